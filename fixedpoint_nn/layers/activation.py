@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Functions of one value; the curved ones become tables in fixed point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fixedpoint_nn.layers.fields import cast_point, table_point
+from fixedpoint_nn.number import Number
+from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.table import Table
+
+
+@dataclass(frozen=True)
+class ReLU:
+    """max(x, 0)."""
+
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        return x.relu().cast(self.out)
+
+
+@dataclass(frozen=True)
+class LeakyReLU:
+    """max(x, x / 2**power): the slope of the negative side is a power of two, so nothing is multiplied."""
+
+    power: int = 3
+    out: Quantizer | None = cast_point()
+
+    def __post_init__(self) -> None:
+        if self.power < 1:
+            raise ValueError(f"LeakyReLU(power={self.power}) would not lean; use 1 or more (slope 2**-power)")
+
+    def __call__(self, x: Number) -> Any:
+        return x.maximum(x.scaled(-self.power)).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """1 / (1 + exp(-x)); `input` rounds to the table's address."""
+
+    input: Quantizer | None = cast_point()
+    table: Table | None = table_point()
+
+    def __call__(self, x: Number) -> Any:
+        return x.cast(self.input).lookup("sigmoid", self.table)
+
+
+@dataclass(frozen=True)
+class Tanh:
+    """tanh(x); `input` rounds to the table's address."""
+
+    input: Quantizer | None = cast_point()
+    table: Table | None = table_point()
+
+    def __call__(self, x: Number) -> Any:
+        return x.cast(self.input).lookup("tanh", self.table)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """exp(x - max) / sum(exp(x - max)) over the last axis, with an exact sum and two tables."""
+
+    input: Quantizer | None = cast_point()
+    exp: Table | None = table_point()
+    total: Quantizer | None = cast_point()
+    reciprocal: Table | None = table_point()
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        below = (x - x.max(axis=-1, keepdims=True)).cast(self.input)
+        exponentials = below.lookup("exp", self.exp)
+        total = exponentials.sum(axis=-1, keepdims=True).cast(self.total)
+        return (exponentials * total.lookup("reciprocal", self.reciprocal)).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Argmax:
+    """The place of the largest value; the first one if several are largest."""
+
+    def __call__(self, x: Number) -> Any:
+        return x.argmax(axis=-1)

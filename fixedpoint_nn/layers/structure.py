@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Layers made of layers, and the ones that only move data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.layers.fields import INLINE, cast_point, constant, parameter
+from fixedpoint_nn.number import Number, TrainingNumber
+from fixedpoint_nn.quantizer import Quantizer
+
+Layer = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Named layers, one after the other."""
+
+    parts: Mapping[str, Layer] = field(metadata={INLINE: True})
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
+
+    def __call__(self, x: Number) -> Any:
+        for layer in self.parts.values():
+            x = layer(x)
+        return x
+
+    def __getitem__(self, name: str) -> Layer:
+        if name not in self.parts:
+            raise KeyError(f"there is no part {name!r}; there are {', '.join(self.parts)}")
+        return self.parts[name]
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.parts.values())
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
+class Sequential(Parts):
+    """`Sequential(fc1=Dense(...), relu=ReLU())`, or without names, which then are "0", "1", ..."""
+
+    def __init__(self, *layers: Layer, parts: Mapping[str, Layer] | None = None, **named: Layer) -> None:
+        if (bool(layers) + bool(named) + (parts is not None)) > 1:
+            raise TypeError("Sequential takes layers in order, or layers by name, not both")
+        super().__init__(parts or named or {str(i): layer for i, layer in enumerate(layers)})
+
+
+@dataclass(frozen=True)
+class Residual:
+    """body(x) + shortcut(x), one rounding; without a shortcut, body(x) + x."""
+
+    body: Layer
+    shortcut: Layer | None = None
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        return (self.body(x) + (x if self.shortcut is None else self.shortcut(x))).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """One row of features per sample."""
+
+    def __call__(self, x: Number) -> Any:
+        return x.reshape(-1, prod(x.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """Other axes for the same features, such as an image's rows as time steps."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, x: Number) -> Any:
+        return x.reshape(-1, *self.shape)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The row of `weight` that each token id names; an id may have any shape."""
+
+    weight: Number = parameter()
+
+    def __call__(self, ids: Any) -> Any:
+        return self.weight.take(ids, axis=0)
+
+
+@dataclass(frozen=True)
+class OneHot(Embedding):
+    """An embedding whose rows are those of the identity, and stay so."""
+
+    weight: Number = constant()
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """In training (`rng` set by `training_mode`) each value is dropped with probability `rate`."""
+
+    rate: float = 0.5
+    rng: np.random.Generator | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"Dropout(rate={self.rate}) is not a probability below 1")
+
+    def __call__(self, x: TrainingNumber) -> Any:
+        return x if self.rng is None else x.dropped(self.rate, self.rng)
