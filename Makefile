@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+# Every target does all of its own set-up; a second run finds it done.
+PY := .venv/bin/python
+# PyTest's workers and BLAS's threads would otherwise fight for the same cores.
+export OPENBLAS_NUM_THREADS ?= 1
+WORKERS ?= auto
+EXTRAS := test dask search notebooks synth dev
+
+.PHONY: help demo test test-all lint bench synth mutation proof golden clean python simulators
+help:
+	@echo 'make demo      train, quantise, sweep, emit and verify a network that writes French names (4 minutes)'
+	@echo 'make test      the quick suite (12 minutes at most, on 2 cores)'
+	@echo 'make test-all  all of it, with the slow tests and the peers'
+	@echo 'make lint      ruff and mypy'
+	@echo 'make bench     speed, side by side with other packages'
+	@echo 'make synth     size and clock of the engine, by yosys and nextpnr'
+	@echo 'make mutation  does the verification notice a broken engine?'
+	@echo 'make proof     mutation, formal proofs, exhaustive runs and coverage'
+	@echo 'make golden    write golden_vectors/ again'
+
+demo:
+	@.ci/setup python
+	@.ci/setup iverilog
+	@$(PY) -m fixedpoint_nn demo
+
+test: simulators
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-all: simulators
+	@.ci/setup python $(EXTRAS)
+	@.ci/setup peers
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" $(ARGS)
+
+lint:
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m ruff check --isolated --line-length 110 --target-version py310 \
+	    --select E,F,W,I,B,UP,C4,SIM,PT,NPY,PLE,PIE,RET,RUF --ignore RUF001,RUF002,RUF003,RUF005,RUF022,B905,PT011,RET505 \
+	    fixedpoint_nn tests benchmarks
+	$(PY) -m mypy
+
+bench:
+	@.ci/setup python $(EXTRAS)
+	@.ci/setup peers
+	$(PY) -m benchmarks
+
+synth:
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m fixedpoint_nn.hardware.synthesise
+
+mutation: simulators
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m tests.proof mutation
+
+proof: simulators
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m tests.proof
+
+golden: simulators
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m golden_vectors
+
+simulators:
+	@.ci/setup iverilog
+	@.ci/setup verilator
+
+clean:
+	rm -rf .venv .tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
