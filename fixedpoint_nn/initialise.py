@@ -36,7 +36,7 @@ class Initialiser:
         deviation = {
             "random": scale, "xavier": np.sqrt(2 / (inputs + outputs)), "he": np.sqrt(2 / inputs)
         }
-        return draw * deviation[scheme]
+        return np.asarray(draw * deviation[scheme])
 
     def tensor(self, values: Any) -> Tensor:
         return Tensor(np.array(values, self.dtype))
@@ -44,7 +44,7 @@ class Initialiser:
     def zeros(self, *shape: int) -> Tensor:
         return self.tensor(np.zeros(shape))
 
-    # ---- layers -----------------------------------------------------------------------------------------------
+    # ---- layers ---------------------------------------------------------------------------
 
     def dense(
         self, inputs: int, outputs: int, scheme: str = "he", bias: bool = True, **options: Any

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`Tensor`: floats and a gradient tape. Each operation stands beside its gradient.
 
-A backward function receives the gradient of the result and hands each operand its share; it never refers to the
-result itself, so a tape without cycles is freed as soon as nobody holds its end.
+A backward function receives the gradient of the result and hands each operand its share; it never refers to
+the result itself, so a tape has no cycles and is freed as soon as nobody holds its end.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Tensor:
             result._parents, result._backward = (), None
         return result
 
-    # ---- what it is -------------------------------------------------------------------------------------------
+    # ---- what it is -----------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -101,6 +101,11 @@ class Tensor:
     @property
     def ndim(self) -> int:
         return self.data.ndim
+
+    @property
+    def parents(self) -> tuple[Tensor, ...]:
+        """The values that this one was computed from."""
+        return self._parents
 
     def __len__(self) -> int:
         return len(self.data)
@@ -114,7 +119,7 @@ class Tensor:
     def to_float(self) -> Array:
         return self.data
 
-    # ---- the tape ---------------------------------------------------------------------------------------------
+    # ---- the tape -------------------------------------------------------------------------
 
     def backward(self, gradient: ArrayLike | None = None, keep: bool = False) -> None:
         """Add d(self)/d(leaf) to every leaf's `grad`; with `keep`, intermediate results hold theirs too."""
@@ -122,7 +127,7 @@ class Tensor:
             if self.data.size != 1:
                 raise ValueError(
                     f"backward() starts from one number, not from shape {self.shape}; "
-                    "sum the result first or pass its gradient"
+                    "sum it first or pass the gradient"
                 )
             gradient = np.ones_like(self.data)
         self.add_gradient(np.asarray(gradient, self.data.dtype))
@@ -159,7 +164,7 @@ class Tensor:
             self.grad, self._own_grad = self.grad.copy(), True
         self.grad[index] += gradient
 
-    # ---- arithmetic -------------------------------------------------------------------------------------------
+    # ---- arithmetic -----------------------------------------------------------------------
 
     def __add__(self, other: Tensor | Scalar) -> Tensor:
         if not isinstance(other, Tensor):
@@ -249,7 +254,7 @@ class Tensor:
         product += initial.data
         return self._result(product, "@", (self, other, initial), backward)
 
-    # ---- element by element -----------------------------------------------------------------------------------
+    # ---- element by element ---------------------------------------------------------------
 
     def relu(self) -> Tensor:
         data = np.maximum(self.data, 0)
@@ -299,7 +304,7 @@ class Tensor:
         inside = np.abs(data - self.data) <= quantizer.format.step
         return self._result(data, "cast", (self,), lambda g: self.add_gradient(g * inside))
 
-    # ---- reductions -------------------------------------------------------------------------------------------
+    # ---- reductions -----------------------------------------------------------------------
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
         def backward(g: Array) -> None:
@@ -338,7 +343,7 @@ class Tensor:
 
         return self._result(data, "log_softmax", (self,), backward)
 
-    # ---- movement ---------------------------------------------------------------------------------------------
+    # ---- movement -------------------------------------------------------------------------
 
     def reshape(self, *shape: int) -> Tensor:
         return self._result(
@@ -360,7 +365,7 @@ class Tensor:
         def backward(g: Array) -> None:
             whole = np.zeros_like(self.data)
             before = (slice(None),) * (axis % self.ndim)
-            np.add.at(whole, (*before, ids), g)
+            np.add.at(whole, (*before, ids), g)  # type: ignore[arg-type]
             self.add_gradient(whole)
 
         return self._result(self.data.take(ids, axis), "take", (self,), backward)
@@ -380,7 +385,8 @@ class Tensor:
         if rest:
             raise ValueError(f"{self.shape[axis]} elements do not split into {parts} equal parts")
         before = (slice(None),) * (axis % self.ndim)
-        return tuple(self[(*before, slice(i * size, (i + 1) * size))] for i in range(parts))
+        places = [(*before, slice(i * size, (i + 1) * size)) for i in range(parts)]
+        return tuple(self[place] for place in places)
 
     def windows(
         self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
@@ -396,7 +402,7 @@ class Tensor:
     def scan(
         self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None
     ) -> tuple[Any, ...]:
-        """y_t, *states = step(each(x_t), *states) along axis 1: all y stacked on axis 1, then the last states.
+        """y_t, *states = step(each(x_t), *states) along axis 1: all y, stacked there, then the last states.
 
         `each` needs no state, so it is applied to the whole sequence at once.
         """
@@ -412,7 +418,7 @@ class Tensor:
         """Zeros of the same kind, (batch, *shape): a first state."""
         return Tensor(np.zeros((self.shape[0], *shape), self.data.dtype))
 
-    # ---- for training only ------------------------------------------------------------------------------------
+    # ---- for training only ----------------------------------------------------------------
 
     def dropped(self, rate: float, rng: np.random.Generator | None) -> Tensor:
         """Dropout: without a generator (inference) nothing happens."""

@@ -22,13 +22,17 @@ Net = TypeVar("Net")
 
 @dataclass(frozen=True)
 class Leaf:
-    """One field of one layer: a parameter, a cast point, a table or an accumulator."""
+    """One field of one layer: a parameter, a cast point, a table or an accumulator.
+
+    A table has its function's name, and the path of the cast point that makes its addresses.
+    """
 
     path: str
     kind: str
     value: Any
     trained: bool = True
-    layer: Any = None
+    function: str = ""
+    address: str = ""
 
 
 def is_layer(value: object) -> bool:
@@ -58,8 +62,12 @@ def walk(net: Any, prefix: str = "") -> Iterator[Leaf]:
             yield from walk(child, path)
         kind = field.metadata.get("kind")
         if kind and not children:
-            trained = field.metadata.get("trained", True)
-            yield Leaf(_join(prefix, field.name), kind, getattr(net, field.name), trained, net)
+            about = field.metadata
+            address = _join(prefix, about["address"]) if "address" in about else ""
+            yield Leaf(
+                _join(prefix, field.name), kind, getattr(net, field.name),
+                about.get("trained", True), about.get("function", ""), address,
+            )
 
 
 def parameters(net: Any, trained_only: bool = True) -> dict[str, Any]:
@@ -80,7 +88,7 @@ def rebuild(net: Net, values: Mapping[str, Any]) -> Net:
             raise KeyError(
                 f"{path!r} names nothing in this network" + (f"; did you mean {near[0]!r}?" if near else "")
             )
-    return _rebuild(net, values, "")
+    return _rebuild(net, values, "")  # type: ignore[no-any-return]
 
 
 def _rebuild(net: Any, values: Mapping[str, Any], prefix: str) -> Any:

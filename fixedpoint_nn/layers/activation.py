@@ -42,7 +42,7 @@ class Sigmoid:
     """1 / (1 + exp(-x)); `input` rounds to the table's address."""
 
     input: Quantizer | None = cast_point()
-    table: Table | None = table_point()
+    table: Table | None = table_point("sigmoid", "input")
 
     def __call__(self, x: Number) -> Any:
         return x.cast(self.input).lookup("sigmoid", self.table)
@@ -53,7 +53,7 @@ class Tanh:
     """tanh(x); `input` rounds to the table's address."""
 
     input: Quantizer | None = cast_point()
-    table: Table | None = table_point()
+    table: Table | None = table_point("tanh", "input")
 
     def __call__(self, x: Number) -> Any:
         return x.cast(self.input).lookup("tanh", self.table)
@@ -64,9 +64,9 @@ class Softmax:
     """exp(x - max) / sum(exp(x - max)) over the last axis, with an exact sum and two tables."""
 
     input: Quantizer | None = cast_point()
-    exp: Table | None = table_point()
+    exp: Table | None = table_point("exp", "input")
     total: Quantizer | None = cast_point()
-    reciprocal: Table | None = table_point()
+    reciprocal: Table | None = table_point("reciprocal", "total")
     out: Quantizer | None = cast_point()
 
     def __call__(self, x: Number) -> Any:

@@ -25,9 +25,9 @@ def cast_point() -> Any:
     return field(default=None, metadata={"kind": CAST})
 
 
-def table_point() -> Any:
-    """A lookup table; None is the real function."""
-    return field(default=None, metadata={"kind": TABLE})
+def table_point(function: str, address: str) -> Any:
+    """A table of `function`; the cast point `address` makes its addresses. None: the real function."""
+    return field(default=None, metadata={"kind": TABLE, "function": function, "address": address})
 
 
 def accumulator_point() -> Any:

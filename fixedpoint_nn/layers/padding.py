@@ -29,5 +29,6 @@ def resolve(rule: PaddingRule, shape: tuple[int, ...], kernel: Pair, stride: Pai
         if isinstance(first, tuple) and isinstance(second, tuple):
             return first, second
     raise ValueError(
-        f"padding {rule!r} is not known; use 'same', 'valid', a size, (y, x) or ((top, bottom), (left, right))"
+        f"padding {rule!r} is not known; "
+        "use 'same', 'valid', a size, (y, x) or ((top, bottom), (left, right))"
     )

@@ -73,7 +73,8 @@ class GRUCell:
         return self.candidate_state_weight.shape[0]
 
     def project(self, x: Number) -> tuple[Any, Any]:
-        return x.dot(self.input_weight, self.accumulator), x.dot(self.candidate_input_weight, self.accumulator)
+        for_gates = x.dot(self.input_weight, self.accumulator)
+        return for_gates, x.dot(self.candidate_input_weight, self.accumulator)
 
     def step(self, projected: tuple[Number, Number], h: Number) -> tuple[Any, Any]:
         for_gates, for_candidate = projected
