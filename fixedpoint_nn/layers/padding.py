@@ -16,6 +16,8 @@ def _same(size: int, kernel: int, stride: int) -> Pair:
 
 def resolve(rule: PaddingRule, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> Padding:
     """((top, bottom), (left, right)) from "same", "valid", one size, (y, x), or itself."""
+    if len(shape) != 4:
+        raise ValueError(f"an image batch has the shape (batch, height, width, channels), not {shape}")
     if rule == "valid":
         return (0, 0), (0, 0)
     if rule == "same":
