@@ -61,10 +61,11 @@ class Tensor:
     6.0
     """
 
-    __slots__ = ("data", "grad", "operation", "_parents", "_backward", "_rank", "_own_grad")
+    __slots__ = ("data", "grad", "operation", "needs_gradient", "_parents", "_backward", "_rank", "_own_grad")
     __array_ufunc__ = None                                  # array + tensor is the tensor's to decide
 
-    def __init__(self, data: ArrayLike) -> None:
+    def __init__(self, data: ArrayLike, needs_gradient: bool = True) -> None:
+        """Without `needs_gradient` (a network's input, say) it is a constant, and so is all made of constants."""
         array = np.asarray(data)
         if array.dtype.kind in "iub":
             array = array.astype(np.float64)
@@ -75,6 +76,7 @@ class Tensor:
         self.operation = ""
         self._parents: tuple[Tensor, ...] = ()
         self._backward: Backward | None = None
+        self.needs_gradient = needs_gradient
         self._rank = next(_order)
         self._own_grad = False
 
@@ -86,10 +88,10 @@ class Tensor:
         result.operation = operation
         result._own_grad = False
         result._rank = next(_order)
-        if _recording:
-            result._parents, result._backward = parents, backward
+        if _recording and any(parent.needs_gradient for parent in parents):
+            result._parents, result._backward, result.needs_gradient = parents, backward, True
         else:
-            result._parents, result._backward = (), None
+            result._parents, result._backward, result.needs_gradient = (), None, False
         return result
 
     # ---- what it is -----------------------------------------------------------------------
@@ -150,6 +152,8 @@ class Tensor:
 
     def add_gradient(self, gradient: Array) -> None:
         """Add to `grad`; the first array is borrowed, so it is copied before anything is added in place."""
+        if not self.needs_gradient:
+            return
         if self.grad is None:
             self.grad, self._own_grad = gradient, False
         elif self._own_grad:
@@ -158,6 +162,8 @@ class Tensor:
             self.grad, self._own_grad = self.grad + gradient, True
 
     def _add_gradient_at(self, index: Any, gradient: Array) -> None:
+        if not self.needs_gradient:
+            return
         if self.grad is None:
             self.grad, self._own_grad = np.zeros_like(self.data), True
         elif not self._own_grad:
@@ -238,13 +244,17 @@ class Tensor:
             w = other.data
             if w.ndim < 3:
                 rows, flat = self.data.reshape(-1, w.shape[0]), g.reshape(-1, *w.shape[1:])
-                other.add_gradient(rows.T @ flat)
-                self.add_gradient((flat @ w.T if w.ndim == 2 else np.outer(flat, w)).reshape(self.shape))
+                if other.needs_gradient:
+                    other.add_gradient(rows.T @ flat)
+                if self.needs_gradient:
+                    self.add_gradient((flat @ w.T if w.ndim == 2 else np.outer(flat, w)).reshape(self.shape))
             else:
                 groups, taps, outputs = w.shape
                 by_group = np.moveaxis(self.data.reshape(-1, groups, taps), 1, 0)
                 g_group = np.moveaxis(g.reshape(-1, groups, outputs), 1, 0)
                 other.add_gradient(by_group.transpose(0, 2, 1) @ g_group)
+                if not self.needs_gradient:
+                    return
                 back = np.moveaxis(g_group @ w.transpose(0, 2, 1), 0, 1)
                 self.add_gradient(back.reshape(self.shape))
 
@@ -416,7 +426,7 @@ class Tensor:
 
     def zeros(self, *shape: int, like: Quantizer | None = None) -> Tensor:
         """Zeros of the same kind, (batch, *shape): a first state."""
-        return Tensor(np.zeros((self.shape[0], *shape), self.data.dtype))
+        return Tensor(np.zeros((self.shape[0], *shape), self.data.dtype), needs_gradient=False)
 
     # ---- for training only ----------------------------------------------------------------
 
@@ -461,3 +471,8 @@ def stack(parts: Sequence[Tensor], axis: int) -> Tensor:
             part.add_gradient(share)
 
     return Tensor._result(np.stack([part.data for part in parts], axis), "stack", tuple(parts), backward)
+
+
+def record(data: Array, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:
+    """A result made elsewhere (a loss, say); `backward` gives each parent its gradient by `add_gradient`."""
+    return Tensor._result(data, operation, parents, backward)

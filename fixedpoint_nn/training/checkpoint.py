@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""A training on disk, whole after every epoch: weights, optimiser, curves and the best weights so far."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.training.optimisers import Optimiser
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.training.loop import History
+
+
+@dataclass
+class Checkpoint:
+    """Written beside its file and renamed, so that an interruption leaves the last whole one."""
+
+    path: Path
+    parameters: Mapping[str, Tensor]
+    optimiser: Optimiser
+
+    def save(self, history: History, best: Mapping[str, Array], seed: int) -> None:
+        arrays = {f"weight/{path}": parameter.data for path, parameter in self.parameters.items()}
+        arrays |= {f"best/{path}": values for path, values in best.items()}
+        for path, moments in self.optimiser.state.items():
+            arrays |= {f"moment/{path}/{name}": values for name, values in moments.items()}
+        notes = {"history": asdict(history), "seed": seed, "steps": self.optimiser.steps, **self._kind()}
+        arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        blob = to_bytes(arrays, {"checkpoint": json.dumps(notes)})
+        beside = self.path.with_name(f".{self.path.name}.part")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(blob)
+        os.replace(beside, self.path)
+
+    def resume(self, history: History, best: dict[str, Array], seed: int) -> int:
+        """Put everything back in place; the number of epochs already done (0 without a file)."""
+        if not self.path.exists():
+            return 0
+        try:
+            with safe_open(self.path, "numpy") as file:
+                notes = json.loads(file.metadata()["checkpoint"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.path} is not a checkpoint of a training; delete it to start anew") from error
+        self._demand_same(notes, arrays, seed)
+        for name, values in arrays.items():
+            kind, _, path = name.partition("/")
+            if kind == "weight":
+                self.parameters[path].data[...] = values
+            elif kind == "best":
+                best[path] = values
+            else:
+                path, _, moment = path.rpartition("/")
+                self.optimiser.state.setdefault(path, {})[moment] = values
+        self.optimiser.steps = notes["steps"]
+        for name, value in notes["history"].items():
+            setattr(history, name, value)
+        return len(history)
+
+    def _kind(self) -> dict[str, Any]:
+        return {"optimiser": type(self.optimiser).__name__}
+
+    def _demand_same(self, notes: Mapping[str, Any], arrays: Mapping[str, Array], seed: int) -> None:
+        """A checkpoint of another training must not be continued silently."""
+        now = {path: parameter.shape for path, parameter in self.parameters.items()}
+        then = {
+            name.removeprefix("weight/"): values.shape
+            for name, values in arrays.items() if name.startswith("weight/")
+        }
+        if now != then or notes["optimiser"] != type(self.optimiser).__name__ or notes["seed"] != seed:
+            raise ValueError(
+                f"{self.path} belongs to another training (network, optimiser or seed differ); "
+                "delete it or give another checkpoint file"
+            )

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""`fit`: the training loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from fixedpoint_nn import tree
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.checkpoint import Checkpoint
+from fixedpoint_nn.training.losses import Loss, cross_entropy
+from fixedpoint_nn.training.optimisers import Adam, Optimiser, clip_gradients
+from fixedpoint_nn.training.schedules import Schedule, constant
+
+Evaluate = Callable[[Any], Mapping[str, float]]
+
+
+@dataclass
+class History:
+    """What happened: one value per epoch for every name, and the epoch whose weights were kept."""
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    stopped_early: bool = False
+
+    def __len__(self) -> int:
+        return max(map(len, self.curves.values()), default=0)
+
+    def add(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.curves.setdefault(name, []).append(float(value))
+
+    def last(self) -> dict[str, float]:
+        return {name: values[-1] for name, values in self.curves.items()}
+
+    def best(self) -> dict[str, float]:
+        """The figures of the kept weights."""
+        return {name: values[self._kept()] for name, values in self.curves.items()}
+
+    def _kept(self) -> int:
+        return len(self) - 1 if self.best_epoch is None else self.best_epoch
+
+
+class Diverged(FloatingPointError):
+    """The loss is no longer a number."""
+
+
+def fit(
+    net: Any,
+    source: Source,
+    *,
+    epochs: int,
+    loss: Loss = cross_entropy,
+    optimiser: Optimiser | None = None,
+    schedule: Schedule | None = None,
+    clip: float | None = None,
+    evaluate: Evaluate | None = None,
+    watch: str = "loss",
+    patience: int | None = None,
+    keep_best: bool = False,
+    seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    title: str = "training",
+) -> History:
+    """Train the parameters of `net` in place; the same seed gives the same weights, bit for bit, on one machine.
+
+    `evaluate(net)` gives the figures of an epoch; `watch` names the one (smaller is better; "accuracy" is the
+    exception) that early stopping waits for during `patience` epochs and by which the best weights are kept.
+    With `checkpoint` an interrupted training goes on, from the last whole epoch, to the same end.
+    """
+    optimiser = optimiser or Adam()
+    schedule = schedule or constant()
+    moving = tree.parameters(net)
+    everything = tree.parameters(net, trained_only=False)
+    keep_best = keep_best or patience is not None
+    history, best = History(), Best(watch)
+    saved = Checkpoint(Path(checkpoint), everything, optimiser) if checkpoint else None
+    start = saved.resume(history, best.weights, seed) if saved else 0
+    if start and keep_best:
+        best.resume(history)
+    for epoch in range(start, 0 if history.stopped_early else epochs):
+        rng = np.random.default_rng([seed, epoch])
+        active = tree.training_mode(net, rng)
+        total, count = 0.0, 0
+        bar = tqdm(total=len(source), desc=f"{title} {epoch + 1}/{epochs}", disable=not progress, leave=False)
+        for x, y in source.epoch(rng):
+            value = loss(active(as_input(x)), y)
+            value.backward()
+            if clip is not None:
+                clip_gradients(moving, clip)
+            optimiser.step(moving, schedule((epoch + count / len(source)) / epochs))
+            total, count = total + float(value.data), count + 1
+            bar.update()
+            if count % 16 == 0:
+                bar.set_postfix(loss=f"{total / count:.4f}")
+        bar.close()
+        if not np.isfinite(total):
+            raise Diverged(f"the loss became {total} in epoch {epoch + 1}; lower the rate or clip the gradients")
+        figures = {"train_loss": total / count, **(evaluate(net) if evaluate else {})}
+        history.add(figures)
+        if progress:
+            tqdm.write(f"{title} {epoch + 1}/{epochs}: " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+        if keep_best and best.offer(figures, epoch, everything):
+            history.best_epoch = epoch
+        history.stopped_early = patience is not None and epoch - best.epoch >= patience
+        if saved:
+            saved.save(history, best.weights, seed)
+        if history.stopped_early:
+            break
+    if keep_best and best.weights:
+        restore(everything, best.weights)
+    return history
+
+
+def as_input(x: Array) -> Any:
+    """Token ids stay integers; anything else becomes a Tensor."""
+    return x if x.dtype.kind in "iu" else Tensor(x, needs_gradient=False)
+
+
+def restore(parameters: Mapping[str, Tensor], weights: Mapping[str, Array]) -> None:
+    """Put copied values back, in place."""
+    for path, values in weights.items():
+        parameters[path].data[...] = values
+
+
+class Best:
+    """The best epoch so far and a copy of its weights."""
+
+    def __init__(self, watch: str) -> None:
+        self.watch, self.sign = watch, -1.0 if watch.endswith("accuracy") else 1.0
+        self.value, self.epoch = np.inf, 0
+        self.weights: dict[str, Array] = {}
+
+    def offer(self, figures: Mapping[str, float], epoch: int, parameters: Mapping[str, Tensor]) -> bool:
+        name = self.watch if self.watch in figures else "train_loss"
+        if self.watch not in figures and self.watch != "loss":
+            raise KeyError(f"watch={self.watch!r} is not among the figures {', '.join(figures)}")
+        value = self.sign * figures[name]
+        if value >= self.value:
+            return False
+        self.value, self.epoch = value, epoch
+        self.weights.update({path: parameter.data.copy() for path, parameter in parameters.items()})
+        return True
+
+    def resume(self, history: History) -> None:
+        figures = history.best()
+        self.epoch = history.best_epoch or 0
+        self.value = self.sign * figures[self.watch if self.watch in figures else "train_loss"]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Figures of a network, float or quantised alike, computed block by block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.quantized import Quantized
+from fixedpoint_nn.tensor import Tensor, no_gradient
+from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy
+from fixedpoint_nn.training.loop import as_input
+
+
+def outputs(net: Any, x: Array, block: int = 512) -> Array:
+    """What the network gives for every row of x, as floats."""
+    with no_gradient():
+        parts = [
+            net(x[start : start + block] if isinstance(net, Quantized) else as_input(x[start : start + block]))
+            for start in range(0, len(x), block)
+        ]
+    return np.concatenate([part.to_float() for part in parts])
+
+
+def loss_of(net: Any, x: Array, y: ArrayLike, loss: Loss = cross_entropy, block: int = 512) -> float:
+    """The loss over all rows; of sequences, over all counted characters."""
+    y = np.asarray(y)
+    total = count = 0.0
+    for start in range(0, len(x), block):
+        part = y[start : start + block]
+        counted = float((part != IGNORED).sum()) if loss is cross_entropy else float(len(part))
+        predicted = outputs(net, x[start : start + block], block).astype(np.float64)
+        with no_gradient():
+            total += float(loss(Tensor(predicted), part).data) * counted
+        count += counted
+    return total / count
+
+
+def perplexity(negative_log_likelihood: float) -> float:
+    """Between how many equally likely characters the model hesitates: exp(NLL)."""
+    return float(np.exp(negative_log_likelihood))
+
+
+def accuracy(logits: Array, labels: ArrayLike) -> float:
+    """The share of rows whose largest logit is the label's; padding (-1) does not count."""
+    wanted = np.asarray(labels)
+    counted = wanted != IGNORED
+    return float((logits.argmax(-1) == wanted)[counted].mean())
+
+
+def confusion_matrix(predicted: ArrayLike, labels: ArrayLike, classes: int) -> Array:
+    """(label, prediction) -> how often."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (np.asarray(labels, np.int64), np.asarray(predicted, np.int64)), 1)
+    return matrix
+
+
+def classification(net: Any, x: Array, y: ArrayLike, block: int = 512) -> dict[str, float]:
+    """Loss and accuracy in one pass over the rows."""
+    logits = outputs(net, x, block).astype(np.float64)
+    with no_gradient():
+        loss = float(cross_entropy(Tensor(logits), y).data)
+    return {"loss": loss, "accuracy": accuracy(logits, y)}
