@@ -12,7 +12,7 @@ from fixedpoint_nn.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Accumulator:
-    """Adds products one by one, in the order k = 0, 1, 2, ..., and wraps or saturates after every one of them.
+    """Adds products one by one, in the order k = 0, 1, 2, ..., and wraps or saturates after every one.
 
     With `product`, each product is quantised before it is added. Without an accumulator, sums are exact.
     """
@@ -30,13 +30,13 @@ class Accumulator:
         if self.product is not None and not isinstance(self.product, Quantizer):
             raise TypeError(f"product of an Accumulator is a Quantizer or None, not {self.product!r}")
 
-    def shift_of(self, product: QFormat) -> int:
-        """How far to the left a product of this format is shifted to stand at the accumulator's binary point."""
-        source = product if self.product is None else self.product.format
-        shift = self.format.frac_bits - source.frac_bits
+    def shift_of(self, product_frac_bits: int) -> int:
+        """How far to the left a product is shifted to stand at the accumulator's binary point."""
+        frac_bits = product_frac_bits if self.product is None else self.product.format.frac_bits
+        shift = self.format.frac_bits - frac_bits
         if shift < 0:
             raise ValueError(
-                f"the accumulator {self.format} has {-shift} fraction bits fewer than the products of {source}; "
+                f"the accumulator {self.format} has {-shift} fraction bits fewer than its products; "
                 "widen it, or give it a product quantizer that rounds them"
             )
         return shift

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Where integers live: the cheapest kind of array that holds every one of them exactly.
 
-Floats that hold integers are as exact as integers, and only they have fast matrix products, rounding and scaling.
+Floats that hold integers are as exact as integers, and only floats have fast matrix products, rounding and
+scaling. Which float is wide enough follows from a bound on the magnitudes, so every array carries one.
 """
 
 from __future__ import annotations
@@ -12,21 +13,96 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOAT32_EXACT = 1 << 24                 # float32 holds every integer up to here, inclusive,
-FLOAT64_EXACT = 1 << 53                 # and float64 up to there
+FLOAT64_EXACT = 1 << 53                 # float64 up to here,
+INT64_EXACT = (1 << 63) - 1             # and int64 up to here
 
 Array = NDArray[Any]
+Ints = NDArray[np.int64]
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+OBJECT = np.dtype(object)
 
 
 def dtype_for(bound: int) -> np.dtype[Any]:
-    """The cheapest kind of array for integers of at most this magnitude."""
+    """The cheapest kind of array for integers of at most this magnitude; beyond int64, Python's own."""
     if bound <= FLOAT32_EXACT:
         return FLOAT32
-    return FLOAT64 if bound <= FLOAT64_EXACT else INT64
+    if bound <= FLOAT64_EXACT:
+        return FLOAT64
+    return INT64 if bound <= INT64_EXACT else OBJECT
 
 
 def bound_of(ints: Array) -> int:
-    """The largest magnitude among integers, in any container."""
-    if ints.size == 0:
-        return 0
-    return max(int(ints.max()), -int(ints.min()))
+    """The largest magnitude among integers in any kind of array."""
+    return max(int(ints.max()), -int(ints.min())) if ints.size else 0
+
+
+class Held:
+    """An array of integers, in any container, none of which is larger than `bound`. Never written to."""
+
+    __slots__ = ("array", "bound", "_norm", "_others")
+
+    def __init__(self, array: Array, bound: int) -> None:
+        self.array = array
+        self.bound = bound
+        self._norm: int | None = None
+        self._others: dict[np.dtype[Any], Array] | None = None
+
+    @classmethod
+    def of(cls, ints: Array) -> Held:
+        """A copy of these integers in their cheapest container."""
+        bound = bound_of(ints)
+        return cls(ints.astype(dtype_for(bound)), bound)
+
+    def to(self, dtype: np.dtype[Any]) -> Array:
+        """The array in a wider container."""
+        if self.array.dtype == dtype:
+            return self.array
+        # A float becomes one of Python's own integers by way of an int64.
+        return (self.array.astype(INT64) if dtype == OBJECT else self.array).astype(dtype)
+
+    def kept(self, dtype: np.dtype[Any]) -> Array:
+        """`to`, remembered: for weights, which are asked again and again."""
+        if self.array.dtype == dtype:
+            return self.array
+        if self._others is None:
+            self._others = {}
+        if dtype not in self._others:
+            self._others[dtype] = self.array.astype(dtype)
+        return self._others[dtype]
+
+    def ints(self) -> Ints:
+        """The integers as int64, read-only and remembered."""
+        ints: Ints = self.kept(INT64).view()
+        ints.flags.writeable = False
+        return ints
+
+    def aligned(self, shift: int, dtype: np.dtype[Any]) -> Array:
+        """The integers times 2**shift, in a container that holds the result."""
+        array = self.to(dtype)
+        if shift == 0:
+            return array
+        shifted: Array = array << shift if dtype.kind in "iO" else array * dtype.type(2.0**shift)
+        return shifted
+
+    def shifted(self, shift: int) -> Held:
+        """Times 2**shift, exactly."""
+        if shift == 0:
+            return self
+        bound = self.bound << shift
+        return Held(np.asarray(self.aligned(shift, np.promote_types(dtype_for(bound), FLOAT32))), bound)
+
+    @property
+    def norm(self) -> int:
+        """The largest sum of magnitudes along a column (the second-to-last axis).
+
+        So |x| <= m makes every sum of |x * column| at most m * norm.
+        """
+        if self._norm is None:
+            array, axis = self.array, -2 if self.array.ndim > 1 else 0
+            worst = self.bound * array.shape[axis]
+            if worst > INT64_EXACT or array.size == 0:
+                self._norm = worst
+            else:
+                exact = FLOAT64 if worst <= FLOAT64_EXACT and array.dtype.kind == "f" else INT64
+                self._norm = int(np.abs(self.to(exact)).sum(axis=axis).max())
+        return self._norm

@@ -44,7 +44,7 @@ def wrap(ints: Array, format: QFormat) -> Array:
 
 
 def fit(values: Array, format: QFormat, overflow: Overflow, out: Array | None = None) -> Array:
-    """Bring integers (int64, or floats that hold integers and both limits exactly) into the format."""
+    """Bring integers into the format; they are int64, Python's, or floats that hold them and both limits exactly."""
     lo, hi = limits(format, overflow)
     if overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
         result: Array = np.maximum(np.minimum(values, hi, out=out), lo, out=out)
@@ -52,9 +52,11 @@ def fit(values: Array, format: QFormat, overflow: Overflow, out: Array | None = 
     if values.size == 0 or (values.min() >= lo and values.max() <= hi):
         return values
     if overflow is Overflow.ZERO:
-        return np.where((values < lo) | (values > hi), values.dtype.type(0), values)
-    if values.dtype.kind == "i":
+        return np.where((values < lo) | (values > hi), np.zeros_like(values), values)
+    if values.dtype == np.int64:
         return wrap(values, format)
+    if values.dtype == object:
+        return (values - format.int_min) % (1 << format.bits) + format.int_min
     # The remainder of a float is exact, and then fits an int64: it is below 2**63.
     rest = np.fmod(values, values.dtype.type(2.0**format.bits))
     return wrap(rest.astype(np.int64), format).astype(values.dtype)

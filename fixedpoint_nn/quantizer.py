@@ -212,12 +212,12 @@ class ChannelQuantizer:
 
 
 def convert(values: Array, shift: int, quantizer: Quantizer) -> Array:
-    """Integers times 2**shift, rounded and fitted; values are int64."""
+    """Integers times 2**shift, rounded and fitted; values are int64 or Python's own."""
     f, overflow = quantizer.format, quantizer.overflow
     if shift <= 0:
         return fit(shift_right(values, -shift, quantizer.rounding), f, overflow)
     if overflow is Overflow.WRAP:
-        return fit(values << np.int64(shift) if shift < 64 else np.zeros_like(values), f, overflow)
+        return fit(values << shift if shift < 64 else np.zeros_like(values), f, overflow)
     # Shifting left could leave 64 bits, so compare before: n * 2**s <= hi exactly when n <= floor(hi / 2**s).
     lo, hi = limits(f, overflow)
     over, under = values > hi >> shift, values < -(-lo >> shift)

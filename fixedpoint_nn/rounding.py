@@ -62,10 +62,10 @@ _NATIVE: dict[Rounding, Callable[..., Array]] = {
 
 
 def shift_right(ints: Array, shift: int, rounding: Rounding) -> Array:
-    """ints / 2**shift, rounded to integers; ints are int64, shift is 0 or more."""
+    """ints / 2**shift, rounded to integers; ints are int64 or Python's own, shift is 0 or more."""
     if shift == 0:
         return ints
-    if shift > 63:
+    if shift > 63 and ints.dtype == np.int64:
         # Every |int| is at most 2**63, so less than a half is left of it: a quarter of its sign rounds alike,
         # but for -2**63 / 2**64, which is exactly minus a half.
         lowest = (ints == np.iinfo(np.int64).min) & (shift == 64)
@@ -73,7 +73,7 @@ def shift_right(ints: Array, shift: int, rounding: Rounding) -> Array:
     floor = ints >> shift
     if rounding is Rounding.FLOOR:
         return floor
-    rest, half = ints & np.int64((1 << shift) - 1), np.int64(1 << (shift - 1))
+    rest, half = ints & ((1 << shift) - 1), 1 << (shift - 1)
     up = UP[rounding](Remainder(rest != 0, rest > half, rest == half, ints < 0, (floor & 1) != 0))
     return floor + up
 

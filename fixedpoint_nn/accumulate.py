@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""Matrix products through a modelled accumulator, bit for bit, in the order k = 0, 1, 2, ...
+
+Wrapping keeps sums: one wrap at the end gives what a wrap at each step gives, whether or not the products are
+rounded. Saturation does not, but no step saturates an output whose sum of absolute products stays in range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fixedpoint_nn.accumulator import Accumulator
+from fixedpoint_nn.container import FLOAT64_EXACT, INT64, INT64_EXACT, OBJECT, Array, Held, dtype_for
+from fixedpoint_nn.kernels import product, product_bound
+from fixedpoint_nn.overflow import Overflow, fit, wrap
+from fixedpoint_nn.qformat import QFormat
+from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.requantize import requantized
+
+_BLOCK = 1 << 15                        # outputs that stay in the cache from one step to the next
+
+
+@dataclass(frozen=True)
+class Products:
+    """The range of a product of two formats, which may need more bits than any format has."""
+
+    frac_bits: int
+    int_min: int
+    int_max: int
+
+    @classmethod
+    def of(cls, a: QFormat, b: QFormat) -> Products:
+        corners = [x * y for x in (a.int_min, a.int_max) for y in (b.int_min, b.int_max)]
+        return cls(a.frac_bits + b.frac_bits, min(corners), max(corners))
+
+
+@dataclass
+class Watch:
+    """For the ledger: the extreme sums before they are fitted, and which outputs left the range at some step.
+
+    Wrapped sums are looked at only at the end, because leaving the range on the way does them no harm.
+    """
+
+    outside: Array | None = None
+    lo: int = 0
+    hi: int = 0
+
+    def see(self, sums: Array, format: QFormat) -> Array:
+        self.lo, self.hi = min(self.lo, int(sums.min())), max(self.hi, int(sums.max()))
+        outside: Array = (sums < format.int_min) | (sums > format.int_max)
+        return outside.reshape(len(sums), -1)
+
+
+def accumulated(
+    a: Held,
+    b: Held,
+    products: Products,
+    accumulator: Accumulator,
+    initial: Held | None,
+    watch: Watch | None = None,
+) -> Held:
+    """Rows (rows, k) times (k, n), or (rows, groups, k) times (groups, k, n): (rows, n or groups * n).
+
+    `initial` is what the accumulator holds before, of the result's shape.
+    """
+    rounding = _effective(accumulator.product, products)
+    shift = accumulator.shift_of(products.frac_bits)
+    if rounding is None:
+        shift = accumulator.format.frac_bits - products.frac_bits
+    if rounding is None:
+        start = 0 if initial is None else initial.bound
+        bound = (product_bound(a, b) << shift) + start
+        if accumulator.overflow is Overflow.SATURATE and watch is not None:
+            return _ordered(a, b, products, rounding, shift, accumulator, initial, watch)
+        if bound <= accumulator.format.int_max and watch is None:
+            return _plus(product(a, b).shifted(shift), initial, bound)
+        if accumulator.overflow is Overflow.WRAP:
+            return _wrapped(a, b, shift, accumulator.format, initial, watch)
+        if bound <= FLOAT64_EXACT:
+            return _saturated(a, b, products, shift, accumulator, initial, bound)
+    return _ordered(a, b, products, rounding, shift, accumulator, initial, watch)
+
+
+def _effective(quantizer: Quantizer | None, products: Products) -> Quantizer | None:
+    """None if the quantizer changes no product, but gives it more fraction bits at most."""
+    if quantizer is None:
+        return None
+    f = quantizer.format
+    extra = f.frac_bits - products.frac_bits
+    if extra < 0 or products.int_max << extra > f.int_max:
+        return quantizer
+    lowest = -f.int_max if quantizer.overflow is Overflow.SATURATE_SYMMETRIC and f.signed else f.int_min
+    return quantizer if products.int_min << extra < lowest else None
+
+
+def _plus(total: Held, initial: Held | None, bound: int) -> Held:
+    if initial is None:
+        return total
+    dtype = dtype_for(bound)
+    return Held(total.to(dtype) + initial.to(dtype), bound)
+
+
+def _magnitudes(held: Held) -> Held:
+    return Held(np.abs(held.array), held.bound)
+
+
+def _wrapped(
+    a: Held, b: Held, shift: int, format: QFormat, initial: Held | None, watch: Watch | None
+) -> Held:
+    """The sum modulo 2**64, whose lowest bits are what the hardware keeps."""
+    total = product(a, b).to(INT64)
+    ints = total << np.int64(shift) if shift < 64 else np.zeros_like(total)
+    if initial is not None:
+        ints = ints + initial.to(INT64)
+    if watch is not None:
+        watch.outside = watch.see(ints, format)
+    return Held(wrap(ints, format).astype(dtype_for(format.magnitude)), format.magnitude)
+
+
+def _saturated(
+    a: Held, b: Held, products: Products, shift: int, accumulator: Accumulator, initial: Held | None, bound: int
+) -> Held:
+    """Exact where |initial| + |a| @ |b| shows that no step saturates; the other rows in order."""
+    top = accumulator.format
+    exact = _plus(product(a, b).shifted(shift), initial, bound)
+    start = None if initial is None else _magnitudes(initial)
+    reach = _plus(product(_magnitudes(a), _magnitudes(b)).shifted(shift), start, bound)
+    rows = np.flatnonzero((reach.array > top.int_max).any(axis=1))
+    if len(rows) == 0:
+        return Held(exact.array, min(bound, top.magnitude))
+    if initial is not None:
+        initial = Held(initial.array[rows], initial.bound)
+    some = Held(a.array[rows], a.bound)
+    ordered = _ordered(some, b, products, None, shift, accumulator, initial, None)
+    if len(rows) == len(exact.array):
+        return ordered
+    result = exact.array.copy()
+    result[rows] = ordered.array
+    return Held(result, top.magnitude)
+
+
+def _ordered(
+    a: Held,
+    b: Held,
+    products: Products,
+    rounding: Quantizer | None,
+    shift: int,
+    accumulator: Accumulator,
+    initial: Held | None,
+    watch: Watch | None,
+) -> Held:
+    """Step by step, each step for a block of rows and every output at once."""
+    f, saturate = accumulator.format, accumulator.overflow is Overflow.SATURATE
+    matrix = b.array if b.array.ndim == 3 else b.array[np.newaxis]
+    groups, terms, outputs = matrix.shape
+    columns = a.array.reshape(-1, groups, terms).transpose(2, 0, 1)
+    rows = columns.shape[1]
+    one = a.bound * b.bound
+    term = (one if rounding is None else rounding.format.magnitude) << shift
+    reach = f.magnitude + term if saturate else (0 if initial is None else initial.bound) + terms * term
+    dtype = dtype_for(max(one, reach, f.magnitude))
+    if not saturate and dtype == OBJECT and max(one, term) <= INT64_EXACT:
+        dtype = INT64                           # sums modulo 2**64 are wrapped alike
+    columns, matrix = columns.astype(dtype), matrix.astype(dtype)
+    result = np.zeros((rows, groups, outputs), dtype)
+    if initial is not None:
+        result[:] = initial.array.reshape(result.shape)
+    if watch is not None:
+        watch.outside = np.zeros((rows, groups * outputs), bool)
+    size = max(1, _BLOCK // (groups * outputs))
+    for first in range(0, rows, size):
+        here = slice(first, first + size)
+        total = result[here]
+        terms_k = np.empty_like(total)
+        for k in range(terms):
+            np.multiply(columns[k, here, :, np.newaxis], matrix[:, k], out=terms_k)
+            step = terms_k
+            if rounding is not None:
+                held = Held(terms_k, one)
+                step = requantized(held, rounding.format.frac_bits - products.frac_bits, rounding).array
+            if shift:
+                step = Held(step, term >> shift).aligned(shift, dtype)
+            np.add(total, step.astype(dtype, copy=False), out=total)
+            if saturate and watch is not None and watch.outside is not None:
+                watch.outside[here] |= watch.see(total, f)
+            if saturate:
+                fit(total, f, Overflow.SATURATE, total)
+    if not saturate:
+        if watch is not None:
+            watch.outside = watch.see(result, f)
+        result = fit(result, f, Overflow.WRAP)
+    return Held(result.reshape(rows, -1).astype(dtype_for(f.magnitude), copy=False), f.magnitude)

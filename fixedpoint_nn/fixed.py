@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""`FixedArray`: integers and the format that says what they are worth. Everything is exact but `cast`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fixedpoint_nn import ledger
+from fixedpoint_nn.accumulate import Products, Watch, accumulated
+from fixedpoint_nn.container import OBJECT, Array, Held, dtype_for
+from fixedpoint_nn.fixed_numpy import FixedNumPy
+from fixedpoint_nn.kernels import product
+from fixedpoint_nn.qformat import QFormat
+from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer, checked_array
+from fixedpoint_nn.requantize import requantized
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.accumulator import Accumulator
+
+
+class FixedArray(FixedNumPy):
+    """An immutable array of fixed-point numbers, each `ints * 2**-format.frac_bits`.
+
+    >>> x = FixedArray.from_float([0.5, -1.25], Quantizer(QFormat(4, 12)))
+    >>> x * x
+    FixedArray([0.25  , 1.5625], Q(8, 24))
+    """
+
+    __slots__ = ()
+
+    # ---- arithmetic -------------------------------------------------------------------------------------------
+
+    def _operand(self, other: Any) -> Any:
+        """`other` as a FixedArray: integers are exact; floats are refused; NotImplemented for other numbers."""
+        if isinstance(other, FixedArray):
+            return other
+        if isinstance(other, (bool, float, complex, list, tuple)) or (
+            isinstance(other, (np.generic, np.ndarray)) and other.dtype.kind not in "iu"
+        ):
+            what = f"{other!r}" if np.ndim(other) == 0 else f"an array of {np.asarray(other).dtype}"
+            raise TypeError(
+                f"a FixedArray is not mixed with {what}; make it one first: FixedArray.from_float(..., quantizer)"
+            )
+        if isinstance(other, (int, np.integer)):
+            value = int(other)
+            return self._of(Held.of(np.asarray(value)), QFormat.of_int(value))
+        if isinstance(other, np.ndarray):
+            ints = checked_array(other)
+            lo, hi = min(int(ints.min()), 0), max(int(ints.max()), 0)
+            return self._of(Held.of(ints), QFormat.enclosing(lo, hi, 0, signed=lo < 0))
+        return NotImplemented
+
+    def _sum(self, other: Any, rule: Callable[..., QFormat], function: Callable[..., Array]) -> Any:
+        """`function` of both, aligned: for sums, differences and comparisons of the two."""
+        other = self._operand(other)
+        if other is NotImplemented:
+            return NotImplemented
+        format = rule(self._format, other._format)
+        left, right = format.frac_bits - self._format.frac_bits, format.frac_bits - other._format.frac_bits
+        bound = (self._held.bound << left) + (other._held.bound << right)
+        dtype = dtype_for(bound)
+        array = function(self._held.aligned(left, dtype), other._held.aligned(right, dtype))
+        return self._of(Held(np.asarray(array), bound), format)
+
+    def __add__(self, other: Any) -> Any:
+        return self._sum(other, QFormat.for_sum, np.add)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._sum(other, QFormat.for_sum, np.add)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._sum(other, QFormat.for_difference, np.subtract)
+
+    def __rsub__(self, other: Any) -> Any:
+        other = self._operand(other)
+        return NotImplemented if other is NotImplemented else other - self
+
+    def __mul__(self, other: Any) -> Any:
+        other = self._operand(other)
+        if other is NotImplemented:
+            return NotImplemented
+        format = QFormat.for_product(self._format, other._format)
+        bound = self._held.bound * other._held.bound
+        dtype = dtype_for(max(bound, self._held.bound, other._held.bound))
+        return self._of(Held(np.asarray(self._held.to(dtype) * other._held.to(dtype)), bound), format)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> FixedArray:
+        return self._of(Held(np.asarray(-self._held.array), self._held.bound), QFormat.for_negation(self._format))
+
+    def __pos__(self) -> FixedArray:
+        return self
+
+    def __abs__(self) -> FixedArray:
+        result: FixedArray = self.maximum(-self)
+        return result
+
+    def maximum(self, other: Any) -> Any:
+        """The larger one, element by element."""
+        other = self._operand(other)
+        if other is NotImplemented:
+            raise TypeError("the maximum of a FixedArray is taken with a FixedArray or an integer")
+        format = QFormat.for_maximum(self._format, other._format)
+        arrays, bound, _ = self._aligned([self, other])
+        return self._of(Held(np.asarray(np.maximum(*arrays)), bound), format)
+
+    def _compared(self, other: Any, function: Callable[..., Any]) -> Any:
+        """`function` of both, aligned exactly, in Python's integers if need be."""
+        other = self._operand(other)
+        if other is NotImplemented:
+            return NotImplemented
+        point = max(self._format.frac_bits, other._format.frac_bits)
+        left, right = point - self._format.frac_bits, point - other._format.frac_bits
+        dtype = dtype_for(max(self._held.bound << left, other._held.bound << right))
+        return function(self._held.aligned(left, dtype), other._held.aligned(right, dtype))
+
+    def __eq__(self, other: Any) -> Any:
+        return self._compared(other, np.equal)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._compared(other, np.not_equal)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compared(other, np.less)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compared(other, np.less_equal)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compared(other, np.greater)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compared(other, np.greater_equal)
+
+    __hash__ = None                                             # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"an array of shape {self.shape} has no truth of its own; compare, then use .all()")
+        return bool(self._held.array.item())
+
+    def __float__(self) -> float:
+        return float(self.to_float().item())
+
+    def scaled(self, power: int) -> FixedArray:
+        """Times 2**power: the binary point moves, the integers stay."""
+        f = self._format
+        return self._of(self._held, QFormat(f.int_bits + power, f.frac_bits - power, f.signed))
+
+    def __matmul__(self, other: Any) -> Any:
+        if not isinstance(other, FixedArray):
+            other = self._operand(other)
+        return NotImplemented if other is NotImplemented else self.dot(other)
+
+    def dot(self, other: Any, accumulator: Accumulator | None = None, initial: Any = None) -> Any:
+        """`initial + self @ other`, exact or through a modelled accumulator.
+
+        The last axis meets the second-to-last of `other`; an `other` of (groups, taps, outputs) meets
+        (..., groups, taps) and gives (..., groups * outputs).
+        """
+        other = self._operand(other)
+        if other is NotImplemented:
+            raise TypeError("a FixedArray is multiplied with a FixedArray; the other operand is another kind of number")
+        a, b = self._held, other._held
+        if a.array.ndim == 0 or b.array.ndim == 0 or b.array.ndim > 3:
+            raise ValueError(f"shapes {self.shape} and {other.shape} have no matrix product")
+        inner, outer = a.array.ndim - max(b.array.ndim - 1, 1), b.array.shape[-1:] if b.array.ndim > 1 else ()
+        if a.array.shape[inner:] != (b.array.shape[:-1] if b.array.ndim > 1 else b.array.shape):
+            raise ValueError(
+                f"shapes {self.shape} and {other.shape} do not match: "
+                f"{a.array.shape[inner:]} values meet {b.array.shape[:-1] or b.array.shape} weights"
+            )
+        terms = a.array.shape[-1]
+        if terms == 0 or self.size == 0:
+            raise ValueError(f"shapes {self.shape} and {other.shape} have no terms to add")
+        groups = b.array.shape[0] if b.array.ndim == 3 else 1
+        shape = (*a.array.shape[:inner], groups * outer[0]) if outer else a.array.shape[:inner]
+        rows = Held(a.array.reshape(-1, *a.array.shape[inner:]), a.bound)
+        if accumulator is None:
+            result = product(rows, b)
+            total = self._of(
+                Held(result.array.reshape(shape), result.bound),
+                QFormat.for_dot(self._format, other._format, terms),
+            )
+            return total if initial is None else initial + total
+        if initial is not None:
+            if initial._format != accumulator.format:
+                raise ValueError(f"an accumulator of {accumulator.format} does not go on from {initial._format}")
+            start = np.broadcast_to(initial._held.array, shape).reshape(len(rows.array), -1)
+            initial = Held(start, initial._held.bound)
+        if not outer:
+            b = Held(b.array[:, np.newaxis], b.bound)
+        products = Products.of(self._format, other._format)
+        watch = Watch() if ledger.active is not None else None
+        result = accumulated(rows, b, products, accumulator, initial, watch)
+        if ledger.active is not None and watch is not None:
+            ledger.active.see_sums(watch, shape, accumulator)
+        return self._of(Held(result.array.reshape(shape), result.bound), accumulator.format)
+
+    def cast(self, quantizer: Quantizer | ChannelQuantizer | None) -> FixedArray:
+        """Into another format: the only operation that loses bits."""
+        if quantizer is None:
+            return self
+        if isinstance(quantizer, ChannelQuantizer):
+            return self._of(Held.of(quantizer.from_ints(self.ints, self._format.frac_bits)), quantizer.format)
+        shift = quantizer.format.frac_bits - self._format.frac_bits
+        if ledger.active is not None:
+            ledger.active.see_cast(self._held, shift, quantizer)
+        return self._of(requantized(self._held, shift, quantizer), quantizer.format)
