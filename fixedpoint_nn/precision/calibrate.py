@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""Calibrate: look at what flows through a float network, and choose a format for every place of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.accumulator import Accumulator
+from fixedpoint_nn.folding import fold
+from fixedpoint_nn.functions import FUNCTIONS
+from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, PARAMETER, TABLE
+from fixedpoint_nn.overflow import Overflow
+from fixedpoint_nn.precision.dataflow import OUTPUT, Dataflow
+from fixedpoint_nn.precision.plan import INPUT, Entry, Plan
+from fixedpoint_nn.precision.ranges import Method, Probe, Spread, choose, int_bits_for
+from fixedpoint_nn.precision.recipe import Recipe
+from fixedpoint_nn.qformat import MAX_BITS, QFormat
+from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
+from fixedpoint_nn.tensor import Tensor, no_gradient
+from fixedpoint_nn.tree import Leaf, rebuild, walk
+
+BATCH = 128
+STRUCTURE = 2                       # samples in the pass whose tape is read
+FEWEST_SHIFTS = -4                  # a channel's weights are at most 2**4 times finer than the coarsest channel's
+
+
+def calibrate(net: Any, samples: ArrayLike, word: int = 8, **options: Any) -> Plan:
+    """A quantizer for every cast point; `options` are the fields of `Recipe`."""
+    return observe(net, samples).plan(Recipe(word, **options))
+
+
+def observe(net: Any, samples: ArrayLike) -> Observations:
+    """Run the float network on real samples and remember what was seen in each place."""
+    net = fold(net)
+    x = np.asarray(samples)
+    if x.size == 0:
+        raise ValueError(f"calibration needs samples, and there are none in an array of shape {x.shape}")
+    leaves = tuple(walk(net))
+    probes = {leaf.path: Probe(leaf.path) for leaf in leaves if leaf.kind == CAST}
+    bare = {leaf.path: None for leaf in leaves if leaf.kind in (TABLE, ACCUMULATOR)}
+    watched = rebuild(net, {**probes, **bare})
+    seen = Probe(INPUT)
+    with no_gradient():
+        for start in range(0, len(x), BATCH):
+            seen.observe(x[start : start + BATCH])
+            watched(_operand(x[start : start + BATCH]))
+    spreads = {path: probe.spread() for path, probe in probes.items() if probe.parts}
+
+    parameters = {leaf.path: leaf.value for leaf in leaves if leaf.kind == PARAMETER and leaf.value is not None}
+    first = _operand(x[:STRUCTURE])
+    names = {id(value): path for path, value in parameters.items()} | {id(first): INPUT}
+    flow = Dataflow.read(watched(first), names, probes)
+    return Observations(leaves, seen.spread(), spreads, flow, flow.rows_of_a_take(parameters))
+
+
+def _operand(x: Any) -> Any:
+    """Token ids stay integers: an embedding looks them up."""
+    return x if x.dtype.kind in "iu" else Tensor(x)
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What `observe` saw; every plan for the same network and samples comes from one of these."""
+
+    leaves: tuple[Leaf, ...]
+    input: Spread
+    spreads: Mapping[str, Spread]
+    flow: Dataflow
+    vocabulary: int
+
+    def plan(self, recipe: Recipe, words: Mapping[str, int] | None = None) -> Plan:
+        """Formats by the recipe; `words` gives some places a word length of their own."""
+        return _Planner(self, recipe, words or {}).plan()
+
+
+class _Planner:
+    """Chooses in the order in which choices depend on each other: data, tables, weights, biases, accumulators."""
+
+    def __init__(self, seen: Observations, recipe: Recipe, words: Mapping[str, int]) -> None:
+        self.seen, self.recipe, self.words, self.flow = seen, recipe, words, seen.flow
+        self.entries: dict[str, Entry] = {}
+        self.fractions: dict[str, Any] = {}
+        self.addresses = {leaf.address: leaf for leaf in seen.leaves if leaf.kind == TABLE}
+
+    def plan(self) -> Plan:
+        self.known(INPUT, self.input())
+        for kind in (self.casts, self.tables, self.weights, self.biases, self.accumulators):
+            kind()
+        order = [INPUT, *(leaf.path for leaf in self.seen.leaves)]
+        return Plan({path: self.entries[path] for path in order if path in self.entries})
+
+    def known(self, path: str, entry: Entry) -> None:
+        self.entries[path] = entry
+        if entry is not None:
+            self.fractions[path] = entry.format.frac_bits
+
+    def quantizer(self, path: str, spread: Spread, bits: int, signed: bool, whole: bool = False) -> Quantizer:
+        r = self.recipe
+        method = r.weight_method if whole else r.method
+        bits = self.words.get(path, bits)
+        int_bits = r.integer_bits(signed)
+        if int_bits is not None:
+            return Quantizer(QFormat(int_bits, bits - int_bits, signed), r.rounding, r.overflow)
+        if r.frac_bits is not None:
+            int_bits = int_bits_for(spread.low, spread.high, r.word, signed, whole)
+            bits = max(int_bits + r.frac_bits, 1)
+            return Quantizer(QFormat(bits - r.frac_bits, r.frac_bits, signed), r.rounding, r.overflow)
+        return choose(spread, bits, signed, method, whole, r.rounding, r.overflow, r.percentile)
+
+    def signed(self, spread: Spread) -> bool:
+        return spread.low < 0 or not self.recipe.unsigned
+
+    def input(self) -> Quantizer:
+        if self.seen.vocabulary:
+            return Quantizer(QFormat((self.seen.vocabulary - 1).bit_length() or 1, 0, signed=False))
+        spread = self.seen.input
+        return self.quantizer(INPUT, spread, self.recipe.activations, self.signed(spread))
+
+    # ---- cast points ----------------------------------------------------------------------
+
+    def casts(self) -> None:
+        """Tables' addresses last, because they are no finer than what arrives."""
+        for path in sorted(self.seen.spreads, key=self.addresses.__contains__):
+            spread = self.seen.spreads[path]
+            if self.kept_whole(path):
+                self.known(path, None)
+            elif path in self.addresses:
+                self.known(path, self.address(path, spread))
+            else:
+                self.known(path, self.data(path, spread))
+        for leaf in self.seen.leaves:
+            if leaf.kind == CAST and leaf.path not in self.entries:     # of the other kind of GRU, say
+                self.known(leaf.path, None)
+
+    def kept_whole(self, path: str) -> bool:
+        """A value is rounded once: not again after a ReLU, and not before a table or a leaky ReLU rounds it."""
+        if path not in self.addresses and self.flow.came_from(path):
+            return True
+        uses = self.flow.uses(path)
+        is_output = path.rpartition(".")[2] == "out"
+        return is_output and (uses <= set(self.addresses) or uses == {"maximum", "scaled"})
+
+    def data(self, path: str, spread: Spread) -> Quantizer:
+        saturates = self.recipe.overflow is not Overflow.WRAP
+        if saturates and self.recipe.unsigned and self.flow.followed_by_relu(path):
+            spread = spread.clipped(0, np.inf)
+        bits = self.recipe.outputs if OUTPUT in self.flow.uses(path) else self.recipe.activations
+        return self.quantizer(path, spread, bits, self.signed(spread))
+
+    def address(self, path: str, spread: Spread) -> Quantizer:
+        """No wider than where the function still changes, no finer than what arrives."""
+        function, bits = self.addresses[path].function, self.recipe.addresses
+        edge = (self.recipe.activations + 1) * log(2)
+        limits = {"sigmoid": (-edge, edge), "tanh": (-edge / 2, edge / 2), "exp": (-edge, np.inf)}
+        spread = spread.clipped(*limits.get(function, (-np.inf, np.inf)))
+        bits = self.words.get(path, bits)
+        signed = spread.low < 0 or function in ("sigmoid", "tanh")
+        r = self.recipe
+        saturating = Overflow.SATURATE if r.overflow is Overflow.WRAP else r.overflow
+        chosen = choose(spread, bits, signed, r.method, False, r.rounding, saturating, r.percentile)
+        arrives = self.fractions.get(self.flow.came_from(path))
+        if arrives is None or arrives >= chosen.format.frac_bits:
+            return chosen
+        int_bits = chosen.format.int_bits
+        frac_bits = max(int(arrives), 1 - int_bits)
+        return Quantizer(QFormat(int_bits, frac_bits, signed), r.rounding, saturating)
+
+    def tables(self) -> None:
+        """The values of a table, in a word like that of any other activation."""
+        r = self.recipe
+        for address, leaf in self.addresses.items():
+            if leaf.function in ("sigmoid", "tanh"):
+                spread = Spread(-1.0 if leaf.function == "tanh" else 0.0, 1.0, np.zeros(1))
+            else:
+                spread = self.seen.spreads[address].through(FUNCTIONS[leaf.function].value)
+            bits = self.words.get(leaf.path, r.activations)
+            chosen = choose(spread, bits, self.signed(spread), Method.MAX)
+            self.known(leaf.path, chosen)
+            self.fractions[f"table of {address}"] = chosen.format.frac_bits
+
+    # ---- parameters -----------------------------------------------------------------------
+
+    def parameters(self, added: bool) -> list[tuple[str, Any]]:
+        return [
+            (leaf.path, leaf.value.data)
+            for leaf in self.seen.leaves
+            if leaf.kind == PARAMETER and leaf.value is not None
+            and bool(self.flow.addend_of(leaf.path)) == added
+        ]
+
+    def weights(self) -> None:
+        for path, values in self.parameters(added=False):
+            spread = Spread.of(values)
+            chosen: Entry = self.quantizer(path, spread, self.recipe.weights, signed=True, whole=True)
+            if self.recipe.per_channel and values.ndim == 2 and self.flow.is_matrix(path):
+                chosen = self.by_channel(path, values)
+            self.entries[path] = chosen
+            self.fractions[path] = _fraction_bits(chosen)
+
+    def by_channel(self, path: str, values: Any) -> ChannelQuantizer:
+        columns = [
+            self.quantizer(path, Spread.of(column), self.recipe.weights, signed=True, whole=True)
+            for column in values.T
+        ]
+        int_bits = [q.format.int_bits for q in columns]
+        base = columns[int(np.argmax(int_bits))]
+        return ChannelQuantizer(base, tuple(max(n - base.format.int_bits, FEWEST_SHIFTS) for n in int_bits))
+
+    def biases(self) -> None:
+        """As fine as the sum that it joins, so that it needs no shift of its own."""
+        for path, values in self.parameters(added=True):
+            places = [self.flow.fraction_bits(place, self.fractions) for place in self.flow.addend_of(path)]
+            given = [place for place in places if place is not None]
+            if not given or path in self.words:
+                bits = self.recipe.weights
+                self.known(path, self.quantizer(path, Spread.of(values), bits, signed=True, whole=True))
+                continue
+            channels = np.broadcast_to(np.min(np.stack(np.broadcast_arrays(*given)), axis=0), values.shape)
+            self.known(path, self.bias(values, channels))
+
+    def bias(self, values: Any, fractions: Any) -> Entry:
+        finest = int(np.max(fractions))
+        low, high = float(values.min()), float(values.max())
+        int_bits = max(int_bits_for(low, high, MAX_BITS // 2, True, whole=True), 2 - finest)
+        base = Quantizer(
+            QFormat(int_bits, min(finest, MAX_BITS - 1 - int_bits)), self.recipe.rounding, Overflow.SATURATE
+        )
+        shifts = tuple(int(finest - bits) for bits in np.ravel(fractions))
+        return ChannelQuantizer(base, shifts) if any(shifts) else base
+
+    def accumulators(self) -> None:
+        r = self.recipe
+        for leaf in self.seen.leaves:
+            factors = self.flow.factors_below(leaf.path.rpartition(".")[0]) if leaf.kind == ACCUMULATOR else []
+            if r.accumulator is None or not factors:
+                continue
+            sums = [
+                self.flow.fraction_bits(x, self.fractions) + self.flow.fraction_bits(w, self.fractions)
+                for x, w in factors
+                if self.flow.fraction_bits(x, self.fractions) is not None
+            ]
+            frac_bits = int(max(np.max(bits) for bits in sums))
+            self.entries[leaf.path] = Accumulator(
+                QFormat(r.accumulator - frac_bits, frac_bits), r.accumulator_overflow
+            )
+
+
+def _fraction_bits(entry: Entry) -> Any:
+    """One number, or one for each channel."""
+    if isinstance(entry, ChannelQuantizer):
+        return np.array([channel.format.frac_bits for channel in entry.channels])
+    assert entry is not None
+    return entry.format.frac_bits

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""Where values go between cast points, read from the tape of one small pass.
+
+The tape knows what no list of layers tells: which cast point a ReLU follows, which products a bias is added to, and
+which casts would round a value that has just been rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.functions import FUNCTIONS
+from fixedpoint_nn.tensor import Tensor
+
+MOVES = frozenset({"reshape", "index", "windows", "max", "stack", "concat", "take"})
+OUTPUT = "output"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value: the operation that made it, from which nodes; `label` names a leaf or a cast point."""
+
+    operation: str
+    parents: tuple[int, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Dataflow:
+    """The tape as data: nodes in the order in which they were computed."""
+
+    nodes: Mapping[int, Node]
+    users: Mapping[int, tuple[int, ...]]
+    casts: frozenset[str]
+
+    @classmethod
+    def read(cls, result: Tensor, leaves: Mapping[int, str], casts: Collection[str]) -> Dataflow:
+        """`leaves` names the first tensors (input, parameters) by identity, `casts` the cast points."""
+        numbers: dict[int, int] = {}
+        made: list[Tensor] = []
+        stack = [(result, False)]
+        while stack:
+            tensor, ready = stack.pop()
+            if id(tensor) in numbers:
+                continue
+            if ready:
+                numbers[id(tensor)] = len(made)
+                made.append(tensor)
+            else:
+                stack.append((tensor, True))
+                stack += [(parent, False) for parent in tensor.parents if id(parent) not in numbers]
+        nodes: dict[int, Node] = {}
+        users: dict[int, list[int]] = {number: [] for number in range(len(made))}
+        for number, tensor in enumerate(made):
+            parents = tuple(numbers[id(parent)] for parent in tensor.parents)
+            cast = tensor.operation if tensor.operation in casts else ""
+            nodes[number] = Node(tensor.operation, parents, cast or leaves.get(id(tensor), ""))
+            for parent in parents:
+                users[parent].append(number)
+        return cls(nodes, {number: tuple(u) for number, u in users.items()}, frozenset(casts))
+
+    # ---- questions about a place, over all time steps --------------------------------------------------------
+
+    def places(self, label: str) -> list[int]:
+        return [number for number, node in self.nodes.items() if node.label == label]
+
+    def _uses(self, number: int) -> Iterator[int | None]:
+        """The nodes that compute with this value, however it was moved before; None: it leaves the network."""
+        if not self.users[number]:
+            yield None
+        for user in self.users[number]:
+            if self.nodes[user].operation in MOVES:
+                yield from self._uses(user)
+            else:
+                yield user
+
+    def uses(self, label: str) -> set[str]:
+        """The operations that a value is used in; a cast point is named by its path."""
+        found = {use for place in self.places(label) for use in self._uses(place)}
+        return {OUTPUT if use is None else self._name(use) for use in found}
+
+    def _name(self, number: int) -> str:
+        node = self.nodes[number]
+        return "scaled" if node.operation == "*" and len(node.parents) == 1 else node.operation
+
+    def source(self, number: int) -> int:
+        """Where a value comes from, before it was moved about or lost its negative part."""
+        node = self.nodes[number]
+        while node.operation in MOVES | {"relu"} and len(node.parents) == 1:
+            number = node.parents[0]
+            node = self.nodes[number]
+        return number
+
+    def came_from(self, label: str) -> str:
+        """The cast point (or input) whose value arrives at this cast point as it was; empty if there is none."""
+        names = {self.nodes[self.source(self.nodes[place].parents[0])].label for place in self.places(label)}
+        return names.pop() if len(names) == 1 else ""
+
+    def followed_by_relu(self, label: str) -> bool:
+        """Whatever is computed with this value, its negative part is cut off first."""
+        return self.uses(label) == {"relu"}
+
+    def rows_of_a_take(self, parameters: Mapping[str, Any]) -> int:
+        """How many rows the first looked-up parameter has (the vocabulary); 0 if none is."""
+        for node in self.nodes.values():
+            if node.operation == "take":
+                weight = parameters.get(self.nodes[node.parents[0]].label)
+                if weight is not None:
+                    return int(weight.shape[0])
+        return 0
+
+    # ---- binary points ---------------------------------------------------------------------------------------
+
+    def fraction_bits(self, number: int, known: Mapping[str, Any]) -> Any:
+        """The fraction bits of a value (one number, or one for each channel) before anything rounds it again.
+
+        `known` gives those of leaves, cast points and, by the address's path, tables ("table of PATH").
+        None: a constant such as a first state, which fits to anything.
+        """
+        node = self.nodes[number]
+        if node.label in known and known[node.label] is not None:
+            return known[node.label]
+        if not node.parents:
+            return None
+        if node.operation in FUNCTIONS:
+            return known.get(f"table of {self.nodes[node.parents[0]].label}")
+        bits = [self.fraction_bits(parent, known) for parent in node.parents]
+        if node.operation in ("@", "*") and len(bits) > 1:
+            product = None if bits[0] is None or bits[1] is None else bits[0] + bits[1]
+            bits = [product, *bits[2:]]
+        given = [b for b in bits if b is not None]
+        return None if not given else given[0] if len(given) == 1 else _largest(given)
+
+    def addend_of(self, label: str) -> list[int]:
+        """The values that this parameter is added to; none if it is multiplied with."""
+        return [
+            parent
+            for place in self.places(label)
+            for user in self.users[place]
+            if self.nodes[user].operation in ("+", "-")
+            for parent in self.nodes[user].parents
+            if parent != place
+        ]
+
+    def is_matrix(self, label: str) -> bool:
+        """This parameter is used in dot products only, so that its columns are outputs."""
+        users = [self.nodes[user].operation for place in self.places(label) for user in self.users[place]]
+        return set(users) == {"@"}
+
+    def factors_below(self, prefix: str) -> list[tuple[int, int]]:
+        """(data, weight) of each dot product with a parameter of the layer `prefix`."""
+        return [
+            (node.parents[0], node.parents[1])
+            for node in self.nodes.values()
+            if node.operation == "@" and self.nodes[node.parents[1]].label.rpartition(".")[0] == prefix
+        ]
+
+
+def _largest(bits: list[Any]) -> Any:
+    total = bits[0]
+    for other in bits[1:]:
+        total = np.maximum(total, other)
+    return total

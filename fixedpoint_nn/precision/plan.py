@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""A plan: one quantizer for every place of a network where bits are lost, readable and editable as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from fixedpoint_nn.accumulator import Accumulator
+from fixedpoint_nn.qformat import QFormat
+from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
+
+INPUT = "input"
+Entry = Quantizer | ChannelQuantizer | Accumulator | None
+
+
+class PlanError(ValueError):
+    """A plan that does not fit its network, or that is not a plan; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Plan(Mapping[str, Entry]):
+    """Entries by path: `input`, and the paths of `tree.walk`.
+
+    A parameter, a cast point and a table have a quantizer (a table's is that of its values); an accumulator has an
+    `Accumulator`. None keeps every bit.
+    """
+
+    entries: Mapping[str, Entry]
+
+    def __post_init__(self) -> None:
+        named = {path: _named(entry, path) for path, entry in self.entries.items()}
+        object.__setattr__(self, "entries", MappingProxyType(named))
+
+    def __getitem__(self, path: str) -> Entry:
+        return self.entries[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
+    def format(self, path: str) -> QFormat | None:
+        """The format at this place; None where every bit is kept."""
+        entry = self.entries[path]
+        return None if entry is None else entry.format
+
+    def changed(self, entries: Mapping[str, Entry]) -> Plan:
+        """The same plan with some entries replaced or added."""
+        return Plan({**self.entries, **entries})
+
+    # ---- JSON -----------------------------------------------------------------------------
+
+    def to_json(self) -> str:
+        """One line for each entry."""
+        lines = [f"  {json.dumps(path)}: {json.dumps(_encode(entry))}" for path, entry in self.entries.items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        try:
+            code = json.loads(text, object_pairs_hook=_unique)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise PlanError(f"the plan is not JSON: {' '.join(str(error).split())}") from error
+        if not isinstance(code, dict):
+            raise PlanError(f"a plan is a JSON object of paths and quantizers, not a {type(code).__name__}")
+        return cls({path: _decode(path, value) for path, value in code.items()})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise FileNotFoundError(f"there is no plan {path}") from None
+        except UnicodeDecodeError:
+            raise PlanError(f"{path} is not a text file, so it is not a plan") from None
+        try:
+            return cls.from_json(text)
+        except PlanError as error:
+            raise PlanError(f"{path}: {error}") from error
+
+
+def _named(entry: Entry, path: str) -> Entry:
+    """Each entry carries its path, which ledgers and listings show."""
+    if isinstance(entry, ChannelQuantizer):
+        return ChannelQuantizer(replace(entry.quantizer, name=path), entry.shifts)
+    return None if entry is None else replace(entry, name=path)
+
+
+def _encode(entry: Entry) -> Any:
+    if entry is None:
+        return None
+    if isinstance(entry, ChannelQuantizer):
+        frac_bits = [channel.format.frac_bits for channel in entry.channels]
+        return {"quantizer": str(entry.quantizer), "channel_frac_bits": frac_bits}
+    if isinstance(entry, Accumulator):
+        product = {} if entry.product is None else {"product": str(entry.product)}
+        return {"accumulator": str(Quantizer(entry.format, overflow=entry.overflow)), **product}
+    return str(entry)
+
+
+def _decode(path: str, value: Any) -> Entry:
+    keys = sorted(value) if isinstance(value, dict) else []
+    try:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return Quantizer.parse(value)
+        if keys in (["accumulator"], ["accumulator", "product"]):
+            total = Quantizer.parse(value["accumulator"])
+            product = Quantizer.parse(value["product"]) if "product" in value else None
+            return Accumulator(total.format, total.overflow, product)
+        if keys == ["channel_frac_bits", "quantizer"]:
+            quantizer, channels = Quantizer.parse(value["quantizer"]), value["channel_frac_bits"]
+            if not isinstance(channels, list) or not all(type(bits) is int for bits in channels):
+                raise ValueError(f"channel_frac_bits is a list of integers, not {channels!r}")
+            return ChannelQuantizer(
+                quantizer, tuple(quantizer.format.frac_bits - bits for bits in channels)
+            )
+    except (ValueError, TypeError) as error:
+        raise PlanError(f"{path!r} of the plan is impossible: {error}") from error
+    raise PlanError(
+        f"{path!r} of the plan is {json.dumps(value)[:80]}; write a quantizer such as "
+        '"ap_fixed<8,2,AP_RND_CONV,AP_SAT>", or null to keep every bit'
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise PlanError(f"the plan has {key!r} twice; keep one of them")
+        seen[key] = value
+    return seen

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Quantize: a float network and a plan give the bit-accurate network."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from fixedpoint_nn.accumulator import Accumulator
+from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.folding import fold
+from fixedpoint_nn.layers.fields import ACCUMULATOR, PARAMETER, TABLE
+from fixedpoint_nn.precision.plan import INPUT, Entry, Plan, PlanError
+from fixedpoint_nn.quantized import Quantized
+from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
+from fixedpoint_nn.table import Table
+from fixedpoint_nn.tree import Leaf, rebuild, walk
+
+MOST_ADDRESS_BITS = 16
+
+
+def quantize(net: Any, plan: Plan) -> Quantized:
+    """The same network over integers, with batch normalisation folded first."""
+    net = fold(net)
+    leaves = {leaf.path: leaf for leaf in walk(net)}
+    check(leaves, plan)
+    source = plan[INPUT]
+    assert isinstance(source, Quantizer)
+    values = {
+        path: leaf_value(leaf, plan) for path, leaf in leaves.items() if path in plan or leaf.kind == ACCUMULATOR
+    }
+    return Quantized(rebuild(net, values), source)
+
+
+def leaf_value(leaf: Leaf, plan: Plan) -> Any:
+    """What stands in the leaf's place in the fixed network."""
+    entry = plan.get(leaf.path)
+    if leaf.kind == PARAMETER:
+        return FixedArray.from_float(leaf.value.data, entry)
+    return table(leaf, plan) if leaf.kind == TABLE else entry
+
+
+def table(leaf: Leaf, plan: Plan) -> Table:
+    """The table, addressed in the format of the cast point before it."""
+    output, address = plan[leaf.path], plan[leaf.address]
+    assert isinstance(output, Quantizer) and isinstance(address, Quantizer)
+    return Table(leaf.function, address.format, output)
+
+
+def check(leaves: dict[str, Leaf], plan: Plan) -> None:
+    """Every place has an entry, every entry a place, and each is of the kind that belongs there."""
+    needed = [INPUT] + [path for path, leaf in leaves.items() if _needs_an_entry(leaf)]
+    missing = [path for path in needed if path not in plan]
+    if missing:
+        others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise PlanError(f"the plan has no entry for {missing[0]!r}{others}; calibrate the network again or add it")
+    known = [INPUT, *leaves]
+    for path in plan:
+        if path not in known or (path in leaves and leaves[path].kind == PARAMETER and leaves[path].value is None):
+            near = get_close_matches(path, needed, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
+            raise PlanError(f"the plan has an entry for {path!r}, which is no place of this network{hint}")
+    for path, entry in plan.items():
+        problem = _problem(path, entry, leaves, plan)
+        if problem:
+            raise PlanError(f"{path!r} of the plan is impossible: {problem}")
+
+
+def _needs_an_entry(leaf: Leaf) -> bool:
+    return leaf.kind != ACCUMULATOR and not (leaf.kind == PARAMETER and leaf.value is None)
+
+
+def _problem(path: str, entry: Entry, leaves: dict[str, Leaf], plan: Plan) -> str:
+    leaf = leaves.get(path)
+    kind = leaf.kind if leaf else INPUT
+    if kind == ACCUMULATOR:
+        return "" if entry is None or isinstance(entry, Accumulator) else "an accumulator is written as an accumulator"
+    if isinstance(entry, Accumulator):
+        return f"an accumulator stands where a quantizer is needed ({kind})"
+    if entry is None:
+        exact = f"null keeps every bit, and the {kind} needs a format"
+        return exact if kind in (INPUT, PARAMETER, TABLE) else ""
+    if kind == PARAMETER:
+        assert leaf is not None
+        return _channels(entry, leaf.value.shape)
+    if isinstance(entry, ChannelQuantizer):
+        return f"only parameters have a format for each channel, not the {kind}"
+    if kind == TABLE:
+        assert leaf is not None
+        address = plan.format(leaf.address)
+        if address is None:
+            return f"its table is addressed by {leaf.address!r}, which needs a format"
+        if address.bits > MOST_ADDRESS_BITS:
+            return (
+                f"{leaf.address!r} gives it {address.bits} address bits, "
+                f"and a table has at most {MOST_ADDRESS_BITS}"
+            )
+    return ""
+
+
+def _channels(entry: Quantizer | ChannelQuantizer, shape: tuple[int, ...]) -> str:
+    if isinstance(entry, Quantizer) or (shape and shape[-1] == len(entry.shifts)):
+        return ""
+    return f"it has {len(entry.shifts)} channels, and the parameter's shape is {shape}"

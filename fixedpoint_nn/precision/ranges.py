@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Where to put the binary point: integer bits from data, by the extremes, a percentile, or the least squared error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from math import frexp, isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.overflow import Overflow
+from fixedpoint_nn.qformat import QFormat
+from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.rounding import Rounding
+
+Array = NDArray[Any]
+SAMPLE = 1 << 16                    # values kept of each place; the extremes are of all of them
+PERCENTILE = 99.99
+CANDIDATES = 6                      # how many integer bits below the extremes' are tried for the least error
+
+
+class Method(Enum):
+    """How integer bits follow from data."""
+
+    MAX = "max"
+    PERCENTILE = "percentile"
+    LEAST_ERROR = "least_error"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The values seen in one place: their extremes, and a sample of them."""
+
+    low: float
+    high: float
+    sample: Array
+
+    @classmethod
+    def of(cls, values: Array) -> Spread:
+        flat = np.asarray(values).reshape(-1)
+        return cls(float(flat.min()), float(flat.max()), thinned(flat, SAMPLE))
+
+    def clipped(self, low: float, high: float) -> Spread:
+        bounds = max(self.low, low), min(self.high, high)
+        return Spread(*bounds, np.clip(self.sample, low, high))
+
+    def through(self, function: Callable[[Array], Array]) -> Spread:
+        """The values of a function of these."""
+        with np.errstate(divide="ignore", over="ignore"):
+            values = function(np.append(self.sample, np.array([self.low, self.high], self.sample.dtype)))
+        return Spread.of(values[np.isfinite(values)])
+
+
+@dataclass
+class Probe:
+    """Stands in a cast point, looks on and rounds nothing."""
+
+    name: str
+    low: float = np.inf
+    high: float = -np.inf
+    parts: list[Array] = field(default_factory=list)
+    kept: int = 0
+
+    def observe(self, data: Array) -> None:
+        low, high = float(data.min()), float(data.max())
+        if not (isfinite(low) and isfinite(high)):
+            raise ValueError(f"{self.name} sees {low if not isfinite(low) else high}: the network diverges on these samples")
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        part = thinned(data.reshape(-1), SAMPLE // 8)
+        self.parts.append(part.copy())
+        self.kept += part.size
+        if self.kept > 2 * SAMPLE:
+            self.parts = [part[::2] for part in self.parts]
+            self.kept = sum(part.size for part in self.parts)
+
+    def spread(self) -> Spread:
+        return Spread(self.low, self.high, thinned(np.concatenate(self.parts), SAMPLE))
+
+
+def thinned(flat: Array, size: int) -> Array:
+    """Every n-th value, n odd, so that it does not walk along one column of an even-sized array."""
+    step = max(-(-flat.size // size), 1)
+    return flat[:: step | 1]
+
+
+def int_bits_for(low: float, high: float, bits: int, signed: bool, whole: bool = False) -> int:
+    """The fewest integer bits whose range holds low..high; a value one step too large may be cut by that step.
+
+    With `whole`, nothing is cut by more than rounding would change it.
+    """
+    largest = max(high, -low, 0.0)
+    if largest == 0:
+        return int(signed)
+    mantissa, exponent = frexp(largest)                     # largest = mantissa * 2**exponent, 1/2 <= mantissa < 1
+    int_bits = exponent - (mantissa == 0.5) + signed        # now the largest is at most 2**(int_bits - signed)
+    if whole:
+        edge = QFormat(int_bits, bits - int_bits, signed)
+        if high > edge.max + edge.step / 2:
+            int_bits += 1
+    return int_bits
+
+
+def squared_error(values: Array, quantizer: Quantizer) -> float:
+    wrong = np.subtract(quantizer.round_floats(values), values, dtype=np.float64)
+    return float(np.dot(wrong, wrong))
+
+
+def choose(
+    spread: Spread, bits: int, signed: bool, method: Method = Method.MAX, whole: bool = False,
+    rounding: Rounding = Rounding.HALF_EVEN, overflow: Overflow = Overflow.SATURATE,
+    percentile: float = PERCENTILE,
+) -> Quantizer:
+    """A quantizer of so many bits for these values."""
+
+    def quantizer(int_bits: int) -> Quantizer:
+        return Quantizer(QFormat(int_bits, bits - int_bits, signed), rounding, overflow)
+
+    widest = int_bits_for(spread.low, spread.high, bits, signed, whole)
+    if method is Method.PERCENTILE and spread.sample.size:
+        outside = (100 - percentile) / 2
+        low, high = np.percentile(spread.sample, (outside, 100 - outside) if signed else (0, percentile))
+        return quantizer(min(widest, int_bits_for(float(low), float(high), bits, signed, whole)))
+    if method is Method.LEAST_ERROR and overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
+        best, error = widest, squared_error(spread.sample, quantizer(widest))
+        for int_bits in range(widest - 1, widest - 1 - CANDIDATES, -1):
+            other = squared_error(spread.sample, quantizer(int_bits))
+            if other >= error:
+                break
+            best, error = int_bits, other
+        return quantizer(best)
+    return quantizer(widest)

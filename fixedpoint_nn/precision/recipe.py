@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""A recipe: how the formats of a whole network are chosen from what calibration saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from fixedpoint_nn.overflow import Overflow
+from fixedpoint_nn.precision.ranges import PERCENTILE, Method
+from fixedpoint_nn.rounding import Rounding
+
+MOST_ADDRESS_BITS = 12
+LONGEST_WORD = 32
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that is not given follows from `word`."""
+
+    word: int = 8
+    weight_bits: int | None = None          # weights and constants
+    activation_bits: int | None = None      # input, cast points, values of tables
+    output_bits: int | None = None          # the values that leave the network; as the activations
+    address_bits: int | None = None         # table addresses: activations + 2, at most 12
+    accumulator: int | None = None          # a modelled accumulator of so many bits; None is exact
+    accumulator_overflow: Overflow = Overflow.WRAP
+    int_bits: int | None = None             # the same integer bits everywhere, sign included
+    frac_bits: int | None = None            # the same fraction bits everywhere; integer bits from the data
+    method: Method = Method.LEAST_ERROR     # how activations get their integer bits
+    weight_method: Method = Method.LEAST_ERROR
+    percentile: float = PERCENTILE
+    per_channel: bool = False               # weights of each output have a binary point of their own
+    unsigned: bool = True                   # values that are never negative have no sign bit
+    rounding: Rounding = Rounding.HALF_EVEN
+    overflow: Overflow = Overflow.SATURATE
+
+    def __post_init__(self) -> None:
+        for name, kind in (
+            ("method", Method), ("weight_method", Method), ("rounding", Rounding),
+            ("overflow", Overflow), ("accumulator_overflow", Overflow),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, _mode(kind, value, name))
+            elif not isinstance(value, kind):
+                raise TypeError(f"{name} is a {kind.__name__}, not {value!r}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            is_length = field.name == "word" or field.name in (
+                "weight_bits", "activation_bits", "output_bits", "address_bits"
+            )
+            if is_length and value is not None:
+                _check_length(field.name, value)
+        if not 50 < self.percentile <= 100:
+            raise ValueError(f"percentile {self.percentile} is not in 50..100")
+
+    @property
+    def weights(self) -> int:
+        return self.weight_bits or self.word
+
+    @property
+    def activations(self) -> int:
+        return self.activation_bits or self.word
+
+    @property
+    def outputs(self) -> int:
+        return self.output_bits or self.activations
+
+    @property
+    def addresses(self) -> int:
+        return self.address_bits or min(self.activations + 2, MOST_ADDRESS_BITS)
+
+    def integer_bits(self, signed: bool) -> int | None:
+        """The prescribed integer bits, if any; an unsigned value has no sign to count."""
+        return None if self.int_bits is None else self.int_bits - (not signed)
+
+
+def _check_length(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a number of bits, not {value!r}")
+    most = MOST_ADDRESS_BITS + 4 if name == "address_bits" else LONGEST_WORD
+    if not 1 <= value <= most:
+        raise ValueError(f"{name} of {value} bits is not possible; use 1 to {most}")
+
+
+def _mode(kind: type, value: str, name: str) -> object:
+    known = {member.name.lower(): member for member in kind} | {member.value: member for member in kind}  # type: ignore[attr-defined]
+    if value not in known:
+        names = ", ".join(member.name.lower() for member in kind)  # type: ignore[attr-defined]
+        raise ValueError(f"{name} {value!r} is not known; use one of {names}")
+    return known[value]
