@@ -82,6 +82,11 @@ class Quantizer:
         rounding = Rounding(_mode(found[2], Rounding, text))
         return cls(format, rounding, Overflow(_mode(found[3], Overflow, text) if found[3] else "WRAP"))
 
+    @property
+    def step(self) -> float:
+        """The distance between neighbouring values."""
+        return self.format.step
+
     # ---- conversions ------------------------------------------------------------------------------------------
 
     def from_floats(self, x: ArrayLike) -> Ints:
@@ -105,7 +110,8 @@ class Quantizer:
         with np.errstate(over="ignore"):
             scaled = np.multiply(x, np.float32(2.0**f.frac_bits), out=np.empty_like(x))
         rounded = fit(round_floats(scaled, self.rounding, scaled), f, self.overflow, scaled)
-        return np.multiply(rounded, np.float32(f.step), out=rounded)
+        nearest: Array = np.multiply(rounded, np.float32(f.step), out=rounded)
+        return nearest
 
     def hold_floats(self, x: Array) -> Array:
         """`from_floats` of a checked array, in whichever container the conversion leaves it."""
@@ -179,6 +185,15 @@ class ChannelQuantizer:
         return self.quantizer.name
 
     @property
+    def overflow(self) -> Overflow:
+        return self.quantizer.overflow
+
+    @property
+    def step(self) -> Array:
+        """The distance between neighbouring values, for each channel."""
+        return np.ldexp(self.quantizer.step, self.shifts)
+
+    @property
     def channels(self) -> tuple[Quantizer, ...]:
         """Each channel's own quantizer."""
         q, f = self.quantizer, self.quantizer.format
@@ -198,8 +213,11 @@ class ChannelQuantizer:
         return self._by_channel(array, [q.from_ints(array[..., j], frac_bits) for j, q in self._pairs(array)])
 
     def round_floats(self, x: Array) -> Array:
-        """Each float's nearest value, as the same kind of float."""
-        return np.stack([q.round_floats(x[..., j]) for j, q in self._pairs(x)], axis=-1)
+        """Each float's nearest value, as the same kind of float; a power of two moves each channel and loses nothing."""
+        self._pairs(x)
+        scale = np.ldexp(x.dtype.type(1), self.shifts)
+        nearest: Array = self.quantizer.round_floats(x / scale) * scale
+        return nearest
 
     def _pairs(self, array: Array) -> list[tuple[int, Quantizer]]:
         if array.ndim == 0 or array.shape[-1] != len(self.shifts):
