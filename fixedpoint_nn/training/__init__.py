@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Training: losses, optimisers, schedules, batches and the loop that brings them together."""
 
-from fixedpoint_nn.training.batches import Samples, TextWindows, Words
+from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches
 from fixedpoint_nn.training.loop import Diverged, History, fit
 from fixedpoint_nn.training.losses import binary_cross_entropy, cross_entropy, hinge, mean_squared_error
 from fixedpoint_nn.training.optimisers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
@@ -17,7 +17,7 @@ __all__ = [
     "RMSProp",
     "Samples",
     "TextWindows",
-    "Words",
+    "WordBatches",
     "binary_cross_entropy",
     "cross_entropy",
     "fit",

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Where mini-batches come from: a source yields (inputs, targets) for one epoch, in an order drawn from `rng`."""
+"""Where mini-batches come from: a source yields (inputs, targets) for an epoch, in an order that rng draws."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.training.losses import IGNORED
@@ -35,10 +37,12 @@ class Samples:
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or not len(self.x):
-            raise ValueError(f"{len(self.x)} inputs and {len(self.y)} targets do not make samples; each needs one")
+            raise ValueError(
+                f"{len(self.x)} inputs with {len(self.y)} targets are not samples; each needs one"
+            )
 
     def __len__(self) -> int:
-        return -(-len(self.x) // (self.size or len(self.x)))
+        return ceil(len(self.x) / (self.size or len(self.x)))
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         order = rng.permutation(len(self.x)) if self.shuffle else np.arange(len(self.x))
@@ -68,12 +72,13 @@ class TextWindows:
             yield text[:, :-1], text[:, 1:]
 
 
-def padded(sequences: Sequence[Sequence[int]], end: int = 0) -> Batch:
-    """Words as (inputs, targets): inputs start with `end`, targets stop with it; then padding, which is ignored."""
-    longest = max(map(len, sequences)) + 1
-    inputs = np.full((len(sequences), longest), end)
-    targets = np.full((len(sequences), longest), IGNORED)
-    for row, word in enumerate(sequences):
+def padded(sequences: Sequence[ArrayLike], end: int = 0) -> Batch:
+    """Words as (inputs, targets): inputs start with `end`, targets stop with it; padding is ignored."""
+    words = [np.asarray(sequence, np.int64) for sequence in sequences]
+    longest = max(map(len, words)) + 1
+    inputs = np.full((len(words), longest), end)
+    targets = np.full((len(words), longest), IGNORED)
+    for row, word in enumerate(words):
         inputs[row, 1 : len(word) + 1] = word
         targets[row, : len(word)] = word
         targets[row, len(word)] = end
@@ -81,15 +86,15 @@ def padded(sequences: Sequence[Sequence[int]], end: int = 0) -> Batch:
 
 
 @dataclass(frozen=True)
-class Words:
+class WordBatches:
     """Padded words, shuffled; each batch is cut to its longest word."""
 
-    words: Sequence[Sequence[int]]
+    words: Sequence[ArrayLike]
     size: int = 64
     end: int = 0
 
     def __len__(self) -> int:
-        return -(-len(self.words) // self.size)
+        return ceil(len(self.words) / self.size)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         order = rng.permutation(len(self.words))

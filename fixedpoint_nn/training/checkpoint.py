@@ -52,7 +52,9 @@ class Checkpoint:
                 notes = json.loads(file.metadata()["checkpoint"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path} is not a checkpoint of a training; delete it to start anew") from error
+            raise ValueError(
+                f"{self.path} is no checkpoint of a training; delete it to start anew"
+            ) from error
         self._demand_same(notes, arrays, seed)
         for name, values in arrays.items():
             kind, _, path = name.partition("/")

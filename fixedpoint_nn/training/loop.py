@@ -72,7 +72,7 @@ def fit(
     progress: bool = True,
     title: str = "training",
 ) -> History:
-    """Train the parameters of `net` in place; the same seed gives the same weights, bit for bit, on one machine.
+    """Train the parameters of `net` in place; on one machine, a seed gives the same weights bit for bit.
 
     `evaluate(net)` gives the figures of an epoch; `watch` names the one (smaller is better; "accuracy" is the
     exception) that early stopping waits for during `patience` epochs and by which the best weights are kept.
@@ -82,6 +82,8 @@ def fit(
     schedule = schedule or constant()
     moving = tree.parameters(net)
     everything = tree.parameters(net, trained_only=False)
+    for path, parameter in everything.items():
+        parameter.needs_gradient = path in moving
     keep_best = keep_best or patience is not None
     history, best = History(), Best(watch)
     saved = Checkpoint(Path(checkpoint), everything, optimiser) if checkpoint else None
@@ -102,14 +104,15 @@ def fit(
             total, count = total + float(value.data), count + 1
             bar.update()
             if count % 16 == 0:
-                bar.set_postfix(loss=f"{total / count:.4f}")
+                bar.set_postfix(loss=f"{total / count:.4f}", refresh=False)
         bar.close()
         if not np.isfinite(total):
-            raise Diverged(f"the loss became {total} in epoch {epoch + 1}; lower the rate or clip the gradients")
+            raise Diverged(f"the loss is {total} in epoch {epoch + 1}; lower the rate or clip the gradients")
         figures = {"train_loss": total / count, **(evaluate(net) if evaluate else {})}
         history.add(figures)
         if progress:
-            tqdm.write(f"{title} {epoch + 1}/{epochs}: " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+            line = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            tqdm.write(f"{title} {epoch + 1}/{epochs}: {line}")
         if keep_best and best.offer(figures, epoch, everything):
             history.best_epoch = epoch
         history.stopped_early = patience is not None and epoch - best.epoch >= patience

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Losses: one number to make small, the mean over the batch. Each is one operation with its gradient beside it."""
+"""Losses: one number to make small, the mean over the batch; each is one operation with its gradient."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
     if len(wanted) != len(z):
         raise ValueError(f"{len(wanted)} labels for {len(z)} rows of logits; each row needs one")
     if wanted.size and not (wanted.min() >= IGNORED and wanted.max() < classes):
-        raise ValueError(f"labels run from {wanted.min()} to {wanted.max()}, the logits have {classes} classes")
+        raise ValueError(f"labels run from {wanted.min()} to {wanted.max()}, but there are {classes} classes")
     counted = wanted != IGNORED
     everything = bool(counted.all())
     rows = np.arange(len(z))

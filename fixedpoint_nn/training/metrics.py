@@ -11,17 +11,15 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.tensor import Tensor, no_gradient
-from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy
 from fixedpoint_nn.training.loop import as_input
+from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy
 
 
 def outputs(net: Any, x: Array, block: int = 512) -> Array:
     """What the network gives for every row of x, as floats."""
     with no_gradient():
-        parts = [
-            net(x[start : start + block] if isinstance(net, Quantized) else as_input(x[start : start + block]))
-            for start in range(0, len(x), block)
-        ]
+        blocks = (x[start : start + block] for start in range(0, len(x), block))
+        parts = [net(rows if isinstance(net, Quantized) else as_input(rows)) for rows in blocks]
     return np.concatenate([part.to_float() for part in parts])
 
 

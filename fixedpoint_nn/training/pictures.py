@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""Pictures of a training: learning curves, comparisons, confusion matrices, a first layer's weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.training.loop import History
+
+PathLike = str | os.PathLike[str]
+
+INK, SOFT, GRID = "#22303c", "#6b7a88", "#e3e8ec"
+COLOURS = ("#1f6fb2", "#e4772e", "#2a9d6f", "#b8405e", "#7b5ea7", "#8a6d3b", "#3fa7c4", "#5c6670")
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "savefig.dpi": 130,
+    "svg.hashsalt": "fixedpoint_nn",
+}
+
+
+@contextmanager
+def picture(path: PathLike, width: float = 7.0, height: float = 4.0) -> Iterator[Figure]:
+    """A figure in the house style, written to `path` (PNG or SVG, without a date) at the end of the block."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
+        dated = {"Date": None} if Path(path).suffix == ".svg" else {"Software": None}
+        figure.savefig(path, metadata=dated)
+
+
+def _readable(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def learning_curves(history: History, path: PathLike, title: str = "") -> None:
+    """The losses in one panel, every other figure in its own; the kept epoch is marked."""
+    losses = [name for name in history.curves if name.endswith("loss")]
+    others = [name for name in history.curves if name not in losses]
+    panels: list[list[str]] = ([losses] if losses else []) + [[name] for name in others]
+    with picture(path, 4.6 * max(len(panels), 1), 3.4) as figure:
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        for place, names in enumerate(panels, 1):
+            axes = figure.add_subplot(1, len(panels), place)
+            for colour, name in zip(COLOURS, names, strict=False):
+                values = history.curves[name]
+                label = {"loss": "held out", "train_loss": "training"}.get(name, _readable(name))
+                axes.plot(range(1, len(values) + 1), values, color=colour, label=label, marker=_dot(values))
+            if history.best_epoch is not None:
+                axes.axvline(history.best_epoch + 1, color=SOFT, linewidth=1, linestyle=":")
+            axes.set_title("loss" if names is losses else _readable(names[0]))
+            axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if len(names) > 1:
+                axes.legend()
+
+
+def _dot(values: Sequence[float]) -> str:
+    return "o" if len(values) == 1 else ""
+
+
+def comparison(histories: Mapping[str, History], path: PathLike, figure_name: str = "train_loss") -> None:
+    """One curve for each of several trainings, such as the same network under every optimiser."""
+    with picture(path, 7, 4) as figure:
+        axes = figure.add_subplot()
+        for index, (label, history) in enumerate(histories.items()):
+            values = history.curves[figure_name]
+            axes.plot(
+                range(1, len(values) + 1), values, color=COLOURS[index % len(COLOURS)],
+                linestyle=("-", "--")[index // len(COLOURS) % 2], label=label, marker=_dot(values),
+            )
+        if all(value > 0 for history in histories.values() for value in history.curves[figure_name]):
+            axes.set_yscale("log")
+        axes.set_title(_readable(figure_name))
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+
+
+def confusion(matrix: Array, path: PathLike, labels: Sequence[str] | None = None, title: str = "") -> None:
+    """Label by prediction; colour is the share of the label's row, the number is the count."""
+    classes = len(matrix)
+    names = list(labels or map(str, range(classes)))
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    side = 1.8 + 0.5 * classes
+    with picture(path, side + 0.4, side) as figure:
+        axes = figure.add_subplot()
+        axes.grid(False)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for row in range(classes):
+            for column in range(classes):
+                if matrix[row, column]:
+                    colour = "white" if share[row, column] > 0.5 else INK
+                    text = f"{matrix[row, column]}"
+                    axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+        slanted: Any = {"rotation": 45, "ha": "right"} if labels else {}
+        axes.set_xticks(range(classes), names, **slanted)
+        axes.set_yticks(range(classes), names)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("label")
+        axes.set_title(title or f"{np.trace(matrix) / max(matrix.sum(), 1):.2%} on the diagonal")
+
+
+def first_layer(
+    weight: Array, path: PathLike, shape: tuple[int, int] = (28, 28), count: int = 32, title: str = ""
+) -> None:
+    """The columns of a dense layer's weight as pictures, the longest ones first; red is positive."""
+    strongest = np.argsort(-np.linalg.norm(weight, axis=0), kind="stable")[:count]
+    columns = min(8, len(strongest))
+    rows = -(-len(strongest) // columns)
+    with picture(path, columns * 1.1, rows * 1.1 + 0.4) as figure:
+        figure.suptitle(title or "what the first layer looks for", x=0.01, ha="left", fontweight="bold")
+        for place, unit in enumerate(strongest, 1):
+            axes = figure.add_subplot(rows, columns, place)
+            image = weight[:, unit].reshape(shape)
+            limit = np.abs(image).max() or 1
+            axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            axes.set_axis_off()
+
+
+def decision_boundary(net: Any, x: Array, labels: Array, path: PathLike, title: str = "") -> None:
+    """Two classes of points in the plane, and where the network's score changes its sign."""
+    from fixedpoint_nn.training.metrics import outputs
+
+    low, high = x.min(0) - 0.5, x.max(0) + 0.5
+    horizontal, vertical = np.meshgrid(np.linspace(low[0], high[0], 200), np.linspace(low[1], high[1], 160))
+    points = np.stack([horizontal.ravel(), vertical.ravel()], 1).astype(x.dtype)
+    scores = outputs(net, points, 4096).reshape(horizontal.shape)
+    limit = float(np.abs(scores).max())
+    with picture(path, 5.6, 4.2) as figure:
+        axes = figure.add_subplot()
+        axes.grid(False)
+        axes.contourf(horizontal, vertical, scores, 20, cmap="RdBu_r", vmin=-limit, vmax=limit, alpha=0.55)
+        axes.contour(horizontal, vertical, scores, [0.0], colors=INK, linewidths=1.5)
+        for value, colour in ((0, COLOURS[0]), (1, COLOURS[1])):
+            chosen = labels.reshape(-1) == value
+            axes.scatter(
+                x[chosen, 0], x[chosen, 1], s=16, color=colour, edgecolors="white", linewidths=0.5,
+                label=f"class {value}",
+            )
+        axes.set_title(title)
+        axes.legend(loc="upper right")

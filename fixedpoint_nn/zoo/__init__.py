@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""The networks: built, trained from scratch, and shipped with their weights."""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import files
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.training.loop import History, fit
+from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+
+__all__ = [
+    "Bar", "Entry", "Recipe", "build", "entry", "evaluate", "load", "metadata", "names", "samples", "train",
+    "train_to_files",
+]
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+MODULES = (
+    "moons", "bigram", "nplm", "names_lstm", "makemore_lstm", "shakespeare_lstm",
+    "mnist_lstm", "mnist_gru", "mnist_rnn", "fashion_mlp", "lenet", "resnet8", "resnet50",
+)
+
+
+def names() -> tuple[str, ...]:
+    """Every network of the zoo."""
+    return MODULES
+
+
+def entry(name: str) -> Entry:
+    """All that the zoo knows of one network."""
+    if name not in MODULES:
+        raise KeyError(f"there is no network {name!r} in the zoo; there are {', '.join(MODULES)}")
+    found: Entry = import_module(f"fixedpoint_nn.zoo.{name}").ENTRY
+    return found
+
+
+def build(name: str, seed: int = 0) -> Any:
+    """The untrained network."""
+    return entry(name).build(seed)
+
+
+def load(name: str) -> Any:
+    """The network with its shipped weights."""
+    return files.load(_weights(name))
+
+
+def metadata(name: str) -> dict[str, Any]:
+    """The command, the seed and the result that made the shipped weights."""
+    return files.load_metadata(_weights(name))
+
+
+def _weights(name: str) -> Path:
+    path = WEIGHTS / f"{entry(name).name}.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no weights are shipped for {name!r}; train it with `fixedpoint-nn train {name}`, "
+            f"or take zoo.build({name!r}) untrained"
+        )
+    return path
+
+
+def samples(name: str, n: int, split: str | None = None) -> Array:
+    """The first `n` real inputs of a network."""
+    found = entry(name)
+    return found.examples(split or found.held_out)[0][:n]
+
+
+def evaluate(net: Any, name: str, split: str | None = None, limit: int | None = None) -> dict[str, float]:
+    """The figures of a float or quantised network on held-out data, or on its first `limit` rows."""
+    found = entry(name)
+    x, y = found.examples(split or found.held_out)
+    return found.figures(net, x[:limit], y[:limit])
+
+
+def train(
+    name: str,
+    epochs: int | None = None,
+    seed: int = 0,
+    *,
+    net: Any = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> tuple[Any, History]:
+    """Train by the network's recipe, from new weights or from those of `net`: the network and its curves."""
+    found = entry(name)
+    recipe = found.recipe
+    net = found.build(seed) if net is None else net
+    history = fit(
+        net,
+        found.source(),
+        epochs=recipe.epochs if epochs is None else epochs,
+        loss=recipe.loss,
+        optimiser=recipe.optimiser(),
+        schedule=recipe.schedule,
+        clip=recipe.clip,
+        evaluate=lambda now: evaluate(now, name),
+        watch=recipe.watch,
+        patience=recipe.patience,
+        seed=seed,
+        checkpoint=checkpoint,
+        progress=progress,
+        title=name,
+    )
+    return net, history
+
+
+def train_to_files(
+    name: str,
+    directory: str | os.PathLike[str],
+    epochs: int | None = None,
+    seed: int = 0,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train, and write NAME.safetensors with its story and NAME.png with its curves; the story."""
+    from fixedpoint_nn.training.pictures import learning_curves
+
+    target = Path(directory)
+    target.mkdir(parents=True, exist_ok=True)
+    checkpoint = target / f"{name}.checkpoint.safetensors"
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    start = time.perf_counter()
+    net, history = train(name, epochs, seed, checkpoint=checkpoint, progress=progress)
+    story = {
+        "network": name,
+        "command": f"fixedpoint-nn train {name} --seed {seed}" + (f" --epochs {epochs}" if epochs else ""),
+        "seed": seed,
+        "epochs": len(history),
+        "seconds": round(time.perf_counter() - start, 1),
+        "result": evaluate(net, name),
+        "numpy": np.__version__,
+        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "default"),
+    }
+    files.save(net, target / f"{name}.safetensors", story)
+    learning_curves(history, target / f"{name}.png", name)
+    checkpoint.unlink(missing_ok=True)
+    return story

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""makemore's bigram twice: as one neural layer, which is trained, and counted, which is the exact answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fixedpoint_nn import data
+from fixedpoint_nn.initialise import Initialiser
+from fixedpoint_nn.layers import Sequential
+from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.training.batches import WordBatches
+from fixedpoint_nn.training.optimisers import Adam
+from fixedpoint_nn.training.schedules import cosine
+from fixedpoint_nn.zoo.characters import encoded, language, names, word_rows
+from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+
+
+def build(seed: int = 0, symbols: int = 27) -> Sequential:
+    """One-hot characters times one matrix: the logits of the next character."""
+    init = Initialiser(seed)
+    return Sequential(
+        one_hot=init.one_hot(symbols), table=init.dense(symbols, symbols, "random", bias=False)
+    )
+
+
+def counted(words: data.Words | None = None, smoothing: float = 1.0) -> Sequential:
+    """The same network without training: log of how often each pair occurs among the training words."""
+    words = names() if words is None else words
+    symbols = len(words.vocabulary)
+    pairs = np.full((symbols, symbols), smoothing)
+    for word in encoded(words, "train"):
+        marked = np.concatenate([[0], word, [0]])
+        np.add.at(pairs, (marked[:-1], marked[1:]), 1)
+    logits = np.log(pairs / pairs.sum(1, keepdims=True)).astype(np.float32)
+    net = build(symbols=symbols)
+    return Sequential(one_hot=net["one_hot"], table=replace(net["table"], weight=Tensor(logits)))  # type: ignore[type-var]
+
+
+ENTRY = Entry(
+    name="bigram",
+    summary="the next character from the one before, as one matrix",
+    build=build,
+    source=lambda: WordBatches(encoded(names(), "train"), size=512),
+    examples=lambda split: word_rows(names(), split),
+    figures=language,
+    recipe=Recipe(epochs=12, optimiser=lambda: Adam(0.05), schedule=cosine()),
+    bar=Bar("loss", 2.46),
+    held_out="dev",
+)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""What the networks that write share: words as padded rows of ids, a long text as windows."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import data
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.tensor import Tensor, no_gradient
+from fixedpoint_nn.training.batches import padded
+from fixedpoint_nn.training.losses import cross_entropy
+from fixedpoint_nn.training.metrics import accuracy, outputs, perplexity
+from fixedpoint_nn.zoo.entry import Examples
+
+WINDOW = 128
+
+
+@cache
+def names() -> data.Words:
+    return data.names()
+
+
+@cache
+def french_names() -> data.Words:
+    return data.french_names()
+
+
+@cache
+def play() -> data.Text:
+    return data.text()
+
+
+def encoded(words: data.Words, split: str) -> list[Array]:
+    """The words of one split as ids."""
+    if split not in ("train", "dev", "test"):
+        raise ValueError(f"there is no split {split!r}; words are split into train, dev and test")
+    return [words.vocabulary.encode(word) for word in getattr(words, split)]
+
+
+def word_rows(words: data.Words, split: str) -> Examples:
+    """(words, characters): each word from its start mark on; the target is the next character."""
+    return padded(encoded(words, split))
+
+
+def text_windows(text: data.Text, split: str) -> Examples:
+    """(windows, characters) that follow one another without overlap."""
+    if split not in ("train", "test"):
+        raise ValueError(f"there is no split {split!r}; the text is split into train and test")
+    ids: Array = getattr(text, split)
+    whole = (len(ids) - 1) // WINDOW * WINDOW
+    return ids[:whole].reshape(-1, WINDOW), ids[1 : whole + 1].reshape(-1, WINDOW)
+
+
+def language(net: Any, x: Array, y: Array) -> dict[str, float]:
+    """Negative log-likelihood per character (nats), perplexity and accuracy."""
+    total = right = count = 0.0
+    for start in range(0, len(x), 256):
+        wanted = y[start : start + 256]
+        logits = outputs(net, x[start : start + 256]).astype(np.float64)
+        counted = float((wanted >= 0).sum())
+        with no_gradient():
+            total += counted * float(cross_entropy(Tensor(logits), wanted).data)
+        right += counted * accuracy(logits, wanted)
+        count += counted
+    loss = total / count
+    return {"loss": loss, "perplexity": perplexity(loss), "accuracy": right / count}

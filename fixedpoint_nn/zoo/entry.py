@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""What the zoo knows of a network: how it is built, trained and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.losses import Loss, cross_entropy
+from fixedpoint_nn.training.optimisers import Adam, Optimiser
+from fixedpoint_nn.training.schedules import Schedule, constant
+
+Examples = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The result that a training has to reach on held-out data."""
+
+    figure: str
+    value: float
+    at_least: bool = False
+
+    def reached(self, result: float) -> bool:
+        return result >= self.value if self.at_least else result <= self.value
+
+    def __str__(self) -> str:
+        return f"{self.figure} {'at least' if self.at_least else 'at most'} {self.value:g}"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; everything that decides the weights, besides the seed."""
+
+    epochs: int
+    optimiser: Callable[[], Optimiser] = Adam
+    schedule: Schedule = constant()
+    loss: Loss = cross_entropy
+    clip: float | None = None
+    watch: str = "loss"
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of the zoo.
+
+    `build(seed)` gives it untrained; `source()` its training batches; `examples(split)` a split's inputs and
+    targets; `figures(net, x, y)` what is measured on them, on the split `held_out` unless told otherwise.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[int], Any]
+    source: Callable[[], Source]
+    examples: Callable[[str], Examples]
+    figures: Callable[[Any, Array, Array], dict[str, float]]
+    recipe: Recipe
+    bar: Bar | None = None
+    held_out: str = "test"

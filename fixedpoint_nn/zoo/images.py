@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""What the networks that look at pictures share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from fixedpoint_nn import data
+from fixedpoint_nn.zoo.entry import Examples
+
+
+@cache
+def mnist(split: str) -> Examples:
+    return _of(data.mnist, split)
+
+
+@cache
+def fashion_mnist(split: str) -> Examples:
+    return _of(data.fashion_mnist, split)
+
+
+def _of(load: Callable[[], tuple[data.Examples, data.Examples]], split: str) -> Examples:
+    if split not in ("train", "test"):
+        raise ValueError(f"there is no split {split!r}; the images are split into train and test")
+    chosen = load()[split == "test"]
+    return chosen.x, chosen.y

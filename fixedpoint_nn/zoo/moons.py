@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""micrograd's network that tells two moons apart, 2-16-16-1, on arrays and on single scalars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import data, tree
+from fixedpoint_nn.initialise import Initialiser
+from fixedpoint_nn.layers import ReLU, Tanh
+from fixedpoint_nn.layers import Sequential as Layers
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.training.batches import Samples
+from fixedpoint_nn.training.losses import hinge
+from fixedpoint_nn.training.metrics import loss_of, outputs
+from fixedpoint_nn.training.optimisers import Nesterov
+from fixedpoint_nn.training.schedules import linear
+from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, Recipe
+
+ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
+HIDDEN = 16
+
+
+def build(seed: int = 0, activation: str = "relu") -> Layers:
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r} is not known here; use one of {', '.join(ACTIVATIONS)}")
+    init, make = Initialiser(seed), ACTIVATIONS[activation]
+    scheme = "he" if activation == "relu" else "xavier"
+    return Layers(
+        fc1=init.dense(2, HIDDEN, scheme), act1=make(),
+        fc2=init.dense(HIDDEN, HIDDEN, scheme), act2=make(),
+        fc3=init.dense(HIDDEN, 1, "xavier"),
+    )
+
+
+@cache
+def examples(split: str) -> Examples:
+    """Points, and -1 or 1 for the moon they belong to."""
+    if split not in ("train", "test"):
+        raise ValueError(f"there is no split {split!r}; the moons are split into train and test")
+    found = data.moons(200, noise=0.1)[split == "test"]
+    return found.x, 2 * found.y - 1
+
+
+def figures(net: Any, x: Array, y: Array) -> dict[str, float]:
+    right = (outputs(net, x)[:, 0] > 0) == (y > 0)
+    return {"loss": loss_of(net, x, y, hinge), "accuracy": float(right.mean())}
+
+
+ENTRY = Entry(
+    name="moons",
+    summary="micrograd's 2-16-16-1 on two moons",
+    build=build,
+    source=lambda: Samples(*examples("train"), size=20),
+    examples=examples,
+    figures=figures,
+    recipe=Recipe(epochs=60, optimiser=lambda: Nesterov(0.1, l2=1e-4), schedule=linear(0.1), loss=hinge),
+    bar=Bar("accuracy", 1.0, at_least=True),
+)
+
+
+class ScalarNetwork:
+    """The same network with one `Tensor` for each single weight, as micrograd has it."""
+
+    def __init__(self, net: Layers) -> None:
+        self.activation = "tanh" if isinstance(net["act1"], Tanh) else "relu"
+        self.weights: dict[str, list[list[Tensor]]] = {}
+        self.biases: dict[str, list[Tensor]] = {}
+        for path, parameter in tree.parameters(net).items():
+            layer, kind = path.split(".")
+            if kind == "weight":
+                self.weights[layer] = [[Tensor(float(w)) for w in column] for column in parameter.data.T]
+            else:
+                self.biases[layer] = [Tensor(float(b)) for b in parameter.data]
+
+    def __call__(self, point: Sequence[float]) -> Tensor:
+        values: list[Any] = [float(value) for value in point]
+        for layer, neurons in self.weights.items():
+            sums = []
+            for weights, bias in zip(neurons, self.biases[layer], strict=True):
+                total = bias
+                for weight, value in zip(weights, values, strict=True):
+                    total = total + weight * value
+                sums.append(total)
+            if layer != "fc3":
+                sums = [total.relu() if self.activation == "relu" else total.tanh() for total in sums]
+            values = list(sums)
+        result: Tensor = values[0]
+        return result
+
+    def parameters(self) -> dict[str, Tensor]:
+        named: dict[str, Tensor] = {}
+        for layer, neurons in self.weights.items():
+            for j, (weights, bias) in enumerate(zip(neurons, self.biases[layer], strict=True)):
+                named |= {f"{layer}.weight.{i}.{j}": weight for i, weight in enumerate(weights)}
+                named[f"{layer}.bias.{j}"] = bias
+        return named
+
+    def loss(self, x: Array, y: Array) -> Tensor:
+        """The hinge loss, made of scalars."""
+        total = Tensor(0.0)
+        for point, label in zip(x, y, strict=True):
+            total = total + (1 - self(point) * float(label)).relu()
+        return total / len(x)
+
+    def train(self, x: Array, y: Array, steps: int = 40, rate: float = 0.5) -> list[float]:
+        """Batch gradient descent; the loss of every step."""
+        optimiser, losses = Nesterov(rate, momentum=0.8), []
+        for step in range(steps):
+            value = self.loss(x, y)
+            value.backward()
+            optimiser.step(self.parameters(), 1 - 0.9 * step / steps)
+            losses.append(float(value.data))
+        return losses
+
+    def accuracy(self, x: Array, y: Array) -> float:
+        scores = np.array([float(self(point).data) for point in x])
+        return float(((scores > 0) == (y > 0)).mean())

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""A character LSTM that writes French given names."""
+
+from __future__ import annotations
+
+from fixedpoint_nn.layers import Sequential
+from fixedpoint_nn.training.batches import WordBatches
+from fixedpoint_nn.training.optimisers import AdamW
+from fixedpoint_nn.training.schedules import cosine
+from fixedpoint_nn.zoo.characters import encoded, french_names, language, word_rows
+from fixedpoint_nn.zoo.entry import Entry, Recipe
+from fixedpoint_nn.zoo.writer import writer
+
+
+def build(seed: int = 0, hidden: int = 128) -> Sequential:
+    return writer(seed, len(french_names().vocabulary), 32, hidden, dropout=0.4)
+
+
+ENTRY = Entry(
+    name="names_lstm",
+    summary="a character LSTM of 128 that writes French given names",
+    build=build,
+    source=lambda: WordBatches(encoded(french_names(), "train"), size=32),
+    examples=lambda split: word_rows(french_names(), split),
+    figures=language,
+    recipe=Recipe(epochs=24, optimiser=lambda: AdamW(2e-3, decay=0.1), schedule=cosine(0.02), clip=1.0),
+    held_out="dev",
+)

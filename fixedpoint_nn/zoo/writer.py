@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""The character network that the text networks are: embedding, LSTM, logits of the next character."""
+
+from __future__ import annotations
+
+from fixedpoint_nn.initialise import Initialiser
+from fixedpoint_nn.layers import Dropout, Sequential
+
+
+def writer(
+    seed: int, symbols: int, embedding: int, hidden: int, depth: int = 1, dropout: float = 0.0
+) -> Sequential:
+    """(batch, time) ids to (batch, time, symbols) logits; the layers of the LSTM are one part, `lstm`."""
+    init = Initialiser(seed)
+    return Sequential(
+        embedding=init.embedding(symbols, embedding, 0.5),
+        lstm=init.lstm(embedding, hidden, depth),
+        drop=Dropout(dropout),
+        head=init.dense(hidden, symbols, "xavier"),
+    )
