@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn import movement
+from fixedpoint_nn import channels, convolution, movement
+from fixedpoint_nn.convolution import Geometry
 from fixedpoint_nn.functions import FUNCTIONS
 from fixedpoint_nn.movement import Array, Padding, Pair
 from fixedpoint_nn.quantizer import Overflow
@@ -47,6 +48,8 @@ def _unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     """Sum a gradient over the axes along which its operand was repeated."""
     if gradient.shape == shape:
         return gradient
+    if shape == gradient.shape[-1:] != ():
+        return channels.sums(gradient)
     extra = gradient.ndim - len(shape)
     if extra:
         gradient = gradient.sum(axis=tuple(range(extra)))
@@ -61,7 +64,7 @@ class Tensor:
     6.0
     """
 
-    __slots__ = ("data", "grad", "operation", "needs_gradient", "_parents", "_backward", "_rank", "_own_grad")
+    __slots__ = ("_backward", "_own_grad", "_parents", "_rank", "data", "grad", "needs_gradient", "operation")
     __array_ufunc__ = None                                  # array + tensor is the tensor's to decide
 
     def __init__(self, data: ArrayLike, needs_gradient: bool = True) -> None:
@@ -80,19 +83,22 @@ class Tensor:
         self._rank = next(_order)
         self._own_grad = False
 
-    @classmethod
-    def _result(cls, data: Array, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:
-        result = cls.__new__(cls)
+    @staticmethod
+    def _result(data: Array, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:
+        result = Tensor.__new__(Tensor)
         result.data = data
         result.grad = None
         result.operation = operation
         result._own_grad = False
         result._rank = next(_order)
-        if _recording and any(parent.needs_gradient for parent in parents):
-            result._parents, result._backward, result.needs_gradient = parents, backward, True
-        else:
-            result._parents, result._backward, result.needs_gradient = (), None, False
+        result._record(parents, backward)
         return result
+
+    def _record(self, parents: tuple[Tensor, ...], backward: Backward) -> None:
+        if _recording and any(parent.needs_gradient for parent in parents):
+            self._parents, self._backward, self.needs_gradient = parents, backward, True
+        else:
+            self._parents, self._backward, self.needs_gradient = (), None, False
 
     # ---- what it is -----------------------------------------------------------------------
 
@@ -180,7 +186,11 @@ class Tensor:
             self.add_gradient(_unbroadcast(g, self.shape))
             other.add_gradient(_unbroadcast(g, other.shape))
 
-        return self._result(self.data + other.data, "+", (self, other), backward)
+        if other.shape == self.shape[-1:] != ():
+            data = channels.each(np.add, self.data, other.data)
+        else:
+            data = self.data + other.data
+        return self._result(data, "+", (self, other), backward)
 
     def __sub__(self, other: Tensor | Scalar) -> Tensor:
         if not isinstance(other, Tensor):
@@ -196,11 +206,18 @@ class Tensor:
         if not isinstance(other, Tensor):
             return self._result(self.data * other, "*", (self,), lambda g: self.add_gradient(g * other))
 
+        by_channel = other.shape == self.shape[-1:] != ()
+
         def backward(g: Array) -> None:
+            if by_channel:
+                self.add_gradient(channels.each(np.multiply, g, other.data))
+                other.add_gradient(channels.dots(g, self.data))
+                return
             self.add_gradient(_unbroadcast(g * other.data, self.shape))
             other.add_gradient(_unbroadcast(g * self.data, other.shape))
 
-        return self._result(self.data * other.data, "*", (self, other), backward)
+        data = channels.each(np.multiply, self.data, other.data) if by_channel else self.data * other.data
+        return self._result(data, "*", (self, other), backward)
 
     def __pow__(self, power: Scalar) -> Tensor:
         def backward(g: Array) -> None:
@@ -311,7 +328,7 @@ class Tensor:
             return self._result(data, "cast", (self,), self.add_gradient)
         if quantizer.overflow is Overflow.WRAP:
             return self._result(data, "cast", (self,), self.add_gradient)
-        inside = np.abs(data - self.data) <= quantizer.step
+        inside = np.abs(data - self.data) <= quantizer.format.step
         return self._result(data, "cast", (self,), lambda g: self.add_gradient(g * inside))
 
     # ---- reductions -----------------------------------------------------------------------
@@ -401,6 +418,8 @@ class Tensor:
     def windows(
         self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
     ) -> Tensor:
+        if groups == 1:
+            return Windows(self, Geometry(kernel, stride, padding), lowest)
         fill = -np.inf if lowest else 0
         data = movement.windows(self.data, kernel, stride, padding, groups, fill)
 
@@ -443,24 +462,104 @@ class Tensor:
 
     def standardized(self, eps: float) -> tuple[Tensor, Array, Array]:
         """(x - mean) / sqrt(variance + eps) over all axes but the last; and that mean and variance."""
-        rows = self.data.reshape(-1, self.shape[-1])
-        mean = rows.mean(0)
-        centred = rows - mean
-        variance = np.einsum("nc,nc->c", centred, centred) / len(rows)
+        count = self.data.size // self.shape[-1]
+        mean = channels.sums(self.data) / count
+        normal = channels.each(np.subtract, self.data, mean)
+        variance = channels.dots(normal, normal) / count
         inverse = 1 / np.sqrt(variance + self.data.dtype.type(eps))
-        normal = centred
-        normal *= inverse
+        channels.each(np.multiply, normal, inverse, out=normal)
 
         def backward(g: Array) -> None:
-            flat = g.reshape(-1, self.shape[-1])
-            along = np.einsum("nc,nc->c", flat, normal) / len(rows)
-            back = flat - flat.mean(0)
-            back -= normal * along
-            back *= inverse
-            self.add_gradient(back.reshape(self.shape))
+            back = channels.each(np.multiply, normal, channels.dots(g, normal) / count)
+            np.subtract(g, back, out=back)
+            channels.each(np.subtract, back, channels.sums(g) / count, out=back)
+            self.add_gradient(channels.each(np.multiply, back, inverse, out=back))
 
-        result = self._result(normal.reshape(self.shape), "standardized", (self,), backward)
+        result = self._result(normal, "standardized", (self,), backward)
         return result, mean, variance
+
+
+class Windows(Tensor):
+    """The windows of images, copied out only if somebody looks: a convolution and a pooling never do."""
+
+    __slots__ = ("_copied", "flat", "geometry", "images", "lowest")
+
+    def __init__(self, images: Tensor, geometry: Geometry, lowest: bool = False, flat: bool = False) -> None:
+        self.images, self.geometry, self.lowest, self.flat = images, geometry, lowest, flat
+        self.grad, self.operation, self._rank, self._own_grad = None, "windows", next(_order), False
+        self._copied: Array | None = None
+        self._record((images,), self._add_back)
+
+    def _add_back(self, g: Array) -> None:
+        g = g.reshape(*g.shape[:3], self.geometry.taps, -1)
+        at = self.geometry
+        self.images.add_gradient(
+            movement.add_windows(g, self.images.shape, at.kernel, at.stride, at.padding, 1)
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        batch, _, _, channels = self.images.shape
+        taps = self.geometry.taps
+        last = (taps * channels,) if self.flat else (taps, channels)
+        return (batch, *self.geometry.positions(self.images.shape), *last)
+
+    @property
+    def ndim(self) -> int:
+        return 4 if self.flat else 5
+
+    @property
+    def data(self) -> Array:                                # type: ignore[override]
+        if self._copied is None:
+            at, fill = self.geometry, -np.inf if self.lowest else 0
+            self._copied = movement.windows(
+                self.images.data, at.kernel, at.stride, at.padding, 1, fill
+            ).reshape(self.shape)
+        return self._copied
+
+    def reshape(self, *shape: int) -> Tensor:
+        flat = (*self.shape[:3], self.geometry.taps * self.images.shape[-1])
+        if shape in (flat, (-1, *flat[1:])):
+            return Windows(self.images, self.geometry, self.lowest, True)
+        return super().reshape(*shape)
+
+    def dot(
+        self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
+    ) -> Tensor:
+        """A convolution."""
+        images, geometry, weight = self.images, self.geometry, other.data
+        if not self.flat or self.lowest or initial is not None or weight.ndim != 2:
+            return super().dot(other, accumulator, initial)
+
+        def backward(g: Array) -> None:
+            if other.needs_gradient:
+                other.add_gradient(convolution.weight_gradient(images.data, g, geometry))
+            if images.needs_gradient:
+                images.add_gradient(convolution.image_gradient(images.shape, weight, g, geometry))
+
+        return self._result(convolution.convolve(images.data, weight, geometry), "@", (images, other), backward)
+
+    def max(self, axis: int, keepdims: bool = False) -> Tensor:
+        """Pooling: the gradient goes to the first of the largest, as everywhere."""
+        if axis != 3 or self.flat or keepdims:
+            return super().max(axis, keepdims)
+        images, geometry = self.images, self.geometry
+        data = convolution.pool(images.data, geometry, np.maximum, -np.inf if self.lowest else 0)
+
+        def backward(g: Array) -> None:
+            images.add_gradient(convolution.pool_max_gradient(images.data, data, g, geometry))
+
+        return self._result(data, "max", (images,), backward)
+
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        if axis != 3 or self.flat or keepdims or self.lowest:
+            return super().sum(axis, keepdims)
+        images, geometry = self.images, self.geometry
+
+        def backward(g: Array) -> None:
+            images.add_gradient(convolution.pool_sum_gradient(images.shape, g, geometry))
+
+        return self._result(convolution.pool(images.data, geometry, np.add, 0), "sum", (images,), backward)
 
 
 def stack(parts: Sequence[Tensor], axis: int) -> Tensor:
