@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import logging
@@ -71,7 +72,8 @@ def _download(source: Source, path: Path) -> None:
     except OSError as error:  # requests' errors are OSErrors too
         raise DataError(f"{source.url} could not be downloaded ({_reason(error)}); {remedy}") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
 
 
 def _sha256(path: Path, source: Source) -> str:
