@@ -315,6 +315,10 @@ class Run(Instruction):
             raise AssemblyError(
                 f"counts {self.counts} and strides {self.strides} must have one entry per loop: {', '.join(LOOPS)}"
             )
+        if self.paired and (not self.vector or self.counts[0] % 2):
+            raise AssemblyError(
+                f"paired steps read rows two by two: set vector=True and an even channel count, not {self.counts[0]}"
+            )
         if not self.barrier and self.argmax:
             raise AssemblyError("argmax without barrier would mix two searches; set barrier=True")
         if self.noise and not self.table:

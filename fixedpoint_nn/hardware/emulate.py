@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: MIT
+"""The engine in Python: bit-true and cycle-true to reference_rtl/engine.v, and strict where the Verilog would only show an X.
+
+It reads instructions and memory images, nothing else, so that it can stand between a network and the Verilog: what it
+computes is what the images say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.hardware.engine import EngineConfig, Images, Ints
+from fixedpoint_nn.hardware.isa import (
+    INSTRUCTIONS,
+    OPCODE,
+    OVERFLOWS,
+    ROUNDINGS,
+    Add,
+    Address,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    Loop,
+    Run,
+    Set,
+    Store,
+)
+from fixedpoint_nn.hardware.timing import LATENCY, Issue, Timing
+from fixedpoint_nn.qformat import QFormat
+from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
+
+_BLOCK = 1 << 21  # products held at once
+
+
+class EmulationError(RuntimeError):
+    """A program that the engine would run into undefined words, or never finish."""
+
+
+class Noise:
+    """The 32-bit Galois LFSR of reference_rtl/noise.v."""
+
+    def __init__(self, seed: int) -> None:
+        self.state = seed & 0xFFFFFFFF or 0xFFFFFFFF
+
+    def draw(self) -> int:
+        """The present state; 16 steps follow."""
+        state = self.state
+        for _ in range(16):
+            self.state = self.state >> 1 ^ (0x80200003 if self.state & 1 else 0)
+        return state
+
+
+@dataclass(frozen=True)
+class Write:
+    """What one instruction wrote: where, what, and in which cycle; `place` is its program address."""
+
+    place: int
+    addresses: Ints
+    values: Ints
+    cycles: Ints
+
+
+@dataclass
+class Result:
+    """Status registers after a run of the program, and if asked for every write in order."""
+
+    cycles: int = 0
+    mac_cycles: int = 0
+    saturations: int = 0
+    accumulator_overflow: bool = False
+    argmax: int = 0
+    best: int = 0
+    writes: list[Write] = field(default_factory=list)
+
+
+class Emulator:
+    """One engine with its memories; `memory` is the activation memory."""
+
+    def __init__(self, config: EngineConfig, images: Images) -> None:
+        self.config, self.images = config, images
+        self.memory: Ints = np.zeros(config.activation_depth, np.int64)
+        self.defined: NDArray[np.bool_] = np.zeros(config.activation_depth, bool)
+        self.write(0, images.activations)
+        self._in_flight: NDArray[np.bool_] = np.zeros(config.activation_depth, bool)
+        self._mask = (1 << config.address_width) - 1
+        self._program = dict(self._decoded(images.program))
+        self.registers: dict[int, int] = {}
+
+    @staticmethod
+    def _decoded(words: list[int]) -> Iterator[tuple[int, Instruction]]:
+        place = 0
+        while place < len(words):
+            kind = INSTRUCTIONS[words[place] >> OPCODE.start & 7]
+            yield place, kind.decode(words[place : place + kind.words])
+            place += kind.words
+
+    # ---- the host's port ---------------------------------------------------------------------------------------
+
+    def write(self, address: int, values: Ints) -> None:
+        self.memory[address : address + len(values)] = values
+        self.defined[address : address + len(values)] = True
+
+    def read(self, address: int, count: int = 1) -> Ints:
+        return self.memory[address : address + count].copy()
+
+    # ---- the sequencer -----------------------------------------------------------------------------------------
+
+    def run(self, seed: int = 1, *, writes: bool = False, limit: int = 10_000_000) -> Result:
+        """Run the program from word 0 to Halt; `limit` instructions at most."""
+        result, timing, place = Result(), Timing(self.config.lanes), 0
+        self._noise, self._keep = Noise(seed), writes
+        self.registers = {}
+        for _ in range(limit):
+            instruction = self._program.get(place)
+            if instruction is None:
+                raise EmulationError(f"the program runs to word {place}, where no instruction begins")
+            following = place + instruction.words
+            match instruction:
+                case Run():
+                    issue = timing.run(instruction)
+                    self._run(place, instruction, issue, result)
+                case Set(register, value):
+                    self.registers[register] = value & self._mask
+                    timing.words()
+                case Add(register, value):
+                    self.registers[register] = self._register(register, place) + value & self._mask
+                    timing.words()
+                case Loop(register, target):
+                    left = self._register(register, place) - 1 & self._mask
+                    self.registers[register] = left
+                    following = target if left else following
+                    timing.words(jump=left != 0)
+                case JumpEqual(register, value, target):
+                    equal = self._register(register, place) == value & self._mask
+                    following = target if equal else following
+                    timing.words(2, jump=equal)
+                case Load(register, address, shift):
+                    timing.load(shift)
+                    word = int(self._gather(np.array([self._address(address, place)]), place)[0])
+                    self.registers[register] = word << shift & self._mask
+                case Store(address, best_value):
+                    timing.store()
+                    word = self._stored(result.best if best_value else result.argmax)
+                    where = self._address(address, place)
+                    self._scatter(place, np.array([where]), np.array([word]), np.array([timing.decode - 1]), result)
+                case Halt():
+                    timing.halt()
+                    result.cycles = timing.cycles
+                    return result
+            if isinstance(instruction, Load | Store):
+                self._in_flight[:] = False
+            place = following
+        raise EmulationError(f"the program has not halted after {limit} instructions")
+
+    def _register(self, register: int, place: int) -> int:
+        if register == 0:
+            return 0
+        if register not in self.registers:
+            raise EmulationError(f"word {place} reads register {register}, which nothing has set")
+        return self.registers[register]
+
+    def _address(self, address: Address, place: int) -> int:
+        return address.base + self._register(address.register, place) & self._mask
+
+    def _stored(self, value: int) -> int:
+        bits = self.config.activation_width
+        return (value + (1 << bits - 1) & ((1 << bits) - 1)) - (1 << bits - 1)
+
+    # ---- the activation memory ---------------------------------------------------------------------------------
+
+    def _gather(self, addresses: Ints, place: int) -> Ints:
+        low, high = int(addresses.min()), int(addresses.max())
+        if low < 0 or high >= self.config.activation_depth:
+            raise EmulationError(f"word {place} reads activation {high}; there are {self.config.activation_depth}")
+        known = self.defined[addresses]
+        if not known.all():
+            raise EmulationError(f"word {place} reads activation {int(addresses[~known][0])}, which nothing has written")
+        return self.memory[addresses]
+
+    def _scatter(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
+        if addresses.max() >= self.config.activation_depth:
+            raise EmulationError(
+                f"word {place} writes activation {int(addresses.max())}; there are {self.config.activation_depth}"
+            )
+        self.memory[addresses] = values
+        self.defined[addresses] = True
+        self._in_flight[addresses] = True
+        if self._keep:
+            result.writes.append(Write(place, addresses, values, cycles))
+
+    # ---- a run -------------------------------------------------------------------------------------------------
+
+    def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
+        lanes, mask = self.config.lanes, self._mask
+        if run.barrier:
+            self._in_flight[:] = False
+        channel, kx, ky, tiles, width, height = run.counts
+        taps = channel * kx * ky
+        fired = taps // 2 if run.paired else taps
+        pixels, channels = width * height, (tiles - 1) * lanes + run.last_channels
+        result.mac_cycles += pixels * tiles * fired
+        weight = self._rows(self.images.weights, self._address(run.weight, place), 1 if run.per_tile else tiles, taps)
+        if not run.paired and weight is None and not (run.bounded and not run.maximum):
+            raise EmulationError(f"word {place} needs more weights than the {len(self.images.weights)} rows that there are")
+        parameters = self._parameters(run, place, tiles, channels)
+        block = max(1, _BLOCK // (tiles * taps * lanes))
+        written, words = [], []
+        for begin in range(0, pixels, block):
+            pixel = np.arange(begin, min(begin + block, pixels))
+            sums = self._sums(run, place, pixel, weight, result)  # (pixels, tiles, lanes)
+            flat = sums.reshape(len(pixel), -1)[:, :channels]
+            words.append(self._requantize(run, flat, parameters, result))
+            step = channels + run.output_gap
+            first = self._address(run.output, place) + pixel * step
+            written.append((first[:, None] + np.arange(channels)) & mask)
+        values, addresses = np.concatenate(words), np.concatenate(written)
+        if run.argmax:
+            result.argmax = int(values.argmax())
+            result.best = int(values.max())
+        if run.write:
+            cycles = np.zeros((pixels, channels), np.int64)
+            if self._keep:
+                tile = np.arange(channels) // lanes
+                last = issue.tile(np.arange(pixels)[:, None], tile)
+                cycles = last + np.arange(channels) % lanes + LATENCY
+            self._scatter(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
+
+    def _rows(self, image: Ints, base: int, tiles: int, taps: int) -> Ints | None:
+        """(tiles, taps, lanes) of the weight image, or None if it is too short."""
+        rows = image[base : base + tiles * taps]
+        return rows.reshape(tiles, taps, -1) if len(rows) == tiles * taps else None
+
+    def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
+        base, lanes = self._address(run.parameter, place), self.config.lanes
+        count = min(channels, lanes) if run.per_tile else channels
+        words = self.images.parameters[base : base + count]
+        if len(words) < count:
+            raise EmulationError(f"word {place} needs parameters {base} to {base + count - 1}; there are {len(self.images.parameters)}")
+        return np.tile(words, (tiles, 1))[:channels] if run.per_tile else words
+
+    def _sums(self, run: Run, place: int, pixel: Ints, weight: Ints | None, result: Result) -> Ints:
+        """The lanes' totals, (pixels, tiles, lanes), for some pixels of a run."""
+        config, lanes = self.config, self.config.lanes
+        (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
+        taps = channel * kx * ky
+        k = np.arange(taps)
+        column, row = k // channel % kx, k // (channel * kx)
+        x, y = pixel % width, pixel // width
+        walk = k % channel * stride[0] + column * stride[1] + row * stride[2]
+        base = self._address(run.activation, place) + x * stride[4] + y * stride[5]
+        moving = tiles if stride[3] or run.vector else 1  # tiles that read other words than the first one
+        addresses = (base[:, None, None] + (np.arange(moving) * stride[3])[:, None] + walk) & self._mask
+        padded = np.zeros((len(pixel), 1, taps), bool)
+        if run.bounded:
+            at_x = (run.x_origin + x * run.x_step)[:, None] + column
+            at_y = (run.y_origin + y * run.y_step)[:, None] + row
+            inside = (at_x >= 0) & (at_x < run.x_limit) & (at_y >= 0) & (at_y < run.y_limit)
+            padded = ~inside[:, None, :]
+        words = self._operands(run, place, addresses, padded)  # (pixels, moving, taps, lanes or 1)
+        if run.paired:
+            operand, multiplier = words[:, :, 0::2], words[:, :, 1::2]
+        else:
+            operand = words
+            shape = (1, 1 if run.per_tile else tiles, taps, lanes)
+            multiplier = (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)
+        if run.maximum:
+            operand, multiplier = np.broadcast_arrays(operand, multiplier)
+            largest = operand.argmax(axis=2, keepdims=True)
+            best = np.take_along_axis(operand, largest, 2) * np.take_along_axis(multiplier, largest, 2)
+            return np.broadcast_to(best[:, :, 0], (len(pixel), tiles, lanes))
+        if run.modelled and (config.product_bits or config.model_saturate and config.model_width):
+            products = np.broadcast_to(operand * multiplier, (len(pixel), tiles, operand.shape[2], lanes))
+            return self._modelled(self._products(products), result)
+        if not run.paired and operand.shape[3] == 1 and operand.shape[1] == 1:
+            flat = operand[:, 0, :, 0]
+            columns = multiplier[0].transpose(1, 0, 2).reshape(taps, -1)
+            sums = _matmul(flat, columns).reshape(len(pixel), -1, lanes)
+        else:
+            sums = (operand * multiplier).sum(axis=2)
+        return self._wrapped(run, np.broadcast_to(sums, (len(pixel), tiles, lanes)), result)
+
+    def _operands(self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_]) -> Ints:
+        """What the lanes load, (pixels, tiles, taps, lanes); one word for all lanes if not `vector`."""
+        lanes, tiles = self.config.lanes, run.counts[3]
+        lowest = -(1 << self.config.activation_width - 1)
+        used = np.full((1, addresses.shape[1], 1, lanes if run.vector else 1), True)
+        if run.vector:
+            addresses = (addresses // lanes * lanes)[..., None] + np.arange(lanes)
+            if addresses.shape[1] == tiles:
+                used[:, -1, :, run.last_channels :] = False
+        else:
+            addresses = addresses[..., None]
+        wanted = np.broadcast_to(~padded[..., None] & used, addresses.shape)
+        safe = addresses[wanted]
+        words = np.full(addresses.shape, lowest if run.maximum else 0, np.int64)
+        if safe.size:
+            if self._in_flight[safe[safe < self.config.activation_depth]].any():
+                late = safe[self._in_flight[safe]]
+                raise EmulationError(f"word {place} reads activation {int(late[0])} before it is written; it needs a barrier")
+            words[wanted] = self._gather(safe, place)
+        return words
+
+    def _products(self, products: Ints) -> Ints:
+        config = self.config
+        if not config.product_bits:
+            return products
+        signed = bool(config.product_signed)
+        quantizer = Quantizer(
+            QFormat(config.product_bits, 0, signed),
+            Rounding[ROUNDINGS[config.product_rounding]],
+            Overflow[OVERFLOWS[config.product_overflow]],
+        )
+        return quantizer.from_ints(products, config.product_shift)
+
+    def _modelled(self, products: Ints, result: Result) -> Ints:
+        """Sums in order, saturated at every step or wrapped at the end."""
+        config = self.config
+        if not (config.model_width and config.model_saturate):
+            return self._wrap(products.sum(axis=2), result)
+        high = (1 << config.model_width - 1) - 1
+        total = np.zeros(products.shape[:2] + products.shape[3:], np.int64)
+        for k in range(products.shape[2]):
+            exact = total + products[:, :, k]
+            total = np.clip(exact, -high - 1, high)
+            result.accumulator_overflow |= bool((total != exact).any())
+        return total
+
+    def _wrapped(self, run: Run, sums: Ints, result: Result) -> Ints:
+        return self._wrap(sums, result) if run.modelled and not self.config.model_saturate else sums
+
+    def _wrap(self, sums: Ints, result: Result) -> Ints:
+        bits = self.config.model_width
+        if not bits:
+            return sums
+        half = 1 << bits - 1
+        wrapped = (sums + half & ((1 << bits) - 1)) - half
+        result.accumulator_overflow |= bool((wrapped != sums).any())
+        return np.asarray(wrapped)
+
+    # ---- the requantiser ---------------------------------------------------------------------------------------
+
+    def _requantize(self, run: Run, sums: Ints, parameters: Ints, result: Result) -> Ints:
+        """(pixels, channels) sums to the words that are written."""
+        biased = sums + parameters[:, 1]
+        if run.relu_before:
+            biased = np.maximum(biased, 0)
+        shifts = np.broadcast_to(parameters[:, 0], biased.shape) + run.leak * (biased < 0)
+        words = np.zeros_like(biased)
+        target = QFormat(run.out_bits, 0, run.out_signed)
+        overflow = Overflow[OVERFLOWS[run.overflow]]
+        quantizer = Quantizer(target, Rounding[ROUNDINGS[run.rounding]], overflow)
+        wide = Quantizer(QFormat(63, 0), quantizer.rounding, Overflow.SATURATE)
+        for shift in np.unique(shifts):
+            here = shifts == shift
+            rounded = wide.from_ints(biased[here], int(shift))
+            words[here] = fitted = quantizer.from_ints(rounded, 0)
+            result.saturations += int((fitted != rounded).sum())
+        if run.relu_after:
+            words = np.maximum(words, 0)
+        if run.table:
+            index_mask = (1 << run.out_bits) - 1
+            if run.noise:
+                words = np.array([self._noise.draw() for _ in range(words.size)]).reshape(words.shape)
+            index = run.table_base | words & index_mask
+            if index.max() >= len(self.images.tables):
+                raise EmulationError(f"a table at {run.table_base} is read at {index.max()}; there are {len(self.images.tables)} words")
+            words = self.images.tables[index]
+        return words
+
+
+def _matmul(a: Ints, b: Ints) -> Ints:
+    """a @ b: exact in float64 while the sum of absolute products stays below 2**53, else in int64."""
+    bound = int(np.abs(a).max(initial=0)) * int(np.abs(b).sum(axis=0).max(initial=0))
+    if bound < 1 << 53:
+        return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+    return np.asarray(a @ b)

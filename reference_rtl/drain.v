@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Sends a tile's sums to the requantiser, one per clock, lane 0 first, each with the parameters of its channel.
+//
+//   stage 0   totals are complete; channel 0 is selected, its parameter word is addressed
+//   stage 2   sum, parameters (from the memory's output register)
+//
+// The parameter address goes back to its base after every pixel, or with per_tile after every tile.
+// With MODEL_WIDTH a modelled sum is wrapped to that many bits here; `wrapped` says that it lost some.
+// Python twin: `Emulator._requantize` in fixedpoint_nn/hardware/emulate.py.
+`default_nettype none
+module drain #(
+    parameter LANES = 8,
+    // Bits of a lane's sum.
+    parameter WIDTH = 48,
+    // Bits of the modelled accumulator, if it wraps; else 0.
+    parameter WRAP_WIDTH = 0,
+    // Bits of an address.
+    parameter ADDRESS_WIDTH = 16
+) (
+    input  wire                     clock,
+
+    // The run's settings.
+    input  wire                     configure,
+    input  wire [ADDRESS_WIDTH-1:0] parameter_base,
+    input  wire                     per_tile,
+    input  wire                     modelled,
+
+    // A complete tile: channels minus one; totals stand from the next clock on.
+    input  wire                     complete,
+    input  wire [5:0]               channels,
+    input  wire                     pixel_end,
+    input  wire [LANES*WIDTH-1:0]   totals,
+
+    output reg  [ADDRESS_WIDTH-1:0] parameter_address,
+    output reg                      out_valid,
+    output reg                      out_pixel_end,
+    output reg  signed [WIDTH-1:0]  sum,
+    output reg                      wrapped
+);
+    localparam LANE_BITS = LANES > 1 ? $clog2(LANES) : 1;
+
+    reg draining, last_tile, valid_1, pixel_end_1;
+    reg [5:0] left;
+    reg [LANE_BITS-1:0] index;
+    reg signed [WIDTH-1:0] selected;
+    wire channel_end = left == 6'd0;
+
+    initial {draining, valid_1, out_valid} = 3'b0;
+
+    always @(posedge clock) begin
+        if (complete) begin
+            draining <= 1'b1;
+            index <= {LANE_BITS{1'b0}};
+            left <= channels;
+            last_tile <= pixel_end;
+        end else if (draining) begin
+            if (channel_end) draining <= 1'b0;
+            index <= index + 1'b1;
+            left <= left - 6'd1;
+        end
+
+        if (configure) parameter_address <= parameter_base;
+        else if (draining)
+            parameter_address <= channel_end && (last_tile || per_tile) ? parameter_base : parameter_address + 1'b1;
+
+        valid_1 <= draining;
+        out_valid <= valid_1;
+        if (draining) begin
+            pixel_end_1 <= channel_end && last_tile;
+            selected <= totals[index*WIDTH +: WIDTH];
+        end
+        out_pixel_end <= pixel_end_1;
+    end
+
+    generate
+        if (WRAP_WIDTH == 0 || WRAP_WIDTH >= WIDTH) begin : exact
+            always @(posedge clock) begin
+                if (valid_1) sum <= selected;
+                wrapped <= 1'b0;
+            end
+        end else begin : wrapping
+            localparam EXCESS = WIDTH - WRAP_WIDTH;
+            wire [EXCESS-1:0] excess = {EXCESS{selected[WRAP_WIDTH-1]}};
+            always @(posedge clock) begin
+                if (valid_1) sum <= {modelled ? excess : selected[WIDTH-1:WRAP_WIDTH], selected[WRAP_WIDTH-1:0]};
+                wrapped <= valid_1 && modelled && excess != selected[WIDTH-1:WRAP_WIDTH];
+            end
+        end
+    endgenerate
+endmodule
+`default_nettype wire

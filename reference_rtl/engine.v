@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+// The engine: a sequencer, a loop nest, LANES multiply-accumulate lanes, one requantiser, five memories.
+//
+// Stages, counted from the clock in which a step is issued (docs/engine.md, Timing):
+//    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; channel by channel:
+//    6-8 drain   9-12 requantiser   13-14 table   15 write;  a word written in stage 15 can be read by a step issued one clock later
+//
+// Python twin: fixedpoint_nn/hardware/emulate.py.
+`include "fields.vh"
+`default_nettype none
+module engine #(
+    // Multiply-accumulate lanes: a power of two, 1 to 32.
+    parameter LANES = 8,
+    // Bits of an activation word, 2 to 32.
+    parameter ACTIVATION_WIDTH = 16,
+    // Bits of a weight, 2 to 32.
+    parameter WEIGHT_WIDTH = 16,
+    // Bits of an accumulator; at least those of a product, at most 63.
+    parameter ACCUMULATOR_WIDTH = 48,
+    // Bits of a bias, 2 to 63.
+    parameter BIAS_WIDTH = 32,
+    // Bits of the modelled accumulator (0: none), and whether it saturates or wraps.
+    parameter MODEL_WIDTH = 0,
+    parameter MODEL_SATURATE = 0,
+    // Quantised products of modelled runs: bits (0: exact), shift, signedness, rounding and overflow.
+    parameter PRODUCT_BITS = 0,
+    parameter PRODUCT_SHIFT = 0,
+    parameter PRODUCT_SIGNED = 1,
+    parameter PRODUCT_ROUNDING = 0,
+    parameter PRODUCT_OVERFLOW = 0,
+    // Activation words (a multiple of LANES), rows of LANES weights, words of {shift, bias}, table words, program words.
+    parameter ACTIVATION_DEPTH = 4096,
+    parameter WEIGHT_DEPTH = 4096,
+    parameter PARAMETER_DEPTH = 512,
+    parameter TABLE_DEPTH = 4096,
+    parameter PROGRAM_DEPTH = 1024,
+    // $readmemh files of the memories' first contents, for synthesis; empty: none.
+    parameter ACTIVATION_IMAGE = "",
+    parameter WEIGHT_IMAGE = "",
+    parameter PARAMETER_IMAGE = "",
+    parameter TABLE_IMAGE = "",
+    parameter PROGRAM_IMAGE = "",
+    // Widths that follow; not to be set.
+    parameter PARAMETER_WIDTH = 6 + BIAS_WIDTH,
+    parameter WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32,
+    parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
+) (
+    input  wire                               clock,
+    // Synchronous; ends whatever is running.
+    input  wire                               reset,
+
+    // Control: start (one clock, when not busy) runs the program from word 0; done stays high until the next start.
+    input  wire                               start,
+    input  wire [31:0]                        seed,
+    output wire                               busy,
+    output wire                               done,
+
+    // Activation port, while not busy; the word is there two clocks after its address.
+    input  wire                               host_write,
+    input  wire [23:0]                        host_address,
+    input  wire signed [ACTIVATION_WIDTH-1:0] host_write_data,
+    output wire signed [ACTIVATION_WIDTH-1:0] host_read_data,
+
+    // Load port of the other memories, while not busy: 0 program, 1 weights, 2 parameters, 3 tables.
+    input  wire                               load_enable,
+    input  wire [1:0]                         load_memory,
+    input  wire [23:0]                        load_address,
+    input  wire [LOAD_WIDTH-1:0]              load_data,
+
+    // Status of the run since the last start.
+    output wire [31:0]                        cycles,
+    output wire [31:0]                        mac_cycles,
+    output wire [31:0]                        saturations,
+    output wire                               accumulator_overflow,
+    output wire [31:0]                        argmax
+);
+    localparam ROWS = ACTIVATION_DEPTH / LANES;
+    localparam LANE_BITS = $clog2(LANES);
+    localparam ROW_BITS = $clog2(ROWS);
+    localparam WEIGHT_BITS = $clog2(WEIGHT_DEPTH);
+    localparam PARAMETER_BITS = $clog2(PARAMETER_DEPTH);
+    localparam TABLE_BITS = $clog2(TABLE_DEPTH);
+    localparam PROGRAM_BITS = $clog2(PROGRAM_DEPTH);
+    localparam WIDEST_A = ROW_BITS + LANE_BITS > WEIGHT_BITS ? ROW_BITS + LANE_BITS : WEIGHT_BITS;
+    localparam WIDEST_B = PARAMETER_BITS > TABLE_BITS ? PARAMETER_BITS : TABLE_BITS;
+    localparam WIDEST_C = WIDEST_A > WIDEST_B ? WIDEST_A : WIDEST_B;
+    localparam WIDEST_D = WIDEST_C > PROGRAM_BITS ? WIDEST_C : PROGRAM_BITS;
+    localparam ADDRESS_WIDTH = WIDEST_D > 8 ? WIDEST_D : 8;
+    localparam MULTIPLIER_WIDTH = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH;
+    localparam LATENCY = 15;
+
+    initial begin
+        if (LANES != 1 && LANES != 2 && LANES != 4 && LANES != 8 && LANES != 16 && LANES != 32)
+            $fatal(1, "%m: LANES = %0d; use 1, 2, 4, 8, 16 or 32", LANES);
+        if (ACTIVATION_WIDTH < 2 || ACTIVATION_WIDTH > 32)
+            $fatal(1, "%m: ACTIVATION_WIDTH = %0d; use 2 to 32", ACTIVATION_WIDTH);
+        if (WEIGHT_WIDTH < 2 || WEIGHT_WIDTH > 32)
+            $fatal(1, "%m: WEIGHT_WIDTH = %0d; use 2 to 32", WEIGHT_WIDTH);
+        if (ACCUMULATOR_WIDTH < ACTIVATION_WIDTH + MULTIPLIER_WIDTH || ACCUMULATOR_WIDTH > 63)
+            $fatal(1, "%m: ACCUMULATOR_WIDTH = %0d; use %0d (a product's bits) to 63",
+                   ACCUMULATOR_WIDTH, ACTIVATION_WIDTH + MULTIPLIER_WIDTH);
+        if (BIAS_WIDTH < 2 || BIAS_WIDTH > 63)
+            $fatal(1, "%m: BIAS_WIDTH = %0d; use 2 to 63", BIAS_WIDTH);
+        if (MODEL_WIDTH != 0 && (MODEL_WIDTH < 2 || MODEL_WIDTH > ACCUMULATOR_WIDTH))
+            $fatal(1, "%m: MODEL_WIDTH = %0d; use 0 (none) or 2 to ACCUMULATOR_WIDTH = %0d", MODEL_WIDTH, ACCUMULATOR_WIDTH);
+        if (PRODUCT_BITS != 0 && PRODUCT_BITS >= ACCUMULATOR_WIDTH)
+            $fatal(1, "%m: PRODUCT_BITS = %0d must be below ACCUMULATOR_WIDTH = %0d", PRODUCT_BITS, ACCUMULATOR_WIDTH);
+        if (PRODUCT_SHIFT < 0 || PRODUCT_SHIFT >= ACCUMULATOR_WIDTH)
+            $fatal(1, "%m: PRODUCT_SHIFT = %0d; use 0 to %0d", PRODUCT_SHIFT, ACCUMULATOR_WIDTH - 1);
+        if (PRODUCT_ROUNDING < 0 || PRODUCT_ROUNDING > 6 || PRODUCT_OVERFLOW < 0 || PRODUCT_OVERFLOW > 3)
+            $fatal(1, "%m: PRODUCT_ROUNDING = %0d, PRODUCT_OVERFLOW = %0d; use 0 to 6 and 0 to 3", PRODUCT_ROUNDING, PRODUCT_OVERFLOW);
+        if (ACTIVATION_DEPTH % LANES != 0)
+            $fatal(1, "%m: ACTIVATION_DEPTH = %0d is not a multiple of LANES = %0d", ACTIVATION_DEPTH, LANES);
+        if (ADDRESS_WIDTH > 24)
+            $fatal(1, "%m: a memory needs %0d address bits; instructions have 24", ADDRESS_WIDTH);
+    end
+
+    // Sequencer and loop nest
+    wire [31:0] program_word;
+    wire [ADDRESS_WIDTH-1:0] program_address, access_address, nest_address, weight_address;
+    wire program_enable, offered, take, idle, loading, access_write, access_best, mac, configure;
+    wire [`RUN_BITS-1:0] description, run;
+    wire signed [ACTIVATION_WIDTH-1:0] broadcast;
+
+    sequencer #(.ADDRESS_WIDTH(ADDRESS_WIDTH), .WIDTH(ACTIVATION_WIDTH)) sequencer (
+        .clock(clock), .reset(reset), .start(start), .busy(busy), .done(done),
+        .program_address(program_address), .program_enable(program_enable), .word(program_word),
+        .offered(offered), .description(description), .take(take), .idle(idle),
+        .access_address(access_address), .loading(loading), .access_write(access_write), .access_best(access_best),
+        .loaded(broadcast)
+    );
+
+    wire load_operand_2, load_multiplier_2, vector_2, paired_2, padded_2, maximum_2;
+    wire fire_3, first_3, maximum_3, fire_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire [5:0] channels_5;
+
+    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) loop_nest (
+        .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
+        .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
+        .load_operand_2(load_operand_2), .load_multiplier_2(load_multiplier_2), .vector_2(vector_2),
+        .paired_2(paired_2), .padded_2(padded_2), .maximum_2(maximum_2),
+        .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .fire_4(fire_4), .replace_4(replace_4), .modelled_4(modelled_4),
+        .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
+    );
+
+    // Settings of the run whose results are on their way; it may be the one before that of the loop nest.
+    reg [ADDRESS_WIDTH-1:0] parameter_base, output_base, output_gap, table_base;
+    reg per_tile, modelled, relu_before, relu_after, table_enable, noise_enable, argmax_enable, write_enable, out_signed;
+    reg [2:0] rounding;
+    reg [1:0] overflow;
+    reg [5:0] out_bits, leak;
+    reg configured;
+    always @(posedge clock) begin
+        configured <= configure;
+        if (configure) begin
+            parameter_base <= run[`RUN_PARAMETER_BASE +: ADDRESS_WIDTH];
+            output_base <= run[`RUN_OUTPUT_BASE +: ADDRESS_WIDTH];
+            output_gap <= run[`RUN_OUTPUT_GAP +: ADDRESS_WIDTH];
+            table_base <= run[`RUN_TABLE_BASE +: ADDRESS_WIDTH];
+            per_tile <= run[`RUN_PER_TILE];
+            modelled <= run[`RUN_MODELLED];
+            relu_before <= run[`RUN_RELU_BEFORE];
+            relu_after <= run[`RUN_RELU_AFTER];
+            table_enable <= run[`RUN_TABLE];
+            noise_enable <= run[`RUN_NOISE];
+            argmax_enable <= run[`RUN_ARGMAX];
+            write_enable <= run[`RUN_WRITE];
+            rounding <= run[`RUN_ROUNDING +: 3];
+            overflow <= run[`RUN_OVERFLOW +: 2];
+            out_bits <= run[`RUN_OUT_BITS +: 6];
+            out_signed <= run[`RUN_OUT_SIGNED];
+            leak <= run[`RUN_LEAK +: 6];
+        end
+    end
+
+    // Lanes
+    wire [LANES*ACTIVATION_WIDTH-1:0] row;
+    wire [LANES*WEIGHT_WIDTH-1:0] weights;
+    wire [LANES*ACCUMULATOR_WIDTH-1:0] totals;
+    wire [LANES-1:0] clipped;
+    genvar index;
+    generate
+        for (index = 0; index < LANES; index = index + 1) begin : lanes
+            lane #(
+                .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH), .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH),
+                .SATURATE_WIDTH(MODEL_SATURATE != 0 ? MODEL_WIDTH : 0),
+                .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
+                .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
+            ) lane (
+                .clock(clock), .load_operand_2(load_operand_2), .load_multiplier_2(load_multiplier_2),
+                .vector_2(vector_2), .paired_2(paired_2), .padded_2(padded_2), .maximum_2(maximum_2),
+                .broadcast_2(broadcast), .own_2(row[index*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]),
+                .weight_2(weights[index*WEIGHT_WIDTH +: WEIGHT_WIDTH]),
+                .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+                .fire_4(fire_4), .replace_4(replace_4), .modelled_4(modelled_4), .complete_5(complete_5),
+                .total(totals[index*ACCUMULATOR_WIDTH +: ACCUMULATOR_WIDTH]), .clipped(clipped[index])
+            );
+        end
+    endgenerate
+
+    // Drain, requantiser, table, write
+    wire [ADDRESS_WIDTH-1:0] parameter_address, table_address, result_address;
+    wire sum_valid, sum_pixel_end, wrapped, word_valid, word_overflowed, result_valid;
+    wire signed [ACCUMULATOR_WIDTH-1:0] sum;
+    wire [PARAMETER_WIDTH-1:0] parameters;
+    wire signed [ACTIVATION_WIDTH-1:0] word, table_word, result, best;
+    wire [31:0] noise_state;
+    reg [3:0] pixel_ends;
+    always @(posedge clock) pixel_ends <= {pixel_ends[2:0], sum_pixel_end};
+
+    drain #(
+        .LANES(LANES), .WIDTH(ACCUMULATOR_WIDTH), .WRAP_WIDTH(MODEL_SATURATE != 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
+    ) drain (
+        .clock(clock), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
+        .complete(complete_5), .channels(channels_5), .pixel_end(pixel_end_5), .totals(totals),
+        .parameter_address(parameter_address), .out_valid(sum_valid), .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
+    );
+
+    requantize #(.SUM_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(ACTIVATION_WIDTH)) requantize (
+        .clock(clock), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+        .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
+        .in_valid(sum_valid), .sum(sum), .bias(parameters[BIAS_WIDTH-1:0]), .shift(parameters[BIAS_WIDTH +: 6]),
+        .out_valid(word_valid), .word(word), .overflowed(word_overflowed)
+    );
+
+    noise noise (.clock(clock), .start(start), .seed(seed), .draw(word_valid && noise_enable), .state(noise_state));
+
+    write_back #(.WIDTH(ACTIVATION_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)) write_back (
+        .clock(clock), .configure(configured), .output_base(output_base), .output_gap(output_gap),
+        .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
+        .noise_enable(noise_enable), .noise(noise_state),
+        .in_valid(word_valid), .pixel_end(pixel_ends[3]), .word(word), .table_address(table_address),
+        .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result(result)
+    );
+
+    wire [ADDRESS_WIDTH-1:0] best_index;
+    argmax #(.WIDTH(ACTIVATION_WIDTH), .INDEX_WIDTH(ADDRESS_WIDTH)) search (
+        .clock(clock), .clear(start || configured && argmax_enable), .valid(result_valid && argmax_enable),
+        .word(result), .index(best_index), .best(best)
+    );
+    assign argmax = {{(32-ADDRESS_WIDTH){1'b0}}, best_index};
+
+    status status (
+        .clock(clock), .clear(start), .busy(busy), .mac(mac), .overflowed(word_valid && word_overflowed),
+        .accumulator_lost(wrapped || |clipped), .cycles(cycles), .mac_cycles(mac_cycles),
+        .saturations(saturations), .accumulator_overflow(accumulator_overflow)
+    );
+
+    // Activation memory: read by the loop nest, by Load, or by the host; written by runs, by Store, or by the host.
+    wire [ADDRESS_WIDTH-1:0] read_address = !busy ? host_address[ADDRESS_WIDTH-1:0] : loading ? access_address : nest_address;
+    wire [ADDRESS_WIDTH-1:0] write_address = !busy ? host_address[ADDRESS_WIDTH-1:0] : access_write ? access_address : result_address;
+    wire [31:0] wide_best = {{(32-ACTIVATION_WIDTH){best[ACTIVATION_WIDTH-1]}}, best};
+    wire [31:0] stored = access_best ? wide_best : argmax;
+    wire signed [ACTIVATION_WIDTH-1:0] write_data =
+        !busy ? host_write_data : access_write ? stored[ACTIVATION_WIDTH-1:0] : result;
+    wire write = busy ? access_write || result_valid && write_enable : host_write;
+    wire [LANES-1:0] write_lane;
+
+    generate
+        if (LANES == 1) begin : one_lane
+            assign write_lane = write;
+            assign broadcast = row;
+        end else begin : many_lanes
+            localparam [LANES-1:0] FIRST = 1;
+            reg [LANE_BITS-1:0] place_1, place_2;
+            always @(posedge clock) begin
+                place_1 <= read_address[LANE_BITS-1:0];
+                place_2 <= place_1;
+            end
+            assign broadcast = row[place_2*ACTIVATION_WIDTH +: ACTIVATION_WIDTH];
+            assign write_lane = write ? FIRST << write_address[LANE_BITS-1:0] : {LANES{1'b0}};
+        end
+    endgenerate
+    assign host_read_data = broadcast;
+
+    activation_memory #(.LANES(LANES), .WIDTH(ACTIVATION_WIDTH), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)) activation_memory (
+        .clock(clock), .read_row_address(read_address[LANE_BITS +: ROW_BITS]), .read_row(row),
+        .write_lane(write_lane), .write_row_address(write_address[LANE_BITS +: ROW_BITS]), .write_data(write_data)
+    );
+
+    // The other memories are written by the load port only.
+    wire load = load_enable && !busy;
+
+    memory #(.WIDTH(32), .DEPTH(PROGRAM_DEPTH), .IMAGE(PROGRAM_IMAGE)) program_memory (
+        .clock(clock), .read_enable(program_enable), .read_address(program_address[PROGRAM_BITS-1:0]), .read_data(program_word),
+        .write_enable(load && load_memory == 2'd0), .write_address(load_address[PROGRAM_BITS-1:0]), .write_data(load_data[31:0])
+    );
+    memory #(.WIDTH(LANES * WEIGHT_WIDTH), .DEPTH(WEIGHT_DEPTH), .IMAGE(WEIGHT_IMAGE)) weight_memory (
+        .clock(clock), .read_enable(1'b1), .read_address(weight_address[WEIGHT_BITS-1:0]), .read_data(weights),
+        .write_enable(load && load_memory == 2'd1), .write_address(load_address[WEIGHT_BITS-1:0]),
+        .write_data(load_data[LANES*WEIGHT_WIDTH-1:0])
+    );
+    memory #(.WIDTH(PARAMETER_WIDTH), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) parameter_memory (
+        .clock(clock), .read_enable(1'b1), .read_address(parameter_address[PARAMETER_BITS-1:0]), .read_data(parameters),
+        .write_enable(load && load_memory == 2'd2), .write_address(load_address[PARAMETER_BITS-1:0]),
+        .write_data(load_data[PARAMETER_WIDTH-1:0])
+    );
+    memory #(.WIDTH(ACTIVATION_WIDTH), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) table_memory (
+        .clock(clock), .read_enable(1'b1), .read_address(table_address[TABLE_BITS-1:0]), .read_data(table_word),
+        .write_enable(load && load_memory == 2'd3), .write_address(load_address[TABLE_BITS-1:0]),
+        .write_data(load_data[ACTIVATION_WIDTH-1:0])
+    );
+endmodule
+`default_nettype wire

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// One multiply-accumulate lane: one output channel of a tile.
+//
+//   stage 2 -> 3   operand, multiplier = what this step reads
+//   stage 3 -> 4   product = operand * multiplier;  larger = operand > the largest of this tile
+//   stage 4 -> 5   accumulator = first ? product : accumulator + product;  maximum: product if larger
+//   stage 5 -> 6   total = accumulator, after the tile's last step; it stays until the next tile is complete
+//
+// Inputs called *_n belong to the step that is in stage n. With MODEL_WIDTH, steps with `modelled` quantise the
+// product first (PRODUCT_*) and saturate to MODEL_WIDTH bits; wrapping to MODEL_WIDTH bits is done once, in drain.v,
+// because it commutes with addition.
+// Python twin: `Emulator._sums` in fixedpoint_nn/hardware/emulate.py.
+`default_nettype none
+module lane #(
+    // Bits of an activation word.
+    parameter ACTIVATION_WIDTH = 16,
+    // Bits of a weight.
+    parameter WEIGHT_WIDTH = 16,
+    // Bits of the accumulator.
+    parameter ACCUMULATOR_WIDTH = 48,
+    // Bits of the modelled accumulator, if it saturates; else 0.
+    parameter SATURATE_WIDTH = 0,
+    // Quantised products: bits (0: exact), shift, signedness, rounding and overflow.
+    parameter PRODUCT_BITS = 0,
+    parameter PRODUCT_SHIFT = 0,
+    parameter PRODUCT_SIGNED = 1,
+    parameter PRODUCT_ROUNDING = 0,
+    parameter PRODUCT_OVERFLOW = 0
+) (
+    input  wire                                clock,
+
+    // Stage 2: what is read.
+    input  wire                                load_operand_2,
+    input  wire                                load_multiplier_2,
+    input  wire                                vector_2,
+    input  wire                                paired_2,
+    input  wire                                padded_2,
+    input  wire                                maximum_2,
+    input  wire signed [ACTIVATION_WIDTH-1:0]  broadcast_2,
+    input  wire signed [ACTIVATION_WIDTH-1:0]  own_2,
+    input  wire signed [WEIGHT_WIDTH-1:0]      weight_2,
+
+    // Stages 3, 4 and 5: what is done with it.
+    input  wire                                fire_3,
+    input  wire                                first_3,
+    input  wire                                maximum_3,
+    input  wire                                fire_4,
+    input  wire                                replace_4,
+    input  wire                                modelled_4,
+    input  wire                                complete_5,
+
+    // The last complete sum, and whether a saturating accumulator has just lost a bit.
+    output reg  signed [ACCUMULATOR_WIDTH-1:0] total,
+    output wire                                clipped
+);
+    localparam MULTIPLIER_WIDTH = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH;
+    localparam PRODUCT_WIDTH = ACTIVATION_WIDTH + MULTIPLIER_WIDTH;
+    localparam signed [ACTIVATION_WIDTH-1:0] LOWEST = {1'b1, {(ACTIVATION_WIDTH-1){1'b0}}};
+    localparam signed [ACTIVATION_WIDTH-1:0] NO_WORD = 0;
+    localparam signed [MULTIPLIER_WIDTH-1:0] NO_MULTIPLIER = 0;
+    localparam signed [ACCUMULATOR_WIDTH-1:0] ZERO = 0;
+
+    reg signed [ACTIVATION_WIDTH-1:0]  operand;
+    reg signed [MULTIPLIER_WIDTH-1:0]  multiplier;
+    reg signed [ACTIVATION_WIDTH-1:0]  largest;
+    reg                                take_4;
+    reg signed [PRODUCT_WIDTH-1:0]     product;
+    reg signed [ACCUMULATOR_WIDTH-1:0] accumulator;
+
+    wire take_3 = !maximum_3 || first_3 || operand > largest;
+
+    always @(posedge clock) begin
+        if (load_operand_2)
+            operand <= padded_2 ? (maximum_2 ? LOWEST : NO_WORD) : vector_2 ? own_2 : broadcast_2;
+        // A padded step adds 0 even where the weight is undefined.
+        if (load_multiplier_2)
+            multiplier <= padded_2 && !maximum_2 ? NO_MULTIPLIER
+                        : paired_2 ? {{(MULTIPLIER_WIDTH-ACTIVATION_WIDTH){own_2[ACTIVATION_WIDTH-1]}}, own_2}
+                        : {{(MULTIPLIER_WIDTH-WEIGHT_WIDTH){weight_2[WEIGHT_WIDTH-1]}}, weight_2};
+        if (fire_3) begin
+            product <= operand * multiplier;
+            take_4  <= take_3;
+            if (maximum_3 && take_3) largest <= operand;
+        end
+    end
+
+    // The product as the accumulator sees it.
+    wire signed [ACCUMULATOR_WIDTH-1:0] exact =
+        {{(ACCUMULATOR_WIDTH-PRODUCT_WIDTH){product[PRODUCT_WIDTH-1]}}, product};
+    wire signed [ACCUMULATOR_WIDTH-1:0] addend;
+    generate
+        if (PRODUCT_BITS == 0) begin : exact_product
+            assign addend = exact;
+        end else begin : quantised_product
+            wire signed [ACCUMULATOR_WIDTH-1:0] quantised;
+            quantize_product #(
+                .WIDTH(ACCUMULATOR_WIDTH), .BITS(PRODUCT_BITS), .SHIFT(PRODUCT_SHIFT), .SIGNED(PRODUCT_SIGNED),
+                .ROUNDING(PRODUCT_ROUNDING), .OVERFLOW(PRODUCT_OVERFLOW)
+            ) quantize (.product(exact), .quantised(quantised));
+            assign addend = modelled_4 ? quantised : exact;
+        end
+
+        if (SATURATE_WIDTH == 0) begin : exact_sum
+            assign clipped = 1'b0;
+            always @(posedge clock)
+                if (fire_4 && take_4) accumulator <= (replace_4 ? ZERO : accumulator) + addend;
+        end else begin : saturating_sum
+            localparam signed [ACCUMULATOR_WIDTH:0] HIGHEST_SUM = (1 <<< (SATURATE_WIDTH - 1)) - 1;
+            localparam signed [ACCUMULATOR_WIDTH:0] LOWEST_SUM = -HIGHEST_SUM - 1;
+            localparam signed [ACCUMULATOR_WIDTH:0] NONE = 0;
+            wire signed [ACCUMULATOR_WIDTH:0] wide_addend = {addend[ACCUMULATOR_WIDTH-1], addend};
+            wire signed [ACCUMULATOR_WIDTH:0] wide_sum =
+                (replace_4 ? NONE : {accumulator[ACCUMULATOR_WIDTH-1], accumulator}) + wide_addend;
+            wire above = modelled_4 && wide_sum > HIGHEST_SUM;
+            wire below = modelled_4 && wide_sum < LOWEST_SUM;
+            assign clipped = fire_4 && take_4 && (above || below);
+            always @(posedge clock)
+                if (fire_4 && take_4)
+                    accumulator <= above ? HIGHEST_SUM[ACCUMULATOR_WIDTH-1:0]
+                                 : below ? LOWEST_SUM[ACCUMULATOR_WIDTH-1:0]
+                                 : wide_sum[ACCUMULATOR_WIDTH-1:0];
+        end
+    endgenerate
+
+    always @(posedge clock)
+        if (complete_5) total <= accumulator;
+endmodule
+`default_nettype wire

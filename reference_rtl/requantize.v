@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// Requantises one sum per clock: bias, ReLU, shift, rounding, overflow. Latency: 4 clocks.
+//
+//   1  biased  = sum + bias, exact;  relu_before: 0 if negative
+//   2  floor   = biased >> distance, where distance = shift + (biased < 0 ? leak : 0);  half, sticky = the bits that were lost
+//   3  rounded = floor + round(half, sticky, sign, odd)
+//   4  word    = overflow(rounded) into out_bits bits;  relu_after: 0 if negative
+//
+// round, by `rounding`:  0 FLOOR 0 | 1 TOWARD_ZERO negative & (half | sticky) | 2 HALF_UP half | 3 HALF_DOWN half & sticky
+//   4 HALF_AWAY half & (sticky | positive) | 5 HALF_TOWARD_ZERO half & (sticky | negative) | 6 HALF_EVEN half & (sticky | odd)
+// overflow: 0 WRAP | 1 SATURATE | 2 SATURATE_SYMMETRIC | 3 ZERO
+//
+// sum, bias and shift change with every word; the rest is constant from two clocks before the first word of a run to its last.
+// An unsigned format has at most OUTPUT_WIDTH - 1 bits.
+// Python twin: Quantizer.from_ints in fixedpoint_nn/quantizer.py.
+`default_nettype none
+module requantize #(
+    // Bits of the sum.
+    parameter SUM_WIDTH = 48,
+    // Bits of the bias.
+    parameter BIAS_WIDTH = 32,
+    // Bits of the resulting word.
+    parameter OUTPUT_WIDTH = 16
+) (
+    input  wire                           clock,
+
+    // The run's settings.
+    input  wire                           relu_before,
+    input  wire                           relu_after,
+    input  wire [5:0]                     leak,
+    input  wire [2:0]                     rounding,
+    input  wire [1:0]                     overflow,
+    input  wire [5:0]                     out_bits,
+    input  wire                           out_signed,
+
+    // One sum and its channel's parameters.
+    input  wire                           in_valid,
+    input  wire signed [SUM_WIDTH-1:0]    sum,
+    input  wire signed [BIAS_WIDTH-1:0]   bias,
+    input  wire [5:0]                     shift,
+
+    // The word; overflowed: it did not fit its format.
+    output reg                            out_valid,
+    output reg  signed [OUTPUT_WIDTH-1:0] word,
+    output reg                            overflowed
+);
+    localparam WIDTH = (SUM_WIDTH > BIAS_WIDTH ? SUM_WIDTH : BIAS_WIDTH) + 1;
+    localparam [OUTPUT_WIDTH-1:0] ONES = {OUTPUT_WIDTH{1'b1}};
+
+    initial begin
+        if (OUTPUT_WIDTH >= WIDTH)
+            $fatal(1, "%m: OUTPUT_WIDTH = %0d must be below the %0d bits of a biased sum", OUTPUT_WIDTH, WIDTH);
+    end
+
+    // 1: bias
+    wire signed [WIDTH-1:0] wide_sum = {{(WIDTH-SUM_WIDTH){sum[SUM_WIDTH-1]}}, sum};
+    wire signed [WIDTH-1:0] wide_bias = {{(WIDTH-BIAS_WIDTH){bias[BIAS_WIDTH-1]}}, bias};
+    wire signed [WIDTH-1:0] sum_and_bias = wide_sum + wide_bias;
+    reg signed [WIDTH-1:0] biased;
+    reg [5:0] distance, leaky_distance;
+    reg valid_1;
+
+    // 2: shift; the lowest bit of `shifting` is the half, everything below it is sticky
+    reg signed [WIDTH:0] shifting;
+    reg lost;
+    reg signed [WIDTH-1:0] floor;
+    reg half, sticky, valid_2;
+    integer stage;
+    always @* begin
+        shifting = {biased, 1'b0};
+        lost = 1'b0;
+        for (stage = 5; stage >= 0; stage = stage - 1)
+            if (biased[WIDTH-1] ? leaky_distance[stage] : distance[stage]) begin
+                lost = lost || |(shifting & ~({(WIDTH+1){1'b1}} << (1 << stage)));
+                shifting = shifting >>> (1 << stage);
+            end
+    end
+
+    // 3: round
+    wire negative = floor[WIDTH-1];
+    reg round, valid_3;
+    reg signed [WIDTH-1:0] rounded;
+    always @* case (rounding)
+        3'd1: round = negative && (half || sticky);
+        3'd2: round = half;
+        3'd3: round = half && sticky;
+        3'd4: round = half && (sticky || !negative);
+        3'd5: round = half && (sticky || negative);
+        3'd6: round = half && (sticky || floor[0]);
+        default: round = 1'b0;
+    endcase
+
+    // 4: overflow. `low` covers the magnitude bits of the format; outside it all bits must equal the sign
+    reg [OUTPUT_WIDTH-1:0] low;
+    wire sign = rounded[WIDTH-1];
+    wire [WIDTH-1:0] odd_ones = out_signed && sign ? ~rounded : rounded;
+    wire misfit = |odd_ones[WIDTH-1:OUTPUT_WIDTH] || |(odd_ones[OUTPUT_WIDTH-1:0] & ~low);
+    wire lowest = out_signed && sign && !misfit && ~|(rounded[OUTPUT_WIDTH-1:0] & low);
+    // The format's own sign bit, which is the sign of the wrapped value.
+    wire wrapped_sign = out_signed && |(rounded[OUTPUT_WIDTH-1:0] & ~low & {low[OUTPUT_WIDTH-2:0], 1'b1});
+    wire clamp = overflow != 2'd0 && (misfit || overflow == 2'd2 && lowest);
+    wire to_zero = clamp && overflow == 2'd3;
+    wire fill_low = clamp && !to_zero && !sign;
+    wire fill_high = clamp ? !to_zero && out_signed && sign && (overflow != 2'd2 || low[0]) : wrapped_sign;
+    wire rectify = relu_after && fill_high;
+    wire [OUTPUT_WIDTH-1:0] low_part = clamp ? {OUTPUT_WIDTH{fill_low}} : rounded[OUTPUT_WIDTH-1:0];
+
+    initial {valid_1, valid_2, valid_3, out_valid} = 4'b0;
+
+    always @(posedge clock) begin
+        low <= ~(ONES << (out_bits - {5'b0, out_signed}));
+        valid_1 <= in_valid;
+        valid_2 <= valid_1;
+        valid_3 <= valid_2;
+        out_valid <= valid_3;
+        if (in_valid) begin
+            biased <= relu_before && sum_and_bias[WIDTH-1] ? {WIDTH{1'b0}} : sum_and_bias;
+            distance <= shift;
+            leaky_distance <= shift + leak;
+        end
+        if (valid_1) begin
+            {floor, half} <= shifting;
+            sticky <= lost;
+        end
+        if (valid_2) rounded <= floor + $signed({{(WIDTH-1){1'b0}}, round});
+        if (valid_3) begin
+            word <= rectify ? {OUTPUT_WIDTH{1'b0}}
+                  : (low & low_part) | (~low & {OUTPUT_WIDTH{fill_high}})
+                  | {{(OUTPUT_WIDTH-1){1'b0}}, clamp && fill_high && overflow == 2'd2};
+            overflowed <= misfit || overflow == 2'd2 && lowest;
+        end
+    end
+endmodule
+`default_nettype wire

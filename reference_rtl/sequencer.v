@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// Reads the program: executes register instructions and jumps, and assembles the description of the next run while the
+// loop nest still works on the one before.
+//
+// The program memory answers two clocks after its address, so that a word is decoded three clocks after a start or a taken jump, and
+// then every clock, unless it has to wait: `Run` while the last description is not taken, `Halt`, `Load` and `Store` until
+// the loop nest is idle, anything after a `Load` until its register is written.
+// Python twin: `Emulator.run` and `Timing` in fixedpoint_nn/hardware/emulate.py.
+`include "fields.vh"
+`default_nettype none
+module sequencer #(
+    // Bits of an address and of a register.
+    parameter ADDRESS_WIDTH = 16,
+    // Bits of an activation word.
+    parameter WIDTH = 16
+) (
+    input  wire                     clock,
+    input  wire                     reset,
+    input  wire                     start,
+    output reg                      busy,
+    output reg                      done,
+
+    // Program memory.
+    output reg  [ADDRESS_WIDTH-1:0] program_address,
+    output wire                     program_enable,
+    input  wire [31:0]              word,
+
+    // To the loop nest.
+    output reg                      offered,
+    output reg  [`RUN_BITS-1:0]     description,
+    input  wire                     take,
+    input  wire                     idle,
+
+    // Load and Store: the activation memory, and the result of the last search.
+    output reg  [ADDRESS_WIDTH-1:0] access_address,
+    output reg                      loading,
+    output reg                      access_write,
+    output reg                      access_best,
+    input  wire signed [WIDTH-1:0]  loaded
+);
+    localparam [2:0] LOAD_WAIT = 3'd3;
+    localparam [4:0] LAST_WORD = `RUN_WORDS - 1;
+    localparam [ADDRESS_WIDTH-1:0] ZERO = 0;
+
+    // Fetching: one bit per stage of the memory.
+    reg fetched, valid;
+    // Words still to come of the instruction that is being decoded, and which one it is.
+    reg [4:0] left;
+    reg [2:0] operation;
+    reg [2:0] target_register;
+    reg [4:0] shift;
+    reg       equal;
+    // Clocks until the word of a Load is there; then one doubling per bit of shift.
+    reg [2:0] wait_load;
+    reg [4:0] doublings;
+    reg [ADDRESS_WIDTH-1:0] registers [0:7];
+
+    wire [2:0] opcode = word[30:28];
+    wire first = left == 5'd0;
+    wire wait_idle = opcode == `OP_HALT || opcode == `OP_LOAD || opcode == `OP_STORE;
+    wire stall = loading || first && (wait_idle ? !idle || offered : opcode == `OP_RUN && offered);
+    wire execute = busy && valid && !stall;
+    assign program_enable = busy && (!valid || !stall);
+
+    // The one adder: register + value, or while a Load is shifted register + register.
+    wire [2:0] selected = loading ? target_register : word[26:24];
+    wire [ADDRESS_WIDTH-1:0] content = selected == 3'd0 ? ZERO : registers[selected];
+    wire [ADDRESS_WIDTH-1:0] value =
+        loading ? content :
+        first && opcode == `OP_LOOP ? ~ZERO :
+        first && opcode == `OP_JUMP_EQUAL ? ~word[ADDRESS_WIDTH-1:0] : word[ADDRESS_WIDTH-1:0];
+    wire carry = first && opcode == `OP_JUMP_EQUAL && !loading;
+    wire [ADDRESS_WIDTH-1:0] sum = (first && opcode == `OP_SET && !loading ? ZERO : content) + value
+                                 + {{(ADDRESS_WIDTH-1){1'b0}}, carry};
+
+    wire is_address = operation == `OP_RUN && left >= LAST_WORD - 5'd3;
+    wire jump = first ? opcode == `OP_LOOP && |sum : operation == `OP_JUMP_EQUAL && equal;
+    wire loaded_now = loading && wait_load == 3'd1;
+    wire [31:0] loaded_word = {{(32-WIDTH){loaded[WIDTH-1]}}, loaded};
+
+    wire write_register = loaded_now || loading && wait_load == 3'd0 ||
+        execute && first && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP);
+
+    always @(posedge clock) begin
+        access_write <= 1'b0;
+
+        if (program_enable) begin
+            fetched <= 1'b1;
+            valid <= fetched;
+            program_address <= program_address + 1'b1;
+        end
+
+        if (write_register) registers[selected] <= loaded_now ? loaded_word[ADDRESS_WIDTH-1:0] : sum;
+
+        if (loading) begin
+            if (wait_load != 3'd0) wait_load <= wait_load - 3'd1;
+            else doublings <= doublings - 5'd1;
+            loading <= wait_load > 3'd1 || (wait_load == 3'd1 ? doublings != 5'd0 : doublings > 5'd1);
+        end
+
+        if (take) offered <= 1'b0;
+        if (execute) begin
+            if (first) begin
+                operation <= opcode;
+                target_register <= word[26:24];
+                shift <= word[4:0];
+                access_best <= word[0];
+                equal <= ~|sum;
+                case (opcode)
+                    `OP_RUN: left <= LAST_WORD;
+                    `OP_JUMP_EQUAL, `OP_LOAD, `OP_STORE: left <= 5'd1;
+                    `OP_HALT: begin
+                        busy <= 1'b0;
+                        done <= 1'b1;
+                    end
+                    default: left <= 5'd0;
+                endcase
+            end else begin
+                left <= left - 5'd1;
+                if (operation == `OP_RUN && left == 5'd1) offered <= 1'b1;
+                if (operation == `OP_STORE) access_write <= 1'b1;
+                if (operation == `OP_LOAD) begin
+                    loading <= 1'b1;
+                    wait_load <= LOAD_WAIT;
+                    doublings <= shift;
+                end
+            end
+            if (first ? opcode == `OP_RUN : operation == `OP_RUN)
+                description <= {is_address ? {{(32-ADDRESS_WIDTH){1'b0}}, sum} : word, description[`RUN_BITS-1:32]};
+            access_address <= sum;
+            if (jump) begin
+                program_address <= word[ADDRESS_WIDTH-1:0];
+                fetched <= 1'b0;
+                valid <= 1'b0;
+            end
+        end
+
+        if (reset || start) begin
+            busy <= start && !reset;
+            done <= 1'b0;
+            program_address <= ZERO;
+            fetched <= 1'b0;
+            valid <= 1'b0;
+            left <= 5'd0;
+            offered <= 1'b0;
+            loading <= 1'b0;
+        end
+    end
+endmodule
+`default_nettype wire
