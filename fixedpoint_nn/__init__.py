@@ -1,7 +1,29 @@
 # SPDX-License-Identifier: MIT
 """Neural networks from NumPy to silicon, bit for bit."""
 
-from fixedpoint_nn import layers
+from fixedpoint_nn import data, layers, zoo
+from fixedpoint_nn.accumulator import Accumulator
+from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.precision import calibrate, quantize
+from fixedpoint_nn.qformat import UQ, Q, QFormat
+from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
+from fixedpoint_nn.table import Table
 from fixedpoint_nn.tensor import Tensor
 
-__all__ = ["Tensor", "layers"]
+__all__ = [
+    "UQ",
+    "Accumulator",
+    "FixedArray",
+    "Overflow",
+    "Q",
+    "QFormat",
+    "Quantizer",
+    "Rounding",
+    "Table",
+    "Tensor",
+    "calibrate",
+    "data",
+    "layers",
+    "quantize",
+    "zoo",
+]

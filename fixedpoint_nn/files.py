@@ -47,7 +47,7 @@ def save(net: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = _encode(net, "", arrays)
     header = {"version": VERSION, "net": structure, "metadata": dict(metadata or {})}
-    blob = save_tensors(arrays, {KEY: json.dumps(header, ensure_ascii=False, sort_keys=True)})
+    blob = save_tensors(arrays, {KEY: json.dumps(header, ensure_ascii=False)})
     write_whole(Path(path), blob)
 
 
