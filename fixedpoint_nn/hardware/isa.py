@@ -319,6 +319,8 @@ class Run(Instruction):
             raise AssemblyError(
                 f"paired steps read rows two by two: set vector=True and an even channel count, not {self.counts[0]}"
             )
+        if self.maximum and (self.modelled or self.paired):
+            raise AssemblyError("maximum keeps one product and adds none; it goes with neither modelled nor paired")
         if not self.barrier and self.argmax:
             raise AssemblyError("argmax without barrier would mix two searches; set barrier=True")
         if self.noise and not self.table:
