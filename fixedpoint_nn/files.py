@@ -23,6 +23,7 @@ from safetensors.numpy import save as save_tensors
 from fixedpoint_nn import layers
 from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.layers.fields import INLINE
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.quantizer import ChannelQuantizer, Overflow, Quantizer, Rounding
@@ -130,7 +131,10 @@ def _encode(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> A
     if isinstance(value, Enum):
         return {"enum": type(value).__name__, "name": value.name}
     if is_dataclass(value) and type(value).__name__ in CLASSES:
-        encoded = {f.name: inside(f.name, getattr(value, f.name)) for f in fields(value) if f.init}
+        encoded = {}
+        for f in (f for f in fields(value) if f.init):
+            part = getattr(value, f.name)
+            encoded[f.name] = _encode(part, path, arrays) if f.metadata.get(INLINE) else inside(f.name, part)
         return {"class": type(value).__name__, "fields": encoded}
     if isinstance(value, Mapping):
         return {"parts": {key: inside(key, part) for key, part in value.items()}}
