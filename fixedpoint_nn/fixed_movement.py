@@ -49,7 +49,8 @@ class FixedMovement(FixedValues):
             raise ValueError(f"{self.shape[axis]} elements do not split into {parts} equal parts")
         before = (slice(None),) * (axis % self.ndim)
         array = self._held.array
-        return tuple(self._like(array[(*before, slice(i * size, i * size + size))]) for i in range(parts))
+        shares = [before + (slice(i * size, i * size + size),) for i in range(parts)]
+        return tuple(self._like(array[share]) for share in shares)
 
     def take(self, indices: Any, axis: int = 0) -> Any:
         """The rows that the indices name: integers, or any number that holds integers."""

@@ -81,10 +81,11 @@ class FixedValues:
 
     def to_fxp(self) -> Any:
         """The same integers and format as an `fxpmath.Fxp`, which is a package of its own."""
-        from fxpmath.objects import Fxp
+        from fxpmath import objects
 
         f = self._format
-        return Fxp(self.ints, signed=f.signed, n_word=f.bits, n_frac=f.frac_bits, raw=True)
+        fxp: Any = objects.Fxp
+        return fxp(self.ints, signed=f.signed, n_word=f.bits, n_frac=f.frac_bits, raw=True)
 
     def to_float(self) -> NDArray[np.float64]:
         """The values; above 53 bits, the doubles nearest to them."""

@@ -46,7 +46,7 @@ class Quantizer:
         for name, kind in (("format", QFormat), ("rounding", Rounding), ("overflow", Overflow), ("name", str)):
             value = getattr(self, name)
             if not isinstance(value, kind):
-                raise TypeError(f"{name} of a Quantizer is a {kind.__name__}, not {value!r}")
+                raise TypeError(f"{name} of a Quantizer is of type {kind.__name__}, not {value!r}")
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
@@ -300,5 +300,5 @@ def _mode(text: str, kind: type[Rounding] | type[Overflow], whole: str) -> str:
     name = text.strip().removeprefix("AP_")
     if name not in [mode.value for mode in kind]:
         known = ", ".join(f"AP_{mode.value}" for mode in kind)
-        raise ValueError(f"{text.strip()!r} in {whole!r} is not a {kind.__name__}; use one of {known}")
+        raise ValueError(f"{text.strip()!r} in {whole!r} is no {kind.__name__}; use one of {known}")
     return name

@@ -79,14 +79,15 @@ def shift_right(ints: Array, shift: int, rounding: Rounding) -> Array:
 
 
 def round_floats(values: Array, rounding: Rounding, out: Array | None = None) -> Array:
-    """Each float rounded to an integer, as floats; exact for every finite float."""
+    """Each float rounded to an integer, as floats; exact for every finite float, and infinities stay."""
     native = _NATIVE.get(rounding)
     if native is not None:
         rounded: Array = native(values, out=out)
         return rounded
     # values - trunc is exact (values - floor is not: -1e-20 + 1), so all questions are asked of that.
     whole = np.trunc(values)
-    rest = values - whole
+    with np.errstate(invalid="ignore"):
+        rest = values - whole
     negative = rest < 0
     half = np.where(negative, -0.5, 0.5)
     floor = whole - negative

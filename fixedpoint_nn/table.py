@@ -77,7 +77,8 @@ class Table:
 
     def lookup(self, ints: Array) -> Ints:
         """The entry of each input code."""
-        return self.ints[np.asarray(ints)]
+        entries: Ints = self.ints[np.asarray(ints)]
+        return entries
 
     def on_floats(self, x: Array) -> NDArray[np.float64]:
         """The entries as real numbers, for values that the input format holds exactly."""
