@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where mini-batches come from: a source yields (inputs, targets) for an epoch, in an order that rng draws."""
+"""Where mini-batches come from: a source yields an epoch of (inputs, targets), in an order that rng draws."""
 
 from __future__ import annotations
 
