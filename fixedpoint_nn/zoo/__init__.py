@@ -18,7 +18,7 @@ from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
 
 __all__ = [
     "Bar", "Entry", "Recipe", "build", "entry", "evaluate", "load", "metadata", "names", "samples", "train",
-    "train_to_files",
+    "train_to_file",
 ]
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -112,36 +112,39 @@ def train(
     return net, history
 
 
-def train_to_files(
+def train_to_file(
     name: str,
-    directory: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     epochs: int | None = None,
     seed: int = 0,
     *,
     resume: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Train, and write NAME.safetensors with its story and NAME.png with its curves; the story."""
-    from fixedpoint_nn.training.pictures import learning_curves
+    """Train and save: the network with its story at `path`, its curves beside it as a picture; the story.
 
-    target = Path(directory)
-    target.mkdir(parents=True, exist_ok=True)
-    checkpoint = target / f"{name}.checkpoint.safetensors"
+    A checkpoint beside the file lets an interrupted training go on (`resume`) to the same weights.
+    """
+    from fixedpoint_nn.training.pictures import learning_curves         # matplotlib is slow to import
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = path.with_name(f"{path.stem}.checkpoint.safetensors")
     if not resume:
         checkpoint.unlink(missing_ok=True)
     start = time.perf_counter()
     net, history = train(name, epochs, seed, checkpoint=checkpoint, progress=progress)
     story = {
         "network": name,
-        "command": f"fixedpoint-nn train {name} --seed {seed}" + (f" --epochs {epochs}" if epochs else ""),
+        "command": f"fixedpoint-nn train {name}" + (f" --epochs {epochs}" if epochs else "") + f" --seed {seed}",
         "seed": seed,
         "epochs": len(history),
         "seconds": round(time.perf_counter() - start, 1),
         "result": evaluate(net, name),
         "numpy": np.__version__,
-        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "default"),
+        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
     }
-    files.save(net, target / f"{name}.safetensors", story)
-    learning_curves(history, target / f"{name}.png", name)
+    files.save(net, path, story)
+    learning_curves(history, path.with_suffix(".png"), name)
     checkpoint.unlink(missing_ok=True)
     return story

@@ -2,27 +2,29 @@
 """ResNet-50 (He, Zhang, Ren and Sun, 2015): four stages of 3, 4, 6 and 3 bottlenecks.
 
 The stride of a stage stands in its 3x3 convolution, as in the networks that are published with weights. At 1000
-classes it has 25,557,032 trained parameters. It is not trained here: it shows that nothing in the package is small.
+classes it has 25,557,032 parameters. No weights are shipped; its pictures here are Fashion-MNIST, enlarged.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
 
 import numpy as np
 
 from fixedpoint_nn.initialise import Initialiser
-from fixedpoint_nn.layers import BatchNorm, MaxPool2D, ReLU, Residual, Sequential
-from fixedpoint_nn.layers.padding import resolve
-from fixedpoint_nn.movement import output_size
+from fixedpoint_nn.layers import MaxPool2D, ReLU, Residual, Sequential
+from fixedpoint_nn.layers.structure import Layer
+from fixedpoint_nn.movement import Array
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Nesterov
 from fixedpoint_nn.training.schedules import cosine, warmup
 from fixedpoint_nn.zoo.entry import Entry, Examples, Recipe
+from fixedpoint_nn.zoo.images import fashion_mnist
 
 DEPTHS = (3, 4, 6, 3)
 WIDENING = 4
+SIZE, CHANNELS, CLASSES = 224, 3, 1000
 
 
 def bottleneck(init: Initialiser, inputs: int, width: int, stride: int) -> Residual:
@@ -31,7 +33,7 @@ def bottleneck(init: Initialiser, inputs: int, width: int, stride: int) -> Resid
     body = Sequential(
         conv1=init.conv(inputs, width, 1, bias=False), norm1=init.batch_norm(width), relu1=ReLU(),
         conv2=init.conv(width, width, 3, stride, 1, bias=False), norm2=init.batch_norm(width), relu2=ReLU(),
-        conv3=init.conv(width, outputs, 1, bias=False), norm3=_quiet(init.batch_norm(outputs)),
+        conv3=init.conv(width, outputs, 1, bias=False), norm3=init.batch_norm(outputs),
     )
     if stride == 1 and inputs == outputs:
         return Residual(body)
@@ -39,3 +41,68 @@ def bottleneck(init: Initialiser, inputs: int, width: int, stride: int) -> Resid
         conv=init.conv(inputs, outputs, 1, stride, 0, bias=False), norm=init.batch_norm(outputs)
     )
     return Residual(body, shortcut)
+
+
+def stage(init: Initialiser, inputs: int, width: int, stride: int, depth: int) -> Sequential:
+    """The first bottleneck strides and widens, the others keep the shape."""
+    parts: dict[str, Layer] = {}
+    for number in range(1, depth + 1):
+        parts[f"block{number}"] = bottleneck(init, inputs, width, stride)
+        parts[f"relu{number}"] = ReLU()
+        inputs, stride = WIDENING * width, 1
+    return Sequential(parts=parts)
+
+
+def build(
+    seed: int = 0,
+    size: int = SIZE,
+    channels: int = CHANNELS,
+    classes: int = CLASSES,
+    depths: tuple[int, ...] = DEPTHS,
+    width: int = 64,
+) -> Sequential:
+    """Images of `size` x `size`; every halving rounds up, so any size will do."""
+    init = Initialiser(seed)
+    parts: dict[str, Layer] = {
+        "conv": init.conv(channels, width, 7, 2, 3, bias=False), "norm": init.batch_norm(width), "relu": ReLU(),
+        "pool": MaxPool2D((3, 3), (2, 2), 1),
+    }
+    inputs = width
+    for number, depth in enumerate(depths):
+        parts[f"stage{number + 1}"] = stage(init, inputs, width << number, 2 if number else 1, depth)
+        inputs = WIDENING * (width << number)
+    last = -(-size // (2 << len(depths)))
+    parts["mean"] = init.global_avg_pool(last, last)
+    parts["head"] = init.dense(inputs, classes, "xavier")
+    return Sequential(parts=parts)
+
+
+@dataclass(frozen=True)
+class Enlarge:
+    """Every pixel `times` as high and wide, and the same in every channel."""
+
+    times: int
+    channels: int
+
+    def __call__(self, images: Array, rng: np.random.Generator | None = None) -> Array:
+        return images.repeat(self.times, 1).repeat(self.times, 2).repeat(self.channels, 3)
+
+
+ENLARGE = Enlarge(SIZE // 28, CHANNELS)
+
+
+def examples(split: str) -> Examples:
+    """The first 32 only: each of these pictures is 600 kB."""
+    x, y = fashion_mnist(split)
+    return ENLARGE(x[:32]), y[:32]
+
+
+ENTRY = Entry(
+    name="resnet50",
+    summary="ResNet-50: bottlenecks 3-4-6-3, 25.6 million parameters, any size of image",
+    build=build,
+    source=lambda: Samples(*fashion_mnist("train"), size=32, augment=ENLARGE),
+    examples=examples,
+    figures=classification,
+    recipe=Recipe(epochs=1, optimiser=lambda: Nesterov(0.1, l2=1e-4), schedule=warmup(0.05, cosine())),
+)
