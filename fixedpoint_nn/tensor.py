@@ -323,13 +323,13 @@ class Tensor:
         if hasattr(quantizer, "observe"):                   # calibration looks on and rounds nothing
             quantizer.observe(self.data)
             return self._result(self.data, quantizer.name, (self,), self.add_gradient)
-        data = quantizer.round_floats(self.data)
+        data, name = quantizer.round_floats(self.data), quantizer.name or "cast"
         if not _recording:
-            return self._result(data, "cast", (self,), self.add_gradient)
+            return self._result(data, name, (self,), self.add_gradient)
         if quantizer.overflow is Overflow.WRAP:
-            return self._result(data, "cast", (self,), self.add_gradient)
+            return self._result(data, name, (self,), self.add_gradient)
         inside = np.abs(data - self.data) <= quantizer.format.step
-        return self._result(data, "cast", (self,), lambda g: self.add_gradient(g * inside))
+        return self._result(data, name, (self,), lambda g: self.add_gradient(g * inside))
 
     # ---- reductions -----------------------------------------------------------------------
 

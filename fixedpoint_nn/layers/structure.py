@@ -27,6 +27,13 @@ class Parts:
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A network may be copied, and sent to another process."""
+        return {**self.__dict__, "parts": dict(self.parts)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({**state, "parts": MappingProxyType(state["parts"])})
+
     def __call__(self, x: Number) -> Any:
         for layer in self.parts.values():
             x = layer(x)

@@ -139,12 +139,17 @@ class _Planner:
                 self.known(leaf.path, None)
 
     def kept_whole(self, path: str) -> bool:
-        """A value is rounded once: not again after a ReLU, and not before a table or a leaky ReLU rounds it."""
-        if path not in self.addresses and self.flow.came_from(path):
+        """A value is rounded once: where a ReLU, a leaky ReLU or a table follows, after or by that."""
+        if path.rpartition(".")[2] == "out" and self.rounded_later(path):
             return True
+        before = self.flow.came_from(path)
+        return path not in self.addresses and bool(before) and not self.rounded_later(before)
+
+    def rounded_later(self, path: str) -> bool:
         uses = self.flow.uses(path)
-        is_output = path.rpartition(".")[2] == "out"
-        return is_output and (uses <= set(self.addresses) or uses == {"maximum", "scaled"})
+        return bool(uses) and (
+            uses <= set(self.addresses) or uses == {"maximum", "scaled"} or self.flow.only_a_relu_before_a_cast(path)
+        )
 
     def data(self, path: str, spread: Spread) -> Quantizer:
         saturates = self.recipe.overflow is not Overflow.WRAP

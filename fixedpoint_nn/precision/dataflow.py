@@ -26,6 +26,7 @@ class Node:
 
     operation: str
     parents: tuple[int, ...]
+    shape: tuple[int, ...]
     label: str = ""
 
 
@@ -58,7 +59,7 @@ class Dataflow:
         for number, tensor in enumerate(made):
             parents = tuple(numbers[id(parent)] for parent in tensor.parents)
             cast = tensor.operation if tensor.operation in casts else ""
-            nodes[number] = Node(tensor.operation, parents, cast or leaves.get(id(tensor), ""))
+            nodes[number] = Node(tensor.operation, parents, tensor.shape, cast or leaves.get(id(tensor), ""))
             for parent in parents:
                 users[parent].append(number)
         return cls(nodes, {number: tuple(u) for number, u in users.items()}, frozenset(casts))
@@ -103,6 +104,16 @@ class Dataflow:
     def followed_by_relu(self, label: str) -> bool:
         """Whatever is computed with this value, its negative part is cut off first."""
         return self.uses(label) == {"relu"}
+
+    def only_a_relu_before_a_cast(self, label: str) -> bool:
+        """This value goes straight into a ReLU, and that one's result straight into a cast."""
+        relus = [user for place in self.places(label) for user in self.users[place]]
+        after = [user for relu in relus for user in self.users[relu]]
+        return (
+            bool(after)
+            and all(self.nodes[relu].operation == "relu" and self.users[relu] for relu in relus)
+            and all(self.nodes[user].label in self.casts for user in after)
+        )
 
     def rows_of_a_take(self, parameters: Mapping[str, Any]) -> int:
         """How many rows the first looked-up parameter has (the vocabulary); 0 if none is."""

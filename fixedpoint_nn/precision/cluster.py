@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Where points are computed: in this process, in processes that share the data, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from fixedpoint_nn.precision.shared import pack, unpack
+
+Task = tuple[Any, ...]
+Compute = Callable[..., dict[str, Any]]
+Done = Iterator[tuple[str, dict[str, Any]]]
+
+_common: Any = None                 # what every task of this worker process has in common
+
+
+class WorkerDied(RuntimeError):
+    """A worker process ended in the middle of a point."""
+
+
+def run_all(
+    compute: Compute, common: Any, tasks: Mapping[str, Task],
+    jobs: int = 1, executor: Executor | None = None, scheduler: str | None = None,
+) -> Done:
+    """Each task's key and `compute(common, *task)`, in the order in which they end."""
+    if jobs < 1:
+        raise ValueError(f"jobs is a number of processes from 1 up, not {jobs}")
+    if sum((jobs > 1, executor is not None, scheduler is not None)) > 1:
+        raise ValueError("jobs, executor and scheduler are three ways to compute; choose one")
+    if executor is not None:
+        yield from _on_executor(compute, common, tasks, executor)
+    elif scheduler is not None:
+        with _connected(scheduler) as client:
+            yield from _on_executor(compute, common, tasks, client.get_executor())
+    elif jobs > 1 and len(tasks) > 1:
+        yield from _in_processes(compute, common, tasks, min(jobs, len(tasks)))
+    else:
+        for key, task in tasks.items():
+            yield key, compute(common, *task)
+
+
+# ---- processes of this machine -------------------------------------------------------------------------------
+
+
+def _start(message: bytes) -> None:
+    global _common
+    _common = unpack(message)
+
+
+def _compute_here(compute: Compute, task: Task) -> dict[str, Any]:
+    return compute(_common, *task)
+
+
+def _in_processes(compute: Compute, common: Any, tasks: Mapping[str, Task], jobs: int) -> Done:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fixedpoint_nn-")))
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(jobs, context, _start, (pack(common, directory),))
+        stack.callback(pool.shutdown, cancel_futures=True)
+        futures = {pool.submit(_compute_here, compute, task): key for key, task in tasks.items()}
+        try:
+            yield from _as_they_end(futures)
+        except BrokenProcessPool:
+            raise WorkerDied(
+                "a worker process was killed in the middle of a point (out of memory?); "
+                "run the same command again with fewer jobs: what had ended is kept"
+            ) from None
+
+
+def _as_they_end(futures: Mapping[Future[Any], str]) -> Done:
+    for future in as_completed(futures):
+        yield futures[future], future.result()
+
+
+# ---- executors and Dask --------------------------------------------------------------------------------------
+
+
+def _on_executor(compute: Compute, common: Any, tasks: Mapping[str, Task], executor: Executor) -> Done:
+    """Any executor; on Dask's, the common part is sent to each worker once instead of with each task."""
+    client = getattr(executor, "_client", None)
+    shared = common
+    if client is not None and hasattr(client, "scatter"):
+        shared = client.scatter(common, broadcast=True, hash=False)
+    futures = {executor.submit(compute, shared, *task): key for key, task in tasks.items()}
+    try:
+        yield from _as_they_end(futures)
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+@contextmanager
+def _connected(scheduler: str) -> Iterator[Any]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ImportError(
+            "a Dask scheduler needs the package `distributed`; pip install 'fixedpoint_nn[dask]'"
+        ) from None
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"no Dask scheduler answers at {scheduler}; start one with `dask scheduler`"
+        ) from error
+    with client:
+        yield client

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Content as a key: two things that compute the same have the same digest, whatever their names or ages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.tensor import Tensor
+
+PACKAGE = Path(__file__).parent.parent
+# What is not here does not change a computed point: the command line, reports, hardware, where data come from.
+COMPUTING = ("", "layers", "precision", "training")
+
+
+def digest(*things: Any) -> str:
+    """The SHA-256 of networks, arrays, plans, dataclasses, functions (by name) and plain values."""
+    total = hashlib.sha256()
+    for thing in things:
+        for part in _parts(thing):
+            total.update(len(part).to_bytes(8, "little"))
+            total.update(part)
+    return total.hexdigest()
+
+
+def _parts(thing: Any) -> Iterator[Any]:
+    if isinstance(thing, Tensor):
+        thing = thing.data
+    elif isinstance(thing, FixedArray):
+        yield repr(thing.format).encode()
+        thing = thing.ints
+    if isinstance(thing, np.ndarray):
+        yield f"{thing.dtype.str} {thing.shape}".encode()
+        yield memoryview(np.ascontiguousarray(thing).reshape(-1)).cast("B") if thing.size else b""
+    elif isinstance(thing, bytes):
+        yield thing
+    elif isinstance(thing, Enum):
+        yield f"{type(thing).__name__}.{thing.name}".encode()
+    elif isinstance(thing, Mapping):
+        yield f"mapping of {len(thing)}".encode()
+        for key, value in thing.items():
+            yield from _parts(key)
+            yield from _parts(value)
+    elif is_dataclass(thing) and not isinstance(thing, type):
+        yield type(thing).__qualname__.encode()
+        for field in fields(thing):
+            if field.compare:
+                yield field.name.encode()
+                yield from _parts(getattr(thing, field.name))
+    elif isinstance(thing, list | tuple | range):
+        yield f"sequence of {len(thing)}".encode()
+        for value in thing:
+            yield from _parts(value)
+    elif isinstance(thing, Callable) and hasattr(thing, "__qualname__"):  # type: ignore[arg-type]
+        yield f"{thing.__module__}.{thing.__qualname__}".encode()
+    elif thing is None or isinstance(thing, str | int | float | np.generic):
+        yield f"{type(thing).__name__} {thing!r}".encode()
+    elif hasattr(thing, "__dict__"):
+        yield type(thing).__qualname__.encode()
+        yield from _parts({name: value for name, value in vars(thing).items() if not name.startswith("_")})
+    else:
+        raise TypeError(f"a {type(thing).__name__} has no content to make a key of")
+
+
+@cache
+def code_version() -> str:
+    """The digest of the source files that compute a point; after a change of them, points are computed again."""
+    files = sorted(path for part in COMPUTING for path in (PACKAGE / part).glob("*.py"))
+    return digest([(str(path.relative_to(PACKAGE)), path.read_bytes()) for path in files])

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""One point of a sweep: a network, a plan and data give figures. What runs on every worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.ledger import Ledger
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.precision.content import code_version, digest
+from fixedpoint_nn.precision.metric import Metric, interval, predictions
+from fixedpoint_nn.precision.noise import signal_to_noise
+from fixedpoint_nn.precision.plan import Plan
+from fixedpoint_nn.precision.qat import train_quantized
+from fixedpoint_nn.precision.quantize import quantize
+from fixedpoint_nn.quantized import Quantized
+from fixedpoint_nn.tensor import no_gradient
+from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.loop import as_input
+from fixedpoint_nn.training.losses import Loss, cross_entropy
+from fixedpoint_nn.training.optimisers import Adam
+from fixedpoint_nn.training.schedules import cosine
+
+BLOCK = 1024
+NOISE_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained for a plan: a short run of Adam from the float weights."""
+
+    source: Source
+    epochs: int = 5
+    rate: float = 5e-4
+    loss: Loss = cross_entropy
+    clip: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What all points of a sweep have in common; `float_predictions` are those of the float network on x."""
+
+    net: Any
+    x: Array
+    y: Array
+    metric: Metric
+    float_predictions: Array
+    float_score: float
+    training: Training | None = None
+    held_out: tuple[Array, Array] | None = None     # the best epoch of a training is chosen on these
+
+    @classmethod
+    def of(
+        cls, net: Any, x: Array, y: Array, metric: Metric | None = None,
+        training: Training | None = None, held_out: tuple[Array, Array] | None = None,
+    ) -> Problem:
+        x, y = np.asarray(x), np.asarray(y)
+        if len(x) != len(y) or not len(x):
+            raise ValueError(f"{len(x)} inputs and {len(y)} labels do not make data; each input needs one label")
+        metric = metric or Metric.for_labels(y)
+        scores, predicted = judge(lambda block: _floats(net, block), x, y, metric)
+        return cls(net, x, y, metric, predicted, float(scores.mean()), training, held_out)
+
+    def key(self, plan: Plan, trained: bool) -> str:
+        """Of the content that decides a point's result."""
+        return digest(self._common(), plan.to_json(), (self.training, self.held_out) if trained else None)
+
+    def _common(self) -> str:
+        cached = self.__dict__.get("_digest")
+        if cached is None:
+            cached = digest(code_version(), self.net, self.x, self.y, self.metric)
+            object.__setattr__(self, "_digest", cached)
+        return str(cached)
+
+
+def _floats(net: Any, x: Array) -> Array:
+    with no_gradient():
+        data: Array = net(as_input(x)).data
+    return data
+
+
+def judge(model: Any, x: Array, y: Array, metric: Metric, ledger: Ledger | None = None) -> tuple[Array, Array]:
+    """The score of every label, and every prediction, block by block."""
+    scores, predicted = [], []
+    for start in range(0, len(x), BLOCK):
+        if ledger is not None:
+            ledger.first_row = start
+        logits = model(x[start : start + BLOCK])
+        scores.append(metric.scores(logits, y[start : start + BLOCK]))
+        predicted.append(predictions(logits))
+    return np.concatenate(scores), np.concatenate(predicted)
+
+
+def trained_for(problem: Problem, plan: Plan) -> tuple[Any, Quantized]:
+    """The float master weights trained for the plan, and the fixed network."""
+    training = problem.training
+    if training is None:
+        raise ValueError("training for few bits needs training=Training(source, ...)")
+    x, y = problem.held_out or (problem.x, problem.y)
+    better = -1.0 if problem.metric.more_is_better else 1.0
+
+    def score(fixed: Quantized) -> dict[str, float]:
+        value = float(judge(lambda block: fixed(block).to_float(), x, y, problem.metric)[0].mean())
+        return {problem.metric.value: value, "loss": better * value}
+
+    result = train_quantized(
+        problem.net, plan, training.source, epochs=training.epochs, score=score, watch="loss",
+        optimiser=Adam(training.rate), schedule=cosine(), loss=training.loss, clip=training.clip,
+        seed=training.seed, progress=False,
+    )
+    return result.net, result.fixed
+
+
+def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[str, Any]:
+    """The figures of one point, ready for JSON."""
+    start = time.perf_counter()
+    plan = Plan.from_json(plan_json)
+    net, fixed = trained_for(problem, plan) if trained else (problem.net, quantize(problem.net, plan))
+    with Ledger() as ledger:
+        run = partial(_integers, fixed)
+        scores, predicted = judge(run, problem.x, problem.y, problem.metric, ledger)
+    low, high = interval(scores)
+    return {
+        "metric": float(scores.mean()),
+        "low": low,
+        "high": high,
+        "changed": int(np.count_nonzero(_counted(predicted != problem.float_predictions, problem.y))),
+        "predictions": int(np.size(scores)),
+        "saturated": {path: entry.saturated for path, entry in ledger.items() if entry.saturated},
+        "wrapped": {path: entry.wrapped for path, entry in ledger.items() if entry.wrapped},
+        "values": {path: entry.values for path, entry in ledger.items()},
+        "snr_db": signal_to_noise(net, plan, problem.x[:NOISE_SAMPLES]),
+        "seconds": round(time.perf_counter() - start, 3),
+    }
+
+
+def _integers(fixed: Quantized, x: Array) -> Array:
+    return fixed(x).to_float()
+
+
+def _counted(changed: Array, y: Array) -> Mapping[str, Any] | Array:
+    return changed[y != -1] if y.shape == changed.shape and changed.ndim > 1 else changed
