@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
 from types import TracebackType
 
 
@@ -39,11 +41,13 @@ class Entry:
 class Ledger(Mapping[str, Entry]):
     """Collects an `Entry` for every named cast and accumulator that runs inside its `with` block.
 
-    A cast without a name stands under its quantizer's text. `first_row` is added to the first index of what follows,
+    A cast without a name stands under its quantizer's text. Without `count_rounded` that one count stays 0, and the
+    ledger takes little time. `first_row` is added to the first index of what follows,
     for whoever cuts a batch into blocks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count_rounded: bool = True) -> None:
+        self.count_rounded = count_rounded
         self.entries: dict[str, Entry] = {}
         self.first_row = 0
         self._before: Ledger | None = None
@@ -85,59 +89,142 @@ class Ledger(Mapping[str, Entry]):
 
     def see_cast(self, held: Held, shift: int, quantizer: Quantizer) -> None:
         """The integers times 2**shift are about to be rounded and fitted by the quantizer."""
-        ints = held.kept(np.dtype(np.int64))
-        rounded = int(np.count_nonzero(ints & ((1 << -shift) - 1))) if -63 <= shift < 0 else 0
-        if shift < -63:
-            rounded = int(np.count_nonzero(ints))
-        values = shift_right(ints, max(-shift, 0), quantizer.rounding)
-        left = max(shift, 0)
+        array = held.array
+        if not array.size:
+            return
+        ends = np.array([int(array.min()), int(array.max())])
+        low, high = (int(end) << max(shift, 0) for end in shift_right(ends, max(-shift, 0), quantizer.rounding))
         lo, hi = limits(quantizer.format, quantizer.overflow)
-        outside = (values > hi >> left) | (values < -(-lo >> left))
-        extremes = (int(values.min()) << left, int(values.max()) << left) if values.size else (0, 0)
-        self._add(quantizer, quantizer.format, quantizer.overflow, outside, rounded, extremes)
+        outside = None
+        if low < lo or high > hi:
+            floor, ceiling = last_inside(shift, quantizer)
+            outside = np.zeros(array.shape, bool)
+            if high > hi:
+                outside |= array > ceiling
+            if low < lo:
+                outside |= array < floor
+        self._add(quantizer, array.shape, outside, self._rounded(held, shift), (low, high))
+
+    def _rounded(self, held: Held, shift: int) -> int:
+        if not self.count_rounded or shift >= 0:
+            return 0
+        ints = held.kept(np.dtype(np.int64))
+        return int(np.count_nonzero(ints & ((1 << -shift) - 1) if shift >= -63 else ints))
 
     def see_floats(self, x: Array, quantizer: Quantizer) -> None:
         """Finite floats are about to be rounded and fitted by the quantizer."""
-        scaled = np.ldexp(x.astype(np.float64), quantizer.format.frac_bits)
-        whole = round_floats(scaled, quantizer.rounding)
         lo, hi = limits(quantizer.format, quantizer.overflow)
+        ends = np.ldexp(np.array([x.min(), x.max()], np.float64), quantizer.format.frac_bits)
+        whole = round_floats(ends, quantizer.rounding)
+        extremes = (int(whole[0]), int(whole[1])) if np.isfinite(whole).all() else (lo, 1 << 1024)
         # One step outside is a power of two (or zero), which every float holds; the limit itself may not be.
-        outside = (whole >= hi + 1) | (whole <= lo - 1)
-        extremes = (int(whole.min()), int(whole.max())) if np.isfinite(whole).all() else (lo, 1 << 1024)
-        rounded = int(np.count_nonzero(whole != scaled))
-        self._add(quantizer, quantizer.format, quantizer.overflow, outside, rounded, extremes)
+        over, under = whole[1] >= hi + 1, whole[0] <= lo - 1
+        edges = float_edges(quantizer, x.dtype) if over or under else None
+        rounded, outside = 0, None
+        if self.count_rounded or ((over or under) and edges is None):
+            scaled = np.ldexp(x.astype(np.float64), quantizer.format.frac_bits)
+            all_whole = round_floats(scaled, quantizer.rounding)
+            outside = (all_whole >= hi + 1) | (all_whole <= lo - 1)
+            rounded = int(np.count_nonzero(all_whole != scaled)) if self.count_rounded else 0
+        elif edges is not None:
+            outside = np.zeros(x.shape, bool)
+            if over:
+                outside |= edges.above(x)
+            if under:
+                outside |= edges.below(x)
+        self._add(quantizer, x.shape, outside, rounded, extremes)
 
     def see_sums(self, watch: Watch, shape: tuple[int, ...], accumulator: Accumulator) -> None:
         """An accumulator has run; `shape` is the result's."""
         assert watch.outside is not None
-        outside = watch.outside.reshape(shape)
-        self._add(accumulator, accumulator.format, accumulator.overflow, outside, 0, (watch.lo, watch.hi))
+        self._add(accumulator, shape, watch.outside.reshape(shape), 0, (watch.lo, watch.hi))
 
     def _add(
         self,
         point: Quantizer | Accumulator,
-        format: QFormat,
-        overflow: Overflow,
-        outside: Array,
+        shape: tuple[int, ...],
+        outside: Array | None,
         rounded: int,
         extremes: tuple[int, int],
     ) -> None:
-        name = point.name or str(point)
+        name, format = point.name or str(point), point.format
         before = self.entries.get(name, Entry())
-        count = int(np.count_nonzero(outside))
+        count = 0 if outside is None else int(np.count_nonzero(outside))
         first = before.first
-        if first is None and count:
+        if first is None and outside is not None and count:
             first = tuple(int(i) for i in np.unravel_index(int(np.argmax(outside)), outside.shape))
             first = (first[0] + self.first_row, *first[1:]) if first else first
-        wraps = overflow is Overflow.WRAP
+        wraps = point.overflow is Overflow.WRAP
         self.entries[name] = Entry(
-            before.values + outside.size,
+            before.values + prod(shape),
             before.saturated + (0 if wraps else count),
             before.wrapped + (count if wraps else 0),
             before.rounded + rounded,
             first,
             min(before.headroom_bits, format.bits - _bits(*extremes, format.signed)),
         )
+
+
+@lru_cache(maxsize=4096)
+def last_inside(shift: int, quantizer: Quantizer) -> tuple[int, int]:
+    """The smallest and the largest int64 whose value times 2**shift still fits after rounding.
+
+    Rounding keeps the order, so they are the limits themselves, or lie beside a tie or the next integer.
+    """
+    lo, hi = limits(quantizer.format, quantizer.overflow)
+    if shift >= 0:
+        return -(-lo >> shift), hi >> shift
+    drop, half = -shift, 1 << (-shift - 1)
+    below = [((lo - 1) << drop) + 1, (lo << drop) - half, (lo << drop) - half + 1, lo << drop]
+    above = [hi << drop, (hi << drop) + half - 1, (hi << drop) + half, ((hi + 1) << drop) - 1]
+
+    def rounded(value: int) -> int:
+        return int(shift_right(np.array([value]), drop, quantizer.rounding)[0])
+
+    return (
+        min(v for v in map(_as_int64, below) if rounded(v) >= lo),
+        max(v for v in map(_as_int64, above) if rounded(v) <= hi),
+    )
+
+
+def _as_int64(value: int) -> int:
+    return max(min(value, (1 << 63) - 1), -(1 << 63))
+
+
+@dataclass(frozen=True)
+class FloatEdges:
+    """Where floats begin to be too large; with `..._too`, the edge itself already is."""
+
+    high: Any
+    high_too: bool
+    low: Any
+    low_too: bool
+
+    def above(self, x: Array) -> Array:
+        return np.asarray(x >= self.high if self.high_too else x > self.high)
+
+    def below(self, x: Array) -> Array:
+        return np.asarray(x <= self.low if self.low_too else x < self.low)
+
+
+@lru_cache(maxsize=4096)
+def float_edges(quantizer: Quantizer, dtype: np.dtype[Any]) -> FloatEdges | None:
+    """The edges, if floats of this kind hold them exactly: a tie beside each limit, or the next integer."""
+    lo, hi = limits(quantizer.format, quantizer.overflow)
+    if quantizer.format.bits > 50 or abs(quantizer.format.frac_bits) > 100:
+        return None
+
+    def rounds_to(value: float) -> int:
+        return int(round_floats(np.array([value]), quantizer.rounding)[0])
+
+    to_nearest = rounds_to(0.75) == 1
+    high = hi + (0.5 if to_nearest else 1.0)
+    low = lo - (0.5 if to_nearest else 0.0 if rounds_to(-0.5) == -1 else 1.0)
+    step = quantizer.format.step
+    edges = dtype.type(high * step), dtype.type(low * step)
+    if float(edges[0]) != high * step or float(edges[1]) != low * step:
+        return None
+    return FloatEdges(edges[0], rounds_to(high) > hi, edges[1], rounds_to(low) < lo)
 
 
 def _bits(lo: int, hi: int, signed: bool) -> int:

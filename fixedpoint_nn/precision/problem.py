@@ -123,7 +123,7 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
     start = time.perf_counter()
     plan = Plan.from_json(plan_json)
     net, fixed = trained_for(problem, plan) if trained else (problem.net, quantize(problem.net, plan))
-    with Ledger() as ledger:
+    with Ledger(count_rounded=False) as ledger:
         run = partial(_integers, fixed)
         scores, predicted = judge(run, problem.x, problem.y, problem.metric, ledger)
     low, high = interval(scores)
