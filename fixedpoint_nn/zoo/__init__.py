@@ -125,7 +125,7 @@ def train_to_file(
 
     A checkpoint beside the file lets an interrupted training go on (`resume`) to the same weights.
     """
-    from fixedpoint_nn.training.pictures import learning_curves         # matplotlib is slow to import
+    from fixedpoint_nn.training.pictures import learning_curves  # matplotlib is slow to import
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def train_to_file(
     net, history = train(name, epochs, seed, checkpoint=checkpoint, progress=progress)
     story = {
         "network": name,
-        "command": f"fixedpoint-nn train {name}" + (f" --epochs {epochs}" if epochs else "") + f" --seed {seed}",
+        "command": f"fixedpoint-nn train {name}{f' --epochs {epochs}' if epochs else ''} --seed {seed}",
         "seed": seed,
         "epochs": len(history),
         "seconds": round(time.perf_counter() - start, 1),
