@@ -74,11 +74,13 @@ def accumulated(
         bound = (product_bound(a, b) << shift) + start
         if accumulator.overflow is Overflow.SATURATE and watch is not None:
             return _ordered(a, b, products, rounding, shift, accumulator, initial, watch)
-        if bound <= accumulator.format.int_max and watch is None:
+        # A bound on magnitudes says nothing about sums below zero, which an unsigned accumulator has no room for.
+        two_sided = accumulator.format.signed or products.int_min == 0
+        if two_sided and bound <= accumulator.format.int_max and watch is None:
             return _plus(product(a, b).shifted(shift), initial, bound)
         if accumulator.overflow is Overflow.WRAP:
             return _wrapped(a, b, shift, accumulator.format, initial, watch)
-        if bound <= FLOAT64_EXACT:
+        if two_sided and bound <= FLOAT64_EXACT:
             return _saturated(a, b, products, shift, accumulator, initial, bound)
     return _ordered(a, b, products, rounding, shift, accumulator, initial, watch)
 
@@ -153,20 +155,19 @@ def _ordered(
 ) -> Held:
     """Step by step, each step for a block of rows and every output at once."""
     f, saturate = accumulator.format, accumulator.overflow is Overflow.SATURATE
-    matrix = b.array if b.array.ndim == 3 else b.array[np.newaxis]
-    groups, terms, outputs = matrix.shape
-    columns = a.array.reshape(-1, groups, terms).transpose(2, 0, 1)
-    rows = columns.shape[1]
+    groups, terms, outputs = b.array.shape if b.array.ndim == 3 else (1, *b.array.shape)
+    rows = len(a.array)
     one = a.bound * b.bound
     term = (one if rounding is None else rounding.format.magnitude) << shift
     reach = f.magnitude + term if saturate else (0 if initial is None else initial.bound) + terms * term
     dtype = dtype_for(max(one, reach, f.magnitude))
     if not saturate and dtype == OBJECT and max(one, term) <= INT64_EXACT:
         dtype = INT64                           # sums modulo 2**64 are wrapped alike
-    columns, matrix = columns.astype(dtype), matrix.astype(dtype)
+    columns = np.ascontiguousarray(a.to(dtype).reshape(rows, groups, terms).transpose(2, 0, 1))
+    matrix = b.kept(dtype).reshape(groups, terms, outputs)
     result = np.zeros((rows, groups, outputs), dtype)
     if initial is not None:
-        result[:] = initial.array.reshape(result.shape)
+        result[:] = initial.to(dtype).reshape(result.shape)
     if watch is not None:
         watch.outside = np.zeros((rows, groups * outputs), bool)
     size = max(1, _BLOCK // (groups * outputs))

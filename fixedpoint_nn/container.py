@@ -67,7 +67,7 @@ class Held:
         if self._others is None:
             self._others = {}
         if dtype not in self._others:
-            self._others[dtype] = self.array.astype(dtype)
+            self._others[dtype] = self.to(dtype)
         return self._others[dtype]
 
     def ints(self) -> Ints:
@@ -100,9 +100,6 @@ class Held:
         if self._norm is None:
             array, axis = self.array, -2 if self.array.ndim > 1 else 0
             worst = self.bound * array.shape[axis]
-            if worst > INT64_EXACT or array.size == 0:
-                self._norm = worst
-            else:
-                exact = FLOAT64 if worst <= FLOAT64_EXACT and array.dtype.kind == "f" else INT64
-                self._norm = int(np.abs(self.to(exact)).sum(axis=axis).max())
+            exact = dtype_for(worst) if array.dtype.kind == "f" else OBJECT if worst > INT64_EXACT else INT64
+            self._norm = int(np.abs(self.to(exact)).sum(axis=axis).max()) if array.size else 0
         return self._norm

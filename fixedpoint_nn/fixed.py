@@ -10,7 +10,7 @@ import numpy as np
 
 from fixedpoint_nn import ledger
 from fixedpoint_nn.accumulate import Products, Watch, accumulated
-from fixedpoint_nn.container import OBJECT, Array, Held, dtype_for
+from fixedpoint_nn.container import Array, Held, dtype_for
 from fixedpoint_nn.fixed_numpy import FixedNumPy
 from fixedpoint_nn.kernels import product
 from fixedpoint_nn.qformat import QFormat
@@ -62,7 +62,7 @@ class FixedArray(FixedNumPy):
         left, right = format.frac_bits - self._format.frac_bits, format.frac_bits - other._format.frac_bits
         bound = (self._held.bound << left) + (other._held.bound << right)
         dtype = dtype_for(bound)
-        array = function(self._held.aligned(left, dtype), other._held.aligned(right, dtype))
+        array = _together(function, self._held.aligned(left, dtype), other._held.aligned(right, dtype))
         return self._of(Held(np.asarray(array), bound), format)
 
     def __add__(self, other: Any) -> Any:
@@ -85,7 +85,8 @@ class FixedArray(FixedNumPy):
         format = QFormat.for_product(self._format, other._format)
         bound = self._held.bound * other._held.bound
         dtype = dtype_for(max(bound, self._held.bound, other._held.bound))
-        return self._of(Held(np.asarray(self._held.to(dtype) * other._held.to(dtype)), bound), format)
+        array = _together(np.multiply, self._held.to(dtype), other._held.to(dtype))
+        return self._of(Held(np.asarray(array), bound), format)
 
     __rmul__ = __mul__
 
@@ -106,7 +107,7 @@ class FixedArray(FixedNumPy):
             raise TypeError("the maximum of a FixedArray is taken with a FixedArray or an integer")
         format = QFormat.for_maximum(self._format, other._format)
         arrays, bound, _ = self._aligned([self, other])
-        return self._of(Held(np.asarray(np.maximum(*arrays)), bound), format)
+        return self._of(Held(np.asarray(_together(np.maximum, *arrays)), bound), format)
 
     def _compared(self, other: Any, function: Callable[..., Any]) -> Any:
         """`function` of both, aligned exactly, in Python's integers if need be."""
@@ -116,7 +117,7 @@ class FixedArray(FixedNumPy):
         point = max(self._format.frac_bits, other._format.frac_bits)
         left, right = point - self._format.frac_bits, point - other._format.frac_bits
         dtype = dtype_for(max(self._held.bound << left, other._held.bound << right))
-        return function(self._held.aligned(left, dtype), other._held.aligned(right, dtype))
+        return _together(function, self._held.aligned(left, dtype), other._held.aligned(right, dtype))
 
     def __eq__(self, other: Any) -> Any:
         return self._compared(other, np.equal)
@@ -164,39 +165,22 @@ class FixedArray(FixedNumPy):
         """
         other = self._operand(other)
         if other is NotImplemented:
-            raise TypeError("a FixedArray is multiplied with a FixedArray; the other operand is another kind of number")
-        a, b = self._held, other._held
-        if a.array.ndim == 0 or b.array.ndim == 0 or b.array.ndim > 3:
-            raise ValueError(f"shapes {self.shape} and {other.shape} have no matrix product")
-        inner, outer = a.array.ndim - max(b.array.ndim - 1, 1), b.array.shape[-1:] if b.array.ndim > 1 else ()
-        if a.array.shape[inner:] != (b.array.shape[:-1] if b.array.ndim > 1 else b.array.shape):
-            raise ValueError(
-                f"shapes {self.shape} and {other.shape} do not match: "
-                f"{a.array.shape[inner:]} values meet {b.array.shape[:-1] or b.array.shape} weights"
-            )
-        terms = a.array.shape[-1]
-        if terms == 0 or self.size == 0:
-            raise ValueError(f"shapes {self.shape} and {other.shape} have no terms to add")
-        groups = b.array.shape[0] if b.array.ndim == 3 else 1
-        shape = (*a.array.shape[:inner], groups * outer[0]) if outer else a.array.shape[:inner]
-        rows = Held(a.array.reshape(-1, *a.array.shape[inner:]), a.bound)
+            raise TypeError("a FixedArray is multiplied with a FixedArray, not with another kind of number")
+        rows, weights, shape = _rows_and_columns(self._held, other._held)
         if accumulator is None:
-            result = product(rows, b)
-            total = self._of(
-                Held(result.array.reshape(shape), result.bound),
-                QFormat.for_dot(self._format, other._format, terms),
-            )
+            result = product(rows, weights)
+            format = QFormat.for_dot(self._format, other._format, self.shape[-1])
+            total = self._of(Held(result.array.reshape(shape), result.bound), format)
             return total if initial is None else initial + total
+        start = None
         if initial is not None:
             if initial._format != accumulator.format:
                 raise ValueError(f"an accumulator of {accumulator.format} does not go on from {initial._format}")
-            start = np.broadcast_to(initial._held.array, shape).reshape(len(rows.array), -1)
-            initial = Held(start, initial._held.bound)
-        if not outer:
-            b = Held(b.array[:, np.newaxis], b.bound)
-        products = Products.of(self._format, other._format)
+            array = np.broadcast_to(initial._held.array, shape).reshape(len(rows.array), -1)
+            start = Held(array, initial._held.bound)
         watch = Watch() if ledger.active is not None else None
-        result = accumulated(rows, b, products, accumulator, initial, watch)
+        products = Products.of(self._format, other._format)
+        result = accumulated(rows, weights, products, accumulator, start, watch)
         if ledger.active is not None and watch is not None:
             ledger.active.see_sums(watch, shape, accumulator)
         return self._of(Held(result.array.reshape(shape), result.bound), accumulator.format)
@@ -211,3 +195,32 @@ class FixedArray(FixedNumPy):
         if ledger.active is not None:
             ledger.active.see_cast(self._held, shift, quantizer)
         return self._of(requantized(self._held, shift, quantizer), quantizer.format)
+
+
+def _rows_and_columns(a: Held, b: Held) -> tuple[Held, Held, tuple[int, ...]]:
+    """Operands for the kernels: (rows, k) and (k, n), or (rows, groups, k) and (groups, k, n); the result's shape."""
+    x, w = a.array, b.array
+    shapes = f"shapes {x.shape} and {w.shape} have no product"
+    if x.ndim == 0 or w.ndim == 0:
+        raise ValueError(f"{shapes}: both need an axis")
+    if w.ndim > 3:
+        raise ValueError(f"{shapes}: weights have at most 3 axes, (groups, taps, outputs)")
+    columns = w.shape[:-1] if w.ndim > 1 else w.shape
+    before = x.shape[: max(x.ndim - len(columns), 0)]
+    if x.shape[len(before) :] != columns:
+        raise ValueError(f"{shapes}: rows of {x.shape[len(before):]} values meet columns of {columns}")
+    if x.size == 0 or w.size == 0:
+        raise ValueError(f"{shapes}: there is nothing to add")
+    rows = a if x.ndim == len(columns) + 1 else Held(x.reshape(-1, *columns), a.bound)
+    if w.ndim == 1:
+        return rows, Held(w[:, np.newaxis], b.bound), before
+    groups = w.shape[0] if w.ndim == 3 else 1
+    return rows, b, (*before, groups * w.shape[-1])
+
+
+def _together(function: Callable[..., Any], x: Array, y: Array) -> Any:
+    """`function` of both, broadcast."""
+    try:
+        return function(x, y)
+    except ValueError:
+        raise ValueError(f"shapes {x.shape} and {y.shape} do not fit together") from None

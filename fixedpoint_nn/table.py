@@ -179,7 +179,7 @@ def _rounded(function: ExactFunction, codes: Ints, source: QFormat, output: Quan
         x = Fraction(int(codes[i])) / Fraction(2) ** source.frac_bits
         exact = _quarters(function, x, lsb_bits)
         if output.overflow is Overflow.WRAP:
-            exact %= modulus
+            exact = exact % modulus - (modulus if exact < 0 else 0)     # roundings ask for the sign
         quarters[i] = max(min(exact, 2**62), -(2**62))      # outside of every output either way
     return output.from_ints(quarters, lsb_bits + 2)
 

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""Fast products equal the slow one, at the edge of each bound; one step past it they would not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fixedpoint_nn.container import FLOAT32, FLOAT64, FLOAT64_EXACT, INT64, Held, dtype_for
+from fixedpoint_nn.kernels import product, product_bound, split_product
+
+
+def slow(a: np.ndarray, b: np.ndarray) -> list[list[int]]:
+    """Python's integers, which know no bound."""
+    exact: list[list[int]] = (a.astype(object) @ b.astype(object)).tolist()
+    return exact
+
+
+def held(ints: np.ndarray) -> Held:
+    return Held.of(np.asarray(ints, np.int64))
+
+
+def sum_of_ones(bound: int, terms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Integers whose absolute products sum up to exactly `bound`, ending in the bit that is lost first."""
+    ones = np.ones((1, terms), np.int64)
+    share = np.full((terms, 1), bound // terms, np.int64)
+    share[:, 0][: bound % terms] += 1
+    return ones, share
+
+
+@pytest.mark.parametrize(("edge", "dtype"), [(1 << 24, FLOAT32), (1 << 53, FLOAT64), ((1 << 63) - 1, INT64)])
+@pytest.mark.parametrize("terms", [1, 2, 3, 7, 64])
+def test_at_the_edge_the_fast_kernel_is_chosen_and_exact(edge: int, dtype: np.dtype, terms: int) -> None:
+    for sign in (1, -1):
+        a, b = sum_of_ones(edge, terms)
+        assert product_bound(held(a), held(b)) == edge
+        result = product(held(a), held(sign * b))
+        assert result.array.dtype == dtype
+        assert result.bound == edge
+        assert [[int(n) for n in row] for row in result.array] == slow(a, sign * b)
+
+
+@pytest.mark.parametrize(("edge", "wide"), [(1 << 24, FLOAT64), (1 << 53, INT64)])
+def test_one_step_past_the_edge_the_fast_kernel_would_be_wrong(edge: int, wide: np.dtype) -> None:
+    narrow = dtype_for(edge)
+    a, b = sum_of_ones(edge + 1, 3)
+    fast = (a.astype(narrow) @ b.astype(narrow)).astype(np.int64)
+    assert int(fast[0, 0]) == edge                      # and not edge + 1
+    result = product(held(a), held(b))
+    assert result.array.dtype == wide
+    assert int(result.array[0, 0]) == edge + 1
+
+
+def test_one_step_past_63_bits_only_the_lowest_64_bits_are_kept() -> None:
+    a, b = sum_of_ones((1 << 63) + 1, 3)
+    result = product(held(a), held(b))
+    assert result.bound >= 1 << 63                      # so the caller knows
+    assert int(result.array[0, 0]) == -(1 << 63) + 1
+
+
+def test_cancelling_terms_leave_the_range_on_the_way() -> None:
+    """The final sum is small; it is the sum of magnitudes that decides."""
+    edge = (1 << 24) + 2
+    a = np.array([[1, 1, 1, 1]])
+    b = np.array([[edge // 2], [edge // 2 + 1], [-(edge // 2)], [-(edge // 2)]])
+    assert dtype_for(product_bound(held(a), held(b))) == FLOAT64
+    assert int(product(held(a), held(b)).array[0, 0]) == 1
+
+
+def test_the_columns_own_norm_proves_more_than_the_formats() -> None:
+    a = np.full((2, 784), 32767)
+    sparse = np.zeros((784, 2), np.int64)
+    sparse[3, 0], sparse[5, 1] = 500, -512
+    assert product_bound(held(a), held(sparse)) == 32767 * 512
+    assert product(held(a), held(sparse)).array.dtype == FLOAT32
+    assert 32767 * 512 * 784 > FLOAT64_EXACT >> 20      # the formats alone would have asked for float64
+    assert [[int(n) for n in row] for row in product(held(a), held(sparse)).array] == slow(a, sparse)
+
+
+@pytest.mark.parametrize("bits", [20, 31, 40, 52, 62])
+def test_the_norm_is_exact_for_wide_weights(bits: int) -> None:
+    matrix = np.array([[(1 << bits) - 1, 1], [-(1 << bits) + 1, 0], [1, 0]])
+    norm = held(matrix).norm
+    assert norm == 2 * (1 << bits) - 1
+
+
+wide_ints = st.integers(-(2**62), 2**62) | st.integers(0, 62).flatmap(
+    lambda s: st.integers(-2, 2).map(lambda d: (1 << s) + d)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), st.integers(1, 62), st.integers(1, 62), st.integers(1, 9))
+def test_words_add_up_modulo_2_64_for_any_width(data: st.DataObject, a_bits: int, b_bits: int, terms: int) -> None:
+    def matrix(bits: int, rows: int, columns: int) -> np.ndarray:
+        entries = st.integers(-(1 << bits), (1 << bits) - 1)
+        flat = data.draw(st.lists(entries, min_size=rows * columns, max_size=rows * columns))
+        return np.array(flat, np.int64).reshape(rows, columns)
+
+    a, b = matrix(a_bits, 2, terms), matrix(b_bits, terms, 2)
+    expected = [[(n + 2**63) % 2**64 - 2**63 for n in row] for row in slow(a, b)]
+    assert split_product(held(a), held(b)).tolist() == expected
+    result = product(held(a), held(b))
+    assert [[int(n) for n in row] for row in result.array] == expected
+
+
+def test_every_word_of_wide_operands_takes_part() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-(2**31), 2**31, (5, 200)), rng.integers(-(2**23), 2**23, (200, 7))
+    assert split_product(held(a), held(b)).tolist() == slow(a, b)
+
+
+def test_groups_are_separate_products() -> None:
+    rng = np.random.default_rng(1)
+    for bits in (4, 20, 31):
+        a, b = rng.integers(-(1 << bits), 1 << bits, (3, 2, 5)), rng.integers(-(1 << bits), 1 << bits, (2, 5, 4))
+        expected = np.concatenate([a[:, g].astype(object) @ b[g].astype(object) for g in (0, 1)], axis=1)
+        assert [[int(n) for n in row] for row in product(held(a), held(b)).array] == expected.tolist()
