@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""A network on the engine: its parameters, its memory images, and where inputs and outputs stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.hardware.assembly import Assembly, Item
+from fixedpoint_nn.hardware.engine import EngineConfig, Images
+from fixedpoint_nn.hardware.isa import AssemblyError, Instruction, encode
+from fixedpoint_nn.hardware.kernel import Kernel
+from fixedpoint_nn.hardware.layout import Stacks, assign_addresses, instructions, lay_tables, relax_barriers
+from fixedpoint_nn.hardware.lower import Scope, input_view
+from fixedpoint_nn.hardware.refusal import Refusal
+from fixedpoint_nn.hardware.views import View
+from fixedpoint_nn.qformat import QFormat
+from fixedpoint_nn.traced import Program, trace
+
+Ints = NDArray[np.int64]
+
+MAX_WIDTH = 32
+MAX_ACCUMULATOR = 63
+
+
+@dataclass(frozen=True)
+class Port:
+    """A value that the host writes or reads: the address of each of its integers, in order."""
+
+    shape: tuple[int, ...]
+    format: QFormat
+    addresses: Ints
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Everything that a pack is made of, but for the vectors."""
+
+    config: EngineConfig
+    images: Images
+    program: Program
+    instructions: tuple[Instruction, ...]
+    items: tuple[Item, ...]
+    places: tuple[int, ...]                 # the program address of each item
+    input: Port
+    output: Port
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        return [item for item in self.items if isinstance(item, Kernel)]
+
+
+def lower(net: Callable[[Any], Any], shape: tuple[int, ...], format: QFormat, lanes: int = 8) -> Lowered:
+    """A network over FixedArrays, for samples of this shape and format, on an engine of so many lanes."""
+    return lower_program(trace(net, shape, format), lanes)
+
+
+def lower_program(program: Program, lanes: int = 8) -> Lowered:
+    """A traced program of one input and one output."""
+    if len(program.inputs) != 1 or len(program.outputs) != 1:
+        raise Refusal("A program on the engine has one input and one output; join the others.")
+    assembly = Assembly(lanes)
+    scope = Scope(assembly, program)
+    place = program.inputs[0]
+    node = program.nodes[place]
+    source = input_view(scope, assembly, node.shape, node.format, place)
+    (result,) = scope.run(source)
+    result = _settled(assembly, scope, result, program)
+    result.buffer.root.keep = True
+    relax_barriers(assembly.items)
+    depth = assign_addresses(assembly.items, assembly.buffers, [source.buffer], lanes)
+    kernels = [item for item in assembly.items if isinstance(item, Kernel)]
+    stacks = Stacks()
+    for kernel in kernels:
+        stacks.add(kernel)
+    tables = lay_tables(kernels)
+    try:
+        code, places = instructions(assembly.items)
+        words = encode(code)
+    except AssemblyError as error:
+        raise Refusal(f"The program does not fit the engine's instructions: {error}.") from None
+    constants = [b for b in assembly.buffers if b.constants is not None]
+    activations = np.zeros(max([(b.address or 0) + b.words for b in constants], default=0), np.int64)
+    for buffer in constants:
+        assert buffer.constants is not None
+        assert buffer.address is not None
+        activations[buffer.address : buffer.address + len(buffer.constants)] = buffer.constants
+    images = Images(
+        words,
+        np.concatenate(stacks.weights) if stacks.weights else np.zeros((1, lanes), np.int64),
+        np.concatenate(stacks.parameters) if stacks.parameters else np.zeros((1, 2), np.int64),
+        tables, activations,
+    )
+    formats = [node.format, *(_stored(kernel) for kernel in kernels)]
+    config = _config(lanes, images, kernels, formats, depth)
+    return Lowered(
+        config, images, program, tuple(code), tuple(assembly.items), tuple(places),
+        _port(source, node.shape, node.format), _port(result, program.nodes[program.outputs[0]].shape, result.format),
+    )
+
+
+def _settled(assembly: Assembly, scope: Scope, view: View, program: Program) -> View:
+    """The output in the format that the model gives it, and not in memory that is a constant or the input."""
+    wanted = program.nodes[program.outputs[0]].format
+    if view.buffer.root.constants is None and view.format == wanted and view.window is None:
+        return view
+    assembly.layer = "output"
+    place = program.outputs[0]
+    copied = assembly.copied(view, scope.path(place))
+    if copied.format != wanted:
+        raise Refusal(f"The output is {copied.format} on the engine and {wanted} in the model; cast it last.")
+    return copied
+
+
+def _stored(kernel: Kernel) -> QFormat:
+    return kernel.table.output.format if kernel.table is not None else kernel.quantizer.format
+
+
+def _port(view: View, shape: tuple[int, ...], format: QFormat) -> Port:
+    root = view.buffer.root
+    assert root.address is not None
+    addresses = np.zeros(1, np.int64)
+    for axis in view.axes:
+        for atom in axis:
+            addresses = (addresses[:, None] + np.arange(atom.size) * atom.stride).reshape(-1)
+    return Port(shape[1:], format, addresses + root.address + view.place[1])
+
+
+def _bits(low: int, high: int) -> int:
+    return max((low if low >= 0 else ~low).bit_length(), (high if high >= 0 else ~high).bit_length()) + 1
+
+
+def _range_bits(array: Ints) -> int:
+    return _bits(int(array.min()), int(array.max())) if array.size else 2
+
+
+def _config(
+    lanes: int, images: Images, kernels: Sequence[Kernel], formats: Sequence[QFormat], depth: int
+) -> EngineConfig:
+    """The smallest engine that holds every format, weight, bias, and the proven bounds of every sum."""
+    for kernel in kernels:
+        f = _stored(kernel)
+        if f.bits + (not f.signed) > MAX_WIDTH:
+            raise Refusal(
+                f"Layer {kernel.name!r} does not fit the engine: its result {f} needs words of {f.bits + (not f.signed)} "
+                f"bits, and {MAX_WIDTH} is the most; cast it to {MAX_WIDTH - (not f.signed)} bits or fewer."
+            )
+        if kernel.weights is not None and (bits := _range_bits(kernel.weights)) > MAX_WIDTH:
+            raise Refusal(
+                f"Layer {kernel.name!r} does not fit the engine: its weights, aligned, need {bits} bits, and {MAX_WIDTH} "
+                f"is the most; give its operands fraction bits that differ by {bits - MAX_WIDTH} less."
+            )
+    widths = [f.bits + (not f.signed) for f in formats]
+    activation = max([2, *widths, _range_bits(images.activations), *(k.quantizer.format.bits for k in kernels)])
+    weight = max([2, _range_bits(images.weights)])
+    sums = max([_bits(*kernel.bound) for kernel in kernels], default=2)
+    accumulator = max(8, activation + max(activation, weight), sums)
+    if accumulator > MAX_ACCUMULATOR:
+        worst = max(kernels, key=lambda kernel: _bits(*kernel.bound))
+        raise Refusal(
+            f"Layer {worst.name!r} does not fit the engine: its sums need {accumulator} bits, and {MAX_ACCUMULATOR} is the "
+            f"most; take {accumulator - MAX_ACCUMULATOR} bits from its input or its weights."
+        )
+    return EngineConfig(
+        lanes=lanes, activation_width=activation, weight_width=weight, accumulator_width=accumulator,
+        bias_width=max(2, _range_bits(images.parameters[:, 1])), **_model(kernels),
+        activation_depth=max(depth, 2 * lanes), weight_depth=max(2, len(images.weights)),
+        parameter_depth=max(2, len(images.parameters)), table_depth=max(2, len(images.tables)),
+        program_depth=max(2, len(images.program)),
+    )
+
+
+def _model(kernels: Sequence[Kernel]) -> dict[str, int]:
+    """The modelled accumulator: one for the whole engine."""
+    from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS
+
+    chosen: dict[str, int] = {}
+    first = ""
+    for kernel in kernels:
+        accumulator = kernel.accumulator
+        if accumulator is None:
+            continue
+        model = {
+            "model_width": accumulator.format.bits,
+            "model_saturate": int(accumulator.overflow.name == "SATURATE"),
+        }
+        if accumulator.product is not None:
+            product = accumulator.product
+            model |= {
+                "product_bits": product.format.bits, "product_shift": kernel.product_shift,
+                "product_signed": int(product.format.signed),
+                "product_rounding": ROUNDINGS.index(product.rounding.name),
+                "product_overflow": OVERFLOWS.index(product.overflow.name),
+            }
+        if chosen and model != chosen:
+            raise Refusal(
+                f"Layer {kernel.name!r} does not fit the engine: its modelled accumulator differs from that of {first!r}, "
+                "and one engine has one; give both the same width, overflow and products."
+            )
+        chosen, first = model, first or kernel.name
+    return chosen

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Rows of a constant that are named by token ids: a computed address, and a copy."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.hardware.assembly import Fetch, Repeat, Start, Step
+from fixedpoint_nn.hardware.kernel import Target
+from fixedpoint_nn.hardware.refusal import Refusal
+from fixedpoint_nn.hardware.views import Buffer, Register, View, dense_axes, merge
+from fixedpoint_nn.traced import Node
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.hardware.lower import Scope
+
+
+def take(scope: Scope, place: int, node: Node) -> View:
+    """Copy the rows of a table one by one; the engine loads each token as a shifted address."""
+    table, ids = scope.values[node.inputs[0]], scope.view(node.inputs[1])
+    if not isinstance(table, FixedArray) or table.ndim != 2 or node.attributes["axis"] != 0:
+        raise Refusal("takes rows of something else than a constant matrix, which is not lowered")
+    assembly = scope.assembly
+    width = table.shape[1]
+    shift = max((width - 1).bit_length(), (assembly.lanes - 1).bit_length())
+    home = _table(scope, table, 1 << shift)
+    count = prod(ids.shape)
+    target = scope.targets.get(place)
+    if target is None:
+        target, strides = assembly.target(node.shape, scope.consumers.needs_rows(place))
+        axes = dense_axes(node.shape, strides)
+    else:
+        axes = dense_axes((1, count, width), (0, target.stride, 1))
+    walk = merge([atom for axis in ids.axes for atom in axis])
+    if len(walk) > 1:
+        raise Refusal("takes rows by ids that do not stand side by side; reshape them first")
+    token = Register(0)
+    row = Buffer("row of table", width, parent=home, moves=token)
+    operand = View(row, 0, dense_axes((1, width), (0, 1)), table.format)
+    if count == 1:
+        _one(scope, place, token, ids, shift, operand, Target(target.buffer, target.offset, width))
+        assembly.give_register(token)
+    else:
+        by_id, by_row, counter = Register(walk[0].stride), Register(target.stride), Register(0)
+        moving = [by_id] if by_id.stride == by_row.stride else [by_id, by_row]
+        by_row = moving[-1]
+        for register in (*moving, counter):
+            assembly.take_register(register)
+        assembly.items += [*(Start(register, 0) for register in moving), Start(counter, count)]
+        begin = len(assembly.items)
+        where = Buffer("ids", ids.buffer.words, parent=ids.buffer, moves=by_id)
+        first = View(where, ids.offset, (), ids.format)
+        there = Buffer("rows", width, parent=target.buffer, offset=target.offset, moves=by_row)
+        _one(scope, place, token, first, shift, operand, Target(there, 0, width))
+        assembly.items += [*(Step(register) for register in moving), Repeat(counter, begin)]
+        for register in (*moving, counter, token):
+            assembly.give_register(register)
+    return View(target.buffer, target.offset, axes, table.format).reshape(node.shape)
+
+
+def _one(scope: Scope, place: int, token: Register, ids: View, shift: int, operand: View, target: Target) -> None:
+    scope.assembly.take_register(token)
+    scope.assembly.items.append(Fetch(token, ids, shift))
+    scope.assembly.copied(operand, scope.path(place), target)
+
+
+def _table(scope: Scope, table: FixedArray, stride: int) -> Buffer:
+    """The rows of the table, a power of two of words apart."""
+    rows, width = table.shape
+    key = b"table" + table.ints.tobytes() + repr((table.shape, table.format)).encode()
+    known = scope.assembly.constants
+    if key not in known:
+        words = np.zeros((rows, stride), np.int64)
+        words[:, :width] = table.ints
+        buffer = scope.assembly.buffer("table", words.size, constants=words.reshape(-1).tolist(), keep=True)
+        known[key] = View(buffer, 0, (), table.format)
+    return known[key].buffer
