@@ -17,6 +17,7 @@ from fixedpoint_nn import movement
 from fixedpoint_nn.movement import Array, Padding, Pair
 
 BLOCK_BYTES = 1 << 19                                       # half of a core's second-level cache
+FEW_CHANNELS = 4                                            # then a row of pixels is longer than a row of taps
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Geometry:
     def positions(self, shape: tuple[int, ...]) -> Pair:
         _, rows, columns, *_ = movement.windows_shape(shape, self.kernel, self.stride, self.padding, 1)
         return rows, columns
+
+    def tiles(self, shape: tuple[int, ...]) -> bool:
+        """Whether the windows lie side by side and cover the whole image."""
+        rows, columns = self.positions(shape)
+        covered = (rows * self.kernel[0], columns * self.kernel[1])
+        return self.kernel == self.stride and covered == shape[1:3] and not any(sum(pad) for pad in self.padding)
 
     def reversed(self) -> Geometry:
         """The windows over the result's gradient that give the image's gradient, for stride 1."""
@@ -65,13 +72,15 @@ class _Blocks:
         self.inside = padded[:, top : top + height, left : left + width]
         by_image, by_row, by_column, by_channel = padded.strides
         (down, across), (ky, kx) = geometry.stride, geometry.kernel
-        self.view = as_strided(                             # a row of taps and their channels lie side by side
-            padded,
-            (self.size, rows, columns, ky, kx * channels),
-            (by_image, by_row * down, by_column * across, by_row, by_channel),
-            writeable=False,
-        )
-        self.buffer = np.empty(self.view.shape, images.dtype)
+        self.taps_first = channels <= FEW_CHANNELS
+        if self.taps_first:
+            shape = (ky, kx, channels, self.size, rows, columns)
+            strides = (by_row, by_column, by_channel, by_image, by_row * down, by_column * across)
+        else:                                               # a row of taps and their channels lie side by side
+            shape = (self.size, rows, columns, ky, kx * channels)  # type: ignore[assignment]
+            strides = (by_image, by_row * down, by_column * across, by_row, by_channel)  # type: ignore[assignment]
+        self.view = as_strided(padded, shape, strides, writeable=False)
+        self.buffer = np.empty(shape, images.dtype)
 
     def starts(self) -> range:
         return range(0, len(self.images), self.size)
@@ -81,9 +90,14 @@ class _Blocks:
         images = self.images[start : start + self.size]
         if self.geometry.pointwise:
             return images.reshape(-1, self.width)
-        self.inside[: len(images)] = images
-        np.copyto(self.buffer[: len(images)], self.view[: len(images)])
-        return self.buffer[: len(images)].reshape(-1, self.width)
+        count = len(images)
+        self.inside[:count] = images
+        if self.taps_first:
+            buffer = self.buffer[:, :, :, :count]
+            np.copyto(buffer, self.view[:, :, :, :count])
+            return np.asarray(buffer.reshape(self.width, -1).T)
+        np.copyto(self.buffer[:count], self.view[:count])
+        return self.buffer[:count].reshape(-1, self.width)
 
 
 def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
@@ -142,18 +156,29 @@ def pool(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> A
 
 def pool_max_gradient(images: Array, largest: Array, gradient: Array, geometry: Geometry) -> Array:
     """The gradient of each window goes to the first tap that is its largest."""
-    result = _padded(np.zeros_like(images), geometry, 0)
+    if geometry.tiles(images.shape):                        # each pixel is in one window
+        result = np.empty_like(images)
+    else:
+        result = _padded(np.zeros_like(images), geometry, 0)
     open_ = np.ones(gradient.shape, bool)                   # windows whose largest tap is still to come
     values = _taps(_padded(images, geometry, -np.inf), geometry, images.shape)
     for value, target in zip(values, _taps(result, geometry, images.shape), strict=True):
         here = value == largest
         here &= open_
         open_ ^= here
-        target += gradient * here
+        if geometry.tiles(images.shape):
+            np.multiply(gradient, here, out=target)
+        else:
+            target += gradient * here
     return _unpadded(result, geometry, images.shape)
 
 
 def pool_sum_gradient(shape: tuple[int, ...], gradient: Array, geometry: Geometry) -> Array:
+    if geometry.tiles(shape):
+        result = np.empty(shape, gradient.dtype)
+        for target in _taps(result, geometry, shape):
+            target[...] = gradient
+        return result
     result = _padded(np.zeros(shape, gradient.dtype), geometry, 0)
     for target in _taps(result, geometry, shape):
         target += gradient

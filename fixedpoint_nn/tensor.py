@@ -284,8 +284,15 @@ class Tensor:
     # ---- element by element ---------------------------------------------------------------
 
     def relu(self) -> Tensor:
-        data = np.maximum(self.data, 0)
-        return self._result(data, "relu", (self,), lambda g: self.add_gradient(g * (data > 0)))
+        zeros = np.zeros(self.shape[-1:], self.data.dtype)
+        data = channels.each(np.maximum, self.data, zeros) if self.ndim else np.maximum(self.data, zeros)
+
+        def backward(g: Array) -> None:
+            open_ = (data > 0).astype(g.dtype)
+            open_ *= g
+            self.add_gradient(open_)
+
+        return self._result(data, "relu", (self,), backward)
 
     def maximum(self, other: Tensor) -> Tensor:
         first = self.data >= other.data
