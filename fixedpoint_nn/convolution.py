@@ -154,14 +154,16 @@ def pool(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> A
     return total
 
 
-def pool_max_gradient(images: Array, largest: Array, gradient: Array, geometry: Geometry) -> Array:
+def pool_max_gradient(
+    images: Array, largest: Array, gradient: Array, geometry: Geometry, fill: float
+) -> Array:
     """The gradient of each window goes to the first tap that is its largest."""
     if geometry.tiles(images.shape):                        # each pixel is in one window
         result = np.empty_like(images)
     else:
         result = _padded(np.zeros_like(images), geometry, 0)
     open_ = np.ones(gradient.shape, bool)                   # windows whose largest tap is still to come
-    values = _taps(_padded(images, geometry, -np.inf), geometry, images.shape)
+    values = _taps(_padded(images, geometry, fill), geometry, images.shape)
     for value, target in zip(values, _taps(result, geometry, images.shape), strict=True):
         here = value == largest
         here &= open_

@@ -550,11 +550,11 @@ class Windows(Tensor):
         """Pooling: the gradient goes to the first of the largest, as everywhere."""
         if axis != 3 or self.flat or keepdims:
             return super().max(axis, keepdims)
-        images, geometry = self.images, self.geometry
-        data = convolution.pool(images.data, geometry, np.maximum, -np.inf if self.lowest else 0)
+        images, geometry, fill = self.images, self.geometry, -np.inf if self.lowest else 0
+        data = convolution.pool(images.data, geometry, np.maximum, fill)
 
         def backward(g: Array) -> None:
-            images.add_gradient(convolution.pool_max_gradient(images.data, data, g, geometry))
+            images.add_gradient(convolution.pool_max_gradient(images.data, data, g, geometry, fill))
 
         return self._result(data, "max", (images,), backward)
 
