@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""What a command did, as a small JSON file beside what it wrote: the report is made of these."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.files import write_whole
+
+PREFIX = "run-"
+DEEPEST = 3  # folders below the one that is reported
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run of one command: how to repeat it, where and when it ran, and what came out."""
+
+    command: str
+    line: str
+    started: str
+    seconds: float
+    results: Mapping[str, Any]
+    machine: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = field(default=Path(), compare=False)
+
+    def save(self) -> Path:
+        """`run-COMMAND.json` in the record's folder; a later run of the same command replaces it."""
+        content = {name: value for name, value in asdict(self).items() if name != "folder"}
+        path = self.folder / f"{PREFIX}{self.command}.json"
+        write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n").encode())
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Record:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            fields = {
+                name: content[name]
+                for name in ("command", "line", "started", "seconds", "results", "machine")
+            }
+            if not isinstance(fields["results"], dict) or not isinstance(fields["machine"], dict):
+                raise TypeError("results and machine are objects")
+            return cls(**fields, folder=path.parent)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"{path} is not the record of a run ({error}); delete it and run the command again"
+            ) from error
+
+
+class Stopwatch:
+    """Started with a command; makes its record at the end."""
+
+    def __init__(self, command: str, arguments: Sequence[object]) -> None:
+        self.command = command
+        self.line = shlex.join(["fixedpoint-nn", command, *map(str, arguments)])
+        self.started = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        self._start = time.perf_counter()
+
+    def record(self, folder: Path, results: Mapping[str, Any]) -> Record:
+        seconds = round(time.perf_counter() - self._start, 2)
+        return Record(self.command, self.line, self.started, seconds, results, this_machine(), folder)
+
+
+def records_below(folder: Path) -> list[Record]:
+    """Every record in a folder and a few levels below it, the oldest first."""
+    found = [Record.load(path) for path in _files(folder, DEEPEST)]
+    return sorted(found, key=lambda record: record.started)
+
+
+def _files(folder: Path, levels: int) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(PREFIX) and path.suffix == ".json":
+            yield path
+        elif path.is_dir() and not path.is_symlink() and levels:
+            yield from _files(path, levels - 1)
+
+
+def this_machine() -> dict[str, str]:
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count() or 1),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays, paths and everything else that JSON does not know."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return str(value)

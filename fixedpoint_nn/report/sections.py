@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""What the report says about each kind of run; every section comes from one record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fixedpoint_nn.report.figures import accuracy_against_bits, latency_bars, pareto_front, saturation_map
+from fixedpoint_nn.report.page import Grid, Section, Verdict
+from fixedpoint_nn.report.record import Record
+
+Values = Mapping[str, Any]
+
+SWEEP = {
+    "low": "low", "high": "high", "lost": "loss", "changed": "changed", "saturated": "saturated",
+    "wrapped": "wrapped", "weight bits": "weight_bits", "bit operations": "bit_operations",
+    "RAMB36": "bram_blocks",
+}
+ENGINE_COLUMNS = {"cycles": "cycles", "LUTs": "luts", "DSPs": "dsps"}     # only where they were computed
+IMAGES = {"image": "name", "words": "words", "bits of a word": "bits", "kilobytes": "kilobytes"}
+LEDGER = {
+    "cast point": "path", "values": "values", "saturated": "saturated", "wrapped": "wrapped",
+    "rounded": "rounded", "headroom bits": "headroom_bits", "first overflow": "first",
+}
+TABLES = {
+    "table": "path", "function": "function", "input": "input", "output": "output", "entries": "entries",
+    "largest error (LSB)": "max_error_lsb", "monotonic": "monotonic", "symmetric": "symmetric",
+}
+
+
+def training(record: Record) -> list[Section]:
+    story = record.results
+    text = (
+        f"{story['network']} was trained from scratch in NumPy: {story['epochs']} epochs with seed "
+        f"{story['seed']} in {story['seconds']} s. These are its figures on held-out data."
+    )
+    grid = Grid(("figure", "value"), list(story["result"].items()))
+    return [Section("Training", text, grids=[grid], line=record.line)]
+
+
+def sweep(record: Record) -> list[Section]:
+    found = record.results
+    points: list[Values] = [
+        {**point, "point": f"{point['axis']} {point['value']} {point['method']}"} for point in found["points"]
+    ]
+    metric, better = found["metric"], "more" if found["more_is_better"] else "less"
+    known = {title: key for title, key in ENGINE_COLUMNS.items() if any(key in point for point in points)}
+    unit = "points of accuracy" if metric == "accuracy" else "percent of the float network's"
+    grid = _grid(
+        {"point": "point", metric: "metric", **SWEEP, **known}, points,
+        f"lost: in {unit}; changed: predictions other than the float network's",
+    )
+    text = (
+        f"{found['network']} over integers, at {len(points)} points; {metric} on held-out data "
+        f"({better} is better), with 95 % bootstrap intervals. The float network has "
+        f"{found['float_score']:.4f}."
+    )
+    front = (
+        "Each point is a network; those on the line are the cheapest for what they give: no other one is "
+        "both better and smaller."
+    )
+    places = (
+        "The share of values that were too large for their format and were saturated or wrapped, for each "
+        "cast point and word. Where the squares are large, bits are missing on the left."
+    )
+    return [
+        Section("Accuracy against bits", text, [accuracy_against_bits(found)], [grid], line=record.line),
+        Section("Pareto front", front, [pareto_front(found)], line=record.line),
+        Section("Where values overflow", places, saturation_map(found), line=record.line),
+    ]
+
+
+def emission(record: Record) -> list[Section]:
+    pack = record.results
+    parameters = [(name.replace("_", " "), value) for name, value in pack["engine"].items()]
+    images = [{**image, "kilobytes": image["words"] * image["bits"] / 8192} for image in pack["images"]]
+    text = (
+        f"{pack['network']} as memory images for the engine of {pack['engine']['lanes']} lanes: "
+        f"{pack['cycles']:,} clock cycles for {pack['vectors']} vectors, predicted by the lowering and hit "
+        "exactly by the simulation."
+    )
+    grids = [_grid(IMAGES, images), Grid(("parameter of the engine", "value"), parameters)]
+    further = {"ledger": _ledger, "tables": _tables, "latency": _latency}
+    return [
+        Section("Engine", text, grids=grids, line=record.line),
+        *(section(record) for name, section in further.items() if pack.get(name)),
+    ]
+
+
+def _ledger(record: Record) -> Section:
+    entries = [
+        {**entry, "first": None if entry["first"] is None else str(tuple(entry["first"]))}
+        for entry in record.results["ledger"]
+    ]
+    text = (
+        "What every cast did to the values of the vectors: how many were too large, how many lost a "
+        "fraction, and how many leading bits no value needed (negative: bits that were missing)."
+    )
+    return Section("Ledger", text, grids=[_grid(LEDGER, entries)], line=record.line)
+
+
+def _tables(record: Record) -> Section:
+    text = (
+        "Functions are tables, correctly rounded from exact decimals. Each certificate was checked over all "
+        "inputs; half an LSB is the best that any table can do, and more stands only where the output format "
+        "ends."
+    )
+    grid = _grid(TABLES, record.results["tables"])
+    return Section("Table certificates", text, grids=[grid], line=record.line)
+
+
+def _latency(record: Record) -> Section:
+    latency: Values = record.results["latency"]
+    milliseconds = latency["milliseconds"]
+    text = (
+        f"One sample from input to output. The engine takes {latency['cycles']:,} cycles, stated at "
+        f"{latency['clock_mhz']} MHz; the processor's times were measured here, with NumPy, as the median of "
+        f"{latency['repeats']} runs of one sample, and include Python's overhead, which a batch would share."
+    )
+    grid = Grid(("on", "milliseconds"), list(milliseconds.items()))
+    return Section("Latency", text, [latency_bars(milliseconds)], [grid], line=record.line)
+
+
+def verification(record: Record) -> list[Section]:
+    result = record.results
+    text = (
+        f"The Verilog ran in {result['simulator']}; every word of its outputs was compared with the model's, "
+        "as integers and without tolerance."
+    )
+    return [Section("Verification", text, quotation=str(result["text"]), line=record.line)]
+
+
+def verdict(record: Record) -> Verdict:
+    return Verdict(bool(record.results["passed"]), str(record.results["text"]).splitlines()[0])
+
+
+def generation(record: Record) -> list[Section]:
+    columns = ("written by the Verilog", "written by the Python model", "equal")
+    pairs = [(verilog, model, verilog == model) for verilog, model in record.results["names"]]
+    text = (
+        f"What {record.results['network']} wrote by itself: each character was drawn on the engine and fed "
+        "back to it. The Python model drew the same integers from the same seed."
+    )
+    return [Section("Generation", text, grids=[Grid(columns, pairs)], line=record.line)]
+
+
+def _grid(columns: Mapping[str, str], entries: Iterable[Values], caption: str = "") -> Grid:
+    """One row for each entry; a column without a value in it shows a dash."""
+    rows = [tuple(entry.get(key) for key in columns.values()) for entry in entries]
+    return Grid(tuple(columns), rows, caption)
+
+
+BUILDERS = {
+    "train": training, "sweep": sweep, "emit": emission, "verify": verification, "generate": generation,
+}

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Pictures for the page: Matplotlib's SVG, inline, in the page's own colours and letters, light or dark."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+from markupsafe import Markup
+
+from fixedpoint_nn.training.pictures import COLOURS, GRID, INK, SOFT
+
+VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--line"} | {
+    colour: f"--colour-{index}" for index, colour in enumerate(COLOURS)
+}
+PAPER = ("#ffffff", "white")
+
+
+def inline(draw: Callable[[Path], None], label: str) -> Markup:
+    """What `draw` saves as SVG, ready to stand in the page; `label` is what a screen reader says."""
+    with tempfile.TemporaryDirectory() as folder, matplotlib.rc_context({"svg.fonttype": "none"}):
+        path = Path(folder, "picture.svg")
+        draw(path)
+        text = path.read_text(encoding="utf-8")
+    return Markup(themed(text, label))
+
+
+def themed(svg: str, label: str) -> str:
+    """The <svg> element alone, with variables for colours and names that are its own in the page."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    for colour, variable in VARIABLES.items():
+        body = re.sub(re.escape(colour), f"var({variable})", body, flags=re.IGNORECASE)
+    for paper in PAPER:
+        body = re.sub(rf"(fill|stroke): {paper}\b", r"\1: var(--paper)", body)
+    body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
+    own = re.sub(r"\W+", "-", label.lower()).strip("-")
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{own}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{own}-\1)", body)
+    body = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{own}-\1"', body)
+    body = re.sub(r'\s(width|height)="[\d.]+pt"', "", body, count=2)
+    return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
