@@ -54,23 +54,21 @@ class Problem:
     float_predictions: Array
     float_score: float
     training: Training | None = None
-    held_out: tuple[Array, Array] | None = None     # the best epoch of a training is chosen on these
 
     @classmethod
     def of(
-        cls, net: Any, x: Array, y: Array, metric: Metric | None = None,
-        training: Training | None = None, held_out: tuple[Array, Array] | None = None,
+        cls, net: Any, x: Array, y: Array, metric: Metric | None = None, training: Training | None = None
     ) -> Problem:
         x, y = np.asarray(x), np.asarray(y)
         if len(x) != len(y) or not len(x):
             raise ValueError(f"{len(x)} inputs and {len(y)} labels do not make data; each input needs one label")
         metric = metric or Metric.for_labels(y)
         scores, predicted = judge(lambda block: _floats(net, block), x, y, metric)
-        return cls(net, x, y, metric, predicted, float(scores.mean()), training, held_out)
+        return cls(net, x, y, metric, predicted, float(scores.mean()), training)
 
     def key(self, plan: Plan, trained: bool) -> str:
         """Of the content that decides a point's result."""
-        return digest(self._common(), plan.to_json(), (self.training, self.held_out) if trained else None)
+        return digest(self._common(), plan.to_json(), self.training if trained else None)
 
     def _common(self) -> str:
         cached = self.__dict__.get("_digest")
@@ -103,17 +101,9 @@ def trained_for(problem: Problem, plan: Plan) -> tuple[Any, Quantized]:
     training = problem.training
     if training is None:
         raise ValueError("training for few bits needs training=Training(source, ...)")
-    x, y = problem.held_out or (problem.x, problem.y)
-    better = -1.0 if problem.metric.more_is_better else 1.0
-
-    def score(fixed: Quantized) -> dict[str, float]:
-        value = float(judge(lambda block: fixed(block).to_float(), x, y, problem.metric)[0].mean())
-        return {problem.metric.value: value, "loss": better * value}
-
     result = train_quantized(
-        problem.net, plan, training.source, epochs=training.epochs, score=score, watch="loss",
-        optimiser=Adam(training.rate), schedule=cosine(), loss=training.loss, clip=training.clip,
-        seed=training.seed, progress=False,
+        problem.net, plan, training.source, epochs=training.epochs, optimiser=Adam(training.rate),
+        schedule=cosine(), loss=training.loss, clip=training.clip, seed=training.seed, progress=False,
     )
     return result.net, result.fixed
 

@@ -8,12 +8,13 @@ weights, and gradients pass straight through to them. What is reported is comput
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn.folding import fold
+from fixedpoint_nn.layers import Dropout
 from fixedpoint_nn.layers.fields import ACCUMULATOR, INLINE, PARAMETER, TABLE
 from fixedpoint_nn.precision.plan import INPUT, Plan
 from fixedpoint_nn.precision.quantize import check, quantize, table
@@ -22,7 +23,7 @@ from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.tensor import Tensor
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.loop import History, fit
-from fixedpoint_nn.tree import parameters, rebuild, walk
+from fixedpoint_nn.tree import parameters, rebuild, transform, walk
 
 Score = Callable[[Quantized], Mapping[str, float]]
 
@@ -74,6 +75,10 @@ def own_weights(net: Any, dtype: Any = None) -> Any:
     return rebuild(net, copies)
 
 
+def _without_dropout(layer: Any) -> Any:
+    return replace(layer, rate=0.0) if isinstance(layer, Dropout) else layer
+
+
 @dataclass(frozen=True)
 class Trained:
     """What quantisation-aware training gives: float master weights, their integers, and the curves."""
@@ -84,15 +89,15 @@ class Trained:
 
 
 def train_quantized(
-    net: Any, plan: Plan, source: Source, *, epochs: int, score: Score, watch: str = "loss", **options: Any
+    net: Any, plan: Plan, source: Source, *, epochs: int, score: Score | None = None, dropout: bool = False,
+    **options: Any,
 ) -> Trained:
     """Train a copy of a float network for a plan; `options` are those of `training.fit`.
 
-    `score` judges the fixed network after every epoch, and the best epoch by `watch` is kept.
+    `score` judges the fixed network after every epoch, so the last figures of the curves are those of the result.
+    Rounding is noise enough, so dropout is left out unless it is asked for.
     """
-    master = own_weights(fold(net))
-    history = fit(
-        fake_quantize(master, plan), source, epochs=epochs, watch=watch, keep_best=True,
-        evaluate=lambda _: score(quantize(master, plan)), **options,
-    )
+    master = own_weights(fold(net if dropout else transform(net, _without_dropout)))
+    evaluate = None if score is None else lambda _: score(quantize(master, plan))
+    history = fit(fake_quantize(master, plan), source, epochs=epochs, evaluate=evaluate, **options)
     return Trained(master, quantize(master, plan), history)

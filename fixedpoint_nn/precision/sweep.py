@@ -111,7 +111,6 @@ def sweep(
     samples: Array | None = None,
     metric: Metric | None = None,
     training: Training | None = None,
-    held_out: tuple[Array, Array] | None = None,
     jobs: int = 1,
     executor: Executor | None = None,
     scheduler: str | None = None,
@@ -130,7 +129,7 @@ def sweep(
     wanted = variants(axes, tuple(words), base or Recipe(), methods)
     if training is None and any(variant.method == QAT for variant in wanted):
         raise ValueError("method 'qat' needs training=Training(source, ...): the data to train with")
-    problem = Problem.of(net, x, y, metric, training, held_out)
+    problem = Problem.of(net, x, y, metric, training)
     seen = observe(net, problem.x[:CALIBRATION] if samples is None else samples)
     plans = [seen.plan(variant.recipe) for variant in wanted]
     keys = [problem.key(plan, variant.method == QAT) for plan, variant in zip(plans, wanted, strict=True)]
