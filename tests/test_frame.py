@@ -6,6 +6,9 @@ from __future__ import annotations
 import ast
 import configparser
 import graphlib
+import re
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -50,7 +53,7 @@ MODULES = _modules()
 
 
 def imports(path: Path) -> set[str]:
-    """What a file imports of the package when it is itself imported: not in functions, not for type checkers."""
+    """What a file imports of the package as it is imported: not in functions, not for type checkers."""
     found, waiting = set(), list(ast.parse(path.read_text("utf-8")).body)
     while waiting:
         node = waiting.pop()
@@ -113,6 +116,39 @@ def test_every_package_is_installed() -> None:
     assert listed == there | {"fixedpoint_nn.reference_rtl"}
 
 
+def test_every_import_is_a_declared_requirement() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    required = _distributions(setup["options"]["install_requires"])
+    extra = set().union(*map(_distributions, setup["options.extras_require"].values()))
+    tests = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    own = {"fixedpoint_nn", "tests", "benchmarks", *(path.stem for path in tests)}
+
+    def foreign(paths: Iterable[Path], everywhere: bool) -> set[str]:
+        roots = set().union(*(_imported_roots(path, everywhere) for path in paths))
+        return {root.lower() for root in roots - own - sys.stdlib_module_names}
+
+    assert foreign(MODULES.values(), everywhere=False) <= required | {"markupsafe"}  # jinja2 brings it
+    assert foreign([*MODULES.values(), *tests], everywhere=True) <= required | extra | {
+        "dask"
+    }  # distributed brings it
+
+
+def _distributions(requirements: str) -> set[str]:
+    return {re.split(r"[^\w.-]", line)[0].lower() for line in requirements.split("\n") if line}
+
+
+def _imported_roots(path: Path, everywhere: bool) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    roots = set()
+    for node in ast.walk(tree) if everywhere else tree.body:
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            roots.add((node.module or "").split(".")[0])
+    return roots
+
+
 SOURCES = [
     path
     for folder in ("fixedpoint_nn", "reference_rtl", "tests", "benchmarks", ".ci")
@@ -127,7 +163,7 @@ def test_every_source_file_names_its_licence(path: Path) -> None:
     assert "SPDX-License-Identifier: MIT" in (second if first.startswith("#!") else first)
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "precision.shared"])  # messages, never files
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {"precision.shared"}))  # which sends messages
 def test_no_file_is_read_or_written_by_pickle(module: str) -> None:
     text = MODULES[module].read_text("utf-8")
     assert "import pickle" not in text
