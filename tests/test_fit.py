@@ -73,7 +73,8 @@ class Interrupted(Exception):
 @pytest.mark.parametrize("optimiser", [Adam, Momentum, SGD])
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(optimiser: Any, tmp_path: Path) -> None:
     straight, broken = small(), small()
-    whole = run(straight, 5, optimiser=optimiser(0.01), evaluate=lambda n: classification(n, X, Y), keep_best=True)
+    measure = {"evaluate": lambda net: classification(net, X, Y), "keep_best": True}
+    whole = run(straight, 5, optimiser=optimiser(0.01), **measure)
     calls = []
 
     def evaluate(net: Any) -> dict[str, float]:
@@ -134,7 +135,8 @@ def test_early_stopping_waits_and_returns_to_the_best_weights() -> None:
 
 def test_accuracy_is_watched_upwards() -> None:
     figures = iter([0.5, 0.9, 0.7])
-    history = run(small(), 3, keep_best=True, watch="accuracy", evaluate=lambda net: {"accuracy": next(figures)})
+    measure = {"evaluate": lambda net: {"accuracy": next(figures)}, "watch": "accuracy"}
+    history = run(small(), 3, keep_best=True, **measure)
     assert history.best_epoch == 1
 
 

@@ -28,6 +28,8 @@ def build(seed: int = 0, symbols: int = 27) -> Sequential:
 
 def counted(words: data.Words | None = None, smoothing: float = 1.0) -> Sequential:
     """The same network without training: log of how often each pair occurs among the training words."""
+    if smoothing <= 0:
+        raise ValueError(f"smoothing {smoothing} would leave pairs impossible that were never seen; use more than 0")
     words = names() if words is None else words
     symbols = len(words.vocabulary)
     pairs = np.full((symbols, symbols), smoothing)
@@ -46,7 +48,7 @@ ENTRY = Entry(
     source=lambda: WordBatches(encoded(names(), "train"), size=512),
     examples=lambda split: word_rows(names(), split),
     figures=language,
-    recipe=Recipe(epochs=12, optimiser=lambda: Adam(0.05), schedule=cosine()),
+    recipe=Recipe(epochs=30, optimiser=lambda: Adam(0.05), schedule=cosine()),
     bar=Bar("loss", 2.46),
     held_out="dev",
 )

@@ -37,7 +37,7 @@ def play() -> data.Text:
 def encoded(words: data.Words, split: str) -> list[Array]:
     """The words of one split as ids."""
     if split not in ("train", "dev", "test"):
-        raise ValueError(f"there is no split {split!r}; words are split into train, dev and test")
+        raise ValueError(f"there is no split {split!r}; the words are split into train, dev and test")
     return [words.vocabulary.encode(word) for word in getattr(words, split)]
 
 

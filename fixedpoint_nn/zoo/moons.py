@@ -19,7 +19,7 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.losses import hinge
 from fixedpoint_nn.training.metrics import loss_of, outputs
 from fixedpoint_nn.training.optimisers import Nesterov
-from fixedpoint_nn.training.schedules import linear
+from fixedpoint_nn.training.schedules import cosine
 from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, Recipe
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
@@ -30,10 +30,9 @@ def build(seed: int = 0, activation: str = "relu") -> Layers:
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is not known here; use one of {', '.join(ACTIVATIONS)}")
     init, make = Initialiser(seed), ACTIVATIONS[activation]
-    scheme = "he" if activation == "relu" else "xavier"
     return Layers(
-        fc1=init.dense(2, HIDDEN, scheme), act1=make(),
-        fc2=init.dense(HIDDEN, HIDDEN, scheme), act2=make(),
+        fc1=init.dense(2, HIDDEN), act1=make(),
+        fc2=init.dense(HIDDEN, HIDDEN), act2=make(),
         fc3=init.dense(HIDDEN, 1, "xavier"),
     )
 
@@ -59,7 +58,7 @@ ENTRY = Entry(
     source=lambda: Samples(*examples("train"), size=20),
     examples=examples,
     figures=figures,
-    recipe=Recipe(epochs=60, optimiser=lambda: Nesterov(0.1, l2=1e-4), schedule=linear(0.1), loss=hinge),
+    recipe=Recipe(epochs=100, optimiser=lambda: Nesterov(0.05, l2=1e-4), schedule=cosine(), loss=hinge),
     bar=Bar("accuracy", 1.0, at_least=True),
 )
 

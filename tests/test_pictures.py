@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Pictures: they are written, they show what they should, and the same data gives the same file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from fixedpoint_nn.training import pictures
+from fixedpoint_nn.training.loop import History
+from fixedpoint_nn.zoo import moons
+
+CURVES = {"train_loss": [2.0, 1.0, 0.5], "loss": [2.1, 1.4, 1.5], "accuracy": [0.3, 0.6, 0.7]}
+HISTORY = History(CURVES, best_epoch=1)
+OTHER = History({"train_loss": [2.5, 2.0, 1.9]})
+MATRIX = np.array([[40, 3, 0], [2, 50, 1], [0, 0, 44]])
+WEIGHT = np.random.default_rng(0).standard_normal((784, 12))
+
+DRAWINGS: dict[str, Callable[[Path], None]] = {
+    "learning curves": lambda path: pictures.learning_curves(HISTORY, path, "a network"),
+    "curves of one epoch": lambda path: pictures.learning_curves(History({"train_loss": [1.0]}), path),
+    "comparison": lambda path: pictures.comparison({"sgd": OTHER, "adam": HISTORY}, path),
+    "confusion": lambda path: pictures.confusion(MATRIX, path, ("cat", "dog", "bird")),
+    "first layer": lambda path: pictures.first_layer(WEIGHT, path, count=10),
+    "decision boundary": lambda path: pictures.decision_boundary(
+        moons.build(), *(moons.examples("train")[0], moons.examples("train")[1] > 0), path
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_picture_is_drawn_and_drawn_again_the_same(name: str, tmp_path: Path) -> None:
+    first, again = tmp_path / "first.png", tmp_path / "again.png"
+    DRAWINGS[name](first)
+    DRAWINGS[name](again)
+    assert first.read_bytes() == again.read_bytes()
+    image = imread(first)
+    assert min(image.shape[:2]) > 150
+    assert image[..., :3].std() > 0.03, "an empty picture"
+
+
+def test_svg_holds_its_words_and_no_date(tmp_path: Path) -> None:
+    file = tmp_path / "curves.svg"
+    DRAWINGS["learning curves"](file)
+    assert "<dc:date>" not in file.read_text()
+
+
+def test_other_data_gives_another_picture(tmp_path: Path) -> None:
+    pictures.confusion(MATRIX, tmp_path / "a.png")
+    pictures.confusion(MATRIX.T, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
