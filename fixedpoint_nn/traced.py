@@ -83,7 +83,7 @@ class Program:
         waiting = iter(arguments)
         for place, node in enumerate(self.nodes):
             values.append(self._value(place, node, values, waiting, watch))
-            if watch is not None and isinstance(values[-1], FixedArray):
+            if watch is not None and isinstance(values[-1], FixedArray) and node.op != "constant":
                 watch((place,), values[-1])
         return tuple(values[place] for place in self.outputs)
 
@@ -258,6 +258,8 @@ class Traced:
     # ---- movement ---------------------------------------------------------------------------------------------
 
     def reshape(self, *shape: int) -> Traced:
+        if shape[:1] == (1,) == self.shape[:1] and -1 not in shape:
+            shape = (-1, *shape[1:])        # the program applies to batches of any size
         return self._record("reshape", self, shape=shape)
 
     def take(self, indices: Any, axis: int = 0) -> Traced:

@@ -16,8 +16,9 @@ from fixedpoint_nn.hardware.isa import AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.kernel import Kernel
 from fixedpoint_nn.hardware.layout import Stacks, assign_addresses, instructions, lay_tables, relax_barriers
 from fixedpoint_nn.hardware.lower import Scope, input_view
+from fixedpoint_nn.hardware.port import Port
 from fixedpoint_nn.hardware.refusal import Refusal
-from fixedpoint_nn.hardware.views import View
+from fixedpoint_nn.hardware.views import View, merge
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.traced import Program, trace
 
@@ -25,15 +26,6 @@ Ints = NDArray[np.int64]
 
 MAX_WIDTH = 32
 MAX_ACCUMULATOR = 63
-
-
-@dataclass(frozen=True)
-class Port:
-    """A value that the host writes or reads: the address of each of its integers, in order."""
-
-    shape: tuple[int, ...]
-    format: QFormat
-    addresses: Ints
 
 
 @dataclass(frozen=True)
@@ -107,7 +99,11 @@ def _settled(assembly: Assembly, scope: Scope, view: View, program: Program) -> 
     """The output in the format that the model gives it, and not in memory that is a constant or the input."""
     wanted = program.nodes[program.outputs[0]].format
     if view.buffer.root.constants is None and view.format == wanted and view.window is None:
-        return view
+        try:
+            _blocks(view)
+            return view
+        except Refusal:
+            pass
     assembly.layer = "output"
     place = program.outputs[0]
     copied = assembly.copied(view, scope.path(place))
@@ -123,11 +119,20 @@ def _stored(kernel: Kernel) -> QFormat:
 def _port(view: View, shape: tuple[int, ...], format: QFormat) -> Port:
     root = view.buffer.root
     assert root.address is not None
-    addresses = np.zeros(1, np.int64)
-    for axis in view.axes:
-        for atom in axis:
-            addresses = (addresses[:, None] + np.arange(atom.size) * atom.stride).reshape(-1)
-    return Port(shape[1:], format, addresses + root.address + view.place[1])
+    run, stride = _blocks(view)
+    return Port(shape[1:], format, root.address + view.place[1], run, stride)
+
+
+def _blocks(view: View) -> tuple[int, int]:
+    """Words side by side, and the distance from block to block; the host's port knows no more than that."""
+    atoms = merge([atom for axis in view.axes for atom in axis])
+    if len(atoms) > 2 or (len(atoms) == 2 and atoms[1].stride != 1):
+        raise Refusal("The values that the host writes or reads must be blocks of words at equal distances.")
+    if not atoms:
+        return 1, 1
+    if len(atoms) == 1:
+        return (atoms[0].size, atoms[0].size) if atoms[0].stride == 1 else (1, atoms[0].stride)
+    return atoms[1].size, atoms[0].stride
 
 
 def _bits(low: int, high: int) -> int:

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""Compile the engine's Verilog with Icarus Verilog or Verilator, and run memory images on it, on all cores.
+
+A compiled simulator depends on the engine's parameters and on the Verilog, not on the network, and is kept in a cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from fixedpoint_nn.hardware import coe
+from fixedpoint_nn.hardware.engine import EngineConfig, Images
+from fixedpoint_nn.hardware.port import Port
+from fixedpoint_nn.hardware.toolchain import ToolError, find_tool, rtl_folder
+
+Ints = NDArray[np.int64]
+SIMULATORS = ("iverilog", "verilator")
+
+
+class SimulationError(RuntimeError):
+    """The simulation did not end as it must."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A memory image in a file for `$readmemh`."""
+
+    path: Path
+    words: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """Vectors to run on one engine with one set of images."""
+
+    config: EngineConfig
+    images: Mapping[str, Image]
+    input: Port
+    output: Port
+    simulator: str = "iverilog"
+    seed: int = 1
+    limit: int = 2_000_000_000              # cycles after which a vector counts as hung
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the engine gave for each vector: output words as text (they may be X), and its status registers."""
+
+    words: list[list[str]] = field(default_factory=list)
+    cycles: list[int] = field(default_factory=list)
+    mac_cycles: list[int] = field(default_factory=list)
+    saturations: list[int] = field(default_factory=list)
+    accumulator_overflow: list[bool] = field(default_factory=list)
+
+    def ints(self, bits: int) -> Ints:
+        """The output words as integers; an X is an error."""
+        rows = []
+        for vector, words in enumerate(self.words):
+            for element, word in enumerate(words):
+                if not re.fullmatch(r"[0-9a-f]+", word):
+                    raise SimulationError(f"output word {element} of vector {vector} is {word}, which is undefined")
+            rows.append(coe.signed((int(word, 16) for word in words), bits))
+        return np.array(rows, np.int64)
+
+
+def cache_folder() -> Path:
+    """Where compiled simulators are kept."""
+    chosen = os.environ.get("FIXEDPOINT_NN_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fixedpoint_nn"
+
+
+def compiled(config: EngineConfig, simulator: str, bench: str = "engine_tb") -> list[str]:
+    """The command that runs this engine; compiled now if the cache does not have it."""
+    if simulator not in SIMULATORS:
+        raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
+    rtl = rtl_folder()
+    sources = [rtl / "tb" / f"{bench}.v", *sorted(rtl.glob("*.v"))]
+    tool = find_tool(simulator)
+    content = hashlib.sha256()
+    for part in (str(config.verilog()), simulator, tool.version, str(tool.path), bench):
+        content.update(part.encode())
+    for source in (*sources, *sorted(rtl.glob("*.vh"))):
+        content.update(source.read_bytes())
+    folder = cache_folder() / "simulators" / content.hexdigest()[:32]
+    run = [str(find_tool("vvp").path), "-n", str(folder / "sim")] if simulator == "iverilog" else [str(folder / "sim")]
+    if (folder / "sim").exists():
+        return run
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="new-"))
+    try:
+        compile_into(scratch, config, simulator, str(tool.path), sources, rtl, bench)
+        try:
+            scratch.rename(folder)
+        except OSError:                     # another process was faster
+            if not (folder / "sim").exists():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return run
+
+
+def compile_into(
+    folder: Path, config: EngineConfig, simulator: str, tool: str, sources: Sequence[Path], rtl: Path, bench: str
+) -> None:
+    """Put the compiled simulator at folder/sim."""
+    values, files = config.verilog(), [str(source) for source in sources]
+    if simulator == "iverilog":
+        command = [tool, "-g2005", f"-I{rtl}", "-s", bench, "-o", str(folder / "sim")]
+        command += [f"-P{bench}.{name}={value}" for name, value in values.items()] + files
+    else:
+        command = [tool, "--binary", "--timing", "--trace", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", f"-I{rtl}"]
+        command += ["--top-module", bench, "--Mdir", str(folder / "obj"), "-o", "../sim"]
+        command += [f"-G{name}={value}" for name, value in values.items()] + files
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode or not (folder / "sim").exists():
+        raise ToolError(f"{simulator} could not compile the engine: {_last_line(done.stdout + done.stderr)}")
+    shutil.rmtree(folder / "obj", ignore_errors=True)
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it said nothing"
+
+
+def write_images(folder: Path, config: EngineConfig, images: Images) -> dict[str, Image]:
+    """The .mem files of a network."""
+    written = {}
+    for name, (bits, words) in images.words(config).items():
+        path = folder / f"{name}.mem"
+        if words:
+            path.write_text(coe.write_mem(words, bits))
+        written[name] = Image(path, len(words))
+    return written
+
+
+def write_vectors(path: Path, ints: Ints, bits: int) -> None:
+    """The words of all vectors for the bench."""
+    path.write_text(coe.write_mem(coe.unsigned(ints.reshape(-1).tolist(), bits), bits))
+
+
+def simulate(job: Job, inputs: Ints, progress: str = "", extra: Sequence[str] = ()) -> Outcome:
+    """Run vectors (vectors, words), split over all cores; with `progress` as its label a bar is shown."""
+    command = compiled(job.config, job.simulator)
+    workers = max(1, min(os.cpu_count() or 1, len(inputs)))
+    chunks = _chunks(len(inputs), workers if not progress else workers * 4)
+    outcome = Outcome()
+    with (
+        tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name,
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(inputs), desc=progress, disable=not progress, unit="vector") as bar,
+    ):
+        folder = Path(name)
+        waiting = [
+            pool.submit(_run, command, job, folder, inputs[start:stop], start, extra) for start, stop in chunks
+        ]
+        try:
+            for (start, stop), future in zip(chunks, waiting, strict=True):
+                part = future.result()
+                for mine, its in zip(vars(outcome).values(), vars(part).values(), strict=True):
+                    mine.extend(its)
+                bar.update(stop - start)
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+    return outcome
+
+
+def _chunks(count: int, parts: int) -> list[tuple[int, int]]:
+    size = max(1, -(-count // parts))
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _run(command: Sequence[str], job: Job, folder: Path, inputs: Ints, first: int, extra: Sequence[str]) -> Outcome:
+    """One simulation of some of the vectors."""
+    vectors, results = folder / f"input-{first}.mem", folder / f"results-{first}"
+    write_vectors(vectors, inputs, job.config.activation_width)
+    plusargs = [*job.input.plusargs("input"), *job.output.plusargs("output")]
+    for name, image in job.images.items():
+        plusargs += [f"+{name}_words={image.words}"] + ([f"+{name}={image.path}"] if image.words else [])
+    plusargs += [
+        f"+inputs={vectors}", f"+vectors={len(inputs)}", f"+results={results}", f"+seed={job.seed + first}",
+        f"+limit={job.limit}", *extra,
+    ]
+    text, status = execute([*command, *plusargs])
+    outcome = read_results(results)
+    words = len(inputs) * job.output.words
+    # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are demanded.
+    wanted = f"PASS: {len(inputs)} vectors, {words} words, {sum(outcome.cycles)} cycles"
+    if status or wanted not in text.splitlines():
+        raise SimulationError(explain(text, status, job.simulator, first))
+    return outcome
+
+
+def execute(command: Sequence[str]) -> tuple[str, int]:
+    """What a program printed, and its exit status."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise SimulationError(f"{command[0]} does not run: {error.strerror}") from None
+    return done.stdout + done.stderr, done.returncode
+
+
+def explain(text: str, status: int, simulator: str, first: int = 0) -> str:
+    """The bench's own sentence if there is one."""
+    for line in text.splitlines():
+        _, found, sentence = line.partition("FAIL: ")
+        if found:
+            return re.sub(r"vector (\d+)", lambda match: f"vector {int(match[1]) + first}", sentence)
+    if status < 0:
+        return f"{simulator} was killed by signal {-status} before it had finished"
+    return f"{simulator} ended with status {status} and without a PASS: {_last_line(text)}"
+
+
+def read_results(path: Path) -> Outcome:
+    """The bench's file of results."""
+    outcome = Outcome()
+    for line in _lines(path):
+        if line.startswith("#"):
+            _, cycles, macs, saturations, overflow, *_ = line[1:].split()
+            outcome.words.append([])
+            outcome.cycles.append(int(cycles))
+            outcome.mac_cycles.append(int(macs))
+            outcome.saturations.append(int(saturations))
+            outcome.accumulator_overflow.append(overflow == "1")
+        elif outcome.words:
+            outcome.words[-1].append(line.strip())
+    return outcome
+
+
+def _lines(path: Path) -> Iterator[str]:
+    if path.exists():
+        with path.open() as file:
+            yield from file
