@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fixedpoint_nn import ledger
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.quantizer import Quantizer
 
@@ -32,8 +33,11 @@ class Quantized:
         if isinstance(samples, FixedArray):
             self._check_format(samples)
         rows = self.rows or (IMAGES if len(samples.shape) == 4 else ROWS)
-        starts = range(0, samples.shape[0], rows)
-        parts = [self.net(self._taken(samples[start : start + rows])) for start in starts]
+        parts, before = [], ledger.active.first_row if ledger.active is not None else 0
+        for start in range(0, samples.shape[0], rows):
+            if ledger.active is not None:
+                ledger.active.first_row = before + start
+            parts.append(self.net(self._taken(samples[start : start + rows])))
         result: FixedArray = parts[0] if len(parts) == 1 else parts[0].concat(parts[1:], axis=0)
         return result
 

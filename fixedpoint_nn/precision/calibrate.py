@@ -218,7 +218,10 @@ class _Planner:
         return ChannelQuantizer(base, tuple(max(n - base.format.int_bits, FEWEST_SHIFTS) for n in int_bits))
 
     def biases(self) -> None:
-        """As fine as the sum that it joins, so that it needs no shift of its own."""
+        """As fine as the sum that it joins, so that it needs no shift of its own.
+
+        Over the time steps the finest counts: in the first one, a state of zeros has no fraction bits yet.
+        """
         for path, values in self.parameters(added=True):
             places = [self.flow.fraction_bits(place, self.fractions) for place in self.flow.addend_of(path)]
             given = [place for place in places if place is not None]
@@ -226,7 +229,7 @@ class _Planner:
                 bits = self.recipe.weights
                 self.known(path, self.quantizer(path, Spread.of(values), bits, signed=True, whole=True))
                 continue
-            channels = np.broadcast_to(np.min(np.stack(np.broadcast_arrays(*given)), axis=0), values.shape)
+            channels = np.broadcast_to(np.max(np.stack(np.broadcast_arrays(*given)), axis=0), values.shape)
             self.known(path, self.bias(values, channels))
 
     def bias(self, values: Any, fractions: Any) -> Entry:
