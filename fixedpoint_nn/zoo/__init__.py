@@ -132,7 +132,7 @@ def train_to_file(
     checkpoint = path.with_name(f"{path.stem}.checkpoint.safetensors")
     if not resume:
         checkpoint.unlink(missing_ok=True)
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     net, history = train(name, epochs, seed, checkpoint=checkpoint, progress=progress)
     story = {
         "network": name,
@@ -140,6 +140,7 @@ def train_to_file(
         "seed": seed,
         "epochs": len(history),
         "seconds": round(time.perf_counter() - start, 1),
+        "cpu_seconds": round(time.process_time() - start_cpu, 1),
         "result": evaluate(net, name),
         "numpy": np.__version__,
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
