@@ -335,7 +335,7 @@ class Tensor:
             return self._result(data, name, (self,), self.add_gradient)
         if quantizer.overflow is Overflow.WRAP:
             return self._result(data, name, (self,), self.add_gradient)
-        inside = np.abs(data - self.data) <= quantizer.format.step
+        inside = np.abs(data - self.data) <= quantizer.step
         return self._result(data, name, (self,), lambda g: self.add_gradient(g * inside))
 
     # ---- reductions -----------------------------------------------------------------------

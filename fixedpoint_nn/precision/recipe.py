@@ -11,6 +11,7 @@ from fixedpoint_nn.rounding import Rounding
 
 MOST_ADDRESS_BITS = 12
 LONGEST_WORD = 32
+FEWEST_OUTPUT_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Recipe:
     word: int = 8
     weight_bits: int | None = None          # weights and constants
     activation_bits: int | None = None      # input, cast points, values of tables
-    output_bits: int | None = None          # the values that leave the network; as the activations
+    output_bits: int | None = None          # the values that leave the network: at least 8, see `outputs`
     address_bits: int | None = None         # table addresses: activations + 2, at most 12
     accumulator: int | None = None          # a modelled accumulator of so many bits; None is exact
     accumulator_overflow: Overflow = Overflow.WRAP
@@ -64,7 +65,8 @@ class Recipe:
 
     @property
     def outputs(self) -> int:
-        return self.output_bits or self.activations
+        """Logits are compared, not multiplied: a few more bits cost nothing, and fewer make ties of them."""
+        return self.output_bits or max(self.activations, FEWEST_OUTPUT_BITS)
 
     @property
     def addresses(self) -> int:
