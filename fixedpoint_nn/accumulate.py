@@ -40,7 +40,7 @@ class Products:
 class Watch:
     """For the ledger: the extreme sums before they are fitted, and which outputs left the range at some step.
 
-    Wrapped sums are looked at only at the end, because leaving the range on the way does them no harm.
+    Where leaving the range on the way is impossible or does no harm, only the last sums are looked at.
     """
 
     outside: Array | None = None
@@ -48,6 +48,7 @@ class Watch:
     hi: int = 0
 
     def see(self, sums: Array, format: QFormat) -> Array:
+        """Note the extremes; which of the rows' outputs are outside."""
         self.lo, self.hi = min(self.lo, int(sums.min())), max(self.hi, int(sums.max()))
         outside: Array = (sums < format.int_min) | (sums > format.int_max)
         return outside.reshape(len(sums), -1)
@@ -72,16 +73,17 @@ def accumulated(
     if rounding is None:
         start = 0 if initial is None else initial.bound
         bound = (product_bound(a, b) << shift) + start
-        if accumulator.overflow is Overflow.SATURATE and watch is not None:
-            return _ordered(a, b, products, rounding, shift, accumulator, initial, watch)
         # A bound on magnitudes says nothing about sums below zero, which an unsigned accumulator has no room for.
         two_sided = accumulator.format.signed or products.int_min == 0
-        if two_sided and bound <= accumulator.format.int_max and watch is None:
-            return _plus(product(a, b).shifted(shift), initial, bound)
+        if two_sided and bound <= accumulator.format.int_max:
+            result = _plus(product(a, b).shifted(shift), initial, bound)
+            if watch is not None:
+                watch.outside = watch.see(result.array, accumulator.format)
+            return result
         if accumulator.overflow is Overflow.WRAP:
             return _wrapped(a, b, shift, accumulator.format, initial, watch)
         if two_sided and bound <= FLOAT64_EXACT:
-            return _saturated(a, b, products, shift, accumulator, initial, bound)
+            return _saturated(a, b, products, shift, accumulator, initial, bound, watch)
     return _ordered(a, b, products, rounding, shift, accumulator, initial, watch)
 
 
@@ -122,25 +124,39 @@ def _wrapped(
 
 
 def _saturated(
-    a: Held, b: Held, products: Products, shift: int, accumulator: Accumulator, initial: Held | None, bound: int
+    a: Held,
+    b: Held,
+    products: Products,
+    shift: int,
+    accumulator: Accumulator,
+    initial: Held | None,
+    bound: int,
+    watch: Watch | None,
 ) -> Held:
     """Exact where |initial| + |a| @ |b| shows that no step saturates; the other rows in order."""
-    top = accumulator.format
+    f = accumulator.format
     exact = _plus(product(a, b).shifted(shift), initial, bound)
     start = None if initial is None else _magnitudes(initial)
     reach = _plus(product(_magnitudes(a), _magnitudes(b)).shifted(shift), start, bound)
-    rows = np.flatnonzero((reach.array > top.int_max).any(axis=1))
-    if len(rows) == 0:
-        return Held(exact.array, min(bound, top.magnitude))
+    safe = (reach.array <= f.int_max).all(axis=1)
+    if watch is not None:
+        watch.outside = np.zeros(exact.array.shape, bool)
+        if safe.any():
+            watch.see(exact.array[safe], f)
+    if safe.all():
+        return Held(exact.array, min(bound, f.magnitude))
+    rows = np.flatnonzero(~safe)
     if initial is not None:
         initial = Held(initial.array[rows], initial.bound)
-    some = Held(a.array[rows], a.bound)
-    ordered = _ordered(some, b, products, None, shift, accumulator, initial, None)
+    inner = None if watch is None else Watch()
+    ordered = _ordered(Held(a.array[rows], a.bound), b, products, None, shift, accumulator, initial, inner)
+    if watch is not None and inner is not None and watch.outside is not None:
+        watch.outside[rows], watch.lo, watch.hi = inner.outside, min(watch.lo, inner.lo), max(watch.hi, inner.hi)
     if len(rows) == len(exact.array):
         return ordered
     result = exact.array.copy()
     result[rows] = ordered.array
-    return Held(result, top.magnitude)
+    return Held(result, f.magnitude)
 
 
 def _ordered(

@@ -11,10 +11,11 @@ import numpy as np
 from fixedpoint_nn import ledger
 from fixedpoint_nn.accumulate import Products, Watch, accumulated
 from fixedpoint_nn.container import Array, Held, dtype_for
+from fixedpoint_nn.conversion import checked_array
 from fixedpoint_nn.fixed_numpy import FixedNumPy
 from fixedpoint_nn.kernels import product
 from fixedpoint_nn.qformat import QFormat
-from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer, checked_array
+from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.requantize import requantized
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fixedpoint_nn import ledger
-from fixedpoint_nn.container import INT64, Array, Held, Ints, bound_of, dtype_for
+from fixedpoint_nn.container import INT64, Array, Held, Ints
+from fixedpoint_nn.conversion import checked_array, place_of
 from fixedpoint_nn.qformat import QFormat
-from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer, checked_array
+from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
 
 F = TypeVar("F", bound="FixedValues")
 
@@ -47,11 +48,10 @@ class FixedValues:
             return cls._of(Held.of(quantizer.from_floats(array)), quantizer.format)
         if not isinstance(quantizer, Quantizer):
             raise TypeError(f"from_float rounds by a Quantizer, not by {quantizer!r}; use Quantizer({quantizer!r})")
-        held = quantizer.hold_floats(array)
-        bound = bound_of(held)
+        held = quantizer.hold(array)
         if ledger.active is not None:
             ledger.active.see_floats(array, quantizer)
-        return cls._of(Held(held.astype(dtype_for(bound), copy=held.dtype == INT64), bound), quantizer.format)
+        return cls._of(held, quantizer.format)
 
     @classmethod
     def from_ints(cls: type[F], ints: ArrayLike, format: QFormat) -> F:
@@ -64,10 +64,9 @@ class FixedValues:
         held = Held.of(array)
         if int(array.min()) < format.int_min or int(array.max()) > format.int_max:
             outside = (array < format.int_min) | (array > format.int_max)
-            place = tuple(int(i) for i in np.unravel_index(int(np.argmax(outside)), array.shape))
-            at = f" at index {place[0] if len(place) == 1 else place}" if place else ""
             raise ValueError(
-                f"{int(array[place])}{at} is outside of {format}, which holds {format.int_min} to {format.int_max}"
+                f"{int(array[outside][0])}{place_of(outside)} is outside of {format}, "
+                f"which holds {format.int_min} to {format.int_max}"
             )
         return cls._of(held, format)
 

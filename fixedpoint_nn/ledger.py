@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from types import TracebackType
-
+from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn.accumulate import Watch
 from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.container import Array, Held
+from fixedpoint_nn.conversion import in_steps
 from fixedpoint_nn.overflow import Overflow, limits
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import Quantizer
@@ -41,9 +42,9 @@ class Entry:
 class Ledger(Mapping[str, Entry]):
     """Collects an `Entry` for every named cast and accumulator that runs inside its `with` block.
 
-    A cast without a name stands under its quantizer's text. Without `count_rounded` that one count stays 0, and the
-    ledger takes little time. `first_row` is added to the first index of what follows,
-    for whoever cuts a batch into blocks.
+    A cast without a name stands under its quantizer's text. Without `count_rounded` that one count stays 0, and
+    the ledger takes little time. `first_row` is added to the first index of what follows, for whoever cuts a
+    batch into blocks. An accumulator's headroom is that of its last sums, and of every sum where one saturated.
     """
 
     def __init__(self, count_rounded: bool = True) -> None:
@@ -114,7 +115,7 @@ class Ledger(Mapping[str, Entry]):
     def see_floats(self, x: Array, quantizer: Quantizer) -> None:
         """Finite floats are about to be rounded and fitted by the quantizer."""
         lo, hi = limits(quantizer.format, quantizer.overflow)
-        ends = np.ldexp(np.array([x.min(), x.max()], np.float64), quantizer.format.frac_bits)
+        ends = in_steps(np.array([x.min(), x.max()], np.float64), quantizer.format)
         whole = round_floats(ends, quantizer.rounding)
         extremes = (int(whole[0]), int(whole[1])) if np.isfinite(whole).all() else (lo, 1 << 1024)
         # One step outside is a power of two (or zero), which every float holds; the limit itself may not be.
@@ -122,7 +123,7 @@ class Ledger(Mapping[str, Entry]):
         edges = float_edges(quantizer, x.dtype) if over or under else None
         rounded, outside = 0, None
         if self.count_rounded or ((over or under) and edges is None):
-            scaled = np.ldexp(x.astype(np.float64), quantizer.format.frac_bits)
+            scaled = in_steps(x.astype(np.float64), quantizer.format)
             all_whole = round_floats(scaled, quantizer.rounding)
             outside = (all_whole >= hi + 1) | (all_whole <= lo - 1)
             rounded = int(np.count_nonzero(all_whole != scaled)) if self.count_rounded else 0

@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from fixedpoint_nn.container import FLOAT32_EXACT, FLOAT64, FLOAT64_EXACT, INT64, OBJECT, Held, dtype_for
+from fixedpoint_nn.conversion import convert
 from fixedpoint_nn.overflow import Overflow, fit, limits
-from fixedpoint_nn.quantizer import Quantizer, convert
+from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.rounding import round_floats
 
 _FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900      # far inside of what the exponents hold
@@ -27,8 +28,8 @@ def requantized(held: Held, shift: int, quantizer: Quantizer) -> Held:
     array = held.array
     if array.dtype.kind != "f" or f.magnitude > FLOAT64_EXACT or abs(shift) > _FLOAT64_POWERS:
         if array.dtype == OBJECT:
-            return Held(np.asarray(convert(array, shift, quantizer)), bound)
-        ints = convert(held.to(INT64), shift, quantizer)
+            return Held(np.asarray(convert(array, shift, f, quantizer.rounding, quantizer.overflow)), bound)
+        ints = convert(held.to(INT64), shift, f, quantizer.rounding, quantizer.overflow)
         return Held(np.asarray(ints.astype(dtype_for(bound))), bound)
     if f.magnitude > FLOAT32_EXACT or abs(shift) > _FLOAT32_POWERS:
         array = held.to(FLOAT64)

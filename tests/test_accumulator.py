@@ -60,7 +60,7 @@ def cases(draw: st.DrawFn) -> tuple[FixedArray, FixedArray, Accumulator, FixedAr
     return a, b, acc, array(2, 2, acc_format) if draw(st.booleans()) else None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(cases())
 def test_any_accumulator_agrees_with_fractions(
     case: tuple[FixedArray, FixedArray, Accumulator, FixedArray | None],

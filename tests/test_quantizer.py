@@ -91,7 +91,7 @@ def number_and_quantizer(draw: st.DrawFn) -> tuple[FixedArray, Quantizer]:
     return FixedArray.from_ints(ints, source), quantizer
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(number_and_quantizer())
 def test_any_format_into_any_format_agrees_with_fractions(case: tuple[FixedArray, Quantizer]) -> None:
     x, quantizer = case
@@ -109,7 +109,7 @@ near_ties = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(floats | near_ties, min_size=1, max_size=6), quantizers)
 def test_any_float_into_any_format_agrees_with_fractions(x: list[float], quantizer: Quantizer) -> None:
     expected = [oracle.quantized(Fraction(v), quantizer) for v in x]
@@ -117,7 +117,7 @@ def test_any_float_into_any_format_agrees_with_fractions(x: list[float], quantiz
     assert FixedArray.from_float(x, quantizer).ints.tolist() == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=6), quantizers)
 def test_any_float32_into_any_format_agrees_with_fractions(x: list[float], quantizer: Quantizer) -> None:
     expected = [oracle.quantized(Fraction(v), quantizer) for v in x]
