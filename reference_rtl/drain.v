@@ -9,6 +9,7 @@
 // Python twin: `Emulator._requantize` in fixedpoint_nn/hardware/emulate.py.
 `default_nettype none
 module drain #(
+    // Lanes.
     parameter LANES = 8,
     // Bits of a lane's sum.
     parameter WIDTH = 48,
@@ -45,6 +46,15 @@ module drain #(
     reg signed [WIDTH-1:0] selected;
     wire channel_end = left == 6'd0;
 
+    // An array, because synthesis makes a multiplier of totals[index*WIDTH +: WIDTH].
+    wire signed [WIDTH-1:0] choice [0:LANES-1];
+    genvar lane;
+    generate
+        for (lane = 0; lane < LANES; lane = lane + 1) begin : choices
+            assign choice[lane] = totals[lane*WIDTH +: WIDTH];
+        end
+    endgenerate
+
     initial {draining, valid_1, out_valid} = 3'b0;
 
     always @(posedge clock) begin
@@ -67,7 +77,7 @@ module drain #(
         out_valid <= valid_1;
         if (draining) begin
             pixel_end_1 <= channel_end && last_tile;
-            selected <= totals[index*WIDTH +: WIDTH];
+            selected <= choice[index];
         end
         out_pixel_end <= pixel_end_1;
     end

@@ -130,15 +130,15 @@ module engine #(
         .loaded(broadcast)
     );
 
-    wire load_operand_2, load_multiplier_2, vector_2, paired_2, padded_2, maximum_2;
+    wire load_operand_2, vector_2, paired_2, padded_2, lowest_2, blank_2;
     wire fire_3, first_3, maximum_3, fire_4, replace_4, modelled_4, complete_5, pixel_end_5;
     wire [5:0] channels_5;
 
     loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .load_operand_2(load_operand_2), .load_multiplier_2(load_multiplier_2), .vector_2(vector_2),
-        .paired_2(paired_2), .padded_2(padded_2), .maximum_2(maximum_2),
+        .load_operand_2(load_operand_2), .vector_2(vector_2),
+        .paired_2(paired_2), .padded_2(padded_2), .lowest_2(lowest_2), .blank_2(blank_2),
         .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .replace_4(replace_4), .modelled_4(modelled_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
@@ -188,8 +188,8 @@ module engine #(
                 .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
             ) lane (
-                .clock(clock), .load_operand_2(load_operand_2), .load_multiplier_2(load_multiplier_2),
-                .vector_2(vector_2), .paired_2(paired_2), .padded_2(padded_2), .maximum_2(maximum_2),
+                .clock(clock), .load_operand_2(load_operand_2),
+                .vector_2(vector_2), .paired_2(paired_2), .padded_2(padded_2), .lowest_2(lowest_2), .blank_2(blank_2),
                 .broadcast_2(broadcast), .own_2(row[index*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]),
                 .weight_2(weights[index*WEIGHT_WIDTH +: WEIGHT_WIDTH]),
                 .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
@@ -268,7 +268,11 @@ module engine #(
                 place_1 <= read_address[LANE_BITS-1:0];
                 place_2 <= place_1;
             end
-            assign broadcast = row[place_2*ACTIVATION_WIDTH +: ACTIVATION_WIDTH];
+            wire signed [ACTIVATION_WIDTH-1:0] words [0:LANES-1];
+            for (index = 0; index < LANES; index = index + 1) begin : columns
+                assign words[index] = row[index*ACTIVATION_WIDTH +: ACTIVATION_WIDTH];
+            end
+            assign broadcast = words[place_2];
             assign write_lane = write ? FIRST << write_address[LANE_BITS-1:0] : {LANES{1'b0}};
         end
     endgenerate

@@ -29,13 +29,13 @@ module lane #(
 ) (
     input  wire                                clock,
 
-    // Stage 2: what is read.
+    // Stage 2: what is read. padded: outside the image; lowest, blank: what stands there for the two operands.
     input  wire                                load_operand_2,
-    input  wire                                load_multiplier_2,
     input  wire                                vector_2,
     input  wire                                paired_2,
     input  wire                                padded_2,
-    input  wire                                maximum_2,
+    input  wire                                lowest_2,
+    input  wire                                blank_2,
     input  wire signed [ACTIVATION_WIDTH-1:0]  broadcast_2,
     input  wire signed [ACTIVATION_WIDTH-1:0]  own_2,
     input  wire signed [WEIGHT_WIDTH-1:0]      weight_2,
@@ -71,12 +71,11 @@ module lane #(
 
     always @(posedge clock) begin
         if (load_operand_2)
-            operand <= padded_2 ? (maximum_2 ? LOWEST : NO_WORD) : vector_2 ? own_2 : broadcast_2;
+            operand <= padded_2 ? (lowest_2 ? LOWEST : NO_WORD) : vector_2 ? own_2 : broadcast_2;
         // A padded step adds 0 even where the weight is undefined.
-        if (load_multiplier_2)
-            multiplier <= padded_2 && !maximum_2 ? NO_MULTIPLIER
-                        : paired_2 ? {{(MULTIPLIER_WIDTH-ACTIVATION_WIDTH){own_2[ACTIVATION_WIDTH-1]}}, own_2}
-                        : {{(MULTIPLIER_WIDTH-WEIGHT_WIDTH){weight_2[WEIGHT_WIDTH-1]}}, weight_2};
+        multiplier <= blank_2 ? NO_MULTIPLIER
+                    : paired_2 ? {{(MULTIPLIER_WIDTH-ACTIVATION_WIDTH){own_2[ACTIVATION_WIDTH-1]}}, own_2}
+                    : {{(MULTIPLIER_WIDTH-WEIGHT_WIDTH){weight_2[WEIGHT_WIDTH-1]}}, weight_2};
         if (fire_3) begin
             product <= operand * multiplier;
             take_4  <= take_3;

@@ -40,11 +40,11 @@ module loop_nest #(
 
     // Stage 2: what the lanes load.
     output reg                      load_operand_2,
-    output reg                      load_multiplier_2,
     output reg                      vector_2,
     output reg                      paired_2,
     output reg                      padded_2,
-    output reg                      maximum_2,
+    output reg                      lowest_2,
+    output reg                      blank_2,
 
     // Stages 3 and 4: what the lanes do with it.
     output reg                      fire_3,
@@ -91,6 +91,15 @@ module loop_nest #(
     wire issue = state == STEP && !blocked;
     wire [5:0] channels = pixel_end ? run[`RUN_LAST_CHANNELS +: 6] : FULL_TILE;
 
+    // Which loops start again with the next step.
+    wire set_up = state == SET_UP;
+    wire channel_again = set_up || channel_end;
+    wire kx_again = set_up || kx == 8'd0;
+    wire ky_again = set_up || ky == 8'd0;
+    wire tile_again = set_up || pixel_end;
+    wire x_again = set_up || row_end;
+    wire weights_again = set_up || tile_end && (pixel_end || run[`RUN_PER_TILE]);
+
     assign mac = issue && (!paired || second);
     assign take = offered && (state == IDLE || issue && run_end);
     assign idle = state == IDLE && drained;
@@ -100,11 +109,13 @@ module loop_nest #(
     wire [12:0] x_origin = run[`RUN_X_ORIGIN +: 13];
     wire [12:0] y_origin = run[`RUN_Y_ORIGIN +: 13];
     reg  [12:0] pixel_x, pixel_y, tap_x, tap_y;
-    wire [12:0] next_x = pixel_x + {5'd0, run[`RUN_X_STEP +: 8]};
-    wire [12:0] next_y = pixel_y + {5'd0, run[`RUN_Y_STEP +: 8]};
+    wire [12:0] next_x = (x_again ? x_origin : pixel_x) + (x_again ? 13'd0 : {5'd0, run[`RUN_X_STEP +: 8]});
+    wire [12:0] next_y = (set_up ? y_origin : pixel_y) + (set_up ? 13'd0 : {5'd0, run[`RUN_Y_STEP +: 8]});
     wire padded = run[`RUN_BOUNDED] && (tap_x >= run[`RUN_X_LIMIT +: 13] || tap_y >= run[`RUN_Y_LIMIT +: 13]);
 
+    // The address is 0 when a run is set up, so that its base is one more jump.
     wire [ADDRESS_WIDTH-1:0] jump =
+        set_up       ? run[`RUN_ACTIVATION_BASE +: ADDRESS_WIDTH] :
         !channel_end ? run[`RUN_CHANNEL_JUMP +: ADDRESS_WIDTH] :
         !kx_end      ? run[`RUN_KX_JUMP +: ADDRESS_WIDTH] :
         !tile_end    ? run[`RUN_KY_JUMP +: ADDRESS_WIDTH] :
@@ -123,59 +134,50 @@ module loop_nest #(
         if (take) run <= description;
         if (reset) state <= IDLE;
         else if (take) state <= SET_UP;
-        else if (state == SET_UP) state <= STEP;
+        else if (set_up) state <= STEP;
         else if (issue && run_end) state <= IDLE;
         if (reset) begin
             spacing <= 6'd0;
             settle <= 5'd0;
         end
 
-        if (state == SET_UP) begin
-            address <= run[`RUN_ACTIVATION_BASE +: ADDRESS_WIDTH];
-            weight_address <= run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH];
+        if (take) address <= {ADDRESS_WIDTH{1'b0}};
+        else if (set_up || issue) address <= address + jump;
+
+        // Loops count down.
+        if (set_up || issue) begin
+            weight_address <= weights_again ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
+            channel <= channel_again ? channel_count : channel - 16'd1;
+        end
+        if (set_up || issue && channel_end) kx <= kx_again ? kx_count : kx - 8'd1;
+        if (set_up || issue && kx_end) ky <= ky_again ? ky_count : ky - 8'd1;
+        if (set_up || issue && tile_end) tile <= tile_again ? tile_count : tile - 16'd1;
+        if (set_up || issue && tile_end && pixel_end) begin
+            x <= x_again ? x_count : x - 12'd1;
+            pixel_x <= next_x;
+        end
+        if (set_up || issue && tile_end && row_end) begin
+            y <= set_up ? y_count : y - 12'd1;
+            pixel_y <= next_y;
+        end
+        if (set_up || issue && channel_end)
+            tap_x <= tile_end && pixel_end || set_up ? next_x : kx_end ? pixel_x : tap_x + 13'd1;
+        if (set_up || issue && kx_end)
+            tap_y <= tile_end && row_end || set_up ? next_y : tile_end ? pixel_y : tap_y + 13'd1;
+
+        if (set_up) begin
             barrier <= run[`RUN_BARRIER];
-            channel <= channel_count;
-            kx <= kx_count;
-            ky <= ky_count;
-            tile <= tile_count;
-            x <= x_count;
-            y <= y_count;
-            {pixel_x, tap_x} <= {2{x_origin}};
-            {pixel_y, tap_y} <= {2{y_origin}};
             fresh <= 1'b1;
             first_tile <= 1'b1;
             second <= 1'b0;
         end else if (issue) begin
-            address <= address + jump;
-            weight_address <= tile_end && (pixel_end || run[`RUN_PER_TILE])
-                ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
             barrier <= 1'b0;
             second <= paired && !second;
             if (mac) fresh <= tile_end;
-            channel <= channel_end ? channel_count : channel - 16'd1;
-            if (channel_end) begin
-                kx <= kx == 8'd0 ? kx_count : kx - 8'd1;
-                tap_x <= tap_x + 13'd1;
-            end
-            if (kx_end) begin
-                ky <= ky == 8'd0 ? ky_count : ky - 8'd1;
-                tap_x <= pixel_x;
-                tap_y <= tap_y + 13'd1;
-            end
             if (tile_end) begin
-                tile <= pixel_end ? tile_count : tile - 16'd1;
-                tap_y <= pixel_y;
                 first_tile <= 1'b0;
                 spacing <= channels;
                 settle <= SETTLE;
-                if (pixel_end) begin
-                    x <= row_end ? x_count : x - 12'd1;
-                    {pixel_x, tap_x} <= row_end ? {2{x_origin}} : {2{next_x}};
-                    if (row_end) begin
-                        y <= y - 12'd1;
-                        {pixel_y, tap_y} <= {2{next_y}};
-                    end
-                end
             end
         end
     end
@@ -203,18 +205,18 @@ module loop_nest #(
         end
 
         load_operand_2 <= issue_1 && !second_1;
-        load_multiplier_2 <= mac_1;
         mac_2 <= mac_1;
         first_2 <= first_1;
         padded_2 <= padded_1;
         vector_2 <= vector_1;
         paired_2 <= paired_1;
-        maximum_2 <= maximum_1;
+        lowest_2 <= maximum_1;
+        blank_2 <= padded_1 && !maximum_1;
         modelled_2 <= modelled_1;
 
         fire_3 <= mac_2;
         first_3 <= first_2;
-        maximum_3 <= maximum_2;
+        maximum_3 <= lowest_2;
         modelled_3 <= modelled_2;
 
         fire_4 <= fire_3;

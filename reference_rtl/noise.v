@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The noise generator: a 32-bit Galois LFSR that makes 16 steps for every number drawn. Latency: 1 clock.
+// The noise generator: a 32-bit shift register with feedback that makes 16 steps for every number drawn. Latency: 1 clock.
 //
-//   step:  state = state >> 1 ^ (state[0] ? 0x80200003 : 0)
+//   step:  state = {state[0] ^ state[1] ^ state[2] ^ state[22], state[31:1]}      (period 2**32 - 1)
 //
 // Python twin: `Noise` in fixedpoint_nn/hardware/emulate.py.
 `default_nettype none
@@ -14,16 +14,12 @@ module noise (
     input  wire        draw,
     output reg  [31:0] state
 );
-    reg [31:0] next;
-    integer step;
-    always @* begin
-        next = state;
-        for (step = 0; step < 16; step = step + 1)
-            next = {1'b0, next[31:1]} ^ (next[0] ? 32'h80200003 : 32'h0);
-    end
+    // The 16 bits that follow the state; the last six depend on the first.
+    wire [9:0] soon = state[9:0] ^ state[10:1] ^ state[11:2] ^ state[31:22];
+    wire [5:0] later = state[15:10] ^ state[16:11] ^ state[17:12] ^ soon[5:0];
 
     always @(posedge clock)
         if (start) state <= |seed ? seed : 32'hFFFFFFFF;
-        else if (draw) state <= next;
+        else if (draw) state <= {later, soon, state[31:16]};
 endmodule
 `default_nettype wire

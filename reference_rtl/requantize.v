@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Requantises one sum per clock: bias, ReLU, shift, rounding, overflow. Latency: 4 clocks.
 //
-//   1  biased  = sum + bias, exact;  relu_before: 0 if negative
-//   2  floor   = biased >> distance, where distance = shift + (biased < 0 ? leak : 0);  half, sticky = the bits that were lost
+//   1  biased  = sum + bias, exact
+//   2  floor   = biased >> distance, where distance = shift + (biased < 0 ? leak : 0);  half, sticky = the bits that were lost;
+//      relu_before: all 0 if biased is negative
 //   3  rounded = floor + round(half, sticky, sign, odd)
 //   4  word    = overflow(rounded) into out_bits bits;  relu_after: 0 if negative
 //
@@ -45,6 +46,8 @@ module requantize #(
     output reg                            overflowed
 );
     localparam WIDTH = (SUM_WIDTH > BIAS_WIDTH ? SUM_WIDTH : BIAS_WIDTH) + 1;
+    localparam KEPT = OUTPUT_WIDTH + 1;
+    localparam [WIDTH:0] EVERY = {(WIDTH+1){1'b1}};
     localparam [OUTPUT_WIDTH-1:0] ONES = {OUTPUT_WIDTH{1'b1}};
 
     initial begin
@@ -60,26 +63,36 @@ module requantize #(
     reg [5:0] distance, leaky_distance;
     reg valid_1;
 
-    // 2: shift; the lowest bit of `shifting` is the half, everything below it is sticky
-    reg signed [WIDTH:0] shifting;
-    reg lost;
-    reg signed [WIDTH-1:0] floor;
-    reg half, sticky, valid_2;
+    // 2: shift. The lowest bit of `shifting` is the half; what leaves on the right is sticky. After each stage, the bits that can no
+    // longer come down to the floor's lowest KEPT bits must equal the sign: else the floor is `beyond` every format, and
+    // they are forgotten, so that each stage is only as wide as it has to be.
+    reg [WIDTH:0] shifting, unlike;
+    reg lost, beyond;
+    reg [KEPT-1:0] floor;
+    reg half, sticky, excess, negative, valid_2;
+    wire [WIDTH:0] signs = {(WIDTH+1){biased[WIDTH-1]}};
     integer stage;
     always @* begin
         shifting = {biased, 1'b0};
+        unlike = {(WIDTH+1){1'b0}};
         lost = 1'b0;
-        for (stage = 5; stage >= 0; stage = stage - 1)
+        beyond = 1'b0;
+        for (stage = 5; stage >= 0; stage = stage - 1) begin
             if (biased[WIDTH-1] ? leaky_distance[stage] : distance[stage]) begin
-                lost = lost || |(shifting & ~({(WIDTH+1){1'b1}} << (1 << stage)));
-                shifting = shifting >>> (1 << stage);
+                lost = lost || |(shifting & ~(EVERY << (1 << stage)));
+                shifting = $signed(shifting) >>> (1 << stage);
             end
+            unlike = (shifting ^ signs) & (EVERY << (KEPT + (1 << stage)));
+            beyond = beyond || |unlike;
+            shifting = shifting ^ unlike;
+        end
+        unlike = (shifting ^ signs) & (EVERY << KEPT);
+        beyond = beyond || |unlike;
     end
 
     // 3: round
-    wire negative = floor[WIDTH-1];
-    reg round, valid_3;
-    reg signed [WIDTH-1:0] rounded;
+    reg round, valid_3, excess_3, negative_3;
+    reg [KEPT:0] rounded;
     always @* case (rounding)
         3'd1: round = negative && (half || sticky);
         3'd2: round = half;
@@ -92,9 +105,9 @@ module requantize #(
 
     // 4: overflow. `low` covers the magnitude bits of the format; outside it all bits must equal the sign
     reg [OUTPUT_WIDTH-1:0] low;
-    wire sign = rounded[WIDTH-1];
-    wire [WIDTH-1:0] odd_ones = out_signed && sign ? ~rounded : rounded;
-    wire misfit = |odd_ones[WIDTH-1:OUTPUT_WIDTH] || |(odd_ones[OUTPUT_WIDTH-1:0] & ~low);
+    wire sign = excess_3 ? negative_3 : rounded[KEPT];
+    wire [KEPT:0] odd_ones = out_signed && sign ? ~rounded : rounded;
+    wire misfit = excess_3 || |odd_ones[KEPT:OUTPUT_WIDTH] || |(odd_ones[OUTPUT_WIDTH-1:0] & ~low);
     wire lowest = out_signed && sign && !misfit && ~|(rounded[OUTPUT_WIDTH-1:0] & low);
     // The format's own sign bit, which is the sign of the wrapped value.
     wire wrapped_sign = out_signed && |(rounded[OUTPUT_WIDTH-1:0] & ~low & {low[OUTPUT_WIDTH-2:0], 1'b1});
@@ -114,15 +127,22 @@ module requantize #(
         valid_3 <= valid_2;
         out_valid <= valid_3;
         if (in_valid) begin
-            biased <= relu_before && sum_and_bias[WIDTH-1] ? {WIDTH{1'b0}} : sum_and_bias;
+            biased <= sum_and_bias;
             distance <= shift;
             leaky_distance <= shift + leak;
         end
-        if (valid_1) begin
-            {floor, half} <= shifting;
+        if (relu_before && biased[WIDTH-1]) {floor, half, sticky, excess, negative} <= {(KEPT+4){1'b0}};
+        else begin
+            {floor, half} <= shifting[KEPT:0];
             sticky <= lost;
+            excess <= beyond;
+            negative <= biased[WIDTH-1];
         end
-        if (valid_2) rounded <= floor + $signed({{(WIDTH-1){1'b0}}, round});
+        if (valid_2) begin
+            rounded <= {floor[KEPT-1], floor} + {{KEPT{1'b0}}, round};
+            excess_3 <= excess;
+            negative_3 <= negative;
+        end
         if (valid_3) begin
             word <= rectify ? {OUTPUT_WIDTH{1'b0}}
                   : (low & low_part) | (~low & {OUTPUT_WIDTH{fill_high}})

@@ -42,7 +42,7 @@ class EmulationError(RuntimeError):
 
 
 class Noise:
-    """The 32-bit Galois LFSR of reference_rtl/noise.v."""
+    """The 32-bit shift register with feedback of reference_rtl/noise.v."""
 
     def __init__(self, seed: int) -> None:
         self.state = seed & 0xFFFFFFFF or 0xFFFFFFFF
@@ -51,7 +51,8 @@ class Noise:
         """The present state; 16 steps follow."""
         state = self.state
         for _ in range(16):
-            self.state = self.state >> 1 ^ (0x80200003 if self.state & 1 else 0)
+            s = self.state
+            self.state = s >> 1 | ((s ^ s >> 1 ^ s >> 2 ^ s >> 22) & 1) << 31
         return state
 
 
