@@ -101,7 +101,7 @@ ENTRY = Entry(
     name="resnet50",
     summary="ResNet-50: bottlenecks 3-4-6-3, 25.6 million parameters, any size of image",
     build=build,
-    source=lambda: Samples(*fashion_mnist("train"), size=32, augment=ENLARGE),
+    source=lambda: Samples(*fashion_mnist("train"), size=8, augment=ENLARGE),
     examples=examples,
     figures=classification,
     recipe=Recipe(epochs=1, optimiser=lambda: Nesterov(0.1, l2=1e-4), schedule=warmup(0.05, cosine())),
