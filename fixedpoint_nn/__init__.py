@@ -4,6 +4,7 @@
 from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.hardware import RtlModel, emit, load_pack
 from fixedpoint_nn.precision import calibrate, quantize
 from fixedpoint_nn.qformat import UQ, Q, QFormat
 from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
@@ -19,11 +20,14 @@ __all__ = [
     "QFormat",
     "Quantizer",
     "Rounding",
+    "RtlModel",
     "Table",
     "Tensor",
     "calibrate",
     "data",
+    "emit",
     "layers",
+    "load_pack",
     "quantize",
     "zoo",
 ]

@@ -191,7 +191,7 @@ def build(
         image = rows(stacked, lanes)
     first = terms[0]
     return Kernel(
-        name=name, path=path, operands=operands, factors=factors, taps=taps, pixels=pixels, channels=channels,
+        name=quantizer.name or name, path=path, operands=operands, factors=factors, taps=taps, pixels=pixels, channels=channels,
         tile_stride=0 if broadcast else lanes, vector=not broadcast,
         maximum=isinstance(first, Scale) and first.maximum,
         accumulator=accumulator, product_shift=scaling.product_shift,
@@ -215,13 +215,14 @@ def _walks(terms: Sequence[Term], lanes: int) -> tuple[list[Atom], list[Atom], l
     """Taps, pixels, first and second operands, and whether all lanes read one word."""
     first = terms[0]
     pixels = pixel_atoms(first.pixels)
+    factors: list[View] = []
     if isinstance(first, Dot):
         taps = merge(first.view.axes[-1])
         if len(terms) > 1:                  # operands side by side are read as one
             taps = [Atom(sum(prod(a.size for a in t.view.axes[-1]) for t in terms), 1)]
-        operands, factors, broadcast = [first.view], [], True
+        operands, broadcast = [first.view], True
     elif isinstance(first, Scale):
-        taps, operands, factors = merge(first.over), [term.view for term in terms], []
+        taps, operands = merge(first.over), [term.view for term in terms]
         broadcast = is_broadcast(first.view)
     else:
         taps, operands, broadcast = [], [term.view for term in terms], False

@@ -58,7 +58,7 @@ def _sums(body: Program) -> list[tuple[list[int], bool]]:
     for place, node in enumerate(body.nodes):
         if node.op != "dot" or len(node.inputs) < 3 or place in continued:
             continue
-        chain = []
+        chain: list[int] = []
         while True:
             chain.insert(0, _root(body, node.inputs[0]))
             if len(node.inputs) < 3 or body.nodes[node.inputs[2]].op != "dot":
@@ -172,7 +172,8 @@ def scan(scope: Scope, place: int, node: Node) -> list[View]:
 def result(scope: Scope, place: int, node: Node) -> View:
     """One of a loop's results."""
     views: list[View] = scope.values[node.inputs[0]]
-    return replace(views[node.attributes["index"]])
+    view: View = views[node.attributes["index"]]
+    return view
 
 
 class _Loop:

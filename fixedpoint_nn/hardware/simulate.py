@@ -64,6 +64,7 @@ class Outcome:
     mac_cycles: list[int] = field(default_factory=list)
     saturations: list[int] = field(default_factory=list)
     accumulator_overflow: list[bool] = field(default_factory=list)
+    traces: list[list[tuple[int, int, str]]] = field(default_factory=list)      # cycle, address, word of every write
 
     def ints(self, bits: int) -> Ints:
         """The output words as integers; an X is an error."""
@@ -84,15 +85,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fixedpoint_nn"
 
 
-def compiled(config: EngineConfig, simulator: str, bench: str = "engine_tb") -> list[str]:
-    """The command that runs this engine; compiled now if the cache does not have it."""
+def compiled(config: EngineConfig, simulator: str, waves: bool = False, bench: str = "engine_tb") -> list[str]:
+    """The command that runs this engine; compiled now if the cache does not have it. `waves`: it can write a VCD."""
     if simulator not in SIMULATORS:
         raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
     rtl = rtl_folder()
     sources = [rtl / "tb" / f"{bench}.v", *sorted(rtl.glob("*.v"))]
     tool = find_tool(simulator)
     content = hashlib.sha256()
-    for part in (str(config.verilog()), simulator, tool.version, str(tool.path), bench):
+    for part in (str(config.verilog()), simulator, tool.version, str(tool.path), bench, str(waves)):
         content.update(part.encode())
     for source in (*sources, *sorted(rtl.glob("*.vh"))):
         content.update(source.read_bytes())
@@ -103,7 +104,7 @@ def compiled(config: EngineConfig, simulator: str, bench: str = "engine_tb") -> 
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="new-"))
     try:
-        compile_into(scratch, config, simulator, str(tool.path), sources, rtl, bench)
+        compile_into(scratch, config, simulator, str(tool.path), sources, rtl, bench, waves)
         try:
             scratch.rename(folder)
         except OSError:                     # another process was faster
@@ -115,7 +116,8 @@ def compiled(config: EngineConfig, simulator: str, bench: str = "engine_tb") -> 
 
 
 def compile_into(
-    folder: Path, config: EngineConfig, simulator: str, tool: str, sources: Sequence[Path], rtl: Path, bench: str
+    folder: Path, config: EngineConfig, simulator: str, tool: str, sources: Sequence[Path], rtl: Path, bench: str,
+    waves: bool,
 ) -> None:
     """Put the compiled simulator at folder/sim."""
     values, files = config.verilog(), [str(source) for source in sources]
@@ -123,7 +125,8 @@ def compile_into(
         command = [tool, "-g2005", f"-I{rtl}", "-s", bench, "-o", str(folder / "sim")]
         command += [f"-P{bench}.{name}={value}" for name, value in values.items()] + files
     else:
-        command = [tool, "--binary", "--timing", "--trace", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", f"-I{rtl}"]
+        command = [tool, "--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", f"-I{rtl}"]
+        command += ["--trace"] if waves else []
         command += ["--top-module", bench, "--Mdir", str(folder / "obj"), "-o", "../sim"]
         command += [f"-G{name}={value}" for name, value in values.items()] + files
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -153,7 +156,7 @@ def write_vectors(path: Path, ints: Ints, bits: int) -> None:
     path.write_text(coe.write_mem(coe.unsigned(ints.reshape(-1).tolist(), bits), bits))
 
 
-def simulate(job: Job, inputs: Ints, progress: str = "", extra: Sequence[str] = ()) -> Outcome:
+def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) -> Outcome:
     """Run vectors (vectors, words), split over all cores; with `progress` as its label a bar is shown."""
     command = compiled(job.config, job.simulator)
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
@@ -166,7 +169,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", extra: Sequence[str] = 
     ):
         folder = Path(name)
         waiting = [
-            pool.submit(_run, command, job, folder, inputs[start:stop], start, extra) for start, stop in chunks
+            pool.submit(_run, command, job, folder, inputs[start:stop], start, trace) for start, stop in chunks
         ]
         try:
             for (start, stop), future in zip(chunks, waiting, strict=True):
@@ -186,25 +189,39 @@ def _chunks(count: int, parts: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _run(command: Sequence[str], job: Job, folder: Path, inputs: Ints, first: int, extra: Sequence[str]) -> Outcome:
+def _run(command: Sequence[str], job: Job, folder: Path, inputs: Ints, first: int, trace: bool) -> Outcome:
     """One simulation of some of the vectors."""
-    vectors, results = folder / f"input-{first}.mem", folder / f"results-{first}"
-    write_vectors(vectors, inputs, job.config.activation_width)
-    plusargs = [*job.input.plusargs("input"), *job.output.plusargs("output")]
-    for name, image in job.images.items():
-        plusargs += [f"+{name}_words={image.words}"] + ([f"+{name}={image.path}"] if image.words else [])
-    plusargs += [
-        f"+inputs={vectors}", f"+vectors={len(inputs)}", f"+results={results}", f"+seed={job.seed + first}",
-        f"+limit={job.limit}", *extra,
-    ]
-    text, status = execute([*command, *plusargs])
-    outcome = read_results(results)
+    outcome, text, status = attempt(command, job, folder, inputs, first, trace)
     words = len(inputs) * job.output.words
     # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are demanded.
     wanted = f"PASS: {len(inputs)} vectors, {words} words, {sum(outcome.cycles)} cycles"
     if status or wanted not in text.splitlines():
         raise SimulationError(explain(text, status, job.simulator, first))
     return outcome
+
+
+def attempt(
+    command: Sequence[str], job: Job, folder: Path, inputs: Ints, first: int, trace: bool, extra: Sequence[str] = ()
+) -> tuple[Outcome, str, int]:
+    """One simulation, however it ends: what it gave so far, what it printed, and its exit status."""
+    vectors, results, writes = (folder / f"{name}-{first}" for name in ("input", "results", "trace"))
+    write_vectors(vectors, inputs, job.config.activation_width)
+    plusargs = [*job.input.plusargs("input"), *job.output.plusargs("output")]
+    for name, image in job.images.items():
+        plusargs += [f"+{name}_words={image.words}"] + ([f"+{name}={image.path}"] if image.words else [])
+    plusargs += [
+        f"+inputs={vectors}", f"+vectors={len(inputs)}", f"+results={results}", f"+seed={job.seed + first}",
+        f"+limit={job.limit}", *([f"+trace={writes}"] if trace else []), *extra,
+    ]
+    text, status = execute([*command, *plusargs])
+    outcome = read_results(results)
+    if trace:
+        outcome.traces.extend([] for _ in range(len(inputs)))
+        for line in _lines(writes):
+            vector, cycle, address, word = line.split()
+            outcome.traces[int(vector)].append((int(cycle), int(address), word))
+        writes.unlink(missing_ok=True)
+    return outcome, text, status
 
 
 def execute(command: Sequence[str]) -> tuple[str, int]:

@@ -147,7 +147,8 @@ class View:
             place = items.index(Ellipsis)
             items[place : place + 1] = [slice(None)] * (len(self.axes) - len(items) + 1)
         items += [slice(None)] * (len(self.axes) - len(items))
-        offset, axes = self.offset, []
+        offset = self.offset
+        axes: list[Axis] = []
         for item, axis, size in zip(items, self.axes, self.shape, strict=True):
             if item == slice(None):
                 axes.append(axis)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""Where the Verilog first wrote another word than it should, and what mistake would have written it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ldexp
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.hardware import coe
+from fixedpoint_nn.hardware.emulate import Emulator, Result
+from fixedpoint_nn.hardware.engine import EngineConfig, Images
+from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, Run
+from fixedpoint_nn.hardware.port import Port
+from fixedpoint_nn.overflow import Overflow
+from fixedpoint_nn.qformat import QFormat
+from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.rounding import Rounding
+
+Ints = NDArray[np.int64]
+Trace = Sequence[tuple[int, int, str]]
+
+
+class Twin(Emulator):
+    """The engine in Python; it can remember the sums that one of its runs requantises."""
+
+    def __init__(self, config: EngineConfig, images: Images, port: Port, vector: Ints) -> None:
+        super().__init__(config, images)
+        for address, value in zip(port.addresses().tolist(), vector.tolist(), strict=True):
+            self.write(address, np.array([value], np.int64))
+        self.wanted = (-1, -1)              # program address, and how many runs of it come before
+        self.found: tuple[Run, Ints, Ints] | None = None
+        self._passed: dict[int, int] = {}
+        self._now = 0
+        self._blocks: list[tuple[Ints, Ints]] = []
+
+    def _run(self, place: int, run: Run, issue: Any, result: Result) -> None:
+        self._now, self._blocks = place, []
+        super()._run(place, run, issue, result)
+        number = self._passed.get(place, 0)
+        self._passed[place] = number + 1
+        if (place, number) == self.wanted and self._blocks:
+            sums = np.concatenate([sums for sums, _ in self._blocks])
+            self.found = run, sums, self._blocks[0][1]
+
+    def _requantize(self, run: Run, sums: Ints, parameters: Ints, result: Result) -> Ints:
+        if (self._now, self._passed.get(self._now, 0)) == self.wanted:
+            self._blocks.append((sums.copy(), parameters))
+        return super()._requantize(run, sums, parameters, result)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first write that differs."""
+
+    layer: str
+    step: int                               # how many runs of this instruction came before
+    element: int
+    channels: int
+    cycle: int
+    expected_cycle: int
+    expected: int
+    word: str                               # what the Verilog wrote; it may be X
+    format: QFormat
+    bits: int
+    cause: str
+
+    def __str__(self) -> str:
+        pixel, channel = divmod(self.element, self.channels)
+        place = f"layer {self.layer or 'copy'}, time step {self.step}, element {self.element}"
+        if self.channels > 1 or pixel:
+            place += f" (pixel {pixel}, channel {channel})"
+        sentence = f"{place}, cycle {self.cycle}: expected {self._shown(self.expected)}, got {self._got()}"
+        if self.cycle != self.expected_cycle:
+            sentence += f"; it was due in cycle {self.expected_cycle}"
+        return sentence + (f"; likely cause: {self.cause}" if self.cause else "")
+
+    def _shown(self, value: int) -> str:
+        return f"{coe.digits(self.bits) * '0'}{value & (1 << self.bits) - 1:x}"[-coe.digits(self.bits):].join(
+            ("0x", f" ({value} = {ldexp(value, -self.format.frac_bits):g})")
+        )
+
+    def _got(self) -> str:
+        got = read_word(self.word, self.bits)
+        return f"{self.word} (undefined)" if got is None else self._shown(got)
+
+
+def read_word(word: str, bits: int) -> int | None:
+    """A word of the simulator as an integer; None if it has an X."""
+    try:
+        return coe.signed([int(word, 16)], bits)[0]
+    except ValueError:
+        return None
+
+
+def first_divergence(
+    config: EngineConfig, images: Images, port: Port, runs: Sequence[Mapping[str, Any]], vector: Ints, trace: Trace,
+    seed: int = 1,
+) -> Divergence | None:
+    """Compare every word that the Verilog wrote with the twin's; None if all are equal."""
+    twin = Twin(config, images, port, vector)
+    layers = {run["place"]: run for run in runs}
+    result, bits = twin.run(seed, writes=True), config.activation_width
+    passed: dict[int, int] = {}
+    at = 0
+    for write in result.writes:
+        step = passed.get(write.place, 0)
+        passed[write.place] = step + 1
+        count = len(write.values)
+        actual = trace[at : at + count]
+        at += count
+        about = layers.get(write.place, {"layer": "argmax", "channels": 1, "format": "Q(8, 0)"})
+        for element, (cycle, address, value) in enumerate(
+            zip(write.cycles.tolist(), write.addresses.tolist(), write.values.tolist(), strict=True)
+        ):
+            got = actual[element] if element < len(actual) else (cycle, address, "no word at all")
+            if got == (cycle, address, f"{value & (1 << bits) - 1:0{coe.digits(bits)}x}"):
+                continue
+            cause = f"written to address {got[1]} instead of {address}" if got[1] != address else ""
+            if not cause:
+                twin_again = Twin(config, images, port, vector)
+                twin_again.wanted = (write.place, step)
+                twin_again.run(seed)
+                cause = likely_cause(twin_again.found, element, write.values, read_word(got[2], bits), config)
+            format = QFormat.parse(about["format"])
+            return Divergence(
+                about["layer"], step, element, about["channels"], got[0], cycle, value, got[2], format, bits, cause
+            )
+    return None
+
+
+def likely_cause(
+    found: tuple[Run, Ints, Ints] | None, element: int, values: Ints, got: int | None, config: EngineConfig
+) -> str:
+    """The first mistake that would have given this word; empty if none does."""
+    if got is None:
+        return "an operand, a weight or a table word was never written"
+    expected = int(values[element])
+    if found is not None:
+        run, sums, parameters = found
+        pixel, channel = divmod(element, sums.shape[1])
+        shift, bias = (int(number) for number in parameters[channel])
+        for cause, word in _mistakes(run, int(sums[pixel, channel]), shift, bias):
+            if word == got and word != expected and not run.table:
+                return cause
+    for distance in (1, -1, config.lanes, -config.lanes):
+        there = element + distance
+        if 0 <= there < len(values) and int(values[there]) == got:
+            return f"the word of the neighbour at {distance:+d}: an address is off by {abs(distance)}"
+    for bits in range(1, config.activation_width):
+        low = expected & ((1 << bits) - 1)
+        if got in (low, low - (1 << bits)) and got != expected:
+            return f"sign extension: only the low {bits} bits are right"
+    return ""
+
+
+def _mistakes(run: Run, total: int, shift: int, bias: int) -> Iterator[tuple[str, int]]:
+    """What the requantiser would give with one thing wrong."""
+    rounding, overflow = Rounding[ROUNDINGS[run.rounding]], Overflow[OVERFLOWS[run.overflow]]
+    for other in Rounding:
+        if other is not rounding:
+            yield f"rounding {other.name} instead of {rounding.name}", _requantized(run, total + bias, shift, other, overflow)
+    for way in Overflow:
+        if way is not overflow:
+            yield f"overflow {way.name} instead of {overflow.name}", _requantized(run, total + bias, shift, rounding, way)
+    for wrong in (shift + 1, shift - 1):
+        if 0 <= wrong <= 63:
+            yield f"shift by {wrong} instead of {shift}", _requantized(run, total + bias, wrong, rounding, overflow)
+    yield "the bias is missing", _requantized(run, total, shift, rounding, overflow)
+
+
+def _requantized(run: Run, biased: int, shift: int, rounding: Rounding, overflow: Overflow) -> int:
+    if run.relu_before:
+        biased = max(biased, 0)
+    if biased < 0:
+        shift = min(shift + run.leak, 63)
+    limit = (1 << 63) - 1
+    exact = np.array([min(max(biased, -limit), limit)], np.int64)
+    wide = Quantizer(QFormat(63, 0), rounding, Overflow.SATURATE).from_ints(exact, shift)
+    word = int(Quantizer(QFormat(run.out_bits, 0, run.out_signed), rounding, overflow).from_ints(wide, 0)[0])
+    return max(word, 0) if run.relu_after else word

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""Packs: a network for the engine as files, written all at once, and read back with every checksum verified."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.hardware import coe, corners, manifest
+from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images
+from fixedpoint_nn.hardware.lowered import Lowered, lower
+from fixedpoint_nn.hardware.manifest import PackError
+from fixedpoint_nn.hardware.model import taken
+from fixedpoint_nn.hardware.port import Port
+from fixedpoint_nn.hardware.schedule import schedule
+from fixedpoint_nn.hardware.simulate import Image
+from fixedpoint_nn.quantized import Quantized
+
+Ints = NDArray[np.int64]
+IMAGES = ("program", "weights", "parameters", "tables", "activations")
+VECTORS = ("input", "expected")
+LISTING = "listing.txt"
+
+
+def emit(
+    fixed: Quantized,
+    inputs: ArrayLike | FixedArray,
+    directory: str | Path,
+    *,
+    name: str = "network",
+    lanes: int = 8,
+    radix: int = 16,
+    mif: bool = False,
+    corner_vectors: int = 8,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Write a pack: program, weights, tables as .coe and .mem, the inputs with corner vectors, and what must come out.
+
+    The folder appears whole or not at all; one that is there already is replaced if it is a pack.
+    """
+    say = progress or (lambda line: None)
+    samples = taken(fixed, inputs)
+    directory = Path(directory)
+    _check_replaceable(directory)
+    say(f"lowering {name} for {lanes} lanes")
+    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes)
+    say("searching for corner vectors")
+    vectors, origins = corners.golden(lowered.program, samples, fixed.input.format, corner_vectors, seed)
+    expected = fixed(vectors)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        say(f"writing {directory}")
+        write_files(scratch, lowered, vectors, expected, origins, name, radix, mif)
+        scratch.chmod(0o755)
+        if directory.exists():
+            retired = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+            directory.rename(retired / "old")
+            scratch.rename(directory)
+            shutil.rmtree(retired)
+        else:
+            scratch.rename(directory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return directory
+
+
+def _check_replaceable(directory: Path) -> None:
+    if directory.exists() and not (directory.is_dir() and (_is_pack(directory) or not any(directory.iterdir()))):
+        raise PackError(f"{directory} exists and is no pack; choose another folder, or remove it")
+
+
+def _is_pack(directory: Path) -> bool:
+    return (directory / manifest.NAME).exists()
+
+
+def write_files(
+    folder: Path, lowered: Lowered, vectors: FixedArray, expected: FixedArray, origins: list[str], name: str,
+    radix: int = 16, mif: bool = False,
+) -> None:
+    """Every file of a pack into a folder."""
+    config = lowered.config
+    plan = schedule(lowered.instructions, config.lanes)
+    bits = config.activation_width
+    contents: dict[str, tuple[int, list[int], list[int]]] = {
+        kind: (width, words, [len(words)]) for kind, (width, words) in lowered.images.words(config).items() if words
+    }
+    for kind, value in zip(VECTORS, (vectors, expected), strict=True):
+        contents[kind] = bits, coe.unsigned(value.ints.reshape(-1).tolist(), bits), list(value.shape)
+    files = {}
+    for kind, (width, words, shape) in contents.items():
+        texts = {".coe": coe.write_coe(words, width, radix, f"{name}: {kind}"), ".mem": coe.write_mem(words, width)}
+        if mif:
+            texts[".mif"] = coe.write_mif(words, width)
+        for suffix, text in texts.items():
+            path = folder / f"{kind}{suffix}"
+            path.write_text(text)
+            files[path.name] = manifest.describe_file(path, width, len(words), kind, shape)
+    (folder / LISTING).write_text(manifest.listing(lowered, plan))
+    about: dict[str, Any] = {
+        "version": manifest.VERSION, "network": name, "engine": manifest.describe_engine(config),
+        "input": manifest.describe_port(lowered.input), "output": manifest.describe_port(lowered.output),
+        "vectors": len(vectors), "origins": origins,
+        "cycles": None if plan is None else plan.cycles,
+        "mac_cycles": None if plan is None else plan.mac_cycles,
+        "utilisation": None if plan is None else round(plan.utilisation, 4),
+        "corners": corners.count(lowered.program, vectors),
+        "runs": manifest.describe_runs(lowered, plan), "files": files,
+    }
+    manifest.write(folder, about)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack in memory: its engine, its images, and its vectors, all from the .coe files."""
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    config: EngineConfig
+    images: Images
+    input: Port
+    output: Port
+    vectors: Ints                           # (vectors, words)
+    expected: Ints
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["network"])
+
+    @property
+    def cycles(self) -> int | None:
+        """Predicted cycles of one vector; None if they depend on the data."""
+        cycles: int | None = self.manifest["cycles"]
+        return cycles
+
+    def mem_files(self) -> dict[str, Image]:
+        """The images for `$readmemh`."""
+        files = self.manifest["files"]
+        return {
+            kind: Image(self.directory / f"{kind}.mem", files[f"{kind}.mem"]["words"] if f"{kind}.mem" in files else 0)
+            for kind in IMAGES
+        }
+
+
+def load_pack(directory: str | Path) -> Pack:
+    """Read a pack: every file's checksum is verified, and the integers come from the .coe files alone."""
+    directory = Path(directory)
+    about = manifest.read(directory)
+    try:
+        files = about["files"]
+        config = EngineConfig(**about["engine"])
+        ports = manifest.read_port(about["input"]), manifest.read_port(about["output"])
+        for name, entry in files.items():
+            _verify_file(directory / name, entry)
+        words = {kind: _from_coe(directory, kind, files) for kind in (*IMAGES, *VECTORS)}
+        images = _images(words, config)
+        bits, vectors = config.activation_width, about["vectors"]
+        rows = [
+            np.array(coe.signed(words[kind], bits), np.int64).reshape(vectors, port.words)
+            for kind, port in zip(VECTORS, ports, strict=True)
+        ]
+    except (KeyError, TypeError) as error:
+        raise PackError(f"{directory / manifest.NAME} lacks or misstates {error}; emit the pack again") from None
+    except coe.ImageError as error:
+        raise PackError(f"{directory}: {error}") from None
+    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1])
+
+
+def _verify_file(path: Path, entry: Mapping[str, Any]) -> None:
+    if path.name != Path(path.name).name or path.parent / path.name != path:
+        raise PackError(f"{path.name!r} is no file of a pack")
+    if not path.exists():
+        raise PackError(f"{path} is missing; emit the pack again")
+    content = path.read_bytes()
+    if len(content) != entry["bytes"]:
+        raise PackError(f"{path} has {len(content)} bytes and {entry['bytes']} were written; emit the pack again")
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise PackError(f"{path} does not have the checksum that the manifest states; emit the pack again")
+
+
+def _from_coe(directory: Path, kind: str, files: Mapping[str, Any]) -> list[int]:
+    name = f"{kind}.coe"
+    if name not in files:
+        return []
+    words = coe.read_coe((directory / name).read_text(), files[name]["bits"], str(directory / name))
+    if len(words) != files[name]["words"]:
+        raise PackError(f"{directory / name} holds {len(words)} words and {files[name]['words']} are stated")
+    return words
+
+
+def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
+    """Integers from bit patterns."""
+    lanes = config.lanes
+    weights = coe.unpack(words["weights"], lanes, config.weight_width)
+    mask = (1 << config.bias_width) - 1
+    assert SHIFT_BITS == 6
+    parameters = [
+        (word >> config.bias_width, coe.signed([word & mask], config.bias_width)[0]) for word in words["parameters"]
+    ]
+    rows = coe.unpack(words["activations"], lanes, config.activation_width)
+    return Images(
+        list(words["program"]),
+        np.array([coe.signed(row, config.weight_width) for row in weights], np.int64).reshape(-1, lanes),
+        np.array(parameters, np.int64).reshape(-1, 2),
+        np.array(coe.signed(words["tables"], config.activation_width), np.int64),
+        np.array([coe.signed(row, config.activation_width) for row in rows], np.int64).reshape(-1),
+    )

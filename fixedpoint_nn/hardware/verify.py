@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""Run a pack on the Verilog and compare every word: PASS with its counts, or the place where it first differs."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.hardware import coe, waves
+from fixedpoint_nn.hardware.divergence import first_divergence
+from fixedpoint_nn.hardware.emulate import EmulationError
+from fixedpoint_nn.hardware.manifest import PackError
+from fixedpoint_nn.hardware.pack import IMAGES, VECTORS, Pack, load_pack
+from fixedpoint_nn.hardware.simulate import Job, Outcome, SimulationError, attempt, compiled, simulate
+from fixedpoint_nn.hardware.toolchain import ToolError
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a verification ended; `str` is the line to print."""
+
+    passed: bool
+    text: str
+    vectors: int = 0
+    words: int = 0
+    cycles: int = 0
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+
+def verify(
+    directory: str | Path, simulator: str = "iverilog", *, trace: bool = False, vcd: str | Path | None = None,
+    vectors: int | None = None, progress: bool = False,
+) -> Verdict:
+    """Run the pack's vectors and compare all outputs; with `trace` every word that the engine writes.
+
+    `vcd` names a file for the waveforms of the first vector; a GTKWave save file is written beside it.
+    """
+    try:
+        pack = load_pack(directory)
+        _same_in_both_forms(pack)
+        return _verify(pack, simulator, trace, vcd, vectors, progress)
+    except (PackError, SimulationError, ToolError, EmulationError, coe.ImageError) as error:
+        return Verdict(False, f"FAIL: {error}")
+
+
+def _same_in_both_forms(pack: Pack) -> None:
+    """The simulator reads .mem and the pack was rebuilt from .coe: they must hold the same words."""
+    wanted = {kind: words for kind, (_, words) in pack.images.words(pack.config).items()}
+    bits = pack.config.activation_width
+    for kind, ints in zip(VECTORS, (pack.vectors, pack.expected), strict=True):
+        wanted[kind] = coe.unsigned(ints.reshape(-1).tolist(), bits)
+    for kind in (*IMAGES, *VECTORS):
+        name = f"{kind}.mem"
+        entry = pack.manifest["files"].get(name)
+        words = [] if entry is None else coe.read_mem((pack.directory / name).read_text(), entry["bits"], name)
+        if words != wanted[kind]:
+            raise PackError(f"{pack.directory / name} and its .coe hold different words; emit the pack again")
+
+
+def _verify(
+    pack: Pack, simulator: str, trace: bool, vcd: str | Path | None, vectors: int | None, progress: bool
+) -> Verdict:
+    inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
+    if len(inputs) == 0:
+        raise PackError(f"{pack.directory} holds no vectors; emit it with at least one input")
+    limit = 4 * pack.cycles + 1000 if pack.cycles is not None else 2_000_000_000
+    job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, limit=limit)
+    if vcd is not None:
+        waves.record(job, inputs[:1], Path(vcd))
+    label = f"{pack.name} on {simulator}" if progress else ""
+    try:
+        outcome = simulate(job, inputs, label, trace)
+    except SimulationError as error:
+        raise SimulationError(f"{error}{_undefined(pack, job, inputs, str(error))}") from None
+    bits = pack.config.activation_width
+    if len(outcome.words) != len(inputs):
+        raise SimulationError(f"{len(outcome.words)} vectors came back and {len(inputs)} were run")
+    for vector, (words, wanted) in enumerate(zip(outcome.words, expected, strict=True)):
+        texts = [f"{word:0{coe.digits(bits)}x}" for word in coe.unsigned(wanted.tolist(), bits)]
+        if words != texts:
+            element = next((n for n, (a, b) in enumerate(zip(words, texts, strict=False)) if a != b), len(words))
+            return Verdict(False, _diverged(pack, job, inputs, vector, element, words, wanted))
+        if trace:
+            found = _compare_trace(pack, job, inputs, vector, outcome)
+            if found:
+                return Verdict(False, found)
+        if pack.cycles is not None and outcome.cycles[vector] != pack.cycles:
+            return Verdict(
+                False, f"FAIL: vector {vector} took {outcome.cycles[vector]} cycles and {pack.cycles} were predicted"
+            )
+    words_compared = sum(len(words) for words in outcome.words)
+    if words_compared != expected.size:
+        raise SimulationError(f"{words_compared} words were compared and {expected.size} were expected")
+    traced = f" ({sum(map(len, outcome.traces))} writes traced)" if trace else ""
+    cycles = sum(outcome.cycles)
+    text = f"PASS: {len(inputs)} vectors, {words_compared} words, {cycles} cycles{traced}"
+    return Verdict(True, text, len(inputs), words_compared, cycles)
+
+
+def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Outcome) -> str:
+    found = first_divergence(
+        pack.config, pack.images, pack.input, pack.manifest["runs"], inputs[vector], outcome.traces[vector],
+        job.seed + vector,
+    )
+    return f"FAIL: vector {vector}, {found}" if found is not None else ""
+
+
+def _diverged(
+    pack: Pack, job: Job, inputs: Ints, vector: int, element: int, words: list[str], wanted: Ints
+) -> str:
+    """Run the vector again with a trace, and find the first word that differs from the engine's twin in Python."""
+    got = words[element] if element < len(words) else "nothing"
+    bits = pack.config.activation_width
+    head = f"FAIL: vector {vector}, output element {element}: expected {wanted[element]}, got {_number(got, bits)}"
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
+        again = replace(job, seed=job.seed + vector)
+        outcome, _, _ = attempt(
+            compiled(job.config, job.simulator), again, Path(name), inputs[vector : vector + 1], 0, True
+        )
+    found = first_divergence(
+        pack.config, pack.images, pack.input, pack.manifest["runs"], inputs[vector], outcome.traces[0], again.seed
+    )
+    if found is None:
+        return f"{head}; the Verilog did what the images say, so the images or the expected words are wrong"
+    return f"{head}\n      first divergence: vector {vector}, {found}"
+
+
+def _undefined(pack: Pack, job: Job, inputs: Ints, sentence: str) -> str:
+    """Where an X came from."""
+    words = sentence.split()
+    if " is X " not in sentence or "vector" not in words:
+        return ""
+    vector = int(words[words.index("vector") + 1])
+    try:
+        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
+            again = replace(job, seed=job.seed + vector)
+            outcome, _, _ = attempt(
+                compiled(job.config, job.simulator), again, Path(name), inputs[vector : vector + 1], 0, True
+            )
+        found = first_divergence(
+            pack.config, pack.images, pack.input, pack.manifest["runs"], inputs[vector], outcome.traces[0], again.seed
+        )
+    except EmulationError as error:
+        return f"\n      the engine's twin in Python says: {error}"
+    return f"\n      first divergence: vector {vector}, {found}" if found is not None else ""
+
+
+def _number(word: str, bits: int) -> str:
+    return str(coe.signed([int(word, 16)], bits)[0]) if all(c in "0123456789abcdef" for c in word) else word
