@@ -148,7 +148,7 @@ class Emulator:
                     timing.store()
                     word = self._stored(result.best if best_value else result.argmax)
                     where = self._address(address, place)
-                    self._scatter(place, np.array([where]), np.array([word]), np.array([timing.decode - 1]), result)
+                    self._scatter(place, np.array([where]), np.array([word]), np.array([timing.decode]), result)
                 case Halt():
                     timing.halt()
                     result.cycles = timing.cycles
