@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn.precision import sweep
+from fixedpoint_nn.precision.cluster import WorkerDied, run_all
+from fixedpoint_nn.precision.shared import pack, unpack
+from tests.test_precision_sweep import problem, without_time
+
+WORDS = range(2, 14)
+
+
+def doubled(common: Any, value: int) -> dict[str, Any]:
+    return {"value": common["factor"] * value, "process": os.getpid()}
+
+
+def mapped(common: Any, _: int) -> dict[str, Any]:
+    """Is the large array a file that is mapped, and the small one a plain array?"""
+    large, small = common["large"], common["small"]
+    return {
+        "large": isinstance(large, np.memmap), "small": isinstance(small, np.memmap), "sum": float(large.sum()),
+        "writable": large.flags.writeable,
+    }
+
+
+def dies(common: Any, value: int) -> dict[str, Any]:
+    if value == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"value": value}
+
+
+def patient(common: Any, plan: str, trained: bool) -> dict[str, Any]:
+    """A point that takes long enough to be killed in."""
+    from fixedpoint_nn.precision.problem import evaluate
+
+    time.sleep(0.2)
+    return {**evaluate(common, plan, trained), "process": os.getpid()}
+
+
+def test_processes_compute_every_task() -> None:
+    tasks = {str(i): (i,) for i in range(6)}
+    results = dict(run_all(doubled, {"factor": 3}, tasks, jobs=2))
+    assert {key: result["value"] for key, result in results.items()} == {str(i): 3 * i for i in range(6)}
+    assert os.getpid() not in {result["process"] for result in results.values()}
+
+
+def test_processes_map_large_arrays_instead_of_copying_them() -> None:
+    common = {"large": np.ones(100_000), "small": np.ones(3)}
+    results = dict(run_all(mapped, common, {"a": (0,), "b": (1,)}, jobs=2))
+    assert results["a"] == {"large": True, "small": False, "sum": 100_000.0, "writable": False}
+
+
+def test_a_message_comes_back_whole(tmp_path: Path) -> None:
+    net, (x, y) = problem()
+    message = {"net": net, "x": x, "large": np.arange(50_000)}
+    again = unpack(pack(message, tmp_path))
+    assert np.array_equal(again["large"], message["large"]) and isinstance(again["large"], np.memmap)
+    assert np.array_equal(again["net"]["fc1"].weight.data, net["fc1"].weight.data)
+    assert list(again["net"].parts) == list(net.parts)
+
+
+def test_a_worker_process_that_is_killed_is_answered_with_a_sentence() -> None:
+    sentence = (
+        "a worker process was killed in the middle of a point (out of memory?); "
+        "run the same command again with fewer jobs: what had ended is kept"
+    )
+    with pytest.raises(WorkerDied, match=f"^{re.escape(sentence)}$"):
+        list(run_all(dies, {}, {str(i): (i,) for i in range(5)}, jobs=2))
+
+
+def test_any_executor_gives_the_same_points() -> None:
+    net, data = problem()
+    here = sweep(net, data, (3, 8), store=":memory:", progress=False)
+    with ThreadPoolExecutor(1) as executor:
+        there = sweep(net, data, (3, 8), store=":memory:", progress=False, executor=executor)
+    assert without_time(here) == without_time(there)
+
+
+# ---- a real scheduler and two real workers -------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[Any, str]]:
+    """Processes of their own."""
+    distributed = pytest.importorskip("distributed")
+    from distributed.deploy.subprocess import SubprocessCluster
+
+    here = Path(__file__).parent
+    with pytest.MonkeyPatch.context() as patch:                 # the workers import this file, too
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(here.parent), str(here), os.environ.get("PYTHONPATH", "")]))
+        with SubprocessCluster(
+            n_workers=2, threads_per_worker=1, worker_kwargs={"dashboard": False},
+            scheduler_kwargs={"dashboard": False},
+        ) as started:
+            with distributed.Client(started) as client:
+                client.wait_for_workers(2, timeout=60)
+            yield started, started.scheduler_address
+
+
+def test_a_dask_cluster_gives_every_point_once_though_a_worker_is_killed(
+    cluster: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib import import_module
+
+    from distributed import Client
+
+    net, data = problem()
+    here = sweep(net, data, WORDS, store=":memory:", progress=False)
+    module = import_module("fixedpoint_nn.precision.sweep")
+    monkeypatch.setattr(module, "evaluate", patient)
+    put: list[str] = []
+    workers: set[int] = set()
+    original = module.Store.put
+
+    with Client(cluster[1]) as client:
+        assert len(client.run(os.getpid)) == 2
+        def put_and_kill(store: Any, key: str, result: dict[str, Any]) -> None:
+            workers.add(result["process"])
+            original(store, key, result)
+            put.append(key)
+            if len(put) == 2:
+                os.kill(result["process"], signal.SIGKILL)
+
+        monkeypatch.setattr(module.Store, "put", put_and_kill)
+        there = sweep(
+            net, data, WORDS, store=tmp_path / "s.sqlite", progress=False, executor=client.get_executor()
+        )
+    assert without_time(there) == without_time(here)
+    assert len(put) == len(set(put)) == there.computed == len(WORDS)
+    assert len(workers) >= 2                                    # the killed one, and who went on
+
+
+def test_a_scheduler_is_reached_by_its_address(cluster: tuple[Any, str]) -> None:
+    net, data = problem()
+    here = sweep(net, data, (3, 8), store=":memory:", progress=False)
+    there = sweep(net, data, (3, 8), store=":memory:", progress=False, scheduler=cluster[1])
+    assert without_time(there) == without_time(here)
+
+
+def test_no_scheduler_is_answered_with_a_sentence() -> None:
+    pytest.importorskip("distributed")
+    net, data = problem()
+    sentence = "no Dask scheduler answers at tcp://127.0.0.1:1; start one with `dask scheduler`"
+    with pytest.raises(ConnectionError, match=f"^{re.escape(sentence)}$"):
+        sweep(net, data, (3,), store=":memory:", progress=False, scheduler="tcp://127.0.0.1:1")
