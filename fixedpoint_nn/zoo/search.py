@@ -191,7 +191,7 @@ def _(source: Samples, limit: int | None = None) -> tuple[Any, Examples]:
 @hold_back.register
 def _(source: WordBatches, limit: int | None = None) -> tuple[Any, Examples]:
     order = np.random.default_rng(0).permutation(len(source.words))[:limit]
-    words = [source.words[i] for i in order]                # lists are sorted, so the last tenth would be special
+    words = [source.words[i] for i in order]                # lists are sorted: the last tenth is special
     cut = len(words) * 9 // 10
     return replace(source, words=words[:cut]), padded(words[cut:], source.end)
 
