@@ -5,7 +5,7 @@
     found = search("fashion_mlp", space, trials=40, storage="fashion.db", epochs=5, jobs=2)
     found.best
 
-A name is a setting of the recipe's optimiser (`rate`, `l2`, `decay`, ...), `batch` for the size of the batches,
+A name is a setting of the recipe's optimiser (`rate`, `l2`, `decay`, ...), `batch` for the size of a batch,
 `clip`, or `build.` and an argument of the network's build function. Every trial trains on nine tenths of the
 training data and is judged on the last tenth: the data that the zoo reports its results on stays unseen.
 """
