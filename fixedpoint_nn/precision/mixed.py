@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""Mixed precision: which places need their bits, and the cheapest plans for every loss.
+
+The search walks down from a uniform plan. At each step every place is tried with fewer bits, and the step that saves
+most for the least harm is taken; what was seen on the way is the front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from tqdm import tqdm
+
+from fixedpoint_nn.layers.fields import CAST, PARAMETER
+from fixedpoint_nn.movement import Array
+from fixedpoint_nn.precision.calibrate import Observations, observe
+from fixedpoint_nn.precision.cost import Cost, cost
+from fixedpoint_nn.precision.metric import Metric
+from fixedpoint_nn.precision.pareto import front, hypervolume
+from fixedpoint_nn.precision.plan import INPUT, Plan
+from fixedpoint_nn.precision.problem import Problem, judge
+from fixedpoint_nn.precision.quantize import quantize
+from fixedpoint_nn.precision.recipe import Recipe
+from fixedpoint_nn.quantizer import Quantizer
+
+FEWEST_BITS = 2
+MOST_HARM = 25.0                    # points lost at which the walk down ends
+Words = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan with its word lengths, what it costs, its metric, and the loss against float."""
+
+    words: Words
+    plan: Plan
+    cost: Cost
+    metric: float
+    loss: float
+
+    @property
+    def price(self) -> int:
+        """Bit operations: they shrink with weights and with activations."""
+        return self.cost.bit_operations
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The mixed front beside the uniform one, on the same data, and the share of the box that each dominates."""
+
+    front: tuple[Candidate, ...]
+    uniform: tuple[Candidate, ...]
+    hypervolume: float
+    uniform_hypervolume: float
+    tried: int
+
+
+class Search:
+    """Plans for one network, judged on two sets of data: one to search on, one to report on."""
+
+    def __init__(
+        self, net: Any, data: tuple[Array, Array], samples: Array | None = None, base: Recipe | None = None,
+        metric: Metric | None = None,
+    ) -> None:
+        x, y = data
+        self.problem = Problem.of(net, x, y, metric)
+        self.seen: Observations = observe(net, x[:500] if samples is None else samples)
+        self.base = base or Recipe()
+        self._judged: dict[str, Candidate] = {}
+
+    @cached_property
+    def places(self) -> tuple[str, ...]:
+        """What has a word length of its own: the input, matrices, and rounded values that do not leave the network."""
+        plan, found = self.seen.plan(self.base), []
+        if not self.seen.vocabulary:
+            found.append(INPUT)
+        for leaf in self.seen.leaves:
+            if not isinstance(plan.get(leaf.path), Quantizer):
+                continue
+            is_matrix = leaf.kind == PARAMETER and self.seen.flow.is_matrix(leaf.path)
+            is_value = leaf.kind == CAST and "output" not in self.seen.flow.uses(leaf.path)
+            if is_matrix or is_value:
+                found.append(leaf.path)
+        return tuple(found)
+
+    def uniform(self, word: int) -> Candidate:
+        return self.judged({}, replace(self.base, word=word))
+
+    def judged(self, words: Words, recipe: Recipe | None = None) -> Candidate:
+        """A plan tried on the search data; the same one is not computed twice."""
+        plan = self.seen.plan(recipe or self.base, words)
+        key = plan.to_json()
+        if key not in self._judged:
+            metric = self._metric(plan, self.problem)
+            loss = self.problem.metric.loss(metric, self.problem.float_score)
+            self._judged[key] = Candidate(dict(words), plan, cost(self.seen, plan), metric, loss)
+        return self._judged[key]
+
+    @staticmethod
+    def _metric(plan: Plan, problem: Problem) -> float:
+        fixed = quantize(problem.net, plan)
+        return float(judge(lambda x: fixed(x).to_float(), problem.x, problem.y, problem.metric)[0].mean())
+
+    def on(self, candidate: Candidate, problem: Problem) -> Candidate:
+        """The same plan judged on other data."""
+        metric = self._metric(candidate.plan, problem)
+        return replace(candidate, metric=metric, loss=problem.metric.loss(metric, problem.float_score))
+
+    # ---- sensitivity -----------------------------------------------------------------------------------------
+
+    def sensitivity(self, words: Sequence[int] = (2, 3, 4, 6)) -> dict[str, dict[int, float]]:
+        """By place and word length: the loss when only this place has so few bits."""
+        exact = self.judged({}).loss
+        return {
+            place: {word: self.judged({place: word}).loss - exact for word in words} for place in self.places
+        }
+
+    # ---- the walk down ---------------------------------------------------------------------------------------
+
+    def walk(self, progress: bool = True) -> Iterator[Candidate]:
+        """From the base's word length down, one place and one bit at a time, least harm for most savings first."""
+        words = {place: self.base.word for place in self.places}
+        now = self.judged(words)
+        yield now
+        bar = tqdm(desc="searching", unit="plan", disable=not progress, leave=False)
+        while True:
+            steps = [place for place in self.places if words[place] > FEWEST_BITS]
+            tried = []
+            for place in steps:
+                tried.append((place, self.judged({**words, place: words[place] - 1})))
+                yield tried[-1][1]
+                bar.update()
+            if not tried:
+                break
+            place, now = min(tried, key=lambda t: self._harm(t[1], now))
+            words[place] -= 1
+            bar.set_postfix(loss=f"{now.loss:.2f}", bits=now.price)
+            if now.loss > MOST_HARM:
+                break
+        bar.close()
+
+    @staticmethod
+    def _harm(candidate: Candidate, before: Candidate) -> float:
+        """Loss for each share of the cost that is saved; a gain counts as a very small harm."""
+        saved = (before.price - candidate.price) / before.price
+        return max(candidate.loss, 0.02) / max(saved, 1e-9) ** 0.5
+
+
+def search(
+    net: Any, data: tuple[Array, Array], report: tuple[Array, Array] | None = None, *,
+    samples: Array | None = None, base: Recipe | None = None, progress: bool = True,
+) -> Mixed:
+    """The Pareto front of loss against bit operations, mixed and uniform.
+
+    Plans are chosen on `data` and reported on `report` (the same, unless given), so that a front does not shine by
+    chance alone.
+    """
+    searching = Search(net, data, samples, base)
+    uniform = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
+    everything = [*uniform, *searching.walk(progress)]
+    best = front(everything, lambda c: c.price, lambda c: c.loss)
+    if report is not None:
+        problem = Problem.of(net, *report, searching.problem.metric)
+        best = [searching.on(candidate, problem) for candidate in best]
+        uniform = [searching.on(candidate, problem) for candidate in uniform]
+    most = float(max(candidate.price for candidate in uniform))
+
+    def volume(candidates: Sequence[Candidate]) -> float:
+        return hypervolume([(c.price, c.loss) for c in candidates], 1.001 * most, MOST_HARM)
+
+    best = front(best, lambda c: c.price, lambda c: c.loss)
+    return Mixed(tuple(best), tuple(uniform), volume(best), volume(uniform), len(searching._judged))
+
+
+def smallest_plan(
+    net: Any, data: tuple[Array, Array], loss: float = 0.5, *, samples: Array | None = None,
+    base: Recipe | None = None, progress: bool = True,
+) -> Candidate:
+    """The plan with the fewest bit operations that loses at most `loss` points (percent of NLL, for text)."""
+    searching = Search(net, data, samples, base)
+    tried = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
+    for candidate in searching.walk(progress):
+        tried.append(candidate)
+        if candidate.loss > MOST_HARM / 5 + loss:
+            break
+    good = [candidate for candidate in tried if candidate.loss <= loss]
+    if not good:
+        best = min(tried, key=lambda c: c.loss)
+        raise ValueError(
+            f"no plan of up to {searching.base.word} bits loses at most {loss:g}; the best one loses "
+            f"{best.loss:.2f}: start from a longer word, base=Recipe({searching.base.word + 4})"
+        )
+    return min(good, key=lambda c: (c.price, c.loss))
