@@ -32,6 +32,7 @@ module drain #(
     input  wire                     pixel_end,
     input  wire [LANES*WIDTH-1:0]   totals,
 
+    output wire                     parameter_enable,
     output reg  [ADDRESS_WIDTH-1:0] parameter_address,
     output reg                      out_valid,
     output reg                      out_pixel_end,
@@ -54,6 +55,8 @@ module drain #(
             assign choice[lane] = totals[lane*WIDTH +: WIDTH];
         end
     endgenerate
+
+    assign parameter_enable = draining || valid_1;
 
     initial {draining, valid_1, out_valid} = 3'b0;
 

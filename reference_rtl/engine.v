@@ -132,7 +132,7 @@ module engine #(
 
     wire load_operand_2, vector_2, paired_2, padded_2, lowest_2, blank_2;
     wire fire_3, first_3, maximum_3, fire_4, replace_4, modelled_4, complete_5, pixel_end_5;
-    wire [5:0] channels_5;
+    wire [5:0] channels_4, channels_5;
 
     loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
@@ -140,7 +140,7 @@ module engine #(
         .load_operand_2(load_operand_2), .vector_2(vector_2),
         .paired_2(paired_2), .padded_2(padded_2), .lowest_2(lowest_2), .blank_2(blank_2),
         .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
-        .fire_4(fire_4), .replace_4(replace_4), .modelled_4(modelled_4),
+        .fire_4(fire_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
@@ -178,7 +178,8 @@ module engine #(
     wire [LANES*ACTIVATION_WIDTH-1:0] row;
     wire [LANES*WEIGHT_WIDTH-1:0] weights;
     wire [LANES*ACCUMULATOR_WIDTH-1:0] totals;
-    wire [LANES-1:0] clipped;
+    // Lanes without a channel may add up anything.
+    wire [LANES-1:0] clipped, clipped_channel;
     genvar index;
     generate
         for (index = 0; index < LANES; index = index + 1) begin : lanes
@@ -196,12 +197,13 @@ module engine #(
                 .fire_4(fire_4), .replace_4(replace_4), .modelled_4(modelled_4), .complete_5(complete_5),
                 .total(totals[index*ACCUMULATOR_WIDTH +: ACCUMULATOR_WIDTH]), .clipped(clipped[index])
             );
+            assign clipped_channel[index] = clipped[index] && index <= channels_4;
         end
     endgenerate
 
     // Drain, requantiser, table, write
     wire [ADDRESS_WIDTH-1:0] parameter_address, table_address, result_address;
-    wire sum_valid, sum_pixel_end, wrapped, word_valid, word_overflowed, result_valid;
+    wire parameter_enable, sum_valid, sum_pixel_end, wrapped, word_valid, word_overflowed, result_valid;
     wire signed [ACCUMULATOR_WIDTH-1:0] sum;
     wire [PARAMETER_WIDTH-1:0] parameters;
     wire signed [ACTIVATION_WIDTH-1:0] word, table_word, result, best;
@@ -214,7 +216,7 @@ module engine #(
     ) drain (
         .clock(clock), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
         .complete(complete_5), .channels(channels_5), .pixel_end(pixel_end_5), .totals(totals),
-        .parameter_address(parameter_address), .out_valid(sum_valid), .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
+        .parameter_enable(parameter_enable), .parameter_address(parameter_address), .out_valid(sum_valid), .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
     );
 
     requantize #(.SUM_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(ACTIVATION_WIDTH)) requantize (
@@ -243,7 +245,7 @@ module engine #(
 
     status status (
         .clock(clock), .clear(start), .busy(busy), .mac(mac), .overflowed(word_valid && word_overflowed),
-        .accumulator_lost(wrapped || |clipped), .cycles(cycles), .mac_cycles(mac_cycles),
+        .accumulator_lost(wrapped || |clipped_channel), .cycles(cycles), .mac_cycles(mac_cycles),
         .saturations(saturations), .accumulator_overflow(accumulator_overflow)
     );
 
@@ -296,7 +298,7 @@ module engine #(
         .write_data(load_data[LANES*WEIGHT_WIDTH-1:0])
     );
     memory #(.WIDTH(PARAMETER_WIDTH), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) parameter_memory (
-        .clock(clock), .read_enable(1'b1), .read_address(parameter_address[PARAMETER_BITS-1:0]), .read_data(parameters),
+        .clock(clock), .read_enable(parameter_enable), .read_address(parameter_address[PARAMETER_BITS-1:0]), .read_data(parameters),
         .write_enable(load && load_memory == 2'd2), .write_address(load_address[PARAMETER_BITS-1:0]),
         .write_data(load_data[PARAMETER_WIDTH-1:0])
     );

@@ -67,57 +67,60 @@ module lane #(
     reg signed [PRODUCT_WIDTH-1:0]     product;
     reg signed [ACCUMULATOR_WIDTH-1:0] accumulator;
 
-    wire take_3 = !maximum_3 || first_3 || operand > largest;
-
+    // Signed operands extend by their sign. One assignment per case, because simulators evaluate all of a ?: expression.
     always @(posedge clock) begin
-        if (load_operand_2)
-            operand <= padded_2 ? (lowest_2 ? LOWEST : NO_WORD) : vector_2 ? own_2 : broadcast_2;
-        // A padded step adds 0 even where the weight is undefined.
-        multiplier <= blank_2 ? NO_MULTIPLIER
-                    : paired_2 ? {{(MULTIPLIER_WIDTH-ACTIVATION_WIDTH){own_2[ACTIVATION_WIDTH-1]}}, own_2}
-                    : {{(MULTIPLIER_WIDTH-WEIGHT_WIDTH){weight_2[WEIGHT_WIDTH-1]}}, weight_2};
-        if (fire_3) begin
-            product <= operand * multiplier;
-            take_4  <= take_3;
-            if (maximum_3 && take_3) largest <= operand;
+        if (load_operand_2) begin
+            if (padded_2) operand <= lowest_2 ? LOWEST : NO_WORD;
+            else if (vector_2) operand <= own_2;
+            else operand <= broadcast_2;
         end
+        // A padded step adds 0 even where the weight is undefined.
+        if (blank_2) multiplier <= NO_MULTIPLIER;
+        else if (paired_2) multiplier <= own_2;
+        else multiplier <= weight_2;
+
+        if (fire_3) product <= operand * multiplier;
+        if (maximum_3) begin
+            take_4 <= first_3 || operand > largest;
+            if (fire_3 && (first_3 || operand > largest)) largest <= operand;
+        end else take_4 <= 1'b1;
     end
 
-    // The product as the accumulator sees it.
-    wire signed [ACCUMULATOR_WIDTH-1:0] exact =
-        {{(ACCUMULATOR_WIDTH-PRODUCT_WIDTH){product[PRODUCT_WIDTH-1]}}, product};
-    wire signed [ACCUMULATOR_WIDTH-1:0] addend;
     generate
-        if (PRODUCT_BITS == 0) begin : exact_product
-            assign addend = exact;
-        end else begin : quantised_product
-            wire signed [ACCUMULATOR_WIDTH-1:0] quantised;
-            quantize_product #(
-                .WIDTH(ACCUMULATOR_WIDTH), .BITS(PRODUCT_BITS), .SHIFT(PRODUCT_SHIFT), .SIGNED(PRODUCT_SIGNED),
-                .ROUNDING(PRODUCT_ROUNDING), .OVERFLOW(PRODUCT_OVERFLOW)
-            ) quantize (.product(exact), .quantised(quantised));
-            assign addend = modelled_4 ? quantised : exact;
-        end
-
-        if (SATURATE_WIDTH == 0) begin : exact_sum
+        if (SATURATE_WIDTH == 0 && PRODUCT_BITS == 0) begin : exact
             assign clipped = 1'b0;
             always @(posedge clock)
-                if (fire_4 && take_4) accumulator <= (replace_4 ? ZERO : accumulator) + addend;
-        end else begin : saturating_sum
-            localparam signed [ACCUMULATOR_WIDTH:0] HIGHEST_SUM = (1 <<< (SATURATE_WIDTH - 1)) - 1;
-            localparam signed [ACCUMULATOR_WIDTH:0] LOWEST_SUM = -HIGHEST_SUM - 1;
-            localparam signed [ACCUMULATOR_WIDTH:0] NONE = 0;
-            wire signed [ACCUMULATOR_WIDTH:0] wide_addend = {addend[ACCUMULATOR_WIDTH-1], addend};
-            wire signed [ACCUMULATOR_WIDTH:0] wide_sum =
-                (replace_4 ? NONE : {accumulator[ACCUMULATOR_WIDTH-1], accumulator}) + wide_addend;
-            wire above = modelled_4 && wide_sum > HIGHEST_SUM;
-            wire below = modelled_4 && wide_sum < LOWEST_SUM;
-            assign clipped = fire_4 && take_4 && (above || below);
-            always @(posedge clock)
-                if (fire_4 && take_4)
-                    accumulator <= above ? HIGHEST_SUM[ACCUMULATOR_WIDTH-1:0]
-                                 : below ? LOWEST_SUM[ACCUMULATOR_WIDTH-1:0]
-                                 : wide_sum[ACCUMULATOR_WIDTH-1:0];
+                if (fire_4 && take_4) accumulator <= (replace_4 ? ZERO : accumulator) + product;
+        end else begin : modelled
+            wire signed [ACCUMULATOR_WIDTH-1:0] addend;
+            wire signed [ACCUMULATOR_WIDTH-1:0] wide_product = product;
+            if (PRODUCT_BITS == 0) begin : exact_product
+                assign addend = wide_product;
+            end else begin : quantised_product
+                wire signed [ACCUMULATOR_WIDTH-1:0] quantised;
+                quantize_product #(
+                    .WIDTH(ACCUMULATOR_WIDTH), .BITS(PRODUCT_BITS), .SHIFT(PRODUCT_SHIFT), .SIGNED(PRODUCT_SIGNED),
+                    .ROUNDING(PRODUCT_ROUNDING), .OVERFLOW(PRODUCT_OVERFLOW)
+                ) quantize (.product(wide_product), .quantised(quantised));
+                assign addend = modelled_4 ? quantised : wide_product;
+            end
+            wire signed [ACCUMULATOR_WIDTH:0] wide_sum = (replace_4 ? ZERO : accumulator) + addend;
+            if (SATURATE_WIDTH == 0) begin : wrapping
+                assign clipped = 1'b0;
+                always @(posedge clock)
+                    if (fire_4 && take_4) accumulator <= wide_sum[ACCUMULATOR_WIDTH-1:0];
+            end else begin : saturating
+                localparam signed [ACCUMULATOR_WIDTH:0] HIGHEST_SUM = (1 <<< (SATURATE_WIDTH - 1)) - 1;
+                localparam signed [ACCUMULATOR_WIDTH:0] LOWEST_SUM = -HIGHEST_SUM - 1;
+                wire above = modelled_4 && wide_sum > HIGHEST_SUM;
+                wire below = modelled_4 && wide_sum < LOWEST_SUM;
+                assign clipped = fire_4 && take_4 && (above || below);
+                always @(posedge clock)
+                    if (fire_4 && take_4)
+                        accumulator <= above ? HIGHEST_SUM[ACCUMULATOR_WIDTH-1:0]
+                                     : below ? LOWEST_SUM[ACCUMULATOR_WIDTH-1:0]
+                                     : wide_sum[ACCUMULATOR_WIDTH-1:0];
+            end
         end
     endgenerate
 

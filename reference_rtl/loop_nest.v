@@ -39,25 +39,26 @@ module loop_nest #(
     output reg  [`RUN_BITS-1:0]     run,
 
     // Stage 2: what the lanes load.
-    output reg                      load_operand_2,
-    output reg                      vector_2,
-    output reg                      paired_2,
-    output reg                      padded_2,
-    output reg                      lowest_2,
-    output reg                      blank_2,
+    output wire                     load_operand_2,
+    output wire                     vector_2,
+    output wire                     paired_2,
+    output wire                     padded_2,
+    output wire                     lowest_2,
+    output wire                     blank_2,
 
     // Stages 3 and 4: what the lanes do with it.
-    output reg                      fire_3,
-    output reg                      first_3,
-    output reg                      maximum_3,
-    output reg                      fire_4,
-    output reg                      replace_4,
-    output reg                      modelled_4,
+    output wire                     fire_3,
+    output wire                     first_3,
+    output wire                     maximum_3,
+    output wire                     fire_4,
+    output wire                     replace_4,
+    output wire                     modelled_4,
+    output wire [5:0]               channels_4,
 
     // Stage 5: a tile is complete; its channels minus one, and whether it is its pixel's last.
-    output reg                      complete_5,
-    output reg  [5:0]               channels_5,
-    output reg                      pixel_end_5
+    output wire                     complete_5,
+    output wire [5:0]               channels_5,
+    output wire                     pixel_end_5
 );
     localparam [5:0] FULL_TILE = LANES - 1;
     localparam [4:0] SETTLE = LATENCY;
@@ -182,52 +183,32 @@ module loop_nest #(
         end
     end
 
-    // The step on its way: what stage n needs, n clocks after issue.
-    reg issue_1, mac_1, mac_2, first_1, first_2, second_1, padded_1;
-    reg vector_1, paired_1, maximum_1, modelled_1, modelled_2, modelled_3;
-    reg complete_1, complete_2, complete_3, complete_4;
-    reg [6:0] due_1, due_2, due_3, due_4;
-    initial {mac_1, mac_2, fire_3, fire_4, complete_1, complete_2, complete_3, complete_4, complete_5} = 9'd0;
+    // The step on its way: each stage hands on what is still needed. Packed, so that a steady state moves nothing in a simulator.
+    reg [16:0] stage_1, stage_2;
+    reg [11:0] stage_3;
+    reg [10:0] stage_4;
+    reg [7:0]  stage_5;
+    wire issue_1, second_1, vector_1, paired_1, padded_1, mac_1, first_1, maximum_1, modelled_1, complete_1;
+    wire mac_2, first_2, modelled_2, complete_2, modelled_3, complete_3, complete_4;
+    wire [6:0] due_1, due_2, due_3, due_4;
+
+    assign {issue_1, second_1, vector_1, paired_1, padded_1, mac_1, first_1, maximum_1, modelled_1, complete_1, due_1} = stage_1;
+    assign {load_operand_2, vector_2, paired_2, padded_2, blank_2, mac_2, first_2, lowest_2, modelled_2, complete_2, due_2} = stage_2;
+    assign {fire_3, first_3, maximum_3, modelled_3, complete_3, due_3} = stage_3;
+    assign {fire_4, replace_4, modelled_4, complete_4, due_4} = stage_4;
+    assign {complete_5, pixel_end_5, channels_5} = stage_5;
+    assign channels_4 = due_4[5:0];
+
+    initial {stage_1, stage_2, stage_3, stage_4, stage_5} = 65'd0;
 
     always @(posedge clock) begin
-        issue_1 <= issue;
-        mac_1 <= mac;
-        complete_1 <= issue && tile_end;
-        if (issue) begin
-            first_1 <= fresh;
-            second_1 <= second;
-            padded_1 <= padded;
-            vector_1 <= run[`RUN_VECTOR];
-            paired_1 <= paired;
-            maximum_1 <= run[`RUN_MAXIMUM];
-            modelled_1 <= run[`RUN_MODELLED];
-            due_1 <= {pixel_end, channels};
-        end
-
-        load_operand_2 <= issue_1 && !second_1;
-        mac_2 <= mac_1;
-        first_2 <= first_1;
-        padded_2 <= padded_1;
-        vector_2 <= vector_1;
-        paired_2 <= paired_1;
-        lowest_2 <= maximum_1;
-        blank_2 <= padded_1 && !maximum_1;
-        modelled_2 <= modelled_1;
-
-        fire_3 <= mac_2;
-        first_3 <= first_2;
-        maximum_3 <= lowest_2;
-        modelled_3 <= modelled_2;
-
-        fire_4 <= fire_3;
-        replace_4 <= first_3 || maximum_3;
-        modelled_4 <= modelled_3;
-
-        {complete_2, complete_3, complete_4, complete_5} <= {complete_1, complete_2, complete_3, complete_4};
-        due_2 <= due_1;
-        due_3 <= due_2;
-        due_4 <= due_3;
-        {pixel_end_5, channels_5} <= due_4;
+        stage_1 <= {issue, second, run[`RUN_VECTOR], paired, padded, mac, fresh, run[`RUN_MAXIMUM], run[`RUN_MODELLED],
+                    issue && tile_end, pixel_end, channels};
+        stage_2 <= {issue_1 && !second_1, vector_1, paired_1, padded_1, padded_1 && !maximum_1, mac_1, first_1, maximum_1, modelled_1,
+                    complete_1, due_1};
+        stage_3 <= {mac_2, first_2, lowest_2, modelled_2, complete_2, due_2};
+        stage_4 <= {fire_3, first_3 || maximum_3, modelled_3, complete_3, due_3};
+        stage_5 <= {complete_4, due_4};
     end
 endmodule
 `default_nettype wire

@@ -121,12 +121,12 @@ module requantize #(
     initial {valid_1, valid_2, valid_3, out_valid} = 4'b0;
 
     always @(posedge clock) begin
-        low <= ~(ONES << (out_bits - {5'b0, out_signed}));
         valid_1 <= in_valid;
         valid_2 <= valid_1;
         valid_3 <= valid_2;
         out_valid <= valid_3;
         if (in_valid) begin
+            low <= ~(ONES << (out_bits - {5'b0, out_signed}));
             biased <= sum_and_bias;
             distance <= shift;
             leaky_distance <= shift + leak;

@@ -55,7 +55,7 @@ module write_back #(
     initial {valid_1, valid_2, result_valid} = 3'b0;
 
     always @(posedge clock) begin
-        mask <= ~(ONES << out_bits);
+        if (configure) mask <= ~(ONES << out_bits);
 
         valid_1 <= in_valid;
         if (in_valid) begin

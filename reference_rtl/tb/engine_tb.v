@@ -68,7 +68,7 @@ module engine_tb;
     );
 
     reg [NAME_BITS-1:0] name;
-    integer words, place, vector, vectors, element, limit, waited, status;
+    integer words, place, vector, vectors, element, status;
     integer input_address, input_words, input_run, input_stride;
     integer output_address, output_words, output_run, output_stride;
     integer inputs, expected, results, trace, vector_now;
@@ -76,6 +76,7 @@ module engine_tb;
     reg [31:0] total_cycles;
     reg signed [ACTIVATION_WIDTH-1:0] value;
     reg checking, tracing;
+    reg [31:0] limit;
 
     // The address of word `element` of a vector, kept without a division.
     integer offset, run_start, word_address;
@@ -89,6 +90,7 @@ module engine_tb;
     endtask
 
     initial begin
+        limit = 32'hFFFFFFFF;
         vector = 0;
         vector_now = 0;
         compared = 0;
@@ -155,7 +157,7 @@ module engine_tb;
         if (!$value$plusargs("output_address=%d", output_address)) demand("output_address");
         if (!$value$plusargs("output_run=%d", output_run)) output_run = output_words;
         if (!$value$plusargs("output_stride=%d", output_stride)) output_stride = output_run;
-        if (!$value$plusargs("limit=%d", limit)) limit = 2000000000;
+        if (!$value$plusargs("limit=%d", limit)) limit = 32'hFFFFFFFF;
         if (!$value$plusargs("seed=%d", first_seed)) first_seed = 1;
         if (input_words > 0) begin
             if (!$value$plusargs("inputs=%s", name)) demand("inputs");
@@ -200,12 +202,9 @@ module engine_tb;
             start = 1'b1;
             @(negedge clock);
             start = 1'b0;
-            waited = 0;
-            while (done !== 1'b1) begin
-                @(negedge clock);
-                waited = waited + 1;
-                if (waited > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector, limit);
-            end
+            @(negedge clock);
+            wait (done === 1'b1);
+            @(negedge clock);
             if ((^cycles ^ ^mac_cycles ^ ^saturations ^ accumulator_overflow) === 1'bx)
                 $fatal(1, "FAIL: vector %0d leaves X in the status registers", vector);
             total_cycles = total_cycles + cycles;
@@ -258,6 +257,9 @@ module engine_tb;
             end
         end
     endtask
+
+    always @(posedge clock)
+        if (busy && cycles > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector_now, limit);
 
     always @(posedge clock)
         if (tracing && busy && engine.write)
