@@ -19,7 +19,16 @@ PACKAGE = ROOT / "fixedpoint_nn"
 # A file imports only from its own floor and from those below it.
 FLOORS: dict[str, set[str]] = {
     "formats and conversions": {
-        *("accumulator", "container", "exact_functions", "overflow", "qformat", "quantizer", "requantize"),
+        *(
+            "accumulator",
+            "container",
+            "conversion",
+            "exact_functions",
+            "overflow",
+            "qformat",
+            "quantizer",
+            "requantize",
+        ),
         *("rounding", "table"),
     },
     "numbers, and the kernels under them": {
