@@ -150,7 +150,7 @@ def test_early_stopping_survives_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
-    with np.errstate(all="ignore"), pytest.raises(Diverged, match="lower the rate or clip the gradients"):
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match="lower the rate or clip gradients"):
         run(small(), 20, optimiser=SGD(1e30))
 
 

@@ -24,7 +24,7 @@ def test_counting_by_hand() -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, -1.0])
 def test_pairs_must_stay_possible(smoothing: float) -> None:
-    with pytest.raises(ValueError, match=f"smoothing {smoothing} would leave pairs impossible"):
+    with pytest.raises(ValueError, match=f"smoothing {smoothing} makes unseen pairs impossible"):
         bigram.counted(smoothing=smoothing)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from fixedpoint_nn import tree
@@ -68,6 +69,7 @@ def fit(
     patience: int | None = None,
     keep_best: bool = False,
     seed: int = 0,
+    threads: int | None = 1,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = True,
     title: str = "training",
@@ -76,6 +78,7 @@ def fit(
 
     `evaluate(net)` gives the figures of an epoch; `watch` names the one (smaller is better; "accuracy" is the
     exception) that early stopping waits for during `patience` epochs and by which the best weights are kept.
+    BLAS works on `threads` threads, None for as many as it likes: their number changes how sums round.
     With `checkpoint` an interrupted training goes on, from the last whole epoch, to the same end.
     """
     optimiser = optimiser or Adam()
@@ -92,27 +95,28 @@ def fit(
         best.resume(history)
     for epoch in range(start, 0 if history.stopped_early else epochs):
         rng = np.random.default_rng([seed, epoch])
-        active = tree.training_mode(net, rng)
-        total, count = 0.0, 0
-        bar = tqdm(total=len(source), desc=f"{title} {epoch + 1}/{epochs}", disable=not progress, leave=False)
-        for x, y in source.epoch(rng):
-            value = loss(active(as_input(x)), y)
-            value.backward()
-            if clip is not None:
-                clip_gradients(moving, clip)
-            optimiser.step(moving, schedule((epoch + count / len(source)) / epochs))
-            total, count = total + float(value.data), count + 1
-            bar.update()
-            if count % 16 == 0:
-                bar.set_postfix(loss=f"{total / count:.4f}", refresh=False)
-        bar.close()
-        if not np.isfinite(total):
-            raise Diverged(f"the loss is {total} in epoch {epoch + 1}; lower the rate or clip the gradients")
-        figures = {"train_loss": total / count, **(evaluate(net) if evaluate else {})}
+        label = f"{title} {epoch + 1}/{epochs}"
+        with threadpool_limits(threads, "blas"):
+            bar = tqdm(total=len(source), desc=label, disable=not progress, leave=False)
+            total = count = 0.0
+            active = tree.training_mode(net, rng)
+            for x, y in source.epoch(rng):
+                value = loss(active(as_input(x)), y)
+                value.backward()
+                if clip is not None:
+                    clip_gradients(moving, clip)
+                optimiser.step(moving, schedule((epoch + count / len(source)) / epochs))
+                total, count = total + float(value.data), count + 1
+                bar.update()
+                if count % 16 == 0:
+                    bar.set_postfix(loss=f"{total / count:.4f}", refresh=False)
+            bar.close()
+            if not np.isfinite(total):
+                raise Diverged(f"the loss is {total} in epoch {epoch + 1}; lower the rate or clip gradients")
+            figures = {"train_loss": total / count, **(evaluate(net) if evaluate else {})}
         history.add(figures)
         if progress:
-            line = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
-            tqdm.write(f"{title} {epoch + 1}/{epochs}: {line}")
+            tqdm.write(f"{label}: " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
         if keep_best and best.offer(figures, epoch, everything):
             history.best_epoch = epoch
         history.stopped_early = patience is not None and epoch - best.epoch >= patience

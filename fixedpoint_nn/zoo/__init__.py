@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from fixedpoint_nn import files
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.training.loop import History, fit
 from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.fingerprint import arithmetic_fingerprint
 
 __all__ = [
     "Bar", "Entry", "Recipe", "build", "entry", "evaluate", "load", "metadata", "names", "samples", "train",
@@ -134,6 +136,8 @@ def train_to_file(
         checkpoint.unlink(missing_ok=True)
     start, start_cpu = time.perf_counter(), time.process_time()
     net, history = train(name, epochs, seed, checkpoint=checkpoint, progress=progress)
+    with threadpool_limits(1, "blas"):
+        result = evaluate(net, name)
     story = {
         "network": name,
         "command": f"fixedpoint-nn train {name}{f' --epochs {epochs}' if epochs else ''} --seed {seed}",
@@ -141,9 +145,9 @@ def train_to_file(
         "epochs": len(history),
         "seconds": round(time.perf_counter() - start, 1),
         "cpu_seconds": round(time.process_time() - start_cpu, 1),
-        "result": evaluate(net, name),
+        "result": result,
         "numpy": np.__version__,
-        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
+        "arithmetic": arithmetic_fingerprint(),
     }
     files.save(net, path, story)
     learning_curves(history, path.with_suffix(".png"), name)

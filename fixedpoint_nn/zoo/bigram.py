@@ -29,7 +29,7 @@ def build(seed: int = 0, symbols: int = 27) -> Sequential:
 def counted(words: data.Words | None = None, smoothing: float = 1.0) -> Sequential:
     """The same network without training: log of how often each pair occurs among the training words."""
     if smoothing <= 0:
-        raise ValueError(f"smoothing {smoothing} would leave pairs impossible, if never seen; use more than 0")
+        raise ValueError(f"smoothing {smoothing} makes unseen pairs impossible; use more than 0")
     words = names() if words is None else words
     symbols = len(words.vocabulary)
     pairs = np.full((symbols, symbols), smoothing)
