@@ -5,7 +5,7 @@ from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
-from fixedpoint_nn.precision import calibrate, quantize
+from fixedpoint_nn.precision import calibrate, quantize, sweep
 from fixedpoint_nn.qformat import UQ, Q, QFormat
 from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
 from fixedpoint_nn.table import Table
@@ -29,5 +29,6 @@ __all__ = [
     "layers",
     "load_pack",
     "quantize",
+    "sweep",
     "zoo",
 ]
