@@ -43,13 +43,15 @@ def test_a_relu_directly_behind_a_layer_rounds_once_and_without_a_sign() -> None
     net, x = small_network("mlp")
     plan = calibrate(net, x)
     assert plan["fc1.out"] is None
-    assert not plan.format("relu1.out").signed and plan.format("relu1.out").bits == 8
+    assert not plan.format("relu1.out").signed
+    assert plan.format("relu1.out").bits == 8
 
 
 def test_a_relu_behind_a_pool_is_done_by_the_cast_before_the_pool() -> None:
     net, x = small_network("cnn")
     plan = calibrate(net, x)
-    assert plan["relu1.out"] is None and not plan.format("conv1.out").signed
+    assert plan["relu1.out"] is None
+    assert not plan.format("conv1.out").signed
 
 
 def test_a_cast_that_wraps_keeps_its_sign_before_a_relu_behind_a_pool() -> None:
@@ -60,11 +62,14 @@ def test_a_cast_that_wraps_keeps_its_sign_before_a_relu_behind_a_pool() -> None:
 def test_a_leaky_relu_and_a_table_round_what_the_layer_before_left_exact() -> None:
     net, x = small_network("cnn")
     plan = calibrate(net, x)
-    assert plan["conv2.out"] is None and plan["leaky.out"] is not None
+    assert plan["conv2.out"] is None
+    assert plan["leaky.out"] is not None
     net, x = small_network("residual")
     plan = calibrate(net, x)
-    assert plan["fc.out"] is None and plan.format("tanh.input").bits == 10
-    assert plan["block.out"] is None and not plan.format("relu.out").signed
+    assert plan["fc.out"] is None
+    assert plan.format("tanh.input").bits == 10
+    assert plan["block.out"] is None
+    assert not plan.format("relu.out").signed
 
 
 def test_values_that_are_never_negative_have_no_sign_unless_asked() -> None:
@@ -140,7 +145,8 @@ def test_word_lengths_are_chosen_for_kinds_and_for_single_places() -> None:
 def test_integer_and_fraction_bits_may_be_the_same_everywhere() -> None:
     net, x = small_network("mlp")
     plan = calibrate(net, x, word=8, int_bits=3)
-    assert plan.format("fc1.weight") == Q(3, 5) and plan.format("relu1.out") == UQ(2, 6)
+    assert plan.format("fc1.weight") == Q(3, 5)
+    assert plan.format("relu1.out") == UQ(2, 6)
     plan = calibrate(net, x, frac_bits=4)
     places = ("input", "fc1.weight", "relu1.out", "fc2.weight", "fc2.out")
     assert {plan.format(path).frac_bits for path in places} == {4}
@@ -158,9 +164,11 @@ def test_a_modelled_accumulator_stands_at_the_products_binary_point() -> None:
     net, x = small_network("mlp")
     plan = calibrate(net, x, accumulator=20, accumulator_overflow="saturate")
     chosen = plan["fc1.accumulator"]
-    assert isinstance(chosen, Accumulator) and chosen.format.bits == 20
+    assert isinstance(chosen, Accumulator)
+    assert chosen.format.bits == 20
     fractions = plan.format("input").frac_bits + plan.format("fc1.weight").frac_bits
-    assert chosen.format.frac_bits == fractions and chosen.overflow is Overflow.SATURATE
+    assert chosen.format.frac_bits == fractions
+    assert chosen.overflow is Overflow.SATURATE
 
 
 @pytest.mark.parametrize(

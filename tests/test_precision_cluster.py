@@ -62,10 +62,11 @@ def test_processes_map_large_arrays_instead_of_copying_them() -> None:
 
 
 def test_a_message_comes_back_whole(tmp_path: Path) -> None:
-    net, (x, y) = problem()
+    net, (x, _y) = problem()
     message = {"net": net, "x": x, "large": np.arange(50_000)}
     again = unpack(pack(message, tmp_path))
-    assert np.array_equal(again["large"], message["large"]) and isinstance(again["large"], np.memmap)
+    assert np.array_equal(again["large"], message["large"])
+    assert isinstance(again["large"], np.memmap)
     assert np.array_equal(again["net"]["fc1"].weight.data, net["fc1"].weight.data)
     assert list(again["net"].parts) == list(net.parts)
 

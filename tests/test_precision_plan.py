@@ -46,7 +46,8 @@ def test_each_entry_carries_its_path_as_the_name_that_ledgers_show() -> None:
 
 def test_a_changed_plan_leaves_the_old_one_alone() -> None:
     other = PLAN.changed({"fc.out": Quantizer(Q(4, 4))})
-    assert PLAN["fc.out"] is None and other.format("fc.out") == Q(4, 4)
+    assert PLAN["fc.out"] is None
+    assert other.format("fc.out") == Q(4, 4)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ def test_integer_bits_by_the_extremes_are_enough_and_one_fewer_is_not(
     int_bits = int_bits_for(low, high, bits, signed, whole)
     chosen = QFormat(int_bits, bits - int_bits, signed)
     slack = chosen.step / 2 if whole else chosen.step
-    assert low >= chosen.min and high <= chosen.max + slack
+    assert low >= chosen.min
+    assert high <= chosen.max + slack
     if max(abs(low), abs(high)) > 0:
         smaller = QFormat(int_bits - 1, bits - int_bits + 1, signed)
         slack = smaller.step / 2 if whole else smaller.step

@@ -37,9 +37,14 @@ def without_time(result: Sweep) -> list[dict[str, Any]]:
 def test_every_point_says_how_good_it_is_and_what_it_costs(tmp_path: Path) -> None:
     net, data = problem()
     found = sweep(net, data, words=range(2, 17), store=tmp_path / "s.sqlite", progress=False)
-    assert len(found) == 15 and found.computed == 15 and found.float_score == 1.0
+    assert len(found) == 15
+    assert found.computed == 15
+    assert found.float_score == 1.0
     last = found[-1]
-    assert last.value == "16" and last.metric == 1.0 and last.changed == 0 and last.loss == 0
+    assert last.value == "16"
+    assert last.metric == 1.0
+    assert last.changed == 0
+    assert last.loss == 0
     assert all(point.low <= point.metric <= point.high for point in found)
     assert [point.cost.weight_bits for point in found] == sorted(point.cost.weight_bits for point in found)
     eight = found[6]
@@ -80,7 +85,8 @@ def test_points_with_the_same_plan_are_computed_once(tmp_path: Path) -> None:
     found = sweep(
         net, data, (8,), axes=("word", "weights", "activations", "rounding"), store=":memory:", progress=False
     )
-    assert len(found) == 3 + 7 and found.computed == 7
+    assert len(found) == 3 + 7
+    assert found.computed == 7
     assert found.on("word")[0].metric == found.on("weights")[0].metric
 
 
@@ -88,20 +94,23 @@ def test_points_with_the_same_plan_are_computed_once(tmp_path: Path) -> None:
 def test_every_axis_can_be_swept(axis: str) -> None:
     net, data = problem("lstm")
     found = sweep(net, data, (6, 9), axes=(axis,), store=":memory:", progress=False)
-    assert len(found) >= 2 and all(np.isfinite(point.metric) for point in found)
+    assert len(found) >= 2
+    assert all(np.isfinite(point.metric) for point in found)
     if axis == "accumulator":
         assert sum(point.wrapped.get("cells.cells.0.accumulator", 0) for point in found) > 0
         assert sum(point.saturated.get("cells.cells.0.accumulator", 0) for point in found) > 0
     if axis == "overflow":
         by_value = {point.value: point for point in found}
-        assert sum(by_value["wrap"].wrapped.values()) >= 0 and not by_value["saturate"].wrapped
+        assert sum(by_value["wrap"].wrapped.values()) >= 0
+        assert not by_value["saturate"].wrapped
 
 
 def test_text_is_judged_by_its_likelihood() -> None:
     net, data = problem("lstm")
     found = sweep(net, data, (2, 12), store=":memory:", progress=False)
     assert found.metric is Metric.NLL
-    assert found[0].loss > found[1].loss and abs(found[1].loss) < 1
+    assert found[0].loss > found[1].loss
+    assert abs(found[1].loss) < 1
 
 
 def test_processes_give_the_same_points_as_one(tmp_path: Path) -> None:
@@ -117,7 +126,8 @@ def test_a_point_may_be_trained_for() -> None:
     found = sweep(
         net, (x, y), (3,), methods=("ptq", "qat"), training=training, store=":memory:", progress=False
     )
-    assert [point.method for point in found] == ["ptq", "qat"] and found.computed == 2
+    assert [point.method for point in found] == ["ptq", "qat"]
+    assert found.computed == 2
     again = sweep(net, (x, y), (3,), methods=("qat",), training=training, store=":memory:", progress=False)
     assert again[0].metric == found[1].metric
 
@@ -167,10 +177,12 @@ def test_the_points_are_a_table(tmp_path: Path) -> None:
     found.to_csv(tmp_path / "points.csv")
     with (tmp_path / "points.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["value"] for row in rows] == ["4", "8"] and float(rows[1]["metric"]) == found[1].metric
+    assert [row["value"] for row in rows] == ["4", "8"]
+    assert float(rows[1]["metric"]) == found[1].metric
     pandas = pytest.importorskip("pandas")
     frame = found.to_frame()
-    assert isinstance(frame, pandas.DataFrame) and list(frame["metric"]) == [point.metric for point in found]
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["metric"]) == [point.metric for point in found]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fixedpoint_nn import Q, FixedArray
+from fixedpoint_nn import FixedArray, Q
 from fixedpoint_nn.ledger import Ledger
 from fixedpoint_nn.precision import calibrate, quantize
 from tests.small_networks import small_network
@@ -22,7 +22,8 @@ def test_floats_integers_and_any_size_of_block_give_the_same(name: str) -> None:
     assert np.array_equal(fixed(ready).ints, whole.ints)
     for rows in (1, 7, 40):
         blocks = replace(fixed, rows=rows)(x)
-        assert blocks.format == whole.format and np.array_equal(blocks.ints, whole.ints)
+        assert blocks.format == whole.format
+        assert np.array_equal(blocks.ints, whole.ints)
 
 
 def test_the_ledger_counts_rows_of_the_whole_batch() -> None:
@@ -32,7 +33,8 @@ def test_the_ledger_counts_rows_of_the_whole_batch() -> None:
     x[29, 3] = 5.0
     with Ledger() as ledger:
         fixed(np.minimum(x, 5.0))
-    assert ledger["input"].values == x.size and ledger["input"].first is not None
+    assert ledger["input"].values == x.size
+    assert ledger["input"].first is not None
     x[:29] = 0.5
     with Ledger() as ledger:
         fixed(x)

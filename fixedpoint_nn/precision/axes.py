@@ -64,7 +64,7 @@ def _integers(base: Recipe, words: Sequence[int]) -> Iterator[tuple[str, Recipe]
 
 def _fractions(base: Recipe, words: Sequence[int]) -> Iterator[tuple[str, Recipe]]:
     """The same fraction bits everywhere; each place has the integer bits that its data need."""
-    for bits in range(0, base.word + 5):
+    for bits in range(base.word + 5):
         yield str(bits), replace(base, frac_bits=bits)
 
 

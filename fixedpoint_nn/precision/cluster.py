@@ -105,7 +105,7 @@ def _connected(scheduler: str) -> Iterator[Any]:
             "a Dask scheduler needs the package `distributed`; pip install 'fixedpoint_nn[dask]'"
         ) from None
     try:
-        client = Client(scheduler, timeout=10)
+        client: Any = Client(scheduler, timeout=10)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"no Dask scheduler answers at {scheduler}; start one with `dask scheduler`"

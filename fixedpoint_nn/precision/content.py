@@ -39,7 +39,7 @@ def _parts(thing: Any) -> Iterator[Any]:
         thing = thing.ints
     if isinstance(thing, np.ndarray):
         yield f"{thing.dtype.str} {thing.shape}".encode()
-        yield memoryview(np.ascontiguousarray(thing).reshape(-1)).cast("B") if thing.size else b""
+        yield np.ascontiguousarray(thing).reshape(-1).view(np.uint8).data if thing.size else b""
     elif isinstance(thing, bytes):
         yield thing
     elif isinstance(thing, Enum):

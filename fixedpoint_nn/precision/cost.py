@@ -54,17 +54,23 @@ def bit_operations(seen: Observations, plan: Plan) -> int:
     def width(number: int) -> int:
         number = flow.source(number)
         node = flow.nodes[number]
-        if node.label:
+        if node.label and plan.get(node.label) is not None:
             return word_bits(plan, node.label)
         if node.operation in FUNCTIONS:
             return word_bits(plan, tables.get(flow.nodes[node.parents[0]].label, ""))
         return max((width(parent) for parent in node.parents), default=1)
 
-    for node in flow.nodes.values():
-        if node.operation in ("@", "*") and len(node.parents) > 1:
-            x, w = node.parents[:2]
-            terms = flow.nodes[w].shape[-2] if node.operation == "@" and len(flow.nodes[w].shape) > 1 else 1
-            total += prod(node.shape) * terms * width(x) * width(w)
+    # A first state of zeros has no width; its matrix meets real states in the other time steps.
+    products = [node for node in flow.nodes.values() if node.operation in ("@", "*") and len(node.parents) > 1]
+    widest: dict[str, int] = {}
+    for node in products:
+        matrix = flow.nodes[node.parents[1]].label
+        widest[matrix] = max(widest.get(matrix, 1), width(node.parents[0]))
+    for node in products:
+        x, w = node.parents[:2]
+        terms = flow.nodes[w].shape[-2] if node.operation == "@" and len(flow.nodes[w].shape) > 1 else 1
+        matrix = flow.nodes[w].label
+        total += prod(node.shape) * terms * (widest[matrix] if matrix else width(x)) * width(w)
     return total // STRUCTURE
 
 

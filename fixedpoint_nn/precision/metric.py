@@ -49,7 +49,8 @@ def predictions(logits: Array) -> Array:
     """The largest logit's place; the sign, where there is only one logit."""
     if logits.shape[-1] == 1:
         return np.asarray(logits[..., 0] > 0).astype(np.int16)
-    return logits.argmax(-1).astype(np.int16)
+    places: Array = logits.argmax(-1).astype(np.int16)
+    return places
 
 
 def interval(scores: Array, seed: int = 0) -> tuple[float, float]:

@@ -122,7 +122,7 @@ class Search:
 
     def walk(self, progress: bool = True) -> Iterator[Candidate]:
         """From the base's word length down, one place and one bit at a time, least harm for most savings first."""
-        words = {place: self.base.word for place in self.places}
+        words = dict.fromkeys(self.places, self.base.word)
         now = self.judged(words)
         yield now
         bar = tqdm(desc="searching", unit="plan", disable=not progress, leave=False)
@@ -146,7 +146,7 @@ class Search:
     def _harm(candidate: Candidate, before: Candidate) -> float:
         """Loss for each share of the cost that is saved; a gain counts as a very small harm."""
         saved = (before.price - candidate.price) / before.price
-        return max(candidate.loss, 0.02) / max(saved, 1e-9) ** 0.5
+        return float(max(candidate.loss, 0.02) / max(saved, 1e-9) ** 0.5)
 
 
 def search(

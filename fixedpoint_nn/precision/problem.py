@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +22,7 @@ from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.tensor import no_gradient
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.loop import as_input
-from fixedpoint_nn.training.losses import Loss, cross_entropy
+from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 
@@ -135,5 +134,7 @@ def _integers(fixed: Quantized, x: Array) -> Array:
     return fixed(x).to_float()
 
 
-def _counted(changed: Array, y: Array) -> Mapping[str, Any] | Array:
-    return changed[y != -1] if y.shape == changed.shape and changed.ndim > 1 else changed
+def _counted(changed: Array, y: Array) -> Array:
+    """Without padding."""
+    counted: Array = changed[y != IGNORED] if y.shape == changed.shape and changed.ndim > 1 else changed
+    return counted

@@ -36,14 +36,20 @@ def leaf_value(leaf: Leaf, plan: Plan) -> Any:
     """What stands in the leaf's place in the fixed network."""
     entry = plan.get(leaf.path)
     if leaf.kind == PARAMETER:
-        return FixedArray.from_float(leaf.value.data, entry)
+        return None if leaf.value is None else FixedArray.from_float(leaf.value.data, _quantizer(entry))
     return table(leaf, plan) if leaf.kind == TABLE else entry
+
+
+def _quantizer(entry: Entry) -> Quantizer | ChannelQuantizer:
+    assert isinstance(entry, Quantizer | ChannelQuantizer)
+    return entry
 
 
 def table(leaf: Leaf, plan: Plan) -> Table:
     """The table, addressed in the format of the cast point before it."""
     output, address = plan[leaf.path], plan[leaf.address]
-    assert isinstance(output, Quantizer) and isinstance(address, Quantizer)
+    assert isinstance(output, Quantizer)
+    assert isinstance(address, Quantizer)
     return Table(leaf.function, address.format, output)
 
 
