@@ -233,7 +233,13 @@ class Scope:
         return view.windows(**node.attributes)
 
     def reshape(self, place: int, node: Node) -> View:
-        return self.view(node.inputs[0]).reshape(node.shape)
+        view = self.view(node.inputs[0])
+        try:
+            return view.reshape(node.shape)
+        except Refusal:                     # the padding between pixels is in the way
+            target, strides = self.assembly.target(view.shape, padded=False)
+            self.assembly.copied(view, self.path(place), target)
+            return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
 
     def index(self, place: int, node: Node) -> Any:
         value, index = self.values[node.inputs[0]], node.attributes["index"]
@@ -262,7 +268,7 @@ class Scope:
     def lookup(self, place: int, node: Node) -> Expression:
         table = node.attributes["table"]
         e = self.expression(node.inputs[0])
-        if e.quantizer is None or e.table is not None or e.format != table.input_format:
+        if e.quantizer is None or e.table is not None or e.quantizer.format != table.input_format:
             exact = Quantizer(table.input_format, Rounding.FLOOR, Overflow.WRAP)
             e = replace(stored(self.view(node.inputs[0])), quantizer=exact)
         return replace(e, table=table, format=node.format)

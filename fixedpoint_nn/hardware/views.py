@@ -121,8 +121,8 @@ class View:
         if -1 in shape:
             known = -prod(shape)
             shape = [total // known if size == -1 else size for size in shape]
-        atoms = [atom for axis in self.axes for atom in axis]
-        axes = []
+        atoms = merge([atom for axis in self.axes for atom in axis])
+        axes: list[Axis] = []
         for size in reversed(shape):
             axis: list[Atom] = []
             missing = size
