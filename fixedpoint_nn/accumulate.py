@@ -19,7 +19,7 @@ from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.requantize import requantized
 
-_BLOCK = 1 << 15                        # outputs that stay in the cache from one step to the next
+_BLOCK = 1 << 15  # outputs that stay in the cache from one step to the next
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def accumulated(
     if rounding is None:
         start = 0 if initial is None else initial.bound
         bound = (product_bound(a, b) << shift) + start
-        # A bound on magnitudes says nothing about sums below zero, which an unsigned accumulator has no room for.
+        # A bound on magnitudes says nothing about sums below zero, which an unsigned accumulator has no room
+        # for.
         two_sided = accumulator.format.signed or products.int_min == 0
         if two_sided and bound <= accumulator.format.int_max:
             result = _plus(product(a, b).shifted(shift), initial, bound)
@@ -151,7 +152,11 @@ def _saturated(
     inner = None if watch is None else Watch()
     ordered = _ordered(Held(a.array[rows], a.bound), b, products, None, shift, accumulator, initial, inner)
     if watch is not None and inner is not None and watch.outside is not None:
-        watch.outside[rows], watch.lo, watch.hi = inner.outside, min(watch.lo, inner.lo), max(watch.hi, inner.hi)
+        watch.outside[rows], watch.lo, watch.hi = (
+            inner.outside,
+            min(watch.lo, inner.lo),
+            max(watch.hi, inner.hi),
+        )
     if len(rows) == len(exact.array):
         return ordered
     result = exact.array.copy()
@@ -178,7 +183,7 @@ def _ordered(
     reach = f.magnitude + term if saturate else (0 if initial is None else initial.bound) + terms * term
     dtype = dtype_for(max(one, reach, f.magnitude))
     if not saturate and dtype == OBJECT and max(one, term) <= INT64_EXACT:
-        dtype = INT64                           # sums modulo 2**64 are wrapped alike
+        dtype = INT64  # sums modulo 2**64 are wrapped alike
     columns = np.ascontiguousarray(a.to(dtype).reshape(rows, groups, terms).transpose(2, 0, 1))
     matrix = b.kept(dtype).reshape(groups, terms, outputs)
     result = np.zeros((rows, groups, outputs), dtype)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT32_EXACT = 1 << 24                 # float32 holds every integer up to here, inclusive,
-FLOAT64_EXACT = 1 << 53                 # float64 up to here,
-INT64_EXACT = (1 << 63) - 1             # and int64 up to here
+FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to here, inclusive,
+FLOAT64_EXACT = 1 << 53  # float64 up to here,
+INT64_EXACT = (1 << 63) - 1  # and int64 up to here
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -39,13 +39,14 @@ def bound_of(ints: Array) -> int:
 class Held:
     """An array of integers, in any container, none of which is larger than `bound`. Never written to."""
 
-    __slots__ = ("array", "bound", "_norm", "_others")
+    __slots__ = ("_norm", "_others", "_stretches", "array", "bound")
 
     def __init__(self, array: Array, bound: int) -> None:
         self.array = array
         self.bound = bound
         self._norm: int | None = None
         self._others: dict[np.dtype[Any], Array] | None = None
+        self._stretches: dict[int, tuple[int, ...]] | None = None
 
     @classmethod
     def of(cls, ints: Array) -> Held:
@@ -84,6 +85,11 @@ class Held:
         shifted: Array = array << shift if dtype.kind in "iO" else array * dtype.type(2.0**shift)
         return shifted
 
+    def indices(self) -> NDArray[np.intp]:
+        """The integers as NumPy's index type; by way of int32, which floats become six times faster."""
+        array = self.array.astype(np.int32) if self.bound < 1 << 31 else self.array
+        return array.astype(np.intp)
+
     def shifted(self, shift: int) -> Held:
         """Times 2**shift, exactly."""
         if shift == 0:
@@ -103,3 +109,10 @@ class Held:
             exact = dtype_for(worst) if array.dtype.kind == "f" else OBJECT if worst > INT64_EXACT else INT64
             self._norm = int(np.abs(self.to(exact)).sum(axis=axis).max()) if array.size else 0
         return self._norm
+
+    @property
+    def stretches(self) -> dict[int, tuple[int, ...]]:
+        """Where kernels remember how they cut these weights, by the other operand's bound."""
+        if self._stretches is None:
+            self._stretches = {}
+        return self._stretches

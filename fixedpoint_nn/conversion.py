@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Conversion into a format, the only place where bits are lost: scale by a power of two, round, fit.
 
-It is exact on int64, on Python's integers, and on floats, because a power of two only moves a float's exponent.
+It is exact on int64, on Python's integers, and on floats, because a power of two only moves a float's
+exponent.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.container import FLOAT32_EXACT, FLOAT64_EXACT, Array, Held, Ints, bound_of, dtype_for
+from fixedpoint_nn.container import FLOAT32_EXACT, FLOAT64_EXACT, Array, Held, Ints, dtype_for
 from fixedpoint_nn.overflow import Overflow, fit, limits
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.rounding import Rounding, round_floats, shift_right
 
-_BLOCK = 1 << 16                        # elements that stay in the cache from one pass to the next
-_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900     # far inside of what the exponents hold
+_BLOCK = 1 << 16  # elements that stay in the cache from one pass to the next
+_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
 
 
-# ---- integers -------------------------------------------------------------------------------------------------
+# ---- integers ----------------------------------------------------------------------------------------------
 
 
 def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, overflow: Overflow) -> Array:
@@ -38,7 +39,7 @@ def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, over
     return np.where(over, hi, np.where(under, lo, shifted))
 
 
-# ---- floats ---------------------------------------------------------------------------------------------------
+# ---- floats ------------------------------------------------------------------------------------------------
 
 
 def hold_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflow) -> Held:
@@ -104,7 +105,9 @@ def _working_dtype(x: Array, format: QFormat, overflow: Overflow) -> np.dtype[An
     Scaling may overflow, which matters to wrapping alone.
     """
     narrow = format.magnitude <= FLOAT32_EXACT and 0 <= format.frac_bits <= _FLOAT32_POWERS
-    return np.dtype(np.float32 if narrow and x.dtype == np.float32 and overflow is not Overflow.WRAP else np.float64)
+    return np.dtype(
+        np.float32 if narrow and x.dtype == np.float32 and overflow is not Overflow.WRAP else np.float64
+    )
 
 
 def _fitted(
@@ -141,7 +144,7 @@ def _fit_wide(values: Array, format: QFormat, overflow: Overflow) -> Array:
     return np.where(over, hi, np.where(under, lo, ints))
 
 
-# ---- what may come in -----------------------------------------------------------------------------------------
+# ---- what may come in --------------------------------------------------------------------------------------
 
 
 def checked_array(x: ArrayLike) -> Array:

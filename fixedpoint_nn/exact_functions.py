@@ -20,20 +20,20 @@ Array = NDArray[Any]
 class ExactFunction:
     """A real function of one variable, as tables need it.
 
-    `decimal` works in the current decimal context, with an error of a few units in the last place of the larger of
-    1 and its value, times 1 + |x|. `rational` gives the value where that is a fraction, and None where it is
-    irrational. `tail(lsb_bits)` is an x beyond which, on both sides, the value stays between the same two
-    neighbouring halves of 2**-lsb_bits, or None if there is none on the right.
+    `decimal` works in the current decimal context, with an error of a few units in the last place of the
+    larger of 1 and its value, times 1 + |x|. `rational` gives the value where that is a fraction, and None
+    where it is irrational. `tail(lsb_bits)` is an x beyond which, on both sides, the value stays between the
+    same two neighbouring halves of 2**-lsb_bits, or None if there is none on the right.
     """
 
-    estimate: Callable[[Array], Array]              # in float64, relative error below 2**-40
+    estimate: Callable[[Array], Array]  # in float64, relative error below 2**-40
     rational: Callable[[Fraction], Fraction | None]
     decimal: Callable[[Decimal], Decimal] | None = None
     tail: Callable[[int], int] | None = None
     tail_on_the_right: bool = True
     rising: bool = True
-    mirror: int | None = None                       # f(x) + f(-x) for every x, if that is constant
-    positive_only: bool = False                     # elsewhere the table gives its largest value
+    mirror: int | None = None  # f(x) + f(-x) for every x, if that is constant
+    positive_only: bool = False  # elsewhere the table gives its largest value
 
 
 def _sigmoid(x: Decimal) -> Decimal:
@@ -62,7 +62,11 @@ def _sigmoid_estimate(x: Array) -> Array:
 EXACT_FUNCTIONS: dict[str, ExactFunction] = {
     # 1 - sigmoid(x) < exp(-x), 1 - tanh(x) < 2*exp(-2*x)
     "sigmoid": ExactFunction(
-        _sigmoid_estimate, _at_zero(Fraction(1, 2)), _sigmoid, lambda bits: int((bits + 2) * log(2)) + 1, mirror=1
+        _sigmoid_estimate,
+        _at_zero(Fraction(1, 2)),
+        _sigmoid,
+        lambda bits: int((bits + 2) * log(2)) + 1,
+        mirror=1,
     ),
     "tanh": ExactFunction(
         np.tanh, _at_zero(Fraction(0)), _tanh, lambda bits: int((bits + 3) * log(2) / 2) + 1, mirror=0

@@ -32,10 +32,10 @@ class FixedArray(FixedNumPy):
 
     __slots__ = ()
 
-    # ---- arithmetic -------------------------------------------------------------------------------------------
+    # ---- arithmetic ----------------------------------------------------------------------------------------
 
     def _operand(self, other: Any) -> Any:
-        """`other` as a FixedArray: integers are exact; floats are refused; NotImplemented for other numbers."""
+        """`other` as a FixedArray: integers are exact, floats are refused."""
         if isinstance(other, FixedArray):
             return other
         if isinstance(other, (bool, float, complex, list, tuple)) or (
@@ -43,7 +43,8 @@ class FixedArray(FixedNumPy):
         ):
             what = f"{other!r}" if np.ndim(other) == 0 else f"an array of {np.asarray(other).dtype}"
             raise TypeError(
-                f"a FixedArray is not mixed with {what}; make it one first: FixedArray.from_float(..., quantizer)"
+                f"a FixedArray is not mixed with {what}; "
+                "make it one first: FixedArray.from_float(..., quantizer)"
             )
         if isinstance(other, (int, np.integer)):
             value = int(other)
@@ -92,7 +93,9 @@ class FixedArray(FixedNumPy):
     __rmul__ = __mul__
 
     def __neg__(self) -> FixedArray:
-        return self._of(Held(np.asarray(-self._held.array), self._held.bound), QFormat.for_negation(self._format))
+        return self._of(
+            Held(np.asarray(-self._held.array), self._held.bound), QFormat.for_negation(self._format)
+        )
 
     def __pos__(self) -> FixedArray:
         return self
@@ -138,11 +141,13 @@ class FixedArray(FixedNumPy):
     def __ge__(self, other: Any) -> Any:
         return self._compared(other, np.greater_equal)
 
-    __hash__ = None                                             # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise ValueError(f"an array of shape {self.shape} has no truth of its own; compare, then use .all()")
+            raise ValueError(
+                f"an array of shape {self.shape} has no truth of its own; compare, then use .all()"
+            )
         return bool(self._held.array.item())
 
     def __float__(self) -> float:
@@ -176,7 +181,9 @@ class FixedArray(FixedNumPy):
         start = None
         if initial is not None:
             if initial._format != accumulator.format:
-                raise ValueError(f"an accumulator of {accumulator.format} does not go on from {initial._format}")
+                raise ValueError(
+                    f"an accumulator of {accumulator.format} does not go on from {initial._format}"
+                )
             array = np.broadcast_to(initial._held.array, shape).reshape(len(rows.array), -1)
             start = Held(array, initial._held.bound)
         watch = Watch() if ledger.active is not None else None
@@ -199,7 +206,7 @@ class FixedArray(FixedNumPy):
 
 
 def _rows_and_columns(a: Held, b: Held) -> tuple[Held, Held, tuple[int, ...]]:
-    """Operands for the kernels: (rows, k) and (k, n), or (rows, groups, k) and (groups, k, n); the result's shape."""
+    """(rows, k) and (k, n), or (rows, groups, k) and (groups, k, n), for the kernels; the result's shape."""
     x, w = a.array, b.array
     shapes = f"shapes {x.shape} and {w.shape} have no product"
     if x.ndim == 0 or w.ndim == 0:
@@ -209,7 +216,7 @@ def _rows_and_columns(a: Held, b: Held) -> tuple[Held, Held, tuple[int, ...]]:
     columns = w.shape[:-1] if w.ndim > 1 else w.shape
     before = x.shape[: max(x.ndim - len(columns), 0)]
     if x.shape[len(before) :] != columns:
-        raise ValueError(f"{shapes}: rows of {x.shape[len(before):]} values meet columns of {columns}")
+        raise ValueError(f"{shapes}: rows of {x.shape[len(before) :]} values meet columns of {columns}")
     if x.size == 0 or w.size == 0:
         raise ValueError(f"{shapes}: there is nothing to add")
     rows = a if x.ndim == len(columns) + 1 else Held(x.reshape(-1, *columns), a.bound)

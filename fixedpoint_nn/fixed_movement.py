@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from fixedpoint_nn import movement
-from fixedpoint_nn.container import Array, Held, bound_of, dtype_for
+from fixedpoint_nn.container import Array, Held, dtype_for
 from fixedpoint_nn.fixed_values import FixedValues
 from fixedpoint_nn.movement import Padding, Pair
 from fixedpoint_nn.qformat import QFormat
@@ -27,7 +27,7 @@ class FixedMovement(FixedValues):
 
     __slots__ = ()
 
-    # ---- parts and shapes -------------------------------------------------------------------------------------
+    # ---- parts and shapes ----------------------------------------------------------------------------------
 
     def __getitem__(self: F, index: Any) -> F:
         return self._like(self._held.array[index])
@@ -58,7 +58,9 @@ class FixedMovement(FixedValues):
             return indices.taken_from(self)
         if isinstance(indices, FixedValues):
             if indices.format.frac_bits != 0:
-                raise ValueError(f"indices are whole numbers, but {indices.format} has a fraction; cast them first")
+                raise ValueError(
+                    f"indices are whole numbers, but {indices.format} has a fraction; cast them first"
+                )
             indices = indices.ints
         ids, count = np.asarray(indices), self.shape[axis]
         if ids.dtype.kind not in "iu":
@@ -74,17 +76,21 @@ class FixedMovement(FixedValues):
         """Every window of (batch, height, width, channels), padded with zeros or the lowest value."""
         fill = self._format.int_min if lowest and any(sum(pad) for pad in padding) else 0
         bound = max(self._held.bound, -fill)
-        array = movement.windows(self._held.to(_wider(self._held.array, bound)), kernel, stride, padding, groups, fill)
+        array = movement.windows(
+            self._held.to(_wider(self._held.array, bound)), kernel, stride, padding, groups, fill
+        )
         return self._of(Held(array, bound), self._format)
 
-    # ---- joining ----------------------------------------------------------------------------------------------
+    # ---- joining -------------------------------------------------------------------------------------------
 
     @classmethod
     def _aligned(cls: type[F], parts: Sequence[Any]) -> tuple[list[Array], int, QFormat]:
         """The parts' integers, in one container with one binary point; their bound; their common format."""
         for part in parts:
             if not isinstance(part, cls):
-                raise TypeError(f"a FixedArray is joined with FixedArrays only, not with {type(part).__name__}")
+                raise TypeError(
+                    f"a FixedArray is joined with FixedArrays only, not with {type(part).__name__}"
+                )
         format = QFormat.for_any([part._format for part in parts])
         shifts = [format.frac_bits - part._format.frac_bits for part in parts]
         bound = max(part._held.bound << shift for part, shift in zip(parts, shifts, strict=True))
@@ -101,7 +107,7 @@ class FixedMovement(FixedValues):
         """This one and the others, one after the other, in a format that holds all of them."""
         return self._joined([self, *others], lambda arrays: np.concatenate(arrays, axis))
 
-    # ---- choosing and adding ----------------------------------------------------------------------------------
+    # ---- choosing and adding -------------------------------------------------------------------------------
 
     def relu(self: F) -> F:
         """max(x, 0)."""
@@ -139,32 +145,36 @@ class FixedMovement(FixedValues):
             raise ValueError(f"an array of shape {self.shape} has nothing to choose from or to add")
         return terms
 
-    # ---- functions and time -----------------------------------------------------------------------------------
+    # ---- functions and time --------------------------------------------------------------------------------
 
     def lookup(self: F, function: str, table: Table | None = None) -> F:
         """The table's entry for each value, which has the table's input format."""
         if table is None:
-            raise TypeError(f"a FixedArray takes {function!r} from a Table, and was given none; add one to the layer")
+            raise TypeError(
+                f"a FixedArray takes {function!r} from a Table, and was given none; add one to the layer"
+            )
         if table.function != function:
             raise ValueError(f"{function!r} was asked of a table of {table.function!r}")
         if table.input_format != self._format:
             raise ValueError(
-                f"the table of {function!r} is addressed by {table.input_format}, not {self._format}; cast to it first"
+                f"the table of {function!r} is addressed by {table.input_format}, not {self._format}; "
+                "cast to it first"
             )
         held = table.held
-        return self._of(Held(held.take(self._held.array.astype(np.intp)), bound_of(held)), table.output.format)
+        return self._of(Held(held.array.take(self._held.indices()), held.bound), table.output.format)
 
-    def scan(self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None) -> tuple[Any, ...]:
+    def scan(
+        self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None
+    ) -> tuple[Any, ...]:
         """y, *states = step(x_t, *states) over axis 1; gives every y, stacked on axis 1, and the last states.
 
-        With `each`, step gets each(x_t), which is computed for all of time at once.
+        With `each`, step gets each(x_t).
         """
         if self.ndim < 2 or self.shape[1] == 0:
             raise ValueError(f"scan needs steps along axis 1, and an array of shape {self.shape} has none")
-        inputs = self if each is None else each(self)
         outputs = []
         for t in range(self.shape[1]):
-            now = tuple(part[:, t] for part in inputs) if isinstance(inputs, tuple) else inputs[:, t]
+            now = self[:, t] if each is None else each(self[:, t])
             output, *following = step(now, *states)
             states = tuple(following)
             outputs.append(output)
@@ -178,5 +188,7 @@ class FixedMovement(FixedValues):
 
 def _wider(array: Array, bound: int) -> np.dtype[Any]:
     """The array's container, or a wider one if the bound needs it."""
-    dtype: np.dtype[Any] = np.promote_types(array.dtype, dtype_for(bound)) if array.dtype.kind == "f" else array.dtype
+    dtype: np.dtype[Any] = (
+        np.promote_types(array.dtype, dtype_for(bound)) if array.dtype.kind == "f" else array.dtype
+    )
     return dtype

@@ -22,8 +22,8 @@ _SPLITS = {np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit}
 _JOINS = {np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack}
 # Functions whose results are places, counts or truths, the same for the integers as for the values.
 _ABOUT = {
-    np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero, np.any, np.all,
-    np.shape, np.ndim, np.size,
+    np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero,
+    np.any, np.all, np.shape, np.ndim, np.size,
 }  # fmt: skip
 
 _OPERATORS: dict[np.ufunc, Callable[..., Any]] = {

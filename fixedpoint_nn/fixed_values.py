@@ -25,7 +25,9 @@ class FixedValues:
     _format: QFormat
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        raise TypeError("a FixedArray is made by FixedArray.from_float(x, quantizer) or from_ints(ints, format)")
+        raise TypeError(
+            "a FixedArray is made by FixedArray.from_float(x, quantizer) or from_ints(ints, format)"
+        )
 
     @classmethod
     def _of(cls: type[F], held: Held, format: QFormat) -> F:
@@ -38,7 +40,7 @@ class FixedValues:
         """Some of this one's integers, elsewhere."""
         return self._of(Held(np.asarray(array), self._held.bound), self._format)
 
-    # ---- from and to ------------------------------------------------------------------------------------------
+    # ---- from and to ---------------------------------------------------------------------------------------
 
     @classmethod
     def from_float(cls: type[F], x: ArrayLike, quantizer: Quantizer | ChannelQuantizer) -> F:
@@ -47,7 +49,9 @@ class FixedValues:
         if isinstance(quantizer, ChannelQuantizer):
             return cls._of(Held.of(quantizer.from_floats(array)), quantizer.format)
         if not isinstance(quantizer, Quantizer):
-            raise TypeError(f"from_float rounds by a Quantizer, not by {quantizer!r}; use Quantizer({quantizer!r})")
+            raise TypeError(
+                f"from_float rounds by a Quantizer, not by {quantizer!r}; use Quantizer({quantizer!r})"
+            )
         held = quantizer.hold(array)
         if ledger.active is not None:
             ledger.active.see_floats(array, quantizer)
@@ -60,7 +64,9 @@ class FixedValues:
             raise TypeError(f"from_ints takes a QFormat, not {format!r}")
         array = checked_array(ints)
         if array.dtype != INT64:
-            raise TypeError(f"from_ints takes integers, not {array.dtype}; use from_float to round real numbers")
+            raise TypeError(
+                f"from_ints takes integers, not {array.dtype}; use from_float to round real numbers"
+            )
         held = Held.of(array)
         if int(array.min()) < format.int_min or int(array.max()) > format.int_max:
             outside = (array < format.int_min) | (array > format.int_max)

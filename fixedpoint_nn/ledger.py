@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The overflow ledger: what every cast and accumulator lost, collected only while a ledger is open.
 
-    with Ledger() as ledger:
-        fixed(x)
-    ledger["fc1.out"].saturated
+with Ledger() as ledger:
+    fixed(x)
+ledger["fc1.out"].saturated
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.container import Array, Held
 from fixedpoint_nn.conversion import in_steps
 from fixedpoint_nn.overflow import Overflow, limits
-from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.rounding import round_floats, shift_right
 
@@ -31,20 +30,21 @@ from fixedpoint_nn.rounding import round_floats, shift_right
 class Entry:
     """What happened at one cast point or accumulator, over all calls."""
 
-    values: int = 0                         # how many went through
-    saturated: int = 0                      # were too large, and were saturated (or set to zero)
-    wrapped: int = 0                        # were too large, and were wrapped
-    rounded: int = 0                        # lost a fraction
-    first: tuple[int, ...] | None = None    # the index of the first one that was too large
-    headroom_bits: int = 63                 # leading bits that no value needed; negative: bits that were missing
+    values: int = 0  # how many went through
+    saturated: int = 0  # were too large, and were saturated (or set to zero)
+    wrapped: int = 0  # were too large, and were wrapped
+    rounded: int = 0  # lost a fraction
+    first: tuple[int, ...] | None = None  # the index of the first one that was too large
+    headroom_bits: int = 63  # leading bits that no value needed; negative: bits that were missing
 
 
 class Ledger(Mapping[str, Entry]):
     """Collects an `Entry` for every named cast and accumulator that runs inside its `with` block.
 
-    A cast without a name stands under its quantizer's text. Without `count_rounded` that one count stays 0, and
-    the ledger takes little time. `first_row` is added to the first index of what follows, for whoever cuts a
-    batch into blocks. An accumulator's headroom is that of its last sums, and of every sum where one saturated.
+    A cast without a name stands under its quantizer's text. Without `count_rounded` that one count stays 0,
+    and the ledger takes little time. `first_row` is added to the first index of what follows, for whoever
+    cuts a batch into blocks. An accumulator's headroom is that of its last sums, and of every sum where one
+    saturated.
     """
 
     def __init__(self, count_rounded: bool = True) -> None:
@@ -78,7 +78,9 @@ class Ledger(Mapping[str, Entry]):
 
     def __str__(self) -> str:
         width = max([len(name) for name in self.entries], default=0)
-        head = f"{'':{width}}  {'values':>10} {'saturated':>10} {'wrapped':>10} {'rounded':>10}  headroom  first"
+        head = (
+            f"{'':{width}}  {'values':>10} {'saturated':>10} {'wrapped':>10} {'rounded':>10}  headroom  first"
+        )
         lines = [
             f"{name:{width}}  {e.values:>10} {e.saturated:>10} {e.wrapped:>10} {e.rounded:>10}"
             f"  {e.headroom_bits:>8}  {'-' if e.first is None else e.first}"
@@ -86,7 +88,7 @@ class Ledger(Mapping[str, Entry]):
         ]
         return "\n".join([head, *lines])
 
-    # ---- called by the numbers --------------------------------------------------------------------------------
+    # ---- called by the numbers -----------------------------------------------------------------------------
 
     def see_cast(self, held: Held, shift: int, quantizer: Quantizer) -> None:
         """The integers times 2**shift are about to be rounded and fitted by the quantizer."""
@@ -94,7 +96,9 @@ class Ledger(Mapping[str, Entry]):
         if not array.size:
             return
         ends = np.array([int(array.min()), int(array.max())])
-        low, high = (int(end) << max(shift, 0) for end in shift_right(ends, max(-shift, 0), quantizer.rounding))
+        low, high = (
+            int(end) << max(shift, 0) for end in shift_right(ends, max(-shift, 0), quantizer.rounding)
+        )
         lo, hi = limits(quantizer.format, quantizer.overflow)
         outside = None
         if low < lo or high > hi:

@@ -27,7 +27,7 @@ class Overflow(Enum):
 
 
 def limits(format: QFormat, overflow: Overflow) -> tuple[int, int]:
-    """The integers that pass unchanged; symmetric saturation never gives the lowest one of a signed format."""
+    """The integers that pass unchanged; symmetric saturation never gives a signed format's lowest one."""
     if overflow is Overflow.SATURATE_SYMMETRIC and format.signed:
         return -format.int_max, format.int_max
     return format.int_min, format.int_max
@@ -44,10 +44,10 @@ def wrap(ints: Array, format: QFormat) -> Array:
 
 
 def fit(values: Array, format: QFormat, overflow: Overflow, out: Array | None = None) -> Array:
-    """Bring integers into the format; they are int64, Python's, or floats that hold them and both limits exactly."""
+    """Bring integers into the format: int64, Python's, or floats that hold them and both limits exactly."""
     lo, hi = limits(format, overflow)
     if overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
-        result: Array = np.maximum(np.minimum(values, hi, out=out), lo, out=out)
+        result: Array = np.clip(values, lo, hi, out=out)
         return result
     if values.size == 0 or (values.min() >= lo and values.max() <= hi):
         return values

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ldexp
 from operator import index
 
@@ -25,8 +25,8 @@ _AMD = re.compile(rf"(?:ap_)?(u?)fixed<{_NUMBER},{_NUMBER}>")
 class QFormat:
     """Integers of `int_bits + frac_bits` bits, each worth `integer * 2**-frac_bits`.
 
-    The sign bit is counted in `int_bits`, so Q(4, 12) is 16 bits wide and is ap_fixed<16,4>. Either part may be
-    negative; together they are 1 to 63 bits.
+    The sign bit is counted in `int_bits`, so Q(4, 12) is 16 bits wide and is ap_fixed<16,4>. Either part may
+    be negative; together they are 1 to 63 bits.
     """
 
     int_bits: int
@@ -59,18 +59,29 @@ class QFormat:
     def bits(self) -> int:
         return self.int_bits + self.frac_bits
 
-    @property
+    # Every operation asks for these, so they are computed once.
+
+    @cached_property
     def int_min(self) -> int:
+        """The smallest integer."""
         return -(1 << (self.bits - 1)) if self.signed else 0
 
-    @property
+    @cached_property
     def int_max(self) -> int:
+        """The largest integer."""
         return (1 << (self.bits - self.signed)) - 1
 
-    @property
+    @cached_property
     def magnitude(self) -> int:
-        """The largest |integer| of the format."""
-        return 1 << (self.bits - 1) if self.signed else self.int_max
+        """The largest |integer|."""
+        return max(-self.int_min, self.int_max)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.int_bits, self.frac_bits, self.signed))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def min(self) -> float:
@@ -87,11 +98,11 @@ class QFormat:
         """The distance between neighbouring values."""
         return ldexp(1.0, -self.frac_bits)
 
-    # ---- text -------------------------------------------------------------------------------------------------
+    # ---- text ----------------------------------------------------------------------------------------------
 
     @classmethod
     def parse(cls, text: str) -> QFormat:
-        """Read Q4.12, UQ0.8, Q(4, 12), fxp-s16/12, ap_fixed<16,4>, ap_ufixed<8,0>, fixed<16,4> or ufixed<8,0>."""
+        """Read Q4.12, UQ0.8, Q(4, 12), fxp-s16/12, ap_fixed<16,4>, ap_ufixed<8,0> or fixed<16,4>."""
         if not isinstance(text, str):
             raise TypeError(f"a format is parsed from text, not from {text!r}")
         stripped = text.strip()
@@ -107,7 +118,7 @@ class QFormat:
             f"{text!r} is not a format; write it like 'Q4.12', 'UQ0.8', 'fxp-s16/12' or 'ap_fixed<16,4>'"
         )
 
-    # ---- growth -----------------------------------------------------------------------------------------------
+    # ---- growth --------------------------------------------------------------------------------------------
 
     @classmethod
     def enclosing(cls, lo: int, hi: int, frac_bits: int, signed: bool = True) -> QFormat:

@@ -23,7 +23,7 @@ _MODES = re.compile(r"(.*<[^<>,]*,[^<>,]*),([^<>,]*)(?:,([^<>,]*))?>")
 
 @dataclass(frozen=True, repr=False)
 class Quantizer:
-    """A format, and what happens to the bits that do not fit: on the right `rounding`, on the left `overflow`.
+    """A format, and what happens to bits that do not fit: on the right `rounding`, on the left `overflow`.
 
     `name` labels the place where the conversion happens; two quantizers that differ only in it are equal.
     """
@@ -34,7 +34,12 @@ class Quantizer:
     name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        for name, kind in (("format", QFormat), ("rounding", Rounding), ("overflow", Overflow), ("name", str)):
+        for name, kind in (
+            ("format", QFormat),
+            ("rounding", Rounding),
+            ("overflow", Overflow),
+            ("name", str),
+        ):
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise TypeError(f"{name} of a Quantizer is of type {kind.__name__}, not {value!r}")
@@ -53,8 +58,8 @@ class Quantizer:
     def parse(cls, text: str) -> Quantizer:
         """Read AMD's text or any format's.
 
-        Modes that AMD's text leaves out are AMD's defaults, TRN and WRAP; a format in another notation says nothing
-        of modes and gets this class's.
+        Modes that AMD's text leaves out are AMD's defaults, TRN and WRAP; a format in another notation says
+        nothing of modes and gets this class's.
         """
         if not isinstance(text, str):
             raise TypeError(f"a quantizer is parsed from text, not from {text!r}")
@@ -78,7 +83,7 @@ class Quantizer:
         """The distance between neighbouring values."""
         return self.format.step
 
-    # ---- conversions ----------------------------------------------------------------------------------------
+    # ---- conversions ---------------------------------------------------------------------------------------
 
     def from_floats(self, x: ArrayLike) -> Ints:
         """The integers of these floats, exactly rounded; NaN and infinity raise."""
@@ -102,8 +107,8 @@ class Quantizer:
 class ChannelQuantizer:
     """One quantizer per channel of the last axis: the same bits, the binary point moved by `shifts`.
 
-    Channel j has `shifts[j]` more integer bits and as many fraction bits fewer than `quantizer`. The integers that
-    come out all have one format, the smallest that holds every channel.
+    Channel j has `shifts[j]` more integer bits and as many fraction bits fewer than `quantizer`. The integers
+    that come out all have one format, the smallest that holds every channel.
     """
 
     quantizer: Quantizer
@@ -153,7 +158,7 @@ class ChannelQuantizer:
         return self._by_channel(array, [q.from_ints(array[..., j], frac_bits) for j, q in self._pairs(array)])
 
     def round_floats(self, x: Array) -> Array:
-        """Each float's nearest value, as the same kind of float; a power of two moves each channel and loses nothing."""
+        """Each float's nearest value, as the same kind of float; moving a channel's point loses nothing."""
         self._pairs(x)
         scale = np.ldexp(x.dtype.type(1), self.shifts)
         nearest: Array = self.quantizer.round_floats(x / scale) * scale

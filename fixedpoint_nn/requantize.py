@@ -11,7 +11,7 @@ from fixedpoint_nn.overflow import Overflow, fit, limits
 from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.rounding import round_floats
 
-_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900      # far inside of what the exponents hold
+_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
 
 
 def requantized(held: Held, shift: int, quantizer: Quantizer) -> Held:

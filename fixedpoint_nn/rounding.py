@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The seven roundings: floor, then add one where a predicate holds.
 
-`UP` is that predicate, once for each rounding. It is asked about integers that lose bits on the right and about
-floats that lose their fraction; NumPy's own floor, trunc and rint are the first, second and last line of it.
+`UP` is that predicate, once for each rounding. It is asked about integers that lose bits on the right and
+about floats that lose their fraction; NumPy's own floor, trunc and rint are the first, second and last line
+of it.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ class Rounding(Enum):
 class Remainder:
     """What a predicate may ask: about the value, about its floor, and about what lies between them."""
 
-    inexact: Array      # the value is not its floor
-    above: Array        # by more than a half
-    tie: Array          # by exactly a half
-    negative: Array     # the value is below zero
-    odd: Array          # its floor is odd
+    inexact: Array  # the value is not its floor
+    above: Array  # by more than a half
+    tie: Array  # by exactly a half
+    negative: Array  # the value is below zero
+    odd: Array  # its floor is odd
 
 
 UP: dict[Rounding, Callable[[Remainder], Array]] = {
@@ -52,12 +53,6 @@ UP: dict[Rounding, Callable[[Remainder], Array]] = {
     Rounding.HALF_AWAY: lambda r: r.above | (r.tie & ~r.negative),
     Rounding.HALF_TOWARD_ZERO: lambda r: r.above | (r.tie & r.negative),
     Rounding.HALF_EVEN: lambda r: r.above | (r.tie & r.odd),
-}
-
-_NATIVE: dict[Rounding, Callable[..., Array]] = {
-    Rounding.FLOOR: np.floor,
-    Rounding.TOWARD_ZERO: np.trunc,
-    Rounding.HALF_EVEN: np.rint,
 }
 
 
@@ -80,10 +75,12 @@ def shift_right(ints: Array, shift: int, rounding: Rounding) -> Array:
 
 def round_floats(values: Array, rounding: Rounding, out: Array | None = None) -> Array:
     """Each float rounded to an integer, as floats; exact for every finite float, and infinities stay."""
-    native = _NATIVE.get(rounding)
-    if native is not None:
-        rounded: Array = native(values, out=out)
-        return rounded
+    if rounding is Rounding.HALF_EVEN:
+        return np.asarray(np.rint(values, out=out))
+    if rounding is Rounding.FLOOR:
+        return np.asarray(np.floor(values, out=out))
+    if rounding is Rounding.TOWARD_ZERO:
+        return np.asarray(np.trunc(values, out=out))
     # values - trunc is exact (values - floor is not: -1e-20 + 1), so all questions are asked of that.
     whole = np.trunc(values)
     with np.errstate(invalid="ignore"):

@@ -6,14 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedpoint_nn.container import FLOAT64_EXACT, bound_of, dtype_for
+from fixedpoint_nn.container import FLOAT64_EXACT, Held
 from fixedpoint_nn.exact_functions import EXACT_FUNCTIONS, ExactFunction
 from fixedpoint_nn.overflow import Overflow
 from fixedpoint_nn.qformat import QFormat
@@ -29,17 +29,17 @@ MAX_OUTPUT_BITS = 60
 class Certificate:
     """What holds over all input codes (of a reciprocal: over the positive ones)."""
 
-    max_error_lsb: float                # the largest |table - function|, in steps of the output
-    monotonic: bool                     # never falls where the function rises, never rises where it falls
-    symmetric: bool | None              # f(-x) = 1 - f(x), or -f(x), in every bit; None: the function has no such law
+    max_error_lsb: float  # the largest |table - function|, in steps of the output
+    monotonic: bool  # never falls where the function rises, never rises where it falls
+    symmetric: bool | None  # f(-x) = 1 - f(x), or -f(x), in every bit; None: the function has no such law
 
 
 @dataclass(frozen=True)
 class Table:
     """`function` at every value of `input_format`, each correctly rounded by `output`.
 
-    The entries stand in the order of hardware addresses: the input's bit pattern, read as an unsigned number. So a
-    negative code c stands at c + 2**bits, where NumPy's `ints[c]` finds it too.
+    The entries stand in the order of hardware addresses: the input's bit pattern, read as an unsigned number.
+    So a negative code c stands at c + 2**bits, where NumPy's `ints[c]` finds it too.
 
     >>> Table("sigmoid", QFormat(2, 1), Quantizer(QFormat(0, 8, signed=False))).ints
     array([128, 159, 187, 209,  31,  47,  69,  97])
@@ -63,15 +63,17 @@ class Table:
                 f"cast its input to {MAX_ADDRESS_BITS} bits or fewer"
             )
         if self.output.format.bits > MAX_OUTPUT_BITS:
-            raise ValueError(f"a table's output has at most {MAX_OUTPUT_BITS} bits, unlike {self.output.format}")
+            raise ValueError(
+                f"a table's output has at most {MAX_OUTPUT_BITS} bits, unlike {self.output.format}"
+            )
 
-    @property
+    @cached_property
     def ints(self) -> Ints:
         """The entries, by address; read-only."""
         return _build(self.function, self.input_format, self.output)
 
-    @property
-    def held(self) -> Array:
+    @cached_property
+    def held(self) -> Held:
         """The entries in their cheapest container."""
         return _held(self.function, self.input_format, self.output)
 
@@ -114,9 +116,8 @@ def _build(name: str, source: QFormat, output: Quantizer) -> Ints:
 
 
 @lru_cache(maxsize=256)
-def _held(name: str, source: QFormat, output: Quantizer) -> Array:
-    ints = _build(name, source, output)
-    return ints.astype(dtype_for(bound_of(ints)))
+def _held(name: str, source: QFormat, output: Quantizer) -> Held:
+    return Held.of(_build(name, source, output))
 
 
 @lru_cache(maxsize=256)
@@ -179,8 +180,8 @@ def _rounded(function: ExactFunction, codes: Ints, source: QFormat, output: Quan
         x = Fraction(int(codes[i])) / Fraction(2) ** source.frac_bits
         exact = _quarters(function, x, lsb_bits)
         if output.overflow is Overflow.WRAP:
-            exact = exact % modulus - (modulus if exact < 0 else 0)     # roundings ask for the sign
-        quarters[i] = max(min(exact, 2**62), -(2**62))      # outside of every output either way
+            exact = exact % modulus - (modulus if exact < 0 else 0)  # roundings ask for the sign
+        quarters[i] = max(min(exact, 2**62), -(2**62))  # outside of every output either way
     return output.from_ints(quarters, lsb_bits + 2)
 
 

@@ -17,7 +17,9 @@ from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
 from tests import oracle
 
 
-def expected(a: FixedArray, b: FixedArray, acc: Accumulator, initial: FixedArray | None = None) -> list[list[int]]:
+def expected(
+    a: FixedArray, b: FixedArray, acc: Accumulator, initial: FixedArray | None = None
+) -> list[list[int]]:
     def exact(x: FixedArray) -> list[list[Fraction]]:
         return [[oracle.value(int(n), x.format) for n in row] for row in x.ints]
 
@@ -34,7 +36,9 @@ def cases(draw: st.DrawFn) -> tuple[FixedArray, FixedArray, Accumulator, FixedAr
     """Operands of any width, and an accumulator that is too small as often as not."""
 
     def array(rows: int, columns: int, format: QFormat) -> FixedArray:
-        entry = st.integers(format.int_min, format.int_max) | st.sampled_from([format.int_min, format.int_max])
+        entry = st.integers(format.int_min, format.int_max) | st.sampled_from(
+            [format.int_min, format.int_max]
+        )
         flat = draw(st.lists(entry, min_size=rows * columns, max_size=rows * columns))
         return FixedArray.from_ints(np.array(flat).reshape(rows, columns), format)
 
@@ -151,14 +155,18 @@ def test_a_vector_meets_an_accumulator_too() -> None:
             "product of an Accumulator is a Quantizer or None, not Q(8, 0)",
         ),
         (
-            lambda: FixedArray.from_ints([[1]], Q(4, 4)).dot(FixedArray.from_ints([[1]], Q(4, 4)), Accumulator(Q(8, 6))),
+            lambda: FixedArray.from_ints([[1]], Q(4, 4)).dot(
+                FixedArray.from_ints([[1]], Q(4, 4)), Accumulator(Q(8, 6))
+            ),
             ValueError,
             "the accumulator Q(8, 6) has 2 fraction bits fewer than its products; "
             "widen it, or give it a product quantizer that rounds them",
         ),
         (
             lambda: FixedArray.from_ints([[1]], Q(4, 4)).dot(
-                FixedArray.from_ints([[1]], Q(4, 4)), Accumulator(Q(8, 8)), FixedArray.from_ints([[1]], UQ(8, 8))
+                FixedArray.from_ints([[1]], Q(4, 4)),
+                Accumulator(Q(8, 8)),
+                FixedArray.from_ints([[1]], UQ(8, 8)),
             ),
             ValueError,
             "an accumulator of Q(8, 8) does not go on from UQ(8, 8)",

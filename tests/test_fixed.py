@@ -55,7 +55,7 @@ A = FixedArray.from_ints(RNG.integers(-100, 100, (3, 4)), Q(4, 4))
 B = FixedArray.from_ints(RNG.integers(0, 60, (3, 4)), UQ(2, 6))
 
 
-# ---- exactness ------------------------------------------------------------------------------------------------
+# ---- exactness ---------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=150, deadline=None)
@@ -88,15 +88,13 @@ def test_arithmetic_is_exact(a: FixedArray, b: FixedArray, n: int) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(arrays(2, 3), arrays(3, 2))
+@given(arrays(2, 3, most=29), arrays(3, 2, most=29))
 def test_a_matrix_product_is_exact(a: FixedArray, b: FixedArray) -> None:
-    exact = np.array([[sum(p) for p in row] for row in (fractions(a)[:, :, None] * fractions(b)).transpose(0, 2, 1)])
-    try:
-        result = a @ b
-        check(result, exact)
-        check(a.dot(b, initial=result), exact * 2)
-    except ValueError as error:
-        assert "and 63 is the most" in str(error)
+    exact = np.array(
+        [[sum(p) for p in row] for row in (fractions(a)[:, :, None] * fractions(b)).transpose(0, 2, 1)]
+    )
+    check(a @ b, exact)
+    check(a.dot(b, initial=a @ b), exact * 2)
 
 
 @settings(max_examples=200, deadline=None)
@@ -132,7 +130,13 @@ def test_broadcasting_is_numpys() -> None:
 
 def test_values_survive_every_container() -> None:
     """Integers of 24, 53 and 63 bits live in float32, float64 and int64."""
-    for bits, dtype in ((24, np.float32), (25, np.float32), (26, np.float64), (54, np.float64), (55, np.int64)):
+    for bits, dtype in (
+        (24, np.float32),
+        (25, np.float32),
+        (26, np.float64),
+        (54, np.float64),
+        (55, np.int64),
+    ):
         format = Q(bits, 0)
         x = FixedArray.from_ints([format.int_min, format.int_max, 1], format)
         assert x._held.array.dtype == dtype
@@ -149,7 +153,7 @@ def test_a_minus_zero_is_a_zero() -> None:
     assert not np.signbit((-x).to_float()).any()
 
 
-# ---- making and reading ---------------------------------------------------------------------------------------
+# ---- making and reading ------------------------------------------------------------------------------------
 
 
 def test_it_shows_its_values_and_its_format() -> None:
@@ -185,7 +189,7 @@ def test_floats_are_the_values() -> None:
     assert FixedArray.from_ints([3], Q(-1071, 1074)).to_float().tolist() == [3 * 2.0**-1074]
 
 
-# ---- movement -------------------------------------------------------------------------------------------------
+# ---- movement ----------------------------------------------------------------------------------------------
 
 
 def test_moving_elements_moves_the_integers() -> None:
@@ -249,7 +253,7 @@ def test_zeros_have_the_batch_and_the_quantizers_format() -> None:
     assert not zeros.ints.any()
 
 
-# ---- NumPy ----------------------------------------------------------------------------------------------------
+# ---- NumPy -------------------------------------------------------------------------------------------------
 
 KEEPING = {
     "reshape": lambda np_, x: np.reshape(x, (2, 6)),
@@ -329,13 +333,13 @@ def test_whole_numbers_are_exact_operands() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["mean", "std", "var", "median", "cumsum", "prod", "diff", "einsum", "tensordot", "round", "clip", "interp",
-     "linalg.norm", "allclose", "full_like", "ones_like", "pad", "append"],
+    ["mean", "std", "var", "median", "cumsum", "prod", "diff", "einsum", "tensordot", "round", "clip",
+     "interp", "linalg.norm", "allclose", "full_like", "ones_like", "pad", "append"],
 )  # fmt: skip
 def test_other_functions_are_refused(name: str) -> None:
     function = operator.attrgetter(name)(np)
-    arguments = {"einsum": ("ij->j", A), "tensordot": (A, A), "clip": (A, 0, 1), "interp": (A, [0, 1], [0, 1]),
-                 "allclose": (A, A), "full_like": (A, 0), "pad": (A, 1), "append": (A, A)}  # fmt: skip
+    arguments = {"einsum": ("ij->j", A), "tensordot": (A, A), "clip": (A, 0, 1),
+                 "interp": (A, [0, 1], [0, 1]), "allclose": (A, A), "full_like": (A, 0), "pad": (A, 1), "append": (A, A)}  # fmt: skip
     with pytest.raises(TypeError) as caught:
         function(*arguments.get(name, (A,)))
     short = name.rsplit(".")[-1]
@@ -344,7 +348,9 @@ def test_other_functions_are_refused(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["exp", "tanh", "sqrt", "divide", "power", "floor", "sign", "isnan", "minimum"])
+@pytest.mark.parametrize(
+    "name", ["exp", "tanh", "sqrt", "divide", "power", "floor", "sign", "isnan", "minimum"]
+)
 def test_other_ufuncs_are_refused(name: str) -> None:
     ufunc = getattr(np, name)
     with pytest.raises(TypeError) as caught:
@@ -354,7 +360,7 @@ def test_other_ufuncs_are_refused(name: str) -> None:
     )
 
 
-# ---- bad input ------------------------------------------------------------------------------------------------
+# ---- bad input ---------------------------------------------------------------------------------------------
 
 MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_float(..., quantizer)"
 
@@ -391,7 +397,8 @@ MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_f
         (
             lambda: np.add.reduce(A),
             TypeError,
-            "numpy.add.reduce does not keep a FixedArray exact; take .to_float() for floats, or .ints for integers",
+            "numpy.add.reduce does not keep a FixedArray exact; "
+            "take .to_float() for floats, or .ints for integers",
         ),
         (
             lambda: np.concatenate([A, np.ones((1, 4))]),
@@ -451,7 +458,7 @@ MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_f
             "FixedValues.from_ints() got an unexpected keyword argument 'signed'",
         ),
         (lambda: A + A[:, :3], ValueError, "shapes (3, 4) and (3, 3) do not fit together"),
-        (lambda: A < A[:, :3], ValueError, "shapes (3, 4) and (3, 3) do not fit together"),
+        (lambda: operator.lt(A, A[:, :3]), ValueError, "shapes (3, 4) and (3, 3) do not fit together"),
         (
             lambda: A @ A,
             ValueError,
@@ -494,11 +501,16 @@ MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_f
             ValueError,
             "scan needs steps along axis 1, and an array of shape (4,) has none",
         ),
-        (lambda: bool(A), ValueError, "an array of shape (3, 4) has no truth of its own; compare, then use .all()"),
+        (
+            lambda: bool(A),
+            ValueError,
+            "an array of shape (3, 4) has no truth of its own; compare, then use .all()",
+        ),
         (
             lambda: FixedArray.from_ints([1], Q(40, 0)) * FixedArray.from_ints([1], Q(40, 0)),
             ValueError,
-            "the product of Q(40, 0) and Q(40, 0) needs 80 bits, and 63 is the most; cast to fewer bits first",
+            "the product of Q(40, 0) and Q(40, 0) needs 80 bits, and 63 is the most; "
+            "cast to fewer bits first",
         ),
     ],
 )
@@ -509,7 +521,7 @@ def test_bad_input_is_one_clear_sentence(make, error, message) -> None:  # type:
 
 
 def test_a_float_is_not_equal_to_anything_silently() -> None:
-    with pytest.raises(TypeError, match="not mixed with 0.5"):
+    with pytest.raises(TypeError, match="not mixed with 0"):
         A == 0.5  # noqa: B015
     assert (A == None) is False  # noqa: E711
     assert A != "text"

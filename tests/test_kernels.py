@@ -47,7 +47,7 @@ def test_one_step_past_the_edge_the_fast_kernel_would_be_wrong(edge: int, wide: 
     narrow = dtype_for(edge)
     a, b = sum_of_ones(edge + 1, 3)
     fast = (a.astype(narrow) @ b.astype(narrow)).astype(np.int64)
-    assert int(fast[0, 0]) == edge                      # and not edge + 1
+    assert int(fast[0, 0]) == edge  # and not edge + 1
     result = product(held(a), held(b))
     assert result.array.dtype == wide
     assert int(result.array[0, 0]) == edge + 1
@@ -56,7 +56,7 @@ def test_one_step_past_the_edge_the_fast_kernel_would_be_wrong(edge: int, wide: 
 def test_one_step_past_63_bits_only_the_lowest_64_bits_are_kept() -> None:
     a, b = sum_of_ones((1 << 63) + 1, 3)
     result = product(held(a), held(b))
-    assert result.bound >= 1 << 63                      # so the caller knows
+    assert result.bound >= 1 << 63  # so the caller knows
     assert int(result.array[0, 0]) == -(1 << 63) + 1
 
 
@@ -75,8 +75,55 @@ def test_the_columns_own_norm_proves_more_than_the_formats() -> None:
     sparse[3, 0], sparse[5, 1] = 500, -512
     assert product_bound(held(a), held(sparse)) == 32767 * 512
     assert product(held(a), held(sparse)).array.dtype == FLOAT32
-    assert 32767 * 512 * 784 > FLOAT64_EXACT >> 20      # the formats alone would have asked for float64
+    assert FLOAT64_EXACT >> 20 < 32767 * 512 * 784  # the formats alone would have asked for float64
     assert [[int(n) for n in row] for row in product(held(a), held(sparse)).array] == slow(a, sparse)
+
+
+def one_long_sum(terms: int, a_value: int, b_value: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full((3, terms), a_value), np.full((terms, 2), b_value)
+
+
+@pytest.mark.parametrize("terms", [64, 100, 784])
+def test_a_long_sum_is_cut_into_stretches_that_float32_holds(terms: int) -> None:
+    """Odd summands: a stretch that went one term too far would lose the lowest bit."""
+    a, b = one_long_sum(terms, 1023, 2**24 // 1024 // 40 + 1)
+    x, w = held(a), held(b)
+    assert product_bound(x, w) > 1 << 24
+    result = product(x, w)
+    assert [[int(n) for n in row] for row in result.array] == slow(a, b)
+    (ends,) = w.stretches.values()
+    assert len(ends) > 1
+    assert ends[-1] == terms
+    for start, end in zip((0, *ends), ends, strict=False):
+        assert product_bound(x, held(b[start:end])) <= 1 << 24
+        longer = b[start : end + 1]
+        if end < terms:  # and as long as the shared plan, for 1024, allows
+            assert 1024 * held(longer).norm > 1 << 24
+
+
+def test_a_stretch_past_its_end_would_be_wrong() -> None:
+    a, b = one_long_sum(128, 1, (1 << 24) // 64 + 1)
+    a[0, 0], b[0, 0] = 1, b[0, 0] + 1
+    naive = (a.astype(np.float32) @ b.astype(np.float32)).astype(np.int64)
+    assert naive.tolist() != slow(a, b)
+    result = product(held(a), held(b))
+    assert [[int(n) for n in row] for row in result.array] == slow(a, b)
+
+
+def test_too_many_stretches_leave_it_to_float64() -> None:
+    a, b = one_long_sum(128, 1 << 14, 1 << 9)
+    w = held(b)
+    assert [[int(n) for n in row] for row in product(held(a), w).array] == slow(a, b)
+    assert w.stretches == {1 << 14: ()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 18), st.integers(1, 18), st.integers(60, 400))
+def test_random_sums_of_any_length_are_exact(seed: int, a_bits: int, b_bits: int, terms: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(-(1 << a_bits), 1 << a_bits, (3, terms))
+    b = rng.integers(-(1 << b_bits), 1 << b_bits, (terms, 4)) * rng.integers(0, 2, (terms, 4))
+    assert [[int(n) for n in row] for row in product(held(a), held(b)).array] == slow(a, b)
 
 
 @pytest.mark.parametrize("bits", [20, 31, 40, 52, 62])
@@ -93,7 +140,9 @@ wide_ints = st.integers(-(2**62), 2**62) | st.integers(0, 62).flatmap(
 
 @settings(max_examples=200, deadline=None)
 @given(st.data(), st.integers(1, 62), st.integers(1, 62), st.integers(1, 9))
-def test_words_add_up_modulo_2_64_for_any_width(data: st.DataObject, a_bits: int, b_bits: int, terms: int) -> None:
+def test_words_add_up_modulo_2_64_for_any_width(
+    data: st.DataObject, a_bits: int, b_bits: int, terms: int
+) -> None:
     def matrix(bits: int, rows: int, columns: int) -> np.ndarray:
         entries = st.integers(-(1 << bits), (1 << bits) - 1)
         flat = data.draw(st.lists(entries, min_size=rows * columns, max_size=rows * columns))
@@ -115,6 +164,9 @@ def test_every_word_of_wide_operands_takes_part() -> None:
 def test_groups_are_separate_products() -> None:
     rng = np.random.default_rng(1)
     for bits in (4, 20, 31):
-        a, b = rng.integers(-(1 << bits), 1 << bits, (3, 2, 5)), rng.integers(-(1 << bits), 1 << bits, (2, 5, 4))
+        a, b = (
+            rng.integers(-(1 << bits), 1 << bits, (3, 2, 5)),
+            rng.integers(-(1 << bits), 1 << bits, (2, 5, 4)),
+        )
         expected = np.concatenate([a[:, g].astype(object) @ b[g].astype(object) for g in (0, 1)], axis=1)
         assert [[int(n) for n in row] for row in product(held(a), held(b)).array] == expected.tolist()

@@ -63,14 +63,21 @@ def test_a_cast_is_counted_value_by_value(source: QFormat, count: int) -> None:
         with Ledger(count_rounded=False) as quick:
             x.cast(quantizer)
         assert quick["here"].rounded == 0
-        assert (quick["here"].saturated, quick["here"].first) == (ledger["here"].saturated, ledger["here"].first)
+        assert (quick["here"].saturated, quick["here"].first) == (
+            ledger["here"].saturated,
+            ledger["here"].first,
+        )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("count_rounded", [True, False])
 def test_floats_are_counted_value_by_value(dtype: type, count_rounded: bool) -> None:
     ties = np.arange(-70, 70) / 8
-    x = np.concatenate([ties, np.nextafter(ties, np.inf), np.nextafter(ties, -np.inf)]).astype(dtype).reshape(-1, 7)
+    x = (
+        np.concatenate([ties, np.nextafter(ties, np.inf), np.nextafter(ties, -np.inf)])
+        .astype(dtype)
+        .reshape(-1, 7)
+    )
     values = [Fraction(float(v)) for v in x.reshape(-1)]
     for target, rounding, overflow in product([*TARGETS, Q(3, 50)], Rounding, Overflow):
         quantizer = Quantizer(target, rounding, overflow, name="input")

@@ -10,7 +10,12 @@ import pytest
 
 from fixedpoint_nn.qformat import UQ, Q, QFormat
 
-SMALL = [QFormat(bits - frac, frac, signed) for bits in (1, 2, 3, 5) for frac in (-1, 0, 2) for signed in (True, False)]
+SMALL = [
+    QFormat(bits - frac, frac, signed)
+    for bits in (1, 2, 3, 5)
+    for frac in (-1, 0, 2)
+    for signed in (True, False)
+]
 
 
 def values(format: QFormat) -> list[int]:
@@ -82,7 +87,9 @@ def test_every_notation_of_the_field_is_read(text: str, format: QFormat) -> None
     assert QFormat.parse(text) == format
 
 
-@pytest.mark.parametrize("text", ["", "Q", "Q4", "Q4.12.1", "4.12", "q4.12", "ap_fixed<16>", "fxp-s16/12-complex", "int8"])
+@pytest.mark.parametrize(
+    "text", ["", "Q", "Q4", "Q4.12.1", "4.12", "q4.12", "ap_fixed<16>", "fxp-s16/12-complex", "int8"]
+)
 def test_other_text_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError) as caught:
         QFormat.parse(text)
@@ -97,7 +104,11 @@ def test_other_text_is_refused_with_examples(text: str) -> None:
         (lambda: Q(0, 0), ValueError, "a format has 1 to 63 bits, but Q(0, 0) would have 0"),
         (lambda: Q(-3, 2), ValueError, "a format has 1 to 63 bits, but Q(-3, 2) would have -1"),
         (lambda: UQ(32, 32), ValueError, "a format has 1 to 63 bits, but UQ(32, 32) would have 64"),
-        (lambda: QFormat.parse("ap_fixed<64,4>"), ValueError, "a format has 1 to 63 bits, but Q(4, 60) would have 64"),
+        (
+            lambda: QFormat.parse("ap_fixed<64,4>"),
+            ValueError,
+            "a format has 1 to 63 bits, but Q(4, 60) would have 64",
+        ),
         (lambda: Q(4.0, 12), TypeError, "int_bits of a format is an integer, not 4.0"),
         (lambda: Q(4, True), TypeError, "frac_bits of a format is an integer, not True"),
         (lambda: QFormat(4, 12, 1), TypeError, "signed of a format is True or False, not 1"),
@@ -107,8 +118,16 @@ def test_other_text_is_refused_with_examples(text: str) -> None:
             ValueError,
             "Q(-1074, 1075) has values outside the range of a double; use -960 to 1074 fraction bits",
         ),
-        (lambda: QFormat.enclosing(3, 2, 0), ValueError, "the range 3..2 is empty; give the smaller integer first"),
-        (lambda: QFormat.enclosing(-1, 2, 0, signed=False), ValueError, "an unsigned format does not hold -1"),
+        (
+            lambda: QFormat.enclosing(3, 2, 0),
+            ValueError,
+            "the range 3..2 is empty; give the smaller integer first",
+        ),
+        (
+            lambda: QFormat.enclosing(-1, 2, 0, signed=False),
+            ValueError,
+            "an unsigned format does not hold -1",
+        ),
         (
             lambda: QFormat.for_sum(Q(32, 31), Q(32, 31)),
             ValueError,
@@ -117,7 +136,8 @@ def test_other_text_is_refused_with_examples(text: str) -> None:
         (
             lambda: QFormat.for_product(Q(32, 0), Q(16, 16)),
             ValueError,
-            "the product of Q(32, 0) and Q(16, 16) needs 64 bits, and 63 is the most; cast to fewer bits first",
+            "the product of Q(32, 0) and Q(16, 16) needs 64 bits, and 63 is the most; "
+            "cast to fewer bits first",
         ),
         (
             lambda: QFormat.for_dot(Q(24, 0), Q(24, 0), 1 << 20),
@@ -126,7 +146,11 @@ def test_other_text_is_refused_with_examples(text: str) -> None:
             "cast to fewer bits first",
         ),
         (lambda: QFormat.for_dot(Q(4, 0), Q(4, 0), 0), ValueError, "a sum has one term or more, not 0"),
-        (lambda: QFormat.for_sum(Q(4, 0)), TypeError, "for_sum takes a second format, or terms=, and not both"),
+        (
+            lambda: QFormat.for_sum(Q(4, 0)),
+            TypeError,
+            "for_sum takes a second format, or terms=, and not both",
+        ),
     ],
 )
 def test_errors_are_sentences(make, error, message) -> None:  # type: ignore[no-untyped-def]
@@ -162,7 +186,9 @@ def test_for_sum_is_sufficient_and_necessary() -> None:
 def test_for_difference_and_negation_are_sufficient_and_necessary() -> None:
     for a, b in pairs():
         frac = max(a.frac_bits, b.frac_bits)
-        differences = {(x << frac - a.frac_bits) - (y << frac - b.frac_bits) for x in values(a) for y in values(b)}
+        differences = {
+            (x << frac - a.frac_bits) - (y << frac - b.frac_bits) for x in values(a) for y in values(b)
+        }
         check_smallest(QFormat.for_difference(a, b), differences, frac)
     for a in SMALL:
         check_smallest(QFormat.for_negation(a), {-x for x in values(a)}, a.frac_bits)
@@ -182,7 +208,9 @@ def test_for_dot_and_a_sum_of_terms_are_sufficient_and_necessary() -> None:
             check_smallest(QFormat.for_dot(a, b, terms), reached, a.frac_bits + b.frac_bits)
     for a in SMALL:
         for terms in (1, 2, 3, 4, 5, 8, 9):
-            check_smallest(QFormat.for_sum(a, terms=terms), {terms * a.int_min, terms * a.int_max}, a.frac_bits)
+            check_smallest(
+                QFormat.for_sum(a, terms=terms), {terms * a.int_min, terms * a.int_max}, a.frac_bits
+            )
 
 
 def test_for_maximum_is_sufficient_and_necessary() -> None:
