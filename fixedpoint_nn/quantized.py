@@ -14,8 +14,8 @@ from fixedpoint_nn import ledger
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.quantizer import Quantizer
 
-ROWS = 256                          # samples computed at a time, so that layers hand each other cached data
-IMAGES = 64                         # the same where every pixel becomes a window
+ROWS = 256  # samples computed at a time, so that layers hand each other cached data
+IMAGES = 64  # the same where every pixel becomes a window
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Quantized:
             )
 
     def _taken(self, samples: Any) -> FixedArray:
-        """Floats are rounded; whole numbers for a format of whole numbers (token ids) must fit as they are."""
+        """Floats are rounded; whole numbers for a format of whole numbers (token ids) must fit."""
         if isinstance(samples, FixedArray):
             return samples
         if samples.dtype.kind in "iu" and self.input.format.frac_bits == 0:
@@ -57,7 +57,8 @@ class Quantized:
             outside = samples[(samples < format.int_min) | (samples > format.int_max)]
             if outside.size:
                 raise ValueError(
-                    f"the input {outside[0]} is outside {format}, which holds {format.int_min}..{format.int_max}"
+                    f"the input {outside[0]} is outside {format}, "
+                    f"which holds {format.int_min}..{format.int_max}"
                 )
             return FixedArray.from_ints(samples.astype(np.int64), format)
         return FixedArray.from_float(samples, self.input)

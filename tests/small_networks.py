@@ -18,12 +18,20 @@ def small_network(name: str, dtype: Any = np.float64) -> tuple[Any, np.ndarray[A
     make, rng = Initialiser(3, dtype), np.random.default_rng(3)
     parts, tokens = layers.Sequential, rng.integers(0, 11, (40, 7))
     if name == "mlp":
-        return parts(fc1=make.dense(6, 8), relu1=layers.ReLU(), fc2=make.dense(8, 4)), rng.random((40, 6), dtype)
+        return parts(fc1=make.dense(6, 8), relu1=layers.ReLU(), fc2=make.dense(8, 4)), rng.random(
+            (40, 6), dtype
+        )
     if name == "cnn":
         net = parts(
-            conv1=make.conv(1, 4), pool=layers.MaxPool2D(), relu1=layers.ReLU(),
-            conv2=make.conv(4, 4, groups=4), leaky=layers.LeakyReLU(), average=make.avg_pool(3),
-            flatten=layers.Flatten(), fc=make.dense(16, 5), softmax=layers.Softmax(),
+            conv1=make.conv(1, 4),
+            pool=layers.MaxPool2D(),
+            relu1=layers.ReLU(),
+            conv2=make.conv(4, 4, groups=4),
+            leaky=layers.LeakyReLU(),
+            average=make.avg_pool(3),
+            flatten=layers.Flatten(),
+            fc=make.dense(16, 5),
+            softmax=layers.Softmax(),
         )
         return net, rng.random((40, 12, 12, 1), dtype)
     if name == "residual":
@@ -33,7 +41,9 @@ def small_network(name: str, dtype: Any = np.float64) -> tuple[Any, np.ndarray[A
     if name == "normalised":
         bn = make.batch_norm(4)
         bn.mean.data[:], bn.variance.data[:] = rng.standard_normal(4), rng.random(4) + 0.5
-        net = parts(conv=make.conv(2, 4, bias=False), bn=bn, relu=layers.ReLU(), gap=make.global_avg_pool(5, 5))
+        net = parts(
+            conv=make.conv(2, 4, bias=False), bn=bn, relu=layers.ReLU(), gap=make.global_avg_pool(5, 5)
+        )
         return net, rng.random((40, 5, 5, 2), dtype)
     recurrent = {
         "lstm": lambda: make.lstm(6, 5, 2),

@@ -25,7 +25,8 @@ def test_every_place_of_every_kind_of_network_has_an_entry(name: str) -> None:
     plan = calibrate(net, x)
     assert Plan.from_json(plan.to_json()) == plan
     places = [
-        leaf.path for leaf in walk(quantize(net, plan).net)
+        leaf.path
+        for leaf in walk(quantize(net, plan).net)
         if leaf.kind != ACCUMULATOR and not (leaf.kind == PARAMETER and leaf.value is None)
     ]
     assert list(plan) == ["input", *places]
@@ -96,7 +97,9 @@ def test_a_table_has_the_format_of_its_function_and_an_address_of_two_bits_more(
 def test_a_table_address_is_no_finer_than_the_value_that_arrives() -> None:
     net, x = small_network("lstm")
     plan = calibrate(net, x)
-    assert plan.format("cells.cells.0.cell_tanh.input").frac_bits <= plan.format("cells.cells.0.cell").frac_bits
+    assert (
+        plan.format("cells.cells.0.cell_tanh.input").frac_bits <= plan.format("cells.cells.0.cell").frac_bits
+    )
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -126,10 +129,11 @@ def test_weights_may_have_a_binary_point_for_each_output() -> None:
     net["fc2"].weight.data[:, 1] /= 64
     plain, finer = calibrate(net, x), calibrate(net, x, per_channel=True)
     assert isinstance(finer["fc2.weight"], ChannelQuantizer)
-    assert finer["fc2.weight"].shifts[1] == -4                    # no more than 2**4 finer than the others
+    assert finer["fc2.weight"].shifts[1] == -4  # no more than 2**4 finer than the others
     exact = net["fc2"].weight.data[:, 1]
     errors = [
-        np.abs(quantize(net, plan).net["fc2"].weight.to_float()[:, 1] - exact).max() for plan in (plain, finer)
+        np.abs(quantize(net, plan).net["fc2"].weight.to_float()[:, 1] - exact).max()
+        for plan in (plain, finer)
     ]
     assert errors[1] < errors[0] / 8
 
@@ -137,7 +141,12 @@ def test_weights_may_have_a_binary_point_for_each_output() -> None:
 def test_word_lengths_are_chosen_for_kinds_and_for_single_places() -> None:
     net, x = small_network("mlp")
     plan = calibrate(net, x, word=8, weight_bits=3, activation_bits=6, output_bits=10)
-    assert [plan.format(path).bits for path in ("input", "fc1.weight", "relu1.out", "fc2.out")] == [6, 3, 6, 10]
+    assert [plan.format(path).bits for path in ("input", "fc1.weight", "relu1.out", "fc2.out")] == [
+        6,
+        3,
+        6,
+        10,
+    ]
     seen = observe(net, x)
     assert seen.plan(Recipe(8), {"fc1.weight": 2}).format("fc1.weight").bits == 2
 
@@ -177,12 +186,18 @@ def test_a_modelled_accumulator_stands_at_the_products_binary_point() -> None:
         ({"word": 0}, ValueError, "word of 0 bits is not possible; use 1 to 32"),
         ({"word": 8.0}, TypeError, "word is a number of bits, not 8.0"),
         ({"address_bits": 17}, ValueError, "address_bits of 17 bits is not possible; use 1 to 16"),
-        ({"method": "best"}, ValueError, "method 'best' is not known; use one of max, percentile, least_error"),
+        (
+            {"method": "best"},
+            ValueError,
+            "method 'best' is not known; use one of max, percentile, least_error",
+        ),
         ({"rounding": 3}, TypeError, "rounding is a Rounding, not 3"),
         ({"percentile": 40}, ValueError, "percentile 40 is not in 50..100"),
     ],
 )
-def test_a_wrong_recipe_is_answered_with_a_sentence(options: Any, error: type[Exception], sentence: str) -> None:
+def test_a_wrong_recipe_is_answered_with_a_sentence(
+    options: Any, error: type[Exception], sentence: str
+) -> None:
     net, x = small_network("mlp")
     with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
         calibrate(net, x, **options)

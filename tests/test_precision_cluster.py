@@ -29,7 +29,9 @@ def mapped(common: Any, _: int) -> dict[str, Any]:
     """Is the large array a file that is mapped, and the small one a plain array?"""
     large, small = common["large"], common["small"]
     return {
-        "large": isinstance(large, np.memmap), "small": isinstance(small, np.memmap), "sum": float(large.sum()),
+        "large": isinstance(large, np.memmap),
+        "small": isinstance(small, np.memmap),
+        "sum": float(large.sum()),
         "writable": large.flags.writeable,
     }
 
@@ -88,7 +90,7 @@ def test_any_executor_gives_the_same_points() -> None:
     assert without_time(here) == without_time(there)
 
 
-# ---- a real scheduler and two real workers -------------------------------------------------------------------
+# ---- a real scheduler and two real workers -----------------------------------------------------------
 
 
 @pytest.fixture
@@ -98,10 +100,14 @@ def cluster() -> Iterator[tuple[Any, str]]:
     from distributed.deploy.subprocess import SubprocessCluster
 
     here = Path(__file__).parent
-    with pytest.MonkeyPatch.context() as patch:                 # the workers import this file, too
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(here.parent), str(here), os.environ.get("PYTHONPATH", "")]))
+    with pytest.MonkeyPatch.context() as patch:  # the workers import this file, too
+        patch.setenv(
+            "PYTHONPATH", os.pathsep.join([str(here.parent), str(here), os.environ.get("PYTHONPATH", "")])
+        )
         with SubprocessCluster(
-            n_workers=2, threads_per_worker=1, worker_kwargs={"dashboard": False},
+            n_workers=2,
+            threads_per_worker=1,
+            worker_kwargs={"dashboard": False},
             scheduler_kwargs={"dashboard": False},
         ) as started:
             with distributed.Client(started) as client:
@@ -126,6 +132,7 @@ def test_a_dask_cluster_gives_every_point_once_though_a_worker_is_killed(
 
     with Client(cluster[1]) as client:
         assert len(client.run(os.getpid)) == 2
+
         def put_and_kill(store: Any, key: str, result: dict[str, Any]) -> None:
             workers.add(result["process"])
             original(store, key, result)
@@ -139,7 +146,7 @@ def test_a_dask_cluster_gives_every_point_once_though_a_worker_is_killed(
         )
     assert without_time(there) == without_time(here)
     assert len(put) == len(set(put)) == there.computed == len(WORDS)
-    assert len(workers) >= 2                                    # the killed one, and who went on
+    assert len(workers) >= 2  # the killed one, and who went on
 
 
 def test_a_scheduler_is_reached_by_its_address(cluster: tuple[Any, str]) -> None:

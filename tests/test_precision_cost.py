@@ -14,10 +14,11 @@ def test_bit_operations_count_every_multiplication_of_a_sample() -> None:
     plan = seen.plan(Recipe(8))
     conv1, conv2, dense = 12 * 12 * 4 * 9, 6 * 6 * 4 * 9, 16 * 5
     pool, softmax = 2 * 2 * 4, 5
-    assert cost(seen, plan).bit_operations == sum(
-        products * 8 * bits
-        for products, bits in ((conv1, 8), (conv2, 8), (dense, 8), (softmax, 8))
-    ) + pool * plan.format("average.reciprocal").bits * plan.format("leaky.out").bits
+    assert (
+        cost(seen, plan).bit_operations
+        == sum(products * 8 * bits for products, bits in ((conv1, 8), (conv2, 8), (dense, 8), (softmax, 8)))
+        + pool * plan.format("average.reciprocal").bits * plan.format("leaky.out").bits
+    )
 
 
 def test_bit_operations_of_a_recurrent_network_count_every_step() -> None:
@@ -40,7 +41,16 @@ def test_weight_bits_count_every_parameter_in_its_own_word() -> None:
 
 @pytest.mark.parametrize(
     ("words", "width", "blocks"),
-    [(0, 8, 0), (512, 72, 1), (513, 72, 2), (1024, 36, 1), (4096, 9, 1), (4096, 10, 2), (32768, 1, 1), (1, 73, 2)],
+    [
+        (0, 8, 0),
+        (512, 72, 1),
+        (513, 72, 2),
+        (1024, 36, 1),
+        (4096, 9, 1),
+        (4096, 10, 2),
+        (32768, 1, 1),
+        (1, 73, 2),
+    ],
 )
 def test_memory_blocks_use_the_shape_that_fits_best(words: int, width: int, blocks: int) -> None:
     assert ramb36(words, width) == blocks

@@ -18,7 +18,10 @@ from fixedpoint_nn.training.metrics import outputs
 def problem() -> tuple[Any, Any]:
     make, rng = Initialiser(1, np.float32), np.random.default_rng(1)
     net = layers.Sequential(
-        fc1=make.dense(12, 16), relu1=layers.ReLU(), fc2=make.dense(16, 16), relu2=layers.ReLU(),
+        fc1=make.dense(12, 16),
+        relu1=layers.ReLU(),
+        fc2=make.dense(16, 16),
+        relu2=layers.ReLU(),
         fc3=make.dense(16, 5),
     )
     x = rng.random((300, 12), np.float32)
@@ -44,12 +47,17 @@ def test_the_mixed_front_lies_above_the_uniform_one() -> None:
     for uniform in found.uniform:
         assert any(c.price <= uniform.price and c.loss <= uniform.loss for c in found.front)
     assert len({len(set(candidate.words.values())) for candidate in found.front}) > 1
-    assert found.tried == len({c.plan for c in found.front} | {c.plan for c in found.uniform}) or found.tried > 20
+    assert (
+        found.tried == len({c.plan for c in found.front} | {c.plan for c in found.uniform})
+        or found.tried > 20
+    )
 
 
 def test_a_front_is_reported_on_data_that_it_was_not_chosen_on() -> None:
     net, (x, y) = problem()
-    found = search(net, (x[:150], y[:150]), (x[150:], y[150:]), samples=x[:150], progress=False, base=Recipe(5))
+    found = search(
+        net, (x[:150], y[:150]), (x[150:], y[150:]), samples=x[:150], progress=False, base=Recipe(5)
+    )
     searching = Search(net, (x[150:], y[150:]), x[:150], Recipe(5))
     for candidate in found.front:
         assert candidate.metric == Search._metric(candidate.plan, searching.problem)
@@ -77,7 +85,7 @@ def test_a_loss_that_no_plan_reaches_is_answered_with_a_sentence() -> None:
 
 def test_sensitivity_names_the_place_that_needs_its_bits() -> None:
     net, (x, y) = problem()
-    net["fc2"].weight.data[:] *= 0.01                       # hardly a difference, whatever its bits
+    net["fc2"].weight.data[:] *= 0.01  # hardly a difference, whatever its bits
     net["fc2"].bias.data[:] = np.linspace(0.5, 2, 16)
     y = outputs(net, x).argmax(-1)
     searching = Search(net, (x, y))

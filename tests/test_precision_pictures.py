@@ -38,7 +38,9 @@ DRAWN: dict[str, Callable[[Path], None]] = {
     "noise by layer": noise,
     "pareto front": lambda path: pareto_front(search(NET, DATA, progress=False, base=Recipe(4)), path),
     "weight histograms": lambda path: weight_histograms(NET, PLAN, path, "a network"),
-    "histograms per channel": lambda path: weight_histograms(NET, calibrate(NET, DATA[0], per_channel=True), path),
+    "histograms per channel": lambda path: weight_histograms(
+        NET, calibrate(NET, DATA[0], per_channel=True), path
+    ),
     "float against fixed": lambda path: float_against_fixed(NET, PLAN, DATA[0], path),
 }
 
@@ -50,5 +52,5 @@ def test_a_picture_is_drawn_and_is_the_same_every_time(name: str, tmp_path: Path
     image = matplotlib.image.imread(tmp_path / "first.png")
     assert min(image.shape[:2]) > 150
     shares = [np.mean(np.all(image[..., :3] == colour, axis=-1)) for colour in (1.0, image[5, 5, :3])]
-    assert shares[0] < 0.995                                        # it is not blank
+    assert shares[0] < 0.995  # it is not blank
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "again.png").read_bytes()

@@ -13,12 +13,14 @@ from fixedpoint_nn.overflow import Overflow
 from fixedpoint_nn.precision import Plan, PlanError
 from fixedpoint_nn.quantizer import ChannelQuantizer
 
-PLAN = Plan({
-    "input": Quantizer(Q(2, 6)),
-    "fc.weight": ChannelQuantizer(Quantizer(Q(1, 7)), (0, -2, -1)),
-    "fc.accumulator": Accumulator(Q(4, 20), Overflow.SATURATE, Quantizer(Q(2, 10))),
-    "fc.out": None,
-})
+PLAN = Plan(
+    {
+        "input": Quantizer(Q(2, 6)),
+        "fc.weight": ChannelQuantizer(Quantizer(Q(1, 7)), (0, -2, -1)),
+        "fc.accumulator": Accumulator(Q(4, 20), Overflow.SATURATE, Quantizer(Q(2, 10))),
+        "fc.out": None,
+    }
+)
 
 
 def test_each_entry_is_one_line_of_json_that_a_person_can_edit() -> None:
@@ -41,7 +43,11 @@ def test_a_plan_comes_back_from_json_and_from_a_file(tmp_path: Path) -> None:
 
 
 def test_each_entry_carries_its_path_as_the_name_that_ledgers_show() -> None:
-    assert [entry.name for entry in PLAN.values() if entry is not None] == ["input", "fc.weight", "fc.accumulator"]
+    assert [entry.name for entry in PLAN.values() if entry is not None] == [
+        "input",
+        "fc.weight",
+        "fc.accumulator",
+    ]
 
 
 def test_a_changed_plan_leaves_the_old_one_alone() -> None:
@@ -54,7 +60,11 @@ def test_a_changed_plan_leaves_the_old_one_alone() -> None:
     ("text", "sentence"),
     [
         ("[1]", "a plan is a JSON object of paths and quantizers, not a list"),
-        ("{", "the plan is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        (
+            "{",
+            "the plan is not JSON: "
+            "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        ),
         ('{"a": null, "a": null}', "the plan has 'a' twice; keep one of them"),
         (
             '{"a": 8}',
@@ -90,7 +100,7 @@ def test_a_file_that_is_no_plan_is_named(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=f"^{re.escape(sentence)}$"):
         Plan.load(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(PlanError, match="is not a text file, so it is not a plan$"):
+    with pytest.raises(PlanError, match=r"is not a text file, so it is not a plan$"):
         Plan.load(path)
     path.write_text("[" * 100_000)
     with pytest.raises(PlanError, match="the plan is not JSON: "):

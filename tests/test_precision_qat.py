@@ -20,8 +20,13 @@ from fixedpoint_nn.tree import parameters
 from tests.small_networks import NAMES, small_network
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "8 bits": {}, "4 bits": {"word": 4}, "2 bits": {"word": 2}, "16 bits": {"word": 16},
-    "per channel": {"per_channel": True}, "wrapping": {"overflow": "wrap"}, "floor": {"rounding": "floor"},
+    "8 bits": {},
+    "4 bits": {"word": 4},
+    "2 bits": {"word": 2},
+    "16 bits": {"word": 16},
+    "per channel": {"per_channel": True},
+    "wrapping": {"overflow": "wrap"},
+    "floor": {"rounding": "floor"},
     "same integer bits": {"int_bits": 3},
 }
 
@@ -74,15 +79,24 @@ def trained() -> tuple[Any, Plan, Any]:
     x, y = two_moons()
     make = Initialiser(0)
     net = layers.Sequential(
-        fc1=make.dense(2, 12), relu1=layers.ReLU(), drop=layers.Dropout(0.5),
-        fc2=make.dense(12, 12), relu2=layers.ReLU(), fc3=make.dense(12, 2),
+        fc1=make.dense(2, 12),
+        relu1=layers.ReLU(),
+        drop=layers.Dropout(0.5),
+        fc2=make.dense(12, 12),
+        relu2=layers.ReLU(),
+        fc3=make.dense(12, 2),
     )
     from fixedpoint_nn.training.loop import fit
 
     fit(net, Samples(x, y, 32), epochs=30, optimiser=Adam(1e-2), progress=False)
     plan = calibrate(net, x, word=3)
     result = train_quantized(
-        net, plan, Samples(x, y, 32), epochs=12, optimiser=Adam(5e-3), progress=False,
+        net,
+        plan,
+        Samples(x, y, 32),
+        epochs=12,
+        optimiser=Adam(5e-3),
+        progress=False,
         score=lambda fixed: classification(fixed, x, y),
     )
     return net, plan, result

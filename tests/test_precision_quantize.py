@@ -58,7 +58,8 @@ def plan_and_net() -> tuple[Plan, object]:
         ),
         (
             {"fc.wieght": Quantizer(Q(1, 7))},
-            "the plan has an entry for 'fc.wieght', which is no place of this network; did you mean 'fc.weight'?",
+            "the plan has an entry for 'fc.wieght', which is no place of this network; "
+            "did you mean 'fc.weight'?",
         ),
         (
             {"zzz": None},
@@ -70,7 +71,8 @@ def plan_and_net() -> tuple[Plan, object]:
         ),
         (
             {"tanh.input": None},
-            "'tanh.table' of the plan is impossible: its table is addressed by 'tanh.input', which needs a format",
+            "'tanh.table' of the plan is impossible: "
+            "its table is addressed by 'tanh.input', which needs a format",
         ),
         (
             {"tanh.input": Quantizer(Q(4, 16))},
@@ -79,7 +81,8 @@ def plan_and_net() -> tuple[Plan, object]:
         ),
         (
             {"fc.out": ChannelQuantizer(Quantizer(Q(1, 7)), (0, 1, 2))},
-            "'fc.out' of the plan is impossible: only parameters have a format for each channel, not the cast",
+            "'fc.out' of the plan is impossible: "
+            "only parameters have a format for each channel, not the cast",
         ),
         (
             {"fc.weight": ChannelQuantizer(Quantizer(Q(1, 7)), (0, 1))},
@@ -95,7 +98,9 @@ def plan_and_net() -> tuple[Plan, object]:
         ),
     ],
 )
-def test_a_plan_that_does_not_fit_is_answered_with_a_sentence(change: dict[str, object], sentence: str) -> None:
+def test_a_plan_that_does_not_fit_is_answered_with_a_sentence(
+    change: dict[str, object], sentence: str
+) -> None:
     plan, net = plan_and_net()
     changed = {path: entry for path, entry in {**plan, **change}.items() if entry != "missing"}
     with pytest.raises(PlanError, match=f"^{re.escape(sentence)}$"):

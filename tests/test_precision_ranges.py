@@ -32,12 +32,12 @@ def test_integer_bits_by_the_extremes_are_enough_and_one_fewer_is_not(
 def test_a_constant_power_of_two_is_kept_exactly_when_it_must_be() -> None:
     quarter = Spread.of(np.array([0.25]))
     assert choose(quarter, 8, True, whole=True).from_floats([0.25])[0] * 2.0**-8 == 0.25
-    assert choose(quarter, 8, True).format == QFormat(-1, 9)      # an activation is cut by one step instead
+    assert choose(quarter, 8, True).format == QFormat(-1, 9)  # an activation is cut by one step instead
 
 
 def test_least_squared_error_beats_every_other_choice_of_the_binary_point() -> None:
     values = np.random.default_rng(1).standard_normal(5000)
-    values[0] = 30.0                                                # an outlier, which is not worth three bits
+    values[0] = 30.0  # an outlier, which is not worth three bits
     spread = Spread.of(values)
     best = choose(spread, 6, True, Method.LEAST_ERROR)
     errors = {

@@ -41,7 +41,10 @@ def test_what_was_put_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
     for delay in (0.0, 0.013, 0.05):
         path.unlink(missing_ok=True)
         writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent
+            [sys.executable, "-c", WRITER, str(path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent.parent,
         )
         assert writer.stdout is not None
         for _ in range(5):
@@ -72,9 +75,7 @@ def test_several_processes_write_to_one_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_store_is_answered_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     path.write_bytes(b"not a database at all" * 100)
-    sentence = (
-        f"{path} cannot be used as a store of results (file is not a database); name another file"
-    )
+    sentence = f"{path} cannot be used as a store of results (file is not a database); name another file"
     with pytest.raises(StoreError, match=f"^{re.escape(sentence)}$"):
         Store(path)
 
@@ -84,10 +85,15 @@ def test_a_damaged_result_is_answered_with_a_sentence(tmp_path: Path) -> None:
     Store(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO results (key, result) VALUES ('abc', '{\"metric\": 0.')")
-    with Store(path) as store, pytest.raises(StoreError, match=r"^the result abc in .* is damaged; delete the file"):
+    with (
+        Store(path) as store,
+        pytest.raises(StoreError, match=r"^the result abc in .* is damaged; delete the file"),
+    ):
         store.get("abc")
 
 
-def test_the_default_file_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_file_can_be_named_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("FIXEDPOINT_NN_RESULTS", os.fspath(tmp_path / "mine.sqlite"))
     assert default_path() == tmp_path / "mine.sqlite"

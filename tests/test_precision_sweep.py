@@ -154,7 +154,9 @@ def test_a_sweep_killed_at_any_instant_goes_on_where_it_stopped(tmp_path: Path) 
     for delay in (0.0, 0.07, 0.15):
         path = tmp_path / f"{delay}.sqlite"
         child = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", KILLED, str(path)],
+            stdout=subprocess.PIPE,
+            text=True,
             cwd=Path(__file__).parent.parent,
         )
         assert child.stdout is not None
@@ -189,10 +191,16 @@ def test_the_points_are_a_table(tmp_path: Path) -> None:
     ("options", "sentence"),
     [
         ({"axes": ("colour",)}, f"axis 'colour' is not known; use one of {', '.join(AXES)}"),
-        ({"methods": ("magic",)}, "method 'magic' is not known; use 'ptq' (after training) or 'qat' (trained for it)"),
+        (
+            {"methods": ("magic",)},
+            "method 'magic' is not known; use 'ptq' (after training) or 'qat' (trained for it)",
+        ),
         ({"methods": ("qat",)}, "method 'qat' needs training=Training(source, ...): the data to train with"),
         ({"jobs": 0}, "jobs is a number of processes from 1 up, not 0"),
-        ({"jobs": 2, "scheduler": "tcp://x"}, "jobs, executor and scheduler are three ways to compute; choose one"),
+        (
+            {"jobs": 2, "scheduler": "tcp://x"},
+            "jobs, executor and scheduler are three ways to compute; choose one",
+        ),
     ],
 )
 def test_a_sweep_that_cannot_be_is_answered_with_a_sentence(options: dict[str, Any], sentence: str) -> None:

@@ -45,17 +45,22 @@ def test_the_ledger_counts_rows_of_the_whole_batch() -> None:
     ("name", "make", "sentence"),
     [
         (
-            "mlp", lambda: np.zeros((0, 6)),
+            "mlp",
+            lambda: np.zeros((0, 6)),
             "the network takes a batch of samples, not an array of shape (0, 6)",
         ),
         ("mlp", lambda: 1.0, "the network takes a batch of samples, not an array of shape ()"),
         (
-            "mlp", lambda: FixedArray.from_ints([[1]], Q(4, 4)),
+            "mlp",
+            lambda: FixedArray.from_ints([[1]], Q(4, 4)),
             "the network's input is UQ(0, 8), and this is Q(4, 4); cast it, or pass floats",
         ),
         ("lstm", lambda: np.array([[3, 16]]), "the input 16 is outside UQ(4, 0), which holds 0..15"),
-        ("mlp", lambda: np.full((1, 6), np.nan), "nan cannot be quantised at index (0, 0)"
-         "; replace NaN and infinities first"),
+        (
+            "mlp",
+            lambda: np.full((1, 6), np.nan),
+            "nan cannot be quantised at index (0, 0); replace NaN and infinities first",
+        ),
     ],
 )
 def test_input_that_does_not_fit_is_answered_with_a_sentence(name, make, sentence: str) -> None:

@@ -94,12 +94,14 @@ AXES = {
 def variants(
     axes: Iterable[str], words: Sequence[int], base: Recipe, methods: Iterable[str] = (PTQ,)
 ) -> list[Variant]:
-    """Every point of these axes; `words` are the lengths of the first three, `base` is what stays as it is."""
+    """Every point of these axes; `words` are the lengths of the first three, `base` is what stays."""
     found = []
     methods = tuple(methods)
     for method in methods:
         if method not in (PTQ, QAT):
-            raise ValueError(f"method {method!r} is not known; use 'ptq' (after training) or 'qat' (trained for it)")
+            raise ValueError(
+                f"method {method!r} is not known; use 'ptq' (after training) or 'qat' (trained for it)"
+            )
     for axis in axes:
         if axis not in AXES:
             raise ValueError(f"axis {axis!r} is not known; use one of {', '.join(AXES)}")

@@ -26,8 +26,8 @@ from fixedpoint_nn.tensor import Tensor, no_gradient
 from fixedpoint_nn.tree import Leaf, rebuild, walk
 
 BATCH = 128
-STRUCTURE = 2                       # samples in the pass whose tape is read
-FEWEST_SHIFTS = -4                  # a channel's weights are at most 2**4 times finer than the coarsest channel's
+STRUCTURE = 2  # samples in the pass whose tape is read
+FEWEST_SHIFTS = -4  # a channel's weights are at most 2**4 times finer than the coarsest channel's
 
 
 def calibrate(net: Any, samples: ArrayLike, word: int = 8, **options: Any) -> Plan:
@@ -52,7 +52,9 @@ def observe(net: Any, samples: ArrayLike) -> Observations:
             watched(_operand(x[start : start + BATCH]))
     spreads = {path: probe.spread() for path, probe in probes.items() if probe.parts}
 
-    parameters = {leaf.path: leaf.value for leaf in leaves if leaf.kind == PARAMETER and leaf.value is not None}
+    parameters = {
+        leaf.path: leaf.value for leaf in leaves if leaf.kind == PARAMETER and leaf.value is not None
+    }
     first = _operand(x[:STRUCTURE])
     names = {id(value): path for path, value in parameters.items()} | {id(first): INPUT}
     flow = Dataflow.read(watched(first), names, probes)
@@ -80,7 +82,7 @@ class Observations:
 
 
 class _Planner:
-    """Chooses in the order in which choices depend on each other: data, tables, weights, biases, accumulators."""
+    """Chooses in the order of dependence: data, tables, weights, biases, accumulators."""
 
     def __init__(self, seen: Observations, recipe: Recipe, words: Mapping[str, int]) -> None:
         self.seen, self.recipe, self.words, self.flow = seen, recipe, words, seen.flow
@@ -135,7 +137,7 @@ class _Planner:
             else:
                 self.known(path, self.data(path, spread))
         for leaf in self.seen.leaves:
-            if leaf.kind == CAST and leaf.path not in self.entries:     # of the other kind of GRU, say
+            if leaf.kind == CAST and leaf.path not in self.entries:  # of the other kind of GRU, say
                 self.known(leaf.path, None)
 
     def kept_whole(self, path: str) -> bool:
@@ -148,7 +150,9 @@ class _Planner:
     def rounded_later(self, path: str) -> bool:
         uses = self.flow.uses(path)
         return bool(uses) and (
-            uses <= set(self.addresses) or uses == {"maximum", "scaled"} or self.flow.only_a_relu_before_a_cast(path)
+            uses <= set(self.addresses)
+            or uses == {"maximum", "scaled"}
+            or self.flow.only_a_relu_before_a_cast(path)
         )
 
     def data(self, path: str, spread: Spread) -> Quantizer:
@@ -195,7 +199,8 @@ class _Planner:
         return [
             (leaf.path, leaf.value.data)
             for leaf in self.seen.leaves
-            if leaf.kind == PARAMETER and leaf.value is not None
+            if leaf.kind == PARAMETER
+            and leaf.value is not None
             and bool(self.flow.addend_of(leaf.path)) == added
         ]
 
@@ -245,7 +250,9 @@ class _Planner:
     def accumulators(self) -> None:
         r = self.recipe
         for leaf in self.seen.leaves:
-            factors = self.flow.factors_below(leaf.path.rpartition(".")[0]) if leaf.kind == ACCUMULATOR else []
+            factors = (
+                self.flow.factors_below(leaf.path.rpartition(".")[0]) if leaf.kind == ACCUMULATOR else []
+            )
             if r.accumulator is None or not factors:
                 continue
             sums = [

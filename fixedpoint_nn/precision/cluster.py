@@ -18,7 +18,7 @@ Task = tuple[Any, ...]
 Compute = Callable[..., dict[str, Any]]
 Done = Iterator[tuple[str, dict[str, Any]]]
 
-_common: Any = None                 # what every task of this worker process has in common
+_common: Any = None  # what every task of this worker process has in common
 
 
 class WorkerDied(RuntimeError):
@@ -26,8 +26,12 @@ class WorkerDied(RuntimeError):
 
 
 def run_all(
-    compute: Compute, common: Any, tasks: Mapping[str, Task],
-    jobs: int = 1, executor: Executor | None = None, scheduler: str | None = None,
+    compute: Compute,
+    common: Any,
+    tasks: Mapping[str, Task],
+    jobs: int = 1,
+    executor: Executor | None = None,
+    scheduler: str | None = None,
 ) -> Done:
     """Each task's key and `compute(common, *task)`, in the order in which they end."""
     if jobs < 1:
@@ -46,7 +50,7 @@ def run_all(
             yield key, compute(common, *task)
 
 
-# ---- processes of this machine -------------------------------------------------------------------------------
+# ---- processes of this machine -----------------------------------------------------------------------
 
 
 def _start(message: bytes) -> None:
@@ -79,7 +83,7 @@ def _as_they_end(futures: Mapping[Future[Any], str]) -> Done:
         yield futures[future], future.result()
 
 
-# ---- executors and Dask --------------------------------------------------------------------------------------
+# ---- executors and Dask ------------------------------------------------------------------------------
 
 
 def _on_executor(compute: Compute, common: Any, tasks: Mapping[str, Task], executor: Executor) -> Done:

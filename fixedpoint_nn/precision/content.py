@@ -17,7 +17,7 @@ from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.tensor import Tensor
 
 PACKAGE = Path(__file__).parent.parent
-# What is not here does not change a computed point: the command line, reports, hardware, where data come from.
+# What is not here changes no computed point: the command line, reports, hardware, where data come from.
 COMPUTING = ("", "layers", "precision", "training")
 
 
@@ -72,6 +72,6 @@ def _parts(thing: Any) -> Iterator[Any]:
 
 @cache
 def code_version() -> str:
-    """The digest of the source files that compute a point; after a change of them, points are computed again."""
+    """The digest of the sources that compute a point; after a change of them, points are computed again."""
     files = sorted(path for part in COMPUTING for path in (PACKAGE / part).glob("*.py"))
     return digest([(str(path.relative_to(PACKAGE)), path.read_bytes()) for path in files])

@@ -14,8 +14,16 @@ from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.quantizer import ChannelQuantizer
 
 LANES = 8
-WIDEST_PRODUCT = 32                 # bits counted for an operand that no cast point has rounded
-BLOCK_SHAPES = ((72, 512), (36, 1024), (18, 2048), (9, 4096), (4, 8192), (2, 16384), (1, 32768))  # of a RAMB36
+WIDEST_PRODUCT = 32  # bits counted for an operand that no cast point has rounded
+BLOCK_SHAPES = (
+    (72, 512),
+    (36, 1024),
+    (18, 2048),
+    (9, 4096),
+    (4, 8192),
+    (2, 16384),
+    (1, 32768),
+)  # of a RAMB36
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,9 @@ def bit_operations(seen: Observations, plan: Plan) -> int:
         return max((width(parent) for parent in node.parents), default=1)
 
     # A first state of zeros has no width; its matrix meets real states in the other time steps.
-    products = [node for node in flow.nodes.values() if node.operation in ("@", "*") and len(node.parents) > 1]
+    products = [
+        node for node in flow.nodes.values() if node.operation in ("@", "*") and len(node.parents) > 1
+    ]
     widest: dict[str, int] = {}
     for node in products:
         matrix = flow.nodes[node.parents[1]].label
@@ -75,16 +85,15 @@ def bit_operations(seen: Observations, plan: Plan) -> int:
 
 
 def memory_blocks(seen: Observations, plan: Plan) -> int:
-    """RAMB36 of an engine of 8 lanes: the weights side by side, biases, tables, and the largest two activations."""
+    """RAMB36 of an engine of 8 lanes: weights side by side, biases, tables, the largest two activations."""
     weights = [leaf for leaf in seen.leaves if leaf.kind == PARAMETER and seen.flow.is_matrix(leaf.path)]
     others = [
-        leaf for leaf in seen.leaves
+        leaf
+        for leaf in seen.leaves
         if leaf.kind == PARAMETER and leaf.value is not None and leaf not in weights
     ]
     width = max([word_bits(plan, leaf.path) for leaf in weights], default=1)
-    words = sum(
-        prod(leaf.value.shape[:-1]) * -(-leaf.value.shape[-1] // LANES) for leaf in weights
-    )
+    words = sum(prod(leaf.value.shape[:-1]) * -(-leaf.value.shape[-1] // LANES) for leaf in weights)
     blocks = ramb36(words, width * LANES)
     for leaf in others:
         blocks += ramb36(leaf.value.data.size, word_bits(plan, leaf.path))

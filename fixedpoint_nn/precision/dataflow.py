@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Where values go between cast points, read from the tape of one small pass.
 
-The tape knows what no list of layers tells: which cast point a ReLU follows, which products a bias is added to, and
-which casts would round a value that has just been rounded.
+The tape knows what no list of layers tells: which cast point a ReLU follows, which products a bias is added
+to, and which casts would round a value that has just been rounded.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class Dataflow:
                 users[parent].append(number)
         return cls(nodes, {number: tuple(u) for number, u in users.items()}, frozenset(casts))
 
-    # ---- questions about a place, over all time steps --------------------------------------------------------
+    # ---- questions about a place, over all time steps ------------------------------------------------
 
     def places(self, label: str) -> list[int]:
         return [number for number, node in self.nodes.items() if node.label == label]
 
     def _uses(self, number: int) -> Iterator[int | None]:
-        """The nodes that compute with this value, however it was moved before; None: it leaves the network."""
+        """The nodes that compute with this value, however it was moved; None: it leaves the network."""
         if not self.users[number]:
             yield None
         for user in self.users[number]:
@@ -97,7 +97,7 @@ class Dataflow:
         return number
 
     def came_from(self, label: str) -> str:
-        """The cast point (or input) whose value arrives at this cast point as it was; empty if there is none."""
+        """The cast point (or input) whose value arrives at this cast point as it was; or nothing."""
         names = {self.nodes[self.source(self.nodes[place].parents[0])].label for place in self.places(label)}
         return names.pop() if len(names) == 1 else ""
 
@@ -124,7 +124,7 @@ class Dataflow:
                     return int(weight.shape[0])
         return 0
 
-    # ---- binary points ---------------------------------------------------------------------------------------
+    # ---- binary points -------------------------------------------------------------------------------
 
     def fraction_bits(self, number: int, known: Mapping[str, Any]) -> Any:
         """The fraction bits of a value (one number, or one for each channel) before anything rounds it again.

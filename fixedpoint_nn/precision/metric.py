@@ -16,8 +16,8 @@ RESAMPLES = 1000
 class Metric(Enum):
     """The mean of what?"""
 
-    ACCURACY = "accuracy"           # 1 where the largest logit is the label's
-    NLL = "nll"                     # nats per label
+    ACCURACY = "accuracy"  # 1 where the largest logit is the label's
+    NLL = "nll"  # nats per label
 
     @classmethod
     def for_labels(cls, y: Array) -> Metric:
@@ -54,7 +54,7 @@ def predictions(logits: Array) -> Array:
 
 
 def interval(scores: Array, seed: int = 0) -> tuple[float, float]:
-    """The bootstrap's 95 % interval of the mean: the scores are drawn again, with replacement, a thousand times."""
+    """The bootstrap's 95 % interval of the mean: scores are drawn again, with replacement, many times."""
     rng = np.random.default_rng(seed)
     count = len(scores)
     if scores.dtype == bool:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Mixed precision: which places need their bits, and the cheapest plans for every loss.
 
-The search walks down from a uniform plan. At each step every place is tried with fewer bits, and the step that saves
-most for the least harm is taken; what was seen on the way is the front.
+The search walks down from a uniform plan. At each step every place is tried with one bit less, and the step
+that saves most for the least harm is taken; the best of what was seen on the way is the front.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.quantizer import Quantizer
 
 FEWEST_BITS = 2
-MOST_HARM = 25.0                    # points lost at which the walk down ends
+MOST_HARM = 25.0  # points lost at which the walk down ends
 Words = Mapping[str, int]
 
 
@@ -49,7 +49,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Mixed:
-    """The mixed front beside the uniform one, on the same data, and the share of the box that each dominates."""
+    """The mixed front beside the uniform one, on the same data, and the shares that they dominate."""
 
     front: tuple[Candidate, ...]
     uniform: tuple[Candidate, ...]
@@ -62,7 +62,11 @@ class Search:
     """Plans for one network, judged on two sets of data: one to search on, one to report on."""
 
     def __init__(
-        self, net: Any, data: tuple[Array, Array], samples: Array | None = None, base: Recipe | None = None,
+        self,
+        net: Any,
+        data: tuple[Array, Array],
+        samples: Array | None = None,
+        base: Recipe | None = None,
         metric: Metric | None = None,
     ) -> None:
         x, y = data
@@ -73,7 +77,7 @@ class Search:
 
     @cached_property
     def places(self) -> tuple[str, ...]:
-        """What has a word length of its own: the input, matrices, and rounded values that do not leave the network."""
+        """What has a word length of its own: the input, matrices, rounded values inside the network."""
         plan, found = self.seen.plan(self.base), []
         if not self.seen.vocabulary:
             found.append(INPUT)
@@ -109,7 +113,7 @@ class Search:
         metric = self._metric(candidate.plan, problem)
         return replace(candidate, metric=metric, loss=problem.metric.loss(metric, problem.float_score))
 
-    # ---- sensitivity -----------------------------------------------------------------------------------------
+    # ---- sensitivity ---------------------------------------------------------------------------------
 
     def sensitivity(self, words: Sequence[int] = (2, 3, 4, 6)) -> dict[str, dict[int, float]]:
         """By place and word length: the loss when only this place has so few bits."""
@@ -118,10 +122,10 @@ class Search:
             place: {word: self.judged({place: word}).loss - exact for word in words} for place in self.places
         }
 
-    # ---- the walk down ---------------------------------------------------------------------------------------
+    # ---- the walk down -------------------------------------------------------------------------------
 
     def walk(self, progress: bool = True) -> Iterator[Candidate]:
-        """From the base's word length down, one place and one bit at a time, least harm for most savings first."""
+        """From the base's word down, one place and one bit at a time, least harm for most savings first."""
         words = dict.fromkeys(self.places, self.base.word)
         now = self.judged(words)
         yield now
@@ -150,13 +154,18 @@ class Search:
 
 
 def search(
-    net: Any, data: tuple[Array, Array], report: tuple[Array, Array] | None = None, *,
-    samples: Array | None = None, base: Recipe | None = None, progress: bool = True,
+    net: Any,
+    data: tuple[Array, Array],
+    report: tuple[Array, Array] | None = None,
+    *,
+    samples: Array | None = None,
+    base: Recipe | None = None,
+    progress: bool = True,
 ) -> Mixed:
     """The Pareto front of loss against bit operations, mixed and uniform.
 
-    Plans are chosen on `data` and reported on `report` (the same, unless given), so that a front does not shine by
-    chance alone.
+    Plans are chosen on `data` and reported on `report` (the same, unless given), so that no front
+    shines by chance alone.
     """
     searching = Search(net, data, samples, base)
     uniform = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
@@ -176,8 +185,13 @@ def search(
 
 
 def smallest_plan(
-    net: Any, data: tuple[Array, Array], loss: float = 0.5, *, samples: Array | None = None,
-    base: Recipe | None = None, progress: bool = True,
+    net: Any,
+    data: tuple[Array, Array],
+    loss: float = 0.5,
+    *,
+    samples: Array | None = None,
+    base: Recipe | None = None,
+    progress: bool = True,
 ) -> Candidate:
     """The plan with the fewest bit operations that loses at most `loss` points (percent of NLL, for text)."""
     searching = Search(net, data, samples, base)

@@ -16,7 +16,7 @@ from fixedpoint_nn.precision.ranges import Probe
 from fixedpoint_nn.tensor import Tensor
 from fixedpoint_nn.tree import rebuild, walk
 
-EXACT_DB = 150.0                    # what no noise at all is shown as
+EXACT_DB = 150.0  # what no noise at all is shown as
 
 
 def signal_to_noise(net: Any, plan: Plan, x: Array) -> dict[str, float]:
@@ -28,7 +28,9 @@ def signal_to_noise(net: Any, plan: Plan, x: Array) -> dict[str, float]:
     tokens = x.dtype.kind in "iu"
     exact = _values(rebuild(net, {**bare, **probes})(x if tokens else Tensor(x)), set(probes))
     rounded = _values(fake_quantize(net, plan)(x if tokens else Tensor(x)), set(probes))
-    return {path: _decibels(_kept(exact[path], plan, path), rounded[path]) for path in exact if path in rounded}
+    return {
+        path: _decibels(_kept(exact[path], plan, path), rounded[path]) for path in exact if path in rounded
+    }
 
 
 def _values(result: Tensor, names: set[str]) -> dict[str, Array]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pictures of precision: bits against quality, Pareto fronts, noise by layer, weights in their format's range."""
+"""Pictures of precision: bits against quality, Pareto fronts, noise by layer, weights in their range."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ from fixedpoint_nn.tree import walk
 PathLike = str | os.PathLike[str]
 NAMES = {"ptq": "rounded after training", "qat": "trained for it"}
 TITLES = {
-    "word": "word length", "weights": "weight bits", "activations": "activation bits", "addresses": "table address bits",
-    "accumulator": "accumulator", "integer": "integer bits", "fraction": "fraction bits",
+    "word": "word length",
+    "weights": "weight bits",
+    "activations": "activation bits",
+    "addresses": "table address bits",
+    "accumulator": "accumulator",
+    "integer": "integer bits",
+    "fraction": "fraction bits",
 }
 
 
@@ -59,7 +64,9 @@ def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour:
         axes.plot(x, y, color=colour, marker="o", markersize=4, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
-        axes.errorbar(x, y, [y - low, high - y], color=colour, marker="o", linestyle="", capsize=3, label=label)
+        axes.errorbar(
+            x, y, [y - low, high - y], color=colour, marker="o", linestyle="", capsize=3, label=label
+        )
         axes.set_xticks(x, [point.value.replace("_", " ") for point in points], rotation=30, ha="right")
 
 
@@ -75,14 +82,23 @@ def pareto_front(found: Mixed, path: PathLike, title: str = "") -> None:
             x = [candidate.price for candidate in candidates]
             y = [candidate.loss for candidate in candidates]
             axes.plot(
-                x, y, color=colour, marker="o", markersize=3.5, drawstyle="steps-post",
+                x,
+                y,
+                color=colour,
+                marker="o",
+                markersize=3.5,
+                drawstyle="steps-post",
                 label=f"{name} (hypervolume {volume:.3f})",
             )
         for candidate in found.uniform:
             bits = candidate.plan.format("input")
             axes.annotate(
-                f"{bits.bits if bits else ''} bits", (candidate.price, candidate.loss), (4, 4),
-                textcoords="offset points", fontsize=8, color=SOFT,
+                f"{bits.bits if bits else ''} bits",
+                (candidate.price, candidate.loss),
+                (4, 4),
+                textcoords="offset points",
+                fontsize=8,
+                color=SOFT,
             )
         axes.set_xscale("log")
         axes.set_yscale("symlog", linthresh=1)
@@ -94,20 +110,28 @@ def pareto_front(found: Mixed, path: PathLike, title: str = "") -> None:
         axes.legend()
 
 
-def noise_by_layer(found: Sweep, path: PathLike, axis: str = "word", method: str = "ptq", title: str = "") -> None:
+def noise_by_layer(
+    found: Sweep, path: PathLike, axis: str = "word", method: str = "ptq", title: str = ""
+) -> None:
     """Two heat maps, cast points by word length: signal to noise in dB, and the share of saturated values."""
     points = found.on(axis, method)
     places = [place for place in points[0].plan if any(place in point.snr_db for point in points)]
     noise = np.array([[point.snr_db.get(place, np.nan) for point in points] for place in places])
     saturated = np.array(
         [
-            [100 * (p.saturated.get(place, 0) + p.wrapped.get(place, 0)) / max(p.values.get(place, 0), 1) for p in points]
+            [
+                100 * (p.saturated.get(place, 0) + p.wrapped.get(place, 0)) / max(p.values.get(place, 0), 1)
+                for p in points
+            ]
             for place in places
         ]
     )
     with picture(path, 3.4 + 0.62 * len(points), 1.7 + 0.3 * len(places)) as figure:
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        panels = (("signal to noise, dB", noise, "viridis", 0, 90), ("saturated or wrapped, %", saturated, "magma_r", 0, 5))
+        panels = (
+            ("signal to noise, dB", noise, "viridis", 0, 90),
+            ("saturated or wrapped, %", saturated, "magma_r", 0, 5),
+        )
         for index, (name, values, colours, low, high) in enumerate(panels, 1):
             axes = figure.add_subplot(1, 2, index)
             axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
@@ -118,14 +142,25 @@ def noise_by_layer(found: Sweep, path: PathLike, axis: str = "word", method: str
             axes.set_xlabel(TITLES.get(axis, axis))
             for (row, column), value in np.ndenumerate(values):
                 dark = (value < 0.6 * high) if colours == "viridis" else (value > 0.5 * high)
-                text = "" if np.isnan(value) else f"{value:.0f}" if index == 1 else f"{value:.1f}" if value else "0"
-                axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else INK)
+                text = (
+                    ""
+                    if np.isnan(value)
+                    else f"{value:.0f}"
+                    if index == 1
+                    else f"{value:.1f}"
+                    if value
+                    else "0"
+                )
+                axes.text(
+                    column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else INK
+                )
 
 
 def weight_histograms(net: Any, plan: Plan, path: PathLike, title: str = "", most: int = 9) -> None:
     """Each parameter's values with the range of its format drawn in, and the share outside of it."""
     parameters = [
-        (leaf.path, leaf.value.data) for leaf in walk(fold(net))
+        (leaf.path, leaf.value.data)
+        for leaf in walk(fold(net))
         if leaf.kind == PARAMETER and leaf.value is not None and leaf.value.data.size > 1
     ]
     largest = sorted(parameters, key=lambda p: -p[1].size)[:most]
@@ -151,12 +186,20 @@ def _histogram(axes: Axes, name: str, values: Array, plan: Plan) -> None:
     axes.set_title(name, fontsize=9)
     per_channel = " per channel" if isinstance(entry, ChannelQuantizer) else ""
     axes.text(
-        0.02, 0.97, f"{format}{per_channel}\n{100 * outside:.2g} % outside", transform=axes.transAxes, va="top",
-        fontsize=7.5, color=INK, bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5},
+        0.02,
+        0.97,
+        f"{format}{per_channel}\n{100 * outside:.2g} % outside",
+        transform=axes.transAxes,
+        va="top",
+        fontsize=7.5,
+        color=INK,
+        bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5},
     )
 
 
-def float_against_fixed(net: Any, plan: Plan, x: Array, path: PathLike, title: str = "", most: int = 5000) -> None:
+def float_against_fixed(
+    net: Any, plan: Plan, x: Array, path: PathLike, title: str = "", most: int = 5000
+) -> None:
     """Each output of the fixed network over the same one of the float network."""
     with no_gradient():
         exact = net(x if x.dtype.kind in "iu" else Tensor(x)).data.reshape(-1)
@@ -173,6 +216,10 @@ def float_against_fixed(net: Any, plan: Plan, x: Array, path: PathLike, title: s
         axes.set_ylabel("fixed")
         axes.set_title(title)
         axes.text(
-            0.03, 0.97, f"correlation {correlation:.5f}\nlargest difference {worst:.3g}",
-            transform=axes.transAxes, va="top", fontsize=8,
+            0.03,
+            0.97,
+            f"correlation {correlation:.5f}\nlargest difference {worst:.3g}",
+            transform=axes.transAxes,
+            va="top",
+            fontsize=8,
         )

@@ -27,8 +27,8 @@ class PlanError(ValueError):
 class Plan(Mapping[str, Entry]):
     """Entries by path: `input`, and the paths of `tree.walk`.
 
-    A parameter, a cast point and a table have a quantizer (a table's is that of its values); an accumulator has an
-    `Accumulator`. None keeps every bit.
+    A parameter, a cast point and a table have a quantizer (a table's is that of its values); an accumulator
+    has an `Accumulator`. None keeps every bit.
     """
 
     entries: Mapping[str, Entry]
@@ -62,7 +62,9 @@ class Plan(Mapping[str, Entry]):
 
     def to_json(self) -> str:
         """One line for each entry."""
-        lines = [f"  {json.dumps(path)}: {json.dumps(_encode(entry))}" for path, entry in self.entries.items()]
+        lines = [
+            f"  {json.dumps(path)}: {json.dumps(_encode(entry))}" for path, entry in self.entries.items()
+        ]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
@@ -126,9 +128,7 @@ def _decode(path: str, value: Any) -> Entry:
             quantizer, channels = Quantizer.parse(value["quantizer"]), value["channel_frac_bits"]
             if not isinstance(channels, list) or not all(type(bits) is int for bits in channels):
                 raise ValueError(f"channel_frac_bits is a list of integers, not {channels!r}")
-            return ChannelQuantizer(
-                quantizer, tuple(quantizer.format.frac_bits - bits for bits in channels)
-            )
+            return ChannelQuantizer(quantizer, tuple(quantizer.format.frac_bits - bits for bits in channels))
     except (ValueError, TypeError) as error:
         raise PlanError(f"{path!r} of the plan is impossible: {error}") from error
     raise PlanError(

@@ -60,7 +60,9 @@ class Problem:
     ) -> Problem:
         x, y = np.asarray(x), np.asarray(y)
         if len(x) != len(y) or not len(x):
-            raise ValueError(f"{len(x)} inputs and {len(y)} labels do not make data; each input needs one label")
+            raise ValueError(
+                f"{len(x)} inputs and {len(y)} labels do not make data; each input needs one label"
+            )
         metric = metric or Metric.for_labels(y)
         scores, predicted = judge(lambda block: _floats(net, block), x, y, metric)
         return cls(net, x, y, metric, predicted, float(scores.mean()), training)
@@ -83,7 +85,9 @@ def _floats(net: Any, x: Array) -> Array:
     return data
 
 
-def judge(model: Any, x: Array, y: Array, metric: Metric, ledger: Ledger | None = None) -> tuple[Array, Array]:
+def judge(
+    model: Any, x: Array, y: Array, metric: Metric, ledger: Ledger | None = None
+) -> tuple[Array, Array]:
     """The score of every label, and every prediction, block by block."""
     scores, predicted = [], []
     for start in range(0, len(x), BLOCK):
@@ -101,8 +105,16 @@ def trained_for(problem: Problem, plan: Plan) -> tuple[Any, Quantized]:
     if training is None:
         raise ValueError("training for few bits needs training=Training(source, ...)")
     result = train_quantized(
-        problem.net, plan, training.source, epochs=training.epochs, optimiser=Adam(training.rate),
-        schedule=cosine(), loss=training.loss, clip=training.clip, seed=training.seed, progress=False,
+        problem.net,
+        plan,
+        training.source,
+        epochs=training.epochs,
+        optimiser=Adam(training.rate),
+        schedule=cosine(),
+        loss=training.loss,
+        clip=training.clip,
+        seed=training.seed,
+        progress=False,
     )
     return result.net, result.fixed
 

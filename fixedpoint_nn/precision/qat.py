@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Quantisation-aware training: the float network learns to be rounded.
 
-The same layers run over `Tensor` with the plan's quantizers in every place; each forward pass rounds the float master
-weights, and gradients pass straight through to them. What is reported is computed by the integers.
+The same layers run over `Tensor` with the plan's quantizers in every place; each forward pass rounds the
+float master weights, and gradients pass straight through to them. What is reported is computed by the integers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Score = Callable[[Quantized], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class FakeQuantized:
-    """A float network that rounds wherever its fixed twin does; its parameters are the float master weights."""
+    """A float network that rounds wherever its fixed twin does; its parameters are the master weights."""
 
     net: Any = field(metadata={INLINE: True})
     input: Quantizer
@@ -46,8 +46,8 @@ class FakeQuantized:
 def fake_quantize(net: Any, plan: Plan) -> FakeQuantized:
     """The float network with the plan's quantizers and tables; it shares the network's parameters.
 
-    In float64 it computes exactly what `quantize(net, plan)` computes, unless an accumulator is modelled: that is
-    the integers' business.
+    In float64 it computes exactly what `quantize(net, plan)` computes, unless an accumulator is modelled:
+    that is the integers' business.
     """
     net = fold(net)
     leaves = {leaf.path: leaf for leaf in walk(net)}
@@ -70,7 +70,8 @@ def fake_quantize(net: Any, plan: Plan) -> FakeQuantized:
 def own_weights(net: Any, dtype: Any = None) -> Any:
     """The same network over copies of its parameters."""
     copies = {
-        path: Tensor(np.array(value.data, dtype)) for path, value in parameters(net, trained_only=False).items()
+        path: Tensor(np.array(value.data, dtype))
+        for path, value in parameters(net, trained_only=False).items()
     }
     return rebuild(net, copies)
 
@@ -89,12 +90,18 @@ class Trained:
 
 
 def train_quantized(
-    net: Any, plan: Plan, source: Source, *, epochs: int, score: Score | None = None, dropout: bool = False,
+    net: Any,
+    plan: Plan,
+    source: Source,
+    *,
+    epochs: int,
+    score: Score | None = None,
+    dropout: bool = False,
     **options: Any,
 ) -> Trained:
     """Train a copy of a float network for a plan; `options` are those of `training.fit`.
 
-    `score` judges the fixed network after every epoch, so the last figures of the curves are those of the result.
+    `score` judges the fixed network after every epoch, so the last figures are those of the result.
     Rounding is noise enough, so dropout is left out unless it is asked for.
     """
     master = own_weights(fold(net if dropout else transform(net, _without_dropout)))

@@ -27,7 +27,9 @@ def quantize(net: Any, plan: Plan) -> Quantized:
     source = plan[INPUT]
     assert isinstance(source, Quantizer)
     values = {
-        path: leaf_value(leaf, plan) for path, leaf in leaves.items() if path in plan or leaf.kind == ACCUMULATOR
+        path: leaf_value(leaf, plan)
+        for path, leaf in leaves.items()
+        if path in plan or leaf.kind == ACCUMULATOR
     }
     return Quantized(rebuild(net, values), source)
 
@@ -59,10 +61,14 @@ def check(leaves: dict[str, Leaf], plan: Plan) -> None:
     missing = [path for path in needed if path not in plan]
     if missing:
         others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise PlanError(f"the plan has no entry for {missing[0]!r}{others}; calibrate the network again or add it")
+        raise PlanError(
+            f"the plan has no entry for {missing[0]!r}{others}; calibrate the network again or add it"
+        )
     known = [INPUT, *leaves]
     for path in plan:
-        if path not in known or (path in leaves and leaves[path].kind == PARAMETER and leaves[path].value is None):
+        if path not in known or (
+            path in leaves and leaves[path].kind == PARAMETER and leaves[path].value is None
+        ):
             near = get_close_matches(path, needed, 1)
             hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
             raise PlanError(f"the plan has an entry for {path!r}, which is no place of this network{hint}")
@@ -80,7 +86,11 @@ def _problem(path: str, entry: Entry, leaves: dict[str, Leaf], plan: Plan) -> st
     leaf = leaves.get(path)
     kind = leaf.kind if leaf else INPUT
     if kind == ACCUMULATOR:
-        return "" if entry is None or isinstance(entry, Accumulator) else "an accumulator is written as an accumulator"
+        return (
+            ""
+            if entry is None or isinstance(entry, Accumulator)
+            else "an accumulator is written as an accumulator"
+        )
     if isinstance(entry, Accumulator):
         return f"an accumulator stands where a quantizer is needed ({kind})"
     if entry is None:

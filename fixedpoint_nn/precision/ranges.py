@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where to put the binary point: integer bits from data, by the extremes, a percentile, or the least squared error."""
+"""Where to put the binary point: integer bits by the extremes, a percentile, or the least squared error."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.rounding import Rounding
 
 Array = NDArray[Any]
-SAMPLE = 1 << 16                    # values kept of each place; the extremes are of all of them
+SAMPLE = 1 << 16  # values kept of each place; the extremes are of all of them
 PERCENTILE = 99.99
-CANDIDATES = 6                      # how many integer bits below the extremes' are tried for the least error
+CANDIDATES = 6  # how many integer bits below the extremes' are tried for the least error
 
 
 class Method(Enum):
@@ -68,7 +68,9 @@ class Probe:
     def observe(self, data: Array) -> None:
         low, high = float(data.min()), float(data.max())
         if not (isfinite(low) and isfinite(high)):
-            raise ValueError(f"{self.name} sees {low if not isfinite(low) else high}: the network diverges on these samples")
+            raise ValueError(
+                f"{self.name} sees {high if isfinite(low) else low}: the network diverges on these samples"
+            )
         self.low, self.high = min(self.low, low), max(self.high, high)
         part = thinned(data.reshape(-1), SAMPLE // 8)
         self.parts.append(part.copy())
@@ -88,15 +90,15 @@ def thinned(flat: Array, size: int) -> Array:
 
 
 def int_bits_for(low: float, high: float, bits: int, signed: bool, whole: bool = False) -> int:
-    """The fewest integer bits whose range holds low..high; a value one step too large may be cut by that step.
+    """The fewest integer bits whose range holds low..high; a value may be cut by one step.
 
     With `whole`, nothing is cut by more than rounding would change it.
     """
     largest = max(high, -low, 0.0)
     if largest == 0:
         return int(signed)
-    mantissa, exponent = frexp(largest)                     # largest = mantissa * 2**exponent, 1/2 <= mantissa < 1
-    int_bits = exponent - (mantissa == 0.5) + signed        # now the largest is at most 2**(int_bits - signed)
+    mantissa, exponent = frexp(largest)  # largest = mantissa * 2**exponent, 1/2 <= mantissa < 1
+    int_bits = exponent - (mantissa == 0.5) + signed  # now the largest is at most 2**(int_bits - signed)
     if whole:
         edge = QFormat(int_bits, bits - int_bits, signed)
         if high > edge.max + edge.step / 2:
@@ -110,8 +112,13 @@ def squared_error(values: Array, quantizer: Quantizer) -> float:
 
 
 def choose(
-    spread: Spread, bits: int, signed: bool, method: Method = Method.MAX, whole: bool = False,
-    rounding: Rounding = Rounding.HALF_EVEN, overflow: Overflow = Overflow.SATURATE,
+    spread: Spread,
+    bits: int,
+    signed: bool,
+    method: Method = Method.MAX,
+    whole: bool = False,
+    rounding: Rounding = Rounding.HALF_EVEN,
+    overflow: Overflow = Overflow.SATURATE,
     percentile: float = PERCENTILE,
 ) -> Quantizer:
     """A quantizer of so many bits for these values."""

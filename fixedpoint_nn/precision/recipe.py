@@ -19,26 +19,29 @@ class Recipe:
     """Everything that is not given follows from `word`."""
 
     word: int = 8
-    weight_bits: int | None = None          # weights and constants
-    activation_bits: int | None = None      # input, cast points, values of tables
-    output_bits: int | None = None          # the values that leave the network: at least 8, see `outputs`
-    address_bits: int | None = None         # table addresses: activations + 2, at most 12
-    accumulator: int | None = None          # a modelled accumulator of so many bits; None is exact
+    weight_bits: int | None = None  # weights and constants
+    activation_bits: int | None = None  # input, cast points, values of tables
+    output_bits: int | None = None  # the values that leave the network: at least 8, see `outputs`
+    address_bits: int | None = None  # table addresses: activations + 2, at most 12
+    accumulator: int | None = None  # a modelled accumulator of so many bits; None is exact
     accumulator_overflow: Overflow = Overflow.WRAP
-    int_bits: int | None = None             # the same integer bits everywhere, sign included
-    frac_bits: int | None = None            # the same fraction bits everywhere; integer bits from the data
-    method: Method = Method.LEAST_ERROR     # how activations get their integer bits
+    int_bits: int | None = None  # the same integer bits everywhere, sign included
+    frac_bits: int | None = None  # the same fraction bits everywhere; integer bits from the data
+    method: Method = Method.LEAST_ERROR  # how activations get their integer bits
     weight_method: Method = Method.LEAST_ERROR
     percentile: float = PERCENTILE
-    per_channel: bool = False               # weights of each output have a binary point of their own
-    unsigned: bool = True                   # values that are never negative have no sign bit
+    per_channel: bool = False  # weights of each output have a binary point of their own
+    unsigned: bool = True  # values that are never negative have no sign bit
     rounding: Rounding = Rounding.HALF_EVEN
     overflow: Overflow = Overflow.SATURATE
 
     def __post_init__(self) -> None:
         for name, kind in (
-            ("method", Method), ("weight_method", Method), ("rounding", Rounding),
-            ("overflow", Overflow), ("accumulator_overflow", Overflow),
+            ("method", Method),
+            ("weight_method", Method),
+            ("rounding", Rounding),
+            ("overflow", Overflow),
+            ("accumulator_overflow", Overflow),
         ):
             value = getattr(self, name)
             if isinstance(value, str):
@@ -48,7 +51,10 @@ class Recipe:
         for field in fields(self):
             value = getattr(self, field.name)
             is_length = field.name == "word" or field.name in (
-                "weight_bits", "activation_bits", "output_bits", "address_bits"
+                "weight_bits",
+                "activation_bits",
+                "output_bits",
+                "address_bits",
             )
             if is_length and value is not None:
                 _check_length(field.name, value)

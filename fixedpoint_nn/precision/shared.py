@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-SMALL = 1 << 16                     # arrays of fewer bytes travel with the message
+SMALL = 1 << 16  # arrays of fewer bytes travel with the message
 
 
 class _Packer(pickle.Pickler):

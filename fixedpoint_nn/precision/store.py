@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS results (
     ended TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 )
 """
-PATIENCE = 60.0                     # seconds to wait while another process writes
+PATIENCE = 60.0  # seconds to wait while another process writes
 
 
 class StoreError(RuntimeError):
@@ -77,7 +77,9 @@ class Store:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise StoreError(f"the result {key[:12]} in {self.path} is damaged; delete the file to compute it again")
+            raise StoreError(
+                f"the result {key[:12]} in {self.path} is damaged; delete the file to compute it again"
+            )
         return found
 
     def put(self, key: str, result: Mapping[str, Any]) -> None:
@@ -85,6 +87,8 @@ class Store:
         text = json.dumps(dict(result), allow_nan=False)
         try:
             with self._connection:
-                self._connection.execute("INSERT OR IGNORE INTO results (key, result) VALUES (?, ?)", (key, text))
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO results (key, result) VALUES (?, ?)", (key, text)
+                )
         except sqlite3.Error as error:
             raise StoreError(f"a result cannot be written to {self.path} ({error})") from error

@@ -37,8 +37,8 @@ class Point:
     metric: float
     low: float
     high: float
-    loss: float                             # points of accuracy, or percent of NLL, against float
-    changed: int                            # predictions other than the float network's
+    loss: float  # points of accuracy, or percent of NLL, against float
+    changed: int  # predictions other than the float network's
     predictions: int
     saturated: Mapping[str, int]
     wrapped: Mapping[str, int]
@@ -52,11 +52,20 @@ class Point:
     def row(self) -> dict[str, Any]:
         """The point as one line of a table."""
         return {
-            "axis": self.axis, "value": self.value, "method": self.method, "metric": self.metric,
-            "low": self.low, "high": self.high, "loss": self.loss, "changed": self.changed,
+            "axis": self.axis,
+            "value": self.value,
+            "method": self.method,
+            "metric": self.metric,
+            "low": self.low,
+            "high": self.high,
+            "loss": self.loss,
+            "changed": self.changed,
             "predictions": self.predictions,
-            "saturated": sum(self.saturated.values()), "wrapped": sum(self.wrapped.values()),
-            **asdict(self.cost), **(self.engine or {}), "seconds": self.seconds,
+            "saturated": sum(self.saturated.values()),
+            "wrapped": sum(self.wrapped.values()),
+            **asdict(self.cost),
+            **(self.engine or {}),
+            "seconds": self.seconds,
         }
 
 
@@ -67,7 +76,7 @@ class Sweep(Sequence[Point]):
     points: tuple[Point, ...]
     metric: Metric
     float_score: float
-    computed: int = 0                       # points that were not in the store
+    computed: int = 0  # points that were not in the store
 
     def __getitem__(self, index: Any) -> Any:
         return self.points[index]
@@ -119,10 +128,10 @@ def sweep(
 ) -> Sweep:
     """Compute every point of the axes that the store does not hold yet.
 
-    `data` has .x and .y, or is the pair of them; `samples` calibrate (the first of the data, unless given). `base` is
-    the recipe that the axes vary. `methods` are "ptq" and, with `training`, "qat". `jobs` processes share the data;
-    an `executor` or a Dask `scheduler`'s address computes the same points elsewhere. `store` is an SQLite file
-    (":memory:" keeps nothing). `engine(fixed, x)` may add what the hardware needs, as numbers by name.
+    `data` has .x and .y, or is the pair of them; `samples` calibrate (the first of the data, unless given).
+    `base` is the recipe that the axes vary. `methods` are "ptq" and, with `training`, "qat". `jobs` processes
+    share the data; an `executor` or a Dask `scheduler`'s address computes elsewhere. `store` is an SQLite
+    file (":memory:" keeps nothing). `engine(fixed, x)` may add what the hardware needs, as numbers by name.
     """
     x, y = (data.x, data.y) if hasattr(data, "x") else data
     wanted = variants(axes, tuple(words), base or Recipe(), methods)
@@ -162,13 +171,26 @@ def _point(
     variant: Variant, plan: Plan, result: Mapping[str, Any], seen: Observations, problem: Problem, engine: Any
 ) -> Point:
     return Point(
-        variant.axis, variant.value, variant.method,
+        variant.axis,
+        variant.value,
+        variant.method,
         loss=problem.metric.loss(result["metric"], problem.float_score),
-        cost=cost(seen, plan), plan=plan,
+        cost=cost(seen, plan),
+        plan=plan,
         engine=None if engine is None else engine(plan),
-        **{name: result[name] for name in (
-            "metric", "low", "high", "changed", "predictions", "saturated", "wrapped", "values", "snr_db", "seconds"
-        )},
+        **{
+            name: result[name]
+            for name in (
+                "metric",
+                "low",
+                "high",
+                "changed",
+                "predictions",
+                "saturated",
+                "wrapped",
+                "values",
+                "snr_db",
+                "seconds",
+            )
+        },
     )
-
-
