@@ -135,6 +135,11 @@ def _blocks(view: View) -> tuple[int, int]:
     return atoms[1].size, atoms[0].stride
 
 
+def _word_bits(format: QFormat) -> int:
+    """Of a signed word that holds the format."""
+    return format.bits + (not format.signed)
+
+
 def _bits(low: int, high: int) -> int:
     return max((low if low >= 0 else ~low).bit_length(), (high if high >= 0 else ~high).bit_length()) + 1
 
@@ -148,10 +153,10 @@ def _config(
 ) -> EngineConfig:
     """The smallest engine that holds every format, weight, bias, and the proven bounds of every sum."""
     for kernel in kernels:
-        f = _stored(kernel)
-        if f.bits + (not f.signed) > MAX_WIDTH:
+        f = max((_stored(kernel), kernel.quantizer.format), key=_word_bits)
+        if _word_bits(f) > MAX_WIDTH:
             raise Refusal(
-                f"Layer {kernel.name!r} does not fit the engine: its result {f} needs words of {f.bits + (not f.signed)} "
+                f"Layer {kernel.name!r} does not fit the engine: its result {f} needs words of {_word_bits(f)} "
                 f"bits, and {MAX_WIDTH} is the most; cast it to {MAX_WIDTH - (not f.signed)} bits or fewer."
             )
         if kernel.weights is not None and (bits := _range_bits(kernel.weights)) > MAX_WIDTH:
@@ -159,8 +164,8 @@ def _config(
                 f"Layer {kernel.name!r} does not fit the engine: its weights, aligned, need {bits} bits, and {MAX_WIDTH} "
                 f"is the most; give its operands fraction bits that differ by {bits - MAX_WIDTH} less."
             )
-    widths = [f.bits + (not f.signed) for f in formats]
-    activation = max([2, *widths, _range_bits(images.activations), *(k.quantizer.format.bits for k in kernels)])
+    widths = [_word_bits(f) for f in formats]
+    activation = max([2, *widths, _range_bits(images.activations), *(_word_bits(k.quantizer.format) for k in kernels)])
     weight = max([2, _range_bits(images.weights)])
     sums = max([_bits(*kernel.bound) for kernel in kernels], default=2)
     accumulator = max(8, activation + max(activation, weight), sums)

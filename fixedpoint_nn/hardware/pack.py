@@ -165,15 +165,18 @@ def load_pack(directory: str | Path) -> Pack:
         words = {kind: _from_coe(directory, kind, files) for kind in (*IMAGES, *VECTORS)}
         images = _images(words, config)
         bits, vectors = config.activation_width, about["vectors"]
-        rows = [
-            np.array(coe.signed(words[kind], bits), np.int64).reshape(vectors, port.words)
-            for kind, port in zip(VECTORS, ports, strict=True)
-        ]
+        rows = [_vectors(words[kind], bits, vectors, port, kind) for kind, port in zip(VECTORS, ports, strict=True)]
     except (KeyError, TypeError) as error:
         raise PackError(f"{directory / manifest.NAME} lacks or misstates {error}; emit the pack again") from None
     except coe.ImageError as error:
         raise PackError(f"{directory}: {error}") from None
     return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1])
+
+
+def _vectors(words: list[int], bits: int, vectors: int, port: Port, kind: str) -> Ints:
+    if len(words) != vectors * port.words:
+        raise PackError(f"{kind} holds {len(words)} words, and {vectors} vectors of {port.words} are stated; emit it again")
+    return np.array(coe.signed(words, bits), np.int64).reshape(vectors, port.words)
 
 
 def _verify_file(path: Path, entry: Mapping[str, Any]) -> None:

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""`verify` passes what is right, and fails everything else, saying where."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn import Q, emit, layers
+from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.hardware import coe, simulate, toolchain, verify
+from fixedpoint_nn.quantized import Quantized
+from fixedpoint_nn.quantizer import Quantizer
+from tests.battery import CASES, quantized_case
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory) -> Path:
+    name = "text model"
+    *_, net, format = quantized_case(name)
+    quantizer = Quantizer(format)
+    x = FixedArray.from_float(CASES[name].floats(), quantizer)
+    return emit(Quantized(net, quantizer), x, tmp_path_factory.mktemp("packs") / "text", name="text", corner_vectors=2)
+
+
+@pytest.fixture()
+def folder(original, tmp_path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "text"))
+
+
+def change(folder: Path, kind: str, edit) -> None:
+    """Edit the words of an image in both forms, and state the new checksums: only the simulation can notice."""
+    path = folder / "manifest.json"
+    about = json.loads(path.read_text())
+    bits = about["files"][f"{kind}.coe"]["bits"]
+    words = edit(coe.read_mem((folder / f"{kind}.mem").read_text(), bits))
+    for suffix, text in ((".coe", coe.write_coe(words, bits)), (".mem", coe.write_mem(words, bits))):
+        (folder / f"{kind}{suffix}").write_text(text)
+        content = (folder / f"{kind}{suffix}").read_bytes()
+        about["files"][f"{kind}{suffix}"] |= {
+            "bytes": len(content), "words": len(words), "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    path.write_text(json.dumps(about))
+
+
+def state(folder: Path, **values: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.fixture()
+def broken_engine(tmp_path, monkeypatch):
+    """`break_engine(file, old, new)`: the Verilog with one change in it."""
+    copy = tmp_path / "rtl"
+    shutil.copytree(toolchain.rtl_folder(), copy)
+    monkeypatch.setattr(simulate, "rtl_folder", lambda: copy)
+    monkeypatch.setenv("FIXEDPOINT_NN_CACHE", str(tmp_path / "cache"))
+
+    def break_engine(name: str, old: str, new: str) -> None:
+        text = (copy / name).read_text()
+        assert old in text
+        (copy / name).write_text(text.replace(old, new))
+
+    return break_engine
+
+
+BUGS = [
+    ("3'd6: round = half && (sticky || floor[0]);", "3'd6: round = half;", "rounding HALF_UP instead of HALF_EVEN"),
+    ("wire clamp = overflow != 2'd0 &&", "wire clamp = overflow == 2'd3 &&", "overflow WRAP instead of SATURATE"),
+    ("sum_and_bias = wide_sum + wide_bias", "sum_and_bias = wide_sum", "the bias is missing"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "cause"), BUGS)
+def test_a_broken_engine_is_found_out_with_the_likely_cause(old, new, cause, broken_engine, tmp_path):
+    quantizer = Quantizer(Q(2, 6))
+    rng = np.random.default_rng(0)
+    weight = FixedArray.from_ints(rng.integers(-128, 128, (6, 20)), Q(2, 6))
+    bias = FixedArray.from_ints(rng.integers(-128, 128, 20), Q(2, 6))
+    net = Quantized(layers.Dense(weight, bias, out=Quantizer(Q(2, 6), name="dense.out")), quantizer)
+    pack = emit(net, FixedArray.from_ints(rng.integers(-128, 128, (8, 6)), Q(2, 6)), tmp_path / "dense", corner_vectors=24)
+    assert verify(pack).passed
+    broken_engine("requantize.v", old, new)
+    verdict = verify(pack)
+    assert not verdict
+    assert "first divergence: vector" in str(verdict)
+    assert "layer dense.out, time step 0, element" in str(verdict)
+    assert f"likely cause: {cause}" in str(verdict)
+    assert not verify(pack, trace=True)
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_a_good_pack_passes_with_its_counts(original, trace):
+    verdict = verify(original, trace=trace)
+    about = json.loads((original / "manifest.json").read_text())
+    assert verdict.passed
+    words = about["output"]["words"] * 5
+    assert str(verdict).startswith(f"PASS: 5 vectors, {words} words, {5 * about['cycles']} cycles")
+    assert ("writes traced" in str(verdict)) == trace
+
+
+def test_waveforms_and_a_save_file_are_written(original, tmp_path):
+    assert verify(original, vcd=tmp_path / "waves.vcd", vectors=1)
+    assert "$enddefinitions" in (tmp_path / "waves.vcd").read_text()[:200_000]
+    saved = (tmp_path / "waves.gtkw").read_text()
+    names = {line.rpartition(".")[2] for line in saved.splitlines() if line.startswith("engine_tb.")}
+    assert all(f" {name} " in (tmp_path / "waves.vcd").read_text()[:200_000] for name in names)
+
+
+def test_a_wrong_expected_word_fails(folder):
+    change(folder, "expected", lambda words: [*words[:7], words[7] ^ 1, *words[8:]])
+    verdict = verify(folder)
+    assert not verdict
+    assert "FAIL: vector 0, output element 7: expected" in str(verdict)
+    assert "so the images or the expected words are wrong" in str(verdict)
+
+
+@pytest.mark.parametrize("kind", ["weights", "parameters", "tables", "activations", "input"])
+def test_a_wrong_word_of_an_image_fails(folder, kind):
+    change(folder, kind, lambda words: [word ^ 1 if kind != "parameters" else word ^ 6 for word in words])
+    assert not verify(folder)
+
+
+def test_a_wrong_instruction_fails(folder):
+    change(folder, "program", lambda words: [0, *words[1:]])
+    assert not verify(folder)
+
+
+def test_an_image_that_was_never_loaded_gives_x_and_fails(folder):
+    change(folder, "activations", lambda words: words[:1])
+    verdict = verify(folder)
+    assert not verdict
+    assert "is X" in str(verdict)
+    assert "which nothing has written" in str(verdict)
+
+
+def test_a_mem_file_that_differs_from_its_coe_fails(folder):
+    path = folder / "weights.mem"
+    about = json.loads((folder / "manifest.json").read_text())
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:-1], "0" * len(lines[-1])]) + "\n")
+    content = path.read_bytes()
+    about["files"]["weights.mem"] |= {"sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(about))
+    verdict = verify(folder)
+    assert not verdict
+    assert "weights.mem and its .coe hold different words; emit the pack again" in str(verdict)
+
+
+def test_missing_and_short_images_fail(folder):
+    (folder / "weights.mem").unlink()
+    assert str(verify(folder)) == f"FAIL: {folder / 'weights.mem'} is missing; emit the pack again"
+
+
+def test_the_bench_itself_refuses_a_short_image(folder):
+    loaded = verify.__globals__["load_pack"](folder)
+    files = loaded.mem_files()
+    path = files["weights"].path
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    job = simulate.Job(loaded.config, files, loaded.input, loaded.output)
+    with pytest.raises(simulate.SimulationError, match="the weights image is missing, short, or not hexadecimal"):
+        simulate.simulate(job, loaded.vectors[:1])
+
+
+def test_a_count_that_differs_fails(folder):
+    state(folder, vectors=4)
+    assert "and 4 vectors of 6 are stated; emit it again" in str(verify(folder))
+
+
+def test_cycles_that_were_not_predicted_fail(folder):
+    about = json.loads((folder / "manifest.json").read_text())
+    state(folder, cycles=about["cycles"] - 1)
+    assert str(verify(folder)).endswith(f"cycles and {about['cycles'] - 1} were predicted")
+
+
+@pytest.mark.parametrize(
+    ("simulator", "sentence"),
+    [("iverilog", "Icarus Verilog 11.0 or newer is needed, but there is none on PATH"), ("verilator", "Verilator 5.006 or newer")],
+)
+def test_an_absent_simulator_fails(original, simulator, sentence, tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate, "rtl_folder", lambda folder=toolchain.rtl_folder(): folder)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(toolchain, "_PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(toolchain.sys, "executable", str(tmp_path / "python"))
+    verdict = verify(original, simulator)
+    assert not verdict
+    assert sentence in str(verdict)
+
+
+def pretend(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_a_simulator_that_is_too_old_fails(original, tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate, "rtl_folder", lambda folder=toolchain.rtl_folder(): folder)
+    pretend(tmp_path, "iverilog", "echo Icarus Verilog version 10.3")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(toolchain.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(toolchain, "_PACKAGE", tmp_path / "package")
+    verdict = verify(original)
+    assert not verdict
+    assert "is version 10.3" in str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("kill -9 $$", "iverilog was killed by signal 9 before it had finished"),
+        ("exit 0", "iverilog ended with status 0 and without a PASS: it said nothing"),
+        ("echo PASS: 1 vectors, 1 words, 1 cycles", "without a PASS: PASS: 1 vectors, 1 words, 1 cycles"),
+        ("echo out of memory >&2; exit 3", "iverilog ended with status 3 and without a PASS: out of memory"),
+    ],
+)
+def test_a_simulator_that_dies_or_lies_fails(original, script, sentence, tmp_path, monkeypatch):
+    pretend(tmp_path, "vvp", f'case "$*" in *-V*) echo Icarus Verilog runtime version 11.0; exit 0;; esac\n{script}')
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    verdict = verify(original)
+    assert not verdict
+    assert sentence in str(verdict)
+
+
+def test_an_unknown_simulator_is_refused(original):
+    assert str(verify(original, "modelsim")) == (
+        "FAIL: There is no simulator 'modelsim'; use 'iverilog' or 'verilator'."
+    )
