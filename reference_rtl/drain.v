@@ -56,6 +56,7 @@ module drain #(
         end
     endgenerate
 
+    wire moving = draining || valid_1 || out_valid;
     assign parameter_enable = draining || valid_1;
 
     initial {draining, valid_1, out_valid} = 3'b0;
@@ -76,13 +77,12 @@ module drain #(
         else if (draining)
             parameter_address <= channel_end && (last_tile || per_tile) ? parameter_base : parameter_address + 1'b1;
 
-        valid_1 <= draining;
-        out_valid <= valid_1;
+        if (moving) {valid_1, out_valid} <= {draining, valid_1};
         if (draining) begin
             pixel_end_1 <= channel_end && last_tile;
             selected <= choice[index];
         end
-        out_pixel_end <= pixel_end_1;
+        if (valid_1) out_pixel_end <= pixel_end_1;
     end
 
     generate

@@ -130,17 +130,16 @@ module engine #(
         .loaded(broadcast)
     );
 
-    wire load_operand_2, vector_2, paired_2, padded_2, lowest_2, blank_2;
-    wire fire_3, first_3, maximum_3, fire_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire [4:0] select_2;
+    wire fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
     wire [5:0] channels_4, channels_5;
 
     loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .load_operand_2(load_operand_2), .vector_2(vector_2),
-        .paired_2(paired_2), .padded_2(padded_2), .lowest_2(lowest_2), .blank_2(blank_2),
+        .select_2(select_2),
         .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
-        .fire_4(fire_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
+        .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
@@ -189,12 +188,11 @@ module engine #(
                 .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
             ) lane (
-                .clock(clock), .load_operand_2(load_operand_2),
-                .vector_2(vector_2), .paired_2(paired_2), .padded_2(padded_2), .lowest_2(lowest_2), .blank_2(blank_2),
+                .clock(clock), .select_2(select_2),
                 .broadcast_2(broadcast), .own_2(row[index*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]),
                 .weight_2(weights[index*WEIGHT_WIDTH +: WEIGHT_WIDTH]),
                 .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
-                .fire_4(fire_4), .replace_4(replace_4), .modelled_4(modelled_4), .complete_5(complete_5),
+                .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .complete_5(complete_5),
                 .total(totals[index*ACCUMULATOR_WIDTH +: ACCUMULATOR_WIDTH]), .clipped(clipped[index])
             );
             assign clipped_channel[index] = clipped[index] && index <= channels_4;
@@ -203,7 +201,7 @@ module engine #(
 
     // Drain, requantiser, table, write
     wire [ADDRESS_WIDTH-1:0] parameter_address, table_address, result_address;
-    wire parameter_enable, sum_valid, sum_pixel_end, wrapped, word_valid, word_overflowed, result_valid;
+    wire parameter_enable, table_read, sum_valid, sum_pixel_end, wrapped, word_valid, word_overflowed, result_valid;
     wire signed [ACCUMULATOR_WIDTH-1:0] sum;
     wire [PARAMETER_WIDTH-1:0] parameters;
     wire signed [ACTIVATION_WIDTH-1:0] word, table_word, result, best;
@@ -232,7 +230,7 @@ module engine #(
         .clock(clock), .configure(configured), .output_base(output_base), .output_gap(output_gap),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
         .noise_enable(noise_enable), .noise(noise_state),
-        .in_valid(word_valid), .pixel_end(pixel_ends[3]), .word(word), .table_address(table_address),
+        .in_valid(word_valid), .pixel_end(pixel_ends[3]), .word(word), .table_read(table_read), .table_address(table_address),
         .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result(result)
     );
 
@@ -303,7 +301,7 @@ module engine #(
         .write_data(load_data[PARAMETER_WIDTH-1:0])
     );
     memory #(.WIDTH(ACTIVATION_WIDTH), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) table_memory (
-        .clock(clock), .read_enable(1'b1), .read_address(table_address[TABLE_BITS-1:0]), .read_data(table_word),
+        .clock(clock), .read_enable(table_read), .read_address(table_address[TABLE_BITS-1:0]), .read_data(table_word),
         .write_enable(load && load_memory == 2'd3), .write_address(load_address[TABLE_BITS-1:0]),
         .write_data(load_data[ACTIVATION_WIDTH-1:0])
     );

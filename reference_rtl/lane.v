@@ -29,13 +29,9 @@ module lane #(
 ) (
     input  wire                                clock,
 
-    // Stage 2: what is read. padded: outside the image; lowest, blank: what stands there for the two operands.
-    input  wire                                load_operand_2,
-    input  wire                                vector_2,
-    input  wire                                paired_2,
-    input  wire                                padded_2,
-    input  wire                                lowest_2,
-    input  wire                                blank_2,
+    // Stage 2: what is read. select: load the operand (else keep it), from the lane's own word, multiply by the own word,
+    // padding (outside the image), and whether padding is the lowest word instead of 0.
+    input  wire [4:0]                          select_2,
     input  wire signed [ACTIVATION_WIDTH-1:0]  broadcast_2,
     input  wire signed [ACTIVATION_WIDTH-1:0]  own_2,
     input  wire signed [WEIGHT_WIDTH-1:0]      weight_2,
@@ -45,6 +41,7 @@ module lane #(
     input  wire                                first_3,
     input  wire                                maximum_3,
     input  wire                                fire_4,
+    input  wire                                maximum_4,
     input  wire                                replace_4,
     input  wire                                modelled_4,
     input  wire                                complete_5,
@@ -59,41 +56,60 @@ module lane #(
     localparam signed [ACTIVATION_WIDTH-1:0] NO_WORD = 0;
     localparam signed [MULTIPLIER_WIDTH-1:0] NO_MULTIPLIER = 0;
     localparam signed [ACCUMULATOR_WIDTH-1:0] ZERO = 0;
+    localparam EXACT = SATURATE_WIDTH == 0 && PRODUCT_BITS == 0;
+
+    localparam [4:0] PLAIN = 5'b10000;
+    wire load_2, vector_2, paired_2, padded_2, lowest_2;
+    assign {load_2, vector_2, paired_2, padded_2, lowest_2} = select_2;
 
     reg signed [ACTIVATION_WIDTH-1:0]  operand;
     reg signed [MULTIPLIER_WIDTH-1:0]  multiplier;
     reg signed [ACTIVATION_WIDTH-1:0]  largest;
-    reg                                take_4;
+    reg                                larger_4;
     reg signed [PRODUCT_WIDTH-1:0]     product;
     reg signed [ACCUMULATOR_WIDTH-1:0] accumulator;
+    wire signed [ACCUMULATOR_WIDTH-1:0] modelled_sum;
+    wire take_4 = fire_4 && (!maximum_4 || larger_4);
 
-    // Signed operands extend by their sign. One assignment per case, because simulators evaluate all of a ?: expression.
+    // Signed operands extend by their sign. The commonest case stands first and alone, because simulators pay for every signal read.
     always @(posedge clock) begin
-        if (load_operand_2) begin
-            if (padded_2) operand <= lowest_2 ? LOWEST : NO_WORD;
-            else if (vector_2) operand <= own_2;
-            else operand <= broadcast_2;
+        if (select_2 == PLAIN) begin
+            operand <= broadcast_2;
+            multiplier <= weight_2;
+        end else begin
+            if (load_2) begin
+                if (padded_2) operand <= lowest_2 ? LOWEST : NO_WORD;
+                else if (vector_2) operand <= own_2;
+                else operand <= broadcast_2;
+            end
+            // A padded step adds 0 even where the weight is undefined.
+            if (padded_2 && !lowest_2) multiplier <= NO_MULTIPLIER;
+            else if (paired_2) multiplier <= own_2;
+            else multiplier <= weight_2;
         end
-        // A padded step adds 0 even where the weight is undefined.
-        if (blank_2) multiplier <= NO_MULTIPLIER;
-        else if (paired_2) multiplier <= own_2;
-        else multiplier <= weight_2;
 
-        if (fire_3) product <= operand * multiplier;
+        product <= operand * multiplier;
         if (maximum_3) begin
-            take_4 <= first_3 || operand > largest;
+            larger_4 <= first_3 || operand > largest;
             if (fire_3 && (first_3 || operand > largest)) largest <= operand;
-        end else take_4 <= 1'b1;
+        end
+
+        if (take_4) begin
+            if (EXACT) accumulator <= (replace_4 ? ZERO : accumulator) + product;
+            else accumulator <= modelled_sum;
+        end
+
+        if (complete_5) total <= accumulator;
     end
 
+    // The sum of a modelled accumulator.
     generate
-        if (SATURATE_WIDTH == 0 && PRODUCT_BITS == 0) begin : exact
+        if (EXACT) begin : exact
+            assign modelled_sum = ZERO;
             assign clipped = 1'b0;
-            always @(posedge clock)
-                if (fire_4 && take_4) accumulator <= (replace_4 ? ZERO : accumulator) + product;
         end else begin : modelled
-            wire signed [ACCUMULATOR_WIDTH-1:0] addend;
             wire signed [ACCUMULATOR_WIDTH-1:0] wide_product = product;
+            wire signed [ACCUMULATOR_WIDTH-1:0] addend;
             if (PRODUCT_BITS == 0) begin : exact_product
                 assign addend = wide_product;
             end else begin : quantised_product
@@ -104,27 +120,21 @@ module lane #(
                 ) quantize (.product(wide_product), .quantised(quantised));
                 assign addend = modelled_4 ? quantised : wide_product;
             end
-            wire signed [ACCUMULATOR_WIDTH:0] wide_sum = (replace_4 ? ZERO : accumulator) + addend;
+            wire signed [ACCUMULATOR_WIDTH:0] sum = (replace_4 ? ZERO : accumulator) + addend;
             if (SATURATE_WIDTH == 0) begin : wrapping
                 assign clipped = 1'b0;
-                always @(posedge clock)
-                    if (fire_4 && take_4) accumulator <= wide_sum[ACCUMULATOR_WIDTH-1:0];
+                assign modelled_sum = sum[ACCUMULATOR_WIDTH-1:0];
             end else begin : saturating
                 localparam signed [ACCUMULATOR_WIDTH:0] HIGHEST_SUM = (1 <<< (SATURATE_WIDTH - 1)) - 1;
                 localparam signed [ACCUMULATOR_WIDTH:0] LOWEST_SUM = -HIGHEST_SUM - 1;
-                wire above = modelled_4 && wide_sum > HIGHEST_SUM;
-                wire below = modelled_4 && wide_sum < LOWEST_SUM;
-                assign clipped = fire_4 && take_4 && (above || below);
-                always @(posedge clock)
-                    if (fire_4 && take_4)
-                        accumulator <= above ? HIGHEST_SUM[ACCUMULATOR_WIDTH-1:0]
-                                     : below ? LOWEST_SUM[ACCUMULATOR_WIDTH-1:0]
-                                     : wide_sum[ACCUMULATOR_WIDTH-1:0];
+                wire above = modelled_4 && sum > HIGHEST_SUM;
+                wire below = modelled_4 && sum < LOWEST_SUM;
+                assign clipped = take_4 && (above || below);
+                assign modelled_sum = above ? HIGHEST_SUM[ACCUMULATOR_WIDTH-1:0]
+                                    : below ? LOWEST_SUM[ACCUMULATOR_WIDTH-1:0]
+                                    : sum[ACCUMULATOR_WIDTH-1:0];
             end
         end
     endgenerate
-
-    always @(posedge clock)
-        if (complete_5) total <= accumulator;
 endmodule
 `default_nettype wire

@@ -39,18 +39,14 @@ module loop_nest #(
     output reg  [`RUN_BITS-1:0]     run,
 
     // Stage 2: what the lanes load.
-    output wire                     load_operand_2,
-    output wire                     vector_2,
-    output wire                     paired_2,
-    output wire                     padded_2,
-    output wire                     lowest_2,
-    output wire                     blank_2,
+    output wire [4:0]               select_2,
 
     // Stages 3 and 4: what the lanes do with it.
     output wire                     fire_3,
     output wire                     first_3,
     output wire                     maximum_3,
     output wire                     fire_4,
+    output wire                     maximum_4,
     output wire                     replace_4,
     output wire                     modelled_4,
     output wire [5:0]               channels_4,
@@ -128,87 +124,106 @@ module loop_nest #(
         if (LATENCY > 31) $fatal(1, "%m: LATENCY = %0d does not fit the wait counter; at most 31", LATENCY);
     end
 
+    wire step = set_up || issue;
+
     always @(posedge clock) begin
         if (spacing != 6'd0) spacing <= spacing - 6'd1;
         else if (settle != 5'd0) settle <= settle - 5'd1;
 
-        if (take) run <= description;
-        if (reset) state <= IDLE;
-        else if (take) state <= SET_UP;
-        else if (set_up) state <= STEP;
-        else if (issue && run_end) state <= IDLE;
+        if (take) begin
+            run <= description;
+            address <= {ADDRESS_WIDTH{1'b0}};
+            state <= SET_UP;
+        end else if (step) begin
+            address <= address + jump;
+            if (set_up) state <= STEP;
+            else if (run_end) state <= IDLE;
+        end
+
+        // Loops count down.
+        if (step) begin
+            weight_address <= weights_again ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
+            channel <= channel_again ? channel_count : channel - 16'd1;
+            if (fresh && mac) fresh <= 1'b0;
+            if (barrier) barrier <= 1'b0;
+            if (paired) second <= !second;
+            if (channel_again) begin
+                kx <= kx_again ? kx_count : kx - 8'd1;
+                tap_x <= tap_x + 13'd1;
+                if (kx_again) begin
+                    ky <= ky_again ? ky_count : ky - 8'd1;
+                    tap_x <= pixel_x;
+                    tap_y <= tap_y + 13'd1;
+                    if (ky_again) begin
+                        tile <= tile_again ? tile_count : tile - 16'd1;
+                        tap_y <= pixel_y;
+                        fresh <= 1'b1;
+                        first_tile <= set_up;
+                        if (tile_again) begin
+                            x <= x_again ? x_count : x - 12'd1;
+                            {pixel_x, tap_x} <= {2{next_x}};
+                            if (x_again) begin
+                                y <= set_up ? y_count : y - 12'd1;
+                                {pixel_y, tap_y} <= {2{next_y}};
+                            end
+                        end
+                    end
+                end
+            end
+            if (set_up) begin
+                barrier <= run[`RUN_BARRIER];
+                second <= 1'b0;
+            end
+        end
+        if (issue && tile_end) begin
+            spacing <= channels;
+            settle <= SETTLE;
+        end
+
         if (reset) begin
+            state <= IDLE;
             spacing <= 6'd0;
             settle <= 5'd0;
         end
-
-        if (take) address <= {ADDRESS_WIDTH{1'b0}};
-        else if (set_up || issue) address <= address + jump;
-
-        // Loops count down.
-        if (set_up || issue) begin
-            weight_address <= weights_again ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
-            channel <= channel_again ? channel_count : channel - 16'd1;
-        end
-        if (set_up || issue && channel_end) kx <= kx_again ? kx_count : kx - 8'd1;
-        if (set_up || issue && kx_end) ky <= ky_again ? ky_count : ky - 8'd1;
-        if (set_up || issue && tile_end) tile <= tile_again ? tile_count : tile - 16'd1;
-        if (set_up || issue && tile_end && pixel_end) begin
-            x <= x_again ? x_count : x - 12'd1;
-            pixel_x <= next_x;
-        end
-        if (set_up || issue && tile_end && row_end) begin
-            y <= set_up ? y_count : y - 12'd1;
-            pixel_y <= next_y;
-        end
-        if (set_up || issue && channel_end)
-            tap_x <= tile_end && pixel_end || set_up ? next_x : kx_end ? pixel_x : tap_x + 13'd1;
-        if (set_up || issue && kx_end)
-            tap_y <= tile_end && row_end || set_up ? next_y : tile_end ? pixel_y : tap_y + 13'd1;
-
-        if (set_up) begin
-            barrier <= run[`RUN_BARRIER];
-            fresh <= 1'b1;
-            first_tile <= 1'b1;
-            second <= 1'b0;
-        end else if (issue) begin
-            barrier <= 1'b0;
-            second <= paired && !second;
-            if (mac) fresh <= tile_end;
-            if (tile_end) begin
-                first_tile <= 1'b0;
-                spacing <= channels;
-                settle <= SETTLE;
-            end
-        end
     end
 
-    // The step on its way: each stage hands on what is still needed. Packed, so that a steady state moves nothing in a simulator.
-    reg [16:0] stage_1, stage_2;
-    reg [11:0] stage_3;
-    reg [10:0] stage_4;
+    // The step on its way: each stage hands on what is still needed, as one word, which costs a simulator nothing while it stands still.
+    wire [16:0] stage_0 = {issue, run[`RUN_VECTOR], paired, padded, run[`RUN_MAXIMUM], second, mac, fresh, run[`RUN_MODELLED],
+                           issue && tile_end, pixel_end, channels};
+    reg [16:0] stage_1;
+    reg [15:0] stage_2;
+    reg [11:0] stage_3, stage_4;
     reg [7:0]  stage_5;
-    wire issue_1, second_1, vector_1, paired_1, padded_1, mac_1, first_1, maximum_1, modelled_1, complete_1;
-    wire mac_2, first_2, modelled_2, complete_2, modelled_3, complete_3, complete_4;
-    wire [6:0] due_1, due_2, due_3, due_4;
 
-    assign {issue_1, second_1, vector_1, paired_1, padded_1, mac_1, first_1, maximum_1, modelled_1, complete_1, due_1} = stage_1;
-    assign {load_operand_2, vector_2, paired_2, padded_2, blank_2, mac_2, first_2, lowest_2, modelled_2, complete_2, due_2} = stage_2;
-    assign {fire_3, first_3, maximum_3, modelled_3, complete_3, due_3} = stage_3;
-    assign {fire_4, replace_4, modelled_4, complete_4, due_4} = stage_4;
+    wire issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1;
+    wire [6:0] due_1;
+    assign {issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1, due_1} = stage_1;
+    wire [15:0] next_2 = {issue_1 && !second_1, vector_1, paired_1, padded_1, maximum_1, mac_1, first_1, modelled_1, complete_1, due_1};
+
+    wire mac_2, first_2, modelled_2, complete_2;
+    wire [6:0] due_2;
+    assign {select_2, mac_2, first_2, modelled_2, complete_2, due_2} = stage_2;
+    wire [11:0] next_3 = {mac_2, select_2[0], first_2, modelled_2, complete_2, due_2};
+
+    wire modelled_3, complete_3;
+    wire [6:0] due_3;
+    assign {fire_3, maximum_3, first_3, modelled_3, complete_3, due_3} = stage_3;
+    wire [11:0] next_4 = {fire_3, maximum_3, first_3 || maximum_3, modelled_3, complete_3, due_3};
+
+    wire complete_4, pixel_end_4;
+    assign {fire_4, maximum_4, replace_4, modelled_4, complete_4, pixel_end_4, channels_4} = stage_4;
+    wire [7:0] next_5 = {complete_4, pixel_end_4, channels_4};
+
     assign {complete_5, pixel_end_5, channels_5} = stage_5;
-    assign channels_4 = due_4[5:0];
 
     initial {stage_1, stage_2, stage_3, stage_4, stage_5} = 65'd0;
 
     always @(posedge clock) begin
-        stage_1 <= {issue, second, run[`RUN_VECTOR], paired, padded, mac, fresh, run[`RUN_MAXIMUM], run[`RUN_MODELLED],
-                    issue && tile_end, pixel_end, channels};
-        stage_2 <= {issue_1 && !second_1, vector_1, paired_1, padded_1, padded_1 && !maximum_1, mac_1, first_1, maximum_1, modelled_1,
-                    complete_1, due_1};
-        stage_3 <= {mac_2, first_2, lowest_2, modelled_2, complete_2, due_2};
-        stage_4 <= {fire_3, first_3 || maximum_3, modelled_3, complete_3, due_3};
-        stage_5 <= {complete_4, due_4};
+        stage_1 <= stage_0;
+        stage_2 <= next_2;
+        stage_3 <= next_3;
+        stage_4 <= next_4;
+        stage_5 <= next_5;
     end
 endmodule
 `default_nettype wire

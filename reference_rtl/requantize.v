@@ -118,21 +118,20 @@ module requantize #(
     wire rectify = relu_after && fill_high;
     wire [OUTPUT_WIDTH-1:0] low_part = clamp ? {OUTPUT_WIDTH{fill_low}} : rounded[OUTPUT_WIDTH-1:0];
 
+    wire moving = valid_1 || valid_2 || valid_3 || out_valid;
+
     initial {valid_1, valid_2, valid_3, out_valid} = 4'b0;
 
     always @(posedge clock) begin
-        valid_1 <= in_valid;
-        valid_2 <= valid_1;
-        valid_3 <= valid_2;
-        out_valid <= valid_3;
+        if (in_valid || moving) {valid_1, valid_2, valid_3, out_valid} <= {in_valid, valid_1, valid_2, valid_3};
         if (in_valid) begin
             low <= ~(ONES << (out_bits - {5'b0, out_signed}));
             biased <= sum_and_bias;
             distance <= shift;
             leaky_distance <= shift + leak;
         end
-        if (relu_before && biased[WIDTH-1]) {floor, half, sticky, excess, negative} <= {(KEPT+4){1'b0}};
-        else begin
+        if (valid_1 && relu_before && biased[WIDTH-1]) {floor, half, sticky, excess, negative} <= {(KEPT+4){1'b0}};
+        else if (valid_1) begin
             {floor, half} <= shifting[KEPT:0];
             sticky <= lost;
             excess <= beyond;

@@ -40,7 +40,7 @@ module sequencer #(
 );
     localparam [2:0] LOAD_WAIT = 3'd3;
     localparam [4:0] LAST_WORD = `RUN_WORDS - 1;
-    localparam [ADDRESS_WIDTH-1:0] ZERO = 0;
+    localparam [ADDRESS_WIDTH-1:0] ZERO = 0, ONE = 1;
 
     // Fetching: one bit per stage of the memory.
     reg fetched, valid;
@@ -74,7 +74,7 @@ module sequencer #(
                                  + {{(ADDRESS_WIDTH-1){1'b0}}, carry};
 
     wire is_address = operation == `OP_RUN && left >= LAST_WORD - 5'd3;
-    wire jump = first ? opcode == `OP_LOOP && |sum : operation == `OP_JUMP_EQUAL && equal;
+    wire jump = first ? opcode == `OP_LOOP && content != ONE : operation == `OP_JUMP_EQUAL && equal;
     wire loaded_now = loading && wait_load == 3'd1;
     wire [31:0] loaded_word = {{(32-WIDTH){loaded[WIDTH-1]}}, loaded};
 

@@ -30,6 +30,7 @@ module write_back #(
     input  wire                     in_valid,
     input  wire                     pixel_end,
     input  wire signed [WIDTH-1:0]  word,
+    output wire                     table_read,
     output wire [ADDRESS_WIDTH-1:0] table_address,
 
     // Stage 2.
@@ -52,24 +53,25 @@ module write_back #(
     reg [ADDRESS_WIDTH-1:0] next_address;
     wire [ADDRESS_WIDTH-1:0] skipped = pixel_end_2 ? output_gap : {ADDRESS_WIDTH{1'b0}};
 
+    wire moving = valid_1 || valid_2 || result_valid;
+    assign table_read = in_valid || valid_1;
+
     initial {valid_1, valid_2, result_valid} = 3'b0;
 
     always @(posedge clock) begin
         if (configure) mask <= ~(ONES << out_bits);
 
-        valid_1 <= in_valid;
+        if (in_valid || moving) {valid_1, valid_2, result_valid} <= {in_valid, valid_1, valid_2};
         if (in_valid) begin
             word_1 <= word;
             pixel_end_1 <= pixel_end;
         end
 
-        valid_2 <= valid_1;
         if (valid_1) begin
             word_2 <= word_1;
             pixel_end_2 <= pixel_end_1;
         end
 
-        result_valid <= valid_2;
         if (valid_2) begin
             result <= table_enable ? table_word : word_2;
             result_address <= next_address;

@@ -37,7 +37,7 @@ def build(config: EngineConfig, simulator: str = "iverilog") -> list[str]:
             command + [f"-Pengine_tb.{name}={value}" for name, value in values.items()] + sources, check=True
         )
         return ["vvp", "-n", str(target)]
-    command = ["verilator", "--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", f"-I{RTL}"]
+    command = ["verilator", "--binary", "--timing", "-O3", "--x-assign", "fast", "--x-initial", "fast", "-CFLAGS", "-O2", "-Wno-fatal", "-Wno-lint", "-Wno-style", f"-I{RTL}"]
     command += ["--top-module", "engine_tb", "--Mdir", str(folder / "obj"), "-o", "sim"]
     subprocess.run(
         command + [f"-G{name}={value}" for name, value in values.items()] + sources, check=True, capture_output=True

@@ -259,10 +259,10 @@ module engine_tb;
     endtask
 
     always @(posedge clock)
-        if (busy && cycles > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector_now, limit);
-
-    always @(posedge clock)
-        if (tracing && busy && engine.write)
-            $fdisplay(trace, "%0d %0d %0d %h", vector_now, cycles + 1, engine.write_address, engine.write_data);
+        if (busy) begin
+            if (cycles > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector_now, limit);
+            if (tracing && engine.write)
+                $fdisplay(trace, "%0d %0d %0d %h", vector_now, cycles + 1, engine.write_address, engine.write_data);
+        end
 endmodule
 `default_nettype wire
