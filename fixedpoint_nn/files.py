@@ -121,10 +121,10 @@ def _encode(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> A
         return _encode(part, f"{path}.{name}" if path else name, arrays)
 
     if isinstance(value, Tensor):
-        arrays[path] = np.ascontiguousarray(value.data)
+        arrays[path] = np.asarray(value.data, order="C")
         return {"tensor": path}
     if isinstance(value, FixedArray):
-        arrays[path] = np.ascontiguousarray(_smallest(value.ints))
+        arrays[path] = np.asarray(_smallest(value.ints), order="C")
         return {"fixed": path, "format": repr(value.format)}
     if isinstance(value, QFormat):
         return {"format": repr(value)}

@@ -155,3 +155,13 @@ def test_integers_are_stored_in_the_smallest_type(tmp_path: Path) -> None:
     assert np.array_equal(load(tmp_path / "m").weight.ints, [[1, 2]])
     assert isinstance(load(tmp_path / "m").weight, FixedArray)
     assert not isinstance(load(tmp_path / "m").weight, Tensor)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_array_keeps_its_shape_and_a_single_number_stays_one(tmp_path: Path, order: str) -> None:
+    weight = np.array(np.arange(6.0).reshape(2, 3), order=order)
+    net = layers.Sequential(pool=layers.AvgPool2D(Tensor(np.array(0.25))), fc=layers.Dense(Tensor(weight)))
+    save(net, tmp_path / "net")
+    again = load(tmp_path / "net")
+    assert again["pool"].reciprocal.shape == ()
+    assert np.array_equal(again["fc"].weight.data, weight)

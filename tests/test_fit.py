@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn.initialise import Initialiser
-from fixedpoint_nn.layers import BatchNorm, Dropout, ReLU, Sequential
+from fixedpoint_nn.layers import BatchNorm, Dropout, Flatten, ReLU, Sequential
 from fixedpoint_nn.training import SGD, Adam, Diverged, History, Momentum, Samples, fit
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.tree import parameters
@@ -92,6 +92,15 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(optimiser:
     assert len(calls) == 6, "three epochs before, the broken one, and the last two"
     assert resumed == whole
     assert equal(straight, fresh)
+
+
+def test_a_network_with_a_single_number_as_a_parameter_can_be_interrupted(tmp_path: Path) -> None:
+    """The reciprocal of a pooling has no axes, on disk neither."""
+    init = Initialiser(0)
+    net = Sequential(pool=init.avg_pool(2), flatten=Flatten(), fc=init.dense(4, 2))
+    images = Samples(np.ones((4, 4, 4, 1), np.float32), np.array([0, 1, 0, 1]))
+    for epochs in (1, 2):
+        assert len(fit(net, images, epochs=epochs, checkpoint=tmp_path / "c", progress=False)) == epochs
 
 
 def test_a_training_that_is_done_is_not_done_again(tmp_path: Path) -> None:

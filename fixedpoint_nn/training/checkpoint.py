@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from fixedpoint_nn.files import write_whole
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.tensor import Tensor
 from fixedpoint_nn.training.optimisers import Optimiser
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Checkpoint:
-    """Written beside its file and renamed, so that an interruption leaves the last whole one."""
+    """Where an interrupted training goes on; an interrupted save leaves the last whole one."""
 
     path: Path
     parameters: Mapping[str, Tensor]
@@ -36,12 +36,10 @@ class Checkpoint:
         for path, moments in self.optimiser.state.items():
             arrays |= {f"moment/{path}/{name}": values for name, values in moments.items()}
         notes = {"history": asdict(history), "seed": seed, "steps": self.optimiser.steps, **self._kind()}
-        arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        arrays = {name: np.asarray(values, order="C") for name, values in arrays.items()}
         blob = to_bytes(arrays, {"checkpoint": json.dumps(notes)})
-        beside = self.path.with_name(f".{self.path.name}.part")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(blob)
-        os.replace(beside, self.path)
+        write_whole(self.path, blob)
 
     def resume(self, history: History, best: dict[str, Array], seed: int) -> int:
         """Put everything back in place; the number of epochs already done (0 without a file)."""
