@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +103,17 @@ def fit(
             active = tree.training_mode(net, rng)
             for x, y in source.epoch(rng):
                 value = loss(active(as_input(x)), y)
+                total, count = total + float(value.data), count + 1
+                if not isfinite(total):
+                    raise Diverged(f"the loss is {value.data} in {label}; lower the rate or clip gradients")
                 value.backward()
                 if clip is not None:
                     clip_gradients(moving, clip)
-                optimiser.step(moving, schedule((epoch + count / len(source)) / epochs))
-                total, count = total + float(value.data), count + 1
+                optimiser.step(moving, schedule((epoch + (count - 1) / len(source)) / epochs))
                 bar.update()
                 if count % 16 == 0:
                     bar.set_postfix(loss=f"{total / count:.4f}", refresh=False)
             bar.close()
-            if not np.isfinite(total):
-                raise Diverged(f"the loss is {total} in epoch {epoch + 1}; lower the rate or clip gradients")
             figures = {"train_loss": total / count, **(evaluate(net) if evaluate else {})}
         history.add(figures)
         if progress:
