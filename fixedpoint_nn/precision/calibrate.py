@@ -27,6 +27,7 @@ from fixedpoint_nn.tree import Leaf, rebuild, walk
 
 BATCH = 128
 STRUCTURE = 2  # samples in the pass whose tape is read
+MOST_TABLE_BITS = 15                # of a table of unsigned values
 FEWEST_SHIFTS = -4  # a channel's weights are at most 2**4 times finer than the coarsest channel's
 
 
@@ -181,15 +182,20 @@ class _Planner:
         return Quantizer(QFormat(int_bits, frac_bits, signed), r.rounding, saturating)
 
     def tables(self) -> None:
-        """The values of a table, in a word like that of any other activation."""
+        """The values of a table, in a word like that of any other activation.
+
+        Unsigned ones stay within what a signed word of 16 bits holds: an engine's words have a sign, and a wider
+        one would make gates' products too long for its accumulator.
+        """
         r = self.recipe
         for address, leaf in self.addresses.items():
             if leaf.function in ("sigmoid", "tanh"):
                 spread = Spread(-1.0 if leaf.function == "tanh" else 0.0, 1.0, np.zeros(1))
             else:
                 spread = self.seen.spreads[address].through(FUNCTIONS[leaf.function].value)
-            bits = self.words.get(leaf.path, r.activations)
-            chosen = choose(spread, bits, self.signed(spread), Method.MAX)
+            signed = self.signed(spread)
+            bits = self.words.get(leaf.path, r.activations if signed else min(r.activations, MOST_TABLE_BITS))
+            chosen = choose(spread, bits, signed, Method.MAX)
             self.known(leaf.path, chosen)
             self.fractions[f"table of {address}"] = chosen.format.frac_bits
 
