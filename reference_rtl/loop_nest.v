@@ -56,8 +56,9 @@ module loop_nest #(
     output wire [5:0]               channels_5,
     output wire                     pixel_end_5
 );
-    localparam [5:0] FULL_TILE = LANES - 1;
-    localparam [4:0] SETTLE = LATENCY;
+    localparam [31:0] LANES_BUT_ONE = LANES - 1, WAIT = LATENCY;
+    localparam [5:0] FULL_TILE = LANES_BUT_ONE[5:0];
+    localparam [4:0] SETTLE = WAIT[4:0];
     localparam [1:0] IDLE = 2'd0, SET_UP = 2'd1, STEP = 2'd2;
 
     // The run's settings, and the position in its loops (counted down to 0).
