@@ -338,8 +338,10 @@ def test_whole_numbers_are_exact_operands() -> None:
 )  # fmt: skip
 def test_other_functions_are_refused(name: str) -> None:
     function = operator.attrgetter(name)(np)
-    arguments = {"einsum": ("ij->j", A), "tensordot": (A, A), "clip": (A, 0, 1),
-                 "interp": (A, [0, 1], [0, 1]), "allclose": (A, A), "full_like": (A, 0), "pad": (A, 1), "append": (A, A)}  # fmt: skip
+    arguments = {
+        "einsum": ("ij->j", A), "tensordot": (A, A), "clip": (A, 0, 1), "interp": (A, [0, 1], [0, 1]),
+        "allclose": (A, A), "full_like": (A, 0), "pad": (A, 1), "append": (A, A),
+    }  # fmt: skip
     with pytest.raises(TypeError) as caught:
         function(*arguments.get(name, (A,)))
     short = name.rsplit(".")[-1]
