@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from fixedpoint_nn import Tensor
+from fixedpoint_nn import Tensor, calibrate, quantize
 from fixedpoint_nn.training.sampling import choose, continue_text, write_text, write_words
 from fixedpoint_nn.zoo.writer import writer
 
@@ -73,3 +73,12 @@ def test_a_prompt_of_unknown_characters_is_a_sentence() -> None:
         write_text(NET, SYMBOLS, "Xaz")
     with pytest.raises(ValueError, match="known characters; it has none"):
         write_text(NET, SYMBOLS, "")
+
+
+def test_a_quantised_network_writes_and_carries_its_states_exactly() -> None:
+    ids = np.random.default_rng(1).integers(0, len(SYMBOLS), (40, 9))
+    fixed = quantize(NET, calibrate(NET, ids, word=16))
+    prompt = np.array([[1, 2, 3], [4, 5, 6]])
+    written = continue_text(fixed, prompt, 6, rng(), temperature=0)
+    whole = np.concatenate([prompt, written], 1)
+    assert (fixed(whole).to_float().argmax(-1)[:, 2:-1] == written).all()
