@@ -10,7 +10,7 @@ import pytest
 
 from fixedpoint_nn import Tensor
 from fixedpoint_nn.graph import to_dot
-from fixedpoint_nn.tensor import no_gradient, stack
+from fixedpoint_nn.tensor import no_gradient, record, stack
 from tests.finite_differences import worst_gradient_error
 
 RNG = np.random.default_rng(7)
@@ -185,3 +185,24 @@ def test_the_graph_is_drawn_with_values_gradients_and_operations() -> None:
     assert dot.startswith("digraph tape {") and dot.endswith("}\n")
     assert 'label="a | value 2 | grad -3"' in dot and 'label="b | value -3 | grad 2"' in dot
     assert 'label="value -6 | grad 1"' in dot and 'label="*", shape=circle' in dot
+
+
+def test_constants_get_no_gradient_and_record_nothing() -> None:
+    constant, leaf = Tensor([[1.0, 2.0]], needs_gradient=False), Tensor([[3.0, 4.0]])
+    made = (constant * 2).relu().concat([constant])
+    assert not made.needs_gradient
+    assert made.parents == ()
+    result = (constant * leaf)[:, :1] + constant.dot(leaf.reshape(2, 1))
+    assert result.needs_gradient
+    result.backward()
+    assert constant.grad is None
+    assert leaf.grad is not None
+    assert leaf.grad.tolist() == [[2.0, 2.0]]
+
+
+def test_an_operation_made_elsewhere_joins_the_tape() -> None:
+    a = Tensor([2.0, 3.0])
+    cubed = record(a.data**3, "cube", (a,), lambda g: a.add_gradient(g * 3 * a.data**2))
+    (cubed * 2).sum().backward()
+    assert a.grad is not None
+    assert a.grad.tolist() == [24.0, 54.0]
