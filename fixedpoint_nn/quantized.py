@@ -15,7 +15,6 @@ from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.quantizer import Quantizer
 
 ROWS = 256  # samples computed at a time, so that layers hand each other cached data
-IMAGES = 64  # the same where every pixel becomes a window
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Quantized:
 
     net: Callable[[Any], Any]
     input: Quantizer
-    rows: int | None = field(default=None, compare=False)
+    rows: int = field(default=ROWS, compare=False)
 
     def __call__(self, x: ArrayLike | FixedArray) -> FixedArray:
         samples = x if isinstance(x, FixedArray) else np.asarray(x)
@@ -32,12 +31,11 @@ class Quantized:
             raise ValueError(f"the network takes a batch of samples, not an array of shape {samples.shape}")
         if isinstance(samples, FixedArray):
             self._check_format(samples)
-        rows = self.rows or (IMAGES if len(samples.shape) == 4 else ROWS)
         parts, before = [], ledger.active.first_row if ledger.active is not None else 0
-        for start in range(0, samples.shape[0], rows):
+        for start in range(0, samples.shape[0], self.rows):
             if ledger.active is not None:
                 ledger.active.first_row = before + start
-            parts.append(self.net(self._taken(samples[start : start + rows])))
+            parts.append(self.net(self._taken(samples[start : start + self.rows])))
         result: FixedArray = parts[0] if len(parts) == 1 else parts[0].concat(parts[1:], axis=0)
         return result
 
