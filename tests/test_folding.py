@@ -11,6 +11,7 @@ from fixedpoint_nn.folding import fold
 from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.qformat import Q
 from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.tree import parameters
 
 RNG = np.random.default_rng(2)
 
@@ -72,3 +73,12 @@ def test_the_network_that_was_folded_is_unchanged() -> None:
     before = net["fc"].weight.data.copy()
     fold(net)
     assert np.array_equal(net["fc"].weight.data, before)
+
+
+def test_the_folded_network_keeps_its_precision_and_can_be_trained() -> None:
+    make = Initialiser(0)
+    folded = fold(layers.Sequential(c=make.conv(2, 4, bias=False), bn=norm(make, 4), last=norm(make, 4)))
+    (folded(Tensor(RNG.standard_normal((2, 5, 5, 2)).astype(np.float32))) ** 2).sum().backward()
+    moved = parameters(folded)
+    assert list(moved) == ["c.weight", "c.bias"]
+    assert all(p.data.dtype == np.float32 and p.grad is not None for p in moved.values())
