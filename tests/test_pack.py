@@ -80,7 +80,7 @@ def test_the_manifest_states_the_network_the_engine_and_the_cycles(original):
     about = json.loads((original / "manifest.json").read_text())
     assert about["network"] == "text"
     assert about["engine"]["lanes"] == 8
-    assert about["cycles"] > about["mac_cycles"] > 0
+    assert about["cycles"][0] > about["mac_cycles"][0] > 0
     assert about["origins"].count("sample") == 3
     assert about["origins"].count("corner") == 8
     assert {run["layer"] for run in about["runs"]} >= {"lstm.cells.0.cell", "head.out"}

@@ -101,7 +101,7 @@ def test_a_good_pack_passes_with_its_counts(original, trace):
     about = json.loads((original / "manifest.json").read_text())
     assert verdict.passed
     words = about["output"]["words"] * 5
-    assert str(verdict).startswith(f"PASS: 5 vectors, {words} words, {5 * about['cycles']} cycles")
+    assert str(verdict).startswith(f"PASS: 5 vectors, {words} words, {sum(about['cycles'])} cycles")
     assert ("writes traced" in str(verdict)) == trace
 
 
@@ -175,8 +175,8 @@ def test_a_count_that_differs_fails(folder):
 
 def test_cycles_that_were_not_predicted_fail(folder):
     about = json.loads((folder / "manifest.json").read_text())
-    state(folder, cycles=about["cycles"] - 1)
-    assert str(verify(folder)).endswith(f"cycles and {about['cycles'] - 1} were predicted")
+    state(folder, cycles=[cycles - 1 for cycles in about["cycles"]])
+    assert str(verify(folder)).endswith(f"cycles and {about['cycles'][0] - 1} were predicted")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, Address, Run
+from fixedpoint_nn.hardware.noise import NoiseTable
 from fixedpoint_nn.hardware.views import Atom, Buffer, View, Window
 from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.table import Table
@@ -55,7 +56,7 @@ class Kernel:
     relu_before: bool
     relu_after: bool
     leak: int
-    table: Table | None
+    table: Table | NoiseTable | None
     target: Target
     bound: tuple[int, int]                  # no prefix of a sum leaves these
     window: Window | None = None

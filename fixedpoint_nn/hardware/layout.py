@@ -11,6 +11,7 @@ import numpy as np
 from fixedpoint_nn.hardware.assembly import Fetch, Item, Keep, Leave, Repeat, Start, Step
 from fixedpoint_nn.hardware.isa import Add, Halt, Instruction, JumpEqual, Load, Loop, Run, Set, Store
 from fixedpoint_nn.hardware.kernel import Ints, Kernel, address
+from fixedpoint_nn.hardware.noise import NoiseTable
 from fixedpoint_nn.hardware.views import Buffer, Register, View
 from fixedpoint_nn.table import Table
 
@@ -50,7 +51,7 @@ def overlap(a: Reach, b: Reach) -> bool:
 
 def relax_barriers(items: Sequence[Item]) -> None:
     """A kernel waits only if it reads what was written since the last wait."""
-    heads = {item.begin for item in items if isinstance(item, Repeat)}
+    heads = {target for item in items for target in _targets(item)}
     pending: list[Reach] = []
     unknown = False
     for number, item in enumerate(items):
@@ -65,6 +66,11 @@ def relax_barriers(items: Sequence[Item]) -> None:
         pending += writes(item)
 
 
+def _targets(item: Item) -> list[int]:
+    """The items that an item may jump to."""
+    return [item.begin] if isinstance(item, Repeat) else item.target if isinstance(item, Leave) else []
+
+
 def assign_addresses(items: Sequence[Item], buffers: Sequence[Buffer], inputs: Sequence[Buffer], lanes: int) -> int:
     """Constants first; buffers whose lifetimes do not meet share words. The number of words in all."""
     roots = [buffer for buffer in buffers if buffer.parent is None]
@@ -75,10 +81,10 @@ def assign_addresses(items: Sequence[Item], buffers: Sequence[Buffer], inputs: S
         for reach in (*reads(item), *writes(item)):
             _extend(life[reach[0]], number, number)
     for number, item in enumerate(items):
-        if isinstance(item, Repeat):
+        for target in _targets(item):
             for span in life.values():
-                if span[0] <= number and span[1] >= item.begin:
-                    _extend(span, min(item.begin, span[0]), number)
+                if target <= number and span[0] <= number and span[1] >= target:
+                    _extend(span, min(target, span[0]), number)
     end = 0
     placed: list[Buffer] = []
     for root in sorted(roots, key=lambda b: (b.constants is None, not b.keep, -b.words)):
@@ -105,6 +111,15 @@ def assign_addresses(items: Sequence[Item], buffers: Sequence[Buffer], inputs: S
 
 def _extend(span: list[int], first: int, last: int) -> None:
     span[0], span[1] = min(span[0], first), max(span[1], last)
+
+
+def constants(buffers: Sequence[Buffer]) -> Ints:
+    """The image of the activation memory: constants stand at its low end."""
+    fixed = [(b.address, b.constants) for b in buffers if b.constants is not None and b.address is not None]
+    image = np.zeros(max([address + len(words) for address, words in fixed], default=0), np.int64)
+    for address, words in fixed:
+        image[address : address + len(words)] = words
+    return image
 
 
 @dataclass
@@ -135,7 +150,7 @@ class Stacks:
 
 def lay_tables(kernels: Sequence[Kernel]) -> Ints:
     """Tables, the largest first, so that each starts at a multiple of its size."""
-    tables: list[Table] = []
+    tables: list[Table | NoiseTable] = []
     for kernel in kernels:
         if kernel.table is not None and kernel.table not in tables:
             tables.append(kernel.table)

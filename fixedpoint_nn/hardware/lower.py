@@ -294,15 +294,17 @@ class Scope:
         """A search over each pixel's words."""
         if node.attributes["axis"] % len(self.program.nodes[node.inputs[0]].shape) != len(node.shape):
             raise Refusal("searches along another axis than the last, which is not lowered")
+        waits = isinstance(self.values[node.inputs[0]], Expression)
         view = self.view(node.inputs[0])
         pixels = prod(node.shape)
         buffer = self.assembly.buffer(self.assembly.layer, pixels)
         flat = view.reshape((pixels, view.shape[-1]))
         for pixel in range(pixels):
-            self.assembly.copied(flat.index((slice(pixel, pixel + 1),)), ())
+            if not waits or pixels > 1:     # else the run that has just been emitted searches as well
+                self.assembly.copied(flat.index((slice(pixel, pixel + 1),)), ())
             search = self.assembly.items[-1]
             assert isinstance(search, Kernel)
-            search.argmax, search.write = True, False
+            search.argmax, search.write = True, waits and pixels == 1
             word = View(buffer, pixel, ((),), node.format)
             self.assembly.items.append(Keep(word, self.path(place)))
         strides = np.cumprod([1, *node.shape[:0:-1]])[::-1].tolist()

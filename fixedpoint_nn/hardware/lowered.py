@@ -14,7 +14,14 @@ from fixedpoint_nn.hardware.assembly import Assembly, Item
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
 from fixedpoint_nn.hardware.isa import AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.kernel import Kernel
-from fixedpoint_nn.hardware.layout import Stacks, assign_addresses, instructions, lay_tables, relax_barriers
+from fixedpoint_nn.hardware.layout import (
+    Stacks,
+    assign_addresses,
+    constants,
+    instructions,
+    lay_tables,
+    relax_barriers,
+)
 from fixedpoint_nn.hardware.lower import Scope, input_view
 from fixedpoint_nn.hardware.port import Port
 from fixedpoint_nn.hardware.refusal import Refusal
@@ -63,8 +70,16 @@ def lower_program(program: Program, lanes: int = 8) -> Lowered:
     (result,) = scope.run(source)
     result = _settled(assembly, scope, result, program)
     result.buffer.root.keep = True
+    return finish(assembly, program, (source, node.shape), (result, program.nodes[program.outputs[0]].shape))
+
+
+def finish(
+    assembly: Assembly, program: Program, source: tuple[View, tuple[int, ...]], result: tuple[View, tuple[int, ...]]
+) -> Lowered:
+    """Addresses, images and instructions for what has been assembled; input and output with their shapes."""
+    lanes = assembly.lanes
     relax_barriers(assembly.items)
-    depth = assign_addresses(assembly.items, assembly.buffers, [source.buffer], lanes)
+    depth = assign_addresses(assembly.items, assembly.buffers, [source[0].buffer], lanes)
     kernels = [item for item in assembly.items if isinstance(item, Kernel)]
     stacks = Stacks()
     for kernel in kernels:
@@ -75,23 +90,17 @@ def lower_program(program: Program, lanes: int = 8) -> Lowered:
         words = encode(code)
     except AssemblyError as error:
         raise Refusal(f"The program does not fit the engine's instructions: {error}.") from None
-    constants = [b for b in assembly.buffers if b.constants is not None]
-    activations = np.zeros(max([(b.address or 0) + b.words for b in constants], default=0), np.int64)
-    for buffer in constants:
-        assert buffer.constants is not None
-        assert buffer.address is not None
-        activations[buffer.address : buffer.address + len(buffer.constants)] = buffer.constants
     images = Images(
         words,
         np.concatenate(stacks.weights) if stacks.weights else np.zeros((1, lanes), np.int64),
         np.concatenate(stacks.parameters) if stacks.parameters else np.zeros((1, 2), np.int64),
-        tables, activations,
+        tables, constants(assembly.buffers),
     )
-    formats = [node.format, *(_stored(kernel) for kernel in kernels)]
+    formats = [source[0].format, *(_stored(kernel) for kernel in kernels)]
     config = _config(lanes, images, kernels, formats, depth)
     return Lowered(
         config, images, program, tuple(code), tuple(assembly.items), tuple(places),
-        _port(source, node.shape, node.format), _port(result, program.nodes[program.outputs[0]].shape, result.format),
+        _port(source[0], source[1], source[0].format), _port(result[0], result[1], result[0].format),
     )
 
 

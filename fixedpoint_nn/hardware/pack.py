@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import coe, corners, manifest
+from fixedpoint_nn.hardware.divergence import Twin
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images
 from fixedpoint_nn.hardware.lowered import Lowered, lower
 from fixedpoint_nn.hardware.manifest import PackError
 from fixedpoint_nn.hardware.model import taken
 from fixedpoint_nn.hardware.port import Port
-from fixedpoint_nn.hardware.schedule import schedule
+from fixedpoint_nn.hardware.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.simulate import Image
 from fixedpoint_nn.quantized import Quantized
 
@@ -57,11 +58,21 @@ def emit(
     say("searching for corner vectors")
     vectors, origins = corners.golden(lowered.program, samples, fixed.input.format, corner_vectors, seed)
     expected = fixed(vectors)
+    say(f"writing {directory}")
+    return emit_lowered(directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif)
+
+
+def emit_lowered(
+    directory: str | Path, lowered: Lowered, vectors: FixedArray, expected: FixedArray, origins: list[str], name: str,
+    *, radix: int = 16, mif: bool = False, seed: int = 1,
+) -> Path:
+    """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
+    directory = Path(directory)
+    _check_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        say(f"writing {directory}")
-        write_files(scratch, lowered, vectors, expected, origins, name, radix, mif)
+        write_files(scratch, lowered, vectors, expected, origins, name, radix, mif, seed)
         scratch.chmod(0o755)
         if directory.exists():
             retired = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
@@ -86,7 +97,7 @@ def _is_pack(directory: Path) -> bool:
 
 def write_files(
     folder: Path, lowered: Lowered, vectors: FixedArray, expected: FixedArray, origins: list[str], name: str,
-    radix: int = 16, mif: bool = False,
+    radix: int = 16, mif: bool = False, seed: int = 1,
 ) -> None:
     """Every file of a pack into a folder."""
     config = lowered.config
@@ -111,13 +122,22 @@ def write_files(
         "version": manifest.VERSION, "network": name, "engine": manifest.describe_engine(config),
         "input": manifest.describe_port(lowered.input), "output": manifest.describe_port(lowered.output),
         "vectors": len(vectors), "origins": origins,
-        "cycles": None if plan is None else plan.cycles,
-        "mac_cycles": None if plan is None else plan.mac_cycles,
-        "utilisation": None if plan is None else round(plan.utilisation, 4),
-        "corners": corners.count(lowered.program, vectors),
+        "seed": seed, **_predicted(lowered, plan, vectors, seed),
+        "corners": corners.count(lowered.program, vectors) if plan is not None else {},
         "runs": manifest.describe_runs(lowered, plan), "files": files,
     }
     manifest.write(folder, about)
+
+
+def _predicted(lowered: Lowered, plan: Schedule | None, vectors: FixedArray, seed: int) -> dict[str, Any]:
+    """Cycles of each vector. A program that jumps on what it has written is run on the engine's twin."""
+    if plan is not None:
+        cycles, macs = [plan.cycles] * len(vectors), [plan.mac_cycles] * len(vectors)
+    else:
+        rows = vectors.ints.reshape(len(vectors), -1)
+        twins = [Twin(lowered.config, lowered.images, lowered.input, row).run(seed + n) for n, row in enumerate(rows)]
+        cycles, macs = [twin.cycles for twin in twins], [twin.mac_cycles for twin in twins]
+    return {"cycles": cycles, "mac_cycles": macs, "utilisation": round(sum(macs) / sum(cycles), 4)}
 
 
 @dataclass(frozen=True)
@@ -138,10 +158,14 @@ class Pack:
         return str(self.manifest["network"])
 
     @property
-    def cycles(self) -> int | None:
-        """Predicted cycles of one vector; None if they depend on the data."""
-        cycles: int | None = self.manifest["cycles"]
-        return cycles
+    def cycles(self) -> list[int]:
+        """Predicted cycles of each vector."""
+        return [int(cycles) for cycles in self.manifest["cycles"]]
+
+    @property
+    def seed(self) -> int:
+        """Of the noise generator for the first vector; each further one has the next seed."""
+        return int(self.manifest["seed"])
 
     def mem_files(self) -> dict[str, Image]:
         """The images for `$readmemh`."""

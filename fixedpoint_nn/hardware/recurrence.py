@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware.assembly import Repeat, Start, Step
+from fixedpoint_nn.hardware.assembly import Assembly, Repeat, Start, Step
 from fixedpoint_nn.hardware.kernel import Kernel, Target
 from fixedpoint_nn.hardware.refusal import Refusal
 from fixedpoint_nn.hardware.views import Atom, Buffer, Register, View, dense_axes
@@ -74,8 +74,8 @@ def _order(body: Program) -> list[int]:
     sums = _sums(body)
     if not sums:
         return []
-    x = body.inputs[0]
     first, ordered = sums[0]
+    x = first[0]
     if len(set(first)) < len(first):
         return []
     row = list(first) if ordered else first[::-1]
@@ -102,19 +102,9 @@ def plan_rows(scope: Scope) -> dict[int, Rows]:
         if not order:
             continue
         states = [i for i in order if i in body.inputs[1:]]
-        # The states start rows of the memory if they can, so that all lanes read them at once.
-        start, offsets = 0, {}
-        before = 0
-        for value in order:
-            if states and value == states[0]:
-                break
-            before += _size(body.nodes[value])
-        start = -before % lanes
-        for value in order:
-            offsets[value] = start
-            start += _size(body.nodes[value])
+        offsets, end = _offsets(body, order, states, lanes)
         steps = scope.program.nodes[node.inputs[0]].shape[1]
-        stride = -(-start // lanes) * lanes
+        stride = -(-end // lanes) * lanes
         region = scope.assembly.buffer("rows", (steps + 1) * stride)
         rows = Rows(region, Register(stride), stride, offsets)
         region.used = (steps + 1) * stride
@@ -149,6 +139,8 @@ def scan(scope: Scope, place: int, node: Node) -> list[View]:
     loop = _Loop(scope, steps, rows)
     inner = Scope(assembly, body, (place,))
     arguments = [loop.sequence(xs, body)]
+    if rows is not None:
+        loop.temporaries(body, inner)
     starts = []
     for number, outer in enumerate(node.inputs[1:]):
         argument, after = loop.state(body, body.inputs[1 + number], body.outputs[1 + number], inner)
@@ -225,6 +217,14 @@ class _Loop:
         buffer = self.assembly.buffer("state", size)
         return View(buffer, 0, axes, node.format).reshape(node.shape), None
 
+    def temporaries(self, body: Program, inner: Scope) -> None:
+        """Other values of the row are computed straight into it."""
+        assert self.rows is not None
+        for value, offset in self.rows.offsets.items():
+            if value not in body.inputs:
+                size = _size(body.nodes[value])
+                inner.targets[value] = Target(self._slot(offset, size), 0, size)
+
     def begin(self, initial: object, argument: View, scope: Scope, outer: int) -> None:
         """The first state."""
         buffer, offset = argument.place
@@ -263,27 +263,10 @@ class _Loop:
                 final = View(self.rows.region, offset, argument.axes, argument.format)
             else:
                 if after != before:
-                    self._return(view, argument, after in body.inputs)
+                    give_back(self.assembly, self.starts, view, argument, after in body.inputs)
                 final = argument
             finals.append(final)
         return finals
-
-    def _return(self, view: View, argument: View, is_argument: bool) -> None:
-        """The new state becomes the old one: in place if nothing reads the old one any more."""
-        items = self.assembly.items[self.starts :]
-        writers = [n for n, item in enumerate(items) if isinstance(item, Kernel) and item.target.buffer is view.buffer]
-        readers = [
-            n for n, item in enumerate(items)
-            if isinstance(item, Kernel)
-            and any(operand.buffer is argument.buffer for operand in (*item.operands, *item.factors))
-        ]
-        free = view.buffer.parent is None and view.buffer.moves is None and view.offset == 0
-        if not is_argument and free and writers and max(readers, default=-1) <= min(writers):
-            self.assembly.buffers.remove(view.buffer)
-            view.buffer.put(argument.buffer, 0)
-            return
-        copy = self.assembly.copied(view.reshape((1, prod(view.shape))), ())
-        self.assembly.copied(copy, (), Target(argument.buffer, argument.offset, prod(argument.shape)))
 
     def close(self, begin: int) -> None:
         """Step the registers, and go back."""
@@ -304,3 +287,60 @@ class _Loop:
         root, offset = target.place
         axes = (view.axes[0], (Atom(steps, stride),) if steps > 1 else (), *view.axes[1:])
         return View(root, offset, axes, view.format)
+
+
+def give_back(assembly: Assembly, starts: int, view: View, argument: View, is_argument: bool) -> None:
+    """The new state becomes the old one: in place if nothing reads the old one any more, else by copies."""
+    items = assembly.items[starts:]
+    writers = [n for n, item in enumerate(items) if isinstance(item, Kernel) and item.target.buffer is view.buffer]
+    readers = [
+        n for n, item in enumerate(items)
+        if isinstance(item, Kernel)
+        and any(operand.buffer is argument.buffer for operand in (*item.operands, *item.factors))
+    ]
+    free = view.buffer.parent is None and view.buffer.moves is None and view.offset == 0 and not view.buffer.tied
+    if not is_argument and free and writers and max(readers, default=-1) <= min(writers):
+        assembly.buffers.remove(view.buffer)
+        view.buffer.put(argument.buffer, 0)
+        return
+    copy = assembly.copied(view.reshape((1, prod(view.shape))), ())
+    assembly.copied(copy, (), Target(argument.buffer, argument.offset, prod(argument.shape)))
+
+
+def in_place(scope: Scope, states: Sequence[int]) -> list[View]:
+    """Views of states that stay where they are; one that is read beside other values stands in a row with them."""
+    body, assembly = scope.program, scope.assembly
+    order = _order(body)
+    offsets, end = _offsets(body, order, states, assembly.lanes)
+    row = assembly.buffer("row", end) if order else None
+    if row is not None:
+        row.used = row.words
+    views = []
+    for value in [*order, *(state for state in states if state not in order)]:
+        node = body.nodes[value]
+        size = _size(node)
+        if value in offsets:
+            assert row is not None
+            slot = Buffer("slot", size, parent=row, offset=offsets[value])
+            if value not in body.inputs:
+                scope.targets[value] = Target(slot, 0, size)
+        else:
+            slot = assembly.buffer("state", size)
+        if value in states:
+            views.append((value, View(slot, 0, dense_axes((1, size), (0, 1)), node.format).reshape(node.shape)))
+    found = dict(views)
+    return [found[state] for state in states]
+
+
+def _offsets(body: Program, order: Sequence[int], states: Sequence[int], lanes: int) -> tuple[dict[int, int], int]:
+    """Offsets in a row; the first state starts a row of the memory if it can, so that all lanes read it at once."""
+    before = 0
+    for value in order:
+        if value in states:
+            break
+        before += _size(body.nodes[value])
+    at, offsets = -before % lanes, {}
+    for value in order:
+        offsets[value] = at
+        at += _size(body.nodes[value])
+    return offsets, at

@@ -74,8 +74,11 @@ def _verify(
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
     if len(inputs) == 0:
         raise PackError(f"{pack.directory} holds no vectors; emit it with at least one input")
-    limit = 4 * pack.cycles + 1000 if pack.cycles is not None else 2_000_000_000
-    job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, limit=limit)
+    predicted = pack.cycles[: len(inputs)]
+    if len(predicted) != len(inputs):
+        raise PackError(f"{pack.directory} predicts cycles of {len(predicted)} vectors and holds {len(inputs)}; emit it again")
+    limit = 4 * max(predicted) + 1000
+    job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit)
     if vcd is not None:
         waves.record(job, inputs[:1], Path(vcd))
     label = f"{pack.name} on {simulator}" if progress else ""
@@ -95,9 +98,9 @@ def _verify(
             found = _compare_trace(pack, job, inputs, vector, outcome)
             if found:
                 return Verdict(False, found)
-        if pack.cycles is not None and outcome.cycles[vector] != pack.cycles:
+        if outcome.cycles[vector] != predicted[vector]:
             return Verdict(
-                False, f"FAIL: vector {vector} took {outcome.cycles[vector]} cycles and {pack.cycles} were predicted"
+                False, f"FAIL: vector {vector} took {outcome.cycles[vector]} cycles and {predicted[vector]} were predicted"
             )
     words_compared = sum(len(words) for words in outcome.words)
     if words_compared != expected.size:
