@@ -236,13 +236,13 @@ module engine #(
 
     wire [ADDRESS_WIDTH-1:0] best_index;
     argmax #(.WIDTH(ACTIVATION_WIDTH), .INDEX_WIDTH(ADDRESS_WIDTH)) search (
-        .clock(clock), .clear(start || configured && argmax_enable), .valid(result_valid && argmax_enable),
+        .clock(clock), .clear(start || reset || configured && argmax_enable), .valid(result_valid && argmax_enable),
         .word(result), .index(best_index), .best(best)
     );
     assign argmax = {{(32-ADDRESS_WIDTH){1'b0}}, best_index};
 
     status status (
-        .clock(clock), .clear(start), .busy(busy), .mac(mac), .overflowed(word_valid && word_overflowed),
+        .clock(clock), .clear(start || reset), .busy(busy), .mac(mac), .overflowed(word_valid && word_overflowed),
         .accumulator_lost(wrapped || |clipped_channel), .cycles(cycles), .mac_cycles(mac_cycles),
         .saturations(saturations), .accumulator_overflow(accumulator_overflow)
     );

@@ -109,8 +109,9 @@ module requantize #(
     wire [KEPT:0] odd_ones = out_signed && sign ? ~rounded : rounded;
     wire misfit = excess_3 || |odd_ones[KEPT:OUTPUT_WIDTH] || |(odd_ones[OUTPUT_WIDTH-1:0] & ~low);
     wire lowest = out_signed && sign && !misfit && ~|(rounded[OUTPUT_WIDTH-1:0] & low);
-    // The format's own sign bit, which is the sign of the wrapped value.
-    wire wrapped_sign = out_signed && |(rounded[OUTPUT_WIDTH-1:0] & ~low & {low[OUTPUT_WIDTH-2:0], 1'b1});
+    // The format's own sign bit, which is the sign of the wrapped value: the one bit above `low`.
+    wire [OUTPUT_WIDTH:0] low_and_sign = {low, 1'b1};
+    wire wrapped_sign = out_signed && |(rounded[OUTPUT_WIDTH-1:0] & ~low & low_and_sign[OUTPUT_WIDTH-1:0]);
     wire clamp = overflow != 2'd0 && (misfit || overflow == 2'd2 && lowest);
     wire to_zero = clamp && overflow == 2'd3;
     wire fill_low = clamp && !to_zero && !sign;

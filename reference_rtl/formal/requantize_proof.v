@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The module and its specification side by side. `equal` is the claim.
+// The module and its specification side by side; `equal_now` and `equal_late` are the claims.
 //
-// With LATENCY 0 the module's registers have been replaced by wires (`transparent.v`): its combinational form.
-// Otherwise the specification's answer waits as many clocks as the module needs, while the words go on changing.
+// `equal_now` is about the module's combinational form, in which registers have been replaced by wires
+// (`transparent.v`). `equal_late` is about the pipeline: the specification's answer waits four clocks, while the words
+// go on changing and the settings, which belong to a whole run, stand still.
 `default_nettype none
 module requantize_proof #(
     parameter SUM_WIDTH = 48,
@@ -10,21 +11,32 @@ module requantize_proof #(
     parameter OUTPUT_WIDTH = 16
 ) (
     input  wire                         clock,
-    input  wire                         relu_before,
-    input  wire                         relu_after,
-    input  wire [5:0]                   leak,
-    input  wire [2:0]                   rounding,
-    input  wire [1:0]                   overflow,
-    input  wire [5:0]                   out_bits,
-    input  wire                         out_signed,
+    input  wire [19:0]                  settings,
     input  wire                         in_valid,
     input  wire signed [SUM_WIDTH-1:0]  sum,
     input  wire signed [BIAS_WIDTH-1:0] bias,
     input  wire [5:0]                   shift,
     output wire                         legal,
+    output wire [5:0]                   leaky_distance,
+    output wire                         negative,
+    output wire                         held,
     output wire                         equal_now,
     output wire                         equal_late
 );
+    wire relu_before, relu_after, out_signed;
+    wire [5:0] leak, out_bits;
+    wire [2:0] rounding;
+    wire [1:0] overflow;
+    assign {relu_before, relu_after, out_signed, leak, out_bits, rounding, overflow} = settings;
+
+    reg [19:0] settings_before;
+    always @(posedge clock) settings_before <= settings;
+    assign held = settings == settings_before;
+
+    wire signed [65:0] exact = $signed(sum) + $signed(bias);
+    assign negative = exact < 0;
+    assign leaky_distance = shift + leak;
+
     wire out_valid, overflowed, spec_overflowed;
     wire [OUTPUT_WIDTH-1:0] word, spec_word;
 

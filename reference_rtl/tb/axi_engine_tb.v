@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+// Runs one network through axi_engine: loads the memories by AXI4-Lite, streams vectors in and out, both with random pauses.
+//
+// Plusargs as in engine_tb.v (images, inputs, expected, vectors, addresses and words); +seed=N also seeds the pauses, +calm=1 makes none.
+// The activation image is streamed in before the vectors. Ends with "PASS: N vectors, W words, C cycles" or "FAIL: ..." and status 1.
+`default_nettype none
+module axi_engine_tb;
+    parameter LANES = 8;
+    parameter ACTIVATION_WIDTH = 16;
+    parameter WEIGHT_WIDTH = 16;
+    parameter ACCUMULATOR_WIDTH = 48;
+    parameter BIAS_WIDTH = 32;
+    parameter ACTIVATION_DEPTH = 4096;
+    parameter WEIGHT_DEPTH = 4096;
+    parameter PARAMETER_DEPTH = 512;
+    parameter TABLE_DEPTH = 4096;
+    parameter PROGRAM_DEPTH = 1024;
+
+    localparam STREAM_WIDTH = (ACTIVATION_WIDTH + 7) / 8 * 8;
+    localparam PARAMETER_WIDTH = 6 + BIAS_WIDTH > 32 ? 6 + BIAS_WIDTH : 32;
+    localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > PARAMETER_WIDTH ? LANES * WEIGHT_WIDTH : PARAMETER_WIDTH;
+    localparam CHUNKS = (LOAD_WIDTH + 31) / 32;
+
+    reg clock = 1'b0;
+    reg reset_n = 1'b0;
+    always #5 clock = ~clock;
+
+    reg [7:0] awaddr = 0, araddr = 0;
+    reg [31:0] wdata = 0;
+    reg awvalid = 0, wvalid = 0, bready = 0, arvalid = 0, rready = 0;
+    wire awready, wready, bvalid, arready, rvalid;
+    wire [1:0] bresp, rresp;
+    wire [31:0] rdata;
+    reg [STREAM_WIDTH-1:0] in_data = 0;
+    reg in_valid = 0, out_ready = 0;
+    wire in_ready, out_valid, out_last;
+    wire [STREAM_WIDTH-1:0] out_data;
+
+    axi_engine #(
+        .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .ACTIVATION_DEPTH(ACTIVATION_DEPTH),
+        .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH), .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH)
+    ) dut (
+        .clock(clock), .reset_n(reset_n),
+        .s_axil_awaddr(awaddr), .s_axil_awvalid(awvalid), .s_axil_awready(awready),
+        .s_axil_wdata(wdata), .s_axil_wvalid(wvalid), .s_axil_wready(wready),
+        .s_axil_bresp(bresp), .s_axil_bvalid(bvalid), .s_axil_bready(bready),
+        .s_axil_araddr(araddr), .s_axil_arvalid(arvalid), .s_axil_arready(arready),
+        .s_axil_rdata(rdata), .s_axil_rresp(rresp), .s_axil_rvalid(rvalid), .s_axil_rready(rready),
+        .s_axis_tdata(in_data), .s_axis_tvalid(in_valid), .s_axis_tready(in_ready),
+        .m_axis_tdata(out_data), .m_axis_tvalid(out_valid), .m_axis_tlast(out_last), .m_axis_tready(out_ready)
+    );
+
+    reg [8*1024-1:0] name;
+    reg [32*CHUNKS-1:0] image [0:65535];
+    reg [LANES*ACTIVATION_WIDTH-1:0] rows [0:65535];
+    reg [STREAM_WIDTH-1:0] held;
+    reg [31:0] value, total_cycles;
+    reg signed [ACTIVATION_WIDTH-1:0] word;
+    integer words, place, chunk, vector, vectors, element, status, pauses, calm, compared;
+    integer input_address, input_words, output_address, output_words, inputs, expected;
+
+    // A pause of 0 to 3 clocks before or after a handshake.
+    task pause;
+        if (calm == 0) repeat ($random(pauses) & 3) @(negedge clock);
+    endtask
+
+    task write_register(input [7:0] where, input [31:0] what);
+        begin
+            // Address and data may arrive in any order.
+            awaddr = where;
+            wdata = what;
+            if (calm == 0 && ($random(pauses) & 1) != 0) begin
+                awvalid = 1'b1;
+                pause;
+                wvalid = 1'b1;
+            end else begin
+                wvalid = 1'b1;
+                pause;
+                awvalid = 1'b1;
+            end
+            #1;
+            while (!(awready && wready)) begin
+                @(negedge clock);
+                #1;
+            end
+            @(negedge clock);
+            awvalid = 1'b0;
+            wvalid = 1'b0;
+            pause;
+            bready = 1'b1;
+            #1;
+            while (!bvalid) begin
+                @(negedge clock);
+                #1;
+            end
+            if (bresp !== 2'b00) $fatal(1, "FAIL: a write is answered with %b", bresp);
+            @(negedge clock);
+            bready = 1'b0;
+        end
+    endtask
+
+    task read_register(input [7:0] where);
+        begin
+            araddr = where;
+            arvalid = 1'b1;
+            #1;
+            while (!arready) begin
+                @(negedge clock);
+                #1;
+            end
+            @(negedge clock);
+            arvalid = 1'b0;
+            pause;
+            rready = 1'b1;
+            #1;
+            while (!rvalid) begin
+                @(negedge clock);
+                #1;
+            end
+            value = rdata;
+            if (^value === 1'bx || rresp !== 2'b00) $fatal(1, "FAIL: register %h reads %h", where, value);
+            @(negedge clock);
+            rready = 1'b0;
+        end
+    endtask
+
+    task send(input [STREAM_WIDTH-1:0] what);
+        begin
+            pause;
+            in_data = what;
+            in_valid = 1'b1;
+            #1;
+            while (!in_ready) begin
+                @(negedge clock);
+                #1;
+            end
+            @(negedge clock);
+            in_valid = 1'b0;
+            in_data = {STREAM_WIDTH{1'bx}};
+        end
+    endtask
+
+    task wait_rest;
+        begin
+            value = 32'd1;
+            while (value[0]) read_register(8'h04);
+        end
+    endtask
+
+    task load(input [1:0] memory);
+        for (place = 0; place < words; place = place + 1) begin
+            if (^image[place][31:0] === 1'bx) $fatal(1, "FAIL: memory image %0d is missing or short", memory);
+            for (chunk = 0; chunk < CHUNKS; chunk = chunk + 1) write_register(8'h40, image[place][32*chunk +: 32]);
+            write_register(8'h44, {6'd0, memory, place[23:0]});
+        end
+    endtask
+
+    initial begin
+        if (!$value$plusargs("seed=%d", pauses)) pauses = 1;
+        if (!$value$plusargs("calm=%d", calm)) calm = 0;
+        compared = 0;
+        total_cycles = 0;
+        repeat (4) @(negedge clock);
+        reset_n = 1'b1;
+        status = $value$plusargs("program_words=%d", words) && $value$plusargs("program=%s", name);
+        $readmemh(name, image, 0, words - 1);
+        load(2'd0);
+        status = $value$plusargs("weights_words=%d", words) && $value$plusargs("weights=%s", name);
+        if (words > 0) $readmemh(name, image, 0, words - 1);
+        load(2'd1);
+        status = $value$plusargs("parameters_words=%d", words) && $value$plusargs("parameters=%s", name);
+        if (words > 0) $readmemh(name, image, 0, words - 1);
+        load(2'd2);
+        status = $value$plusargs("tables_words=%d", words) && $value$plusargs("tables=%s", name);
+        if (words > 0) $readmemh(name, image, 0, words - 1);
+        load(2'd3);
+        status = $value$plusargs("activations_words=%d", words) && $value$plusargs("activations=%s", name);
+        if (words > 0) begin
+            $readmemh(name, rows, 0, words - 1);
+            write_register(8'h20, 0);
+            write_register(8'h24, words * LANES);
+            write_register(8'h28, words * LANES);
+            write_register(8'h2C, 0);
+            write_register(8'h00, 1);
+            for (place = 0; place < words; place = place + 1)
+                for (element = 0; element < LANES; element = element + 1) begin
+                    held = {STREAM_WIDTH{1'b0}};
+                    held[ACTIVATION_WIDTH-1:0] = rows[place][element*ACTIVATION_WIDTH +: ACTIVATION_WIDTH];
+                    send(held);
+                end
+            wait_rest;
+        end
+
+        if (!($value$plusargs("vectors=%d", vectors) && $value$plusargs("input_words=%d", input_words)
+              && $value$plusargs("input_address=%d", input_address) && $value$plusargs("output_words=%d", output_words)
+              && $value$plusargs("output_address=%d", output_address)))
+            $fatal(1, "FAIL: +vectors= +input_words= +input_address= +output_words= +output_address= are mandatory");
+        write_register(8'h08, 1);
+        write_register(8'h20, input_address);
+        write_register(8'h24, input_words);
+        write_register(8'h28, input_words);
+        write_register(8'h2C, 0);
+        // The output in runs of one word, one apart: the same place.
+        write_register(8'h30, output_address);
+        write_register(8'h34, output_words);
+        write_register(8'h38, 1);
+        write_register(8'h3C, 1);
+        status = $value$plusargs("inputs=%s", name);
+        inputs = $fopen(name, "r");
+        status = $value$plusargs("expected=%s", name);
+        expected = $fopen(name, "r");
+        if (inputs == 0 || expected == 0) $fatal(1, "FAIL: inputs or expected outputs cannot be read");
+        write_register(8'h00, 32'hF);
+        for (vector = 0; vector < vectors; vector = vector + 1) begin
+            for (element = 0; element < input_words; element = element + 1) begin
+                status = $fscanf(inputs, "%h", word);
+                if (status != 1 || ^word === 1'bx) $fatal(1, "FAIL: input word %0d of vector %0d is missing", element, vector);
+                held = {STREAM_WIDTH{1'b0}};
+                held[ACTIVATION_WIDTH-1:0] = word;
+                send(held);
+            end
+            if (vector == vectors - 1) write_register(8'h00, 32'h0);  // this one is the last
+            for (element = 0; element < output_words; element = element + 1) begin
+                status = $fscanf(expected, "%h", word);
+                if (status != 1 || ^word === 1'bx) $fatal(1, "FAIL: expected word %0d of vector %0d is missing", element, vector);
+                pause;
+                out_ready = 1'b1;
+                #1;
+                while (!out_valid) begin
+                    @(negedge clock);
+                    #1;
+                end
+                held = out_data;
+                // What is offered must stand until it is taken.
+                if (calm == 0 && ($random(pauses) & 1) != 0) begin
+                    out_ready = 1'b0;
+                    @(negedge clock);
+                    pause;
+                    if (!out_valid || out_data !== held) $fatal(1, "FAIL: vector %0d element %0d is withdrawn", vector, element);
+                    out_ready = 1'b1;
+                    #1;
+                end
+                if (out_data[ACTIVATION_WIDTH-1:0] !== word)
+                    $fatal(1, "FAIL: vector %0d element %0d expected %h got %h", vector, element, word, out_data);
+                if (out_last !== (element == output_words - 1))
+                    $fatal(1, "FAIL: vector %0d element %0d has tlast = %b", vector, element, out_last);
+                @(negedge clock);
+                out_ready = 1'b0;
+                compared = compared + 1;
+            end
+            read_register(8'h0C);
+            total_cycles = total_cycles + value;
+        end
+        wait_rest;
+        if (!value[1]) $fatal(1, "FAIL: done is not set");
+        if (compared == 0) $fatal(1, "FAIL: no word was compared");
+        $display("PASS: %0d vectors, %0d words, %0d cycles", vectors, compared, total_cycles);
+        $finish;
+    end
+
+    initial begin
+        repeat (20000000) @(posedge clock);
+        $fatal(1, "FAIL: not done after 20000000 clocks");
+    end
+endmodule
+`default_nettype wire

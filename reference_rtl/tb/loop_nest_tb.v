@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// loop_nest.v against six nested loops: address, weight address, first and last step, padding and spacing of random runs.
+`include "fields.vh"
+`default_nettype none
+module loop_nest_tb;
+    localparam LANES = 4, ADDRESS = 12, LATENCY = 15, RUNS = 120;
+    reg clock = 1'b0;
+    always #5 clock = ~clock;
+    reg reset = 1'b1;
+    reg offered = 1'b0;
+    reg [`RUN_BITS-1:0] description;
+    wire take, idle, mac, configure, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire [ADDRESS-1:0] address, weight_address;
+    wire [`RUN_BITS-1:0] run;
+    wire [4:0] select_2;
+    wire [5:0] channels_4, channels_5;
+
+    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)) dut (
+        .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
+        .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
+        .select_2(select_2), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
+        .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
+    );
+
+    // What a step must show: {barrier's first step, address, weight address, padded, first tap, end of tile, its channels, pixel ends}.
+    localparam STEP = ADDRESS + ADDRESS + 12;
+    reg [STEP-1:0] due [0:262143];
+    reg [STEP-1:0] now;
+    integer wanted, checked, number, clocks, last_step, last_channels;
+    integer n [0:5];
+    integer jump [0:5];
+    integer i [0:5];
+    integer at_0, at_1, at_2, at_3, at_4, at_5;  // Icarus cannot count in an array
+    integer at, weight, base, weight_base, x0, y0, sx, sy, wx, wy, level, px, py;
+    reg per_tile, bounded, barrier, tile_ends, pixel_ends, new_run, padded;
+    reg [5:0] last, channels;
+
+    task describe;
+        begin
+            for (level = 0; level < 6; level = level + 1) begin
+                n[level] = 1 + ($unsigned($random) % 3);
+                jump[level] = ($unsigned($random) % 400) - 200;
+            end
+            if (($random & 3) == 0) n[0] = 1 + ($unsigned($random) % 40);
+            {per_tile, bounded, barrier} = $random;
+            base = $unsigned($random) % 4096;
+            weight_base = $unsigned($random) % 4096;
+            x0 = ($unsigned($random) % 5) - 2;
+            y0 = ($unsigned($random) % 5) - 2;
+            sx = 1 + ($unsigned($random) % 3);
+            sy = 1 + ($unsigned($random) % 3);
+            wx = $unsigned($random) % 6;
+            wy = $unsigned($random) % 6;
+            last = $unsigned($random) % LANES;
+            description = {20{$random}};  // unused bits hold anything
+            description[`RUN_PAIRED] = 1'b0;
+            description[`RUN_PER_TILE] = per_tile;
+            description[`RUN_BOUNDED] = bounded;
+            description[`RUN_BARRIER] = barrier;
+            description[`RUN_ACTIVATION_BASE +: 24] = base;
+            description[`RUN_WEIGHT_BASE +: 24] = weight_base;
+            description[`RUN_CHANNEL_COUNT +: 16] = n[0] - 1;
+            description[`RUN_KX_COUNT +: 8] = n[1] - 1;
+            description[`RUN_KY_COUNT +: 8] = n[2] - 1;
+            description[`RUN_TILE_COUNT +: 16] = n[3] - 1;
+            description[`RUN_X_COUNT +: 12] = n[4] - 1;
+            description[`RUN_Y_COUNT +: 12] = n[5] - 1;
+            description[`RUN_LAST_CHANNELS +: 6] = last;
+            description[`RUN_CHANNEL_JUMP +: 24] = jump[0];
+            description[`RUN_KX_JUMP +: 24] = jump[1];
+            description[`RUN_KY_JUMP +: 24] = jump[2];
+            description[`RUN_TILE_JUMP +: 24] = jump[3];
+            description[`RUN_X_JUMP +: 24] = jump[4];
+            description[`RUN_Y_JUMP +: 24] = jump[5];
+            description[`RUN_X_ORIGIN +: 13] = x0;
+            description[`RUN_Y_ORIGIN +: 13] = y0;
+            description[`RUN_X_STEP +: 8] = sx;
+            description[`RUN_Y_STEP +: 8] = sy;
+            description[`RUN_X_LIMIT +: 13] = wx;
+            description[`RUN_Y_LIMIT +: 13] = wy;
+
+            at = base;
+            weight = weight_base;
+            new_run = 1'b1;
+            for (at_5 = 0; at_5 < n[5]; at_5 = at_5 + 1)
+            for (at_4 = 0; at_4 < n[4]; at_4 = at_4 + 1)
+            for (at_3 = 0; at_3 < n[3]; at_3 = at_3 + 1)
+            for (at_2 = 0; at_2 < n[2]; at_2 = at_2 + 1)
+            for (at_1 = 0; at_1 < n[1]; at_1 = at_1 + 1)
+            for (at_0 = 0; at_0 < n[0]; at_0 = at_0 + 1) begin
+                i[0] = at_0;
+                i[1] = at_1;
+                i[2] = at_2;
+                i[3] = at_3;
+                i[4] = at_4;
+                i[5] = at_5;
+                px = x0 + i[4] * sx + i[1];
+                py = y0 + i[5] * sy + i[2];
+                padded = bounded && (px < 0 || px >= wx || py < 0 || py >= wy);
+                tile_ends = i[0] == n[0] - 1 && i[1] == n[1] - 1 && i[2] == n[2] - 1;
+                pixel_ends = i[3] == n[3] - 1;
+                channels = pixel_ends ? last : LANES - 1;
+                due[wanted] = {new_run && barrier, at[ADDRESS-1:0], weight[ADDRESS-1:0], padded,
+                               i[0] == 0 && i[1] == 0 && i[2] == 0, tile_ends, channels, pixel_ends, new_run};
+                wanted = wanted + 1;
+                new_run = 1'b0;
+                // The jump of the outermost loop that steps.
+                level = 0;
+                while (level < 5 && i[level] == n[level] - 1) level = level + 1;
+                at = at + jump[level];
+                weight = tile_ends && (pixel_ends || per_tile) ? weight_base : weight + 1;
+            end
+        end
+    endtask
+
+    // Stage 0 is observed through `mac`; what is due with a step is known one stage later.
+    reg mac_1, first_of_run, tile_first;
+    reg [STEP-1:0] step_1;
+    always @(negedge clock) begin
+        clocks = clocks + 1;
+        if (mac === 1'b1) begin
+            now = due[checked];
+            if (now[0]) tile_first = 1'b1;
+            if ({address, weight_address, dut.padded, dut.fresh, dut.tile_end, dut.channels, dut.pixel_end} !== now[STEP-2:1])
+                $fatal(1, "FAIL: step %0d: address %0d weights %0d padded %b first %b end %b channels %0d pixel %b, expected %b", checked,
+                       address, weight_address, dut.padded, dut.fresh, dut.tile_end, dut.channels, dut.pixel_end, now);
+            if (now[STEP-1] && clocks < last_step + last_channels + LATENCY)
+                $fatal(1, "FAIL: step %0d does not wait at its barrier", checked);
+            if (now[8]) begin
+                if (clocks < last_step + last_channels + (tile_first ? LATENCY : 0))
+                    $fatal(1, "FAIL: step %0d ends its tile %0d clocks after the last, which has %0d channels", checked, clocks - last_step, last_channels);
+                if (configure !== tile_first) $fatal(1, "FAIL: step %0d has configure = %b", checked, configure);
+                last_step = clocks;
+                last_channels = now[7:2] + 1;
+                tile_first = 1'b0;
+            end
+            checked = checked + 1;
+        end
+    end
+
+    initial begin
+        {wanted, checked, clocks} = 0;
+        last_step = -100;
+        last_channels = 0;
+        tile_first = 1'b0;
+        repeat (3) @(negedge clock);
+        reset = 1'b0;
+        for (number = 0; number < RUNS; number = number + 1) begin
+            describe;
+            offered = 1'b1;
+            #1;
+            while (!take) begin
+                @(negedge clock);
+                #1;
+            end
+            @(posedge clock);
+            #1 offered = 1'b0;
+            repeat ($random & 31) @(negedge clock);
+        end
+        while (!idle) @(negedge clock);
+        if (checked != wanted) $fatal(1, "FAIL: %0d of %0d steps", checked, wanted);
+        $display("PASS: %0d vectors", checked);
+        $finish;
+    end
+endmodule
+`default_nettype wire

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// Feeds requantize.v one vector per clock within a group of equal settings, and compares every word, its flag and its latency of 4.
+// +vectors=F: rows {relu_before, relu_after, leak, rounding, overflow, out_bits, out_signed, sum, bias, shift, word, overflowed}; +count=N rows.
+`default_nettype none
+module requantize_tb;
+    parameter SUM_WIDTH = 48;
+    parameter BIAS_WIDTH = 32;
+    parameter OUTPUT_WIDTH = 16;
+    localparam SETTINGS = 20;
+    localparam ROW = SETTINGS + SUM_WIDTH + BIAS_WIDTH + 6 + OUTPUT_WIDTH + 1;
+    localparam LATENCY = 4;
+
+    reg clock = 1'b0;
+    always #5 clock = ~clock;
+
+    reg relu_before, relu_after, out_signed, in_valid;
+    reg [5:0] leak, out_bits, shift;
+    reg [2:0] rounding;
+    reg [1:0] overflow;
+    reg signed [SUM_WIDTH-1:0] sum;
+    reg signed [BIAS_WIDTH-1:0] bias;
+    reg signed [OUTPUT_WIDTH-1:0] word_due;
+    reg overflowed_due;
+    wire out_valid, overflowed;
+    wire signed [OUTPUT_WIDTH-1:0] word;
+
+    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) dut (
+        .clock(clock), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+        .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
+        .in_valid(in_valid), .sum(sum), .bias(bias), .shift(shift),
+        .out_valid(out_valid), .word(word), .overflowed(overflowed)
+    );
+
+    reg [8*1024-1:0] name;
+    reg [ROW-1:0] row;
+    reg [SETTINGS-1:0] settings;
+    reg [OUTPUT_WIDTH:0] due [0:LATENCY];
+    reg [LATENCY:0] coming;
+    integer file, count, number, compared, status, place;
+
+    task check;
+        begin
+            @(negedge clock);
+            // What went in LATENCY clocks ago comes out now.
+            if (out_valid !== coming[LATENCY-1]) $fatal(1, "FAIL: vector %0d: out_valid is %b", compared, out_valid);
+            if (coming[LATENCY-1]) begin
+                if ({word, overflowed} !== due[LATENCY-1])
+                    $fatal(1, "FAIL: vector %0d: word %h overflowed %b, expected %h %b", compared, word, overflowed,
+                           due[LATENCY-1][OUTPUT_WIDTH:1], due[LATENCY-1][0]);
+                compared = compared + 1;
+            end
+            for (place = LATENCY; place > 0; place = place - 1) due[place] = due[place-1];
+            coming = coming << 1;
+            in_valid = 1'b0;
+        end
+    endtask
+
+    initial begin
+        status = $value$plusargs("vectors=%s", name) && $value$plusargs("count=%d", count);
+        file = $fopen(name, "r");
+        if (file == 0) $fatal(1, "FAIL: +vectors= cannot be read");
+        compared = 0;
+        coming = 0;
+        in_valid = 1'b0;
+        settings = {SETTINGS{1'bx}};
+        for (number = 0; number < count; number = number + 1) begin
+            status = $fscanf(file, "%h", row);
+            if (status != 1 || ^row === 1'bx) $fatal(1, "FAIL: vector %0d is missing", number);
+            if (row[ROW-1 -: SETTINGS] !== settings) begin
+                // New settings wait until the pipeline is empty.
+                repeat (LATENCY) check;
+                settings = row[ROW-1 -: SETTINGS];
+                {relu_before, relu_after, leak, rounding, overflow, out_bits, out_signed} = settings;
+                repeat (2) check;
+            end
+            {sum, bias, shift, word_due, overflowed_due} = row[ROW-SETTINGS-1:0];
+            due[0] = {word_due, overflowed_due};
+            coming[0] = 1'b1;
+            in_valid = 1'b1;
+            check;
+            if (number % 7 == 3) check;
+        end
+        repeat (LATENCY) check;
+        if (compared != count) $fatal(1, "FAIL: %0d of %0d vectors came out", compared, count);
+        $display("PASS: %0d vectors", compared);
+        $finish;
+    end
+endmodule
+`default_nettype wire
