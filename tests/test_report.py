@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn.report import Record, Stopwatch, write_report
-from fixedpoint_nn.report.figures import best
 from fixedpoint_nn.report.page import Grid, text_of
 from fixedpoint_nn.report.record import records_below
+from fixedpoint_nn.training.pictures import picture as figure_in
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATHS = ("input", "fc1.out", "fc2.out")
@@ -39,10 +39,6 @@ def _point(word: int) -> dict[str, object]:
         "bit_operations": 1000 * word**2,
         "bram_blocks": word,
         "seconds": 0.1,
-        "saturated_at": dict.fromkeys(PATHS, 16 - word),
-        "wrapped_at": {},
-        "values_at": dict.fromkeys(PATHS, 100),
-        "snr_db": dict.fromkeys(PATHS, 6.0 * word),
     }
 
 
@@ -64,6 +60,15 @@ def runs(tmp_path: Path) -> Path:
             "more_is_better": True,
             "float_score": 0.91,
             "points": [_point(word) for word in (2, 4, 8, 16)],
+            "mixed": {
+                "metric": "accuracy",
+                "front": [
+                    {"bit_operations": 9, "weight_bits": 3, "score": 0.8, "loss": 10.0, "words": "fc1:2"}
+                ],
+                "tried": 40,
+                "hypervolume": 0.9,
+                "uniform_hypervolume": 0.8,
+            },
         },
         "emit": {
             "network": "fashion_mlp",
@@ -109,9 +114,12 @@ def runs(tmp_path: Path) -> Path:
             "text": "PASS: 4 vectors, 40 words, 12345 cycles",
             "simulator": "Icarus Verilog 12.0",
         },
-        "generate": {"network": "fashion_mlp", "names": [["élodie", "élodie"], ["<b>", "<b>"]]},
+        "generate": {"network": "fashion_mlp", "verilog": ["élodie", "<b>"], "model": ["élodie", "<b>"]},
     }.items():
         (folder / command).mkdir(parents=True)
+        for picture in ("accuracy", "noise", "pareto") if command == "sweep" else ():
+            with figure_in(folder / command / f"{picture}.svg") as figure:
+                figure.add_subplot().imshow(np.eye(3))
         Stopwatch(command, ["fashion_mlp", "--out", "a folder"]).record(folder / command, results).save()
     return folder
 
@@ -154,15 +162,6 @@ def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
-def test_the_front_keeps_only_points_that_no_other_one_beats() -> None:
-    points = [
-        {"weight_bits": bits, "metric": score}
-        for bits, score in [(1, 0.2), (2, 0.1), (3, 0.5), (3, 0.6), (4, 0.6)]
-    ]
-    assert [(point["weight_bits"], point["metric"]) for point in best(points, True)] == [(1, 0.2), (3, 0.6)]
-    assert [(point["weight_bits"], point["metric"]) for point in best(points, False)] == [(1, 0.2), (2, 0.1)]
-
-
 def test_columns_of_numbers_stand_right_and_others_left() -> None:
     grid = Grid(("name", "count", "holds"), [("a", 1, True), ("b", None, False)])
     assert [grid.numeric(column) for column in range(3)] == [False, True, False]
@@ -186,7 +185,8 @@ def test_the_page_stands_alone_and_holds_every_section(runs: Path, tmp_path: Pat
         "Training",
         "Accuracy against bits",
         "Pareto front",
-        "Where values overflow",
+        "Noise and saturation",
+        "Mixed precision",
         "Engine",
         "Ledger",
         "Table certificates",

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any
 
-from fixedpoint_nn.report.figures import accuracy_against_bits, latency_bars, pareto_front, saturation_map
+from fixedpoint_nn.report.figures import latency_bars, pareto_front
 from fixedpoint_nn.report.page import Grid, Section, Verdict
 from fixedpoint_nn.report.record import Record
+from fixedpoint_nn.report.theme import saved
 
 Values = Mapping[str, Any]
 
@@ -60,15 +62,33 @@ def sweep(record: Record) -> list[Section]:
         "Each point is a network; those on the line are the cheapest for what they give: no other one is "
         "both better and smaller."
     )
-    places = (
-        "The share of values that were too large for their format and were saturated or wrapped, for each "
-        "cast point and word. Where the squares are large, bits are missing on the left."
+    noise = (
+        "For each place and word: the signal against the noise of quantisation, and the share of values "
+        "that were too large for their format. Where a column turns dark on the right, bits are missing on "
+        "the left."
     )
+    accuracy = saved(record.folder / "accuracy.svg", f"{metric} against bits")
+    by_layer = saved(record.folder / "noise.svg", "Noise and saturation by layer")
     return [
-        Section("Accuracy against bits", text, [accuracy_against_bits(found)], [grid], line=record.line),
+        Section("Accuracy against bits", text, accuracy, [grid], line=record.line),
         Section("Pareto front", front, [pareto_front(found)], line=record.line),
-        Section("Where values overflow", places, saturation_map(found), line=record.line),
+        Section("Noise and saturation", noise, by_layer, line=record.line),
+        *(_mixed(record) if found.get("mixed") else []),
     ]
+
+
+def _mixed(record: Record) -> list[Section]:
+    mixed: Values = record.results["mixed"]
+    text = (
+        f"A word length of its own for each place, found by walking down from a uniform plan over "
+        f"{mixed['tried']} plans. The front dominates {mixed['hypervolume']:.3f} of the box, the uniform "
+        "plans "
+        f"{mixed['uniform_hypervolume']:.3f}."
+    )
+    columns = {"bit operations": "bit_operations", "weight bits": "weight_bits", mixed["metric"]: "score",
+               "lost": "loss", "word lengths": "words"}
+    picture = saved(record.folder / "pareto.svg", "Mixed and uniform word lengths")
+    return [Section("Mixed precision", text, picture, [_grid(columns, mixed["front"])], line=record.line)]
 
 
 def emission(record: Record) -> list[Section]:
@@ -136,8 +156,12 @@ def verdict(record: Record) -> Verdict:
 
 
 def generation(record: Record) -> list[Section]:
+    model, verilog = record.results["model"], record.results["verilog"]
+    if verilog is None:
+        text = f"What {record.results['network']} wrote in NumPy."
+        return [Section("Generation", text, quotation="\n".join(model), line=record.line)]
     columns = ("written by the Verilog", "written by the Python model", "equal")
-    pairs = [(verilog, model, verilog == model) for verilog, model in record.results["names"]]
+    pairs = [(left, right, left == right) for left, right in zip_longest(verilog, model, fillvalue="")]
     text = (
         f"What {record.results['network']} wrote by itself: each character was drawn on the engine and fed "
         "back to it. The Python model drew the same integers from the same seed."

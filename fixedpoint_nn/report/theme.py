@@ -28,6 +28,11 @@ def inline(draw: Callable[[Path], None], label: str) -> Markup:
     return Markup(themed(text, label))
 
 
+def saved(path: Path, label: str) -> list[Markup]:
+    """A picture that a command left as SVG; nothing if it did not."""
+    return [Markup(themed(path.read_text(encoding="utf-8"), label))] if path.exists() else []
+
+
 def themed(svg: str, label: str) -> str:
     """The <svg> element alone, with variables for colours and names that are its own in the page."""
     body = svg[svg.index("<svg") :]
@@ -41,5 +46,7 @@ def themed(svg: str, label: str) -> str:
     body = re.sub(r'\bid="([^"]+)"', rf'id="{own}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{own}-\1)", body)
     body = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{own}-\1"', body)
+    width = re.search(r'<svg[^>]*\swidth="([\d.]+)pt"', body)
     body = re.sub(r'\s(width|height)="[\d.]+pt"', "", body, count=2)
-    return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    limit = f' style="max-width: {float(width[1]) * 4 / 3:.0f}px"' if width else ""
+    return body.replace("<svg", f'<svg role="img" aria-label="{label}"{limit}', 1)

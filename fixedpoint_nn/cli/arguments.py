@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Kinds of arguments, each with the sentence that refuses a wrong one, and the commands' common parts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fixedpoint_nn.qformat import MAX_BITS
+
+Commands = Any  # argparse gives its collection of sub-parsers no public name
+
+
+def command(
+    commands: Commands, name: str, summary: str, example: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    """A sub-parser whose help ends in an example."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def positive(text: str) -> int:
+    value = _integer(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return value
+
+
+def natural(text: str) -> int:
+    value = _integer(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return value
+
+
+def not_negative(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return value
+
+
+def word(text: str) -> int:
+    value = _integer(text)
+    if not 2 <= value <= MAX_BITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a word length of 2 to {MAX_BITS} bits")
+    return value
+
+
+def words(text: str) -> tuple[int, ...]:
+    """'8', '4,6,8' or '2:16' (both ends included), in ascending order."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        low = word(first)
+        high = word(last) if colon else low
+        if low > high:
+            raise argparse.ArgumentTypeError(
+                f"the range {part!r} is empty; write the smaller word first, like 2:16"
+            )
+        found.update(range(low, high + 1))
+    return tuple(sorted(found))
+
+
+def existing_folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text!r}")
+    return path
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""`fixedpoint-nn demo`: the whole road, from French names to Verilog that writes new ones."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from fixedpoint_nn import files, zoo
+from fixedpoint_nn.cli import generate, network
+from fixedpoint_nn.cli.arguments import Commands, command
+from fixedpoint_nn.cli.emit import CALIBRATION, emit_network
+from fixedpoint_nn.cli.sweep import lines, summary, sweep_network
+from fixedpoint_nn.cli.verify import verify_pack
+from fixedpoint_nn.hardware.generate import RtlWriter
+from fixedpoint_nn.hardware.toolchain import find_tool
+from fixedpoint_nn.precision import Plan, calibrate, quantize
+from fixedpoint_nn.report import Stopwatch, write_report
+from fixedpoint_nn.training.sampling import write_words
+from fixedpoint_nn.zoo import characters
+
+NET = "names_lstm"
+EPOCHS = 3                                              # shown; the shipped weights took the recipe's
+WORDS = (3, 4, 5, 6, 7, 8, 10, 12, 16)
+MOST_LOST = 1.0                                         # percent of the float network's NLL
+VECTORS, CORNERS, COUNT, TEMPERATURE, SEED = 2, 2, 6, 0.8, 1
+
+
+def add(commands: Commands) -> None:
+    parser = command(
+        commands, "demo", "train, quantise, sweep, emit and verify a network that writes French names",
+        "fixedpoint-nn demo --out runs/demo", run,
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo"
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget an earlier demo's training and sweep")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    out: Path = arguments.out
+    if arguments.fresh:
+        for part in ("training", "sweep"):
+            shutil.rmtree(out / part, ignore_errors=True)
+    start = time.perf_counter()
+    steps = Steps(6)
+
+    steps.begin("What is here")
+    icarus = find_tool("iverilog")
+    names = characters.french_names()
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, Icarus Verilog {icarus.version}")
+    print(f"{len(names):,} French names ship with the package: {', '.join(names.train[200::700])} ...")
+
+    steps.begin(f"Training: an LSTM learns the names, letter by letter ({EPOCHS} epochs to watch)")
+    train(out / "training")
+
+    steps.begin("Sweep: how many bits does it need?")
+    chosen = network.resolve(NET)
+    bits = sweep(chosen, out / "sweep")
+
+    steps.begin(f"Emission: {bits}-bit memory images for the engine")
+    plan = calibrate(chosen.net, zoo.samples(NET, CALIBRATION, "train"), word=bits)
+    emit(chosen, plan, bits, out / "pack")
+
+    steps.begin("Verification: the Verilog runs the pack in Icarus, every word is compared")
+    watch = Stopwatch("verify", [out / "pack"])
+    verdict, results = verify_pack(out / "pack")
+    watch.record(out / "pack", results).save()
+    print(verdict.text)
+
+    steps.begin("Generation: the Verilog writes names by itself, feeding back each letter")
+    equal = write(chosen, plan, bits, out / "names")
+
+    report = out / "report.html"
+    write_report(out, report)
+    passed = verdict.passed and equal
+    verb = "PASS" if passed else "FAIL"
+    print(f"\n{verb} in {time.perf_counter() - start:.0f} s; the report: {report.resolve()}")
+    return 0 if passed else 1
+
+
+class Steps:
+    """Headings with their number."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.number = count, 0
+
+    def begin(self, title: str) -> None:
+        self.number += 1
+        print(f"\n[{self.number}/{self.count}] {title}", flush=True)
+
+
+def train(folder: Path) -> None:
+    """The first epochs, and what the network writes then; the demo goes on from the shipped weights."""
+    path = folder / f"{NET}.safetensors"
+    if path.exists():
+        story = files.load_metadata(path)
+        print(f"trained by an earlier demo, {story['epochs']} epochs in {story['seconds']} s; --fresh: again")
+    else:
+        watch = Stopwatch("train", [NET, "--epochs", EPOCHS, "--out", path])
+        story = zoo.train_to_file(NET, path, EPOCHS, progress=True)
+        watch.record(folder, story).save()
+    shipped = zoo.metadata(NET)
+    symbols = characters.french_names().vocabulary.symbols
+    for title, net, result in (
+        (f"after {story['epochs']} epochs", files.load(path), story["result"]),
+        (f"the shipped weights ({shipped['epochs']} epochs)", zoo.load(NET), shipped["result"]),
+    ):
+        written = ", ".join(write_words(net, symbols, 6, SEED, TEMPERATURE))
+        print(f"{title}: perplexity {result['perplexity']:.2f}; writes {written}")
+
+
+def sweep(chosen: network.Network, folder: Path) -> int:
+    """The table, and the shortest word that loses little enough."""
+    watch = Stopwatch("sweep", [NET, "--words", ",".join(map(str, WORDS)), "--out", folder])
+    found = sweep_network(chosen, WORDS, folder)
+    watch.record(folder, summary(NET, found)).save()
+    print("\n".join(lines(found)))
+    bits = min(int(point.value) for point in found if point.loss <= MOST_LOST)
+    print(f"{bits} bits are the fewest that lose at most {MOST_LOST:g} %: taken")
+    return bits
+
+
+def emit(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> None:
+    given = [NET, "--word", bits, "--vectors", VECTORS, "--corners", CORNERS, "--out", folder]
+    watch = Stopwatch("emit", given)
+    pack, results = emit_network(chosen, plan, folder, vectors=VECTORS, corners=CORNERS, say=_indented)
+    watch.record(folder, results).save()
+    images = ", ".join(sorted(path.name for path in folder.glob("*.coe")))
+    print(f"{folder}: {images}; {pack.cycles[0]:,} clock cycles for a name, predicted")
+
+
+def write(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> bool:
+    """Names by the Verilog beside those by the model; whether they are equal."""
+    given = [NET, "--count", COUNT, "--temperature", TEMPERATURE, "--seed", SEED, "--word", bits, "--rtl"]
+    watch = Stopwatch("generate", given)
+    fixed, vocabulary = quantize(chosen.net, plan), characters.french_names().vocabulary
+    how, ids = generate.plan_writing(fixed, NET, COUNT, TEMPERATURE, SEED)
+    print(f"{how.length} letters, one by one ...", flush=True)
+    results = generate.compared(
+        NET, bits, SEED, TEMPERATURE, generate.split(NET, vocabulary, ids),
+        generate.split(NET, vocabulary, RtlWriter(fixed, how)(SEED)[0]),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    watch.record(folder, results).save()
+    print("\n".join(generate.side_by_side(results)))
+    return bool(results["equal"])
+
+
+def _indented(line: str) -> None:
+    print(f"  {line}", file=sys.stderr, flush=True)

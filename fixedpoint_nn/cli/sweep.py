@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""`fixedpoint-nn sweep`: how good a network stays, and what it costs, as its numbers lose bits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+from fixedpoint_nn import zoo
+from fixedpoint_nn.cli import network
+from fixedpoint_nn.cli.arguments import Commands, command, positive, words
+from fixedpoint_nn.precision import Metric, Sweep, Training, pictures, sweep
+from fixedpoint_nn.precision.axes import AXES
+from fixedpoint_nn.precision.mixed import Mixed, search
+from fixedpoint_nn.report.record import Stopwatch
+
+CALIBRATION = 500
+
+
+def add(commands: Commands) -> None:
+    parser = command(
+        commands, "sweep", "measure a network at many bit widths; an interrupted sweep goes on",
+        "fixedpoint-nn sweep fashion_mlp --words 2:16 --jobs 2 --out runs/fashion/sweep", run,
+    )
+    network.add_argument(parser)
+    parser.add_argument(
+        "--words", type=words, required=True, metavar="A:B",
+        help="word lengths, such as 2:16 (both included) or 4,6,8",
+    )
+    parser.add_argument(
+        "--method", choices=("ptq", "qat"), default="ptq", help="after training (default), or trained for it"
+    )
+    parser.add_argument(
+        "--axis", choices=tuple(AXES), action="append", help="what varies (default: word); may be given again"
+    )
+    parser.add_argument(
+        "--mixed", action="store_true", help="also search for a word length of its own for each place"
+    )
+    parser.add_argument("--limit", type=positive, metavar="N", help="measure on the first N held-out samples")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes here (default: 1)")
+    where.add_argument("--scheduler", metavar="URL", help="a Dask scheduler, such as tcp://host:8786")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results go")
+    parser.add_argument("--json", action="store_true", help="print the points as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    chosen = network.resolve(arguments.network)
+    axes = tuple(arguments.axis or ("word",))
+    watch = Stopwatch("sweep", _again(arguments, axes))
+    progress = not arguments.json
+    found = sweep_network(
+        chosen, arguments.words, arguments.out, axes=axes, method=arguments.method, limit=arguments.limit,
+        jobs=arguments.jobs, scheduler=arguments.scheduler, progress=progress,
+    )
+    results = summary(chosen.name, found)
+    if arguments.mixed:
+        mixed = search_mixed(chosen, arguments.out, arguments.limit, progress)
+        results["mixed"] = mixed_summary(mixed, found.metric)
+    watch.record(arguments.out, results).save()
+    if arguments.json:
+        print(json.dumps(results, indent=1))
+        return 0
+    print("\n".join(lines(found)))
+    if arguments.mixed:
+        print("\n".join(mixed_lines(mixed)))
+    print(f"{found.computed} of {len(found)} points were computed now; all are in {arguments.out}")
+    return 0
+
+
+def sweep_network(
+    chosen: network.Network,
+    word_lengths: Sequence[int],
+    out: Path,
+    *,
+    axes: Sequence[str] = ("word",),
+    method: str = "ptq",
+    limit: int | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> Sweep:
+    """A sweep on held-out data, calibrated on training data; tables and pictures in `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    entry = chosen.entry
+    x, y = entry.examples(entry.held_out)
+    training = None
+    if method == "qat":
+        training = Training(entry.source(), loss=entry.recipe.loss, clip=entry.recipe.clip)
+    found = sweep(
+        chosen.net, (x[:limit], y[:limit]), word_lengths, axes=axes, methods=(method,),
+        samples=zoo.samples(chosen.name, CALIBRATION, "train"), training=training,
+        jobs=jobs, scheduler=scheduler, store=out / "sweep.sqlite", progress=progress,
+    )
+    found.to_csv(out / "sweep.csv")
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        pictures.accuracy_against_bits(found, out / "accuracy.svg", axes[0])
+        pictures.noise_by_layer(found, out / "noise.svg", axes[0], method)
+    return found
+
+
+def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress: bool) -> Mixed:
+    """Searched on one half of the held-out samples, reported on the other, so that the front is not luck."""
+    x, y = (part[:limit] for part in chosen.entry.examples(chosen.entry.held_out))
+    samples = zoo.samples(chosen.name, CALIBRATION, "train")
+    mixed = search(chosen.net, (x[::2], y[::2]), (x[1::2], y[1::2]), samples=samples, progress=progress)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        pictures.pareto_front(mixed, out / "pareto.svg")
+    for candidate in mixed.front:
+        candidate.plan.save(out / f"mixed-{candidate.price}.json")
+    return mixed
+
+
+def summary(name: str, found: Sweep) -> dict[str, Any]:
+    """What the report needs of a sweep."""
+    return {
+        "network": name, "metric": found.metric.value, "more_is_better": found.metric.more_is_better,
+        "float_score": found.float_score, "points": found.rows(),
+    }
+
+
+def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
+    front = [
+        {
+            "bit_operations": candidate.price, "weight_bits": candidate.cost.weight_bits,
+            "score": candidate.metric, "loss": candidate.loss,
+            "words": " ".join(f"{path}:{bits}" for path, bits in candidate.words.items()) or "uniform",
+        }
+        for candidate in mixed.front
+    ]
+    return {
+        "metric": metric.value, "front": front, "tried": mixed.tried, "hypervolume": mixed.hypervolume,
+        "uniform_hypervolume": mixed.uniform_hypervolume,
+    }
+
+
+def lines(found: Sweep) -> list[str]:
+    """The sweep as a table."""
+    unit = "points lost" if found.metric is Metric.ACCURACY else "% worse"
+    metric = found.metric.value
+    head = f"{'':18} {metric:>9}   {'95 % interval':^19} {unit:>12} {'changed':>9} {'weight bits':>12}"
+    rows = [
+        f"{point.axis + ' ' + point.value + ' ' + point.method:18} {point.metric:9.4f}   "
+        f"{point.low:9.4f} {point.high:9.4f} {point.loss:12.2f} {point.changed:9,} "
+        f"{point.cost.weight_bits:12,}"
+        for point in found
+    ]
+    return [head, *rows, f"{'float':18} {found.float_score:9.4f}"]
+
+
+def mixed_lines(mixed: Mixed) -> list[str]:
+    """The mixed front, and the file of each plan."""
+    rows = [
+        f"mixed   lost {candidate.loss:6.2f}   bit operations {candidate.price:14,}   "
+        f"mixed-{candidate.price}.json"
+        for candidate in mixed.front
+    ]
+    return [*rows, f"hypervolume {mixed.hypervolume:.4f}, uniform {mixed.uniform_hypervolume:.4f}"]
+
+
+def _again(arguments: argparse.Namespace, axes: Sequence[str]) -> list[object]:
+    given: list[object] = [arguments.network, "--words", ",".join(map(str, arguments.words))]
+    given += ["--method", arguments.method] if arguments.method != "ptq" else []
+    given += [part for axis in axes if axes != ("word",) for part in ("--axis", axis)]
+    given += ["--mixed"] if arguments.mixed else []
+    given += ["--limit", arguments.limit] if arguments.limit else []
+    given += ["--jobs", arguments.jobs] if arguments.jobs > 1 else []
+    given += ["--scheduler", arguments.scheduler] if arguments.scheduler else []
+    return [*given, "--out", arguments.out]

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""`fixedpoint-nn verify`: run a pack on the Verilog and compare every word."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, positive
+from fixedpoint_nn.hardware import manifest
+from fixedpoint_nn.hardware.simulate import SIMULATORS
+from fixedpoint_nn.hardware.toolchain import ToolError, find_tool
+from fixedpoint_nn.hardware.verify import Verdict, verify
+from fixedpoint_nn.report.record import Stopwatch
+
+
+def add(commands: Commands) -> None:
+    parser = command(
+        commands, "verify", "run a pack on the Verilog: equal in every bit, or the first difference",
+        "fixedpoint-nn verify runs/names/pack --simulator verilator --trace", run,
+    )
+    parser.add_argument("pack", metavar="DIR", type=existing_folder, help="a pack that `emit` wrote")
+    parser.add_argument("--simulator", choices=SIMULATORS, default="iverilog", help="default: iverilog")
+    parser.add_argument("--vectors", type=positive, metavar="N", help="only the first N (default: all)")
+    parser.add_argument("--trace", action="store_true", help="also compare every word that the engine writes")
+    parser.add_argument("--vcd", type=Path, metavar="FILE", help="waveforms of the first vector")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    watch = Stopwatch("verify", _again(arguments))
+    verdict, results = verify_pack(
+        arguments.pack, arguments.simulator, arguments.trace, arguments.vcd, arguments.vectors,
+        progress=not arguments.json,
+    )
+    if os.access(arguments.pack, os.W_OK):              # a pack may lie where it cannot be written to
+        watch.record(arguments.pack, results).save()
+    print(json.dumps(results, indent=1) if arguments.json else verdict.text)
+    return 0 if verdict.passed else 1
+
+
+def verify_pack(
+    folder: Path,
+    simulator: str = "iverilog",
+    trace: bool = False,
+    vcd: Path | None = None,
+    vectors: int | None = None,
+    progress: bool = True,
+) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict, and what the report needs of it."""
+    verdict = verify(folder, simulator, trace=trace, vcd=vcd, vectors=vectors, progress=progress)
+    return verdict, {
+        "network": _network(folder), "passed": verdict.passed, "text": verdict.text,
+        "simulator": _title(simulator), "vectors": verdict.vectors, "words": verdict.words,
+        "cycles": verdict.cycles,
+    }
+
+
+def _network(folder: Path) -> str:
+    try:
+        return str(manifest.read(folder)["network"])
+    except (manifest.PackError, KeyError):
+        return folder.name
+
+
+def _title(simulator: str) -> str:
+    try:
+        return f"{simulator} {find_tool(simulator).version}"
+    except ToolError:
+        return simulator
+
+
+def _again(arguments: argparse.Namespace) -> list[object]:
+    given: list[object] = [arguments.pack, "--simulator", arguments.simulator]
+    given += ["--vectors", arguments.vectors] if arguments.vectors else []
+    given += ["--trace"] if arguments.trace else []
+    given += ["--vcd", arguments.vcd] if arguments.vcd else []
+    return given

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""The demo: all of its steps, twice, in the time that the README promises."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from fixedpoint_nn.cli import main
+
+
+@pytest.mark.slow
+def test_the_demo_passes_and_a_second_one_is_quicker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "demo"
+    for limit in (240, 120):
+        start = time.perf_counter()
+        assert main(["demo", "--out", str(out)]) == 0
+        assert time.perf_counter() - start < limit
+        printed = capsys.readouterr().out
+        assert [line for line in printed.splitlines() if line.startswith("[")] != []
+        assert "PASS: 4 vectors" in printed
+        assert "PASS: equal in every one of" in printed
+        assert printed.strip().splitlines()[-1].startswith("PASS in ")
+        assert str((out / "report.html").resolve()) in printed
+    assert "trained by an earlier demo" in printed
+    html = (out / "report.html").read_text(encoding="utf-8")
+    for title in ("Verification", "Generation", "Training", "Accuracy against bits", "Pareto front", "Ledger"):
+        assert f"<h2>{title}</h2>" in html
