@@ -24,7 +24,7 @@ def scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="engine_"))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def build(config: EngineConfig, simulator: str = "iverilog") -> list[str]:
     """The command that simulates this engine."""
     folder = scratch()
@@ -37,10 +37,27 @@ def build(config: EngineConfig, simulator: str = "iverilog") -> list[str]:
             command + [f"-Pengine_tb.{name}={value}" for name, value in values.items()] + sources, check=True
         )
         return ["vvp", "-n", str(target)]
-    command = ["verilator", "--binary", "--timing", "-O3", "--x-assign", "fast", "--x-initial", "fast", "-CFLAGS", "-O2", "-Wno-fatal", "-Wno-lint", "-Wno-style", f"-I{RTL}"]
+    command = [
+        "verilator",
+        "--binary",
+        "--timing",
+        "-O3",
+        "--x-assign",
+        "fast",
+        "--x-initial",
+        "fast",
+        "-CFLAGS",
+        "-O2",
+        "-Wno-fatal",
+        "-Wno-lint",
+        "-Wno-style",
+        f"-I{RTL}",
+    ]
     command += ["--top-module", "engine_tb", "--Mdir", str(folder / "obj"), "-o", "sim"]
     subprocess.run(
-        command + [f"-G{name}={value}" for name, value in values.items()] + sources, check=True, capture_output=True
+        command + [f"-G{name}={value}" for name, value in values.items()] + sources,
+        check=True,
+        capture_output=True,
     )
     return [str(folder / "obj" / "sim")]
 
@@ -104,7 +121,10 @@ def simulate(
     if expected is not None:
         plusargs.append(f"+expected={hexadecimal(folder / 'expected.mem', expected, bits)}")
     done = subprocess.run(
-        build(config, simulator) + plusargs + (extra or []), capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
+        build(config, simulator) + plusargs + (extra or []),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LC_ALL": "C"},
     )
     outputs: list[list[int]] = []
     cycles, counters = [], []
@@ -120,7 +140,14 @@ def simulate(
     for line in (folder / "trace").read_text().splitlines() if (folder / "trace").exists() else []:
         vector, cycle, address, data = line.split()
         known = re.fullmatch(r"[0-9a-f]+", data)
-        trace.append((int(vector), int(cycle), int(address), coe.signed([int(data, 16)], bits)[0] if known else 1 << 40))
+        trace.append(
+            (
+                int(vector),
+                int(cycle),
+                int(address),
+                coe.signed([int(data, 16)], bits)[0] if known else 1 << 40,
+            )
+        )
     return Simulation(done.returncode, done.stdout + done.stderr, outputs, cycles, counters, trace)
 
 
@@ -140,8 +167,15 @@ def emulate(
 
 
 def compare(
-    config: EngineConfig, images: Images, inputs: np.ndarray, input_address: int, output_address: int, output_words: int,
-    *, simulator: str = "iverilog", seed: int = 1
+    config: EngineConfig,
+    images: Images,
+    inputs: np.ndarray,
+    input_address: int,
+    output_address: int,
+    output_words: int,
+    *,
+    simulator: str = "iverilog",
+    seed: int = 1,
 ) -> list[list[int]]:
     """Verilog and twin must agree in every output, every write, its cycle, and every counter; the outputs."""
     simulation = simulate(
@@ -154,7 +188,8 @@ def compare(
     for vector, (_, result) in enumerate(emulated):
         for write in result.writes:
             writes += [
-                (vector, *map(int, item)) for item in zip(write.cycles, write.addresses, write.values, strict=True)
+                (vector, *map(int, item))
+                for item in zip(write.cycles, write.addresses, write.values, strict=True)
             ]
     assert simulation.trace == writes, _first_difference(simulation.trace, writes)
     assert simulation.outputs == [e.read(output_address, output_words).tolist() for e, _ in emulated]

@@ -86,7 +86,15 @@ class Assembly:
         )
 
 
-def dense(a: Assembly, source: int, target: int, weight: np.ndarray, bias: np.ndarray, shift: int, **settings: object) -> Run:
+def dense(
+    a: Assembly,
+    source: int,
+    target: int,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    shift: int,
+    **settings: object,
+) -> Run:
     taps, channels = weight.shape
     tiles = -(-channels // LANES)
     settings = {"out_bits": 8, "rounding": FLOOR} | settings
@@ -116,8 +124,12 @@ def test_a_two_layer_perceptron_equals_plain_integers(simulator: str) -> None:
     inputs = rng.integers(-128, 128, (3, 5))
     outputs = compare(SMALL, a.images(), inputs, 0, 64, 3, simulator=simulator)
     for x, out in zip(inputs.tolist(), outputs):
-        hidden = [clamp(max(0, sum(x[k] * int(w1[k, j]) for k in range(5)) + int(b1[j])) >> 7) for j in range(10)]
-        assert out == [clamp(sum(hidden[k] * int(w2[k, j]) for k in range(10)) + int(b2[j]) >> 9) for j in range(3)]
+        hidden = [
+            clamp(max(0, sum(x[k] * int(w1[k, j]) for k in range(5)) + int(b1[j])) >> 7) for j in range(10)
+        ]
+        assert out == [
+            clamp(sum(hidden[k] * int(w2[k, j]) for k in range(10)) + int(b2[j]) >> 9) for j in range(3)
+        ]
 
 
 def test_a_padded_strided_convolution_with_pooling_equals_plain_integers() -> None:
@@ -130,7 +142,9 @@ def test_a_padded_strided_convolution_with_pooling_equals_plain_integers() -> No
     a = Assembly()
     a.add(
         Run(
-            activation=Address(SMALL.activation_depth * 8 - (width + 1) * channels & 511),  # the tap at (-1, -1)
+            activation=Address(
+                SMALL.activation_depth * 8 - (width + 1) * channels & 511
+            ),  # the tap at (-1, -1)
             weight=a.weight(weight.reshape(-1, filters)),
             parameter=a.parameter(6, bias),
             output=Address(128),
@@ -180,10 +194,17 @@ def test_a_padded_strided_convolution_with_pooling_equals_plain_integers() -> No
                         for kx in range(3):
                             y, x0 = oy + ky - 1, 2 * ox + kx - 1
                             if 0 <= y < height and 0 <= x0 < width:
-                                total += sum(int(x[y, x0, c]) * int(weight[ky, kx, c, f]) for c in range(channels))
+                                total += sum(
+                                    int(x[y, x0, c]) * int(weight[ky, kx, c, f]) for c in range(channels)
+                                )
                     maps[oy, ox, f] = clamp(total >> 6)
         pooled = [
-            max(maps[y, x0, f] for y in range(2 * py - 1, 2 * py + 2) for x0 in range(2 * px - 1, 2 * px + 1) if (y, x0, f) in maps)
+            max(
+                maps[y, x0, f]
+                for y in range(2 * py - 1, 2 * py + 2)
+                for x0 in range(2 * px - 1, 2 * px + 1)
+                if (y, x0, f) in maps
+            )
             for py in range(3)
             for px in range(2)
             for f in range(filters)
@@ -191,11 +212,13 @@ def test_a_padded_strided_convolution_with_pooling_equals_plain_integers() -> No
         assert out == pooled
 
 
-def lstm_program(hidden: int, inputs: int, steps: int, rng: np.random.Generator) -> tuple[Assembly, dict[str, np.ndarray]]:
-    """h and c of one LSTM layer after some steps: z = [x h] W + b, tables for sigmoid (at 0) and tanh (at 64)."""
+def lstm_program(
+    hidden: int, inputs: int, steps: int, rng: np.random.Generator
+) -> tuple[Assembly, dict[str, np.ndarray]]:
+    """One LSTM layer, z = [x h] W + b, over some steps; tables for sigmoid at 0 and for tanh at 64."""
     w, b = rng.integers(-128, 128, (inputs + hidden, 4 * hidden)), rng.integers(-2000, 2000, 4 * hidden)
     a = Assembly()
-    # x and h are neighbours: h has whole rows from 64 on, x ends where h begins; the gates i, f, o, g and then c from 128 on.
+    # h has whole rows from 64 on and x ends where h begins; from 128 on the gates i, f, o, g and then c.
     x_now, h, gates = 64 - inputs, 64, 128
     c, tanh_c = gates + 4 * hidden, gates + 5 * hidden
     one = a.weight(np.ones((1, LANES), int))
@@ -213,11 +236,15 @@ def lstm_program(hidden: int, inputs: int, steps: int, rng: np.random.Generator)
             counts=(1, 1, 1, 1, inputs, 1), strides=(0, 0, 0, 0, 1, 0), out_bits=8,
         ),
         dense(a, x_now, gates, w[:, : 3 * hidden], b[: 3 * hidden], 9, out_bits=6, table=True, table_base=0),
-        dense(a, x_now, gates + 3 * hidden, w[:, 3 * hidden :], b[3 * hidden :], 9, out_bits=6, table=True, table_base=64, barrier=False),
+        dense(
+            a, x_now, gates + 3 * hidden, w[:, 3 * hidden :], b[3 * hidden :], 9,
+            out_bits=6, table=True, table_base=64, barrier=False,
+        ),
         # c = f*c + i*g: operands f, c, then i, g; the distance from f to i is that from c to g
         Run(
-            activation=Address(gates + hidden), parameter=a.parameter(6, [0] * LANES), output=Address(c), paired=True,
-            counts=(2, 2, 1, hidden // LANES, 1, 1), strides=(3 * hidden, -hidden, 0, LANES, 0, 0), **elementwise,
+            activation=Address(gates + hidden), parameter=a.parameter(6, [0] * LANES), output=Address(c),
+            counts=(2, 2, 1, hidden // LANES, 1, 1), strides=(3 * hidden, -hidden, 0, LANES, 0, 0),
+            paired=True, **elementwise,
         ),
         Run(
             activation=Address(c), weight=one, parameter=a.parameter(2, [0] * LANES), output=Address(tanh_c),
@@ -225,8 +252,9 @@ def lstm_program(hidden: int, inputs: int, steps: int, rng: np.random.Generator)
             **(elementwise | {"out_bits": 6}), table=True, table_base=64,
         ),
         Run(
-            activation=Address(gates + 2 * hidden), parameter=a.parameter(6, [0] * LANES), output=Address(h), paired=True,
-            counts=(2, 1, 1, hidden // LANES, 1, 1), strides=(3 * hidden, 0, 0, LANES, 0, 0), **elementwise,
+            activation=Address(gates + 2 * hidden), parameter=a.parameter(6, [0] * LANES), output=Address(h),
+            counts=(2, 1, 1, hidden // LANES, 1, 1), strides=(3 * hidden, 0, 0, LANES, 0, 0),
+            paired=True, **elementwise,
         ),
         Add(1, inputs),
         Loop(2, loop),
@@ -249,7 +277,10 @@ def test_an_lstm_over_time_steps_equals_plain_integers() -> None:
         h, c = [0] * hidden, [0] * hidden
         for step in range(steps):
             xh = sequence[step * inputs :][:inputs] + h
-            z = [clamp(sum(xh[k] * w[k][j] for k in range(len(xh))) + b[j] >> 9, 6) & 63 for j in range(4 * hidden)]
+            z = [
+                clamp(sum(xh[k] * w[k][j] for k in range(len(xh))) + b[j] >> 9, 6) & 63
+                for j in range(4 * hidden)
+            ]
             gate = [int((tanh if j >= 3 * hidden else sigmoid)[z[j]]) for j in range(4 * hidden)]
             i, f, o, g = (gate[n * hidden :][:hidden] for n in range(4))
             c = [clamp(f[j] * c[j] + i[j] * g[j] >> 6) for j in range(hidden)]
@@ -275,11 +306,18 @@ def test_tokens_are_generated_until_the_end_token_or_the_limit(temperature: int)
     end = loop + 2 + 20 * 4 + 2 + 2 + 2 + 1 + 1
     a.add(
         Load(3, Address(token), 2),  # rows of 2**2 words
-        Run(activation=Address(16, 3), weight=one, parameter=none, output=Address(row), vector=True, last_channels=width, out_bits=8),
-        dense(a, row, logits, weight, bias, 8),
-        Run(bounded=True, weight=one, parameter=none, output=Address(noisy), per_tile=True, out_bits=4, table=True, noise=True, **two),
         Run(
-            activation=Address(logits), weight=mix, parameter=none, output=Address(144), vector=True, per_tile=True,
+            activation=Address(16, 3), weight=one, parameter=none, output=Address(row),
+            vector=True, last_channels=width, out_bits=8,
+        ),
+        dense(a, row, logits, weight, bias, 8),
+        Run(
+            bounded=True, weight=one, parameter=none, output=Address(noisy),
+            per_tile=True, out_bits=4, table=True, noise=True, **two,
+        ),
+        Run(
+            activation=Address(logits), weight=mix, parameter=none, output=Address(144),
+            vector=True, per_tile=True,
             **(two | {"counts": (1, 2, 1, 2, 1, 1), "strides": (0, noisy - logits, 0, LANES, 0, 0)}),
             out_bits=8, write=False, argmax=True,
         ),
@@ -302,7 +340,10 @@ def test_tokens_are_generated_until_the_end_token_or_the_limit(temperature: int)
     outputs = compare(SMALL, images, cleared, 0, text, limit, seed=seed)
     state, generator, written = 3, Noise(seed), []
     for _ in range(limit):
-        scores = [clamp(sum(int(embedding[state, k]) * int(weight[k, j]) for k in range(width)) + int(bias[j]) >> 8) for j in range(symbols)]
+        scores = [
+            clamp(sum(int(embedding[state, k]) * int(weight[k, j]) for k in range(width)) + int(bias[j]) >> 8)
+            for j in range(symbols)
+        ]
         total = [clamp(s + temperature * int(noise[generator.draw() & 15])) for s in scores]
         state = total.index(max(total))
         written.append(state)
@@ -314,7 +355,12 @@ def test_tokens_are_generated_until_the_end_token_or_the_limit(temperature: int)
 def test_the_best_value_of_a_search_is_stored() -> None:
     rng = np.random.default_rng(5)
     a = Assembly()
-    a.add(dense(a, 0, 32, np.eye(6, dtype=int), np.zeros(6, int), 0, argmax=True), Store(Address(40), True), Store(Address(41)), Halt())
+    a.add(
+        dense(a, 0, 32, np.eye(6, dtype=int), np.zeros(6, int), 0, argmax=True),
+        Store(Address(40), True),
+        Store(Address(41)),
+        Halt(),
+    )
     inputs = rng.integers(-128, 128, (3, 6))
     outputs = compare(SMALL, a.images(), inputs, 0, 40, 2)
     assert outputs == [[int(x.max()), int(x.argmax())] for x in inputs]
@@ -323,9 +369,15 @@ def test_the_best_value_of_a_search_is_stored() -> None:
 def test_reading_a_result_without_a_barrier_is_reported_by_the_twin() -> None:
     a = Assembly()
     eye = np.eye(4, dtype=int)
-    a.add(dense(a, 0, 32, eye, np.zeros(4, int), 0), dense(a, 32, 64, eye, np.zeros(4, int), 0, barrier=False), Halt())
+    a.add(
+        dense(a, 0, 32, eye, np.zeros(4, int), 0),
+        dense(a, 32, 64, eye, np.zeros(4, int), 0, barrier=False),
+        Halt(),
+    )
     emulator = Emulator(SMALL, a.images(activations=np.arange(4)))
-    with pytest.raises(EmulationError, match=r"^word 20 reads activation 32 before it is written; it needs a barrier$"):
+    with pytest.raises(
+        EmulationError, match=r"^word 20 reads activation 32 before it is written; it needs a barrier$"
+    ):
         emulator.run()
 
 

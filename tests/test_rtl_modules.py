@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The engine's Verilog, module by module: each bench against vectors from the module's Python twin; lint; refused parameters."""
+"""The engine's Verilog, module by module: benches against the Python twins, lint, refused parameters."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from engine_bench import RTL, hexadecimal, scratch, write_images
 from test_engine import SMALL, Assembly, dense
 
-from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.emulate import Emulator, Noise
+from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.isa import INSTRUCTIONS, Halt, Run, markdown
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
@@ -47,7 +47,7 @@ def vectors(columns: list[tuple[np.ndarray, int]]) -> Path:
     return path
 
 
-# ---- requantize ------------------------------------------------------------------------------------------------
+# ---- requantize --------------------------------------------------------------------------------------------
 
 
 def requantized(
@@ -63,7 +63,9 @@ def requantized(
     return (np.maximum(words, 0) if after else words), words != rounded
 
 
-def requantize_vectors(sum_width: int, bias_width: int, output_width: int, rng: np.random.Generator, exhaustive: bool) -> Path:
+def requantize_vectors(
+    sum_width: int, bias_width: int, output_width: int, rng: np.random.Generator, exhaustive: bool
+) -> Path:
     """Rows of settings, sum, bias, shift and the word that must come; every rounding and overflow."""
     rows = []
     for rounding in ROUNDINGS:
@@ -75,15 +77,31 @@ def requantize_vectors(sum_width: int, bias_width: int, output_width: int, rng: 
                     before, after = (bool(rng.integers(4) == 0) for _ in range(2))
                     leak = int(rng.integers(1, 4)) if rng.integers(3) == 0 else 0
                     shift = int(rng.integers(0, sum_width))
-                    bias = int(rng.integers(-(1 << bias_width - 1), 1 << bias_width - 1)) >> int(rng.integers(bias_width))
+                    bias = int(rng.integers(-(1 << bias_width - 1), 1 << bias_width - 1)) >> int(
+                        rng.integers(bias_width)
+                    )
                     low, high = -(1 << sum_width - 1), (1 << sum_width - 1) - 1
                     if exhaustive:
                         sums = np.arange(low, high + 1)
                     else:
-                        shift = int(rng.integers(0, 64 - leak)) if rng.integers(4) == 0 else int(rng.integers(sum_width - output_width))
+                        shift = (
+                            int(rng.integers(0, 64 - leak))
+                            if rng.integers(4) == 0
+                            else int(rng.integers(sum_width - output_width))
+                        )
                         half = 1 << max(shift - 1, 0)
-                        near = [low, high, -bias, half - bias, -half - bias, 3 * half - bias, -3 * half - bias]
-                        near += [(s << shift) - bias for s in (-(1 << bits - 1), 1 << bits - 1, (1 << bits) - 1)]
+                        near = [
+                            low,
+                            high,
+                            -bias,
+                            half - bias,
+                            -half - bias,
+                            3 * half - bias,
+                            -3 * half - bias,
+                        ]
+                        near += [
+                            (s << shift) - bias for s in (-(1 << bits - 1), 1 << bits - 1, (1 << bits) - 1)
+                        ]
                         near += [place + step for place in list(near) for step in (-1, 1)]
                         full = rng.integers(low, high, 20, dtype=np.int64, endpoint=True)
                         some = rng.integers(-(1 << bits + 1), 1 << bits + 1, 20) * (1 << min(shift, 40))
@@ -91,7 +109,15 @@ def requantize_vectors(sum_width: int, bias_width: int, output_width: int, rng: 
                         sums = np.concatenate([sums, full, np.clip(some, low, high)])
                     quantizer = Quantizer(QFormat(bits, 0, signed), rounding, overflow)
                     words, misfit = requantized(sums, bias, shift, leak, before, after, quantizer)
-                    settings = [before, after, leak, ROUNDINGS.index(rounding), OVERFLOWS.index(overflow), bits, signed]
+                    settings = [
+                        before,
+                        after,
+                        leak,
+                        ROUNDINGS.index(rounding),
+                        OVERFLOWS.index(overflow),
+                        bits,
+                        signed,
+                    ]
                     rows.append([*(np.full(len(sums), s) for s in settings), sums, np.full(len(sums), bias),
                                  np.full(len(sums), shift), words, misfit])  # fmt: skip
     widths = [1, 1, 6, 3, 2, 6, 1, sum_width, bias_width, 6, output_width, 1]
@@ -99,7 +125,9 @@ def requantize_vectors(sum_width: int, bias_width: int, output_width: int, rng: 
     return vectors(list(zip(columns, widths, strict=True)))
 
 
-@pytest.mark.parametrize(("sum_width", "bias_width", "output_width"), [(8, 7, 4), (24, 16, 8), (48, 32, 16), (62, 40, 18)])
+@pytest.mark.parametrize(
+    ("sum_width", "bias_width", "output_width"), [(8, 7, 4), (24, 16, 8), (48, 32, 16), (62, 40, 18)]
+)
 def test_requantize_equals_the_quantizer(sum_width: int, bias_width: int, output_width: int) -> None:
     rng = np.random.default_rng(sum_width)
     path = requantize_vectors(sum_width, bias_width, output_width, rng, exhaustive=sum_width == 8)
@@ -117,22 +145,37 @@ def test_the_requantizer_bench_notices_one_wrong_bit() -> None:
     lines = path.read_text().splitlines()
     lines[100] = f"{int(lines[100], 16) ^ 2:0{len(lines[100])}x}"
     path.write_text("\n".join(lines) + "\n")
-    text = bench("requantize_tb", {"SUM_WIDTH": 24, "BIAS_WIDTH": 16, "OUTPUT_WIDTH": 8}, [f"+vectors={path}", f"+count={len(lines)}"])
+    text = bench(
+        "requantize_tb",
+        {"SUM_WIDTH": 24, "BIAS_WIDTH": 16, "OUTPUT_WIDTH": 8},
+        [f"+vectors={path}", f"+count={len(lines)}"],
+    )
     assert "FAIL: vector 100" in text
 
 
 @pytest.mark.parametrize("rounding", range(7))
 @pytest.mark.parametrize("overflow", range(4))
 @pytest.mark.parametrize(("bits", "signed", "shift"), [(4, 1, 3), (4, 0, 3), (7, 1, 0)])
-def test_quantize_product_equals_the_quantizer_on_all_products(rounding: int, overflow: int, bits: int, signed: int, shift: int) -> None:
+def test_quantize_product_equals_the_quantizer_on_all_products(
+    rounding: int, overflow: int, bits: int, signed: int, shift: int
+) -> None:
     products = np.arange(-512, 512)
     quantizer = Quantizer(QFormat(bits, 0, bool(signed)), ROUNDINGS[rounding], OVERFLOWS[overflow])
     path = vectors([(products, 10), (quantizer.from_ints(products, shift), 10)])
-    parameters = {"WIDTH": 10, "BITS": bits, "SHIFT": shift, "SIGNED": signed, "ROUNDING": rounding, "OVERFLOW": overflow}
-    assert "PASS: 1024 vectors" in bench("quantize_product_tb", parameters, [f"+vectors={path}", "+count=1024"])
+    parameters = {
+        "WIDTH": 10,
+        "BITS": bits,
+        "SHIFT": shift,
+        "SIGNED": signed,
+        "ROUNDING": rounding,
+        "OVERFLOW": overflow,
+    }
+    assert "PASS: 1024 vectors" in bench(
+        "quantize_product_tb", parameters, [f"+vectors={path}", "+count=1024"]
+    )
 
 
-# ---- the small ones --------------------------------------------------------------------------------------------
+# ---- the small ones ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [1, 0, 0xDEADBEEF, 0xFFFFFFFF])
@@ -156,15 +199,29 @@ def test_argmax_is_the_first_of_the_largest() -> None:
     index = np.array([[run[: n + 1].argmax() for n in range(40)] for run in runs])
     best = np.array([[run[: n + 1].max() for n in range(40)] for run in runs])
     path = vectors([(clear, 1), (words, 8), (index, 8), (best, 8)])
-    assert f"PASS: {words.size} vectors" in bench("argmax_tb", {"WIDTH": 8, "INDEX_WIDTH": 8}, [f"+vectors={path}", f"+count={words.size}"])
+    assert f"PASS: {words.size} vectors" in bench(
+        "argmax_tb", {"WIDTH": 8, "INDEX_WIDTH": 8}, [f"+vectors={path}", f"+count={words.size}"]
+    )
 
 
-@pytest.mark.parametrize("top", ["memory_tb", "activation_memory_tb", "status_tb", "lane_tb", "drain_tb", "write_back_tb", "loop_nest_tb", "sequencer_tb"])
+@pytest.mark.parametrize(
+    "top",
+    [
+        "memory_tb",
+        "activation_memory_tb",
+        "status_tb",
+        "lane_tb",
+        "drain_tb",
+        "write_back_tb",
+        "loop_nest_tb",
+        "sequencer_tb",
+    ],
+)
 def test_module_against_its_model(top: str) -> None:
     assert re.search(r"PASS: \d+ vectors", bench(top))
 
 
-# ---- the wrapper -----------------------------------------------------------------------------------------------
+# ---- the wrapper -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -173,7 +230,16 @@ def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, c
     rng = np.random.default_rng(seed)
     a = Assembly()
     a.add(
-        dense(a, 0, 32, rng.integers(-128, 128, (5, 10)), rng.integers(-999, 999, 10), 7, table=True, table_base=0),
+        dense(
+            a,
+            0,
+            32,
+            rng.integers(-128, 128, (5, 10)),
+            rng.integers(-999, 999, 10),
+            7,
+            table=True,
+            table_base=0,
+        ),
         dense(a, 32, 64, rng.integers(-128, 128, (10, 3)), rng.integers(-999, 999, 3), 9),
         Halt(),
     )
@@ -186,13 +252,24 @@ def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, c
         expected.append(emulator.read(64, 3))
     folder = scratch()
     plusargs = write_images(folder, SMALL, images)
-    plusargs += [f"+inputs={hexadecimal(folder / 'i', inputs, 8)}", f"+expected={hexadecimal(folder / 'e', np.array(expected), 8)}"]
-    plusargs += ["+vectors=4", "+input_words=5", "+input_address=0", "+output_words=3", "+output_address=64", f"+seed={seed}", f"+calm={calm}"]
+    plusargs += [
+        f"+inputs={hexadecimal(folder / 'i', inputs, 8)}",
+        f"+expected={hexadecimal(folder / 'e', np.array(expected), 8)}",
+    ]
+    plusargs += [
+        "+vectors=4",
+        "+input_words=5",
+        "+input_address=0",
+        "+output_words=3",
+        "+output_address=64",
+        f"+seed={seed}",
+        f"+calm={calm}",
+    ]
     values = {k: v for k, v in SMALL.verilog().items() if not k.startswith(("PRODUCT", "MODEL"))}
     assert f"PASS: 4 vectors, 12 words, {cycles} cycles" in bench("axi_engine_tb", values, plusargs)
 
 
-# ---- text ------------------------------------------------------------------------------------------------------
+# ---- text --------------------------------------------------------------------------------------------------
 
 
 def test_the_verilog_and_the_python_agree_on_every_field() -> None:
@@ -200,10 +277,14 @@ def test_the_verilog_and_the_python_agree_on_every_field() -> None:
     defined = {name: int(value) for name, value in re.findall(r"`define RUN_(\w+) (\d+)", text)}
     for field in Run.layout:
         if not field.name.endswith(".register"):
-            assert defined.pop(field.name.upper().replace(".", "_")) == 32 * field.word + field.low, field.name
+            assert defined.pop(field.name.upper().replace(".", "_")) == 32 * field.word + field.low, (
+                field.name
+            )
     assert defined == {"WORDS": Run.words, "BITS": 32 * Run.words}
     operations = {name: int(value) for name, value in re.findall(r"`define OP_(\w+) 3'd(\d)", text)}
-    assert operations == {re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).upper(): code for code, kind in INSTRUCTIONS.items()}
+    assert operations == {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).upper(): code for code, kind in INSTRUCTIONS.items()
+    }
 
 
 def test_the_page_on_the_engine_holds_the_instruction_tables() -> None:
@@ -233,13 +314,33 @@ LINT = [
 
 @pytest.mark.parametrize("parameters", LINT, ids=str)
 def test_lint_finds_nothing(parameters: dict[str, int]) -> None:
-    command = ["verilator", "--lint-only", "-Wall", f"-I{RTL}", "--top-module", "engine", str(RTL / "lint.vlt"), str(RTL / "engine.v")]
-    done = subprocess.run(command + [f"-G{name}={value}" for name, value in parameters.items()], capture_output=True, text=True)
+    command = [
+        "verilator",
+        "--lint-only",
+        "-Wall",
+        f"-I{RTL}",
+        "--top-module",
+        "engine",
+        str(RTL / "lint.vlt"),
+        str(RTL / "engine.v"),
+    ]
+    done = subprocess.run(
+        command + [f"-G{name}={value}" for name, value in parameters.items()], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_lint_finds_nothing_in_the_wrapper() -> None:
-    command = ["verilator", "--lint-only", "-Wall", f"-I{RTL}", "--top-module", "axi_engine", str(RTL / "lint.vlt"), str(RTL / "axi_engine.v")]
+    command = [
+        "verilator",
+        "--lint-only",
+        "-Wall",
+        f"-I{RTL}",
+        "--top-module",
+        "axi_engine",
+        str(RTL / "lint.vlt"),
+        str(RTL / "axi_engine.v"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -258,7 +359,9 @@ def test_lint_finds_nothing_in_the_wrapper() -> None:
         ({"TABLE_DEPTH": 1 << 25}, "a memory needs 25 address bits; instructions have 24"),
     ],
 )
-def test_an_illegal_parameter_stops_the_simulation_with_a_sentence(parameters: dict[str, int], sentence: str) -> None:
+def test_an_illegal_parameter_stops_the_simulation_with_a_sentence(
+    parameters: dict[str, int], sentence: str
+) -> None:
     target = scratch() / "bench.vvp"
     command = ["iverilog", "-g2005", f"-I{RTL}", "-s", "engine", "-o", str(target)]
     command += [f"-Pengine.{name}={value}" for name, value in parameters.items()]
@@ -274,5 +377,7 @@ def test_an_illegal_parameter_stops_the_simulation_with_a_sentence(parameters: d
 def test_the_configuration_refuses_what_the_verilog_refuses() -> None:
     with pytest.raises(ValueError, match=r"^lanes = 3 is no engine; use 1, 2, 4, 8, 16 or 32$"):
         EngineConfig(lanes=3)
-    with pytest.raises(ValueError, match=r"^accumulator_width = 20 is no engine; use 32 \(a product's bits\) to 63$"):
+    with pytest.raises(
+        ValueError, match=r"^accumulator_width = 20 is no engine; use 32 \(a product's bits\) to 63$"
+    ):
         EngineConfig(accumulator_width=20)

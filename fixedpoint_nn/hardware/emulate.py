@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The engine in Python: bit-true and cycle-true to reference_rtl/engine.v, and strict where the Verilog would only show an X.
+"""The engine in Python: bit-true and cycle-true to engine.v, and strict where that would show an X.
 
-It reads instructions and memory images, nothing else, so that it can stand between a network and the Verilog: what it
-computes is what the images say.
+It reads instructions and memory images, nothing else, so that it can stand between a network and the
+Verilog: what it computes is what the images say.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fixedpoint_nn.hardware.datapath import requantized, totals
 from fixedpoint_nn.hardware.engine import EngineConfig, Images, Ints
 from fixedpoint_nn.hardware.isa import (
     INSTRUCTIONS,
     OPCODE,
-    OVERFLOWS,
-    ROUNDINGS,
     Add,
     Address,
     Halt,
@@ -31,8 +30,6 @@ from fixedpoint_nn.hardware.isa import (
     Store,
 )
 from fixedpoint_nn.hardware.timing import LATENCY, Issue, Timing
-from fixedpoint_nn.qformat import QFormat
-from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
 
 _BLOCK = 1 << 21  # products held at once
 
@@ -100,16 +97,16 @@ class Emulator:
             yield place, kind.decode(words[place : place + kind.words])
             place += kind.words
 
-    # ---- the host's port ---------------------------------------------------------------------------------------
+    # ---- the host's port -----------------------------------------------------------------------------------
 
     def write(self, address: int, values: Ints) -> None:
         self.memory[address : address + len(values)] = values
         self.defined[address : address + len(values)] = True
 
     def read(self, address: int, count: int = 1) -> Ints:
-        return self.memory[address : address + count].copy()
+        return np.array(self.memory[address : address + count])
 
-    # ---- the sequencer -----------------------------------------------------------------------------------------
+    # ---- the sequencer -------------------------------------------------------------------------------------
 
     def run(self, seed: int = 1, *, writes: bool = False, limit: int = 10_000_000) -> Result:
         """Run the program from word 0 to Halt; `limit` instructions at most."""
@@ -148,7 +145,9 @@ class Emulator:
                     timing.store()
                     word = self._stored(result.best if best_value else result.argmax)
                     where = self._address(address, place)
-                    self._scatter(place, np.array([where]), np.array([word]), np.array([timing.decode]), result)
+                    self._scatter(
+                        place, np.array([where]), np.array([word]), np.array([timing.decode]), result
+                    )
                 case Halt():
                     timing.halt()
                     result.cycles = timing.cycles
@@ -172,21 +171,26 @@ class Emulator:
         bits = self.config.activation_width
         return (value + (1 << bits - 1) & ((1 << bits) - 1)) - (1 << bits - 1)
 
-    # ---- the activation memory ---------------------------------------------------------------------------------
+    # ---- the activation memory -----------------------------------------------------------------------------
 
     def _gather(self, addresses: Ints, place: int) -> Ints:
         low, high = int(addresses.min()), int(addresses.max())
         if low < 0 or high >= self.config.activation_depth:
-            raise EmulationError(f"word {place} reads activation {high}; there are {self.config.activation_depth}")
+            raise EmulationError(
+                f"word {place} reads activation {high}; there are {self.config.activation_depth}"
+            )
         known = self.defined[addresses]
         if not known.all():
-            raise EmulationError(f"word {place} reads activation {int(addresses[~known][0])}, which nothing has written")
+            raise EmulationError(
+                f"word {place} reads activation {int(addresses[~known][0])}, which nothing has written"
+            )
         return self.memory[addresses]
 
     def _scatter(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
         if addresses.max() >= self.config.activation_depth:
             raise EmulationError(
-                f"word {place} writes activation {int(addresses.max())}; there are {self.config.activation_depth}"
+                f"word {place} writes activation {int(addresses.max())}; "
+                f"there are {self.config.activation_depth}"
             )
         self.memory[addresses] = values
         self.defined[addresses] = True
@@ -194,7 +198,7 @@ class Emulator:
         if self._keep:
             result.writes.append(Write(place, addresses, values, cycles))
 
-    # ---- a run -------------------------------------------------------------------------------------------------
+    # ---- a run ---------------------------------------------------------------------------------------------
 
     def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
         lanes, mask = self.config.lanes, self._mask
@@ -205,17 +209,26 @@ class Emulator:
         fired = taps // 2 if run.paired else taps
         pixels, channels = width * height, (tiles - 1) * lanes + run.last_channels
         result.mac_cycles += pixels * tiles * fired
-        weight = self._rows(self.images.weights, self._address(run.weight, place), 1 if run.per_tile else tiles, taps)
+        weight = self._rows(
+            self.images.weights, self._address(run.weight, place), 1 if run.per_tile else tiles, taps
+        )
         if not run.paired and weight is None and not (run.bounded and not run.maximum):
-            raise EmulationError(f"word {place} needs more weights than the {len(self.images.weights)} rows that there are")
+            raise EmulationError(
+                f"word {place} needs more weights than the {len(self.images.weights)} rows that there are"
+            )
         parameters = self._parameters(run, place, tiles, channels)
         block = max(1, _BLOCK // (tiles * taps * lanes))
         written, words = [], []
         for begin in range(0, pixels, block):
             pixel = np.arange(begin, min(begin + block, pixels))
-            sums = self._sums(run, place, pixel, weight, result)  # (pixels, tiles, lanes)
-            flat = sums.reshape(len(pixel), -1)[:, :channels]
-            words.append(self._requantize(run, flat, parameters, result))
+            sums, lost = self._totals(run, place, pixel, weight)
+            shape = (len(pixel), tiles, lanes)
+            flat = np.broadcast_to(sums, shape).reshape(len(pixel), -1)[:, :channels]
+            lost = np.broadcast_to(lost, shape).reshape(len(pixel), -1)[:, :channels]
+            fitted, misfits = requantized(run, flat, parameters)
+            words.append(self._looked_up(run, fitted) if run.table else fitted)
+            result.saturations += misfits
+            result.accumulator_overflow |= bool(lost.any())
             step = channels + run.output_gap
             first = self._address(run.output, place) + pixel * step
             written.append((first[:, None] + np.arange(channels)) & mask)
@@ -241,12 +254,17 @@ class Emulator:
         count = min(channels, lanes) if run.per_tile else channels
         words = self.images.parameters[base : base + count]
         if len(words) < count:
-            raise EmulationError(f"word {place} needs parameters {base} to {base + count - 1}; there are {len(self.images.parameters)}")
+            raise EmulationError(
+                f"word {place} needs parameters {base} to {base + count - 1}; "
+                f"there are {len(self.images.parameters)}"
+            )
         return np.tile(words, (tiles, 1))[:channels] if run.per_tile else words
 
-    def _sums(self, run: Run, place: int, pixel: Ints, weight: Ints | None, result: Result) -> Ints:
-        """The lanes' totals, (pixels, tiles, lanes), for some pixels of a run."""
-        config, lanes = self.config, self.config.lanes
+    def _totals(
+        self, run: Run, place: int, pixel: Ints, weight: Ints | None
+    ) -> tuple[Ints, NDArray[np.bool_]]:
+        """The lanes' totals, (pixels, tiles, lanes), for some pixels of a run, and where they lost bits."""
+        lanes = self.config.lanes
         (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
         taps = channel * kx * ky
         k = np.arange(taps)
@@ -269,21 +287,7 @@ class Emulator:
             operand = words
             shape = (1, 1 if run.per_tile else tiles, taps, lanes)
             multiplier = (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)
-        if run.maximum:
-            operand, multiplier = np.broadcast_arrays(operand, multiplier)
-            largest = operand.argmax(axis=2, keepdims=True)
-            best = np.take_along_axis(operand, largest, 2) * np.take_along_axis(multiplier, largest, 2)
-            return np.broadcast_to(best[:, :, 0], (len(pixel), tiles, lanes))
-        if run.modelled and (config.product_bits or config.model_saturate and config.model_width):
-            products = np.broadcast_to(operand * multiplier, (len(pixel), tiles, operand.shape[2], lanes))
-            return self._modelled(self._products(products), result)
-        if not run.paired and operand.shape[3] == 1 and operand.shape[1] == 1:
-            flat = operand[:, 0, :, 0]
-            columns = multiplier[0].transpose(1, 0, 2).reshape(taps, -1)
-            sums = _matmul(flat, columns).reshape(len(pixel), -1, lanes)
-        else:
-            sums = (operand * multiplier).sum(axis=2)
-        return self._wrapped(run, np.broadcast_to(sums, (len(pixel), tiles, lanes)), result)
+        return totals(self.config, run, operand, multiplier)
 
     def _operands(self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_]) -> Ints:
         """What the lanes load, (pixels, tiles, taps, lanes); one word for all lanes if not `vector`."""
@@ -302,81 +306,20 @@ class Emulator:
         if safe.size:
             if self._in_flight[safe[safe < self.config.activation_depth]].any():
                 late = safe[self._in_flight[safe]]
-                raise EmulationError(f"word {place} reads activation {int(late[0])} before it is written; it needs a barrier")
+                raise EmulationError(
+                    f"word {place} reads activation {int(late[0])} before it is written; it needs a barrier"
+                )
             words[wanted] = self._gather(safe, place)
         return words
 
-    def _products(self, products: Ints) -> Ints:
-        config = self.config
-        if not config.product_bits:
-            return products
-        signed = bool(config.product_signed)
-        quantizer = Quantizer(
-            QFormat(config.product_bits, 0, signed),
-            Rounding[ROUNDINGS[config.product_rounding]],
-            Overflow[OVERFLOWS[config.product_overflow]],
-        )
-        return quantizer.from_ints(products, config.product_shift)
-
-    def _modelled(self, products: Ints, result: Result) -> Ints:
-        """Sums in order, saturated at every step or wrapped at the end."""
-        config = self.config
-        if not (config.model_width and config.model_saturate):
-            return self._wrap(products.sum(axis=2), result)
-        high = (1 << config.model_width - 1) - 1
-        total = np.zeros(products.shape[:2] + products.shape[3:], np.int64)
-        for k in range(products.shape[2]):
-            exact = total + products[:, :, k]
-            total = np.clip(exact, -high - 1, high)
-            result.accumulator_overflow |= bool((total != exact).any())
-        return total
-
-    def _wrapped(self, run: Run, sums: Ints, result: Result) -> Ints:
-        return self._wrap(sums, result) if run.modelled and not self.config.model_saturate else sums
-
-    def _wrap(self, sums: Ints, result: Result) -> Ints:
-        bits = self.config.model_width
-        if not bits:
-            return sums
-        half = 1 << bits - 1
-        wrapped = (sums + half & ((1 << bits) - 1)) - half
-        result.accumulator_overflow |= bool((wrapped != sums).any())
-        return np.asarray(wrapped)
-
-    # ---- the requantiser ---------------------------------------------------------------------------------------
-
-    def _requantize(self, run: Run, sums: Ints, parameters: Ints, result: Result) -> Ints:
-        """(pixels, channels) sums to the words that are written."""
-        biased = sums + parameters[:, 1]
-        if run.relu_before:
-            biased = np.maximum(biased, 0)
-        shifts = np.broadcast_to(parameters[:, 0], biased.shape) + run.leak * (biased < 0)
-        words = np.zeros_like(biased)
-        target = QFormat(run.out_bits, 0, run.out_signed)
-        overflow = Overflow[OVERFLOWS[run.overflow]]
-        quantizer = Quantizer(target, Rounding[ROUNDINGS[run.rounding]], overflow)
-        wide = Quantizer(QFormat(63, 0), quantizer.rounding, Overflow.SATURATE)
-        for shift in np.unique(shifts):
-            here = shifts == shift
-            rounded = wide.from_ints(biased[here], int(shift))
-            words[here] = fitted = quantizer.from_ints(rounded, 0)
-            result.saturations += int((fitted != rounded).sum())
-        if run.relu_after:
-            words = np.maximum(words, 0)
-        if run.table:
-            index_mask = (1 << run.out_bits) - 1
-            if run.noise:
-                words = np.array([self._noise.draw() for _ in range(words.size)]).reshape(words.shape)
-            index = run.table_base | words & index_mask
-            if index.max() >= len(self.images.tables):
-                raise EmulationError(f"a table at {run.table_base} is read at {index.max()}; there are {len(self.images.tables)} words")
-            words = self.images.tables[index]
-        return words
-
-
-def _matmul(a: Ints, b: Ints) -> Ints:
-    """a @ b: exact in float64 while the sum of absolute products stays below 2**53, else in int64."""
-    bound = int(np.abs(a).max(initial=0)) * int(np.abs(b).sum(axis=0).max(initial=0))
-    if bound < 1 << 53:
-        return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
-    return np.asarray(a @ b)
+    def _looked_up(self, run: Run, words: Ints) -> Ints:
+        """The table's words for these, or for as many draws of the noise generator."""
+        if run.noise:
+            words = np.array([self._noise.draw() for _ in range(words.size)]).reshape(words.shape)
+        index = run.table_base | words & ((1 << run.out_bits) - 1)
+        tables = self.images.tables
+        if index.max() >= len(tables):
+            raise EmulationError(
+                f"a table at {run.table_base} is read at {index.max()}; there are {len(tables)} words"
+            )
+        return np.asarray(tables[index])

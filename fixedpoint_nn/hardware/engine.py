@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -44,7 +45,11 @@ class EngineConfig:
             ("lanes", self.lanes in (1, 2, 4, 8, 16, 32), "use 1, 2, 4, 8, 16 or 32"),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
             ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
-            ("accumulator_width", product <= self.accumulator_width <= 63, f"use {product} (a product's bits) to 63"),
+            (
+                "accumulator_width",
+                product <= self.accumulator_width <= 63,
+                f"use {product} (a product's bits) to 63",
+            ),
             ("bias_width", 2 <= self.bias_width <= 63, "use 2 to 63"),
             (
                 "model_width",
@@ -79,7 +84,7 @@ class EngineConfig:
     @property
     def address_width(self) -> int:
         """Bits of the registers and addresses: enough for the deepest memory, and at least 8."""
-        depths = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_depth"))
+        depths: Iterator[int] = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_depth"))
         return max(8, *((depth - 1).bit_length() for depth in depths))
 
     def verilog(self) -> dict[str, int]:
@@ -109,7 +114,9 @@ class Images:
         biases = coe.unsigned(self.parameters[:, 1].tolist(), config.bias_width)
         shifts = self.parameters[:, 0].tolist()
         if shifts and not 0 <= min(shifts) <= max(shifts) < 1 << SHIFT_BITS:
-            raise AssemblyError(f"a shift of {min(shifts) if min(shifts) < 0 else max(shifts)} does not exist; use 0 to 63")
+            raise AssemblyError(
+                f"a shift of {min(shifts) if min(shifts) < 0 else max(shifts)} does not exist; use 0 to 63"
+            )
         return {
             "program": (32, list(self.program)),
             "weights": (lanes * config.weight_width, coe.pack(self.weights.tolist(), config.weight_width)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The engine's instruction set: where every field of every instruction stands, encoded and decoded from one table.
+"""The engine's instruction set: one table says where every field stands; it encodes and decodes.
 
 docs/engine.md says what the fields mean; its tables are `markdown()` of this module.
 """
@@ -39,7 +39,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Field:
-    """Bits `low` to `low + bits - 1` of word `word` of an instruction hold `name` (minus one, if it is a count)."""
+    """Bits `low` to `low + bits - 1` of an instruction's word `word` hold `name` (counts: minus one)."""
 
     name: str
     word: int
@@ -51,7 +51,9 @@ class Field:
 
     def encode(self, value: int) -> int:
         stored = int(value) - self.minus_one
-        low, high = (-(1 << self.bits - 1), (1 << self.bits - 1) - 1) if self.signed else (0, (1 << self.bits) - 1)
+        low, high = (
+            (-(1 << self.bits - 1), (1 << self.bits - 1) - 1) if self.signed else (0, (1 << self.bits) - 1)
+        )
         if not low <= stored <= high:
             raise AssemblyError(
                 f"{self.name} = {int(value)} does not fit its field of {self.bits} bits; "
@@ -75,7 +77,7 @@ def _address(name: str, word: int, meaning: str) -> tuple[Field, Field]:
 
 @dataclass(frozen=True)
 class Instruction:
-    """Base of all instructions: `layout` places the fields, `opcode` stands in bits 30..28 of the first word."""
+    """Base of all instructions: `layout` places the fields, `opcode` is in bits 30..28 of the first word."""
 
     opcode: ClassVar[int]
     words: ClassVar[int] = 1
@@ -201,7 +203,9 @@ class Load(Instruction):
     words: ClassVar[int] = 2
     layout: ClassVar[tuple[Field, ...]] = (
         Field("register", 0, 24, 3, meaning="1 to 7"),
-        Field("shift", 0, 0, 5, meaning="left shift of the word: the row length of a table is a power of two"),
+        Field(
+            "shift", 0, 0, 5, meaning="left shift of the word: the row length of a table is a power of two"
+        ),
         *_address("address", 1, "activation word"),
     )
 
@@ -215,7 +219,13 @@ class Store(Instruction):
     opcode: ClassVar[int] = 7
     words: ClassVar[int] = 2
     layout: ClassVar[tuple[Field, ...]] = (
-        Field("best_value", 0, 0, 1, meaning="0: index of the largest word of the last run with `argmax`; 1: that word"),
+        Field(
+            "best_value",
+            0,
+            0,
+            1,
+            meaning="0: index of the largest word of the last run with `argmax`; 1: that word",
+        ),
         *_address("address", 1, "activation word"),
     )
 
@@ -266,20 +276,66 @@ class Run(Instruction):
     words: ClassVar[int] = 20
     layout: ClassVar[tuple[Field, ...]] = (
         Field("barrier", 0, 0, 1, meaning="wait until every earlier result is written"),
-        Field("vector", 0, 1, 1, meaning="lane j reads word j of the row, instead of all lanes the one addressed word"),
-        Field("paired", 0, 2, 1, meaning="steps come in pairs: the first reads the activation, the second the row that multiplies it"),
-        Field("maximum", 0, 3, 1, meaning="keep the product of the largest activation instead of the sum of products"),
+        Field(
+            "vector",
+            0,
+            1,
+            1,
+            meaning="lane j reads word j of the row, instead of all lanes the one addressed word",
+        ),
+        Field(
+            "paired",
+            0,
+            2,
+            1,
+            meaning="steps come in pairs: the first reads the activation, the second what multiplies it",
+        ),
+        Field(
+            "maximum",
+            0,
+            3,
+            1,
+            meaning="keep the product of the largest activation instead of the sum of products",
+        ),
         Field("bounded", 0, 4, 1, meaning="steps outside 0 <= x < x_limit, 0 <= y < y_limit read padding"),
-        Field("per_tile", 0, 5, 1, meaning="weights and parameters start again with every tile, not with every pixel"),
-        Field("modelled", 0, 6, 1, meaning="use the modelled accumulator (engine parameters) instead of the exact one"),
+        Field(
+            "per_tile",
+            0,
+            5,
+            1,
+            meaning="weights and parameters start again with every tile, not with every pixel",
+        ),
+        Field(
+            "modelled",
+            0,
+            6,
+            1,
+            meaning="use the modelled accumulator (engine parameters) instead of the exact one",
+        ),
         Field("relu_before", 0, 7, 1, meaning="a negative biased sum becomes 0"),
         Field("relu_after", 0, 8, 1, meaning="a negative requantised word becomes 0"),
-        Field("table", 0, 9, 1, meaning="the word written is tables[table_base + the requantised word's low out_bits bits]"),
-        Field("noise", 0, 10, 1, meaning="the table's index is the noise generator's low out_bits bits; needs table"),
+        Field(
+            "table",
+            0,
+            9,
+            1,
+            meaning="the word written is tables[table_base + the requantised word's low out_bits bits]",
+        ),
+        Field(
+            "noise",
+            0,
+            10,
+            1,
+            meaning="the table's index is the noise generator's low out_bits bits; needs table",
+        ),
         Field("argmax", 0, 11, 1, meaning="start a new search for the largest word written and its index"),
         Field("write", 0, 12, 1, meaning="write the words to the activation memory"),
-        Field("rounding", 0, 13, 3, meaning=", ".join(f"{code} {name}" for code, name in enumerate(ROUNDINGS))),
-        Field("overflow", 0, 16, 2, meaning=", ".join(f"{code} {name}" for code, name in enumerate(OVERFLOWS))),
+        Field(
+            "rounding", 0, 13, 3, meaning=", ".join(f"{code} {name}" for code, name in enumerate(ROUNDINGS))
+        ),
+        Field(
+            "overflow", 0, 16, 2, meaning=", ".join(f"{code} {name}" for code, name in enumerate(OVERFLOWS))
+        ),
         Field("out_bits", 0, 18, 6, meaning="width of the result's format, and of the table's index"),
         Field("out_signed", 0, 24, 1, meaning="the result's format is signed"),
         *_address("activation", 1, "first activation word"),
@@ -295,7 +351,9 @@ class Run(Instruction):
         Field("last_channels", 7, 16, 6, minus_one=True, meaning="channels of the last tile, 1 to LANES"),
         Field("x.count", 8, 0, 12, minus_one=True, meaning="pixels of a row"),
         Field("y.count", 8, 12, 12, minus_one=True, meaning="rows"),
-        Field("channel.jump", 9, 0, 24, signed=True, meaning="added to the activation address after each step"),
+        Field(
+            "channel.jump", 9, 0, 24, signed=True, meaning="added to the activation address after each step"
+        ),
         Field("kx.jump", 10, 0, 24, signed=True, meaning="instead, when the channels wrap"),
         Field("ky.jump", 11, 0, 24, signed=True, meaning="instead, when the columns wrap too"),
         Field("tile.jump", 12, 0, 24, signed=True, meaning="instead, when the window wraps"),
@@ -313,14 +371,17 @@ class Run(Instruction):
     def __post_init__(self) -> None:
         if len(self.counts) != len(LOOPS) or len(self.strides) != len(LOOPS):
             raise AssemblyError(
-                f"counts {self.counts} and strides {self.strides} must have one entry per loop: {', '.join(LOOPS)}"
+                f"counts {self.counts} and strides {self.strides} must have one entry for each of {LOOPS}"
             )
         if self.paired and (not self.vector or self.counts[0] % 2):
             raise AssemblyError(
-                f"paired steps read rows two by two: set vector=True and an even channel count, not {self.counts[0]}"
+                "paired steps read rows two by two: set vector=True and an even channel count, "
+                f"not {self.counts[0]}"
             )
         if self.maximum and (self.modelled or self.paired):
-            raise AssemblyError("maximum keeps one product and adds none; it goes with neither modelled nor paired")
+            raise AssemblyError(
+                "maximum keeps one product and adds none; it goes with neither modelled nor paired"
+            )
         if not self.barrier and self.argmax:
             raise AssemblyError("argmax without barrier would mix two searches; set barrier=True")
         if self.noise and not self.table:
@@ -328,7 +389,7 @@ class Run(Instruction):
 
     @property
     def jumps(self) -> tuple[int, ...]:
-        """What is added to the address when loop i steps and all inside it wrap: its stride minus what they walked."""
+        """What is added when loop i steps and all inside it wrap: its stride minus what they walked."""
         walked, jumps = 0, []
         for count, stride in zip(self.counts, self.strides, strict=True):
             jumps.append(stride - walked)
@@ -370,7 +431,9 @@ def decode(words: Sequence[int]) -> list[tuple[int, Instruction]]:
     while place < len(words):
         kind = INSTRUCTIONS[words[place] >> OPCODE.start & 7]
         if place + kind.words > len(words):
-            raise AssemblyError(f"the program ends inside the {kind.__name__} at word {place}; it has {len(words)} words")
+            raise AssemblyError(
+                f"the program ends inside the {kind.__name__} at word {place}; it has {len(words)} words"
+            )
         program.append((place, kind.decode(words[place : place + kind.words])))
         place += kind.words
     return program
@@ -386,7 +449,12 @@ def markdown() -> str:
     lines = []
     for opcode, kind in INSTRUCTIONS.items():
         summary = (kind.__doc__ or "").splitlines()[0]
-        lines += [f"### {kind.__name__} (opcode {opcode}, {kind.words} word{'s' * (kind.words > 1)})", "", summary, ""]
+        lines += [
+            f"### {kind.__name__} (opcode {opcode}, {kind.words} word{'s' * (kind.words > 1)})",
+            "",
+            summary,
+            "",
+        ]
         if kind.layout:
             lines += ["| word | bits | field | meaning |", "|---|---|---|---|"]
             lines += [
