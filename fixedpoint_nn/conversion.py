@@ -17,7 +17,7 @@ from fixedpoint_nn.overflow import Overflow, fit, limits
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.rounding import Rounding, round_floats, shift_right
 
-_BLOCK = 1 << 16  # elements that stay in the cache from one pass to the next
+_BLOCK = 1 << 17                        # elements that stay in the cache from one pass to the next
 _FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
 
 
@@ -47,18 +47,29 @@ def hold_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflo
     if x.dtype.kind == "i":
         return Held.of(convert(x, format.frac_bits, format, rounding, overflow))
     flat = x.reshape(-1)
-    work = _working_dtype(x, format, overflow)
     result = np.empty(flat.size, dtype_for(format.magnitude))
-    scratch = np.empty(min(_BLOCK, flat.size), work)
+    scratch = np.empty(min(_BLOCK, flat.size), _working_dtype(x, format, overflow))
+    lo, hi = limits(format, overflow)
+    # Below 2**24 a float32 is inside exactly when the number that became it is, and is quicker to look at.
+    ask_result = format.magnitude < FLOAT32_EXACT
     bound = 0
     for start in range(0, flat.size, _BLOCK):
-        block = flat[start : start + _BLOCK]
-        fitted = _fitted(block, scratch[: block.size], format, rounding, overflow)
-        if fitted is None:
+        block, part = flat[start : start + _BLOCK], result[start : start + _BLOCK]
+        steps = round_floats(in_steps(block, format, scratch[: block.size]), rounding, scratch[: block.size])
+        if ask_result:
+            with np.errstate(over="ignore"):
+                part[...] = steps
+        asked = part if ask_result else steps
+        low, high = float(asked.min()), float(asked.max())
+        if lo <= low and high <= hi:                        # and so not a NaN
+            if not ask_result:
+                part[...] = steps
+            bound = max(bound, int(-low), int(high))
+            continue
+        if not np.isfinite(block).all():
             raise ValueError(_not_finite(x))
-        ints, largest = fitted
-        result[start : start + _BLOCK] = ints
-        bound = max(bound, largest)
+        part[...] = _fitted(steps, format, overflow)
+        bound = format.magnitude
     return Held(result.reshape(x.shape), bound)
 
 
@@ -68,18 +79,15 @@ def nearest_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Over
     result = np.empty_like(flat)
     scratch = np.empty(min(_BLOCK, flat.size), work)
     for start in range(0, flat.size, _BLOCK):
-        block = flat[start : start + _BLOCK]
-        fitted = _fitted(block, scratch[: block.size], format, rounding, overflow)
-        if fitted is None:
-            known = np.isfinite(block)
-            fitted = _fitted(np.where(known, block, 0), scratch[: block.size], format, rounding, overflow)
-            assert fitted is not None
-            part = np.where(known, np.ldexp(fitted[0].astype(np.float64), -format.frac_bits), block)
-        elif abs(format.frac_bits) <= _FLOAT32_POWERS and fitted[0].dtype.kind == "f":
-            part = np.multiply(fitted[0], work.type(format.step), out=fitted[0])
+        block, steps = flat[start : start + _BLOCK], scratch[: flat.size - start]
+        known = None if np.isfinite(block).all() else np.isfinite(block)
+        numbers = block if known is None else np.where(known, block, 0)
+        steps = _fitted(round_floats(in_steps(numbers, format, steps), rounding, steps), format, overflow)
+        if abs(format.frac_bits) <= _FLOAT32_POWERS and steps.dtype.kind == "f":
+            nearest = np.multiply(steps, work.type(format.step), out=steps)
         else:
-            part = np.ldexp(fitted[0].astype(np.float64), -format.frac_bits)
-        result[start : start + _BLOCK] = part
+            nearest = np.ldexp(steps.astype(np.float64), -format.frac_bits)
+        result[start : start + _BLOCK] = nearest if known is None else np.where(known, nearest, block)
     return result.reshape(x.shape)
 
 
@@ -110,24 +118,14 @@ def _working_dtype(x: Array, format: QFormat, overflow: Overflow) -> np.dtype[An
     )
 
 
-def _fitted(
-    x: Array, scratch: Array, format: QFormat, rounding: Rounding, overflow: Overflow
-) -> tuple[Array, int] | None:
-    """A flat block's integers and their bound, or None if it holds a NaN or an infinity."""
-    steps = round_floats(in_steps(x, format, scratch), rounding, scratch)
-    low, high = float(steps.min()), float(steps.max())
-    if not (-np.inf < low and high < np.inf):
-        if not np.isfinite(x).all():
-            return None
-        if overflow is Overflow.WRAP:
-            # More than a double holds: the number was a multiple of 2**900, and wraps to zero.
-            steps[np.isinf(steps)] = 0
-    lo, hi = limits(format, overflow)
-    if lo <= low and high <= hi:
-        return steps, int(max(-low, high))
+def _fitted(steps: Array, format: QFormat, overflow: Overflow) -> Array:
+    """Rounded steps of finite floats, brought into the format in place."""
+    if overflow is Overflow.WRAP:
+        # More than a double holds: the number was a multiple of 2**900, and wraps to zero.
+        steps[np.isinf(steps)] = 0
     if format.magnitude <= FLOAT64_EXACT:
-        return fit(steps, format, overflow, steps), format.magnitude
-    return _fit_wide(steps, format, overflow), format.magnitude
+        return fit(steps, format, overflow, steps)
+    return _fit_wide(steps, format, overflow)
 
 
 def _fit_wide(values: Array, format: QFormat, overflow: Overflow) -> Array:

@@ -161,7 +161,8 @@ class FixedMovement(FixedValues):
                 "cast to it first"
             )
         held = table.held
-        return self._of(Held(held.array.take(self._held.indices()), held.bound), table.output.format)
+        addresses = self._held.addresses(self._format.bits)
+        return self._of(Held(held.array.take(addresses), held.bound), table.output.format)
 
     def scan(
         self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None

@@ -23,7 +23,7 @@ from fixedpoint_nn.container import Array, Held
 from fixedpoint_nn.conversion import in_steps
 from fixedpoint_nn.overflow import Overflow, limits
 from fixedpoint_nn.quantizer import Quantizer
-from fixedpoint_nn.rounding import round_floats, shift_right
+from fixedpoint_nn.rounding import Rounding, round_floats, shift_right
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,15 @@ class Ledger(Mapping[str, Entry]):
         array = held.array
         if not array.size:
             return
-        ends = np.array([int(array.min()), int(array.max())])
-        low, high = (
-            int(end) << max(shift, 0) for end in shift_right(ends, max(-shift, 0), quantizer.rounding)
-        )
+        low, high = (_moved(int(end), shift, quantizer.rounding) for end in (array.min(), array.max()))
         lo, hi = limits(quantizer.format, quantizer.overflow)
         outside = None
         if low < lo or high > hi:
             floor, ceiling = last_inside(shift, quantizer)
-            outside = np.zeros(array.shape, bool)
-            if high > hi:
-                outside |= array > ceiling
-            if low < lo:
-                outside |= array < floor
+            if low >= lo:
+                outside = array > ceiling
+            else:
+                outside = array < floor if high <= hi else (array > ceiling) | (array < floor)
         self._add(quantizer, array.shape, outside, self._rounded(held, shift), (low, high))
 
     def _rounded(self, held: Held, shift: int) -> int:
@@ -132,11 +128,10 @@ class Ledger(Mapping[str, Entry]):
             outside = (all_whole >= hi + 1) | (all_whole <= lo - 1)
             rounded = int(np.count_nonzero(all_whole != scaled)) if self.count_rounded else 0
         elif edges is not None:
-            outside = np.zeros(x.shape, bool)
-            if over:
-                outside |= edges.above(x)
-            if under:
-                outside |= edges.below(x)
+            if not under:
+                outside = edges.above(x)
+            else:
+                outside = edges.below(x) | edges.above(x) if over else edges.below(x)
         self._add(quantizer, x.shape, outside, rounded, extremes)
 
     def see_sums(self, watch: Watch, shape: tuple[int, ...], accumulator: Accumulator) -> None:
@@ -190,6 +185,14 @@ def last_inside(shift: int, quantizer: Quantizer) -> tuple[int, int]:
         min(v for v in map(_as_int64, below) if rounded(v) >= lo),
         max(v for v in map(_as_int64, above) if rounded(v) <= hi),
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def _moved(value: int, shift: int, rounding: Rounding) -> int:
+    """One integer times 2**shift, rounded."""
+    if shift >= 0:
+        return value << shift
+    return int(shift_right(np.array([value]), -shift, rounding)[0])
 
 
 def _as_int64(value: int) -> int:

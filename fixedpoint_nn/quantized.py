@@ -14,7 +14,7 @@ from fixedpoint_nn import ledger
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.quantizer import Quantizer
 
-ROWS = 256  # samples computed at a time, so that layers hand each other cached data
+ROWS = 512  # samples computed at a time, so that layers hand each other cached data
 
 
 @dataclass(frozen=True)
