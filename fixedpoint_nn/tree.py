@@ -54,6 +54,14 @@ def _children(layer: Any, field: Field[Any], prefix: str) -> dict[str, Any]:
     return {base: value} if is_layer(value) else {}
 
 
+def every_layer(net: Any) -> Iterator[Any]:
+    """The network and all layers inside it."""
+    yield net
+    for field in fields(net):
+        for child in _children(net, field, "").values():
+            yield from every_layer(child)
+
+
 def walk(net: Any, prefix: str = "") -> Iterator[Leaf]:
     """Every leaf of the network, in the order of its layers."""
     for field in fields(net):

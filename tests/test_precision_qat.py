@@ -89,7 +89,7 @@ def trained() -> tuple[Any, Plan, Any]:
     from fixedpoint_nn.training.loop import fit
 
     fit(net, Samples(x, y, 32), epochs=30, optimiser=Adam(1e-2), progress=False)
-    plan = calibrate(net, x, word=3)
+    plan = calibrate(net, x, word=2)
     result = train_quantized(
         net,
         plan,
@@ -102,7 +102,7 @@ def trained() -> tuple[Any, Plan, Any]:
     return net, plan, result
 
 
-def test_training_for_three_bits_beats_rounding_after_training(trained: tuple[Any, Plan, Any]) -> None:
+def test_training_for_two_bits_beats_rounding_after_training(trained: tuple[Any, Plan, Any]) -> None:
     net, plan, result = trained
     x, y = two_moons()
     before = classification(quantize(net, plan), x, y)

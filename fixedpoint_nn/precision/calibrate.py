@@ -184,8 +184,8 @@ class _Planner:
     def tables(self) -> None:
         """The values of a table, in a word like that of any other activation.
 
-        Unsigned ones stay within what a signed word of 16 bits holds: an engine's words have a sign, and a wider
-        one would make gates' products too long for its accumulator.
+        Unsigned ones stay within what a signed word of 16 bits holds: an engine's words have a sign, and a
+        wider one would make gates' products too long for its accumulator.
         """
         r = self.recipe
         for address, leaf in self.addresses.items():
@@ -194,7 +194,8 @@ class _Planner:
             else:
                 spread = self.seen.spreads[address].through(FUNCTIONS[leaf.function].value)
             signed = self.signed(spread)
-            bits = self.words.get(leaf.path, r.activations if signed else min(r.activations, MOST_TABLE_BITS))
+            usual = r.activations if signed else min(r.activations, MOST_TABLE_BITS)
+            bits = self.words.get(leaf.path, usual)
             chosen = choose(spread, bits, signed, Method.MAX)
             self.known(leaf.path, chosen)
             self.fractions[f"table of {address}"] = chosen.format.frac_bits

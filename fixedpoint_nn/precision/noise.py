@@ -3,50 +3,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.container import Held
 from fixedpoint_nn.folding import fold
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, TABLE
+from fixedpoint_nn.ledger import Ledger
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.precision.plan import Plan
-from fixedpoint_nn.precision.qat import fake_quantize
-from fixedpoint_nn.precision.ranges import Probe
-from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.requantize import requantized
+from fixedpoint_nn.tensor import no_gradient
+from fixedpoint_nn.training.loop import as_input
 from fixedpoint_nn.tree import rebuild, walk
 
 EXACT_DB = 150.0  # what no noise at all is shown as
+Seen = Mapping[str, list[Array]]  # by cast point, the values of every call
 
 
-def signal_to_noise(net: Any, plan: Plan, x: Array) -> dict[str, float]:
-    """10 log10(mean square of the float values / mean square of the difference), for every cast point."""
+class Collector:
+    """Stands in a cast point of a float network and keeps what it sees."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parts: list[Array] = []
+
+    def observe(self, data: Array) -> None:
+        self.parts.append(data)
+
+
+def float_values(net: Any, x: Array) -> dict[str, list[Array]]:
+    """What reaches every cast point of the float network, in the order of the calls."""
     net = fold(net)
-    places = [leaf for leaf in walk(net) if leaf.kind == CAST and plan.get(leaf.path) is not None]
-    bare: dict[str, Any] = {leaf.path: None for leaf in walk(net) if leaf.kind in (CAST, TABLE, ACCUMULATOR)}
-    probes = {leaf.path: Probe(leaf.path) for leaf in places}
-    tokens = x.dtype.kind in "iu"
-    exact = _values(rebuild(net, {**bare, **probes})(x if tokens else Tensor(x)), set(probes))
-    rounded = _values(fake_quantize(net, plan)(x if tokens else Tensor(x)), set(probes))
+    collectors = {leaf.path: Collector(leaf.path) for leaf in walk(net) if leaf.kind == CAST}
+    bare = {leaf.path: None for leaf in walk(net) if leaf.kind in (TABLE, ACCUMULATOR)}
+    with no_gradient():
+        rebuild(net, {**bare, **collectors})(as_input(x))
+    return {path: collector.parts for path, collector in collectors.items()}
+
+
+class NoiseLedger(Ledger):
+    """A ledger that also keeps what the first rows of a batch became at every cast."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(count_rounded=False)
+        self.rows = rows
+        self.seen: dict[str, list[Array]] = {}
+
+    def see_cast(self, held: Held, shift: int, quantizer: Quantizer) -> None:
+        super().see_cast(held, shift, quantizer)
+        if self.first_row == 0 and quantizer.name:
+            first = requantized(Held(held.array[: self.rows], held.bound), shift, quantizer)
+            values = np.ldexp(first.array.astype(np.float64), -quantizer.format.frac_bits)
+            self.seen.setdefault(quantizer.name, []).append(values)
+
+
+def signal_to_noise(exact: Seen, rounded: Seen, plan: Plan) -> dict[str, float]:
+    """10 log10(mean square of the float values / mean square of the difference), for every cast point."""
     return {
-        path: _decibels(_kept(exact[path], plan, path), rounded[path]) for path in exact if path in rounded
+        path: _decibels(_kept(np.stack(exact[path]), plan, path), np.stack(parts))
+        for path, parts in rounded.items()
+        if len(exact.get(path, ())) == len(parts)
     }
-
-
-def _values(result: Tensor, names: set[str]) -> dict[str, Array]:
-    """What flowed through each named cast, in an order that depends on the network alone."""
-    found: dict[str, list[Array]] = {}
-    seen: set[int] = set()
-    stack = [result]
-    while stack:
-        tensor = stack.pop()
-        if id(tensor) in seen:
-            continue
-        seen.add(id(tensor))
-        if tensor.operation in names:
-            found.setdefault(tensor.operation, []).append(tensor.data.reshape(-1))
-        stack.extend(tensor.parents)
-    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def _kept(values: Array, plan: Plan, path: str) -> Array:
@@ -56,8 +77,6 @@ def _kept(values: Array, plan: Plan, path: str) -> Array:
 
 
 def _decibels(exact: Array, rounded: Array) -> float:
-    if exact.shape != rounded.shape:
-        return 0.0
     signal = float(np.mean(np.square(exact, dtype=np.float64)))
     noise = float(np.mean(np.square(exact - rounded, dtype=np.float64)))
     if noise == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from fixedpoint_nn.ledger import Ledger
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.precision.content import code_version, digest
 from fixedpoint_nn.precision.metric import Metric, interval, predictions
-from fixedpoint_nn.precision.noise import signal_to_noise
+from fixedpoint_nn.precision.noise import NoiseLedger, float_values, signal_to_noise
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.qat import train_quantized
 from fixedpoint_nn.precision.quantize import quantize
@@ -69,14 +69,16 @@ class Problem:
 
     def key(self, plan: Plan, trained: bool) -> str:
         """Of the content that decides a point's result."""
-        return digest(self._common(), plan.to_json(), self.training if trained else None)
+        return digest(self._common, plan.to_json(), self.training if trained else None)
 
+    @cached_property
+    def float_values(self) -> dict[str, list[Array]]:
+        """What the float network's cast points see of the first samples."""
+        return float_values(self.net, self.x[:NOISE_SAMPLES])
+
+    @cached_property
     def _common(self) -> str:
-        cached = self.__dict__.get("_digest")
-        if cached is None:
-            cached = digest(code_version(), self.net, self.x, self.y, self.metric)
-            object.__setattr__(self, "_digest", cached)
-        return str(cached)
+        return digest(code_version(), self.net, self.x, self.y, self.metric)
 
 
 def _floats(net: Any, x: Array) -> Array:
@@ -124,9 +126,11 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
     start = time.perf_counter()
     plan = Plan.from_json(plan_json)
     net, fixed = trained_for(problem, plan) if trained else (problem.net, quantize(problem.net, plan))
-    with Ledger(count_rounded=False) as ledger:
+    ledger = NoiseLedger(NOISE_SAMPLES)
+    with ledger:
         run = partial(_integers, fixed)
         scores, predicted = judge(run, problem.x, problem.y, problem.metric, ledger)
+    exact = float_values(net, problem.x[:NOISE_SAMPLES]) if trained else problem.float_values
     low, high = interval(scores)
     return {
         "metric": float(scores.mean()),
@@ -137,7 +141,7 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
         "saturated": {path: entry.saturated for path, entry in ledger.items() if entry.saturated},
         "wrapped": {path: entry.wrapped for path, entry in ledger.items() if entry.wrapped},
         "values": {path: entry.values for path, entry in ledger.items()},
-        "snr_db": signal_to_noise(net, plan, problem.x[:NOISE_SAMPLES]),
+        "snr_db": signal_to_noise(exact, ledger.seen, plan),
         "seconds": round(time.perf_counter() - start, 3),
     }
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Quantisation-aware training: the float network learns to be rounded.
 
-The same layers run over `Tensor` with the plan's quantizers everywhere; each forward pass rounds the
-float master weights, and gradients pass straight through to them. What is reported is computed by the integers.
+The same layers run over `Tensor` with the plan's quantizers everywhere. Each forward pass rounds the float
+master weights, and gradients pass straight through to them. What is reported is computed by the integers.
 """
 
 from __future__ import annotations

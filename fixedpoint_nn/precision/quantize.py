@@ -14,7 +14,7 @@ from fixedpoint_nn.precision.plan import INPUT, Entry, Plan, PlanError
 from fixedpoint_nn.quantized import ROWS, Quantized
 from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.table import Table
-from fixedpoint_nn.tree import Leaf, rebuild, transform, walk
+from fixedpoint_nn.tree import Leaf, every_layer, rebuild, walk
 
 MOST_ADDRESS_BITS = 16
 IMAGES = 64  # samples at a time where there are windows
@@ -32,14 +32,8 @@ def quantize(net: Any, plan: Plan) -> Quantized:
         for path, leaf in leaves.items()
         if path in plan or leaf.kind == ACCUMULATOR
     }
-    return Quantized(rebuild(net, values), source, IMAGES if _has_windows(net) else ROWS)
-
-
-def _has_windows(net: Any) -> bool:
-    """Every pixel of an image becomes a window, so that fewer samples fill the cache."""
-    found: list[Any] = []
-    transform(net, lambda layer: found.append(layer) or layer if hasattr(layer, "kernel") else layer)
-    return bool(found)
+    windows = any(hasattr(layer, "kernel") for layer in every_layer(net))
+    return Quantized(rebuild(net, values), source, IMAGES if windows else ROWS)
 
 
 def leaf_value(leaf: Leaf, plan: Plan) -> Any:
