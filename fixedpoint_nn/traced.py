@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """`Traced`: a number that only knows its shape, its format and its place in a `Program`.
 
-Every verb appends one node. Shapes and formats are never computed here: each verb is applied to a `FixedArray` of
-zeros as well, so they are those of the bit-accurate model by construction, and so are its errors.
+Every verb appends one node. Shapes and formats are never computed here: each verb is applied to a
+`FixedArray` of zeros as well, so they are those of the bit-accurate model by construction, and so are its
+errors.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ VERBS: dict[str, Callable[..., Any]] = {
     "take": lambda a, ids, *, axis: a.take(ids, axis),
     "index": lambda a, *, index: a[index],
     "concat": lambda a, *others, axis: a.concat(others, axis),
-    "windows": lambda a, *, kernel, stride, padding, groups, lowest: a.windows(kernel, stride, padding, groups, lowest),
+    "windows": lambda a, *, kernel, stride, padding, groups, lowest: a.windows(
+        kernel, stride, padding, groups, lowest
+    ),
     "lookup": lambda a, *, function, table: a.lookup(function, table),
     "cast": lambda a, *, quantizer: a.cast(quantizer),
     "zeros": lambda a, *, shape, like: a.zeros(*shape, like=like),
@@ -53,7 +56,8 @@ VERBS: dict[str, Callable[..., Any]] = {
 class Node:
     """One operation: which values it takes, what comes out; a constant holds its `value`.
 
-    An operation over the time axis ("scan") holds the program of one step as `body`; its results are the "result" nodes.
+    An operation over the time axis ("scan") holds the program of one step as `body`; its results are the
+    "result" nodes.
     """
 
     op: str
@@ -87,9 +91,7 @@ class Program:
                 watch((place,), values[-1])
         return tuple(values[place] for place in self.outputs)
 
-    def _value(
-        self, place: int, node: Node, values: list[Any], waiting: Any, watch: Watch | None
-    ) -> Any:
+    def _value(self, place: int, node: Node, values: list[Any], waiting: Any, watch: Watch | None) -> Any:
         operands = [values[i] for i in node.inputs]
         if node.op == "input":
             return next(waiting)
@@ -117,7 +119,9 @@ class Program:
         lines = []
         for place, node in enumerate(self.nodes):
             operands = ", ".join(f"%{i}" for i in node.inputs)
-            details = ", ".join(f"{key}={value}" for key, value in node.attributes.items() if value is not None)
+            details = ", ".join(
+                f"{key}={value}" for key, value in node.attributes.items() if value is not None
+            )
             text = ", ".join(part for part in (operands, details) if part)
             name = f"  # {node.name}" if node.name else ""
             lines.append(f"{indent}%{place} = {node.op}({text}): {node.shape} {node.format}{name}")
@@ -130,7 +134,7 @@ class Program:
 class Traced:
     """A value of the program that is being recorded; it answers the verbs of a number."""
 
-    __slots__ = ("program", "place", "zeros_of")
+    __slots__ = ("place", "program", "zeros_of")
     __array_ufunc__ = None
 
     def __init__(self, program: Program, place: int, zeros_of: FixedArray) -> None:
@@ -147,8 +151,15 @@ class Traced:
 
     @classmethod
     def _append(
-        cls, program: Program, op: str, inputs: tuple[int, ...], zeros: FixedArray, name: str = "",
-        value: FixedArray | None = None, body: Program | None = None, **attributes: Any,
+        cls,
+        program: Program,
+        op: str,
+        inputs: tuple[int, ...],
+        zeros: FixedArray,
+        name: str = "",
+        value: FixedArray | None = None,
+        body: Program | None = None,
+        **attributes: Any,
     ) -> Traced:
         about = MappingProxyType(attributes)
         program.nodes.append(Node(op, inputs, about, zeros.shape, zeros.format, name, value, body))
@@ -166,7 +177,9 @@ class Traced:
         if isinstance(other, int) and not isinstance(other, bool):
             other = FixedArray.from_ints(np.asarray(other), QFormat.of_int(other))
         if not isinstance(other, FixedArray):
-            raise TypeError(f"a traced network holds FixedArrays, not {type(other).__name__}; quantize it first")
+            raise TypeError(
+                f"a traced network holds FixedArrays, not {type(other).__name__}; quantize it first"
+            )
         for place, node in enumerate(self.program.nodes):
             if node.value is other:
                 return Traced(self.program, place, other)
@@ -178,7 +191,7 @@ class Traced:
         places = tuple(operand.place for operand in traced)
         return self._append(self.program, op, places, _zeros(zeros.shape, zeros.format), name, **attributes)
 
-    # ---- what it is -------------------------------------------------------------------------------------------
+    # ---- what it is ----------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -198,7 +211,7 @@ class Traced:
     def __repr__(self) -> str:
         return f"Traced(%{self.place}, {self.shape}, {self.format})"
 
-    # ---- arithmetic -------------------------------------------------------------------------------------------
+    # ---- arithmetic ----------------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Traced:
         return self._record("add", self, other)
@@ -253,13 +266,17 @@ class Traced:
         return self._record("lookup", self, function=function, table=table)
 
     def cast(self, quantizer: Quantizer | None) -> Traced:
-        return self if quantizer is None else self._record("cast", self, quantizer=quantizer, name=quantizer.name)
+        return (
+            self
+            if quantizer is None
+            else self._record("cast", self, quantizer=quantizer, name=quantizer.name)
+        )
 
-    # ---- movement ---------------------------------------------------------------------------------------------
+    # ---- movement ------------------------------------------------------------------------------------------
 
     def reshape(self, *shape: int) -> Traced:
         if shape[:1] == (1,) == self.shape[:1] and -1 not in shape:
-            shape = (-1, *shape[1:])        # the program applies to batches of any size
+            shape = (-1, *shape[1:])  # the program applies to batches of any size
         return self._record("reshape", self, shape=shape)
 
     def take(self, indices: Any, axis: int = 0) -> Traced:
@@ -279,7 +296,8 @@ class Traced:
         zeros = self.zeros_of.split(parts, axis)
         size = zeros[0].shape[axis]
         before = (slice(None),) * (axis % self.ndim)
-        return tuple(self[(*before, slice(i * size, (i + 1) * size))] for i in range(parts))
+        chosen = [(*before, slice(i * size, (i + 1) * size)) for i in range(parts)]
+        return tuple(self[index] for index in chosen)
 
     def windows(
         self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
@@ -304,8 +322,10 @@ class Traced:
         for number, (before, then) in enumerate(zip(traced, after, strict=True)):
             if (before.shape, before.format) != (then.shape, then.format):
                 raise ValueError(
-                    f"state {number} of the loop is {before.shape} {before.format} before a step and {then.shape} "
-                    f"{then.format} after it; cast it to one format at the end of the step, and start from that"
+                    f"state {number} of the loop is {before.shape} {before.format} before a step and "
+                    f"{then.shape} "
+                    f"{then.format} after it; cast it to one format at the end of the step, and start "
+                    f"from that"
                 )
         body.outputs = [y.place, *(state.place for state in after)]
         ys = _zeros((y.shape[0], self.shape[1], *y.shape[1:]), y.format)

@@ -72,15 +72,22 @@ def _image(rng: np.random.Generator, i: Initialiser) -> tuple[Any, tuple[int, ..
     stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
     pads = ("same", "valid", ((1, 0), (2, 1)))
     pool: Any = (
-        layers.MaxPool2D((2, 2), (1, 2), int(rng.integers(2))) if rng.integers(2) else i.avg_pool(2, 1, int(rng.integers(2)))
+        layers.MaxPool2D((2, 2), (1, 2), int(rng.integers(2)))
+        if rng.integers(2)
+        else i.avg_pool(2, 1, int(rng.integers(2)))
     )
     parts = {
         "conv": i.conv(channels, middle, kernel, stride, pads[rng.integers(3)], bias=bool(rng.integers(2))),
-        "act": _activation(rng), "pool": pool,
+        "act": _activation(rng),
+        "pool": pool,
     }
     body = layers.Sequential(**parts)
     flat = int(np.prod(_shape_after(body, (height, width, channels))))
-    return layers.Sequential(**parts, flat=layers.Flatten(), head=i.dense(flat, _size(rng))), (height, width, channels), 0
+    return (
+        layers.Sequential(**parts, flat=layers.Flatten(), head=i.dense(flat, _size(rng))),
+        (height, width, channels),
+        0,
+    )
 
 
 def _shape_after(net: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -95,7 +102,10 @@ def _residual(rng: np.random.Generator, i: Initialiser) -> tuple[Any, tuple[int,
     shortcut = i.conv(channels, channels, 1, bias=False) if rng.integers(2) else None
     body = layers.Sequential(a=i.conv(channels, 6, 3), act=_activation(rng), b=i.conv(6, channels, 1))
     net = layers.Sequential(
-        stem=i.conv(2, channels, 3), block=layers.Residual(body, shortcut), act=layers.ReLU(), mean=i.global_avg_pool(5, 4)
+        stem=i.conv(2, channels, 3),
+        block=layers.Residual(body, shortcut),
+        act=layers.ReLU(),
+        mean=i.global_avg_pool(5, 4),
     )
     return net, (5, 4, 2), 0
 
@@ -104,8 +114,10 @@ def _depthwise(rng: np.random.Generator, i: Initialiser) -> tuple[Any, tuple[int
     groups = int(rng.choice([2, 3, 4]))
     channels = groups * _size(rng, 3)
     net = layers.Sequential(
-        stem=i.conv(3, channels, 1), depthwise=i.conv(channels, channels, 3, groups=channels),
-        act=_activation(rng), grouped=i.conv(channels, groups * 2, 2, padding="valid", groups=groups),
+        stem=i.conv(3, channels, 1),
+        depthwise=i.conv(channels, channels, 3, groups=channels),
+        act=_activation(rng),
+        grouped=i.conv(channels, groups * 2, 2, padding="valid", groups=groups),
     )
     return net, (4, 5, 3), 0
 
@@ -122,21 +134,34 @@ def _cells(rng: np.random.Generator, i: Initialiser, inputs: int, hidden: int, l
 
 def _sequence(rng: np.random.Generator, i: Initialiser) -> tuple[Any, tuple[int, ...], int]:
     inputs, hidden, steps = _size(rng, 6), _size(rng, 10), int(rng.integers(1, 6))
-    parts = {"cells": _cells(rng, i, inputs, hidden, bool(rng.integers(2))), "head": i.dense(hidden, _size(rng))}
+    parts = {
+        "cells": _cells(rng, i, inputs, hidden, bool(rng.integers(2))),
+        "head": i.dense(hidden, _size(rng)),
+    }
     if rng.integers(2):
         return layers.Sequential(rows=layers.Reshape((steps, inputs)), **parts), (steps * inputs,), 0
     return layers.Sequential(**parts), (steps, inputs), 0
 
 
 def _text(rng: np.random.Generator, i: Initialiser) -> tuple[Any, tuple[int, ...], int]:
-    ids, width, hidden, steps = int(rng.integers(2, 20)), _size(rng, 9), _size(rng, 9), int(rng.integers(1, 6))
+    ids, width, hidden, steps = (
+        int(rng.integers(2, 20)),
+        _size(rng, 9),
+        _size(rng, 9),
+        int(rng.integers(1, 6)),
+    )
     if rng.integers(2):
         net = layers.Sequential(
-            embedding=i.embedding(ids, width), cells=_cells(rng, i, width, hidden, False), head=i.dense(hidden, ids)
+            embedding=i.embedding(ids, width),
+            cells=_cells(rng, i, width, hidden, False),
+            head=i.dense(hidden, ids),
         )
     else:
         net = layers.Sequential(
-            embedding=i.embedding(ids, width), flat=layers.Flatten(), head=i.dense(steps * width, ids), act=_activation(rng)
+            embedding=i.embedding(ids, width),
+            flat=layers.Flatten(),
+            head=i.dense(steps * width, ids),
+            act=_activation(rng),
         )
     return net, (steps,), ids
 
@@ -147,8 +172,13 @@ def _softmax(rng: np.random.Generator, i: Initialiser) -> tuple[Any, tuple[int, 
 
 
 _BUILDERS = {
-    "dense": _dense, "image": _image, "residual": _residual, "depthwise": _depthwise, "sequence": _sequence,
-    "text": _text, "softmax": _softmax,
+    "dense": _dense,
+    "image": _image,
+    "residual": _residual,
+    "depthwise": _depthwise,
+    "sequence": _sequence,
+    "text": _text,
+    "softmax": _softmax,
 }
 
 
@@ -168,7 +198,7 @@ def _with_random_formats(net: Any, rng: np.random.Generator, accumulators: bool)
     addresses = {leaf.address for leaf in leaves if leaf.kind == TABLE}
     states = [leaf.path for leaf in leaves if leaf.path.endswith((".state", ".cell", ".reset", ".candidate"))]
     accumulator = Accumulator(Q(int(rng.integers(2, 8)), 18), rng.choice([Overflow.WRAP, Overflow.SATURATE]))
-    gate = UQ(0, int(rng.integers(4, 8)))                   # one table of gates, so that products of gates align
+    gate = UQ(0, int(rng.integers(4, 8)))  # one table of gates, so that products of gates align
     for leaf in leaves:
         if leaf.kind == PARAMETER and leaf.value is not None:
             parameter = _format(rng) if not leaf.path.endswith("reciprocal") else UQ(-1, 7)

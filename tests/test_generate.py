@@ -23,14 +23,19 @@ from tests.battery import over_integers, randomly_quantized
 
 SYMBOLS = 6
 CELLS = {
-    "lstm": lambda i: i.lstm(3, 5), "two layers": lambda i: i.lstm(3, 4, 2), "rnn": lambda i: i.rnn(3, 9),
-    "gru": lambda i: i.gru(3, 9), "gru, reset after": lambda i: i.gru(3, 5, reset_after=True),
+    "lstm": lambda i: i.lstm(3, 5),
+    "two layers": lambda i: i.lstm(3, 4, 2),
+    "rnn": lambda i: i.rnn(3, 9),
+    "gru": lambda i: i.gru(3, 9),
+    "gru, reset after": lambda i: i.gru(3, 5, reset_after=True),
 }
 
 
 def writer(kind: str, seed: int = 0) -> Quantized:
     i = Initialiser(seed, np.float64)
-    net = Sequential(embedding=i.embedding(SYMBOLS, 3), lstm=CELLS[kind](i), head=i.dense(CELLS_HIDDEN[kind], SYMBOLS))
+    net = Sequential(
+        embedding=i.embedding(SYMBOLS, 3), lstm=CELLS[kind](i), head=i.dense(CELLS_HIDDEN[kind], SYMBOLS)
+    )
     return Quantized(over_integers(randomly_quantized(net, seed)), Quantizer(UQ(3, 0)))
 
 
@@ -76,7 +81,7 @@ def test_the_noise_is_gumbels_distribution():
 
 def test_largest_of_logit_and_noise_is_a_draw_from_the_softmax():
     table, source = NoiseTable(12, 8, Fraction(1)), Noise(1)
-    logits = np.array([0, 256, 512])        # 0, 1, 2 with 8 fraction bits
+    logits = np.array([0, 256, 512])  # 0, 1, 2 with 8 fraction bits
     noise = table.draw(source, 3 * 20_000).reshape(-1, 3)
     share = np.bincount((logits + noise).argmax(1), minlength=3) / 20_000
     softmax = np.exp([0.0, 1, 2]) / np.exp([0.0, 1, 2]).sum()
@@ -93,7 +98,9 @@ def test_a_pack_that_writes_is_verified_with_its_seeds(tmp_path):
 
 def test_a_network_that_cannot_write_is_refused():
     net = Quantized(Sequential(head=Initialiser(0).dense(2, 2)), Quantizer(UQ(1, 0)))
-    with pytest.raises(ValueError, match="a network that writes has the parts embedding, lstm and head, not head"):
+    with pytest.raises(
+        ValueError, match="a network that writes has the parts embedding, lstm and head, not head"
+    ):
         write(net, Writing(3))
 
 

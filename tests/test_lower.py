@@ -20,8 +20,10 @@ from fixedpoint_nn.rounding import Rounding
 from tests.battery import CASES, quantized_case
 from tests.random_networks import KINDS, random_network
 
+EIGHT_BITS = Q(2, 6)
 
-def weights(*shape: int, format: QFormat = Q(2, 6), seed: int = 0) -> FixedArray:
+
+def weights(*shape: int, format: QFormat = EIGHT_BITS, seed: int = 0) -> FixedArray:
     rng = np.random.default_rng(seed)
     return FixedArray.from_ints(rng.integers(format.int_min, format.int_max + 1, shape), format)
 
@@ -83,7 +85,7 @@ def test_the_accumulator_is_as_wide_as_the_proven_bound_and_no_wider():
     dense = layers.Dense(FixedArray.from_ints(ints, Q(2, 6)), out=Quantizer(Q(4, 4)))
     lowered = lower(dense, (64,), Q(2, 6))
     low, high = lowered.kernels[0].bound
-    assert high == 64 * 128                 # all weights have the factor 128 in common
+    assert high == 64 * 128  # all weights have the factor 128 in common
     assert lowered.config.accumulator_width >= high.bit_length() + 1
     assert low == -64 * 127
 
@@ -93,7 +95,7 @@ def test_a_sequence_is_read_beside_the_state_without_a_copy():
     *_, net, format = quantized_case("LSTM, last step")
     del i
     lowered = lower(net, (5, 3), format)
-    assert len(lowered.kernels) == 2 + 7    # two states to zero; four gates, c, tanh(c), h
+    assert len(lowered.kernels) == 2 + 7  # two states to zero; four gates, c, tanh(c), h
 
 
 def test_barriers_stand_only_where_a_result_is_needed():
@@ -119,15 +121,19 @@ def test_memory_of_values_that_are_no_longer_needed_is_used_again():
         (
             layers.Dense(weights(4, 3, format=Q(9, 23)), out=Quantizer(Q(30, 4), name="wide")),
             (4,),
-            "Layer 'wide' does not fit the engine: its result Q(30, 4) needs words of 34 bits, and 32 is the most; "
+            "Layer 'wide' does not fit the engine: its result Q(30, 4) needs words of 34 bits, and 32 "
+            "is the most; "
             "cast it to 32 bits or fewer.",
         ),
         (
             layers.Dense(
-                weights(4, 3, format=Q(2, 2)), weights(3, format=Q(1, 38)), out=Quantizer(Q(4, 4), name="fine bias")
+                weights(4, 3, format=Q(2, 2)),
+                weights(3, format=Q(1, 38)),
+                out=Quantizer(Q(4, 4), name="fine bias"),
             ),
             (4,),
-            "Layer 'fine bias' does not fit the engine: its weights, aligned, need 34 bits, and 32 is the most; give its "
+            "Layer 'fine bias' does not fit the engine: its weights, aligned, need 34 bits, and 32 is "
+            "the most; give its "
             "operands fraction bits that differ by 2 less.",
         ),
         (
@@ -155,7 +161,9 @@ def test_two_modelled_accumulators_are_refused():
             weights(4, 4), out=Quantizer(Q(4, 4), name=name), accumulator=Accumulator(Q(bits, 12))
         )
 
-    with pytest.raises(Refusal, match=r"Layer 'b' does not fit .* differs from that of 'a', and one engine has one"):
+    with pytest.raises(
+        Refusal, match=r"Layer 'b' does not fit .* differs from that of 'a', and one engine has one"
+    ):
         lower(layers.Sequential(dense(6, "a"), dense(8, "b")), (4,), Q(2, 6))
 
 

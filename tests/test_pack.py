@@ -32,7 +32,7 @@ def original(tmp_path_factory) -> Path:
     return emit(fixed, x, tmp_path_factory.mktemp("packs") / "text", name="text", mif=True)
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(original, tmp_path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "text"))
 
@@ -48,7 +48,9 @@ def test_the_integers_come_back_from_the_coe_files_alone(folder):
     assert np.array_equal(loaded.images.weights, lowered.images.weights)
     assert np.array_equal(loaded.images.parameters, lowered.images.parameters)
     assert np.array_equal(loaded.images.tables, lowered.images.tables)
-    assert np.array_equal(loaded.images.activations[: len(lowered.images.activations)], lowered.images.activations)
+    assert np.array_equal(
+        loaded.images.activations[: len(lowered.images.activations)], lowered.images.activations
+    )
     assert np.array_equal(loaded.vectors[: len(x)], x.ints.reshape(len(x), -1))
     expected = fixed(FixedArray.from_ints(loaded.vectors.reshape(-1, *x.shape[1:]), x.format))
     assert np.array_equal(loaded.expected, expected.ints.reshape(len(loaded.vectors), -1))
@@ -104,10 +106,10 @@ def test_ties_are_counted_by_sign_and_parity():
     program = trace(lambda x: x.cast(Quantizer(Q(3, 0), name="here")), (1,), Q(4, 1))
     values = FixedArray.from_ints(np.array([[1], [3], [-1], [-3], [2], [-16], [15]]), Q(4, 1))
     found = count(program, values)["here"]
-    assert found["tie, positive, even floor"] == 1          # 0.5
-    assert found["tie, positive, odd floor"] == 2           # 1.5, 7.5
-    assert found["tie, negative, odd floor"] == 1           # -0.5
-    assert found["tie, negative, even floor"] == 1          # -1.5
+    assert found["tie, positive, even floor"] == 1  # 0.5
+    assert found["tie, positive, odd floor"] == 2  # 1.5, 7.5
+    assert found["tie, negative, odd floor"] == 1  # -0.5
+    assert found["tie, negative, even floor"] == 1  # -1.5
     assert found["below the smallest"] == 1
     assert found["above the largest"] == 1
 
@@ -149,7 +151,9 @@ def test_a_changed_file_is_noticed(folder):
     for path in sorted(folder.glob("*.coe")):
         text = path.read_text()
         path.write_text(text[:-3] + ("0" if text[-3] != "0" else "1") + text[-2:])
-        with pytest.raises(PackError, match=f"{path.name} does not have the checksum that the manifest states"):
+        with pytest.raises(
+            PackError, match=f"{path.name} does not have the checksum that the manifest states"
+        ):
             load_pack(folder)
         path.write_text(text)
     load_pack(folder)
@@ -159,7 +163,7 @@ def test_a_short_or_missing_file_is_noticed(folder):
     path = folder / "weights.coe"
     text = path.read_text()
     path.write_text(text[:-20])
-    with pytest.raises(PackError, match="bytes and .* were written; emit the pack again"):
+    with pytest.raises(PackError, match=r"bytes and .* were written; emit the pack again"):
         load_pack(folder)
     path.unlink()
     with pytest.raises(PackError, match=r"weights\.coe is missing; emit the pack again"):

@@ -59,7 +59,9 @@ def test_the_body_of_a_loop_is_recorded_once_whatever_its_length():
 
 def test_a_state_that_changes_its_format_is_refused():
     x = Traced.argument(Program(), (1, 4, 2), Q(3, 4))
-    with pytest.raises(ValueError, match=r"state 0 of the loop is \(1, 2\) Q\(3, 4\) before a step and \(1, 2\) Q\(4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"state 0 of the loop is \(1, 2\) Q\(3, 4\) before a step and \(1, 2\) Q\(4, 4\)"
+    ):
         x.scan(lambda now, state: (now, now + state), x[:, 0])
 
 

@@ -19,6 +19,8 @@ from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.quantizer import Quantizer
 from tests.battery import CASES, quantized_case
 
+RTL = toolchain.rtl_folder()
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Path:
@@ -26,16 +28,18 @@ def original(tmp_path_factory) -> Path:
     *_, net, format = quantized_case(name)
     quantizer = Quantizer(format)
     x = FixedArray.from_float(CASES[name].floats(), quantizer)
-    return emit(Quantized(net, quantizer), x, tmp_path_factory.mktemp("packs") / "text", name="text", corner_vectors=2)
+    return emit(
+        Quantized(net, quantizer), x, tmp_path_factory.mktemp("packs") / "text", name="text", corner_vectors=2
+    )
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(original, tmp_path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "text"))
 
 
 def change(folder: Path, kind: str, edit) -> None:
-    """Edit the words of an image in both forms, and state the new checksums: only the simulation can notice."""
+    """Edit an image in both forms and state the new checksums: only the simulation can notice."""
     path = folder / "manifest.json"
     about = json.loads(path.read_text())
     bits = about["files"][f"{kind}.coe"]["bits"]
@@ -44,7 +48,9 @@ def change(folder: Path, kind: str, edit) -> None:
         (folder / f"{kind}{suffix}").write_text(text)
         content = (folder / f"{kind}{suffix}").read_bytes()
         about["files"][f"{kind}{suffix}"] |= {
-            "bytes": len(content), "words": len(words), "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "words": len(words),
+            "sha256": hashlib.sha256(content).hexdigest(),
         }
     path.write_text(json.dumps(about))
 
@@ -54,7 +60,7 @@ def state(folder: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-@pytest.fixture()
+@pytest.fixture
 def broken_engine(tmp_path, monkeypatch):
     """`break_engine(file, old, new)`: the Verilog with one change in it."""
     copy = tmp_path / "rtl"
@@ -71,8 +77,16 @@ def broken_engine(tmp_path, monkeypatch):
 
 
 BUGS = [
-    ("3'd6: round = half && (sticky || floor[0]);", "3'd6: round = half;", "rounding HALF_UP instead of HALF_EVEN"),
-    ("wire clamp = overflow != 2'd0 &&", "wire clamp = overflow == 2'd3 &&", "overflow WRAP instead of SATURATE"),
+    (
+        "3'd6: round = half && (sticky || floor[0]);",
+        "3'd6: round = half;",
+        "rounding HALF_UP instead of HALF_EVEN",
+    ),
+    (
+        "wire clamp = overflow != 2'd0 &&",
+        "wire clamp = overflow == 2'd3 &&",
+        "overflow WRAP instead of SATURATE",
+    ),
     ("sum_and_bias = wide_sum + wide_bias", "sum_and_bias = wide_sum", "the bias is missing"),
 ]
 
@@ -84,7 +98,12 @@ def test_a_broken_engine_is_found_out_with_the_likely_cause(old, new, cause, bro
     weight = FixedArray.from_ints(rng.integers(-128, 128, (6, 20)), Q(2, 6))
     bias = FixedArray.from_ints(rng.integers(-128, 128, 20), Q(2, 6))
     net = Quantized(layers.Dense(weight, bias, out=Quantizer(Q(2, 6), name="dense.out")), quantizer)
-    pack = emit(net, FixedArray.from_ints(rng.integers(-128, 128, (8, 6)), Q(2, 6)), tmp_path / "dense", corner_vectors=24)
+    pack = emit(
+        net,
+        FixedArray.from_ints(rng.integers(-128, 128, (8, 6)), Q(2, 6)),
+        tmp_path / "dense",
+        corner_vectors=24,
+    )
     assert verify(pack).passed
     broken_engine("requantize.v", old, new)
     verdict = verify(pack)
@@ -164,7 +183,9 @@ def test_the_bench_itself_refuses_a_short_image(folder):
     path = files["weights"].path
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     job = simulate.Job(loaded.config, files, loaded.input, loaded.output)
-    with pytest.raises(simulate.SimulationError, match="the weights image is missing, short, or not hexadecimal"):
+    with pytest.raises(
+        simulate.SimulationError, match="the weights image is missing, short, or not hexadecimal"
+    ):
         simulate.simulate(job, loaded.vectors[:1])
 
 
@@ -181,10 +202,13 @@ def test_cycles_that_were_not_predicted_fail(folder):
 
 @pytest.mark.parametrize(
     ("simulator", "sentence"),
-    [("iverilog", "Icarus Verilog 11.0 or newer is needed, but there is none on PATH"), ("verilator", "Verilator 5.006 or newer")],
+    [
+        ("iverilog", "Icarus Verilog 11.0 or newer is needed, but there is none on PATH"),
+        ("verilator", "Verilator 5.006 or newer"),
+    ],
 )
 def test_an_absent_simulator_fails(original, simulator, sentence, tmp_path, monkeypatch):
-    monkeypatch.setattr(simulate, "rtl_folder", lambda folder=toolchain.rtl_folder(): folder)
+    monkeypatch.setattr(simulate, "rtl_folder", lambda: RTL)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toolchain, "_PACKAGE", tmp_path / "package")
     monkeypatch.setattr(toolchain.sys, "executable", str(tmp_path / "python"))
@@ -200,7 +224,7 @@ def pretend(folder: Path, name: str, script: str) -> None:
 
 
 def test_a_simulator_that_is_too_old_fails(original, tmp_path, monkeypatch):
-    monkeypatch.setattr(simulate, "rtl_folder", lambda folder=toolchain.rtl_folder(): folder)
+    monkeypatch.setattr(simulate, "rtl_folder", lambda: RTL)
     pretend(tmp_path, "iverilog", "echo Icarus Verilog version 10.3")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toolchain.sys, "executable", str(tmp_path / "python"))
@@ -220,7 +244,11 @@ def test_a_simulator_that_is_too_old_fails(original, tmp_path, monkeypatch):
     ],
 )
 def test_a_simulator_that_dies_or_lies_fails(original, script, sentence, tmp_path, monkeypatch):
-    pretend(tmp_path, "vvp", f'case "$*" in *-V*) echo Icarus Verilog runtime version 11.0; exit 0;; esac\n{script}')
+    pretend(
+        tmp_path,
+        "vvp",
+        f'case "$*" in *-V*) echo Icarus Verilog runtime version 11.0; exit 0;; esac\n{script}',
+    )
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     verdict = verify(original)
     assert not verdict

@@ -89,7 +89,7 @@ class Assembly:
     layer: str = ""
     taken: set[int] = field(default_factory=set)
 
-    # ---- memory -----------------------------------------------------------------------------------------------
+    # ---- memory --------------------------------------------------------------------------------------------
 
     def padded(self, words: int) -> int:
         return -(-words // self.lanes) * self.lanes
@@ -140,7 +140,7 @@ class Assembly:
     def give_register(self, register: Register) -> None:
         self.taken.discard(register.number)
 
-    # ---- kernels ----------------------------------------------------------------------------------------------
+    # ---- kernels -------------------------------------------------------------------------------------------
 
     def emit(self, expression: Expression, target: Target | None, path: Path, padded: bool = True) -> View:
         """Compute an expression into memory; the view of the result."""
@@ -153,7 +153,7 @@ class Assembly:
             for size in reversed(expression.shape[1:-1]):
                 strides = (walk, *strides)
                 walk *= size
-            axes = dense_axes(expression.shape, (0, *strides)[-len(expression.shape):])
+            axes = dense_axes(expression.shape, (0, *strides)[-len(expression.shape) :])
         width = expression.channels // len(expression.parts)
         for number, terms in enumerate(expression.parts):
             columns = slice(number * width, (number + 1) * width)
@@ -167,12 +167,14 @@ class Assembly:
         return View(target.buffer, target.offset, axes, expression.format)
 
     def _as_runs(self, expression: Expression, path: Path, target: Target | None) -> Expression:
-        """The same expression with terms that one run can compute: of one kind, and standing where it can read them."""
+        """The same expression with terms of one kind, standing where one run can read them."""
         if not expression.terms:
             return self._of_constant(expression)
         if len(expression.parts) > 1:
             if any(len(part) > 1 for part in expression.parts):
-                raise Refusal("a grouped convolution and another sum are no single run; cast one of them first")
+                raise Refusal(
+                    "a grouped convolution and another sum are no single run; cast one of them first"
+                )
             return expression
         terms = list(expression.terms)
         if any(isinstance(term, Product) for term in terms):
@@ -203,12 +205,15 @@ class Assembly:
         elif not term.over and not term.maximum:
             diagonal = Dot(term.view, np.diag(term.weights[0]), term.frac)
             return diagonal if alone else self._stored(diagonal, path)
-        return replace(term, view=self.copied(term.view, path)) if not term.over else self._rows_of(term, path)
+        return (
+            replace(term, view=self.copied(term.view, path)) if not term.over else self._rows_of(term, path)
+        )
 
     def _rows_of(self, term: Scale, path: Path) -> Term:
         """A term that sums over windows, on a copy of its value in which pixels are whole rows."""
         raise Refusal(
-            f"sums over values that do not start rows of {self.lanes} words; put a cast before it, so that they are copied"
+            f"sums over values that do not start rows of {self.lanes} words; put a cast before it, so "
+            f"that they are copied"
         )
 
     def _stored(self, term: Term, path: Path) -> Scale:
@@ -225,7 +230,9 @@ class Assembly:
         size = value.size
         view = View(target.buffer, target.offset, dense_axes((1, size), (0, 0)), value.format, OUTSIDE)
         term = Scale(view, np.zeros((1, size), np.int64), value.format.frac_bits)
-        filled = Expression((1, size), value.format, ((term,),), value.ints.reshape(-1), value.format.frac_bits)
+        filled = Expression(
+            (1, size), value.format, ((term,),), value.ints.reshape(-1), value.format.frac_bits
+        )
         self.items.append(build(self.layer, (), filled, (term,), slice(None), target, self.lanes))
 
     def copied(self, view: View, path: Path, target: Target | None = None) -> View:
@@ -233,7 +240,7 @@ class Assembly:
         return self.emit(stored(view), target, path)
 
     def _products(self, terms: list[Term], path: Path) -> list[Term]:
-        """All terms as products of two values that stand in rows; a plain value is multiplied by a constant power of two."""
+        """All terms as products of values in rows; a plain value is multiplied by a power of two."""
         frac = max(term.frac for term in terms)
         if any(not isinstance(term, Product) and _power(term, frac) is None for term in terms) or any(
             isinstance(term, Product) and term.frac != frac for term in terms
@@ -253,10 +260,10 @@ class Assembly:
     def _row(self, view: View, path: Path) -> View:
         return view if is_rows(view, (), self.lanes) else self.copied(view, path)
 
-    # ---- operands that one loop must reach ------------------------------------------------------------------------
+    # ---- operands that one loop must reach -----------------------------------------------------------------
 
     def _side_by_side(self, terms: list[Term], path: Path, target: Target | None) -> list[Term]:
-        """Terms whose operands one loop nest reaches: equal steps from pixel to pixel, and from term to term."""
+        """Terms whose operands one loop nest reaches: equal steps over pixels and over terms."""
         if isinstance(terms[0], Dot):
             return self._contiguous([term for term in terms if isinstance(term, Dot)], path)
         if isinstance(terms[0], Product):
@@ -315,7 +322,10 @@ class Assembly:
         return len({tuple(pixel_atoms(dot.pixels)) for dot in dots}) == 1 and len(registers(dots)) == 1
 
     def _paired(self, products: list[Product], path: Path, target: Target | None) -> list[Term]:
-        """f*c + i*g: from f to c it is as far as from i to g. Free buffers are put so; else operands are copied."""
+        """f*c + i*g: from f to c it is as far as from i to g.
+
+        Free buffers are put so; else operands are copied.
+        """
         if len(products) == 2:
             (f, c), (i, g) = ((p.view, p.other) for p in products)
             for x, y in ((i, g), (g, i)):
@@ -339,10 +349,12 @@ class Assembly:
         ]
 
     def _around(self, fixed: View, products: list[Product], target: Target | None) -> list[Term]:
-        """p*fixed + x*y, where `fixed` stands in the rows of a loop and the other three may still be put anywhere.
+        """p*fixed + x*y, where `fixed` stands in the rows of a loop and the other three may still be put
+        anywhere.
 
-        Everything moves with the rows. From p to `fixed` it is as far as from x to y. If the result is the next
-        row's state, p may take its place until then; else it stands behind the rows, and x as far behind that.
+        Everything moves with the rows. From p to `fixed` it is as far as from x to y. If the result is the
+        next row's state, p may take its place until then; else it stands behind the rows, and x as far behind
+        that.
         """
         first, second = products if fixed in (products[0].view, products[0].other) else products[::-1]
         p = first.view if first.other is fixed else first.other
@@ -387,8 +399,12 @@ def _is_free(view: View) -> bool:
     """Its buffer may be put anywhere."""
     buffer = view.buffer
     return (
-        buffer.parent is None and buffer.moves is None and view.offset == 0 and buffer.constants is None
-        and not buffer.tied and not buffer.used
+        buffer.parent is None
+        and buffer.moves is None
+        and view.offset == 0
+        and buffer.constants is None
+        and not buffer.tied
+        and not buffer.used
     )
 
 
@@ -397,7 +413,7 @@ def _spaced(f: View, c: View, i: View, g: View) -> bool:
     if len({view.buffer.register for view in (f, c, i, g)}) > 1:
         return False
     at_f, at_c, at_i, at_g = (view.place[1] for view in (f, c, i, g))
-    same = len(set(roots)) == 1 or (roots[0] is roots[2] and roots[1] is roots[3]) 
+    same = len(set(roots)) == 1 or (roots[0] is roots[2] and roots[1] is roots[3])
     return same and at_i - at_f == at_g - at_c
 
 

@@ -15,7 +15,6 @@ from fixedpoint_nn.hardware.kernel import Ints, Kernel, Path, Target
 from fixedpoint_nn.hardware.refusal import Refusal
 from fixedpoint_nn.hardware.views import Atom, Axis, View, merge
 from fixedpoint_nn.overflow import Overflow
-from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.rounding import Rounding
 
@@ -64,14 +63,14 @@ def exact_scaling(
 ) -> Scaling:
     """Everything at `frac` fraction bits, less what all weights and the bias of a channel have in common.
 
-    A channel whose weights and bias are multiples of 2**s loses nothing when both are divided by it and the shift is
-    s bits less, so weights of channels with different ranges need few bits in memory.
+    A channel whose weights and bias are multiples of 2**s loses nothing when both are divided by it and the
+    shift is s bits less, so weights of channels with different ranges need few bits in memory.
     """
     scaled = [aligned(w, term.frac, frac) for term, w in zip(terms, weights, strict=True)]
     bias = aligned(bias, bias_frac, frac)
     common = np.bitwise_or.reduce([*(np.bitwise_or.reduce(w, axis=0) for w in scaled), bias])
     zeros = np.where(common == 0, 0, _trailing_zeros(common))
-    limit = frac - out_frac                 # at most so much, or the shift would be negative
+    limit = frac - out_frac  # at most so much, or the shift would be negative
     factor = np.clip(zeros, 0, max(limit, 0)).astype(np.int64)
     shift = limit - factor
     if limit < 0:
@@ -82,13 +81,19 @@ def exact_scaling(
     scaled = [w >> factor for w in scaled]
     bias = bias >> factor
     if shift.max() > MAX_SHIFT:
-        raise Refusal(f"needs a right shift of {shift.max()} bits, and {MAX_SHIFT} is the most; use fewer fraction bits")
+        raise Refusal(
+            f"needs a right shift of {shift.max()} bits, and {MAX_SHIFT} is the most; use fewer fraction bits"
+        )
     return Scaling(scaled, bias, shift, _bound(terms, scaled))
 
 
 def modelled_scaling(
-    terms: Sequence[Term], weights: Sequence[Array], bias: Array, bias_frac: int,
-    accumulator: Accumulator, out_frac: int,
+    terms: Sequence[Term],
+    weights: Sequence[Array],
+    bias: Array,
+    bias_frac: int,
+    accumulator: Accumulator,
+    out_frac: int,
 ) -> Scaling:
     """Everything as the modelled accumulator counts."""
     point, scaled = accumulator.format.frac_bits, []
@@ -98,7 +103,8 @@ def modelled_scaling(
             continue
         if accumulator.product.format.frac_bits != point:
             raise Refusal(
-                f"its accumulator {accumulator.format} and its products {accumulator.product.format} differ in fraction "
+                f"its accumulator {accumulator.format} and its products {accumulator.product.format} "
+                f"differ in fraction "
                 "bits, which the engine's do not; make them equal"
             )
         scaled.append(aligned(w, term.frac, max(term.frac, point)))
@@ -106,10 +112,14 @@ def modelled_scaling(
     if accumulator.product is not None and any(max(term.frac - point, 0) != product_shift for term in terms):
         raise Refusal("its products of x and of h have different fraction bits; give both weights the same")
     if not accumulator.format.signed:
-        raise Refusal(f"its accumulator {accumulator.format} is unsigned, and the engine's is signed; use a signed format")
+        raise Refusal(
+            f"its accumulator {accumulator.format} is unsigned, and the engine's is signed; use a "
+            f"signed format"
+        )
     if (frac := bias_frac if bias.any() else point) > point or out_frac > point:
         raise Refusal(
-            f"its modelled accumulator has {point} fraction bits, fewer than the bias ({frac}) or the result ({out_frac}); "
+            f"its modelled accumulator has {point} fraction bits, fewer than the bias ({frac}) or the "
+            f"result ({out_frac}); "
             "give it as many"
         )
     shift = np.full(len(bias), point - out_frac, np.int64)
@@ -124,7 +134,7 @@ def _trailing_zeros(values: Ints) -> Ints:
 
 
 def _bound(terms: Sequence[Term], weights: Sequence[Array]) -> tuple[int, int]:
-    """The sum of all positive, and of all negative products that the formats allow: no prefix leaves these."""
+    """The sums of all negative and of all positive products that the formats allow."""
     low, high = 0, 0
     lows, highs = [0], [0]
     for term, w in zip(terms, weights, strict=True):
@@ -155,7 +165,13 @@ def rows(weights: Array, lanes: int) -> Ints:
 
 
 def build(
-    name: str, path: Path, expression: Expression, terms: Sequence[Term], columns: slice, target: Target, lanes: int
+    name: str,
+    path: Path,
+    expression: Expression,
+    terms: Sequence[Term],
+    columns: slice,
+    target: Target,
+    lanes: int,
 ) -> Kernel:
     """The kernel for one part of an expression; its terms are of one kind and already stand as they must."""
     quantizer = conversion(expression)
@@ -178,7 +194,10 @@ def build(
         else:
             scaling = exact_scaling(terms, weights, bias, bias_frac if bias.any() else frac, frac, out_frac)
     if scaling.shift.max() + expression.leak > MAX_SHIFT:
-        raise Refusal(f"needs a right shift of {scaling.shift.max() + expression.leak} bits, and {MAX_SHIFT} is the most")
+        raise Refusal(
+            f"needs a right shift of {scaling.shift.max() + expression.leak} bits, and {MAX_SHIFT} is "
+            f"the most"
+        )
     stacked = np.concatenate(scaling.weights, axis=0) if scaling.weights else None
     parameters = np.stack([scaling.shift, scaling.bias], axis=1)
     alike = bool((parameters == parameters[:1]).all())
@@ -186,29 +205,54 @@ def build(
     image = None
     if per_tile:
         parameters = np.repeat(parameters[:1], min(lanes, channels), axis=0)
-        image = None if stacked is None else rows(np.repeat(stacked[:, :1], min(lanes, channels), axis=1), lanes)
+        image = (
+            None if stacked is None else rows(np.repeat(stacked[:, :1], min(lanes, channels), axis=1), lanes)
+        )
     elif stacked is not None:
         image = rows(stacked, lanes)
     first = terms[0]
     return Kernel(
-        name=quantizer.name or name, path=path, operands=operands, factors=factors, taps=taps, pixels=pixels, channels=channels,
-        tile_stride=0 if broadcast else lanes, vector=not broadcast,
+        name=quantizer.name or name,
+        path=path,
+        operands=operands,
+        factors=factors,
+        taps=taps,
+        pixels=pixels,
+        channels=channels,
+        tile_stride=0 if broadcast else lanes,
+        vector=not broadcast,
         maximum=isinstance(first, Scale) and first.maximum,
-        accumulator=accumulator, product_shift=scaling.product_shift,
-        weights=image, parameters=parameters, per_tile=per_tile, quantizer=quantizer,
-        relu_before=expression.relu_before, relu_after=expression.relu_after, leak=expression.leak,
-        table=expression.table, target=target, bound=scaling.bound, window=first.view.window,
-        first_channel=columns.start or 0, lanes=lanes,
+        accumulator=accumulator,
+        product_shift=scaling.product_shift,
+        weights=image,
+        parameters=parameters,
+        per_tile=per_tile,
+        quantizer=quantizer,
+        relu_before=expression.relu_before,
+        relu_after=expression.relu_after,
+        leak=expression.leak,
+        table=expression.table,
+        target=target,
+        bound=scaling.bound,
+        window=first.view.window,
+        first_channel=columns.start or 0,
+        lanes=lanes,
     )
 
 
 def _product_scaling(terms: Sequence[Term], bias: Array, bias_frac: int, frac: int, out_frac: int) -> Scaling:
     if any(term.frac != frac for term in terms):
-        raise Refusal("adds products of different fraction bits, which no weight can align; give them equal ones")
+        raise Refusal(
+            "adds products of different fraction bits, which no weight can align; give them equal ones"
+        )
     if frac < out_frac:
-        raise Refusal(f"a product with {frac} fraction bits is not cast to {out_frac}; use fewer fraction bits")
+        raise Refusal(
+            f"a product with {frac} fraction bits is not cast to {out_frac}; use fewer fraction bits"
+        )
     total = aligned(bias, bias_frac, frac) if bias.any() else bias
-    return Scaling([], total, np.full(len(bias), frac - out_frac, np.int64), _bound(terms, [np.zeros(0)] * len(terms)))
+    return Scaling(
+        [], total, np.full(len(bias), frac - out_frac, np.int64), _bound(terms, [np.zeros(0)] * len(terms))
+    )
 
 
 def _walks(terms: Sequence[Term], lanes: int) -> tuple[list[Atom], list[Atom], list[View], list[View], bool]:
@@ -218,7 +262,7 @@ def _walks(terms: Sequence[Term], lanes: int) -> tuple[list[Atom], list[Atom], l
     factors: list[View] = []
     if isinstance(first, Dot):
         taps = merge(first.view.axes[-1])
-        if len(terms) > 1:                  # operands side by side are read as one
+        if len(terms) > 1:  # operands side by side are read as one
             taps = [Atom(sum(prod(a.size for a in t.view.axes[-1]) for t in terms), 1)]
         operands, broadcast = [first.view], True
     elif isinstance(first, Scale):

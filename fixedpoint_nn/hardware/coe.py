@@ -99,7 +99,9 @@ def read_coe(text: str, bits: int, name: str = "the .coe text") -> list[int]:
                 raise ImageError(f"{name} has no memory_initialization_radix before its vector")
             return _parse(re.split(r"[\s,]+", value.strip(" \t\n,")), radix, bits, name)
         place = found.end()
-    raise ImageError(f"{name} has no memory_initialization_vector that ends with a semicolon; it may be cut short")
+    raise ImageError(
+        f"{name} has no memory_initialization_vector that ends with a semicolon; it may be cut short"
+    )
 
 
 def _parse(tokens: Sequence[str], radix: int, bits: int, name: str) -> list[int]:
@@ -132,7 +134,11 @@ def write_mif(words: Sequence[int], bits: int) -> str:
     """The text of Quartus's .mif."""
     _check(words, bits)
     head = f"WIDTH={bits};\nDEPTH={len(words)};\nADDRESS_RADIX=HEX;\nDATA_RADIX=HEX;\nCONTENT BEGIN\n"
-    return head + "".join(f"{place:x} : {_text(word, bits, 16)};\n" for place, word in enumerate(words)) + "END;\n"
+    return (
+        head
+        + "".join(f"{place:x} : {_text(word, bits, 16)};\n" for place, word in enumerate(words))
+        + "END;\n"
+    )
 
 
 def read_mif(text: str, bits: int, name: str = "the .mif text") -> list[int]:
@@ -140,6 +146,8 @@ def read_mif(text: str, bits: int, name: str = "the .mif text") -> list[int]:
     head, begin, body = text.partition("CONTENT BEGIN")
     declared: dict[str, Any] = dict(re.findall(r"(\w+)\s*=\s*(\w+)\s*;", head))
     entries = _MIF_LINE.findall(body)
-    if not begin or [int(address, 16) for address, _ in entries] != list(range(int(declared.get("DEPTH", -1)))):
+    if not begin or [int(address, 16) for address, _ in entries] != list(
+        range(int(declared.get("DEPTH", -1)))
+    ):
         raise ImageError(f"{name} does not hold the words 0 to DEPTH - 1 in order; it may be cut short")
     return _parse([word for _, word in entries] or [""], 16, bits, name)

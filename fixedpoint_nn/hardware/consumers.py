@@ -30,14 +30,17 @@ class Consumers:
             for x, scaled in (node.inputs, node.inputs[::-1]):
                 other = self.program.nodes[scaled]
                 if (
-                    other.op == "scaled" and other.inputs == (x,) and other.attributes["power"] < 0
-                    and self.users[scaled] == [place] and sorted(self.users[x]) == sorted([place, scaled])
+                    other.op == "scaled"
+                    and other.inputs == (x,)
+                    and other.attributes["power"] < 0
+                    and self.users[scaled] == [place]
+                    and sorted(self.users[x]) == sorted([place, scaled])
                 ):
                     self.leaky[place] = x, -other.attributes["power"]
                     self.skipped.add(scaled)
 
     def may_wait(self, place: int) -> bool:
-        """An expression need not be stored yet if one operation continues it, or only slices of channels do."""
+        """May it stay an expression? If one operation continues it, or only slices of channels do."""
         users = self.users[place]
         if place in self.program.outputs:
             return False
@@ -56,9 +59,7 @@ class Consumers:
                     return True
                 if self.needs_rows(user):
                     return True
-            elif node.op == "dot":
-                continue
-            elif node.op in ("argmax", "take", "scan"):
+            elif node.op == "dot" or node.op in ("argmax", "take", "scan"):
                 continue
             else:
                 return True

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Golden vectors: real samples, and inputs that are searched until every layer has met its corners.
 
-A corner is what an engine gets wrong first: both saturation edges, exact rounding ties (above an even and above an odd
-floor, of both signs), the product of two most negative numbers, both ends of a table.
+A corner is what an engine gets wrong first: both saturation edges, exact rounding ties (above an even and
+above an odd floor, of both signs), the product of two most negative numbers, both ends of a table.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.traced import Node, Program
 
-Hits = dict[tuple[str, str], NDArray[np.int64]]         # (layer, corner): hits of each sample
-POOL_WORK = 40_000_000                                  # values that may flow in the search
+Hits = dict[tuple[str, str], NDArray[np.int64]]  # (layer, corner): hits of each sample
+POOL_WORK = 40_000_000  # values that may flow in the search
 
 
 def _per_sample(found: Any) -> NDArray[np.int64]:
@@ -45,7 +45,9 @@ def _cast_corners(value: FixedArray, quantizer: Quantizer) -> Iterator[tuple[str
     yield "exactly the smallest", _per_sample(floor == f.int_min)
 
 
-def _corners_of(node: Node, values: dict[int, Any], program: Program) -> Iterator[tuple[str, NDArray[np.int64]]]:
+def _corners_of(
+    node: Node, values: dict[int, Any], program: Program
+) -> Iterator[tuple[str, NDArray[np.int64]]]:
     if node.op == "cast" and isinstance(node.attributes["quantizer"], Quantizer):
         yield from _cast_corners(values[node.inputs[0]], node.attributes["quantizer"])
     elif node.op == "lookup":
@@ -115,7 +117,9 @@ def count(program: Program, vectors: FixedArray) -> dict[str, dict[str, int]]:
 def candidates(samples: FixedArray, format: QFormat, count: int, rng: np.random.Generator) -> FixedArray:
     """Inputs worth trying: extremes, full-range random ones, the samples blown up, mirrored and disturbed."""
     shape, lo, hi = samples.shape[1:], format.int_min, format.int_max
-    if format.frac_bits == 0 and not format.signed:     # token ids: only those that the samples use are sure to exist
+    if (
+        format.frac_bits == 0 and not format.signed
+    ):  # token ids: only those that the samples use are sure to exist
         known = np.unique(samples.ints)
         ids = rng.choice(known, (count, *shape))
         ids[0], ids[1] = known.min(), known.max()
@@ -149,17 +153,23 @@ def golden(
     if corner_vectors <= 0:
         return samples, origins
     rng = np.random.default_rng(seed)
-    work = sum(int(np.prod(node.shape, dtype=np.int64)) * _steps(program, node) for node in program.nodes) or 1
+    work = (
+        sum(int(np.prod(node.shape, dtype=np.int64)) * _steps(program, node) for node in program.nodes) or 1
+    )
     size = int(np.clip(POOL_WORK // work, corner_vectors, 384))
     pool = candidates(samples, format, size, rng)
-    met = {key for start in range(0, len(samples), 16)
-           for key, found in hits(program, samples[start : start + 16]).items() if found.any()}
+    met = {
+        key
+        for start in range(0, len(samples), 16)
+        for key, found in hits(program, samples[start : start + 16]).items()
+        if found.any()
+    }
     table: dict[tuple[str, str], list[NDArray[np.int64]]] = defaultdict(list)
     for start in range(0, size, 16):
         for key, found in hits(program, pool[start : start + 16]).items():
             table[key].append(found)
     reached = {key: np.concatenate(found) > 0 for key, found in table.items()}
-    chosen = [0]                            # the lowest input everywhere, then whatever is new the most
+    chosen = [0]  # the lowest input everywhere, then whatever is new the most
     met |= {key for key, where in reached.items() if where[0]}
     while len(chosen) < min(corner_vectors, size):
         gain = np.zeros(size, np.int64)

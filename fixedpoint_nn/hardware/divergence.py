@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ldexp
 from typing import Any
 
@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware import coe
+from fixedpoint_nn.hardware.datapath import requantized
 from fixedpoint_nn.hardware.emulate import Emulator, Result
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
 from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, Run
 from fixedpoint_nn.hardware.port import Port
-from fixedpoint_nn.overflow import Overflow
 from fixedpoint_nn.qformat import QFormat
-from fixedpoint_nn.quantizer import Quantizer
-from fixedpoint_nn.rounding import Rounding
 
 Ints = NDArray[np.int64]
 Trace = Sequence[tuple[int, int, str]]
@@ -32,25 +30,30 @@ class Twin(Emulator):
         super().__init__(config, images)
         for address, value in zip(port.addresses().tolist(), vector.tolist(), strict=True):
             self.write(address, np.array([value], np.int64))
-        self.wanted = (-1, -1)              # program address, and how many runs of it come before
+        self.wanted = (-1, -1)  # program address, and how many runs of it come before
         self.found: tuple[Run, Ints, Ints] | None = None
         self._passed: dict[int, int] = {}
-        self._now = 0
-        self._blocks: list[tuple[Ints, Ints]] = []
+        self._blocks: list[Ints] | None = None
 
     def _run(self, place: int, run: Run, issue: Any, result: Result) -> None:
-        self._now, self._blocks = place, []
-        super()._run(place, run, issue, result)
         number = self._passed.get(place, 0)
+        self._blocks = [] if (place, number) == self.wanted else None
+        super()._run(place, run, issue, result)
         self._passed[place] = number + 1
-        if (place, number) == self.wanted and self._blocks:
-            sums = np.concatenate([sums for sums, _ in self._blocks])
-            self.found = run, sums, self._blocks[0][1]
+        if self._blocks:
+            tiles, lanes = run.counts[3], self.config.lanes
+            channels = (tiles - 1) * lanes + run.last_channels
+            sums = np.concatenate(self._blocks).reshape(-1, tiles * lanes)[:, :channels]
+            self.found = run, sums, self._parameters(run, place, tiles, channels)
 
-    def _requantize(self, run: Run, sums: Ints, parameters: Ints, result: Result) -> Ints:
-        if (self._now, self._passed.get(self._now, 0)) == self.wanted:
-            self._blocks.append((sums.copy(), parameters))
-        return super()._requantize(run, sums, parameters, result)
+    def _totals(
+        self, run: Run, place: int, pixel: Ints, weight: Ints | None
+    ) -> tuple[Ints, NDArray[np.bool_]]:
+        sums, lost = super()._totals(run, place, pixel, weight)
+        if self._blocks is not None:
+            shape = (len(pixel), run.counts[3], self.config.lanes)
+            self._blocks.append(np.broadcast_to(sums, shape))
+        return sums, lost
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,13 @@ class Divergence:
     """The first write that differs."""
 
     layer: str
-    step: int                               # how many runs of this instruction came before
+    step: int  # how many runs of this instruction came before
     element: int
     channels: int
     cycle: int
     expected_cycle: int
     expected: int
-    word: str                               # what the Verilog wrote; it may be X
+    word: str  # what the Verilog wrote; it may be X
     format: QFormat
     bits: int
     cause: str
@@ -80,9 +83,9 @@ class Divergence:
         return sentence + (f"; likely cause: {self.cause}" if self.cause else "")
 
     def _shown(self, value: int) -> str:
-        return f"{coe.digits(self.bits) * '0'}{value & (1 << self.bits) - 1:x}"[-coe.digits(self.bits):].join(
-            ("0x", f" ({value} = {ldexp(value, -self.format.frac_bits):g})")
-        )
+        return f"{coe.digits(self.bits) * '0'}{value & (1 << self.bits) - 1:x}"[
+            -coe.digits(self.bits) :
+        ].join(("0x", f" ({value} = {ldexp(value, -self.format.frac_bits):g})"))
 
     def _got(self) -> str:
         got = read_word(self.word, self.bits)
@@ -98,7 +101,12 @@ def read_word(word: str, bits: int) -> int | None:
 
 
 def first_divergence(
-    config: EngineConfig, images: Images, port: Port, runs: Sequence[Mapping[str, Any]], vector: Ints, trace: Trace,
+    config: EngineConfig,
+    images: Images,
+    port: Port,
+    runs: Sequence[Mapping[str, Any]],
+    vector: Ints,
+    trace: Trace,
     seed: int = 1,
 ) -> Divergence | None:
     """Compare every word that the Verilog wrote with the twin's; None if all are equal."""
@@ -128,7 +136,17 @@ def first_divergence(
                 cause = likely_cause(twin_again.found, element, write.values, read_word(got[2], bits), config)
             format = QFormat.parse(about["format"])
             return Divergence(
-                about["layer"], step, element, about["channels"], got[0], cycle, value, got[2], format, bits, cause
+                about["layer"],
+                step,
+                element,
+                about["channels"],
+                got[0],
+                cycle,
+                value,
+                got[2],
+                format,
+                bits,
+                cause,
             )
     return None
 
@@ -160,26 +178,18 @@ def likely_cause(
 
 def _mistakes(run: Run, total: int, shift: int, bias: int) -> Iterator[tuple[str, int]]:
     """What the requantiser would give with one thing wrong."""
-    rounding, overflow = Rounding[ROUNDINGS[run.rounding]], Overflow[OVERFLOWS[run.overflow]]
-    for other in Rounding:
-        if other is not rounding:
-            yield f"rounding {other.name} instead of {rounding.name}", _requantized(run, total + bias, shift, other, overflow)
-    for way in Overflow:
-        if way is not overflow:
-            yield f"overflow {way.name} instead of {overflow.name}", _requantized(run, total + bias, shift, rounding, way)
+
+    def word(wrong: Run, shift: int = shift, bias: int = bias) -> int:
+        words, _ = requantized(wrong, np.array([[total]], np.int64), np.array([[shift, bias]], np.int64))
+        return int(words[0, 0])
+
+    for code, name in enumerate(ROUNDINGS):
+        if code != run.rounding:
+            yield f"rounding {name} instead of {ROUNDINGS[run.rounding]}", word(replace(run, rounding=code))
+    for code, name in enumerate(OVERFLOWS):
+        if code != run.overflow:
+            yield f"overflow {name} instead of {OVERFLOWS[run.overflow]}", word(replace(run, overflow=code))
     for wrong in (shift + 1, shift - 1):
-        if 0 <= wrong <= 63:
-            yield f"shift by {wrong} instead of {shift}", _requantized(run, total + bias, wrong, rounding, overflow)
-    yield "the bias is missing", _requantized(run, total, shift, rounding, overflow)
-
-
-def _requantized(run: Run, biased: int, shift: int, rounding: Rounding, overflow: Overflow) -> int:
-    if run.relu_before:
-        biased = max(biased, 0)
-    if biased < 0:
-        shift = min(shift + run.leak, 63)
-    limit = (1 << 63) - 1
-    exact = np.array([min(max(biased, -limit), limit)], np.int64)
-    wide = Quantizer(QFormat(63, 0), rounding, Overflow.SATURATE).from_ints(exact, shift)
-    word = int(Quantizer(QFormat(run.out_bits, 0, run.out_signed), rounding, overflow).from_ints(wide, 0)[0])
-    return max(word, 0) if run.relu_after else word
+        if 0 <= wrong <= 63 - run.leak:
+            yield f"shift by {wrong} instead of {shift}", word(run, shift=wrong)
+    yield "the bias is missing", word(run, bias=0)

@@ -3,8 +3,8 @@
 
     integers = sum over terms + bias;  then ReLU, shift and rounding, overflow, ReLU, table
 
-A term is a dot product with constant weights, a value scaled by constants, or a product of two values. Every term
-counts in units of 2**-frac of its own; `aligned` brings them all to one.
+A term is a dot product with constant weights, a value scaled by constants, or a product of two values. Every
+term counts in units of 2**-frac of its own; `aligned` brings them all to one.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Dot:
 class Scale:
     """The view's elements times weights, summed over the atoms `over`; weights are (taps, channels)."""
 
-    view: View                              # without the axes that are summed over
+    view: View  # without the axes that are summed over
     weights: Array
     frac: int
     over: tuple[Atom, ...] = ()
-    maximum: bool = False                   # the largest instead of the sum
+    maximum: bool = False  # the largest instead of the sum
 
     @classmethod
     def of(cls, view: View) -> Scale:
@@ -118,9 +118,9 @@ class Expression:
     """What a run will compute. `parts` are the channel groups of a grouped convolution, else there is one."""
 
     shape: tuple[int, ...]
-    format: QFormat                         # of the exact value, or of what the last step below gives
+    format: QFormat  # of the exact value, or of what the last step below gives
     parts: tuple[tuple[Term, ...], ...]
-    bias: Array | None = None               # one integer per channel
+    bias: Array | None = None  # one integer per channel
     bias_frac: int = 0
     accumulator: Accumulator | None = None
     relu_before: bool = False
@@ -143,7 +143,8 @@ class Expression:
         """A sum without products of values or maxima: it can be scaled by constants."""
         return self.is_sum and all(
             isinstance(term, Dot) or (isinstance(term, Scale) and not term.maximum)
-            for part in self.parts for term in part
+            for part in self.parts
+            for term in part
         )
 
     @property
@@ -163,7 +164,9 @@ class Expression:
         if len(self.parts) != len(other.parts):
             one, many = sorted((self, other), key=lambda e: len(e.parts))
             if one.terms:
-                raise Refusal("a grouped convolution and another sum are no single run; cast one of them first")
+                raise Refusal(
+                    "a grouped convolution and another sum are no single run; cast one of them first"
+                )
             parts = many.parts
         else:
             parts = tuple(a + b for a, b in zip(self.parts, other.parts, strict=True))
@@ -172,9 +175,13 @@ class Expression:
 
     def times(self, factor: Array, frac: int, shape: tuple[int, ...], format: QFormat) -> Expression:
         """A linear sum times constants: one per channel."""
-        parts = tuple(tuple(term.times(factor, frac) for term in part) for part in self.parts)  # type: ignore[union-attr]
+        width = self.channels // len(self.parts)
+        parts = []
+        for number, part in enumerate(self.parts):
+            own = factor[number * width : (number + 1) * width] if np.ndim(factor) else factor
+            parts.append(tuple(_times(term, own, frac) for term in part))
         bias = None if self.bias is None else times(self.bias, factor)
-        return Expression(shape, format, parts, bias, self.bias_frac + frac)
+        return Expression(shape, format, tuple(parts), bias, self.bias_frac + frac)
 
     def scaled(self, power: int, format: QFormat) -> Expression:
         parts = tuple(tuple(term.scaled(power) for term in part) for part in self.parts)
@@ -184,7 +191,9 @@ class Expression:
         """Some of the channels."""
         (part,) = self.parts
         terms = tuple(term.columns(chosen) for term in part)
-        return replace(self, shape=shape, parts=(terms,), bias=None if self.bias is None else self.bias[chosen])
+        return replace(
+            self, shape=shape, parts=(terms,), bias=None if self.bias is None else self.bias[chosen]
+        )
 
 
 def stored(view: View) -> Expression:
@@ -202,6 +211,12 @@ def aligned(ints: Array, frac: int, to: int) -> Array:
     return times(ints, np.int64(1) << np.int64(to - frac)) if to - frac < 62 else _too_wide(to - frac)
 
 
+def _times(term: Term, factor: Array, frac: int) -> Term:
+    if isinstance(term, Product):
+        raise Refusal("scales a product of two values, which has no weights; cast the product first")
+    return term.times(factor, frac)
+
+
 def times(ints: Array, factor: Any) -> Array:
     """int64 products; one that could leave 63 bits is refused."""
     largest = _magnitude(ints) * _magnitude(np.asarray(factor))
@@ -216,7 +231,9 @@ def _magnitude(ints: Array) -> int:
 
 
 def _too_wide(bits: int) -> Any:
-    raise Refusal(f"aligning the binary points of a sum needs constants of {bits} bits; use closer fraction bits")
+    raise Refusal(
+        f"aligning the binary points of a sum needs constants of {bits} bits; use closer fraction bits"
+    )
 
 
 def _sum_of_biases(a: Expression, b: Expression, channels: int) -> tuple[Array | None, int]:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Text that the engine writes by itself, character after character, and the same from the bit-accurate model.
 
-A network that writes has the parts `embedding`, `lstm` (any recurrent layers) and `head`. The engine loads the last
-character as an address, runs one step, adds noise to the logits if a temperature asks for it, and stores the largest
-one's place as the next character. After the end mark (0) it starts again from states of zero if `restart` says so.
+A network that writes has the parts `embedding`, `lstm` (any recurrent layers) and `head`. The engine loads
+the last character as an address, runs one step, adds noise to the logits if a temperature asks for it, and
+stores the largest one's place as the next character. After the end mark (0) it starts again from states of
+zero if `restart` says so.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class Writer:
     def __post_init__(self) -> None:
         parts = getattr(self.fixed.net, "parts", {})
         if not {"embedding", "lstm", "head"} <= set(parts):
-            raise ValueError(f"a network that writes has the parts embedding, lstm and head, not {', '.join(parts)}")
+            raise ValueError(
+                f"a network that writes has the parts embedding, lstm and head, not {', '.join(parts)}"
+            )
 
     @property
     def net(self) -> Any:
@@ -105,7 +108,7 @@ class Writer:
 
 
 def write(fixed: Quantized, how: Writing, seed: int = 1, first: int = END) -> Ints:
-    """The characters that the bit-accurate model writes: the same integers as the engine's from the same seed."""
+    """What the bit-accurate model writes: the engine's integers from the same seed."""
     writer = Writer(fixed)
     table, source = writer.noise(how), Noise(seed)
     format = fixed.input.format
@@ -152,7 +155,12 @@ def lower_writer(fixed: Quantized, how: Writing, lanes: int = 8) -> Lowered:
     token = View(token_buffer, 0, ((),), format)
     noise = None
     if table is not None:
-        noise = View(assembly.buffer("noise", writer.symbols), 0, dense_axes((1, writer.symbols), (0, 1)), table.output.format)
+        noise = View(
+            assembly.buffer("noise", writer.symbols),
+            0,
+            dense_axes((1, writer.symbols), (0, 1)),
+            table.output.format,
+        )
     tokens = 1 if noise is None else 2
     states = in_place(scope, body.inputs[tokens:])
     counter, place, last, never = Register(0), Register(1), Register(0), Register(0)
@@ -205,10 +213,19 @@ def _return_states(
 
 
 def emit_writer(
-    fixed: Quantized, how: Writing, directory: str | Path, *, name: str = "writer", first: int = END, seeds: int = 1,
-    lanes: int = 8, seed: int = 1, radix: int = 16, progress: Callable[[str], None] | None = None,
+    fixed: Quantized,
+    how: Writing,
+    directory: str | Path,
+    *,
+    name: str = "writer",
+    first: int = END,
+    seeds: int = 1,
+    lanes: int = 8,
+    seed: int = 1,
+    radix: int = 16,
+    progress: Callable[[str], None] | None = None,
 ) -> Path:
-    """A pack of a network that writes: `seeds` vectors, each from the next seed, and what the model writes."""
+    """A pack of a network that writes: `seeds` vectors, each from the next seed."""
     if progress is not None:
         progress(f"lowering {name} for {lanes} lanes")
     lowered = lower_writer(fixed, how, lanes)
@@ -220,7 +237,7 @@ def emit_writer(
 
 
 class RtlWriter:
-    """A network that writes on the engine's Verilog: `RtlWriter(fixed, how)(seed)` equals `write(fixed, how, seed)`."""
+    """The Verilog as a writer: `RtlWriter(fixed, how)(seed)` equals `write(fixed, how, seed)`."""
 
     def __init__(self, fixed: Quantized, how: Writing, lanes: int = 8, simulator: str = "iverilog") -> None:
         self.lowered = lower_writer(fixed, how, lanes)
@@ -234,4 +251,3 @@ class RtlWriter:
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator, seed)
             self.outcome = simulate(job, np.full((texts, 1), first, np.int64))
         return self.outcome.ints(lowered.config.activation_width)
-

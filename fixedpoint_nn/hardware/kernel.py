@@ -38,19 +38,19 @@ class Kernel:
     """Reads `operands` (all with one loop nest), writes `channels` words for each pixel to `target`."""
 
     name: str
-    path: Path                              # the program's node whose value it writes
-    operands: list[View]                    # one for each term; for products the first factors
-    factors: list[View]                     # for products the second factors
-    taps: list[Atom]                        # loops of one sum, the outermost first
+    path: Path  # the program's node whose value it writes
+    operands: list[View]  # one for each term; for products the first factors
+    factors: list[View]  # for products the second factors
+    taps: list[Atom]  # loops of one sum, the outermost first
     pixels: list[Atom]
     channels: int
     tile_stride: int
     vector: bool
     maximum: bool
-    accumulator: Accumulator | None         # the modelled one; None is exact
-    product_shift: int                      # of its quantised products
-    weights: Ints | None                    # (rows, lanes)
-    parameters: Ints                        # (channels, 2): shift, bias
+    accumulator: Accumulator | None  # the modelled one; None is exact
+    product_shift: int  # of its quantised products
+    weights: Ints | None  # (rows, lanes)
+    parameters: Ints  # (channels, 2): shift, bias
     per_tile: bool
     quantizer: Quantizer
     relu_before: bool
@@ -58,14 +58,14 @@ class Kernel:
     leak: int
     table: Table | NoiseTable | None
     target: Target
-    bound: tuple[int, int]                  # no prefix of a sum leaves these
+    bound: tuple[int, int]  # no prefix of a sum leaves these
     window: Window | None = None
     argmax: bool = False
     noise: bool = False
     write: bool = True
     barrier: bool = True
-    first_channel: int = 0                  # of a grouped convolution
-    weight_row: int = 0                     # set when the images are laid out
+    first_channel: int = 0  # of a grouped convolution
+    weight_row: int = 0  # set when the images are laid out
     parameter_word: int = 0
     table_base: int = 0
     lanes: int = field(default=8, repr=False)
@@ -100,25 +100,42 @@ class Kernel:
         bounds: dict[str, Any] = {}
         if window is not None:
             bounds = {
-                "bounded": True, "x_origin": window.x_origin, "y_origin": window.y_origin, "x_step": window.x_step,
-                "y_step": window.y_step, "x_limit": window.x_limit, "y_limit": window.y_limit,
+                "bounded": True,
+                "x_origin": window.x_origin,
+                "y_origin": window.y_origin,
+                "x_step": window.x_step,
+                "y_step": window.y_step,
+                "x_limit": window.x_limit,
+                "y_limit": window.y_limit,
             }
         return Run(
             activation=address(self.operands[0].buffer, self.operands[0].offset),
             weight=Address(self.weight_row),
             parameter=Address(self.parameter_word),
             output=address(self.target.buffer, self.target.offset),
-            counts=counts, strides=strides,
+            counts=counts,
+            strides=strides,
             last_channels=self.channels - (self.tiles - 1) * self.lanes,
             output_gap=self.target.stride - self.channels,
-            barrier=self.barrier, vector=self.vector, paired=self.paired, maximum=self.maximum,
-            per_tile=self.per_tile, modelled=self.accumulator is not None,
-            relu_before=self.relu_before, relu_after=self.relu_after, leak=self.leak,
-            table=self.table is not None, table_base=self.table_base, noise=self.noise,
-            argmax=self.argmax, write=self.write,
+            barrier=self.barrier,
+            vector=self.vector,
+            paired=self.paired,
+            maximum=self.maximum,
+            per_tile=self.per_tile,
+            modelled=self.accumulator is not None,
+            relu_before=self.relu_before,
+            relu_after=self.relu_after,
+            leak=self.leak,
+            table=self.table is not None,
+            table_base=self.table_base,
+            noise=self.noise,
+            argmax=self.argmax,
+            write=self.write,
             rounding=ROUNDINGS.index(self.quantizer.rounding.name),
             overflow=OVERFLOWS.index(self.quantizer.overflow.name),
-            out_bits=f.bits, out_signed=f.signed, **bounds,
+            out_bits=f.bits,
+            out_signed=f.signed,
+            **bounds,
         )
 
     def _loops(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -181,7 +198,7 @@ def place_pixels(atoms: list[Atom]) -> list[Atom]:
 
 
 def _split(atom: Atom, limit: int) -> list[Atom]:
-    """Two loops, the inner one first, each of at most `limit` rounds; the atom itself if it does not divide so."""
+    """Two loops of at most `limit` rounds, the inner one first; the atom itself if it does not divide."""
     for inner in range(limit, 0, -1):
         if atom.size % inner == 0 and atom.size // inner <= limit:
             return [Atom(inner, atom.stride), Atom(atom.size // inner, atom.stride * inner)]

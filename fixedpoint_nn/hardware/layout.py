@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Addresses for everything: activation memory by lifetimes, weight rows, parameters, tables; then instructions."""
+"""Addresses: activation memory by lifetimes, weight rows, parameters, tables; then instructions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.hardware.noise import NoiseTable
 from fixedpoint_nn.hardware.views import Buffer, Register, View
 from fixedpoint_nn.table import Table
 
-Reach = tuple[Buffer, "Register | None", int, int]      # root, register, lowest and highest offset
+Reach = tuple[Buffer, "Register | None", int, int]  # root, register, lowest and highest offset
 
 
 def reads(item: Item) -> Iterator[Reach]:
@@ -55,7 +55,7 @@ def relax_barriers(items: Sequence[Item]) -> None:
     pending: list[Reach] = []
     unknown = False
     for number, item in enumerate(items):
-        unknown |= number in heads          # what the end of the loop has written
+        unknown |= number in heads  # what the end of the loop has written
         if isinstance(item, Kernel):
             late = any(overlap(read, write) for read in reads(item) for write in pending)
             item.barrier = item.argmax or unknown or late
@@ -71,7 +71,9 @@ def _targets(item: Item) -> list[int]:
     return [item.begin] if isinstance(item, Repeat) else item.target if isinstance(item, Leave) else []
 
 
-def assign_addresses(items: Sequence[Item], buffers: Sequence[Buffer], inputs: Sequence[Buffer], lanes: int) -> int:
+def assign_addresses(
+    items: Sequence[Item], buffers: Sequence[Buffer], inputs: Sequence[Buffer], lanes: int
+) -> int:
     """Constants first; buffers whose lifetimes do not meet share words. The number of words in all."""
     roots = [buffer for buffer in buffers if buffer.parent is None]
     life = {root: [len(items), -1] for root in roots}
@@ -92,11 +94,12 @@ def assign_addresses(items: Sequence[Item], buffers: Sequence[Buffer], inputs: S
         if root.keep or root.constants is not None:
             span[:] = [-1, len(items)]
         if span[1] < span[0]:
-            root.address = 0                # nothing touches it
+            root.address = 0  # nothing touches it
             continue
         taken = sorted(
             (other.address or 0, (other.address or 0) + other.words)
-            for other in placed if life[other][0] <= span[1] and span[0] <= life[other][1]
+            for other in placed
+            if life[other][0] <= span[1] and span[0] <= life[other][1]
         )
         at = 0
         for low, high in taken:
@@ -116,9 +119,9 @@ def _extend(span: list[int], first: int, last: int) -> None:
 def constants(buffers: Sequence[Buffer]) -> Ints:
     """The image of the activation memory: constants stand at its low end."""
     fixed = [(b.address, b.constants) for b in buffers if b.constants is not None and b.address is not None]
-    image = np.zeros(max([address + len(words) for address, words in fixed], default=0), np.int64)
-    for address, words in fixed:
-        image[address : address + len(words)] = words
+    image = np.zeros(max([at + len(words) for at, words in fixed], default=0), np.int64)
+    for at, words in fixed:
+        image[at : at + len(words)] = words
     return image
 
 
@@ -165,8 +168,15 @@ def lay_tables(kernels: Sequence[Kernel]) -> Ints:
     return np.concatenate([table.ints for table in tables]) if tables else np.zeros(0, np.int64)
 
 
-SIZES = {Kernel: Run.words, Start: Set.words, Step: Add.words, Repeat: Loop.words, Fetch: Load.words,
-         Keep: Store.words, Leave: JumpEqual.words}
+SIZES = {
+    Kernel: Run.words,
+    Start: Set.words,
+    Step: Add.words,
+    Repeat: Loop.words,
+    Fetch: Load.words,
+    Keep: Store.words,
+    Leave: JumpEqual.words,
+}
 
 
 def instructions(items: Sequence[Item]) -> tuple[list[Instruction], list[int]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a traced program to kernels: what is stored, what is only a view, and what one run of the engine computes."""
+"""From a traced program to kernels: what is stored, what is a view, and what one run computes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Scope:
         self.prefix = prefix
         self.values: dict[int, Any] = {}
         self.targets: dict[int, Target] = {}
-        self.blocks: dict[int, int] = {}        # of a sequence in rows: the words of one time step
+        self.blocks: dict[int, int] = {}  # of a sequence in rows: the words of one time step
         self.consumers = Consumers(program)
         self.rows = recurrence.plan_rows(self)
 
@@ -62,9 +62,11 @@ class Scope:
         except Refusal as refusal:
             if self.prefix or str(refusal).startswith("Layer "):
                 raise
-            raise Refusal(f"Layer {self.assembly.layer or node.op!r} does not fit the engine: it {refusal}.") from None
+            raise Refusal(
+                f"Layer {self.assembly.layer or node.op!r} does not fit the engine: it {refusal}."
+            ) from None
 
-    # ---- values in other forms --------------------------------------------------------------------------------
+    # ---- values in other forms -----------------------------------------------------------------------------
 
     def path(self, place: int) -> Path:
         return (*self.prefix, place)
@@ -95,14 +97,18 @@ class Scope:
         expression = self.expression(place)
         return expression if expression.is_sum else stored(self.view(place))
 
-    # ---- operations -------------------------------------------------------------------------------------------
+    # ---- operations ----------------------------------------------------------------------------------------
 
     def _value(self, place: int, node: Node) -> Any:
         if node.op == "constant":
             return node.value
         if node.op == "zeros":
             return FixedArray.from_ints(np.zeros(node.shape, np.int64), node.format)
-        if node.inputs and all(isinstance(self.values.get(i), FixedArray) for i in node.inputs) and node.op in VERBS:
+        if (
+            node.inputs
+            and all(isinstance(self.values.get(i), FixedArray) for i in node.inputs)
+            and node.op in VERBS
+        ):
             return VERBS[node.op](*(self.values[i] for i in node.inputs), **node.attributes)
         handler: Callable[[Scope, int, Node], Any] | None = HANDLERS.get(node.op)
         if handler is None:
@@ -125,8 +131,7 @@ class Scope:
         if isinstance(value, FixedArray):
             return _constant_expression(value, self.assembly, shape)
         if self.program.nodes[place].shape == shape:
-            expression = self.sum(place)
-            return expression
+            return self.sum(place)
         return _repeated(self.view(place), shape, self.assembly, self.path(place))
 
     def multiply(self, place: int, node: Node) -> Expression:
@@ -135,10 +140,18 @@ class Scope:
             constant_factor = self.values[factor]
             if isinstance(constant_factor, FixedArray) and _per_channel(constant_factor):
                 expression = self.sum(x)
-                if not expression.linear or expression.accumulator is not None or expression.shape != node.shape:
+                if (
+                    not expression.linear
+                    or expression.accumulator is not None
+                    or expression.shape != node.shape
+                ):
                     expression = stored(self.view(x))
                 if expression.shape == node.shape:
-                    ints = constant_factor.ints.reshape(-1) if constant_factor.size > 1 else constant_factor.ints.reshape(())
+                    ints = (
+                        constant_factor.ints.reshape(-1)
+                        if constant_factor.size > 1
+                        else constant_factor.ints.reshape(())
+                    )
                     return expression.times(ints, constant_factor.format.frac_bits, node.shape, node.format)
         views = [_wide(self.view(i), node.shape, self.assembly, self.path(i)) for i in (a, b)]
         frac = views[0].format.frac_bits + views[1].format.frac_bits
@@ -153,7 +166,9 @@ class Scope:
     def dot(self, place: int, node: Node) -> Expression:
         view, weights = self.view(node.inputs[0]), self.values[node.inputs[1]]
         if not isinstance(weights, FixedArray) or weights.ndim < 2:
-            raise Refusal("multiplies by a matrix that is no constant (groups, taps, outputs); only weights are lowered")
+            raise Refusal(
+                "multiplies by a matrix that is no constant (groups, taps, outputs); only weights are lowered"
+            )
         frac = view.format.frac_bits + weights.format.frac_bits
         ints, accumulator = weights.ints, node.attributes["accumulator"]
         if weights.ndim == 2:
@@ -169,8 +184,13 @@ class Scope:
         if len(node.inputs) == 3:
             before = self.expression(node.inputs[2])
             if not before.is_sum or (accumulator is not None and before.accumulator != accumulator):
-                raise Refusal("continues a sum that has been rounded, or another accumulator; give both dots one accumulator")
-            merged = replace(before, accumulator=None).plus(replace(expression, accumulator=None), node.shape, node.format)
+                raise Refusal(
+                    "continues a sum that has been rounded, or another accumulator; give both dots one "
+                    "accumulator"
+                )
+            merged = replace(before, accumulator=None).plus(
+                replace(expression, accumulator=None), node.shape, node.format
+            )
             return replace(merged, accumulator=accumulator)
         return expression
 
@@ -219,7 +239,9 @@ class Scope:
                 shape: tuple[int, ...] = (*node.shape, 1)
                 view_1 = replace(view, axes=(*axes, ()))
                 scale = _over(view_1, over, view.format.frac_bits, largest)
-                result = self.assembly.emit(Expression(shape, node.format, ((scale,),)), None, self.path(place))
+                result = self.assembly.emit(
+                    Expression(shape, node.format, ((scale,),)), None, self.path(place)
+                )
                 return stored(replace(result, axes=result.axes[:-1]))
         else:
             axes[axis : axis + 1] = [()] if node.attributes["keepdims"] else []
@@ -236,7 +258,7 @@ class Scope:
         view = self.view(node.inputs[0])
         try:
             return view.reshape(node.shape)
-        except Refusal:                     # the padding between pixels is in the way
+        except Refusal:  # the padding between pixels is in the way
             target, strides = self.assembly.target(view.shape, padded=False)
             self.assembly.copied(view, self.path(place), target)
             return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
@@ -260,7 +282,11 @@ class Scope:
                 expression = stored(self.view(i))
             if isinstance(self.values[i], FixedArray):
                 expression = stored(self.view(i))
-            wide = replace(expression, quantizer=Quantizer(node.format, Rounding.FLOOR, Overflow.WRAP), format=node.format)
+            wide = replace(
+                expression,
+                quantizer=Quantizer(node.format, Rounding.FLOOR, Overflow.WRAP),
+                format=node.format,
+            )
             self.assembly.emit(wide, replace(target, offset=at), self.path(place))
             at += self.program.nodes[i].shape[-1]
         return View(target.buffer, 0, dense_axes(node.shape, strides), node.format)
@@ -280,7 +306,7 @@ class Scope:
         e = self.expression(node.inputs[0])
         holds = _holds(quantizer.format, e.format)
         if e.quantizer is not None or e.table is not None:
-            if holds:                       # nothing is lost: the same integers under another name
+            if holds:  # nothing is lost: the same integers under another name
                 return replace(e, format=node.format)
             e = stored(self.view(node.inputs[0]))
         elif isinstance(self.values[node.inputs[0]], View) and holds:
@@ -300,7 +326,7 @@ class Scope:
         buffer = self.assembly.buffer(self.assembly.layer, pixels)
         flat = view.reshape((pixels, view.shape[-1]))
         for pixel in range(pixels):
-            if not waits or pixels > 1:     # else the run that has just been emitted searches as well
+            if not waits or pixels > 1:  # else the run that has just been emitted searches as well
                 self.assembly.copied(flat.index((slice(pixel, pixel + 1),)), ())
             search = self.assembly.items[-1]
             assert isinstance(search, Kernel)
@@ -328,7 +354,9 @@ def _per_channel(value: FixedArray) -> bool:
     return value.size == 1 or value.size == value.shape[-1]
 
 
-def _constant_expression(value: FixedArray, assembly: Assembly, shape: tuple[int, ...] | None = None) -> Expression:
+def _constant_expression(
+    value: FixedArray, assembly: Assembly, shape: tuple[int, ...] | None = None
+) -> Expression:
     shape = value.shape if shape is None else shape
     if not _per_channel(value):
         return _repeated(assembly.constant(value), shape, assembly, ())
@@ -370,11 +398,26 @@ def _wide(view: View, shape: tuple[int, ...], assembly: Assembly, path: Path) ->
 
 
 HANDLERS: dict[str, Callable[[Scope, int, Node], Any]] = {
-    "add": Scope.add, "sub": Scope.add, "mul": Scope.multiply, "neg": Scope.negate, "dot": Scope.dot,
-    "relu": Scope.relu, "scaled": Scope.scaled, "maximum": Scope.maximum, "max": Scope.reduce, "sum": Scope.reduce,
-    "windows": Scope.windows, "reshape": Scope.reshape, "index": Scope.index, "concat": Scope.concat,
-    "lookup": Scope.lookup, "cast": Scope.cast, "argmax": Scope.argmax, "take": tokens.take,
-    "scan": recurrence.scan, "result": recurrence.result,
+    "add": Scope.add,
+    "sub": Scope.add,
+    "mul": Scope.multiply,
+    "neg": Scope.negate,
+    "dot": Scope.dot,
+    "relu": Scope.relu,
+    "scaled": Scope.scaled,
+    "maximum": Scope.maximum,
+    "max": Scope.reduce,
+    "sum": Scope.reduce,
+    "windows": Scope.windows,
+    "reshape": Scope.reshape,
+    "index": Scope.index,
+    "concat": Scope.concat,
+    "lookup": Scope.lookup,
+    "cast": Scope.cast,
+    "argmax": Scope.argmax,
+    "take": tokens.take,
+    "scan": recurrence.scan,
+    "result": recurrence.result,
 }
 
 

@@ -44,7 +44,7 @@ class Lowered:
     program: Program
     instructions: tuple[Instruction, ...]
     items: tuple[Item, ...]
-    places: tuple[int, ...]                 # the program address of each item
+    places: tuple[int, ...]  # the program address of each item
     input: Port
     output: Port
 
@@ -74,7 +74,10 @@ def lower_program(program: Program, lanes: int = 8) -> Lowered:
 
 
 def finish(
-    assembly: Assembly, program: Program, source: tuple[View, tuple[int, ...]], result: tuple[View, tuple[int, ...]]
+    assembly: Assembly,
+    program: Program,
+    source: tuple[View, tuple[int, ...]],
+    result: tuple[View, tuple[int, ...]],
 ) -> Lowered:
     """Addresses, images and instructions for what has been assembled; input and output with their shapes."""
     lanes = assembly.lanes
@@ -94,13 +97,20 @@ def finish(
         words,
         np.concatenate(stacks.weights) if stacks.weights else np.zeros((1, lanes), np.int64),
         np.concatenate(stacks.parameters) if stacks.parameters else np.zeros((1, 2), np.int64),
-        tables, constants(assembly.buffers),
+        tables,
+        constants(assembly.buffers),
     )
     formats = [source[0].format, *(_stored(kernel) for kernel in kernels)]
     config = _config(lanes, images, kernels, formats, depth)
     return Lowered(
-        config, images, program, tuple(code), tuple(assembly.items), tuple(places),
-        _port(source[0], source[1], source[0].format), _port(result[0], result[1], result[0].format),
+        config,
+        images,
+        program,
+        tuple(code),
+        tuple(assembly.items),
+        tuple(places),
+        _port(source[0], source[1], source[0].format),
+        _port(result[0], result[1], result[0].format),
     )
 
 
@@ -165,30 +175,41 @@ def _config(
         f = max((_stored(kernel), kernel.quantizer.format), key=_word_bits)
         if _word_bits(f) > MAX_WIDTH:
             raise Refusal(
-                f"Layer {kernel.name!r} does not fit the engine: its result {f} needs words of {_word_bits(f)} "
+                f"Layer {kernel.name!r} does not fit the engine: its result {f} needs words of "
+                f"{_word_bits(f)} "
                 f"bits, and {MAX_WIDTH} is the most; cast it to {MAX_WIDTH - (not f.signed)} bits or fewer."
             )
         if kernel.weights is not None and (bits := _range_bits(kernel.weights)) > MAX_WIDTH:
             raise Refusal(
-                f"Layer {kernel.name!r} does not fit the engine: its weights, aligned, need {bits} bits, and {MAX_WIDTH} "
+                f"Layer {kernel.name!r} does not fit the engine: its weights, aligned, need {bits} "
+                f"bits, and {MAX_WIDTH} "
                 f"is the most; give its operands fraction bits that differ by {bits - MAX_WIDTH} less."
             )
     widths = [_word_bits(f) for f in formats]
-    activation = max([2, *widths, _range_bits(images.activations), *(_word_bits(k.quantizer.format) for k in kernels)])
+    activation = max(
+        [2, *widths, _range_bits(images.activations), *(_word_bits(k.quantizer.format) for k in kernels)]
+    )
     weight = max([2, _range_bits(images.weights)])
     sums = max([_bits(*kernel.bound) for kernel in kernels], default=2)
     accumulator = max(8, activation + max(activation, weight), sums)
     if accumulator > MAX_ACCUMULATOR:
         worst = max(kernels, key=lambda kernel: _bits(*kernel.bound))
         raise Refusal(
-            f"Layer {worst.name!r} does not fit the engine: its sums need {accumulator} bits, and {MAX_ACCUMULATOR} is the "
+            f"Layer {worst.name!r} does not fit the engine: its sums need {accumulator} bits, and "
+            f"{MAX_ACCUMULATOR} is the "
             f"most; take {accumulator - MAX_ACCUMULATOR} bits from its input or its weights."
         )
     return EngineConfig(
-        lanes=lanes, activation_width=activation, weight_width=weight, accumulator_width=accumulator,
-        bias_width=max(2, _range_bits(images.parameters[:, 1])), **_model(kernels),
-        activation_depth=max(depth, 2 * lanes), weight_depth=max(2, len(images.weights)),
-        parameter_depth=max(2, len(images.parameters)), table_depth=max(2, len(images.tables)),
+        lanes=lanes,
+        activation_width=activation,
+        weight_width=weight,
+        accumulator_width=accumulator,
+        bias_width=max(2, _range_bits(images.parameters[:, 1])),
+        **_model(kernels),
+        activation_depth=max(depth, 2 * lanes),
+        weight_depth=max(2, len(images.weights)),
+        parameter_depth=max(2, len(images.parameters)),
+        table_depth=max(2, len(images.tables)),
         program_depth=max(2, len(images.program)),
     )
 
@@ -210,14 +231,16 @@ def _model(kernels: Sequence[Kernel]) -> dict[str, int]:
         if accumulator.product is not None:
             product = accumulator.product
             model |= {
-                "product_bits": product.format.bits, "product_shift": kernel.product_shift,
+                "product_bits": product.format.bits,
+                "product_shift": kernel.product_shift,
                 "product_signed": int(product.format.signed),
                 "product_rounding": ROUNDINGS.index(product.rounding.name),
                 "product_overflow": OVERFLOWS.index(product.overflow.name),
             }
         if chosen and model != chosen:
             raise Refusal(
-                f"Layer {kernel.name!r} does not fit the engine: its modelled accumulator differs from that of {first!r}, "
+                f"Layer {kernel.name!r} does not fit the engine: its modelled accumulator differs from "
+                f"that of {first!r}, "
                 "and one engine has one; give both the same width, overflow and products."
             )
         chosen, first = model, first or kernel.name

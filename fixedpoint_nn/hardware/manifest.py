@@ -37,8 +37,12 @@ class PackError(ValueError):
 
 def describe_port(port: Port) -> dict[str, Any]:
     return {
-        "shape": list(port.shape), "format": repr(port.format), "address": port.address, "words": port.words,
-        "run": port.run, "stride": port.stride,
+        "shape": list(port.shape),
+        "format": repr(port.format),
+        "address": port.address,
+        "words": port.words,
+        "run": port.run,
+        "stride": port.stride,
     }
 
 
@@ -55,8 +59,12 @@ def describe_runs(lowered: Lowered, schedule: Schedule | None) -> list[dict[str,
         if not isinstance(item, Kernel):
             continue
         described = {
-            "place": place, "layer": item.name, "format": repr(_format(item)), "channels": item.channels,
-            "quantizer": str(item.quantizer), "accumulator_bits": _bits(item.bound),
+            "place": place,
+            "layer": item.name,
+            "format": repr(_format(item)),
+            "channels": item.channels,
+            "quantizer": str(item.quantizer),
+            "accumulator_bits": _bits(item.bound),
         }
         if item.table is not None:
             described["table"] = item.table.function
@@ -78,8 +86,13 @@ def _bits(bound: tuple[int, int]) -> int:
 def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[int]) -> dict[str, Any]:
     content = path.read_bytes()
     return {
-        "kind": kind, "bits": bits, "words": words, "shape": list(shape), "order": ORDER[kind],
-        "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+        "kind": kind,
+        "bits": bits,
+        "words": words,
+        "shape": list(shape),
+        "order": ORDER[kind],
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
 
 
@@ -91,7 +104,9 @@ def listing(lowered: Lowered, schedule: Schedule | None) -> str:
     """The program with the layers' names."""
     lines = []
     names = {
-        place: item for item, place in zip(lowered.items, lowered.places, strict=False) if isinstance(item, Kernel)
+        place: item
+        for item, place in zip(lowered.items, lowered.places, strict=False)
+        if isinstance(item, Kernel)
     }
     place = 0
     for instruction in lowered.instructions:

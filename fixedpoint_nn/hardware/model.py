@@ -19,8 +19,7 @@ from fixedpoint_nn.quantized import Quantized
 class RtlModel:
     """A quantised network on the engine's Verilog, in a simulator.
 
-    >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints)  # doctest: +SKIP
-    True
+    >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints) # doctest: +SKIP True
     """
 
     def __init__(
@@ -58,7 +57,9 @@ def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
     samples = x if isinstance(x, FixedArray) else np.asarray(x)
     if isinstance(samples, FixedArray):
         if samples.format != fixed.input.format:
-            raise ValueError(f"the network's input is {fixed.input.format}, and this is {samples.format}; cast it first")
+            raise ValueError(
+                f"the network's input is {fixed.input.format}, and this is {samples.format}; cast it first"
+            )
         return samples
     if samples.dtype.kind in "iu" and fixed.input.format.frac_bits == 0:
         return FixedArray.from_ints(samples.astype(np.int64), fixed.input.format)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Noise for sampling: a table of the Gumbel distribution, and the generator that addresses it.
 
-The largest of logit + temperature * noise is a draw from softmax(logits / temperature) if the noise is -ln(-ln(u)) of
-a uniform u: no exponential, no sum, no division.
+The largest of logit + temperature * noise is a draw from softmax(logits / temperature) if the noise is
+-ln(-ln(u)) of a uniform u: no exponential, no sum, no division.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class NoiseTable:
 
     def __post_init__(self) -> None:
         if not 2 <= self.address_bits <= MAX_ADDRESS_BITS:
-            raise ValueError(f"a noise table has 2 to {MAX_ADDRESS_BITS} address bits, not {self.address_bits}")
+            raise ValueError(
+                f"a noise table has 2 to {MAX_ADDRESS_BITS} address bits, not {self.address_bits}"
+            )
         if self.temperature <= 0:
             raise ValueError(f"a temperature of {self.temperature} makes no noise; use 0 for no table at all")
 

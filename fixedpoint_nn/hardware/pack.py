@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Packs: a network for the engine as files, written all at once, and read back with every checksum verified."""
+"""Packs: a network for the engine as files, written all at once and read back checksum by checksum."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def emit(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write a pack: program, weights, tables as .coe and .mem, the inputs with corner vectors, and what must come out.
+    """Write a pack: program, weights, tables as .coe and .mem, the inputs with corner vectors, and what must
+    come out.
 
     The folder appears whole or not at all; one that is there already is replaced if it is a pack.
     """
@@ -63,8 +64,16 @@ def emit(
 
 
 def emit_lowered(
-    directory: str | Path, lowered: Lowered, vectors: FixedArray, expected: FixedArray, origins: list[str], name: str,
-    *, radix: int = 16, mif: bool = False, seed: int = 1,
+    directory: str | Path,
+    lowered: Lowered,
+    vectors: FixedArray,
+    expected: FixedArray,
+    origins: list[str],
+    name: str,
+    *,
+    radix: int = 16,
+    mif: bool = False,
+    seed: int = 1,
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     directory = Path(directory)
@@ -87,7 +96,9 @@ def emit_lowered(
 
 
 def _check_replaceable(directory: Path) -> None:
-    if directory.exists() and not (directory.is_dir() and (_is_pack(directory) or not any(directory.iterdir()))):
+    if directory.exists() and not (
+        directory.is_dir() and (_is_pack(directory) or not any(directory.iterdir()))
+    ):
         raise PackError(f"{directory} exists and is no pack; choose another folder, or remove it")
 
 
@@ -96,21 +107,33 @@ def _is_pack(directory: Path) -> bool:
 
 
 def write_files(
-    folder: Path, lowered: Lowered, vectors: FixedArray, expected: FixedArray, origins: list[str], name: str,
-    radix: int = 16, mif: bool = False, seed: int = 1,
+    folder: Path,
+    lowered: Lowered,
+    vectors: FixedArray,
+    expected: FixedArray,
+    origins: list[str],
+    name: str,
+    radix: int = 16,
+    mif: bool = False,
+    seed: int = 1,
 ) -> None:
     """Every file of a pack into a folder."""
     config = lowered.config
     plan = schedule(lowered.instructions, config.lanes)
     bits = config.activation_width
     contents: dict[str, tuple[int, list[int], list[int]]] = {
-        kind: (width, words, [len(words)]) for kind, (width, words) in lowered.images.words(config).items() if words
+        kind: (width, words, [len(words)])
+        for kind, (width, words) in lowered.images.words(config).items()
+        if words
     }
     for kind, value in zip(VECTORS, (vectors, expected), strict=True):
         contents[kind] = bits, coe.unsigned(value.ints.reshape(-1).tolist(), bits), list(value.shape)
     files = {}
     for kind, (width, words, shape) in contents.items():
-        texts = {".coe": coe.write_coe(words, width, radix, f"{name}: {kind}"), ".mem": coe.write_mem(words, width)}
+        texts = {
+            ".coe": coe.write_coe(words, width, radix, f"{name}: {kind}"),
+            ".mem": coe.write_mem(words, width),
+        }
         if mif:
             texts[".mif"] = coe.write_mif(words, width)
         for suffix, text in texts.items():
@@ -119,12 +142,18 @@ def write_files(
             files[path.name] = manifest.describe_file(path, width, len(words), kind, shape)
     (folder / LISTING).write_text(manifest.listing(lowered, plan))
     about: dict[str, Any] = {
-        "version": manifest.VERSION, "network": name, "engine": manifest.describe_engine(config),
-        "input": manifest.describe_port(lowered.input), "output": manifest.describe_port(lowered.output),
-        "vectors": len(vectors), "origins": origins,
-        "seed": seed, **_predicted(lowered, plan, vectors, seed),
+        "version": manifest.VERSION,
+        "network": name,
+        "engine": manifest.describe_engine(config),
+        "input": manifest.describe_port(lowered.input),
+        "output": manifest.describe_port(lowered.output),
+        "vectors": len(vectors),
+        "origins": origins,
+        "seed": seed,
+        **_predicted(lowered, plan, vectors, seed),
         "corners": corners.count(lowered.program, vectors) if plan is not None else {},
-        "runs": manifest.describe_runs(lowered, plan), "files": files,
+        "runs": manifest.describe_runs(lowered, plan),
+        "files": files,
     }
     manifest.write(folder, about)
 
@@ -135,7 +164,10 @@ def _predicted(lowered: Lowered, plan: Schedule | None, vectors: FixedArray, see
         cycles, macs = [plan.cycles] * len(vectors), [plan.mac_cycles] * len(vectors)
     else:
         rows = vectors.ints.reshape(len(vectors), -1)
-        twins = [Twin(lowered.config, lowered.images, lowered.input, row).run(seed + n) for n, row in enumerate(rows)]
+        twins = [
+            Twin(lowered.config, lowered.images, lowered.input, row).run(seed + n)
+            for n, row in enumerate(rows)
+        ]
         cycles, macs = [twin.cycles for twin in twins], [twin.mac_cycles for twin in twins]
     return {"cycles": cycles, "mac_cycles": macs, "utilisation": round(sum(macs) / sum(cycles), 4)}
 
@@ -150,7 +182,7 @@ class Pack:
     images: Images
     input: Port
     output: Port
-    vectors: Ints                           # (vectors, words)
+    vectors: Ints  # (vectors, words)
     expected: Ints
 
     @property
@@ -171,7 +203,9 @@ class Pack:
         """The images for `$readmemh`."""
         files = self.manifest["files"]
         return {
-            kind: Image(self.directory / f"{kind}.mem", files[f"{kind}.mem"]["words"] if f"{kind}.mem" in files else 0)
+            kind: Image(
+                self.directory / f"{kind}.mem", files[f"{kind}.mem"]["words"] if f"{kind}.mem" in files else 0
+            )
             for kind in IMAGES
         }
 
@@ -189,9 +223,14 @@ def load_pack(directory: str | Path) -> Pack:
         words = {kind: _from_coe(directory, kind, files) for kind in (*IMAGES, *VECTORS)}
         images = _images(words, config)
         bits, vectors = config.activation_width, about["vectors"]
-        rows = [_vectors(words[kind], bits, vectors, port, kind) for kind, port in zip(VECTORS, ports, strict=True)]
+        rows = [
+            _vectors(words[kind], bits, vectors, port, kind)
+            for kind, port in zip(VECTORS, ports, strict=True)
+        ]
     except (KeyError, TypeError) as error:
-        raise PackError(f"{directory / manifest.NAME} lacks or misstates {error}; emit the pack again") from None
+        raise PackError(
+            f"{directory / manifest.NAME} lacks or misstates {error}; emit the pack again"
+        ) from None
     except coe.ImageError as error:
         raise PackError(f"{directory}: {error}") from None
     return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1])
@@ -199,7 +238,10 @@ def load_pack(directory: str | Path) -> Pack:
 
 def _vectors(words: list[int], bits: int, vectors: int, port: Port, kind: str) -> Ints:
     if len(words) != vectors * port.words:
-        raise PackError(f"{kind} holds {len(words)} words, and {vectors} vectors of {port.words} are stated; emit it again")
+        raise PackError(
+            f"{kind} holds {len(words)} words, and {vectors} vectors of {port.words} are stated; emit "
+            f"it again"
+        )
     return np.array(coe.signed(words, bits), np.int64).reshape(vectors, port.words)
 
 
@@ -210,7 +252,9 @@ def _verify_file(path: Path, entry: Mapping[str, Any]) -> None:
         raise PackError(f"{path} is missing; emit the pack again")
     content = path.read_bytes()
     if len(content) != entry["bytes"]:
-        raise PackError(f"{path} has {len(content)} bytes and {entry['bytes']} were written; emit the pack again")
+        raise PackError(
+            f"{path} has {len(content)} bytes and {entry['bytes']} were written; emit the pack again"
+        )
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise PackError(f"{path} does not have the checksum that the manifest states; emit the pack again")
 
@@ -232,7 +276,8 @@ def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
     mask = (1 << config.bias_width) - 1
     assert SHIFT_BITS == 6
     parameters = [
-        (word >> config.bias_width, coe.signed([word & mask], config.bias_width)[0]) for word in words["parameters"]
+        (word >> config.bias_width, coe.signed([word & mask], config.bias_width)[0])
+        for word in words["parameters"]
     ]
     rows = coe.unpack(words["activations"], lanes, config.activation_width)
     return Images(

@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 class Port:
     """A value in the activation memory: blocks of `run` words, whose starts are `stride` words apart."""
 
-    shape: tuple[int, ...]                  # of one sample
+    shape: tuple[int, ...]  # of one sample
     format: QFormat
     address: int
     run: int

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Loops over time: where inputs and states stand, so that one run reads [x | h], and states move without copies.
+"""Loops over time: where inputs and states stand, so that one run reads [x | h] without a copy.
 
-The engine reads the operands of one sum from neighbouring words. So a loop keeps its sequence in rows, one per time
-step, with the states before and after it:
+The engine reads the operands of one sum from neighbouring words. So a loop keeps its sequence in rows, one
+per time step, with the states before and after it:
 
     row t:  [ h(t-1) | x(t) | temporary ]        h(t) is written into row t + 1
 
-and a register adds t * (row length) to addresses. A state that no product reads together with x stays in one place.
+and a register adds t * (row length) to addresses. A state that no product reads together with x stays in one
+place.
 """
 
 from __future__ import annotations
@@ -50,11 +51,9 @@ def _size(node: Node) -> int:
 
 
 def _sums(body: Program) -> list[tuple[list[int], bool]]:
-    """For each sum of several dot products the values that it reads, in order, and whether the order matters."""
+    """For each sum of several dot products: the values that it reads, and whether their order matters."""
     found = []
-    continued = {
-        node.inputs[2] for node in body.nodes if node.op == "dot" and len(node.inputs) == 3
-    }
+    continued = {node.inputs[2] for node in body.nodes if node.op == "dot" and len(node.inputs) == 3}
     for place, node in enumerate(body.nodes):
         if node.op != "dot" or len(node.inputs) < 3 or place in continued:
             continue
@@ -118,7 +117,14 @@ def plan_rows(scope: Scope) -> dict[int, Rows]:
             root = scope.program.nodes[source]
         block = _size(body.nodes[x])
         last = root.shape[-1] if root.shape else 1
-        free = source not in scope.targets and root.op not in ("result", "scan", "index", "windows", "concat", "argmax")
+        free = source not in scope.targets and root.op not in (
+            "result",
+            "scan",
+            "index",
+            "windows",
+            "concat",
+            "argmax",
+        )
         if x in offsets and free and (root.op == "input" or last == block):
             scope.targets[source] = Target(region, offsets[x], stride)
             scope.blocks[source] = block
@@ -196,7 +202,9 @@ class _Loop:
             if xs.place != (self.rows.region, offset) or time != self.rows.stride or len(xs.axes[1]) > 1:
                 target = Target(self.rows.region, offset, self.rows.stride)
                 self.assembly.copied(xs.reshape((1, self.steps, words)), (), target)
-            return View(self._slot(offset, words), 0, dense_axes((1, words), (0, 1)), xs.format).reshape(at.shape)
+            return View(self._slot(offset, words), 0, dense_axes((1, words), (0, 1)), xs.format).reshape(
+                at.shape
+            )
         if len(xs.axes[1]) > 1:
             raise Refusal("loops over an axis that was made of several; keep time an axis of its own")
         time = xs.axes[1][0].stride if xs.axes[1] else 0
@@ -273,7 +281,9 @@ class _Loop:
         moving = [register for register in self.registers.values() if register.stride]
         for register in self.registers.values():
             self.assembly.take_register(register)
-        self.assembly.items[begin - 1 : begin - 1] = [Start(register, 0) for register in self.registers.values()]
+        self.assembly.items[begin - 1 : begin - 1] = [
+            Start(register, 0) for register in self.registers.values()
+        ]
         shift = len(self.registers)
         self.assembly.items += [Step(register) for register in moving]
         self.assembly.items.append(Repeat(self.counter, begin + shift))
@@ -292,13 +302,18 @@ class _Loop:
 def give_back(assembly: Assembly, starts: int, view: View, argument: View, is_argument: bool) -> None:
     """The new state becomes the old one: in place if nothing reads the old one any more, else by copies."""
     items = assembly.items[starts:]
-    writers = [n for n, item in enumerate(items) if isinstance(item, Kernel) and item.target.buffer is view.buffer]
+    writers = [
+        n for n, item in enumerate(items) if isinstance(item, Kernel) and item.target.buffer is view.buffer
+    ]
     readers = [
-        n for n, item in enumerate(items)
+        n
+        for n, item in enumerate(items)
         if isinstance(item, Kernel)
         and any(operand.buffer is argument.buffer for operand in (*item.operands, *item.factors))
     ]
-    free = view.buffer.parent is None and view.buffer.moves is None and view.offset == 0 and not view.buffer.tied
+    free = (
+        view.buffer.parent is None and view.buffer.moves is None and view.offset == 0 and not view.buffer.tied
+    )
     if not is_argument and free and writers and max(readers, default=-1) <= min(writers):
         assembly.buffers.remove(view.buffer)
         view.buffer.put(argument.buffer, 0)
@@ -308,7 +323,7 @@ def give_back(assembly: Assembly, starts: int, view: View, argument: View, is_ar
 
 
 def in_place(scope: Scope, states: Sequence[int]) -> list[View]:
-    """Views of states that stay where they are; one that is read beside other values stands in a row with them."""
+    """States that stay where they are; one that is read beside other values stands in a row with them."""
     body, assembly = scope.program, scope.assembly
     order = _order(body)
     offsets, end = _offsets(body, order, states, assembly.lanes)
@@ -327,13 +342,17 @@ def in_place(scope: Scope, states: Sequence[int]) -> list[View]:
         else:
             slot = assembly.buffer("state", size)
         if value in states:
-            views.append((value, View(slot, 0, dense_axes((1, size), (0, 1)), node.format).reshape(node.shape)))
+            views.append(
+                (value, View(slot, 0, dense_axes((1, size), (0, 1)), node.format).reshape(node.shape))
+            )
     found = dict(views)
     return [found[state] for state in states]
 
 
-def _offsets(body: Program, order: Sequence[int], states: Sequence[int], lanes: int) -> tuple[dict[int, int], int]:
-    """Offsets in a row; the first state starts a row of the memory if it can, so that all lanes read it at once."""
+def _offsets(
+    body: Program, order: Sequence[int], states: Sequence[int], lanes: int
+) -> tuple[dict[int, int], int]:
+    """Offsets in a row; the first state begins a row of the memory, so that all lanes read it at once."""
     before = 0
     for value in order:
         if value in states:

@@ -12,7 +12,7 @@ from fixedpoint_nn.hardware.timing import Timing
 
 @dataclass
 class Schedule:
-    """Cycles of the whole program, its multiply-accumulate steps, and both by the program address of each run."""
+    """Cycles and multiply-accumulate steps, in all and by the program address of each run."""
 
     cycles: int = 0
     mac_cycles: int = 0

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Compile the engine's Verilog with Icarus Verilog or Verilator, and run memory images on it, on all cores.
 
-A compiled simulator depends on the engine's parameters and on the Verilog, not on the network, and is kept in a cache.
+A compiled simulator depends on the engine's parameters and on the Verilog, not on the network, and is kept in
+a cache.
 """
 
 from __future__ import annotations
@@ -52,19 +53,21 @@ class Job:
     output: Port
     simulator: str = "iverilog"
     seed: int = 1
-    limit: int = 2_000_000_000              # cycles after which a vector counts as hung
+    limit: int = 2_000_000_000  # cycles after which a vector counts as hung
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the engine gave for each vector: output words as text (they may be X), and its status registers."""
+    """What the engine gave for each vector: its words as text (they may be X) and status registers."""
 
     words: list[list[str]] = field(default_factory=list)
     cycles: list[int] = field(default_factory=list)
     mac_cycles: list[int] = field(default_factory=list)
     saturations: list[int] = field(default_factory=list)
     accumulator_overflow: list[bool] = field(default_factory=list)
-    traces: list[list[tuple[int, int, str]]] = field(default_factory=list)      # cycle, address, word of every write
+    traces: list[list[tuple[int, int, str]]] = field(
+        default_factory=list
+    )  # cycle, address, word of every write
 
     def ints(self, bits: int) -> Ints:
         """The output words as integers; an X is an error."""
@@ -72,7 +75,9 @@ class Outcome:
         for vector, words in enumerate(self.words):
             for element, word in enumerate(words):
                 if not re.fullmatch(r"[0-9a-f]+", word):
-                    raise SimulationError(f"output word {element} of vector {vector} is {word}, which is undefined")
+                    raise SimulationError(
+                        f"output word {element} of vector {vector} is {word}, which is undefined"
+                    )
             rows.append(coe.signed((int(word, 16) for word in words), bits))
         return np.array(rows, np.int64)
 
@@ -85,8 +90,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fixedpoint_nn"
 
 
-def compiled(config: EngineConfig, simulator: str, waves: bool = False, bench: str = "engine_tb") -> list[str]:
-    """The command that runs this engine; compiled now if the cache does not have it. `waves`: it can write a VCD."""
+def compiled(
+    config: EngineConfig, simulator: str, waves: bool = False, bench: str = "engine_tb"
+) -> list[str]:
+    """The command that runs this engine, compiled unless it is in the cache. `waves`: it can write a VCD."""
     if simulator not in SIMULATORS:
         raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
     rtl = rtl_folder()
@@ -98,7 +105,11 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False, bench: s
     for source in (*sources, *sorted(rtl.glob("*.vh"))):
         content.update(source.read_bytes())
     folder = cache_folder() / "simulators" / content.hexdigest()[:32]
-    run = [str(find_tool("vvp").path), "-n", str(folder / "sim")] if simulator == "iverilog" else [str(folder / "sim")]
+    run = (
+        [str(find_tool("vvp").path), "-n", str(folder / "sim")]
+        if simulator == "iverilog"
+        else [str(folder / "sim")]
+    )
     if (folder / "sim").exists():
         return run
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +118,7 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False, bench: s
         compile_into(scratch, config, simulator, str(tool.path), sources, rtl, bench, waves)
         try:
             scratch.rename(folder)
-        except OSError:                     # another process was faster
+        except OSError:  # another process was faster
             if not (folder / "sim").exists():
                 raise
     finally:
@@ -116,7 +127,13 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False, bench: s
 
 
 def compile_into(
-    folder: Path, config: EngineConfig, simulator: str, tool: str, sources: Sequence[Path], rtl: Path, bench: str,
+    folder: Path,
+    config: EngineConfig,
+    simulator: str,
+    tool: str,
+    sources: Sequence[Path],
+    rtl: Path,
+    bench: str,
     waves: bool,
 ) -> None:
     """Put the compiled simulator at folder/sim."""
@@ -169,7 +186,8 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
     ):
         folder = Path(name)
         waiting = [
-            pool.submit(_run, command, job, folder, inputs[start:stop], start, trace) for start, stop in chunks
+            pool.submit(_run, command, job, folder, inputs[start:stop], start, trace)
+            for start, stop in chunks
         ]
         try:
             for (start, stop), future in zip(chunks, waiting, strict=True):
@@ -193,7 +211,8 @@ def _run(command: Sequence[str], job: Job, folder: Path, inputs: Ints, first: in
     """One simulation of some of the vectors."""
     outcome, text, status = attempt(command, job, folder, inputs, first, trace)
     words = len(inputs) * job.output.words
-    # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are demanded.
+    # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are
+    # demanded.
     wanted = f"PASS: {len(inputs)} vectors, {words} words, {sum(outcome.cycles)} cycles"
     if status or wanted not in text.splitlines():
         raise SimulationError(explain(text, status, job.simulator, first))
@@ -201,7 +220,13 @@ def _run(command: Sequence[str], job: Job, folder: Path, inputs: Ints, first: in
 
 
 def attempt(
-    command: Sequence[str], job: Job, folder: Path, inputs: Ints, first: int, trace: bool, extra: Sequence[str] = ()
+    command: Sequence[str],
+    job: Job,
+    folder: Path,
+    inputs: Ints,
+    first: int,
+    trace: bool,
+    extra: Sequence[str] = (),
 ) -> tuple[Outcome, str, int]:
     """One simulation, however it ends: what it gave so far, what it printed, and its exit status."""
     vectors, results, writes = (folder / f"{name}-{first}" for name in ("input", "results", "trace"))
@@ -210,8 +235,13 @@ def attempt(
     for name, image in job.images.items():
         plusargs += [f"+{name}_words={image.words}"] + ([f"+{name}={image.path}"] if image.words else [])
     plusargs += [
-        f"+inputs={vectors}", f"+vectors={len(inputs)}", f"+results={results}", f"+seed={job.seed + first}",
-        f"+limit={job.limit}", *([f"+trace={writes}"] if trace else []), *extra,
+        f"+inputs={vectors}",
+        f"+vectors={len(inputs)}",
+        f"+results={results}",
+        f"+seed={job.seed + first}",
+        f"+limit={job.limit}",
+        *([f"+trace={writes}"] if trace else []),
+        *extra,
     ]
     text, status = execute([*command, *plusargs])
     outcome = read_results(results)
@@ -227,7 +257,9 @@ def attempt(
 def execute(command: Sequence[str]) -> tuple[str, int]:
     """What a program printed, and its exit status."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
+        )
     except OSError as error:
         raise SimulationError(f"{command[0]} does not run: {error.strerror}") from None
     return done.stdout + done.stderr, done.returncode

@@ -62,7 +62,9 @@ def take(scope: Scope, place: int, node: Node) -> View:
     return View(target.buffer, target.offset, axes, table.format).reshape(node.shape)
 
 
-def _one(scope: Scope, place: int, token: Register, ids: View, shift: int, operand: View, target: Target) -> None:
+def _one(
+    scope: Scope, place: int, token: Register, ids: View, shift: int, operand: View, target: Target
+) -> None:
     scope.assembly.take_register(token)
     scope.assembly.items.append(Fetch(token, ids, shift))
     scope.assembly.copied(operand, scope.path(place), target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run a pack on the Verilog and compare every word: PASS with its counts, or the place where it first differs."""
+"""Run a pack on the Verilog and compare every word: PASS, or the place where it first differs."""
 
 from __future__ import annotations
 
@@ -39,8 +39,13 @@ class Verdict:
 
 
 def verify(
-    directory: str | Path, simulator: str = "iverilog", *, trace: bool = False, vcd: str | Path | None = None,
-    vectors: int | None = None, progress: bool = False,
+    directory: str | Path,
+    simulator: str = "iverilog",
+    *,
+    trace: bool = False,
+    vcd: str | Path | None = None,
+    vectors: int | None = None,
+    progress: bool = False,
 ) -> Verdict:
     """Run the pack's vectors and compare all outputs; with `trace` every word that the engine writes.
 
@@ -63,7 +68,9 @@ def _same_in_both_forms(pack: Pack) -> None:
     for kind in (*IMAGES, *VECTORS):
         name = f"{kind}.mem"
         entry = pack.manifest["files"].get(name)
-        words = [] if entry is None else coe.read_mem((pack.directory / name).read_text(), entry["bits"], name)
+        words = (
+            [] if entry is None else coe.read_mem((pack.directory / name).read_text(), entry["bits"], name)
+        )
         if words != wanted[kind]:
             raise PackError(f"{pack.directory / name} and its .coe hold different words; emit the pack again")
 
@@ -76,7 +83,10 @@ def _verify(
         raise PackError(f"{pack.directory} holds no vectors; emit it with at least one input")
     predicted = pack.cycles[: len(inputs)]
     if len(predicted) != len(inputs):
-        raise PackError(f"{pack.directory} predicts cycles of {len(predicted)} vectors and holds {len(inputs)}; emit it again")
+        raise PackError(
+            f"{pack.directory} predicts cycles of {len(predicted)} vectors and holds {len(inputs)}; "
+            f"emit it again"
+        )
     limit = 4 * max(predicted) + 1000
     job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit)
     if vcd is not None:
@@ -92,7 +102,9 @@ def _verify(
     for vector, (words, wanted) in enumerate(zip(outcome.words, expected, strict=True)):
         texts = [f"{word:0{coe.digits(bits)}x}" for word in coe.unsigned(wanted.tolist(), bits)]
         if words != texts:
-            element = next((n for n, (a, b) in enumerate(zip(words, texts, strict=False)) if a != b), len(words))
+            element = next(
+                (n for n, (a, b) in enumerate(zip(words, texts, strict=False)) if a != b), len(words)
+            )
             return Verdict(False, _diverged(pack, job, inputs, vector, element, words, wanted))
         if trace:
             found = _compare_trace(pack, job, inputs, vector, outcome)
@@ -100,7 +112,9 @@ def _verify(
                 return Verdict(False, found)
         if outcome.cycles[vector] != predicted[vector]:
             return Verdict(
-                False, f"FAIL: vector {vector} took {outcome.cycles[vector]} cycles and {predicted[vector]} were predicted"
+                False,
+                f"FAIL: vector {vector} took {outcome.cycles[vector]} cycles and {predicted[vector]} "
+                f"were predicted",
             )
     words_compared = sum(len(words) for words in outcome.words)
     if words_compared != expected.size:
@@ -113,7 +127,12 @@ def _verify(
 
 def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Outcome) -> str:
     found = first_divergence(
-        pack.config, pack.images, pack.input, pack.manifest["runs"], inputs[vector], outcome.traces[vector],
+        pack.config,
+        pack.images,
+        pack.input,
+        pack.manifest["runs"],
+        inputs[vector],
+        outcome.traces[vector],
         job.seed + vector,
     )
     return f"FAIL: vector {vector}, {found}" if found is not None else ""
@@ -122,17 +141,24 @@ def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Out
 def _diverged(
     pack: Pack, job: Job, inputs: Ints, vector: int, element: int, words: list[str], wanted: Ints
 ) -> str:
-    """Run the vector again with a trace, and find the first word that differs from the engine's twin in Python."""
+    """Run the vector again with a trace, and find the first word that differs."""
     got = words[element] if element < len(words) else "nothing"
     bits = pack.config.activation_width
-    head = f"FAIL: vector {vector}, output element {element}: expected {wanted[element]}, got {_number(got, bits)}"
+    head = f"FAIL: vector {vector}, output element {element}: "
+    head += f"expected {wanted[element]}, got {_number(got, bits)}"
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
         again = replace(job, seed=job.seed + vector)
         outcome, _, _ = attempt(
             compiled(job.config, job.simulator), again, Path(name), inputs[vector : vector + 1], 0, True
         )
     found = first_divergence(
-        pack.config, pack.images, pack.input, pack.manifest["runs"], inputs[vector], outcome.traces[0], again.seed
+        pack.config,
+        pack.images,
+        pack.input,
+        pack.manifest["runs"],
+        inputs[vector],
+        outcome.traces[0],
+        again.seed,
     )
     if found is None:
         return f"{head}; the Verilog did what the images say, so the images or the expected words are wrong"
@@ -152,7 +178,13 @@ def _undefined(pack: Pack, job: Job, inputs: Ints, sentence: str) -> str:
                 compiled(job.config, job.simulator), again, Path(name), inputs[vector : vector + 1], 0, True
             )
         found = first_divergence(
-            pack.config, pack.images, pack.input, pack.manifest["runs"], inputs[vector], outcome.traces[0], again.seed
+            pack.config,
+            pack.images,
+            pack.input,
+            pack.manifest["runs"],
+            inputs[vector],
+            outcome.traces[0],
+            again.seed,
         )
     except EmulationError as error:
         return f"\n      the engine's twin in Python says: {error}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Where values stand in the engine's activation memory: buffers, and views that walk through them.
 
-A view has one tuple of atoms (size, stride) for every axis of its value, so reshaping, slicing, and the windows of a
-convolution move no data: they only change how addresses walk.
+A view has one tuple of atoms (size, stride) for every axis of its value, so reshaping, slicing, and the
+windows of a convolution move no data: they only change how addresses walk.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fixedpoint_nn.qformat import QFormat
 
 @dataclass(eq=False)
 class Buffer:
-    """Words of the activation memory that are alive together; `moves` if a loop's register is added to its address."""
+    """Words that are alive together; `moves` is the loop's register that is added to their address."""
 
     name: str
     words: int
@@ -29,8 +29,8 @@ class Buffer:
     constants: list[int] | None = None
     address: int | None = field(default=None, repr=False)
     keep: bool = False
-    tied: bool = False                      # its distance to another buffer is part of an instruction
-    used: int = 0                           # of rows that move: where the words that move with them may begin
+    tied: bool = False  # its distance to another buffer is part of an instruction
+    used: int = 0  # of rows that move: where the words that move with them may begin
 
     @property
     def root(self) -> Buffer:
@@ -59,7 +59,7 @@ class Register:
 
     stride: int
     number: int = 0
-    span: int = 0                           # how far it moves in all
+    span: int = 0  # how far it moves in all
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class View:
 
     @property
     def span(self) -> tuple[int, int]:
-        """The lowest and the highest offset in the root buffer that it reads, of the elements inside its limits."""
+        """The lowest and the highest offset in the root buffer that it walks over."""
         start = self.place[1]
         ends = [start, start]
         for atom in (atom for axis in self.axes for atom in axis):
@@ -136,7 +136,9 @@ class View:
                     atoms.append(Atom(atom.size // missing, atom.stride * missing))
                     missing = 1
                 else:
-                    raise Refusal(f"reshaping {self.shape} to {tuple(shape)} cuts through an axis; keep its axes whole")
+                    raise Refusal(
+                        f"reshaping {self.shape} to {tuple(shape)} cuts through an axis; keep its axes whole"
+                    )
             axes.insert(0, tuple(axis))
         return replace(self, axes=tuple(axes))
 
@@ -155,7 +157,9 @@ class View:
                 continue
             merged = merge(axis)
             if len(merged) > 1:
-                raise Refusal(f"indexing [{item}] of a flattened axis is not lowered; index before the reshape")
+                raise Refusal(
+                    f"indexing [{item}] of a flattened axis is not lowered; index before the reshape"
+                )
             atom = merged[0] if merged else Atom(1, 0)
             if isinstance(item, slice):
                 start, stop, step = item.indices(size)
@@ -214,4 +218,6 @@ def _only(atoms: list[Atom], what: str) -> Atom:
 
 def dense_axes(shape: Sequence[int], strides: Sequence[int]) -> tuple[Axis, ...]:
     """One atom per axis."""
-    return tuple(() if size == 1 else (Atom(size, stride),) for size, stride in zip(shape, strides, strict=True))
+    return tuple(
+        () if size == 1 else (Atom(size, stride),) for size, stride in zip(shape, strides, strict=True)
+    )
