@@ -100,7 +100,7 @@ class Held:
         if shift == 0:
             return self
         bound = self.bound << shift
-        return Held(np.asarray(self.aligned(shift, np.promote_types(dtype_for(bound), FLOAT32))), bound)
+        return Held(np.asarray(self.aligned(shift, dtype_for(bound))), bound)
 
     @property
     def norm(self) -> int:

@@ -84,7 +84,7 @@ def test_a_complex_number_is_refused() -> None:
     assert str(caught.value) == "a complex Fxp has no FixedArray; convert its real and imaginary parts"
 
 
-# ---- where fxpmath (0.4.10) is wrong, with the right answers ------------------------------------------------
+# ---- where fxpmath (0.4.10) is wrong, with the right answers -----------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
