@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One predicate table for all roundings: NumPy has three lines of it, and docs/numerics.md shows all of it."""
+"""One predicate table for all roundings: NumPy has three lines of it, docs/numerics.md shows all of it."""
 
 from __future__ import annotations
 
