@@ -74,6 +74,7 @@ def runs(tmp_path: Path) -> Path:
             "network": "fashion_mlp",
             "engine": {"lanes": 8, "weight_width": 8},
             "cycles": 12345,
+            "size": {"family": "Xilinx 7", "luts": 1500, "flip_flops": 2000, "dsps": 8, "block_rams": 3},
             "vectors": 4,
             "images": [{"name": "weights", "words": 512, "bits": 64}],
             "ledger": [

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from fixedpoint_nn.cli.emit import CALIBRATION, emit_network
 from fixedpoint_nn.cli.sweep import lines, summary, sweep_network
 from fixedpoint_nn.cli.verify import verify_pack
 from fixedpoint_nn.hardware.generate import RtlWriter
-from fixedpoint_nn.hardware.toolchain import find_tool
+from fixedpoint_nn.hardware.synthesise import xilinx
+from fixedpoint_nn.hardware.toolchain import ToolError, find_tool
 from fixedpoint_nn.precision import Plan, calibrate, quantize
 from fixedpoint_nn.report import Stopwatch, write_report
+from fixedpoint_nn.report.record import records_below
 from fixedpoint_nn.training.sampling import write_words
 from fixedpoint_nn.zoo import characters
 
@@ -128,9 +131,15 @@ def sweep(chosen: network.Network, folder: Path) -> int:
 
 
 def emit(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> None:
-    given = [NET, "--word", bits, "--vectors", VECTORS, "--corners", CORNERS, "--out", folder]
+    given = [NET, "--word", bits, "--vectors", VECTORS, "--corners", CORNERS, "--size", "--out", folder]
+    before = records_below(folder) if folder.exists() else []
     watch = Stopwatch("emit", given)
     pack, results = emit_network(chosen, plan, folder, vectors=VECTORS, corners=CORNERS, say=_indented)
+    same = [r.results for r in before if r.results.get("engine") == results["engine"]]
+    known = [found["size"] for found in same if found.get("size")]
+    if known or _has_yosys():
+        _indented("the engine's size, by yosys")
+        results["size"] = known[0] if known else asdict(xilinx(pack.config))
     watch.record(folder, results).save()
     images = ", ".join(sorted(path.name for path in folder.glob("*.coe")))
     print(f"{folder}: {images}; {pack.cycles[0]:,} clock cycles for a name, predicted")
@@ -151,6 +160,14 @@ def write(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> bool:
     watch.record(folder, results).save()
     print("\n".join(generate.side_by_side(results)))
     return bool(results["equal"])
+
+
+def _has_yosys() -> bool:
+    try:
+        find_tool("yosys")
+    except ToolError:
+        return False
+    return True
 
 
 def _indented(line: str) -> None:

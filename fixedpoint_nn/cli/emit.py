@@ -8,6 +8,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fixedpoint_nn.cli import network
 from fixedpoint_nn.cli.arguments import Commands, command, natural, positive, word
 from fixedpoint_nn.cli.progress import quiet, say
 from fixedpoint_nn.hardware.pack import Pack, emit, load_pack
+from fixedpoint_nn.hardware.synthesise import xilinx
 from fixedpoint_nn.layers.fields import TABLE
 from fixedpoint_nn.ledger import Ledger
 from fixedpoint_nn.precision import Plan, calibrate, quantize
@@ -46,6 +48,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--clock-mhz", type=positive, default=100, metavar="N", help="the report's clock (default: 100)"
     )
+    parser.add_argument("--size", action="store_true", help="also the engine's LUTs and DSPs, by yosys")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the pack")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
@@ -59,6 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
         lanes=arguments.lanes, radix=arguments.radix, mif=arguments.mif, clock_mhz=arguments.clock_mhz,
         say=quiet if arguments.json else say,
     )
+    if arguments.size:
+        (quiet if arguments.json else say)("synthesising the engine for its size")
+        results["size"] = asdict(xilinx(pack.config))
     watch.record(arguments.out, results).save()
     if arguments.json:
         print(json.dumps(results, indent=1))
@@ -173,4 +179,5 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []
     given += ["--clock-mhz", arguments.clock_mhz] if arguments.clock_mhz != 100 else []
+    given += ["--size"] if arguments.size else []
     return [*given, "--out", arguments.out]

@@ -20,6 +20,7 @@ SWEEP = {
     "RAMB36": "bram_blocks",
 }
 ENGINE_COLUMNS = {"cycles": "cycles", "LUTs": "luts", "DSPs": "dsps"}     # only where they were computed
+SIZE = {"LUTs": "luts", "flip-flops": "flip_flops", "DSPs": "dsps", "RAMB36": "block_rams"}
 IMAGES = {"image": "name", "words": "words", "bits of a word": "bits", "kilobytes": "kilobytes"}
 LEDGER = {
     "cast point": "path", "values": "values", "saturated": "saturated", "wrapped": "wrapped",
@@ -101,6 +102,11 @@ def emission(record: Record) -> list[Section]:
         "exactly by the simulation."
     )
     grids = [_grid(IMAGES, images), Grid(("parameter of the engine", "value"), parameters)]
+    if pack.get("size"):
+        text += f" Its size is that of yosys' synthesis for {pack['size']['family']}."
+        grids.insert(0, _grid(SIZE, [pack["size"]]))
+    else:
+        text += f" It has {pack['engine']['lanes']} multipliers; `emit --size` adds LUTs, by yosys."
     further = {"ledger": _ledger, "tables": _tables, "latency": _latency}
     return [
         Section("Engine", text, grids=grids, line=record.line),
