@@ -20,6 +20,7 @@ from fixedpoint_nn.qformat import QFormat
 
 VERSION = 1
 NAME = "manifest.json"
+LARGEST = 1 << 26  # bytes; every golden pack's manifest is less than a thousandth of it
 ORDER = {
     "program": "instruction after instruction, from word 0",
     "weights": "rows of lanes in the order of the engine's steps; lane 0 in the least significant bits",
@@ -130,10 +131,18 @@ def read(folder: Path) -> dict[str, Any]:
     """The manifest, checked for its version; the files are checked by `load_pack`."""
     path = folder / NAME
     try:
+        if path.stat().st_size > LARGEST:
+            raise PackError(f"{path} is larger than {LARGEST} bytes, which no manifest is; emit the pack again")
         manifest = json.loads(path.read_text())
     except FileNotFoundError:
         raise PackError(f"{folder} holds no {NAME}; is it a pack that `emit` wrote?") from None
-    except (UnicodeDecodeError, ValueError) as error:
+    except PackError:
+        raise
+    except OSError as error:
+        raise PackError(f"{path} cannot be read ({error.strerror}); choose another folder") from None
+    except RecursionError:
+        raise PackError(f"{path} is nested too deeply; emit the pack again") from None
+    except ValueError as error:
         raise PackError(f"{path} is not JSON ({error}); emit the pack again") from None
     if not isinstance(manifest, dict) or manifest.get("version") != VERSION:
         found = manifest.get("version") if isinstance(manifest, dict) else None

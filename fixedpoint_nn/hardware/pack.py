@@ -24,6 +24,7 @@ from fixedpoint_nn.hardware.model import taken
 from fixedpoint_nn.hardware.port import Port
 from fixedpoint_nn.hardware.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.simulate import Image
+from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantized import Quantized
 
 Ints = NDArray[np.int64]
@@ -219,7 +220,10 @@ def load_pack(directory: str | Path) -> Pack:
         config = EngineConfig(**about["engine"])
         ports = manifest.read_port(about["input"]), manifest.read_port(about["output"])
         for name, entry in files.items():
-            _verify_file(directory / name, entry)
+            if Path(name).name != name:
+                raise PackError(f"{name!r} is no file of a pack, which has no folders in it; emit it again")
+            verify_file(directory / name, entry)
+        _check_statements(about)
         words = {kind: _from_coe(directory, kind, files) for kind in (*IMAGES, *VECTORS)}
         images = _images(words, config)
         bits, vectors = config.activation_width, about["vectors"]
@@ -227,12 +231,14 @@ def load_pack(directory: str | Path) -> Pack:
             _vectors(words[kind], bits, vectors, port, kind)
             for kind, port in zip(VECTORS, ports, strict=True)
         ]
-    except (KeyError, TypeError) as error:
-        raise PackError(
-            f"{directory / manifest.NAME} lacks or misstates {error}; emit the pack again"
-        ) from None
+    except PackError:
+        raise
     except coe.ImageError as error:
         raise PackError(f"{directory}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise PackError(
+            f"{directory / manifest.NAME} lacks or misstates {_short(error)}; emit the pack again"
+        ) from None
     return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1])
 
 
@@ -245,17 +251,32 @@ def _vectors(words: list[int], bits: int, vectors: int, port: Port, kind: str) -
     return np.array(coe.signed(words, bits), np.int64).reshape(vectors, port.words)
 
 
-def _verify_file(path: Path, entry: Mapping[str, Any]) -> None:
-    if path.name != Path(path.name).name or path.parent / path.name != path:
-        raise PackError(f"{path.name!r} is no file of a pack")
-    if not path.exists():
+def _check_statements(about: Mapping[str, Any]) -> None:
+    """What is used after loading; a statement of the wrong kind is an error here already."""
+    for count in (about["vectors"], about["seed"], *about["cycles"]):
+        if type(count) is not int or count < 0:
+            raise ValueError(f"a count, as {count!r}")
+    for run in about["runs"]:
+        QFormat.parse(run["format"])
+        if type(run["place"]) is not int or type(run["channels"]) is not int or run["channels"] < 1:
+            raise ValueError(f"a run, as {run!r}")
+        str(run["layer"])
+
+
+def _short(error: Exception) -> str:
+    """The key that is missing, or what was said, on one line of some length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def verify_file(path: Path, entry: Mapping[str, Any]) -> None:
+    """Does the file have the size and the checksum of its entry in the manifest?"""
+    if not path.is_file():
         raise PackError(f"{path} is missing; emit the pack again")
-    content = path.read_bytes()
-    if len(content) != entry["bytes"]:
-        raise PackError(
-            f"{path} has {len(content)} bytes and {entry['bytes']} were written; emit the pack again"
-        )
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+    size = path.stat().st_size  # before the file is read: it may be of any size
+    if size != entry["bytes"]:
+        raise PackError(f"{path} has {size} bytes and {entry['bytes']} were written; emit the pack again")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
         raise PackError(f"{path} does not have the checksum that the manifest states; emit the pack again")
 
 
