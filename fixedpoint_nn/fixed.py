@@ -153,6 +153,21 @@ class FixedArray(FixedNumPy):
     def __float__(self) -> float:
         return float(self.to_float().item())
 
+    def __int__(self) -> int:
+        shift = self._format.frac_bits
+        whole, rest = divmod(self.ints.item() << max(-shift, 0), 1 << max(shift, 0))
+        if rest:
+            raise ValueError(f"{float(self)} is not a whole number; cast it first, which says how to round")
+        return whole
+
+    def __truediv__(self, other: Any) -> Any:
+        raise TypeError("a FixedArray is not divided; use scaled(-n), or multiply by a quantised reciprocal")
+
+    __rtruediv__ = __floordiv__ = __rfloordiv__ = __truediv__
+
+    def __pow__(self, other: Any) -> Any:
+        raise TypeError("a FixedArray has no powers; write x * x")
+
     def scaled(self, power: int) -> FixedArray:
         """Times 2**power: the binary point moves, the integers stay."""
         f = self._format

@@ -112,10 +112,21 @@ def _zeros_like(x: FixedMovement) -> FixedMovement:
     return x._like(np.zeros(x.shape, np.float32))
 
 
+def _reduction(verb: str) -> Callable[..., Any]:
+    def reduce(x: Any, axis: Any = None, *, keepdims: bool = False, **others: Any) -> Any:
+        if others:
+            raise TypeError(f"numpy.{verb} of a FixedArray takes no {', '.join(others)}")
+        return getattr(x, verb)(axis, keepdims)
+
+    return reduce
+
+
 _SPECIAL: dict[Any, Callable[..., Any]] = {
-    np.sum: lambda x, axis=None, keepdims=False: x.sum(axis, keepdims),
-    np.max: lambda x, axis=None, keepdims=False: x.max(axis, keepdims),
-    np.min: lambda x, axis=None, keepdims=False: x.min(axis, keepdims),
+    np.sum: _reduction("sum"),
+    np.max: _reduction("max"),
+    np.amax: _reduction("max"),
+    np.min: _reduction("min"),
+    np.amin: _reduction("min"),
     np.dot: lambda a, b: a @ b,
     np.take: lambda x, indices, axis=0: x.take(indices, axis),
     np.where: _where,

@@ -186,6 +186,8 @@ def test_from_float_copies_too() -> None:
 def test_floats_are_the_values() -> None:
     assert A.to_float().tolist() == (A.ints / 16).tolist()
     assert float(A[1, 2]) == A.ints[1, 2] / 16
+    assert int(FixedArray.from_ints(6, Q(4, 1))) == 3
+    assert int(FixedArray.from_ints(3, Q(60, -3))) == 24
     assert FixedArray.from_ints([3], Q(-1071, 1074)).to_float().tolist() == [3 * 2.0**-1074]
 
 
@@ -276,6 +278,7 @@ KEEPING = {
     "hstack": lambda np_, x: np.hstack([x, x]),
     "where": lambda np_, x: np.where(x > 0, x, x[0]),
     "max": lambda np_, x: np.max(x, axis=1),
+    "amax": lambda np_, x: np.amax(x, axis=1, keepdims=True),
     "min": lambda np_, x: np.min(x),
     "sum": lambda np_, x: np.sum(x, axis=0),
     "add": lambda np_, x: np.add(x, x),
@@ -474,6 +477,23 @@ MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_f
         ),
         (lambda: A[:0].max(0), ValueError, "an array of shape (0, 4) has nothing to choose from or to add"),
         (lambda: A[:0].sum(0), ValueError, "an array of shape (0, 4) has nothing to choose from or to add"),
+        (
+            lambda: A / 2,
+            TypeError,
+            "a FixedArray is not divided; use scaled(-n), or multiply by a quantised reciprocal",
+        ),
+        (
+            lambda: 1 / A,
+            TypeError,
+            "a FixedArray is not divided; use scaled(-n), or multiply by a quantised reciprocal",
+        ),
+        (lambda: A**2, TypeError, "a FixedArray has no powers; write x * x"),
+        (
+            lambda: int(FixedArray.from_ints(5, Q(4, 1))),
+            ValueError,
+            "2.5 is not a whole number; cast it first, which says how to round",
+        ),
+        (lambda: np.sum(A, dtype=np.float64), TypeError, "numpy.sum of a FixedArray takes no dtype"),
         (lambda: A.split(3), ValueError, "4 elements do not split into 3 equal parts"),
         (lambda: A.take([3]), IndexError, "index 3 is outside of the 3 rows, 0 to 2"),
         (lambda: A.take([-1]), IndexError, "index -1 is outside of the 3 rows, 0 to 2"),
