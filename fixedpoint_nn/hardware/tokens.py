@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from fixedpoint_nn.hardware.lower import Scope
 
 
+FEW = 4  # tokens that are worth a register each
+
+
 def take(scope: Scope, place: int, node: Node) -> View:
     """Copy the rows of a table one by one; the engine loads each token as a shifted address."""
     table, ids = scope.values[node.inputs[0]], scope.view(node.inputs[1])
@@ -38,36 +41,55 @@ def take(scope: Scope, place: int, node: Node) -> View:
     walk = merge([atom for axis in ids.axes for atom in axis])
     if len(walk) > 1:
         raise Refusal("takes rows by ids that do not stand side by side; reshape them first")
-    token = Register(0)
-    row = Buffer("row of table", width, parent=home, moves=token)
-    operand = View(row, 0, dense_axes((1, width), (0, 1)), table.format)
-    if count == 1:
-        _one(scope, place, token, ids, shift, operand, Target(target.buffer, target.offset, width))
-        assembly.give_register(token)
+    if count <= FEW:
+        _together(scope, place, ids, home, shift, target, count, width, table)
     else:
-        by_id, by_row, counter = Register(walk[0].stride), Register(target.stride), Register(0)
-        moving = [by_id] if by_id.stride == by_row.stride else [by_id, by_row]
-        by_row = moving[-1]
-        for register in (*moving, counter):
-            assembly.take_register(register)
-        assembly.items += [*(Start(register, 0) for register in moving), Start(counter, count)]
-        begin = len(assembly.items)
-        where = Buffer("ids", ids.buffer.words, parent=ids.buffer, moves=by_id)
-        first = View(where, ids.offset, (), ids.format)
-        there = Buffer("rows", width, parent=target.buffer, offset=target.offset, moves=by_row)
-        _one(scope, place, token, first, shift, operand, Target(there, 0, width))
-        assembly.items += [*(Step(register) for register in moving), Repeat(counter, begin)]
-        for register in (*moving, counter, token):
-            assembly.give_register(register)
+        _in_a_loop(scope, place, ids, home, shift, target, walk[0].stride, width, table)
     return View(target.buffer, target.offset, axes, table.format).reshape(node.shape)
 
 
-def _one(
-    scope: Scope, place: int, token: Register, ids: View, shift: int, operand: View, target: Target
+def _row(home: Buffer, token: Register, table: FixedArray) -> View:
+    """The row that a register points to."""
+    width = table.shape[1]
+    return View(Buffer("row", width, parent=home, moves=token), 0, dense_axes((1, width), (0, 1)), table.format)
+
+
+def _together(
+    scope: Scope, place: int, ids: View, home: Buffer, shift: int, target: Target, count: int, width: int,
+    table: FixedArray,
 ) -> None:
-    scope.assembly.take_register(token)
-    scope.assembly.items.append(Fetch(token, ids, shift))
-    scope.assembly.copied(operand, scope.path(place), target)
+    """All tokens are loaded before the first copy, because a load waits for copies."""
+    assembly = scope.assembly
+    tokens = [Register(0) for _ in range(count)]
+    flat = ids.reshape((count, 1))
+    for number, token in enumerate(tokens):
+        assembly.take_register(token)
+        assembly.items.append(Fetch(token, flat.index(number), shift))
+    for number, token in enumerate(tokens):
+        there = Target(target.buffer, target.offset + number * target.stride, width)
+        assembly.copied(_row(home, token, table), scope.path(place), there)
+        assembly.give_register(token)
+
+
+def _in_a_loop(
+    scope: Scope, place: int, ids: View, home: Buffer, shift: int, target: Target, distance: int, width: int,
+    table: FixedArray,
+) -> None:
+    assembly, count = scope.assembly, prod(ids.shape)
+    by_id, by_row, counter, token = Register(distance), Register(target.stride), Register(0), Register(0)
+    moving = [by_id] if by_id.stride == by_row.stride else [by_id, by_row]
+    by_row = moving[-1]
+    for register in (*moving, counter, token):
+        assembly.take_register(register)
+    assembly.items += [*(Start(register, 0) for register in moving), Start(counter, count)]
+    begin = len(assembly.items)
+    where = Buffer("ids", ids.buffer.words, parent=ids.buffer, moves=by_id)
+    there = Buffer("rows", width, parent=target.buffer, offset=target.offset, moves=by_row)
+    assembly.items.append(Fetch(token, View(where, ids.offset, (), ids.format), shift))
+    assembly.copied(_row(home, token, table), scope.path(place), Target(there, 0, width))
+    assembly.items += [*(Step(register) for register in moving), Repeat(counter, begin)]
+    for register in (*moving, counter, token):
+        assembly.give_register(register)
 
 
 def _table(scope: Scope, table: FixedArray, stride: int) -> Buffer:
