@@ -24,10 +24,12 @@ demo:
 	@$(PY) -m fixedpoint_nn demo
 
 test: simulators
+	@.ci/setup chromium
 	@.ci/setup python $(EXTRAS)
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all: simulators
+	@.ci/setup chromium
 	@.ci/setup python $(EXTRAS)
 	@.ci/setup peers
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" $(ARGS)
