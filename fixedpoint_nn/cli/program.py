@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import traceback
@@ -45,6 +46,7 @@ def build_parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status (0 only on success, 130 after Ctrl-C)."""
     arguments = build_parser().parse_args(argv)
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)     # fonts that nobody asked for
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from fixedpoint_nn.precision.pareto import front
 from fixedpoint_nn.report.theme import inline
@@ -49,6 +50,8 @@ def latency_bars(milliseconds: Mapping[str, float]) -> Markup:
             axes.bar_label(bars, [f" {value:.3g} ms" for value in milliseconds.values()], color=INK)
             axes.invert_yaxis()
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.margins(x=0.25)
             axes.grid(axis="y", visible=False)
 
