@@ -48,27 +48,32 @@ def hold_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflo
         return Held.of(convert(x, format.frac_bits, format, rounding, overflow))
     flat = x.reshape(-1)
     result = np.empty(flat.size, dtype_for(format.magnitude))
-    scratch = np.empty(min(_BLOCK, flat.size), _working_dtype(x, format, overflow))
+    work = _working_dtype(x, format, overflow)
+    in_place = work == result.dtype
+    scratch = result if in_place else np.empty(min(_BLOCK, flat.size), work)
     lo, hi = limits(format, overflow)
     # Below 2**24 a float32 is inside exactly when the number that became it is, and is quicker to look at.
     ask_result = format.magnitude < FLOAT32_EXACT
     bound = 0
     for start in range(0, flat.size, _BLOCK):
         block, part = flat[start : start + _BLOCK], result[start : start + _BLOCK]
-        steps = round_floats(in_steps(block, format, scratch[: block.size]), rounding, scratch[: block.size])
-        if ask_result:
+        space = part if in_place else scratch[: block.size]
+        steps = round_floats(in_steps(block, format, space), rounding, space)
+        if ask_result and not in_place:
             with np.errstate(over="ignore"):
                 part[...] = steps
         asked = part if ask_result else steps
         low, high = float(asked.min()), float(asked.max())
         if lo <= low and high <= hi:                        # and so not a NaN
-            if not ask_result:
+            if steps is not part and not ask_result:
                 part[...] = steps
             bound = max(bound, int(-low), int(high))
             continue
-        if not np.isfinite(block).all():
+        if not (np.isfinite([low, high]).all() or np.isfinite(block).all()):
             raise ValueError(_not_finite(x))
-        part[...] = _fitted(steps, format, overflow)
+        fitted = _fitted(steps, format, overflow)
+        if fitted is not part:
+            part[...] = fitted
         bound = format.magnitude
     return Held(result.reshape(x.shape), bound)
 

@@ -111,7 +111,11 @@ class FixedMovement(FixedValues):
 
     def relu(self: F) -> F:
         """max(x, 0)."""
-        return self._like(np.maximum(self._held.array, 0))
+        array = self._held.array
+        if array.dtype.kind != "f":
+            return self._like(np.maximum(array, 0))
+        # `clip` takes a third of the time of `maximum` with a scalar; nothing is above the bound.
+        return self._like(np.clip(array, 0, self._held.bound))
 
     def max(self: F, axis: Axis = None, keepdims: bool = False) -> F:
         self._terms(axis)
