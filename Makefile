@@ -36,8 +36,8 @@ test-all: simulators
 
 lint:
 	@.ci/setup python $(EXTRAS)
-	$(PY) -m ruff check --isolated --line-length 110 --target-version py310 \
-	    --select E,F,W,I,B,UP,C4,SIM,PT,NPY,PLE,PIE,RET,RUF --ignore RUF001,RUF002,RUF003,RUF005,RUF009,RUF021,RUF022,RUF023,B008,B905,PT011,PT017,PT018,RET504,RET505 \
+	$(PY) -m ruff check --isolated --line-length 120 --target-version py310 \
+	    --select E,F,W,I,B,UP,C4,SIM,PT,NPY,PLE,PIE,RET,RUF --ignore RUF001,RUF002,RUF003,RUF005,RUF009,RUF021,RUF022,RUF023,B008,B905,PT011,PT017,PT018,RET504,RET505,SIM108 \
 	    --extend-exclude '*.ipynb' fixedpoint_nn tests benchmarks notebooks golden_vectors
 	$(PY) -m mypy
 

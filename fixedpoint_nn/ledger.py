@@ -128,10 +128,7 @@ class Ledger(Mapping[str, Entry]):
             outside = (all_whole >= hi + 1) | (all_whole <= lo - 1)
             rounded = int(np.count_nonzero(all_whole != scaled)) if self.count_rounded else 0
         elif edges is not None:
-            if not under:
-                outside = edges.above(x)
-            else:
-                outside = edges.below(x) | edges.above(x) if over else edges.below(x)
+            outside = edges.above(x) if not under else edges.below(x) | edges.above(x) if over else edges.below(x)
         self._add(quantizer, x.shape, outside, rounded, extremes)
 
     def see_sums(self, watch: Watch, shape: tuple[int, ...], accumulator: Accumulator) -> None:

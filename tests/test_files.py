@@ -16,7 +16,7 @@ from fixedpoint_nn.files import KEY, FileError, load, load_metadata, save, write
 from fixedpoint_nn.initialise import Initialiser
 
 
-@pytest.fixture()
+@pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "model.safetensors"
     save(Initialiser(0).dense(3, 2), path, {"command": "train", "seed": 0, "result": {"accuracy": 0.9}})
@@ -145,7 +145,7 @@ def test_a_file_is_whole_and_readable_by_all(tmp_path: Path) -> None:
 
 
 def test_integers_are_stored_in_the_smallest_type(tmp_path: Path) -> None:
-    from fixedpoint_nn import Q, UQ, FixedArray
+    from fixedpoint_nn import UQ, FixedArray, Q
     from fixedpoint_nn.files import _smallest
 
     for value, dtype in ((127, np.int8), (128, np.int16), (-(2**15) - 1, np.int32), (2**62, np.int64)):
