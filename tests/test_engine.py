@@ -366,17 +366,23 @@ def test_the_best_value_of_a_search_is_stored() -> None:
     assert outputs == [[int(x.max()), int(x.argmax())] for x in inputs]
 
 
-def test_reading_a_result_without_a_barrier_is_reported_by_the_twin() -> None:
+@pytest.mark.parametrize(("taps", "late"), [(4, False), (60, True)])
+def test_reading_a_result_before_it_is_written_is_reported_by_the_twin(taps: int, late: bool) -> None:
+    """After 4 steps the results are written while the next run is still being read; after 60 they are not."""
     a = Assembly()
-    eye = np.eye(4, dtype=int)
+    first = np.eye(taps, 4, dtype=int)
     a.add(
-        dense(a, 0, 32, eye, np.zeros(4, int), 0),
-        dense(a, 32, 64, eye, np.zeros(4, int), 0, barrier=False),
+        dense(a, 0, 64, first, np.zeros(4, int), 0),
+        dense(a, 64, 72, np.eye(4, dtype=int), np.zeros(4, int), 0, barrier=False),
         Halt(),
     )
-    emulator = Emulator(SMALL, a.images(activations=np.arange(4)))
+    emulator = Emulator(SMALL, a.images(activations=np.arange(taps)))
+    if not late:
+        emulator.run()
+        assert emulator.read(72, 4).tolist() == [0, 1, 2, 3]
+        return
     with pytest.raises(
-        EmulationError, match=r"^word 20 reads activation 32 before it is written; it needs a barrier$"
+        EmulationError, match=r"^word 20 reads activation 64 before it is written; it needs a barrier$"
     ):
         emulator.run()
 

@@ -47,9 +47,9 @@ class Twin(Emulator):
             self.found = run, sums, self._parameters(run, place, tiles, channels)
 
     def _totals(
-        self, run: Run, place: int, pixel: Ints, weight: Ints | None
+        self, run: Run, place: int, pixel: Ints, weight: Ints | None, issue: Any
     ) -> tuple[Ints, NDArray[np.bool_]]:
-        sums, lost = super()._totals(run, place, pixel, weight)
+        sums, lost = super()._totals(run, place, pixel, weight, issue)
         if self._blocks is not None:
             shape = (len(pixel), run.counts[3], self.config.lanes)
             self._blocks.append(np.broadcast_to(sums, shape))

@@ -84,7 +84,7 @@ class Emulator:
         self.memory: Ints = np.zeros(config.activation_depth, np.int64)
         self.defined: NDArray[np.bool_] = np.zeros(config.activation_depth, bool)
         self.write(0, images.activations)
-        self._in_flight: NDArray[np.bool_] = np.zeros(config.activation_depth, bool)
+        self._ready: Ints = np.zeros(config.activation_depth, np.int64)  # when a step can read it
         self._mask = (1 << config.address_width) - 1
         self._program = dict(self._decoded(images.program))
         self.registers: dict[int, int] = {}
@@ -112,6 +112,7 @@ class Emulator:
         """Run the program from word 0 to Halt; `limit` instructions at most."""
         result, timing, place = Result(), Timing(self.config.lanes), 0
         self._noise, self._keep = Noise(seed), writes
+        self._ready[:] = 0
         self.registers = {}
         for _ in range(limit):
             instruction = self._program.get(place)
@@ -152,8 +153,6 @@ class Emulator:
                     timing.halt()
                     result.cycles = timing.cycles
                     return result
-            if isinstance(instruction, Load | Store):
-                self._in_flight[:] = False
             place = following
         raise EmulationError(f"the program has not halted after {limit} instructions")
 
@@ -194,7 +193,7 @@ class Emulator:
             )
         self.memory[addresses] = values
         self.defined[addresses] = True
-        self._in_flight[addresses] = True
+        self._ready[addresses] = cycles
         if self._keep:
             result.writes.append(Write(place, addresses, values, cycles))
 
@@ -202,8 +201,6 @@ class Emulator:
 
     def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
         lanes, mask = self.config.lanes, self._mask
-        if run.barrier:
-            self._in_flight[:] = False
         channel, kx, ky, tiles, width, height = run.counts
         taps = channel * kx * ky
         fired = taps // 2 if run.paired else taps
@@ -221,7 +218,7 @@ class Emulator:
         written, words = [], []
         for begin in range(0, pixels, block):
             pixel = np.arange(begin, min(begin + block, pixels))
-            sums, lost = self._totals(run, place, pixel, weight)
+            sums, lost = self._totals(run, place, pixel, weight, issue)
             shape = (len(pixel), tiles, lanes)
             flat = np.broadcast_to(sums, shape).reshape(len(pixel), -1)[:, :channels]
             lost = np.broadcast_to(lost, shape).reshape(len(pixel), -1)[:, :channels]
@@ -237,11 +234,9 @@ class Emulator:
             result.argmax = int(values.argmax())
             result.best = int(values.max())
         if run.write:
-            cycles = np.zeros((pixels, channels), np.int64)
-            if self._keep:
-                tile = np.arange(channels) // lanes
-                last = issue.tile(np.arange(pixels)[:, None], tile)
-                cycles = last + np.arange(channels) % lanes + LATENCY
+            tile = np.arange(channels) // lanes
+            last = issue.tile(np.arange(pixels)[:, None], tile)
+            cycles = last + np.arange(channels) % lanes + LATENCY
             self._scatter(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
 
     def _rows(self, image: Ints, base: int, tiles: int, taps: int) -> Ints | None:
@@ -261,7 +256,7 @@ class Emulator:
         return np.tile(words, (tiles, 1))[:channels] if run.per_tile else words
 
     def _totals(
-        self, run: Run, place: int, pixel: Ints, weight: Ints | None
+        self, run: Run, place: int, pixel: Ints, weight: Ints | None, issue: Issue
     ) -> tuple[Ints, NDArray[np.bool_]]:
         """The lanes' totals, (pixels, tiles, lanes), for some pixels of a run, and where they lost bits."""
         lanes = self.config.lanes
@@ -280,7 +275,8 @@ class Emulator:
             at_y = (run.y_origin + y * run.y_step)[:, None] + row
             inside = (at_x >= 0) & (at_x < run.x_limit) & (at_y >= 0) & (at_y < run.y_limit)
             padded = ~inside[:, None, :]
-        words = self._operands(run, place, addresses, padded)  # (pixels, moving, taps, lanes or 1)
+        cycles = self._steps(issue, pixel, np.arange(moving))[..., None] + k
+        words = self._operands(run, place, addresses, padded, cycles)  # (pixels, moving, taps, lanes or 1)
         if run.paired:
             operand, multiplier = words[:, :, 0::2], words[:, :, 1::2]
         else:
@@ -289,7 +285,17 @@ class Emulator:
             multiplier = (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)
         return totals(self.config, run, operand, multiplier)
 
-    def _operands(self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_]) -> Ints:
+    @staticmethod
+    def _steps(issue: Issue, pixel: Ints, tile: Ints) -> Ints:
+        """The cycle of each tile's first step, (pixels, tiles): right after the last of the tile before."""
+        tiles = issue.run.counts[3]
+        number = pixel[:, None] * tiles + tile
+        before = np.maximum(number - 1, 0)
+        return np.where(number == 0, issue.first_step, issue.tile(before // tiles, before % tiles) + 1)
+
+    def _operands(
+        self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_], cycles: Ints
+    ) -> Ints:
         """What the lanes load, (pixels, tiles, taps, lanes); one word for all lanes if not `vector`."""
         lanes, tiles = self.config.lanes, run.counts[3]
         lowest = -(1 << self.config.activation_width - 1)
@@ -304,8 +310,10 @@ class Emulator:
         safe = addresses[wanted]
         words = np.full(addresses.shape, lowest if run.maximum else 0, np.int64)
         if safe.size:
-            if self._in_flight[safe[safe < self.config.activation_depth]].any():
-                late = safe[self._in_flight[safe]]
+            known = safe < self.config.activation_depth
+            due = np.broadcast_to(cycles[..., None], addresses.shape)[wanted][known]
+            late = safe[known][self._ready[safe[known]] > due]
+            if late.size:
                 raise EmulationError(
                     f"word {place} reads activation {int(late[0])} before it is written; it needs a barrier"
                 )

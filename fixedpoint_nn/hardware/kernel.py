@@ -79,11 +79,16 @@ class Kernel:
         return -(-self.channels // self.lanes)
 
     @property
-    def steps(self) -> int:
-        """Multiply-accumulate steps, each of all lanes."""
+    def tile_steps(self) -> int:
+        """Steps of one tile."""
         taps = int(np.prod([atom.size for atom in self.taps], dtype=np.int64))
+        return taps * len(self.operands) * (1 + self.paired)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run, in each of which all lanes get an operand."""
         pixels = int(np.prod([atom.size for atom in self.pixels], dtype=np.int64))
-        return taps * len(self.operands) * (1 + self.paired) * self.tiles * pixels
+        return self.tile_steps * self.tiles * pixels
 
     @property
     def writes(self) -> tuple[Buffer, int, int]:

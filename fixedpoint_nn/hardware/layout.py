@@ -49,24 +49,7 @@ def overlap(a: Reach, b: Reach) -> bool:
     return a[0] is b[0] and (a[1] is not b[1] or (a[2] <= b[3] and b[2] <= a[3]))
 
 
-def relax_barriers(items: Sequence[Item]) -> None:
-    """A kernel waits only if it reads what was written since the last wait."""
-    heads = {target for item in items for target in _targets(item)}
-    pending: list[Reach] = []
-    unknown = False
-    for number, item in enumerate(items):
-        unknown |= number in heads  # what the end of the loop has written
-        if isinstance(item, Kernel):
-            late = any(overlap(read, write) for read in reads(item) for write in pending)
-            item.barrier = item.argmax or unknown or late
-            if item.barrier:
-                pending, unknown = [], False
-        elif isinstance(item, (Fetch, Keep)):
-            pending, unknown = [], False
-        pending += writes(item)
-
-
-def _targets(item: Item) -> list[int]:
+def targets(item: Item) -> list[int]:
     """The items that an item may jump to."""
     return [item.begin] if isinstance(item, Repeat) else item.target if isinstance(item, Leave) else []
 
@@ -83,7 +66,7 @@ def assign_addresses(
         for reach in (*reads(item), *writes(item)):
             _extend(life[reach[0]], number, number)
     for number, item in enumerate(items):
-        for target in _targets(item):
+        for target in targets(item):
             for span in life.values():
                 if target <= number and span[0] <= number and span[1] >= target:
                     _extend(span, min(target, span[0]), number)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.assembly import Assembly, Item
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
-from fixedpoint_nn.hardware.isa import AssemblyError, Instruction, encode
+from fixedpoint_nn.hardware.hazards import relax_barriers
+from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.kernel import Kernel
 from fixedpoint_nn.hardware.layout import (
     Stacks,
@@ -20,7 +21,6 @@ from fixedpoint_nn.hardware.layout import (
     constants,
     instructions,
     lay_tables,
-    relax_barriers,
 )
 from fixedpoint_nn.hardware.lower import Scope, input_view
 from fixedpoint_nn.hardware.port import Port
@@ -216,8 +216,6 @@ def _config(
 
 def _model(kernels: Sequence[Kernel]) -> dict[str, int]:
     """The modelled accumulator: one for the whole engine."""
-    from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS
-
     chosen: dict[str, int] = {}
     first = ""
     for kernel in kernels:

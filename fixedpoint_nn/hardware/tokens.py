@@ -51,11 +51,19 @@ def take(scope: Scope, place: int, node: Node) -> View:
 def _row(home: Buffer, token: Register, table: FixedArray) -> View:
     """The row that a register points to."""
     width = table.shape[1]
-    return View(Buffer("row", width, parent=home, moves=token), 0, dense_axes((1, width), (0, 1)), table.format)
+    buffer = Buffer("row", width, parent=home, moves=token)
+    return View(buffer, 0, dense_axes((1, width), (0, 1)), table.format)
 
 
 def _together(
-    scope: Scope, place: int, ids: View, home: Buffer, shift: int, target: Target, count: int, width: int,
+    scope: Scope,
+    place: int,
+    ids: View,
+    home: Buffer,
+    shift: int,
+    target: Target,
+    count: int,
+    width: int,
     table: FixedArray,
 ) -> None:
     """All tokens are loaded before the first copy, because a load waits for copies."""
@@ -72,7 +80,14 @@ def _together(
 
 
 def _in_a_loop(
-    scope: Scope, place: int, ids: View, home: Buffer, shift: int, target: Target, distance: int, width: int,
+    scope: Scope,
+    place: int,
+    ids: View,
+    home: Buffer,
+    shift: int,
+    target: Target,
+    distance: int,
+    width: int,
     table: FixedArray,
 ) -> None:
     assembly, count = scope.assembly, prod(ids.shape)
