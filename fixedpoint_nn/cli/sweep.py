@@ -16,6 +16,7 @@ from fixedpoint_nn.cli import network
 from fixedpoint_nn.cli.arguments import Commands, command, positive, words
 from fixedpoint_nn.precision import Metric, Sweep, Training, pictures, sweep
 from fixedpoint_nn.precision.axes import AXES
+from fixedpoint_nn.precision.engine import EngineCost
 from fixedpoint_nn.precision.mixed import Mixed, search
 from fixedpoint_nn.report.record import Stopwatch
 
@@ -41,6 +42,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--mixed", action="store_true", help="also search for a word length of its own for each place"
     )
+    parser.add_argument("--size", action="store_true", help="also the engine's LUTs and DSPs, by yosys")
     parser.add_argument("--limit", type=positive, metavar="N", help="measure on the first N held-out samples")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes here (default: 1)")
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     progress = not arguments.json
     found = sweep_network(
         chosen, arguments.words, arguments.out, axes=axes, method=arguments.method, limit=arguments.limit,
-        jobs=arguments.jobs, scheduler=arguments.scheduler, progress=progress,
+        size=arguments.size, jobs=arguments.jobs, scheduler=arguments.scheduler, progress=progress,
     )
     results = summary(chosen.name, found)
     if arguments.mixed:
@@ -81,6 +83,7 @@ def sweep_network(
     axes: Sequence[str] = ("word",),
     method: str = "ptq",
     limit: int | None = None,
+    size: bool = False,
     jobs: int = 1,
     scheduler: str | None = None,
     progress: bool = True,
@@ -95,6 +98,7 @@ def sweep_network(
     found = sweep(
         chosen.net, (x[:limit], y[:limit]), word_lengths, axes=axes, methods=(method,),
         samples=zoo.samples(chosen.name, CALIBRATION, "train"), training=training,
+        engine=EngineCost(chosen.net, x.shape[1:], synthesise=size),
         jobs=jobs, scheduler=scheduler, store=out / "sweep.sqlite", progress=progress,
     )
     found.to_csv(out / "sweep.csv")
@@ -168,6 +172,7 @@ def _again(arguments: argparse.Namespace, axes: Sequence[str]) -> list[object]:
     given += ["--method", arguments.method] if arguments.method != "ptq" else []
     given += [part for axis in axes if axes != ("word",) for part in ("--axis", axis)]
     given += ["--mixed"] if arguments.mixed else []
+    given += ["--size"] if arguments.size else []
     given += ["--limit", arguments.limit] if arguments.limit else []
     given += ["--jobs", arguments.jobs] if arguments.jobs > 1 else []
     given += ["--scheduler", arguments.scheduler] if arguments.scheduler else []

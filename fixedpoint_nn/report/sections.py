@@ -19,7 +19,7 @@ SWEEP = {
     "wrapped": "wrapped", "weight bits": "weight_bits", "bit operations": "bit_operations",
     "RAMB36": "bram_blocks",
 }
-ENGINE_COLUMNS = {"cycles": "cycles", "LUTs": "luts", "DSPs": "dsps"}     # only where they were computed
+ENGINE_COLUMNS = {"engine cycles": "cycles", "LUTs": "luts", "DSPs": "dsps"}  # where computed
 SIZE = {"LUTs": "luts", "flip-flops": "flip_flops", "DSPs": "dsps", "RAMB36": "block_rams"}
 IMAGES = {"image": "name", "words": "words", "bits of a word": "bits", "kilobytes": "kilobytes"}
 LEDGER = {
