@@ -118,7 +118,7 @@ class Ledger(Mapping[str, Entry]):
         ends = in_steps(np.array([x.min(), x.max()], np.float64), quantizer.format)
         whole = round_floats(ends, quantizer.rounding)
         extremes = (int(whole[0]), int(whole[1])) if np.isfinite(whole).all() else (lo, 1 << 1024)
-        # One step outside is a power of two (or zero), which every float holds; the limit itself may not be.
+        # One step outside is a power of two (or zero), which floats hold; the limit itself may not be.
         over, under = whole[1] >= hi + 1, whole[0] <= lo - 1
         edges = float_edges(quantizer, x.dtype) if over or under else None
         rounded, outside = 0, None

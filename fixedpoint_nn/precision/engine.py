@@ -3,47 +3,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any
 
-from fixedpoint_nn.hardware.lowered import lower
+from fixedpoint_nn.hardware.engine import EngineConfig
+from fixedpoint_nn.hardware.lowered import Lowered, lower
 from fixedpoint_nn.hardware.refusal import Refusal
 from fixedpoint_nn.hardware.schedule import schedule
+from fixedpoint_nn.hardware.synthesise import SMALL_MEMORIES, xilinx
+from fixedpoint_nn.hardware.toolchain import ToolError, rtl_folder
+from fixedpoint_nn.precision.content import PACKAGE, code_version, digest
 from fixedpoint_nn.precision.cost import ramb36
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.quantized import Quantized
 
-EngineCost = Callable[[Plan], dict[str, int]]
 
+@dataclass(frozen=True)
+class EngineCost:
+    """For `sweep(..., engine=EngineCost(net, shape))`: figures of the engine for samples of this shape.
 
-def engine_cost(net: Any, shape: tuple[int, ...], lanes: int = 8) -> EngineCost:
-    """For `sweep(..., engine=...)`: figures of the engine for samples of this shape.
-
-    A plan that the engine refuses (a word wider than it has, say) has none.
+    A plan that the engine refuses (a word wider than it has, say) has none. `synthesise` adds LUTs and DSPs of
+    an engine of these widths for Xilinx 7, a minute for each, if yosys is installed.
     """
 
-    def figures(plan: Plan) -> dict[str, int]:
-        return engine_figures(quantize(net, plan), shape, lanes)
+    net: Any
+    shape: tuple[int, ...]
+    lanes: int = 8
+    synthesise: bool = False
 
-    return figures
+    def __call__(self, plan: Plan) -> dict[str, int]:
+        return engine_figures(quantize(self.net, plan), self.shape, self.lanes, self.synthesise)
+
+    def key(self, plan: Plan) -> str:
+        """Of the content that decides the figures."""
+        return digest("engine", self._common, plan.to_json())
+
+    @cached_property
+    def _common(self) -> str:
+        return digest(code_version(), hardware_version(), self.net, self.shape, self.lanes, self.synthesise)
 
 
-def engine_figures(fixed: Quantized, shape: tuple[int, ...], lanes: int = 8) -> dict[str, int]:
+@cache
+def hardware_version() -> str:
+    """The digest of everything that decides what the engine is and how networks are lowered to it."""
+    files = [*sorted((PACKAGE / "hardware").glob("*.py")), *sorted(rtl_folder().glob("*.v"))]
+    return digest([(path.name, path.read_bytes()) for path in files])
+
+
+def engine_figures(
+    fixed: Quantized, shape: tuple[int, ...], lanes: int = 8, synthesise: bool = False
+) -> dict[str, int]:
     """Predicted cycles of one sample, RAMB36 of its five memories, and the widths of the engine."""
     try:
         lowered = lower(fixed.net, shape, fixed.input.format, lanes)
     except Refusal:
         return {}
     config = lowered.config
-    words = lowered.images.words(config)
-    depths = {"activations": config.activation_depth // lanes}
-    blocks = sum(ramb36(depths.get(name, len(image)), width) for name, (width, image) in words.items())
     timing = schedule(lowered.instructions, lanes)
     return {
         **({} if timing is None else {"cycles": timing.cycles}),
-        "engine_bram_blocks": blocks,
+        "engine_bram_blocks": _blocks(lowered),
         "activation_width": config.activation_width,
         "weight_width": config.weight_width,
         "accumulator_width": config.accumulator_width,
+        **(_size(config) if synthesise else {}),
     }
+
+
+def _blocks(lowered: Lowered) -> int:
+    words = lowered.images.words(lowered.config)
+    depths = {"activations": lowered.config.activation_depth // lowered.config.lanes}
+    return sum(ramb36(depths.get(name, len(image)), width) for name, (width, image) in words.items())
+
+
+def _size(config: EngineConfig) -> dict[str, int]:
+    """Memories of one usual size, so that networks and widths are compared, not depths."""
+    try:
+        size = xilinx(replace(config, **SMALL_MEMORIES))
+    except ToolError:
+        return {}
+    return {"luts": size.luts, "dsps": size.dsps}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -25,6 +25,13 @@ from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.store import Store
 
 CALIBRATION = 500
+
+
+class EngineFigures(Protocol):
+    """What the hardware needs for a plan, as numbers by name, and the key under which they are kept."""
+
+    def __call__(self, plan: Plan) -> dict[str, int]: ...
+    def key(self, plan: Plan) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ def sweep(
     executor: Executor | None = None,
     scheduler: str | None = None,
     store: str | os.PathLike[str] | None = None,
-    engine: Any = None,
+    engine: EngineFigures | None = None,
     progress: bool = True,
 ) -> Sweep:
     """Compute every point of the axes that the store does not hold yet.
@@ -131,7 +138,7 @@ def sweep(
     `data` has .x and .y, or is the pair of them; `samples` calibrate (the first of the data, unless given).
     `base` is the recipe that the axes vary. `methods` are "ptq" and, with `training`, "qat". `jobs` processes
     share the data; an `executor` or a Dask `scheduler`'s address computes elsewhere. `store` is an SQLite
-    file (":memory:" keeps nothing). `engine(fixed, x)` may add what the hardware needs, as numbers by name.
+    file (":memory:" keeps nothing). `engine`, an `EngineCost`, adds what the hardware needs.
     """
     x, y = (data.x, data.y) if hasattr(data, "x") else data
     wanted = variants(axes, tuple(words), base or Recipe(), methods)
@@ -152,9 +159,10 @@ def sweep(
         for key, result in _shown(done, len(missing), len(known) - len(missing), progress):
             results.put(key, result)
             known[key] = result
+        engines = [None if engine is None else _engine(engine, plan, results) for plan in plans]
     points = tuple(
-        _point(variant, plan, known[key] or {}, seen, problem, engine)
-        for variant, plan, key in zip(wanted, plans, keys, strict=True)
+        _point(variant, plan, known[key] or {}, seen, problem, figures)
+        for variant, plan, key, figures in zip(wanted, plans, keys, engines, strict=True)
     )
     return Sweep(points, problem.metric, problem.float_score, len(missing))
 
@@ -167,8 +175,23 @@ def _shown(done: Iterator[Any], missing: int, found: int, progress: bool) -> Ite
     yield from bar
 
 
+def _engine(engine: EngineFigures, plan: Plan, results: Store) -> dict[str, Any]:
+    """The engine's figures, computed once for each content, as the points are."""
+    key = engine.key(plan)
+    known = results.get(key)
+    if known is None:
+        known = engine(plan)
+        results.put(key, known)
+    return known
+
+
 def _point(
-    variant: Variant, plan: Plan, result: Mapping[str, Any], seen: Observations, problem: Problem, engine: Any
+    variant: Variant,
+    plan: Plan,
+    result: Mapping[str, Any],
+    seen: Observations,
+    problem: Problem,
+    engine: Mapping[str, int] | None,
 ) -> Point:
     return Point(
         variant.axis,
@@ -177,7 +200,7 @@ def _point(
         loss=problem.metric.loss(result["metric"], problem.float_score),
         cost=cost(seen, plan),
         plan=plan,
-        engine=None if engine is None else engine(plan),
+        engine=engine,
         **{
             name: result[name]
             for name in (
