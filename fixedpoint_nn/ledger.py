@@ -128,7 +128,8 @@ class Ledger(Mapping[str, Entry]):
             outside = (all_whole >= hi + 1) | (all_whole <= lo - 1)
             rounded = int(np.count_nonzero(all_whole != scaled)) if self.count_rounded else 0
         elif edges is not None:
-            outside = edges.above(x) if not under else edges.below(x) | edges.above(x) if over else edges.below(x)
+            sides = ([edges.above(x)] if over else []) + ([edges.below(x)] if under else [])
+            outside = sides[0] if len(sides) == 1 else sides[0] | sides[1]
         self._add(quantizer, x.shape, outside, rounded, extremes)
 
     def see_sums(self, watch: Watch, shape: tuple[int, ...], accumulator: Accumulator) -> None:

@@ -24,8 +24,8 @@ from fixedpoint_nn.quantized import Quantized
 class EngineCost:
     """For `sweep(..., engine=EngineCost(net, shape))`: figures of the engine for samples of this shape.
 
-    A plan that the engine refuses (a word wider than it has, say) has none. `synthesise` adds LUTs and DSPs of
-    an engine of these widths for Xilinx 7, a minute for each, if yosys is installed.
+    A plan that the engine refuses (a word wider than it has, say) has none. `synthesise` adds LUTs and
+    DSPs of an engine of these widths for Xilinx 7, a minute for each, if yosys is installed.
     """
 
     net: Any
