@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn import Tensor, tree, zoo
-from fixedpoint_nn.training import fit, hinge
+from fixedpoint_nn.training import Nesterov, Samples, fit, hinge
+from fixedpoint_nn.training.schedules import linear
 from fixedpoint_nn.zoo import moons
 
 X, Y = moons.examples("train")
@@ -43,9 +44,22 @@ def test_scalars_and_arrays_have_one_gradient(activation: str) -> None:
         assert float(parameter.grad) == pytest.approx(float(expected), rel=1e-12, abs=1e-15)
 
 
+def test_scalars_and_arrays_are_trained_alike() -> None:
+    net = moons.build(2, "tanh")
+    net = tree.rebuild(net, {path: Tensor(p.data.astype(float)) for path, p in tree.parameters(net).items()})
+    scalars = moons.ScalarNetwork(net)
+    x, y = X[:20].astype(float), Y[:20]
+    losses = scalars.train(x, y, epochs=2, size=5)
+    history = fit(
+        net, Samples(x, y, 5, shuffle=False), epochs=2, optimiser=Nesterov(0.05), loss=hinge,
+        schedule=linear(0.1), progress=False,
+    )
+    assert losses == pytest.approx(history.curves["train_loss"], rel=1e-11)
+
+
 def test_the_network_on_scalars_learns() -> None:
     scalars = moons.ScalarNetwork(moons.build(0, "tanh"))
-    losses = scalars.train(X[:16], Y[:16], steps=12)
+    losses = scalars.train(X[:16], Y[:16], epochs=6, size=8)
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -53,7 +67,7 @@ def test_the_network_on_scalars_learns() -> None:
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_the_network_on_scalars_separates_the_moons(activation: str) -> None:
     scalars = moons.ScalarNetwork(moons.build(0, activation))
-    scalars.train(X[:100], Y[:100], steps=120)
+    scalars.train(X, Y)
     assert scalars.accuracy(*moons.examples("test")) == 1
 
 

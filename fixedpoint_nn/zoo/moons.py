@@ -19,7 +19,7 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.losses import hinge
 from fixedpoint_nn.training.metrics import loss_of, outputs
 from fixedpoint_nn.training.optimisers import Nesterov
-from fixedpoint_nn.training.schedules import cosine
+from fixedpoint_nn.training.schedules import cosine, linear
 from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, Recipe
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
@@ -107,14 +107,18 @@ class ScalarNetwork:
             total = total + (1 - self(point) * float(label)).relu()
         return total / len(x)
 
-    def train(self, x: Array, y: Array, steps: int = 40, rate: float = 0.5) -> list[float]:
-        """Batch gradient descent; the loss of every step."""
-        optimiser, losses = Nesterov(rate, momentum=0.8), []
-        for step in range(steps):
-            value = self.loss(x, y)
-            value.backward()
-            optimiser.step(self.parameters(), 1 - 0.9 * step / steps)
-            losses.append(float(value.data))
+    def train(self, x: Array, y: Array, epochs: int = 20, size: int = 10, rate: float = 0.05) -> list[float]:
+        """Mini-batches in the order of the points, the rate falling to a tenth; every epoch's mean loss."""
+        optimiser, parameters, falling = Nesterov(rate), self.parameters(), linear(0.1)
+        starts, losses = range(0, len(x), size), []
+        for epoch in range(epochs):
+            total = 0.0
+            for place, start in enumerate(starts):
+                loss = self.loss(x[start : start + size], y[start : start + size])
+                loss.backward()
+                optimiser.step(parameters, falling((epoch + place / len(starts)) / epochs))
+                total += float(loss.data)
+            losses.append(total / len(starts))
         return losses
 
     def accuracy(self, x: Array, y: Array) -> float:
