@@ -14,10 +14,11 @@ import matplotlib
 from fixedpoint_nn import zoo
 from fixedpoint_nn.cli import network
 from fixedpoint_nn.cli.arguments import Commands, command, positive, words
-from fixedpoint_nn.precision import Metric, Sweep, Training, pictures, sweep
+from fixedpoint_nn.precision import Metric, Sweep, pictures, sweep
 from fixedpoint_nn.precision.axes import AXES
 from fixedpoint_nn.precision.engine import EngineCost
 from fixedpoint_nn.precision.mixed import Mixed, search
+from fixedpoint_nn.precision.recipes import training_for
 from fixedpoint_nn.report.record import Stopwatch
 
 CALIBRATION = 500
@@ -92,9 +93,7 @@ def sweep_network(
     out.mkdir(parents=True, exist_ok=True)
     entry = chosen.entry
     x, y = entry.examples(entry.held_out)
-    training = None
-    if method == "qat":
-        training = Training(entry.source(), loss=entry.recipe.loss, clip=entry.recipe.clip)
+    training = training_for(entry) if method == "qat" else None
     found = sweep(
         chosen.net, (x[:limit], y[:limit]), word_lengths, axes=axes, methods=(method,),
         samples=zoo.samples(chosen.name, CALIBRATION, "train"), training=training,
