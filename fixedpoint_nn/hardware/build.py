@@ -84,7 +84,7 @@ def exact_scaling(
         raise Refusal(
             f"needs a right shift of {shift.max()} bits, and {MAX_SHIFT} is the most; use fewer fraction bits"
         )
-    return Scaling(scaled, bias, shift, _bound(terms, scaled))
+    return Scaling(scaled, bias, shift, bound_of(terms, scaled))
 
 
 def modelled_scaling(
@@ -133,7 +133,7 @@ def _trailing_zeros(values: Ints) -> Ints:
     return np.where(values == 0, 0, np.log2(np.maximum(low, 1))).astype(np.int64)
 
 
-def _bound(terms: Sequence[Term], weights: Sequence[Array]) -> tuple[int, int]:
+def bound_of(terms: Sequence[Term], weights: Sequence[Array]) -> tuple[int, int]:
     """The sums of all negative and of all positive products that the formats allow."""
     low, high = 0, 0
     lows, highs = [0], [0]
@@ -251,7 +251,7 @@ def _product_scaling(terms: Sequence[Term], bias: Array, bias_frac: int, frac: i
         )
     total = aligned(bias, bias_frac, frac) if bias.any() else bias
     return Scaling(
-        [], total, np.full(len(bias), frac - out_frac, np.int64), _bound(terms, [np.zeros(0)] * len(terms))
+        [], total, np.full(len(bias), frac - out_frac, np.int64), bound_of(terms, [np.zeros(0)] * len(terms))
     )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from fixedpoint_nn.traced import Program
+from fixedpoint_nn.program import Program
 
 MOVES = ("reshape", "index", "windows")
 WAITS = ("add", "sub", "neg", "relu", "scaled", "cast", "lookup", "mul")

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.program import Node, Program
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import Quantizer
-from fixedpoint_nn.traced import Node, Program
 
 Hits = dict[tuple[str, str], NDArray[np.int64]]  # (layer, corner): hits of each sample
 POOL_WORK = 40_000_000  # values that may flow in the search

@@ -20,24 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware.assembly import OUTSIDE, Assembly, Fetch, Keep, Leave, Repeat, Start, Step
+from fixedpoint_nn.hardware.assembly import OUTSIDE, Assembly
 from fixedpoint_nn.hardware.build import build
 from fixedpoint_nn.hardware.emulate import Noise
 from fixedpoint_nn.hardware.expression import Expression, Scale
+from fixedpoint_nn.hardware.items import Fetch, Keep, Leave, Repeat, Start, Step
 from fixedpoint_nn.hardware.kernel import Target
 from fixedpoint_nn.hardware.lower import Scope
 from fixedpoint_nn.hardware.lowered import Lowered, finish
 from fixedpoint_nn.hardware.noise import NoiseTable
 from fixedpoint_nn.hardware.pack import emit_lowered
-from fixedpoint_nn.hardware.recurrence import give_back, in_place
+from fixedpoint_nn.hardware.recurrence import give_back
+from fixedpoint_nn.hardware.rows import in_place
 from fixedpoint_nn.hardware.simulate import Job, simulate, write_images
 from fixedpoint_nn.hardware.views import Buffer, Register, View, dense_axes
 from fixedpoint_nn.overflow import Overflow
+from fixedpoint_nn.program import Program
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.quantizer import Quantizer
 from fixedpoint_nn.rounding import Rounding
-from fixedpoint_nn.traced import Program, Traced
+from fixedpoint_nn.traced import Traced
 
 Ints = NDArray[np.int64]
 END = 0

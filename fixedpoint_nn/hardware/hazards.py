@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fixedpoint_nn.hardware.assembly import Fetch, Item, Keep
+from fixedpoint_nn.hardware.items import Fetch, Item, Keep
 from fixedpoint_nn.hardware.kernel import Kernel
 from fixedpoint_nn.hardware.layout import overlap, reads, targets, writes
 from fixedpoint_nn.hardware.timing import LATENCY

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedpoint_nn.hardware.assembly import Assembly, Item
+from fixedpoint_nn.hardware.assembly import Assembly
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
 from fixedpoint_nn.hardware.hazards import relax_barriers
 from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, AssemblyError, Instruction, encode
+from fixedpoint_nn.hardware.items import Item
 from fixedpoint_nn.hardware.kernel import Kernel
 from fixedpoint_nn.hardware.layout import (
     Stacks,
@@ -26,8 +27,9 @@ from fixedpoint_nn.hardware.lower import Scope, input_view
 from fixedpoint_nn.hardware.port import Port
 from fixedpoint_nn.hardware.refusal import Refusal
 from fixedpoint_nn.hardware.views import View, merge
+from fixedpoint_nn.program import Program
 from fixedpoint_nn.qformat import QFormat
-from fixedpoint_nn.traced import Program, trace
+from fixedpoint_nn.traced import trace
 
 Ints = NDArray[np.int64]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware.assembly import Fetch, Repeat, Start, Step
+from fixedpoint_nn.hardware.items import Fetch, Repeat, Start, Step
 from fixedpoint_nn.hardware.kernel import Target
 from fixedpoint_nn.hardware.refusal import Refusal
 from fixedpoint_nn.hardware.views import Buffer, Register, View, dense_axes, merge
-from fixedpoint_nn.traced import Node
+from fixedpoint_nn.program import Node
 
 if TYPE_CHECKING:
     from fixedpoint_nn.hardware.lower import Scope
