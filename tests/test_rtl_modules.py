@@ -296,7 +296,8 @@ def test_every_module_has_a_header_and_a_bench_and_guards_its_nets() -> None:
         text = path.read_text()
         assert text.startswith("// SPDX-License-Identifier: MIT\n// "), path
         assert "Python twin:" in text, path
-        assert "`default_nettype none" in text and text.rstrip().endswith("`default_nettype wire"), path
+        assert "`default_nettype none" in text, path
+        assert text.rstrip().endswith("`default_nettype wire"), path
         assert (RTL / "tb" / f"{path.stem}_tb.v").exists(), path
 
 

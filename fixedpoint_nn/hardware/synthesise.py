@@ -53,7 +53,7 @@ def _yosys(config: EngineConfig, family: str, folder: Path) -> dict[str, int]:
     sources = " ".join(str(path) for path in sorted(rtl.glob("*.v")) if path.name != "axi_engine.v")
     settings = " ".join(f"-set {name} {value}" for name, value in config.verilog().items())
     mapping = {
-        "xilinx": "synth_xilinx -flatten -nowidelut -top engine",
+        "xilinx": "synth_xilinx -flatten -nowidelut -nosrl -top engine",
         "ecp5": f"synth_ecp5 -top engine -json {folder / 'engine.json'}",
     }[family]
     script = (
@@ -83,10 +83,10 @@ def _sum(cells: dict[str, int], pattern: str) -> int:
 
 
 def xilinx(config: EngineConfig) -> Size:
-    """Cells after `synth_xilinx`; a RAM32M is four LUTs, a shift register one."""
+    """Cells after `synth_xilinx`; a RAM32M is four LUTs."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
         cells = _yosys(config, "xilinx", Path(name))
-    luts = _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, "RAM32M|RAM64M")
+    luts = _sum(cells, r"LUT\d") + 4 * _sum(cells, "RAM32M|RAM64M")
     rams = _sum(cells, r"RAMB36E1\w*") + -(-_sum(cells, r"RAMB18E1\w*") // 2)
     return Size("Xilinx 7", luts, _sum(cells, r"FD[A-Z]+"), _sum(cells, r"DSP48E1"), rams)
 
@@ -114,21 +114,19 @@ def ecp5(config: EngineConfig, speed: int = 6, seed: int = 1) -> Size:
     )
 
 
-def table(sizes: Sequence[tuple[str, Size]]) -> str:
-    """The sizes as a Markdown table."""
-    lines = ["| engine | family | LUT | FF | DSP | BRAM | Fmax (MHz) |", "|---|---|---|---|---|---|---|"]
-    for title, s in sizes:
-        fmax = "" if s.fmax is None else f"{s.fmax:.1f}"
-        lines.append(
-            f"| {title} | {s.family} | {s.luts} | {s.flip_flops} | {s.dsps} | {s.block_rams} | {fmax} |"
-        )
-    return "\n".join(lines)
+HEADER = "| engine | family | LUT | FF | DSP | BRAM | Fmax (MHz) |\n|---|---|---|---|---|---|---|"
+
+
+def row(title: str, s: Size) -> str:
+    """One row of the Markdown table."""
+    fmax = "" if s.fmax is None else f"{s.fmax:.1f}"
+    return f"| {title} | {s.family} | {s.luts} | {s.flip_flops} | {s.dsps} | {s.block_rams} | {fmax} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fixedpoint_nn.hardware.synthesise",
-        description="Size and clock of the engine: yosys for Xilinx 7, yosys and nextpnr for ECP5 (speed grade 6).",
+        description="Size and clock of the engine: Xilinx 7 by yosys; ECP5, speed grade 6, by yosys and nextpnr.",
     )
     parser.add_argument("--family", choices=("xilinx", "ecp5"), action="append", help="only this one")
     parser.add_argument("--lanes", type=int, help="only one engine, with this many lanes")
@@ -143,15 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             widths = {name: getattr(options, name) for name in ("lanes", "activation_width", "weight_width")}
             widths["accumulator_width"] = options.accumulator_width
             engines = {title: EngineConfig(**widths, **SMALL_MEMORIES)}
-        sizes = []
+        print(HEADER, flush=True)
         for title, config in engines.items():
             for family in options.family or ("xilinx", "ecp5"):
-                print(f"{title}, {family} ...", file=sys.stderr, flush=True)
-                sizes.append((title, xilinx(config) if family == "xilinx" else ecp5(config)))
+                print(row(title, xilinx(config) if family == "xilinx" else ecp5(config)), flush=True)
     except (ToolError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(table(sizes))
     return 0
 
 
