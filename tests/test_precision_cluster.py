@@ -90,6 +90,31 @@ def test_any_executor_gives_the_same_points() -> None:
     assert without_time(here) == without_time(there)
 
 
+class KilledWorker(Exception):
+    """What Dask raises when a task has taken its workers down."""
+
+
+def test_a_cluster_that_loses_its_workers_is_answered_with_a_sentence() -> None:
+    def killed(*_: Any) -> dict[str, Any]:
+        raise KilledWorker
+
+    sentence = (
+        "the cluster lost its workers in the middle of a point; "
+        "run the same command again: what had ended is kept"
+    )
+    with ThreadPoolExecutor(1) as executor, pytest.raises(WorkerDied, match=f"^{re.escape(sentence)}$"):
+        list(run_all(killed, {}, {"a": (1,)}, executor=executor))
+
+
+def test_an_error_of_a_point_is_not_hidden() -> None:
+    def wrong(*_: Any) -> dict[str, Any]:
+        raise ZeroDivisionError("a point divides by zero")
+
+    sentence = "a point divides by zero"
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ZeroDivisionError, match=f"^{sentence}$"):
+        list(run_all(wrong, {}, {"a": (1,)}, executor=executor))
+
+
 # ---- a real scheduler and two real workers -----------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +18,8 @@ Task = tuple[Any, ...]
 Compute = Callable[..., dict[str, Any]]
 Done = Iterator[tuple[str, dict[str, Any]]]
 
+# How Dask says that a point's workers were killed again and again, or that nobody holds its data any more.
+LOST = ("KilledWorker", "CancelledError", "FutureCancelledError")
 _common: Any = None  # what every task of this worker process has in common
 
 
@@ -80,7 +82,16 @@ def _in_processes(compute: Compute, common: Any, tasks: Mapping[str, Task], jobs
 
 def _as_they_end(futures: Mapping[Future[Any], str]) -> Done:
     for future in as_completed(futures):
-        yield futures[future], future.result()
+        try:
+            result = future.result()
+        except (CancelledError, Exception) as error:
+            if type(error).__name__ not in LOST:
+                raise
+            raise WorkerDied(
+                "the cluster lost its workers in the middle of a point; "
+                "run the same command again: what had ended is kept"
+            ) from error
+        yield futures[future], result
 
 
 # ---- executors and Dask ------------------------------------------------------------------------------
