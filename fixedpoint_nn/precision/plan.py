@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fixedpoint_nn.accumulator import Accumulator
+from fixedpoint_nn.files import write_whole
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
 
@@ -71,14 +72,17 @@ class Plan(Mapping[str, Entry]):
     def from_json(cls, text: str) -> Plan:
         try:
             code = json.loads(text, object_pairs_hook=_unique)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except PlanError:
+            raise
+        except (ValueError, RecursionError) as error:
             raise PlanError(f"the plan is not JSON: {' '.join(str(error).split())}") from error
         if not isinstance(code, dict):
             raise PlanError(f"a plan is a JSON object of paths and quantizers, not a {type(code).__name__}")
         return cls({path: _decode(path, value) for path, value in code.items()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        """Write all of it, or leave the old file."""
+        write_whole(Path(path), self.to_json().encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
