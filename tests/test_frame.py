@@ -132,7 +132,14 @@ def test_every_import_is_a_declared_requirement() -> None:
     required = _distributions(setup["options"]["install_requires"])
     extra = set().union(*map(_distributions, setup["options.extras_require"].values()))
     tests = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
-    own = {"fixedpoint_nn", "tests", "benchmarks", "notebooks", *(path.stem for path in tests)}
+    own = {
+        "fixedpoint_nn",
+        "tests",
+        "benchmarks",
+        "notebooks",
+        "golden_vectors",
+        *(path.stem for path in tests),
+    }
 
     def foreign(paths: Iterable[Path], everywhere: bool) -> set[str]:
         roots = set().union(*(_imported_roots(path, everywhere) for path in paths))
