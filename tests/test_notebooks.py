@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -45,14 +44,10 @@ def test_a_notebook_can_be_read_alone(path: Path) -> None:
     assert cells[0].source.startswith("# ")
     assert "**To try yourself.**" in prose[-1]
     assert sum(map(len, prose)) > 0.8 * sum(len(cell.source) for cell in code)
-    assert "RtlModel" in "".join(cell.source for cell in code) or "verify" in path.stem
-    assert all(cell.outputs or _is_silent(cell.source) for cell in code), "run `python -m notebooks`"
+    text = "".join(cell.source for cell in code)
+    assert any(word in text for word in ("RtlModel", "RtlWriter", "verify(")), "it never gets to the Verilog"
+    assert all(cell.execution_count for cell in code), "run `python -m notebooks`"
     assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
-
-
-def _is_silent(source: str) -> bool:
-    """A cell that only defines or assigns."""
-    return not re.search(r"^ *(print|plt\.|figure|show|axis)", source, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", paths(), ids=lambda path: path.stem)
