@@ -10,6 +10,7 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import Refusal
 from fixedpoint_nn.hardware.divergence import Twin
+from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.lowered import Lowered, lower
 from fixedpoint_nn.hardware.schedule import schedule
 from fixedpoint_nn.initialise import Initialiser
@@ -151,6 +152,45 @@ def test_what_does_not_fit_is_refused_in_one_sentence(net, shape, sentence):
     with pytest.raises(Refusal) as refusal:
         lower(net, shape, Q(2, 6))
     assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [
+        (
+            {"weight_depth": 8},
+            "Layer 'b' does not fit the engine: the network needs 26 rows of weights and there are 8; "
+            "an engine with weight_depth=26 would fit, or a layer with fewer channels.",
+        ),
+        (
+            {"activation_width": 7},
+            "Layer 'a' does not fit the engine: the network needs 8 bits for an activation and there are 7; "
+            "an engine with activation_width=8 would fit, or a plan with narrower formats.",
+        ),
+        (
+            {"activation_depth": 16},
+            "Layer 'b' does not fit the engine: the network needs 40 words of activation memory and "
+            "there are 16; "
+            "an engine with activation_depth=40 would fit, or a layer with fewer channels.",
+        ),
+    ],
+)
+def test_a_network_that_is_too_large_for_an_engine_is_refused_in_one_sentence(limit, sentence):
+    net = layers.Sequential(
+        a=layers.Dense(weights(2, 8), out=Quantizer(Q(4, 4), name="a")),
+        b=layers.Dense(weights(8, 20), out=Quantizer(Q(4, 4), name="b")),
+    )
+    with pytest.raises(Refusal) as refusal:
+        lower(net, (2,), Q(2, 6), engine=EngineConfig(**limit))
+    assert str(refusal.value) == sentence
+
+
+def test_a_network_runs_on_a_larger_engine_than_it_needs():
+    net = layers.Dense(weights(6, 9), out=Quantizer(Q(4, 4)))
+    lowered = lower(net, (6,), Q(2, 6), engine=EngineConfig(lanes=4))
+    assert lowered.config == EngineConfig(lanes=4)
+    x = weights(5, 6, seed=3)
+    assert np.array_equal(on_the_twin(lowered, x), net(x).ints)
 
 
 def test_two_modelled_accumulators_are_refused():

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.assembly import Assembly
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
+from fixedpoint_nn.hardware.fit import fitted
 from fixedpoint_nn.hardware.hazards import relax_barriers
 from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.items import Item
@@ -55,9 +56,22 @@ class Lowered:
         return [item for item in self.items if isinstance(item, Kernel)]
 
 
-def lower(net: Callable[[Any], Any], shape: tuple[int, ...], format: QFormat, lanes: int = 8) -> Lowered:
-    """A network over FixedArrays, for samples of this shape and format, on an engine of so many lanes."""
-    return lower_program(trace(net, shape, format), lanes)
+def lower(
+    net: Callable[[Any], Any],
+    shape: tuple[int, ...],
+    format: QFormat,
+    lanes: int = 8,
+    engine: EngineConfig | None = None,
+) -> Lowered:
+    """A network over FixedArrays, for samples of this shape and format.
+
+    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes.
+    """
+    program = trace(net, shape, format)
+    if engine is None:
+        return lower_program(program, lanes)
+    lowered = lower_program(program, engine.lanes)
+    return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
 
 
 def lower_program(program: Program, lanes: int = 8) -> Lowered:
@@ -201,7 +215,7 @@ def _config(
             f"{MAX_ACCUMULATOR} is the "
             f"most; take {accumulator - MAX_ACCUMULATOR} bits from its input or its weights."
         )
-    return EngineConfig(
+    needed: dict[str, int] = dict(
         lanes=lanes,
         activation_width=activation,
         weight_width=weight,
@@ -214,6 +228,10 @@ def _config(
         table_depth=max(2, len(images.tables)),
         program_depth=max(2, len(images.program)),
     )
+    try:
+        return EngineConfig(**needed)
+    except AssemblyError as error:
+        raise Refusal(f"The network does not fit any engine: {error}.") from None
 
 
 def _model(kernels: Sequence[Kernel]) -> dict[str, int]:

@@ -132,7 +132,9 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     try:
         if path.stat().st_size > LARGEST:
-            raise PackError(f"{path} is larger than {LARGEST} bytes, which no manifest is; emit the pack again")
+            raise PackError(
+                f"{path} is larger than {LARGEST} bytes, which no manifest is; emit the pack again"
+            )
         manifest = json.loads(path.read_text())
     except FileNotFoundError:
         raise PackError(f"{folder} holds no {NAME}; is it a pack that `emit` wrote?") from None

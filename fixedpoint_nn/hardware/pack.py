@@ -40,23 +40,24 @@ def emit(
     *,
     name: str = "network",
     lanes: int = 8,
+    engine: EngineConfig | None = None,
     radix: int = 16,
     mif: bool = False,
     corner_vectors: int = 8,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write a pack: program, weights, tables as .coe and .mem, the inputs with corner vectors, and what must
-    come out.
+    """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
-    The folder appears whole or not at all; one that is there already is replaced if it is a pack.
+    The engine is the smallest one of so many `lanes`, or `engine`, if the network fits into it. The folder
+    appears whole or not at all; one that is there already is replaced if it is a pack.
     """
     say = progress or (lambda line: None)
     samples = taken(fixed, inputs)
     directory = Path(directory)
     _check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")
-    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes)
+    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine)
     say("searching for corner vectors")
     vectors, origins = corners.golden(lowered.program, samples, fixed.input.format, corner_vectors, seed)
     expected = fixed(vectors)
