@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fixedpoint_nn.precision.problem import Training
-from fixedpoint_nn.zoo.entry import Entry
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.zoo.entry import Entry
 
 # (epochs, rate); a large network needs few epochs, and one is enough for most.
 SHORT_RUNS = {
