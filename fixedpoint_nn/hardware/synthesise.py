@@ -53,7 +53,7 @@ def _yosys(config: EngineConfig, family: str, folder: Path) -> dict[str, int]:
     sources = " ".join(str(path) for path in sorted(rtl.glob("*.v")) if path.name != "axi_engine.v")
     settings = " ".join(f"-set {name} {value}" for name, value in config.verilog().items())
     mapping = {
-        "xilinx": "synth_xilinx -flatten -nowidelut -nosrl -top engine",
+        "xilinx": "synth_xilinx -flatten -nowidelut -top engine",
         "ecp5": f"synth_ecp5 -top engine -json {folder / 'engine.json'}",
     }[family]
     script = (
@@ -83,10 +83,10 @@ def _sum(cells: dict[str, int], pattern: str) -> int:
 
 
 def xilinx(config: EngineConfig) -> Size:
-    """Cells after `synth_xilinx`; a RAM32M is four LUTs."""
+    """Cells after `synth_xilinx`; a shift register is one LUT, a RAM32M four."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
         cells = _yosys(config, "xilinx", Path(name))
-    luts = _sum(cells, r"LUT\d") + 4 * _sum(cells, "RAM32M|RAM64M")
+    luts = _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, "RAM32M|RAM64M")
     rams = _sum(cells, r"RAMB36E1\w*") + -(-_sum(cells, r"RAMB18E1\w*") // 2)
     return Size("Xilinx 7", luts, _sum(cells, r"FD[A-Z]+"), _sum(cells, r"DSP48E1"), rams)
 
