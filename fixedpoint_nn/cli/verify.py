@@ -16,6 +16,8 @@ from fixedpoint_nn.hardware.toolchain import ToolError, find_tool
 from fixedpoint_nn.hardware.verify import Verdict, verify
 from fixedpoint_nn.report.record import Stopwatch
 
+TITLES = {"iverilog": "Icarus Verilog", "verilator": "Verilator"}
+
 
 def add(commands: Commands) -> None:
     parser = command(
@@ -68,9 +70,9 @@ def _network(folder: Path) -> str:
 
 def _title(simulator: str) -> str:
     try:
-        return f"{simulator} {find_tool(simulator).version}"
+        return f"{TITLES[simulator]} {find_tool(simulator).version}"
     except ToolError:
-        return simulator
+        return TITLES[simulator]
 
 
 def _again(arguments: argparse.Namespace) -> list[object]:

@@ -37,10 +37,11 @@ def themed(svg: str, label: str) -> str:
     """The <svg> element alone, with variables for colours and names that are its own in the page."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    for colour, variable in VARIABLES.items():
-        body = re.sub(re.escape(colour), f"var({variable})", body, flags=re.IGNORECASE)
-    for paper in PAPER:
-        body = re.sub(rf"(fill|stroke): {paper}\b", r"\1: var(--paper)", body)
+    if "<image" not in body:                            # the colours of a heat map and its letters stay together
+        for colour, variable in VARIABLES.items():
+            body = re.sub(re.escape(colour), f"var({variable})", body, flags=re.IGNORECASE)
+        for paper in PAPER:
+            body = re.sub(rf"(fill|stroke): {paper}\b", r"\1: var(--paper)", body)
     body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
     own = re.sub(r"\W+", "-", label.lower()).strip("-")
     body = re.sub(r'\bid="([^"]+)"', rf'id="{own}-\1"', body)
