@@ -83,11 +83,18 @@ class Outcome:
 
 
 def cache_folder() -> Path:
-    """Where compiled simulators are kept."""
+    """Where compiled simulators are kept; a home that cannot be written to is no obstacle."""
     chosen = os.environ.get("FIXEDPOINT_NN_CACHE")
     if chosen:
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fixedpoint_nn"
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fixedpoint_nn"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.gettempdir()) / f"fixedpoint_nn-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
 
 
 def compiled(

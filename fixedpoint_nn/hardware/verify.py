@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from fixedpoint_nn.hardware import coe, waves
 from fixedpoint_nn.hardware.divergence import first_divergence
 from fixedpoint_nn.hardware.emulate import EmulationError
+from fixedpoint_nn.hardware.isa import AssemblyError
 from fixedpoint_nn.hardware.manifest import PackError
 from fixedpoint_nn.hardware.pack import IMAGES, VECTORS, Pack, load_pack
 from fixedpoint_nn.hardware.simulate import Job, Outcome, SimulationError, attempt, compiled, simulate
 from fixedpoint_nn.hardware.toolchain import ToolError
 
 Ints = NDArray[np.int64]
+
+FAILURES = (PackError, SimulationError, ToolError, EmulationError, AssemblyError, coe.ImageError, OSError)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def verify(
         pack = load_pack(directory)
         _same_in_both_forms(pack)
         return _verify(pack, simulator, trace, vcd, vectors, progress)
-    except (PackError, SimulationError, ToolError, EmulationError, coe.ImageError) as error:
+    except FAILURES as error:
         return Verdict(False, f"FAIL: {error}")
 
 
