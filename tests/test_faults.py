@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults in use: a full disk, a read-only folder, two runs at once, a killed simulator, damaged and hostile files.
+"""Faults in use: full disks, read-only folders, two runs at once, a killed simulator, damaged, hostile files.
 
 Whatever happens is one sentence; nothing is half-written, and nothing that was there is lost.
 """
@@ -46,7 +46,9 @@ def small_pack(folder: Path, seed: int = 0) -> Path:
     weight = FixedArray.from_ints(rng.integers(-128, 128, (3, 5)), WORD)
     bias = FixedArray.from_ints(rng.integers(-128, 128, 5), WORD)
     net = Quantized(layers.Dense(weight, bias, out=Quantizer(WORD, name="out")), Quantizer(WORD))
-    return emit(net, FixedArray.from_ints(rng.integers(-128, 128, (4, 3)), WORD), folder / "pack", corner_vectors=2)
+    return emit(
+        net, FixedArray.from_ints(rng.integers(-128, 128, (4, 3)), WORD), folder / "pack", corner_vectors=2
+    )
 
 
 @pytest.fixture(scope="module")
@@ -273,11 +275,12 @@ def test_a_simulator_killed_half_way_is_one_sentence(originals, tmp_path, monkey
     pack = load_pack(originals / "pack")
     killed = tmp_path / "killed"
     killed.write_text(
-        "#!/bin/sh\nfor word; do case $word in +results=*) echo '# 0 70 9 0 0 0' >\"${word#+results=}\";; esac; done\n"
+        "#!/bin/sh\nfor word; do case $word in +results=*) "
+        "echo '# 0 70 9 0 0 0' >\"${word#+results=}\";; esac; done\n"
         "echo 'PASS: 1'\nkill -9 $$\n"
     )
     killed.chmod(0o755)
     monkeypatch.setattr("fixedpoint_nn.hardware.simulate.compiled", lambda *_: [str(killed)])
     job = Job(pack.config, pack.mem_files(), pack.input, pack.output)
-    with pytest.raises(SimulationError, match="^iverilog was killed by signal 9 before it had finished$"):
+    with pytest.raises(SimulationError, match=r"^iverilog was killed by signal 9 before it had finished$"):
         simulate(job, pack.vectors)

@@ -47,9 +47,15 @@ class Setting:
     def plusargs(self) -> list[str]:
         q = self.quantizer
         numbers = {
-            "relu_before": self.relu_before, "relu_after": self.relu_after, "leak": self.leak,
-            "rounding": ROUNDINGS.index(q.rounding.name), "overflow": OVERFLOWS.index(q.overflow.name),
-            "out_bits": q.format.bits, "out_signed": q.format.signed, "bias": BIAS, "shifts": SHIFTS[-1],
+            "relu_before": self.relu_before,
+            "relu_after": self.relu_after,
+            "leak": self.leak,
+            "rounding": ROUNDINGS.index(q.rounding.name),
+            "overflow": OVERFLOWS.index(q.overflow.name),
+            "out_bits": q.format.bits,
+            "out_signed": q.format.signed,
+            "bias": BIAS,
+            "shifts": SHIFTS[-1],
         }
         return [f"+{name}={int(value)}" for name, value in numbers.items()]
 
@@ -74,7 +80,9 @@ class Setting:
 def settings() -> list[Setting]:
     """Each rounding with each overflow and both kinds of format; ReLU and leak take turns."""
     chosen = []
-    kinds = product(Rounding, Overflow, (QFormat(OUTPUT_WIDTH, 0), QFormat(OUTPUT_WIDTH - 1, 0, signed=False)))
+    kinds = product(
+        Rounding, Overflow, (QFormat(OUTPUT_WIDTH, 0), QFormat(OUTPUT_WIDTH - 1, 0, signed=False))
+    )
     for number, (rounding, overflow, format) in enumerate(kinds):
         quantizer = Quantizer(format, rounding, overflow)
         chosen.append(Setting(quantizer, number % 5 == 1, number % 5 == 3, 3 if number % 5 == 4 else 0))
@@ -85,9 +93,21 @@ def build(folder: Path) -> Path:
     """The bench in Verilator."""
     rtl = rtl_folder()
     command = [
-        str(find_tool("verilator").path), "--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style",
-        "--top-module", BENCH, "--Mdir", str(folder / "obj"), "-o", "../sim",
-        str(rtl / "tb" / f"{BENCH}.v"), str(rtl / "requantize.v"),
+        str(find_tool("verilator").path),
+        "--binary",
+        "--timing",
+        "-O3",
+        "-Wno-fatal",
+        "-Wno-lint",
+        "-Wno-style",
+        "--top-module",
+        BENCH,
+        "--Mdir",
+        str(folder / "obj"),
+        "-o",
+        "../sim",
+        str(rtl / "tb" / f"{BENCH}.v"),
+        str(rtl / "requantize.v"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
@@ -147,13 +167,16 @@ def run(chosen: Sequence[Setting], workers: int) -> int:
 def report(workers: int) -> tuple[list[str], bool]:
     chosen = settings()
     lines = [
-        f"requantize {SUM_WIDTH} -> {OUTPUT_WIDTH}: {run(chosen, workers)} words equal: all 2^{SUM_WIDTH} sums, shifts 0 to "
-        f"{SHIFTS[-1]}, {len(chosen)} settings ({len(Rounding)} roundings, {len(Overflow)} overflows, signed and unsigned)"
+        f"requantize {SUM_WIDTH} -> {OUTPUT_WIDTH}: {run(chosen, workers)} words equal: "
+        f"all 2^{SUM_WIDTH} sums, shifts 0 to "
+        f"{SHIFTS[-1]}, {len(chosen)} settings "
+        f"({len(Rounding)} roundings, {len(Overflow)} overflows, signed and unsigned)"
     ]
     for function, source, output in TABLES:
         certificate = Table(function, source, output).certificate()
         lines.append(
-            f"{function} over {source} to {output.format}: {table(function, source, output)} words of the engine equal; "
+            f"{function} over {source} to {output.format}: "
+            f"{table(function, source, output)} words of the engine equal; "
             f"largest error {certificate.max_error_lsb:.4f} LSB, monotonic {certificate.monotonic}, "
             f"symmetric {certificate.symmetric}"
         )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Mistakes in the Python model, one layer at a time: the comparison with the engine must name that layer first.
+"""Mistakes in the Python model, one at a time: the comparison with the engine must name their layer first.
 
-The engine runs the golden vectors once and writes down every word that it stores. The model then runs them with one
-thing wrong in one instruction; the first word that differs must be one of that instruction's.
+The engine runs the golden vectors once and writes down every word that it stores. The model then runs them
+with one thing wrong in one instruction; the first word that differs must be one of that instruction's.
 """
 
 from __future__ import annotations
@@ -63,8 +63,12 @@ def mistakes(pack: Pack) -> Iterator[Mistake]:
     for place, run in decode(pack.images.program):
         if not isinstance(run, Run):
             continue
-        yield from (Mistake("rounding", place, code) for code in range(len(ROUNDINGS)) if code != run.rounding)
-        yield from (Mistake("overflow", place, code) for code in range(len(OVERFLOWS)) if code != run.overflow)
+        yield from (
+            Mistake("rounding", place, code) for code in range(len(ROUNDINGS)) if code != run.rounding
+        )
+        yield from (
+            Mistake("overflow", place, code) for code in range(len(OVERFLOWS)) if code != run.overflow
+        )
         yield from (Mistake("shift", place, step) for step in (1, -1))
         if run.table:
             yield from (Mistake("table entry", place, entry) for entry in range(1 << run.out_bits))
@@ -103,7 +107,9 @@ def wrong_twin(mistake: Mistake) -> type[Twin]:
             from fixedpoint_nn.hardware import datapath
 
             right = datapath._saturated
-            with patch.object(datapath, "_saturated", lambda config, products: right(config, products[:, :, ::-1])):
+            with patch.object(
+                datapath, "_saturated", lambda config, products: right(config, products[:, :, ::-1])
+            ):
                 return super()._totals(run, *rest)
 
     return WrongTwin
@@ -116,7 +122,9 @@ class Comparison:
         self.pack = pack
         self.inputs = pack.vectors[:vectors]
         self.layers = {run["place"]: run["layer"] for run in pack.manifest["runs"]}
-        job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, 4 * max(pack.cycles))
+        job = Job(
+            pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, 4 * max(pack.cycles)
+        )
         self.outcome: Outcome = simulate(job, self.inputs, trace=True)
 
     def find(self, mistake: Mistake) -> Finding:
@@ -126,10 +134,17 @@ class Comparison:
             for number, vector in enumerate(self.inputs):
                 try:
                     found = first_divergence(
-                        self.pack.config, self.pack.images, self.pack.input, self.pack.manifest["runs"], vector,
-                        self.outcome.traces[number], self.pack.seed + number,
+                        self.pack.config,
+                        self.pack.images,
+                        self.pack.input,
+                        self.pack.manifest["runs"],
+                        vector,
+                        self.outcome.traces[number],
+                        self.pack.seed + number,
                     )
-                except EmulationError as error:  # the wrong model itself meets a word that nothing has written
+                except (
+                    EmulationError
+                ) as error:  # the wrong model itself meets a word that nothing has written
                     word = int(str(error).split()[1])
                     return Finding(mistake, layer, self.layers.get(word, str(error)))
                 if found is not None:
@@ -179,6 +194,9 @@ def report(workers: int) -> tuple[list[str], bool]:
             entries = [mistake for mistake in every if mistake.kind == "table entry"]
             chosen = [mistake for mistake in every if mistake.kind != "table entry"] + entries[::16]
             findings += [comparison.find(mistake) for mistake in tqdm(chosen, desc=pack.name, leave=False)]
-    blamed = [f"  {finding.mistake}: {finding.named} instead of {finding.layer}" for finding in findings
-              if finding.verdict == "another layer"]
+    blamed = [
+        f"  {finding.mistake}: {finding.named} instead of {finding.layer}"
+        for finding in findings
+        if finding.verdict == "another layer"
+    ]
     return table_of(findings) + blamed, holds(findings)

