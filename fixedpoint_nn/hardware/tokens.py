@@ -6,13 +6,11 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware.items import Fetch, Repeat, Start, Step
 from fixedpoint_nn.hardware.kernel import Target
 from fixedpoint_nn.hardware.refusal import Refusal
-from fixedpoint_nn.hardware.views import Buffer, Register, View, dense_axes, merge
+from fixedpoint_nn.hardware.views import Atom, Buffer, Register, View, dense_axes, merge
 from fixedpoint_nn.program import Node
 
 if TYPE_CHECKING:
@@ -23,14 +21,13 @@ FEW = 4  # tokens that are worth a register each
 
 
 def take(scope: Scope, place: int, node: Node) -> View:
-    """Copy the rows of a table one by one; the engine loads each token as a shifted address."""
+    """Copy the rows of a table one by one; the engine loads each token as an address."""
     table, ids = scope.values[node.inputs[0]], scope.view(node.inputs[1])
     if not isinstance(table, FixedArray) or table.ndim != 2 or node.attributes["axis"] != 0:
         raise Refusal("takes rows of something else than a constant matrix, which is not lowered")
     assembly = scope.assembly
     width = table.shape[1]
-    shift = max((width - 1).bit_length(), (assembly.lanes - 1).bit_length())
-    home = _table(scope, table, 1 << shift)
+    home = _table(scope, table)
     count = prod(ids.shape)
     target = scope.targets.get(place)
     if target is None:
@@ -42,17 +39,19 @@ def take(scope: Scope, place: int, node: Node) -> View:
     if len(walk) > 1:
         raise Refusal("takes rows by ids that do not stand side by side; reshape them first")
     if count <= FEW:
-        _together(scope, place, ids, home, shift, target, count, width, table)
+        _together(scope, place, ids, home, target, count, table)
     else:
-        _in_a_loop(scope, place, ids, home, shift, target, walk[0].stride, width, table)
+        _in_a_loop(scope, place, ids, home, target, walk[0].stride, table)
     return View(target.buffer, target.offset, axes, table.format).reshape(node.shape)
 
 
-def _row(home: Buffer, token: Register, table: FixedArray) -> View:
-    """The row that a register points to."""
-    width = table.shape[1]
-    buffer = Buffer("row", width, parent=home, moves=token)
-    return View(buffer, 0, dense_axes((1, width), (0, 1)), table.format)
+def _copy(
+    scope: Scope, place: int, home: Buffer, token: Register, table: FixedArray, target: Buffer, offset: int
+) -> None:
+    """One word of the token's row after the other: they are as far apart as there are tokens."""
+    tokens, width = table.shape
+    row = View(Buffer("row", 1, parent=home, moves=token), 0, ((), (Atom(width, tokens),), ()), table.format)
+    scope.assembly.copied(row, scope.path(place), Target(target, offset, 1))
 
 
 def _together(
@@ -60,10 +59,8 @@ def _together(
     place: int,
     ids: View,
     home: Buffer,
-    shift: int,
     target: Target,
     count: int,
-    width: int,
     table: FixedArray,
 ) -> None:
     """All tokens are loaded before the first copy, because a load waits for copies."""
@@ -72,10 +69,9 @@ def _together(
     flat = ids.reshape((count, 1))
     for number, token in enumerate(tokens):
         assembly.take_register(token)
-        assembly.items.append(Fetch(token, flat.index(number), shift))
+        assembly.items.append(Fetch(token, flat.index(number), 0))
     for number, token in enumerate(tokens):
-        there = Target(target.buffer, target.offset + number * target.stride, width)
-        assembly.copied(_row(home, token, table), scope.path(place), there)
+        _copy(scope, place, home, token, table, target.buffer, target.offset + number * target.stride)
         assembly.give_register(token)
 
 
@@ -84,10 +80,8 @@ def _in_a_loop(
     place: int,
     ids: View,
     home: Buffer,
-    shift: int,
     target: Target,
     distance: int,
-    width: int,
     table: FixedArray,
 ) -> None:
     assembly, count = scope.assembly, prod(ids.shape)
@@ -99,22 +93,20 @@ def _in_a_loop(
     assembly.items += [*(Start(register, 0) for register in moving), Start(counter, count)]
     begin = len(assembly.items)
     where = Buffer("ids", ids.buffer.words, parent=ids.buffer, moves=by_id)
-    there = Buffer("rows", width, parent=target.buffer, offset=target.offset, moves=by_row)
-    assembly.items.append(Fetch(token, View(where, ids.offset, (), ids.format), shift))
-    assembly.copied(_row(home, token, table), scope.path(place), Target(there, 0, width))
+    there = Buffer("rows", table.shape[1], parent=target.buffer, offset=target.offset, moves=by_row)
+    assembly.items.append(Fetch(token, View(where, ids.offset, (), ids.format), 0))
+    _copy(scope, place, home, token, table, there, 0)
     assembly.items += [*(Step(register) for register in moving), Repeat(counter, begin)]
     for register in (*moving, counter, token):
         assembly.give_register(register)
 
 
-def _table(scope: Scope, table: FixedArray, stride: int) -> Buffer:
-    """The rows of the table, a power of two of words apart."""
-    rows, width = table.shape
+def _table(scope: Scope, table: FixedArray) -> Buffer:
+    """The table by columns: a token is an offset as it is, without a multiplication."""
     key = b"table" + table.ints.tobytes() + repr((table.shape, table.format)).encode()
     known = scope.assembly.constants
     if key not in known:
-        words = np.zeros((rows, stride), np.int64)
-        words[:, :width] = table.ints
-        buffer = scope.assembly.buffer("table", words.size, constants=words.reshape(-1).tolist(), keep=True)
+        words = table.ints.T.reshape(-1).tolist()
+        buffer = scope.assembly.buffer("table", len(words), constants=words, keep=True)
         known[key] = View(buffer, 0, (), table.format)
     return known[key].buffer
