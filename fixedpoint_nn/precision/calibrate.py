@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import log
 from typing import Any
 
@@ -76,6 +77,15 @@ class Observations:
     spreads: Mapping[str, Spread]
     flow: Dataflow
     vocabulary: int
+
+    @cached_property
+    def parameters(self) -> dict[str, Spread]:
+        """The values of every parameter."""
+        return {
+            leaf.path: Spread.of(leaf.value.data)
+            for leaf in self.leaves
+            if leaf.kind == PARAMETER and leaf.value is not None
+        }
 
     def plan(self, recipe: Recipe, words: Mapping[str, int] | None = None) -> Plan:
         """Formats by the recipe; `words` gives some places a word length of their own."""
@@ -213,7 +223,7 @@ class _Planner:
 
     def weights(self) -> None:
         for path, values in self.parameters(added=False):
-            spread = Spread.of(values)
+            spread = self.seen.parameters[path]
             chosen: Entry = self.quantizer(path, spread, self.recipe.weights, signed=True, whole=True)
             if self.recipe.per_channel and values.ndim == 2 and self.flow.is_matrix(path):
                 chosen = self.by_channel(path, values)
