@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""After LeNet-5 (LeCun, Bottou, Bengio and Haffner, 1998): padded convolutions, pooling by maximum and by mean."""
+"""After LeNet-5 (LeCun, Bottou, Bengio and Haffner, 1998): padded convolutions, max and mean pooling."""
 
 from __future__ import annotations
 

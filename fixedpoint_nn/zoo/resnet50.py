@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """ResNet-50 (He, Zhang, Ren and Sun, 2015): four stages of 3, 4, 6 and 3 bottlenecks.
 
-The stride of a stage stands in its 3x3 convolution, as in the networks that are published with weights. At 1000
+The stride of a stage stands in its 3x3 convolution, as in the networks published with weights. At 1000
 classes it has 25,557,032 parameters. No weights are shipped; its pictures here are Fashion-MNIST, enlarged.
 """
 
@@ -28,7 +28,7 @@ SIZE, CHANNELS, CLASSES = 224, 3, 1000
 
 
 def bottleneck(init: Initialiser, inputs: int, width: int, stride: int) -> Residual:
-    """1x1 to `width` channels, 3x3, 1x1 to four times as many; a shortcut that changes shape is a 1x1 convolution."""
+    """1x1 to `width` channels, 3x3, 1x1 to four times as many; a shortcut may be a 1x1 convolution."""
     outputs = WIDENING * width
     body = Sequential(
         conv1=init.conv(inputs, width, 1, bias=False), norm1=init.batch_norm(width), relu1=ReLU(),
@@ -64,7 +64,8 @@ def build(
     """Images of `size` x `size`; every halving rounds up, so any size will do."""
     init = Initialiser(seed)
     parts: dict[str, Layer] = {
-        "conv": init.conv(channels, width, 7, 2, 3, bias=False), "norm": init.batch_norm(width), "relu": ReLU(),
+        "conv": init.conv(channels, width, 7, 2, 3, bias=False), "norm": init.batch_norm(width),
+        "relu": ReLU(),
         "pool": MaxPool2D((3, 3), (2, 2), 1),
     }
     inputs = width

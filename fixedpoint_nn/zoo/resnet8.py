@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A small residual network: a first convolution, three blocks of two, a dense layer; eight layers with weights."""
+"""A small residual network: a convolution, three blocks of two, a dense layer; eight layers with weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def block(init: Initialiser, inputs: int, outputs: int, stride: int) -> Residual
     )
     if stride == 1 and inputs == outputs:
         return Residual(body)
-    shortcut = Sequential(conv=init.conv(inputs, outputs, 1, stride, bias=False), norm=init.batch_norm(outputs))
+    shortcut = Sequential(
+        conv=init.conv(inputs, outputs, 1, stride, bias=False), norm=init.batch_norm(outputs)
+    )
     return Residual(body, shortcut)
 
 
