@@ -77,6 +77,8 @@ def _stretches(a: Held, b: Held) -> tuple[int, ...]:
 def _plan_stretches(b: Held, most: int) -> tuple[int, ...]:
     """Stretches of terms, as long as possible, in which no column's magnitudes add up to more than `most`."""
     terms = _terms(b)
+    if b.norm > most * (terms // _SHORTEST):                # the longest column alone would need too many
+        return ()
     grown = np.abs(b.to(FLOAT64)).cumsum(axis=0)
     ends: list[int] = []
     start, before = 0, np.zeros(grown.shape[1])
