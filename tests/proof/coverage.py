@@ -16,7 +16,7 @@ from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
 from tests.proof.judges import common_engine, golden_packs, judge
 
-PACKS = ("moons", "bigram", "nplm", "names_lstm", "lenet")
+PACKS = ("moons", "bigram", "nplm", "names_lstm", "names_writer", "lenet")
 VECTORS = 2  # of each pack
 KINDS = ("line", "branch", "toggle")
 
