@@ -40,17 +40,17 @@ class Golden:
 PACKS = {
     "moons": Golden("moons", 16, 16),
     "bigram": Golden("bigram", 4, 4),
-    "nplm": Golden("nplm", 8, 8),
-    "names_lstm": Golden("names_lstm", 2, 2),
+    "nplm": Golden("nplm", 8, 16),
+    "names_lstm": Golden("names_lstm", 2, 4),
     "names_writer": Golden("names_lstm", writing=Writing(40, 0.75)),
-    "makemore_lstm": Golden("makemore_lstm", 2, 2),
+    "makemore_lstm": Golden("makemore_lstm", 2, 4),
     "shakespeare_lstm": Golden("shakespeare_lstm", 1),
-    "mnist_lstm": Golden("mnist_lstm", 2, 2),
-    "mnist_gru": Golden("mnist_gru", 2, 2),
-    "mnist_rnn": Golden("mnist_rnn", 4, 4),
-    "fashion_mlp": Golden("fashion_mlp", 4, 4),
-    "lenet": Golden("lenet", 2, 2),
-    "resnet8": Golden("resnet8", 1, 1),
+    "mnist_lstm": Golden("mnist_lstm", 2, 3),
+    "mnist_gru": Golden("mnist_gru", 2, 4),
+    "mnist_rnn": Golden("mnist_rnn", 4, 12),
+    "fashion_mlp": Golden("fashion_mlp", 4, 16),
+    "lenet": Golden("lenet", 2, 4),
+    "resnet8": Golden("resnet8", 1, 2),
 }
 
 

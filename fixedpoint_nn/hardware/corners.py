@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.program import Node, Program
-from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import Quantizer
 
 Hits = dict[tuple[str, str], NDArray[np.int64]]  # (layer, corner): hits of each sample
-POOL_WORK = 40_000_000  # values that may flow in the search
+POOL_WORK = 60_000_000  # values that may flow in the search
+MOST = 2048  # inputs that are tried
 
 
 def _per_sample(found: Any) -> NDArray[np.int64]:
@@ -28,19 +28,25 @@ def _per_sample(found: Any) -> NDArray[np.int64]:
     return result
 
 
-def _cast_corners(value: FixedArray, quantizer: Quantizer) -> Iterator[tuple[str, NDArray[np.int64]]]:
+def _cast_corners(
+    value: FixedArray, quantizer: Quantizer, negative: bool
+) -> Iterator[tuple[str, NDArray[np.int64]]]:
     f, ints = quantizer.format, value.ints
     shift = value.format.frac_bits - f.frac_bits
     if 0 < shift < 62:
         floor, rest = ints >> shift, ints & ((1 << shift) - 1)
         tie = rest == 1 << (shift - 1)
-        for sign, side in (("negative", ints < 0), ("positive", ints >= 0)):
+        sides = {"negative": ints < 0, "positive": ints >= 0}
+        for sign, side in sides.items():
+            if sign == "negative" and not negative:
+                continue
             for parity, odd in (("odd", 1), ("even", 0)):
                 yield f"tie, {sign}, {parity} floor", _per_sample(tie & side & ((floor & 1) == odd))
     else:
         floor = ints << -shift if -30 < shift <= 0 else ints >> min(shift, 62)
     yield "above the largest", _per_sample(floor > f.int_max)
-    yield "below the smallest", _per_sample(floor < f.int_min)
+    if negative:
+        yield "below the smallest", _per_sample(floor < f.int_min)
     yield "exactly the largest", _per_sample(floor == f.int_max)
     yield "exactly the smallest", _per_sample(floor == f.int_min)
 
@@ -49,7 +55,9 @@ def _corners_of(
     node: Node, values: dict[int, Any], program: Program
 ) -> Iterator[tuple[str, NDArray[np.int64]]]:
     if node.op == "cast" and isinstance(node.attributes["quantizer"], Quantizer):
-        yield from _cast_corners(values[node.inputs[0]], node.attributes["quantizer"])
+        source = program.nodes[node.inputs[0]]
+        negative = source.op != "relu" and source.format.int_min < 0
+        yield from _cast_corners(values[node.inputs[0]], node.attributes["quantizer"], negative)
     elif node.op == "lookup":
         x = values[node.inputs[0]]
         yield "first entry of the table", _per_sample(x.ints == x.format.int_min)
@@ -114,50 +122,64 @@ def count(program: Program, vectors: FixedArray) -> dict[str, dict[str, int]]:
     return {layer: dict(corners) for layer, corners in counted.items()}
 
 
-def candidates(samples: FixedArray, format: QFormat, count: int, rng: np.random.Generator) -> FixedArray:
-    """Inputs worth trying: extremes, full-range random ones, the samples blown up, mirrored and disturbed."""
-    shape, lo, hi = samples.shape[1:], format.int_min, format.int_max
-    if (
-        format.frac_bits == 0 and not format.signed
-    ):  # token ids: only those that the samples use are sure to exist
-        known = np.unique(samples.ints)
-        ids = rng.choice(known, (count, *shape))
-        ids[0], ids[1] = known.min(), known.max()
+def candidates(program: Program, samples: FixedArray, count: int, rng: np.random.Generator) -> FixedArray:
+    """Inputs worth trying: extremes, full-range random ones, the samples blown up, mirrored and disturbed.
+
+    Some drive one channel of the first layer to its edge.
+    """
+    shape, format = samples.shape[1:], samples.format
+    lo, hi = format.int_min, format.int_max
+    vocabulary = [program.nodes[node.inputs[0]].shape[0] for node in program.nodes if node.op == "take"]
+    if vocabulary:
+        ids = rng.integers(0, min(min(vocabulary), hi + 1), (count, *shape))
+        ids[0], ids[1] = 0, min(min(vocabulary) - 1, hi)
         return FixedArray.from_ints(ids, format)
-    pool = np.empty((count, *shape), np.int64)
-    base = samples.ints[rng.integers(0, len(samples), count)]
-    for number in range(count):
-        kind = number % 6
-        if number == 0:
-            pool[number] = lo
-        elif number == 1:
-            pool[number] = hi
-        elif kind <= 1:
+    weights = _first_weights(program, int(np.prod(shape)))
+    pool = samples.ints[rng.integers(0, len(samples), count)]
+    for number, base in enumerate(pool):
+        kind = number % 8
+        if number <= 1:
+            pool[number] = (lo, hi)[number]
+        elif kind == 0:
             pool[number] = rng.integers(lo, hi + 1, shape)
-        elif kind == 2:
+        elif kind == 1:
             pool[number] = rng.choice([lo, hi], shape)
+        elif kind == 2:
+            pool[number] = np.clip(base * rng.integers(2, 9), lo, hi)
         elif kind == 3:
-            pool[number] = np.clip(base[number] * rng.integers(2, 9), lo, hi)
+            pool[number] = np.clip(-base * rng.integers(1, 9), lo, hi)
         elif kind == 4:
-            pool[number] = np.clip(-base[number] * rng.integers(1, 9), lo, hi)
-        else:
-            pool[number] = np.clip(base[number] + rng.integers(-(hi // 8) - 1, hi // 8 + 2, shape), lo, hi)
+            pool[number] = np.clip(base + rng.integers(-(hi // 8) - 1, hi // 8 + 2, shape), lo, hi)
+        elif kind == 5 and weights is not None:
+            column = weights[:, rng.integers(weights.shape[1])] * rng.choice([-1, 1])
+            pool[number] = np.where(column > 0, hi, lo).reshape(shape)
+        else:  # a few elements of a real sample are others
+            places = rng.integers(0, base.size, 1 + base.size // 64)
+            pool[number].reshape(-1)[places] = rng.integers(lo, hi + 1, len(places))
     return FixedArray.from_ints(pool, format)
 
 
+def _first_weights(program: Program, size: int) -> NDArray[np.int64] | None:
+    """The weights of the first dense layer, if it reads the whole input."""
+    first = next((node for node in program.nodes if node.op == "dot"), None)
+    if first is None:
+        return None
+    weights = program.nodes[first.inputs[1]].value
+    return None if weights is None or weights.shape[0] != size or weights.ndim != 2 else weights.ints
+
+
 def golden(
-    program: Program, samples: FixedArray, format: QFormat, corner_vectors: int, seed: int
+    program: Program, samples: FixedArray, corner_vectors: int, seed: int
 ) -> tuple[FixedArray, list[str]]:
     """The samples and the corner vectors that meet the most corners not yet met; where each comes from."""
     origins = ["sample"] * len(samples)
     if corner_vectors <= 0:
         return samples, origins
     rng = np.random.default_rng(seed)
-    work = (
-        sum(int(np.prod(node.shape, dtype=np.int64)) * _steps(program, node) for node in program.nodes) or 1
-    )
-    size = int(np.clip(POOL_WORK // work, corner_vectors, 384))
-    pool = candidates(samples, format, size, rng)
+    flowing = [node for node in program.nodes if node.value is None]
+    work = sum(int(np.prod(node.shape, dtype=np.int64)) * _steps(program, node) for node in flowing)
+    size = int(np.clip(POOL_WORK // work, corner_vectors, MOST))
+    pool = candidates(program, samples, size, rng)
     met = {
         key
         for start in range(0, len(samples), 16)
@@ -180,7 +202,7 @@ def golden(
         best = int(gain.argmax())
         chosen.append(best)
         met |= {key for key, where in reached.items() if where[best]}
-    picked = FixedArray.from_ints(pool.ints[chosen], format)
+    picked = FixedArray.from_ints(pool.ints[chosen], samples.format)
     return samples.concat([picked], axis=0), origins + ["corner"] * len(chosen)
 
 

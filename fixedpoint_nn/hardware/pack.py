@@ -59,7 +59,7 @@ def emit(
     say(f"lowering {name} for {lanes} lanes")
     lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine)
     say("searching for corner vectors")
-    vectors, origins = corners.golden(lowered.program, samples, fixed.input.format, corner_vectors, seed)
+    vectors, origins = corners.golden(lowered.program, samples, corner_vectors, seed)
     expected = fixed(vectors)
     say(f"writing {directory}")
     return emit_lowered(directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif)
