@@ -51,4 +51,6 @@ def judge(pack: Pack, config: EngineConfig, folder: Path, vectors: int | None = 
     arguments.append(f"+seed={pack.seed}")
     cycles = pack.cycles[: len(inputs)]
     arguments.append(f"+limit={2 * max(cycles) + 1000}")
+    # A mutant may stop the very counter that the limit is compared with.
+    arguments.append(f"+hang={2 * sum(cycles) + 4 * (inputs.size + expected.size) + 10_000}")
     return Judge(pack.name, sum(cycles), tuple(arguments))

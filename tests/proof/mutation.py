@@ -122,6 +122,8 @@ def _bench_with_choice(text: str, config: EngineConfig) -> str:
     choice = (
         "reg [15:0] mutant = 16'd0;\n"
         "    initial if (!$value$plusargs(\"mutant=%d\", mutant)) mutant = 16'd0;\n"
+        "    integer hang;\n    initial if ($value$plusargs(\"hang=%d\", hang)) begin\n"
+        "        repeat (hang) @(posedge clock);\n        $fatal(1, \"FAIL: it hangs\");\n    end\n"
         "    engine engine (.mutant(mutant),"
     )
     text, found = re.subn(r"engine #\(.*?\n    \) engine \(", lambda _: choice, text, flags=re.S)
