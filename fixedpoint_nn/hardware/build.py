@@ -235,7 +235,6 @@ def build(
         target=target,
         bound=scaling.bound,
         window=first.view.window,
-        first_channel=columns.start or 0,
         lanes=lanes,
     )
 

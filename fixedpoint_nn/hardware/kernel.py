@@ -64,7 +64,6 @@ class Kernel:
     noise: bool = False
     write: bool = True
     barrier: bool = True
-    first_channel: int = 0  # of a grouped convolution
     weight_row: int = 0  # set when the images are laid out
     parameter_word: int = 0
     table_base: int = 0

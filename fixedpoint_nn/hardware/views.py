@@ -106,15 +106,6 @@ class View:
         """The root buffer, and the offset in it."""
         return self.buffer.root, self.buffer.place + self.offset
 
-    @property
-    def span(self) -> tuple[int, int]:
-        """The lowest and the highest offset in the root buffer that it walks over."""
-        start = self.place[1]
-        ends = [start, start]
-        for atom in (atom for axis in self.axes for atom in axis):
-            ends[atom.stride > 0] += atom.stride * (atom.size - 1)
-        return ends[0], ends[1]
-
     def reshape(self, shape: Sequence[int]) -> View:
         """Other axes for the same elements, in the same order."""
         total = prod(self.shape)
