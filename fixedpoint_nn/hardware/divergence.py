@@ -133,7 +133,8 @@ def first_divergence(
                 twin_again = Twin(config, images, port, vector)
                 twin_again.wanted = (write.place, step)
                 twin_again.run(seed)
-                cause = likely_cause(twin_again.found, element, write.values, read_word(got[2], bits), config)
+                words = [read_word(word, bits) for _, _, word in actual]
+                cause = likely_cause(twin_again.found, element, write.values, words, config)
             format = QFormat.parse(about["format"])
             return Divergence(
                 about["layer"],
@@ -152,19 +153,25 @@ def first_divergence(
 
 
 def likely_cause(
-    found: tuple[Run, Ints, Ints] | None, element: int, values: Ints, got: int | None, config: EngineConfig
+    found: tuple[Run, Ints, Ints] | None,
+    element: int,
+    values: Ints,
+    actual: Sequence[int | None],
+    config: EngineConfig,
 ) -> str:
-    """The first mistake that would have given this word; empty if none does."""
+    """The mistake that gives the word at `element`, and the most of the run's other words; empty if none gives it."""
+    got = actual[element] if element < len(actual) else None
     if got is None:
         return "an operand, a weight or a table word was never written"
     expected = int(values[element])
-    if found is not None:
-        run, sums, parameters = found
-        pixel, channel = divmod(element, sums.shape[1])
-        shift, bias = (int(number) for number in parameters[channel])
-        for cause, word in _mistakes(run, int(sums[pixel, channel]), shift, bias):
-            if word == got and word != expected and not run.table:
-                return cause
+    if found is not None and not found[0].table and got != expected:
+        agreeing = [
+            (sum(word == other for word, other in zip(words, actual, strict=False)), cause)
+            for cause, words in _mistakes(*found)
+            if words[element] == got
+        ]
+        if agreeing:
+            return max(agreeing, key=lambda pair: pair[0])[1]
     for distance in (1, -1, config.lanes, -config.lanes):
         there = element + distance
         if 0 <= there < len(values) and int(values[there]) == got:
@@ -176,20 +183,21 @@ def likely_cause(
     return ""
 
 
-def _mistakes(run: Run, total: int, shift: int, bias: int) -> Iterator[tuple[str, int]]:
-    """What the requantiser would give with one thing wrong."""
+def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, list[int]]]:
+    """What the requantiser would give for a whole run with one thing wrong."""
 
-    def word(wrong: Run, shift: int = shift, bias: int = bias) -> int:
-        words, _ = requantized(wrong, np.array([[total]], np.int64), np.array([[shift, bias]], np.int64))
-        return int(words[0, 0])
+    def words(wrong: Run, shift: int = 0, keep_bias: bool = True) -> list[int]:
+        changed = parameters * np.array([1, int(keep_bias)]) + np.array([shift, 0])
+        return [int(word) for word in requantized(wrong, sums, changed)[0].reshape(-1)]
 
     for code, name in enumerate(ROUNDINGS):
         if code != run.rounding:
-            yield f"rounding {name} instead of {ROUNDINGS[run.rounding]}", word(replace(run, rounding=code))
+            yield f"rounding {name} instead of {ROUNDINGS[run.rounding]}", words(replace(run, rounding=code))
     for code, name in enumerate(OVERFLOWS):
         if code != run.overflow:
-            yield f"overflow {name} instead of {OVERFLOWS[run.overflow]}", word(replace(run, overflow=code))
-    for wrong in (shift + 1, shift - 1):
-        if 0 <= wrong <= 63 - run.leak:
-            yield f"shift by {wrong} instead of {shift}", word(run, shift=wrong)
-    yield "the bias is missing", word(run, bias=0)
+            yield f"overflow {name} instead of {OVERFLOWS[run.overflow]}", words(replace(run, overflow=code))
+    for by in (1, -1):
+        shifts = parameters[:, 0] + by
+        if 0 <= shifts.min() and shifts.max() <= 63 - run.leak:
+            yield f"a shift by one bit too {'many' if by > 0 else 'few'}", words(run, shift=by)
+    yield "the bias is missing", words(run, keep_bias=False)
