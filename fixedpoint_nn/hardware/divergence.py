@@ -198,6 +198,6 @@ def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, lis
             yield f"overflow {name} instead of {OVERFLOWS[run.overflow]}", words(replace(run, overflow=code))
     for by in (1, -1):
         shifts = parameters[:, 0] + by
-        if 0 <= shifts.min() and shifts.max() <= 63 - run.leak:
+        if shifts.min() >= 0 and shifts.max() <= 63 - run.leak:
             yield f"a shift by one bit too {'many' if by > 0 else 'few'}", words(run, shift=by)
     yield "the bias is missing", words(run, keep_bias=False)
