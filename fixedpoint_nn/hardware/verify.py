@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware import coe, waves
-from fixedpoint_nn.hardware.divergence import first_divergence
+from fixedpoint_nn.hardware.divergence import Divergence, first_divergence
 from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.isa import AssemblyError
 from fixedpoint_nn.hardware.manifest import PackError
@@ -149,12 +149,20 @@ def _diverged(
     bits = pack.config.activation_width
     head = f"FAIL: vector {vector}, output element {element}: "
     head += f"expected {wanted[element]}, got {_number(got, bits)}"
+    found = _traced_divergence(pack, job, inputs, vector)
+    if found is None:
+        return f"{head}; the Verilog did what the images say, so the images or the expected words are wrong"
+    return f"{head}\n      first divergence: vector {vector}, {found}"
+
+
+def _traced_divergence(pack: Pack, job: Job, inputs: Ints, vector: int) -> Divergence | None:
+    """Run one vector again, and compare every word that the engine writes."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
         again = replace(job, seed=job.seed + vector)
         outcome, _, _ = attempt(
             compiled(job.config, job.simulator), again, Path(name), inputs[vector : vector + 1], 0, True
         )
-    found = first_divergence(
+    return first_divergence(
         pack.config,
         pack.images,
         pack.input,
@@ -163,9 +171,6 @@ def _diverged(
         outcome.traces[0],
         again.seed,
     )
-    if found is None:
-        return f"{head}; the Verilog did what the images say, so the images or the expected words are wrong"
-    return f"{head}\n      first divergence: vector {vector}, {found}"
 
 
 def _undefined(pack: Pack, job: Job, inputs: Ints, sentence: str) -> str:
@@ -175,20 +180,7 @@ def _undefined(pack: Pack, job: Job, inputs: Ints, sentence: str) -> str:
         return ""
     vector = int(words[words.index("vector") + 1])
     try:
-        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
-            again = replace(job, seed=job.seed + vector)
-            outcome, _, _ = attempt(
-                compiled(job.config, job.simulator), again, Path(name), inputs[vector : vector + 1], 0, True
-            )
-        found = first_divergence(
-            pack.config,
-            pack.images,
-            pack.input,
-            pack.manifest["runs"],
-            inputs[vector],
-            outcome.traces[0],
-            again.seed,
-        )
+        found = _traced_divergence(pack, job, inputs, vector)
     except EmulationError as error:
         return f"\n      the engine's twin in Python says: {error}"
     return f"\n      first divergence: vector {vector}, {found}" if found is not None else ""
