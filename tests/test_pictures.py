@@ -11,7 +11,7 @@ import pytest
 from matplotlib.image import imread
 
 from fixedpoint_nn.training import pictures
-from fixedpoint_nn.training.loop import History
+from fixedpoint_nn.training.history import History
 from fixedpoint_nn.zoo import moons
 
 CURVES = {"train_loss": [2.0, 1.0, 0.5], "loss": [2.1, 1.4, 1.5], "accuracy": [0.3, 0.6, 0.7]}

@@ -22,7 +22,8 @@ from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.tensor import Tensor
 from fixedpoint_nn.training.batches import Source
-from fixedpoint_nn.training.loop import History, fit
+from fixedpoint_nn.training.history import History
+from fixedpoint_nn.training.loop import fit
 from fixedpoint_nn.tree import parameters, rebuild, transform, walk
 
 Score = Callable[[Quantized], Mapping[str, float]]

@@ -2,7 +2,8 @@
 """Training: losses, optimisers, schedules, batches and the loop that brings them together."""
 
 from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches
-from fixedpoint_nn.training.loop import Diverged, History, fit
+from fixedpoint_nn.training.history import History
+from fixedpoint_nn.training.loop import Diverged, fit
 from fixedpoint_nn.training.losses import binary_cross_entropy, cross_entropy, hinge, mean_squared_error
 from fixedpoint_nn.training.optimisers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -16,10 +16,8 @@ from safetensors.numpy import save as to_bytes
 from fixedpoint_nn.files import write_whole
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.optimisers import Optimiser
-
-if TYPE_CHECKING:
-    from fixedpoint_nn.training.loop import History
 
 
 @dataclass

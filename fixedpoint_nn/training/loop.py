@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,37 +18,12 @@ from fixedpoint_nn.movement import Array
 from fixedpoint_nn.tensor import Tensor
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.checkpoint import Checkpoint
+from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam, Optimiser, clip_gradients
 from fixedpoint_nn.training.schedules import Schedule, constant
 
 Evaluate = Callable[[Any], Mapping[str, float]]
-
-
-@dataclass
-class History:
-    """What happened: one value per epoch for every name, and the epoch whose weights were kept."""
-
-    curves: dict[str, list[float]] = field(default_factory=dict)
-    best_epoch: int | None = None
-    stopped_early: bool = False
-
-    def __len__(self) -> int:
-        return max(map(len, self.curves.values()), default=0)
-
-    def add(self, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self.curves.setdefault(name, []).append(float(value))
-
-    def last(self) -> dict[str, float]:
-        return {name: values[-1] for name, values in self.curves.items()}
-
-    def best(self) -> dict[str, float]:
-        """The figures of the kept weights."""
-        return {name: values[self._kept()] for name, values in self.curves.items()}
-
-    def _kept(self) -> int:
-        return len(self) - 1 if self.best_epoch is None else self.best_epoch
 
 
 class Diverged(FloatingPointError):

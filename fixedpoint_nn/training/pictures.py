@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fixedpoint_nn.movement import Array
-from fixedpoint_nn.training.loop import History
+from fixedpoint_nn.training.history import History
 
 PathLike = str | os.PathLike[str]
 

@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from fixedpoint_nn import files
 from fixedpoint_nn.movement import Array
-from fixedpoint_nn.training.loop import History, fit
+from fixedpoint_nn.training.history import History
+from fixedpoint_nn.training.loop import fit
 from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
 from fixedpoint_nn.zoo.fingerprint import arithmetic_fingerprint
 

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""The curves of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass
+class History:
+    """What happened: one value per epoch for every name, and the epoch whose weights were kept."""
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    stopped_early: bool = False
+
+    def __len__(self) -> int:
+        return max(map(len, self.curves.values()), default=0)
+
+    def add(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.curves.setdefault(name, []).append(float(value))
+
+    def last(self) -> dict[str, float]:
+        return {name: values[-1] for name, values in self.curves.items()}
+
+    def best(self) -> dict[str, float]:
+        """The figures of the kept weights."""
+        return {name: values[self._kept()] for name, values in self.curves.items()}
+
+    def _kept(self) -> int:
+        return len(self) - 1 if self.best_epoch is None else self.best_epoch
