@@ -137,6 +137,14 @@ def test_verify_fails_with_status_1_and_keeps_the_verdict(
     assert json.loads((copy / "run-verify.json").read_text())["results"]["passed"] is False
 
 
+def test_verify_leaves_a_folder_that_is_no_pack_as_it_is(tmp_path: Path, capsys: Capture) -> None:
+    assert run("verify", tmp_path) == 1
+    assert capsys.readouterr().out == (
+        f"FAIL: {tmp_path} holds no manifest.json; is it a pack that `emit` wrote?\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_verify_writes_waveforms(pack: Path, tmp_path: Path) -> None:
     assert run("verify", pack, "--vcd", tmp_path / "waves.vcd", "--vectors", 1) == 0
     assert (tmp_path / "waves.vcd").read_text().startswith("$date")
@@ -206,8 +214,13 @@ def test_report_shows_what_was_run(pack: Path, tmp_path: Path, capsys: Capture) 
         ),
         (
             ("sweep", "moons", "--words", "1:4", "--out", "x"),
-            "fixedpoint-nn: argument --words: '1' is not a word length of 2 to 63 bits; "
+            "fixedpoint-nn: argument --words: '1' is not a word length of 2 to 32 bits; "
             "`fixedpoint-nn sweep --help` shows an example",
+        ),
+        (
+            ("emit", "moons", "--word", "33", "--out", "x"),
+            "fixedpoint-nn: argument --word: '33' is not a word length of 2 to 32 bits; "
+            "`fixedpoint-nn emit --help` shows an example",
         ),
         (
             ("sweep", "moons", "--out", "x"),

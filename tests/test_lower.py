@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fixedpoint_nn import layers
+from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import Refusal
+from fixedpoint_nn.hardware import lower as lower_module
 from fixedpoint_nn.hardware.divergence import Twin
 from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.lowered import Lowered, lower
@@ -193,9 +198,33 @@ def test_a_network_runs_on_a_larger_engine_than_it_needs():
     assert np.array_equal(on_the_twin(lowered, x), net(x).ints)
 
 
-def test_two_modelled_accumulators_are_refused():
-    from fixedpoint_nn.accumulator import Accumulator
+def test_every_refusal_goes_on_after_it():
+    """A refusal ends "Layer 'x' does not fit the engine: it ...", so it begins with a verb."""
+    texts = []
+    for path in sorted(Path(lower_module.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refusal":
+                text = ast.unparse(node.args[0]).removeprefix("f")[1:]
+                texts += [text] if text[0].islower() else []
+    assert len(texts) > 20
+    assert {text.split()[0] for text in texts} <= {
+        "adds", "casts", "continues", "cuts", "has", "joins", "leaves", "loops", "multiplies", "needs", "rounds",
+        "scales", "searches", "sums", "takes", "uses", "walks",
+    }  # fmt: skip
 
+
+def test_quantised_products_at_another_binary_point_than_their_accumulator_are_refused():
+    accumulator = Accumulator(Q(6, 10), product=Quantizer(Q(3, 8)))
+    net = layers.Dense(weights(4, 3), accumulator=accumulator, out=Quantizer(Q(4, 4), name="a"))
+    with pytest.raises(Refusal) as refusal:
+        lower(net, (4,), Q(2, 6))
+    assert str(refusal.value) == (
+        "Layer 'a' does not fit the engine: it has an accumulator Q(6, 10) and products Q(3, 8) with "
+        "different fraction bits, and the engine's have equal ones; make them equal."
+    )
+
+
+def test_two_modelled_accumulators_are_refused():
     def dense(bits: int, name: str) -> layers.Dense:
         return layers.Dense(
             weights(4, 4), out=Quantizer(Q(4, 4), name=name), accumulator=Accumulator(Q(bits, 12))

@@ -6,18 +6,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from fixedpoint_nn import RtlModel
 from fixedpoint_nn.hardware.schedule import schedule
-from tests.random_networks import KINDS, random_network
+from tests.random_networks import Random, networks, random_network
 
-networks = st.tuples(st.sampled_from(KINDS), st.integers(1000, 1_000_000))
 relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
-def check(kind: str, seed: int, simulator: str) -> None:
-    case = random_network(kind, seed)
+def check(case: Random, simulator: str) -> None:
     rtl = RtlModel(case.fixed, lanes=case.lanes, simulator=simulator)
     result, expected = rtl(case.batch), case.fixed(case.batch)
     assert result.format == expected.format
@@ -27,23 +24,23 @@ def check(kind: str, seed: int, simulator: str) -> None:
 
 
 @settings(relaxed, max_examples=25)
-@given(networks)
-def test_icarus_computes_what_the_model_computes(network):
-    check(*network, "iverilog")
+@given(networks())
+def test_icarus_computes_what_the_model_computes(case):
+    check(case, "iverilog")
 
 
 @pytest.mark.slow
 @settings(relaxed, max_examples=300)
-@given(networks)
-def test_icarus_computes_what_300_models_compute(network):
-    check(*network, "iverilog")
+@given(networks())
+def test_icarus_computes_what_300_models_compute(case):
+    check(case, "iverilog")
 
 
 @pytest.mark.slow
 @settings(relaxed, max_examples=10)
-@given(networks)
-def test_verilator_computes_what_the_model_computes(network):
-    check(*network, "verilator")
+@given(networks())
+def test_verilator_computes_what_the_model_computes(case):
+    check(case, "verilator")
 
 
 def test_both_simulators_give_the_same_words_and_cycles():

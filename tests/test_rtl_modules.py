@@ -331,7 +331,8 @@ def test_lint_finds_nothing(parameters: dict[str, int]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_lint_finds_nothing_in_the_wrapper() -> None:
+@pytest.mark.parametrize("parameters", LINT[:16], ids=str)
+def test_lint_finds_nothing_in_the_wrapper(parameters: dict[str, int]) -> None:
     command = [
         "verilator",
         "--lint-only",
@@ -342,7 +343,9 @@ def test_lint_finds_nothing_in_the_wrapper() -> None:
         str(RTL / "lint.vlt"),
         str(RTL / "axi_engine.v"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(
+        command + [f"-G{name}={value}" for name, value in parameters.items()], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -375,10 +378,42 @@ def test_an_illegal_parameter_stops_the_simulation_with_a_sentence(
     assert sentence in text
 
 
-def test_the_configuration_refuses_what_the_verilog_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^lanes = 3 is no engine; use 1, 2, 4, 8, 16 or 32$"):
-        EngineConfig(lanes=3)
-    with pytest.raises(
-        ValueError, match=r"^accumulator_width = 20 is no engine; use 32 \(a product's bits\) to 63$"
-    ):
-        EngineConfig(accumulator_width=20)
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"lanes": 3}, "lanes = 3 is no engine; use 1, 2, 4, 8, 16 or 32"),
+        ({"activation_width": 1}, "activation_width = 1 is no engine; use 2 to 32"),
+        ({"weight_width": 40}, "weight_width = 40 is no engine; use 2 to 32"),
+        (
+            {"activation_width": 32, "weight_width": 32, "accumulator_width": 63},
+            "activation_width = 32 is no engine; a product of weights or words of 32 bits takes 64, "
+            "and an accumulator has 63 at most",
+        ),
+        (
+            {"accumulator_width": 20},
+            "accumulator_width = 20 is no engine; use 32 (a product's bits) to 63",
+        ),
+        ({"bias_width": 64}, "bias_width = 64 is no engine; use 2 to 63"),
+        ({"model_width": 49}, "model_width = 49 is no engine; use 0 (none) or 2 to the accumulator's 48"),
+        ({"model_saturate": 2}, "model_saturate = 2 is no engine; use 0 (wrap) or 1 (saturate)"),
+        ({"product_bits": 48}, "product_bits = 48 is no engine; use 0 (exact) to 47"),
+        ({"product_shift": -1}, "product_shift = -1 is no engine; use 0 to 47"),
+        ({"product_signed": 5}, "product_signed = 5 is no engine; use 0 or 1"),
+        ({"product_rounding": 7}, "product_rounding = 7 is no engine; use 0 to 6"),
+        ({"product_overflow": 4}, "product_overflow = 4 is no engine; use 0 to 3"),
+        (
+            {"activation_depth": 4100},
+            "activation_depth = 4100 is no engine; use a multiple of the 8 lanes, at least twice",
+        ),
+        ({"weight_depth": 1}, "weight_depth = 1 is no engine; use at least 2"),
+        (
+            {"table_depth": 1 << 25},
+            "address_width = 25 is no engine; instructions have 24 bits: choose smaller memories",
+        ),
+    ],
+)
+def test_a_configuration_that_is_no_engine_is_refused_in_a_sentence(
+    parameters: dict[str, int], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        EngineConfig(**parameters)

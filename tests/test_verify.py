@@ -14,7 +14,9 @@ import pytest
 
 from fixedpoint_nn import Q, emit, layers
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware import coe, simulate, toolchain, verify
+from fixedpoint_nn.hardware import coe, simulate, toolchain, verify, waves
+from fixedpoint_nn.hardware.divergence import first_divergence
+from fixedpoint_nn.hardware.pack import load_pack
 from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.quantizer import Quantizer
 from tests.battery import CASES, quantized_case
@@ -76,23 +78,57 @@ def broken_engine(tmp_path, monkeypatch):
     return break_engine
 
 
-BUGS = [
+BUGS = [  # file, what stands there, what a mistake would be, the cause that must be named
     (
+        "requantize.v",
         "3'd6: round = half && (sticky || floor[0]);",
         "3'd6: round = half;",
         "rounding HALF_UP instead of HALF_EVEN",
     ),
     (
+        "requantize.v",
         "wire clamp = overflow != 2'd0 &&",
         "wire clamp = overflow == 2'd3 &&",
         "overflow WRAP instead of SATURATE",
     ),
-    ("sum_and_bias = wide_sum + wide_bias", "sum_and_bias = wide_sum", "the bias is missing"),
+    ("requantize.v", "sum_and_bias = wide_sum + wide_bias", "sum_and_bias = wide_sum", "the bias is missing"),
+    ("requantize.v", "distance <= shift;", "distance <= shift + 6'd1;", "a shift by one bit too many"),
+    ("requantize.v", "distance <= shift;", "distance <= shift - 6'd1;", "a shift by one bit too few"),
+    (
+        "requantize.v",
+        "(~low & {OUTPUT_WIDTH{fill_high}})",
+        "(~low & {OUTPUT_WIDTH{1'b0}})",
+        "sign extension: only the low 7 bits are right",
+    ),
+    (
+        "drain.v",
+        "selected <= choice[index];",
+        "selected <= choice[index ^ 1'b1];",
+        "the sum of the neighbour channel at +1: an address is off by 1",
+    ),
+    (
+        "drain.v",
+        "if (configure) parameter_address <= parameter_base;",
+        "if (configure) parameter_address <= parameter_base + 1'b1;",
+        "shift and bias of the neighbour channel at +1: an address is off by 1",
+    ),
+    (
+        "write_back.v",
+        "result <= table_enable ? table_word : word_2;",
+        "result <= table_enable ? table_word : word_1;",
+        "the word of the neighbour at +1: an address is off by 1",
+    ),
+    (
+        "write_back.v",
+        "result_address <= next_address;",
+        "result_address <= next_address + 1'b1;",
+        "written to address 1 instead of 0",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "cause"), BUGS)
-def test_a_broken_engine_is_found_out_with_the_likely_cause(old, new, cause, broken_engine, tmp_path):
+@pytest.mark.parametrize(("file", "old", "new", "cause"), BUGS)
+def test_a_broken_engine_is_found_out_with_the_likely_cause(file, old, new, cause, broken_engine, tmp_path):
     quantizer = Quantizer(Q(2, 6))
     rng = np.random.default_rng(0)
     weight = FixedArray.from_ints(rng.integers(-128, 128, (6, 20)), Q(2, 6))
@@ -105,7 +141,7 @@ def test_a_broken_engine_is_found_out_with_the_likely_cause(old, new, cause, bro
         corner_vectors=24,
     )
     assert verify(pack).passed
-    broken_engine("requantize.v", old, new)
+    broken_engine(file, old, new)
     verdict = verify(pack)
     assert not verdict
     assert "first divergence: vector" in str(verdict)
@@ -124,12 +160,54 @@ def test_a_good_pack_passes_with_its_counts(original, trace):
     assert ("writes traced" in str(verdict)) == trace
 
 
+def test_words_that_nothing_should_have_written_are_a_divergence(original):
+    pack = load_pack(original)
+    job = simulate.Job(pack.config, pack.mem_files(), pack.input, pack.output)
+    trace = simulate.simulate(job, pack.vectors[:1], trace=True).traces[0]
+
+    def found(trace: list) -> object:
+        return first_divergence(
+            pack.config, pack.images, pack.input, pack.manifest["runs"], pack.vectors[0], trace
+        )
+
+    assert found(trace) is None
+    assert str(found([*trace, (900, 7, "1f"), (901, 8, "20")])) == (
+        "2 words more than expected were written; the first is 1f, to address 7 in cycle 900"
+    )
+    assert "got no word at all (undefined)" in str(found(trace[:-1]))
+
+
 def test_waveforms_and_a_save_file_are_written(original, tmp_path):
     assert verify(original, vcd=tmp_path / "waves.vcd", vectors=1)
-    assert "$enddefinitions" in (tmp_path / "waves.vcd").read_text()[:200_000]
-    saved = (tmp_path / "waves.gtkw").read_text()
-    names = {line.rpartition(".")[2] for line in saved.splitlines() if line.startswith("engine_tb.")}
-    assert all(f" {name} " in (tmp_path / "waves.vcd").read_text()[:200_000] for name in names)
+    head = (tmp_path / "waves.vcd").read_text()[:200_000]
+    saved = (tmp_path / "waves.gtkw").read_text().splitlines()
+    names = [line for line in saved if line.startswith("engine_tb.")]
+    assert len(names) == sum(map(len, waves.SIGNALS.values()))
+    assert "engine_tb.cycles[31:0]" in names
+    for name in names:  # GTKWave shows nothing for a vector that is named without its range
+        signal, _, bits = name.rpartition(".")[2].partition("[")
+        assert f" {signal} [{bits} $end" in head if bits else f" {signal} $end" in head
+
+
+def test_the_save_file_names_signals_as_each_simulator_does():
+    verilator = """$version Generated by VerilatedVcd $end
+ $scope module TOP $end
+  $scope module engine_tb $end
+   $var wire  1 # clock $end
+   $var wire 32 % cycles [31:0] $end
+   $scope module engine $end
+    $var wire  9 ' word [8:0] $end
+   $upscope $end
+  $upscope $end
+ $upscope $end
+$enddefinitions $end
+$var wire 1 ! late $end
+"""
+    assert waves.declared(verilator.splitlines()) == {
+        "clock": "TOP.engine_tb.clock",
+        "cycles": "TOP.engine_tb.cycles[31:0]",
+        "engine.word": "TOP.engine_tb.engine.word[8:0]",
+    }
 
 
 def test_a_wrong_expected_word_fails(folder):
@@ -178,7 +256,7 @@ def test_missing_and_short_images_fail(folder):
 
 
 def test_the_bench_itself_refuses_a_short_image(folder):
-    loaded = verify.__globals__["load_pack"](folder)
+    loaded = load_pack(folder)
     files = loaded.mem_files()
     path = files["weights"].path
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
@@ -192,6 +270,10 @@ def test_the_bench_itself_refuses_a_short_image(folder):
 def test_a_count_that_differs_fails(folder):
     state(folder, vectors=4)
     assert "and 4 vectors of 6 are stated; emit it again" in str(verify(folder))
+
+
+def test_more_vectors_than_the_pack_holds_are_refused(original):
+    assert str(verify(original, vectors=6)) == f"FAIL: {original} holds 5 vectors, not 6; ask for no more"
 
 
 def test_cycles_that_were_not_predicted_fail(folder):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fixedpoint_nn.qformat import MAX_BITS
+from fixedpoint_nn.precision.recipe import LONGEST_WORD
 
 Commands = Any  # argparse gives its collection of sub-parsers no public name
 
@@ -54,8 +54,8 @@ def not_negative(text: str) -> float:
 
 def word(text: str) -> int:
     value = _integer(text)
-    if not 2 <= value <= MAX_BITS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a word length of 2 to {MAX_BITS} bits")
+    if not 2 <= value <= LONGEST_WORD:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a word length of 2 to {LONGEST_WORD} bits")
     return value
 
 

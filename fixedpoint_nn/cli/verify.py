@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.pack, arguments.simulator, arguments.trace, arguments.vcd, arguments.vectors,
         progress=not arguments.json,
     )
-    if os.access(arguments.pack, os.W_OK):              # a pack may lie where it cannot be written to
+    # A folder that is no pack is left as it is, and a pack may lie where it cannot be written to.
+    if (arguments.pack / manifest.NAME).exists() and os.access(arguments.pack, os.W_OK):
         watch.record(arguments.pack, results).save()
     print(json.dumps(results, indent=1) if arguments.json else verdict.text)
     return 0 if verdict.passed else 1

@@ -76,7 +76,7 @@ def exact_scaling(
     if limit < 0:
         up = np.int64(1) << np.int64(-limit) if -limit < 62 else 0
         if not up:
-            raise Refusal(f"a result with {-limit} fraction bits more than its sum does not fit; use fewer")
+            raise Refusal(f"has a result with {-limit} fraction bits more than its sum; use fewer")
         scaled, bias, shift = [times(w, up) for w in scaled], times(bias, up), np.zeros_like(factor)
     scaled = [w >> factor for w in scaled]
     bias = bias >> factor
@@ -103,24 +103,22 @@ def modelled_scaling(
             continue
         if accumulator.product.format.frac_bits != point:
             raise Refusal(
-                f"its accumulator {accumulator.format} and its products {accumulator.product.format} "
-                f"differ in fraction "
-                "bits, which the engine's do not; make them equal"
+                f"has an accumulator {accumulator.format} and products {accumulator.product.format} with "
+                "different fraction bits, and the engine's have equal ones; make them equal"
             )
         scaled.append(aligned(w, term.frac, max(term.frac, point)))
     product_shift = 0 if accumulator.product is None else max(0, *(term.frac - point for term in terms))
     if accumulator.product is not None and any(max(term.frac - point, 0) != product_shift for term in terms):
-        raise Refusal("its products of x and of h have different fraction bits; give both weights the same")
+        raise Refusal("has products of x and of h with different fraction bits; give both weights the same")
     if not accumulator.format.signed:
         raise Refusal(
-            f"its accumulator {accumulator.format} is unsigned, and the engine's is signed; use a "
-            f"signed format"
+            f"has the unsigned accumulator {accumulator.format}, and the engine's is signed; use a "
+            "signed format"
         )
     if (frac := bias_frac if bias.any() else point) > point or out_frac > point:
         raise Refusal(
-            f"its modelled accumulator has {point} fraction bits, fewer than the bias ({frac}) or the "
-            f"result ({out_frac}); "
-            "give it as many"
+            f"has a modelled accumulator with {point} fraction bits, fewer than its bias ({frac}) or its "
+            f"result ({out_frac}); give it as many"
         )
     shift = np.full(len(bias), point - out_frac, np.int64)
     bias = aligned(bias, bias_frac, point) if bias.any() else bias
@@ -246,7 +244,7 @@ def _product_scaling(terms: Sequence[Term], bias: Array, bias_frac: int, frac: i
         )
     if frac < out_frac:
         raise Refusal(
-            f"a product with {frac} fraction bits is not cast to {out_frac}; use fewer fraction bits"
+            f"casts a product with {frac} fraction bits to {out_frac}; use no more than the product has"
         )
     total = aligned(bias, bias_frac, frac) if bias.any() else bias
     return Scaling(

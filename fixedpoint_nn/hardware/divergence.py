@@ -92,6 +92,23 @@ class Divergence:
         return f"{self.word} (undefined)" if got is None else self._shown(got)
 
 
+@dataclass(frozen=True)
+class Surplus:
+    """Words that the Verilog wrote after all that it should write; the first of them."""
+
+    count: int
+    cycle: int
+    address: int
+    word: str
+    layer: str = ""  # of no layer
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} words more than expected were written; the first is {self.word}, to address "
+            f"{self.address} in cycle {self.cycle}"
+        )
+
+
 def read_word(word: str, bits: int) -> int | None:
     """A word of the simulator as an integer; None if it has an X."""
     try:
@@ -108,8 +125,8 @@ def first_divergence(
     vector: Ints,
     trace: Trace,
     seed: int = 1,
-) -> Divergence | None:
-    """Compare every word that the Verilog wrote with the twin's; None if all are equal."""
+) -> Divergence | Surplus | None:
+    """Compare every word that the Verilog wrote with the twin's; None if all are equal, and no more."""
     twin = Twin(config, images, port, vector)
     layers = {run["place"]: run for run in runs}
     result, bits = twin.run(seed, writes=True), config.activation_width
@@ -149,7 +166,7 @@ def first_divergence(
                 bits,
                 cause,
             )
-    return None
+    return Surplus(len(trace) - at, *trace[at]) if len(trace) > at else None
 
 
 def likely_cause(
@@ -186,9 +203,14 @@ def likely_cause(
 def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, list[int]]]:
     """What the requantiser would give for a whole run with one thing wrong."""
 
-    def words(wrong: Run, shift: int = 0, keep_bias: bool = True) -> list[int]:
+    def words(
+        wrong: Run, shift: int = 0, keep_bias: bool = True, sum_at: int = 0, parameters_at: int = 0
+    ) -> list[int]:
         changed = parameters * np.array([1, int(keep_bias)]) + np.array([shift, 0])
-        return [int(word) for word in requantized(wrong, sums, changed)[0].reshape(-1)]
+        changed = np.roll(changed, -parameters_at, axis=0)
+        return [
+            int(word) for word in requantized(wrong, np.roll(sums, -sum_at, axis=1), changed)[0].reshape(-1)
+        ]
 
     for code, name in enumerate(ROUNDINGS):
         if code != run.rounding:
@@ -201,3 +223,9 @@ def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, lis
         if shifts.min() >= 0 and shifts.max() <= 63 - run.leak:
             yield f"a shift by one bit too {'many' if by > 0 else 'few'}", words(run, shift=by)
     yield "the bias is missing", words(run, keep_bias=False)
+    for by in (1, -1):
+        yield f"the sum of the neighbour channel at {by:+d}: an address is off by 1", words(run, sum_at=by)
+        yield (
+            f"shift and bias of the neighbour channel at {by:+d}: an address is off by 1",
+            words(run, parameters_at=by),
+        )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware import coe
-from fixedpoint_nn.hardware.isa import AssemblyError
+from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, AssemblyError
 
 Ints = NDArray[np.int64]
 
@@ -46,6 +46,12 @@ class EngineConfig:
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
             ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
             (
+                "activation_width",
+                product <= 63,
+                f"a product of weights or words of {product - self.activation_width} bits takes {product}, "
+                "and an accumulator has 63 at most",
+            ),
+            (
                 "accumulator_width",
                 product <= self.accumulator_width <= 63,
                 f"use {product} (a product's bits) to 63",
@@ -56,6 +62,8 @@ class EngineConfig:
                 self.model_width == 0 or 2 <= self.model_width <= self.accumulator_width,
                 f"use 0 (none) or 2 to the accumulator's {self.accumulator_width}",
             ),
+            ("model_saturate", self.model_saturate in (0, 1), "use 0 (wrap) or 1 (saturate)"),
+            ("product_signed", self.product_signed in (0, 1), "use 0 or 1"),
             (
                 "product_bits",
                 0 <= self.product_bits < self.accumulator_width,
@@ -66,6 +74,8 @@ class EngineConfig:
                 0 <= self.product_shift < self.accumulator_width,
                 f"use 0 to {self.accumulator_width - 1}",
             ),
+            ("product_rounding", 0 <= self.product_rounding < len(ROUNDINGS), "use 0 to 6"),
+            ("product_overflow", 0 <= self.product_overflow < len(OVERFLOWS), "use 0 to 3"),
             (
                 "activation_depth",
                 self.activation_depth % self.lanes == 0 and self.activation_depth >= 2 * self.lanes,

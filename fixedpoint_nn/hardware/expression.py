@@ -160,12 +160,12 @@ class Expression:
     def plus(self, other: Expression, shape: tuple[int, ...], format: QFormat) -> Expression:
         """The sum of two sums."""
         if self.accumulator is not None and other.accumulator is not None and self.terms and other.terms:
-            raise Refusal("the sum of two modelled accumulators is no single run; cast one of them first")
+            raise Refusal("adds two modelled accumulators, which is no single run; cast one of them first")
         if len(self.parts) != len(other.parts):
             one, many = sorted((self, other), key=lambda e: len(e.parts))
             if one.terms:
                 raise Refusal(
-                    "a grouped convolution and another sum are no single run; cast one of them first"
+                    "adds a grouped convolution and another sum, which is no single run; cast one of them first"
                 )
             parts = many.parts
         else:
@@ -232,7 +232,7 @@ def _magnitude(ints: Array) -> int:
 
 def _too_wide(bits: int) -> Any:
     raise Refusal(
-        f"aligning the binary points of a sum needs constants of {bits} bits; use closer fraction bits"
+        f"needs constants of {bits} bits to align the binary points of a sum; use closer fraction bits"
     )
 
 

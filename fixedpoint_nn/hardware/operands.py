@@ -37,7 +37,7 @@ class Operands:
         if len(expression.parts) > 1:
             if any(len(part) > 1 for part in expression.parts):
                 raise Refusal(
-                    "a grouped convolution and another sum are no single run; cast one of them first"
+                    "adds a grouped convolution and another sum, which is no single run; cast one of them first"
                 )
             return expression
         terms = list(expression.terms)
@@ -55,7 +55,7 @@ class Operands:
 
     def _of_constant(self, expression: Expression) -> Expression:
         """A fill: one tap that is outside of every image reads 0, so the result is the bias."""
-        raise Refusal("a value that does not depend on the input is left over; fold it into a constant")
+        raise Refusal("leaves over a value that does not depend on the input; fold it into a constant")
 
     def _readable(self, term: Term, alone: bool) -> Term:
         """Rows for all lanes, or one word for all lanes; else a matrix with a diagonal reads word by word."""
@@ -119,7 +119,7 @@ class Operands:
         if len({tuple(pixel_atoms(term.pixels)) for term in scales}) > 1 or len(registers(scales)) > 1:
             scales = [replace(term, view=self.assembly.copied(term.view, self.path)) for term in scales]
         if scales[0].maximum and len({term.frac for term in scales}) > 1:
-            raise Refusal("the larger one of two values with different fraction bits; cast one of them first")
+            raise Refusal("takes the larger of two values with different fraction bits; cast one of them first")
         if len(scales) > 2:
             views = self._row_of_copies([term.view for term in scales])
             scales = [replace(term, view=view) for term, view in zip(scales, views, strict=True)]

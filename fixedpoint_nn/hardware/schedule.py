@@ -40,7 +40,7 @@ def schedule(program: Sequence[Instruction], lanes: int) -> Schedule | None:
         number += 1
         if isinstance(instruction, Run):
             issue = timing.run(instruction)
-            macs = _macs(instruction)
+            macs = mac_steps(instruction)
             result.mac_cycles += macs
             place = addresses[number - 1]
             cycles, steps = result.by_run.get(place, (0, 0))
@@ -65,6 +65,7 @@ def schedule(program: Sequence[Instruction], lanes: int) -> Schedule | None:
             return result
 
 
-def _macs(run: Run) -> int:
+def mac_steps(run: Run) -> int:
+    """The run's steps that multiply."""
     channel, kx, ky, tiles, width, height = run.counts
     return channel * kx * ky // (2 if run.paired else 1) * tiles * width * height

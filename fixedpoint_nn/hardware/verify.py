@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware import coe, waves
-from fixedpoint_nn.hardware.divergence import Divergence, first_divergence
+from fixedpoint_nn.hardware.divergence import Divergence, Surplus, first_divergence
 from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.isa import AssemblyError
 from fixedpoint_nn.hardware.manifest import PackError
@@ -84,6 +84,8 @@ def _verify(
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
     if len(inputs) == 0:
         raise PackError(f"{pack.directory} holds no vectors; emit it with at least one input")
+    if vectors is not None and vectors > len(inputs):
+        raise PackError(f"{pack.directory} holds {len(inputs)} vectors, not {vectors}; ask for no more")
     predicted = pack.cycles[: len(inputs)]
     if len(predicted) != len(inputs):
         raise PackError(
@@ -155,7 +157,7 @@ def _diverged(
     return f"{head}\n      first divergence: vector {vector}, {found}"
 
 
-def _traced_divergence(pack: Pack, job: Job, inputs: Ints, vector: int) -> Divergence | None:
+def _traced_divergence(pack: Pack, job: Job, inputs: Ints, vector: int) -> Divergence | Surplus | None:
     """Run one vector again, and compare every word that the engine writes."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
         again = replace(job, seed=job.seed + vector)

@@ -128,7 +128,7 @@ class View:
                     missing = 1
                 else:
                     raise Refusal(
-                        f"reshaping {self.shape} to {tuple(shape)} cuts through an axis; keep its axes whole"
+                        f"cuts through an axis by reshaping {self.shape} to {tuple(shape)}; keep its axes whole"
                     )
             axes.insert(0, tuple(axis))
         return replace(self, axes=tuple(axes))
@@ -149,7 +149,7 @@ class View:
             merged = merge(axis)
             if len(merged) > 1:
                 raise Refusal(
-                    f"indexing [{item}] of a flattened axis is not lowered; index before the reshape"
+                    f"takes [{item}] of a flattened axis, which is not lowered; index before the reshape"
                 )
             atom = merged[0] if merged else Atom(1, 0)
             if isinstance(item, slice):
@@ -203,7 +203,7 @@ def merge(atoms: Sequence[Atom]) -> list[Atom]:
 
 def _only(atoms: list[Atom], what: str) -> Atom:
     if len(atoms) > 1:
-        raise Refusal(f"{what} a flattened axis are not lowered; keep the image's axes apart")
+        raise Refusal(f"takes {what} a flattened axis, which is not lowered; keep the image's axes apart")
     return atoms[0] if atoms else Atom(1, 0)
 
 
