@@ -36,7 +36,7 @@ module drain #(
     output reg  [ADDRESS_WIDTH-1:0] parameter_address,
     output reg                      out_valid,
     output reg                      out_pixel_end,
-    output reg  signed [WIDTH-1:0]  sum,
+    output wire signed [WIDTH-1:0]  sum,
     output reg                      wrapped
 );
     localparam LANE_BITS = LANES > 1 ? $clog2(LANES) : 1;
@@ -44,17 +44,38 @@ module drain #(
     reg draining, last_tile, valid_1, pixel_end_1;
     reg [5:0] left;
     reg [LANE_BITS-1:0] index;
-    reg signed [WIDTH-1:0] selected;
     wire channel_end = left == 6'd0;
 
-    // An array, because synthesis makes a multiplier of totals[index*WIDTH +: WIDTH].
-    wire signed [WIDTH-1:0] choice [0:LANES-1];
-    genvar lane;
+    // Four lanes are selected from at a time (an array, because synthesis makes a multiplier of totals[index*WIDTH +: WIDTH]);
+    // groups that do not have the channel give 0, and the last "or" is part of the adder that adds the bias.
+    localparam SIZE = LANES > 4 ? 4 : LANES;
+    localparam GROUPS = LANES / SIZE;
+    localparam HALF = GROUPS > 1 ? GROUPS / 2 : 1;
+    localparam SIZE_BITS = SIZE > 1 ? $clog2(SIZE) : 1;
+    genvar group, lane;
     generate
-        for (lane = 0; lane < LANES; lane = lane + 1) begin : choices
-            assign choice[lane] = totals[lane*WIDTH +: WIDTH];
+        for (group = 0; group < GROUPS; group = group + 1) begin : groups
+            wire [WIDTH-1:0] choice [0:SIZE-1];
+            for (lane = 0; lane < SIZE; lane = lane + 1) begin : choices
+                assign choice[lane] = totals[(group*SIZE+lane)*WIDTH +: WIDTH];
+            end
+            reg [WIDTH-1:0] picked;
+            wire mine = GROUPS == 1 || index >> SIZE_BITS == group;
+            always @(posedge clock)
+                if (draining && !mine) picked <= {WIDTH{1'b0}};
+                else if (draining) picked <= choice[index[SIZE_BITS-1:0]];
+            wire [WIDTH-1:0] either;
+            if (group % HALF == 0) begin : first
+                assign either = picked;
+            end else begin : further
+                assign either = picked | groups[group-1].either;
+            end
         end
     endgenerate
+    wire [WIDTH-1:0] lower = groups[HALF-1].either;
+    wire [WIDTH-1:0] upper = GROUPS > 1 ? groups[GROUPS-1].either : {WIDTH{1'b0}};
+    reg [WIDTH-1:0] lower_sum, upper_sum;
+    assign sum = lower_sum | upper_sum;
 
     wire moving = draining || valid_1 || out_valid;
     assign parameter_enable = draining || valid_1;
@@ -80,7 +101,6 @@ module drain #(
         if (moving) {valid_1, out_valid} <= {draining, valid_1};
         if (draining) begin
             pixel_end_1 <= channel_end && last_tile;
-            selected <= choice[index];
         end
         if (valid_1) out_pixel_end <= pixel_end_1;
     end
@@ -88,14 +108,19 @@ module drain #(
     generate
         if (WRAP_WIDTH == 0 || WRAP_WIDTH >= WIDTH) begin : exact
             always @(posedge clock) begin
-                if (valid_1) sum <= selected;
+                if (valid_1) lower_sum <= lower;
+                if (valid_1) upper_sum <= upper;
                 wrapped <= 1'b0;
             end
         end else begin : wrapping
             localparam EXCESS = WIDTH - WRAP_WIDTH;
+            wire [WIDTH-1:0] selected = lower | upper;
             wire [EXCESS-1:0] excess = {EXCESS{selected[WRAP_WIDTH-1]}};
             always @(posedge clock) begin
-                if (valid_1) sum <= {modelled ? excess : selected[WIDTH-1:WRAP_WIDTH], selected[WRAP_WIDTH-1:0]};
+                if (valid_1) begin
+                    lower_sum <= {modelled ? excess : selected[WIDTH-1:WRAP_WIDTH], selected[WRAP_WIDTH-1:0]};
+                    upper_sum <= {WIDTH{1'b0}};
+                end
                 wrapped <= valid_1 && modelled && excess != selected[WIDTH-1:WRAP_WIDTH];
             end
         end

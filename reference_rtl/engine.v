@@ -250,10 +250,10 @@ module engine #(
     // Activation memory: read by the loop nest, by Load, or by the host; written by runs, by Store, or by the host.
     wire [ADDRESS_WIDTH-1:0] read_address = !busy ? host_address[ADDRESS_WIDTH-1:0] : loading ? access_address : nest_address;
     wire [ADDRESS_WIDTH-1:0] write_address = !busy ? host_address[ADDRESS_WIDTH-1:0] : access_write ? access_address : result_address;
-    wire [31:0] wide_best = {{(32-ACTIVATION_WIDTH){best[ACTIVATION_WIDTH-1]}}, best};
-    wire [31:0] stored = access_best ? wide_best : argmax;
+    wire [1:0] source = !busy ? 2'd0 : !access_write ? 2'd1 : {1'b1, access_best};
     wire signed [ACTIVATION_WIDTH-1:0] write_data =
-        !busy ? host_write_data : access_write ? stored[ACTIVATION_WIDTH-1:0] : result;
+        source[1] ? (source[0] ? best : argmax[ACTIVATION_WIDTH-1:0])
+                  : (source[0] ? result : host_write_data);
     wire write = busy ? access_write || result_valid && write_enable : host_write;
     wire [LANES-1:0] write_lane;
 

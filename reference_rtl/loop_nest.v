@@ -61,7 +61,8 @@ module loop_nest #(
     localparam [4:0] SETTLE = WAIT[4:0];
     localparam [1:0] IDLE = 2'd0, SET_UP = 2'd1, STEP = 2'd2;
 
-    // The run's settings, and the position in its loops (counted down to 0).
+    // The run's settings (counts are one less than the loop's steps), and the position in its loops, counted up from 0: a counter
+    // that is only incremented or cleared costs no logic, and a comparison half of what loading it would.
     wire paired = run[`RUN_PAIRED];
     wire [15:0] channel_count = run[`RUN_CHANNEL_COUNT +: 16];
     wire [7:0]  kx_count = run[`RUN_KX_COUNT +: 8];
@@ -77,12 +78,12 @@ module loop_nest #(
     reg  [5:0]  spacing;
     reg  [4:0]  settle;
 
-    wire channel_end = channel == 16'd0;
-    wire kx_end = channel_end && kx == 8'd0;
-    wire tile_end = kx_end && ky == 8'd0;
-    wire pixel_end = tile == 16'd0;
-    wire row_end = pixel_end && x == 12'd0;
-    wire run_end = tile_end && row_end && y == 12'd0;
+    wire channel_end = channel == channel_count;
+    wire kx_end = channel_end && kx == kx_count;
+    wire tile_end = kx_end && ky == ky_count;
+    wire pixel_end = tile == tile_count;
+    wire row_end = pixel_end && x == x_count;
+    wire run_end = tile_end && row_end && y == y_count;
 
     wire drained = spacing == 6'd0 && settle == 5'd0;
     wire blocked = barrier && !drained || tile_end && (first_tile ? !drained : spacing != 6'd0);
@@ -92,8 +93,8 @@ module loop_nest #(
     // Which loops start again with the next step.
     wire set_up = state == SET_UP;
     wire channel_again = set_up || channel_end;
-    wire kx_again = set_up || kx == 8'd0;
-    wire ky_again = set_up || ky == 8'd0;
+    wire kx_again = set_up || kx == kx_count;
+    wire ky_again = set_up || ky == ky_count;
     wire tile_again = set_up || pixel_end;
     wire x_again = set_up || row_end;
     wire weights_again = set_up || tile_end && (pixel_end || run[`RUN_PER_TILE]);
@@ -103,29 +104,38 @@ module loop_nest #(
     assign idle = state == IDLE && drained;
     assign configure = issue && tile_end && first_tile;
 
-    // Where the tap is in the image: origin of the pixel, plus the tap's place in the window.
+    // Where the tap is in the image: the pixel's first tap, plus the place in the window. The selected operand stands second in a sum,
+    // where it is part of the adder's own logic.
     wire [12:0] x_origin = run[`RUN_X_ORIGIN +: 13];
     wire [12:0] y_origin = run[`RUN_Y_ORIGIN +: 13];
-    reg  [12:0] pixel_x, pixel_y, tap_x, tap_y;
-    wire [12:0] next_x = (x_again ? x_origin : pixel_x) + (x_again ? 13'd0 : {5'd0, run[`RUN_X_STEP +: 8]});
-    wire [12:0] next_y = (set_up ? y_origin : pixel_y) + (set_up ? 13'd0 : {5'd0, run[`RUN_Y_STEP +: 8]});
+    reg  [12:0] pixel_x, pixel_y;
+    wire [12:0] next_x = (x_again ? 13'd0 : {5'd0, run[`RUN_X_STEP +: 8]}) + (x_again ? x_origin : pixel_x);
+    wire [12:0] next_y = (set_up ? 13'd0 : {5'd0, run[`RUN_Y_STEP +: 8]}) + (set_up ? y_origin : pixel_y);
+    wire [12:0] tap_x = pixel_x + {5'd0, kx};
+    wire [12:0] tap_y = pixel_y + {5'd0, ky};
     wire padded = run[`RUN_BOUNDED] && (tap_x >= run[`RUN_X_LIMIT +: 13] || tap_y >= run[`RUN_Y_LIMIT +: 13]);
 
-    // The address is 0 when a run is set up, so that its base is one more jump.
+    // The address is 0 when a run is set up, so that its base is one more jump. Two selectors of four.
+    wire [1:0] near = {!set_up && channel_end, set_up || channel_end && kx_end};
+    wire [1:0] far = {tile_end && pixel_end, tile_end && (!pixel_end || row_end)} & {2{!set_up}};
+    wire [ADDRESS_WIDTH-1:0] near_jump =
+        near[1] ? (near[0] ? run[`RUN_KY_JUMP +: ADDRESS_WIDTH] : run[`RUN_KX_JUMP +: ADDRESS_WIDTH])
+                : (near[0] ? run[`RUN_ACTIVATION_BASE +: ADDRESS_WIDTH] : run[`RUN_CHANNEL_JUMP +: ADDRESS_WIDTH]);
     wire [ADDRESS_WIDTH-1:0] jump =
-        set_up       ? run[`RUN_ACTIVATION_BASE +: ADDRESS_WIDTH] :
-        !channel_end ? run[`RUN_CHANNEL_JUMP +: ADDRESS_WIDTH] :
-        !kx_end      ? run[`RUN_KX_JUMP +: ADDRESS_WIDTH] :
-        !tile_end    ? run[`RUN_KY_JUMP +: ADDRESS_WIDTH] :
-        !pixel_end   ? run[`RUN_TILE_JUMP +: ADDRESS_WIDTH] :
-        !row_end     ? run[`RUN_X_JUMP +: ADDRESS_WIDTH] :
-                       run[`RUN_Y_JUMP +: ADDRESS_WIDTH];
+        far[1] ? (far[0] ? run[`RUN_Y_JUMP +: ADDRESS_WIDTH] : run[`RUN_X_JUMP +: ADDRESS_WIDTH])
+               : (far[0] ? run[`RUN_TILE_JUMP +: ADDRESS_WIDTH] : near_jump);
 
     initial begin
         if (LATENCY > 31) $fatal(1, "%m: LATENCY = %0d does not fit the wait counter; at most 31", LATENCY);
     end
 
+    // Which counters move. Clearing stands apart from counting, so that both are the registers' own.
     wire step = set_up || issue;
+    wire step_kx = step && channel_again;
+    wire step_ky = step_kx && kx_again;
+    wire step_tile = step_ky && ky_again;
+    wire step_x = step_tile && tile_again;
+    wire step_y = step_x && x_again;
 
     always @(posedge clock) begin
         if (spacing != 6'd0) spacing <= spacing - 6'd1;
@@ -141,41 +151,36 @@ module loop_nest #(
             else if (run_end) state <= IDLE;
         end
 
-        // Loops count down.
         if (step) begin
             weight_address <= weights_again ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
-            channel <= channel_again ? channel_count : channel - 16'd1;
             if (fresh && mac) fresh <= 1'b0;
             if (barrier) barrier <= 1'b0;
             if (paired) second <= !second;
-            if (channel_again) begin
-                kx <= kx_again ? kx_count : kx - 8'd1;
-                tap_x <= tap_x + 13'd1;
-                if (kx_again) begin
-                    ky <= ky_again ? ky_count : ky - 8'd1;
-                    tap_x <= pixel_x;
-                    tap_y <= tap_y + 13'd1;
-                    if (ky_again) begin
-                        tile <= tile_again ? tile_count : tile - 16'd1;
-                        tap_y <= pixel_y;
-                        fresh <= 1'b1;
-                        first_tile <= set_up;
-                        if (tile_again) begin
-                            x <= x_again ? x_count : x - 12'd1;
-                            {pixel_x, tap_x} <= {2{next_x}};
-                            if (x_again) begin
-                                y <= set_up ? y_count : y - 12'd1;
-                                {pixel_y, tap_y} <= {2{next_y}};
-                            end
-                        end
-                    end
-                end
+            if (step_ky && ky_again) begin
+                fresh <= 1'b1;
+                first_tile <= set_up;
             end
+            if (step_x) pixel_x <= next_x;
+            if (step_y) pixel_y <= next_y;
             if (set_up) begin
                 barrier <= run[`RUN_BARRIER];
                 second <= 1'b0;
             end
         end
+
+        if (step && channel_again) channel <= 16'd0;
+        else if (step) channel <= channel + 16'd1;
+        if (step_kx && kx_again) kx <= 8'd0;
+        else if (step_kx) kx <= kx + 8'd1;
+        if (step_ky && ky_again) ky <= 8'd0;
+        else if (step_ky) ky <= ky + 8'd1;
+        if (step_tile && tile_again) tile <= 16'd0;
+        else if (step_tile) tile <= tile + 16'd1;
+        if (step_x && x_again) x <= 12'd0;
+        else if (step_x) x <= x + 12'd1;
+        if (step_y && set_up) y <= 12'd0;
+        else if (step_y) y <= y + 12'd1;
+
         if (issue && tile_end) begin
             spacing <= channels;
             settle <= SETTLE;

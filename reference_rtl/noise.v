@@ -19,7 +19,8 @@ module noise (
     wire [5:0] later = state[15:10] ^ state[16:11] ^ state[17:12] ^ soon[5:0];
 
     always @(posedge clock)
-        if (start) state <= |seed ? seed : 32'hFFFFFFFF;
+        if (start && ~|seed) state <= 32'hFFFFFFFF;
+        else if (start) state <= seed;
         else if (draw) state <= {later, soon, state[31:16]};
 endmodule
 `default_nettype wire

@@ -47,7 +47,6 @@ module requantize #(
 );
     localparam WIDTH = (SUM_WIDTH > BIAS_WIDTH ? SUM_WIDTH : BIAS_WIDTH) + 1;
     localparam KEPT = OUTPUT_WIDTH + 1;
-    localparam [WIDTH:0] EVERY = {(WIDTH+1){1'b1}};
     localparam [OUTPUT_WIDTH-1:0] ONES = {OUTPUT_WIDTH{1'b1}};
 
     initial begin
@@ -58,37 +57,64 @@ module requantize #(
     // 1: bias
     wire signed [WIDTH-1:0] wide_sum = {{(WIDTH-SUM_WIDTH){sum[SUM_WIDTH-1]}}, sum};
     wire signed [WIDTH-1:0] wide_bias = {{(WIDTH-BIAS_WIDTH){bias[BIAS_WIDTH-1]}}, bias};
-    wire signed [WIDTH-1:0] sum_and_bias = wide_sum + wide_bias;
+    wire signed [WIDTH-1:0] sum_and_bias = wide_bias + wide_sum;
     reg signed [WIDTH-1:0] biased;
     reg [5:0] distance, leaky_distance;
     reg valid_1;
 
-    // 2: shift. The lowest bit of `shifting` is the half; what leaves on the right is sticky. After each stage, the bits that can no
-    // longer come down to the floor's lowest KEPT bits must equal the sign: else the floor is `beyond` every format, and
-    // they are forgotten, so that each stage is only as wide as it has to be.
-    reg [WIDTH:0] shifting, unlike;
+    // 2: shift, by sixteens, by fours, by ones. The lowest bit of what is shifted is the half; what leaves on the right is `lost`. Each
+    // step keeps only the bits that can still come down to the floor's lowest KEPT; those above them must equal the sign,
+    // else the floor is `beyond` every format.
+    localparam ONES_WIDTH = KEPT + 1;
+    localparam FOURS_WIDTH = ONES_WIDTH + 3;
+    localparam SIXTEENS_WIDTH = FOURS_WIDTH + 12;
+    localparam EXTENDED = SIXTEENS_WIDTH + 48;
+    wire below_0 = biased[WIDTH-1];
+    wire [5:0] places = below_0 ? leaky_distance : distance;
+    wire [EXTENDED-1:0] extended = {{(EXTENDED-WIDTH-1){below_0}}, biased, 1'b0};
+    wire [15:0] signs = {16{below_0}};
+    reg [SIXTEENS_WIDTH-1:0] by_sixteens;
+    reg [FOURS_WIDTH-1:0] by_fours;
+    reg [ONES_WIDTH-1:0] shifted;
+    reg [2:0] low_16, low_4, high_16, high_4;
+    reg [3:0] high_1;
     reg lost, beyond;
     reg [KEPT-1:0] floor;
     reg half, sticky, excess, negative, valid_2;
-    wire [WIDTH:0] signs = {(WIDTH+1){biased[WIDTH-1]}};
-    integer stage;
     always @* begin
-        shifting = {biased, 1'b0};
-        unlike = {(WIDTH+1){1'b0}};
-        lost = 1'b0;
-        beyond = 1'b0;
-        for (stage = 5; stage >= 0; stage = stage - 1) begin
-            if (biased[WIDTH-1] ? leaky_distance[stage] : distance[stage]) begin
-                lost = lost || |(shifting & ~(EVERY << (1 << stage)));
-                shifting = $signed(shifting) >>> (1 << stage);
-            end
-            unlike = (shifting ^ signs) & (EVERY << (KEPT + (1 << stage)));
-            beyond = beyond || |unlike;
-            shifting = shifting ^ unlike;
-        end
-        unlike = (shifting ^ signs) & (EVERY << KEPT);
-        beyond = beyond || |unlike;
+        case (places[5:4])
+            2'd0: by_sixteens = extended[0 +: SIXTEENS_WIDTH];
+            2'd1: by_sixteens = extended[16 +: SIXTEENS_WIDTH];
+            2'd2: by_sixteens = extended[32 +: SIXTEENS_WIDTH];
+            2'd3: by_sixteens = extended[48 +: SIXTEENS_WIDTH];
+        endcase
+        low_16 = {|extended[47:32], |extended[31:16], |extended[15:0]};
+        high_16 = {|(extended[SIXTEENS_WIDTH+32 +: 16] ^ signs), |(extended[SIXTEENS_WIDTH+16 +: 16] ^ signs),
+                   |(extended[SIXTEENS_WIDTH +: 16] ^ signs)};
+        case (places[3:2])
+            2'd0: by_fours = by_sixteens[0 +: FOURS_WIDTH];
+            2'd1: by_fours = by_sixteens[4 +: FOURS_WIDTH];
+            2'd2: by_fours = by_sixteens[8 +: FOURS_WIDTH];
+            2'd3: by_fours = by_sixteens[12 +: FOURS_WIDTH];
+        endcase
+        low_4 = {|by_sixteens[11:8], |by_sixteens[7:4], |by_sixteens[3:0]};
+        high_4 = {|(by_sixteens[FOURS_WIDTH+8 +: 4] ^ signs[3:0]), |(by_sixteens[FOURS_WIDTH+4 +: 4] ^ signs[3:0]),
+                  |(by_sixteens[FOURS_WIDTH +: 4] ^ signs[3:0])};
+        case (places[1:0])
+            2'd0: shifted = by_fours[0 +: ONES_WIDTH];
+            2'd1: shifted = by_fours[1 +: ONES_WIDTH];
+            2'd2: shifted = by_fours[2 +: ONES_WIDTH];
+            2'd3: shifted = by_fours[3 +: ONES_WIDTH];
+        endcase
+        high_1 = by_fours[FOURS_WIDTH-1 -: 4] ^ signs[3:0];
+        lost = |(low_16 & some(places[5:4])) || |(low_4 & some(places[3:2])) || |(by_fours[2:0] & some(places[1:0]));
+        beyond = |(high_16 & ~some(places[5:4])) || |(high_4 & ~some(places[3:2])) || |(high_1 & {1'b1, ~some(places[1:0])});
     end
+
+    // As many ones as the number says.
+    function [2:0] some(input [1:0] number);
+        some = {&number, number[1], |number};
+    endfunction
 
     // 3: round
     reg round, valid_3, excess_3, negative_3;
@@ -131,24 +157,23 @@ module requantize #(
             distance <= shift;
             leaky_distance <= shift + leak;
         end
-        if (valid_1 && relu_before && biased[WIDTH-1]) {floor, half, sticky, excess, negative} <= {(KEPT+4){1'b0}};
+        if (valid_1 && relu_before && below_0) {floor, half, sticky, excess, negative} <= {(KEPT+4){1'b0}};
         else if (valid_1) begin
-            {floor, half} <= shifting[KEPT:0];
+            {floor, half} <= shifted;
             sticky <= lost;
             excess <= beyond;
-            negative <= biased[WIDTH-1];
+            negative <= below_0;
         end
         if (valid_2) begin
             rounded <= {floor[KEPT-1], floor} + {{KEPT{1'b0}}, round};
             excess_3 <= excess;
             negative_3 <= negative;
         end
-        if (valid_3) begin
-            word <= rectify ? {OUTPUT_WIDTH{1'b0}}
-                  : (low & low_part) | (~low & {OUTPUT_WIDTH{fill_high}})
+        if (valid_3 && rectify) word <= {OUTPUT_WIDTH{1'b0}};
+        else if (valid_3)
+            word <= (low & low_part) | (~low & {OUTPUT_WIDTH{fill_high}})
                   | {{(OUTPUT_WIDTH-1){1'b0}}, clamp && fill_high && overflow == 2'd2};
-            overflowed <= misfit || overflow == 2'd2 && lowest;
-        end
+        if (valid_3) overflowed <= misfit || overflow == 2'd2 && lowest;
     end
 endmodule
 `default_nettype wire

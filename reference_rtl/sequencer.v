@@ -62,18 +62,18 @@ module sequencer #(
     wire execute = busy && valid && !stall;
     assign program_enable = busy && (!valid || !stall);
 
-    // The one adder: register + value, or while a Load is shifted register + register.
+    // The one adder: register + value; -1 for Loop, register - value (by complement and carry) for JumpEqual. Where only the word is meant
+    // (Set, most of a description), the register counts as 0.
     wire [2:0] selected = loading ? target_register : word[26:24];
-    wire [ADDRESS_WIDTH-1:0] content = selected == 3'd0 ? ZERO : registers[selected];
-    wire [ADDRESS_WIDTH-1:0] value =
-        loading ? content :
-        first && opcode == `OP_LOOP ? ~ZERO :
-        first && opcode == `OP_JUMP_EQUAL ? ~word[ADDRESS_WIDTH-1:0] : word[ADDRESS_WIDTH-1:0];
-    wire carry = first && opcode == `OP_JUMP_EQUAL && !loading;
-    wire [ADDRESS_WIDTH-1:0] sum = (first && opcode == `OP_SET && !loading ? ZERO : content) + value
-                                 + {{(ADDRESS_WIDTH-1){1'b0}}, carry};
+    wire is_address = operation != `OP_RUN || left >= LAST_WORD - 5'd3;
+    wire is_sum = selected != 3'd0 && (first ? opcode != `OP_SET && opcode != `OP_RUN : is_address);
+    wire minus_one = first && opcode == `OP_LOOP;
+    wire subtract = first && opcode == `OP_JUMP_EQUAL;
+    wire [ADDRESS_WIDTH-1:0] value = minus_one ? ~ZERO : subtract ? ~word[ADDRESS_WIDTH-1:0] : word[ADDRESS_WIDTH-1:0];
+    wire [ADDRESS_WIDTH-1:0] content = registers[selected];
+    wire [ADDRESS_WIDTH:0] carried = {value, 1'b1} + {is_sum ? content : ZERO, subtract};
+    wire [ADDRESS_WIDTH-1:0] sum = carried[ADDRESS_WIDTH:1];
 
-    wire is_address = operation == `OP_RUN && left >= LAST_WORD - 5'd3;
     wire jump = first ? opcode == `OP_LOOP && content != ONE : operation == `OP_JUMP_EQUAL && equal;
     wire loaded_now = loading && wait_load == 3'd1;
     wire [31:0] loaded_word = {{(32-WIDTH){loaded[WIDTH-1]}}, loaded};
@@ -90,7 +90,8 @@ module sequencer #(
             program_address <= program_address + 1'b1;
         end
 
-        if (write_register) registers[selected] <= loaded_now ? loaded_word[ADDRESS_WIDTH-1:0] : sum;
+        if (write_register)
+            registers[selected] <= loaded_now ? loaded_word[ADDRESS_WIDTH-1:0] : loading ? content << 1 : sum;
 
         if (loading) begin
             if (wait_load != 3'd0) wait_load <= wait_load - 3'd1;
@@ -126,7 +127,7 @@ module sequencer #(
                 end
             end
             if (first ? opcode == `OP_RUN : operation == `OP_RUN)
-                description <= {is_address ? {{(32-ADDRESS_WIDTH){1'b0}}, sum} : word, description[`RUN_BITS-1:32]};
+                description <= {word[31:ADDRESS_WIDTH], sum, description[`RUN_BITS-1:32]};
             access_address <= sum;
             if (jump) begin
                 program_address <= word[ADDRESS_WIDTH-1:0];

@@ -51,12 +51,15 @@ module write_back #(
     reg valid_1, valid_2, pixel_end_1, pixel_end_2;
     reg signed [WIDTH-1:0] word_1, word_2;
     reg [ADDRESS_WIDTH-1:0] next_address;
-    wire [ADDRESS_WIDTH-1:0] skipped = pixel_end_2 ? output_gap : {ADDRESS_WIDTH{1'b0}};
+    reg starting;
+    // The base is added to 0, the clock after; then 1, and the gap. The extra bit is the carry that adds the 1.
+    wire [ADDRESS_WIDTH-1:0] skipped = starting ? output_base : pixel_end_2 ? output_gap : {ADDRESS_WIDTH{1'b0}};
+    wire [ADDRESS_WIDTH:0] following = {next_address, 1'b1} + {skipped, !starting};
 
     wire moving = valid_1 || valid_2 || result_valid;
     assign table_read = in_valid || valid_1;
 
-    initial {valid_1, valid_2, result_valid} = 3'b0;
+    initial {valid_1, valid_2, result_valid, starting} = 4'b0;
 
     always @(posedge clock) begin
         if (configure) mask <= ~(ONES << out_bits);
@@ -76,8 +79,9 @@ module write_back #(
             result <= table_enable ? table_word : word_2;
             result_address <= next_address;
         end
-        if (configure) next_address <= output_base;
-        else if (valid_2) next_address <= next_address - ~skipped;  // + skipped + 1 in one adder
+        starting <= configure;
+        if (configure) next_address <= {ADDRESS_WIDTH{1'b0}};
+        else if (starting || valid_2) next_address <= following[ADDRESS_WIDTH:1];
     end
 endmodule
 `default_nettype wire
