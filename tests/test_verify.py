@@ -87,7 +87,7 @@ BUGS = [
         "wire clamp = overflow == 2'd3 &&",
         "overflow WRAP instead of SATURATE",
     ),
-    ("sum_and_bias = wide_sum + wide_bias", "sum_and_bias = wide_sum", "the bias is missing"),
+    ("sum_and_bias = wide_bias + wide_sum", "sum_and_bias = wide_sum", "the bias is missing"),
 ]
 
 
