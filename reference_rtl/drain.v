@@ -37,7 +37,7 @@ module drain #(
     output reg                      out_valid,
     output reg                      out_pixel_end,
     output wire signed [WIDTH-1:0]  sum,
-    output reg                      wrapped
+    output wire                     wrapped
 );
     localparam LANE_BITS = LANES > 1 ? $clog2(LANES) : 1;
 
@@ -60,10 +60,11 @@ module drain #(
                 assign choice[lane] = totals[(group*SIZE+lane)*WIDTH +: WIDTH];
             end
             reg [WIDTH-1:0] picked;
-            wire mine = GROUPS == 1 || index >> SIZE_BITS == group;
-            always @(posedge clock)
-                if (draining && !mine) picked <= {WIDTH{1'b0}};
-                else if (draining) picked <= choice[index[SIZE_BITS-1:0]];
+            wire clear = draining && GROUPS > 1 && index >> SIZE_BITS != group;
+            always @(posedge clock) begin
+                if (draining) picked <= choice[index[SIZE_BITS-1:0]];
+                if (clear) picked <= {WIDTH{1'b0}};
+            end
             wire [WIDTH-1:0] either;
             if (group % HALF == 0) begin : first
                 assign either = picked;
@@ -77,51 +78,54 @@ module drain #(
     reg [WIDTH-1:0] lower_sum, upper_sum;
     assign sum = lower_sum | upper_sum;
 
-    wire moving = draining || valid_1 || out_valid;
+    wire moving = complete || configure || draining || valid_1 || out_valid;
     assign parameter_enable = draining || valid_1;
 
     initial {draining, valid_1, out_valid} = 3'b0;
 
-    always @(posedge clock) begin
-        if (complete) begin
-            draining <= 1'b1;
-            index <= {LANE_BITS{1'b0}};
-            left <= channels;
-            last_tile <= pixel_end;
-        end else if (draining) begin
-            if (channel_end) draining <= 1'b0;
-            index <= index + 1'b1;
-            left <= left - 6'd1;
-        end
+    always @(posedge clock)
+        if (moving) begin
+            if (complete) begin
+                draining <= 1'b1;
+                index <= {LANE_BITS{1'b0}};
+                left <= channels;
+                last_tile <= pixel_end;
+            end else if (draining) begin
+                if (channel_end) draining <= 1'b0;
+                index <= index + 1'b1;
+                left <= left - 6'd1;
+            end
 
-        if (configure) parameter_address <= parameter_base;
-        else if (draining)
-            parameter_address <= channel_end && (last_tile || per_tile) ? parameter_base : parameter_address + 1'b1;
+            if (configure) parameter_address <= parameter_base;
+            else if (draining)
+                parameter_address <= channel_end && (last_tile || per_tile) ? parameter_base : parameter_address + 1'b1;
 
-        if (moving) {valid_1, out_valid} <= {draining, valid_1};
-        if (draining) begin
-            pixel_end_1 <= channel_end && last_tile;
+            {valid_1, out_valid} <= {draining, valid_1};
+            if (draining) pixel_end_1 <= channel_end && last_tile;
+            if (valid_1) out_pixel_end <= pixel_end_1;
         end
-        if (valid_1) out_pixel_end <= pixel_end_1;
-    end
 
     generate
         if (WRAP_WIDTH == 0 || WRAP_WIDTH >= WIDTH) begin : exact
             always @(posedge clock) begin
-                if (valid_1) lower_sum <= lower;
-                if (valid_1) upper_sum <= upper;
-                wrapped <= 1'b0;
+                if (valid_1) begin
+                    lower_sum <= lower;
+                    upper_sum <= upper;
+                end
             end
+            assign wrapped = 1'b0;
         end else begin : wrapping
             localparam EXCESS = WIDTH - WRAP_WIDTH;
             wire [WIDTH-1:0] selected = lower | upper;
+            reg lost;
+            assign wrapped = lost;
             wire [EXCESS-1:0] excess = {EXCESS{selected[WRAP_WIDTH-1]}};
             always @(posedge clock) begin
                 if (valid_1) begin
                     lower_sum <= {modelled ? excess : selected[WIDTH-1:WRAP_WIDTH], selected[WRAP_WIDTH-1:0]};
                     upper_sum <= {WIDTH{1'b0}};
                 end
-                wrapped <= valid_1 && modelled && excess != selected[WIDTH-1:WRAP_WIDTH];
+                lost <= valid_1 && modelled && excess != selected[WIDTH-1:WRAP_WIDTH];
             end
         end
     endgenerate

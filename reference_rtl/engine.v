@@ -131,13 +131,13 @@ module engine #(
     );
 
     wire [4:0] select_2;
-    wire fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire unusual, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
     wire [5:0] channels_4, channels_5;
 
     loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .select_2(select_2),
+        .select_2(select_2), .unusual(unusual),
         .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
@@ -188,7 +188,7 @@ module engine #(
                 .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
             ) lane (
-                .clock(clock), .select_2(select_2),
+                .clock(clock), .select_2(select_2), .unusual(unusual),
                 .broadcast_2(broadcast), .own_2(row[index*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]),
                 .weight_2(weights[index*WEIGHT_WIDTH +: WEIGHT_WIDTH]),
                 .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),

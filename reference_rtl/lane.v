@@ -32,6 +32,8 @@ module lane #(
     // Stage 2: what is read. select: load the operand (else keep it), from the lane's own word, multiply by the own word,
     // padding (outside the image), and whether padding is the lowest word instead of 0.
     input  wire [4:0]                          select_2,
+    // Stages 2, 3 and 5: anything but an operand for all lanes and a weight; maximum_3; complete_5.
+    input  wire                                unusual,
     input  wire signed [ACTIVATION_WIDTH-1:0]  broadcast_2,
     input  wire signed [ACTIVATION_WIDTH-1:0]  own_2,
     input  wire signed [WEIGHT_WIDTH-1:0]      weight_2,
@@ -58,7 +60,6 @@ module lane #(
     localparam signed [ACCUMULATOR_WIDTH-1:0] ZERO = 0;
     localparam EXACT = SATURATE_WIDTH == 0 && PRODUCT_BITS == 0;
 
-    localparam [4:0] PLAIN = 5'b10000;
     wire load_2, vector_2, paired_2, padded_2, lowest_2;
     assign {load_2, vector_2, paired_2, padded_2, lowest_2} = select_2;
 
@@ -71,9 +72,9 @@ module lane #(
     wire signed [ACCUMULATOR_WIDTH-1:0] modelled_sum;
     wire take_4 = fire_4 && (!maximum_4 || larger_4);
 
-    // Signed operands extend by their sign. The commonest case stands first and alone, because simulators pay for every signal read.
+    // Signed operands extend by their sign. The commonest case stands alone, because simulators pay for every signal read.
     always @(posedge clock) begin
-        if (select_2 == PLAIN) begin
+        if (!unusual) begin
             operand <= broadcast_2;
             multiplier <= weight_2;
         end else begin
@@ -86,20 +87,20 @@ module lane #(
             if (padded_2 && !lowest_2) multiplier <= NO_MULTIPLIER;
             else if (paired_2) multiplier <= own_2;
             else multiplier <= weight_2;
+
+            if (maximum_3) begin
+                larger_4 <= first_3 || operand > largest;
+                if (fire_3 && (first_3 || operand > largest)) largest <= operand;
+            end
+            if (complete_5) total <= accumulator;
         end
 
         product <= operand * multiplier;
-        if (maximum_3) begin
-            larger_4 <= first_3 || operand > largest;
-            if (fire_3 && (first_3 || operand > largest)) largest <= operand;
-        end
 
         if (take_4) begin
             if (EXACT) accumulator <= (replace_4 ? ZERO : accumulator) + product;
             else accumulator <= modelled_sum;
         end
-
-        if (complete_5) total <= accumulator;
     end
 
     // The sum of a modelled accumulator.

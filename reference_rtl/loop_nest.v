@@ -41,6 +41,9 @@ module loop_nest #(
     // Stage 2: what the lanes load.
     output wire [4:0]               select_2,
 
+    // The lanes have more to do than the usual operand, weight, product and sum.
+    output wire                     unusual,
+
     // Stages 3 and 4: what the lanes do with it.
     output wire                     fire_3,
     output wire                     first_3,
@@ -129,59 +132,70 @@ module loop_nest #(
         if (LATENCY > 31) $fatal(1, "%m: LATENCY = %0d does not fit the wait counter; at most 31", LATENCY);
     end
 
-    // Which counters move. Clearing stands apart from counting, so that both are the registers' own.
+    // Which counters move. A counter is cleared by a condition of its own, not within that of its steps: so the register itself can do it.
     wire step = set_up || issue;
     wire step_kx = step && channel_again;
     wire step_ky = step_kx && kx_again;
     wire step_tile = step_ky && ky_again;
     wire step_x = step_tile && tile_again;
     wire step_y = step_x && x_again;
+    wire tile_issued = issue && tile_end;
+    wire flags_move = step && (set_up || barrier || paired || fresh || tile_end);
 
     always @(posedge clock) begin
-        if (spacing != 6'd0) spacing <= spacing - 6'd1;
-        else if (settle != 5'd0) settle <= settle - 5'd1;
+        if (!drained)
+            if (spacing != 6'd0) spacing <= spacing - 6'd1;
+            else settle <= settle - 5'd1;
 
+        if (step) begin
+            address <= address + jump;
+            weight_address <= weights_again ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
+            channel <= channel + 16'd1;
+        end
+        if (step_kx) begin
+            channel <= 16'd0;
+            kx <= kx + 8'd1;
+        end
+        if (step_ky) begin
+            kx <= 8'd0;
+            ky <= ky + 8'd1;
+        end
+        if (step_tile) begin
+            ky <= 8'd0;
+            tile <= tile + 16'd1;
+        end
+        if (step_x) begin
+            tile <= 16'd0;
+            x <= x + 12'd1;
+            pixel_x <= next_x;
+        end
+        if (step_y) begin
+            x <= 12'd0;
+            y <= set_up ? 12'd0 : y + 12'd1;
+            pixel_y <= next_y;
+        end
+
+        if (flags_move) begin
+            if (mac) fresh <= 1'b0;
+            barrier <= 1'b0;
+            if (paired) second <= !second;
+            if (step_tile) begin
+                fresh <= 1'b1;
+                first_tile <= set_up;
+            end
+            if (set_up) begin
+                barrier <= run[`RUN_BARRIER];
+                second <= 1'b0;
+                state <= STEP;
+            end else if (run_end) state <= IDLE;
+        end
         if (take) begin
             run <= description;
             address <= {ADDRESS_WIDTH{1'b0}};
             state <= SET_UP;
-        end else if (step) begin
-            address <= address + jump;
-            if (set_up) state <= STEP;
-            else if (run_end) state <= IDLE;
         end
 
-        if (step) begin
-            weight_address <= weights_again ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
-            if (fresh && mac) fresh <= 1'b0;
-            if (barrier) barrier <= 1'b0;
-            if (paired) second <= !second;
-            if (step_ky && ky_again) begin
-                fresh <= 1'b1;
-                first_tile <= set_up;
-            end
-            if (step_x) pixel_x <= next_x;
-            if (step_y) pixel_y <= next_y;
-            if (set_up) begin
-                barrier <= run[`RUN_BARRIER];
-                second <= 1'b0;
-            end
-        end
-
-        if (step && channel_again) channel <= 16'd0;
-        else if (step) channel <= channel + 16'd1;
-        if (step_kx && kx_again) kx <= 8'd0;
-        else if (step_kx) kx <= kx + 8'd1;
-        if (step_ky && ky_again) ky <= 8'd0;
-        else if (step_ky) ky <= ky + 8'd1;
-        if (step_tile && tile_again) tile <= 16'd0;
-        else if (step_tile) tile <= tile + 16'd1;
-        if (step_x && x_again) x <= 12'd0;
-        else if (step_x) x <= x + 12'd1;
-        if (step_y && set_up) y <= 12'd0;
-        else if (step_y) y <= y + 12'd1;
-
-        if (issue && tile_end) begin
+        if (tile_issued) begin
             spacing <= channels;
             settle <= SETTLE;
         end
@@ -193,13 +207,15 @@ module loop_nest #(
         end
     end
 
-    // The step on its way: each stage hands on what is still needed, as one word, which costs a simulator nothing while it stands still.
+    // The step on its way: each stage hands on what is still needed, all in one register, which costs a simulator little while it stands still.
     wire [16:0] stage_0 = {issue, run[`RUN_VECTOR], paired, padded, run[`RUN_MAXIMUM], second, mac, fresh, run[`RUN_MODELLED],
                            issue && tile_end, pixel_end, channels};
-    reg [16:0] stage_1;
-    reg [15:0] stage_2;
-    reg [11:0] stage_3, stage_4;
-    reg [7:0]  stage_5;
+    wire [16:0] stage_1;
+    wire [15:0] stage_2;
+    wire [11:0] stage_3, stage_4;
+    wire [7:0]  stage_5;
+    reg  [64:0] stages;
+    assign {stage_1, stage_2, stage_3, stage_4, stage_5} = stages;
 
     wire issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1;
     wire [6:0] due_1;
@@ -222,14 +238,12 @@ module loop_nest #(
 
     assign {complete_5, pixel_end_5, channels_5} = stage_5;
 
-    initial {stage_1, stage_2, stage_3, stage_4, stage_5} = 65'd0;
+    initial stages = 65'd0;
 
-    always @(posedge clock) begin
-        stage_1 <= stage_0;
-        stage_2 <= next_2;
-        stage_3 <= next_3;
-        stage_4 <= next_4;
-        stage_5 <= next_5;
-    end
+    wire [64:0] next_stages = {stage_0, next_2, next_3, next_4, next_5};
+    always @(posedge clock) stages <= next_stages;
+
+    // Seldom, and so asked for together: anything but an operand for all lanes and a weight each, a tile's end, the largest-of operation.
+    assign unusual = select_2 != 5'b10000 || maximum_3 || complete_5;
 endmodule
 `default_nettype wire

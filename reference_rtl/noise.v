@@ -18,8 +18,10 @@ module noise (
     wire [9:0] soon = state[9:0] ^ state[10:1] ^ state[11:2] ^ state[31:22];
     wire [5:0] later = state[15:10] ^ state[16:11] ^ state[17:12] ^ soon[5:0];
 
+    wire no_seed = start && ~|seed;
+
     always @(posedge clock)
-        if (start && ~|seed) state <= 32'hFFFFFFFF;
+        if (no_seed) state <= 32'hFFFFFFFF;
         else if (start) state <= seed;
         else if (draw) state <= {later, soon, state[31:16]};
 endmodule

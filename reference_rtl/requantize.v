@@ -145,35 +145,42 @@ module requantize #(
     wire rectify = relu_after && fill_high;
     wire [OUTPUT_WIDTH-1:0] low_part = clamp ? {OUTPUT_WIDTH{fill_low}} : rounded[OUTPUT_WIDTH-1:0];
 
-    wire moving = valid_1 || valid_2 || valid_3 || out_valid;
+    // Asked once; while nothing is under way a simulator passes over all of it. What is cleared has a condition of its own, which
+    // the registers can obey by themselves.
+    wire moving = in_valid || valid_1 || valid_2 || valid_3 || out_valid;
+    wire clear_floor = valid_1 && relu_before && below_0;
+    wire clear_word = valid_3 && rectify;
 
     initial {valid_1, valid_2, valid_3, out_valid} = 4'b0;
 
     always @(posedge clock) begin
-        if (in_valid || moving) {valid_1, valid_2, valid_3, out_valid} <= {in_valid, valid_1, valid_2, valid_3};
-        if (in_valid) begin
-            low <= ~(ONES << (out_bits - {5'b0, out_signed}));
-            biased <= sum_and_bias;
-            distance <= shift;
-            leaky_distance <= shift + leak;
+        if (moving) begin
+            {valid_1, valid_2, valid_3, out_valid} <= {in_valid, valid_1, valid_2, valid_3};
+            if (in_valid) begin
+                low <= ~(ONES << (out_bits - {5'b0, out_signed}));
+                biased <= sum_and_bias;
+                distance <= shift;
+                leaky_distance <= shift + leak;
+            end
+            if (valid_1) begin
+                {floor, half} <= shifted;
+                sticky <= lost;
+                excess <= beyond;
+                negative <= below_0;
+            end
+            if (valid_2) begin
+                rounded <= {floor[KEPT-1], floor} + {{KEPT{1'b0}}, round};
+                excess_3 <= excess;
+                negative_3 <= negative;
+            end
+            if (valid_3) begin
+                word <= (low & low_part) | (~low & {OUTPUT_WIDTH{fill_high}})
+                      | {{(OUTPUT_WIDTH-1){1'b0}}, clamp && fill_high && overflow == 2'd2};
+                overflowed <= misfit || overflow == 2'd2 && lowest;
+            end
         end
-        if (valid_1 && relu_before && below_0) {floor, half, sticky, excess, negative} <= {(KEPT+4){1'b0}};
-        else if (valid_1) begin
-            {floor, half} <= shifted;
-            sticky <= lost;
-            excess <= beyond;
-            negative <= below_0;
-        end
-        if (valid_2) begin
-            rounded <= {floor[KEPT-1], floor} + {{KEPT{1'b0}}, round};
-            excess_3 <= excess;
-            negative_3 <= negative;
-        end
-        if (valid_3 && rectify) word <= {OUTPUT_WIDTH{1'b0}};
-        else if (valid_3)
-            word <= (low & low_part) | (~low & {OUTPUT_WIDTH{fill_high}})
-                  | {{(OUTPUT_WIDTH-1){1'b0}}, clamp && fill_high && overflow == 2'd2};
-        if (valid_3) overflowed <= misfit || overflow == 2'd2 && lowest;
+        if (clear_floor) {floor, half, sticky, excess, negative} <= {(KEPT+4){1'b0}};
+        if (clear_word) word <= {OUTPUT_WIDTH{1'b0}};
     end
 endmodule
 `default_nettype wire

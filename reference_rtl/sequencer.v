@@ -78,6 +78,7 @@ module sequencer #(
     wire loaded_now = loading && wait_load == 3'd1;
     wire [31:0] loaded_word = {{(32-WIDTH){loaded[WIDTH-1]}}, loaded};
 
+    wire restart = reset || start;
     wire write_register = loaded_now || loading && wait_load == 3'd0 ||
         execute && first && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP);
 
@@ -136,7 +137,7 @@ module sequencer #(
             end
         end
 
-        if (reset || start) begin
+        if (restart) begin
             busy <= start && !reset;
             done <= 1'b0;
             program_address <= ZERO;

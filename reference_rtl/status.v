@@ -17,6 +17,8 @@ module status (
     output reg  [31:0] saturations,
     output reg         accumulator_overflow
 );
+    wire lossy = overflowed || accumulator_lost;
+
     always @(posedge clock)
         if (clear) begin
             cycles <= 32'd0;
@@ -26,8 +28,10 @@ module status (
         end else begin
             if (busy) cycles <= cycles + 32'd1;
             if (mac) mac_cycles <= mac_cycles + 32'd1;
-            if (overflowed) saturations <= saturations + 32'd1;
-            if (accumulator_lost) accumulator_overflow <= 1'b1;
+            if (lossy) begin
+                if (overflowed) saturations <= saturations + 32'd1;
+                if (accumulator_lost) accumulator_overflow <= 1'b1;
+            end
         end
 endmodule
 `default_nettype wire

@@ -56,32 +56,32 @@ module write_back #(
     wire [ADDRESS_WIDTH-1:0] skipped = starting ? output_base : pixel_end_2 ? output_gap : {ADDRESS_WIDTH{1'b0}};
     wire [ADDRESS_WIDTH:0] following = {next_address, 1'b1} + {skipped, !starting};
 
-    wire moving = valid_1 || valid_2 || result_valid;
+    wire moving = configure || starting || in_valid || valid_1 || valid_2 || result_valid;
     assign table_read = in_valid || valid_1;
 
     initial {valid_1, valid_2, result_valid, starting} = 4'b0;
 
     always @(posedge clock) begin
-        if (configure) mask <= ~(ONES << out_bits);
-
-        if (in_valid || moving) {valid_1, valid_2, result_valid} <= {in_valid, valid_1, valid_2};
-        if (in_valid) begin
-            word_1 <= word;
-            pixel_end_1 <= pixel_end;
+        if (moving) begin
+            {starting, valid_1, valid_2, result_valid} <= {configure, in_valid, valid_1, valid_2};
+            if (in_valid) begin
+                word_1 <= word;
+                pixel_end_1 <= pixel_end;
+            end
+            if (valid_1) begin
+                word_2 <= word_1;
+                pixel_end_2 <= pixel_end_1;
+            end
+            if (valid_2) begin
+                result <= table_enable ? table_word : word_2;
+                result_address <= next_address;
+            end
+            if (starting || valid_2) next_address <= following[ADDRESS_WIDTH:1];
         end
-
-        if (valid_1) begin
-            word_2 <= word_1;
-            pixel_end_2 <= pixel_end_1;
+        if (configure) begin
+            mask <= ~(ONES << out_bits);
+            next_address <= {ADDRESS_WIDTH{1'b0}};
         end
-
-        if (valid_2) begin
-            result <= table_enable ? table_word : word_2;
-            result_address <= next_address;
-        end
-        starting <= configure;
-        if (configure) next_address <= {ADDRESS_WIDTH{1'b0}};
-        else if (starting || valid_2) next_address <= following[ADDRESS_WIDTH:1];
     end
 endmodule
 `default_nettype wire

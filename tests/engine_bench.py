@@ -16,6 +16,7 @@ import numpy as np
 from fixedpoint_nn.hardware import coe
 from fixedpoint_nn.hardware.emulate import Emulator, Result
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
+from fixedpoint_nn.hardware.simulate import VERILATOR
 
 RTL = Path(__file__).resolve().parents[1] / "reference_rtl"
 
@@ -37,22 +38,8 @@ def build(config: EngineConfig, simulator: str = "iverilog") -> list[str]:
             command + [f"-Pengine_tb.{name}={value}" for name, value in values.items()] + sources, check=True
         )
         return ["vvp", "-n", str(target)]
-    command = [
-        "verilator",
-        "--binary",
-        "--timing",
-        "-O3",
-        "--x-assign",
-        "fast",
-        "--x-initial",
-        "fast",
-        "-CFLAGS",
-        "-O2",
-        "-Wno-fatal",
-        "-Wno-lint",
-        "-Wno-style",
-        f"-I{RTL}",
-    ]
+    command = ["verilator", *VERILATOR, f"-I{RTL}"]
+    sources.append(str(RTL / "tb" / "engine_tb.cpp"))
     command += ["--top-module", "engine_tb", "--Mdir", str(folder / "obj"), "-o", "sim"]
     subprocess.run(
         command + [f"-G{name}={value}" for name, value in values.items()] + sources,

@@ -91,7 +91,7 @@ BUGS = [  # file, what stands there, what a mistake would be, the cause that mus
         "wire clamp = overflow == 2'd3 &&",
         "overflow WRAP instead of SATURATE",
     ),
-    ("requantize.v", "sum_and_bias = wide_sum + wide_bias", "sum_and_bias = wide_sum", "the bias is missing"),
+    ("requantize.v", "sum_and_bias = wide_bias + wide_sum", "sum_and_bias = wide_sum", "the bias is missing"),
     ("requantize.v", "distance <= shift;", "distance <= shift + 6'd1;", "a shift by one bit too many"),
     ("requantize.v", "distance <= shift;", "distance <= shift - 6'd1;", "a shift by one bit too few"),
     (
@@ -102,8 +102,8 @@ BUGS = [  # file, what stands there, what a mistake would be, the cause that mus
     ),
     (
         "drain.v",
-        "selected <= choice[index];",
-        "selected <= choice[index ^ 1'b1];",
+        "picked <= choice[index[SIZE_BITS-1:0]];",
+        "picked <= choice[index[SIZE_BITS-1:0] ^ 1'b1];",
         "the sum of the neighbour channel at +1: an address is off by 1",
     ),
     (

@@ -29,6 +29,12 @@ from fixedpoint_nn.hardware.toolchain import ToolError, find_tool, rtl_folder
 
 Ints = NDArray[np.int64]
 SIMULATORS = ("iverilog", "verilator")
+BENCH = "engine_tb"
+# The clock comes from the bench's .cpp, so that no delay has to be scheduled. The model is compiled for speed, the rest for size.
+VERILATOR = (
+    *("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast", "+define+CLOCK_PORT"),
+    *("-MAKEFLAGS", "OPT_FAST=-O2", "-Wno-fatal", "-Wno-lint", "-Wno-style"),
+)
 
 
 class SimulationError(RuntimeError):
@@ -97,20 +103,22 @@ def cache_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"fixedpoint_nn-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
 
 
-def compiled(
-    config: EngineConfig, simulator: str, waves: bool = False, bench: str = "engine_tb"
-) -> list[str]:
+def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[str]:
     """The command that runs this engine, compiled unless it is in the cache. `waves`: it can write a VCD."""
     if simulator not in SIMULATORS:
         raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
     rtl = rtl_folder()
-    sources = [rtl / "tb" / f"{bench}.v", *sorted(rtl.glob("*.v"))]
+    sources = [rtl / "tb" / f"{BENCH}.v", *sorted(rtl.glob("*.v"))]
+    if simulator == "verilator":
+        sources.append(rtl / "tb" / f"{BENCH}.cpp")  # the clock
     tool = find_tool(simulator)
     content = hashlib.sha256()
-    for part in (str(config.verilog()), simulator, tool.version, str(tool.path), bench, str(waves)):
+    for part in (str(config.verilog()), simulator, tool.version, str(tool.path), str(waves)):
         content.update(part.encode())
     for source in (*sources, *sorted(rtl.glob("*.vh"))):
         content.update(source.read_bytes())
+    for option in VERILATOR:
+        content.update(option.encode())
     folder = cache_folder() / "simulators" / content.hexdigest()[:32]
     run = (
         [str(find_tool("vvp").path), "-n", str(folder / "sim")]
@@ -122,7 +130,7 @@ def compiled(
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="new-"))
     try:
-        compile_into(scratch, config, simulator, str(tool.path), sources, rtl, bench, waves)
+        compile_into(scratch, config, simulator, str(tool.path), sources, rtl, waves)
         try:
             scratch.rename(folder)
         except OSError:  # another process was faster
@@ -140,18 +148,17 @@ def compile_into(
     tool: str,
     sources: Sequence[Path],
     rtl: Path,
-    bench: str,
     waves: bool,
 ) -> None:
     """Put the compiled simulator at folder/sim."""
     values, files = config.verilog(), [str(source) for source in sources]
     if simulator == "iverilog":
-        command = [tool, "-g2005", f"-I{rtl}", "-s", bench, "-o", str(folder / "sim")]
-        command += [f"-P{bench}.{name}={value}" for name, value in values.items()] + files
+        command = [tool, "-g2005", f"-I{rtl}", "-s", BENCH, "-o", str(folder / "sim")]
+        command += [f"-P{BENCH}.{name}={value}" for name, value in values.items()] + files
     else:
-        command = [tool, "--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", f"-I{rtl}"]
+        command = [tool, *VERILATOR, f"-I{rtl}"]
         command += ["--trace"] if waves else []
-        command += ["--top-module", bench, "--Mdir", str(folder / "obj"), "-o", "../sim"]
+        command += ["--top-module", BENCH, "--Mdir", str(folder / "obj"), "-o", "../sim"]
         command += [f"-G{name}={value}" for name, value in values.items()] + files
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode or not (folder / "sim").exists():

@@ -12,10 +12,18 @@
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
 //   [+vcd=F]     waveforms
 // Words of a vector go to consecutive addresses, in runs of R words whose starts are S apart.
+// With CLOCK_PORT defined the clock comes from outside (engine_tb.cpp), which spares Verilator a scheduler of delays.
 // Without +expected the output is only checked for X. Ends with "PASS: N vectors, W words, C cycles", or with "FAIL: ..." and a
 // non-zero exit status at the first word that differs.
 `default_nettype none
+`ifdef CLOCK_PORT
+module engine_tb (clock);
+    input wire clock;
+`else
 module engine_tb;
+    reg clock = 1'b0;
+    always #5 clock = ~clock;
+`endif
     parameter LANES = 8;
     parameter ACTIVATION_WIDTH = 16;
     parameter WEIGHT_WIDTH = 16;
@@ -35,10 +43,13 @@ module engine_tb;
     parameter PROGRAM_DEPTH = 1024;
 
     localparam NAME_BITS = 8 * 1024;
+    // From a change of address until its word is seen.
+    localparam READ_CLOCKS = 3;
+    // What the bench is at; everything it drives changes with the clock, as everything in the engine does.
+    localparam [2:0] RESET = 3'd0, WRITE = 3'd1, START = 3'd2, WAIT = 3'd3, RUN = 3'd4, READ = 3'd5;
     localparam PARAMETER_WIDTH = BIAS_WIDTH + 6 > 32 ? BIAS_WIDTH + 6 : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > PARAMETER_WIDTH ? LANES * WEIGHT_WIDTH : PARAMETER_WIDTH;
 
-    reg clock = 1'b0;
     reg reset = 1'b1;
     reg start = 1'b0;
     reg host_write = 1'b0;
@@ -48,8 +59,6 @@ module engine_tb;
     wire busy, done, accumulator_overflow;
     wire signed [ACTIVATION_WIDTH-1:0] host_read_data;
     wire [31:0] cycles, mac_cycles, saturations, argmax;
-
-    always #5 clock = ~clock;
 
     engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
@@ -68,17 +77,17 @@ module engine_tb;
     );
 
     reg [NAME_BITS-1:0] name;
-    integer words, place, vector, vectors, element, status;
+    integer words, place, vector, vectors, element, status, pause;
     integer input_address, input_words, input_run, input_stride;
     integer output_address, output_words, output_run, output_stride;
-    integer inputs, expected, results, trace, vector_now;
+    integer inputs, expected, results, trace;
     integer compared, first_seed;
     reg [31:0] total_cycles;
     reg signed [ACTIVATION_WIDTH-1:0] value;
     reg checking, tracing;
     reg [31:0] limit;
+    reg [2:0] phase;
 
-    // The address of word `element` of a vector, kept without a division.
     integer offset, run_start, word_address;
 
     task fail_image(input [8*12-1:0] memory);
@@ -92,7 +101,6 @@ module engine_tb;
     initial begin
         limit = 32'hFFFFFFFF;
         vector = 0;
-        vector_now = 0;
         compared = 0;
         total_cycles = 0;
         tracing = 1'b0;
@@ -179,90 +187,134 @@ module engine_tb;
             tracing = 1'b1;
         end
 
-        repeat (4) @(negedge clock);
-        reset = 1'b0;
-        for (vector = 0; vector < vectors; vector = vector + 1) begin
-            vector_now = vector;
-            offset = 0;
-            run_start = input_address;
-            for (element = 0; element < input_words; element = element + 1) begin
-                status = $fscanf(inputs, "%h", value);
+        phase = RESET;
+        pause = 4;
+    end
+
+    always @(posedge clock)
+        case (phase)
+            // Nearly every clock of a simulation.
+            RUN: if (!done) begin
+                if (!(cycles <= limit)) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector, limit);
+            end else begin
+                if (done !== 1'b1 || (^cycles ^ ^mac_cycles ^ ^saturations ^ accumulator_overflow) === 1'bx)
+                    $fatal(1, "FAIL: vector %0d leaves X in the status registers", vector);
+                total_cycles = total_cycles + cycles;
+                if (results != 0)
+                    $fdisplay(results, "# %0d %0d %0d %0d %0d %0d", vector, cycles, mac_cycles, saturations, accumulator_overflow, argmax);
+                begin_words(output_address);
+                phase <= READ;
+                if (output_words == 0) next_vector;
+            end
+            RESET: begin
+                pause = pause - 1;
+                if (pause == 0) begin
+                    reset <= 1'b0;
+                    vector = -1;
+                    next_vector;
+                end
+            end
+            WRITE: begin
+                read_word(inputs);
                 if (status != 1 || ^value === 1'bx)
                     $fatal(1, "FAIL: input word %0d of vector %0d is missing or not hexadecimal", element, vector);
-                word_address = run_start + offset;
-                host_address = word_address[23:0];
-                host_write_data = value;
-                host_write = 1'b1;
-                @(negedge clock);
+                host_write_data <= value;
+                host_write <= 1'b1;
+                host_address <= word_address[23:0];
                 advance(input_run, input_stride);
+                if (element == input_words) phase <= START;
             end
-            host_write = 1'b0;
-
-            seed = first_seed + vector;
-            start = 1'b1;
-            @(negedge clock);
-            start = 1'b0;
-            @(negedge clock);
-            wait (done === 1'b1);
-            @(negedge clock);
-            if ((^cycles ^ ^mac_cycles ^ ^saturations ^ accumulator_overflow) === 1'bx)
-                $fatal(1, "FAIL: vector %0d leaves X in the status registers", vector);
-            total_cycles = total_cycles + cycles;
-            if (results != 0)
-                $fdisplay(results, "# %0d %0d %0d %0d %0d %0d", vector, cycles, mac_cycles, saturations, accumulator_overflow, argmax);
-
-            offset = 0;
-            run_start = output_address;
-            for (element = 0; element < output_words; element = element + 1) begin
-                word_address = run_start + offset;
-                host_address = word_address[23:0];
-                repeat (2) @(negedge clock);
-                if (results != 0) $fdisplay(results, "%h", host_read_data);
-                if (checking) begin
-                    status = $fscanf(expected, "%h", value);
-                    if (status != 1 || ^value === 1'bx)
-                        $fatal(1, "FAIL: expected word %0d of vector %0d is missing or not hexadecimal", element, vector);
+            START: begin
+                host_write <= 1'b0;
+                seed <= first_seed + vector;
+                start <= 1'b1;
+                phase <= WAIT;
+            end
+            WAIT: begin
+                start <= 1'b0;
+                phase <= RUN;
+            end
+            READ: begin
+                host_address <= word_address[23:0];
+                pause = pause - 1;
+                if (pause == 0) begin
+                    if (results != 0) $fdisplay(results, "%h", host_read_data);
+                    if (checking) begin
+                        read_word(expected);
+                        if (status != 1 || ^value === 1'bx)
+                            $fatal(1, "FAIL: expected word %0d of vector %0d is missing or not hexadecimal", element, vector);
+                    end
+                    if (^host_read_data === 1'bx)
+                        $fatal(1, "FAIL: vector %0d element %0d address %0d is X (%b) after %0d cycles",
+                               vector, element, word_address, host_read_data, cycles);
+                    if (checking && host_read_data !== value)
+                        $fatal(1, "FAIL: vector %0d element %0d address %0d expected %h got %h after %0d cycles",
+                               vector, element, word_address, value, host_read_data, cycles);
+                    compared = compared + 1;
+                    advance(output_run, output_stride);
+                    host_address <= word_address[23:0];
+                    if (element == output_words) next_vector;
                 end
-                if (^host_read_data === 1'bx)
-                    $fatal(1, "FAIL: vector %0d element %0d address %0d is X (%b) after %0d cycles",
-                           vector, element, word_address, host_read_data, cycles);
-                if (checking && host_read_data !== value)
-                    $fatal(1, "FAIL: vector %0d element %0d address %0d expected %h got %h after %0d cycles",
-                           vector, element, word_address, value, host_read_data, cycles);
-                compared = compared + 1;
-                advance(output_run, output_stride);
+            end
+            default: $fatal(1, "FAIL: the bench has lost its way");
+        endcase
+
+    // `status` is 1 if there was a word. (Verilator 5.006 loses a file's number that nothing but $fscanf reads.)
+    task read_word(input integer file);
+        status = $fscanf(file, "%h", value);
+    endtask
+
+    // The next vector, or the end.
+    task next_vector;
+        begin
+            vector = vector + 1;
+            begin_words(input_address);
+            if (vector < vectors) phase <= input_words > 0 ? WRITE : START;
+            else begin
+                if (compared == 0) $fatal(1, "FAIL: no word was compared");
+                if (input_words > 0) begin
+                    read_word(inputs);
+                    if (status == 1) $fatal(1, "FAIL: the inputs hold more than %0d vectors", vectors);
+                end
+                if (checking) begin
+                    read_word(expected);
+                    if (status == 1) $fatal(1, "FAIL: the expected outputs hold more than %0d vectors", vectors);
+                end
+                if (tracing) $fclose(trace);
+                if (results != 0) $fclose(results);
+                $display("PASS: %0d vectors, %0d words, %0d cycles", vectors, compared, total_cycles);
+                $finish;
             end
         end
-        if (compared == 0) $fatal(1, "FAIL: no word was compared");
-        if (input_words > 0) begin
-            status = $fscanf(inputs, "%h", value);
-            if (status == 1) $fatal(1, "FAIL: the inputs hold more than %0d vectors", vectors);
+    endtask
+
+    // The addresses of a vector's words, kept without a division.
+    task begin_words(input integer first);
+        begin
+            element = 0;
+            offset = 0;
+            run_start = first;
+            word_address = first;
+            pause = READ_CLOCKS + 1;
         end
-        if (checking) begin
-            status = $fscanf(expected, "%h", value);
-            if (status == 1) $fatal(1, "FAIL: the expected outputs hold more than %0d vectors", vectors);
-        end
-        if (tracing) $fclose(trace);
-        if (results != 0) $fclose(results);
-        $display("PASS: %0d vectors, %0d words, %0d cycles", vectors, compared, total_cycles);
-        $finish;
-    end
+    endtask
 
     task advance(input integer run_words, input integer stride);
         begin
+            element = element + 1;
             offset = offset + 1;
             if (offset == run_words) begin
                 offset = 0;
                 run_start = run_start + stride;
             end
+            word_address = run_start + offset;
+            pause = READ_CLOCKS;
         end
     endtask
 
     always @(posedge clock)
-        if (busy) begin
-            if (cycles > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector_now, limit);
-            if (tracing && engine.write)
-                $fdisplay(trace, "%0d %0d %0d %h", vector_now, cycles + 1, engine.write_address, engine.write_data);
-        end
+        if (tracing)
+            if (busy && engine.write)
+                $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, engine.write_address, engine.write_data);
 endmodule
 `default_nettype wire

@@ -18,13 +18,18 @@ module lane_tb;
         .ACTIVATION_WIDTH(WIDTH), .WEIGHT_WIDTH(WIDTH), .ACCUMULATOR_WIDTH(ACCUMULATOR), .SATURATE_WIDTH(SATURATE)
     ) dut (
         .clock(clock), .select_2({load, vector, paired, padded, maximum}),
+        .unusual(needless || {load, vector, paired, padded, maximum} != 5'b10000 || maximum_3 || complete_5),
         .broadcast_2(broadcast), .own_2(own), .weight_2(weight),
         .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .complete_5(complete_5),
         .total(total), .clipped(clipped)
     );
 
+    // Also said of usual steps, which must make no difference.
+    reg needless = 1'b0;
+
     always @(posedge clock) begin
+        needless <= !needless;
         {fire_3, first_3, maximum_3, modelled_3, complete_3} <= {fire, first, maximum, modelled, complete};
         {fire_4, maximum_4, replace_4, modelled_4, complete_4} <= {fire_3, maximum_3, first_3 || maximum_3, modelled_3, complete_3};
         complete_5 <= complete_4;
