@@ -28,10 +28,15 @@ def record(job: Job, inputs: Ints, path: Path) -> None:
     """Write `path` (a VCD) and the .gtkw file beside it."""
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.open("wb").close()
+    except OSError:
+        raise SimulationError(f"{path} cannot be written") from None
     command = compiled(job.config, job.simulator, waves=True)
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
         _, text, status = attempt(command, job, Path(name), inputs, 0, False, [f"+vcd={path}"])
-    if not path.exists():
+    if path.stat().st_size == 0:
+        path.unlink()
         raise SimulationError(f"no waveforms were written: {explain(text, status, job.simulator)}")
     with path.open() as lines:
         path.with_suffix(".gtkw").write_text(save_file(path, declared(lines)))
