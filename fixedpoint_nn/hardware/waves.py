@@ -26,13 +26,13 @@ BINARY, HEXADECIMAL, COMMENT = "@28", "@22", "@200"  # GTKWave's flags of a line
 
 def record(job: Job, inputs: Ints, path: Path) -> None:
     """Write `path` (a VCD) and the .gtkw file beside it."""
+    command = compiled(job.config, job.simulator, waves=True)
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.open("wb").close()
     except OSError:
         raise SimulationError(f"{path} cannot be written") from None
-    command = compiled(job.config, job.simulator, waves=True)
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
         _, text, status = attempt(command, job, Path(name), inputs, 0, False, [f"+vcd={path}"])
     if path.stat().st_size == 0:
