@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         tmp_path.chmod(0o500)
     with pytest.raises(OSError) as caught:
         small_pack(place)
-    assert str(place) in str(caught.value)
+    assert caught.value.filename in (str(place), str(place / "pack"))  # no name that nobody asked for
     assert not (place / "pack").exists()
 
 

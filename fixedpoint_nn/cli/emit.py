@@ -18,6 +18,7 @@ from fixedpoint_nn import tree, zoo
 from fixedpoint_nn.cli import network
 from fixedpoint_nn.cli.arguments import Commands, command, natural, positive, word
 from fixedpoint_nn.cli.progress import quiet, say
+from fixedpoint_nn.hardware.engine import LANES
 from fixedpoint_nn.hardware.pack import Pack, emit, load_pack
 from fixedpoint_nn.hardware.synthesise import xilinx
 from fixedpoint_nn.layers.fields import TABLE
@@ -42,7 +43,7 @@ def add(commands: Commands) -> None:
     formats.add_argument("--plan", type=Path, metavar="FILE", help="a plan in JSON")
     parser.add_argument("--vectors", type=positive, default=8, metavar="N", help="real inputs (default: 8)")
     parser.add_argument("--corners", type=natural, default=8, metavar="N", help="corner vectors (default: 8)")
-    parser.add_argument("--lanes", type=int, choices=(1, 2, 4, 8, 16, 32), default=8, help="default: 8")
+    parser.add_argument("--lanes", type=int, choices=LANES, default=8, help="default: 8")
     parser.add_argument("--radix", type=int, choices=(2, 10, 16), default=16, help="of .coe (default: 16)")
     parser.add_argument("--mif", action="store_true", help="also write .mif images")
     parser.add_argument(

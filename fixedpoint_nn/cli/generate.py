@@ -87,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
         model = split(chosen.name, vocabulary, ids)
         verilog = None
         if arguments.rtl:
-            tell(f"writing {how.length} characters on the Verilog in {arguments.simulator}")
+            ends = ", ends of names included," if chosen.name in NAME_WRITERS else ""
+            tell(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
             written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
             verilog = split(chosen.name, vocabulary, written)
     results = compared(chosen.name, bits, arguments.seed, arguments.temperature, model, verilog)

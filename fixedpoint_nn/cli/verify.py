@@ -28,7 +28,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--simulator", choices=SIMULATORS, default="iverilog", help="default: iverilog")
     parser.add_argument("--vectors", type=positive, metavar="N", help="only the first N (default: all)")
     parser.add_argument("--trace", action="store_true", help="also compare every word that the engine writes")
-    parser.add_argument("--vcd", type=Path, metavar="FILE", help="waveforms of the first vector")
+    parser.add_argument(
+        "--vcd", type=Path, metavar="FILE", help="waveforms of the first vector that fails, or of the first"
+    )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 

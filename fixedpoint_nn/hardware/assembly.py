@@ -11,6 +11,7 @@ import numpy as np
 
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware.build import build
+from fixedpoint_nn.hardware.engine import LANES
 from fixedpoint_nn.hardware.expression import Expression, Product, Scale, stored
 from fixedpoint_nn.hardware.items import Item
 from fixedpoint_nn.hardware.kernel import Path, Target
@@ -31,6 +32,13 @@ class Assembly:
     constants: dict[bytes, View] = field(default_factory=dict)
     layer: str = ""
     taken: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.lanes not in LANES:
+            raise Refusal(
+                f"The network does not fit any engine: lanes = {self.lanes!r} is no engine; "
+                "use 1, 2, 4, 8, 16 or 32."
+            )
 
     # ---- memory --------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, AssemblyError
 Ints = NDArray[np.int64]
 
 SHIFT_BITS = 6
+LANES = (1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class EngineConfig:
     def __post_init__(self) -> None:
         product = self.activation_width + max(self.activation_width, self.weight_width)
         rules = (
-            ("lanes", self.lanes in (1, 2, 4, 8, 16, 32), "use 1, 2, 4, 8, 16 or 32"),
+            ("lanes", self.lanes in LANES, "use 1, 2, 4, 8, 16 or 32"),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
             ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
             (

@@ -19,12 +19,17 @@ from fixedpoint_nn.quantized import Quantized
 class RtlModel:
     """A quantised network on the engine's Verilog, in a simulator.
 
-    >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints) # doctest: +SKIP True
+    >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints)  # doctest: +SKIP
+    True
     """
 
     def __init__(
         self, fixed: Quantized, lanes: int = 8, simulator: str = "iverilog", progress: bool = False
     ) -> None:
+        if not isinstance(fixed, Quantized):
+            raise TypeError(
+                f"the engine runs a quantised network, not a {type(fixed).__name__}; quantize(net, plan) makes one"
+            )
         self.fixed = fixed
         self.lanes = lanes
         self.simulator = simulator
@@ -55,6 +60,8 @@ class RtlModel:
 def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
     """A batch of samples as the network's input integers."""
     samples = x if isinstance(x, FixedArray) else np.asarray(x)
+    if len(samples.shape) < 2 or samples.shape[0] == 0:
+        raise ValueError(f"the network takes a batch of samples, not an array of shape {samples.shape}")
     if isinstance(samples, FixedArray):
         if samples.format != fixed.input.format:
             raise ValueError(

@@ -81,7 +81,10 @@ def emit_lowered(
     directory = Path(directory)
     _check_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    except OSError as error:  # of the place that was asked for, not of a name that nobody knows
+        raise OSError(error.errno, error.strerror, str(directory)) from None
     try:
         write_files(scratch, lowered, vectors, expected, origins, name, radix, mif, seed)
         scratch.chmod(0o755)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,7 +53,8 @@ def verify(
 ) -> Verdict:
     """Run the pack's vectors and compare all outputs; with `trace` every word that the engine writes.
 
-    `vcd` names a file for the waveforms of the first vector; a GTKWave save file is written beside it.
+    `vcd` names a file for the waveforms of the first vector that fails, or of the first one; a GTKWave save file
+    is written beside it.
     """
     try:
         pack = load_pack(directory)
@@ -94,9 +96,31 @@ def _verify(
         )
     limit = 4 * max(predicted) + 1000
     job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit)
-    if vcd is not None:
-        waves.record(job, inputs[:1], Path(vcd))
     label = f"{pack.name} on {simulator}" if progress else ""
+    try:
+        verdict = _compared(pack, job, inputs, expected, predicted, label, trace)
+    except SimulationError as error:
+        verdict = Verdict(False, f"FAIL: {error}")
+    if vcd is not None:
+        vector = 0 if verdict.passed else _named_vector(verdict.text)
+        try:
+            waves.record(replace(job, seed=job.seed + vector), inputs[vector : vector + 1], Path(vcd))
+        except (SimulationError, ToolError, OSError) as error:
+            text = f"FAIL: {error}" if verdict.passed else f"{verdict.text}\n      {error}"
+            return replace(verdict, passed=False, text=text)
+    return verdict
+
+
+def _named_vector(text: str) -> int:
+    """The vector that a sentence is about; 0 if it names none."""
+    found = re.search(r"\bvector (\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def _compared(
+    pack: Pack, job: Job, inputs: Ints, expected: Ints, predicted: list[int], label: str, trace: bool
+) -> Verdict:
+    """Run the vectors and compare their words, the words on the way if they are traced, and their cycles."""
     try:
         outcome = simulate(job, inputs, label, trace)
     except SimulationError as error:
@@ -177,10 +201,9 @@ def _traced_divergence(pack: Pack, job: Job, inputs: Ints, vector: int) -> Diver
 
 def _undefined(pack: Pack, job: Job, inputs: Ints, sentence: str) -> str:
     """Where an X came from."""
-    words = sentence.split()
-    if " is X " not in sentence or "vector" not in words:
+    if " is X " not in sentence:
         return ""
-    vector = int(words[words.index("vector") + 1])
+    vector = _named_vector(sentence)
     try:
         found = _traced_divergence(pack, job, inputs, vector)
     except EmulationError as error:

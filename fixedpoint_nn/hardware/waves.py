@@ -26,12 +26,17 @@ BINARY, HEXADECIMAL, COMMENT = "@28", "@22", "@200"  # GTKWave's flags of a line
 
 def record(job: Job, inputs: Ints, path: Path) -> None:
     """Write `path` (a VCD) and the .gtkw file beside it."""
+    command = compiled(job.config, job.simulator, waves=True)
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = compiled(job.config, job.simulator, waves=True)
+    try:
+        path.open("wb").close()
+    except OSError:
+        raise SimulationError(f"{path} cannot be written") from None
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
         _, text, status = attempt(command, job, Path(name), inputs, 0, False, [f"+vcd={path}"])
-    if not path.exists():
+    if path.stat().st_size == 0:
+        path.unlink()
         raise SimulationError(f"no waveforms were written: {explain(text, status, job.simulator)}")
     with path.open() as lines:
         path.with_suffix(".gtkw").write_text(save_file(path, declared(lines)))
