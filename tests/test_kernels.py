@@ -98,7 +98,7 @@ def test_a_long_sum_is_cut_into_stretches_that_float32_holds(terms: int) -> None
         assert product_bound(x, held(b[start:end])) <= 1 << 24
         longer = b[start : end + 1]
         if end < terms:  # and as long as the shared plan, for 1024, allows
-            assert 1024 * held(longer).norm > 1 << 24
+            assert 1024 * held(longer).columns.norm > 1 << 24
 
 
 def test_a_stretch_past_its_end_would_be_wrong() -> None:
@@ -129,7 +129,7 @@ def test_random_sums_of_any_length_are_exact(seed: int, a_bits: int, b_bits: int
 @pytest.mark.parametrize("bits", [20, 31, 40, 52, 62])
 def test_the_norm_is_exact_for_wide_weights(bits: int) -> None:
     matrix = np.array([[(1 << bits) - 1, 1], [-(1 << bits) + 1, 0], [1, 0]])
-    norm = held(matrix).norm
+    norm = held(matrix).columns.norm
     assert norm == 2 * (1 << bits) - 1
 
 
