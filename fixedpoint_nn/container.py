@@ -117,7 +117,8 @@ class Columns:
 
     def __init__(self, held: Held) -> None:
         self._array, self._bound = held.array, held.bound
-        self.stretches: dict[int, tuple[int, ...]] = {}     # where kernels cut, by the other operand's bound
+        self.stretches: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
+        self.packed: dict[Any, Array] = {}  # several columns in one, by how
 
     @cached_property
     def norm(self) -> int:
@@ -144,10 +145,11 @@ class Columns:
         if self._array.ndim != 2:
             return None
         terms, outputs = self._array.shape
-        zero = ~self._array.any(axis=0)
+        zero: Array = ~self._array.any(axis=0)
         if (int(np.count_nonzero(zero)) - 1) * terms < _GATHER * outputs:
             return None
-        kept = ~zero
-        kept[int(np.argmax(zero))] = True
-        places = np.where(zero, np.argmax(zero), np.arange(outputs))
+        first = int(np.argmax(zero))
+        kept: Array = ~zero
+        kept[first] = True
+        places = np.where(zero, first, np.arange(outputs))
         return Held(self._array[:, kept], self._bound), (np.cumsum(kept) - 1)[places]

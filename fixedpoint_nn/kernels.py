@@ -4,8 +4,8 @@
 If the sum of absolute products stays within 2**24 (float32) or 2**53 (float64), then so does every partial
 sum, in whichever order BLAS adds, and each of them is held exactly.
 
-A sum that is too long for float32, which is twice as fast, is cut into stretches of terms that are not, and
-columns of zeros are left out.
+A sum that is too long for float32, which is twice as fast, is cut into stretches of terms that are not
+(stretches.py); sums of few bits share one float32 (packing.py); columns of zeros are left out.
 
 Operands that are too large for float64 are cut into words that are not; the words' products are joined in
 int64, which is exact modulo 2**64 even where the sum itself is larger.
@@ -29,6 +29,7 @@ from fixedpoint_nn.container import (
     Ints,
 )
 from fixedpoint_nn.movement import grouped_matmul
+from fixedpoint_nn.packing import packed_product
 from fixedpoint_nn.stretches import stretched_product
 
 
@@ -44,6 +45,9 @@ def product(a: Held, b: Held) -> Held:
         return Held(result.array[:, places], result.bound)
     bound = product_bound(a, b)
     if bound <= FLOAT32_EXACT:
+        packed = packed_product(a, b)
+        if packed is not None:
+            return Held(packed, bound)
         return Held(np.asarray(grouped_matmul(a.to(FLOAT32), b.kept(FLOAT32))), bound)
     if bound > FLOAT64_EXACT:
         return Held(split_product(a, b), bound)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import copysign, isfinite, prod
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
