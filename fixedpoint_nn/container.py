@@ -145,11 +145,11 @@ class Columns:
         if self._array.ndim != 2:
             return None
         terms, outputs = self._array.shape
-        zero: Array = ~self._array.any(axis=0)
+        zero = np.logical_not(np.asarray(self._array.any(axis=0)))
         if (int(np.count_nonzero(zero)) - 1) * terms < _GATHER * outputs:
             return None
         first = int(np.argmax(zero))
-        kept: Array = ~zero
+        kept = np.logical_not(zero)
         kept[first] = True
         places = np.where(zero, first, np.arange(outputs))
         return Held(self._array[:, kept], self._bound), (np.cumsum(kept) - 1)[places]
