@@ -46,12 +46,13 @@ def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, over
 
 @dataclass
 class Seen:
-    """For the ledger: the extremes before they are fitted, which places do not fit, how many lost a fraction."""
+    """For the ledger: the extremes before they are fitted, how many do not fit, how many lost a fraction."""
 
     count_rounded: bool
     low: float = inf
     high: float = -inf
-    outside: Array | None = None  # flat; None where everything fits
+    outside: int = 0
+    first: int | None = None  # the place of the first one that does not fit, in the flat array
     rounded: int = 0
 
 
@@ -91,9 +92,9 @@ def hold_floats(
         if not (np.isfinite([low, high]).all() or np.isfinite(block).all()):
             raise ValueError(_not_finite(x))
         if seen is not None:
-            if seen.outside is None:
-                seen.outside = np.zeros(flat.size, bool)
-            seen.outside[start : start + _BLOCK] = _outside(steps, lo, hi, low, high)
+            outside = _outside(steps, lo, hi, low, high)
+            seen.outside += int(np.count_nonzero(outside))
+            seen.first = start + int(np.argmax(outside)) if seen.first is None else seen.first
         fitted = _fitted(steps, format, overflow)
         if fitted is not part:
             part[...] = fitted

@@ -103,7 +103,8 @@ class Ledger(Mapping[str, Entry]):
                 outside = array > ceiling
             else:
                 outside = array < floor if high <= hi else (array > ceiling) | (array < floor)
-        self._add(quantizer, array.shape, outside, self._rounded(held, shift), (low, high))
+        count, first = self._count(quantizer, outside)
+        self._add(quantizer, array.shape, count, first, self._rounded(held, shift), (low, high))
 
     def _rounded(self, held: Held, shift: int) -> int:
         if not self.count_rounded or shift >= 0:
@@ -115,31 +116,40 @@ class Ledger(Mapping[str, Entry]):
         """Floats of this shape have been rounded and fitted by the quantizer."""
         ends = (seen.low, seen.high)
         extremes = tuple(int(end) if isfinite(end) else int(copysign(1, end)) << 1024 for end in ends)
-        outside = None if seen.outside is None else seen.outside.reshape(shape)
-        self._add(quantizer, shape, outside, seen.rounded, (extremes[0], extremes[1]))
+        self._add(quantizer, shape, seen.outside, seen.first, seen.rounded, (extremes[0], extremes[1]))
 
     def see_sums(self, watch: Watch, shape: tuple[int, ...], accumulator: Accumulator) -> None:
         """An accumulator has run; `shape` is the result's."""
         assert watch.outside is not None
-        self._add(accumulator, shape, watch.outside.reshape(shape), 0, (watch.lo, watch.hi))
+        count, first = self._count(accumulator, watch.outside)
+        self._add(accumulator, shape, count, first, 0, (watch.lo, watch.hi))
+
+    def _count(self, point: Quantizer | Accumulator, outside: Array | None) -> tuple[int, int | None]:
+        """How many are outside, and where the first one is if no earlier call had one."""
+        count = 0 if outside is None else int(np.count_nonzero(outside))
+        if outside is None or not count or self._entry(point).first is not None:
+            return count, None
+        return count, int(np.argmax(outside))
+
+    def _entry(self, point: Quantizer | Accumulator) -> Entry:
+        return self.entries.get(point.name or str(point), Entry())
 
     def _add(
         self,
         point: Quantizer | Accumulator,
         shape: tuple[int, ...],
-        outside: Array | None,
+        count: int,
+        place: int | None,
         rounded: int,
         extremes: tuple[int, int],
     ) -> None:
-        name, format = point.name or str(point), point.format
-        before = self.entries.get(name, Entry())
-        count = 0 if outside is None else int(np.count_nonzero(outside))
+        before, format = self._entry(point), point.format
         first = before.first
-        if first is None and outside is not None and count:
-            first = tuple(int(i) for i in np.unravel_index(int(np.argmax(outside)), outside.shape))
+        if first is None and place is not None:
+            first = tuple(int(i) for i in np.unravel_index(place, shape))
             first = (first[0] + self.first_row, *first[1:]) if first else first
         wraps = point.overflow is Overflow.WRAP
-        self.entries[name] = Entry(
+        self.entries[point.name or str(point)] = Entry(
             before.values + prod(shape),
             before.saturated + (0 if wraps else count),
             before.wrapped + (count if wraps else 0),
