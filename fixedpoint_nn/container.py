@@ -7,6 +7,7 @@ scaling. Which float is wide enough follows from a bound on the magnitudes, so e
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to here, inclusive,
 FLOAT64_EXACT = 1 << 53  # float64 up to here,
 INT64_EXACT = (1 << 63) - 1  # and int64 up to here
+
+_GATHER = 32  # products in the time of finding one element
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -39,14 +42,13 @@ def bound_of(ints: Array) -> int:
 class Held:
     """An array of integers, in any container, none of which is larger than `bound`. Never written to."""
 
-    __slots__ = ("_norm", "_others", "_stretches", "array", "bound")
+    __slots__ = ("_columns", "_others", "array", "bound")
 
     def __init__(self, array: Array, bound: int) -> None:
         self.array = array
         self.bound = bound
-        self._norm: int | None = None
+        self._columns: Columns | None = None
         self._others: dict[np.dtype[Any], Array] | None = None
-        self._stretches: dict[int, tuple[int, ...]] | None = None
 
     @classmethod
     def of(cls, ints: Array) -> Held:
@@ -103,21 +105,51 @@ class Held:
         return Held(np.asarray(self.aligned(shift, dtype_for(bound))), bound)
 
     @property
+    def columns(self) -> Columns:
+        """What kernels know of these weights, remembered."""
+        if self._columns is None:
+            self._columns = Columns(self)
+        return self._columns
+
+
+class Columns:
+    """The columns of a matrix of weights, along its second-to-last axis: each question is answered once."""
+
+    def __init__(self, held: Held) -> None:
+        self._array, self._bound = held.array, held.bound
+        self.stretches: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
+        self.packed: dict[Any, Array] = {}  # several columns in one, by how
+
+    @cached_property
     def norm(self) -> int:
-        """The largest sum of magnitudes along a column (the second-to-last axis).
+        """The largest sum of magnitudes: |x| <= m makes every sum of |x * column| at most m * norm."""
+        array, axis = self._array, -2 if self._array.ndim > 1 else 0
+        if not array.size:
+            return 0
+        worst = self._bound * array.shape[axis]
+        exact = dtype_for(worst) if array.dtype.kind == "f" else OBJECT if worst > INT64_EXACT else INT64
+        return int(np.abs(Held(array, self._bound).to(exact)).sum(axis=axis).max())
 
-        So |x| <= m makes every sum of |x * column| at most m * norm.
+    @cached_property
+    def sums(self) -> Ints:
+        """Each column's sum; for a `norm` that fits int64."""
+        total: Ints = self._array.astype(INT64).sum(axis=-2)
+        return total
+
+    @cached_property
+    def filled(self) -> tuple[Held, NDArray[np.intp]] | None:
+        """The matrix without its columns of zeros but one, and where to find every column in the result of it.
+
+        None where finding them would take longer than multiplying by zero.
         """
-        if self._norm is None:
-            array, axis = self.array, -2 if self.array.ndim > 1 else 0
-            worst = self.bound * array.shape[axis]
-            exact = dtype_for(worst) if array.dtype.kind == "f" else OBJECT if worst > INT64_EXACT else INT64
-            self._norm = int(np.abs(self.to(exact)).sum(axis=axis).max()) if array.size else 0
-        return self._norm
-
-    @property
-    def stretches(self) -> dict[int, tuple[int, ...]]:
-        """Where kernels remember how they cut these weights, by the other operand's bound."""
-        if self._stretches is None:
-            self._stretches = {}
-        return self._stretches
+        if self._array.ndim != 2:
+            return None
+        terms, outputs = self._array.shape
+        zero = np.logical_not(np.asarray(self._array.any(axis=0)))
+        if (int(np.count_nonzero(zero)) - 1) * terms < _GATHER * outputs:
+            return None
+        first = int(np.argmax(zero))
+        kept = np.logical_not(zero)
+        kept[first] = True
+        places = np.where(zero, first, np.arange(outputs))
+        return Held(self._array[:, kept], self._bound), (np.cumsum(kept) - 1)[places]

@@ -7,6 +7,8 @@ exponent.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -42,7 +44,21 @@ def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, over
 # ---- floats ------------------------------------------------------------------------------------------------
 
 
-def hold_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflow) -> Held:
+@dataclass
+class Seen:
+    """For the ledger: the extremes before they are fitted, how many do not fit, how many lost a fraction."""
+
+    count_rounded: bool
+    low: float = inf
+    high: float = -inf
+    outside: int = 0
+    first: int | None = None  # the place of the first one that does not fit, in the flat array
+    rounded: int = 0
+
+
+def hold_floats(
+    x: Array, format: QFormat, rounding: Rounding, overflow: Overflow, seen: Seen | None = None
+) -> Held:
     """The integers of a checked array, in the cheapest container; NaN and infinity raise."""
     if x.dtype.kind == "i":
         return Held.of(convert(x, format.frac_bits, format, rounding, overflow))
@@ -53,7 +69,7 @@ def hold_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflo
     scratch = result if in_place else np.empty(min(_BLOCK, flat.size), work)
     lo, hi = limits(format, overflow)
     # Below 2**24 a float32 is inside exactly when the number that became it is, and is quicker to look at.
-    ask_result = format.magnitude < FLOAT32_EXACT
+    ask_result = format.magnitude < FLOAT32_EXACT and seen is None
     bound = 0
     for start in range(0, flat.size, _BLOCK):
         block, part = flat[start : start + _BLOCK], result[start : start + _BLOCK]
@@ -64,6 +80,10 @@ def hold_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflo
                 part[...] = steps
         asked = part if ask_result else steps
         low, high = float(asked.min()), float(asked.max())
+        if seen is not None:
+            seen.low, seen.high = min(seen.low, low), max(seen.high, high)
+            if seen.count_rounded:
+                seen.rounded += int(np.count_nonzero(in_steps(block.astype(np.float64), format) != steps))
         if lo <= low and high <= hi:                        # and so not a NaN
             if steps is not part and not ask_result:
                 part[...] = steps
@@ -71,11 +91,29 @@ def hold_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflo
             continue
         if not (np.isfinite([low, high]).all() or np.isfinite(block).all()):
             raise ValueError(_not_finite(x))
+        if seen is not None:
+            outside = _outside(steps, lo, hi, low, high)
+            seen.outside += int(np.count_nonzero(outside))
+            seen.first = start + int(np.argmax(outside)) if seen.first is None else seen.first
         fitted = _fitted(steps, format, overflow)
         if fitted is not part:
             part[...] = fitted
         bound = format.magnitude
     return Held(result.reshape(x.shape), bound)
+
+
+def _outside(steps: Array, lo: int, hi: int, low: float, high: float) -> Array:
+    """Which whole floats, from `low` to `high`, are not within lo..hi.
+
+    hi + 1 is a power of two, which floats hold; where they do not hold lo, they round it to lo - 1.
+    """
+    sides: list[Array] = []
+    if high > hi:
+        sides.append(steps >= steps.dtype.type(hi + 1))
+    if low < lo:
+        edge = steps.dtype.type(lo)
+        sides.append(steps < edge if int(edge) == lo else steps <= edge)
+    return sides[0] if len(sides) == 1 else sides[0] | sides[1]
 
 
 def nearest_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflow) -> Array:

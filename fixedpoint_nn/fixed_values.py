@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fixedpoint_nn import ledger
 from fixedpoint_nn.container import INT64, Array, Held, Ints
-from fixedpoint_nn.conversion import checked_array, place_of
+from fixedpoint_nn.conversion import Seen, checked_array, place_of
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
 
@@ -52,9 +52,14 @@ class FixedValues:
             raise TypeError(
                 f"from_float rounds by a Quantizer, not by {quantizer!r}; use Quantizer({quantizer!r})"
             )
-        held = quantizer.hold(array)
-        if ledger.active is not None:
-            ledger.active.see_floats(array, quantizer)
+        if ledger.active is None:
+            return cls._of(quantizer.hold(array), quantizer.format)
+        if array.dtype == INT64:
+            ledger.active.see_cast(Held.of(array), quantizer.format.frac_bits, quantizer)
+            return cls._of(quantizer.hold(array), quantizer.format)
+        seen = Seen(ledger.active.count_rounded)
+        held = quantizer.hold(array, seen)
+        ledger.active.see_floats(seen, array.shape, quantizer)
         return cls._of(held, quantizer.format)
 
     @classmethod

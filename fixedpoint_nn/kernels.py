@@ -4,14 +4,15 @@
 If the sum of absolute products stays within 2**24 (float32) or 2**53 (float64), then so does every partial
 sum, in whichever order BLAS adds, and each of them is held exactly.
 
-A sum that is too long for float32, which is twice as fast, is cut into stretches of terms that are not.
+A sum that is too long for float32, which is twice as fast, is cut into stretches of terms that are not
+(stretches.py); sums of few bits share one float32 (packing.py); columns of zeros are left out.
+
 Operands that are too large for float64 are cut into words that are not; the words' products are joined in
 int64, which is exact modulo 2**64 even where the sum itself is larger.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from itertools import product as pairs
 from typing import Any
 
@@ -28,8 +29,8 @@ from fixedpoint_nn.container import (
     Ints,
 )
 from fixedpoint_nn.movement import grouped_matmul
-
-_SHORTEST = 32  # terms per stretch, on average, below which float64 is as fast
+from fixedpoint_nn.packing import packed_product
+from fixedpoint_nn.stretches import stretched_product
 
 
 def product(a: Held, b: Held) -> Held:
@@ -37,59 +38,29 @@ def product(a: Held, b: Held) -> Held:
 
     b is (k, n), or (groups, k, n) for an a of (..., groups, k).
     """
+    filled = b.columns.filled
+    if filled:
+        most, places = filled
+        result = product(a, most)
+        return Held(result.array[:, places], result.bound)
     bound = product_bound(a, b)
     if bound <= FLOAT32_EXACT:
+        packed = packed_product(a, b)
+        if packed is not None:
+            return Held(packed, bound)
         return Held(np.asarray(grouped_matmul(a.to(FLOAT32), b.kept(FLOAT32))), bound)
     if bound > FLOAT64_EXACT:
         return Held(split_product(a, b), bound)
-    ends = _stretches(a, b)
-    if ends:
-        return Held(_stretched_product(a.to(FLOAT32), b.kept(FLOAT32), ends), bound)
+    in_stretches = stretched_product(a, b)
+    if in_stretches is not None:
+        return Held(in_stretches, bound)
     return Held(np.asarray(grouped_matmul(a.to(FLOAT64), b.kept(FLOAT64))), bound)
 
 
 def product_bound(a: Held, b: Held) -> int:
     """No sum of absolute products in a @ b is larger; b's own columns are asked if that can help."""
     bound = a.bound * b.bound * _terms(b)
-    return bound if bound <= FLOAT32_EXACT else a.bound * b.norm
-
-
-def _stretched_product(a: Array, b: Array, ends: tuple[int, ...]) -> Array:
-    """Each stretch of terms is exact in float32, and their sum in float64."""
-    total: Array = (a[:, : ends[0]] @ b[: ends[0]]).astype(np.float64)
-    for start, end in pairwise(ends):
-        total += a[:, start:end] @ b[start:end]
-    return total
-
-
-def _stretches(a: Held, b: Held) -> tuple[int, ...]:
-    """Where each stretch ends, or () if there would be too many to gain anything."""
-    if b.array.ndim != 2 or a.array.ndim != 2 or max(a.bound, b.bound) > FLOAT32_EXACT:
-        return ()
-    # Bounds that differ by little share a plan, made for the largest of them.
-    drop = max(a.bound.bit_length() - 4, 0)
-    reach = -(-a.bound >> drop) << drop
-    if reach not in b.stretches:
-        b.stretches[reach] = _plan_stretches(b, FLOAT32_EXACT // reach)
-    return b.stretches[reach]
-
-
-def _plan_stretches(b: Held, most: int) -> tuple[int, ...]:
-    """Stretches of terms, as long as possible, in which no column's magnitudes add up to more than `most`."""
-    terms = _terms(b)
-    if b.norm > most * (terms // _SHORTEST):                # the longest column alone would need too many
-        return ()
-    grown = np.abs(b.to(FLOAT64)).cumsum(axis=0)
-    ends: list[int] = []
-    start, before = 0, np.zeros(grown.shape[1])
-    while start < terms:
-        # No column ever falls, so the largest sums over the columns rise too, and can be searched.
-        end = start + int(np.searchsorted((grown[start:] - before).max(axis=1), most, side="right"))
-        if end == start or len(ends) == terms // _SHORTEST:
-            return ()
-        ends.append(end)
-        start, before = end, grown[end - 1]
-    return tuple(ends)
+    return bound if bound <= FLOAT32_EXACT else a.bound * b.columns.norm
 
 
 def split_product(a: Held, b: Held) -> Ints:

@@ -11,19 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import copysign, isfinite, prod
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn.accumulate import Watch
 from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.container import Array, Held
-from fixedpoint_nn.conversion import in_steps
+from fixedpoint_nn.conversion import Seen
 from fixedpoint_nn.overflow import Overflow, limits
 from fixedpoint_nn.quantizer import Quantizer
-from fixedpoint_nn.rounding import Rounding, round_floats, shift_right
+from fixedpoint_nn.rounding import Rounding, shift_right
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,8 @@ class Ledger(Mapping[str, Entry]):
                 outside = array > ceiling
             else:
                 outside = array < floor if high <= hi else (array > ceiling) | (array < floor)
-        self._add(quantizer, array.shape, outside, self._rounded(held, shift), (low, high))
+        count, first = self._count(quantizer, outside)
+        self._add(quantizer, array.shape, count, first, self._rounded(held, shift), (low, high))
 
     def _rounded(self, held: Held, shift: int) -> int:
         if not self.count_rounded or shift >= 0:
@@ -112,48 +112,44 @@ class Ledger(Mapping[str, Entry]):
         ints = held.kept(np.dtype(np.int64))
         return int(np.count_nonzero(ints & ((1 << -shift) - 1) if shift >= -63 else ints))
 
-    def see_floats(self, x: Array, quantizer: Quantizer) -> None:
-        """Finite floats are about to be rounded and fitted by the quantizer."""
-        lo, hi = limits(quantizer.format, quantizer.overflow)
-        ends = in_steps(np.array([x.min(), x.max()], np.float64), quantizer.format)
-        whole = round_floats(ends, quantizer.rounding)
-        extremes = (int(whole[0]), int(whole[1])) if np.isfinite(whole).all() else (lo, 1 << 1024)
-        # One step outside is a power of two (or zero), which floats hold; the limit itself may not be.
-        over, under = whole[1] >= hi + 1, whole[0] <= lo - 1
-        edges = float_edges(quantizer, x.dtype) if over or under else None
-        rounded, outside = 0, None
-        if self.count_rounded or ((over or under) and edges is None):
-            scaled = in_steps(x.astype(np.float64), quantizer.format)
-            all_whole = round_floats(scaled, quantizer.rounding)
-            outside = (all_whole >= hi + 1) | (all_whole <= lo - 1)
-            rounded = int(np.count_nonzero(all_whole != scaled)) if self.count_rounded else 0
-        elif edges is not None:
-            sides = ([edges.above(x)] if over else []) + ([edges.below(x)] if under else [])
-            outside = sides[0] if len(sides) == 1 else sides[0] | sides[1]
-        self._add(quantizer, x.shape, outside, rounded, extremes)
+    def see_floats(self, seen: Seen, shape: tuple[int, ...], quantizer: Quantizer) -> None:
+        """Floats of this shape have been rounded and fitted by the quantizer."""
+        ends = (seen.low, seen.high)
+        extremes = tuple(int(end) if isfinite(end) else int(copysign(1, end)) << 1024 for end in ends)
+        self._add(quantizer, shape, seen.outside, seen.first, seen.rounded, (extremes[0], extremes[1]))
 
     def see_sums(self, watch: Watch, shape: tuple[int, ...], accumulator: Accumulator) -> None:
         """An accumulator has run; `shape` is the result's."""
         assert watch.outside is not None
-        self._add(accumulator, shape, watch.outside.reshape(shape), 0, (watch.lo, watch.hi))
+        count, first = self._count(accumulator, watch.outside)
+        self._add(accumulator, shape, count, first, 0, (watch.lo, watch.hi))
+
+    def _count(self, point: Quantizer | Accumulator, outside: Array | None) -> tuple[int, int | None]:
+        """How many are outside, and where the first one is if no earlier call had one."""
+        count = 0 if outside is None else int(np.count_nonzero(outside))
+        if outside is None or not count or self._entry(point).first is not None:
+            return count, None
+        return count, int(np.argmax(outside))
+
+    def _entry(self, point: Quantizer | Accumulator) -> Entry:
+        return self.entries.get(point.name or str(point), Entry())
 
     def _add(
         self,
         point: Quantizer | Accumulator,
         shape: tuple[int, ...],
-        outside: Array | None,
+        count: int,
+        place: int | None,
         rounded: int,
         extremes: tuple[int, int],
     ) -> None:
-        name, format = point.name or str(point), point.format
-        before = self.entries.get(name, Entry())
-        count = 0 if outside is None else int(np.count_nonzero(outside))
+        before, format = self._entry(point), point.format
         first = before.first
-        if first is None and outside is not None and count:
-            first = tuple(int(i) for i in np.unravel_index(int(np.argmax(outside)), outside.shape))
+        if first is None and place is not None:
+            first = tuple(int(i) for i in np.unravel_index(place, shape))
             first = (first[0] + self.first_row, *first[1:]) if first else first
         wraps = point.overflow is Overflow.WRAP
-        self.entries[name] = Entry(
+        self.entries[point.name or str(point)] = Entry(
             before.values + prod(shape),
             before.saturated + (0 if wraps else count),
             before.wrapped + (count if wraps else 0),
@@ -195,42 +191,6 @@ def _moved(value: int, shift: int, rounding: Rounding) -> int:
 
 def _as_int64(value: int) -> int:
     return max(min(value, (1 << 63) - 1), -(1 << 63))
-
-
-@dataclass(frozen=True)
-class FloatEdges:
-    """Where floats begin to be too large; with `..._too`, the edge itself already is."""
-
-    high: Any
-    high_too: bool
-    low: Any
-    low_too: bool
-
-    def above(self, x: Array) -> Array:
-        return np.asarray(x >= self.high if self.high_too else x > self.high)
-
-    def below(self, x: Array) -> Array:
-        return np.asarray(x <= self.low if self.low_too else x < self.low)
-
-
-@lru_cache(maxsize=4096)
-def float_edges(quantizer: Quantizer, dtype: np.dtype[Any]) -> FloatEdges | None:
-    """The edges, if floats of this kind hold them exactly: a tie beside each limit, or the next integer."""
-    lo, hi = limits(quantizer.format, quantizer.overflow)
-    if quantizer.format.bits > 50 or abs(quantizer.format.frac_bits) > 100:
-        return None
-
-    def rounds_to(value: float) -> int:
-        return int(round_floats(np.array([value]), quantizer.rounding)[0])
-
-    to_nearest = rounds_to(0.75) == 1
-    high = hi + (0.5 if to_nearest else 1.0)
-    low = lo - (0.5 if to_nearest else 0.0 if rounds_to(-0.5) == -1 else 1.0)
-    step = quantizer.format.step
-    edges = dtype.type(high * step), dtype.type(low * step)
-    if float(edges[0]) != high * step or float(edges[1]) != low * step:
-        return None
-    return FloatEdges(edges[0], rounds_to(high) > hi, edges[1], rounds_to(low) < lo)
 
 
 def _bits(lo: int, hi: int, signed: bool) -> int:

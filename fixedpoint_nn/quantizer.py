@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.container import Array, Held, Ints
-from fixedpoint_nn.conversion import checked_array, checked_ints, convert, hold_floats, nearest_floats
+from fixedpoint_nn.conversion import (
+    Seen,
+    checked_array,
+    checked_ints,
+    convert,
+    hold_floats,
+    nearest_floats,
+)
 from fixedpoint_nn.overflow import Overflow
 from fixedpoint_nn.qformat import QFormat
 from fixedpoint_nn.rounding import Rounding
@@ -98,9 +105,9 @@ class Quantizer:
         """Each float's nearest value of this format, as the same kind of float; a NaN stays one."""
         return nearest_floats(x, self.format, self.rounding, self.overflow)
 
-    def hold(self, x: Array) -> Held:
-        """`from_floats` of a checked array, in the cheapest container."""
-        return hold_floats(x, self.format, self.rounding, self.overflow)
+    def hold(self, x: Array, seen: Seen | None = None) -> Held:
+        """`from_floats` of a checked array, in the cheapest container; `seen` notes what did not fit."""
+        return hold_floats(x, self.format, self.rounding, self.overflow, seen)
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,10 @@ import pytest
 from fixedpoint_nn import files, zoo
 from fixedpoint_nn.cli import main
 from fixedpoint_nn.cli.program import COMMANDS, sentence
+from fixedpoint_nn.cli.sweep_pictures import compromise
 from fixedpoint_nn.precision import Plan
+from fixedpoint_nn.precision.cost import Cost
+from fixedpoint_nn.report.record import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 Capture = pytest.CaptureFixture[str]
@@ -105,6 +109,37 @@ def test_a_sweep_that_is_run_again_computes_nothing(tmp_path: Path, capsys: Capt
     assert "0 of 3 points were computed now" in capsys.readouterr().out
     for name in ("sweep.sqlite", "sweep.csv", "accuracy.svg", "noise.svg", "run-sweep.json"):
         assert (tmp_path / name).exists()
+
+
+def test_a_sweep_of_two_axes_and_both_methods_is_drawn_side_by_side(tmp_path: Path, capsys: Capture) -> None:
+    both = ("--axis", "word", "--axis", "overflow", "--method", "ptq", "--method", "qat")
+    assert run("sweep", "moons", "--words", "4", *both, "--out", tmp_path) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert [row[: head.index("accuracy")].split() for row in rows[:4]] == [
+        ["word", "4", "ptq"], ["word", "4", "qat"], ["overflow", "wrap", "ptq"], ["overflow", "wrap", "qat"],
+    ]  # fmt: skip
+    assert len({row.index(".") for row in rows[:11]}) == 1  # in columns
+    assert Record.load(tmp_path / "run-sweep.json").line == " ".join(
+        ["fixedpoint-nn", "sweep", "moons", "--words", "4", *both[4:], *both[:4], "--out", str(tmp_path)]
+    )
+    drawn = {path.name: path.read_text() for path in tmp_path.glob("*.svg")}
+    assert set(drawn) == {
+        "accuracy.svg", "accuracy-overflow.svg", "noise.svg", "noise-overflow.svg", "weights.svg", "scatter.svg",
+    }  # fmt: skip
+    for text in ("rounded after training", "trained for it"):
+        assert text in drawn["accuracy.svg"]
+        assert text in drawn["accuracy-overflow.svg"]
+    assert "moons, word length 4" in drawn["weights.svg"]
+
+
+@pytest.mark.parametrize(("losses", "chosen"), [((9.0, 0.5, 0.1), 1), ((9.0, 0.6, 0.7), 1), ((0.0, 0.0, 0.0), 0)])
+def test_weights_are_drawn_of_the_cheapest_point_that_loses_little(losses: tuple[float, ...], chosen: int) -> None:
+    points = [
+        SimpleNamespace(loss=loss, cost=Cost(weight_bits=i, bit_operations=i, bram_blocks=1))
+        for i, loss in enumerate(losses)
+    ]
+    assert compromise(points) is points[chosen]  # type: ignore[arg-type]
+    assert compromise([]) is None
 
 
 def test_a_mixed_sweep_leaves_a_plan_that_emit_takes(tmp_path: Path, capsys: Capture) -> None:

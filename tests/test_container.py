@@ -57,6 +57,6 @@ def test_addresses_are_the_lowest_bits(bits: int, dtype: type) -> None:
 
 
 def test_the_norm_is_the_largest_column_sum() -> None:
-    assert Held.of(np.array([[1, -2], [-3, 1]])).norm == 4
-    assert Held.of(np.array([1, -2, -3])).norm == 6
-    assert Held.of(np.array([[[1, 5]], [[2, 3]]])).norm == 5
+    assert Held.of(np.array([[1, -2], [-3, 1]])).columns.norm == 4
+    assert Held.of(np.array([1, -2, -3])).columns.norm == 6
+    assert Held.of(np.array([[[1, 5]], [[2, 3]]])).columns.norm == 5

@@ -33,7 +33,8 @@ FLOORS: dict[str, set[str]] = {
     },
     "numbers, and the kernels under them": {
         *("accumulate", "channels", "convolution", "fixed", "fixed_movement", "fixed_numpy", "fixed_values"),
-        *("functions", "graph", "kernels", "ledger", "movement", "number", "program", "tensor", "traced"),
+        *("functions", "graph", "kernels", "ledger", "movement", "number", "packing", "program", "stretches"),
+        *("tensor", "traced"),
     },
     "layers, and what is done to a network of them": {
         *("files", "folding", "initialise", "layers", "quantized", "tree"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fixedpoint_nn.container import FLOAT32, FLOAT64, FLOAT64_EXACT, INT64, Held, dtype_for
 from fixedpoint_nn.kernels import product, product_bound, split_product
+from fixedpoint_nn.packing import Packing
 
 
 def slow(a: np.ndarray, b: np.ndarray) -> list[list[int]]:
@@ -87,18 +88,19 @@ def one_long_sum(terms: int, a_value: int, b_value: int) -> tuple[np.ndarray, np
 def test_a_long_sum_is_cut_into_stretches_that_float32_holds(terms: int) -> None:
     """Odd summands: a stretch that went one term too far would lose the lowest bit."""
     a, b = one_long_sum(terms, 1023, 2**24 // 1024 // 40 + 1)
+    a[1] *= -1                          # numbers that are never negative need fewer
     x, w = held(a), held(b)
     assert product_bound(x, w) > 1 << 24
     result = product(x, w)
     assert [[int(n) for n in row] for row in result.array] == slow(a, b)
-    (ends,) = w.stretches.values()
+    (ends,) = w.columns.stretches.values()
     assert len(ends) > 1
     assert ends[-1] == terms
     for start, end in zip((0, *ends), ends, strict=False):
         assert product_bound(x, held(b[start:end])) <= 1 << 24
         longer = b[start : end + 1]
         if end < terms:  # and as long as the shared plan, for 1024, allows
-            assert 1024 * held(longer).norm > 1 << 24
+            assert 1024 * held(longer).columns.norm > 1 << 24
 
 
 def test_a_stretch_past_its_end_would_be_wrong() -> None:
@@ -114,14 +116,97 @@ def test_too_many_stretches_leave_it_to_float64() -> None:
     a, b = one_long_sum(128, 1 << 14, 1 << 9)
     w = held(b)
     assert [[int(n) for n in row] for row in product(held(a), w).array] == slow(a, b)
-    assert w.stretches == {1 << 14: ()}
+    assert w.columns.stretches == {}
+
+
+@pytest.mark.parametrize("largest", [1023, 1024, 1025])
+def test_numbers_that_are_never_negative_are_taken_from_the_middle_of_their_range(largest: int) -> None:
+    """Half the magnitude, half the stretches; both ends of the range, and odd summands."""
+    rng = np.random.default_rng(2)
+    a = np.where(rng.random((5, 784)) < 0.5, 0, largest)
+    a[0], a[1] = largest, 0
+    b = rng.choice([-411, 411], (784, 6))
+    x, w = held(a), held(b)
+    result = product(x, w)
+    assert [[int(n) for n in row] for row in result.array] == slow(a, b)
+    assert result.bound == product_bound(x, w)
+    whole, half = w.columns.stretches.items()
+    assert whole[0] >= largest
+    assert half[0] >= -(-largest // 2)
+    assert len(half[1]) < len(whole[1]) if whole[1] else half[1]
+    for start, end in zip((0, *half[1]), half[1], strict=False):
+        assert half[0] * held(b[start:end]).columns.norm <= 1 << 24
+
+
+def test_sums_of_stretches_beyond_32_bits_are_exact() -> None:
+    terms = 1 << 13
+    a, b = one_long_sum(terms, (1 << 16) - 1, 11)
+    b[:, 1] = -11
+    assert 1 << 31 < product_bound(held(a), held(b)) < 1 << 33
+    w = held(b)
+    assert [[int(n) for n in row] for row in product(held(a), w).array] == slow(a, b)
+    assert any(w.columns.stretches.values())
+
+
+def test_columns_of_zeros_are_left_out_and_come_back_as_zeros() -> None:
+    rng = np.random.default_rng(3)
+    for bits in (3, 9, 14, 26):
+        a, b = rng.integers(-(1 << bits), 1 << bits, (7, 300)), rng.integers(-(1 << bits), 1 << bits, (300, 40))
+        b[:, [0, 3, 4, 17, 20, 30, 31, 38]] = 0
+        w = held(b)
+        assert [[int(n) for n in row] for row in product(held(a), w).array] == slow(a, b)
+        assert w.columns.filled is not None
+        assert w.columns.filled[0].array.shape == (300, 33)
+        assert [[int(n) for n in row] for row in product(held(a), held(0 * b)).array] == slow(a, 0 * b)
+    assert held(b[:20]).columns.filled is None  # finding them would take longer
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 6])
+@pytest.mark.parametrize("outputs", [64, 65, 71])
+def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(count: int, outputs: int) -> None:
+    """Every digit at its extremes, of either sign, beside every other."""
+    rng = np.random.default_rng(4)
+    digit = 24 // count
+    largest = (1 << (digit - 1)) - 1
+    terms = max(128, largest)
+    b = np.zeros((terms, outputs), np.int64)
+    b[:largest] = rng.choice([-1, 1], outputs)
+    b[:largest, ::5] = rng.integers(-1, 2, (largest, len(range(0, outputs, 5))))
+    a = rng.choice([-1, 1], (70, terms))
+    a[0], a[1] = 1, -1
+    x, w = held(a), held(b)
+    assert product_bound(x, w) <= 1 << 24
+    assert [[int(n) for n in row] for row in product(x, w).array] == slow(a, b)
+    (packing,) = w.columns.packed
+    assert (packing.count, packing.digit) == (count, digit)
+    assert np.abs(product(x, w).array).max() == largest
+
+
+def test_a_digit_one_step_too_small_would_be_wrong() -> None:
+    a, b = np.ones((64, 128), np.int64), np.zeros((128, 64), np.int64)
+    b[:5, :] = 1
+    naive = Packing(2, 3)  # 5 is more than half of 2**3
+    sums = a.astype(np.float32) @ naive.packed(b.astype(np.float32))
+    assert naive.unpacked(sums, 64).tolist() != slow(a, b)
+    w = held(b)
+    assert product(held(a), w).array.tolist() == slow(a, b)
+    assert [packing.digit for packing in w.columns.packed] == [4]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 4), st.integers(60, 300), st.booleans())
+def test_random_sums_of_few_bits_are_exact(seed: int, a_bits: int, b_bits: int, terms: int, signed: bool) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(-(1 << a_bits) if signed else 0, 1 << a_bits, (66, terms))
+    b = rng.integers(-(1 << b_bits), 1 << b_bits, (terms, 67)) * rng.integers(0, 2, 67)
+    assert np.array_equal(product(held(a), held(b)).array.astype(np.int64), a @ b)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 18), st.integers(1, 18), st.integers(60, 400))
 def test_random_sums_of_any_length_are_exact(seed: int, a_bits: int, b_bits: int, terms: int) -> None:
     rng = np.random.default_rng(seed)
-    a = rng.integers(-(1 << a_bits), 1 << a_bits, (3, terms))
+    a = rng.integers(-(1 << a_bits) * int(rng.integers(0, 2)), 1 << a_bits, (3, terms))
     b = rng.integers(-(1 << b_bits), 1 << b_bits, (terms, 4)) * rng.integers(0, 2, (terms, 4))
     assert [[int(n) for n in row] for row in product(held(a), held(b)).array] == slow(a, b)
 
@@ -129,7 +214,7 @@ def test_random_sums_of_any_length_are_exact(seed: int, a_bits: int, b_bits: int
 @pytest.mark.parametrize("bits", [20, 31, 40, 52, 62])
 def test_the_norm_is_exact_for_wide_weights(bits: int) -> None:
     matrix = np.array([[(1 << bits) - 1, 1], [-(1 << bits) + 1, 0], [1, 0]])
-    norm = held(matrix).norm
+    norm = held(matrix).columns.norm
     assert norm == 2 * (1 << bits) - 1
 
 

@@ -91,6 +91,28 @@ def test_floats_are_counted_value_by_value(dtype: type, count_rounded: bool) -> 
         assert seen.rounded == (expected.rounded if count_rounded else 0)
 
 
+@pytest.mark.parametrize("overflow", Overflow)
+def test_floats_beside_limits_that_no_float_holds_are_counted(overflow: Overflow) -> None:
+    """Of Q(61, 0), the lowest integer is a double, the highest is not."""
+    edge = 2.0**60
+    x = np.array([-edge, edge, np.nextafter(-edge, 0), np.nextafter(edge, 0), np.nextafter(-edge, -np.inf), 1e300])
+    quantizer = Quantizer(Q(61, 0), Rounding.FLOOR, overflow, name="input")
+    with Ledger() as ledger:
+        FixedArray.from_float(x, quantizer)
+    expected = counted([Fraction(float(v)) for v in x], x.shape, quantizer)
+    seen = ledger["input"]
+    assert (seen.values, seen.saturated, seen.wrapped, seen.first, seen.headroom_bits) == (
+        expected.values, expected.saturated, expected.wrapped, expected.first, expected.headroom_bits,
+    )  # fmt: skip
+
+
+def test_integers_are_counted_on_their_way_into_a_format() -> None:
+    quantizer = Quantizer(Q(4, 2), name="input")
+    with Ledger() as ledger:
+        FixedArray.from_float(np.array([7, -8, 8, 3, -9]), quantizer)
+    assert ledger["input"] == Entry(5, saturated=2, wrapped=0, rounded=0, first=(2,), headroom_bits=-1)
+
+
 @pytest.mark.parametrize("bits", [10, 13, 16, 24])
 @pytest.mark.parametrize("format", [Q, UQ])
 def test_accumulators_are_watched_at_every_step_where_it_matters(bits: int, format) -> None:  # type: ignore[no-untyped-def]

@@ -14,6 +14,7 @@ import matplotlib
 from fixedpoint_nn import zoo
 from fixedpoint_nn.cli import network
 from fixedpoint_nn.cli.arguments import Commands, command, positive, words
+from fixedpoint_nn.cli.sweep_pictures import draw
 from fixedpoint_nn.precision import Metric, Sweep, pictures, sweep
 from fixedpoint_nn.precision.axes import AXES
 from fixedpoint_nn.precision.engine import EngineCost
@@ -35,7 +36,8 @@ def add(commands: Commands) -> None:
         help="word lengths, such as 2:16 (both included) or 4,6,8",
     )
     parser.add_argument(
-        "--method", choices=("ptq", "qat"), default="ptq", help="after training (default), or trained for it"
+        "--method", choices=("ptq", "qat"), action="append",
+        help="after training (default), or trained for it; may be given again, for both side by side",
     )
     parser.add_argument(
         "--axis", choices=tuple(AXES), action="append", help="what varies (default: word); may be given again"
@@ -54,11 +56,11 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     chosen = network.resolve(arguments.network)
-    axes = tuple(arguments.axis or ("word",))
-    watch = Stopwatch("sweep", _again(arguments, axes))
+    axes, methods = _once(arguments.axis or ["word"]), _once(arguments.method or ["ptq"])
+    watch = Stopwatch("sweep", _again(arguments, axes, methods))
     progress = not arguments.json
     found = sweep_network(
-        chosen, arguments.words, arguments.out, axes=axes, method=arguments.method, limit=arguments.limit,
+        chosen, arguments.words, arguments.out, axes=axes, methods=methods, limit=arguments.limit,
         size=arguments.size, jobs=arguments.jobs, scheduler=arguments.scheduler, progress=progress,
     )
     results = summary(chosen.name, found)
@@ -82,7 +84,7 @@ def sweep_network(
     out: Path,
     *,
     axes: Sequence[str] = ("word",),
-    method: str = "ptq",
+    methods: Sequence[str] = ("ptq",),
     limit: int | None = None,
     size: bool = False,
     jobs: int = 1,
@@ -93,17 +95,15 @@ def sweep_network(
     out.mkdir(parents=True, exist_ok=True)
     entry = chosen.entry
     x, y = entry.examples(entry.held_out)
-    training = training_for(entry) if method == "qat" else None
+    training = training_for(entry) if "qat" in methods else None
     found = sweep(
-        chosen.net, (x[:limit], y[:limit]), word_lengths, axes=axes, methods=(method,),
+        chosen.net, (x[:limit], y[:limit]), word_lengths, axes=axes, methods=methods,
         samples=zoo.samples(chosen.name, CALIBRATION, "train"), training=training,
         engine=EngineCost(chosen.net, x.shape[1:], synthesise=size),
         jobs=jobs, scheduler=scheduler, store=out / "sweep.sqlite", progress=progress,
     )
     found.to_csv(out / "sweep.csv")
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        pictures.accuracy_against_bits(found, out / "accuracy.svg", axes[0])
-        pictures.noise_by_layer(found, out / "noise.svg", axes[0], method)
+    draw(found, chosen, x[:limit], out, axes, methods)
     return found
 
 
@@ -113,7 +113,7 @@ def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress
     samples = zoo.samples(chosen.name, CALIBRATION, "train")
     mixed = search(chosen.net, (x[::2], y[::2]), (x[1::2], y[1::2]), samples=samples, progress=progress)
     with matplotlib.rc_context({"svg.fonttype": "none"}):
-        pictures.pareto_front(mixed, out / "pareto.svg")
+        pictures.pareto_front(mixed, out / "pareto.svg", chosen.name)
     for candidate in mixed.front:
         candidate.plan.save(out / f"mixed-{candidate.price}.json")
     return mixed
@@ -146,14 +146,16 @@ def lines(found: Sweep) -> list[str]:
     """The sweep as a table."""
     unit = "points lost" if found.metric is Metric.ACCURACY else "% worse"
     metric = found.metric.value
-    head = f"{'':18} {metric:>9}   {'95 % interval':^19} {unit:>12} {'changed':>9} {'weight bits':>12}"
+    names = [f"{point.axis} {point.value} {point.method}" for point in found]
+    width = max(map(len, names))
+    head = f"{'':{width}} {metric:>9}   {'95 % interval':^19} {unit:>12} {'changed':>9} {'weight bits':>12}"
     rows = [
-        f"{point.axis + ' ' + point.value + ' ' + point.method:18} {point.metric:9.4f}   "
+        f"{name:{width}} {point.metric:9.4f}   "
         f"{point.low:9.4f} {point.high:9.4f} {point.loss:12.2f} {point.changed:9,} "
         f"{point.cost.weight_bits:12,}"
-        for point in found
+        for name, point in zip(names, found, strict=True)
     ]
-    return [head, *rows, f"{'float':18} {found.float_score:9.4f}"]
+    return [head, *rows, f"{'float':{width}} {found.float_score:9.4f}"]
 
 
 def mixed_lines(mixed: Mixed) -> list[str]:
@@ -166,9 +168,14 @@ def mixed_lines(mixed: Mixed) -> list[str]:
     return [*rows, f"hypervolume {mixed.hypervolume:.4f}, uniform {mixed.uniform_hypervolume:.4f}"]
 
 
-def _again(arguments: argparse.Namespace, axes: Sequence[str]) -> list[object]:
+def _once(given: list[str]) -> tuple[str, ...]:
+    """In their order, and each of them once."""
+    return tuple(dict.fromkeys(given))
+
+
+def _again(arguments: argparse.Namespace, axes: Sequence[str], methods: Sequence[str]) -> list[object]:
     given: list[object] = [arguments.network, "--words", ",".join(map(str, arguments.words))]
-    given += ["--method", arguments.method] if arguments.method != "ptq" else []
+    given += [part for method in methods if methods != ("ptq",) for part in ("--method", method)]
     given += [part for axis in axes if axes != ("word",) for part in ("--axis", axis)]
     given += ["--mixed"] if arguments.mixed else []
     given += ["--size"] if arguments.size else []

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from fixedpoint_nn.folding import fold
 from fixedpoint_nn.layers.fields import PARAMETER
@@ -46,8 +46,11 @@ def accuracy_against_bits(found: Sweep, path: PathLike, axis: str = "word", titl
             if points:
                 _with_intervals(axes, points, found.metric, colour, NAMES[method])
         scale = 100 if found.metric is Metric.ACCURACY else 1
-        axes.axhline(scale * found.float_score, color=INK, linewidth=1, linestyle="--", label="float")
-        axes.set_xlabel(TITLES.get(axis, axis))
+        score = f"{scale * found.float_score:.2f} %" if scale > 1 else f"{found.float_score:.4f}"
+        axes.axhline(
+            scale * found.float_score, color=INK, linewidth=1, linestyle="--", label=f"float: {score}"
+        )
+        axes.set_xlabel("word length, bits" if axis == "word" else TITLES.get(axis, axis))
         axes.set_ylabel("accuracy, %" if found.metric is Metric.ACCURACY else "nats per character")
         axes.set_title(title)
         axes.legend()
@@ -61,11 +64,12 @@ def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour:
     low, high = (scale * np.array([getattr(point, side) for point in points]) for side in ("low", "high"))
     if numeric:
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(x, y, color=colour, marker="o", markersize=4, label=label)
+        axes.plot(x, y, color=colour, marker="o", markersize=4, label=f"{label}, 95 % interval")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         axes.errorbar(
-            x, y, [y - low, high - y], color=colour, marker="o", linestyle="", capsize=3, label=label
+            x, y, [y - low, high - y], color=colour, marker="o", linestyle="", capsize=3,
+            label=f"{label}, 95 % interval",
         )
         axes.set_xticks(x, [point.value.replace("_", " ") for point in points], rotation=30, ha="right")
 
@@ -101,6 +105,9 @@ def pareto_front(found: Mixed, path: PathLike, title: str = "") -> None:
                 color=SOFT,
             )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(EngFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_yscale("symlog", linthresh=1)
         axes.margins(y=0.12)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -137,23 +144,28 @@ def noise_by_layer(
             axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
             axes.grid(visible=False)
             axes.set_title(name)
-            axes.set_xticks(range(len(points)), [point.value for point in points])
+            names = [point.value.replace("_", " ") for point in points]
+            turned = max(map(len, names)) > 3
+            axes.set_xticks(
+                range(len(points)), names, rotation=45 if turned else 0, ha="right" if turned else "center"
+            )
             axes.set_yticks(range(len(places)), places if index == 1 else [""] * len(places), fontsize=8)
             axes.set_xlabel(TITLES.get(axis, axis))
             for (row, column), value in np.ndenumerate(values):
                 dark = (value < 0.6 * high) if colours == "viridis" else (value > 0.5 * high)
-                text = (
-                    ""
-                    if np.isnan(value)
-                    else f"{value:.0f}"
-                    if index == 1
-                    else f"{value:.1f}"
-                    if value
-                    else "0"
-                )
+                text = _decibels(value) if index == 1 else _share(value)
                 axes.text(
                     column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else INK
                 )
+
+
+def _decibels(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.0f}"
+
+
+def _share(value: float) -> str:
+    """A percentage; the smallest ones are not taken for none."""
+    return "0" if not value else "<0.1" if value < 0.1 else f"{value:.1f}"
 
 
 def weight_histograms(net: Any, plan: Plan, path: PathLike, title: str = "", most: int = 9) -> None:
@@ -184,6 +196,7 @@ def _histogram(axes: Axes, name: str, values: Array, plan: Plan) -> None:
     for edge in (format.min, format.max):
         axes.axvline(edge, color=COLOURS[2], linewidth=1)
     axes.set_title(name, fontsize=9)
+    axes.set_ylabel("values", fontsize=8)
     per_channel = " per channel" if isinstance(entry, ChannelQuantizer) else ""
     axes.text(
         0.02,
