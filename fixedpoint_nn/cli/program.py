@@ -6,17 +6,19 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from threading import current_thread, main_thread
 from typing import NoReturn
 
 from fixedpoint_nn.cli import demo, emit, generate, report, sweep, train, verify, zoo
 from fixedpoint_nn.cli.errors import CommandError
 
 NAME = "fixedpoint-nn"
-SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+SUCCESS, FAILURE, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 COMMANDS = (zoo, train, sweep, emit, verify, generate, report, demo)
 
 # What the package raises when the user, a file, a tool or the disk is at fault; all else is a defect of ours.
@@ -44,10 +46,13 @@ def build_parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status (0 only on success, 130 after Ctrl-C)."""
+    """Run one command; its exit status (0 only on success, 130 after Ctrl-C, 143 after `kill`)."""
     arguments = build_parser().parse_args(argv)
+    before = signal.getsignal(signal.SIGTERM)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)     # fonts that nobody asked for
     try:
+        if current_thread() is main_thread():  # an end by `kill` cleans up as Ctrl-C does
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -61,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"{NAME}: {sentence(error)}", file=sys.stderr)
         return FAILURE
+    finally:
+        if current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, before)
     return status
 
 

@@ -25,12 +25,14 @@ from tqdm import tqdm
 from fixedpoint_nn.hardware import coe
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
 from fixedpoint_nn.hardware.port import Port
+from fixedpoint_nn.hardware.processes import Processes
 from fixedpoint_nn.hardware.toolchain import ToolError, find_tool, rtl_folder
 
 Ints = NDArray[np.int64]
 SIMULATORS = ("iverilog", "verilator")
 BENCH = "engine_tb"
-# The clock comes from the bench's .cpp, so that no delay has to be scheduled. The model is compiled for speed, the rest for size.
+# The clock comes from the bench's .cpp, so that no delay has to be scheduled. The model is compiled for speed, the rest
+# for size.
 VERILATOR = (
     *("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast", "+define+CLOCK_PORT"),
     *("-MAKEFLAGS", "OPT_FAST=-O2", "-Wno-fatal", "-Wno-lint", "-Wno-style"),
@@ -162,8 +164,14 @@ def compile_into(
         command += [f"-G{name}={value}" for name, value in values.items()] + files
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode or not (folder / "sim").exists():
-        raise ToolError(f"{simulator} could not compile the engine: {_last_line(done.stdout + done.stderr)}")
+        raise ToolError(f"{simulator} could not compile the engine: {_cause(done.stdout + done.stderr)}")
     shutil.rmtree(folder / "obj", ignore_errors=True)
+
+
+def _cause(text: str) -> str:
+    """The line that names a missing program, or the last one."""
+    missing = re.search(r"^.*(not found|No such file).*$", text, re.MULTILINE)
+    return missing[0].strip() if missing else _last_line(text)
 
 
 def _last_line(text: str) -> str:
@@ -192,7 +200,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
     command = compiled(job.config, job.simulator)
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     chunks = _chunks(len(inputs), workers if not progress else workers * 4)
-    outcome = Outcome()
+    outcome, running = Outcome(), Processes()
     with (
         tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name,
         ThreadPoolExecutor(workers) as pool,
@@ -200,7 +208,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
     ):
         folder = Path(name)
         waiting = [
-            pool.submit(_run, command, job, folder, inputs[start:stop], start, trace)
+            pool.submit(_run, command, job, folder, inputs[start:stop], start, trace, running)
             for start, stop in chunks
         ]
         try:
@@ -209,9 +217,10 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
                 for mine, its in zip(vars(outcome).values(), vars(part).values(), strict=True):
                     mine.extend(its)
                 bar.update(stop - start)
-        except BaseException:
+        except BaseException:  # also Ctrl-C in a notebook, which the simulators do not hear
             for future in waiting:
                 future.cancel()
+            running.stop()
             raise
     return outcome
 
@@ -221,9 +230,17 @@ def _chunks(count: int, parts: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _run(command: Sequence[str], job: Job, folder: Path, inputs: Ints, first: int, trace: bool) -> Outcome:
+def _run(
+    command: Sequence[str],
+    job: Job,
+    folder: Path,
+    inputs: Ints,
+    first: int,
+    trace: bool,
+    running: Processes,
+) -> Outcome:
     """One simulation of some of the vectors."""
-    outcome, text, status = attempt(command, job, folder, inputs, first, trace)
+    outcome, text, status = attempt(command, job, folder, inputs, first, trace, running=running)
     words = len(inputs) * job.output.words
     # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are
     # demanded.
@@ -241,6 +258,7 @@ def attempt(
     first: int,
     trace: bool,
     extra: Sequence[str] = (),
+    running: Processes | None = None,
 ) -> tuple[Outcome, str, int]:
     """One simulation, however it ends: what it gave so far, what it printed, and its exit status."""
     vectors, results, writes = (folder / f"{name}-{first}" for name in ("input", "results", "trace"))
@@ -257,7 +275,10 @@ def attempt(
         *([f"+trace={writes}"] if trace else []),
         *extra,
     ]
-    text, status = execute([*command, *plusargs])
+    try:
+        text, status = (running or Processes()).execute([*command, *plusargs])
+    except OSError as error:
+        raise SimulationError(f"{command[0]} does not run: {error.strerror}") from None
     outcome = read_results(results)
     if trace:
         outcome.traces.extend([] for _ in range(len(inputs)))
@@ -266,17 +287,6 @@ def attempt(
             outcome.traces[int(vector)].append((int(cycle), int(address), word))
         writes.unlink(missing_ok=True)
     return outcome, text, status
-
-
-def execute(command: Sequence[str]) -> tuple[str, int]:
-    """What a program printed, and its exit status."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
-        )
-    except OSError as error:
-        raise SimulationError(f"{command[0]} does not run: {error.strerror}") from None
-    return done.stdout + done.stderr, done.returncode
 
 
 def explain(text: str, status: int, simulator: str, first: int = 0) -> str:
