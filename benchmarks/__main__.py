@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Speed, side by side: `python -m benchmarks [mlp lstm quantising accumulators sweep]`.
+"""Speed, side by side: `python -m benchmarks [mlp lstm quantising accumulators sweep simulators]`.
 
 Medians over rounds; every engine runs in each of them, with one BLAS thread. Engines whose package is missing
 are left out. The exit status is 1 if a target is missed.
@@ -17,7 +17,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from benchmarks.timing import CLOCKS  # noqa: E402
 
-PARTS = ("mlp", "lstm", "quantising", "accumulators", "sweep")
+PARTS = ("mlp", "lstm", "quantising", "accumulators", "sweep", "simulators")
 
 
 def main(arguments: list[str] | None = None) -> int:

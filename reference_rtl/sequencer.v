@@ -42,6 +42,10 @@ module sequencer #(
     localparam [4:0] LAST_WORD = `RUN_WORDS - 1;
     localparam [ADDRESS_WIDTH-1:0] ZERO = 0, ONE = 1;
 
+    initial begin
+        if (`RUN_WORDS != 20) $fatal(1, "%m: a run has %0d words, and the addresses are told by 20", `RUN_WORDS);
+    end
+
     // Fetching: one bit per stage of the memory.
     reg fetched, valid;
     // Words still to come of the instruction that is being decoded, and which one it is.
@@ -65,7 +69,8 @@ module sequencer #(
     // The one adder: register + value; -1 for Loop, register - value (by complement and carry) for JumpEqual. Where only the word is meant
     // (Set, most of a description), the register counts as 0.
     wire [2:0] selected = loading ? target_register : word[26:24];
-    wire is_address = operation != `OP_RUN || left >= LAST_WORD - 5'd3;
+    // Words 1 to 4 of a run are addresses: 19 to 16 are left.
+    wire is_address = operation != `OP_RUN || left[4];
     wire is_sum = selected != 3'd0 && (first ? opcode != `OP_SET && opcode != `OP_RUN : is_address);
     wire minus_one = first && opcode == `OP_LOOP;
     wire subtract = first && opcode == `OP_JUMP_EQUAL;
