@@ -31,11 +31,10 @@ from fixedpoint_nn.hardware.toolchain import ToolError, find_tool, rtl_folder
 Ints = NDArray[np.int64]
 SIMULATORS = ("iverilog", "verilator")
 BENCH = "engine_tb"
-# The clock comes from the bench's .cpp, so that no delay has to be scheduled. The model is compiled for speed, the rest
-# for size.
+# The clock comes from the bench's .cpp, so that no delay has to be scheduled; the model is compiled for speed.
 VERILATOR = (
-    *("--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast", "+define+CLOCK_PORT"),
-    *("-MAKEFLAGS", "OPT_FAST=-O2", "-Wno-fatal", "-Wno-lint", "-Wno-style"),
+    *("--cc", "--exe", "--build", "-O3", "+define+CLOCK_PORT", "-MAKEFLAGS", "OPT_FAST=-O2"),
+    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
 )
 
 
