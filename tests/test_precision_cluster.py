@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn.precision import sweep
+from fixedpoint_nn.precision import Training, sweep
 from fixedpoint_nn.precision.cluster import WorkerDied, run_all
 from fixedpoint_nn.precision.shared import pack, unpack
+from fixedpoint_nn.training.batches import Samples
 from tests.test_precision_sweep import problem, without_time
 
 WORDS = range(2, 14)
@@ -88,6 +89,21 @@ def test_any_executor_gives_the_same_points() -> None:
     with ThreadPoolExecutor(1) as executor:
         there = sweep(net, data, (3, 8), store=":memory:", progress=False, executor=executor)
     assert without_time(here) == without_time(there)
+
+
+def test_points_in_threads_of_one_process_do_not_see_each_other() -> None:
+    """As on a Dask worker, which has a thread for each core unless it is told otherwise."""
+    net, (x, y) = problem("lstm")
+    data = np.tile(x, (30, 1)), np.tile(y, (30, 1))
+    options = {"words": range(2, 10), "methods": ("ptq", "qat"), "store": ":memory:", "progress": False}
+    training = Training(Samples(x, y, 10), epochs=1)
+    here = sweep(net, data, training=training, **options)
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as executor:
+            there = sweep(net, data, training=training, executor=executor, **options)
+        assert without_time(there) == without_time(here)
+        assert [point.snr_db for point in there] == [point.snr_db for point in here]
+        assert [point.values for point in there] == [point.values for point in here]
 
 
 class KilledWorker(Exception):
