@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +53,21 @@ def patient(common: Any, plan: str, trained: bool) -> dict[str, Any]:
     return {**evaluate(common, plan, trained), "process": os.getpid()}
 
 
+def slowly(common: Any, value: int) -> dict[str, Any]:
+    time.sleep(0.1)
+    return {"value": value, "file": common["large"].filename}
+
+
+KILLED = """
+import numpy as np
+from fixedpoint_nn.precision.cluster import run_all
+from tests.test_precision_cluster import slowly
+tasks = {str(i): (i,) for i in range(600)}
+for _, result in run_all(slowly, {"large": np.ones(100_000)}, tasks, jobs=2):
+    print(result["file"], flush=True)
+"""
+
+
 def test_processes_compute_every_task() -> None:
     tasks = {str(i): (i,) for i in range(6)}
     results = dict(run_all(doubled, {"factor": 3}, tasks, jobs=2))
@@ -81,6 +98,18 @@ def test_a_worker_process_that_is_killed_is_answered_with_a_sentence() -> None:
     )
     with pytest.raises(WorkerDied, match=f"^{re.escape(sentence)}$"):
         list(run_all(dies, {}, {str(i): (i,) for i in range(5)}, jobs=2))
+
+
+def test_workers_of_a_sweep_that_is_killed_end_and_leave_nothing() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent
+    )
+    assert child.stdout is not None
+    folder = Path(child.stdout.readline().strip()).parent
+    assert folder.name.startswith("fixedpoint_nn-")
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=60)       # returns when the last process that could write has ended
+    assert not folder.exists()
 
 
 def test_any_executor_gives_the_same_points() -> None:
