@@ -138,6 +138,31 @@ def test_numbers_that_are_never_negative_are_taken_from_the_middle_of_their_rang
         assert half[0] * held(b[start:end]).columns.norm <= 1 << 24
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_numbers_that_are_never_negative_leave_positive_and_negative_products_apart(sign: int) -> None:
+    """Up to 2**24 of either sign in one float32, though their magnitudes add up to twice as much."""
+    a = np.full((2, 128), 1 << 12)
+    b = np.zeros((128, 2), np.int64)
+    b[0::2, 0], b[1::2, 0] = 64, -64
+    b[:, 1] = np.resize([1, -1, 1], 128)
+    a[1, 1::2] = 0                      # so that the sum is 2**24 itself
+    x, w = held(a), held(sign * b)
+    assert product_bound(x, w) == 1 << 25
+    result = product(x, w)
+    assert (result.array.dtype, result.bound) == (FLOAT32, 1 << 24)
+    assert [[int(n) for n in row] for row in result.array] == slow(a, sign * b)
+    b[0, 0] += 1                        # one step past
+    a[:, 0] -= 1
+    x, w = held(a), held(sign * b)
+    assert w.columns.one_sided * x.bound > 1 << 24
+    result = product(x, w)
+    assert result.array.dtype == FLOAT64
+    assert [[int(n) for n in row] for row in result.array] == slow(a, sign * b)
+    a[1, 1] = -1                        # a negative number has the sum of magnitudes as its bound
+    b[0, 0] -= 1
+    assert product(held(a), held(sign * b)).array.dtype == FLOAT64
+
+
 def test_sums_of_stretches_beyond_32_bits_are_exact() -> None:
     terms = 1 << 13
     a, b = one_long_sum(terms, (1 << 16) - 1, 11)
