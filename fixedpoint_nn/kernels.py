@@ -6,7 +6,7 @@ sum, in whichever order BLAS adds, and each of them is held exactly. If one oper
 positive products alone, and the negative ones alone, are bounds of the same kind.
 
 A sum that is too long for float32, which is twice as fast, is cut into stretches of terms that are not
-(stretches.py); sums of few bits share one float32 (packing.py); columns of zeros are left out.
+(stretches.py); sums of few bits share one float (packing.py); columns of zeros are left out.
 
 Operands that are too large for float64 are cut into words that are not; the words' products are joined in
 int64, which is exact modulo 2**64 even where the sum itself is larger.

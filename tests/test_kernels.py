@@ -186,17 +186,20 @@ def test_columns_of_zeros_are_left_out_and_come_back_as_zeros() -> None:
     assert held(b[:20]).columns.filled is None  # finding them would take longer
 
 
-@pytest.mark.parametrize("count", [2, 3, 4, 6])
+@pytest.mark.parametrize(("bits", "count"), [(24, 2), (24, 3), (24, 4), (24, 6), (53, 3), (53, 4)])
 @pytest.mark.parametrize("outputs", [64, 65, 71])
-def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(count: int, outputs: int) -> None:
+def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(
+    bits: int, count: int, outputs: int
+) -> None:
     """Every digit at its extremes, of either sign, beside every other."""
     rng = np.random.default_rng(4)
-    digit = 24 // count
+    digit = bits // count
     largest = (1 << (digit - 1)) - 1
-    terms = max(128, largest)
+    terms = max(128, largest) if bits == 24 else 512
     b = np.zeros((terms, outputs), np.int64)
-    b[:largest] = rng.choice([-1, 1], outputs)
-    b[:largest, ::5] = rng.integers(-1, 2, (largest, len(range(0, outputs, 5))))
+    share = sum_of_ones(largest, terms)[1]  # of the largest sum, for each term
+    b += share * rng.choice([-1, 1], outputs)
+    b[:, ::5] *= rng.choice([-1, 1], (terms, len(range(0, outputs, 5))))
     a = rng.choice([-1, 1], (70, terms))
     a[0], a[1] = 1, -1
     x, w = held(a), held(b)
@@ -204,6 +207,7 @@ def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(count: in
     assert [[int(n) for n in row] for row in product(x, w).array] == slow(a, b)
     (packing,) = w.columns.packed
     assert (packing.count, packing.digit) == (count, digit)
+    assert packing.dtype == (FLOAT32 if bits == 24 else FLOAT64)
     assert np.abs(product(x, w).array).max() == largest
 
 
