@@ -121,20 +121,32 @@ class Columns:
         self.packed: dict[Any, Array] = {}  # several columns in one, by how
 
     @cached_property
-    def norm(self) -> int:
-        """The largest sum of magnitudes: |x| <= m makes every sum of |x * column| at most m * norm."""
+    def _magnitudes(self) -> Array:
+        """Each column's sum of magnitudes."""
         array, axis = self._array, -2 if self._array.ndim > 1 else 0
-        if not array.size:
-            return 0
         worst = self._bound * array.shape[axis]
         exact = dtype_for(worst) if array.dtype.kind == "f" else OBJECT if worst > INT64_EXACT else INT64
-        return int(np.abs(Held(array, self._bound).to(exact)).sum(axis=axis).max())
+        total: Array = np.abs(Held(array, self._bound).to(exact)).sum(axis=axis)
+        return total
+
+    @cached_property
+    def norm(self) -> int:
+        """The largest sum of magnitudes: |x| <= m makes every sum of |x * column| at most m * norm."""
+        return int(self._magnitudes.max()) if self._array.size else 0
 
     @cached_property
     def sums(self) -> Ints:
         """Each column's sum; for a `norm` that fits int64."""
-        total: Ints = self._array.astype(INT64).sum(axis=-2)
+        total: Ints = self._array.astype(INT64).sum(axis=-2 if self._array.ndim > 1 else 0)
         return total
+
+    @cached_property
+    def one_sided(self) -> int:
+        """The largest sum of positive or of negative weights: 0 <= x <= m keeps every sum within m times it.
+
+        So it does for the sum of any of the terms, in any order; for a `norm` that fits int64.
+        """
+        return int((self._magnitudes.astype(INT64) + np.abs(self.sums)).max()) // 2
 
     @cached_property
     def filled(self) -> tuple[Held, NDArray[np.intp]] | None:

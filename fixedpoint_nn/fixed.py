@@ -201,11 +201,12 @@ class FixedArray(FixedNumPy):
                 )
             array = np.broadcast_to(initial._held.array, shape).reshape(len(rows.array), -1)
             start = Held(array, initial._held.bound)
-        watch = Watch() if ledger.active is not None else None
+        seeing = ledger.active()
+        watch = None if seeing is None else Watch()
         products = Products.of(self._format, other._format)
         result = accumulated(rows, weights, products, accumulator, start, watch)
-        if ledger.active is not None and watch is not None:
-            ledger.active.see_sums(watch, shape, accumulator)
+        if seeing is not None and watch is not None:
+            seeing.see_sums(watch, shape, accumulator)
         return self._of(Held(result.array.reshape(shape), result.bound), accumulator.format)
 
     def cast(self, quantizer: Quantizer | ChannelQuantizer | None) -> FixedArray:
@@ -215,8 +216,9 @@ class FixedArray(FixedNumPy):
         if isinstance(quantizer, ChannelQuantizer):
             return self._of(Held.of(quantizer.from_ints(self.ints, self._format.frac_bits)), quantizer.format)
         shift = quantizer.format.frac_bits - self._format.frac_bits
-        if ledger.active is not None:
-            ledger.active.see_cast(self._held, shift, quantizer)
+        seeing = ledger.active()
+        if seeing is not None:
+            seeing.see_cast(self._held, shift, quantizer)
         return self._of(requantized(self._held, shift, quantizer), quantizer.format)
 
 

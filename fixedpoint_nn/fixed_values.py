@@ -52,14 +52,15 @@ class FixedValues:
             raise TypeError(
                 f"from_float rounds by a Quantizer, not by {quantizer!r}; use Quantizer({quantizer!r})"
             )
-        if ledger.active is None:
+        seeing = ledger.active()
+        if seeing is None:
             return cls._of(quantizer.hold(array), quantizer.format)
         if array.dtype == INT64:
-            ledger.active.see_cast(Held.of(array), quantizer.format.frac_bits, quantizer)
+            seeing.see_cast(Held.of(array), quantizer.format.frac_bits, quantizer)
             return cls._of(quantizer.hold(array), quantizer.format)
-        seen = Seen(ledger.active.count_rounded)
+        seen = Seen(seeing.count_rounded)
         held = quantizer.hold(array, seen)
-        ledger.active.see_floats(seen, array.shape, quantizer)
+        seeing.see_floats(seen, array.shape, quantizer)
         return cls._of(held, quantizer.format)
 
     @classmethod

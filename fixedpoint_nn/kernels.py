@@ -2,10 +2,11 @@
 """Exact integer matrix products at the speed of BLAS.
 
 If the sum of absolute products stays within 2**24 (float32) or 2**53 (float64), then so does every partial
-sum, in whichever order BLAS adds, and each of them is held exactly.
+sum, in whichever order BLAS adds, and each of them is held exactly. If one operand is never negative, then the
+positive products alone, and the negative ones alone, are bounds of the same kind.
 
 A sum that is too long for float32, which is twice as fast, is cut into stretches of terms that are not
-(stretches.py); sums of few bits share one float32 (packing.py); columns of zeros are left out.
+(stretches.py); sums of few bits share one float (packing.py); columns of zeros are left out.
 
 Operands that are too large for float64 are cut into words that are not; the words' products are joined in
 int64, which is exact modulo 2**64 even where the sum itself is larger.
@@ -44,6 +45,8 @@ def product(a: Held, b: Held) -> Held:
         result = product(a, most)
         return Held(result.array[:, places], result.bound)
     bound = product_bound(a, b)
+    if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.array.min() >= 0:
+        bound = a.bound * b.columns.one_sided
     if bound <= FLOAT32_EXACT:
         packed = packed_product(a, b)
         if packed is not None:

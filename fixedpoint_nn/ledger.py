@@ -8,6 +8,7 @@ ledger["fc1.out"].saturated
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,15 +54,13 @@ class Ledger(Mapping[str, Entry]):
         self._before: Ledger | None = None
 
     def __enter__(self) -> Ledger:
-        global active
-        self._before, active = active, self
+        self._before, _here.ledger = _here.ledger, self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        global active
-        active = self._before
+        _here.ledger = self._before
 
     def __getitem__(self, name: str) -> Entry:
         if name not in self.entries:
@@ -199,4 +198,15 @@ def _bits(lo: int, hi: int, signed: bool) -> int:
     return size + (signed or lo < 0)
 
 
-active: Ledger | None = None
+class _Here(threading.local):
+    """Of each thread its own: networks that run side by side do not see each other."""
+
+    ledger: Ledger | None = None
+
+
+_here = _Here()
+
+
+def active() -> Ledger | None:
+    """The ledger that is open in this thread."""
+    return _here.ledger

@@ -31,10 +31,11 @@ class Quantized:
             raise ValueError(f"the network takes a batch of samples, not an array of shape {samples.shape}")
         if isinstance(samples, FixedArray):
             self._check_format(samples)
-        parts, before = [], ledger.active.first_row if ledger.active is not None else 0
+        seeing = ledger.active()
+        parts, before = [], 0 if seeing is None else seeing.first_row
         for start in range(0, samples.shape[0], self.rows):
-            if ledger.active is not None:
-                ledger.active.first_row = before + start
+            if seeing is not None:
+                seeing.first_row = before + start
             parts.append(self.net(self._taken(samples[start : start + self.rows])))
         result: FixedArray = parts[0] if len(parts) == 1 else parts[0].concat(parts[1:], axis=0)
         return result

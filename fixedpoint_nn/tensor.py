@@ -7,6 +7,7 @@ the result itself, so a tape has no cycles and is freed as soon as nobody holds 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -30,18 +31,25 @@ Scalar = float | int
 Backward = Callable[[Array], None]
 
 _order = count()
-_recording = True
+
+
+class _Here(threading.local):
+    """Of each thread its own: one that evaluates does not stop the recording of another that trains."""
+
+    recording = True
+
+
+_here = _Here()
 
 
 @contextmanager
 def no_gradient() -> Iterator[None]:
     """Inside this block nothing is recorded, so evaluation keeps no memory."""
-    global _recording
-    before, _recording = _recording, False
+    before, _here.recording = _here.recording, False
     try:
         yield
     finally:
-        _recording = before
+        _here.recording = before
 
 
 def _unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
@@ -95,7 +103,7 @@ class Tensor:
         return result
 
     def _record(self, parents: tuple[Tensor, ...], backward: Backward) -> None:
-        if _recording and any(parent.needs_gradient for parent in parents):
+        if _here.recording and any(parent.needs_gradient for parent in parents):
             self._parents, self._backward, self.needs_gradient = parents, backward, True
         else:
             self._parents, self._backward, self.needs_gradient = (), None, False
@@ -331,7 +339,7 @@ class Tensor:
             quantizer.observe(self.data)
             return self._result(self.data, quantizer.name, (self,), self.add_gradient)
         data, name = quantizer.round_floats(self.data), quantizer.name or "cast"
-        if not _recording:
+        if not _here.recording:
             return self._result(data, name, (self,), self.add_gradient)
         if quantizer.overflow is Overflow.WRAP:
             return self._result(data, name, (self,), self.add_gradient)

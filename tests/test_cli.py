@@ -107,7 +107,7 @@ def test_a_sweep_that_is_run_again_computes_nothing(tmp_path: Path, capsys: Capt
     assert "3 of 3 points were computed now" in capsys.readouterr().out
     assert run(*command) == 0
     assert "0 of 3 points were computed now" in capsys.readouterr().out
-    for name in ("sweep.sqlite", "sweep.csv", "accuracy.svg", "noise.svg", "run-sweep.json"):
+    for name in ("sweep.sqlite", "sweep.csv", "layers.csv", "accuracy.svg", "noise.svg", "run-sweep.json"):
         assert (tmp_path / name).exists()
 
 

@@ -138,6 +138,31 @@ def test_numbers_that_are_never_negative_are_taken_from_the_middle_of_their_rang
         assert half[0] * held(b[start:end]).columns.norm <= 1 << 24
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_numbers_that_are_never_negative_leave_positive_and_negative_products_apart(sign: int) -> None:
+    """Up to 2**24 of either sign in one float32, though their magnitudes add up to twice as much."""
+    a = np.full((2, 128), 1 << 12)
+    b = np.zeros((128, 2), np.int64)
+    b[0::2, 0], b[1::2, 0] = 64, -64
+    b[:, 1] = np.resize([1, -1, 1], 128)
+    a[1, 1::2] = 0                      # so that the sum is 2**24 itself
+    x, w = held(a), held(sign * b)
+    assert product_bound(x, w) == 1 << 25
+    result = product(x, w)
+    assert (result.array.dtype, result.bound) == (FLOAT32, 1 << 24)
+    assert [[int(n) for n in row] for row in result.array] == slow(a, sign * b)
+    b[0, 0] += 1                        # one step past
+    a[:, 0] -= 1
+    x, w = held(a), held(sign * b)
+    assert w.columns.one_sided * x.bound > 1 << 24
+    result = product(x, w)
+    assert result.array.dtype == FLOAT64
+    assert [[int(n) for n in row] for row in result.array] == slow(a, sign * b)
+    a[1, 1] = -1                        # a negative number has the sum of magnitudes as its bound
+    b[0, 0] -= 1
+    assert product(held(a), held(sign * b)).array.dtype == FLOAT64
+
+
 def test_sums_of_stretches_beyond_32_bits_are_exact() -> None:
     terms = 1 << 13
     a, b = one_long_sum(terms, (1 << 16) - 1, 11)
@@ -161,17 +186,20 @@ def test_columns_of_zeros_are_left_out_and_come_back_as_zeros() -> None:
     assert held(b[:20]).columns.filled is None  # finding them would take longer
 
 
-@pytest.mark.parametrize("count", [2, 3, 4, 6])
+@pytest.mark.parametrize(("bits", "count"), [(24, 2), (24, 3), (24, 4), (24, 6), (53, 3), (53, 4)])
 @pytest.mark.parametrize("outputs", [64, 65, 71])
-def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(count: int, outputs: int) -> None:
+def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(
+    bits: int, count: int, outputs: int
+) -> None:
     """Every digit at its extremes, of either sign, beside every other."""
     rng = np.random.default_rng(4)
-    digit = 24 // count
+    digit = bits // count
     largest = (1 << (digit - 1)) - 1
-    terms = max(128, largest)
+    terms = max(128, largest) if bits == 24 else 512
     b = np.zeros((terms, outputs), np.int64)
-    b[:largest] = rng.choice([-1, 1], outputs)
-    b[:largest, ::5] = rng.integers(-1, 2, (largest, len(range(0, outputs, 5))))
+    share = sum_of_ones(largest, terms)[1]  # of the largest sum, for each term
+    b += share * rng.choice([-1, 1], outputs)
+    b[:, ::5] *= rng.choice([-1, 1], (terms, len(range(0, outputs, 5))))
     a = rng.choice([-1, 1], (70, terms))
     a[0], a[1] = 1, -1
     x, w = held(a), held(b)
@@ -179,6 +207,7 @@ def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(count: in
     assert [[int(n) for n in row] for row in product(x, w).array] == slow(a, b)
     (packing,) = w.columns.packed
     assert (packing.count, packing.digit) == (count, digit)
+    assert packing.dtype == (FLOAT32 if bits == 24 else FLOAT64)
     assert np.abs(product(x, w).array).max() == largest
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import product
 
@@ -158,17 +160,34 @@ def test_entries_add_up_over_calls_and_keep_the_first_place() -> None:
 def test_nothing_is_collected_outside_of_the_block_and_the_outer_ledger_comes_back() -> None:
     quantizer = Quantizer(Q(4, 0), name="out")
     x = FixedArray.from_ints([100], Q(8, 0))
-    assert module.active is None
+    assert module.active() is None
     with Ledger() as outer:
         with Ledger() as inner:
             x.cast(quantizer)
-        assert module.active is outer
+        assert module.active() is outer
         with pytest.raises(ZeroDivisionError), Ledger():
             1 / 0  # noqa: B018
-        assert module.active is outer
+        assert module.active() is outer
     x.cast(quantizer)
-    assert module.active is None
+    assert module.active() is None
     assert (len(outer), inner["out"].values) == (0, 1)
+
+
+def test_each_thread_has_a_ledger_of_its_own() -> None:
+    quantizer = Quantizer(Q(4, 0), name="out")
+    x = FixedArray.from_ints([100], Q(8, 0))
+
+    def cast_often(times: int) -> int:
+        with Ledger() as ledger:
+            for _ in range(times):
+                x.cast(quantizer)
+                barrier.wait()
+        return ledger["out"].saturated
+
+    barrier = threading.Barrier(2)
+    with Ledger() as outer, ThreadPoolExecutor(2) as executor:
+        assert list(executor.map(cast_often, (20, 20))) == [20, 20]
+    assert len(outer) == 0
 
 
 def test_unnamed_casts_stand_under_their_text() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn.precision import sweep
+from fixedpoint_nn.precision import Training, sweep
 from fixedpoint_nn.precision.cluster import WorkerDied, run_all
 from fixedpoint_nn.precision.shared import pack, unpack
+from fixedpoint_nn.training.batches import Samples
 from tests.test_precision_sweep import problem, without_time
 
 WORDS = range(2, 14)
@@ -50,6 +53,21 @@ def patient(common: Any, plan: str, trained: bool) -> dict[str, Any]:
     return {**evaluate(common, plan, trained), "process": os.getpid()}
 
 
+def slowly(common: Any, value: int) -> dict[str, Any]:
+    time.sleep(0.1)
+    return {"value": value, "file": common["large"].filename}
+
+
+KILLED = """
+import numpy as np
+from fixedpoint_nn.precision.cluster import run_all
+from tests.test_precision_cluster import slowly
+tasks = {str(i): (i,) for i in range(600)}
+for _, result in run_all(slowly, {"large": np.ones(100_000)}, tasks, jobs=2):
+    print(result["file"], flush=True)
+"""
+
+
 def test_processes_compute_every_task() -> None:
     tasks = {str(i): (i,) for i in range(6)}
     results = dict(run_all(doubled, {"factor": 3}, tasks, jobs=2))
@@ -82,12 +100,39 @@ def test_a_worker_process_that_is_killed_is_answered_with_a_sentence() -> None:
         list(run_all(dies, {}, {str(i): (i,) for i in range(5)}, jobs=2))
 
 
+def test_workers_of_a_sweep_that_is_killed_end_and_leave_nothing() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent
+    )
+    assert child.stdout is not None
+    folder = Path(child.stdout.readline().strip()).parent
+    assert folder.name.startswith("fixedpoint_nn-")
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=60)       # returns when the last process that could write has ended
+    assert not folder.exists()
+
+
 def test_any_executor_gives_the_same_points() -> None:
     net, data = problem()
     here = sweep(net, data, (3, 8), store=":memory:", progress=False)
     with ThreadPoolExecutor(1) as executor:
         there = sweep(net, data, (3, 8), store=":memory:", progress=False, executor=executor)
     assert without_time(here) == without_time(there)
+
+
+def test_points_in_threads_of_one_process_do_not_see_each_other() -> None:
+    """As on a Dask worker, which has a thread for each core unless it is told otherwise."""
+    net, (x, y) = problem("lstm")
+    data = np.tile(x, (30, 1)), np.tile(y, (30, 1))
+    options = {"words": range(2, 10), "methods": ("ptq", "qat"), "store": ":memory:", "progress": False}
+    training = Training(Samples(x, y, 10), epochs=1)
+    here = sweep(net, data, training=training, **options)
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as executor:
+            there = sweep(net, data, training=training, executor=executor, **options)
+        assert without_time(there) == without_time(here)
+        assert [point.snr_db for point in there] == [point.snr_db for point in here]
+        assert [point.values for point in there] == [point.values for point in here]
 
 
 class KilledWorker(Exception):

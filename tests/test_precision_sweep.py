@@ -192,6 +192,42 @@ def test_the_points_are_a_table(tmp_path: Path) -> None:
     assert list(frame["metric"]) == [point.metric for point in found]
 
 
+def test_what_happened_in_each_layer_is_a_table(tmp_path: Path) -> None:
+    net, data = problem()
+    found = sweep(net, data, (3, 8), axes=("overflow",), base=Recipe(5), store=":memory:", progress=False)
+    found.to_csv(tmp_path / "layers.csv", layers=True)
+    with (tmp_path / "layers.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    places = ["input", *(path for path in found[0].plan if path in found[0].snr_db)]
+    assert [(row["value"], row["place"]) for row in rows] == [
+        (point.value, place) for point in found for place in places
+    ]
+    for kind in ("saturated", "wrapped"):
+        assert sum(int(row[kind]) for row in rows) == sum(row[kind] for row in found.rows()) > 0
+    assert all(int(row["values"]) >= 40 * 4 for row in rows)
+    assert [row["snr_db"] == "" for row in rows] == [row["place"] == "input" for row in rows]
+
+
+def test_without_pandas_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, data = problem()
+    found = sweep(net, data, (4,), store=":memory:", progress=False)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    sentence = "a DataFrame needs pandas: pip install pandas; to_csv() does without"
+    with pytest.raises(ImportError, match=f"^{re.escape(sentence)}$"):
+        found.to_frame()
+
+
+def test_a_bar_tells_the_time_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net, data = problem()
+    sweep(net, data, (4, 5), store=tmp_path / "s.sqlite")
+    assert re.search(r"sweep: 100%\S+ 2/2 \[\d\d:\d\d<\d\d:\d\d", capsys.readouterr().err)
+    sweep(net, data, (4, 5, 6), store=tmp_path / "s.sqlite")
+    assert "1/1 " in (shown := capsys.readouterr().err)
+    assert "2 found in the store" in shown
+    sweep(net, data, (4, 5, 6), store=tmp_path / "s.sqlite")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -103,6 +103,7 @@ def sweep_network(
         jobs=jobs, scheduler=scheduler, store=out / "sweep.sqlite", progress=progress,
     )
     found.to_csv(out / "sweep.csv")
+    found.to_csv(out / "layers.csv", layers=True)
     draw(found, chosen, x[:limit], out, axes, methods)
     return found
 

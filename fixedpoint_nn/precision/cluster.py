@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -55,9 +58,19 @@ def run_all(
 # ---- processes of this machine -----------------------------------------------------------------------
 
 
-def _start(message: bytes) -> None:
+def _start(message: bytes, directory: Path) -> None:
     global _common
     _common = unpack(message)
+    threading.Thread(target=_end_with_parent, args=(directory,), daemon=True).start()
+
+
+def _end_with_parent(directory: Path) -> None:
+    """A sweep that is killed can tidy up no more, and its workers would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        shutil.rmtree(directory, ignore_errors=True)
+        os._exit(1)
 
 
 def _compute_here(compute: Compute, task: Task) -> dict[str, Any]:
@@ -68,7 +81,7 @@ def _in_processes(compute: Compute, common: Any, tasks: Mapping[str, Task], jobs
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fixedpoint_nn-")))
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(jobs, context, _start, (pack(common, directory),))
+        pool = ProcessPoolExecutor(jobs, context, _start, (pack(common, directory), directory))
         stack.callback(pool.shutdown, cancel_futures=True)
         futures = {pool.submit(_compute_here, compute, task): key for key, task in tasks.items()}
         try:

@@ -107,7 +107,7 @@ def int_bits_for(low: float, high: float, bits: int, signed: bool, whole: bool =
 
 
 def squared_error(values: Array, quantizer: Quantizer) -> float:
-    wrong = np.subtract(quantizer.round_floats(values), values, dtype=np.float64)
+    wrong = (quantizer.round_floats(values) - values).astype(np.float64)
     return float(np.dot(wrong, wrong))
 
 

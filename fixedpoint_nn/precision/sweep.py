@@ -98,8 +98,26 @@ class Sweep(Sequence[Point]):
     def rows(self) -> list[dict[str, Any]]:
         return [point.row() for point in self.points]
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        rows = self.rows()
+    def layers(self) -> list[dict[str, Any]]:
+        """One line for each point and each place in it that saw values."""
+        return [
+            {
+                "axis": point.axis,
+                "value": point.value,
+                "method": point.method,
+                "place": place,
+                "values": values,
+                "saturated": point.saturated.get(place, 0),
+                "wrapped": point.wrapped.get(place, 0),
+                "snr_db": point.snr_db.get(place),
+            }
+            for point in self.points
+            for place, values in point.values.items()
+        ]
+
+    def to_csv(self, path: str | os.PathLike[str], layers: bool = False) -> None:
+        """A line for each point, or, with `layers`, for each place of each point."""
+        rows = self.layers() if layers else self.rows()
         names = list(dict.fromkeys(name for row in rows for name in row))
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names)
