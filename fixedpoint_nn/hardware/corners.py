@@ -122,6 +122,15 @@ def count(program: Program, vectors: FixedArray) -> dict[str, dict[str, int]]:
     return {layer: dict(corners) for layer, corners in counted.items()}
 
 
+def codes(program: Program, samples: FixedArray) -> range:
+    """The integers that an element of an input may be: all of its format, or the tokens that there are."""
+    format = samples.format
+    vocabulary = [program.nodes[node.inputs[0]].shape[0] for node in program.nodes if node.op == "take"]
+    if vocabulary:
+        return range(min(*vocabulary, format.int_max + 1))
+    return range(format.int_min, format.int_max + 1)
+
+
 def candidates(program: Program, samples: FixedArray, count: int, rng: np.random.Generator) -> FixedArray:
     """Inputs worth trying: extremes, full-range random ones, the samples blown up, mirrored and disturbed.
 

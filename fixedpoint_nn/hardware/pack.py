@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware import coe, corners, manifest
+from fixedpoint_nn.hardware import coe, corners, exposure, manifest
 from fixedpoint_nn.hardware.divergence import Twin
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images
 from fixedpoint_nn.hardware.lowered import Lowered, lower
@@ -44,6 +44,7 @@ def emit(
     radix: int = 16,
     mif: bool = False,
     corner_vectors: int = 8,
+    exposing_vectors: int = 0,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
@@ -60,6 +61,11 @@ def emit(
     lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine)
     say("searching for corner vectors")
     vectors, origins = corners.golden(lowered.program, samples, corner_vectors, seed)
+    if exposing_vectors:
+        say("searching for inputs that show flipped bits")
+        found = exposure.exposing(lowered, vectors, exposing_vectors, seed)
+        if found is not None:
+            vectors, origins = vectors.concat([found], axis=0), origins + ["exposing"] * len(found)
     expected = fixed(vectors)
     say(f"writing {directory}")
     return emit_lowered(directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif)
