@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fixedpoint_nn.hardware.datapath import requantized, totals
 from fixedpoint_nn.hardware.emulate import EmulationError, Emulator, Result, factors, walked
 from fixedpoint_nn.hardware.engine import EngineConfig, Images, Ints
-from fixedpoint_nn.hardware.isa import Address, Run
+from fixedpoint_nn.hardware.isa import Address, Run, Store
 from fixedpoint_nn.hardware.port import Port
 from fixedpoint_nn.hardware.timing import LATENCY, Issue
 
@@ -47,8 +47,9 @@ class Batch(Emulator):
         self.memory = np.repeat(self.memory[:, None].astype(np.int32), samples, axis=1)
         self.record = False
         self.steps: list[Step] = []
+        self.constants = np.zeros((len(images.activations), samples), bool)  # which of them a run reads
         self.loads: set[int] = set()  # addresses whose words became registers
-        self.stores = False
+        self.stores = any(isinstance(instruction, Store) for instruction in self._program.values())
         self.runs = 0
 
     def put(self, port: Port, inputs: Ints) -> None:
@@ -87,7 +88,6 @@ class Batch(Emulator):
         return int(words[0]) if (words == words[0]).all() else words
 
     def _scatter(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
-        self.stores |= len(addresses) == 1 and values.ndim == 1  # a Store; a run's values have two axes
         if np.max(addresses) >= self.config.activation_depth:
             raise EmulationError(
                 f"word {place} writes activation {int(np.max(addresses))}; "
@@ -120,12 +120,20 @@ class Batch(Emulator):
             raise EmulationError(f"word {place} reads an activation that nothing has written")
         if (wanted & (self._ready[safe] > cycles[None, ..., None])).any():
             raise EmulationError(f"word {place} reads an activation before it is written; it needs a barrier")
+        if self.record:
+            self._note(safe, wanted)
         if len(addresses) == 1:
             words = np.moveaxis(self.memory[safe[0]], -1, 0)
         else:
             words = self.memory[safe, np.arange(self.samples).reshape(-1, *[1] * (safe.ndim - 1))]
         lowest = -(1 << self.config.activation_width - 1)
         return np.where(wanted, words, lowest if run.maximum else 0).astype(np.int64)
+
+    def _note(self, addresses: Ints, wanted: Flags) -> None:
+        """Remember which constants each sample reads."""
+        sample, *place = np.nonzero(wanted & (addresses < len(self.constants)))
+        here = addresses[(sample, *place)]
+        self.constants[here, sample if len(addresses) > 1 else slice(None)] = True
 
     # ---- a run ---------------------------------------------------------------------------------------------
 

@@ -8,12 +8,11 @@ do not show is one that no output depends on. Of a larger one, bits and inputs a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 
 import numpy as np
 
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware import corners
+from fixedpoint_nn.hardware import candidates
 from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.engine import Ints
 from fixedpoint_nn.hardware.flips import Flip, Shown, every_flip
@@ -21,10 +20,10 @@ from fixedpoint_nn.hardware.idle import idle
 from fixedpoint_nn.hardware.lowered import Lowered
 from fixedpoint_nn.program import Program
 
-FEW_INPUTS = 1 << 16
 FEW_BITS = 1 << 18
 FEW_CYCLES = 10_000  # of one sample
-DRAWN_BITS, DRAWN_INPUTS = 1024, 128
+DRAWN_BITS, BIT_CYCLES = 2048, 100_000_000  # at most so many bits, and cycles of all of them
+DRAWN_INPUTS = 128
 CHUNK, MOST_AT_ONCE = 512, 8192  # inputs that are tried at once
 
 
@@ -64,20 +63,20 @@ def _unseen(shown: Shown, flips: list[Flip]) -> list[Flip]:
 def _drawn(flips: list[Flip], cycles: int, rng: np.random.Generator) -> list[Flip]:
     if len(flips) <= FEW_BITS and cycles <= FEW_CYCLES:
         return flips
-    return [flips[n] for n in np.sort(rng.choice(len(flips), min(DRAWN_BITS, len(flips)), replace=False))]
+    count = int(np.clip(BIT_CYCLES // cycles, 1, min(DRAWN_BITS, len(flips))))
+    return [flips[n] for n in np.sort(rng.choice(len(flips), count, replace=False))]
 
 
 def _pools(
     program: Program, samples: FixedArray, cycles: int, rng: np.random.Generator
 ) -> Iterator[Ints]:
     """Inputs to try: all of them in random order, or candidates for corners."""
-    codes = list(corners.codes(program, samples))
-    size = int(np.prod(samples.shape[1:]))
-    if len(codes) ** size <= FEW_INPUTS and cycles <= FEW_CYCLES:
-        every = rng.permutation(np.array(list(product(codes, repeat=size)), np.int64))
-        begin, chunk = 0, CHUNK
-        while begin < len(every):  # fewer and fewer flips are left for more and more inputs
-            yield every[begin : begin + chunk]
-            begin, chunk = begin + chunk, min(2 * chunk, MOST_AT_ONCE)
-    else:
-        yield corners.candidates(program, samples, DRAWN_INPUTS, rng).ints.reshape(DRAWN_INPUTS, -1)
+    every = candidates.every_input(program, samples) if cycles <= FEW_CYCLES else None
+    if every is None:
+        drawn = candidates.candidates(program, samples, DRAWN_INPUTS, rng)
+        yield drawn.ints.reshape(len(drawn), -1)
+        return
+    every, begin, chunk = rng.permutation(every), 0, CHUNK
+    while begin < len(every):  # fewer and fewer flips are left for more and more inputs
+        yield every[begin : begin + chunk]
+        begin, chunk = begin + chunk, min(2 * chunk, MOST_AT_ONCE)

@@ -108,6 +108,7 @@ class Shown:
             self.batch = self._batch(images)
             self.batch.record = True
             self.batch.run()
+            self.batch.record = False
             self.steps = self.batch.steps
         self.readers = self._readers()
 
@@ -192,19 +193,29 @@ class Shown:
         memory, width, samples = self.steps[0].memory, self.config.activation_width, len(self.inputs)
         written = set(self.source.addresses().tolist())
         found = np.zeros((len(bits), samples), bool)
-        addresses = [row * self.config.lanes + bit // width for bit in bits]
-        # What the host writes over, or what is no memory, changes nothing.
-        real = [n for n, address in enumerate(addresses) if address not in written and address < len(memory)]
-        block = max(1, _WORDS // memory.size)
-        for begin in range(0, len(real), block):
-            cases = real[begin : begin + block]
-            changed = np.tile(memory, (1, len(cases)))
-            for column, case in enumerate(cases):
-                word = flipped_word(int(memory[addresses[case], 0]), bits[case] % width, width)
-                changed[addresses[case], column * samples : (column + 1) * samples] = word
-            shown = self._run_on(0, changed, np.tile(np.arange(samples), len(cases)))
-            found[cases] = shown.reshape(len(cases), samples)
+        memories, cases, columns = [], [], []
+        for number, bit in enumerate(bits):
+            address = row * self.config.lanes + bit // width
+            if address in written or address >= len(self.batch.constants):
+                continue  # the host writes over it, or it fills up the last row
+            reading = np.flatnonzero(self.batch.constants[address])
+            changed = memory[:, reading]
+            changed[address] = flipped_word(int(memory[address, 0]), bit % width, width)
+            memories.append(changed)
+            cases.append(np.full(len(reading), number))
+            columns.append(reading)
+            if sum(map(len, columns)) * len(memory) > _WORDS:
+                self._continue(0, memories, cases, columns, found)
+                memories, cases, columns = [], [], []
+        self._continue(0, memories, cases, columns, found)
         return found
+
+    def _continue(
+        self, number: int, memories: list[Ints], cases: list[Ints], columns: list[Ints], found: Flags
+    ) -> None:
+        if columns:
+            case, column = np.concatenate(cases), np.concatenate(columns)
+            found[case, column] = self._run_on(number, np.concatenate(memories, axis=1), column)
 
     def _from_weight(self, number: int, row: int, bits: list[int]) -> Flags:
         step = self.steps[number]
