@@ -29,28 +29,29 @@ CALIBRATION, WORD = 500, 8
 
 @dataclass(frozen=True)
 class Golden:
-    """How many real samples and corner vectors a pack holds; or how the network writes."""
+    """How many real samples, vectors for corners and for flipped bits a pack holds; or how the network writes."""
 
     network: str
     samples: int = 0
     corners: int = 0
+    exposing: int = 0  # at most
     writing: Writing | None = None
 
 
 PACKS = {
-    "moons": Golden("moons", 16, 16),
-    "bigram": Golden("bigram", 4, 4),
-    "nplm": Golden("nplm", 8, 16),
-    "names_lstm": Golden("names_lstm", 2, 4),
+    "moons": Golden("moons", 16, 16, 1000),
+    "bigram": Golden("bigram", 4, 29, 1000),
+    "nplm": Golden("nplm", 8, 16, 1000),
+    "names_lstm": Golden("names_lstm", 2, 10, 10),
     "names_writer": Golden("names_lstm", writing=Writing(40, 0.75)),
-    "makemore_lstm": Golden("makemore_lstm", 2, 4),
-    "shakespeare_lstm": Golden("shakespeare_lstm", 1),
-    "mnist_lstm": Golden("mnist_lstm", 2, 3),
-    "mnist_gru": Golden("mnist_gru", 2, 4),
-    "mnist_rnn": Golden("mnist_rnn", 4, 12),
-    "fashion_mlp": Golden("fashion_mlp", 4, 16),
-    "lenet": Golden("lenet", 2, 4),
-    "resnet8": Golden("resnet8", 1, 2),
+    "makemore_lstm": Golden("makemore_lstm", 2, 10, 10),
+    "shakespeare_lstm": Golden("shakespeare_lstm", 1, 1),
+    "mnist_lstm": Golden("mnist_lstm", 2, 12, 10),
+    "mnist_gru": Golden("mnist_gru", 2, 12, 10),
+    "mnist_rnn": Golden("mnist_rnn", 4, 12, 16),
+    "fashion_mlp": Golden("fashion_mlp", 4, 16, 40),
+    "lenet": Golden("lenet", 2, 12, 10),
+    "resnet8": Golden("resnet8", 1, 12, 4),
 }
 
 
@@ -83,7 +84,10 @@ def write(name: str, target: Path, source: Path, say: Callable[[str], None] = pr
         emit_writer(fixed, golden.writing, target, name=name, seeds=2, progress=say)
     else:
         samples = inputs(name, fixed, source)
-        emit(fixed, samples, target, name=name, corner_vectors=golden.corners, progress=say)
+        emit(
+            fixed, samples, target, name=name, corner_vectors=golden.corners,
+            exposing_vectors=golden.exposing, progress=say,
+        )  # fmt: skip
     plan.save(target / PLAN)
     return target
 

@@ -94,8 +94,28 @@ def test_corner_vectors_meet_what_samples_do_not(original):
     corners = json.loads((original / "manifest.json").read_text())["corners"]
     samples = pack.corners.count(pack.lower(fixed.net, x.shape[1:], x.format).program, x)
     missed = [(layer, corner) for layer in samples for corner, hits in samples[layer].items() if not hits]
-    assert sum(corners[layer][corner] > 0 for layer, corner in missed) > 0
-    assert all(corners[layer][corner] >= hits for layer in samples for corner, hits in samples[layer].items())
+    found = [corners[layer][corner] for layer, corner in missed]
+    assert any(isinstance(hits, int) and hits > 0 for hits in found)
+    assert all(
+        corners[layer][corner] >= hits for layer in samples for corner, hits in samples[layer].items() if hits
+    )
+
+
+def test_a_corner_out_of_reach_has_its_reason_in_the_manifest(original):
+    corners = json.loads((original / "manifest.json").read_text())["corners"]
+    reasons = [hits for layer in corners.values() for hits in layer.values() if isinstance(hits, str)]
+    assert reasons
+    assert all(reason.startswith("unreachable: ") for reason in reasons)
+
+
+@pytest.mark.parametrize("hits", [-1, 1.5, "never", None, [1]])
+def test_a_manifest_that_misstates_corners_is_refused(folder, hits):
+    about = json.loads((folder / "manifest.json").read_text())
+    layer = next(iter(about["corners"].values()))
+    layer["exactly the largest"] = hits
+    (folder / "manifest.json").write_text(json.dumps(about))
+    with pytest.raises(PackError, match="lacks or misstates hits of a corner, as "):
+        load_pack(folder)
 
 
 def test_ties_are_counted_by_sign_and_parity():

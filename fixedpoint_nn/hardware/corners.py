@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Golden vectors: real samples, and inputs that are searched until every layer has met its corners.
+"""Corners: what an engine gets wrong first, and how often samples meet them in each layer.
 
-A corner is what an engine gets wrong first: both saturation edges, exact rounding ties (above an even and
-above an odd floor, of both signs), the product of two most negative numbers, both ends of a table.
+Both saturation edges, exact rounding ties (above an even and above an odd floor, of both signs), the product
+of two most negative numbers, both ends of a table.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,56 +19,77 @@ from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.program import Node, Program
 from fixedpoint_nn.quantizer import Quantizer
 
-Hits = dict[tuple[str, str], NDArray[np.int64]]  # (layer, corner): hits of each sample
-POOL_WORK = 60_000_000  # values that may flow in the search
-MOST = 2048  # inputs that are tried
+Ints = NDArray[np.int64]
+Key = tuple[str, str]  # (layer, corner)
+AT_ONCE = 16  # samples; what flows through the program then stays in the cache
+FAR = 1 << 62  # from a corner, where no element is of its sign or parity
 
 
-def _per_sample(found: Any) -> NDArray[np.int64]:
-    result: NDArray[np.int64] = np.asarray(found).reshape(len(found), -1).sum(axis=1)
-    return result
+@dataclass(frozen=True)
+class Met:
+    """How often each sample meets a corner, and how far its nearest value is from it, in steps."""
+
+    hits: Ints
+    distance: Ints
+
+    def joined(self, other: Met) -> Met:
+        """Of another place, or step in time, under the same name."""
+        return Met(self.hits + other.hits, np.minimum(self.distance, other.distance))
 
 
-def _cast_corners(
-    value: FixedArray, quantizer: Quantizer, negative: bool
-) -> Iterator[tuple[str, NDArray[np.int64]]]:
+def _met(distance: Any) -> Met:
+    """From each element's distance; 0 is a hit."""
+    flat = np.asarray(distance).reshape(len(distance), -1)
+    return Met((flat == 0).sum(axis=1), flat.min(axis=1, initial=FAR))
+
+
+def _cast_corners(value: FixedArray, quantizer: Quantizer, negative: bool) -> Iterator[tuple[str, Met]]:
     f, ints = quantizer.format, value.ints
     shift = value.format.frac_bits - f.frac_bits
     if 0 < shift < 62:
-        floor, rest = ints >> shift, ints & ((1 << shift) - 1)
-        tie = rest == 1 << (shift - 1)
+        floor = ints >> shift
+        to_tie = np.abs((ints & ((1 << shift) - 1)) - (1 << (shift - 1)))
         sides = {"negative": ints < 0, "positive": ints >= 0}
         for sign, side in sides.items():
             if sign == "negative" and not negative:
                 continue
             for parity, odd in (("odd", 1), ("even", 0)):
-                yield f"tie, {sign}, {parity} floor", _per_sample(tie & side & ((floor & 1) == odd))
+                yield f"tie, {sign}, {parity} floor", _met(np.where(side & ((floor & 1) == odd), to_tie, FAR))
     else:
         floor = ints << -shift if -30 < shift <= 0 else ints >> min(shift, 62)
-    yield "above the largest", _per_sample(floor > f.int_max)
+    yield "above the largest", _met(np.maximum(f.int_max + 1 - floor, 0))
     if negative:
-        yield "below the smallest", _per_sample(floor < f.int_min)
-    yield "exactly the largest", _per_sample(floor == f.int_max)
-    yield "exactly the smallest", _per_sample(floor == f.int_min)
+        yield "below the smallest", _met(np.maximum(floor - f.int_min + 1, 0))
+    yield "exactly the largest", _met(np.abs(floor - f.int_max))
+    yield "exactly the smallest", _met(np.abs(floor - f.int_min))
 
 
-def _corners_of(
-    node: Node, values: dict[int, Any], program: Program
-) -> Iterator[tuple[str, NDArray[np.int64]]]:
+def _corners_of(node: Node, values: dict[int, Any], program: Program) -> Iterator[tuple[str, Met]]:
     if node.op == "cast" and isinstance(node.attributes["quantizer"], Quantizer):
-        source = program.nodes[node.inputs[0]]
-        negative = source.op != "relu" and source.format.int_min < 0
+        negative = may_be_negative(program, node)
         yield from _cast_corners(values[node.inputs[0]], node.attributes["quantizer"], negative)
     elif node.op == "lookup":
         x = values[node.inputs[0]]
-        yield "first entry of the table", _per_sample(x.ints == x.format.int_min)
-        yield "last entry of the table", _per_sample(x.ints == x.format.int_max)
-    elif node.op == "dot" and program.nodes[node.inputs[1]].value is not None:
-        x, w = values[node.inputs[0]], program.nodes[node.inputs[1]].value
-        assert w is not None
-        if x.format.signed and w.format.signed and w.ndim == 2:
-            lowest = (w.ints == w.format.int_min).any(axis=-1)
-            yield "most negative times most negative", _per_sample((x.ints == x.format.int_min) & lowest)
+        yield "first entry of the table", _met(x.ints - x.format.int_min)
+        yield "last entry of the table", _met(x.format.int_max - x.ints)
+    elif node.op == "dot" and (lowest := lowest_weights(program, node)) is not None:
+        x = values[node.inputs[0]]
+        yield "most negative times most negative", _met(np.where(lowest, x.ints - x.format.int_min, FAR))
+
+
+def may_be_negative(program: Program, cast: Node) -> bool:
+    """Has what is cast a negative half?"""
+    source = program.nodes[cast.inputs[0]]
+    return source.op != "relu" and source.format.int_min < 0
+
+
+def lowest_weights(program: Program, dot: Node) -> NDArray[np.bool_] | None:
+    """Which inputs of a product meet a most negative weight; None if its operands have no such words."""
+    weights = program.nodes[dot.inputs[1]].value
+    signed = program.nodes[dot.inputs[0]].format.signed
+    if weights is None or not signed or not weights.format.signed or weights.ndim != 2:
+        return None
+    return np.asarray((weights.ints == weights.format.int_min).any(axis=-1))
 
 
 class _Seen:
@@ -75,7 +97,7 @@ class _Seen:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.hits: Hits = {}
+        self.met: dict[Key, Met] = {}
         self.values: dict[tuple[int, ...], dict[int, Any]] = defaultdict(dict)
 
     def __call__(self, path: tuple[int, ...], value: FixedArray) -> None:
@@ -92,13 +114,11 @@ class _Seen:
         if not all(i in before or program.nodes[i].value is not None for i in node.inputs):
             return
         for corner, found in _corners_of(node, before, program):
-            key = (_name(program, path[-1]), corner)
-            self.hits[key] = self.hits[key] + found if key in self.hits else found
-        if node.op in ("cast", "lookup", "dot") and len(path) > 1:
-            return
+            key = (layer_of(program, path[-1]), corner)
+            self.met[key] = self.met[key].joined(found) if key in self.met else found
 
 
-def _name(program: Program, place: int) -> str:
+def layer_of(program: Program, place: int) -> str:
     """The label of the cast that ends what this node begins."""
     for node in program.nodes[place:]:
         if node.name:
@@ -106,105 +126,29 @@ def _name(program: Program, place: int) -> str:
     return next((node.name for node in program.nodes[place::-1] if node.name), "output")
 
 
-def hits(program: Program, inputs: FixedArray) -> Hits:
-    """How often each sample meets each corner in each layer."""
-    seen = _Seen(program)
-    program(inputs, watch=seen)
-    return seen.hits
-
-
-def count(program: Program, vectors: FixedArray) -> dict[str, dict[str, int]]:
-    """Hits by layer and corner, over all vectors; a corner that the layer cannot or does not meet has 0."""
-    counted: dict[str, Counter[str]] = defaultdict(Counter)
-    for start in range(0, len(vectors), 16):
-        for (layer, corner), found in hits(program, vectors[start : start + 16]).items():
-            counted[layer][corner] += int(found.sum())
-    return {layer: dict(corners) for layer, corners in counted.items()}
-
-
-def candidates(program: Program, samples: FixedArray, count: int, rng: np.random.Generator) -> FixedArray:
-    """Inputs worth trying: extremes, full-range random ones, the samples blown up, mirrored and disturbed.
-
-    Some drive one channel of the first layer to its edge.
-    """
-    shape, format = samples.shape[1:], samples.format
-    lo, hi = format.int_min, format.int_max
-    vocabulary = [program.nodes[node.inputs[0]].shape[0] for node in program.nodes if node.op == "take"]
-    if vocabulary:
-        ids = rng.integers(0, min(min(vocabulary), hi + 1), (count, *shape))
-        ids[0], ids[1] = 0, min(min(vocabulary) - 1, hi)
-        return FixedArray.from_ints(ids, format)
-    weights = _first_weights(program, int(np.prod(shape)))
-    pool = samples.ints[rng.integers(0, len(samples), count)]
-    for number, base in enumerate(pool):
-        kind = number % 8
-        if number <= 1:
-            pool[number] = (lo, hi)[number]
-        elif kind == 0:
-            pool[number] = rng.integers(lo, hi + 1, shape)
-        elif kind == 1:
-            pool[number] = rng.choice([lo, hi], shape)
-        elif kind == 2:
-            pool[number] = np.clip(base * rng.integers(2, 9), lo, hi)
-        elif kind == 3:
-            pool[number] = np.clip(-base * rng.integers(1, 9), lo, hi)
-        elif kind == 4:
-            pool[number] = np.clip(base + rng.integers(-(hi // 8) - 1, hi // 8 + 2, shape), lo, hi)
-        elif kind == 5 and weights is not None:
-            column = weights[:, rng.integers(weights.shape[1])] * rng.choice([-1, 1])
-            pool[number] = np.where(column > 0, hi, lo).reshape(shape)
-        else:  # a few elements of a real sample are others
-            places = rng.integers(0, base.size, 1 + base.size // 64)
-            pool[number].reshape(-1)[places] = rng.integers(lo, hi + 1, len(places))
-    return FixedArray.from_ints(pool, format)
-
-
-def _first_weights(program: Program, size: int) -> NDArray[np.int64] | None:
-    """The weights of the first dense layer, if it reads the whole input."""
-    first = next((node for node in program.nodes if node.op == "dot"), None)
-    if first is None:
-        return None
-    weights = program.nodes[first.inputs[1]].value
-    return None if weights is None or weights.shape[0] != size or weights.ndim != 2 else weights.ints
-
-
-def golden(
-    program: Program, samples: FixedArray, corner_vectors: int, seed: int
-) -> tuple[FixedArray, list[str]]:
-    """The samples and the corner vectors that meet the most corners not yet met; where each comes from."""
-    origins = ["sample"] * len(samples)
-    if corner_vectors <= 0:
-        return samples, origins
-    rng = np.random.default_rng(seed)
-    flowing = [node for node in program.nodes if node.value is None]
-    work = sum(int(np.prod(node.shape, dtype=np.int64)) * _steps(program, node) for node in flowing)
-    size = int(np.clip(POOL_WORK // work, corner_vectors, MOST))
-    pool = candidates(program, samples, size, rng)
-    met = {
-        key
-        for start in range(0, len(samples), 16)
-        for key, found in hits(program, samples[start : start + 16]).items()
-        if found.any()
+def meet(program: Program, inputs: FixedArray) -> dict[Key, Met]:
+    """How each sample meets each corner in each layer."""
+    parts: list[dict[Key, Met]] = []
+    for start in range(0, len(inputs), AT_ONCE):
+        seen = _Seen(program)
+        program(inputs[start : start + AT_ONCE], watch=seen)
+        parts.append(seen.met)
+    return {
+        key: Met(
+            np.concatenate([part[key].hits for part in parts]),
+            np.concatenate([part[key].distance for part in parts]),
+        )
+        for key in parts[0]
     }
-    table: dict[tuple[str, str], list[NDArray[np.int64]]] = defaultdict(list)
-    for start in range(0, size, 16):
-        for key, found in hits(program, pool[start : start + 16]).items():
-            table[key].append(found)
-    reached = {key: np.concatenate(found) > 0 for key, found in table.items()}
-    chosen = [0]  # the lowest input everywhere, then whatever is new the most
-    met |= {key for key, where in reached.items() if where[0]}
-    while len(chosen) < min(corner_vectors, size):
-        gain = np.zeros(size, np.int64)
-        for key, where in reached.items():
-            if key not in met:
-                gain += where
-        gain[chosen] = -1
-        best = int(gain.argmax())
-        chosen.append(best)
-        met |= {key for key, where in reached.items() if where[best]}
-    picked = FixedArray.from_ints(pool.ints[chosen], samples.format)
-    return samples.concat([picked], axis=0), origins + ["corner"] * len(chosen)
 
 
-def _steps(program: Program, node: Node) -> int:
-    return 1 if node.body is None else program.nodes[node.inputs[0]].shape[1] * len(node.body.nodes)
+def count(program: Program, vectors: FixedArray, beyond: Mapping[Key, str] | None = None) -> dict[str, Any]:
+    """Hits by layer and corner, over all vectors; of one that is `beyond` reach, the reason."""
+    counted: dict[str, dict[str, int | str]] = defaultdict(dict)
+    for (layer, corner), met in meet(program, vectors).items():
+        reason = (beyond or {}).get((layer, corner))
+        hits = int(met.hits.sum())
+        if reason is not None and hits:
+            raise RuntimeError(f"{layer}: {corner!r} is met {hits} times, and said to be {reason}")
+        counted[layer][corner] = hits if reason is None else reason
+    return dict(counted)

@@ -76,14 +76,22 @@ def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
     biased = sums + parameters[:, 1]
     if run.relu_before:
         biased = np.maximum(biased, 0)
-    shifts = np.broadcast_to(parameters[:, 0], biased.shape) + run.leak * (biased < 0)
     rounding, overflow = Rounding[ROUNDINGS[run.rounding]], Overflow[OVERFLOWS[run.overflow]]
     quantizer = Quantizer(QFormat(run.out_bits, 0, run.out_signed), rounding, overflow)
     exact = Quantizer(QFormat(63, 0), rounding)
+    shifts = parameters[:, 0]
+    if run.leak:
+        shifts = shifts + run.leak * (biased < 0)
     words, misfits = np.zeros_like(biased), 0
-    for shift in np.unique(shifts):
-        here = shifts == shift
-        rounded = exact.from_ints(biased[here], int(shift))
-        words[here] = fitted = quantizer.from_ints(rounded, 0)
+    for shift in np.unique(shifts).tolist():
+        # Of whole channels, of some words, or of everything.
+        here = (slice(None), shifts == shift) if shifts.ndim == 1 else shifts == shift
+        all_of_it = shifts.ndim == 1 and bool(here[1].all())
+        rounded = exact.from_ints(biased if all_of_it else biased[here], shift)
+        fitted = quantizer.from_ints(rounded, 0)
         misfits += int((fitted != rounded).sum())
+        if all_of_it:
+            words = fitted
+        else:
+            words[here] = fitted
     return (np.maximum(words, 0) if run.relu_after else words), misfits

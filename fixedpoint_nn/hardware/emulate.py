@@ -140,8 +140,7 @@ class Emulator:
                     timing.words(2, jump=equal)
                 case Load(register, address, shift):
                     timing.load(shift)
-                    word = int(self._gather(np.array([self._address(address, place)]), place)[0])
-                    self.registers[register] = word << shift & self._mask
+                    self.registers[register] = self._loaded(address, place) << shift & self._mask
                 case Store(address, best_value):
                     timing.store()
                     word = self._stored(result.best if best_value else result.argmax)
@@ -165,6 +164,9 @@ class Emulator:
 
     def _address(self, address: Address, place: int) -> int:
         return address.base + self._register(address.register, place) & self._mask
+
+    def _loaded(self, address: Address, place: int) -> int:
+        return int(self._gather(np.array([self._address(address, place)]), place)[0])
 
     def _stored(self, value: int) -> int:
         bits = self.config.activation_width
@@ -206,13 +208,7 @@ class Emulator:
         fired = taps // 2 if run.paired else taps
         pixels, channels = width * height, (tiles - 1) * lanes + run.last_channels
         result.mac_cycles += pixels * tiles * fired
-        weight = self._rows(
-            self.images.weights, self._address(run.weight, place), 1 if run.per_tile else tiles, taps
-        )
-        if not run.paired and weight is None and not (run.bounded and not run.maximum):
-            raise EmulationError(
-                f"word {place} needs more weights than the {len(self.images.weights)} rows that there are"
-            )
+        weight = self._weights(run, place, taps)
         parameters = self._parameters(run, place, tiles, channels)
         block = max(1, _BLOCK // (tiles * taps * lanes))
         written, words = [], []
@@ -239,10 +235,17 @@ class Emulator:
             cycles = last + np.arange(channels) % lanes + LATENCY
             self._scatter(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
 
-    def _rows(self, image: Ints, base: int, tiles: int, taps: int) -> Ints | None:
-        """(tiles, taps, lanes) of the weight image, or None if it is too short."""
-        rows = image[base : base + tiles * taps]
-        return rows.reshape(tiles, taps, -1) if len(rows) == tiles * taps else None
+    def _weights(self, run: Run, place: int, taps: int) -> Ints | None:
+        """(tiles, taps, lanes) of the weight image, or None if it is too short and only padding is read."""
+        base, tiles = self._address(run.weight, place), 1 if run.per_tile else run.counts[3]
+        rows = self.images.weights[base : base + tiles * taps]
+        if len(rows) == tiles * taps:
+            return rows.reshape(tiles, taps, -1)
+        if not run.paired and not (run.bounded and not run.maximum):
+            raise EmulationError(
+                f"word {place} needs more weights than the {len(self.images.weights)} rows that there are"
+            )
+        return None
 
     def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
         base, lanes = self._address(run.parameter, place), self.config.lanes
@@ -259,31 +262,12 @@ class Emulator:
         self, run: Run, place: int, pixel: Ints, weight: Ints | None, issue: Issue
     ) -> tuple[Ints, NDArray[np.bool_]]:
         """The lanes' totals, (pixels, tiles, lanes), for some pixels of a run, and where they lost bits."""
-        lanes = self.config.lanes
-        (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
-        taps = channel * kx * ky
-        k = np.arange(taps)
-        column, row = k // channel % kx, k // (channel * kx)
-        x, y = pixel % width, pixel // width
-        walk = k % channel * stride[0] + column * stride[1] + row * stride[2]
-        base = self._address(run.activation, place) + x * stride[4] + y * stride[5]
-        moving = tiles if stride[3] or run.vector else 1  # tiles that read other words than the first one
-        addresses = (base[:, None, None] + (np.arange(moving) * stride[3])[:, None] + walk) & self._mask
-        padded = np.zeros((len(pixel), 1, taps), bool)
-        if run.bounded:
-            at_x = (run.x_origin + x * run.x_step)[:, None] + column
-            at_y = (run.y_origin + y * run.y_step)[:, None] + row
-            inside = (at_x >= 0) & (at_x < run.x_limit) & (at_y >= 0) & (at_y < run.y_limit)
-            padded = ~inside[:, None, :]
-        cycles = self._steps(issue, pixel, np.arange(moving))[..., None] + k
+        walk, padded = walked(run, pixel)
+        taps, moving = walk.shape[2], walk.shape[1]
+        addresses = self._address(run.activation, place) + walk & self._mask
+        cycles = self._steps(issue, pixel, np.arange(moving))[..., None] + np.arange(taps)
         words = self._operands(run, place, addresses, padded, cycles)  # (pixels, moving, taps, lanes or 1)
-        if run.paired:
-            operand, multiplier = words[:, :, 0::2], words[:, :, 1::2]
-        else:
-            operand = words
-            shape = (1, 1 if run.per_tile else tiles, taps, lanes)
-            multiplier = (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)
-        return totals(self.config, run, operand, multiplier)
+        return totals(self.config, run, *factors(self.config, run, words, weight))
 
     @staticmethod
     def _steps(issue: Issue, pixel: Ints, tile: Ints) -> Ints:
@@ -331,3 +315,33 @@ class Emulator:
                 f"a table at {run.table_base} is read at {index.max()}; there are {len(tables)} words"
             )
         return np.asarray(tables[index])
+
+
+def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """What is added to the first activation address, (pixels, tiles, taps), and which taps are padding.
+
+    There is one tile if all of them read the same words.
+    """
+    (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
+    k = np.arange(channel * kx * ky)
+    column, row = k // channel % kx, k // (channel * kx)
+    x, y = pixel % width, pixel // width
+    taps = k % channel * stride[0] + column * stride[1] + row * stride[2]
+    moving = tiles if stride[3] or run.vector else 1  # tiles that read other words than the first one
+    base = x * stride[4] + y * stride[5]
+    walk = base[:, None, None] + (np.arange(moving) * stride[3])[:, None] + taps
+    padded = np.zeros((len(pixel), 1, len(k)), bool)
+    if run.bounded:
+        at_x = (run.x_origin + x * run.x_step)[:, None] + column
+        at_y = (run.y_origin + y * run.y_step)[:, None] + row
+        inside = (at_x >= 0) & (at_x < run.x_limit) & (at_y >= 0) & (at_y < run.y_limit)
+        padded = ~inside[:, None, :]
+    return walk, padded
+
+
+def factors(config: EngineConfig, run: Run, words: Ints, weight: Ints | None) -> tuple[Ints, Ints]:
+    """What is multiplied with what, from the words that the steps read and the weights."""
+    if run.paired:
+        return words[:, :, 0::2], words[:, :, 1::2]
+    shape = (1, 1 if run.per_tile else run.counts[3], words.shape[2], config.lanes)
+    return words, (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)

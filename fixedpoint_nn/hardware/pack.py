@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware import coe, corners, manifest
+from fixedpoint_nn.hardware import coe, corners, exposure, golden, manifest, reach
 from fixedpoint_nn.hardware.divergence import Twin
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images
 from fixedpoint_nn.hardware.lowered import Lowered, lower
@@ -44,6 +44,7 @@ def emit(
     radix: int = 16,
     mif: bool = False,
     corner_vectors: int = 8,
+    exposing_vectors: int = 0,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
@@ -59,10 +60,16 @@ def emit(
     say(f"lowering {name} for {lanes} lanes")
     lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine)
     say("searching for corner vectors")
-    vectors, origins = corners.golden(lowered.program, samples, corner_vectors, seed)
+    beyond = reach.unreachable(lowered.program, samples)
+    vectors, origins = golden.golden(lowered.program, samples, corner_vectors, seed, beyond)
+    if exposing_vectors:
+        say("searching for inputs that show flipped bits")
+        found = exposure.exposing(lowered, vectors, exposing_vectors, seed)
+        if found is not None:
+            vectors, origins = vectors.concat([found], axis=0), origins + ["exposing"] * len(found)
     expected = fixed(vectors)
     say(f"writing {directory}")
-    return emit_lowered(directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif)
+    return emit_lowered(directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, beyond=beyond)
 
 
 def emit_lowered(
@@ -76,6 +83,7 @@ def emit_lowered(
     radix: int = 16,
     mif: bool = False,
     seed: int = 1,
+    beyond: Mapping[corners.Key, str] | None = None,
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     directory = Path(directory)
@@ -86,7 +94,7 @@ def emit_lowered(
     except OSError as error:  # of the place that was asked for, not of a name that nobody knows
         raise OSError(error.errno, error.strerror, str(directory)) from None
     try:
-        write_files(scratch, lowered, vectors, expected, origins, name, radix, mif, seed)
+        write_files(scratch, lowered, vectors, expected, origins, name, radix, mif, seed, beyond)
         scratch.chmod(0o755)
         if directory.exists():
             retired = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
@@ -121,6 +129,7 @@ def write_files(
     radix: int = 16,
     mif: bool = False,
     seed: int = 1,
+    beyond: Mapping[corners.Key, str] | None = None,
 ) -> None:
     """Every file of a pack into a folder."""
     config = lowered.config
@@ -156,7 +165,7 @@ def write_files(
         "origins": origins,
         "seed": seed,
         **_predicted(lowered, plan, vectors, seed),
-        "corners": corners.count(lowered.program, vectors) if plan is not None else {},
+        "corners": corners.count(lowered.program, vectors, beyond) if plan is not None else {},
         "runs": manifest.describe_runs(lowered, plan),
         "files": files,
     }
@@ -265,6 +274,11 @@ def _check_statements(about: Mapping[str, Any]) -> None:
         if type(run["place"]) is not int or type(run["channels"]) is not int or run["channels"] < 1:
             raise ValueError(f"a run, as {run!r}")
         str(run["layer"])
+    for layer in about["corners"].values():
+        for hits in layer.values():
+            reason = isinstance(hits, str) and hits.startswith(reach.UNREACHABLE)
+            if not reason and (type(hits) is not int or hits < 0):
+                raise ValueError(f"hits of a corner, as {hits!r}")
 
 
 def _short(error: Exception) -> str:

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Golden vectors that show flipped bits: inputs whose outputs depend on bits that no other vector's do.
+
+A small network is searched to the end: every bit, and every input that there is. Then a bit that the vectors
+do not show is one that no output depends on. Of a larger one, bits and inputs are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.hardware import candidates
+from fixedpoint_nn.hardware.emulate import EmulationError
+from fixedpoint_nn.hardware.engine import Ints
+from fixedpoint_nn.hardware.flips import Flip, Shown, every_flip
+from fixedpoint_nn.hardware.idle import idle
+from fixedpoint_nn.hardware.lowered import Lowered
+from fixedpoint_nn.program import Program
+
+FEW_BITS = 1 << 18
+FEW_CYCLES = 10_000  # of one sample
+DRAWN_BITS, BIT_CYCLES = 2048, 100_000_000  # at most so many bits, and cycles of all of them
+DRAWN_INPUTS = 128
+CHUNK, MOST_AT_ONCE = 512, 8192  # inputs that are tried at once
+
+
+def exposing(lowered: Lowered, vectors: FixedArray, most: int, seed: int) -> FixedArray | None:
+    """At most so many inputs, each of which shows flipped bits that neither the vectors nor the others show."""
+    rng = np.random.default_rng(seed)
+    rows = vectors.ints.reshape(len(vectors), -1)
+    try:
+        shown = Shown(lowered.config, lowered.images, lowered.input, lowered.output, rows)
+    except EmulationError:
+        return None  # its jumps depend on the data
+    left = _drawn(list(every_flip(lowered.config, lowered.images)), shown.cycles, rng)
+    spare = set(idle(lowered.config, lowered.images))
+    left = _unseen(shown, [flip for flip in left if flip not in spare])
+    chosen: list[Ints] = []
+    for pool in _pools(lowered.program, vectors, shown.cycles, rng):
+        if not left or len(chosen) >= most:
+            break
+        tried = Shown(lowered.config, lowered.images, lowered.input, lowered.output, pool)
+        seen = tried.shows(left)
+        while len(chosen) < most and seen.any():
+            best = int(seen.sum(axis=0).argmax())
+            chosen.append(pool[best])
+            keep = ~seen[:, best]
+            left = [flip for flip, kept in zip(left, keep, strict=True) if kept]
+            seen = seen[keep]
+    if not chosen:
+        return None
+    return FixedArray.from_ints(np.array(chosen).reshape(-1, *vectors.shape[1:]), vectors.format)
+
+
+def _unseen(shown: Shown, flips: list[Flip]) -> list[Flip]:
+    """Those that no input shows."""
+    return [flip for flip, seen in zip(flips, shown.shows(flips).any(axis=1), strict=True) if not seen]
+
+
+def _drawn(flips: list[Flip], cycles: int, rng: np.random.Generator) -> list[Flip]:
+    if len(flips) <= FEW_BITS and cycles <= FEW_CYCLES:
+        return flips
+    count = int(np.clip(BIT_CYCLES // cycles, 1, min(DRAWN_BITS, len(flips))))
+    return [flips[n] for n in np.sort(rng.choice(len(flips), count, replace=False))]
+
+
+def _pools(
+    program: Program, samples: FixedArray, cycles: int, rng: np.random.Generator
+) -> Iterator[Ints]:
+    """Inputs to try: all of them in random order, or candidates for corners."""
+    every = candidates.every_input(program, samples) if cycles <= FEW_CYCLES else None
+    if every is None:
+        drawn = candidates.candidates(program, samples, DRAWN_INPUTS, rng)
+        yield drawn.ints.reshape(len(drawn), -1)
+        return
+    every, begin, chunk = rng.permutation(every), 0, CHUNK
+    while begin < len(every):  # fewer and fewer flips are left for more and more inputs
+        yield every[begin : begin + chunk]
+        begin, chunk = begin + chunk, min(2 * chunk, MOST_AT_ONCE)
