@@ -76,11 +76,12 @@ module engine #(
 );
     localparam ROWS = ACTIVATION_DEPTH / LANES;
     localparam LANE_BITS = $clog2(LANES);
-    localparam ROW_BITS = $clog2(ROWS);
-    localparam WEIGHT_BITS = $clog2(WEIGHT_DEPTH);
-    localparam PARAMETER_BITS = $clog2(PARAMETER_DEPTH);
-    localparam TABLE_BITS = $clog2(TABLE_DEPTH);
-    localparam PROGRAM_BITS = $clog2(PROGRAM_DEPTH);
+    // At least one bit, so that a memory of one word gets as far as to be refused by a sentence.
+    localparam ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
+    localparam WEIGHT_BITS = WEIGHT_DEPTH > 1 ? $clog2(WEIGHT_DEPTH) : 1;
+    localparam PARAMETER_BITS = PARAMETER_DEPTH > 1 ? $clog2(PARAMETER_DEPTH) : 1;
+    localparam TABLE_BITS = TABLE_DEPTH > 1 ? $clog2(TABLE_DEPTH) : 1;
+    localparam PROGRAM_BITS = PROGRAM_DEPTH > 1 ? $clog2(PROGRAM_DEPTH) : 1;
     localparam WIDEST_A = ROW_BITS + LANE_BITS > WEIGHT_BITS ? ROW_BITS + LANE_BITS : WEIGHT_BITS;
     localparam WIDEST_B = PARAMETER_BITS > TABLE_BITS ? PARAMETER_BITS : TABLE_BITS;
     localparam WIDEST_C = WIDEST_A > WIDEST_B ? WIDEST_A : WIDEST_B;
@@ -96,6 +97,9 @@ module engine #(
             $fatal(1, "%m: ACTIVATION_WIDTH = %0d; use 2 to 32", ACTIVATION_WIDTH);
         if (WEIGHT_WIDTH < 2 || WEIGHT_WIDTH > 32)
             $fatal(1, "%m: WEIGHT_WIDTH = %0d; use 2 to 32", WEIGHT_WIDTH);
+        if (ACTIVATION_WIDTH + MULTIPLIER_WIDTH > 63)
+            $fatal(1, "%m: ACTIVATION_WIDTH = %0d and WEIGHT_WIDTH = %0d make products of %0d bits; use at most 63",
+                   ACTIVATION_WIDTH, WEIGHT_WIDTH, ACTIVATION_WIDTH + MULTIPLIER_WIDTH);
         if (ACCUMULATOR_WIDTH < ACTIVATION_WIDTH + MULTIPLIER_WIDTH || ACCUMULATOR_WIDTH > 63)
             $fatal(1, "%m: ACCUMULATOR_WIDTH = %0d; use %0d (a product's bits) to 63",
                    ACCUMULATOR_WIDTH, ACTIVATION_WIDTH + MULTIPLIER_WIDTH);
@@ -103,8 +107,10 @@ module engine #(
             $fatal(1, "%m: BIAS_WIDTH = %0d; use 2 to 63", BIAS_WIDTH);
         if (MODEL_WIDTH != 0 && (MODEL_WIDTH < 2 || MODEL_WIDTH > ACCUMULATOR_WIDTH))
             $fatal(1, "%m: MODEL_WIDTH = %0d; use 0 (none) or 2 to ACCUMULATOR_WIDTH = %0d", MODEL_WIDTH, ACCUMULATOR_WIDTH);
-        if (PRODUCT_BITS != 0 && PRODUCT_BITS >= ACCUMULATOR_WIDTH)
-            $fatal(1, "%m: PRODUCT_BITS = %0d must be below ACCUMULATOR_WIDTH = %0d", PRODUCT_BITS, ACCUMULATOR_WIDTH);
+        if (MODEL_SATURATE != 0 && MODEL_SATURATE != 1 || PRODUCT_SIGNED != 0 && PRODUCT_SIGNED != 1)
+            $fatal(1, "%m: MODEL_SATURATE = %0d, PRODUCT_SIGNED = %0d; use 0 or 1", MODEL_SATURATE, PRODUCT_SIGNED);
+        if (PRODUCT_BITS < 0 || PRODUCT_BITS >= ACCUMULATOR_WIDTH)
+            $fatal(1, "%m: PRODUCT_BITS = %0d; use 0 (exact products) or 1 to %0d", PRODUCT_BITS, ACCUMULATOR_WIDTH - 1);
         if (PRODUCT_SHIFT < 0 || PRODUCT_SHIFT >= ACCUMULATOR_WIDTH)
             $fatal(1, "%m: PRODUCT_SHIFT = %0d; use 0 to %0d", PRODUCT_SHIFT, ACCUMULATOR_WIDTH - 1);
         if (PRODUCT_ROUNDING < 0 || PRODUCT_ROUNDING > 6 || PRODUCT_OVERFLOW < 0 || PRODUCT_OVERFLOW > 3)
@@ -210,7 +216,7 @@ module engine #(
     always @(posedge clock) pixel_ends <= {pixel_ends[2:0], sum_pixel_end};
 
     drain #(
-        .LANES(LANES), .WIDTH(ACCUMULATOR_WIDTH), .WRAP_WIDTH(MODEL_SATURATE != 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
+        .LANES(LANES), .WIDTH(ACCUMULATOR_WIDTH), .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
     ) drain (
         .clock(clock), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
         .complete(complete_5), .channels(channels_5), .pixel_end(pixel_end_5), .totals(totals),

@@ -361,6 +361,17 @@ def test_lint_finds_nothing_in_the_wrapper(parameters: dict[str, int]) -> None:
         ({"PRODUCT_ROUNDING": 7}, "PRODUCT_ROUNDING = 7, PRODUCT_OVERFLOW = 0; use 0 to 6 and 0 to 3"),
         ({"ACTIVATION_DEPTH": 4100}, "ACTIVATION_DEPTH = 4100 is not a multiple of LANES = 8"),
         ({"TABLE_DEPTH": 1 << 25}, "a memory needs 25 address bits; instructions have 24"),
+        ({"TABLE_DEPTH": 1}, "DEPTH = 1; a memory needs at least 2 words"),
+        ({"PROGRAM_DEPTH": 0}, "DEPTH = 0; a memory needs at least 2 words"),
+        ({"ACTIVATION_DEPTH": 8}, "ROWS = 1; the activation memory needs at least 2 rows"),
+        ({"MODEL_WIDTH": -4}, "MODEL_WIDTH = -4; use 0 (none) or 2 to ACCUMULATOR_WIDTH = 48"),
+        ({"MODEL_SATURATE": 2}, "MODEL_SATURATE = 2, PRODUCT_SIGNED = 1; use 0 or 1"),
+        ({"PRODUCT_SIGNED": 5}, "MODEL_SATURATE = 0, PRODUCT_SIGNED = 5; use 0 or 1"),
+        ({"PRODUCT_BITS": -3}, "PRODUCT_BITS = -3; use 0 (exact products) or 1 to 47"),
+        (
+            {"ACTIVATION_WIDTH": 32, "WEIGHT_WIDTH": 32},
+            "ACTIVATION_WIDTH = 32 and WEIGHT_WIDTH = 32 make products of 64 bits; use at most 63",
+        ),
     ],
 )
 def test_an_illegal_parameter_stops_the_simulation_with_a_sentence(
