@@ -60,12 +60,13 @@ module loop_nest_proof #(
     wire take, idle, mac, configure, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
     wire [A-1:0] address, weight_address;
     wire [`RUN_BITS-1:0] run;
+    wire unusual;
     wire [4:0] select_2;
     wire [5:0] channels_4, channels_5;
     loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) loop_nest (
         .clock(clock), .reset(reset_now), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .select_2(select_2), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .select_2(select_2), .unusual(unusual), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
@@ -91,12 +92,12 @@ module loop_nest_proof #(
     (* hierconn *) wire [15:0]    \loop_nest.channel , \loop_nest.tile , \spec.channel , \spec.tile ;
     (* hierconn *) wire [7:0]     \loop_nest.kx , \loop_nest.ky , \spec.kx , \spec.ky ;
     (* hierconn *) wire [11:0]    \loop_nest.x , \loop_nest.y , \spec.x , \spec.y ;
-    (* hierconn *) wire [12:0]    \loop_nest.tap_x , \loop_nest.tap_y , \loop_nest.pixel_x , \loop_nest.pixel_y ;
+    (* hierconn *) wire [12:0]    \loop_nest.pixel_x , \loop_nest.pixel_y ;
     (* hierconn *) wire [5:0]     \loop_nest.spacing ;
     (* hierconn *) wire [4:0]     \loop_nest.settle ;
     (* hierconn *) wire           \loop_nest.barrier , \loop_nest.first_tile , \loop_nest.fresh , \loop_nest.second ;
     (* hierconn *) wire           \spec.setting_up , \spec.running , \spec.waiting , \spec.first_tile ;
-    (* hierconn *) wire [22:0]    \spec.tap_x , \spec.tap_y , \spec.pixel_x , \spec.pixel_y ;
+    (* hierconn *) wire [22:0]    \spec.pixel_x , \spec.pixel_y ;
     (* hierconn *) wire [6:0]     \spec.since , \spec.due ;
     (* hierconn *) wire [6*A-1:0] \spec.stride ;
     (* hierconn *) wire [5*A-1:0] \spec.walk ;
@@ -105,15 +106,13 @@ module loop_nest_proof #(
     wire held = \spec.running || \spec.setting_up ;
     wire paired = spec_run[`RUN_PAIRED];
     wire counters_differ =
-        \loop_nest.channel != spec_run[`RUN_CHANNEL_COUNT +: 16] - \spec.channel || \spec.channel > spec_run[`RUN_CHANNEL_COUNT +: 16] ||
-        \loop_nest.kx != spec_run[`RUN_KX_COUNT +: 8] - \spec.kx || \spec.kx > spec_run[`RUN_KX_COUNT +: 8] ||
-        \loop_nest.ky != spec_run[`RUN_KY_COUNT +: 8] - \spec.ky || \spec.ky > spec_run[`RUN_KY_COUNT +: 8] ||
-        \loop_nest.tile != spec_run[`RUN_TILE_COUNT +: 16] - \spec.tile || \spec.tile > spec_run[`RUN_TILE_COUNT +: 16] ||
-        \loop_nest.x != spec_run[`RUN_X_COUNT +: 12] - \spec.x || \spec.x > spec_run[`RUN_X_COUNT +: 12] ||
-        \loop_nest.y != spec_run[`RUN_Y_COUNT +: 12] - \spec.y || \spec.y > spec_run[`RUN_Y_COUNT +: 12];
-    wire places_differ =
-        \loop_nest.tap_x != \spec.tap_x [12:0] || \loop_nest.tap_y != \spec.tap_y [12:0] ||
-        \loop_nest.pixel_x != \spec.pixel_x [12:0] || \loop_nest.pixel_y != \spec.pixel_y [12:0];
+        \loop_nest.channel != \spec.channel || \spec.channel > spec_run[`RUN_CHANNEL_COUNT +: 16] ||
+        \loop_nest.kx != \spec.kx || \spec.kx > spec_run[`RUN_KX_COUNT +: 8] ||
+        \loop_nest.ky != \spec.ky || \spec.ky > spec_run[`RUN_KY_COUNT +: 8] ||
+        \loop_nest.tile != \spec.tile || \spec.tile > spec_run[`RUN_TILE_COUNT +: 16] ||
+        \loop_nest.x != \spec.x || \spec.x > spec_run[`RUN_X_COUNT +: 12] ||
+        \loop_nest.y != \spec.y || \spec.y > spec_run[`RUN_Y_COUNT +: 12];
+    wire places_differ = \loop_nest.pixel_x != \spec.pixel_x [12:0] || \loop_nest.pixel_y != \spec.pixel_y [12:0];
     wire flags_differ =
         \loop_nest.barrier != \spec.waiting || \loop_nest.first_tile != \spec.first_tile ||
         \loop_nest.second != (paired && \spec.channel [0]) ||
@@ -160,10 +159,13 @@ module loop_nest_proof #(
     assign {vector_2, paired_2, maximum_2} = step_2[3:1];
     wire wrong_2 = select_2[4] != load_2
                 || issue_2 && (select_2[3:2] != {vector_2, paired_2} || fits_2 && select_2[1] != padded_2 || select_2[0] != maximum_2);
+    // What the lanes skip unless it is said: anything but an operand for all lanes, a tile's end, the largest-of operation.
+    wire usual = issue_2 && load_2 && !(padded_2 && fits_2) && !vector_2 && !paired_2 && !maximum_2;
+    wire wrong_unusual = !unusual && (!usual && (load_2 || mac_2) || fire_3 && step_3[1] || step_5[11]);
     wire wrong_3 = fire_3 != step_3[15] || fire_3 && (first_3 != step_3[12] || maximum_3 != step_3[1]);
     wire wrong_4 = fire_4 != step_4[15] || fire_4 && ({maximum_4, modelled_4} != step_4[1:0]
                 || replace_4 != (step_4[12] || maximum_4) || channels_4 != step_4[9:4]);
     wire wrong_5 = complete_5 != step_5[11] || complete_5 && {pixel_end_5, channels_5} != step_5[10:4];
-    assign violated_later = (wrong_2 || wrong_3 || wrong_4 || wrong_5) && (FROM_RESET ? age[5] : trusted && !broken && age[4]);
+    assign violated_later = (wrong_2 || wrong_unusual || wrong_3 || wrong_4 || wrong_5) && (FROM_RESET ? age[5] : trusted && !broken && age[4]);
 endmodule
 `default_nettype wire

@@ -36,8 +36,8 @@ def clocks(count: int) -> str:
 class Netlist:
     """A top module with its sources (in the folder of the Verilog) and parameters, ready to be asked about.
 
-    `registers` are those that begin with anything, whatever their `initial` says; `transparent` is the instance in which
-    registers become wires.
+    `registers` names the instances whose registers begin with anything, whatever their `initial` says; `transparent`
+    the instance whose registers become wires.
     """
 
     top: str
