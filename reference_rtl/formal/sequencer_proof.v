@@ -3,9 +3,9 @@
 //
 // A second reading of the program, word by word as the sequencer takes them, says what must be: `place` is where the word
 // stands in the program, so no word is ever decoded that the program does not reach; `value` are the registers; `wanted` is
-// the description of a run. When a word is taken is the sequencer's affair (and the benches'), not this proof's.
+// the description of a run (its words come in from above). When a word is taken is the sequencer's affair (and the benches'), not this proof's.
 //
-// With FROM_RESET the first clock is a reset; without, all registers begin with anything, and what held in every clock so far
+// With FROM_RESET the first two clocks are a reset; without, all registers begin with anything, and what held in every clock so far
 // must hold in this one. Of a program that names register 0 in Set, Add, Loop or Load nothing is claimed from there on.
 `include "fields.vh"
 `default_nettype none
@@ -30,10 +30,11 @@ module sequencer_proof #(
     localparam A = ADDRESS_WIDTH;
     localparam WORDS = 1 << PROGRAM_BITS;
 
-    reg later;
-    initial later = 1'b0;
-    always @(posedge clock) later <= 1'b1;
-    wire reset_now = FROM_RESET && !later || reset;
+    // In the first of two clocks of reset, registers of any contents may still do something.
+    reg later, settled;
+    initial {later, settled} = 2'b0;
+    always @(posedge clock) {later, settled} <= {1'b1, later};
+    wire reset_now = FROM_RESET && !settled || reset;
 
     // The program memory: any contents, the same in all clocks; two enabled clocks from address to word.
     reg [32*WORDS-1:0] kept;
@@ -127,10 +128,7 @@ module sequencer_proof #(
                     reading_register <= target;
                     clocks <= 2'd0;
                 end
-                `OP_RUN: begin
-                    wanted[{number, 5'd0} +: 32] <= now;
-                    if (number >= 5'd1 && number <= 5'd4) wanted[{number, 5'd0} +: A] <= address;
-                end
+                `OP_RUN: wanted <= {now[31:A], number >= 5'd1 && number <= 5'd4 ? address : number_given, wanted[32*`RUN_WORDS-1:32]};
                 default: ;
             endcase
         end
@@ -140,23 +138,17 @@ module sequencer_proof #(
             number <= 5'd0;
             reading <= 1'b0;
         end
-        if (!later && FROM_RESET) begin
+        if (!settled && FROM_RESET) begin
             illegal <= 1'b0;
+            wanted <= description;
             value <= { \sequencer.registers[7] , \sequencer.registers[6] , \sequencer.registers[5] , \sequencer.registers[4] ,
                        \sequencer.registers[3] , \sequencer.registers[2] , \sequencer.registers[1] , {A{1'b0}}};
         end
         // A reset may fall into a Load.
-        if (later && (reset_now || start) && loading) illegal <= 1'b1;
+        if ((settled || !FROM_RESET) && (reset_now || start) && loading) illegal <= 1'b1;
     end
 
-    // Words of the run so far stand at the upper end of the description.
-    wire [4:0] absent = kind == `OP_RUN && number != 5'd0 ? `RUN_WORDS - number : 5'd0;
-    wire [`RUN_BITS-1:0] shift_down = description >> {absent, 5'b0};
-    wire [`RUN_BITS-1:0] all = {`RUN_BITS{1'b1}};
-    wire [`RUN_BITS-1:0] present = all >> {absent, 5'b0};
-    wire [31:0] low = {{(32-A){1'b0}}, {A{1'b1}}};
-    wire [`RUN_BITS-1:0] meant = {{(`RUN_BITS-160){1'b1}}, low, low, low, low, 32'hFFFFFFFF};
-    wire run_wrong = (offered || kind == `OP_RUN && number != 5'd0) && |((shift_down ^ wanted) & present & meant);
+    wire run_wrong = description != wanted;
 
     wire [A-1:0] expected_1 = place + 1'b1, expected_2 = place + 2'd2;
     wire [31:0] next_word = contents[{expected_1[PROGRAM_BITS-1:0], 5'd0} +: 32];
@@ -193,6 +185,6 @@ module sequencer_proof #(
     reg trusted;
     initial trusted = 1'b1;
     always @(posedge clock) trusted <= trusted && (FROM_RESET || !broken);
-    assign violated = later && trusted && broken;
+    assign violated = (FROM_RESET ? settled : later) && trusted && broken;
 endmodule
 `default_nettype wire
