@@ -40,6 +40,7 @@ QUICK_CLAIMS = [
     *claims.requantizer((16, 8, 6)),
     claims.loop_nest(2, 8)[2],
     claims.control("store_from_nothing"),
+    claims.sequencer()[1],
     claims.back_end("parameter_wrong")[1],
 ]
 QUICK_MISTAKES = [
@@ -50,6 +51,7 @@ QUICK_MISTAKES = [
     "a register's enable is a clock late",
     "the image is a column wider",
     "results do not ask whether the engine is busy",
+    "addresses of a run have no register",
     "parameters do not start again with a tile",
 ]
 

@@ -100,6 +100,21 @@ def loop_nest(lanes: int, address_width: int) -> tuple[Claim, ...]:
     )
 
 
+# --- the sequencer ---------------------------------------------------------------------------------------------------
+
+
+def sequencer() -> tuple[Claim, Claim]:
+    """It reads the program that is there, from a reset and from any clock to the next."""
+
+    def claim(form: str, from_reset: int, count: int) -> Claim:
+        sources = ("sequencer.v", "formal/sequencer_proof.v")
+        registers = () if from_reset else ("sequencer",)
+        netlist = Netlist("sequencer_proof", sources, (("FROM_RESET", from_reset),), registers)
+        return Claim("sequencer: words, jumps, registers, runs, accesses", form, netlist, "violated", clocks(count))
+
+    return claim("6 clocks from reset", 1, 6), claim("induction, all time", 0, 2)
+
+
 # --- the back end's addresses ----------------------------------------------------------------------------------------
 
 ADDRESSES = {
@@ -160,7 +175,7 @@ def claims() -> list[Claim]:
     controls = [control(output) for output in CONTROL]
     addresses = [claim for output in ADDRESSES for claim in back_end(output)]
     requantizers = [claim for sizes in SIZES[::-1] for claim in requantizer(sizes)]
-    return [*loop_nest(4, 8), *controls, *requantizers, *addresses]
+    return [*loop_nest(4, 8), *controls, *requantizers, *sequencer(), *addresses]
 
 
 def controls() -> list[Control]:
@@ -205,6 +220,14 @@ def controls() -> list[Control]:
             "first_tile && !drained",
         ),
         Control("a maximum is not replaced", later_step, "loop_nest.v", "first_3 || maximum_3", "first_3"),
+        Control(
+            "addresses of a run have no register",
+            sequencer()[1],
+            "sequencer.v",
+            "operation != `OP_RUN || left[4]",
+            "operation != `OP_RUN",
+        ),
+        Control("a loop makes a round too many", sequencer()[1], "sequencer.v", "content != ONE", "content != ZERO"),
         Control(
             "parameters do not start again with a tile",
             back_end("parameter_wrong")[1],

@@ -53,9 +53,9 @@ class Netlist:
             *([f"chparam {values} {self.top}"] if values else []),
             f"hierarchy -top {self.top}",
             "proc",
-            "flatten",
-            "memory -nomap",
+            "memory -nomap",  # before flattening, so that the proofs' names of registers in arrays find them
             "memory_map",
+            "flatten",
             "setundef -undriven -anyseq",  # whatever is not driven may be anything, in every clock
             "setundef -anyseq",
             *(f"setattr -unset init w:{name}.*" for name in self.registers),
