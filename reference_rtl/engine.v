@@ -46,7 +46,7 @@ module engine #(
     parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
 ) (
     input  wire                               clock,
-    // Synchronous; ends whatever is running.
+    // Synchronous; ends whatever is running. Results on their way are gone 16 + LANES clocks later; start not before.
     input  wire                               reset,
 
     // Control: start (one clock, when not busy) runs the program from word 0; done stays high until the next start.

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// Which addresses the back end makes: of parameters (`drain`), of table words and of results (`write_back`).
+//
+//   parameter = base + channels of the pixel (per_tile: of the tile) before this one
+//   table     = base + code,  code < 2**out_bits,  if the base is a multiple of 2**out_bits
+//   result    = base + results before this one + gap * pixels before this one
+//
+// The two are used as the engine does (`tiles_collide` and `settings_collide` of `control_proof`): a tile comes when the
+// last one has left, a configuration when nothing is under way, and the settings stay until the next one.
+// With FROM_CONFIGURE the first clock is a configuration; without, all registers begin with anything, and what held in
+// every clock so far must hold in this one.
+`default_nettype none
+module back_end_proof #(
+    // Lanes.
+    parameter LANES = 4,
+    // Bits of an address.
+    parameter ADDRESS_WIDTH = 8,
+    // Begin with a configuration (1), or in any state (0).
+    parameter FROM_CONFIGURE = 1
+) (
+    input  wire                     clock,
+    input  wire                     configure,
+    input  wire [4*ADDRESS_WIDTH-1:0] bases,
+    input  wire                     per_tile,
+    input  wire [5:0]               out_bits,
+    input  wire                     table_enable,
+    input  wire                     noise_enable,
+    input  wire [31:0]              noise,
+    input  wire                     complete,
+    input  wire [5:0]               channels,
+    input  wire                     pixel_end,
+    input  wire                     in_valid,
+    input  wire                     word_pixel_end,
+    input  wire [7:0]               word,
+    input  wire [7:0]               table_word,
+    output wire                     parameter_wrong,
+    output wire                     table_wrong,
+    output wire                     result_wrong
+);
+    localparam A = ADDRESS_WIDTH;
+    reg later;
+    initial later = 1'b0;
+    always @(posedge clock) later <= 1'b1;
+
+    // Channels of the tile that are still to come; the words on their way.
+    reg [6:0] remaining;
+    reg this_pixel_ends, valid_1, valid_2, valid_3, ends_1, ends_2, ends_3;
+    wire configure_now = later || !FROM_CONFIGURE ? configure && remaining == 7'd0 && !valid_1 && !valid_2 && !valid_3 : 1'b1;
+    wire complete_now = complete && !configure_now && remaining <= 7'd1;
+    wire word_now = in_valid && !configure_now && !configured;
+
+    reg configured;
+    reg [4*A-1:0] kept_bases;
+    reg kept_per_tile;
+    reg [5:0] kept_bits;
+    wire [A-1:0] parameter_base, output_base, output_gap, table_base;
+    assign {parameter_base, output_base, output_gap, table_base} = configure_now ? bases : kept_bases;
+    wire per_tile_now = configure_now ? per_tile : kept_per_tile;
+    wire [5:0] bits_now = configure_now ? out_bits : kept_bits;
+
+    wire [A-1:0] parameter_address, table_address, result_address;
+    wire result_valid;
+    drain #(.LANES(LANES), .WIDTH(2), .WRAP_WIDTH(0), .ADDRESS_WIDTH(A)) drain (
+        .clock(clock), .configure(configure_now), .parameter_base(parameter_base), .per_tile(per_tile_now), .modelled(1'b0),
+        .complete(complete_now), .channels(channels), .pixel_end(pixel_end), .totals({LANES{2'b00}}),
+        .parameter_enable(), .parameter_address(parameter_address), .out_valid(), .out_pixel_end(), .sum(), .wrapped()
+    );
+    write_back #(.WIDTH(8), .ADDRESS_WIDTH(A)) write_back (
+        .clock(clock), .configure(configure_now), .output_base(output_base), .output_gap(output_gap),
+        .table_enable(table_enable), .table_base(table_base), .out_bits(bits_now), .noise_enable(noise_enable), .noise(noise),
+        .in_valid(word_now), .pixel_end(word_pixel_end), .word(word), .table_read(), .table_address(table_address),
+        .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result()
+    );
+
+    // What the addresses must be.
+    reg [A-1:0] channel, expected;
+    always @(posedge clock) begin
+        configured <= configure_now;
+        kept_bases <= {parameter_base, output_base, output_gap, table_base};
+        kept_per_tile <= per_tile_now;
+        kept_bits <= bits_now;
+        {valid_1, valid_2, valid_3} <= {word_now, valid_1, valid_2};
+        {ends_1, ends_2, ends_3} <= {word_pixel_end, ends_1, ends_2};
+        if (remaining != 7'd0) begin
+            remaining <= remaining - 7'd1;
+            channel <= remaining == 7'd1 && (this_pixel_ends || per_tile_now) ? {A{1'b0}} : channel + 1'b1;
+        end
+        if (complete_now) begin
+            remaining <= {1'b0, channels} + 7'd1;
+            this_pixel_ends <= pixel_end;
+        end
+        if (valid_3) expected <= expected + 1'b1 + (ends_3 ? output_gap : {A{1'b0}});
+        if (configure_now) begin
+            remaining <= 7'd0;
+            {valid_1, valid_2, valid_3} <= 3'b0;
+            channel <= {A{1'b0}};
+            expected <= output_base;
+        end
+    end
+
+    // Relations between the registers of the two sides; yosys joins these names when it flattens.
+    (* hierconn *) wire         \drain.draining , \drain.last_tile ;
+    (* hierconn *) wire [5:0]   \drain.left ;
+    (* hierconn *) wire         \write_back.valid_1 , \write_back.valid_2 , \write_back.pixel_end_1 , \write_back.pixel_end_2 ;
+    (* hierconn *) wire         \write_back.starting ;
+    (* hierconn *) wire [A-1:0] \write_back.next_address ;
+    (* hierconn *) wire [31:0]  \write_back.mask ;
+    wire drain_wrong = \drain.draining != (remaining != 7'd0) || parameter_address != parameter_base + channel && !configure_now ||
+        remaining != 7'd0 && ( \drain.left != remaining - 7'd1 || \drain.last_tile != this_pixel_ends);
+    wire [A-1:0] next = expected + (valid_3 ? 1'b1 + (ends_3 ? output_gap : {A{1'b0}}) : {A{1'b0}});
+    wire back_wrong = { \write_back.valid_1 , \write_back.valid_2 , result_valid} != {valid_1, valid_2, valid_3} ||
+        valid_1 && \write_back.pixel_end_1 != ends_1 || valid_2 && \write_back.pixel_end_2 != ends_2 ||
+        \write_back.starting != configured || configured && (valid_1 || valid_2 || valid_3) ||
+        !configure_now && (configured ? \write_back.next_address != 0 || expected != output_base : \write_back.next_address != next) ||
+        valid_3 && result_address != expected;
+    wire mask_wrong = !configure_now && \write_back.mask != ~(32'hFFFFFFFF << kept_bits);
+    // The first values of registers, which they lose where yosys joins their names.
+    wire fresh = ! \drain.draining && ! \write_back.valid_1 && ! \write_back.valid_2 && !result_valid && ! \write_back.starting ;
+    reg trusted;
+    initial trusted = 1'b1;
+    always @(posedge clock)
+        trusted <= trusted && (FROM_CONFIGURE ? later || fresh : !(drain_wrong || back_wrong || mask_wrong));
+
+    // A table's base is a multiple of its size, its size that of an address at most, and its end is in the memory.
+    wire [32:0] size = 33'd1 << bits_now;
+    wire [32:0] end_of_table = {{(33-A){1'b0}}, table_base} + size;
+    wire base_legal = bits_now <= A && ({{(33-A){1'b0}}, table_base} & (size - 33'd1)) == 0 && end_of_table <= (33'd1 << A);
+    wire in_table = table_address >= table_base && {{(33-A){1'b0}}, table_address} < end_of_table;
+
+    assign parameter_wrong = later && trusted && drain_wrong;
+    assign result_wrong = later && trusted && back_wrong;
+    assign table_wrong = later && trusted && (mask_wrong || base_legal && word_now && !in_table);
+endmodule
+`default_nettype wire

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// What the control of the whole engine must never do, with memories that answer anything (`free_memories.v`): for every
+// program, all data, any length. The claims are outputs that must never be high.
+//
+// The engine is the narrowest there is, because no claim is about values of words. It is configured idle, gets one clock of
+// reset, and is started whenever it is not busy.
+`include "fields.vh"
+`default_nettype none
+module control_proof #(
+    // Multiply-accumulate lanes.
+    parameter LANES = 2
+) (
+    input  wire        clock,
+    input  wire        start,
+    input  wire        host_write,
+    input  wire [23:0] host_address,
+    input  wire [1:0]  host_write_data,
+
+    // busy and done at once.
+    output wire        busy_and_done,
+    // After Halt: a write that is not the host's, or one that was on its way.
+    output wire        write_after_halt,
+    output wire        result_after_halt,
+    // Two tiles in the drain, two writers or two readers of the activation memory, new settings for old results.
+    output wire        tiles_collide,
+    output wire        accesses_collide,
+    output wire        settings_collide,
+    // A Store's write, a Load or a changed register without such an instruction; a word of a run's description without one.
+    output wire        store_from_nothing,
+    output wire        load_from_nothing,
+    output wire        register_from_nothing,
+    output wire        run_from_nothing
+);
+    (* hierconn *) wire \engine.idle , \engine.take , \engine.offered , \engine.mac , \engine.loading , \engine.write ;
+    (* hierconn *) wire \engine.result_valid , \engine.access_write , \engine.complete_5 , \engine.configure , \engine.configured ;
+    (* hierconn *) wire [5:0] \engine.channels_5 ;
+    (* hierconn *) wire \engine.drain.moving , \engine.requantize.moving , \engine.write_back.moving ;
+    (* hierconn *) wire \engine.sequencer.execute , \engine.sequencer.write_register ;
+    (* hierconn *) wire [31:0] \engine.program_word ;
+
+    // Names of the engine, which yosys joins when it flattens; a register among them would lose its first value.
+    wire busy, done;
+    reg first_clock, idle_at_first;
+    initial {first_clock, idle_at_first} = 2'b11;
+    always @(posedge clock) begin
+        first_clock <= 1'b0;
+        if (first_clock) idle_at_first <= \engine.idle && !busy;
+    end
+    wire begun = !first_clock && idle_at_first;
+    wire started = start && !first_clock && !busy;
+
+    engine #(
+        .LANES(LANES), .ACTIVATION_WIDTH(2), .WEIGHT_WIDTH(2), .ACCUMULATOR_WIDTH(4), .BIAS_WIDTH(2),
+        .ACTIVATION_DEPTH(4 * LANES), .WEIGHT_DEPTH(4), .PARAMETER_DEPTH(4), .TABLE_DEPTH(4), .PROGRAM_DEPTH(4)
+    ) engine (
+        .clock(clock), .reset(first_clock), .start(started), .seed(32'd1), .busy(busy), .done(done),
+        .host_write(host_write), .host_address(host_address), .host_write_data(host_write_data), .host_read_data(),
+        .load_enable(1'b0), .load_memory(2'd0), .load_address(24'd0), .load_data(32'd0),
+        .cycles(), .mac_cycles(), .saturations(), .accumulator_overflow(), .argmax()
+    );
+
+    assign busy_and_done = begun && busy && done;
+    assign write_after_halt = begun && !busy && \engine.write && !host_write;
+    assign result_after_halt = begun && !busy && ( \engine.result_valid || \engine.access_write );
+    // Channels of the last tile that are still to be drained, after this clock's.
+    reg [6:0] draining;
+    always @(posedge clock)
+        if (first_clock) draining <= 7'd0;
+        else if (\engine.complete_5 ) draining <= {1'b0, \engine.channels_5 };
+        else if (draining != 7'd0) draining <= draining - 7'd1;
+    assign tiles_collide = begun && \engine.complete_5 && draining != 7'd0;
+    assign accesses_collide = begun && ( \engine.access_write && \engine.result_valid || \engine.loading && \engine.mac );
+    assign settings_collide = begun && \engine.configure &&
+        ( \engine.drain.moving || \engine.requantize.moving || \engine.write_back.moving );
+
+    // The program's words, read a second time: how many are still to come of which instruction.
+    reg [4:0] left;
+    reg [2:0] operation;
+    wire [2:0] opcode = \engine.program_word [30:28];
+    wire first = left == 5'd0;
+    wire [2:0] now = first ? opcode : operation;
+    reg executed;
+    reg [2:0] executed_operation;
+    reg executed_last;
+    wire last = first ? opcode != `OP_RUN && opcode != `OP_JUMP_EQUAL && opcode != `OP_LOAD && opcode != `OP_STORE : left == 5'd1;
+    reg loading_before, offered_before;
+    always @(posedge clock) begin
+        if (\engine.sequencer.execute ) begin
+            operation <= now;
+            left <= !first ? left - 5'd1 : opcode == `OP_RUN ? `RUN_WORDS - 1 : last ? 5'd0 : 5'd1;
+        end
+        executed <= \engine.sequencer.execute ;
+        executed_operation <= now;
+        executed_last <= last;
+        loading_before <= \engine.loading ;
+        offered_before <= \engine.offered ;
+        if (started || first_clock) begin
+            left <= 5'd0;
+            executed <= 1'b0;
+            loading_before <= 1'b0;
+            offered_before <= 1'b0;
+        end
+    end
+    wire finished = executed && executed_last;
+    assign store_from_nothing = begun && \engine.access_write != (finished && executed_operation == `OP_STORE);
+    assign load_from_nothing = begun && \engine.loading && !loading_before && !(finished && executed_operation == `OP_LOAD);
+    assign register_from_nothing = begun && \engine.sequencer.write_register && ! \engine.loading &&
+        !( \engine.sequencer.execute && first && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP));
+    assign run_from_nothing = begun && \engine.offered && !offered_before && !(finished && executed_operation == `OP_RUN);
+endmodule
+`default_nettype wire

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// The memories as a proof may see them: reading gives anything at any time. What holds with these holds for every program
+// and all data, even such as change while they are read.
+`default_nettype none
+module memory #(
+    parameter WIDTH = 16,
+    parameter DEPTH = 1024,
+    parameter IMAGE = ""
+) (
+    input  wire                     clock,
+    input  wire                     read_enable,
+    input  wire [$clog2(DEPTH)-1:0] read_address,
+    output wire [WIDTH-1:0]         read_data,
+    input  wire                     write_enable,
+    input  wire [$clog2(DEPTH)-1:0] write_address,
+    input  wire [WIDTH-1:0]         write_data
+);
+    wire [WIDTH-1:0] anything;
+    assign read_data = anything;
+endmodule
+
+module activation_memory #(
+    parameter LANES = 8,
+    parameter WIDTH = 16,
+    parameter ROWS = 512,
+    parameter IMAGE = ""
+) (
+    input  wire                    clock,
+    input  wire [$clog2(ROWS)-1:0] read_row_address,
+    output wire [LANES*WIDTH-1:0]  read_row,
+    input  wire [LANES-1:0]        write_lane,
+    input  wire [$clog2(ROWS)-1:0] write_row_address,
+    input  wire [WIDTH-1:0]        write_data
+);
+    wire [LANES*WIDTH-1:0] anything;
+    assign read_row = anything;
+endmodule
+`default_nettype wire

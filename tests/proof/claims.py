@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: MIT
+"""What is proven about the engine's Verilog, and the mistakes that each proof must notice.
+
+The modules that state the claims are in reference_rtl/formal; docs/verification.md says what they mean together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fixedpoint_nn.hardware.toolchain import rtl_folder
+from tests.proof.solver import FOR_EVER, ONCE, Netlist, clocks
+
+# Bits of the sum, of the bias and of the word.
+SIZES = ((32, 24, 8), (48, 32, 16), (64, 32, 16))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An output of a proof's top module that can never be high, and how ABC is asked."""
+
+    what: str
+    form: str
+    netlist: Netlist
+    output: str
+    script: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """A mistake, as a change of one source's text, for which `claim` must be refuted."""
+
+    what: str
+    claim: Claim
+    source: str
+    old: str
+    new: str
+
+    def changed(self) -> dict[str, str]:
+        text = (rtl_folder() / self.source).read_text()
+        if text.count(self.old) != 1:
+            raise RuntimeError(
+                f"{self.source} has {text.count(self.old)} times {self.old!r}, which the control "
+                f"{self.what!r} changes; there must be one"
+            )
+        return {self.source: text.replace(self.old, self.new)}
+
+
+# --- the requantiser -------------------------------------------------------------------------------------------------
+
+
+def requantizer(sizes: tuple[int, int, int]) -> tuple[Claim, Claim]:
+    """The combinational form equals the specification; the pipeline equals the combinational form."""
+    parameters = tuple(zip(("SUM_WIDTH", "BIAS_WIDTH", "OUTPUT_WIDTH"), sizes, strict=True))
+
+    def netlist(top: str) -> Netlist:
+        sources = ("requantize.v", "formal/requantize_spec.v", "formal/requantize_proof.v")
+        return Netlist(top, sources, parameters, ("pipeline",), "combinational_form")
+
+    name = f"requantize {sizes[0]} -> {sizes[2]}"
+    # Five clocks from any state are a proof for all time: every later state is one of the states begun with.
+    return (
+        Claim(
+            f"{name}: combinational = spec",
+            "all inputs",
+            netlist("requantize_combinational"),
+            "violated",
+            ONCE,
+        ),
+        Claim(
+            f"{name}: pipelined = combinational",
+            "any state, all time",
+            netlist("requantize_pipelined"),
+            "violated",
+            clocks(5),
+        ),
+    )
+
+
+# --- the loop nest ---------------------------------------------------------------------------------------------------
+
+
+def loop_nest(lanes: int, address_width: int) -> tuple[Claim, ...]:
+    """Every output equals the specification's, after a reset and from any clock to the next."""
+
+    def netlist(from_reset: int) -> Netlist:
+        return Netlist(
+            "loop_nest_proof",
+            ("loop_nest.v", "formal/loop_nest_spec.v", "formal/loop_nest_proof.v"),
+            (("LANES", lanes), ("ADDRESS_WIDTH", address_width), ("FROM_RESET", from_reset)),
+            ("loop_nest",),
+        )
+
+    name = f"loop_nest, {lanes} lanes, {address_width}-bit addresses"
+    return (
+        Claim(f"{name}: stage 0", "8 clocks from reset", netlist(1), "violated_now", clocks(8)),
+        Claim(f"{name}: stage 0", "induction, all time", netlist(0), "violated_now", clocks(2)),
+        Claim(f"{name}: stages 2 to 5", "12 clocks from reset", netlist(1), "violated_later", clocks(12)),
+        Claim(f"{name}: stages 2 to 5", "induction, all time", netlist(0), "violated_later", clocks(6)),
+    )
+
+
+# --- the sequencer ---------------------------------------------------------------------------------------------------
+
+
+def sequencer() -> tuple[Claim, Claim]:
+    """It reads the program that is there, from a reset and from any clock to the next."""
+
+    def claim(form: str, from_reset: int, count: int) -> Claim:
+        sources = ("sequencer.v", "formal/sequencer_proof.v")
+        registers = () if from_reset else ("sequencer",)
+        netlist = Netlist("sequencer_proof", sources, (("FROM_RESET", from_reset),), registers)
+        return Claim("sequencer: words, jumps, registers, runs, accesses", form, netlist, "violated", clocks(count))
+
+    return claim("6 clocks from reset", 1, 6), claim("induction, all time", 0, 2)
+
+
+# --- the back end's addresses ----------------------------------------------------------------------------------------
+
+ADDRESSES = {
+    "parameter_wrong": "drain: parameter = base + channel of the pixel or tile",
+    "table_wrong": "write_back: table word inside its table",
+    "result_wrong": "write_back: result = base + results + gaps",
+}
+
+
+def back_end(output: str) -> tuple[Claim, Claim]:
+    """The addresses of parameters, table words and results, from a configuration and from any clock to the next."""
+
+    def claim(form: str, from_configure: int, count: int) -> Claim:
+        parameters = (("LANES", 4), ("ADDRESS_WIDTH", 8), ("FROM_CONFIGURE", from_configure))
+        sources = ("drain.v", "write_back.v", "formal/back_end_proof.v")
+        registers = () if from_configure else ("drain", "write_back")
+        netlist = Netlist("back_end_proof", sources, parameters, registers)
+        return Claim(ADDRESSES[output], form, netlist, output, clocks(count))
+
+    return claim("8 clocks from configure", 1, 8), claim("induction, all time", 0, 2)
+
+
+# --- the control of the whole engine ---------------------------------------------------------------------------------
+
+ENGINE = (
+    *("engine.v", "sequencer.v", "loop_nest.v", "lane.v", "drain.v", "requantize.v", "noise.v"),
+    *("write_back.v", "argmax.v", "status.v", "formal/free_memories.v", "formal/control_proof.v"),
+)
+CONTROL = {
+    "busy_and_done": "busy and done are never both high",
+    "write_after_halt": "after Halt only the host writes",
+    "result_after_halt": "after Halt no result or Store is on its way",
+    "tiles_collide": "no tile reaches the drain before the last one has left",
+    "accesses_collide": "no Store meets a result, no Load a step",
+    "settings_collide": "no settings change under results on their way",
+    "store_from_nothing": "a Store's write follows a Store, and only that",
+    "load_from_nothing": "a Load begins after a Load only",
+    "register_from_nothing": "registers change in Set, Add, Loop and Load only",
+    "run_from_nothing": "a run is offered after the 20 words of a Run only",
+}
+
+
+def control(output: str) -> Claim:
+    return Claim(
+        f"engine: {CONTROL[output]}",
+        "any program, all time",
+        Netlist("control_proof", ENGINE),
+        output,
+        FOR_EVER,
+    )
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+
+def claims() -> list[Claim]:
+    """Every claim; those that take long first, so that the workers end together."""
+    controls = [control(output) for output in CONTROL]
+    addresses = [claim for output in ADDRESSES for claim in back_end(output)]
+    requantizers = [claim for sizes in SIZES[::-1] for claim in requantizer(sizes)]
+    return [*loop_nest(4, 8), *controls, *requantizers, *sequencer(), *addresses]
+
+
+def controls() -> list[Control]:
+    """At least one mistake for each kind of claim."""
+    combinational, pipelined = requantizer((16, 8, 6))
+    from_reset, step, later, later_step = loop_nest(4, 8)
+    return [
+        Control(
+            "the bias is forgotten", combinational, "requantize.v", "= wide_bias + wide_sum;", "= wide_sum;"
+        ),
+        Control("the leak is forgotten", combinational, "requantize.v", "<= shift + leak;", "<= shift;"),
+        Control("ties are not sent to even", combinational, "requantize.v", "(sticky || floor[0])", "sticky"),
+        Control(
+            "the lowest word is no misfit",
+            combinational,
+            "requantize.v",
+            "(misfit || overflow == 2'd2 && lowest)",
+            "misfit",
+        ),
+        Control(
+            "a register's enable is a clock late",
+            pipelined,
+            "requantize.v",
+            "            if (valid_2) begin",
+            "            if (valid_3) begin",
+        ),
+        Control(
+            "a settle of one clock less",
+            from_reset,
+            "loop_nest.v",
+            "SETTLE = WAIT[4:0]",
+            "SETTLE = WAIT[4:0] - 5'd1",
+        ),
+        Control("the image is a column wider", later, "loop_nest.v", "tap_x >= run", "tap_x > run"),
+        Control("rows jump like pixels", step, "loop_nest.v", "run[`RUN_Y_JUMP +:", "run[`RUN_X_JUMP +:"),
+        Control("barriers do not wait", step, "loop_nest.v", "barrier && !drained ||", ""),
+        Control(
+            "tiles follow too closely",
+            step,
+            "loop_nest.v",
+            "first_tile ? !drained : spacing != 6'd0",
+            "first_tile && !drained",
+        ),
+        Control("a maximum is not replaced", later_step, "loop_nest.v", "first_3 || maximum_3", "first_3"),
+        Control(
+            "addresses of a run have no register",
+            sequencer()[1],
+            "sequencer.v",
+            "operation != `OP_RUN || left[4]",
+            "operation != `OP_RUN",
+        ),
+        Control("a loop makes a round too many", sequencer()[1], "sequencer.v", "content != ONE", "content != ZERO"),
+        Control(
+            "parameters do not start again with a tile",
+            back_end("parameter_wrong")[1],
+            "drain.v",
+            "channel_end && (last_tile || per_tile)",
+            "channel_end && last_tile",
+        ),
+        Control(
+            "the gap comes a word late",
+            back_end("result_wrong")[1],
+            "write_back.v",
+            "pixel_end_2 ? output_gap",
+            "pixel_end_1 ? output_gap",
+        ),
+        Control(
+            "a table is indexed by a bit more",
+            back_end("table_wrong")[0],
+            "write_back.v",
+            "mask <= ~(ONES << out_bits)",
+            "mask <= ~(ONES << out_bits << 1)",
+        ),
+        Control(
+            "idle does not wait",
+            control("result_after_halt"),
+            "loop_nest.v",
+            "idle = state == IDLE && drained",
+            "idle = state == IDLE",
+        ),
+        Control(
+            "a first tile does not wait",
+            control("settings_collide"),
+            "loop_nest.v",
+            "first_tile ? !drained : spacing != 6'd0",
+            "spacing != 6'd0",
+        ),
+        Control(
+            "results do not ask whether the engine is busy",
+            control("write_after_halt"),
+            "engine.v",
+            "busy ? access_write || result_valid && write_enable : host_write",
+            "host_write || access_write || result_valid && write_enable",
+        ),
+    ]
