@@ -15,9 +15,10 @@ from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import candidates
 from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.engine import Ints
-from fixedpoint_nn.hardware.flips import Flip, Shown, every_flip
+from fixedpoint_nn.hardware.flips import Flip, every_flip
 from fixedpoint_nn.hardware.idle import idle
 from fixedpoint_nn.hardware.lowered import Lowered
+from fixedpoint_nn.hardware.shown import Shown
 from fixedpoint_nn.program import Program
 
 FEW_BITS = 1 << 18
@@ -47,9 +48,8 @@ def exposing(lowered: Lowered, vectors: FixedArray, most: int, seed: int) -> Fix
         while len(chosen) < most and seen.any():
             best = int(seen.sum(axis=0).argmax())
             chosen.append(pool[best])
-            keep = ~seen[:, best]
-            left = [flip for flip, kept in zip(left, keep, strict=True) if kept]
-            seen = seen[keep]
+            keep = np.flatnonzero(~seen[:, best])
+            left, seen = [left[n] for n in keep], seen[keep]
     if not chosen:
         return None
     return FixedArray.from_ints(np.array(chosen).reshape(-1, *vectors.shape[1:]), vectors.format)
@@ -57,7 +57,7 @@ def exposing(lowered: Lowered, vectors: FixedArray, most: int, seed: int) -> Fix
 
 def _unseen(shown: Shown, flips: list[Flip]) -> list[Flip]:
     """Those that no input shows."""
-    return [flip for flip, seen in zip(flips, shown.shows(flips).any(axis=1), strict=True) if not seen]
+    return [flips[n] for n in np.flatnonzero(~shown.shows(flips).any(axis=1))]
 
 
 def _drawn(flips: list[Flip], cycles: int, rng: np.random.Generator) -> list[Flip]:
