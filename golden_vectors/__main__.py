@@ -49,9 +49,9 @@ PACKS = {
     "mnist_lstm": Golden("mnist_lstm", 2, 12, 10),
     "mnist_gru": Golden("mnist_gru", 2, 12, 10),
     "mnist_rnn": Golden("mnist_rnn", 4, 12, 16),
-    "fashion_mlp": Golden("fashion_mlp", 4, 16, 40),
-    "lenet": Golden("lenet", 2, 12, 10),
-    "resnet8": Golden("resnet8", 1, 12, 4),
+    "fashion_mlp": Golden("fashion_mlp", 4, 16, 120),
+    "lenet": Golden("lenet", 2, 12, 24),
+    "resnet8": Golden("resnet8", 1, 12, 6),
 }
 
 

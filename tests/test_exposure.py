@@ -10,8 +10,9 @@ import numpy as np
 from fixedpoint_nn import Q, Quantizer, layers
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware.exposure import exposing
-from fixedpoint_nn.hardware.flips import Shown, every_flip
+from fixedpoint_nn.hardware.flips import every_flip
 from fixedpoint_nn.hardware.lowered import lower
+from fixedpoint_nn.hardware.shown import Shown
 from fixedpoint_nn.quantized import Quantized
 
 

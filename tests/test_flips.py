@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn.hardware import coe
-from fixedpoint_nn.hardware.flips import Flip, Shown, every_flip, flipped, flipped_word
+from fixedpoint_nn.hardware.flips import Flip, every_flip, flipped, flipped_word
 from fixedpoint_nn.hardware.idle import idle
 from fixedpoint_nn.hardware.lowered import lower
 from fixedpoint_nn.hardware.pack import load_pack
+from fixedpoint_nn.hardware.shown import Shown
 from golden_vectors.__main__ import HERE
 from tests.random_networks import random_network
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from fixedpoint_nn.hardware import verify
 from golden_vectors.__main__ import HERE, PACKS, write
 
-SMALL = ("moons", "bigram", "nplm", "names_lstm", "names_writer", "mnist_rnn", "fashion_mlp")
+QUICK_TO_SEARCH = ("moons", "bigram", "names_writer", "fashion_mlp", "lenet", "shakespeare_lstm")
 QUICK_TO_SIMULATE = ("moons", "bigram", "nplm")
 MOST = 2.5e6
 
@@ -31,21 +32,27 @@ def test_a_golden_pack_is_small(name):
     assert 0 < sum(map(len, content(HERE / name).values())) <= MOST
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", QUICK_TO_SEARCH)
 def test_a_golden_pack_is_emitted_identically(name, tmp_path):
     same(name, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(PACKS) - set(SMALL)))
-def test_a_large_golden_pack_is_emitted_identically(name, tmp_path):
+@pytest.mark.parametrize("name", sorted(set(PACKS) - set(QUICK_TO_SEARCH)))
+def test_a_golden_pack_of_a_long_search_is_emitted_identically(name, tmp_path):
     same(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", QUICK_TO_SIMULATE)
 def test_a_golden_pack_passes_in_icarus_with_every_write_traced(name):
-    verdict = verify(HERE / name, trace=True)
+    verdict = verify(HERE / name, trace=True, vectors=40)
     assert verdict.passed, verdict.text
+
+
+@pytest.mark.parametrize("name", ["moons", "bigram", "nplm", "fashion_mlp"])
+def test_every_corner_of_a_small_pack_is_met_or_proven_out_of_reach(name):
+    corners = json.loads((HERE / name / "manifest.json").read_text())["corners"]
+    assert not [(layer, corner) for layer, met in corners.items() for corner, hits in met.items() if not hits]
 
 
 @pytest.mark.slow

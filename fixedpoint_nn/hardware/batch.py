@@ -131,9 +131,8 @@ class Batch(Emulator):
 
     def _note(self, addresses: Ints, wanted: Flags) -> None:
         """Remember which constants each sample reads."""
-        sample, *place = np.nonzero(wanted & (addresses < len(self.constants)))
-        here = addresses[(sample, *place)]
-        self.constants[here, sample if len(addresses) > 1 else slice(None)] = True
+        where = np.nonzero(wanted & (addresses < len(self.constants)))
+        self.constants[addresses[where], where[0] if len(addresses) > 1 else slice(None)] = True
 
     # ---- a run ---------------------------------------------------------------------------------------------
 
@@ -167,9 +166,8 @@ class Batch(Emulator):
             flat = np.broadcast_to(sums, (len(merged), tiles, lanes)).reshape(len(merged), -1)[:, :channels]
             fitted, misfits = requantized(run, flat, parameters)
             result.saturations += misfits
-            kept.append(
-                tuple(part.reshape(self.samples, len(pixel), channels) for part in (flat, fitted))  # type: ignore[arg-type]
-            )
+            shape = (self.samples, len(pixel), channels)
+            kept.append((flat.reshape(shape), fitted.reshape(shape)))
         sums, words = (np.concatenate(parts, axis=1) for parts in zip(*kept, strict=True))
         values = self._looked_up(run, words) if run.table else words
         first = self._address(run.output, place) + np.arange(pixels) * (channels + run.output_gap)
@@ -179,7 +177,7 @@ class Batch(Emulator):
             self.steps.append(Step(place, run, issue, registers, before, sums, words, addresses))
         if run.argmax:
             everything = values.reshape(self.samples, -1)
-            result.argmax, result.best = everything.argmax(axis=1), everything.max(axis=1)  # type: ignore[assignment]
+            result.argmax, result.best = everything.argmax(axis=1), everything.max(axis=1)
         if run.write:
             last = issue.tile(np.arange(pixels)[:, None], np.arange(channels) // lanes)
             cycles = last + np.arange(channels) % lanes + LATENCY

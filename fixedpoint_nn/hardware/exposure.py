@@ -15,15 +15,17 @@ from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import candidates
 from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.engine import Ints
-from fixedpoint_nn.hardware.flips import Flip, Shown, every_flip
+from fixedpoint_nn.hardware.flips import Flip, every_flip
 from fixedpoint_nn.hardware.idle import idle
 from fixedpoint_nn.hardware.lowered import Lowered
+from fixedpoint_nn.hardware.shown import Shown
 from fixedpoint_nn.program import Program
 
 FEW_BITS = 1 << 18
 FEW_CYCLES = 10_000  # of one sample
-DRAWN_BITS, BIT_CYCLES = 2048, 100_000_000  # at most so many bits, and cycles of all of them
-DRAWN_INPUTS = 128
+# Of a larger network: at most so many bits, and cycles for all of them (more where a flip can be followed).
+DRAWN_BITS, BIT_CYCLES, FOLLOWED_CYCLES = 20_000, 100_000_000, 600_000_000
+DRAWN_INPUTS, INPUT_CYCLES = 128, 20_000_000  # at least so many inputs; more, if they are quick to follow
 CHUNK, MOST_AT_ONCE = 512, 8192  # inputs that are tried at once
 
 
@@ -35,11 +37,11 @@ def exposing(lowered: Lowered, vectors: FixedArray, most: int, seed: int) -> Fix
         shown = Shown(lowered.config, lowered.images, lowered.input, lowered.output, rows)
     except EmulationError:
         return None  # its jumps depend on the data
-    left = _drawn(list(every_flip(lowered.config, lowered.images)), shown.cycles, rng)
+    left = _drawn(list(every_flip(lowered.config, lowered.images)), shown, rng)
     spare = set(idle(lowered.config, lowered.images))
     left = _unseen(shown, [flip for flip in left if flip not in spare])
     chosen: list[Ints] = []
-    for pool in _pools(lowered.program, vectors, shown.cycles, rng):
+    for pool in _pools(lowered.program, vectors, shown, rng):
         if not left or len(chosen) >= most:
             break
         tried = Shown(lowered.config, lowered.images, lowered.input, lowered.output, pool)
@@ -47,9 +49,8 @@ def exposing(lowered: Lowered, vectors: FixedArray, most: int, seed: int) -> Fix
         while len(chosen) < most and seen.any():
             best = int(seen.sum(axis=0).argmax())
             chosen.append(pool[best])
-            keep = ~seen[:, best]
-            left = [flip for flip, kept in zip(left, keep, strict=True) if kept]
-            seen = seen[keep]
+            keep = np.flatnonzero(~seen[:, best])
+            left, seen = [left[n] for n in keep], seen[keep]
     if not chosen:
         return None
     return FixedArray.from_ints(np.array(chosen).reshape(-1, *vectors.shape[1:]), vectors.format)
@@ -57,23 +58,25 @@ def exposing(lowered: Lowered, vectors: FixedArray, most: int, seed: int) -> Fix
 
 def _unseen(shown: Shown, flips: list[Flip]) -> list[Flip]:
     """Those that no input shows."""
-    return [flip for flip, seen in zip(flips, shown.shows(flips).any(axis=1), strict=True) if not seen]
+    return [flips[n] for n in np.flatnonzero(~shown.shows(flips).any(axis=1))]
 
 
-def _drawn(flips: list[Flip], cycles: int, rng: np.random.Generator) -> list[Flip]:
-    if len(flips) <= FEW_BITS and cycles <= FEW_CYCLES:
+def _drawn(flips: list[Flip], shown: Shown, rng: np.random.Generator) -> list[Flip]:
+    if len(flips) <= FEW_BITS and shown.cycles <= FEW_CYCLES:
         return flips
-    count = int(np.clip(BIT_CYCLES // cycles, 1, min(DRAWN_BITS, len(flips))))
+    budget = FOLLOWED_CYCLES if shown.straight else BIT_CYCLES
+    count = int(np.clip(budget // shown.cycles, 1, min(DRAWN_BITS, len(flips))))
     return [flips[n] for n in np.sort(rng.choice(len(flips), count, replace=False))]
 
 
 def _pools(
-    program: Program, samples: FixedArray, cycles: int, rng: np.random.Generator
+    program: Program, samples: FixedArray, shown: Shown, rng: np.random.Generator
 ) -> Iterator[Ints]:
     """Inputs to try: all of them in random order, or candidates for corners."""
-    every = candidates.every_input(program, samples) if cycles <= FEW_CYCLES else None
+    every = candidates.every_input(program, samples) if shown.cycles <= FEW_CYCLES else None
     if every is None:
-        drawn = candidates.candidates(program, samples, DRAWN_INPUTS, rng)
+        count = max(DRAWN_INPUTS, INPUT_CYCLES // shown.cycles if shown.straight else 0)
+        drawn = candidates.candidates(program, samples, count, rng)
         yield drawn.ints.reshape(len(drawn), -1)
         return
     every, begin, chunk = rng.permutation(every), 0, CHUNK

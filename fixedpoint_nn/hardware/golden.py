@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware.candidates import candidates, codes, every_input, mutated
 from fixedpoint_nn.hardware.corners import Key, Met, meet
-from fixedpoint_nn.program import Node, Program
+from fixedpoint_nn.program import Program
 
 Ints = NDArray[np.int64]
-POOL_WORK = 60_000_000  # values that may flow through the candidates
-CLIMB_WORK = 400_000_000  # and through those that are climbed to
+POOL_WORK = 200_000_000  # values that may flow through the candidates
+CLIMB_WORK = 1_000_000_000  # and through those that are climbed to
 MOST = 2048  # candidates
 FAMILY, PARENTS = 32, 6  # children of so many parents are tried at once
 PATIENCE = 8  # generations without a step forward before a corner is given up
@@ -57,8 +57,7 @@ class _Search:
     def __init__(self, program: Program, samples: FixedArray, seed: int, beyond: set[Key]) -> None:
         self.program, self.samples, self.rng = program, samples, np.random.default_rng(seed)
         self.allowed = codes(program, samples)
-        flowing = [node for node in program.nodes if node.value is None]
-        self.work = sum(int(np.prod(node.shape, dtype=np.int64)) * _steps(program, node) for node in flowing)
+        self.work = _work(program)
         size = int(np.clip(POOL_WORK // self.work, FAMILY, MOST))
         every = every_input(program, samples)
         if every is None:
@@ -115,5 +114,8 @@ class _Search:
         }
 
 
-def _steps(program: Program, node: Node) -> int:
-    return 1 if node.body is None else program.nodes[node.inputs[0]].shape[1] * len(node.body.nodes)
+def _work(program: Program) -> int:
+    """How many values one sample makes."""
+    own = sum(int(np.prod(node.shape, dtype=np.int64)) for node in program.nodes if node.value is None)
+    loops = (node for node in program.nodes if node.body is not None)
+    return own + sum(node.shape[1] * _work(node.body) for node in loops if node.body is not None)

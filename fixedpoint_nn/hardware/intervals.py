@@ -47,7 +47,7 @@ def _value(
     if node.value is not None:
         return node.value, node.value
     if node.op == "scan":
-        return _scanned(node, operands, watch)
+        return _scanned(node, operands, watch)  # type: ignore[no-any-return]
     if node.op == "result":
         return operands[0][node.attributes["index"]]  # type: ignore[return-value]
     if node.op in ARITHMETIC:

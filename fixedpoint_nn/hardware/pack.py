@@ -50,6 +50,7 @@ def emit(
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
+    At most so many `exposing_vectors` follow, each of which shows flipped bits that no other vector shows.
     The engine is the smallest one of so many `lanes`, or `engine`, if the network fits into it. The folder
     appears whole or not at all; one that is there already is replaced if it is a pack.
     """
