@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import csv
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fixedpoint_nn.cli import main
 from fixedpoint_nn.precision import Training, sweep
 from fixedpoint_nn.precision.cluster import WorkerDied, run_all
 from fixedpoint_nn.precision.shared import pack, unpack
@@ -219,11 +221,17 @@ def test_a_dask_cluster_gives_every_point_once_though_a_worker_is_killed(
     assert len(workers) >= 2  # the killed one, and who went on
 
 
-def test_a_scheduler_is_reached_by_its_address(cluster: tuple[Any, str]) -> None:
+def test_a_scheduler_is_reached_by_its_address(cluster: tuple[Any, str], tmp_path: Path) -> None:
     net, data = problem()
     here = sweep(net, data, (3, 8), store=":memory:", progress=False)
     there = sweep(net, data, (3, 8), store=":memory:", progress=False, scheduler=cluster[1])
     assert without_time(there) == without_time(here)
+    for name, place in (("here", ()), ("there", ("--scheduler", cluster[1]))):
+        assert main(["sweep", "moons", "--words", "3:5", *place, "--out", str(tmp_path / name)]) == 0
+    layers = [(tmp_path / name / "layers.csv").read_text() for name in ("here", "there")]
+    assert layers[0] == layers[1]
+    points = [list(csv.DictReader((tmp_path / name / "sweep.csv").open())) for name in ("here", "there")]
+    assert [{**row, "seconds": ""} for row in points[0]] == [{**row, "seconds": ""} for row in points[1]]
 
 
 def test_no_scheduler_is_answered_with_a_sentence() -> None:

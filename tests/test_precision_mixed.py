@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.precision import Recipe, calibrate
 from fixedpoint_nn.precision.mixed import Search, search, smallest_plan
 from fixedpoint_nn.precision.pareto import front, hypervolume
+from fixedpoint_nn.precision.store import Store
 from fixedpoint_nn.training.metrics import outputs
 
 
@@ -60,7 +63,7 @@ def test_a_front_is_reported_on_data_that_it_was_not_chosen_on() -> None:
     )
     searching = Search(net, (x[150:], y[150:]), x[:150], Recipe(5))
     for candidate in found.front:
-        assert candidate.metric == Search._metric(candidate.plan, searching.problem)
+        assert candidate.metric == searching._metric(candidate.plan, searching.problem)
 
 
 def test_the_smallest_plan_for_a_loss_is_one_call() -> None:
@@ -93,6 +96,35 @@ def test_sensitivity_names_the_place_that_needs_its_bits() -> None:
     harm = searching.sensitivity((2, 6))
     assert harm["fc2.weight"][2] < harm["fc3.weight"][2]
     assert all(losses[6] <= losses[2] + 2 for losses in harm.values())
+
+
+def test_a_search_that_is_run_again_judges_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, (x, y) = problem()
+    options: dict[str, Any] = {"base": Recipe(5), "progress": False}
+    here = search(net, (x, y), (x[:30], y[:30]), **options)
+    module = import_module("fixedpoint_nn.precision.mixed")
+    judge, left = module.judge, [7]
+
+    def killed(*arguments: Any) -> Any:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return judge(*arguments)
+
+    options["store"] = tmp_path / "s.sqlite"
+    monkeypatch.setattr(module, "judge", killed)
+    with pytest.raises(KeyboardInterrupt):
+        search(net, (x, y), (x[:30], y[:30]), **options)
+    with Store(options["store"]) as store:
+        assert len(store) == 7
+    judged: list[Any] = []
+    monkeypatch.setattr(module, "judge", lambda *a: judged.append(a) or judge(*a))
+    assert search(net, (x, y), (x[:30], y[:30]), **options) == here
+    with Store(options["store"]) as store:
+        assert len(store) == 7 + len(judged)
+    monkeypatch.setattr(module, "judge", lambda *_: pytest.fail("judged again"))
+    assert search(net, (x, y), (x[:30], y[:30]), **options) == here
+    assert smallest_plan(net, (x, y), 100.0, **options).loss <= 100
 
 
 def test_the_same_plan_is_judged_once() -> None:

@@ -112,7 +112,10 @@ def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress
     """Searched on one half of the held-out samples, reported on the other, so that the front is not luck."""
     x, y = (part[:limit] for part in chosen.entry.examples(chosen.entry.held_out))
     samples = zoo.samples(chosen.name, CALIBRATION, "train")
-    mixed = search(chosen.net, (x[::2], y[::2]), (x[1::2], y[1::2]), samples=samples, progress=progress)
+    mixed = search(
+        chosen.net, (x[::2], y[::2]), (x[1::2], y[1::2]), samples=samples, store=out / "sweep.sqlite",
+        progress=progress,
+    )
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         pictures.pareto_front(mixed, out / "pareto.svg", chosen.name)
     for candidate in mixed.front:

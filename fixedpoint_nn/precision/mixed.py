@@ -7,6 +7,7 @@ that saves most for the least harm is taken; the best of what was seen on the wa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from fixedpoint_nn.layers.fields import CAST, PARAMETER
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.precision.calibrate import Observations, observe
+from fixedpoint_nn.precision.content import digest
 from fixedpoint_nn.precision.cost import Cost, cost
 from fixedpoint_nn.precision.metric import Metric
 from fixedpoint_nn.precision.pareto import front, hypervolume
@@ -24,6 +26,7 @@ from fixedpoint_nn.precision.plan import INPUT, Plan
 from fixedpoint_nn.precision.problem import Problem, judge
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.recipe import Recipe
+from fixedpoint_nn.precision.store import Store
 from fixedpoint_nn.quantizer import Quantizer
 
 FEWEST_BITS = 2
@@ -68,8 +71,10 @@ class Search:
         samples: Array | None = None,
         base: Recipe | None = None,
         metric: Metric | None = None,
+        store: Store | None = None,
     ) -> None:
         x, y = data
+        self.store = store  # where judged plans are kept and found again
         self.problem = Problem.of(net, x, y, metric)
         self.seen: Observations = observe(net, x[:500] if samples is None else samples)
         self.base = base or Recipe()
@@ -103,10 +108,17 @@ class Search:
             self._judged[key] = Candidate(dict(words), plan, cost(self.seen, plan), metric, loss)
         return self._judged[key]
 
-    @staticmethod
-    def _metric(plan: Plan, problem: Problem) -> float:
+    def _metric(self, plan: Plan, problem: Problem) -> float:
+        key = digest("metric", problem.key(plan, trained=False))
+        known = None if self.store is None else self.store.get(key)
+        if known is not None:
+            return float(known["metric"])
         fixed = quantize(problem.net, plan)
-        return float(judge(lambda x: fixed(x).to_float(), problem.x, problem.y, problem.metric)[0].mean())
+        scores, _ = judge(lambda x: fixed(x).to_float(), problem.x, problem.y, problem.metric)
+        metric = float(scores.mean())
+        if self.store is not None:
+            self.store.put(key, {"metric": metric})
+        return metric
 
     def on(self, candidate: Candidate, problem: Problem) -> Candidate:
         """The same plan judged on other data."""
@@ -160,14 +172,21 @@ def search(
     *,
     samples: Array | None = None,
     base: Recipe | None = None,
+    store: str | os.PathLike[str] = ":memory:",
     progress: bool = True,
 ) -> Mixed:
     """The Pareto front of loss against bit operations, mixed and uniform.
 
     Plans are chosen on `data` and reported on `report` (the same, unless given), so that no front
-    shines by chance alone.
+    shines by chance alone. Each plan is kept in the SQLite file `store` as soon as it is judged, so a search
+    that was killed goes on where it stopped.
     """
-    searching = Search(net, data, samples, base)
+    with Store(store) as results:
+        return _search(Search(net, data, samples, base, store=results), report, progress)
+
+
+def _search(searching: Search, report: tuple[Array, Array] | None, progress: bool) -> Mixed:
+    net = searching.problem.net
     uniform = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
     everything = [*uniform, *searching.walk(progress)]
     best = front(everything, lambda c: c.price, lambda c: c.loss)
@@ -191,10 +210,18 @@ def smallest_plan(
     *,
     samples: Array | None = None,
     base: Recipe | None = None,
+    store: str | os.PathLike[str] = ":memory:",
     progress: bool = True,
 ) -> Candidate:
-    """The plan with the fewest bit operations that loses at most `loss` points (percent of NLL, for text)."""
-    searching = Search(net, data, samples, base)
+    """The plan with the fewest bit operations that loses at most `loss` points (percent of NLL, for text).
+
+    `store` is that of `search`, whose plans are found again.
+    """
+    with Store(store) as results:
+        return _smallest(Search(net, data, samples, base, store=results), loss, progress)
+
+
+def _smallest(searching: Search, loss: float, progress: bool) -> Candidate:
     tried = [searching.uniform(word) for word in range(FEWEST_BITS, searching.base.word + 1)]
     for candidate in searching.walk(progress):
         tried.append(candidate)
