@@ -19,6 +19,8 @@ module drain #(
     parameter ADDRESS_WIDTH = 16
 ) (
     input  wire                     clock,
+    // Nothing is under way any more.
+    input  wire                     reset,
 
     // The run's settings.
     input  wire                     configure,
@@ -83,7 +85,7 @@ module drain #(
 
     initial {draining, valid_1, out_valid} = 3'b0;
 
-    always @(posedge clock)
+    always @(posedge clock) begin
         if (moving) begin
             if (complete) begin
                 draining <= 1'b1;
@@ -104,6 +106,8 @@ module drain #(
             if (draining) pixel_end_1 <= channel_end && last_tile;
             if (valid_1) out_pixel_end <= pixel_end_1;
         end
+        if (reset) {draining, valid_1, out_valid} <= 3'b0;
+    end
 
     generate
         if (WRAP_WIDTH == 0 || WRAP_WIDTH >= WIDTH) begin : exact

@@ -46,7 +46,7 @@ module engine #(
     parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
 ) (
     input  wire                               clock,
-    // Synchronous; ends whatever is running. Results on their way are gone 16 + LANES clocks later; start not before.
+    // Synchronous; ends whatever is running, and with one clock also what is under way.
     input  wire                               reset,
 
     // Control: start (one clock, when not busy) runs the program from word 0; done stays high until the next start.
@@ -218,13 +218,13 @@ module engine #(
     drain #(
         .LANES(LANES), .WIDTH(ACCUMULATOR_WIDTH), .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
     ) drain (
-        .clock(clock), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
+        .clock(clock), .reset(reset), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
         .complete(complete_5), .channels(channels_5), .pixel_end(pixel_end_5), .totals(totals),
         .parameter_enable(parameter_enable), .parameter_address(parameter_address), .out_valid(sum_valid), .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
     );
 
     requantize #(.SUM_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(ACTIVATION_WIDTH)) requantize (
-        .clock(clock), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+        .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
         .in_valid(sum_valid), .sum(sum), .bias(parameters[BIAS_WIDTH-1:0]), .shift(parameters[BIAS_WIDTH +: 6]),
         .out_valid(word_valid), .word(word), .overflowed(word_overflowed)
@@ -233,7 +233,7 @@ module engine #(
     noise noise (.clock(clock), .start(start), .seed(seed), .draw(word_valid && noise_enable), .state(noise_state));
 
     write_back #(.WIDTH(ACTIVATION_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)) write_back (
-        .clock(clock), .configure(configured), .output_base(output_base), .output_gap(output_gap),
+        .clock(clock), .reset(reset), .configure(configured), .output_base(output_base), .output_gap(output_gap),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
         .noise_enable(noise_enable), .noise(noise_state),
         .in_valid(word_valid), .pixel_end(pixel_ends[3]), .word(word), .table_read(table_read), .table_address(table_address),

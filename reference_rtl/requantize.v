@@ -24,6 +24,8 @@ module requantize #(
     parameter OUTPUT_WIDTH = 16
 ) (
     input  wire                           clock,
+    // Nothing is under way any more.
+    input  wire                           reset,
 
     // The run's settings.
     input  wire                           relu_before,
@@ -181,6 +183,7 @@ module requantize #(
         end
         if (clear_floor) {floor, half, sticky, excess, negative} <= {(KEPT+4){1'b0}};
         if (clear_word) word <= {OUTPUT_WIDTH{1'b0}};
+        if (reset) {valid_1, valid_2, valid_3, out_valid} <= 4'b0;
     end
 endmodule
 `default_nettype wire

@@ -15,6 +15,8 @@ module write_back #(
     parameter ADDRESS_WIDTH = 16
 ) (
     input  wire                     clock,
+    // Nothing is under way any more.
+    input  wire                     reset,
 
     // The run's settings.
     input  wire                     configure,
@@ -82,6 +84,7 @@ module write_back #(
             mask <= ~(ONES << out_bits);
             next_address <= {ADDRESS_WIDTH{1'b0}};
         end
+        if (reset) {valid_1, valid_2, result_valid} <= 3'b0;
     end
 endmodule
 `default_nettype wire

@@ -61,12 +61,12 @@ module back_end_proof #(
     wire [A-1:0] parameter_address, table_address, result_address;
     wire result_valid;
     drain #(.LANES(LANES), .WIDTH(2), .WRAP_WIDTH(0), .ADDRESS_WIDTH(A)) drain (
-        .clock(clock), .configure(configure_now), .parameter_base(parameter_base), .per_tile(per_tile_now), .modelled(1'b0),
+        .clock(clock), .reset(1'b0), .configure(configure_now), .parameter_base(parameter_base), .per_tile(per_tile_now), .modelled(1'b0),
         .complete(complete_now), .channels(channels), .pixel_end(pixel_end), .totals({LANES{2'b00}}),
         .parameter_enable(), .parameter_address(parameter_address), .out_valid(), .out_pixel_end(), .sum(), .wrapped()
     );
     write_back #(.WIDTH(8), .ADDRESS_WIDTH(A)) write_back (
-        .clock(clock), .configure(configure_now), .output_base(output_base), .output_gap(output_gap),
+        .clock(clock), .reset(1'b0), .configure(configure_now), .output_base(output_base), .output_gap(output_gap),
         .table_enable(table_enable), .table_base(table_base), .out_bits(bits_now), .noise_enable(noise_enable), .noise(noise),
         .in_valid(word_now), .pixel_end(word_pixel_end), .word(word), .table_read(), .table_address(table_address),
         .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result()

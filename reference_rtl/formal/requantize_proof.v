@@ -32,7 +32,7 @@ module requantize_combinational #(
     wire [OUTPUT_WIDTH-1:0] word, spec_word;
 
     requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) combinational_form (
-        .clock(clock), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(1'b1), .sum(sum),
         .bias(bias), .shift(shift), .out_valid(out_valid), .word(word), .overflowed(overflowed)
     );
@@ -80,12 +80,12 @@ module requantize_pipelined #(
     wire [OUTPUT_WIDTH-1:0] word, now_word;
 
     requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) pipeline (
-        .clock(clock), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(in_valid), .sum(sum),
         .bias(bias), .shift(shift), .out_valid(out_valid), .word(word), .overflowed(overflowed)
     );
     requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) combinational_form (
-        .clock(clock), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(1'b1), .sum(sum),
         .bias(bias), .shift(shift), .out_valid(now_valid), .word(now_word), .overflowed(now_overflowed)
     );

@@ -14,7 +14,7 @@ module drain_tb;
     wire signed [WIDTH-1:0] sum;
 
     drain #(.LANES(LANES), .WIDTH(WIDTH), .WRAP_WIDTH(WRAP), .ADDRESS_WIDTH(ADDRESS)) dut (
-        .clock(clock), .configure(configure), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
+        .clock(clock), .reset(1'b0), .configure(configure), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
         .complete(complete), .channels(channels), .pixel_end(pixel_end), .totals(totals),
         .parameter_enable(parameter_enable), .parameter_address(parameter_address),
         .out_valid(out_valid), .out_pixel_end(out_pixel_end), .sum(sum), .wrapped(wrapped)

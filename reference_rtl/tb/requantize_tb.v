@@ -25,7 +25,7 @@ module requantize_tb;
     wire signed [OUTPUT_WIDTH-1:0] word;
 
     requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) dut (
-        .clock(clock), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
         .in_valid(in_valid), .sum(sum), .bias(bias), .shift(shift),
         .out_valid(out_valid), .word(word), .overflowed(overflowed)

@@ -16,7 +16,7 @@ module write_back_tb;
     reg signed [WIDTH-1:0] fetched, table_word;
 
     write_back #(.WIDTH(WIDTH), .ADDRESS_WIDTH(ADDRESS)) dut (
-        .clock(clock), .configure(configure), .output_base(output_base), .output_gap(output_gap),
+        .clock(clock), .reset(1'b0), .configure(configure), .output_base(output_base), .output_gap(output_gap),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits), .noise_enable(noise_enable), .noise(noise),
         .in_valid(in_valid), .pixel_end(pixel_end), .word(word), .table_read(table_read), .table_address(table_address),
         .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result(result)
