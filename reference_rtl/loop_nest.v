@@ -241,7 +241,9 @@ module loop_nest #(
     initial stages = 65'd0;
 
     wire [64:0] next_stages = {stage_0, next_2, next_3, next_4, next_5};
-    always @(posedge clock) stages <= reset ? 65'd0 : next_stages;
+    // What must not happen after a reset: a multiplication, a tile's end.
+    localparam [64:0] EFFECTS = {17'h00480, 16'h0480, 12'h880, 12'h880, 8'h80};
+    always @(posedge clock) stages <= reset ? next_stages & ~EFFECTS : next_stages;
 
     // Seldom, and so asked for together: anything but an operand for all lanes and a weight each, a tile's end, the largest-of operation.
     assign unusual = select_2 != 5'b10000 || maximum_3 || complete_5;

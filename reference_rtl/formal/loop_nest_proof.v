@@ -147,7 +147,10 @@ module loop_nest_proof #(
     wire [17:0] step = {issue, load, spec_mac, padded, tap_fits, first, issue && tile_end, pixel_end, channels,
                         spec_run[`RUN_VECTOR], paired, spec_run[`RUN_MAXIMUM], spec_run[`RUN_MODELLED]};
     reg [17:0] step_1, step_2, step_3, step_4, step_5;
-    always @(posedge clock) {step_1, step_2, step_3, step_4, step_5} <= reset_now ? 90'd0 : {step, step_1, step_2, step_3, step_4};
+    // Multiplications and ends of tiles that are on their way are forgotten in a reset.
+    wire [17:0] effects = reset_now ? 18'h08800 : 18'd0;
+    always @(posedge clock)
+        {step_1, step_2, step_3, step_4, step_5} <= {step, step_1, step_2, step_3, step_4} & ~{5{effects}};
     wire issue_2, load_2, mac_2, padded_2, fits_2, vector_2, paired_2, maximum_2;
     assign {issue_2, load_2, mac_2, padded_2, fits_2} = step_2[17:13];
     assign {vector_2, paired_2, maximum_2} = step_2[3:1];
