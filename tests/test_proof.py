@@ -57,7 +57,7 @@ QUICK_MISTAKES = [
     "the lowest word is no misfit",
     "a register's enable is a clock late",
     "the image is a column wider",
-    "results do not ask whether the engine is busy",
+    "a run that writes goes on writing",
     "addresses of a run have no register",
     "parameters do not start again with a tile",
 ]

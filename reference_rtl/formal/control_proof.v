@@ -2,7 +2,7 @@
 // What the control of the whole engine must never do, with memories that answer anything (`free_memories.v`): for every
 // program, all data, any length. The claims are outputs that must never be high.
 //
-// The engine is the narrowest there is, because no claim is about values of words. It is configured idle, gets one clock of
+// The engine is the narrowest there is, because no claim is about values of words. It is configured idle, gets three clocks of
 // reset, and is started whenever it is not busy.
 `include "fields.vh"
 `default_nettype none
@@ -21,8 +21,7 @@ module control_proof #(
     // After Halt: a write that is not the host's, or one that was on its way.
     output wire        write_after_halt,
     output wire        result_after_halt,
-    // Two tiles in the drain, two writers or two readers of the activation memory, new settings for old results.
-    output wire        tiles_collide,
+    // Two writers or two readers of the activation memory; new settings for old results.
     output wire        accesses_collide,
     output wire        settings_collide,
     // A Store's write, a Load or a changed register without such an instruction; a word of a run's description without one.
@@ -32,28 +31,35 @@ module control_proof #(
     output wire        run_from_nothing
 );
     (* hierconn *) wire \engine.idle , \engine.take , \engine.offered , \engine.mac , \engine.loading , \engine.write ;
-    (* hierconn *) wire \engine.result_valid , \engine.access_write , \engine.complete_5 , \engine.configure , \engine.configured ;
-    (* hierconn *) wire [5:0] \engine.channels_5 ;
+    (* hierconn *) wire \engine.result_valid , \engine.access_write , \engine.configure ;
+    (* hierconn *) wire \engine.loop_nest.drained ;
+    (* hierconn *) wire [`RUN_BITS-1:0] \engine.run ;
     (* hierconn *) wire \engine.drain.moving , \engine.requantize.moving , \engine.write_back.moving ;
     (* hierconn *) wire \engine.sequencer.execute , \engine.sequencer.write_register ;
     (* hierconn *) wire [31:0] \engine.program_word ;
 
     // Names of the engine, which yosys joins when it flattens; a register among them would lose its first value.
     wire busy, done;
-    reg first_clock, idle_at_first;
-    initial {first_clock, idle_at_first} = 2'b11;
+    reg idle_at_first;
+    reg [2:0] age;
+    initial {idle_at_first, age} = 4'b1000;
+    wire resetting = !age[2];
     always @(posedge clock) begin
-        first_clock <= 1'b0;
-        if (first_clock) idle_at_first <= \engine.idle && !busy;
+        age <= {age[1:0], 1'b1};
+        if (!age[0]) idle_at_first <= \engine.idle && !busy;
     end
-    wire begun = !first_clock && idle_at_first;
-    wire started = start && !first_clock && !busy;
+    // What the assembler guarantees: a last tile of no more channels than lanes. Of other programs nothing is claimed from there on.
+    reg illegal;
+    initial illegal = 1'b0;
+    always @(posedge clock) illegal <= illegal || \engine.mac && \engine.run [`RUN_LAST_CHANNELS +: 6] >= LANES;
+    wire begun = !resetting && idle_at_first && !illegal;
+    wire started = start && !resetting && !busy;
 
     engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(2), .WEIGHT_WIDTH(2), .ACCUMULATOR_WIDTH(4), .BIAS_WIDTH(2),
         .ACTIVATION_DEPTH(4 * LANES), .WEIGHT_DEPTH(4), .PARAMETER_DEPTH(4), .TABLE_DEPTH(4), .PROGRAM_DEPTH(4)
     ) engine (
-        .clock(clock), .reset(first_clock), .start(started), .seed(32'd1), .busy(busy), .done(done),
+        .clock(clock), .reset(resetting), .start(started), .seed(32'd1), .busy(busy), .done(done),
         .host_write(host_write), .host_address(host_address), .host_write_data(host_write_data), .host_read_data(),
         .load_enable(1'b0), .load_memory(2'd0), .load_address(24'd0), .load_data(32'd0),
         .cycles(), .mac_cycles(), .saturations(), .accumulator_overflow(), .argmax()
@@ -62,16 +68,10 @@ module control_proof #(
     assign busy_and_done = begun && busy && done;
     assign write_after_halt = begun && !busy && \engine.write && !host_write;
     assign result_after_halt = begun && !busy && ( \engine.result_valid || \engine.access_write );
-    // Channels of the last tile that are still to be drained, after this clock's.
-    reg [6:0] draining;
-    always @(posedge clock)
-        if (first_clock) draining <= 7'd0;
-        else if (\engine.complete_5 ) draining <= {1'b0, \engine.channels_5 };
-        else if (draining != 7'd0) draining <= draining - 7'd1;
-    assign tiles_collide = begun && \engine.complete_5 && draining != 7'd0;
     assign accesses_collide = begun && ( \engine.access_write && \engine.result_valid || \engine.loading && \engine.mac );
-    assign settings_collide = begun && \engine.configure &&
-        ( \engine.drain.moving || \engine.requantize.moving || \engine.write_back.moving );
+    // `drained` is when a run's first tile may end, and with it the settings change.
+    assign settings_collide = begun && ( \engine.configure && ! \engine.loop_nest.drained ||
+        \engine.loop_nest.drained && ( \engine.drain.moving || \engine.requantize.moving || \engine.write_back.moving ));
 
     // The program's words, read a second time: how many are still to come of which instruction.
     reg [4:0] left;
@@ -94,7 +94,7 @@ module control_proof #(
         executed_last <= last;
         loading_before <= \engine.loading ;
         offered_before <= \engine.offered ;
-        if (started || first_clock) begin
+        if (started || resetting) begin
             left <= 5'd0;
             executed <= 1'b0;
             loading_before <= 1'b0;

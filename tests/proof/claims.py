@@ -147,7 +147,6 @@ CONTROL = {
     "busy_and_done": "busy and done are never both high",
     "write_after_halt": "after Halt only the host writes",
     "result_after_halt": "after Halt no result or Store is on its way",
-    "tiles_collide": "no tile reaches the drain before the last one has left",
     "accesses_collide": "no Store meets a result, no Load a step",
     "settings_collide": "no settings change under results on their way",
     "store_from_nothing": "a Store's write follows a Store, and only that",
@@ -264,10 +263,10 @@ def controls() -> list[Control]:
             "spacing != 6'd0",
         ),
         Control(
-            "results do not ask whether the engine is busy",
+            "a run that writes goes on writing",
             control("write_after_halt"),
             "engine.v",
             "busy ? access_write || result_valid && write_enable : host_write",
-            "host_write || access_write || result_valid && write_enable",
+            "busy ? access_write || result_valid && write_enable : host_write || write_enable",
         ),
     ]
