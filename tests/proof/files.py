@@ -47,7 +47,7 @@ class Plan:
 PLANS = (
     Plan("moons", None, 1500),
     Plan("bigram", None, 150),
-    Plan("nplm", 1000, 60),
+    Plan("nplm", 2000, 60),
     Plan("fashion_mlp", 400, 12, 64),
     Plan("lenet", 200, 8, 16),
     Plan("names_lstm", 100, 8, 16),
