@@ -5,7 +5,7 @@
 //   table     = base + code,  code < 2**out_bits,  if the base is a multiple of 2**out_bits
 //   result    = base + results before this one + gap * pixels before this one
 //
-// The two are used as the engine does (`tiles_collide` and `settings_collide` of `control_proof`): a tile comes when the
+// The two are used as the engine does (`loop_nest_proof`, and `settings_collide` of `control_proof`): a tile comes when the
 // last one has left, a configuration when nothing is under way, and the settings stay until the next one.
 // With FROM_CONFIGURE the first clock is a configuration; without, all registers begin with anything, and what held in
 // every clock so far must hold in this one.

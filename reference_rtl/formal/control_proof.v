@@ -3,7 +3,7 @@
 // program, all data, any length. The claims are outputs that must never be high.
 //
 // The engine is the narrowest there is, because no claim is about values of words. It is configured idle, gets three clocks of
-// reset, and is started whenever it is not busy.
+// reset, may be reset again at any time, for a clock or more, and is started whenever it is not busy.
 `include "fields.vh"
 `default_nettype none
 module control_proof #(
@@ -11,6 +11,7 @@ module control_proof #(
     parameter LANES = 2
 ) (
     input  wire        clock,
+    input  wire        reset,
     input  wire        start,
     input  wire        host_write,
     input  wire [23:0] host_address,
@@ -18,7 +19,7 @@ module control_proof #(
 
     // busy and done at once.
     output wire        busy_and_done,
-    // After Halt: a write that is not the host's, or one that was on its way.
+    // After Halt, or after a reset: a write that is not the host's, or one that was on its way.
     output wire        write_after_halt,
     output wire        result_after_halt,
     // Two writers or two readers of the activation memory; new settings for old results.
@@ -53,13 +54,14 @@ module control_proof #(
     initial illegal = 1'b0;
     always @(posedge clock) illegal <= illegal || \engine.mac && \engine.run [`RUN_LAST_CHANNELS +: 6] >= LANES;
     wire begun = !resetting && idle_at_first && !illegal;
-    wire started = start && !resetting && !busy;
+    wire reset_now = resetting || reset;
+    wire started = start && !reset_now && !busy;
 
     engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(2), .WEIGHT_WIDTH(2), .ACCUMULATOR_WIDTH(4), .BIAS_WIDTH(2),
         .ACTIVATION_DEPTH(4 * LANES), .WEIGHT_DEPTH(4), .PARAMETER_DEPTH(4), .TABLE_DEPTH(4), .PROGRAM_DEPTH(4)
     ) engine (
-        .clock(clock), .reset(resetting), .start(started), .seed(32'd1), .busy(busy), .done(done),
+        .clock(clock), .reset(reset_now), .start(started), .seed(32'd1), .busy(busy), .done(done),
         .host_write(host_write), .host_address(host_address), .host_write_data(host_write_data), .host_read_data(),
         .load_enable(1'b0), .load_memory(2'd0), .load_address(24'd0), .load_data(32'd0),
         .cycles(), .mac_cycles(), .saturations(), .accumulator_overflow(), .argmax()
@@ -67,10 +69,13 @@ module control_proof #(
 
     assign busy_and_done = begun && busy && done;
     assign write_after_halt = begun && !busy && \engine.write && !host_write;
-    assign result_after_halt = begun && !busy && ( \engine.result_valid || \engine.access_write );
+    assign result_after_halt = begun && ( !busy && \engine.result_valid || done && \engine.access_write );
     assign accesses_collide = begun && ( \engine.access_write && \engine.result_valid || \engine.loading && \engine.mac );
     // `drained` is when a run's first tile may end, and with it the settings change.
-    assign settings_collide = begun && ( \engine.configure && ! \engine.loop_nest.drained ||
+    // A configuration that a reset has met still passes for two clocks; nothing goes with it.
+    reg [2:0] recently_reset;
+    always @(posedge clock) recently_reset <= {recently_reset[1:0], reset_now};
+    assign settings_collide = begun && recently_reset == 3'b0 && ( \engine.configure && ! \engine.loop_nest.drained ||
         \engine.loop_nest.drained && ( \engine.drain.moving || \engine.requantize.moving || \engine.write_back.moving ));
 
     // The program's words, read a second time: how many are still to come of which instruction.
@@ -94,9 +99,9 @@ module control_proof #(
         executed_last <= last;
         loading_before <= \engine.loading ;
         offered_before <= \engine.offered ;
-        if (started || resetting) begin
+        if (resetting) executed <= 1'b0;
+        if (started || reset_now) begin
             left <= 5'd0;
-            executed <= 1'b0;
             loading_before <= 1'b0;
             offered_before <= 1'b0;
         end
