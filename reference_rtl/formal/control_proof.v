@@ -22,6 +22,7 @@ module control_proof #(
     // After Halt, or after a reset: a write that is not the host's, or one that was on its way.
     output wire        write_after_halt,
     output wire        result_after_halt,
+    output wire        result_after_reset,
     // Two writers or two readers of the activation memory; new settings for old results.
     output wire        accesses_collide,
     output wire        settings_collide,
@@ -32,7 +33,8 @@ module control_proof #(
     output wire        run_from_nothing
 );
     (* hierconn *) wire \engine.idle , \engine.take , \engine.offered , \engine.mac , \engine.loading , \engine.write ;
-    (* hierconn *) wire \engine.result_valid , \engine.access_write , \engine.configure ;
+    (* hierconn *) wire \engine.result_valid , \engine.access_write , \engine.configure , \engine.complete_5 ;
+    (* hierconn *) wire \engine.sum_valid , \engine.word_valid ;
     (* hierconn *) wire \engine.loop_nest.drained ;
     (* hierconn *) wire [`RUN_BITS-1:0] \engine.run ;
     (* hierconn *) wire \engine.drain.moving , \engine.requantize.moving , \engine.write_back.moving ;
@@ -69,7 +71,16 @@ module control_proof #(
 
     assign busy_and_done = begun && busy && done;
     assign write_after_halt = begun && !busy && \engine.write && !host_write;
-    assign result_after_halt = begun && ( !busy && \engine.result_valid || done && \engine.access_write );
+    // After Halt: as long as no reset came in between. A reset leaves nothing under way, as at the very first.
+    reg never_reset, reset_before;
+    initial never_reset = 1'b1;
+    always @(posedge clock) begin
+        never_reset <= never_reset && (resetting || !reset);
+        reset_before <= reset_now;
+    end
+    assign result_after_halt = begun && never_reset && !busy && ( \engine.result_valid || \engine.access_write );
+    assign result_after_reset = begun && reset_before &&
+        ( \engine.complete_5 || \engine.sum_valid || \engine.word_valid || \engine.result_valid );
     assign accesses_collide = begun && ( \engine.access_write && \engine.result_valid || \engine.loading && \engine.mac );
     // `drained` is when a run's first tile may end, and with it the settings change.
     // A configuration that a reset has met still passes for two clocks; nothing goes with it.

@@ -147,6 +147,7 @@ CONTROL = {
     "busy_and_done": "busy and done are never both high",
     "write_after_halt": "after Halt only the host writes",
     "result_after_halt": "after Halt no result or Store is on its way",
+    "result_after_reset": "after a reset of one clock nothing is on its way",
     "accesses_collide": "no Store meets a result, no Load a step",
     "settings_collide": "no settings change under results on their way",
     "store_from_nothing": "a Store's write follows a Store, and only that",
