@@ -181,7 +181,7 @@ def claims() -> list[Claim]:
 def controls() -> list[Control]:
     """At least one mistake for each kind of claim."""
     combinational, pipelined = requantizer((16, 8, 6))
-    from_reset, step, later, later_step = loop_nest(4, 8)
+    _, step, later, later_step = loop_nest(4, 8)
     return [
         Control(
             "the bias is forgotten", combinational, "requantize.v", "= wide_bias + wide_sum;", "= wide_sum;"
@@ -204,7 +204,7 @@ def controls() -> list[Control]:
         ),
         Control(
             "a settle of one clock less",
-            from_reset,
+            step,
             "loop_nest.v",
             "SETTLE = WAIT[4:0]",
             "SETTLE = WAIT[4:0] - 5'd1",
