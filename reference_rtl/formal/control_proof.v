@@ -8,7 +8,9 @@
 `default_nettype none
 module control_proof #(
     // Multiply-accumulate lanes.
-    parameter LANES = 2
+    parameter LANES = 2,
+    // Resets may come again (1), or are over (0).
+    parameter RESETS = 1
 ) (
     input  wire        clock,
     input  wire        reset,
@@ -56,7 +58,7 @@ module control_proof #(
     initial illegal = 1'b0;
     always @(posedge clock) illegal <= illegal || \engine.mac && \engine.run [`RUN_LAST_CHANNELS +: 6] >= LANES;
     wire begun = !resetting && idle_at_first && !illegal;
-    wire reset_now = resetting || reset;
+    wire reset_now = resetting || RESETS && reset;
     wire started = start && !reset_now && !busy;
 
     engine #(
@@ -71,14 +73,10 @@ module control_proof #(
 
     assign busy_and_done = begun && busy && done;
     assign write_after_halt = begun && !busy && \engine.write && !host_write;
-    // After Halt: as long as no reset came in between. A reset leaves nothing under way, as at the very first.
-    reg never_reset, reset_before;
-    initial never_reset = 1'b1;
-    always @(posedge clock) begin
-        never_reset <= never_reset && (resetting || !reset);
-        reset_before <= reset_now;
-    end
-    assign result_after_halt = begun && never_reset && !busy && ( \engine.result_valid || \engine.access_write );
+    // After Halt, asked without RESETS. A reset leaves nothing under way, as at the very first.
+    reg reset_before;
+    always @(posedge clock) reset_before <= reset_now;
+    assign result_after_halt = begun && !RESETS && !busy && ( \engine.result_valid || \engine.access_write );
     assign result_after_reset = begun && reset_before &&
         ( \engine.complete_5 || \engine.sum_valid || \engine.word_valid || \engine.result_valid );
     assign accesses_collide = begun && ( \engine.access_write && \engine.result_valid || \engine.loading && \engine.mac );

@@ -161,7 +161,7 @@ def control(output: str) -> Claim:
     return Claim(
         f"engine: {CONTROL[output]}",
         "any program, all time",
-        Netlist("control_proof", ENGINE),
+        Netlist("control_proof", ENGINE, (("RESETS", int(output != "result_after_halt")),)),
         output,
         FOR_EVER,
     )
