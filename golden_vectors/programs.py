@@ -26,7 +26,7 @@ from golden_vectors.sections import Dice, Section
 Ints = NDArray[np.int64]
 
 # The window: blocks of words all over the memory. The rest holds constants, which no section changes.
-WINDOW = {"blocks": 8, "run": 24, "stride": 520, "address": 16}
+WINDOW = {"blocks": 8, "run": 24, "stride": 556, "address": 16}
 ENDS = 65  # constants from the memory's word 208 on, and as many rows of weights, whose sums are the ends
 ENDS_AT = 208
 PLAIN = 3000  # parameters from here on: no shift, a small bias that is not negative
@@ -59,11 +59,11 @@ SMALL = EngineConfig(
 MODELLED = replace(SMALL, weight_width=8, program_depth=2048, lanes=2)
 
 PACKS = {
-    # The seeds of the vectors pass the largest one, so that all bits of a seed change, and 0 is among them.
+    # The seeds of the vectors pass the largest one, so that all bits of a seed change; vector 37, of noise, has 0.
     "conformance": Conformance(
         SMALL,
         dice=1,
-        seed=(1 << 32) - 30,
+        seed=(1 << 32) - 37,
         random=16,
         rounds=3,
         aimed=("ends", "modes", "noise", "unknown", "nothing", "wide", "long"),
@@ -204,12 +204,12 @@ def _wide(section: Section) -> None:
     dice = section.dice
     small, at = 2048, section.window.address
     for counts, rows in (((1, 256, 1, 1, 1, 1), 256), ((1, 1, 256, 1, 1, 1), 256), ((900, 1, 1, 1, 1, 1), 900)):
-        section.add(
-            Run(
+        section.add_one(
+            lambda counts=counts, rows=rows: Run(
                 activation=Address(dice.between(0, 4095)),
                 weight=Address(small + dice.between(0, 1024 - rows)),
                 parameter=Address(PLAIN),
-                output=Address(at + dice.between(0, 20)),
+                output=Address(at + dice.between(0, 7) * WINDOW["stride"]),
                 counts=counts,
                 strides=(1, 3, 5, 0, 0, 0),
                 last_channels=4,
@@ -223,7 +223,6 @@ def _wide(section: Section) -> None:
                 activation=Address(dice.between(0, 4095)),
                 weight=Address(dice.between(100, 2000)),
                 parameter=Address(PLAIN + dice.between(0, 40)),
-                output=Address(at + 100 * WINDOW["stride"] & 0),
                 counts=counts,
                 strides=(0, 0, 0, 0, dice.between(1, 99) * 2 + 1, dice.between(1, 99) * 2 + 1),
                 out_bits=8,

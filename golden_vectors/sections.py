@@ -7,7 +7,7 @@ gives the same whatever has run before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -155,6 +155,11 @@ class Section:
     def add(self, *more: Instruction) -> None:
         if not self.holds(*more):
             raise AssemblyError(f"a section cannot go on with {more[0]}")
+
+    def add_one(self, make: Callable[[], Instruction]) -> None:
+        """The first of what `make` gives that can stand here."""
+        if not any(self.holds(make()) for _ in range(100)):
+            raise AssemblyError(f"a section cannot go on with anything like {make()}")
 
     # ---- addresses -----------------------------------------------------------------------------------------
 
