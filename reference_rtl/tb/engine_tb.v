@@ -279,8 +279,7 @@ module engine_tb;
                 image = image + 1;
                 place = 0;
             end else if (image < 4) begin
-                if (files[image] == 0) status = 0;
-                else status = $fscanf(files[image], "%h", wide);
+                read_wide(files[image]);
                 if (status != 1 || ^wide === 1'bx) $fatal(1, "FAIL: word %0d of image %0d is missing or not hexadecimal", place, image);
                 load_memory <= image[1:0];
                 load_address <= place[23:0];
@@ -289,8 +288,7 @@ module engine_tb;
                 place = place + 1;
             end else begin
                 if (lane == 0) begin
-                    if (files[4] == 0) status = 0;
-                    else status = $fscanf(files[4], "%h", row);
+                    read_row(files[4]);
                     if (status != 1 || ^row === 1'bx) $fatal(1, "FAIL: row %0d of activations is missing or not hexadecimal", place);
                 end
                 word_address = place * LANES + lane;
@@ -328,7 +326,7 @@ module engine_tb;
             end
             WAIT: begin
                 start <= 1'b0;
-                clocks = 1;
+                clocks = 0;
                 pause = interrupt + 11 * vector;
                 phase <= again ? RUN : STOP;
             end
@@ -386,6 +384,20 @@ module engine_tb;
         status = $fscanf(file, "%h", value);
     endtask
 
+    task read_wide(input integer file);
+        if (file == 0) status = 0;
+        else status = $fscanf(file, "%h", wide);
+    endtask
+
+    task read_row(input integer file);
+        if (file == 0) status = 0;
+        else status = $fscanf(file, "%h", row);
+    endtask
+
+    task read_status(input integer file, input integer register);
+        status = $fscanf(file, "%h", wanted[register]);
+    endtask
+
     // The next vector, or the end.
     task next_vector;
         begin
@@ -395,7 +407,7 @@ module engine_tb;
             begin_words(input_address);
             if (judge != 0 && vector < vectors) begin
                 for (place = 0; place < 5; place = place + 1) begin
-                    status = $fscanf(judge, "%h", wanted[place]);
+                    read_status(judge, place);
                     if (status != 1) $fatal(1, "FAIL: the expected status of vector %0d is missing or not hexadecimal", vector);
                 end
                 limit = wanted[0];
@@ -412,7 +424,7 @@ module engine_tb;
                     if (status == 1) $fatal(1, "FAIL: the expected outputs hold more than %0d vectors", vectors);
                 end
                 if (judge != 0) begin
-                    status = $fscanf(judge, "%h", wanted[0]);
+                    read_status(judge, 0);
                     if (status == 1) $fatal(1, "FAIL: the expected status holds more than %0d vectors", vectors);
                 end
                 if (tracing) $fclose(trace);
