@@ -16,7 +16,7 @@ import json
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,15 +27,19 @@ from tests.proof.yosys import SCRATCH, run_yosys
 
 Cell = dict[str, Any]
 Bit = int | str
-REGISTER = "$_DFF_P_"
 AT_ONCE = 24  # proofs of one process
+GATES = (
+    *("$and", "$or", "$xor", "$xnor", "$not", "$add", "$sub", "$mul", "$neg", "$mux", "$pmux", "$shl", "$shr"),
+    *("$sshl", "$sshr", "$shiftx", "$shift", "$eq", "$ne", "$lt", "$le", "$gt", "$ge", "$logic_and"),
+    *("$logic_or", "$logic_not", "$reduce_and", "$reduce_or", "$reduce_xor", "$reduce_bool", "$pos"),
+)
 
 
 def flattened(commands: Sequence[str]) -> dict[str, Any]:
-    """The module `engine` after these commands, as one, its registers bit by bit, without what nobody reads."""
+    """The module `engine` after these commands, as one."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
         path = Path(folder) / "engine.json"
-        run_yosys([*commands, "flatten", "simplemap t:$dff", "opt_clean -purge", f"write_json {path}"])
+        run_yosys([*commands, "flatten", "opt_clean", f"write_json {path}"])
         module: dict[str, Any] = json.loads(path.read_text())["modules"]["engine"]
     return module
 
@@ -53,49 +57,69 @@ class Facts:
     clauses: tuple[tuple[Literal, ...], ...] = ()
     # Registers, and the registers of which one is high when they are read.
     idle: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Memories, and the registers of which one is high when what they answer is used.
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Machine:
     """The engine between its registers: gates, the bits that come in, and the bits that go out."""
 
-    def __init__(self, module: Mapping[str, Any]) -> None:
+    def __init__(self, module: Mapping[str, Any], original: Mapping[str, Any]) -> None:
+        """`original` is the same without mutations: it says what the registers are called."""
         self.gates: list[Cell] = []
         self.inputs: dict[Bit, str] = {}
         self.outputs: list[tuple[str, Bit]] = []
+        self.masks: dict[str, list[Bit]] = {}  # of an output: bits without one of which nobody reads it
         self.choice: dict[Bit, int] = {}
-        names: dict[Bit, str] = {}
         self.aliases: dict[str, Bit] = {}
-        for name, net in sorted(module["netnames"].items(), key=lambda item: (item[1]["hide_name"], item[0])):
+        names: dict[Bit, list[str]] = defaultdict(list)
+        for name, net in original["netnames"].items():
             for place, bit in enumerate(net["bits"]):
-                names.setdefault(bit, f"{name}[{place}]")
-                self.aliases[f"{name}[{place}]"] = bit
+                names[bit].append(f"{name}[{place}]")
         for name, port in module["ports"].items():
             for place, bit in enumerate(port["bits"]):
                 if name == "mutant":
                     self.choice[bit] = place
                 elif port["direction"] == "input":
-                    self.inputs[bit] = f"{name}[{place}]"
+                    self._input(bit, [f"{name}[{place}]"])
                 else:
                     self.outputs.append((f"port {name}[{place}]", bit))
         for name, cell in module["cells"].items():
-            kind: str = cell["type"]
-            if kind == REGISTER:
-                (q,), (d,) = cell["connections"]["Q"], cell["connections"]["D"]
-                self.inputs[q] = names[q]
-                self.outputs.append((f"next {names[q]}", d))
-                clock = cell["connections"]["C"][0]
-                self.outputs.append((f"clock of {names[q]}", clock))
-            elif kind.startswith("$mem"):
-                for port, bits in cell["connections"].items():
-                    for place, bit in enumerate(bits):
-                        if cell["port_directions"][port] == "output":
-                            self.inputs[bit] = f"{name}.{port}[{place}]"
-                        else:
-                            self.outputs.append((f"{name}.{port}[{place}]", bit))
-            elif not kind.startswith("$assert"):
+            kind, pins = cell["type"], cell["connections"]
+            if kind in GATES:
                 self.gates.append(cell)
+            elif kind == "$dff":
+                called = original["cells"][name]["connections"]["Q"]
+                for d, q, first in zip(pins["D"], pins["Q"], called, strict=True):
+                    self._input(q, names[first])
+                    self.outputs.append((f"next {self.inputs[q]}", d))
+                    self.outputs.append((f"clock {self.inputs[q]}", pins["CLK"][0]))
+            elif kind.startswith("$memrd"):
+                where = re.sub(r"[\\\\]", "", cell["parameters"]["MEMID"])
+                for place, bit in enumerate(pins["DATA"]):
+                    self._input(bit, [f"{where} reads[{place}]"])
+                for place, bit in enumerate(pins["ADDR"]):
+                    self.outputs.append((f"read address of {where}[{place}]", bit))
+            elif kind.startswith("$memwr"):
+                for place, bit in enumerate(pins["EN"]):
+                    self.outputs.append((f"{name} enable[{place}]", bit))
+                for port in ("ADDR", "DATA"):
+                    for place, bit in enumerate(pins[port]):
+                        self.outputs.append((f"{name} {port}[{place}]", bit))
+                        self.masks[f"{name} {port}[{place}]"] = (
+                            list(dict.fromkeys(pins["EN"])) if port == "ADDR" else [pins["EN"][place]]
+                        )
+                self.outputs.append((f"{name} clock", pins["CLK"][0]))
+            elif not kind.startswith("$meminit"):
+                raise ValueError(f"a cell of kind {kind} is not understood")
         self._connect()
         self._forget_what_nobody_reads()
+
+    def _input(self, bit: Bit, names: Sequence[str]) -> None:
+        assert bit not in self.inputs
+        self.inputs[bit] = min(names, key=lambda name: ("$" in name, name))
+        for name in names:
+            self.aliases[name] = bit
 
     def _connect(self) -> None:
         self._readers: dict[Bit, list[int]] = defaultdict(list)
@@ -126,7 +150,7 @@ class Machine:
         self.outputs = [
             (name, bit)
             for name, bit in self.outputs
-            if not name.startswith(("next ", "clock ")) or re.sub("^(next|clock of) ", "", name) in alive
+            if not name.startswith(("next ", "clock ")) or name.partition(" ")[2] in alive
         ]
 
     def driver(self, bit: Bit) -> int | None:
@@ -281,6 +305,9 @@ class Prover:
             for name, guards in facts.idle.items()
             for bit in machine.register(name)
         }
+        self._unread = {
+            name: [machine.register(guard)[0] for guard in guards] for name, guards in facts.unread.items()
+        }
 
     # ---- pieces --------------------------------------------------------------------------------------------
 
@@ -298,12 +325,21 @@ class Prover:
 
     def _seen(self, builder: Builder, name: str, bit: Bit) -> Bit:
         """An output, or what a register will hold if somebody will read it."""
-        register = self._register_of.get(name) if name.startswith("next ") else None
         value = builder.take(bit)
+        if name in self.machine.masks:
+            return self._masked(builder, value, self.machine.masks[name], builder.take)
+        if name.startswith("read address of "):
+            memory = name.removeprefix("read address of ").partition("[")[0]
+            guards = next((g for m, g in self._unread.items() if re.fullmatch(m, memory)), None)
+            return value if guards is None else self._masked(builder, value, guards, builder.take)
+        register = self._register_of.get(name)
         if register is None or register not in self._guards:
             return value
-        guard = builder.any_of([self._next(builder)(bit) for bit in self._guards[register]])
-        return builder.gate("AND", A=value, B=guard)
+        return self._masked(builder, value, self._guards[register], self._next(builder))
+
+    @staticmethod
+    def _masked(builder: Builder, value: Bit, guards: Sequence[Bit], of: Callable[[Bit], Bit]) -> Bit:
+        return builder.gate("AND", A=value, B=builder.any_of([of(guard) for guard in guards]))
 
     @cached_property
     def _register_of(self) -> dict[str, Bit]:
@@ -311,62 +347,63 @@ class Prover:
 
     # ---- proofs --------------------------------------------------------------------------------------------
 
-    def broken(self, seconds: int = 60) -> list[str]:
-        """Facts that a step can break: clauses that are not kept, idle registers that are read."""
-        builder = Builder(self.machine)
-        builder.output("legal", self._legal(builder))
-        design, commands = {}, []
-        for number, clause in enumerate(self._clauses):
-            builder.output(f"clause{number}", self._holds(builder, clause, self._next(builder)))
-            commands += [
-                f"log PROOF {number}",
-                f"sat -timeout {seconds} -set legal 1 -prove clause{number} 1 facts",
-            ]
-        design["facts"] = builder.module()
-        kept = _successes(design, commands)
-        wrong = [
-            " or ".join(f"{self.machine.inputs[bit]} = {value}" for bit, value in clause)
-            for number, clause in enumerate(self._clauses)
-            if str(number) not in kept
-        ]
-        return wrong + self._read_while_idle(seconds)
-
-    def _read_while_idle(self, seconds: int) -> list[str]:
-        """Two engines in the same state but for what is idle must stay so."""
-        gold, gate = Builder(self.machine), Builder(self.machine)
-        active = {bit: gate.any_of([gate.take(g) for g in guards]) for bit, guards in self._guards.items()}
-        for number, (bit, guard) in enumerate(active.items()):
-            other = gate.new()
-            for builder in (gold, gate):  # both have the port, one uses it
-                builder.ports[f"in_other_{number}"] = _port("input", other if builder is gate else gold.new())
-                builder.ports[plain(f"in {self.machine.inputs[bit]}")] = _port("input", bit)
-            gate.instead[bit] = gate.gate("MUX", A=other, B=bit, S=guard)
-        for builder in (gold, gate):
-            for name, bit in self.machine.outputs:
-                builder.output(plain(f"out {name}"), self._seen(builder, name, bit))
-        for builder in (gold, gate):
+    def broken(self, workers: int, seconds: int = 30) -> list[str]:
+        """Facts that a step can break: clauses that are not kept, what is idle and read nevertheless."""
+        wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        for clause in self._clauses:
+            builder = Builder(self.machine)
             builder.output("legal", self._legal(builder))
-        ports = set(gold.ports) | set(gate.ports)
+            builder.output("kept", self._holds(builder, clause, self._next(builder)))
+            name = plain(" or ".join(f"{self.machine.inputs[bit]} is {value}" for bit, value in clause))
+            commands = [f"log PROOF {name}", f"sat -timeout {seconds} -set legal 1 -prove kept 1 {name}"]
+            wanted[name] = {name: builder.module()}, commands
+        guarded = dict(self._guards)
+        for memory, guards in self._unread.items():
+            guarded |= {bit: guards for bit in self.machine.register(rf"{memory} reads\[\d+\]")}
+        together: dict[str, list[tuple[str, Bit]]] = defaultdict(list)
+        for name, bit in self.machine.outputs:
+            together[re.sub(r"\[\d+\]$", "", name)].append((name, bit))
+        for name, outputs in together.items():
+            module = self._while_idle(plain(f"idle {name}"), outputs, guarded)
+            if module is not None:
+                wanted[plain(f"idle {name}")] = module, _miter(plain(f"idle {name}"), seconds)
+        done = self._all(wanted, workers)
+        return sorted(set(wanted) - done)
+
+    def _while_idle(
+        self, title: str, outputs: Sequence[tuple[str, Bit]], guarded: Mapping[Bit, Sequence[Bit]]
+    ) -> dict[str, Any] | None:
+        """Two engines in the same state but for what is idle, to be compared; None if nothing idle is near."""
+        gold, gate, reached = Builder(self.machine), Builder(self.machine), Builder(self.machine)
+        for name, bit in outputs:
+            self._seen(reached, name, bit)
+        near = [idle for idle in guarded if plain(f"in {self.machine.inputs[idle]}") in reached.ports]
+        if not near:
+            return None
+        for idle in near:
+            guard = gate.any_of([gate.take(g) for g in guarded[idle]])
+            other = gate.new()
+            gate.ports[plain(f"other {self.machine.inputs[idle]}")] = _port("input", other)
+            gate.ports[plain(f"in {self.machine.inputs[idle]}")] = _port("input", idle)
+            gate.instead[idle] = gate.gate("MUX", A=other, B=idle, S=guard)
         for builder in (gold, gate):
-            for name in ports - set(builder.ports):
-                builder.ports[name] = _port("input", builder.new())
-        commands = [
-            "miter -equiv -flatten -make_outputs gold gate both",
-            "log PROOF idle",
-            f"sat -timeout {seconds} -set gold_legal 1 -prove trigger 0 both",
-        ]
-        found = _successes({"gold": gold.module(), "gate": gate.module()}, commands)
-        return [] if found or not self._guards else ["registers that are idle are not"]
+            for number, (name, bit) in enumerate(outputs):
+                builder.output(f"out_{number}", self._seen(builder, name, bit))
+        return self._pair(title, gold, gate)
 
-    def equal(self, mutants: Sequence[int], seconds: int, workers: int) -> set[int]:
+    def _pair(self, name: str, gold: Builder, gate: Builder) -> dict[str, Any]:
+        """Two modules with the same ports; the facts hold for the first."""
+        gold.output("legal", self._legal(gold))
+        gate.output("legal", "1")
+        for one, other in ((gold, gate), (gate, gold)):
+            for port in set(one.ports) - set(other.ports):
+                other.ports[port] = _port("input", other.new())
+        return {f"gold_{name}": gold.module(), f"gate_{name}": gate.module()}
+
+    def equal(self, mutants: Sequence[int], workers: int, seconds: int = 5) -> set[int]:
         """Those of the mutants that are the same machine."""
-        groups = [mutants[start : start + AT_ONCE] for start in range(0, len(mutants), AT_ONCE)]
-        with ThreadPoolExecutor(workers) as pool:
-            return set().union(*pool.map(lambda group: self._equal(group, seconds), groups))
-
-    def _equal(self, mutants: Collection[int], seconds: int) -> set[int]:
-        design: dict[str, Any] = {}
-        commands, proven = [], set()
+        wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        proven = set()
         for mutant in mutants:
             touched = self.machine.touched(mutant)
             behind = [(name, bit) for name, bit in self.machine.outputs if bit in touched]
@@ -377,21 +414,29 @@ class Prover:
             for builder in (gold, gate):
                 for name, bit in behind:
                     builder.output(plain(f"out {name}"), self._seen(builder, name, bit))
-            for builder in (gold, gate):
-                legal = self._legal(gold) if builder is gold else "1"
-                builder.output("legal", legal)
-            for name in set(gold.ports) - set(gate.ports):
-                gate.ports[name] = _port("input", gate.new())
-            for name in set(gate.ports) - set(gold.ports):
-                gold.ports[name] = _port("input", gold.new())
-            design |= {f"gold{mutant}": gold.module(), f"gate{mutant}": gate.module()}
-            outs = " ".join(f"-prove {name} 0" for name in ())
-            commands += [
-                f"miter -equiv -flatten -make_outputs -ignore_gold_x gold{mutant} gate{mutant} both{mutant}",
-                f"log PROOF {mutant}",
-                f"sat -timeout {seconds} -set gold_legal 1 {outs} -prove trigger 0 both{mutant}",
-            ]
-        return proven | {int(name) for name in _successes(design, commands)}
+            wanted[str(mutant)] = self._pair(str(mutant), gold, gate), _miter(str(mutant), seconds)
+        return proven | {int(name) for name in self._all(wanted, workers)}
+
+    @staticmethod
+    def _all(wanted: Mapping[str, tuple[dict[str, Any], list[str]]], workers: int) -> set[str]:
+        """The names of the proofs that succeed, several processes at once."""
+        names = list(wanted)
+        groups = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
+
+        def run(group: Sequence[str]) -> set[str]:
+            design = {module: content for name in group for module, content in wanted[name][0].items()}
+            return _successes(design, [command for name in group for command in wanted[name][1]])
+
+        with ThreadPoolExecutor(workers) as pool:
+            return set().union(*pool.map(run, groups))
+
+
+def _miter(name: str, seconds: int) -> list[str]:
+    return [
+        f"miter -equiv -flatten -make_outputs gold_{name} gate_{name} both_{name}",
+        f"log PROOF {name}",
+        f"sat -timeout {seconds} -set gold_legal 1 -prove trigger 0 both_{name}",
+    ]
 
 
 def _successes(design: Mapping[str, Any], commands: Sequence[str]) -> set[str]:

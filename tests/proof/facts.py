@@ -4,45 +4,52 @@
 from __future__ import annotations
 
 from fixedpoint_nn.hardware.engine import EngineConfig
+from fixedpoint_nn.hardware.isa import Run
 from tests.proof.equivalence import Facts, Literal
+
+DRAINING, SELECTED, SUM = r"drain\.draining\[0\]", r"drain\.valid_1\[0\]", r"drain\.out_valid\[0\]"
+BIASED, FLOOR, ROUNDED, WORD = (
+    rf"requantize\.{name}\[0\]" for name in ("valid_1", "valid_2", "valid_3", "out_valid")
+)
+LOOKED_UP, ANSWERED, RESULT = (rf"write_back\.{name}\[0\]" for name in ("valid_1", "valid_2", "result_valid"))
+
+
+def last_channels() -> int:
+    """Where the field stands in a run's description."""
+    (field,) = (field for field in Run.layout if field.name == "last_channels")
+    return 32 * field.word + field.low
 
 
 def facts(config: EngineConfig) -> Facts:
     """Of an engine with these parameters."""
     bits = (config.lanes - 1).bit_length()  # of a channel's number in its tile
-    above = f"[{bits}-5]"
+    above = rf"\[[{bits}-5]\]"
+    low = last_channels()
     clauses: list[tuple[Literal, ...]] = [
-        # The last channel of a tile is below LANES, so whatever counts channels is.
-        (rf"loop_nest\.spacing\[{above}\]", 0),
-        *(((rf"loop_nest\.stage_{stage}\[{above}\]", 0),) for stage in range(1, 6)),
-        *(
-            ((rf"drain\.left\[{above}\]", 0), ("drain.draining[0]".replace("[", r"\[").replace("]", r"\]"), 0))
-            for _ in range(1)
-        ),
+        (("loop_nest.spacing".replace(".", r"\.") + above, 0),),
+        *(((rf"loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
+        ((rf"drain\.left{above}", 0), (DRAINING, 0)),
     ]
-    if not config.model_width:  # no accumulator is modelled: none loses bits
-        clauses += [((r"drain\.wrapped\[0\]", 0),), ((r"(status\.)?accumulator_overflow\[0\]", 0),)]
     return Facts(
         # The assembler refuses more channels than there are lanes.
-        assumed={rf"(loop_nest\.run|sequencer\.description)\[{240 + n}\]": 0 for n in range(bits, 6)},
-        clauses=tuple(clause if isinstance(clause[0], tuple) else (clause,) for clause in clauses),
+        assumed={rf"loop_nest\.run\[{low + n}\]|sequencer\.description\[{low + n}\]": 0 for n in range(bits, 6)},
+        clauses=tuple(clauses),
         idle={
             # Data beside a flag that says whether there is any.
-            r"drain\.left\[\d+\]": (r"drain\.draining\[0\]",),
-            r"drain\.index\[\d+\]": (r"drain\.draining\[0\]",),
-            r"drain\.last_tile\[0\]": (r"drain\.draining\[0\]",),
-            r"drain\.(selected|pixel_end_1)\[\d+\]": (r"drain\.valid_1\[0\]",),
-            r"drain\.sum\[\d+\]": (r"drain\.out_valid\[0\]",),
-            r"parameter_memory\.fetched\[\d+\]": (r"drain\.valid_1\[0\]",),
-            r"parameter_memory\.read_data\[\d+\]": (r"drain\.out_valid\[0\]",),
-            r"requantize\.(biased|distance|leaky_distance)\[\d+\]": (r"requantize\.valid_1\[0\]",),
-            r"requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (r"requantize\.valid_2\[0\]",),
-            r"requantize\.(rounded|excess_3|negative_3)\[\d+\]": (r"requantize\.valid_3\[0\]",),
-            r"requantize\.(word|overflowed)\[\d+\]": (r"requantize\.out_valid\[0\]",),
-            r"write_back\.word_1\[\d+\]": (r"write_back\.valid_1\[0\]",),
-            r"table_memory\.fetched\[\d+\]": (r"write_back\.valid_1\[0\]",),
-            r"write_back\.word_2\[\d+\]": (r"write_back\.valid_2\[0\]",),
-            r"table_memory\.read_data\[\d+\]": (r"write_back\.valid_2\[0\]",),
-            r"write_back\.(result|result_address)\[\d+\]": (r"write_back\.result_valid\[0\]",),
+            r"drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
+            r"drain\.(groups\[\d+\]\.picked|pixel_end_1)\[\d+\]": (SELECTED,),
+            r"drain\.(lower_sum|upper_sum)\[\d+\]": (SUM,),
+            r"parameter_memory\.fetched\[\d+\]": (SELECTED,),
+            r"parameter_memory\.read_data\[\d+\]": (SUM,),
+            r"requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
+            r"requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
+            r"requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
+            r"requantize\.(word|overflowed)\[\d+\]": (WORD,),
+            r"write_back\.word_1\[\d+\]": (LOOKED_UP,),
+            r"table_memory\.fetched\[\d+\]": (LOOKED_UP,),
+            r"write_back\.word_2\[\d+\]": (ANSWERED,),
+            r"table_memory\.read_data\[\d+\]": (ANSWERED,),
+            r"write_back\.(result|result_address)\[\d+\]": (RESULT,),
         },
+        unread={r"table_memory\.words": (WORD,), r"parameter_memory\.words": (DRAINING,)},
     )

@@ -19,6 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fixedpoint_nn.hardware.engine import EngineConfig
+from fixedpoint_nn.hardware.simulate import VERILATOR
 from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
 from tests.proof.judges import Judge, common_engine, golden_packs
 from tests.proof.judges import judge as judge_of
@@ -40,13 +41,15 @@ class Mutant:
 
     @property
     def place(self) -> str:
-        """Where in the Verilog, and what was done."""
+        """What was done, and where in the Verilog."""
         sources = re.findall(r"-src (\S+?):(\d+)", self.command)
-        where = ", ".join(f"{file}:{line}" for file, line in dict.fromkeys(sources))
-        mode, port, bit = (_option(self.command, name) for name in ("mode", "port", "portbit"))
-        return (
-            f"{self.module}: {mode} of {_option(self.command, 'cell').split('$')[1]} {port}[{bit}] at {where}"
-        )
+        where = ", ".join(dict.fromkeys(f"{file}:{line}" for file, line in sources)) or f"{self.module}.v"
+        mode, port, bit, other = (_option(self.command, name) for name in ("mode", "port", "portbit", "ctrlbit"))
+        cell = _option(self.command, "cell").lstrip("\\")
+        cell = cell.split("$")[1] if cell.startswith("$") else cell
+        wire = f" ({_option(self.command, 'wire')}[{_option(self.command, 'wirebit')}])" * ("-wire" in self.command)
+        by = f" by bit {other}" if mode.startswith("cnot") else ""
+        return f"{where}: {mode} of {cell} {port.lstrip(chr(92))}[{bit}]{by}{wire.replace(chr(92), '')}"
 
 
 def _option(command: str, name: str) -> str:
@@ -89,19 +92,12 @@ def _on_memory(command: str) -> bool:
 def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path:
     """The simulator with all mutants in it; +mutant=0 is the engine itself."""
     netlist = folder / "mutated.v"
-    applied = [f"{m.command} -ctrl mutant {SELECT_BITS} {m.number}" for m in mutants]
-    run_yosys([*elaborate(config), *applied, f"write_verilog -noattr {netlist}"])
+    run_yosys([*elaborate(config), *applied(mutants), f"write_verilog -noattr {netlist}"])
     bench = folder / "bench.v"
     bench.write_text(_bench_with_choice((rtl_folder() / "tb" / "engine_tb.v").read_text(), config))
     command = [
         str(find_tool("verilator").path),
-        "--binary",
-        "--timing",
-        "-O3",
-        "-Wno-fatal",
-        "-Wno-lint",
-        "-Wno-style",
-        "-Wno-UNOPTFLAT",
+        *VERILATOR,
         "--top-module",
         "engine_tb",
         "--Mdir",
@@ -110,6 +106,7 @@ def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path
         "../mutants",
         str(bench),
         str(netlist),
+        str(rtl_folder() / "tb" / "engine_tb.cpp"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode or not (folder / "mutants").exists():
@@ -117,13 +114,19 @@ def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path
     return folder / "mutants"
 
 
+def applied(mutants: Sequence[Mutant]) -> list[str]:
+    """yosys commands that put them into the netlist, each chosen by its number."""
+    return [f"{mutant.command} -ctrl mutant {SELECT_BITS} {mutant.number}" for mutant in mutants]
+
+
 def _bench_with_choice(text: str, config: EngineConfig) -> str:
     """The engine's own bench; the netlist has its parameters already and one port more."""
     choice = (
         "reg [15:0] mutant = 16'd0;\n"
         "    initial if (!$value$plusargs(\"mutant=%d\", mutant)) mutant = 16'd0;\n"
-        "    integer hang;\n    initial if ($value$plusargs(\"hang=%d\", hang)) begin\n"
-        "        repeat (hang) @(posedge clock);\n        $fatal(1, \"FAIL: it hangs\");\n    end\n"
+        "    integer hang;\n    initial if (!$value$plusargs(\"hang=%d\", hang)) hang = 0;\n"
+        "    always @(posedge clock) begin\n        hang = hang - 1;\n"
+        "        if (hang == 0) $fatal(1, \"FAIL: it hangs\");\n    end\n"
         "    engine engine (.mutant(mutant),"
     )
     text, found = re.subn(r"engine #\(.*?\n    \) engine \(", lambda _: choice, text, flags=re.S)
