@@ -87,7 +87,7 @@ class Machine:
         for name, cell in module["cells"].items():
             kind, pins = cell["type"], cell["connections"]
             if kind in GATES:
-                self.gates.append(cell)
+                self.gates += _bitwise(cell)
             elif kind == "$dff":
                 called = original["cells"][name]["connections"]["Q"]
                 for d, q, first in zip(pins["D"], pins["Q"], called, strict=True):
@@ -268,6 +268,24 @@ class Builder:
 
     def module(self) -> dict[str, Any]:
         return {"attributes": {}, "ports": self.ports, "cells": self.cells, "netnames": {}}
+
+
+def _bitwise(cell: Cell) -> list[Cell]:
+    """A gate bit by bit, if its bits have nothing to do with each other: so that each has its own readers."""
+    pins, kind = cell["connections"], cell["type"]
+    width = len(pins["Y"])
+    alike = all(len(bits) == width for port, bits in pins.items() if port not in ("S", "Y"))
+    if width == 1 or kind not in ("$mux", "$and", "$or", "$xor", "$xnor", "$not") or not alike:
+        return [cell]
+    single = {name: f"{1:032b}" for name in cell["parameters"] if name.endswith("WIDTH")}
+    return [
+        cell
+        | {
+            "parameters": cell["parameters"] | single,
+            "connections": {port: bits if port == "S" else [bits[place]] for port, bits in pins.items()},
+        }
+        for place in range(width)
+    ]
 
 
 def _constant(gate: Cell) -> int:

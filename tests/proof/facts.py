@@ -30,6 +30,8 @@ def facts(config: EngineConfig) -> Facts:
         *(((rf"loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
         ((rf"drain\.left{above}", 0), (DRAINING, 0)),
     ]
+    if config.lanes <= 8:  # all in the lower half
+        clauses.append(((r"drain\.upper_sum\[\d+\]", 0), (SUM, 0)))
     return Facts(
         # The assembler refuses more channels than there are lanes.
         assumed={rf"loop_nest\.run\[{low + n}\]|sequencer\.description\[{low + n}\]": 0 for n in range(bits, 6)},
@@ -45,6 +47,7 @@ def facts(config: EngineConfig) -> Facts:
             r"requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
             r"requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
             r"requantize\.(word|overflowed)\[\d+\]": (WORD,),
+            r"sequencer\.access_address\[\d+\]": (r"sequencer\.loading\[0\]", r"sequencer\.access_write\[0\]"),
             r"write_back\.word_1\[\d+\]": (LOOKED_UP,),
             r"table_memory\.fetched\[\d+\]": (LOOKED_UP,),
             r"write_back\.word_2\[\d+\]": (ANSWERED,),
