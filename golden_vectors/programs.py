@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,19 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.assembled import Assembled, emit_program
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
-from fixedpoint_nn.hardware.isa import Address, Halt, Instruction, JumpEqual, Load, Run, Set, Store, encode
+from fixedpoint_nn.hardware.isa import (
+    Add,
+    Address,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    Loop,
+    Run,
+    Set,
+    Store,
+    encode,
+)
 from fixedpoint_nn.hardware.port import Port
 from fixedpoint_nn.qformat import QFormat
 from golden_vectors.sections import Dice, Section
@@ -30,6 +43,9 @@ WINDOW = {"blocks": 8, "run": 24, "stride": 556, "address": 16}
 ENDS = 65  # constants from the memory's word 208 on, and as many rows of weights, whose sums are the ends
 ENDS_AT = 208
 PLAIN = 3000  # parameters from here on: no shift, a small bias that is not negative
+TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
+RAMP, CLOSE = 2300, 2560  # activations from here on: all words in order; words that differ by little
+SMALL_WEIGHTS = 1536  # rows from here on: -1, 0 and 1, for sums of many taps
 
 
 @dataclass(frozen=True)
@@ -56,17 +72,13 @@ SMALL = EngineConfig(
     table_depth=4096,
     program_depth=4096,
 )
-MODELLED = replace(SMALL, weight_width=8, program_depth=2048, lanes=2)
+MODELLED = replace(SMALL, weight_width=8, lanes=2)
+SECTIONS = ("ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small", "ties", "codes", "wide")
 
 PACKS = {
-    # The seeds of the vectors pass the largest one, so that all bits of a seed change; vector 37, of noise, has 0.
+    # The seeds of the vectors pass the largest one, so that all bits of a seed change; vector 2, of noise, has 0.
     "conformance": Conformance(
-        SMALL,
-        dice=1,
-        seed=(1 << 32) - 37,
-        random=16,
-        rounds=3,
-        aimed=("ends", "modes", "noise", "unknown", "nothing", "wide", "long"),
+        SMALL, dice=1, seed=(1 << 32) - 2, random=11, rounds=3, aimed=(*SECTIONS, "long")
     ),
     "conformance_saturating": Conformance(
         replace(
@@ -80,12 +92,12 @@ PACKS = {
         ),
         dice=2,
         seed=1000,
-        random=9,
+        random=12,
         rounds=3,
-        aimed=("ends",),
+        aimed=SECTIONS,
     ),
     "conformance_wrapping": Conformance(
-        replace(MODELLED, model_width=14), dice=3, seed=2000, random=9, rounds=3, aimed=("ends",)
+        replace(MODELLED, model_width=14), dice=3, seed=2000, random=12, rounds=3, aimed=SECTIONS
     ),
 }
 
@@ -103,11 +115,19 @@ def memories(config: EngineConfig, dice: Dice) -> Images:
     far = dice.rng.integers(0, 64, config.parameter_depth)
     shifts = np.where(dice.rng.integers(0, 12, config.parameter_depth) == 0, far, shifts)
     biases = dice.words(config.bias_width, config.parameter_depth)
-    weights[2048:3072] = dice.rng.integers(-1, 2, (1024, lanes))  # for sums of many taps
+    weights[SMALL_WEIGHTS:] = dice.rng.integers(-1, 2, (config.weight_depth - SMALL_WEIGHTS, lanes))
+    ties = np.arange(window().words)
+    shifts[TIES : TIES + len(ties)] = ties % 20 + 1
+    middle = 2 * dice.rng.integers(-40, 40, len(ties)) + 1 << ties % 20
+    end = (1 << config.bias_width - 1) - 2
+    biases[TIES : TIES + len(ties)] = np.clip(middle + dice.rng.choice([-1, 0, 0, 1], len(ties)), -end, end)
     plain = slice(PLAIN, PLAIN + 64)
     shifts[plain], biases[plain] = 0, dice.rng.integers(0, 100, 64)
     activations = dice.words(config.activation_width, config.activation_depth)
     low, most = -(1 << bits - 1), 1 << config.accumulator_width - 1
+    activations[RAMP : RAMP + 256] = np.arange(-128, 128)
+    close = np.repeat(dice.rng.integers(-126, 126, 50), 8)
+    activations[CLOSE : CLOSE + 400] = close + dice.rng.integers(-2, 3, 400)
     words = np.full(ENDS, -128)
     rows = np.full((ENDS, lanes), low)
     # 127 * w and -128 * w in all taps but the last two, which bring what is missing to the end.
@@ -155,19 +175,151 @@ def _ends(section: Section) -> None:
     section.run()
 
 
-def _modes(section: Section) -> None:
-    """Every rounding with every overflow, on words of the vector with small shifts: ties, both signs, both parities."""
+def _search(section: Section) -> None:
+    """The largest word stands at a place of many bits: one pixel inside the image, all others are padding."""
     dice = section.dice
-    for rounding in range(7):
-        for overflow in range(4):
-            for _ in range(20):
-                run = section.random_run(pixels=8, most=8)
-                if run is None:
-                    continue
-                settings = {"rounding": rounding, "overflow": overflow, "write": True, "noise": False}
-                run = replace(run, **settings, table=dice.one_in(6) and run.table)
-                if section.holds(run):
-                    break
+    for place in (0xA5A, 0x5A5, 0xFFF, 0x3C7):
+        section.add_one(
+            lambda place=place: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                counts=(1, 1, 1, 1, place + 1, 1),
+                strides=(0, 0, 0, 0, dice.between(1, 99), 0),
+                bounded=True,
+                x_origin=-place,
+                x_limit=1,
+                y_limit=1,
+                out_bits=8,
+                argmax=True,
+                write=False,
+            ),
+            lambda results, place=place: all(result.argmax == place for result in results),
+        )
+        section.add(Store(Address(section.window.address + place % 24), dice.one_in(2)))
+    section.searched = True
+
+
+def _bounds(section: Section) -> None:
+    """Images anywhere among the positions, whose edges the taps cross; each run has a block of results."""
+    dice, port = section.dice, section.window
+    for number in range(24):
+        width, height = dice.of((4, 6), (24, 1), (1, 24), (3, 8))
+        section.add_one(
+            lambda number=number, width=width, height=height: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN + dice.between(0, 40)),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(1, dice.of(1, 2), dice.of(1, 2), 1, width, height),
+                strides=(0, 1, 2, 0, dice.between(1, 3), dice.between(1, 99)),
+                per_tile=True,
+                out_bits=8,
+                overflow=0,
+                argmax=dice.one_in(2),
+                **section.bounds(2, 2, width, height, wild=True),
+            )
+        )
+
+
+def _largest(section: Section) -> None:
+    """The largest of words that differ by little, on both sides of 0."""
+    dice, port = section.dice, section.window
+    for number in range(16):
+        section.add_one(
+            lambda number=number: Run(
+                activation=Address(CLOSE + dice.between(0, 100)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(dice.between(2, 9), 1, 1, 1, 8, 1),
+                strides=(dice.of(1, 1, 3), 0, 0, 0, dice.of(8, 8, 5, section.config.lanes * 4), 0),
+                last_channels=dice.between(1, min(3, section.config.lanes)),
+                maximum=True,
+                vector=dice.one_in(3),
+                out_bits=8,
+                overflow=0,
+            )
+        )
+
+
+def _small(section: Section) -> None:
+    """Sums of one or two products as they are, so that every bit of a quantised product shows."""
+    dice, port, modelled = section.dice, section.window, bool(section.config.model_width)
+    for number in range(12):
+        section.add_one(
+            lambda number=number: Run(
+                activation=Address(dice.of(RAMP + 90, CLOSE, dice.between(0, 4000))),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(dice.between(1, 2), 1, 1, 1, 24, 1),
+                strides=(1, 0, 0, 0, dice.between(1, 3), 0),
+                out_bits=8,
+                overflow=0,
+                modelled=modelled,
+            )
+        )
+
+
+def _again_and_again(section: Section, run: Run, moves: str, step: int) -> None:
+    """One run for each block of the window, with one of its addresses moved on by `step`."""
+    port, (counter, place, output) = section.window, (5, 3, 6)
+    address = getattr(run, moves)
+    run = replace(run, **{moves: replace(address, register=place)}, output=Address(port.address, output))
+    start = section.here + 3
+    section.add(
+        Set(counter, port.words // port.run),
+        Set(place, 0),
+        Set(output, 0),
+        run,
+        Add(place, step),
+        Add(output, port.stride),
+        Loop(counter, start),
+    )
+
+
+def _ties(section: Section, rounding: int) -> None:
+    """Biases in the middle between two words and beside it, at every shift, both signs and both parities."""
+    lanes, run = section.config.lanes, section.window.run
+    _again_and_again(
+        section,
+        Run(
+            bounded=True,
+            weight=Address(0),
+            parameter=Address(TIES),
+            counts=(1, 1, 1, run // lanes, 1, 1),
+            last_channels=lanes,
+            rounding=rounding,
+            overflow=rounding % 4,
+            out_bits=8,
+            leak=1 if rounding == 6 else 0,
+        ),
+        "parameter",
+        run,
+    )
+
+
+def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
+    """Every word in order into a format of so many bits."""
+    dice, run = section.dice, section.window.run
+    ones = np.flatnonzero((section.images.weights[:, 0] == 1) & (np.arange(4096) < 4000))
+    _again_and_again(
+        section,
+        Run(
+            activation=Address(RAMP + dice.between(0, 60)),
+            weight=Address(int(ones[dice.between(0, len(ones) - 1)])),
+            parameter=Address(PLAIN),
+            counts=(1, 1, 1, 1, run, 1),
+            strides=(0, 0, 0, 0, 1, 0),
+            overflow=overflow,
+            out_bits=bits,
+            out_signed=signed,
+            relu_after=dice.one_in(4),
+        ),
+        "activation",
+        run,
+    )
 
 
 def _noise(section: Section) -> None:
@@ -202,21 +354,39 @@ def _nothing(section: Section) -> None:
 def _wide(section: Section) -> None:
     """Windows of 256 columns and of 256 rows, and images of 4,096 columns and rows, whose largest word is searched."""
     dice = section.dice
-    small, at = 2048, section.window.address
-    for counts, rows in (((1, 256, 1, 1, 1, 1), 256), ((1, 1, 256, 1, 1, 1), 256), ((900, 1, 1, 1, 1, 1), 900)):
+    small, at = SMALL_WEIGHTS, section.window.address
+    for counts, rows in (
+        ((1, 256, 1, 1, 1, 1), 256),
+        ((1, 1, 203, 1, 1, 1), 203),
+        ((2501, 1, 1, 1, 1, 1), 2501),
+        ((3, 171, 3, 1, 1, 1), 1539),
+        ((5, 1, 1, 301, 1, 1), 1505),
+    ):
         section.add_one(
             lambda counts=counts, rows=rows: Run(
                 activation=Address(dice.between(0, 4095)),
-                weight=Address(small + dice.between(0, 1024 - rows)),
+                weight=Address(small + dice.between(0, 4096 - small - rows)),
                 parameter=Address(PLAIN),
                 output=Address(at + dice.between(0, 7) * WINDOW["stride"]),
                 counts=counts,
                 strides=(1, 3, 5, 0, 0, 0),
-                last_channels=4,
+                last_channels=section.config.lanes,
+                per_tile=counts[3] > 1,
+                output_gap=0,
+                write=counts[3] == 1,
+                argmax=True,
+                bounded=True,
+                x_step=0,
+                y_step=0,
+                x_origin=dice.between(0, 4000),
+                y_origin=dice.between(0, 4000),
+                x_limit=8191,
+                y_limit=8191,
                 overflow=0,
                 out_bits=8,
             )
         )
+    section.add(Set(4, 4095), Loop(4, section.here + 1))
     for counts in ((1, 1, 1, 1, 4096, 1), (1, 1, 1, 1, 1, 4096), (1, 1, 1, 1, 2731, 1), (1, 1, 1, 1, 1, 2730)):
         section.add(
             Run(
@@ -236,6 +406,7 @@ def _wide(section: Section) -> None:
 def _long(section: Section) -> None:
     """Counts of 16 bits: as many padded steps, and as many tiles."""
     dice = section.dice
+    section.add(Set(1, 0))  # so that the cycles are odd
     for channels, kx, ky in ((0x9C40, 1, 1), (0x63C1, 1, 1), (1, 256, 129)):
         section.add(
             Run(
@@ -263,12 +434,24 @@ def _long(section: Section) -> None:
 
 AIMED: dict[str, Callable[[Section], None]] = {
     "ends": _ends,
-    "modes": _modes,
+    "search": _search,
+    "bounds": _bounds,
+    "largest": _largest,
+    "small": _small,
     "noise": _noise,
     "nothing": _nothing,
     "wide": _wide,
     "long": _long,
 }
+
+
+for _rounding in range(7):
+    AIMED[f"ties {_rounding}"] = partial(_ties, rounding=_rounding)
+for _bits, _signed, _overflow in product((8, 7, 4), (True, False), range(4)):
+    if _signed or _bits < 8:
+        AIMED[f"codes {_bits} {_signed} {_overflow}"] = partial(
+            _codes, bits=_bits, signed=_signed, overflow=_overflow
+        )
 
 
 def _random(section: Section) -> None:
@@ -291,7 +474,10 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     pack = PACKS[name]
     config, dice, port = pack.config, Dice([pack.dice]), window()
     images = memories(config, dice)
-    names = [*(f"random {n}" for n in range(pack.random)), *pack.aimed]
+    aimed = [title for kind in pack.aimed for title in (AIMED if kind not in AIMED else (kind,)) if title.startswith(kind)]
+    aimed += [title for title in pack.aimed if title == "unknown"]
+    names = ["ends", "small", "noise", *(f"random {n}" for n in range(pack.random))]
+    names += [title for title in aimed if title not in names]
     numbers = [int(n) for n in dice.rng.permutation(np.arange(-128, 128))[: len(names)]]
     rounds = np.stack([dice.words(config.activation_width, (len(names), port.words)) for _ in range(pack.rounds)])
     rounds[:, :, 0] = numbers
@@ -315,7 +501,8 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     if len(words) > config.program_depth:
         raise ValueError(f"{name} has {len(words)} words of program and room for {config.program_depth}")
     images = replace(images, program=words)
-    once = [number for number, title in enumerate(names) if title in ("wide", "long", "unknown", "nothing")]
+    once = [n for n, title in enumerate(names) if n > 2 and not title.startswith("random")]
+    once.sort(key=lambda number: names[number] in ("wide", "long"))
     order = [(turn, number) for turn in range(pack.rounds) for number in range(len(names)) if number not in once]
     order += [(0, number) for number in once]
     vectors = np.stack([rounds[turn, number] for turn, number in order])

@@ -136,16 +136,20 @@ class Section:
 
     # ---- trying --------------------------------------------------------------------------------------------
 
-    def holds(self, *more: Instruction) -> bool:
+    def holds(
+        self, *more: Instruction, good: Callable[[Sequence[Result]], bool] = lambda results: True
+    ) -> bool:
         """Can the code go on like this, with every vector? Then the registers' values are known."""
-        registers = []
+        registers, results = [], []
         for vector in self.vectors:
             twin = CheckedTwin(self.config, self.images, self.window, vector, self.allowed)
             try:
-                twin.execute(self.place, [*self.code, *more, Halt()], 1)
+                results.append(twin.execute(self.place, [*self.code, *more, Halt()], 1))
             except (EmulationError, ValueError, IndexError):
                 return False
             registers.append(twin.registers)
+        if not good(results):
+            return False
         self.code += more
         for register in registers[0]:
             values = {found[register] for found in registers}
@@ -156,9 +160,13 @@ class Section:
         if not self.holds(*more):
             raise AssemblyError(f"a section cannot go on with {more[0]}")
 
-    def add_one(self, make: Callable[[], Instruction]) -> None:
-        """The first of what `make` gives that can stand here."""
-        if not any(self.holds(make()) for _ in range(100)):
+    def add_one(
+        self,
+        make: Callable[[], Instruction],
+        good: Callable[[Sequence[Result]], bool] = lambda results: True,
+    ) -> None:
+        """The first of what `make` gives that can stand here and gives good results."""
+        if not any(self.holds(make(), good=good) for _ in range(200)):
             raise AssemblyError(f"a section cannot go on with anything like {make()}")
 
     # ---- addresses -----------------------------------------------------------------------------------------
@@ -297,14 +305,15 @@ class Section:
             chosen |= {"table": True, "table_base": base, "noise": dice.one_in(3)}
         return chosen
 
-    def bounds(self, kx: int, ky: int, width: int, height: int) -> dict[str, Any]:
+    def bounds(self, kx: int, ky: int, width: int, height: int, wild: bool = False) -> dict[str, Any]:
         """An image anywhere, whose edges the taps cross."""
         chosen: dict[str, Any] = {"bounded": True}
         for axis, taps, pixels in (("x", kx, width), ("y", ky, height)):
             step = self.dice.of(0, 1, 1, 2, self.dice.between(0, 255))
             reach = step * (pixels - 1) + taps
             lowest, highest = -4096, 4095
-            origin = self.dice.of(-1, -2, 0, -reach // 2, self.dice.between(lowest, highest), lowest, highest)
+            anywhere = self.dice.between(lowest, highest)
+            origin = anywhere if wild else self.dice.of(-1, -2, 0, -reach // 2, anywhere, lowest, highest)
             limit = self.dice.between(0, reach) + max(origin, 0)
             if origin >= 0:
                 limit = self.dice.of(limit, limit, self.dice.between(0, 8191), 8191)

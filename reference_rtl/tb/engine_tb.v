@@ -360,7 +360,10 @@ module engine_tb;
                     compared = compared + 1;
                     advance(output_run, output_stride);
                     host_address <= word_address[23:0];
-                    if (element == output_words) next_vector;
+                    if (element == output_words) begin
+                        if (judge != 0) compare_status;
+                        next_vector;
+                    end
                 end
             end
             default: $fatal(1, "FAIL: the bench has lost its way");

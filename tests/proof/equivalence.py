@@ -51,10 +51,10 @@ Literal = tuple[str, int]
 class Facts:
     """What may be used in a proof. Names are patterns; every bit that matches is meant."""
 
-    # Assumed of programs and hosts: these bits hold this value.
-    assumed: Mapping[str, int] = field(default_factory=dict)
-    # In every state at least one literal holds, for each bit that the first pattern matches.
+    # In every state at least one literal of a clause holds, for each bit that the first pattern matches.
     clauses: tuple[tuple[Literal, ...], ...] = ()
+    # The same, not proven but assumed of programs.
+    assumed: tuple[tuple[Literal, ...], ...] = ()
     # Registers, and the registers of which one is high when they are read.
     idle: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # Memories, and the registers of which one is high when what they answer is used.
@@ -312,12 +312,8 @@ class Prover:
     def __init__(self, machine: Machine, facts: Facts) -> None:
         self.machine, self.facts = machine, facts
         self._following = machine.following()
-        self._clauses: list[list[tuple[Bit, int]]] = []
-        for clause in facts.clauses:
-            rest = [(machine.register(name)[0], value) for name, value in clause[1:]]
-            name, value = clause[0]
-            self._clauses += [[(bit, value), *rest] for bit in machine.register(name)]
-        self._assumed = [(bit, v) for name, v in facts.assumed.items() for bit in machine.register(name)]
+        self._clauses = self._bits(facts.clauses)
+        self._assumed = self._bits(facts.assumed)
         self._guards = {
             bit: [machine.register(guard)[0] for guard in guards]
             for name, guards in facts.idle.items()
@@ -330,9 +326,21 @@ class Prover:
     # ---- pieces --------------------------------------------------------------------------------------------
 
     def _legal(self, builder: Builder) -> Bit:
-        """The facts about the present state."""
-        alone = [[pair] for pair in self._assumed]
-        return builder.all_of([self._holds(builder, clause, builder.take) for clause in [*alone, *self._clauses]])
+        """The facts about the present state, of what the module has already."""
+        known = [
+            clause
+            for clause in (*self._assumed, *self._clauses)
+            if plain(f"in {self.machine.inputs[clause[0][0]]}") in builder.ports
+        ]
+        return builder.all_of([self._holds(builder, clause, builder.take) for clause in known])
+
+    def _bits(self, clauses: Sequence[tuple[Literal, ...]]) -> list[list[tuple[Bit, int]]]:
+        """Clauses of bits, from clauses of patterns."""
+        found = []
+        for (name, value), *rest in clauses:
+            others = [(self.machine.register(other)[0], wanted) for other, wanted in rest]
+            found += [[(bit, value), *others] for bit in self.machine.register(name)]
+        return found
 
     @staticmethod
     def _holds(builder: Builder, clause: Sequence[tuple[Bit, int]], of: Callable[[Bit], Bit]) -> Bit:
@@ -368,11 +376,12 @@ class Prover:
     def broken(self, workers: int, seconds: int = 30) -> list[str]:
         """Facts that a step can break: clauses that are not kept, what is idle and read nevertheless."""
         wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for clause in self._clauses:
+        for clause in self.facts.clauses:
             builder = Builder(self.machine)
+            kept = [self._holds(builder, bits, self._next(builder)) for bits in self._bits([clause])]
+            builder.output("kept", builder.all_of(kept))
             builder.output("legal", self._legal(builder))
-            builder.output("kept", self._holds(builder, clause, self._next(builder)))
-            name = plain(" or ".join(f"{self.machine.inputs[bit]} is {value}" for bit, value in clause))
+            name = plain(" or ".join(f"{pattern} is {value}" for pattern, value in clause))
             commands = [f"log PROOF {name}", f"sat -timeout {seconds} -set legal 1 -prove kept 1 {name}"]
             wanted[name] = {name: builder.module()}, commands
         guarded = dict(self._guards)

@@ -7,6 +7,7 @@ from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.isa import Run
 from tests.proof.equivalence import Facts, Literal
 
+OFFERED = r"sequencer\.offered\[0\]"
 DRAINING, SELECTED, SUM = r"drain\.draining\[0\]", r"drain\.valid_1\[0\]", r"drain\.out_valid\[0\]"
 BIASED, FLOOR, ROUNDED, WORD = (
     rf"requantize\.{name}\[0\]" for name in ("valid_1", "valid_2", "valid_3", "out_valid")
@@ -14,29 +15,38 @@ BIASED, FLOOR, ROUNDED, WORD = (
 LOOKED_UP, ANSWERED, RESULT = (rf"write_back\.{name}\[0\]" for name in ("valid_1", "valid_2", "result_valid"))
 
 
-def last_channels() -> int:
-    """Where the field stands in a run's description."""
-    (field,) = (field for field in Run.layout if field.name == "last_channels")
-    return 32 * field.word + field.low
+def zeros(config: EngineConfig) -> list[int]:
+    """Bits of a run's description that are 0 in every program that the assembler lets pass."""
+    named = {32 * field.word + field.low + bit for field in Run.layout for bit in range(field.bits)}
+    (last,) = (field for field in Run.layout if field.name == "last_channels")
+    above = range((config.lanes - 1).bit_length(), last.bits)
+    opcode = range(28, 31)
+    return sorted(
+        set(range(32 * Run.words)) - named - set(opcode) | {32 * last.word + last.low + bit for bit in above}
+    )
 
 
 def facts(config: EngineConfig) -> Facts:
     """Of an engine with these parameters."""
     bits = (config.lanes - 1).bit_length()  # of a channel's number in its tile
     above = rf"\[[{bits}-5]\]"
-    low = last_channels()
+    zero = "|".join(map(str, zeros(config)))
     clauses: list[tuple[Literal, ...]] = [
-        (("loop_nest.spacing".replace(".", r"\.") + above, 0),),
+        ((rf"loop_nest\.run\[({zero})\]", 0),),
+        ((rf"loop_nest\.spacing{above}", 0),),
         *(((rf"loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
         ((rf"drain\.left{above}", 0), (DRAINING, 0)),
     ]
     if config.lanes <= 8:  # all in the lower half
         clauses.append(((r"drain\.upper_sum\[\d+\]", 0), (SUM, 0)))
     return Facts(
-        # The assembler refuses more channels than there are lanes.
-        assumed={rf"loop_nest\.run\[{low + n}\]|sequencer\.description\[{low + n}\]": 0 for n in range(bits, 6)},
+        # Unnamed bits are 0, and there are no more channels than lanes: the description, once it is whole.
+        assumed=(((rf"sequencer\.description\[({zero})\]", 0), (OFFERED, 0)),),
         clauses=tuple(clauses),
         idle={
+            # Before it is whole, the first word of a description is of no use.
+            r"sequencer\.description\[([12]?\d|3[01])\]": (OFFERED,),
+            r"sequencer\.(doublings|wait_load)\[\d+\]": (r"sequencer\.loading\[0\]",),
             # Data beside a flag that says whether there is any.
             r"drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
             r"drain\.(groups\[\d+\]\.picked|pixel_end_1)\[\d+\]": (SELECTED,),

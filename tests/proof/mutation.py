@@ -26,6 +26,7 @@ from tests.proof.judges import judge as judge_of
 from tests.proof.yosys import SCRATCH, run_yosys
 
 SELECT_BITS = 16
+COUNTER_BITS = 19  # as many as the longest vector fills; the counters of 32 bits are the same Verilog
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def elaborate(config: EngineConfig) -> list[str]:
     sources = " ".join(
         sorted(path.name for path in rtl_folder().glob("*.v") if not path.name.startswith("axi"))
     )
-    values = " ".join(f"-set {name} {value}" for name, value in config.verilog().items())
+    parameters = config.verilog() | {"COUNTER_WIDTH": COUNTER_BITS}
+    values = " ".join(f"-set {name} {value}" for name, value in parameters.items())
     return [
         f"read_verilog -I. {sources}",
         f"chparam {values} engine",
