@@ -313,9 +313,11 @@ class Section:
             reach = step * (pixels - 1) + taps
             lowest, highest = -4096, 4095
             anywhere = self.dice.between(lowest, highest)
-            origin = anywhere if wild else self.dice.of(-1, -2, 0, -reach // 2, anywhere, lowest, highest)
+            origin = self.dice.of(-1, -2, 0, -reach // 2, anywhere, lowest, highest)
+            if wild:  # the edge is always within reach
+                origin = self.dice.of(anywhere, max(lowest, 1 - self.dice.between(1, reach)))
             limit = self.dice.between(0, reach) + max(origin, 0)
-            if origin >= 0:
+            if origin >= 0 and not wild:
                 limit = self.dice.of(limit, limit, self.dice.between(0, 8191), 8191)
             chosen |= {f"{axis}_origin": origin, f"{axis}_step": step}
             chosen[f"{axis}_limit"] = max(0, min(limit, 8191, 8192 + min(origin, 0)))
@@ -331,7 +333,8 @@ class Section:
         width = dice.between(1, pixels)
         height = dice.between(1, max(1, pixels // width))
         kind = dice.between(0, 5)
-        kx, ky, channel = dice.of(1, dice.between(1, 4)), dice.of(1, dice.between(1, 4)), dice.between(1, 9)
+        kx, ky = (dice.of(1, dice.between(1, 4), dice.between(1, 9)) for _ in range(2))
+        channel = dice.between(1, 9)
         if kind == 0:  # dense
             kx = ky = 1
             channel = dice.between(1, 60)

@@ -37,6 +37,8 @@ def facts(config: EngineConfig) -> Facts:
         *(((rf"loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
         ((rf"drain\.left{above}", 0), (DRAINING, 0)),
     ]
+    if not config.model_width:  # no accumulator can lose bits
+        clauses.append(((r"(status\.)?accumulator_overflow\[0\]", 0),))
     if config.lanes <= 8:  # all in the lower half
         clauses.append(((r"drain\.upper_sum\[\d+\]", 0), (SUM, 0)))
     return Facts(
@@ -53,6 +55,7 @@ def facts(config: EngineConfig) -> Facts:
             r"drain\.(lower_sum|upper_sum)\[\d+\]": (SUM,),
             r"parameter_memory\.fetched\[\d+\]": (SELECTED,),
             r"parameter_memory\.read_data\[\d+\]": (SUM,),
+            r"lanes\[\d+\]\.lane\.larger_4\[0\]": (r"(loop_nest\.)?maximum_4\[0\]",),
             r"requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
             r"requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
             r"requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
