@@ -73,12 +73,12 @@ SMALL = EngineConfig(
     program_depth=4096,
 )
 MODELLED = replace(SMALL, weight_width=8, lanes=2)
-SECTIONS = ("ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small", "ties", "codes", "wide")
+SECTIONS = ("long", "jumps", "ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small", "ties", "codes", "wide")
 
 PACKS = {
-    # The seeds of the vectors pass the largest one, so that all bits of a seed change; vector 2, of noise, has 0.
+    # The seeds of the vectors pass the largest one, so that all bits of a seed change; vector 14, of noise, has 0.
     "conformance": Conformance(
-        SMALL, dice=1, seed=(1 << 32) - 2, random=10, rounds=3, aimed=(*SECTIONS, "long")
+        SMALL, dice=1, seed=(1 << 32) - 14, random=9, rounds=3, aimed=SECTIONS
     ),
     "conformance_saturating": Conformance(
         replace(
@@ -91,13 +91,13 @@ PACKS = {
             product_overflow=1,
         ),
         dice=2,
-        seed=0x5A5AF0C3,
-        random=12,
+        seed=(1 << 32) - 14,
+        random=9,
         rounds=3,
         aimed=SECTIONS,
     ),
     "conformance_wrapping": Conformance(
-        replace(MODELLED, model_width=14), dice=3, seed=0x43A5193C, random=12, rounds=3, aimed=SECTIONS
+        replace(MODELLED, model_width=14), dice=3, seed=(1 << 32) - 14, random=9, rounds=3, aimed=SECTIONS
     ),
 }
 
@@ -150,7 +150,7 @@ def _tie(dice: Dice, number: int, bits: int) -> tuple[int, int]:
         shift = dice.between(17, bits - 2)
         return shift, (2 * dice.between(-2, 1) + 1 << shift - 1) + dice.of(-1, 1) * (1 << number // 3 % 16)
     power = number // 3 % bits
-    return dice.between(0, power), dice.of(-1, 1) * (1 << power) - dice.between(0, 1)
+    return dice.of(dice.between(0, power), dice.between(0, power), dice.between(20, 42)), dice.of(-1, 1) * (1 << power) - dice.between(0, 1)
 
 
 def _row_to(end: int, words: Ints, low: int) -> Ints:
@@ -233,6 +233,13 @@ def _bounds(section: Section) -> None:
         )
 
 
+def _jumps(section: Section) -> None:
+    """A register that differs from a jump's value in one bit: the jump is not taken."""
+    for bit in range(section.config.address_width):
+        value = section.dice.between(0, 4095) & ~(1 << bit)
+        section.add(Set(2, value | 1 << bit), JumpEqual(2, value, 0))
+
+
 def _largest(section: Section) -> None:
     """The largest of words that differ by little, on both sides of 0."""
     dice, port = section.dice, section.window
@@ -304,7 +311,7 @@ def _ties(section: Section, rounding: int) -> None:
             rounding=rounding,
             overflow=rounding % 4,
             out_bits=8,
-            leak=1 if rounding == 6 else 0,
+            leak=(0, 0, 0, 0, 3, 9, 1)[rounding],
         ),
         "parameter",
         run,
@@ -453,6 +460,7 @@ def _tiles(dice: Dice, count: int) -> Run:
 AIMED: dict[str, Callable[[Section], None]] = {
     "ends": _ends,
     "search": _search,
+    "jumps": _jumps,
     "bounds": _bounds,
     "largest": _largest,
     "small": _small,

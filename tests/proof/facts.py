@@ -37,6 +37,10 @@ def facts(config: EngineConfig) -> Facts:
         *(((rf"loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
         ((rf"drain\.left{above}", 0), (DRAINING, 0)),
     ]
+    clauses += [  # as many ones as the format has bits
+        ((rf"requantize\.low\[{bit}\]", 1), (rf"requantize\.low\[{bit + 1}\]", 0))
+        for bit in range(config.activation_width - 1)
+    ]
     if not config.model_width:  # no accumulator can lose bits
         clauses.append(((r"(status\.)?accumulator_overflow\[0\]", 0),))
     if config.lanes <= 8:  # all in the lower half

@@ -216,8 +216,8 @@ class Subject:
 
 SUBJECTS = (
     Subject("conformance", 700, quick=-2),
-    Subject("conformance_saturating", 200),
-    Subject("conformance_wrapping", 150),
+    Subject("conformance_saturating", 200, quick=-2),
+    Subject("conformance_wrapping", 150, quick=-2),
 )
 SEED = 1
 
