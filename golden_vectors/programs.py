@@ -529,7 +529,7 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
         raise ValueError(f"{name} has {len(words)} words of program and room for {config.program_depth}")
     images = replace(images, program=words)
     once = [n for n, title in enumerate(names) if n > 2 and not title.startswith("random")]
-    once.sort(key=lambda number: names[number].startswith(("wide", "long")))
+    once.sort(key=lambda number: names[number].startswith("long"))
     order = [(turn, number) for turn in range(pack.rounds) for number in range(len(names)) if number not in once]
     order += [(0, number) for number in once]
     vectors = np.stack([rounds[turn, number] for turn, number in order])
