@@ -8,6 +8,7 @@ every rounding with every overflow.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -73,7 +74,10 @@ SMALL = EngineConfig(
     program_depth=4096,
 )
 MODELLED = replace(SMALL, weight_width=8, lanes=2)
-SECTIONS = ("long", "jumps", "ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small", "ties", "codes", "wide")
+SECTIONS = (
+    *("long", "jumps", "ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small"),
+    *("ties", "codes", "wide"),
+)
 
 PACKS = {
     # The seeds of the vectors pass the largest one, so that all bits of a seed change; vector 14, of noise, has 0.
@@ -150,7 +154,8 @@ def _tie(dice: Dice, number: int, bits: int) -> tuple[int, int]:
         shift = dice.between(17, bits - 2)
         return shift, (2 * dice.between(-2, 1) + 1 << shift - 1) + dice.of(-1, 1) * (1 << number // 3 % 16)
     power = number // 3 % bits
-    return dice.of(dice.between(0, power), dice.between(0, power), dice.between(20, 42)), dice.of(-1, 1) * (1 << power) - dice.between(0, 1)
+    shift = dice.of(dice.between(0, power), dice.between(0, power), dice.between(20, 42))
+    return shift, dice.of(-1, 1) * (1 << power) - dice.between(0, 1)
 
 
 def _row_to(end: int, words: Ints, low: int) -> Ints:
@@ -501,7 +506,7 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     pack = PACKS[name]
     config, dice, port = pack.config, Dice([pack.dice]), window()
     images = memories(config, dice)
-    aimed = [title for kind in pack.aimed for title in (AIMED if kind not in AIMED else (kind,)) if title.startswith(kind)]
+    aimed = [title for kind in pack.aimed for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
     aimed += [title for title in pack.aimed if title == "unknown"]
     names = ["ends", "small", "noise", *(f"random {n}" for n in range(pack.random))]
     names += [title for title in aimed if title not in names]

@@ -240,7 +240,7 @@ class Builder:
     def gate(self, kind: str, **inputs: Bit) -> Bit:
         result = self.new()
         connections = {port: [bit] for port, bit in inputs.items()} | {"Y": [result]}
-        directions = {port: "input" for port in inputs} | {"Y": "output"}
+        directions = dict.fromkeys(inputs, "input") | {"Y": "output"}
         self.cells[f"extra{result}"] = {
             "hide_name": 1,
             "type": f"$_{kind}_",
@@ -386,7 +386,7 @@ class Prover:
             wanted[name] = {name: builder.module()}, commands
         guarded = dict(self._guards)
         for memory, guards in self._unread.items():
-            guarded |= {bit: guards for bit in self.machine.register(rf"{memory} reads\[\d+\]")}
+            guarded |= dict.fromkeys(self.machine.register(rf"{memory} reads\[\d+\]"), guards)
         together: dict[str, list[tuple[str, Bit]]] = defaultdict(list)
         for name, bit in self.machine.outputs:
             together[re.sub(r"\[\d+\]$", "", name)].append((name, bit))

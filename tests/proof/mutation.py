@@ -46,6 +46,11 @@ class Mutant:
         return _option(self.command, option)
 
     @property
+    def cell(self) -> tuple[str, str]:
+        """The mutated cell, with its module."""
+        return self.of("module").removeprefix("\\"), self.of("cell").removeprefix("\\")
+
+    @property
     def module(self) -> str:
         parts = _option(self.command, "module").split("\\")
         return next(part for part in reversed(parts) if "=" not in part)
@@ -93,7 +98,7 @@ def choose(config: EngineConfig, count: int, seed: int, folder: Path) -> list[Mu
         run_yosys([*elaborate(config), f"write_json {design}", f"mutate -list {asked} -seed {seed} -o {listing}"])
         ports = memory_ports(json.loads(design.read_text())["modules"])
         mutants = [Mutant(0, line) for line in listing.read_text().splitlines()]
-        commands = [m.command for m in mutants if (m.of("module").removeprefix("\\"), m.of("cell").removeprefix("\\")) not in ports]
+        commands = [mutant.command for mutant in mutants if mutant.cell not in ports]
         if len(commands) >= count or asked > 4 * count:
             return [Mutant(number, command) for number, command in enumerate(commands[:count], 1)]
         asked += count - len(commands) + 10
@@ -243,7 +248,7 @@ def judged(subject: Subject, workers: int, judges: Sequence[str] = ("quick", "ha
         if subject.quick is not None:
             asked["whole"] = judge_of(pack, pack.config, folder / "whole")
         asking = [judge for kind, judge in asked.items() if kind in judges]
-        alive = survivors(build(pack.config, mutants, folder), asking, mutants, workers)
+        alive = survivors(build(pack.config, mutants, folder), asking, mutants, workers) if asking else mutants
     equal = proven_equal(pack.config, alive, workers)
     left = {mutant.number for mutant in alive}
     return [
@@ -273,7 +278,8 @@ def report(
     lines.append(f"{100 * killed / different:.2f} % of {different} mutants that are not equal were killed")
     lines += [f"  listed: {_named(fate)}: {fate.reason}" for fate in fates if is_listed(fate)]
     lines += [f"  survived: {_named(fate)}" for fate in fates if is_open(fate)]
-    stale = [] if subjects is not SUBJECTS else unused_reasons([(f.pack, f.mutant.place) for f in fates if is_listed(f)])
+    listed = [(fate.pack, fate.mutant.place) for fate in fates if is_listed(fate)]
+    stale = unused_reasons(listed) if subjects is SUBJECTS else []
     lines += [f"  no mutant is like this any more: {pattern}" for pattern in stale]
     return lines, 100 * killed >= 99 * different and not stale
 
