@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Write the golden packs again: `python -m golden_vectors [NAME ...]`.
 
-A pack keeps the plan that it was quantised by (`plan.json`); where there is one, it is used again, so that
-the same pack comes out on every machine. Without one, the network is calibrated on its training data.
+A network's pack keeps the plan that it was quantised by (`plan.json`); where there is one, it is used again,
+so that the same pack comes out on every machine. Without one, the network is calibrated on its training data.
+The conformance packs hold no network: `golden_vectors/programs.py` assembles them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fixedpoint_nn.hardware.generate import Writing, emit_writer
 from fixedpoint_nn.hardware.pack import emit, load_pack
 from fixedpoint_nn.precision import Plan, calibrate, quantize
 from fixedpoint_nn.quantized import Quantized
+from golden_vectors import programs
 
 HERE = Path(__file__).resolve().parent
 PLAN = "plan.json"
@@ -38,7 +40,7 @@ class Golden:
     writing: Writing | None = None
 
 
-PACKS = {
+NETWORKS = {
     "moons": Golden("moons", 16, 16, 1000),
     "bigram": Golden("bigram", 4, 29, 1000),
     "nplm": Golden("nplm", 8, 16, 1000),
@@ -53,22 +55,23 @@ PACKS = {
     "lenet": Golden("lenet", 2, 12, 24),
     "resnet8": Golden("resnet8", 1, 12, 6),
 }
+PACKS = (*NETWORKS, *programs.PACKS)
 
 
 def quantized(name: str, folder: Path) -> tuple[Quantized, Plan]:
     """The network by the plan of its pack, or by a new one."""
-    net = zoo.load(PACKS[name].network)
+    net = zoo.load(NETWORKS[name].network)
     path = folder / PLAN
     if path.exists():
         plan = Plan.load(path)
     else:
-        plan = calibrate(net, zoo.samples(PACKS[name].network, CALIBRATION, "train"), word=WORD)
+        plan = calibrate(net, zoo.samples(NETWORKS[name].network, CALIBRATION, "train"), word=WORD)
     return quantize(net, plan), plan
 
 
 def inputs(name: str, fixed: Quantized, folder: Path) -> Any:
     """The samples that the pack holds already, or the first real ones."""
-    golden = PACKS[name]
+    golden = NETWORKS[name]
     if not (folder / "manifest.json").exists():
         return zoo.samples(golden.network, golden.samples)
     pack = load_pack(folder)
@@ -78,7 +81,9 @@ def inputs(name: str, fixed: Quantized, folder: Path) -> Any:
 
 def write(name: str, target: Path, source: Path, say: Callable[[str], None] = print) -> Path:
     """The pack `name`, written to `target`, with the plan and samples of `source` if it has them."""
-    golden = PACKS[name]
+    if name in programs.PACKS:
+        return programs.write_program(name, target)
+    golden = NETWORKS[name]
     fixed, plan = quantized(name, source)
     if golden.writing is not None:
         emit_writer(fixed, golden.writing, target, name=name, seeds=2, progress=say)

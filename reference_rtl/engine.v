@@ -28,6 +28,8 @@ module engine #(
     parameter PRODUCT_SIGNED = 1,
     parameter PRODUCT_ROUNDING = 0,
     parameter PRODUCT_OVERFLOW = 0,
+    // Bits of each counter among the status registers, 1 to 32.
+    parameter COUNTER_WIDTH = 32,
     // Activation words (a multiple of LANES), rows of LANES weights, words of {shift, bias}, table words, program words.
     parameter ACTIVATION_DEPTH = 4096,
     parameter WEIGHT_DEPTH = 4096,
@@ -247,7 +249,7 @@ module engine #(
     );
     assign argmax = {{(32-ADDRESS_WIDTH){1'b0}}, best_index};
 
-    status status (
+    status #(.WIDTH(COUNTER_WIDTH)) status (
         .clock(clock), .clear(start || reset), .busy(busy), .mac(mac), .overflowed(word_valid && word_overflowed),
         .accumulator_lost(wrapped || |clipped_channel), .cycles(cycles), .mac_cycles(mac_cycles),
         .saturations(saturations), .accumulator_overflow(accumulator_overflow)

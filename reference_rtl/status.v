@@ -3,7 +3,10 @@
 //
 // Python twin: `Result` in fixedpoint_nn/hardware/emulate.py.
 `default_nettype none
-module status (
+module status #(
+    // Bits of each counter, 1 to 32; it starts again from 0.
+    parameter WIDTH = 32
+) (
     input  wire        clock,
     input  wire        clear,
 
@@ -12,24 +15,30 @@ module status (
     input  wire        overflowed,
     input  wire        accumulator_lost,
 
-    output reg  [31:0] cycles,
-    output reg  [31:0] mac_cycles,
-    output reg  [31:0] saturations,
+    output wire [31:0] cycles,
+    output wire [31:0] mac_cycles,
+    output wire [31:0] saturations,
     output reg         accumulator_overflow
 );
+    localparam [WIDTH-1:0] NONE = 0, ONE = 1;
+    reg [WIDTH-1:0] clocks, steps, misfits;
+    assign cycles = clocks;
+    assign mac_cycles = steps;
+    assign saturations = misfits;
+
     wire lossy = overflowed || accumulator_lost;
 
     always @(posedge clock)
         if (clear) begin
-            cycles <= 32'd0;
-            mac_cycles <= 32'd0;
-            saturations <= 32'd0;
+            clocks <= NONE;
+            steps <= NONE;
+            misfits <= NONE;
             accumulator_overflow <= 1'b0;
         end else begin
-            if (busy) cycles <= cycles + 32'd1;
-            if (mac) mac_cycles <= mac_cycles + 32'd1;
+            if (busy) clocks <= clocks + ONE;
+            if (mac) steps <= steps + ONE;
             if (lossy) begin
-                if (overflowed) saturations <= saturations + 32'd1;
+                if (overflowed) misfits <= misfits + ONE;
                 if (accumulator_lost) accumulator_overflow <= 1'b1;
             end
         end

@@ -4,15 +4,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fixedpoint_nn.hardware import verify
+from fixedpoint_nn.hardware.contents import STATUS
+from fixedpoint_nn.hardware.pack import load_pack
+from fixedpoint_nn.hardware.simulate import Job, compiled, simulate
+from fixedpoint_nn.hardware.verify import _compare_status
+from golden_vectors import programs
 from golden_vectors.__main__ import HERE, PACKS, write
+from tests.proof.judges import HARSH, judge
 
-QUICK_TO_SEARCH = ("moons", "bigram", "names_writer", "fashion_mlp", "lenet", "shakespeare_lstm")
-QUICK_TO_SIMULATE = ("moons", "bigram", "nplm")
+PROGRAMS = tuple(programs.PACKS)
+QUICK_TO_SEARCH = ("moons", "bigram", "names_writer", "fashion_mlp", "lenet", "shakespeare_lstm", *PROGRAMS)
+QUICK_TO_SIMULATE = ("moons", "bigram", "nplm", *PROGRAMS)
 MOST = 2.5e6
 
 
@@ -61,3 +70,37 @@ def test_every_corner_of_a_small_pack_is_met_or_proven_out_of_reach(name):
 def test_every_golden_pack_passes(name, simulator):
     verdict = verify(HERE / name, simulator)
     assert verdict.passed, verdict.text
+
+
+@pytest.mark.parametrize("simulator", ["iverilog", "verilator"])
+@pytest.mark.parametrize("how", [(), ("+load=port",), ("+disturb=1",), ("+interrupt=40",), HARSH])
+def test_a_conformance_pack_passes_by_the_ports_disturbed_and_after_resets(how, simulator, tmp_path):
+    pack = load_pack(HERE / "conformance_saturating")
+    asked = judge(pack, pack.config, tmp_path, 60)
+    done = subprocess.run(
+        [*compiled(pack.config, simulator), *asked.arguments, *how], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"PASS: 60 vectors, {60 * pack.output.words} words, {sum(pack.cycles[:60])} cycles" in done.stdout
+
+
+@pytest.mark.parametrize("register", range(len(STATUS)))
+def test_a_wrong_status_register_is_named(register, tmp_path):
+    pack = load_pack(HERE / "conformance_wrapping")
+    status = pack.status.copy()
+    status[2, register] += 1
+    wrong = replace(pack, status=status)
+    asked = judge(wrong, wrong.config, tmp_path, 3)
+    done = subprocess.run(
+        [*compiled(pack.config, "iverilog"), *asked.arguments], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "FAIL: vector 2 " in done.stdout + done.stderr
+    assert _compare_status(wrong, 2, simulated(pack, 3)).startswith(
+        f"FAIL: vector 2, status register {STATUS[register]}: expected {status[2, register]}, got "
+    )
+
+
+def simulated(pack, vectors):
+    job = Job(pack.config, pack.mem_files(), pack.input, pack.output, "iverilog", pack.seed)
+    return simulate(job, pack.vectors[:vectors])

@@ -13,7 +13,8 @@ import pytest
 from fixedpoint_nn import QFormat, Quantizer
 from fixedpoint_nn.hardware.pack import load_pack
 from fixedpoint_nn.hardware.toolchain import rtl_folder
-from tests.proof import claims, coverage, exhaustive, files, formal, model
+from golden_vectors import programs
+from tests.proof import claims, coverage, equivalence, exhaustive, files, formal, model, mutation, reasons
 from tests.proof.judges import GOLDEN
 
 
@@ -136,6 +137,42 @@ def test_coverage_is_read_module_by_module():
         "1",
         "-",
     ]
+
+
+@pytest.fixture(scope="module")
+def few_mutants():
+    return mutation.Subject("conformance_wrapping", 16, quick=20)
+
+
+def test_a_few_mutants_are_killed_or_proven_equal(few_mutants):
+    lines, holds = mutation.report(2, (few_mutants,))
+    assert holds, lines
+    assert lines[0].split() == ["module", "mutants", "killed", "equal", "listed", "survived"]
+
+
+def test_without_judges_mutants_survive_and_the_proof_of_equality_does_not_hide_them(few_mutants):
+    lines, holds = mutation.report(2, (few_mutants,), judges=())
+    assert not holds
+    assert sum(line.startswith("  survived: conformance_wrapping ") for line in lines) >= 10
+
+
+def test_a_reason_that_no_mutant_needs_is_told(monkeypatch):
+    monkeypatch.setattr(reasons, "REASONS", {("moons", r"lane.v:1: .*"): "because"})
+    assert reasons.reason("moons", "lane.v:1: inv of add Y[0]") == "because"
+    assert reasons.reason("moons", "lane.v:2: inv of add Y[0]") == ""
+    assert reasons.unused_reasons([("moons", "lane.v:1: inv of add Y[0]")]) == []
+    assert reasons.unused_reasons([("nplm", "lane.v:1: inv of add Y[0]")]) == ["moons: lane.v:1: .*"]
+
+
+def test_a_fact_that_does_not_hold_is_refuted():
+    config = programs.PACKS["conformance_wrapping"].config
+    design = equivalence.flattened(mutation.elaborate(config))
+    wrong = equivalence.Facts(
+        clauses=(((r"drain\.draining\[0\]", 0),),), idle={r"write_back\.word_1\[\d+\]": (r"drain\.draining\[0\]",)}
+    )
+    broken = equivalence.Prover(equivalence.Machine(design, design), wrong).broken(2)
+    assert "drain_draining_0_is_0" in "".join(broken)
+    assert "idle_next_write_back_word_2" in broken
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones():

@@ -29,6 +29,7 @@ ORDER = {
     "activations": "rows of the activation memory from address 0 on; word 0 in the least significant bits",
     "input": "vector after vector, each in the order of its axes (NHWC)",
     "expected": "vector after vector, each in the order of its axes (NHWC)",
+    "status": "vector after vector: cycles, mac_cycles, saturations, accumulator_overflow, argmax",
 }
 
 

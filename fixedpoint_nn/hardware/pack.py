@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import coe, corners, exposure, golden, manifest, reach
+from fixedpoint_nn.hardware.contents import STATUS, VECTORS, Contents, check_replaceable, write
 from fixedpoint_nn.hardware.divergence import Twin
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images
 from fixedpoint_nn.hardware.lowered import Lowered, lower
@@ -29,8 +28,6 @@ from fixedpoint_nn.quantized import Quantized
 
 Ints = NDArray[np.int64]
 IMAGES = ("program", "weights", "parameters", "tables", "activations")
-VECTORS = ("input", "expected")
-LISTING = "listing.txt"
 
 
 def emit(
@@ -57,7 +54,7 @@ def emit(
     say = progress or (lambda line: None)
     samples = taken(fixed, inputs)
     directory = Path(directory)
-    _check_replaceable(directory)
+    check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")
     lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine)
     say("searching for corner vectors")
@@ -87,104 +84,39 @@ def emit_lowered(
     beyond: Mapping[corners.Key, str] | None = None,
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
-    directory = Path(directory)
-    _check_replaceable(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    except OSError as error:  # of the place that was asked for, not of a name that nobody knows
-        raise OSError(error.errno, error.strerror, str(directory)) from None
-    try:
-        write_files(scratch, lowered, vectors, expected, origins, name, radix, mif, seed, beyond)
-        scratch.chmod(0o755)
-        if directory.exists():
-            retired = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-            directory.rename(retired / "old")
-            scratch.rename(directory)
-            shutil.rmtree(retired)
-        else:
-            scratch.rename(directory)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return directory
+    check_replaceable(Path(directory))
+    plan = schedule(lowered.instructions, lowered.config.lanes)
+    cycles, macs = _predicted(lowered, plan, vectors, seed)
+    contents = Contents(
+        name=name,
+        config=lowered.config,
+        images=lowered.images,
+        input=lowered.input,
+        output=lowered.output,
+        vectors=vectors.ints,
+        expected=expected.ints,
+        origins=origins,
+        cycles=cycles,
+        mac_cycles=macs,
+        listing=manifest.listing(lowered, plan),
+        runs=manifest.describe_runs(lowered, plan),
+        corners=corners.count(lowered.program, vectors, beyond) if plan is not None else {},
+        seed=seed,
+    )
+    return write(Path(directory), contents, radix, mif)
 
 
-def _check_replaceable(directory: Path) -> None:
-    if directory.exists() and not (
-        directory.is_dir() and (_is_pack(directory) or not any(directory.iterdir()))
-    ):
-        raise PackError(f"{directory} exists and is no pack; choose another folder, or remove it")
-
-
-def _is_pack(directory: Path) -> bool:
-    return (directory / manifest.NAME).exists()
-
-
-def write_files(
-    folder: Path,
-    lowered: Lowered,
-    vectors: FixedArray,
-    expected: FixedArray,
-    origins: list[str],
-    name: str,
-    radix: int = 16,
-    mif: bool = False,
-    seed: int = 1,
-    beyond: Mapping[corners.Key, str] | None = None,
-) -> None:
-    """Every file of a pack into a folder."""
-    config = lowered.config
-    plan = schedule(lowered.instructions, config.lanes)
-    bits = config.activation_width
-    contents: dict[str, tuple[int, list[int], list[int]]] = {
-        kind: (width, words, [len(words)])
-        for kind, (width, words) in lowered.images.words(config).items()
-        if words
-    }
-    for kind, value in zip(VECTORS, (vectors, expected), strict=True):
-        contents[kind] = bits, coe.unsigned(value.ints.reshape(-1).tolist(), bits), list(value.shape)
-    files = {}
-    for kind, (width, words, shape) in contents.items():
-        texts = {
-            ".coe": coe.write_coe(words, width, radix, f"{name}: {kind}"),
-            ".mem": coe.write_mem(words, width),
-        }
-        if mif:
-            texts[".mif"] = coe.write_mif(words, width)
-        for suffix, text in texts.items():
-            path = folder / f"{kind}{suffix}"
-            path.write_text(text)
-            files[path.name] = manifest.describe_file(path, width, len(words), kind, shape)
-    (folder / LISTING).write_text(manifest.listing(lowered, plan))
-    about: dict[str, Any] = {
-        "version": manifest.VERSION,
-        "network": name,
-        "engine": manifest.describe_engine(config),
-        "input": manifest.describe_port(lowered.input),
-        "output": manifest.describe_port(lowered.output),
-        "vectors": len(vectors),
-        "origins": origins,
-        "seed": seed,
-        **_predicted(lowered, plan, vectors, seed),
-        "corners": corners.count(lowered.program, vectors, beyond) if plan is not None else {},
-        "runs": manifest.describe_runs(lowered, plan),
-        "files": files,
-    }
-    manifest.write(folder, about)
-
-
-def _predicted(lowered: Lowered, plan: Schedule | None, vectors: FixedArray, seed: int) -> dict[str, Any]:
+def _predicted(
+    lowered: Lowered, plan: Schedule | None, vectors: FixedArray, seed: int
+) -> tuple[list[int], list[int]]:
     """Cycles of each vector. A program that jumps on what it has written is run on the engine's twin."""
     if plan is not None:
-        cycles, macs = [plan.cycles] * len(vectors), [plan.mac_cycles] * len(vectors)
-    else:
-        rows = vectors.ints.reshape(len(vectors), -1)
-        twins = [
-            Twin(lowered.config, lowered.images, lowered.input, row).run(seed + n)
-            for n, row in enumerate(rows)
-        ]
-        cycles, macs = [twin.cycles for twin in twins], [twin.mac_cycles for twin in twins]
-    return {"cycles": cycles, "mac_cycles": macs, "utilisation": round(sum(macs) / sum(cycles), 4)}
+        return [plan.cycles] * len(vectors), [plan.mac_cycles] * len(vectors)
+    rows = vectors.ints.reshape(len(vectors), -1)
+    twins = [
+        Twin(lowered.config, lowered.images, lowered.input, row).run(seed + n) for n, row in enumerate(rows)
+    ]
+    return [twin.cycles for twin in twins], [twin.mac_cycles for twin in twins]
 
 
 @dataclass(frozen=True)
@@ -199,6 +131,7 @@ class Pack:
     output: Port
     vectors: Ints  # (vectors, words)
     expected: Ints
+    status: Ints | None = None  # (vectors, status registers), of packs that state them
 
     @property
     def name(self) -> str:
@@ -238,13 +171,14 @@ def load_pack(directory: str | Path) -> Pack:
                 raise PackError(f"{name!r} is no file of a pack, which has no folders in it; emit it again")
             verify_file(directory / name, entry)
         _check_statements(about)
-        words = {kind: _from_coe(directory, kind, files) for kind in (*IMAGES, *VECTORS)}
+        words = {kind: _from_coe(directory, kind, files) for kind in (*IMAGES, *VECTORS, "status")}
         images = _images(words, config)
         bits, vectors = config.activation_width, about["vectors"]
         rows = [
             _vectors(words[kind], bits, vectors, port, kind)
             for kind, port in zip(VECTORS, ports, strict=True)
         ]
+        status = _status(words["status"], vectors) if "status.coe" in files else None
     except PackError:
         raise
     except coe.ImageError as error:
@@ -253,7 +187,7 @@ def load_pack(directory: str | Path) -> Pack:
         raise PackError(
             f"{directory / manifest.NAME} lacks or misstates {_short(error)}; emit the pack again"
         ) from None
-    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1])
+    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1], status)
 
 
 def _vectors(words: list[int], bits: int, vectors: int, port: Port, kind: str) -> Ints:
@@ -263,6 +197,15 @@ def _vectors(words: list[int], bits: int, vectors: int, port: Port, kind: str) -
             f"it again"
         )
     return np.array(coe.signed(words, bits), np.int64).reshape(vectors, port.words)
+
+
+def _status(words: list[int], vectors: int) -> Ints:
+    if len(words) != vectors * len(STATUS):
+        raise PackError(
+            f"status holds {len(words)} words, and {vectors} vectors of {len(STATUS)} registers are stated; "
+            f"emit it again"
+        )
+    return np.array(words, np.int64).reshape(vectors, len(STATUS))
 
 
 def _check_statements(about: Mapping[str, Any]) -> None:

@@ -72,6 +72,7 @@ class Outcome:
     mac_cycles: list[int] = field(default_factory=list)
     saturations: list[int] = field(default_factory=list)
     accumulator_overflow: list[bool] = field(default_factory=list)
+    argmax: list[int] = field(default_factory=list)
     traces: list[list[tuple[int, int, str]]] = field(
         default_factory=list
     )  # cycle, address, word of every write
@@ -304,12 +305,16 @@ def read_results(path: Path) -> Outcome:
     outcome = Outcome()
     for line in _lines(path):
         if line.startswith("#"):
-            _, cycles, macs, saturations, overflow, *_ = line[1:].split()
+            numbers = line[1:].split()
+            if len(numbers) < 6:  # a simulator that was killed wrote half of it
+                break
+            _, cycles, macs, saturations, overflow, argmax = numbers
             outcome.words.append([])
             outcome.cycles.append(int(cycles))
             outcome.mac_cycles.append(int(macs))
             outcome.saturations.append(int(saturations))
             outcome.accumulator_overflow.append(overflow == "1")
+            outcome.argmax.append(int(argmax) if argmax.isdigit() else -1)
         elif outcome.words:
             outcome.words[-1].append(line.strip())
     return outcome

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware import coe, waves
+from fixedpoint_nn.hardware.contents import STATUS, VECTORS
 from fixedpoint_nn.hardware.divergence import Divergence, Surplus, first_divergence
 from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.isa import AssemblyError
 from fixedpoint_nn.hardware.manifest import PackError
-from fixedpoint_nn.hardware.pack import IMAGES, VECTORS, Pack, load_pack
+from fixedpoint_nn.hardware.pack import IMAGES, Pack, load_pack
 from fixedpoint_nn.hardware.simulate import Job, Outcome, SimulationError, attempt, compiled, simulate
 from fixedpoint_nn.hardware.toolchain import ToolError
 
@@ -70,7 +71,8 @@ def _same_in_both_forms(pack: Pack) -> None:
     bits = pack.config.activation_width
     for kind, ints in zip(VECTORS, (pack.vectors, pack.expected), strict=True):
         wanted[kind] = coe.unsigned(ints.reshape(-1).tolist(), bits)
-    for kind in (*IMAGES, *VECTORS):
+    wanted["status"] = [] if pack.status is None else pack.status.reshape(-1).tolist()
+    for kind in (*IMAGES, *VECTORS, "status"):
         name = f"{kind}.mem"
         entry = pack.manifest["files"].get(name)
         words = (
@@ -145,6 +147,9 @@ def _compared(
                 f"FAIL: vector {vector} took {outcome.cycles[vector]} cycles and {predicted[vector]} "
                 f"were predicted",
             )
+        found = _compare_status(pack, vector, outcome)
+        if found:
+            return Verdict(False, found)
     words_compared = sum(len(words) for words in outcome.words)
     if words_compared != expected.size:
         raise SimulationError(f"{words_compared} words were compared and {expected.size} were expected")
@@ -152,6 +157,17 @@ def _compared(
     cycles = sum(outcome.cycles)
     text = f"PASS: {len(inputs)} vectors, {words_compared} words, {cycles} cycles{traced}"
     return Verdict(True, text, len(inputs), words_compared, cycles)
+
+
+def _compare_status(pack: Pack, vector: int, outcome: Outcome) -> str:
+    """The status registers after a vector, if the pack states them."""
+    if pack.status is None:
+        return ""
+    for name, wanted in zip(STATUS, pack.status[vector].tolist(), strict=True):
+        got = int(getattr(outcome, name)[vector])
+        if got != wanted:
+            return f"FAIL: vector {vector}, status register {name}: expected {wanted}, got {got}"
+    return ""
 
 
 def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Outcome) -> str:

@@ -8,6 +8,11 @@
 //   +expected=F  words of all vectors         +output_address=A +output_words=N [+output_run=R +output_stride=S]
 //   +vectors=N   [+seed=N]  seed of the noise generator, plus one for every further vector
 //   [+limit=N]   clocks after which a vector counts as hung
+//   [+status=F]  5 words of each vector: cycles, mac_cycles, saturations, accumulator_overflow, argmax; compared as well
+//   [+load=port] the images go through the engine's ports, as a board's host loads them, not straight into the memories
+//   [+disturb=1] the host writes to every memory while the engine is busy, and its ports stand at other addresses and data
+//                whenever they are not used, all of which must change nothing
+//   [+interrupt=N] every vector is first run for some clocks (N and more), ended by reset, and then run again
 //   [+results=F] writes every output word, and a line "# vector cycles mac_cycles saturations accumulator_overflow argmax"
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
 //   [+vcd=F]     waveforms
@@ -46,7 +51,9 @@ module engine_tb;
     // From a change of address until its word is seen.
     localparam READ_CLOCKS = 3;
     // What the bench is at; everything it drives changes with the clock, as everything in the engine does.
-    localparam [2:0] RESET = 3'd0, WRITE = 3'd1, START = 3'd2, WAIT = 3'd3, RUN = 3'd4, READ = 3'd5;
+    localparam [2:0] RESET = 3'd0, WRITE = 3'd1, START = 3'd2, WAIT = 3'd3, RUN = 3'd4, READ = 3'd5, LOAD = 3'd6, STOP = 3'd7;
+    // Clocks that a disturbing host waits before a start.
+    localparam LOAFING = 64;
     localparam PARAMETER_WIDTH = BIAS_WIDTH + 6 > 32 ? BIAS_WIDTH + 6 : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > PARAMETER_WIDTH ? LANES * WEIGHT_WIDTH : PARAMETER_WIDTH;
 
@@ -56,9 +63,21 @@ module engine_tb;
     reg [31:0] seed = 32'd1;
     reg [23:0] host_address = 24'd0;
     reg signed [ACTIVATION_WIDTH-1:0] host_write_data = 0;
+    reg load_enable = 1'b0;
+    reg [1:0] load_memory = 2'd0;
+    reg [23:0] load_address = 24'd0;
+    reg [LOAD_WIDTH-1:0] load_data = 0;
     wire busy, done, accumulator_overflow;
     wire signed [ACTIVATION_WIDTH-1:0] host_read_data;
     wire [31:0] cycles, mac_cycles, saturations, argmax;
+
+    // A host that disturbs.
+    reg disturb = 1'b0;
+    reg reading = 1'b0;
+    wire disturbing = disturb && busy;
+    wire loafing = disturb && !host_write && !reading;
+    reg [31:0] noise = 32'd1;
+    always @(posedge clock) if (disturb) noise <= {noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]};
 
     engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
@@ -70,8 +89,11 @@ module engine_tb;
         .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH)
     ) engine (
         .clock(clock), .reset(reset), .start(start), .seed(seed), .busy(busy), .done(done),
-        .host_write(host_write), .host_address(host_address), .host_write_data(host_write_data), .host_read_data(host_read_data),
-        .load_enable(1'b0), .load_memory(2'd0), .load_address(24'd0), .load_data({LOAD_WIDTH{1'b0}}),
+        .host_write(host_write || disturbing), .host_address(loafing ? noise[23:0] : host_address),
+        .host_write_data(disturb && !host_write ? noise[ACTIVATION_WIDTH-1:0] : host_write_data), .host_read_data(host_read_data),
+        .load_enable(load_enable || disturbing), .load_memory(disturb && !load_enable ? noise[1:0] : load_memory),
+        .load_address(disturb && !load_enable ? noise[31:8] : load_address),
+        .load_data(disturb && !load_enable ? {LOAD_WIDTH{noise[3]}} ^ load_data : load_data),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
         .accumulator_overflow(accumulator_overflow), .argmax(argmax)
     );
@@ -80,8 +102,15 @@ module engine_tb;
     integer words, place, vector, vectors, element, status, pause;
     integer input_address, input_words, input_run, input_stride;
     integer output_address, output_words, output_run, output_stride;
-    integer inputs, expected, results, trace;
-    integer compared, first_seed;
+    integer inputs, expected, results, trace, judge;
+    integer compared, first_seed, interrupt, clocks;
+    // Images that are loaded through the ports: their files and words, and which one it is the turn of.
+    integer files [0:4], counts [0:4], image, lane;
+    reg through_port, again;
+    reg [LANES*ACTIVATION_WIDTH-1:0] row;
+    reg [LOAD_WIDTH-1:0] wide;
+    reg [31:0] wanted [0:4];
+    reg signed [ACTIVATION_WIDTH-1:0] held [0:ACTIVATION_DEPTH-1];
     reg [31:0] total_cycles;
     reg signed [ACTIVATION_WIDTH-1:0] value;
     reg checking, tracing;
@@ -112,38 +141,52 @@ module engine_tb;
             $dumpvars(0, engine_tb);
         end
 
+        if (!$value$plusargs("load=%s", name)) name = 0;
+        through_port = name == "port";
+        if (!$value$plusargs("disturb=%b", disturb)) disturb = 1'b0;
+        if (!$value$plusargs("interrupt=%d", interrupt)) interrupt = 0;
+        for (image = 0; image < 5; image = image + 1) files[image] = 0;
+
         if (!$value$plusargs("program_words=%d", words)) demand("program_words");
         if (words > PROGRAM_DEPTH) $fatal(1, "FAIL: %0d program words, but PROGRAM_DEPTH = %0d", words, PROGRAM_DEPTH);
         if (!$value$plusargs("program=%s", name)) demand("program");
-        $readmemh(name, engine.program_memory.words, 0, words - 1);
-        for (place = 0; place < words; place = place + 1)
+        if (through_port) files[0] = $fopen(name, "r");
+        else $readmemh(name, engine.program_memory.words, 0, words - 1);
+        counts[0] = words;
+        for (place = 0; place < words && !through_port; place = place + 1)
             if (^engine.program_memory.words[place] === 1'bx) fail_image("program");
 
         if (!$value$plusargs("weights_words=%d", words)) demand("weights_words");
         if (words > WEIGHT_DEPTH) $fatal(1, "FAIL: %0d rows of weights, but WEIGHT_DEPTH = %0d", words, WEIGHT_DEPTH);
         if (words > 0) begin
             if (!$value$plusargs("weights=%s", name)) demand("weights");
-            $readmemh(name, engine.weight_memory.words, 0, words - 1);
+            if (through_port) files[1] = $fopen(name, "r");
+            else $readmemh(name, engine.weight_memory.words, 0, words - 1);
         end
-        for (place = 0; place < words; place = place + 1)
+        counts[1] = words;
+        for (place = 0; place < words && !through_port; place = place + 1)
             if (^engine.weight_memory.words[place] === 1'bx) fail_image("weights");
 
         if (!$value$plusargs("parameters_words=%d", words)) demand("parameters_words");
         if (words > PARAMETER_DEPTH) $fatal(1, "FAIL: %0d parameters, but PARAMETER_DEPTH = %0d", words, PARAMETER_DEPTH);
         if (words > 0) begin
             if (!$value$plusargs("parameters=%s", name)) demand("parameters");
-            $readmemh(name, engine.parameter_memory.words, 0, words - 1);
+            if (through_port) files[2] = $fopen(name, "r");
+            else $readmemh(name, engine.parameter_memory.words, 0, words - 1);
         end
-        for (place = 0; place < words; place = place + 1)
+        counts[2] = words;
+        for (place = 0; place < words && !through_port; place = place + 1)
             if (^engine.parameter_memory.words[place] === 1'bx) fail_image("parameters");
 
         if (!$value$plusargs("tables_words=%d", words)) demand("tables_words");
         if (words > TABLE_DEPTH) $fatal(1, "FAIL: %0d table words, but TABLE_DEPTH = %0d", words, TABLE_DEPTH);
         if (words > 0) begin
             if (!$value$plusargs("tables=%s", name)) demand("tables");
-            $readmemh(name, engine.table_memory.words, 0, words - 1);
+            if (through_port) files[3] = $fopen(name, "r");
+            else $readmemh(name, engine.table_memory.words, 0, words - 1);
         end
-        for (place = 0; place < words; place = place + 1)
+        counts[3] = words;
+        for (place = 0; place < words && !through_port; place = place + 1)
             if (^engine.table_memory.words[place] === 1'bx) fail_image("tables");
 
         if (!$value$plusargs("activations_words=%d", words)) demand("activations_words");
@@ -151,9 +194,11 @@ module engine_tb;
             $fatal(1, "FAIL: %0d rows of activations, but ACTIVATION_DEPTH = %0d words", words, ACTIVATION_DEPTH);
         if (words > 0) begin
             if (!$value$plusargs("activations=%s", name)) demand("activations");
-            $readmemh(name, engine.activation_memory.rows, 0, words - 1);
+            if (through_port) files[4] = $fopen(name, "r");
+            else $readmemh(name, engine.activation_memory.rows, 0, words - 1);
         end
-        for (place = 0; place < words; place = place + 1)
+        counts[4] = words;
+        for (place = 0; place < words && !through_port; place = place + 1)
             if (^engine.activation_memory.rows[place] === 1'bx) fail_image("activations");
 
         if (!$value$plusargs("vectors=%d", vectors)) demand("vectors");
@@ -177,6 +222,11 @@ module engine_tb;
             expected = $fopen(name, "r");
             if (expected == 0) $fatal(1, "FAIL: the expected outputs cannot be read");
         end
+        judge = 0;
+        if ($value$plusargs("status=%s", name)) begin
+            judge = $fopen(name, "r");
+            if (judge == 0) $fatal(1, "FAIL: the expected status cannot be read");
+        end
         if ($value$plusargs("results=%s", name)) begin
             results = $fopen(name, "w");
             if (results == 0) $fatal(1, "FAIL: the file of results cannot be written");
@@ -195,14 +245,17 @@ module engine_tb;
         case (phase)
             // Nearly every clock of a simulation.
             RUN: if (!done) begin
-                if (!(cycles <= limit)) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector, limit);
+                clocks = clocks + 1;
+                if (clocks > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector, limit);
             end else begin
                 if (done !== 1'b1 || (^cycles ^ ^mac_cycles ^ ^saturations ^ accumulator_overflow) === 1'bx)
                     $fatal(1, "FAIL: vector %0d leaves X in the status registers", vector);
+                if (judge != 0) compare_status;
                 total_cycles = total_cycles + cycles;
                 if (results != 0)
                     $fdisplay(results, "# %0d %0d %0d %0d %0d %0d", vector, cycles, mac_cycles, saturations, accumulator_overflow, argmax);
                 begin_words(output_address);
+                reading <= 1'b1;
                 phase <= READ;
                 if (output_words == 0) next_vector;
             end
@@ -211,13 +264,51 @@ module engine_tb;
                 if (pause == 0) begin
                     reset <= 1'b0;
                     vector = -1;
-                    next_vector;
+                    image = 0;
+                    place = 0;
+                    lane = 0;
+                    if (through_port) phase <= LOAD;
+                    else next_vector;
+                end
+            end
+            LOAD: if (image == 5) begin
+                host_write <= 1'b0;
+                next_vector;
+            end else if (place == counts[image]) begin
+                load_enable <= 1'b0;
+                image = image + 1;
+                place = 0;
+            end else if (image < 4) begin
+                read_wide(files[image]);
+                if (status != 1 || ^wide === 1'bx) $fatal(1, "FAIL: word %0d of image %0d is missing or not hexadecimal", place, image);
+                load_memory <= image[1:0];
+                load_address <= place[23:0];
+                load_data <= wide;
+                load_enable <= 1'b1;
+                place = place + 1;
+            end else begin
+                if (lane == 0) begin
+                    read_row(files[4]);
+                    if (status != 1 || ^row === 1'bx) $fatal(1, "FAIL: row %0d of activations is missing or not hexadecimal", place);
+                end
+                word_address = place * LANES + lane;
+                host_address <= word_address[23:0];
+                host_write_data <= row[lane*ACTIVATION_WIDTH +: ACTIVATION_WIDTH];
+                host_write <= 1'b1;
+                lane = lane + 1;
+                if (lane == LANES) begin
+                    lane = 0;
+                    place = place + 1;
                 end
             end
             WRITE: begin
-                read_word(inputs);
-                if (status != 1 || ^value === 1'bx)
-                    $fatal(1, "FAIL: input word %0d of vector %0d is missing or not hexadecimal", element, vector);
+                if (again && interrupt != 0) value = held[element];
+                else begin
+                    read_word(inputs);
+                    if (status != 1 || ^value === 1'bx)
+                        $fatal(1, "FAIL: input word %0d of vector %0d is missing or not hexadecimal", element, vector);
+                    if (interrupt != 0) held[element] = value;
+                end
                 host_write_data <= value;
                 host_write <= 1'b1;
                 host_address <= word_address[23:0];
@@ -227,12 +318,28 @@ module engine_tb;
             START: begin
                 host_write <= 1'b0;
                 seed <= first_seed + vector;
-                start <= 1'b1;
-                phase <= WAIT;
+                pause = pause + 1;
+                if (!disturb || pause > LOAFING) begin
+                    start <= 1'b1;
+                    phase <= WAIT;
+                end
             end
             WAIT: begin
                 start <= 1'b0;
-                phase <= RUN;
+                clocks = 0;
+                pause = interrupt + 11 * vector;
+                phase <= again ? RUN : STOP;
+            end
+            STOP: begin
+                pause = pause - 1;
+                reset <= pause == 1;
+                if (pause < 0) begin
+                    if ({busy, done, cycles, mac_cycles, saturations, accumulator_overflow, argmax} !== 131'd0)
+                        $fatal(1, "FAIL: vector %0d: reset leaves busy, done or a status register set", vector);
+                    again = 1'b1;
+                    begin_words(input_address);
+                    phase <= input_words > 0 ? WRITE : START;
+                end
             end
             READ: begin
                 host_address <= word_address[23:0];
@@ -253,22 +360,61 @@ module engine_tb;
                     compared = compared + 1;
                     advance(output_run, output_stride);
                     host_address <= word_address[23:0];
-                    if (element == output_words) next_vector;
+                    if (element == output_words) begin
+                        if (judge != 0) compare_status;
+                        next_vector;
+                    end
                 end
             end
             default: $fatal(1, "FAIL: the bench has lost its way");
         endcase
+
+    // The clock in which a vector is done, and what the status registers say then.
+    task compare_status;
+        begin
+            if (clocks !== wanted[0] || busy !== 1'b0)
+                $fatal(1, "FAIL: vector %0d is done after %0d cycles and not after %0d", vector, clocks, wanted[0]);
+            if (cycles !== wanted[0] || mac_cycles !== wanted[1] || saturations !== wanted[2]
+                || {31'd0, accumulator_overflow} !== wanted[3] || argmax !== wanted[4])
+                $fatal(1, "FAIL: vector %0d status expected %0d %0d %0d %0d %0d got %0d %0d %0d %0d %0d", vector,
+                       wanted[0], wanted[1], wanted[2], wanted[3], wanted[4],
+                       cycles, mac_cycles, saturations, accumulator_overflow, argmax);
+        end
+    endtask
 
     // `status` is 1 if there was a word. (Verilator 5.006 loses a file's number that nothing but $fscanf reads.)
     task read_word(input integer file);
         status = $fscanf(file, "%h", value);
     endtask
 
+    task read_wide(input integer file);
+        if (file == 0) status = 0;
+        else status = $fscanf(file, "%h", wide);
+    endtask
+
+    task read_row(input integer file);
+        if (file == 0) status = 0;
+        else status = $fscanf(file, "%h", row);
+    endtask
+
+    task read_status(input integer file, input integer register);
+        status = $fscanf(file, "%h", wanted[register]);
+    endtask
+
     // The next vector, or the end.
     task next_vector;
         begin
             vector = vector + 1;
+            again = interrupt == 0;
+            reading <= 1'b0;
             begin_words(input_address);
+            if (judge != 0 && vector < vectors) begin
+                for (place = 0; place < 5; place = place + 1) begin
+                    read_status(judge, place);
+                    if (status != 1) $fatal(1, "FAIL: the expected status of vector %0d is missing or not hexadecimal", vector);
+                end
+                limit = wanted[0];
+            end
             if (vector < vectors) phase <= input_words > 0 ? WRITE : START;
             else begin
                 if (compared == 0) $fatal(1, "FAIL: no word was compared");
@@ -279,6 +425,10 @@ module engine_tb;
                 if (checking) begin
                     read_word(expected);
                     if (status == 1) $fatal(1, "FAIL: the expected outputs hold more than %0d vectors", vectors);
+                end
+                if (judge != 0) begin
+                    read_status(judge, 0);
+                    if (status == 1) $fatal(1, "FAIL: the expected status holds more than %0d vectors", vectors);
                 end
                 if (tracing) $fclose(trace);
                 if (results != 0) $fclose(results);

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from fixedpoint_nn.hardware.contents import STATUS_BITS
 from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.pack import Pack, load_pack
 from fixedpoint_nn.hardware.simulate import write_images, write_vectors
 
 GOLDEN = Path(__file__).parents[2] / "golden_vectors"
+# As a board's host sees the engine: images by its ports, registers in any state at power-up, a host that
+# writes while the engine is busy, and every vector once ended by reset before it is run.
+HARSH = ("+load=port", "+disturb=1", "+interrupt=40", "+verilator+rand+reset+2", "+verilator+seed+7")
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,10 @@ class Judge:
     name: str
     cycles: int
     arguments: tuple[str, ...]
+
+    def harsh(self) -> Judge:
+        """The same under harder circumstances."""
+        return replace(self, name=f"{self.name}, harsh", arguments=(*self.arguments, *HARSH))
 
 
 def golden_packs(names: Sequence[str]) -> list[Pack]:
@@ -48,9 +56,12 @@ def judge(pack: Pack, config: EngineConfig, folder: Path, vectors: int | None = 
     for name, ints in (("inputs", inputs), ("expected", expected)):
         write_vectors(folder / f"{name}.mem", ints, config.activation_width)
         arguments.append(f"+{name}={folder / name}.mem")
+    if pack.status is not None:
+        write_vectors(folder / "status.mem", pack.status[:vectors], STATUS_BITS + 1)
+        arguments.append(f"+status={folder / 'status'}.mem")
     arguments.append(f"+seed={pack.seed}")
     cycles = pack.cycles[: len(inputs)]
     arguments.append(f"+limit={2 * max(cycles) + 1000}")
     # A mutant may stop the very counter that the limit is compared with.
-    arguments.append(f"+hang={2 * sum(cycles) + 4 * (inputs.size + expected.size) + 10_000}")
+    arguments.append(f"+hang={4 * sum(cycles) + 8 * (inputs.size + expected.size) + 100_000}")
     return Judge(pack.name, sum(cycles), tuple(arguments))

@@ -2,29 +2,36 @@
 """Mutants of the engine, all of them in one netlist and chosen at run time, judged by the golden packs.
 
 yosys changes single bits of the netlist (inverted, stuck, or mixed with a neighbour); a mutant is killed when
-the bench ends in anything but PASS. What survives is shown to be equal to the engine by yosys' equivalence
-checker, or is listed.
+the bench ends in anything but PASS. What survives is proven to be the same engine (equivalence.py), or is listed
+with the reason why no program and no host can tell it from the engine (reasons.py), or counts as survived.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from fixedpoint_nn.hardware.engine import EngineConfig
+from fixedpoint_nn.hardware.simulate import VERILATOR
 from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
-from tests.proof.judges import Judge, common_engine, golden_packs
+from tests.proof.equivalence import Machine, Prover, flattened
+from tests.proof.facts import facts
+from tests.proof.judges import Judge, golden_packs
 from tests.proof.judges import judge as judge_of
+from tests.proof.reasons import reason, unused_reasons
 from tests.proof.yosys import SCRATCH, run_yosys
 
 SELECT_BITS = 16
+COUNTER_BITS = 19  # as many as the longest vector fills; the counters of 32 bits are the same Verilog
 
 
 @dataclass(frozen=True)
@@ -34,19 +41,31 @@ class Mutant:
     number: int
     command: str
 
+    def of(self, option: str) -> str:
+        """What the line says about a module, cell, port ..."""
+        return _option(self.command, option)
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        """The mutated cell, with its module."""
+        return self.of("module").removeprefix("\\"), self.of("cell").removeprefix("\\")
+
     @property
     def module(self) -> str:
-        return _option(self.command, "module").split("\\")[-1]
+        parts = _option(self.command, "module").split("\\")
+        return next(part for part in reversed(parts) if "=" not in part)
 
     @property
     def place(self) -> str:
-        """Where in the Verilog, and what was done."""
+        """What was done, and where in the Verilog."""
         sources = re.findall(r"-src (\S+?):(\d+)", self.command)
-        where = ", ".join(f"{file}:{line}" for file, line in dict.fromkeys(sources))
-        mode, port, bit = (_option(self.command, name) for name in ("mode", "port", "portbit"))
-        return (
-            f"{self.module}: {mode} of {_option(self.command, 'cell').split('$')[1]} {port}[{bit}] at {where}"
-        )
+        where = ", ".join(dict.fromkeys(f"{file}:{line}" for file, line in sources)) or f"{self.module}.v"
+        mode, port, bit, other = (_option(self.command, name) for name in ("mode", "port", "portbit", "ctrlbit"))
+        cell = _option(self.command, "cell").lstrip("\\")
+        cell = cell.split("$")[1] if cell.startswith("$") else cell
+        wire = f" ({_option(self.command, 'wire')}[{_option(self.command, 'wirebit')}])" * ("-wire" in self.command)
+        by = f" by bit {other}" if mode.startswith("cnot") else ""
+        return f"{where}: {mode} of {cell} {port.lstrip(chr(92))}[{bit}]{by}{wire.replace(chr(92), '')}"
 
 
 def _option(command: str, name: str) -> str:
@@ -59,7 +78,8 @@ def elaborate(config: EngineConfig) -> list[str]:
     sources = " ".join(
         sorted(path.name for path in rtl_folder().glob("*.v") if not path.name.startswith("axi"))
     )
-    values = " ".join(f"-set {name} {value}" for name, value in config.verilog().items())
+    parameters = config.verilog() | {"COUNTER_WIDTH": COUNTER_BITS}
+    values = " ".join(f"-set {name} {value}" for name, value in parameters.items())
     return [
         f"read_verilog -I. {sources}",
         f"chparam {values} engine",
@@ -72,36 +92,46 @@ def elaborate(config: EngineConfig) -> list[str]:
 
 def choose(config: EngineConfig, count: int, seed: int, folder: Path) -> list[Mutant]:
     """A fixed set of mutants, spread evenly; those of the memories' own ports are left out."""
-    listing = folder / "mutants.txt"
+    listing, design = folder / "mutants.txt", folder / "modules.json"
     asked = count
     while True:
-        run_yosys([*elaborate(config), f"mutate -list {asked} -seed {seed} -o {listing}"])
-        commands = [line for line in listing.read_text().splitlines() if not _on_memory(line)]
+        run_yosys([*elaborate(config), f"write_json {design}", f"mutate -list {asked} -seed {seed} -o {listing}"])
+        ports = memory_ports(json.loads(design.read_text())["modules"])
+        mutants = [Mutant(0, line) for line in listing.read_text().splitlines()]
+        commands = [mutant.command for mutant in mutants if mutant.cell not in ports]
         if len(commands) >= count or asked > 4 * count:
             return [Mutant(number, command) for number, command in enumerate(commands[:count], 1)]
         asked += count - len(commands) + 10
 
 
-def _on_memory(command: str) -> bool:
-    return re.search(r"-cell \S*(\$mem|memrd|memwr)", command) is not None
+def memory_ports(modules: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """(module, cell) of the memories, and of the multiplexers that are a write port's.
+
+    While nothing is written these have no address and no data (x), for which every simulator takes another.
+    """
+    found = set()
+    for module, content in modules.items():
+        written: set[Any] = set()
+        for name, cell in content["cells"].items():
+            if cell["type"].startswith("$mem"):
+                found.add((module, name))
+                if cell["type"].startswith("$memwr"):
+                    written |= {bit for bits in cell["connections"].values() for bit in bits}
+        for name, cell in content["cells"].items():
+            if cell["type"] == "$mux" and written & set(cell["connections"]["Y"]):
+                found.add((module, name))
+    return found
 
 
 def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path:
     """The simulator with all mutants in it; +mutant=0 is the engine itself."""
     netlist = folder / "mutated.v"
-    applied = [f"{m.command} -ctrl mutant {SELECT_BITS} {m.number}" for m in mutants]
-    run_yosys([*elaborate(config), *applied, f"write_verilog -noattr {netlist}"])
+    run_yosys([*elaborate(config), *applied(mutants), f"write_verilog -noattr {netlist}"])
     bench = folder / "bench.v"
     bench.write_text(_bench_with_choice((rtl_folder() / "tb" / "engine_tb.v").read_text(), config))
     command = [
         str(find_tool("verilator").path),
-        "--binary",
-        "--timing",
-        "-O3",
-        "-Wno-fatal",
-        "-Wno-lint",
-        "-Wno-style",
-        "-Wno-UNOPTFLAT",
+        *VERILATOR,
         "--top-module",
         "engine_tb",
         "--Mdir",
@@ -110,6 +140,7 @@ def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path
         "../mutants",
         str(bench),
         str(netlist),
+        str(rtl_folder() / "tb" / "engine_tb.cpp"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode or not (folder / "mutants").exists():
@@ -117,13 +148,19 @@ def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path
     return folder / "mutants"
 
 
+def applied(mutants: Sequence[Mutant]) -> list[str]:
+    """yosys commands that put them into the netlist, each chosen by its number."""
+    return [f"{mutant.command} -ctrl mutant {SELECT_BITS} {mutant.number}" for mutant in mutants]
+
+
 def _bench_with_choice(text: str, config: EngineConfig) -> str:
     """The engine's own bench; the netlist has its parameters already and one port more."""
     choice = (
         "reg [15:0] mutant = 16'd0;\n"
         "    initial if (!$value$plusargs(\"mutant=%d\", mutant)) mutant = 16'd0;\n"
-        "    integer hang;\n    initial if ($value$plusargs(\"hang=%d\", hang)) begin\n"
-        "        repeat (hang) @(posedge clock);\n        $fatal(1, \"FAIL: it hangs\");\n    end\n"
+        "    integer hang;\n    initial if (!$value$plusargs(\"hang=%d\", hang)) hang = 0;\n"
+        "    always @(posedge clock) begin\n        hang = hang - 1;\n"
+        "        if (hang == 0) $fatal(1, \"FAIL: it hangs\");\n    end\n"
         "    engine engine (.mutant(mutant),"
     )
     text, found = re.subn(r"engine #\(.*?\n    \) engine \(", lambda _: choice, text, flags=re.S)
@@ -152,76 +189,116 @@ def survivors(
     simulator: Path, judges: Sequence[Judge], mutants: Sequence[Mutant], workers: int
 ) -> list[Mutant]:
     """The mutants that every judge lets pass; the engine itself must pass before all."""
-    ordered = sorted(judges, key=lambda judge: judge.cycles)
-    for judge in ordered:
+    for judge in judges:
         if not passes(simulator, judge, 0):
             raise RuntimeError(f"the engine without a mutation does not pass {judge.name}")
 
     def survives(mutant: Mutant) -> bool:
-        return all(passes(simulator, judge, mutant.number) for judge in ordered)
+        return all(passes(simulator, judge, mutant.number) for judge in judges)
 
     with ThreadPoolExecutor(workers) as pool:
         verdicts = list(tqdm(pool.map(survives, mutants), total=len(mutants), desc="mutants", unit="mutant"))
     return [mutant for mutant, alive in zip(mutants, verdicts, strict=True) if alive]
 
 
-def proven_equal(config: EngineConfig, mutant: Mutant, seconds: int = 20) -> bool:
-    """Is the mutant's module equal to the original for every input, from every state they can share?"""
-    module = _option(mutant.command, "module")
-    commands = [
-        *elaborate(config),
-        "memory_map",
-        f"select -module {module}",
-        "select -clear",
-        f"copy {module} gold",
-        f"{mutant.command}",
-        f"rename {module} gate",
-        "equiv_make gold gate both",
-        "hierarchy -top both",
-        "opt_clean",
-        "equiv_simple -undef",
-        "equiv_induct -undef -seq 4",
-        "equiv_status -assert",
-    ]
-    try:
-        run_yosys(commands, seconds)
-    except (RuntimeError, subprocess.TimeoutExpired):
-        return False
-    return True
+def proven_equal(config: EngineConfig, mutants: Sequence[Mutant], workers: int) -> set[int]:
+    """Numbers of the mutants that are the engine itself, for every legal program and every host."""
+    original = flattened(elaborate(config))
+    prover = Prover(Machine(flattened([*elaborate(config), *applied(mutants)]), original), facts(config))
+    if broken := prover.broken(workers):
+        raise RuntimeError(f"facts that the proofs rest on do not hold: {', '.join(broken)}")
+    return prover.equal([mutant.number for mutant in mutants], workers)
 
 
-JUDGES: dict[str, int | None] = {
-    "moons": None,
-    "nplm": 2,
-    "bigram": 1,
-    "names_lstm": 1,
-}  # packs, and how many vectors
-COUNT, SEED = 1000, 1
+@dataclass(frozen=True)
+class Subject:
+    """An engine that is mutated: the pack that judges it, and how many mutants there are."""
+
+    pack: str
+    mutants: int
+    quick: int | None = None  # vectors that judge first, if the rest takes long
 
 
-def report(workers: int, count: int = COUNT) -> tuple[list[str], bool]:
-    """Killed, equal and surviving mutants of each module; the survivors one by one."""
+SUBJECTS = (
+    Subject("conformance", 700, quick=-2),
+    Subject("conformance_saturating", 200, quick=-2),
+    Subject("conformance_wrapping", 150, quick=-2),
+)
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a mutant: killed, equal, or the reason why it is known to be as good as the engine."""
+
+    pack: str
+    mutant: Mutant
+    killed: bool
+    equal: bool = False
+    reason: str = ""
+
+
+def judged(subject: Subject, workers: int, judges: Sequence[str] = ("quick", "harsh", "whole")) -> list[Fate]:
+    """The fates of all mutants of one engine."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as name:
-        folder, packs = Path(name), golden_packs(list(JUDGES))
-        config = common_engine(packs)
-        judges = [judge_of(pack, config, folder / pack.name, JUDGES[pack.name]) for pack in packs]
-        mutants = choose(config, count, SEED, folder)
-        alive = survivors(build(config, mutants, folder), judges, mutants, workers)
-    with ThreadPoolExecutor(workers) as pool:
-        equal = set(
-            tqdm(
-                pool.map(lambda m: m.number * proven_equal(config, m), alive), total=len(alive), desc="proofs"
-            )
+        folder, (pack,) = Path(name), golden_packs([subject.pack])
+        mutants = choose(pack.config, subject.mutants, SEED, folder)
+        quick = judge_of(pack, pack.config, folder / "quick", subject.quick)
+        asked = {"quick": quick, "harsh": quick.harsh()}
+        if subject.quick is not None:
+            asked["whole"] = judge_of(pack, pack.config, folder / "whole")
+        asking = [judge for kind, judge in asked.items() if kind in judges]
+        alive = survivors(build(pack.config, mutants, folder), asking, mutants, workers) if asking else mutants
+    equal = proven_equal(pack.config, alive, workers)
+    left = {mutant.number for mutant in alive}
+    return [
+        Fate(
+            subject.pack,
+            mutant,
+            mutant.number not in left,
+            mutant.number in equal,
+            reason(subject.pack, mutant.place) if mutant.number in left - equal else "",
         )
-    lines = [f"{'module':20} {'mutants':>8} {'killed':>8} {'equal':>8} {'survived':>9}"]
-    for module in [*sorted({mutant.module for mutant in mutants}), "all"]:
-        here = [mutant for mutant in mutants if module in (mutant.module, "all")]
-        left = [mutant for mutant in alive if mutant in here]
-        same = sum(mutant.number in equal for mutant in left)
-        lines.append(f"{module:20} {len(here):8} {len(here) - len(left):8} {same:8} {len(left) - same:9}")
-    open_cases = [mutant for mutant in alive if mutant.number not in equal]
-    killed, different = len(mutants) - len(alive), len(mutants) - len(equal - {0})
-    lines.append(
-        f"{100 * killed / different:.1f} % of {different} mutants that are not proven equal were killed"
-    )
-    return [*lines, *(f"  survived: {mutant.place}" for mutant in open_cases)], 100 * killed >= 99 * different
+        for mutant in mutants
+    ]
+
+
+def report(
+    workers: int, subjects: Sequence[Subject] = SUBJECTS, judges: Sequence[str] = ("quick", "harsh", "whole")
+) -> tuple[list[str], bool]:
+    """Killed, equal, listed and surviving mutants of each module; those that are not proven one by one."""
+    fates = [fate for subject in subjects for fate in judged(subject, workers, judges)]
+    lines = [f"{'module':20} {'mutants':>8} {'killed':>8} {'equal':>8} {'listed':>8} {'survived':>9}"]
+    for module in [*sorted({fate.mutant.module for fate in fates}), "all"]:
+        here = [fate for fate in fates if module in (fate.mutant.module, "all")]
+        counts = [sum(map(of, here)) for of in (is_killed, is_equal, is_listed, is_open)]
+        lines.append(f"{module:20} {len(here):8} {counts[0]:8} {counts[1]:8} {counts[2]:8} {counts[3]:9}")
+    killed = sum(map(is_killed, fates))
+    different = sum(is_killed(fate) or is_open(fate) for fate in fates)
+    lines.append(f"{100 * killed / different:.2f} % of {different} mutants that are not equal were killed")
+    lines += [f"  listed: {_named(fate)}: {fate.reason}" for fate in fates if is_listed(fate)]
+    lines += [f"  survived: {_named(fate)}" for fate in fates if is_open(fate)]
+    listed = [(fate.pack, fate.mutant.place) for fate in fates if is_listed(fate)]
+    stale = unused_reasons(listed) if subjects is SUBJECTS else []
+    lines += [f"  no mutant is like this any more: {pattern}" for pattern in stale]
+    return lines, 100 * killed >= 99 * different and not stale
+
+
+def _named(fate: Fate) -> str:
+    return f"{fate.pack} {fate.mutant.number}, {fate.mutant.place}"
+
+
+def is_killed(fate: Fate) -> bool:
+    return fate.killed
+
+
+def is_equal(fate: Fate) -> bool:
+    return fate.equal
+
+
+def is_listed(fate: Fate) -> bool:
+    return bool(fate.reason)
+
+
+def is_open(fate: Fate) -> bool:
+    return not (fate.killed or fate.equal or fate.reason)

@@ -1,0 +1,551 @@
+# SPDX-License-Identifier: MIT
+"""The conformance packs: programs that go wherever the engine can go, straight from the instruction set.
+
+Each vector chooses a section of the program by its first word: random sections with registers, loops and runs of
+all kinds, and sections that aim at the ends: counts of many bits, sums at both ends of the accumulator,
+every rounding with every overflow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.hardware.assembled import Assembled, emit_program
+from fixedpoint_nn.hardware.engine import EngineConfig, Images
+from fixedpoint_nn.hardware.isa import (
+    Add,
+    Address,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    Loop,
+    Run,
+    Set,
+    Store,
+    encode,
+)
+from fixedpoint_nn.hardware.port import Port
+from fixedpoint_nn.qformat import QFormat
+from golden_vectors.sections import Dice, Section
+
+Ints = NDArray[np.int64]
+
+# The window: blocks of words all over the memory. The rest holds constants, which no section changes.
+WINDOW = {"blocks": 8, "run": 24, "stride": 556, "address": 16}
+ENDS = 65  # constants from the memory's word 208 on, and as many rows of weights, whose sums are the ends
+ENDS_AT = 208
+PLAIN = 3000  # parameters from here on: no shift, a small bias that is not negative
+TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
+RAMP, CLOSE = 2300, 2560  # activations from here on: all words in order; words that differ by little
+SMALL_WEIGHTS = 1536  # rows from here on: -1, 0 and 1, for sums of many taps
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """One pack: its engine, its seeds, how many random sections, and how often each section is run."""
+
+    config: EngineConfig
+    dice: int
+    seed: int
+    random: int
+    rounds: int
+    aimed: tuple[str, ...] = ()
+
+
+SMALL = EngineConfig(
+    lanes=4,
+    activation_width=8,
+    weight_width=7,
+    accumulator_width=20,
+    bias_width=24,
+    activation_depth=4096,
+    weight_depth=4096,
+    parameter_depth=4096,
+    table_depth=4096,
+    program_depth=4096,
+)
+MODELLED = replace(SMALL, weight_width=8, lanes=2)
+SECTIONS = (
+    *("long", "jumps", "ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small"),
+    *("ties", "codes", "wide"),
+)
+
+PACKS = {
+    # The seeds of the vectors pass the largest one, so that all bits of a seed change; vector 14, of noise, has 0.
+    "conformance": Conformance(
+        SMALL, dice=1, seed=(1 << 32) - 14, random=9, rounds=3, aimed=SECTIONS
+    ),
+    "conformance_saturating": Conformance(
+        replace(
+            MODELLED,
+            model_width=16,
+            model_saturate=1,
+            product_bits=12,
+            product_shift=2,
+            product_rounding=6,
+            product_overflow=1,
+        ),
+        dice=2,
+        seed=(1 << 32) - 14,
+        random=9,
+        rounds=3,
+        aimed=SECTIONS,
+    ),
+    "conformance_wrapping": Conformance(
+        replace(MODELLED, model_width=14), dice=3, seed=(1 << 32) - 14, random=9, rounds=3, aimed=SECTIONS
+    ),
+}
+
+
+def window() -> Port:
+    words = WINDOW["blocks"] * WINDOW["run"]
+    return Port((words,), QFormat(8, 0), WINDOW["address"], WINDOW["run"], WINDOW["stride"])
+
+
+def memories(config: EngineConfig, dice: Dice) -> Images:
+    """Every word of every memory, so that no address reads what nobody wrote."""
+    lanes, bits = config.lanes, config.weight_width
+    weights = dice.words(bits, (config.weight_depth, lanes))
+    shifts = dice.rng.integers(0, 20, config.parameter_depth)
+    far = dice.rng.integers(0, 64, config.parameter_depth)
+    shifts = np.where(dice.rng.integers(0, 12, config.parameter_depth) == 0, far, shifts)
+    biases = dice.words(config.bias_width, config.parameter_depth)
+    weights[SMALL_WEIGHTS:] = dice.rng.integers(-1, 2, (config.weight_depth - SMALL_WEIGHTS, lanes))
+    for place in range(TIES, TIES + window().words):
+        shifts[place], biases[place] = _tie(dice, place - TIES, config.bias_width - 1)
+    plain = slice(PLAIN, PLAIN + 64)
+    shifts[plain], biases[plain] = 0, dice.rng.integers(0, 100, 64)
+    activations = dice.words(config.activation_width, config.activation_depth)
+    low, most = -(1 << bits - 1), 1 << config.accumulator_width - 1
+    activations[RAMP : RAMP + 256] = np.arange(-128, 128)
+    close = np.repeat(dice.rng.integers(-126, 126, 50), 8)
+    activations[CLOSE : CLOSE + 400] = close + dice.rng.integers(-2, 3, 400)
+    words = np.full(ENDS, -128)
+    rows = np.full((ENDS, lanes), low)
+    # 127 * w and -128 * w in all taps but the last two, which bring what is missing to the end.
+    for lane in range(lanes):
+        rows[:, lane] = _row_to(most - 1 if lane % 2 == 0 else -most, words, low)
+    activations[ENDS_AT : ENDS_AT + ENDS] = words
+    weights[:ENDS] = rows
+    return Images(
+        [],
+        weights,
+        np.stack([shifts, biases], 1),
+        dice.words(config.activation_width, config.table_depth),
+        activations,
+    )
+
+
+def _tie(dice: Dice, number: int, bits: int) -> tuple[int, int]:
+    """A shift, and a bias in the middle between two words, or that and one bit, or a power of two."""
+    if number % 3 == 0:
+        shift = number // 3 % (bits - 3) + 1
+        return shift, (2 * dice.between(-3, 2) + 1 << shift - 1) + dice.of(-1, 0, 0, 1)
+    if number % 3 == 1:
+        shift = dice.between(17, bits - 2)
+        return shift, (2 * dice.between(-2, 1) + 1 << shift - 1) + dice.of(-1, 1) * (1 << number // 3 % 16)
+    power = number // 3 % bits
+    shift = dice.of(dice.between(0, power), dice.between(0, power), dice.between(20, 42))
+    return shift, dice.of(-1, 1) * (1 << power) - dice.between(0, 1)
+
+
+def _row_to(end: int, words: Ints, low: int) -> Ints:
+    """Weights whose products with the words add up to `end`, as near as they come."""
+    weights, left = np.zeros(len(words), np.int64), end
+    for place, word in enumerate(words.tolist()):
+        weights[place] = min(-low - 1, max(low, int(left / word)))
+        left -= int(weights[place]) * word
+    return weights
+
+
+# ---- sections that aim at something -------------------------------------------------------------------------
+
+
+def _ends(section: Section) -> None:
+    """Sums at both ends of the accumulator, with biases at both ends, and shifts from 0 to all bits."""
+    dice, lanes = section.dice, section.config.lanes
+    for number in range(8):
+        run = Run(
+            activation=Address(ENDS_AT),
+            weight=Address(0),
+            parameter=section.address(dice.between(0, 2900)),
+            output=section.address(WINDOW["address"] + number * WINDOW["stride"]),
+            counts=(ENDS, 1, 1, 2, 1, 1),
+            strides=(1, 0, 0, 0, 0, 0),
+            per_tile=True,
+            last_channels=lanes,
+            **section.back_end() | {"leak": 0, "write": True},
+        )
+        section.holds(run)
+    section.run()
+
+
+def _search(section: Section) -> None:
+    """The largest word stands at a place of many bits: one pixel inside the image, all others are padding."""
+    dice = section.dice
+    for place in (0xA5A, 0x5A5, 0xFFF, 0x3C7):
+        section.add_one(
+            lambda place=place: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                counts=(1, 1, 1, 1, place + 1, 1),
+                strides=(0, 0, 0, 0, dice.between(1, 99), 0),
+                bounded=True,
+                x_origin=-place,
+                x_limit=1,
+                y_limit=1,
+                out_bits=8,
+                argmax=True,
+                write=False,
+            ),
+            lambda results, place=place: all(result.argmax == place for result in results),
+        )
+        section.add(Store(Address(section.window.address + 2 * (place % 12))))
+        section.add(Store(Address(section.window.address + 2 * (place % 12) + 1), True))
+
+
+def _bounds(section: Section) -> None:
+    """Images anywhere among the positions, whose edges the taps cross; each run has a block of results."""
+    dice, port = section.dice, section.window
+    for number in range(24):
+        width, height = dice.of((4, 6), (24, 1), (1, 24), (3, 8))
+        section.add_one(
+            lambda number=number, width=width, height=height: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN + dice.between(0, 40)),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(1, dice.of(1, 2), dice.of(1, 2), 1, width, height),
+                strides=(0, 1, 2, 0, dice.between(1, 3), dice.between(1, 99)),
+                per_tile=True,
+                out_bits=8,
+                overflow=0,
+                table=dice.one_in(3),
+                table_base=dice.between(0, 15) << 8,
+                argmax=dice.one_in(2),
+                **section.bounds(2, 2, width, height, wild=True),
+            )
+        )
+
+
+def _jumps(section: Section) -> None:
+    """A register that differs from a jump's value in one bit: the jump is not taken."""
+    for bit in range(section.config.address_width):
+        value = section.dice.between(0, 4095) & ~(1 << bit)
+        section.add(Set(2, value | 1 << bit), JumpEqual(2, value, 0))
+
+
+def _largest(section: Section) -> None:
+    """The largest of words that differ by little, on both sides of 0."""
+    dice, port = section.dice, section.window
+    for number in range(16):
+        section.add_one(
+            lambda number=number: Run(
+                activation=Address(CLOSE + dice.between(0, 100)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(dice.between(2, 9), 1, 1, 1, 8, 1),
+                strides=(dice.of(1, 1, 3), 0, 0, 0, dice.of(8, 8, 5, section.config.lanes * 4), 0),
+                last_channels=dice.between(1, min(3, section.config.lanes)),
+                maximum=True,
+                vector=dice.one_in(3),
+                out_bits=8,
+                overflow=0,
+            )
+        )
+
+
+def _small(section: Section) -> None:
+    """Sums of one or two products as they are, so that every bit of a quantised product shows."""
+    dice, port, modelled = section.dice, section.window, bool(section.config.model_width)
+    for number in range(12):
+        section.add_one(
+            lambda number=number: Run(
+                activation=Address(dice.of(RAMP + 90, CLOSE, dice.between(0, 4000))),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(dice.between(1, 2), 1, 1, 1, 24, 1),
+                strides=(1, 0, 0, 0, dice.between(1, 3), 0),
+                out_bits=8,
+                overflow=0,
+                modelled=modelled,
+            )
+        )
+
+
+def _again_and_again(section: Section, run: Run, moves: str, step: int) -> None:
+    """One run for each block of the window, with one of its addresses moved on by `step`."""
+    port, (counter, place, output) = section.window, (5, 3, 6)
+    address = getattr(run, moves)
+    run = replace(run, **{moves: replace(address, register=place)}, output=Address(port.address, output))
+    start = section.here + 3
+    section.add(
+        Set(counter, port.words // port.run),
+        Set(place, 0),
+        Set(output, 0),
+        run,
+        Add(place, step),
+        Add(output, port.stride),
+        Loop(counter, start),
+    )
+
+
+def _ties(section: Section, rounding: int) -> None:
+    """Biases in the middle between two words and beside it, at every shift, both signs and both parities."""
+    lanes, run = section.config.lanes, section.window.run
+    _again_and_again(
+        section,
+        Run(
+            bounded=True,
+            weight=Address(0),
+            parameter=Address(TIES),
+            counts=(1, 1, 1, run // lanes, 1, 1),
+            last_channels=lanes,
+            rounding=rounding,
+            overflow=rounding % 4,
+            out_bits=8,
+            leak=(0, 0, 0, 0, 3, 9, 1)[rounding],
+        ),
+        "parameter",
+        run,
+    )
+
+
+def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
+    """Every word in order into a format of so many bits."""
+    dice, run = section.dice, section.window.run
+    ones = np.flatnonzero((section.images.weights[:, 0] == 1) & (np.arange(4096) < 4000))
+    _again_and_again(
+        section,
+        Run(
+            activation=Address(RAMP + 64 * (overflow % 2)),
+            weight=Address(int(ones[dice.between(0, len(ones) - 1)])),
+            parameter=Address(PLAIN),
+            counts=(1, 1, 1, 1, run, 1),
+            strides=(0, 0, 0, 0, 1, 0),
+            overflow=overflow,
+            out_bits=bits,
+            out_signed=signed,
+            relu_after=dice.one_in(4),
+        ),
+        "activation",
+        run,
+    )
+
+
+def _noise(section: Section) -> None:
+    """Noise of every width, and formats wider than a word for small numbers."""
+    dice = section.dice
+    for bits in (1, 4, 9, 12, 8, 16, 20, 33, 63):
+        noise = bits <= section.config.address_width
+        section.add(
+            Run(
+                bounded=True,
+                parameter=Address(PLAIN + dice.between(0, 40)),
+                output=section.address(WINDOW["address"] + dice.between(0, 7) * WINDOW["stride"]),
+                counts=(1, 1, 1, 3, 1, 1),
+                last_channels=2,
+                out_bits=bits,
+                out_signed=dice.one_in(2),
+                table=True,
+                table_base=dice.between(0, 4095) >> bits << bits if noise else 0,
+                noise=noise,
+                argmax=True,
+            )
+        )
+        section.searched = True
+        if dice.one_in(2):
+            section.store()
+
+
+def _nothing(section: Section) -> None:
+    """Halt at once."""
+
+
+def _wide(section: Section) -> None:
+    """Windows of 256 columns and of 256 rows, and images of 4,096 columns and rows, whose largest word is searched."""
+    dice = section.dice
+    small, at = SMALL_WEIGHTS, section.window.address
+    for counts, rows in (
+        ((1, 256, 1, 1, 1, 1), 256),
+        ((1, 1, 203, 1, 1, 1), 203),
+        ((2501, 1, 1, 1, 1, 1), 2501),
+        ((3, 171, 3, 1, 1, 1), 1539),
+        ((5, 1, 1, 301, 1, 1), 1505),
+    ):
+        section.add_one(
+            lambda counts=counts, rows=rows: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(small + dice.between(0, 4096 - small - rows)),
+                parameter=Address(PLAIN),
+                output=Address(at + dice.between(0, 7) * WINDOW["stride"]),
+                counts=counts,
+                strides=(1, 3, 5, 0, 0, 0),
+                last_channels=section.config.lanes,
+                per_tile=counts[3] > 1,
+                output_gap=0,
+                write=counts[3] == 1,
+                argmax=True,
+                bounded=True,
+                x_step=0,
+                y_step=0,
+                x_origin=dice.between(0, 4000),
+                y_origin=dice.between(0, 4000),
+                x_limit=8191,
+                y_limit=8191,
+                overflow=0,
+                out_bits=8,
+            )
+        )
+    section.add(Set(4, 4095), Loop(4, section.here + 1))
+    for counts in ((1, 1, 1, 1, 4096, 1), (1, 1, 1, 1, 1, 4096), (1, 1, 1, 1, 2731, 1), (1, 1, 1, 1, 1, 2730)):
+        section.add(
+            Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 2000)),
+                parameter=Address(PLAIN + dice.between(0, 40)),
+                counts=counts,
+                strides=(0, 0, 0, 0, dice.between(1, 99) * 2 + 1, dice.between(1, 99) * 2 + 1),
+                out_bits=8,
+                argmax=True,
+                write=False,
+            )
+        )
+        section.add(Store(Address(at + 5 + 3 * dice.between(0, 5)), dice.one_in(2)))
+
+
+def _long_taps(section: Section) -> None:
+    """Counts of 16 bits: as many padded steps."""
+    dice = section.dice
+    section.add(Set(1, 0))  # so that the cycles are odd
+    for channels, kx, ky in ((0x9C40, 1, 1), (0x63C1, 1, 1), (1, 256, 129)):
+        section.add(
+            Run(
+                bounded=True,
+                weight=Address(0),
+                parameter=Address(PLAIN),
+                output=Address(section.window.address + dice.between(0, 20)),
+                counts=(channels, kx, ky, 1, 1, 1),
+                last_channels=2,
+            )
+        )
+    section.add(_tiles(dice, 9001))
+
+
+def _long_tiles(section: Section) -> None:
+    """As many tiles as there can be."""
+    section.add(_tiles(section.dice, 65536))
+
+
+def _tiles(dice: Dice, count: int) -> Run:
+    return Run(
+        activation=Address(dice.between(0, 4095)),
+        weight=Address(dice.between(100, 1400)),
+        parameter=Address(dice.between(0, 2900)),
+        counts=(1, 1, 1, count, 1, 1),
+        strides=(0, 0, 0, 1, 0, 0),
+        per_tile=True,
+        out_bits=5,
+        write=False,
+    )
+
+
+AIMED: dict[str, Callable[[Section], None]] = {
+    "ends": _ends,
+    "search": _search,
+    "jumps": _jumps,
+    "bounds": _bounds,
+    "largest": _largest,
+    "small": _small,
+    "noise": _noise,
+    "nothing": _nothing,
+    "wide": _wide,
+    "long taps": _long_taps,
+    "long tiles": _long_tiles,
+}
+
+
+for _rounding in range(7):
+    AIMED[f"ties {_rounding}"] = partial(_ties, rounding=_rounding)
+for _bits, _signed, _overflow in product((8, 7, 4, 1), (True, False), range(4)):
+    if _bits in (4, 7) or _signed:
+        AIMED[f"codes {_bits} {_signed} {_overflow}"] = partial(
+            _codes, bits=_bits, signed=_signed, overflow=_overflow
+        )
+
+
+def _random(section: Section) -> None:
+    dice = section.dice
+    for _ in range(dice.between(2, 5)):
+        section.set_register()
+    for _ in range(dice.between(4, 6)):
+        section.run()
+        for step in (section.set_register, section.store, section.jump):
+            if dice.one_in(3):
+                step()
+    if dice.one_in(2):
+        section.loop()
+    section.store()
+
+
+@lru_cache(maxsize=8)
+def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
+    """The pack's program, its vectors, and the section that each of them runs."""
+    pack = PACKS[name]
+    config, dice, port = pack.config, Dice([pack.dice]), window()
+    images = memories(config, dice)
+    aimed = [title for kind in pack.aimed for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
+    aimed += [title for title in pack.aimed if title == "unknown"]
+    names = ["ends", "small", "noise", *(f"random {n}" for n in range(pack.random))]
+    names += [title for title in aimed if title not in names]
+    numbers = [int(n) for n in dice.rng.permutation(np.arange(-128, 128))[: len(names)]]
+    rounds = np.stack([dice.words(config.activation_width, (len(names), port.words)) for _ in range(pack.rounds)])
+    rounds[:, :, 0] = numbers
+    sections = [section for section in names if section != "unknown"]
+    place = Load.words + JumpEqual.words * len(sections) + Halt.words
+    code: list[Instruction] = [Load(1, Address(port.address))]
+    titles, bodies = {0: "the vector's section"}, []
+    for index, title in enumerate(names):
+        if title == "unknown":
+            continue
+        section = Section(dice, config, images, port, rounds[:, index], place)
+        titles[place] = title
+        AIMED.get(title, _random)(section)
+        section.add(Halt())
+        number = numbers[index] & (1 << config.address_width) - 1
+        code.append(JumpEqual(1, number, place))
+        bodies += section.code
+        place = section.here
+    code += [Halt(), *bodies]
+    words = encode(code)
+    if len(words) > config.program_depth:
+        raise ValueError(f"{name} has {len(words)} words of program and room for {config.program_depth}")
+    images = replace(images, program=words)
+    once = [n for n, title in enumerate(names) if n > 2 and not title.startswith("random")]
+    once.sort(key=lambda number: names[number].startswith("long"))
+    order = [(turn, number) for turn in range(pack.rounds) for number in range(len(names)) if number not in once]
+    order += [(0, number) for number in once]
+    vectors = np.stack([rounds[turn, number] for turn, number in order])
+    return (
+        Assembled(config, images, port, port, titles),
+        vectors,
+        tuple(names[number] for _, number in order),
+    )
+
+
+def write_program(name: str, target: Path) -> Path:
+    """The pack `name`, written to `target`."""
+    program, vectors, origins = assembled(name)
+    return emit_program(target, program, vectors, origins, name, seed=PACKS[name].seed)

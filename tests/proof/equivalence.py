@@ -1,0 +1,483 @@
+# SPDX-License-Identifier: MIT
+"""Is a mutated engine the same machine as the original? One step of induction by yosys' SAT solver.
+
+The engine is flattened, and its registers and memories are cut: what they hold or answer becomes a free input,
+what goes into them an output. If no state and no input makes any output or any next state differ, the two are the
+same machine. Only what lies behind the mutation is compared, since the rest is the same gates.
+
+`Facts` narrow that: clauses say what holds in every state that a legal program reaches, and are proven to be kept
+by each step; `idle` registers are those that nobody reads while their guard is low, which is proven too: then they
+may differ. So what is proven equal gives a host the same words, status and cycles from every legal program.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tests.proof.yosys import SCRATCH, run_yosys
+
+Cell = dict[str, Any]
+Bit = int | str
+AT_ONCE = 24  # proofs of one process
+GATES = (
+    *("$and", "$or", "$xor", "$xnor", "$not", "$add", "$sub", "$mul", "$neg", "$mux", "$pmux", "$shl", "$shr"),
+    *("$sshl", "$sshr", "$shiftx", "$shift", "$eq", "$ne", "$lt", "$le", "$gt", "$ge", "$logic_and"),
+    *("$logic_or", "$logic_not", "$reduce_and", "$reduce_or", "$reduce_xor", "$reduce_bool", "$pos"),
+)
+
+
+def flattened(commands: Sequence[str]) -> dict[str, Any]:
+    """The module `engine` after these commands, as one."""
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
+        path = Path(folder) / "engine.json"
+        run_yosys([*commands, "flatten", "opt_clean", f"write_json {path}"])
+        module: dict[str, Any] = json.loads(path.read_text())["modules"]["engine"]
+    return module
+
+
+Literal = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What may be used in a proof. Names are patterns; every bit that matches is meant."""
+
+    # In every state at least one literal of a clause holds, for each bit that the first pattern matches.
+    clauses: tuple[tuple[Literal, ...], ...] = ()
+    # The same, not proven but assumed of programs.
+    assumed: tuple[tuple[Literal, ...], ...] = ()
+    # Registers, and the registers of which one is high when they are read.
+    idle: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Memories, and the registers of which one is high when what they answer is used.
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Machine:
+    """The engine between its registers: gates, the bits that come in, and the bits that go out."""
+
+    def __init__(self, module: Mapping[str, Any], original: Mapping[str, Any]) -> None:
+        """`original` is the same without mutations: it says what the registers are called."""
+        self.gates: list[Cell] = []
+        self.inputs: dict[Bit, str] = {}
+        self.outputs: list[tuple[str, Bit]] = []
+        self.masks: dict[str, list[Bit]] = {}  # of an output: bits without one of which nobody reads it
+        self.choice: dict[Bit, int] = {}
+        self.aliases: dict[str, Bit] = {}
+        names: dict[Bit, list[str]] = defaultdict(list)
+        for name, net in original["netnames"].items():
+            for place, bit in enumerate(net["bits"]):
+                names[bit].append(f"{name}[{place}]")
+        for name, port in module["ports"].items():
+            for place, bit in enumerate(port["bits"]):
+                if name == "mutant":
+                    self.choice[bit] = place
+                elif port["direction"] == "input":
+                    self._input(bit, [f"{name}[{place}]"])
+                else:
+                    self.outputs.append((f"port {name}[{place}]", bit))
+        for name, cell in module["cells"].items():
+            kind, pins = cell["type"], cell["connections"]
+            if kind in GATES:
+                self.gates += _bitwise(cell)
+            elif kind == "$dff":
+                called = original["cells"][name]["connections"]["Q"]
+                for d, q, first in zip(pins["D"], pins["Q"], called, strict=True):
+                    self._input(q, names[first])
+                    self.outputs.append((f"next {self.inputs[q]}", d))
+                    self.outputs.append((f"clock {self.inputs[q]}", pins["CLK"][0]))
+            elif kind.startswith("$memrd"):
+                where = re.sub(r"[\\\\]", "", cell["parameters"]["MEMID"])
+                for place, bit in enumerate(pins["DATA"]):
+                    self._input(bit, [f"{where} reads[{place}]"])
+                for place, bit in enumerate(pins["ADDR"]):
+                    self.outputs.append((f"read address of {where}[{place}]", bit))
+            elif kind.startswith("$memwr"):
+                for place, bit in enumerate(pins["EN"]):
+                    self.outputs.append((f"{name} enable[{place}]", bit))
+                for port in ("ADDR", "DATA"):
+                    for place, bit in enumerate(pins[port]):
+                        self.outputs.append((f"{name} {port}[{place}]", bit))
+                        self.masks[f"{name} {port}[{place}]"] = (
+                            list(dict.fromkeys(pins["EN"])) if port == "ADDR" else [pins["EN"][place]]
+                        )
+                self.outputs.append((f"{name} clock", pins["CLK"][0]))
+            elif not kind.startswith("$meminit"):
+                raise ValueError(f"a cell of kind {kind} is not understood")
+        self._connect()
+        self._forget_what_nobody_reads()
+
+    def _input(self, bit: Bit, names: Sequence[str]) -> None:
+        assert bit not in self.inputs
+        self.inputs[bit] = min(names, key=lambda name: ("$" in name, name))
+        for name in names:
+            self.aliases[name] = bit
+
+    def _connect(self) -> None:
+        self._readers: dict[Bit, list[int]] = defaultdict(list)
+        self._driver: dict[Bit, int] = {}
+        for number, gate in enumerate(self.gates):
+            for port, bits in gate["connections"].items():
+                for bit in bits:
+                    if gate["port_directions"][port] == "output":
+                        self._driver[bit] = number
+                    elif isinstance(bit, int):
+                        self._readers[bit].append(number)
+
+    def _forget_what_nobody_reads(self) -> None:
+        """Registers that reach no port and no memory, except perhaps themselves and each other."""
+        following = {name.removeprefix("next "): bit for name, bit in self.outputs if name.startswith("next ")}
+        waiting: list[Bit] = [bit for name, bit in self.outputs if not name.startswith(("next ", "clock "))]
+        seen: set[Bit] = set()
+        while waiting:
+            bit = waiting.pop()
+            if bit in seen:
+                continue
+            seen.add(bit)
+            if bit in self.inputs:
+                waiting += [following[self.inputs[bit]]] if self.inputs[bit] in following else []
+            elif bit in self._driver:
+                waiting += self.behind(self._driver[bit])
+        alive = {self.inputs[bit] for bit in seen if bit in self.inputs}
+        self.outputs = [
+            (name, bit)
+            for name, bit in self.outputs
+            if not name.startswith(("next ", "clock ")) or name.partition(" ")[2] in alive
+        ]
+
+    def driver(self, bit: Bit) -> int | None:
+        return self._driver.get(bit)
+
+    def behind(self, number: int) -> list[Bit]:
+        gate = self.gates[number]
+        return [
+            bit
+            for port, bits in gate["connections"].items()
+            if gate["port_directions"][port] != "output"
+            for bit in bits
+        ]
+
+    def touched(self, mutant: int) -> set[Bit]:
+        """Every bit that this mutant may change within a step."""
+        waiting: list[Bit] = []
+        for gate in self.gates:
+            if gate["type"] == "$eq" and _constant(gate) == mutant and self._chooses(gate):
+                waiting += gate["connections"]["Y"]
+        if not waiting:
+            return set()
+        reached: set[Bit] = set(waiting)
+        while waiting:
+            for number in self._readers[waiting.pop()]:
+                gate = self.gates[number]
+                for port, bits in gate["connections"].items():
+                    if gate["port_directions"][port] == "output":
+                        new = [bit for bit in bits if bit not in reached]
+                        reached.update(new)
+                        waiting += new
+        return reached
+
+    def _chooses(self, gate: Cell) -> bool:
+        return any(bit in self.choice for bits in gate["connections"].values() for bit in bits)
+
+    def register(self, pattern: str) -> list[Bit]:
+        """What the registers, memories or ports that match hold."""
+        named = {bit for name, bit in self.aliases.items() if re.fullmatch(pattern, name)}
+        if not named:
+            raise ValueError(f"nothing in the engine is called {pattern}")
+        return sorted((bit for bit in named if bit in self.inputs), key=str)  # others are constants
+
+    def following(self) -> dict[Bit, Bit]:
+        """What each register will hold."""
+        by_name = {name: bit for bit, name in self.inputs.items()}
+        return {by_name[n.removeprefix("next ")]: bit for n, bit in self.outputs if n.startswith("next ")}
+
+
+class Builder:
+    """A module of some of the machine's gates, and some more."""
+
+    def __init__(self, machine: Machine, mutant: int = 0) -> None:
+        self.machine, self.mutant = machine, mutant
+        self.ports: dict[str, Any] = {}
+        self.cells: dict[str, Any] = {}
+        self._seen: set[Bit] = set()
+        self._fresh = 10_000_000
+        self.instead: dict[Bit, Bit] = {}
+
+    def take(self, bit: Bit) -> Bit:
+        """The bit, with all the gates behind it."""
+        waiting = [bit]
+        while waiting:
+            one = waiting.pop()
+            if one in self._seen:
+                continue
+            self._seen.add(one)
+            if one in self.machine.inputs:
+                self.ports[plain(f"in {self.machine.inputs[one]}")] = _port("input", one)
+            elif (number := self.machine.driver(one)) is not None and f"gate{number}" not in self.cells:
+                gate = self.machine.gates[number]
+                connections = {p: [self._value(b) for b in bits] for p, bits in gate["connections"].items()}
+                self.cells[f"gate{number}"] = gate | {"connections": connections}
+                waiting += self.machine.behind(number)
+        return self._value(bit)
+
+    def _value(self, bit: Bit) -> Bit:
+        if bit in self.machine.choice:
+            return str(self.mutant >> self.machine.choice[bit] & 1)
+        return self.instead.get(bit, bit)
+
+    def new(self) -> Bit:
+        self._fresh += 1
+        return self._fresh
+
+    def gate(self, kind: str, **inputs: Bit) -> Bit:
+        result = self.new()
+        connections = {port: [bit] for port, bit in inputs.items()} | {"Y": [result]}
+        directions = dict.fromkeys(inputs, "input") | {"Y": "output"}
+        self.cells[f"extra{result}"] = {
+            "hide_name": 1,
+            "type": f"$_{kind}_",
+            "parameters": {},
+            "attributes": {},
+            "port_directions": directions,
+            "connections": connections,
+        }
+        return result
+
+    def any_of(self, bits: Sequence[Bit]) -> Bit:
+        result: Bit = "0"
+        for bit in bits:
+            result = self.gate("OR", A=result, B=bit)
+        return result
+
+    def all_of(self, bits: Sequence[Bit]) -> Bit:
+        result: Bit = "1"
+        for bit in bits:
+            result = self.gate("AND", A=result, B=bit)
+        return result
+
+    def output(self, name: str, bit: Bit) -> None:
+        self.ports[name] = _port("output", bit)
+
+    def module(self) -> dict[str, Any]:
+        return {"attributes": {}, "ports": self.ports, "cells": self.cells, "netnames": {}}
+
+
+def _bitwise(cell: Cell) -> list[Cell]:
+    """A gate bit by bit, if its bits have nothing to do with each other: so that each has its own readers."""
+    pins, kind = cell["connections"], cell["type"]
+    width = len(pins["Y"])
+    alike = all(len(bits) == width for port, bits in pins.items() if port not in ("S", "Y"))
+    if width == 1 or kind not in ("$mux", "$and", "$or", "$xor", "$xnor", "$not") or not alike:
+        return [cell]
+    single = {name: f"{1:032b}" for name in cell["parameters"] if name.endswith("WIDTH")}
+    return [
+        cell
+        | {
+            "parameters": cell["parameters"] | single,
+            "connections": {port: bits if port == "S" else [bits[place]] for port, bits in pins.items()},
+        }
+        for place in range(width)
+    ]
+
+
+def _constant(gate: Cell) -> int:
+    """The constant side of a comparison, or -1."""
+    for port in ("A", "B"):
+        bits = gate["connections"][port]
+        if all(isinstance(bit, str) for bit in bits):
+            return sum(1 << place for place, bit in enumerate(bits) if bit == "1")
+    return -1
+
+
+def _port(direction: str, bit: Bit) -> dict[str, Any]:
+    return {"direction": direction, "bits": [bit]}
+
+
+def plain(name: str) -> str:
+    """A name that needs no escaping."""
+    return re.sub(r"\W+", "_", name).strip("_")
+
+
+class Prover:
+    """Compares mutants with the engine under facts that hold."""
+
+    def __init__(self, machine: Machine, facts: Facts) -> None:
+        self.machine, self.facts = machine, facts
+        self._following = machine.following()
+        self._clauses = self._bits(facts.clauses)
+        self._assumed = self._bits(facts.assumed)
+        self._guards = {
+            bit: [machine.register(guard)[0] for guard in guards]
+            for name, guards in facts.idle.items()
+            for bit in machine.register(name)
+        }
+        self._unread = {
+            name: [machine.register(guard)[0] for guard in guards] for name, guards in facts.unread.items()
+        }
+
+    # ---- pieces --------------------------------------------------------------------------------------------
+
+    def _legal(self, builder: Builder) -> Bit:
+        """The facts about the present state, of what the module has already."""
+        known = [
+            clause
+            for clause in (*self._assumed, *self._clauses)
+            if plain(f"in {self.machine.inputs[clause[0][0]]}") in builder.ports
+        ]
+        return builder.all_of([self._holds(builder, clause, builder.take) for clause in known])
+
+    def _bits(self, clauses: Sequence[tuple[Literal, ...]]) -> list[list[tuple[Bit, int]]]:
+        """Clauses of bits, from clauses of patterns."""
+        found = []
+        for (name, value), *rest in clauses:
+            others = [(self.machine.register(other)[0], wanted) for other, wanted in rest]
+            found += [[(bit, value), *others] for bit in self.machine.register(name)]
+        return found
+
+    @staticmethod
+    def _holds(builder: Builder, clause: Sequence[tuple[Bit, int]], of: Callable[[Bit], Bit]) -> Bit:
+        return builder.any_of([of(bit) if value else builder.gate("NOT", A=of(bit)) for bit, value in clause])
+
+    def _next(self, builder: Builder) -> Callable[[Bit], Bit]:
+        return lambda bit: builder.take(self._following.get(bit, bit))
+
+    def _seen(self, builder: Builder, name: str, bit: Bit) -> Bit:
+        """An output, or what a register will hold if somebody will read it."""
+        value = builder.take(bit)
+        if name in self.machine.masks:
+            return self._masked(builder, value, self.machine.masks[name], builder.take)
+        if name.startswith("read address of "):
+            memory = name.removeprefix("read address of ").partition("[")[0]
+            guards = next((g for m, g in self._unread.items() if re.fullmatch(m, memory)), None)
+            return value if guards is None else self._masked(builder, value, guards, builder.take)
+        register = self._register_of.get(name)
+        if register is None or register not in self._guards:
+            return value
+        return self._masked(builder, value, self._guards[register], self._next(builder))
+
+    @staticmethod
+    def _masked(builder: Builder, value: Bit, guards: Sequence[Bit], of: Callable[[Bit], Bit]) -> Bit:
+        return builder.gate("AND", A=value, B=builder.any_of([of(guard) for guard in guards]))
+
+    @cached_property
+    def _register_of(self) -> dict[str, Bit]:
+        return {f"next {name}": bit for bit, name in self.machine.inputs.items()}
+
+    # ---- proofs --------------------------------------------------------------------------------------------
+
+    def broken(self, workers: int, seconds: int = 30) -> list[str]:
+        """Facts that a step can break: clauses that are not kept, what is idle and read nevertheless."""
+        wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        for clause in self.facts.clauses:
+            builder = Builder(self.machine)
+            kept = [self._holds(builder, bits, self._next(builder)) for bits in self._bits([clause])]
+            builder.output("kept", builder.all_of(kept))
+            builder.output("legal", self._legal(builder))
+            name = plain(" or ".join(f"{pattern} is {value}" for pattern, value in clause))
+            commands = [f"log PROOF {name}", f"sat -timeout {seconds} -set legal 1 -prove kept 1 {name}"]
+            wanted[name] = {name: builder.module()}, commands
+        guarded = dict(self._guards)
+        for memory, guards in self._unread.items():
+            guarded |= dict.fromkeys(self.machine.register(rf"{memory} reads\[\d+\]"), guards)
+        together: dict[str, list[tuple[str, Bit]]] = defaultdict(list)
+        for name, bit in self.machine.outputs:
+            together[re.sub(r"\[\d+\]$", "", name)].append((name, bit))
+        for name, outputs in together.items():
+            module = self._while_idle(plain(f"idle {name}"), outputs, guarded)
+            if module is not None:
+                wanted[plain(f"idle {name}")] = module, _miter(plain(f"idle {name}"), seconds)
+        done = self._all(wanted, workers)
+        return sorted(set(wanted) - done)
+
+    def _while_idle(
+        self, title: str, outputs: Sequence[tuple[str, Bit]], guarded: Mapping[Bit, Sequence[Bit]]
+    ) -> dict[str, Any] | None:
+        """Two engines in the same state but for what is idle, to be compared; None if nothing idle is near."""
+        gold, gate, reached = Builder(self.machine), Builder(self.machine), Builder(self.machine)
+        for name, bit in outputs:
+            self._seen(reached, name, bit)
+        near = [idle for idle in guarded if plain(f"in {self.machine.inputs[idle]}") in reached.ports]
+        if not near:
+            return None
+        for idle in near:
+            guard = gate.any_of([gate.take(g) for g in guarded[idle]])
+            other = gate.new()
+            gate.ports[plain(f"other {self.machine.inputs[idle]}")] = _port("input", other)
+            gate.ports[plain(f"in {self.machine.inputs[idle]}")] = _port("input", idle)
+            gate.instead[idle] = gate.gate("MUX", A=other, B=idle, S=guard)
+        for builder in (gold, gate):
+            for number, (name, bit) in enumerate(outputs):
+                builder.output(f"out_{number}", self._seen(builder, name, bit))
+        return self._pair(title, gold, gate)
+
+    def _pair(self, name: str, gold: Builder, gate: Builder) -> dict[str, Any]:
+        """Two modules with the same ports; the facts hold for the first."""
+        gold.output("legal", self._legal(gold))
+        gate.output("legal", "1")
+        for one, other in ((gold, gate), (gate, gold)):
+            for port in set(one.ports) - set(other.ports):
+                other.ports[port] = _port("input", other.new())
+        return {f"gold_{name}": gold.module(), f"gate_{name}": gate.module()}
+
+    def equal(self, mutants: Sequence[int], workers: int, seconds: int = 5) -> set[int]:
+        """Those of the mutants that are the same machine."""
+        wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        proven = set()
+        for mutant in mutants:
+            touched = self.machine.touched(mutant)
+            behind = [(name, bit) for name, bit in self.machine.outputs if bit in touched]
+            if not behind:  # nobody reads it
+                proven.add(mutant)
+                continue
+            gold, gate = Builder(self.machine), Builder(self.machine, mutant)
+            for builder in (gold, gate):
+                for name, bit in behind:
+                    builder.output(plain(f"out {name}"), self._seen(builder, name, bit))
+            wanted[str(mutant)] = self._pair(str(mutant), gold, gate), _miter(str(mutant), seconds)
+        return proven | {int(name) for name in self._all(wanted, workers)}
+
+    @staticmethod
+    def _all(wanted: Mapping[str, tuple[dict[str, Any], list[str]]], workers: int) -> set[str]:
+        """The names of the proofs that succeed, several processes at once."""
+        names = list(wanted)
+        groups = [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
+
+        def run(group: Sequence[str]) -> set[str]:
+            design = {module: content for name in group for module, content in wanted[name][0].items()}
+            return _successes(design, [command for name in group for command in wanted[name][1]])
+
+        with ThreadPoolExecutor(workers) as pool:
+            return set().union(*pool.map(run, groups))
+
+
+def _miter(name: str, seconds: int) -> list[str]:
+    return [
+        f"miter -equiv -flatten -make_outputs gold_{name} gate_{name} both_{name}",
+        f"log PROOF {name}",
+        f"sat -timeout {seconds} -set gold_legal 1 -prove trigger 0 both_{name}",
+    ]
+
+
+def _successes(design: Mapping[str, Any], commands: Sequence[str]) -> set[str]:
+    """The names of the proofs that succeeded."""
+    if not commands:
+        return set()
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
+        path = Path(folder) / "design.json"
+        path.write_text(json.dumps({"creator": "", "modules": design}))
+        text = run_yosys([f"read_json {path}", *commands])
+    return {name for name, said in _proofs(text) if "no model found: SUCCESS" in said}
+
+
+def _proofs(text: str) -> Iterator[tuple[str, str]]:
+    for part in re.split(r"^PROOF ", text, flags=re.M)[1:]:
+        name, _, said = part.partition("\n")
+        yield name.strip(), said

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""What holds in every state that a legal program reaches, for the proofs that a mutant is the same engine."""
+
+from __future__ import annotations
+
+from fixedpoint_nn.hardware.engine import EngineConfig
+from fixedpoint_nn.hardware.isa import Run
+from tests.proof.equivalence import Facts, Literal
+
+OFFERED = r"sequencer\.offered\[0\]"
+DRAINING, SELECTED, SUM = r"drain\.draining\[0\]", r"drain\.valid_1\[0\]", r"drain\.out_valid\[0\]"
+BIASED, FLOOR, ROUNDED, WORD = (
+    rf"requantize\.{name}\[0\]" for name in ("valid_1", "valid_2", "valid_3", "out_valid")
+)
+LOOKED_UP, ANSWERED, RESULT = (rf"write_back\.{name}\[0\]" for name in ("valid_1", "valid_2", "result_valid"))
+
+
+def zeros(config: EngineConfig) -> list[int]:
+    """Bits of a run's description that are 0 in every program that the assembler lets pass."""
+    named = {32 * field.word + field.low + bit for field in Run.layout for bit in range(field.bits)}
+    (last,) = (field for field in Run.layout if field.name == "last_channels")
+    above = range((config.lanes - 1).bit_length(), last.bits)
+    opcode = range(28, 31)
+    return sorted(
+        set(range(32 * Run.words)) - named - set(opcode) | {32 * last.word + last.low + bit for bit in above}
+    )
+
+
+def facts(config: EngineConfig) -> Facts:
+    """Of an engine with these parameters."""
+    bits = (config.lanes - 1).bit_length()  # of a channel's number in its tile
+    above = rf"\[[{bits}-5]\]"
+    zero = "|".join(map(str, zeros(config)))
+    clauses: list[tuple[Literal, ...]] = [
+        ((rf"loop_nest\.run\[({zero})\]", 0),),
+        ((rf"loop_nest\.spacing{above}", 0),),
+        *(((rf"loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
+        ((rf"drain\.left{above}", 0), (DRAINING, 0)),
+    ]
+    clauses += [  # as many ones as the format has bits
+        ((rf"requantize\.low\[{bit}\]", 1), (rf"requantize\.low\[{bit + 1}\]", 0))
+        for bit in range(config.activation_width - 1)
+    ]
+    if not config.model_width:  # no accumulator can lose bits
+        clauses.append(((r"(status\.)?accumulator_overflow\[0\]", 0),))
+    if config.lanes <= 8:  # all in the lower half
+        clauses.append(((r"drain\.upper_sum\[\d+\]", 0), (SUM, 0)))
+    return Facts(
+        # Unnamed bits are 0, and there are no more channels than lanes: the description, once it is whole.
+        assumed=(((rf"sequencer\.description\[({zero})\]", 0), (OFFERED, 0)),),
+        clauses=tuple(clauses),
+        idle={
+            # Before it is whole, the first word of a description is of no use.
+            r"sequencer\.description\[([12]?\d|3[01])\]": (OFFERED,),
+            r"sequencer\.(doublings|wait_load)\[\d+\]": (r"sequencer\.loading\[0\]",),
+            # Data beside a flag that says whether there is any.
+            r"drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
+            r"drain\.(groups\[\d+\]\.picked|pixel_end_1)\[\d+\]": (SELECTED,),
+            r"drain\.(lower_sum|upper_sum)\[\d+\]": (SUM,),
+            r"parameter_memory\.fetched\[\d+\]": (SELECTED,),
+            r"parameter_memory\.read_data\[\d+\]": (SUM,),
+            r"lanes\[\d+\]\.lane\.larger_4\[0\]": (r"(loop_nest\.)?maximum_4\[0\]",),
+            r"requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
+            r"requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
+            r"requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
+            r"requantize\.(word|overflowed)\[\d+\]": (WORD,),
+            r"sequencer\.access_address\[\d+\]": (r"sequencer\.loading\[0\]", r"sequencer\.access_write\[0\]"),
+            r"write_back\.word_1\[\d+\]": (LOOKED_UP,),
+            r"table_memory\.fetched\[\d+\]": (LOOKED_UP,),
+            r"write_back\.word_2\[\d+\]": (ANSWERED,),
+            r"table_memory\.read_data\[\d+\]": (ANSWERED,),
+            r"write_back\.(result|result_address)\[\d+\]": (RESULT,),
+        },
+        unread={r"table_memory\.words": (WORD,), r"parameter_memory\.words": (DRAINING,)},
+    )
