@@ -84,6 +84,18 @@ def test_a_conformance_pack_passes_by_the_ports_disturbed_and_after_resets(how, 
     assert f"PASS: 60 vectors, {60 * pack.output.words} words, {sum(pack.cycles[:60])} cycles" in done.stdout
 
 
+@pytest.mark.parametrize("clocks", range(2, 13))
+def test_a_reset_of_one_clock_ends_a_run_wherever_it_is(clocks, tmp_path):
+    pack = load_pack(HERE / "moons")  # 142 cycles; vector v is cut off after clocks + 11 * v
+    asked = judge(pack, pack.config, tmp_path, 13)
+    done = subprocess.run(
+        [*compiled(pack.config, "verilator"), *asked.arguments, f"+interrupt={clocks}"],
+        capture_output=True,
+        text=True,
+    )
+    assert f"PASS: 13 vectors, 13 words, {sum(pack.cycles[:13])} cycles" in done.stdout
+
+
 @pytest.mark.parametrize("register", range(len(STATUS)))
 def test_a_wrong_status_register_is_named(register, tmp_path):
     pack = load_pack(HERE / "conformance_wrapping")
