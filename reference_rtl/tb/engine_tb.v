@@ -12,7 +12,8 @@
 //   [+load=port] the images go through the engine's ports, as a board's host loads them, not straight into the memories
 //   [+disturb=1] the host writes to every memory while the engine is busy, and its ports stand at other addresses and data
 //                whenever they are not used, all of which must change nothing
-//   [+interrupt=N] every vector is first run for some clocks (N and more), ended by reset, and then run again
+//   [+interrupt=N] every vector is first run for some clocks (N and more), ended by reset, written again, ended by reset before its
+//                first result is written, and run from the very next clock on
 //   [+results=F] writes every output word, and a line "# vector cycles mac_cycles saturations accumulator_overflow argmax"
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
 //   [+vcd=F]     waveforms
@@ -106,7 +107,9 @@ module engine_tb;
     integer compared, first_seed, interrupt, clocks;
     // Images that are loaded through the ports: their files and words, and which one it is the turn of.
     integer files [0:4], counts [0:4], image, lane;
-    reg through_port, again;
+    reg through_port;
+    // 0: to be ended anywhere, 1: to be ended while its first results are under way, 2: to be run to its end.
+    integer attempt;
     reg [LANES*ACTIVATION_WIDTH-1:0] row;
     reg [LOAD_WIDTH-1:0] wide;
     reg [31:0] wanted [0:4];
@@ -302,7 +305,7 @@ module engine_tb;
                 end
             end
             WRITE: begin
-                if (again && interrupt != 0) value = held[element];
+                if (attempt != 0 && interrupt != 0) value = held[element];
                 else begin
                     read_word(inputs);
                     if (status != 1 || ^value === 1'bx)
@@ -328,15 +331,21 @@ module engine_tb;
                 start <= 1'b0;
                 clocks = 0;
                 pause = interrupt + 11 * vector;
-                phase <= again ? RUN : STOP;
+                phase <= attempt == 2 ? RUN : STOP;
             end
-            STOP: begin
+            // Results are written 15 clocks after the first step at the earliest.
+            STOP: if (attempt == 1 && mac_cycles === 32'd0 && done === 1'b0) pause = 2 + vector % 8;
+            else begin
                 pause = pause - 1;
                 reset <= pause == 1;
-                if (pause < 0) begin
+                if (attempt == 1 && pause == 0) begin
+                    start <= 1'b1;
+                    attempt = 2;
+                    phase <= WAIT;
+                end else if (pause < 0) begin
                     if ({busy, done, cycles, mac_cycles, saturations, accumulator_overflow, argmax} !== 131'd0)
                         $fatal(1, "FAIL: vector %0d: reset leaves busy, done or a status register set", vector);
-                    again = 1'b1;
+                    attempt = 1;
                     begin_words(input_address);
                     phase <= input_words > 0 ? WRITE : START;
                 end
@@ -405,7 +414,7 @@ module engine_tb;
     task next_vector;
         begin
             vector = vector + 1;
-            again = interrupt == 0;
+            attempt = interrupt == 0 ? 2 : 0;
             reading <= 1'b0;
             begin_words(input_address);
             if (judge != 0 && vector < vectors) begin
