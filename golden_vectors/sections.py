@@ -94,7 +94,8 @@ class CheckedTwin(Twin):
             if run.modelled
             else found
         )
-        if np.abs(exact[0]).max() >= 1 << self.config.accumulator_width - 1:
+        end = 1 << self.config.accumulator_width - 1
+        if exact[0].min() < -end or exact[0].max() >= end:
             raise EmulationError(f"word {place} adds up more than the accumulator holds")
         return found
 
@@ -310,6 +311,8 @@ class Section:
         chosen: dict[str, Any] = {"bounded": True}
         for axis, taps, pixels in (("x", kx, width), ("y", ky, height)):
             step = self.dice.of(0, 1, 1, 2, self.dice.between(0, 255))
+            if wild:
+                step = self.dice.of(1, 2, self.dice.between(0, 255))
             reach = step * (pixels - 1) + taps
             lowest, highest = -4096, 4095
             anywhere = self.dice.between(lowest, highest)

@@ -9,7 +9,8 @@
 //   +vectors=N   [+seed=N]  seed of the noise generator, plus one for every further vector
 //   [+limit=N]   clocks after which a vector counts as hung
 //   [+status=F]  5 words of each vector: cycles, mac_cycles, saturations, accumulator_overflow, argmax; compared as well
-//   [+load=port] the images go through the engine's ports, as a board's host loads them, not straight into the memories
+//   [+load=port] the images go through the engine's ports, as a board's host loads them, not straight into the memories;
+//                +load=reversed: those of the load port in the other order
 //   [+disturb=1] the host writes to every memory while the engine is busy, and its ports stand at other addresses and data
 //                whenever they are not used, all of which must change nothing
 //   [+interrupt=N] every vector is first run for some clocks (N and more), ended by reset, written again, ended by reset before its
@@ -107,7 +108,8 @@ module engine_tb;
     integer compared, first_seed, interrupt, clocks;
     // Images that are loaded through the ports: their files and words, and which one it is the turn of.
     integer files [0:4], counts [0:4], image, lane;
-    reg through_port;
+    reg through_port, backwards;
+    wire [1:0] turn = backwards ? ~image[1:0] : image[1:0];
     // 0: to be ended anywhere, 1: to be ended while its first results are under way, 2: to be run to its end.
     integer attempt;
     reg [LANES*ACTIVATION_WIDTH-1:0] row;
@@ -145,7 +147,8 @@ module engine_tb;
         end
 
         if (!$value$plusargs("load=%s", name)) name = 0;
-        through_port = name == "port";
+        backwards = name == "reversed";
+        through_port = name == "port" || backwards;
         if (!$value$plusargs("disturb=%b", disturb)) disturb = 1'b0;
         if (!$value$plusargs("interrupt=%d", interrupt)) interrupt = 0;
         for (image = 0; image < 5; image = image + 1) files[image] = 0;
@@ -277,14 +280,14 @@ module engine_tb;
             LOAD: if (image == 5) begin
                 host_write <= 1'b0;
                 next_vector;
-            end else if (place == counts[image]) begin
+            end else if (place == counts[image < 4 ? {30'd0, turn} : 4]) begin
                 load_enable <= 1'b0;
                 image = image + 1;
                 place = 0;
             end else if (image < 4) begin
-                read_wide(files[image]);
-                if (status != 1 || ^wide === 1'bx) $fatal(1, "FAIL: word %0d of image %0d is missing or not hexadecimal", place, image);
-                load_memory <= image[1:0];
+                read_wide(files[{30'd0, turn}]);
+                if (status != 1 || ^wide === 1'bx) $fatal(1, "FAIL: word %0d of image %0d is missing or not hexadecimal", place, turn);
+                load_memory <= turn;
                 load_address <= place[23:0];
                 load_data <= wide;
                 load_enable <= 1'b1;

@@ -368,6 +368,10 @@ class Prover:
         return builder.gate("AND", A=value, B=builder.any_of([of(guard) for guard in guards]))
 
     @cached_property
+    def _input_of(self) -> dict[str, Bit]:
+        return {plain(f"in {name}"): bit for bit, name in self.machine.inputs.items()}
+
+    @cached_property
     def _register_of(self) -> dict[str, Bit]:
         return {f"next {name}": bit for bit, name in self.machine.inputs.items()}
 
@@ -420,6 +424,9 @@ class Prover:
 
     def _pair(self, name: str, gold: Builder, gate: Builder) -> dict[str, Any]:
         """Two modules with the same ports; the facts hold for the first."""
+        for port, about in gate.ports.items():  # what is known about all that either depends on
+            if about["direction"] == "input" and port in self._input_of:
+                gold.take(self._input_of[port])
         gold.output("legal", self._legal(gold))
         gate.output("legal", "1")
         for one, other in ((gold, gate), (gate, gold)):
@@ -427,7 +434,7 @@ class Prover:
                 other.ports[port] = _port("input", other.new())
         return {f"gold_{name}": gold.module(), f"gate_{name}": gate.module()}
 
-    def equal(self, mutants: Sequence[int], workers: int, seconds: int = 5) -> set[int]:
+    def equal(self, mutants: Sequence[int], workers: int, seconds: int = 20) -> set[int]:
         """Those of the mutants that are the same machine."""
         wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
         proven = set()

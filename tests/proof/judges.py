@@ -28,7 +28,11 @@ class Judge:
 
     def harsh(self) -> Judge:
         """The same under harder circumstances."""
-        return replace(self, name=f"{self.name}, harsh", arguments=(*self.arguments, *HARSH))
+        return self.asked(*HARSH)
+
+    def asked(self, *more: str) -> Judge:
+        """The same with more arguments for the bench."""
+        return replace(self, name=f"{self.name} {' '.join(more)}", arguments=(*self.arguments, *more))
 
 
 def golden_packs(names: Sequence[str]) -> list[Pack]:

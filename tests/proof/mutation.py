@@ -117,9 +117,15 @@ def memory_ports(modules: Mapping[str, Any]) -> set[tuple[str, str]]:
                 found.add((module, name))
                 if cell["type"].startswith("$memwr"):
                     written |= {bit for bits in cell["connections"].values() for bit in bits}
-        for name, cell in content["cells"].items():
-            if cell["type"] == "$mux" and written & set(cell["connections"]["Y"]):
-                found.add((module, name))
+        while True:
+            before = len(found)
+            for name, cell in content["cells"].items():
+                pins = cell["connections"]
+                if cell["type"] == "$mux" and written & set(pins["Y"]):
+                    found.add((module, name))
+                    written |= {bit for bit in pins["A"] + pins["B"] if isinstance(bit, int)}
+            if len(found) == before:
+                break
     return found
 
 
@@ -246,7 +252,7 @@ def judged(subject: Subject, workers: int, judges: Sequence[str] = ("quick", "ha
         quick = judge_of(pack, pack.config, folder / "quick", subject.quick)
         asked = {"quick": quick, "harsh": quick.harsh()}
         if subject.quick is not None:
-            asked["whole"] = judge_of(pack, pack.config, folder / "whole")
+            asked["whole"] = judge_of(pack, pack.config, folder / "whole").asked("+load=reversed")
         asking = [judge for kind, judge in asked.items() if kind in judges]
         alive = survivors(build(pack.config, mutants, folder), asking, mutants, workers) if asking else mutants
     equal = proven_equal(pack.config, alive, workers)
