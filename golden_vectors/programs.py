@@ -45,6 +45,7 @@ WINDOW = {"blocks": 8, "run": 24, "stride": 556, "address": 16}
 ENDS = 65  # constants from the memory's word 208 on, and as many rows of weights, whose sums are the ends
 ENDS_AT = 208
 PLAIN = 3000  # parameters from here on: no shift, a small bias that is not negative
+SHIFTED = PLAIN + 60  # four that shift by 9
 TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
 RAMP, CLOSE = 2300, 2560  # activations from here on: all words in order; words that differ by little
 SMALL_WEIGHTS = 1536  # rows from here on: -1, 0 and 1, for sums of many taps
@@ -77,7 +78,7 @@ SMALL = EngineConfig(
 MODELLED = replace(SMALL, weight_width=8, lanes=2)
 SECTIONS = (
     *("long", "jumps", "ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small"),
-    *("ties", "codes", "wide"),
+    *("ties", "codes", "alone", "wide"),
 )
 
 PACKS = {
@@ -121,6 +122,7 @@ def memories(config: EngineConfig, dice: Dice) -> Images:
     shifts = np.where(dice.rng.integers(0, 12, config.parameter_depth) == 0, far, shifts)
     biases = dice.words(config.bias_width, config.parameter_depth)
     weights[SMALL_WEIGHTS:] = dice.rng.integers(-1, 2, (config.weight_depth - SMALL_WEIGHTS, lanes))
+    shifts[SHIFTED : SHIFTED + 4] = 9
     for place in range(TIES, TIES + 2 * window().words):
         shifts[place], biases[place] = _tie(dice, place - TIES, config.bias_width - 1)
     plain = slice(PLAIN, PLAIN + 64)
@@ -178,25 +180,11 @@ def _ends(section: Section) -> None:
     dice, lanes = section.dice, section.config.lanes
     modelled = bool(section.config.model_width)
     whole = {"overflow": 0, "out_bits": 8, "modelled": modelled, "argmax": False, "table": False, "noise": False}
-    if modelled:
-        # The last lane loses bits, but that is told only if it has a channel.
-        run = Run(
-            activation=Address(ENDS_AT),
-            weight=Address(ENDS),
-            parameter=Address(PLAIN),
-            output=Address(section.window.address),
-            counts=(20, 1, 1, 1, 1, 1),
-            strides=(1, 0, 0, 0, 0, 0),
-            modelled=True,
-            out_bits=8,
-        )
-        if not section.holds(run, good=_kept):
-            raise ValueError("the first lane loses bits")
     for number in range(8):
         run = Run(
             activation=Address(ENDS_AT),
             weight=Address(0),
-            parameter=Address(PLAIN) if number == 0 else section.address(dice.between(0, 2900)),
+            parameter=Address(SHIFTED) if number == 0 else section.address(dice.between(0, 2900)),
             output=section.address(WINDOW["address"] + number * WINDOW["stride"]),
             counts=(ENDS, 1, 1, 2, 1, 1),
             strides=(1, 0, 0, 0, 0, 0),
@@ -210,6 +198,22 @@ def _ends(section: Section) -> None:
 
 def _kept(results: Sequence[Result]) -> bool:
     return not any(result.accumulator_overflow for result in results)
+
+
+def _alone(section: Section) -> None:
+    """The last lane loses bits, but that is told only if it has a channel."""
+    run = Run(
+        activation=Address(ENDS_AT),
+        weight=Address(ENDS),
+        parameter=Address(PLAIN),
+        output=Address(section.window.address),
+        counts=(20, 1, 1, 1, 1, 1),
+        strides=(1, 0, 0, 0, 0, 0),
+        modelled=bool(section.config.model_width),
+        out_bits=8,
+    )
+    if not section.holds(run, good=_kept):
+        raise ValueError("the first lane loses bits")
 
 
 def _search(section: Section) -> None:
@@ -363,7 +367,7 @@ def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
             overflow=overflow,
             out_bits=bits,
             out_signed=signed,
-            relu_after=dice.one_in(4),
+            relu_after=bits == 4,
             table=bits == 8 and overflow > 1,
         ),
         "activation",
@@ -374,13 +378,13 @@ def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
 def _noise(section: Section) -> None:
     """Noise of every width, and formats wider than a word for small numbers."""
     dice = section.dice
-    for bits in (1, 4, 9, 12, 8, 16, 20, 33, 63):
+    for number, bits in enumerate((1, 4, 16, 20, 33, 63, 8, 9, 12, 12)):
         noise = bits <= section.config.address_width
         section.add(
             Run(
                 bounded=True,
                 parameter=Address(PLAIN + dice.between(0, 40)),
-                output=section.address(WINDOW["address"] + dice.between(0, 7) * WINDOW["stride"]),
+                output=section.address(WINDOW["address"] + number % 8 * WINDOW["stride"]),
                 counts=(1, 1, 1, 3, 1, 1),
                 last_channels=2,
                 out_bits=bits,
@@ -492,6 +496,7 @@ AIMED: dict[str, Callable[[Section], None]] = {
     "ends": _ends,
     "search": _search,
     "jumps": _jumps,
+    "alone": _alone,
     "bounds": _bounds,
     "largest": _largest,
     "small": _small,
