@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
-from tests.proof.judges import common_engine, golden_packs, judge
+from tests.proof.judges import HOST, common_engine, golden_packs, judge
 
 # Packs that share an engine, and how many vectors of each.
 GROUPS: tuple[tuple[tuple[str, ...], int | None], ...] = (
@@ -111,7 +111,7 @@ def run(names: Sequence[str], vectors: int | None) -> dict[Point, int]:
         simulator = build(config, folder)
         for pack in packs:
             asked = judge(pack, config, folder / pack.name, vectors)
-            arguments = (asked if pack.status is None else asked.harsh()).arguments
+            arguments = (asked if pack.status is None else asked.asked(*HOST)).arguments
             found = folder / "coverage.dat"
             done = subprocess.run(
                 [str(simulator), *arguments],

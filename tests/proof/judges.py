@@ -15,7 +15,8 @@ from fixedpoint_nn.hardware.simulate import write_images, write_vectors
 GOLDEN = Path(__file__).parents[2] / "golden_vectors"
 # As a board's host sees the engine: images by its ports, registers in any state at power-up, a host that
 # writes while the engine is busy, and every vector once ended by reset before it is run.
-HARSH = ("+load=port", "+disturb=1", "+interrupt=40", "+verilator+rand+reset+2", "+verilator+seed+7")
+HOST = ("+load=port", "+disturb=1", "+interrupt=40")
+HARSH = (*HOST, "+verilator+rand+reset+2", "+verilator+seed+7")
 
 
 @dataclass(frozen=True)
