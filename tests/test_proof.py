@@ -14,7 +14,7 @@ from fixedpoint_nn import QFormat, Quantizer
 from fixedpoint_nn.hardware.pack import load_pack
 from fixedpoint_nn.hardware.toolchain import rtl_folder
 from golden_vectors import programs
-from tests.proof import claims, coverage, equivalence, exhaustive, files, formal, model, mutation, reasons
+from tests.proof import claims, coverage, equivalence, exhaustive, files, formal, machine, model, mutation, reasons
 from tests.proof.judges import GOLDEN
 
 
@@ -166,11 +166,11 @@ def test_a_reason_that_no_mutant_needs_is_told(monkeypatch):
 
 def test_a_fact_that_does_not_hold_is_refuted():
     config = programs.PACKS["conformance_wrapping"].config
-    design = equivalence.flattened(mutation.elaborate(config))
+    design = machine.flattened(mutation.elaborate(config))
     wrong = equivalence.Facts(
         clauses=(((r"drain\.draining\[0\]", 0),),), idle={r"write_back\.word_1\[\d+\]": (r"drain\.draining\[0\]",)}
     )
-    broken = equivalence.Prover(equivalence.Machine(design, design), wrong).broken(2)
+    broken = equivalence.Prover(machine.Machine(design, design), wrong).broken(2)
     assert "drain_draining_0_is_0" in "".join(broken)
     assert "idle_next_write_back_word_2" in broken
 

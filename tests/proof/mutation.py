@@ -23,10 +23,11 @@ from tqdm import tqdm
 from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.simulate import VERILATOR
 from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
-from tests.proof.equivalence import Machine, Prover, flattened
+from tests.proof.equivalence import Prover
 from tests.proof.facts import facts
 from tests.proof.judges import Judge, golden_packs
 from tests.proof.judges import judge as judge_of
+from tests.proof.machine import Machine, flattened
 from tests.proof.reasons import reason, unused_reasons
 from tests.proof.yosys import SCRATCH, run_yosys
 

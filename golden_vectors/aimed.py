@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: MIT
+"""Sections of the conformance programs that aim at something: ends, edges, ties, codes, counts of many bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from fixedpoint_nn.hardware.emulate import Result
+from fixedpoint_nn.hardware.isa import Add, Address, JumpEqual, Loop, Run, Set, Store
+from golden_vectors.memories import (
+    CLOSE,
+    ENDS,
+    ENDS_AT,
+    PLAIN,
+    RAMP,
+    SHIFTED,
+    SMALL_WEIGHTS,
+    TIES,
+    WINDOW,
+)
+from golden_vectors.sections import Dice, Section
+
+
+def _ends(section: Section) -> None:
+    """Sums at both ends of the accumulator, with biases at both ends, and shifts from 0 to all bits."""
+    dice, lanes = section.dice, section.config.lanes
+    modelled = bool(section.config.model_width)
+    whole = {"overflow": 0, "out_bits": 8, "modelled": modelled, "argmax": False, "table": False, "noise": False}
+    for number in range(8):
+        run = Run(
+            activation=Address(ENDS_AT),
+            weight=Address(0),
+            parameter=Address(SHIFTED) if number == 0 else section.address(dice.between(0, 2900)),
+            output=section.address(WINDOW["address"] + number * WINDOW["stride"]),
+            counts=(ENDS, 1, 1, 2, 1, 1),
+            strides=(1, 0, 0, 0, 0, 0),
+            per_tile=True,
+            last_channels=lanes,
+            **section.back_end() | {"leak": 0, "write": True} | (whole if number == 0 else {}),
+        )
+        section.holds(run)
+    section.run()
+
+
+def _kept(results: Sequence[Result]) -> bool:
+    return not any(result.accumulator_overflow for result in results)
+
+
+def _alone(section: Section) -> None:
+    """The last lane loses bits, but that is told only if it has a channel."""
+    run = Run(
+        activation=Address(ENDS_AT),
+        weight=Address(ENDS),
+        parameter=Address(PLAIN),
+        output=Address(section.window.address),
+        counts=(20, 1, 1, 1, 1, 1),
+        strides=(1, 0, 0, 0, 0, 0),
+        modelled=bool(section.config.model_width),
+        out_bits=8,
+    )
+    if not section.holds(run, good=_kept):
+        raise ValueError("the first lane loses bits")
+
+
+def _search(section: Section) -> None:
+    """The largest word stands at a place of many bits: one pixel inside the image, all others are padding."""
+    dice = section.dice
+    for place in (0xA5A, 0x5A5, 0xFFF, 0x3C7):
+        section.add_one(
+            lambda place=place: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                counts=(1, 1, 1, 1, place + 1, 1),
+                strides=(0, 0, 0, 0, dice.between(1, 99), 0),
+                bounded=True,
+                x_origin=-place,
+                x_limit=1,
+                y_limit=1,
+                out_bits=8,
+                argmax=True,
+                write=False,
+            ),
+            lambda results, place=place: all(result.argmax == place for result in results),
+        )
+        section.add(Store(Address(section.window.address + 2 * (place % 12))))
+        section.add(Store(Address(section.window.address + 2 * (place % 12) + 1), True))
+
+
+def _bounds(section: Section) -> None:
+    """Images anywhere among the positions, whose edges the taps cross; each run has a block of results."""
+    dice, port = section.dice, section.window
+    for number in range(32):
+        width, height = dice.of((4, 6), (2, 12), (1, 24), (3, 8))
+        section.add_one(
+            lambda number=number, width=width, height=height: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN + dice.between(0, 40)),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(1, dice.of(1, 2), dice.of(1, 2), 1, width, height),
+                strides=(0, 1, 2, 0, dice.between(1, 3), dice.between(1, 99)),
+                per_tile=True,
+                out_bits=8,
+                overflow=0,
+                table=dice.one_in(3),
+                table_base=dice.between(0, 15) << 8,
+                argmax=dice.one_in(2),
+                **section.bounds(2, 2, width, height, wild=True),
+            )
+        )
+
+
+def _jumps(section: Section) -> None:
+    """A register that differs from a jump's value in one bit: the jump is not taken."""
+    for bit in range(section.config.address_width):
+        value = section.dice.between(0, 4095) & ~(1 << bit)
+        section.add(Set(2, value | 1 << bit), JumpEqual(2, value, 0))
+
+
+def _largest(section: Section) -> None:
+    """The largest of words that differ by little, on both sides of 0."""
+    dice, port = section.dice, section.window
+    for number in range(16):
+        section.add_one(
+            lambda number=number: Run(
+                activation=Address(CLOSE + dice.between(0, 100)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(dice.between(2, 9), 1, 1, 1, *dice.of((8, 1), (4, 2), (2, 4))),
+                strides=(dice.of(1, 1, 3), 0, 0, 0, dice.of(8, 8, 5, section.config.lanes * 4), dice.between(8, 99)),
+                last_channels=dice.between(1, min(3, section.config.lanes)),
+                maximum=True,
+                vector=dice.one_in(3),
+                out_bits=8,
+                overflow=0,
+                **(section.bounds(1, 1, 8, 1, wild=True) if dice.one_in(2) else {}),
+            )
+        )
+
+
+def _small(section: Section) -> None:
+    """Sums of one or two products as they are, so that every bit of a quantised product shows."""
+    dice, port, modelled = section.dice, section.window, bool(section.config.model_width)
+    for number in range(12):
+        section.add_one(
+            lambda number=number: Run(
+                activation=Address(dice.of(RAMP + 90, CLOSE, dice.between(0, 4000))),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(dice.between(1, 2), 1, dice.of(1, 1, 6, 8), 1, 24, 1),
+                strides=(1, 0, 5, 0, dice.between(1, 3), 0),
+                leak=dice.of(0, 1),
+                out_bits=8,
+                overflow=0,
+                modelled=modelled,
+            )
+        )
+
+
+def _again_and_again(section: Section, run: Run, moves: str, step: int) -> None:
+    """One run for each block of the window, with one of its addresses moved on by `step`."""
+    port, (counter, place, output) = section.window, (5, 3, 6)
+    address = getattr(run, moves)
+    run = replace(run, **{moves: replace(address, register=place)}, output=Address(port.address, output))
+    start = section.here + 3
+    section.add(
+        Set(counter, port.words // port.run),
+        Set(place, 0),
+        Set(output, 0),
+        run,
+        Add(place, step),
+        Add(output, port.stride),
+        Loop(counter, start),
+    )
+
+
+def _ties(section: Section, rounding: int, second: bool = False) -> None:
+    """Biases in the middle between two words and beside it, at every shift, both signs and both parities."""
+    lanes, run = section.config.lanes, section.window.run
+    _again_and_again(
+        section,
+        Run(
+            bounded=True,
+            weight=Address(0),
+            parameter=Address(TIES + (section.window.words if second else 0)),
+            counts=(1, 1, 1, run // lanes, 1, 1),
+            last_channels=lanes,
+            rounding=rounding,
+            overflow=rounding % 4,
+            out_bits=8,
+            leak=(0, 0, 0, 0, 3, 9, 1)[rounding],
+        ),
+        "parameter",
+        run,
+    )
+
+
+def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
+    """Every word in order into a format of so many bits."""
+    dice, run = section.dice, section.window.run
+    ones = np.flatnonzero((section.images.weights[:, 0] == 1) & (np.arange(4096) < 4000))
+    _again_and_again(
+        section,
+        Run(
+            activation=Address(RAMP + 64 * (overflow % 2)),
+            weight=Address(int(ones[dice.between(0, len(ones) - 1)])),
+            parameter=Address(PLAIN),
+            counts=(1, 1, 1, 1, run, 1),
+            strides=(0, 0, 0, 0, 1, 0),
+            overflow=overflow,
+            out_bits=bits,
+            out_signed=signed,
+            relu_after=bits == 4,
+            table=bits == 8 and overflow > 1,
+        ),
+        "activation",
+        run,
+    )
+
+
+def _noise(section: Section) -> None:
+    """Noise of every width, and formats wider than a word for small numbers."""
+    dice = section.dice
+    for number, bits in enumerate((1, 4, 16, 20, 33, 63, 8, 9, 12, 12)):
+        noise = bits <= section.config.address_width
+        section.add(
+            Run(
+                bounded=True,
+                parameter=Address(PLAIN + dice.between(0, 40)),
+                output=section.address(WINDOW["address"] + number % 8 * WINDOW["stride"]),
+                counts=(1, 1, 1, 3, 1, 1),
+                last_channels=2,
+                out_bits=bits,
+                out_signed=dice.one_in(2),
+                table=True,
+                table_base=dice.between(0, 4095) >> bits << bits if noise else 0,
+                noise=noise,
+                argmax=True,
+            )
+        )
+        section.searched = True
+        if dice.one_in(2):
+            section.store()
+
+
+def _nothing(section: Section) -> None:
+    """Halt at once."""
+
+
+def _wide(section: Section) -> None:
+    """Windows of 256 columns and of 256 rows, and images of 4,096 columns and rows, whose largest word is searched."""
+    dice = section.dice
+    small, at = SMALL_WEIGHTS, section.window.address
+    for counts, rows in (
+        ((1, 256, 1, 1, 1, 1), 256),
+        ((1, 1, 203, 1, 1, 1), 203),
+        ((2501, 1, 1, 1, 1, 1), 2501),
+        ((3, 171, 3, 1, 1, 1), 1539),
+        ((5, 1, 1, 3477, 1, 1), 5),
+    ):
+        section.add_one(
+            lambda counts=counts, rows=rows: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(small + dice.between(0, 4096 - small - rows)),
+                parameter=Address(PLAIN),
+                output=Address(at + dice.between(0, 7) * WINDOW["stride"]),
+                counts=counts,
+                strides=(1, 3, 5, 0, 0, 0),
+                last_channels=section.config.lanes,
+                per_tile=counts[3] > 1,
+                output_gap=0,
+                write=counts[3] == 1,
+                argmax=True,
+                bounded=True,
+                x_step=0,
+                y_step=0,
+                x_origin=dice.between(0, 4000),
+                y_origin=dice.between(0, 4000),
+                x_limit=8191,
+                y_limit=8191,
+                overflow=0,
+                out_bits=8,
+            )
+        )
+    section.add(Set(4, 4095), Loop(4, section.here + 1))
+    for counts in ((1, 1, 1, 1, 4096, 1), (1, 1, 1, 1, 1, 4096), (1, 1, 1, 1, 2731, 1), (1, 1, 1, 1, 1, 2730)):
+        section.add(
+            Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 2000)),
+                parameter=Address(PLAIN + dice.between(0, 40)),
+                counts=counts,
+                strides=(0, 0, 0, 0, dice.between(1, 99) * 2 + 1, dice.between(1, 99) * 2 + 1),
+                out_bits=8,
+                argmax=True,
+                write=False,
+            )
+        )
+        section.add(Store(Address(at + 5 + 3 * dice.between(0, 5)), dice.one_in(2)))
+
+
+def _long_taps(section: Section) -> None:
+    """Counts of 16 bits: as many padded steps."""
+    dice = section.dice
+    section.add(Set(1, 0))  # so that the cycles are odd
+    for channels, kx, ky in ((0x9C40, 1, 1), (0x63C1, 1, 1), (1, 256, 129)):
+        section.add(
+            Run(
+                bounded=True,
+                weight=Address(0),
+                parameter=Address(PLAIN),
+                output=Address(section.window.address + dice.between(0, 20)),
+                counts=(channels, kx, ky, 1, 1, 1),
+                last_channels=2,
+            )
+        )
+    section.add(_tiles(dice, 0x2C95))
+
+
+def _long_tiles(section: Section) -> None:
+    """As many tiles as there can be."""
+    section.add(_tiles(section.dice, 65536))
+
+
+def _tiles(dice: Dice, count: int) -> Run:
+    return Run(
+        activation=Address(dice.between(0, 4095)),
+        weight=Address(dice.between(100, 1400)),
+        parameter=Address(dice.between(0, 2900)),
+        counts=(1, 1, 1, count, 1, 1),
+        strides=(0, 0, 0, 1, 0, 0),
+        per_tile=True,
+        out_bits=5,
+        write=False,
+    )
+
+
+AIMED: dict[str, Callable[[Section], None]] = {
+    "ends": _ends,
+    "search": _search,
+    "jumps": _jumps,
+    "alone": _alone,
+    "bounds": _bounds,
+    "largest": _largest,
+    "small": _small,
+    "noise": _noise,
+    "nothing": _nothing,
+    "wide": _wide,
+    "long taps": _long_taps,
+    "long tiles": _long_tiles,
+}
+
+
+for _rounding in range(7):
+    AIMED[f"ties {_rounding}"] = partial(_ties, rounding=_rounding)
+    if _rounding in (1, 4, 6):
+        AIMED[f"ties {_rounding} again"] = partial(_ties, rounding=_rounding, second=True)
+for _bits, _signed, _overflow in product((8, 7, 4, 1), (True, False), range(4)):
+    if _bits in (4, 7) or _signed:
+        AIMED[f"codes {_bits} {_signed} {_overflow}"] = partial(
+            _codes, bits=_bits, signed=_signed, overflow=_overflow
+        )
