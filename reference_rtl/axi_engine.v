@@ -24,13 +24,18 @@ module axi_engine #(
     parameter BIAS_WIDTH = 32,
     parameter MODEL_WIDTH = 0,
     parameter MODEL_SATURATE = 0,
+    parameter PRODUCT_BITS = 0,
+    parameter PRODUCT_SHIFT = 0,
+    parameter PRODUCT_SIGNED = 1,
+    parameter PRODUCT_ROUNDING = 0,
+    parameter PRODUCT_OVERFLOW = 0,
     parameter ACTIVATION_DEPTH = 4096,
     parameter WEIGHT_DEPTH = 4096,
     parameter PARAMETER_DEPTH = 512,
     parameter TABLE_DEPTH = 4096,
     parameter PROGRAM_DEPTH = 1024,
     // Bits of a stream beat; follows, not to be set.
-    parameter STREAM_WIDTH = (ACTIVATION_WIDTH + 7) / 8 * 8
+    parameter STREAM_WIDTH = ACTIVATION_WIDTH > 8 ? (ACTIVATION_WIDTH + 7) / 8 * 8 : 8
 ) (
     input  wire                    clock,
     input  wire                    reset_n,
@@ -64,6 +69,10 @@ module axi_engine #(
     output reg                     m_axis_tlast,
     input  wire                    m_axis_tready
 );
+    // Bits of a word, and of its sign in a beat; where they are illegal something small, so that the engine gets to say so.
+    localparam LEGAL = ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32;
+    localparam WORD = LEGAL ? ACTIVATION_WIDTH : 2;
+    localparam SIGNS = LEGAL ? STREAM_WIDTH - WORD + 1 : 1;
     localparam PARAMETER_WIDTH = 6 + BIAS_WIDTH;
     localparam WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH;
@@ -81,7 +90,7 @@ module axi_engine #(
 
     wire busy, done, accumulator_overflow;
     wire [31:0] cycles, mac_cycles, saturations, argmax;
-    wire signed [ACTIVATION_WIDTH-1:0] read_word;
+    wire signed [WORD-1:0] read_word;
 
     // Where the next word of the tensor stands: `left` words to come, `run_left` of the present run.
     reg [23:0] address, run_start, left, run_left, run_words, stride;
@@ -94,12 +103,14 @@ module axi_engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE),
+        .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
+        .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
         .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH)
     ) engine (
         .clock(clock), .reset(!reset_n), .start(state == START), .seed(seed), .busy(busy), .done(done),
         .host_write(receive_beat), .host_address(address),
-        .host_write_data(s_axis_tdata[ACTIVATION_WIDTH-1:0]), .host_read_data(read_word),
+        .host_write_data(s_axis_tdata[WORD-1:0]), .host_read_data(read_word),
         .load_enable(load_commit), .load_memory(load_target[25:24]), .load_address(load_target[23:0]),
         .load_data(load_word[LOAD_WIDTH-1:0]),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
@@ -198,7 +209,7 @@ module axi_engine #(
             FETCH: begin
                 fetching <= fetching + 2'd1;
                 if (fetching == 2'd2) begin
-                    m_axis_tdata <= {{(STREAM_WIDTH-ACTIVATION_WIDTH+1){read_word[ACTIVATION_WIDTH-1]}}, read_word[ACTIVATION_WIDTH-2:0]};
+                    m_axis_tdata <= {{SIGNS{read_word[WORD-1]}}, read_word[WORD-2:0]};
                     m_axis_tlast <= last;
                     m_axis_tvalid <= 1'b1;
                     state <= SEND;

@@ -76,8 +76,24 @@ module engine #(
     output wire                               accumulator_overflow,
     output wire [31:0]                        argmax
 );
-    localparam ROWS = ACTIVATION_DEPTH / LANES;
-    localparam LANE_BITS = $clog2(LANES);
+    // Lanes, and bits of words, weights, sums, biases and counters, as they are built: the parameters' values, or a small engine
+    // in place of an illegal one, which so gets as far as to be refused by a sentence.
+    localparam WIDER_FACTOR = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH;
+    localparam PRODUCT_WIDTH = ACTIVATION_WIDTH + WIDER_FACTOR;
+    localparam LANES_LEGAL = LANES == 1 || LANES == 2 || LANES == 4 || LANES == 8 || LANES == 16 || LANES == 32;
+    localparam LEGAL = LANES_LEGAL && ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32 && WEIGHT_WIDTH >= 2 && WEIGHT_WIDTH <= 32
+        && ACCUMULATOR_WIDTH >= PRODUCT_WIDTH && ACCUMULATOR_WIDTH <= 63 && BIAS_WIDTH >= 2 && BIAS_WIDTH <= 63
+        && COUNTER_WIDTH >= 1 && COUNTER_WIDTH <= 32;
+    localparam COUNT = LEGAL ? LANES : 1;
+    localparam WORD = LEGAL ? ACTIVATION_WIDTH : 8;
+    localparam WEIGHT = LEGAL ? WEIGHT_WIDTH : 8;
+    localparam SUM = LEGAL ? ACCUMULATOR_WIDTH : 16;
+    localparam BIAS = LEGAL ? BIAS_WIDTH : 8;
+    localparam COUNTER = LEGAL ? COUNTER_WIDTH : 32;
+    localparam PARAMETER = 6 + BIAS;
+
+    localparam ROWS = ACTIVATION_DEPTH / COUNT;
+    localparam LANE_BITS = $clog2(COUNT);
     // At least one bit, so that a memory of one word gets as far as to be refused by a sentence.
     localparam ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
     localparam WEIGHT_BITS = WEIGHT_DEPTH > 1 ? $clog2(WEIGHT_DEPTH) : 1;
@@ -89,7 +105,6 @@ module engine #(
     localparam WIDEST_C = WIDEST_A > WIDEST_B ? WIDEST_A : WIDEST_B;
     localparam WIDEST_D = WIDEST_C > PROGRAM_BITS ? WIDEST_C : PROGRAM_BITS;
     localparam ADDRESS_WIDTH = WIDEST_D > 8 ? WIDEST_D : 8;
-    localparam MULTIPLIER_WIDTH = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH;
     localparam LATENCY = 15;
 
     initial begin
@@ -99,12 +114,12 @@ module engine #(
             $fatal(1, "%m: ACTIVATION_WIDTH = %0d; use 2 to 32", ACTIVATION_WIDTH);
         if (WEIGHT_WIDTH < 2 || WEIGHT_WIDTH > 32)
             $fatal(1, "%m: WEIGHT_WIDTH = %0d; use 2 to 32", WEIGHT_WIDTH);
-        if (ACTIVATION_WIDTH + MULTIPLIER_WIDTH > 63)
+        if (PRODUCT_WIDTH > 63)
             $fatal(1, "%m: ACTIVATION_WIDTH = %0d and WEIGHT_WIDTH = %0d make products of %0d bits; use at most 63",
-                   ACTIVATION_WIDTH, WEIGHT_WIDTH, ACTIVATION_WIDTH + MULTIPLIER_WIDTH);
-        if (ACCUMULATOR_WIDTH < ACTIVATION_WIDTH + MULTIPLIER_WIDTH || ACCUMULATOR_WIDTH > 63)
+                   ACTIVATION_WIDTH, WEIGHT_WIDTH, PRODUCT_WIDTH);
+        if (ACCUMULATOR_WIDTH < PRODUCT_WIDTH || ACCUMULATOR_WIDTH > 63)
             $fatal(1, "%m: ACCUMULATOR_WIDTH = %0d; use %0d (a product's bits) to 63",
-                   ACCUMULATOR_WIDTH, ACTIVATION_WIDTH + MULTIPLIER_WIDTH);
+                   ACCUMULATOR_WIDTH, PRODUCT_WIDTH);
         if (BIAS_WIDTH < 2 || BIAS_WIDTH > 63)
             $fatal(1, "%m: BIAS_WIDTH = %0d; use 2 to 63", BIAS_WIDTH);
         if (MODEL_WIDTH != 0 && (MODEL_WIDTH < 2 || MODEL_WIDTH > ACCUMULATOR_WIDTH))
@@ -117,7 +132,9 @@ module engine #(
             $fatal(1, "%m: PRODUCT_SHIFT = %0d; use 0 to %0d", PRODUCT_SHIFT, ACCUMULATOR_WIDTH - 1);
         if (PRODUCT_ROUNDING < 0 || PRODUCT_ROUNDING > 6 || PRODUCT_OVERFLOW < 0 || PRODUCT_OVERFLOW > 3)
             $fatal(1, "%m: PRODUCT_ROUNDING = %0d, PRODUCT_OVERFLOW = %0d; use 0 to 6 and 0 to 3", PRODUCT_ROUNDING, PRODUCT_OVERFLOW);
-        if (ACTIVATION_DEPTH % LANES != 0)
+        if (COUNTER_WIDTH < 1 || COUNTER_WIDTH > 32)
+            $fatal(1, "%m: COUNTER_WIDTH = %0d; use 1 to 32", COUNTER_WIDTH);
+        if (ACTIVATION_DEPTH % COUNT != 0)
             $fatal(1, "%m: ACTIVATION_DEPTH = %0d is not a multiple of LANES = %0d", ACTIVATION_DEPTH, LANES);
         if (ADDRESS_WIDTH > 24)
             $fatal(1, "%m: a memory needs %0d address bits; instructions have 24", ADDRESS_WIDTH);
@@ -128,9 +145,9 @@ module engine #(
     wire [ADDRESS_WIDTH-1:0] program_address, access_address, nest_address, weight_address;
     wire program_enable, offered, take, idle, loading, access_write, access_best, mac, configure;
     wire [`RUN_BITS-1:0] description, run;
-    wire signed [ACTIVATION_WIDTH-1:0] broadcast;
+    wire signed [WORD-1:0] broadcast;
 
-    sequencer #(.ADDRESS_WIDTH(ADDRESS_WIDTH), .WIDTH(ACTIVATION_WIDTH)) sequencer (
+    sequencer #(.ADDRESS_WIDTH(ADDRESS_WIDTH), .WIDTH(WORD)) sequencer (
         .clock(clock), .reset(reset), .start(start), .busy(busy), .done(done),
         .program_address(program_address), .program_enable(program_enable), .word(program_word),
         .offered(offered), .description(description), .take(take), .idle(idle),
@@ -142,7 +159,7 @@ module engine #(
     wire unusual, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
     wire [5:0] channels_4, channels_5;
 
-    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) loop_nest (
+    loop_nest #(.LANES(COUNT), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .unusual(unusual),
@@ -182,26 +199,26 @@ module engine #(
     end
 
     // Lanes
-    wire [LANES*ACTIVATION_WIDTH-1:0] row;
-    wire [LANES*WEIGHT_WIDTH-1:0] weights;
-    wire [LANES*ACCUMULATOR_WIDTH-1:0] totals;
+    wire [COUNT*WORD-1:0] row;
+    wire [COUNT*WEIGHT-1:0] weights;
+    wire [COUNT*SUM-1:0] totals;
     // Lanes without a channel may add up anything.
-    wire [LANES-1:0] clipped, clipped_channel;
+    wire [COUNT-1:0] clipped, clipped_channel;
     genvar index;
     generate
-        for (index = 0; index < LANES; index = index + 1) begin : lanes
+        for (index = 0; index < COUNT; index = index + 1) begin : lanes
             lane #(
-                .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH), .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH),
+                .ACTIVATION_WIDTH(WORD), .WEIGHT_WIDTH(WEIGHT), .ACCUMULATOR_WIDTH(SUM),
                 .SATURATE_WIDTH(MODEL_SATURATE != 0 ? MODEL_WIDTH : 0),
                 .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
             ) lane (
                 .clock(clock), .select_2(select_2), .unusual(unusual),
-                .broadcast_2(broadcast), .own_2(row[index*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]),
-                .weight_2(weights[index*WEIGHT_WIDTH +: WEIGHT_WIDTH]),
+                .broadcast_2(broadcast), .own_2(row[index*WORD +: WORD]),
+                .weight_2(weights[index*WEIGHT +: WEIGHT]),
                 .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
                 .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .complete_5(complete_5),
-                .total(totals[index*ACCUMULATOR_WIDTH +: ACCUMULATOR_WIDTH]), .clipped(clipped[index])
+                .total(totals[index*SUM +: SUM]), .clipped(clipped[index])
             );
             assign clipped_channel[index] = clipped[index] && index <= channels_4;
         end
@@ -210,31 +227,31 @@ module engine #(
     // Drain, requantiser, table, write
     wire [ADDRESS_WIDTH-1:0] parameter_address, table_address, result_address;
     wire parameter_enable, table_read, sum_valid, sum_pixel_end, wrapped, word_valid, word_overflowed, result_valid;
-    wire signed [ACCUMULATOR_WIDTH-1:0] sum;
-    wire [PARAMETER_WIDTH-1:0] parameters;
-    wire signed [ACTIVATION_WIDTH-1:0] word, table_word, result, best;
+    wire signed [SUM-1:0] sum;
+    wire [PARAMETER-1:0] parameters;
+    wire signed [WORD-1:0] word, table_word, result, best;
     wire [31:0] noise_state;
     reg [3:0] pixel_ends;
     always @(posedge clock) pixel_ends <= {pixel_ends[2:0], sum_pixel_end};
 
     drain #(
-        .LANES(LANES), .WIDTH(ACCUMULATOR_WIDTH), .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
+        .LANES(COUNT), .WIDTH(SUM), .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
     ) drain (
         .clock(clock), .reset(reset), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
         .complete(complete_5), .channels(channels_5), .pixel_end(pixel_end_5), .totals(totals),
         .parameter_enable(parameter_enable), .parameter_address(parameter_address), .out_valid(sum_valid), .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
     );
 
-    requantize #(.SUM_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(ACTIVATION_WIDTH)) requantize (
+    requantize #(.SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD)) requantize (
         .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
-        .in_valid(sum_valid), .sum(sum), .bias(parameters[BIAS_WIDTH-1:0]), .shift(parameters[BIAS_WIDTH +: 6]),
+        .in_valid(sum_valid), .sum(sum), .bias(parameters[BIAS-1:0]), .shift(parameters[BIAS +: 6]),
         .out_valid(word_valid), .word(word), .overflowed(word_overflowed)
     );
 
     noise noise (.clock(clock), .start(start), .seed(seed), .draw(word_valid && noise_enable), .state(noise_state));
 
-    write_back #(.WIDTH(ACTIVATION_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)) write_back (
+    write_back #(.WIDTH(WORD), .ADDRESS_WIDTH(ADDRESS_WIDTH)) write_back (
         .clock(clock), .reset(reset), .configure(configured), .output_base(output_base), .output_gap(output_gap),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
         .noise_enable(noise_enable), .noise(noise_state),
@@ -243,13 +260,13 @@ module engine #(
     );
 
     wire [ADDRESS_WIDTH-1:0] best_index;
-    argmax #(.WIDTH(ACTIVATION_WIDTH), .INDEX_WIDTH(ADDRESS_WIDTH)) search (
+    argmax #(.WIDTH(WORD), .INDEX_WIDTH(ADDRESS_WIDTH)) search (
         .clock(clock), .clear(start || reset || configured && argmax_enable), .valid(result_valid && argmax_enable),
         .word(result), .index(best_index), .best(best)
     );
     assign argmax = {{(32-ADDRESS_WIDTH){1'b0}}, best_index};
 
-    status #(.WIDTH(COUNTER_WIDTH)) status (
+    status #(.WIDTH(COUNTER)) status (
         .clock(clock), .clear(start || reset), .busy(busy), .mac(mac), .overflowed(word_valid && word_overflowed),
         .accumulator_lost(wrapped || |clipped_channel), .cycles(cycles), .mac_cycles(mac_cycles),
         .saturations(saturations), .accumulator_overflow(accumulator_overflow)
@@ -259,34 +276,34 @@ module engine #(
     wire [ADDRESS_WIDTH-1:0] read_address = !busy ? host_address[ADDRESS_WIDTH-1:0] : loading ? access_address : nest_address;
     wire [ADDRESS_WIDTH-1:0] write_address = !busy ? host_address[ADDRESS_WIDTH-1:0] : access_write ? access_address : result_address;
     wire [1:0] source = !busy ? 2'd0 : !access_write ? 2'd1 : {1'b1, access_best};
-    wire signed [ACTIVATION_WIDTH-1:0] write_data =
-        source[1] ? (source[0] ? best : argmax[ACTIVATION_WIDTH-1:0])
+    wire signed [WORD-1:0] write_data =
+        source[1] ? (source[0] ? best : argmax[WORD-1:0])
                   : (source[0] ? result : host_write_data);
     wire write = busy ? access_write || result_valid && write_enable : host_write;
-    wire [LANES-1:0] write_lane;
+    wire [COUNT-1:0] write_lane;
 
     generate
-        if (LANES == 1) begin : one_lane
+        if (COUNT == 1) begin : one_lane
             assign write_lane = write;
             assign broadcast = row;
         end else begin : many_lanes
-            localparam [LANES-1:0] FIRST = 1;
+            localparam [COUNT-1:0] FIRST = 1;
             reg [LANE_BITS-1:0] place_1, place_2;
             always @(posedge clock) begin
                 place_1 <= read_address[LANE_BITS-1:0];
                 place_2 <= place_1;
             end
-            wire signed [ACTIVATION_WIDTH-1:0] words [0:LANES-1];
-            for (index = 0; index < LANES; index = index + 1) begin : columns
-                assign words[index] = row[index*ACTIVATION_WIDTH +: ACTIVATION_WIDTH];
+            wire signed [WORD-1:0] words [0:COUNT-1];
+            for (index = 0; index < COUNT; index = index + 1) begin : columns
+                assign words[index] = row[index*WORD +: WORD];
             end
             assign broadcast = words[place_2];
-            assign write_lane = write ? FIRST << write_address[LANE_BITS-1:0] : {LANES{1'b0}};
+            assign write_lane = write ? FIRST << write_address[LANE_BITS-1:0] : {COUNT{1'b0}};
         end
     endgenerate
     assign host_read_data = broadcast;
 
-    activation_memory #(.LANES(LANES), .WIDTH(ACTIVATION_WIDTH), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)) activation_memory (
+    activation_memory #(.LANES(COUNT), .WIDTH(WORD), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)) activation_memory (
         .clock(clock), .read_row_address(read_address[LANE_BITS +: ROW_BITS]), .read_row(row),
         .write_lane(write_lane), .write_row_address(write_address[LANE_BITS +: ROW_BITS]), .write_data(write_data)
     );
@@ -298,20 +315,20 @@ module engine #(
         .clock(clock), .read_enable(program_enable), .read_address(program_address[PROGRAM_BITS-1:0]), .read_data(program_word),
         .write_enable(load && load_memory == 2'd0), .write_address(load_address[PROGRAM_BITS-1:0]), .write_data(load_data[31:0])
     );
-    memory #(.WIDTH(LANES * WEIGHT_WIDTH), .DEPTH(WEIGHT_DEPTH), .IMAGE(WEIGHT_IMAGE)) weight_memory (
+    memory #(.WIDTH(COUNT * WEIGHT), .DEPTH(WEIGHT_DEPTH), .IMAGE(WEIGHT_IMAGE)) weight_memory (
         .clock(clock), .read_enable(1'b1), .read_address(weight_address[WEIGHT_BITS-1:0]), .read_data(weights),
         .write_enable(load && load_memory == 2'd1), .write_address(load_address[WEIGHT_BITS-1:0]),
-        .write_data(load_data[LANES*WEIGHT_WIDTH-1:0])
+        .write_data(load_data[COUNT*WEIGHT-1:0])
     );
-    memory #(.WIDTH(PARAMETER_WIDTH), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) parameter_memory (
+    memory #(.WIDTH(PARAMETER), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) parameter_memory (
         .clock(clock), .read_enable(parameter_enable), .read_address(parameter_address[PARAMETER_BITS-1:0]), .read_data(parameters),
         .write_enable(load && load_memory == 2'd2), .write_address(load_address[PARAMETER_BITS-1:0]),
-        .write_data(load_data[PARAMETER_WIDTH-1:0])
+        .write_data(load_data[PARAMETER-1:0])
     );
-    memory #(.WIDTH(ACTIVATION_WIDTH), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) table_memory (
+    memory #(.WIDTH(WORD), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) table_memory (
         .clock(clock), .read_enable(table_read), .read_address(table_address[TABLE_BITS-1:0]), .read_data(table_word),
         .write_enable(load && load_memory == 2'd3), .write_address(load_address[TABLE_BITS-1:0]),
-        .write_data(load_data[ACTIVATION_WIDTH-1:0])
+        .write_data(load_data[WORD-1:0])
     );
 endmodule
 `default_nettype wire

@@ -349,44 +349,66 @@ def test_lint_finds_nothing_in_the_wrapper(parameters: dict[str, int]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+ILLEGAL = [
+    ({"LANES": 3}, "LANES = 3; use 1, 2, 4, 8, 16 or 32"),
+    ({"LANES": 0}, "LANES = 0; use 1, 2, 4, 8, 16 or 32"),
+    ({"LANES": -8}, "LANES = -8; use 1, 2, 4, 8, 16 or 32"),
+    ({"ACTIVATION_WIDTH": 1}, "ACTIVATION_WIDTH = 1; use 2 to 32"),
+    ({"ACTIVATION_WIDTH": 0}, "ACTIVATION_WIDTH = 0; use 2 to 32"),
+    ({"ACTIVATION_WIDTH": 70, "ACCUMULATOR_WIDTH": 63}, "ACTIVATION_WIDTH = 70; use 2 to 32"),
+    ({"WEIGHT_WIDTH": 0}, "WEIGHT_WIDTH = 0; use 2 to 32"),
+    ({"WEIGHT_WIDTH": -16}, "WEIGHT_WIDTH = -16; use 2 to 32"),
+    ({"ACCUMULATOR_WIDTH": 0}, "ACCUMULATOR_WIDTH = 0; use 32 (a product's bits) to 63"),
+    ({"BIAS_WIDTH": 0}, "BIAS_WIDTH = 0; use 2 to 63"),
+    ({"COUNTER_WIDTH": 33}, "COUNTER_WIDTH = 33; use 1 to 32"),
+    ({"COUNTER_WIDTH": 0}, "COUNTER_WIDTH = 0; use 1 to 32"),
+    ({"WEIGHT_WIDTH": 40, "ACCUMULATOR_WIDTH": 60}, "WEIGHT_WIDTH = 40; use 2 to 32"),
+    ({"ACCUMULATOR_WIDTH": 20}, "ACCUMULATOR_WIDTH = 20; use 32 (a product's bits) to 63"),
+    ({"BIAS_WIDTH": 1}, "BIAS_WIDTH = 1; use 2 to 63"),
+    ({"MODEL_WIDTH": 49}, "MODEL_WIDTH = 49; use 0 (none) or 2 to ACCUMULATOR_WIDTH = 48"),
+    ({"PRODUCT_ROUNDING": 7}, "PRODUCT_ROUNDING = 7, PRODUCT_OVERFLOW = 0; use 0 to 6 and 0 to 3"),
+    ({"ACTIVATION_DEPTH": 4100}, "ACTIVATION_DEPTH = 4100 is not a multiple of LANES = 8"),
+    ({"TABLE_DEPTH": 1 << 25}, "a memory needs 25 address bits; instructions have 24"),
+    ({"TABLE_DEPTH": 1}, "DEPTH = 1; a memory needs at least 2 words"),
+    ({"PROGRAM_DEPTH": 0}, "DEPTH = 0; a memory needs at least 2 words"),
+    ({"ACTIVATION_DEPTH": 8}, "ROWS = 1; the activation memory needs at least 2 rows"),
+    ({"MODEL_WIDTH": -4}, "MODEL_WIDTH = -4; use 0 (none) or 2 to ACCUMULATOR_WIDTH = 48"),
+    ({"MODEL_SATURATE": 2}, "MODEL_SATURATE = 2, PRODUCT_SIGNED = 1; use 0 or 1"),
+    ({"PRODUCT_SIGNED": 5}, "MODEL_SATURATE = 0, PRODUCT_SIGNED = 5; use 0 or 1"),
+    ({"PRODUCT_BITS": -3}, "PRODUCT_BITS = -3; use 0 (exact products) or 1 to 47"),
+    (
+        {"ACTIVATION_WIDTH": 32, "WEIGHT_WIDTH": 32},
+        "ACTIVATION_WIDTH = 32 and WEIGHT_WIDTH = 32 make products of 64 bits; use at most 63",
+    ),
+]
+
+
 @pytest.mark.parametrize(
-    ("parameters", "sentence"),
-    [
-        ({"LANES": 3}, "LANES = 3; use 1, 2, 4, 8, 16 or 32"),
-        ({"ACTIVATION_WIDTH": 1}, "ACTIVATION_WIDTH = 1; use 2 to 32"),
-        ({"WEIGHT_WIDTH": 40, "ACCUMULATOR_WIDTH": 60}, "WEIGHT_WIDTH = 40; use 2 to 32"),
-        ({"ACCUMULATOR_WIDTH": 20}, "ACCUMULATOR_WIDTH = 20; use 32 (a product's bits) to 63"),
-        ({"BIAS_WIDTH": 1}, "BIAS_WIDTH = 1; use 2 to 63"),
-        ({"MODEL_WIDTH": 49}, "MODEL_WIDTH = 49; use 0 (none) or 2 to ACCUMULATOR_WIDTH = 48"),
-        ({"PRODUCT_ROUNDING": 7}, "PRODUCT_ROUNDING = 7, PRODUCT_OVERFLOW = 0; use 0 to 6 and 0 to 3"),
-        ({"ACTIVATION_DEPTH": 4100}, "ACTIVATION_DEPTH = 4100 is not a multiple of LANES = 8"),
-        ({"TABLE_DEPTH": 1 << 25}, "a memory needs 25 address bits; instructions have 24"),
-        ({"TABLE_DEPTH": 1}, "DEPTH = 1; a memory needs at least 2 words"),
-        ({"PROGRAM_DEPTH": 0}, "DEPTH = 0; a memory needs at least 2 words"),
-        ({"ACTIVATION_DEPTH": 8}, "ROWS = 1; the activation memory needs at least 2 rows"),
-        ({"MODEL_WIDTH": -4}, "MODEL_WIDTH = -4; use 0 (none) or 2 to ACCUMULATOR_WIDTH = 48"),
-        ({"MODEL_SATURATE": 2}, "MODEL_SATURATE = 2, PRODUCT_SIGNED = 1; use 0 or 1"),
-        ({"PRODUCT_SIGNED": 5}, "MODEL_SATURATE = 0, PRODUCT_SIGNED = 5; use 0 or 1"),
-        ({"PRODUCT_BITS": -3}, "PRODUCT_BITS = -3; use 0 (exact products) or 1 to 47"),
-        (
-            {"ACTIVATION_WIDTH": 32, "WEIGHT_WIDTH": 32},
-            "ACTIVATION_WIDTH = 32 and WEIGHT_WIDTH = 32 make products of 64 bits; use at most 63",
-        ),
-    ],
+    ("top", "parameters", "sentence"),
+    [("engine", *case) for case in ILLEGAL]
+    + [("axi_engine", *case) for case in ILLEGAL if "COUNTER_WIDTH" not in case[0]],
 )
-def test_an_illegal_parameter_stops_the_simulation_with_a_sentence(
-    parameters: dict[str, int], sentence: str
+def test_an_illegal_parameter_stops_the_simulation_at_time_zero_with_a_sentence(
+    top: str, parameters: dict[str, int], sentence: str
 ) -> None:
     target = scratch() / "bench.vvp"
-    command = ["iverilog", "-g2005", f"-I{RTL}", "-s", "engine", "-o", str(target)]
-    command += [f"-Pengine.{name}={value}" for name, value in parameters.items()]
+    command = ["iverilog", "-g2005", f"-I{RTL}", "-s", top, "-o", str(target)]
+    command += [f"-P{top}.{name}={value}" for name, value in parameters.items()]
     compiled = subprocess.run([*command, *map(str, sorted(RTL.glob("*.v")))], capture_output=True, text=True)
-    text = compiled.stdout + compiled.stderr
-    if compiled.returncode == 0:
-        done = subprocess.run(["vvp", "-n", str(target)], capture_output=True, text=True)
-        assert done.returncode != 0
-        text += done.stdout + done.stderr
-    assert sentence in text
+    assert compiled.returncode == 0, compiled.stderr
+    done = subprocess.run(["vvp", "-n", str(target)], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert sentence in done.stdout + done.stderr
+    assert re.search(r"Time: 0\b", done.stdout + done.stderr)
+
+
+def test_the_wrapper_hands_every_parameter_to_the_engine() -> None:
+    engine, wrapper = ((RTL / name).read_text() for name in ("engine.v", "axi_engine.v"))
+    values = re.compile(r"parameter (\w+) = (-?\d+)\b(?! *[*+?])")
+    here = dict(values.findall(engine))
+    del here["COUNTER_WIDTH"]
+    assert dict(values.findall(wrapper)) == here and len(here) == 17
+    assert set(re.findall(r"\.([A-Z_]+)\(\1\)", wrapper)) == set(here)
 
 
 @pytest.mark.parametrize(
