@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Networks on disk: `safetensors` for the numbers, JSON in its metadata for the structure.
 
-The structure names classes, and only those listed in `CLASSES` are ever made: a file cannot run anything.
+The structure names classes, and only those listed in `CLASSES` are ever made: a file cannot run anything. A
+checksum over all of it stands beside the structure, so that no flipped bit becomes another network.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -48,6 +50,7 @@ def save(net: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = _encode(net, "", arrays)
     header = {"version": VERSION, "net": structure, "metadata": dict(metadata or {})}
+    header = with_checksum(header, arrays)
     blob = save_tensors(arrays, {KEY: json.dumps(header, ensure_ascii=False)})
     write_whole(Path(path), blob)
 
@@ -67,6 +70,25 @@ def load(path: str | os.PathLike[str]) -> Any:
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What `save` was told beside the network (the command, the seed, the result)."""
     return dict(_read(Path(path))[0].get("metadata", {}))
+
+
+def with_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
+    """The header with a checksum of itself and of the arrays."""
+    return {**header, "sha256": _checksum(header, arrays)}
+
+
+def matches_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bool:
+    """Are these the header and the arrays that were written? One without a checksum claims nothing."""
+    return header.get("sha256") in (None, _checksum(header, arrays))
+
+
+def _checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    text = json.dumps({name: value for name, value in header.items() if name != "sha256"})
+    found = hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode())
+    for name, values in sorted(arrays.items()):
+        found.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        found.update(np.ascontiguousarray(values).data)
+    return found.hexdigest()
 
 
 def write_whole(path: Path, blob: bytes) -> None:
@@ -110,6 +132,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{path} has file version {header.get('version')!r}, this release reads {VERSION}; "
             "use the release that wrote it"
         )
+    if not matches_checksum(header, arrays):
+        raise FileError(f"{path} is damaged: its content does not match its checksum; get or train it again")
     return header, arrays
 
 

@@ -21,6 +21,7 @@ from golden_vectors.memories import (
     SHIFTED,
     SMALL_WEIGHTS,
     TIES,
+    WIDE,
     WINDOW,
 )
 from golden_vectors.sections import Dice, Section
@@ -196,7 +197,7 @@ def _ties(section: Section, rounding: int, second: bool = False) -> None:
             rounding=rounding,
             overflow=rounding % 4,
             out_bits=8,
-            leak=(0, 0, 0, 0, 3, 9, 1)[rounding],
+            leak=(0, 0, 0, 0, 3, 9, 5)[rounding],
         ),
         "parameter",
         run,
@@ -206,11 +207,12 @@ def _ties(section: Section, rounding: int, second: bool = False) -> None:
 def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
     """Every word in order into a format of so many bits."""
     dice, run = section.dice, section.window.run
+    first = 0 if bits == 1 else 64 * (overflow % 2)
     ones = np.flatnonzero((section.images.weights[:, 0] == 1) & (np.arange(4096) < 4000))
     _again_and_again(
         section,
         Run(
-            activation=Address(RAMP + 64 * (overflow % 2)),
+            activation=Address(RAMP + first),
             weight=Address(int(ones[dice.between(0, len(ones) - 1)])),
             parameter=Address(PLAIN),
             counts=(1, 1, 1, 1, run, 1),
@@ -227,20 +229,21 @@ def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
 
 
 def _noise(section: Section) -> None:
-    """Noise of every width, and formats wider than a word for small numbers."""
+    """Noise of every width, formats wider than a word for small numbers, and one for what a word just does not hold."""
     dice = section.dice
     for number, bits in enumerate((1, 4, 16, 20, 33, 63, 8, 9, 12, 12)):
-        noise = bits <= section.config.address_width
+        noise, wide = bits <= section.config.address_width, bits == 33
+        plain = PLAIN + dice.between(0, 40)
         section.add(
             Run(
                 bounded=True,
-                parameter=Address(PLAIN + dice.between(0, 40)),
+                parameter=Address(WIDE if wide else plain),
                 output=section.address(WINDOW["address"] + number % 8 * WINDOW["stride"]),
                 counts=(1, 1, 1, 3, 1, 1),
                 last_channels=2,
                 out_bits=bits,
                 out_signed=dice.one_in(2),
-                table=True,
+                table=not wide,
                 table_base=dice.between(0, 4095) >> bits << bits if noise else 0,
                 noise=noise,
                 argmax=True,
@@ -292,18 +295,19 @@ def _wide(section: Section) -> None:
         )
     section.add(Set(4, 4095), Loop(4, section.here + 1))
     for counts in ((1, 1, 1, 1, 4096, 1), (1, 1, 1, 1, 1, 4096), (1, 1, 1, 1, 2731, 1), (1, 1, 1, 1, 1, 2730)):
-        section.add(
-            Run(
-                activation=Address(dice.between(0, 4095)),
-                weight=Address(dice.between(100, 2000)),
-                parameter=Address(PLAIN + dice.between(0, 40)),
-                counts=counts,
-                strides=(0, 0, 0, 0, dice.between(1, 99) * 2 + 1, dice.between(1, 99) * 2 + 1),
-                out_bits=8,
-                argmax=True,
-                write=False,
-            )
+        run = Run(
+            activation=Address(dice.between(0, 4095)),
+            weight=Address(dice.between(100, 2000)),
+            parameter=Address(PLAIN + dice.between(0, 40)),
+            counts=counts,
+            strides=(0, 0, 0, 0, dice.between(1, 99) * 2 + 1, dice.between(1, 99) * 2 + 1),
+            out_bits=8,
+            argmax=True,
+            write=False,
         )
+        if counts[5] == 2730:  # large sums; of those below 0 the sign alone is left
+            run = replace(run, weight=Address(0), parameter=Address(SHIFTED), leak=51, overflow=0)
+        section.add(run)
         section.add(Store(Address(at + 5 + 3 * dice.between(0, 5)), dice.one_in(2)))
 
 
@@ -326,8 +330,10 @@ def _long_taps(section: Section) -> None:
 
 
 def _long_tiles(section: Section) -> None:
-    """As many tiles as there can be."""
-    section.add(_tiles(section.dice, 65536))
+    """As many tiles as there can be, and no word of them fits."""
+    lanes = section.config.lanes
+    run = replace(_tiles(section.dice, 65536), parameter=Address(WIDE + 10 - lanes), last_channels=lanes)
+    section.add(run, Store(Address(section.window.address)))
 
 
 def _tiles(dice: Dice, count: int) -> Run:

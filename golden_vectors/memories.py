@@ -19,6 +19,7 @@ ENDS = 65  # constants from the memory's word 208 on, and as many rows of weight
 ENDS_AT = 208
 PLAIN = 3000  # parameters from here on: no shift, a small bias that is not negative
 SHIFTED = PLAIN + 60  # four that shift by 9
+WIDE = PLAIN + 64  # ten that shift by 3 to 12, to words from 128 to 236, which formats of 9 bits hold
 TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
 RAMP, CLOSE = 2300, 2560  # activations from here on: all words in order; words that differ by little
 SMALL_WEIGHTS = 1536  # rows from here on: -1, 0 and 1, for sums of many taps
@@ -38,11 +39,13 @@ def memories(config: EngineConfig, dice: Dice) -> Images:
     shifts = np.where(dice.rng.integers(0, 12, config.parameter_depth) == 0, far, shifts)
     biases = dice.words(config.bias_width, config.parameter_depth)
     weights[SMALL_WEIGHTS:] = dice.rng.integers(-1, 2, (config.weight_depth - SMALL_WEIGHTS, lanes))
-    shifts[SHIFTED : SHIFTED + 4] = 9
     for place in range(TIES, TIES + 2 * window().words):
         shifts[place], biases[place] = _tie(dice, place - TIES, config.bias_width - 1)
     plain = slice(PLAIN, PLAIN + 64)
     shifts[plain], biases[plain] = 0, dice.rng.integers(0, 100, 64)
+    shifts[SHIFTED : SHIFTED + 4] = 9
+    for place in range(10):
+        shifts[WIDE + place], biases[WIDE + place] = 3 + place, 128 + 12 * place << 3 + place
     activations = dice.words(config.activation_width, config.activation_depth)
     low, most = -(1 << bits - 1), 1 << config.accumulator_width - 1
     activations[RAMP : RAMP + 256] = np.arange(-128, 128)

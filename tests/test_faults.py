@@ -12,9 +12,11 @@ import json
 import os
 import resource
 import shutil
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -23,22 +25,42 @@ from hypothesis import strategies as st
 
 from fixedpoint_nn import Q, emit, layers
 from fixedpoint_nn.data import DataError, read_idx
-from fixedpoint_nn.data.lines import read_tagged_names
+from fixedpoint_nn.data.lines import read_lines, read_tagged_names
 from fixedpoint_nn.files import FileError, load, save
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import coe
+from fixedpoint_nn.hardware.contents import take_the_place
 from fixedpoint_nn.hardware.manifest import PackError
 from fixedpoint_nn.hardware.pack import load_pack
 from fixedpoint_nn.hardware.simulate import Job, SimulationError, simulate
 from fixedpoint_nn.hardware.verify import verify
 from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.precision.plan import Plan, PlanError
+from fixedpoint_nn.precision.store import Store, StoreError
 from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.report.record import Record, RecordError
+from fixedpoint_nn.training import Adam
+from fixedpoint_nn.training.checkpoint import Checkpoint, CheckpointError
+from fixedpoint_nn.training.history import History
+from fixedpoint_nn.tree import parameters
 
 WORD = Q(2, 6)
-ERRORS = (PackError, coe.ImageError, PlanError, FileError, DataError)
-damage = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ERRORS = (
+    PackError,
+    coe.ImageError,
+    PlanError,
+    FileError,
+    DataError,
+    CheckpointError,
+    StoreError,
+    RecordError,
+)
+damage = settings(
+    max_examples=int(os.environ.get("FIXEDPOINT_NN_DAMAGES", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def small_pack(folder: Path, seed: int = 0) -> Path:
@@ -62,9 +84,26 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "images.idx").write_bytes(images)
     (folder / "images.gz").write_bytes(gzip.compress(images))
     (folder / "names.csv").write_bytes(b"01_prenom;02_genre;03_langage;04_frequence\r\nanna;f;french;1\r\n")
+    (folder / "names.txt").write_text("anna\nchloé\njérôme\n", encoding="utf-8")
     for name in ("weights.coe", "weights.mem", "manifest.json"):
         shutil.copy(pack / name, folder)
+    training(folder / "training").save(History({"loss": [0.5]}), {}, seed=1)
+    with Store(folder / "results.sqlite") as store:
+        for number in range(40):
+            store.put(f"point {number}", {"accuracy": number / 40})
+    Record(
+        "train", "fixedpoint-nn train", "2026-01-01 12:00 UTC", 1.5, {"loss": 0.5}, {"cores": "2"}, folder
+    ).save()
     return folder
+
+
+def training(path: Path) -> Checkpoint:
+    return Checkpoint(path, parameters(Initialiser(3).dense(3, 2)), Adam())
+
+
+def every_result(path: Path) -> list[object]:
+    with Store(path) as store:
+        return [len(store), *(store.get(f"point {number}") for number in range(40))]
 
 
 def in_pack(path: Path) -> None:
@@ -85,6 +124,10 @@ READERS: dict[str, Callable[[Path], object]] = {
     "images.idx": read_idx,
     "images.gz": read_idx,
     "names.csv": read_tagged_names,
+    "names.txt": read_lines,
+    "training": lambda path: training(path).resume(History(), {}, seed=1),
+    "results.sqlite": every_result,
+    "run-train.json": Record.load,
 }
 
 
@@ -112,6 +155,42 @@ def test_a_damaged_file_of_any_kind_is_one_sentence_or_still_a_good_one(name, or
         READERS[name](path)
     except ERRORS as error:
         assert one_sentence(error)
+
+
+def content(net: Any) -> list[object]:
+    return [repr(net), *(array.data.tobytes() for array in parameters(net).values())]
+
+
+def test_no_flipped_bit_of_a_saved_network_is_another_network(originals, tmp_path):
+    path, blob = tmp_path / "net.safetensors", (originals / "net.safetensors").read_bytes()
+    whole, refused = content(load(originals / "net.safetensors")), 0
+    for bit in range(8 * len(blob)):
+        path.write_bytes(blob[: bit // 8] + bytes([blob[bit // 8] ^ 1 << bit % 8]) + blob[bit // 8 + 1 :])
+        try:
+            assert content(load(path)) == whole
+        except FileError as error:
+            assert one_sentence(error)
+            refused += 1
+    assert refused > 7 * len(blob)
+
+
+def test_no_flipped_bit_of_a_checkpoint_continues_another_training(originals, tmp_path):
+    blob = (originals / "training").read_bytes()
+    for bit in range(8 * len(blob)):
+        path = tmp_path / "training"
+        path.write_bytes(blob[: bit // 8] + bytes([blob[bit // 8] ^ 1 << bit % 8]) + blob[bit // 8 + 1 :])
+        found, history = training(path), History()
+        try:
+            found.resume(history, {}, seed=1)
+        except CheckpointError as error:
+            assert one_sentence(error)
+        else:
+            whole = training(originals / "training")
+            assert history.curves == {"loss": [0.5]}
+            assert all(
+                np.array_equal(found.parameters[name].data, whole.parameters[name].data)
+                for name in whole.parameters
+            )
 
 
 HOSTILE = {
@@ -250,25 +329,37 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     assert not (place / "pack").exists()
 
 
-def test_two_runs_in_one_folder_leave_one_whole_pack(tmp_path):
-    errors: list[BaseException] = []
+def test_runs_in_one_folder_at_once_leave_one_whole_pack(tmp_path):
+    """Each takes the place of what it finds, as if they had come one after the other."""
+    place = tmp_path / "here" / "pack"
+    packs = [small_pack(tmp_path / f"of {seed}", seed) for seed in range(6)]
+    place.parent.mkdir()
 
-    def again(seed: int) -> None:
-        try:
-            for _ in range(3):
-                small_pack(tmp_path, seed)
-        except BaseException as error:
-            errors.append(error)
+    def again(pack: Path) -> None:
+        for _ in range(100):
+            take_the_place(Path(shutil.copytree(pack, tmp_path / f"{pack.parent.name} {uuid4()}")), place)
 
-    small_pack(tmp_path)
-    threads = [threading.Thread(target=again, args=(seed,)) for seed in (1, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(isinstance(error, PackError | OSError) and one_sentence(error) for error in errors), errors
-    load_pack(tmp_path / "pack")
-    assert [path.name for path in tmp_path.iterdir()] == ["pack"]
+    with ThreadPoolExecutor(len(packs)) as pool:
+        for done in [pool.submit(again, pack) for pack in packs] + [pool.submit(small_pack, place.parent)]:
+            done.result()
+    load_pack(place)
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_pack_whose_place_cannot_be_taken_is_there_again(tmp_path, monkeypatch):
+    pack, renamed = small_pack(tmp_path), Path.rename
+    before = (pack / "manifest.json").read_bytes()
+
+    def refused(path: Path, target: Path) -> Path:
+        if target == pack and not pack.exists() and path.name != "0":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return renamed(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OSError, match="Input/output error"):
+        small_pack(tmp_path, seed=1)
+    assert (pack / "manifest.json").read_bytes() == before
+    assert list(tmp_path.iterdir()) == [pack]
 
 
 def test_a_simulator_killed_half_way_is_one_sentence(originals, tmp_path, monkeypatch):

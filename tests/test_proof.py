@@ -14,7 +14,19 @@ from fixedpoint_nn import QFormat, Quantizer
 from fixedpoint_nn.hardware.pack import load_pack
 from fixedpoint_nn.hardware.toolchain import rtl_folder
 from golden_vectors import programs
-from tests.proof import claims, coverage, equivalence, exhaustive, files, formal, machine, model, mutation, reasons
+from tests.proof import (
+    claims,
+    coverage,
+    equivalence,
+    exhaustive,
+    faults,
+    files,
+    formal,
+    machine,
+    model,
+    mutation,
+    reasons,
+)
 from tests.proof.judges import GOLDEN
 
 
@@ -175,6 +187,24 @@ def test_a_fact_that_does_not_hold_is_refuted():
     assert "idle_next_write_back_word_2" in broken
 
 
+def test_a_fault_in_use_that_is_not_answered_breaks_the_claim(monkeypatch, tmp_path):
+    suite = tmp_path / "tests" / "test_faults.py"
+    suite.parent.mkdir()
+    suite.write_text(
+        "def test_a_full_disk_is_told(): pass\n"
+        "def test_a_killed_simulator_is_told(): assert False, 'nobody noticed'\n"
+    )
+    monkeypatch.setattr(faults, "TESTS", suite)
+    lines, holds = faults.report(workers=1)
+    assert lines[:2] == ["a full disk is told: 1 of 1", "a killed simulator is told: 0 of 1"]
+    assert "nobody noticed" in lines[2]
+    assert not holds
+    suite.write_text("def test_a_full_disk_is_told(): pass\n")
+    assert faults.report(workers=1) == (["a full disk is told: 1 of 1"], True)
+    suite.write_text("")
+    assert not faults.report(workers=1)[1]
+
+
 def test_an_unknown_part_is_refused_with_the_known_ones():
     done = subprocess.run(
         [sys.executable, "-m", "tests.proof", "magic"],
@@ -184,6 +214,6 @@ def test_an_unknown_part_is_refused_with_the_known_ones():
     )
     assert done.returncode == 2
     assert (
-        "there is no part 'magic'; the parts are formal, exhaustive, model, files, coverage, mutation"
+        "there is no part 'magic'; the parts are formal, exhaustive, model, faults, files, coverage, mutation"
         in done.stderr
     )

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -105,21 +108,38 @@ def write(directory: Path, contents: Contents, radix: int = 16, mif: bool = Fals
     try:
         contents.write_into(scratch, radix, mif)
         scratch.chmod(0o755)
-        if directory.exists():
-            retired = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-            directory.rename(retired / "old")
-            scratch.rename(directory)
-            shutil.rmtree(retired)
-        else:
-            scratch.rename(directory)
+        take_the_place(scratch, directory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return directory
 
 
+def take_the_place(scratch: Path, directory: Path) -> None:
+    """Rename `scratch` to `directory`, whatever other runs do there; if that fails, what was there is there again."""
+    retired = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    old = None
+    try:
+        for turn in count():
+            try:
+                scratch.rename(directory)
+                break
+            except OSError as error:  # there is a pack
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            with suppress(FileNotFoundError):  # another run was quicker to take it away
+                old = directory.rename(retired / str(turn))
+    except BaseException:
+        if old is not None and not directory.exists():
+            old.rename(directory)
+        raise
+    finally:
+        shutil.rmtree(retired, ignore_errors=True)
+
+
 def check_replaceable(directory: Path) -> None:
     """Is there nothing yet, or a pack?"""
-    if directory.exists() and not (
-        directory.is_dir() and ((directory / manifest.NAME).exists() or not any(directory.iterdir()))
-    ):
-        raise PackError(f"{directory} exists and is no pack; choose another folder, or remove it")
+    if not directory.exists() or (directory / manifest.NAME).exists():
+        return
+    with suppress(FileNotFoundError):  # another run has just taken it away
+        if not directory.is_dir() or any(directory.iterdir()):
+            raise PackError(f"{directory} exists and is no pack; choose another folder, or remove it")

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS results (
     ended TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 )
 """
+BROKEN = (sqlite3.Error, UnicodeDecodeError)  # the message of an error may quote a damaged name
 PATIENCE = 60.0  # seconds to wait while another process writes
 
 
@@ -48,7 +49,7 @@ class Store:
             self._connection.execute("PRAGMA synchronous = FULL")
             with self._connection:
                 self._connection.execute(TABLE)
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise StoreError(
                 f"{self.path} cannot be used as a store of results ({error}); name another file"
             ) from error
@@ -65,16 +66,24 @@ class Store:
         self._connection.close()
 
     def __len__(self) -> int:
-        return int(self._connection.execute("SELECT count(*) FROM results").fetchone()[0])
+        return int(self._row("SELECT count(*) FROM results")[0])
+
+    def _row(self, query: str, *values: str) -> Any:
+        try:
+            return self._connection.execute(query, values).fetchone()
+        except BROKEN as error:
+            raise StoreError(
+                f"{self.path} is damaged ({error}); delete the file to compute its results again"
+            ) from error
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The result with this key; None if it was never computed."""
-        row = self._connection.execute("SELECT result FROM results WHERE key = ?", (key,)).fetchone()
+        row = self._row("SELECT result FROM results WHERE key = ?", key)
         if row is None:
             return None
         try:
             found = json.loads(row[0])
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise StoreError(
@@ -90,5 +99,5 @@ class Store:
                 self._connection.execute(
                     "INSERT OR IGNORE INTO results (key, result) VALUES (?, ?)", (key, text)
                 )
-        except sqlite3.Error as error:
+        except BROKEN as error:
             raise StoreError(f"a result cannot be written to {self.path} ({error})") from error

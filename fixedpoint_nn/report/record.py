@@ -20,6 +20,13 @@ from fixedpoint_nn.files import write_whole
 
 PREFIX = "run-"
 DEEPEST = 3  # folders below the one that is reported
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "command": str, "line": str, "started": str, "seconds": (int, float), "results": dict, "machine": dict
+}  # fmt: skip
+
+
+class RecordError(ValueError):
+    """A file that is not the record of a run; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +52,13 @@ class Record:
     def load(cls, path: Path) -> Record:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            fields = {
-                name: content[name]
-                for name in ("command", "line", "started", "seconds", "results", "machine")
-            }
-            if not isinstance(fields["results"], dict) or not isinstance(fields["machine"], dict):
-                raise TypeError("results and machine are objects")
+            fields = {name: content[name] for name in KINDS}
+            for name, kind in KINDS.items():
+                if not isinstance(fields[name], kind):
+                    raise TypeError(f"{name} is {fields[name]!r:.60}")
             return cls(**fields, folder=path.parent)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(
+            raise RecordError(
                 f"{path} is not the record of a run ({error}); delete it and run the command again"
             ) from error
 

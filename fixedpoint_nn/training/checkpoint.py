@@ -13,11 +13,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from fixedpoint_nn.files import write_whole
+from fixedpoint_nn.files import matches_checksum, with_checksum, write_whole
 from fixedpoint_nn.movement import Array
 from fixedpoint_nn.tensor import Tensor
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.optimisers import Optimiser
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint of this training; the message is one sentence."""
 
 
 @dataclass
@@ -35,7 +39,7 @@ class Checkpoint:
             arrays |= {f"moment/{path}/{name}": values for name, values in moments.items()}
         notes = {"history": asdict(history), "seed": seed, "steps": self.optimiser.steps, **self._kind()}
         arrays = {name: np.asarray(values, order="C") for name, values in arrays.items()}
-        blob = to_bytes(arrays, {"checkpoint": json.dumps(notes)})
+        blob = to_bytes(arrays, {"checkpoint": json.dumps(with_checksum(notes, arrays))})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, blob)
 
@@ -47,10 +51,13 @@ class Checkpoint:
             with safe_open(self.path, "numpy") as file:
                 notes = json.loads(file.metadata()["checkpoint"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise ValueError(
+            whole = "sha256" in notes and matches_checksum(notes, arrays)
+        except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+            raise CheckpointError(
                 f"{self.path} is no checkpoint of a training; delete it to start anew"
             ) from error
+        if not whole:
+            raise CheckpointError(f"{self.path} is damaged: its checksum does not match; delete it to start anew")
         self._demand_same(notes, arrays, seed)
         for name, values in arrays.items():
             kind, _, path = name.partition("/")
@@ -77,7 +84,7 @@ class Checkpoint:
             for name, values in arrays.items() if name.startswith("weight/")
         }
         if now != then or notes["optimiser"] != type(self.optimiser).__name__ or notes["seed"] != seed:
-            raise ValueError(
+            raise CheckpointError(
                 f"{self.path} belongs to another training (network, optimiser or seed differ); "
                 "delete it or give another checkpoint file"
             )

@@ -19,6 +19,7 @@ PARTS = {
     "formal": "requantiser, loop nest and control, for all inputs and all time (yosys and ABC)",
     "exhaustive": "the requantiser and the tables at every input",
     "model": "a mistake in the model is found in the layer where it was made",
+    "faults": "full disks, killed simulators, damaged and hostile files: one sentence, nothing lost",
     "files": "flipped bits of a pack's images are noticed",
     "coverage": "what of the engine the golden packs reach",
     "mutation": "a mutated engine is noticed by the golden packs",
