@@ -13,9 +13,13 @@ import numpy as np
 from fixedpoint_nn.hardware.emulate import Result
 from fixedpoint_nn.hardware.isa import Add, Address, JumpEqual, Loop, Run, Set, Store
 from golden_vectors.memories import (
+    CLIPPING,
+    CLIPS,
     CLOSE,
     ENDS,
     ENDS_AT,
+    FULL,
+    LOST,
     PLAIN,
     RAMP,
     SHIFTED,
@@ -68,16 +72,33 @@ def _alone(section: Section) -> None:
         raise ValueError("the first lane loses bits")
 
 
+def _clips(section: Section, lane: int) -> None:
+    """One lane loses bits, and no other."""
+    section.add(
+        Run(
+            activation=Address(ENDS_AT),
+            weight=Address(CLIPPING + lane * CLIPS),
+            parameter=Address(PLAIN),
+            output=Address(section.window.address),
+            counts=(CLIPS, 1, 1, 1, 1, 1),
+            strides=(1, 0, 0, 0, 0, 0),
+            last_channels=section.config.lanes,
+            modelled=True,
+            out_bits=8,
+        )
+    )
+
+
 def _search(section: Section) -> None:
     """The largest word stands at a place of many bits: one pixel inside the image, all others are padding."""
     dice = section.dice
-    for place in (0xA5A, 0x5A5, 0xFFF, 0x3C7):
+    for place, more in ((0xA5A, 3), (0x5A5, 3), (0xFFE, 1), (0x3C7, 1)):
         section.add_one(
-            lambda place=place: Run(
+            lambda place=place, more=more: Run(
                 activation=Address(dice.between(0, 4095)),
                 weight=Address(dice.between(100, 1400)),
                 parameter=Address(PLAIN),
-                counts=(1, 1, 1, 1, place + 1, 1),
+                counts=(1, 1, 1, 1, place + 1 + more, 1),
                 strides=(0, 0, 0, 0, dice.between(1, 99), 0),
                 bounded=True,
                 x_origin=-place,
@@ -96,7 +117,7 @@ def _search(section: Section) -> None:
 def _bounds(section: Section) -> None:
     """Images anywhere among the positions, whose edges the taps cross; each run has a block of results."""
     dice, port = section.dice, section.window
-    for number in range(32):
+    for number in range(20):
         width, height = dice.of((4, 6), (2, 12), (1, 24), (3, 8))
         section.add_one(
             lambda number=number, width=width, height=height: Run(
@@ -127,7 +148,7 @@ def _jumps(section: Section) -> None:
 def _largest(section: Section) -> None:
     """The largest of words that differ by little, on both sides of 0."""
     dice, port = section.dice, section.window
-    for number in range(16):
+    for number in range(12):
         section.add_one(
             lambda number=number: Run(
                 activation=Address(CLOSE + dice.between(0, 100)),
@@ -183,7 +204,7 @@ def _again_and_again(section: Section, run: Run, moves: str, step: int) -> None:
     )
 
 
-def _ties(section: Section, rounding: int, second: bool = False) -> None:
+def _ties(section: Section, rounding: int, first: int = TIES) -> None:
     """Biases in the middle between two words and beside it, at every shift, both signs and both parities."""
     lanes, run = section.config.lanes, section.window.run
     _again_and_again(
@@ -191,7 +212,7 @@ def _ties(section: Section, rounding: int, second: bool = False) -> None:
         Run(
             bounded=True,
             weight=Address(0),
-            parameter=Address(TIES + (section.window.words if second else 0)),
+            parameter=Address(first),
             counts=(1, 1, 1, run // lanes, 1, 1),
             last_channels=lanes,
             rounding=rounding,
@@ -228,6 +249,52 @@ def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
     )
 
 
+def _pairs(section: Section, step: int) -> None:
+    """The larger of every word and its neighbour, of whose two places the first counts: they have unlike weights."""
+    weights = section.images.weights[:, 0]
+    rows = np.flatnonzero((weights[:-3] == 1) & (weights[1:-2] == 1) & (weights[2:-1] != 1) & (weights[3:] != 1))
+    _again_and_again(
+        section,
+        Run(
+            activation=Address(RAMP if step > 0 else RAMP + 64),
+            weight=Address(int(rows[0])),
+            parameter=Address(PLAIN),
+            counts=(2, 2, 1, 1, section.window.run, 1),
+            strides=(step, 0, 0, 0, 1, 0),
+            maximum=True,
+            overflow=0,
+            out_bits=8,
+        ),
+        "activation",
+        section.window.run,
+    )
+
+
+def _pairs_searched(section: Section) -> None:
+    """The first largest of a word and its neighbour, twice: in order, and the other way round."""
+    counter, place, output, port = 5, 3, 6, section.window
+    ones = np.flatnonzero(section.images.weights[:, 0] == 1)
+    section.add(Set(counter, port.run - 1), Set(place, 0), Set(output, 0))
+    body = section.here
+    for block, step in enumerate((1, -1)):
+        section.add(
+            Run(
+                activation=Address(RAMP + (1 if step < 0 else 0), place),
+                weight=Address(int(ones[block])),
+                parameter=Address(PLAIN + 1),
+                counts=(1, 1, 1, 1, 2, 2),
+                strides=(0, 0, 0, 0, step, 0),
+                overflow=0,
+                out_bits=8,
+                argmax=True,
+                write=False,
+            ),
+            Store(Address(port.address + 2 * block * port.stride, output)),
+            Store(Address(port.address + (2 * block + 1) * port.stride, output), True),
+        )
+    section.add(Add(place, 11), Add(output, 1), Loop(counter, body))
+
+
 def _noise(section: Section) -> None:
     """Noise of every width, formats wider than a word for small numbers, and one for what a word just does not hold."""
     dice = section.dice
@@ -258,19 +325,26 @@ def _nothing(section: Section) -> None:
     """Halt at once."""
 
 
+def _edged(edge: int, counts: tuple[int, ...], run: Run) -> Run:
+    """The run, with this many taps inside the image, of columns or else of rows."""
+    if not edge:
+        return run
+    return replace(run, x_limit=run.x_origin + edge) if counts[1] > 1 else replace(run, y_limit=run.y_origin + edge)
+
+
 def _wide(section: Section) -> None:
     """Windows of 256 columns and of 256 rows, and images of 4,096 columns and rows, whose largest word is searched."""
     dice = section.dice
     small, at = SMALL_WEIGHTS, section.window.address
-    for counts, rows in (
-        ((1, 256, 1, 1, 1, 1), 256),
-        ((1, 1, 203, 1, 1, 1), 203),
-        ((2501, 1, 1, 1, 1, 1), 2501),
-        ((3, 171, 3, 1, 1, 1), 1539),
-        ((5, 1, 1, 3477, 1, 1), 5),
+    for counts, rows, edge in (  # some with an edge among the taps
+        ((1, 256, 1, 1, 1, 1), 256, 117),
+        ((1, 1, 203, 1, 1, 1), 203, 91),
+        ((2501, 1, 1, 1, 1, 1), 2501, 0),
+        ((3, 171, 3, 1, 1, 1), 1539, 149),
+        ((5, 1, 1, 3477, 1, 1), 5, 0),
     ):
         section.add_one(
-            lambda counts=counts, rows=rows: Run(
+            lambda counts=counts, rows=rows, edge=edge: _edged(edge, counts, Run(
                 activation=Address(dice.between(0, 4095)),
                 weight=Address(small + dice.between(0, 4096 - small - rows)),
                 parameter=Address(PLAIN),
@@ -291,10 +365,11 @@ def _wide(section: Section) -> None:
                 y_limit=8191,
                 overflow=0,
                 out_bits=8,
-            )
+            ))
         )
     section.add(Set(4, 4095), Loop(4, section.here + 1))
-    for counts in ((1, 1, 1, 1, 4096, 1), (1, 1, 1, 1, 1, 4096), (1, 1, 1, 1, 2731, 1), (1, 1, 1, 1, 1, 2730)):
+    # Counts that end at an even number of all bits: a counter that takes another way does not end there.
+    for counts in ((1, 1, 1, 1, 4096, 1), (1, 1, 1, 1, 1, 4095), (2, 1, 1, 1, 4095, 1), (2, 1, 1, 1, 1, 4095)):
         run = Run(
             activation=Address(dice.between(0, 4095)),
             weight=Address(dice.between(100, 2000)),
@@ -305,7 +380,7 @@ def _wide(section: Section) -> None:
             argmax=True,
             write=False,
         )
-        if counts[5] == 2730:  # large sums; of those below 0 the sign alone is left
+        if counts[0] == 2 and counts[5] > 1:  # large sums; of those below 0 the sign alone is left
             run = replace(run, weight=Address(0), parameter=Address(SHIFTED), leak=51, overflow=0)
         section.add(run)
         section.add(Store(Address(at + 5 + 3 * dice.between(0, 5)), dice.one_in(2)))
@@ -329,11 +404,11 @@ def _long_taps(section: Section) -> None:
     section.add(_tiles(dice, 0x2C95))
 
 
-def _long_tiles(section: Section) -> None:
-    """As many tiles as there can be, and no word of them fits."""
-    lanes = section.config.lanes
-    run = replace(_tiles(section.dice, 65536), parameter=Address(WIDE + 10 - lanes), last_channels=lanes)
-    section.add(run, Store(Address(section.window.address)))
+def _long_tiles(section: Section, words: int, clocks: int = 0) -> None:
+    """Very many tiles, and no word of them fits; so many clocks more after the last."""
+    run = _tiles(section.dice, min(65536, words // section.config.lanes))
+    run = replace(run, counts=(4, *run.counts[1:]), parameter=Address(FULL), last_channels=section.config.lanes)
+    section.add(run, Store(Address(section.window.address)), *[Set(1, 0)] * clocks)
 
 
 def _tiles(dice: Dice, count: int) -> Run:
@@ -361,14 +436,22 @@ AIMED: dict[str, Callable[[Section], None]] = {
     "nothing": _nothing,
     "wide": _wide,
     "long taps": _long_taps,
-    "long tiles": _long_tiles,
+    "long tiles": partial(_long_tiles, words=1 << 18),
+    "long tiles again": partial(_long_tiles, words=(1 << 17) - 4, clocks=1),
+    "pairs up": partial(_pairs, step=1),
+    "pairs down": partial(_pairs, step=-1),
+    "pairs searched": _pairs_searched,
 }
 
 
 for _rounding in range(7):
     AIMED[f"ties {_rounding}"] = partial(_ties, rounding=_rounding)
     if _rounding in (1, 4, 6):
-        AIMED[f"ties {_rounding} again"] = partial(_ties, rounding=_rounding, second=True)
+        AIMED[f"ties {_rounding} again"] = partial(_ties, rounding=_rounding, first=TIES + 192)
+for _lane in range(2):
+    AIMED[f"clips {_lane}"] = partial(_clips, lane=_lane)
+for _part in range(2):  # only what is lost tells these from a half
+    AIMED[f"lost {_part}"] = partial(_ties, rounding=3, first=LOST + 192 * _part)
 for _bits, _signed, _overflow in product((8, 7, 4, 1), (True, False), range(4)):
     if _bits in (4, 7) or _signed:
         AIMED[f"codes {_bits} {_signed} {_overflow}"] = partial(

@@ -20,7 +20,10 @@ ENDS_AT = 208
 PLAIN = 3000  # parameters from here on: no shift, a small bias that is not negative
 SHIFTED = PLAIN + 60  # four that shift by 9
 WIDE = PLAIN + 64  # ten that shift by 3 to 12, to words from 128 to 236, which formats of 9 bits hold
+FULL = WIDE + 10  # one for each lane, far beyond every format of a word, whatever a few products add
+CLIPPING, CLIPS = 2 * ENDS, 20  # rows from here on, so many for each lane: its sums lose bits, others are 0
 TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
+LOST = TIES + 384  # and from here on: biases of a half and one bit more, all pairs of them
 RAMP, CLOSE = 2300, 2560  # activations from here on: all words in order; words that differ by little
 SMALL_WEIGHTS = 1536  # rows from here on: -1, 0 and 1, for sums of many taps
 
@@ -41,6 +44,9 @@ def memories(config: EngineConfig, dice: Dice) -> Images:
     weights[SMALL_WEIGHTS:] = dice.rng.integers(-1, 2, (config.weight_depth - SMALL_WEIGHTS, lanes))
     for place in range(TIES, TIES + 2 * window().words):
         shifts[place], biases[place] = _tie(dice, place - TIES, config.bias_width - 1)
+    shifts[FULL : FULL + lanes], biases[FULL : FULL + lanes] = 12, 236 << 12
+    for place, (shift, bias) in enumerate(_halves(2 * window().words, config.bias_width - 1), LOST):
+        shifts[place], biases[place] = shift, bias
     plain = slice(PLAIN, PLAIN + 64)
     shifts[plain], biases[plain] = 0, dice.rng.integers(0, 100, 64)
     shifts[SHIFTED : SHIFTED + 4] = 9
@@ -59,6 +65,9 @@ def memories(config: EngineConfig, dice: Dice) -> Images:
     activations[ENDS_AT : ENDS_AT + ENDS] = words
     weights[:ENDS] = rows
     weights[ENDS : 2 * ENDS], weights[ENDS : 2 * ENDS, 0] = low, 0
+    for lane in range(lanes):
+        rows = slice(CLIPPING + lane * CLIPS, CLIPPING + (lane + 1) * CLIPS)
+        weights[rows], weights[rows, lane] = 0, low
     return Images(
         [],
         weights,
@@ -80,6 +89,14 @@ def _tie(dice: Dice, number: int, bits: int) -> tuple[int, int]:
     power = number // 3 % bits
     shift = dice.of(dice.between(0, power), dice.between(0, power), dice.between(20, 42))
     return shift, dice.of(-1, 1) * (1 << power) - dice.between(0, 1)
+
+
+def _halves(count: int, bits: int) -> list[tuple[int, int]]:
+    """A shift, and a bias of a half at that shift with one bit below it: above 0, and as room is left, below."""
+    pairs = [(shift, one) for shift in range(2, bits) for one in range(shift - 1)]
+    found = [(shift, (1 << shift - 1) + (1 << one)) for shift, one in pairs]
+    found += [(shift, (-3 << shift - 1) + (1 << one)) for shift, one in reversed(pairs) if shift < bits - 1]
+    return found[:count]
 
 
 def _row_to(end: int, words: Ints, low: int) -> Ints:

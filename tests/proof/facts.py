@@ -7,6 +7,7 @@ from fixedpoint_nn.hardware.engine import EngineConfig
 from fixedpoint_nn.hardware.isa import Run
 from tests.proof.equivalence import Facts, Literal
 
+BUSY, VALID, LOADING = r"(sequencer\.)?busy\[0\]", r"sequencer\.valid\[0\]", r"sequencer\.loading\[0\]"
 OFFERED = r"sequencer\.offered\[0\]"
 DRAINING, SELECTED, SUM = r"drain\.draining\[0\]", r"drain\.valid_1\[0\]", r"drain\.out_valid\[0\]"
 BIASED, FLOOR, ROUNDED, WORD = (
@@ -37,6 +38,16 @@ def facts(config: EngineConfig) -> Facts:
         *(((rf"loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
         ((rf"drain\.left{above}", 0), (DRAINING, 0)),
     ]
+    # The words of an instruction follow each other without a gap; only a run has more than two.
+    clauses += [
+        ((VALID, 0), (r"sequencer\.fetched\[0\]", 1)),
+        *(((r"sequencer\.left\[\d\]", 0), literal) for literal in ((VALID, 1), (BUSY, 1), (LOADING, 0))),
+        *(((r"sequencer\.left\[[1-4]\]", 0), (rf"sequencer\.operation\[{bit}\]", int(bit == 0))) for bit in range(3)),
+        ((r"(sequencer\.)?done\[0\]", 0), (BUSY, 0)),
+    ]
+    # The second wait does not begin before the first has ended.
+    clauses += [((r"loop_nest\.spacing\[\d\]", 0), (rf"loop_nest\.settle\[{bit}\]", 1)) for bit in range(4)]
+    clauses += [((r"loop_nest\.settle\[4\]", 0),)]
     clauses += [  # as many ones as the format has bits
         ((rf"requantize\.low\[{bit}\]", 1), (rf"requantize\.low\[{bit + 1}\]", 0))
         for bit in range(config.activation_width - 1)
@@ -60,6 +71,11 @@ def facts(config: EngineConfig) -> Facts:
             r"parameter_memory\.fetched\[\d+\]": (SELECTED,),
             r"parameter_memory\.read_data\[\d+\]": (SUM,),
             r"lanes\[\d+\]\.lane\.larger_4\[0\]": (r"(loop_nest\.)?maximum_4\[0\]",),
+            r"drain\.out_pixel_end\[0\]": (SUM,),
+            r"pixel_ends\[0\]": (BIASED,),
+            r"pixel_ends\[1\]": (FLOOR,),
+            r"pixel_ends\[2\]": (ROUNDED,),
+            r"pixel_ends\[3\]": (WORD,),
             r"requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
             r"requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
             r"requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),

@@ -80,7 +80,7 @@ class Machine:
                             list(dict.fromkeys(pins["EN"])) if port == "ADDR" else [pins["EN"][place]]
                         )
                 self.outputs.append((f"{name} clock", pins["CLK"][0]))
-            elif not kind.startswith("$meminit"):
+            elif not kind.startswith(("$meminit", "$scopeinfo")):
                 raise ValueError(f"a cell of kind {kind} is not understood")
         self._connect()
         self._forget_what_nobody_reads()

@@ -9,38 +9,41 @@ from collections.abc import Iterable
 # (pack, place) as a pattern, and why.
 ANY = r"conformance.*"
 REASONS: dict[tuple[str, str], str] = {
-    (ANY, r"lane\.v:\d+, lane\.v:\d+: const1 of logic_and A\[0\] \(fire_3\[0\]\)"): (
+    ("conformance", r"engine\.v:\d+, engine\.v:\d+: const1 of loop_nest fire_3\[0\] \(fire_3\[0\]\)"): (
         "where nothing is to be done, the operand is the one that was compared already, or the next step is a first "
         "one, which replaces the largest whatever it is"
     ),
-    (ANY, r"engine\.v:\d+, engine\.v:\d+: inv of procdff Q\[\d+\] \(output_base\[\d+\]\)"): (
-        "the bit turns over with every clock, and is asked for in one clock alone, two after it was written"
+    ("conformance", r"loop_nest\.v:\d+, loop_nest\.v:\d+: const1 of logic_and A\[0\] \(stages\[64\]\)"): (
+        "an operand that is loaded without a step is loaded again by the next one; the second of two operands waits "
+        "as a second one, which loads none"
+    ),
+    (ANY, r"sequencer\.v:(109|135): .* of procmux A\[(366|307|508)\].*"): (
+        "a bit of an address above the engine's addresses; the words of the next run push it out"
     ),
     (ANY, r"sequencer\.v:\d+, sequencer\.v:\d+: .* of procmux A\[\d+\].* \(access_address\[\d+\]\)"): (
         "the address of a Load or a Store is used in the clock after it was written; this changes it in later ones"
     ),
-    (ANY, r"loop_nest\.v:246: (inv of and A\[23\]|const1 of and A\[49\]|const0 of ternary B\[57\])"): (
-        "in the clock of a reset the bits that have an effect are cleared; this is one that has none without them"
+    (ANY, r"sequencer\.v:87: const1 of eq Y\[0\]"): (
+        "the register of a Load is doubled while its word is awaited, which then takes its place"
     ),
-    (ANY, r"write_back\.v:\d+.*: cnot1 of (not Y\[9\] by bit 28|procdff Q\[8\] by bit 24 .*)"): (
-        "only formats of more than 24 bits have such a bit in the mask; a table of so many words does not exist, so "
+    (ANY, r"(engine\.v:300: const1 of procmux Y\[0\]|requantize\.v:90, requantize\.v:87: const1 of procmux S\[3\])"): (
+        "a selector asks its conditions in order, and this is the last, of which one always holds"
+    ),
+    (ANY, r"write_back\.v:83: cnot1 of procmux B\[7\] by bit 19"): (
+        "only formats of more than 19 bits have such a bit in the mask; a table of so many words does not exist, so "
         "that their words are small and not negative"
     ),
-    (ANY, r"loop_nest\.v:148: cnot0 of sub Y\[4\] by bit 1"): (
-        "the 15 states of the counter are run through in another order, and it is asked for 0 alone"
+    (ANY, r"loop_nest\.v:246: const1 of ternary B\[40\]"): (
+        "in the clock of a reset the bits that have an effect are cleared; this is one that has none without them"
     ),
-    (ANY, r"sequencer\.v:\d+, sequencer\.v:\d+: cnot1 of procdff Q\[2\] by bit 4 \(left\[2\]\)"): (
-        "19 to 16 are run through in another order; asked for is whether it is one of them, 1, or 0"
+    (ANY, r"loop_nest\.v:203: inv of procmux B\[0\]"): (
+        "the one clock that this waits after a reset is over before the first word is fetched"
     ),
-    (ANY, r"requantize\.v:93: const1 of reduce_or A\[14\]"): (
+    (ANY, r"requantize\.v:93: const0 of reduce_or A\[8\]"): (
         "sums have 25 bits: a shift by 32 and more leaves a half only of a negative one, of which the sign is lost "
         "as well; without a half, what is lost does not matter to a sum that is not negative"
     ),
-    (ANY, r"loop_nest\.v:150(, \S+)?: cnot1 of procmux A\[9\] by bit 10"): (
-        "a tile of more than 1,024 channels never waits among them: only between runs does this counter stand "
-        "still, and there nothing asks for it"
-    ),
-    ("conformance", r"argmax\.v:24: cnot1 of procmux B\[7\] by bit 6"): (
+    (ANY, r"argmax\.v:24: cnot1 of procmux B\[4\] by bit 0"): (
         "the largest word of a search that has not begun is undefined, and replaced by the first one"
     ),
 }
