@@ -2,18 +2,21 @@
 """Which inputs show a flipped bit of the engine's memory images in an output.
 
 The engine's twin runs all inputs once. A flip is then followed from the run that meets it: only that
-channel is requantised again, and only the samples whose words changed run on.
+channel is requantised again, and only the samples whose words changed run on. What meets a flip more than
+once, in a loop, is run again from there, many flips at a time.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.batch import Batch, Step
+from fixedpoint_nn.hardware.columns import Changes, Columns, can_follow
 from fixedpoint_nn.hardware.datapath import requantized
 from fixedpoint_nn.hardware.emulate import EmulationError, Emulator, Result
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images, Ints
@@ -23,8 +26,7 @@ from fixedpoint_nn.hardware.port import Port
 from fixedpoint_nn.hardware.timing import Issue
 
 Flags = NDArray[np.bool_]
-MOST_STEPS = 32  # of a program that is recorded: each keeps the memory of all samples
-_WORDS = 1 << 23  # of the memories that run on at once
+_WORDS = 1 << 22  # of the memories that run on at once
 
 
 class _Clock(Emulator):
@@ -55,19 +57,25 @@ class Shown:
         self.outputs = self.batch.get(result)
         self.steps: list[Step] = []
         # Else every flip runs from the start.
-        self.followed = not self.batch.stores and self.batch.runs <= MOST_STEPS
+        self.followed = not self.batch.stores
         if self.followed:
             self.batch = self._batch(images)
             self.batch.record = True
             self.batch.run()
             self.batch.record = False
             self.steps = self.batch.steps
+            self.followed = can_follow(self.batch, self.steps)
         self.readers = self._readers()
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The recorded runs, to be executed again."""
+        return Columns(self.batch, self.steps)
 
     @property
     def straight(self) -> bool:
         """Is every run executed once, so that following a flip is quick?"""
-        return self.followed and len({step.place for step in self.steps}) == len(self.steps)
+        return self.followed and all(step.memory is not None for step in self.steps)
 
     def _batch(self, images: Images) -> Batch:
         batch = Batch(self.config, images, len(self.inputs))
@@ -99,8 +107,22 @@ class Shown:
         """(flips, inputs): does the output of that input change? A program that cannot run changes all."""
         found = np.zeros((len(flips), len(self.inputs)), bool)
         words: dict[tuple[str, int], list[int]] = defaultdict(list)
+        later: dict[str, list[int]] = defaultdict(list)  # by kind: what a loop may meet
+        dense: dict[int, list[int]] = defaultdict(list)  # by step: weights of one row for each input
         for number, flip in enumerate(flips):
             words[flip.kind, flip.word].append(number)
+        for (kind, word), numbers in list(words.items()):
+            if self.followed and not self.straight and kind != "program":
+                if kind != "activations" or not self._is_loaded(word):
+                    later[kind] += numbers
+                    del words[kind, word]
+            elif self._is_dense(kind, word):
+                dense[self.readers[kind, word][0]] += numbers
+                del words[kind, word]
+        for step, numbers in dense.items():
+            found[numbers] = self._from_dense(step, [flips[number] for number in numbers])
+        for kind, numbers in later.items():
+            found[numbers] = self._from_loops(kind, [flips[number] for number in numbers])
         for (kind, word), numbers in words.items():
             found[numbers] = self._shows(kind, word, [flips[number].bit for number in numbers])
         return found
@@ -180,7 +202,7 @@ class Shown:
         taps, tiles = int(np.prod(run.counts[:3])), run.counts[3]
         offset = row - run.weight.base - (step.registers[run.weight.register] if run.weight.register else 0)
         tap = offset % taps
-        read = self._read(step, tap)  # (samples, pixels, tiles or 1, lanes or 1)
+        read = self._read(step, tap)[:, :, :, 0]  # (samples, pixels, tiles or 1, lanes or 1)
         found = np.zeros((len(bits), len(self.inputs)), bool)
         for tile in range(tiles) if run.per_tile else (offset // taps,):
             members, columns, channels = [], [], []
@@ -200,23 +222,24 @@ class Shown:
                 found[members] |= self._follow(number, channels, np.stack(columns, axis=-1), parameters)
         return found
 
-    def _read(self, step: Step, tap: int) -> Ints:
-        """The words that one tap reads, (samples, pixels, tiles or 1, lanes or 1)."""
+    def _read(self, step: Step, tap: int | None = None) -> Ints:
+        """The words that one tap reads, or all of them: (samples, pixels, tiles or 1, taps, lanes or 1)."""
         batch = self.batch
         pixel = np.arange(step.words.shape[1])
         batch.registers = step.registers
         addresses, padded, cycles = batch.reads(step.run, step.place, pixel, step.issue)
         memory, ready, defined = batch.memory, batch._ready, batch.defined
+        assert step.memory is not None
         batch.memory, batch._ready = step.memory, np.zeros_like(ready)
         batch.defined = np.ones_like(defined)
         try:
-            chosen = slice(tap, tap + 1)
+            chosen = slice(None) if tap is None else slice(tap, tap + 1)
             read = batch.operands(
                 step.run, step.place, addresses[..., chosen], padded[..., chosen], cycles[..., chosen]
             )
         finally:
             batch.memory, batch._ready, batch.defined = memory, ready, defined
-        return read[:, :, :, 0]
+        return read
 
     def _parameters(self, step: Step) -> Ints:
         self.batch.registers = step.registers
@@ -254,7 +277,7 @@ class Shown:
             words, old = (self.batch._looked_up(step.run, part) for part in (words, old))
         found = np.zeros((len(channels), len(self.inputs)), bool)
         sample, case = np.nonzero((words != old).any(axis=1))
-        block = max(1, _WORDS // len(step.memory))
+        block = max(1, _WORDS // len(self.batch.memory))
         for begin in range(0, len(sample), block):
             s, c = sample[begin : begin + block], case[begin : begin + block]
             memory = self._after(number)[:, s]
@@ -279,6 +302,126 @@ class Shown:
             found[case, samples] = self._run_on(number + 1, memory, samples)
         return found
 
+    # ---- many flips at a time ------------------------------------------------------------------------------
+
+    def _is_dense(self, kind: str, word: int) -> bool:
+        """Is it a row of weights that one run reads, each of whose channels makes one word?"""
+        readers = self.readers.get((kind, word), [])
+        if kind != "weights" or not self.straight or len(readers) != 1:
+            return False
+        step = self.steps[readers[0]]
+        run = step.run
+        plain = run.write and not (run.argmax or run.vector or run.per_tile or run.strides[3])
+        return plain and _sums_products(step) and step.words.shape[1] == 1
+
+    def _from_dense(self, number: int, flips: list[Flip]) -> Flags:
+        """Flips that give a channel the same word have the same answer, which is looked for once."""
+        step = self.steps[number]
+        run, lanes, width = step.run, self.config.lanes, self.config.weight_width
+        taps, channels = int(np.prod(run.counts[:3])), step.words.shape[2]
+        word, bit = (np.array([getattr(flip, name) for flip in flips]) for name in ("word", "bit"))
+        base = run.weight.base + (step.registers[run.weight.register] if run.weight.register else 0)
+        (tile, tap), (lane, bit) = divmod(word - base, taps), divmod(bit, width)
+        channel = tile * lanes + lane
+        old = self.images.weights[word, lane]
+        change = np.where(bit == width - 1, -1, 1) * np.where(old >> bit & 1, -1, 1) << bit
+        meant = np.flatnonzero(channel < channels)  # not of a lane without a channel
+        tap, channel, change = tap[meant], channel[meant], change[meant]
+        parameters, read = self._parameters(step)[channel], self._read(step)[:, 0, 0, :, 0]
+        found = np.zeros((len(flips), len(self.inputs)), bool)
+        reach, low = 1 << run.out_bits, -(1 << run.out_bits - 1) if run.out_signed else 0
+        for sample in range(len(self.inputs)):
+            sums = step.sums[sample, 0, channel] + change * read[sample, tap]
+            words = requantized(run, sums[None], parameters)[0][0]
+            differs = np.flatnonzero(words != step.words[sample, 0, channel])
+            keys, place = np.unique(channel[differs] * reach + words[differs] - low, return_inverse=True)
+            answers = self._answers(number, sample, keys // reach, keys % reach + low)
+            found[meant[differs], sample] = answers[place]
+        return found
+
+    def _answers(self, number: int, sample: int, channels: Ints, words: Ints) -> Flags:
+        """Does the output of a sample change if one channel of a step is another word, before the table?"""
+        step = self.steps[number]
+        values = self.batch._looked_up(step.run, words) if step.run.table else words
+        memory, found = self._after(number)[:, sample], np.zeros(len(words), bool)
+        block = max(1, _WORDS // len(memory))
+        for begin in range(0, len(words), block):
+            part = slice(begin, begin + block)
+            count = len(words[part])
+            columns = np.repeat(memory[:, None], count, axis=1)
+            columns[step.addresses[0, channels[part]], np.arange(count)] = values[part]
+            found[part] = self._run_on(number + 1, columns, np.full(count, sample))
+        return found
+
+    def _from_loops(self, kind: str, flips: list[Flip]) -> Flags:
+        """Run from where each flip is met first, with the change wherever it is met."""
+        found = np.zeros((len(flips), len(self.inputs)), bool)
+        first: dict[int, list[int]] = defaultdict(list)
+        for number, flip in enumerate(flips):
+            readers = [0] if kind == "activations" else self.readers.get((kind, flip.word), [])
+            if not readers:
+                continue  # no run reads it
+            if kind == "parameters" and self._no_shift(flip, readers):
+                found[number] = True
+            elif kind == "weights" and any(self.steps[reader].run.maximum for reader in readers):
+                answer = self.from_start(flip)
+                found[number] = True if answer is None else answer
+            else:
+                first[readers[0]].append(number)
+        for step, numbers in first.items():
+            while self.steps[step].memory is None:
+                step -= 1
+            memory = self.steps[step].memory
+            assert memory is not None
+            block = max(1, _WORDS // len(memory) // len(self.inputs))
+            for begin in range(0, len(numbers), block):
+                part = numbers[begin : begin + block]
+                found[part] = self._changed_from(step, kind, [flips[number] for number in part])
+        return found
+
+    def _no_shift(self, flip: Flip, readers: list[int]) -> bool:
+        shift, _ = flipped_parameter(self.images.parameters[flip.word], flip.bit, self.config.bias_width)
+        return any(shift + self.steps[reader].run.leak >= 1 << SHIFT_BITS for reader in readers)
+
+    def _changed_from(self, number: int, kind: str, flips: list[Flip]) -> Flags:
+        samples, memory = len(self.inputs), self.steps[number].memory
+        assert memory is not None
+        columns, sample = np.tile(memory, (1, len(flips))), np.tile(np.arange(samples), len(flips))
+        changes = Changes()
+        if kind == "activations":
+            written = set(self.source.addresses().tolist())
+            width, lanes = self.config.activation_width, self.config.lanes
+            for case, flip in enumerate(flips):
+                address = flip.word * lanes + flip.bit // width
+                if address not in written and address < len(self.batch.constants):
+                    value = flipped_word(int(memory[address, 0]), flip.bit % width, width)
+                    columns[address, case * samples : (case + 1) * samples] = value
+        else:
+            changes = self._changes(kind, flips)
+        after = self.columns.run(number, columns, sample, changes)
+        differs = after[self.result.addresses()].T != self.outputs[sample]
+        return np.asarray(differs.any(axis=1).reshape(len(flips), samples))
+
+    def _changes(self, kind: str, flips: list[Flip]) -> Changes:
+        """One flip after the other, each for all samples."""
+        values: list[int | tuple[int, int]] = []
+        lanes = []
+        for flip in flips:
+            lane, bit = divmod(flip.bit, self.config.weight_width)
+            lanes.append(lane)
+            if kind == "parameters":
+                values.append(flipped_parameter(self.images.parameters[flip.word], flip.bit, self.config.bias_width))
+            elif kind == "tables":
+                values.append(flipped_word(int(self.images.tables[flip.word]), flip.bit, self.config.activation_width))
+            else:
+                old = int(self.images.weights[flip.word, lane])
+                values.append(flipped_word(old, bit, self.config.weight_width) - old)
+        samples = len(self.inputs)
+        words, lane_of, value = (
+            np.repeat(np.array(part), samples, axis=0) for part in ([flip.word for flip in flips], lanes, values)
+        )
+        return Changes(kind, np.arange(len(words)), words, lane_of, value)
+
     def _after(self, number: int) -> Ints:
         """The memory after a step, before the next one."""
         last = number + 1 == len(self.steps)
@@ -288,10 +431,8 @@ class Shown:
         """Do the outputs change if the run goes on from this step with these memories?"""
         if not len(samples):
             return np.zeros(0, bool)
-        batch = Batch(self.config, self.images, 0)
-        batch.samples, batch.memory = len(samples), memory
-        batch.resume(self.steps[number:], samples)
-        return np.asarray((batch.get(self.result) != self.outputs[samples]).any(axis=1))
+        after = self.columns.run(number, memory, samples)
+        return np.asarray((after[self.result.addresses()].T != self.outputs[samples]).any(axis=1))
 
 
 def _sums_products(step: Step) -> bool:
