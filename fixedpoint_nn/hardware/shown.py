@@ -27,6 +27,7 @@ from fixedpoint_nn.hardware.timing import Issue
 
 Flags = NDArray[np.bool_]
 _WORDS = 1 << 22  # of the memories that run on at once
+_KEPT = 1 << 25  # of the memories that a recording keeps
 
 
 class _Clock(Emulator):
@@ -59,8 +60,9 @@ class Shown:
         # Else every flip runs from the start.
         self.followed = not self.batch.stores
         if self.followed:
+            words = self.batch.runs * self.batch.memory.size
             self.batch = self._batch(images)
-            self.batch.record = True
+            self.batch.record, self.batch.every = True, 1 + words // _KEPT
             self.batch.run()
             self.batch.record = False
             self.steps = self.batch.steps
@@ -75,7 +77,7 @@ class Shown:
     @property
     def straight(self) -> bool:
         """Is every run executed once, so that following a flip is quick?"""
-        return self.followed and all(step.memory is not None for step in self.steps)
+        return self.followed and len({step.place for step in self.steps}) == len(self.steps)
 
     def _batch(self, images: Images) -> Batch:
         batch = Batch(self.config, images, len(self.inputs))
@@ -356,37 +358,89 @@ class Shown:
     def _from_loops(self, kind: str, flips: list[Flip]) -> Flags:
         """Run from where each flip is met first, with the change wherever it is met."""
         found = np.zeros((len(flips), len(self.inputs)), bool)
-        first: dict[int, list[int]] = defaultdict(list)
+        words: dict[int, list[int]] = defaultdict(list)
         for number, flip in enumerate(flips):
-            readers = [0] if kind == "activations" else self.readers.get((kind, flip.word), [])
-            if not readers:
+            words[flip.word].append(number)
+        last = len(self.steps)
+        starts = np.full(found.shape, last)  # where each case begins to differ
+        for word, numbers in words.items():
+            readers = [0] if kind == "activations" else self.readers.get((kind, word), [])
+            some = self.steps[readers[0]] if readers else None
+            if some is None:
                 continue  # no run reads it
-            if kind == "parameters" and self._no_shift(flip, readers):
-                found[number] = True
-            elif kind == "weights" and any(self.steps[reader].run.maximum for reader in readers):
-                answer = self.from_start(flip)
-                found[number] = True if answer is None else answer
+            if kind == "weights" and some.run.maximum:
+                for number in numbers:
+                    answer = self.from_start(flips[number])
+                    found[number] = True if answer is None else answer
+            elif kind == "parameters":
+                absent = [number for number in numbers if self._no_shift(flips[number], readers)]
+                found[absent] = True
+                numbers = [number for number in numbers if number not in absent]
+                if numbers:
+                    bits = [flips[number].bit for number in numbers]
+                    starts[numbers] = self._first_change(word, bits, readers)
+            elif kind == "tables":
+                starts[numbers] = self._first_look(word, readers)
             else:
-                first[readers[0]].append(number)
-        for step, numbers in first.items():
+                starts[numbers] = readers[0]
+        case, sample = np.nonzero(starts < last)
+        start = starts[case, sample]
+        order = np.argsort(start, kind="stable")
+        block = max(1, _WORDS // len(self.batch.memory))
+        for begin in range(0, len(order), block):
+            part = order[begin : begin + block]
+            step = int(start[part[0]])
             while self.steps[step].memory is None:
                 step -= 1
-            memory = self.steps[step].memory
-            assert memory is not None
-            block = max(1, _WORDS // len(memory) // len(self.inputs))
-            for begin in range(0, len(numbers), block):
-                part = numbers[begin : begin + block]
-                found[part] = self._changed_from(step, kind, [flips[number] for number in part])
+            chosen = [flips[number] for number in case[part]]
+            found[case[part], sample[part]] = self._changed_from(step, kind, chosen, sample[part])
         return found
+
+    def _first_change(self, word: int, bits: list[int], readers: list[int]) -> Ints:
+        """(bits, samples): the first run that writes other words with that bit of a parameter changed."""
+        width = self.config.bias_width
+        parameters = np.array([flipped_parameter(self.images.parameters[word], bit, width) for bit in bits])
+        first = np.full((len(bits), len(self.inputs)), len(self.steps))
+        together: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for number in readers:
+            step = self.steps[number]
+            run = step.run
+            base = run.parameter.base + (step.registers[run.parameter.register] if run.parameter.register else 0)
+            together[step.place, word - base].append(number)
+        for (_, offset), numbers in together.items():
+            run = self.steps[numbers[0]].run
+            channels, pixels = self.steps[numbers[0]].words.shape[2], self.steps[numbers[0]].words.shape[1]
+            for channel in range(offset, channels, self.config.lanes if run.per_tile else channels):
+                sums, old = (
+                    np.stack([getattr(self.steps[n], name)[:, :, channel] for n in numbers]).reshape(-1, 1)
+                    for name in ("sums", "words")
+                )
+                new = requantized(run, np.repeat(sums, len(bits), axis=1), parameters)[0]
+                if run.table:
+                    new, old = self.batch._looked_up(run, new), self.batch._looked_up(run, old)
+                differs = (new != old).reshape(len(numbers), len(self.inputs), pixels, len(bits)).any(axis=2)
+                when = np.where(differs, np.array(numbers)[:, None, None], len(self.steps)).min(axis=0).T
+                first = np.minimum(first, when)
+        return first
+
+    def _first_look(self, word: int, readers: list[int]) -> Ints:
+        """The first run in which each sample looks up a word of the tables."""
+        first = np.full(len(self.inputs), len(self.steps))
+        for number in reversed(readers):
+            run, words = self.steps[number].run, self.steps[number].words
+            index = run.table_base | words & ((1 << run.out_bits) - 1)
+            first[(index == word).any(axis=(1, 2))] = number
+        return first
 
     def _no_shift(self, flip: Flip, readers: list[int]) -> bool:
         shift, _ = flipped_parameter(self.images.parameters[flip.word], flip.bit, self.config.bias_width)
         return any(shift + self.steps[reader].run.leak >= 1 << SHIFT_BITS for reader in readers)
 
-    def _changed_from(self, number: int, kind: str, flips: list[Flip]) -> Flags:
-        samples, memory = len(self.inputs), self.steps[number].memory
+    def _changed_from(self, number: int, kind: str, flips: list[Flip], samples: Ints) -> Flags:
+        """Case by case: run on from this step with that flip, and that sample's memory."""
+        memory = self.steps[number].memory
         assert memory is not None
-        columns, sample = np.tile(memory, (1, len(flips))), np.tile(np.arange(samples), len(flips))
+        columns = memory[:, samples]
         changes = Changes()
         if kind == "activations":
             written = set(self.source.addresses().tolist())
@@ -394,33 +448,29 @@ class Shown:
             for case, flip in enumerate(flips):
                 address = flip.word * lanes + flip.bit // width
                 if address not in written and address < len(self.batch.constants):
-                    value = flipped_word(int(memory[address, 0]), flip.bit % width, width)
-                    columns[address, case * samples : (case + 1) * samples] = value
+                    columns[address, case] = flipped_word(int(memory[address, 0]), flip.bit % width, width)
         else:
             changes = self._changes(kind, flips)
-        after = self.columns.run(number, columns, sample, changes)
-        differs = after[self.result.addresses()].T != self.outputs[sample]
-        return np.asarray(differs.any(axis=1).reshape(len(flips), samples))
+        after = self.columns.run(number, columns, samples, changes)
+        return np.asarray((after[self.result.addresses()].T != self.outputs[samples]).any(axis=1))
 
     def _changes(self, kind: str, flips: list[Flip]) -> Changes:
-        """One flip after the other, each for all samples."""
-        values: list[int | tuple[int, int]] = []
-        lanes = []
+        """One case for each of them."""
+        lanes, values = [], []
         for flip in flips:
             lane, bit = divmod(flip.bit, self.config.weight_width)
             lanes.append(lane)
-            if kind == "parameters":
-                values.append(flipped_parameter(self.images.parameters[flip.word], flip.bit, self.config.bias_width))
-            elif kind == "tables":
-                values.append(flipped_word(int(self.images.tables[flip.word]), flip.bit, self.config.activation_width))
-            else:
-                old = int(self.images.weights[flip.word, lane])
-                values.append(flipped_word(old, bit, self.config.weight_width) - old)
-        samples = len(self.inputs)
-        words, lane_of, value = (
-            np.repeat(np.array(part), samples, axis=0) for part in ([flip.word for flip in flips], lanes, values)
-        )
-        return Changes(kind, np.arange(len(words)), words, lane_of, value)
+            values.append(self._value(kind, flip, lane, bit))
+        words = np.array([flip.word for flip in flips])
+        return Changes(kind, np.arange(len(flips)), words, np.array(lanes), np.array(values))
+
+    def _value(self, kind: str, flip: Flip, lane: int, bit: int) -> int | tuple[int, int]:
+        if kind == "parameters":
+            return flipped_parameter(self.images.parameters[flip.word], flip.bit, self.config.bias_width)
+        if kind == "tables":
+            return flipped_word(int(self.images.tables[flip.word]), flip.bit, self.config.activation_width)
+        old = int(self.images.weights[flip.word, lane])
+        return flipped_word(old, bit, self.config.weight_width) - old
 
     def _after(self, number: int) -> Ints:
         """The memory after a step, before the next one."""
