@@ -37,6 +37,7 @@ class Golden:
     samples: int = 0
     corners: int = 0
     exposing: int = 0  # at most
+    probing: int = 0  # at most, of each run alone
     writing: Writing | None = None
 
 
@@ -91,7 +92,7 @@ def write(name: str, target: Path, source: Path, say: Callable[[str], None] = pr
         samples = inputs(name, fixed, source)
         emit(
             fixed, samples, target, name=name, corner_vectors=golden.corners,
-            exposing_vectors=golden.exposing, progress=say,
+            exposing_vectors=golden.exposing, probing_vectors=golden.probing, progress=say,
         )  # fmt: skip
     plan.save(target / PLAN)
     return target

@@ -344,6 +344,8 @@ class Shown:
     def _answers(self, number: int, sample: int, channels: Ints, words: Ints) -> Flags:
         """Does the output of a sample change if one channel of a step is another word, before the table?"""
         step = self.steps[number]
+        if not len(words):
+            return np.zeros(0, bool)
         values = self.batch._looked_up(step.run, words) if step.run.table else words
         memory, found = self._after(number)[:, sample], np.zeros(len(words), bool)
         block = max(1, _WORDS // len(memory))
