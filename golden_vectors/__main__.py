@@ -27,11 +27,13 @@ from golden_vectors import programs
 HERE = Path(__file__).resolve().parent
 PLAN = "plan.json"
 CALIBRATION, WORD = 500, 8
+PROBING = 60  # inputs of a probe, at most; they are enough for every bit
 
 
 @dataclass(frozen=True)
 class Golden:
-    """How many real samples, vectors for corners and for flipped bits a pack holds; or how the network writes."""
+    """How many real samples, vectors for corners and for flipped bits a pack holds, and inputs of a probe; or how the
+    network writes."""
 
     network: str
     samples: int = 0
@@ -45,15 +47,15 @@ NETWORKS = {
     "moons": Golden("moons", 16, 16, 1000),
     "bigram": Golden("bigram", 4, 29, 1000),
     "nplm": Golden("nplm", 8, 16, 1000),
-    "names_lstm": Golden("names_lstm", 2, 10, 10),
+    "names_lstm": Golden("names_lstm", 2, 10, 10, PROBING),
     "names_writer": Golden("names_lstm", writing=Writing(40, 0.75)),
     "makemore_lstm": Golden("makemore_lstm", 2, 10, 10),
     "shakespeare_lstm": Golden("shakespeare_lstm", 1, 1),
     "mnist_lstm": Golden("mnist_lstm", 2, 12, 10),
-    "mnist_gru": Golden("mnist_gru", 2, 12, 10),
+    "mnist_gru": Golden("mnist_gru", 2, 12, 10, PROBING),
     "mnist_rnn": Golden("mnist_rnn", 4, 12, 16),
-    "fashion_mlp": Golden("fashion_mlp", 4, 16, 120),
-    "lenet": Golden("lenet", 2, 12, 24),
+    "fashion_mlp": Golden("fashion_mlp", 4, 16, 120, PROBING),
+    "lenet": Golden("lenet", 2, 12, 24, PROBING),
     "resnet8": Golden("resnet8", 1, 12, 6),
 }
 PACKS = (*NETWORKS, *programs.PACKS)

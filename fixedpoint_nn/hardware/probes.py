@@ -7,8 +7,8 @@ between a bit and the comparison. There are two for a run:
 
 - of its parameters: the same requantiser, table and parameters, but pairs of words that the host writes instead of weights, so that
   every channel's sum is any that is wished for: between two words, where the lowest bit of a bias decides;
-- of its weights: words are drawn within what can arrive there in the network, at the ends, few at a time, and so
-  that sums come next to where they round.
+- of its weights: the sums without ReLU, table and saturation. Words are drawn within what can arrive there in the network, at the
+  ends, few at a time, and so that sums come next to where they are floored: there the lowest bit of a weight decides.
 
 Of what is drawn, those inputs are kept that show the most that is left.
 """
@@ -27,7 +27,7 @@ from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images, Ints
 from fixedpoint_nn.hardware.flips import Flip
 from fixedpoint_nn.hardware.idle import idle
-from fixedpoint_nn.hardware.isa import Address, Halt, Run, encode
+from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, Address, Halt, Run, encode
 from fixedpoint_nn.hardware.port import Port
 from fixedpoint_nn.hardware.probe import Probe
 from fixedpoint_nn.hardware.ranges import Range
@@ -78,35 +78,44 @@ def _searches(config: EngineConfig, images: Images, same: list[Range], rng: np.r
     used = {address.register for address in (run.activation, run.weight, run.parameter, run.output)} - {0}
     if not run.write or run.argmax or run.noise or any(np.ndim(registers[register]) for register in used):
         return
-    for kind, made in ((_Parameters, _paired(config, same[0])), (_Weights, _alone(config, same[0]))):
-        if made is not None:
-            yield kind(config, images, same, made, rng)
+    for first, made in _paired(config, same[0]):
+        yield _Parameters(f"parameters{first or ''}", config, images, same, made, rng)
+    alone = _alone(config, same[0])
+    if alone is not None:
+        yield _Weights("weights", config, images, same, alone, rng)
 
 
-def _paired(config: EngineConfig, here: Range) -> Run | None:
-    """Two pairs of words for each channel, and the run's parameters."""
+def _paired(config: EngineConfig, here: Range) -> Iterator[tuple[int, Run]]:
+    """Two pairs of words for each channel, and the run's parameters; as many tiles at once as there is room for."""
     lean, lanes = here.lean, config.lanes
-    words = PAIRS * 2 * lanes * lean.tiles
-    if words > MOST_WORDS or words + lean.channels > config.activation_depth:
-        return None
-    return replace(
-        here.step.run,
-        activation=Address(0),
-        weight=Address(0),
-        parameter=Address(lean.parameter_base),
-        output=Address(words),
-        counts=(2 * PAIRS, 1, 1, lean.tiles, 1, 1),
-        strides=(lanes, 0, 0, 2 * PAIRS * lanes, 0, 0),
-        vector=True,
-        paired=True,
-        maximum=False,
-        bounded=False,
-        output_gap=0,
-    )
+    each = (2 * PAIRS + 1) * lanes  # words of a tile and its results
+    most = min(MOST_WORDS, config.activation_depth) // each
+    tiles = 1 if lean.run.per_tile else lean.tiles
+    if not most:
+        return
+    parts = -(-tiles // most)
+    for part in range(parts):
+        first, end = part * tiles // parts, (part + 1) * tiles // parts
+        last = lean.run.last_channels if end == lean.tiles else lanes
+        yield first, replace(
+            here.step.run,
+            activation=Address(0),
+            weight=Address(0),
+            parameter=Address(lean.parameter_base + first * lanes),
+            output=Address((end - first) * 2 * PAIRS * lanes),
+            counts=(2 * PAIRS, 1, 1, end - first, 1, 1),
+            strides=(lanes, 0, 0, 2 * PAIRS * lanes, 0, 0),
+            last_channels=last,
+            vector=True,
+            paired=True,
+            maximum=False,
+            bounded=False,
+            output_gap=0,
+        )
 
 
 def _alone(config: EngineConfig, here: Range) -> Run | None:
-    """The run for one pixel, reading from the first row on."""
+    """The run for one pixel, reading from the first row on, and its sums' bits as they are: floored, and nothing is cut off."""
     lean, run, lanes = here.lean, here.step.run, config.lanes
     if run.paired:
         return None  # it has no weights
@@ -128,6 +137,14 @@ def _alone(config: EngineConfig, here: Range) -> Run | None:
         bounded=False,
         output_gap=0,
         strides=(*run.strides[:4], 0, 0),
+        relu_before=False,
+        relu_after=False,
+        leak=0,
+        table=False,
+        rounding=ROUNDINGS.index("FLOOR"),
+        overflow=OVERFLOWS.index("WRAP"),
+        out_bits=config.activation_width,
+        out_signed=True,
     )
 
 
@@ -155,14 +172,19 @@ def _bits(config: EngineConfig, images: Images, here: Range) -> Iterator[Flip]:
 class _Search:
     """Inputs of one program of one run."""
 
-    name = ""
-
     def __init__(
-        self, config: EngineConfig, images: Images, same: list[Range], run: Run, rng: np.random.Generator
+        self,
+        name: str,
+        config: EngineConfig,
+        images: Images,
+        same: list[Range],
+        run: Run,
+        rng: np.random.Generator,
     ) -> None:
-        self.config, self.rng = config, rng
+        self.name, self.config, self.rng = name, config, rng
         self.images = replace(images, program=encode([run, Halt()]))
-        format, channels, words = QFormat(config.activation_width, 0), same[0].lean.channels, run.output.base
+        format, words = QFormat(config.activation_width, 0), run.output.base
+        channels = (run.counts[3] - 1) * config.lanes + run.last_channels
         self.input = Port((words,), format, 0, words, words)
         self.output = Port((channels,), format, words, channels, channels)
         self.lean = self.shown(np.zeros((1, words), np.int64)).columns.leans[0]
@@ -217,8 +239,6 @@ class _Search:
 class _Parameters(_Search):
     """Any sum for every channel."""
 
-    name = "parameters"
-
     def pool(self, left: list[Flip]) -> list[Ints]:
         run, entries = self.lean.run, np.array([], np.int64)
         if run.table:
@@ -252,8 +272,6 @@ class _Parameters(_Search):
 
 class _Weights(_Search):
     """Words that the taps read."""
-
-    name = "weights"
 
     def prepare(self, same: list[Range]) -> None:
         low = np.minimum.reduce([here.read.low.min(axis=0) for here in same])

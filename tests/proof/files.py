@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Single bits of a pack's images flipped: caught by the checksum, and without it by the comparison.
 
-What the comparison lets pass is sorted: a bit that the instruction set leaves without effect (`idle`), one
+The comparison is of the network's golden vectors, and of the pack's probes: its runs alone, with inputs of their own.
+What it lets pass is sorted: a bit that the instruction set leaves without effect (`idle`), one
 that is proven to change no output by what can arrive where it is read (`silent`), one that none of all inputs
 shows where all can be tried, and one that none of many inputs shows, without proof. A bit that the golden
-vectors miss, though another input shows it, breaks the claim.
+vectors and probes miss, though another input shows it, breaks the claim.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from fixedpoint_nn.hardware import coe, manifest
 from fixedpoint_nn.hardware.flips import Flip, every_flip
 from fixedpoint_nn.hardware.idle import idle
 from fixedpoint_nn.hardware.pack import Pack, load_pack
+from fixedpoint_nn.hardware.probe import Probe
 from fixedpoint_nn.hardware.shown import Shown
 from fixedpoint_nn.hardware.silent import Silent
 from fixedpoint_nn.hardware.verify import verify
@@ -50,9 +52,9 @@ PLANS = (
     Plan("bigram", None, 150),
     Plan("nplm", 2000, 60),
     Plan("fashion_mlp", 400, 12, 4096),
-    Plan("lenet", 200, 8, 1024),
-    Plan("names_lstm", 100, 8, 1024),
-    Plan("mnist_gru", 100, 6, 512),
+    Plan("lenet", 400, 8, 2048),
+    Plan("names_lstm", 400, 8, 4096),
+    Plan("mnist_gru", 400, 6, 1024),
 )
 
 
@@ -64,11 +66,12 @@ class Result:
     flips: int
     every: bool  # all that there are
     by_checksum: int
-    by_comparison: int
+    by_vectors: int
+    by_probes: int  # and by no vector of the network
     simulated: int  # of the flips, how many ran on the Verilog
     idle: int  # by the instruction set, no output depends on the bit
     proven: int  # nor on these, by what can arrive
-    missed: tuple[Flip, ...]  # the golden vectors do not show these, another input does
+    missed: tuple[Flip, ...]  # neither vectors nor probes show these, another input does
     unshown: tuple[Flip, ...]  # no input that was tried shows these
     inputs: int  # tried with each flip that passed and is not proven silent
     exhaustive: bool  # these are all inputs that there are
@@ -83,8 +86,8 @@ class Result:
             rest = f"{len(self.unshown)} that none of {self.inputs} inputs shows, without proof"
         return (
             f"{self.pack}: {'all ' if self.every else ''}{self.flips} flips, {self.by_checksum} caught by the "
-            f"checksum; with new checksums {self.by_comparison} caught by the comparison, {self.idle} in bits "
-            f"without effect by the instruction set, {self.proven} proven to change no output, {rest}, "
+            f"checksum; with new checksums {self.by_vectors} caught by the golden vectors and {self.by_probes} more by the "
+            f"probes, {self.idle} in bits without effect by the instruction set, {self.proven} proven to change no output, {rest}, "
             f"{len(self.missed)} missed ({self.simulated} flips ran on the Verilog, the others on its twin)"
         )
 
@@ -111,10 +114,11 @@ def run(plan: Plan, workers: int) -> Result:
     )
     spare = set(idle(pack.config, pack.images))
     caught = _caught(pack, chosen, simulated, spare, workers)
+    probed = _probed(pack, [flip for flip in chosen if flip not in caught], set(simulated), workers)
     proven = _proven(pack, [flip for flip in chosen if flip not in spare])
     if contradicted := sorted(caught & (proven | spare)):
         raise RuntimeError(f"{pack.name}: the vectors show {contradicted[0]}, of which it is proven that nothing does")
-    left = [flip for flip in chosen if flip not in caught | proven | spare]
+    left = [flip for flip in chosen if flip not in caught | probed | proven | spare]
     inputs, exhaustive = _inputs(pack, plan.other_inputs)
     missed = _shown_by(pack, inputs, left, workers)
     return Result(
@@ -123,9 +127,10 @@ def run(plan: Plan, workers: int) -> Result:
         plan.flips is None,
         caught_by_checksum(pack, chosen),
         len(caught),
+        len(probed),
         len(simulated),
-        sum(flip in spare and flip not in caught for flip in chosen),
-        len(proven),
+        len(spare & set(chosen)),
+        len(proven - probed),
         tuple(missed),
         tuple(flip for flip in left if flip not in missed),
         len(inputs),
@@ -168,6 +173,26 @@ def _caught(
             raise RuntimeError(f"{pack.name}, {flip}: the Verilog and its twin do not agree that it shows")
     by_twin |= noticed
     return {flip for flip, seen in by_twin.items() if seen}
+
+
+def _probed(pack: Pack, flips: list[Flip], simulated: set[Flip], workers: int) -> set[Flip]:
+    """The flips that a run alone notices; as above, the Verilog and its twin must agree."""
+    flips = [flip for flip in flips if flip.kind != "program"]  # probes have programs of their own
+    asked = [flip for flip in flips if flip in simulated]
+    found: set[Flip] = set()
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as folder:
+        for probe in pack.probes:
+            alone = pack.alone(probe)
+            shown = Shown(alone.config, alone.images, alone.input, alone.output, alone.vectors)
+            if not np.array_equal(shown.outputs, alone.expected):
+                raise RuntimeError(f"the twin of the engine does not give what {alone.name} expects")
+            seen = {flip for flip, any_ in zip(flips, shown.shows(flips).any(axis=1), strict=True) if any_}
+            noticed = Bench(alone, Path(folder), alone.vectors, alone.expected).noticed(asked, workers, alone.name)
+            for flip in asked:
+                if noticed[flip] != (flip in seen):
+                    raise RuntimeError(f"{alone.name}, {flip}: the Verilog and its twin do not agree that it shows")
+            found |= seen
+    return found
 
 
 def _shown_by(pack: Pack, inputs: np.ndarray, left: list[Flip], workers: int) -> list[Flip]:  # type: ignore[type-arg]
@@ -216,16 +241,17 @@ def _inputs(pack: Pack, count: int | None) -> tuple[np.ndarray, bool]:  # type: 
     return np.where(keep, real, drawn), False
 
 
-def changed_expectation(name: str, vector: int, element: int, folder: Path) -> str:
+def changed_expectation(name: str, vector: int, element: int, folder: Path, probe: Probe | None = None) -> str:
     """Change one expected word in both forms, refresh the checksums, and return what `verify` says."""
     copy = folder / name
     shutil.copytree(GOLDEN / name, copy)
     pack = load_pack(copy)
     bits = pack.config.activation_width
-    words = coe.unsigned(pack.expected.reshape(-1).tolist(), bits)
-    words[vector * pack.output.words + element] ^= 1
-    (copy / "expected.coe").write_text(coe.write_coe(words, bits))
-    (copy / "expected.mem").write_text(coe.write_mem(words, bits))
+    expected, file = (pack.expected, "expected") if probe is None else (probe.expected, probe.file("expected"))
+    words = coe.unsigned(expected.reshape(-1).tolist(), bits)
+    words[vector * expected.shape[1] + element] ^= 1
+    (copy / f"{file}.coe").write_text(coe.write_coe(words, bits))
+    (copy / f"{file}.mem").write_text(coe.write_mem(words, bits))
     refresh_checksums(copy)
     verdict = str(verify(copy, "verilator"))
     shutil.rmtree(copy)
@@ -250,13 +276,17 @@ def report(workers: int) -> tuple[list[str], bool]:
         result = run(plan, workers)
         lines += [str(result), *_misses(result)]
         holds &= result.holds
-        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as folder:
-            pack = load_pack(GOLDEN / plan.pack)
-            vector, element = len(pack.vectors) - 1, pack.output.words // 2
-            verdict = changed_expectation(plan.pack, vector, element, Path(folder))
-        named = verdict.startswith(f"FAIL: vector {vector}, output element {element}: ")
-        lines.append(f"{plan.pack}: one changed expected word: {'' if named else 'NOT NAMED: '}{verdict}")
-        holds &= named
+        pack = load_pack(GOLDEN / plan.pack)
+        for probe in (None, *pack.probes[-1:]):
+            subject, about = (pack, "") if probe is None else (pack.alone(probe), f" of {probe.name}")
+            vector, element = len(subject.vectors) - 1, subject.output.words // 2
+            with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as folder:
+                verdict = changed_expectation(plan.pack, vector, element, Path(folder), probe)
+            named = verdict.startswith(f"FAIL: vector {vector}, output element {element}: ")
+            lines.append(
+                f"{plan.pack}: one changed expected word{about}: {'' if named else 'NOT NAMED: '}{verdict}"
+            )
+            holds &= named
     return lines, holds
 
 
