@@ -40,16 +40,22 @@ class Silent:
         self.ranges = Ranges(self.batch, self.batch.steps, source, result, allowed)
 
     def _recorded(self, images: Images) -> Batch:
-        """Executed with every word as the whole input: the registers have all values that they can have."""
-        for inputs in (np.array(self.allowed[:1]), np.array(self.allowed)):
-            batch = Batch(self.config, images, len(inputs))
-            batch.put(self.source, np.repeat(inputs[:, None], self.source.words, axis=1))
-            batch.record = True
+        """Executed with every word at every place, if words become registers: those have all values that they can have."""
+        for samples in (1, len(self.allowed)):
+            batch = self._given_words(images, samples)
             self.cycles = batch.run().cycles
             if not batch.loads:
                 break
         if batch.stores or not batch.loads <= set(self.source.addresses().tolist()):
             raise EmulationError("nothing is proven of a program that makes addresses or places of a largest word")
+        return batch
+
+    def _given_words(self, images: Images, samples: int) -> Batch:
+        """In each sample the places hold different words, so that a register tells which of them it was loaded from."""
+        batch = Batch(self.config, images, samples)
+        place = np.arange(samples)[:, None] + np.arange(self.source.words)
+        batch.put(self.source, self.allowed[0] + place % len(self.allowed))
+        batch.record = True
         return batch
 
     def proven(self, flips: Iterable[Flip]) -> list[Flip]:
@@ -159,13 +165,12 @@ class Silent:
     def _program(self, flip: Flip) -> bool:
         """The same runs in the same cycles, and those that differ make the same words of the same sums."""
         try:
-            batch = Batch(self.config, flipped(self.images, self.config, flip), self.batch.samples)
-            inputs = np.array(self.allowed[: batch.samples])
-            batch.put(self.source, np.repeat(inputs[:, None], self.source.words, axis=1))
-            batch.record = True
+            batch = self._given_words(flipped(self.images, self.config, flip), self.batch.samples)
             cycles = batch.run(limit=20 * self.batch.runs + 1000).cycles
             if cycles != self.cycles or len(batch.steps) != len(self.ranges.runs) or batch.stores:
                 return False
+            if batch.loads and (len(self.allowed) < self.source.words or not batch.loads <= self._given):
+                return False  # where a register comes from is not known
             return all(self._alike(batch, number) for number in range(len(batch.steps)))
         except (EmulationError, AssemblyError, IndexError, ValueError, OverflowError):
             return False
