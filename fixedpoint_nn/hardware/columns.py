@@ -125,7 +125,7 @@ class Lean:
             sums = self._merged((read * self.weights[None, ..., None].astype(kind)).sum(axis=2))
         if changes.kind == "weights" and not self.run.paired:
             self._change_weights(sums, read, changes)
-        return sums
+        return np.asarray(sums)
 
     def _largest(self, read: Floats) -> Floats:
         place = read.argmax(axis=2)[:, :, None]

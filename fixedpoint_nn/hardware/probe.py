@@ -60,8 +60,8 @@ class Probe:
             if type(count) is not int or count < 0:
                 raise ValueError(f"a count, as {count!r}")
         ports = read_port(entry["input"]), read_port(entry["output"])
-        rows = [
+        inputs, expected = (
             np.array(coe.signed(words(f"{name}_{kind}"), bits), np.int64).reshape(vectors, port.words)
             for kind, port in zip(("input", "expected"), ports, strict=True)
-        ]
-        return Probe(name, place, tuple(words(f"{name}_program")), *ports, *rows, cycles)
+        )
+        return Probe(name, place, tuple(words(f"{name}_program")), ports[0], ports[1], inputs, expected, cycles)

@@ -5,10 +5,12 @@ The outputs of a large network hide most low bits of its weights from any few in
 for one pixel, on the same images: the host writes what the run reads and reads what it writes, so that nothing stands
 between a bit and the comparison. There are two for a run:
 
-- of its parameters: the same requantiser, table and parameters, but pairs of words that the host writes instead of weights, so that
-  every channel's sum is any that is wished for: between two words, where the lowest bit of a bias decides;
-- of its weights: the sums without ReLU, table and saturation. Words are drawn within what can arrive there in the network, at the
-  ends, few at a time, and so that sums come next to where they are floored: there the lowest bit of a weight decides.
+- of its parameters: the same requantiser, table and parameters, but pairs of words that the host writes instead of
+  weights, so that every channel's sum is any that is wished for: between two words, where the lowest bit of a bias
+  decides;
+- of its weights: the sums without ReLU, table and saturation. Words are drawn within what can arrive there in the
+  network, at the ends, few at a time, and so that sums come next to where they are floored: there the lowest bit of a
+  weight decides.
 
 Of what is drawn, those inputs are kept that show the most that is left.
 """
@@ -22,7 +24,7 @@ import numpy as np
 
 from fixedpoint_nn.hardware.batch import Batch
 from fixedpoint_nn.hardware.columns import can_follow
-from fixedpoint_nn.hardware.edges import Edges
+from fixedpoint_nn.hardware.edges import Edges, Floats
 from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images, Ints
 from fixedpoint_nn.hardware.flips import Flip
@@ -37,7 +39,7 @@ from fixedpoint_nn.qformat import QFormat
 
 MOST_WORDS = 4096  # of one input
 PAIRS = 2
-POOL, PATIENCE = 8, 12  # inputs of a round; rounds in which nothing new is shown
+POOL, PATIENCE = 8, 40  # inputs of a round; rounds in which nothing new is shown
 
 
 def probes(
@@ -57,7 +59,8 @@ def probes(
         return []  # what can arrive is not known
     if not can_follow(silent.batch, silent.batch.steps):
         return []
-    spare, found, done = set(idle(config, images)), [], set[Flip]()
+    spare, found = set(idle(config, images)), []
+    done, open = set[Flip](), set[Flip]()
     for place in dict.fromkeys(here.step.place for here in silent.ranges.runs):
         same = [here for here in silent.ranges.runs if here.step.place == place]
         flips = [flip for flip in _bits(config, images, same[0]) if flip not in spare and flip not in done]
@@ -70,6 +73,8 @@ def probes(
                 found.append(search.probe(place))
                 say(f"{found[-1].name}: {len(search.chosen)} inputs show {before - len(left)} bits")
         done |= set(flips) - set(left)
+        open |= set(left)
+    say(f"{len(open - done)} bits of weights, parameters and tables are neither shown alone nor proven silent")
     return found
 
 
@@ -115,7 +120,7 @@ def _paired(config: EngineConfig, here: Range) -> Iterator[tuple[int, Run]]:
 
 
 def _alone(config: EngineConfig, here: Range) -> Run | None:
-    """The run for one pixel, reading from the first row on, and its sums' bits as they are: floored, and nothing is cut off."""
+    """The run for one pixel, reading from the first row on; sums are floored, and nothing is cut off."""
     lean, run, lanes = here.lean, here.step.run, config.lanes
     if run.paired:
         return None  # it has no weights
@@ -267,7 +272,7 @@ class _Parameters(_Search):
         rest = np.clip(sums - large * most, -most - 1, most)
         words = np.zeros((lean.tiles * lean.lanes, 2 * PAIRS), np.int64)
         words[: lean.channels] = np.stack([large, np.full_like(large, most), rest, np.ones_like(rest)], axis=1)
-        return words.reshape(lean.tiles, lean.lanes, -1).transpose(0, 2, 1)
+        return np.asarray(words.reshape(lean.tiles, lean.lanes, -1).transpose(0, 2, 1))
 
 
 class _Weights(_Search):
@@ -301,7 +306,7 @@ class _Weights(_Search):
             parts += list(self.edges.draw(POOL, self._wanted(left), rng))
         return parts
 
-    def _wanted(self, left: list[Flip]) -> Ints:
+    def _wanted(self, left: list[Flip]) -> Floats:
         """How many bits of each channel are left."""
         lean, wanted = self.lean, np.full(self.lean.tiles * self.lean.lanes, 1e-3)
         for flip in left:

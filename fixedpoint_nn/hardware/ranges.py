@@ -159,17 +159,18 @@ def _sums(lean: Lean, read: Interval) -> Interval:
 
 def _read_by(lean: Lean, matters: Flags) -> Flags:
     """Which of the words that are read matter to these results; shaped as the addresses of one sample."""
-    used = np.ones(lean.addresses.shape[1:], bool) if lean.padding is None else ~lean.padding
+    used: Flags = np.ones(lean.addresses.shape[1:], bool) if lean.padding is None else ~lean.padding
     if lean.matrix:
         heavy = lean.columns[np.float64] != 0
         return np.asarray(used & (matters.astype(np.float64) @ heavy > 0))
     full = np.zeros((lean.pixels, lean.tiles * lean.lanes), bool)
     full[:, : lean.channels] = matters
-    lanes = full.reshape(lean.pixels, lean.tiles, 1, lean.lanes)
+    lanes: Flags = full.reshape(lean.pixels, lean.tiles, 1, lean.lanes)
     if not (lean.run.paired or lean.run.maximum):
         lanes = lanes & (lean.weights != 0)[None]
-    if used.shape[1] == 1:
-        lanes = lanes.any(axis=1, keepdims=True)
-    if used.shape[3] == 1:
-        lanes = lanes.any(axis=3, keepdims=True)
+    shape = tuple(used.shape)
+    if shape[1] == 1:
+        lanes = np.asarray(lanes.any(axis=1, keepdims=True))
+    if shape[3] == 1:
+        lanes = np.asarray(lanes.any(axis=3, keepdims=True))
     return np.asarray(used & lanes)

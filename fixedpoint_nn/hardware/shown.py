@@ -171,7 +171,7 @@ class Shown:
         return not self.batch.loads.isdisjoint(range(row * lanes, (row + 1) * lanes))
 
     def _from_constant(self, row: int, bits: list[int]) -> Flags:
-        memory, width, samples = self.steps[0].memory, self.config.activation_width, len(self.inputs)
+        memory, width, samples = self._after(-1), self.config.activation_width, len(self.inputs)
         written = set(self.source.addresses().tolist())
         found = np.zeros((len(bits), samples), bool)
         memories, cases, columns = [], [], []
@@ -454,7 +454,7 @@ class Shown:
         else:
             changes = self._changes(kind, flips)
         after = self.columns.run(number, columns, samples, changes)
-        return np.asarray((after[self.result.addresses()].T != self.outputs[samples]).any(axis=1))
+        return np.asarray((self.outputs[samples] != after[self.result.addresses()].T).any(axis=1))
 
     def _changes(self, kind: str, flips: list[Flip]) -> Changes:
         """One case for each of them."""
@@ -477,14 +477,16 @@ class Shown:
     def _after(self, number: int) -> Ints:
         """The memory after a step, before the next one."""
         last = number + 1 == len(self.steps)
-        return self.batch.memory if last else self.steps[number + 1].memory
+        memory = self.batch.memory if last else self.steps[number + 1].memory
+        assert memory is not None  # of a program that runs straight on
+        return memory
 
     def _run_on(self, number: int, memory: Ints, samples: Ints) -> Flags:
         """Do the outputs change if the run goes on from this step with these memories?"""
         if not len(samples):
             return np.zeros(0, bool)
         after = self.columns.run(number, memory, samples)
-        return np.asarray((after[self.result.addresses()].T != self.outputs[samples]).any(axis=1))
+        return np.asarray((self.outputs[samples] != after[self.result.addresses()].T).any(axis=1))
 
 
 def _sums_products(step: Step) -> bool:

@@ -3,7 +3,8 @@
 
 A flip is silent if every run that meets it writes the same words as before: because it multiplies what is
 always 0, because the word is the same for all sums that can arrive (a unit that is always cut off, bits that
-wrap away, an overflow that never happens), because no sum picks that entry of a table, or because nothing reads the word.
+wrap away, an overflow that never happens), because no sum picks that entry of a table, or because nothing reads
+the word.
 Then the memory is the same after each run, and what can arrive at the next one stays as it was.
 """
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -40,7 +40,7 @@ class Silent:
         self.ranges = Ranges(self.batch, self.batch.steps, source, result, allowed)
 
     def _recorded(self, images: Images) -> Batch:
-        """Executed with every word at every place, if words become registers: those have all values that they can have."""
+        """Executed with every word at every place, if words become registers: they have all values then."""
         for samples in (1, len(self.allowed)):
             batch = self._given_words(images, samples)
             self.cycles = batch.run().cycles
@@ -259,8 +259,10 @@ def _same_reads(one: Lean, two: Lean) -> bool:
     """The same words times the same weights."""
     if one.matrix != two.matrix or one.addresses.shape != two.addresses.shape:
         return False
-    used = [np.ones(lean.addresses.shape[1:], bool) if lean.padding is None else ~lean.padding for lean in (one, two)]
-    if not np.array_equal(*used) or not np.array_equal(one.parameters, two.parameters):
+    used: list[Flags] = [
+        np.ones(lean.addresses.shape[1:], bool) if lean.padding is None else ~lean.padding for lean in (one, two)
+    ]
+    if not np.array_equal(used[0], used[1]) or not np.array_equal(one.parameters, two.parameters):
         return False
     same = np.array_equal(one.addresses[:, used[0]], two.addresses[:, used[0]])
     return bool(same and (one.run.paired or np.array_equal(one.weights, two.weights)))

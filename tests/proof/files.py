@@ -86,8 +86,9 @@ class Result:
             rest = f"{len(self.unshown)} that none of {self.inputs} inputs shows, without proof"
         return (
             f"{self.pack}: {'all ' if self.every else ''}{self.flips} flips, {self.by_checksum} caught by the "
-            f"checksum; with new checksums {self.by_vectors} caught by the golden vectors and {self.by_probes} more by the "
-            f"probes, {self.idle} in bits without effect by the instruction set, {self.proven} proven to change no output, {rest}, "
+            f"checksum; with new checksums {self.by_vectors} caught by the golden vectors and {self.by_probes} more "
+            f"by the probes, {self.idle} in bits without effect by the instruction set, {self.proven} proven to "
+            f"change no output, {rest}, "
             f"{len(self.missed)} missed ({self.simulated} flips ran on the Verilog, the others on its twin)"
         )
 
