@@ -27,16 +27,19 @@ from golden_vectors import programs
 HERE = Path(__file__).resolve().parent
 PLAN = "plan.json"
 CALIBRATION, WORD = 500, 8
+PROBING = 60  # inputs of a probe, at most; they are enough for every bit
 
 
 @dataclass(frozen=True)
 class Golden:
-    """How many real samples, vectors for corners and for flipped bits a pack holds; or how the network writes."""
+    """How many real samples, vectors for corners and for flipped bits a pack holds, and inputs of a probe; or how the
+    network writes."""
 
     network: str
     samples: int = 0
     corners: int = 0
     exposing: int = 0  # at most
+    probing: int = 0  # at most, of each run alone
     writing: Writing | None = None
 
 
@@ -44,15 +47,15 @@ NETWORKS = {
     "moons": Golden("moons", 16, 16, 1000),
     "bigram": Golden("bigram", 4, 29, 1000),
     "nplm": Golden("nplm", 8, 16, 1000),
-    "names_lstm": Golden("names_lstm", 2, 10, 10),
+    "names_lstm": Golden("names_lstm", 2, 10, 10, PROBING),
     "names_writer": Golden("names_lstm", writing=Writing(40, 0.75)),
     "makemore_lstm": Golden("makemore_lstm", 2, 10, 10),
     "shakespeare_lstm": Golden("shakespeare_lstm", 1, 1),
     "mnist_lstm": Golden("mnist_lstm", 2, 12, 10),
-    "mnist_gru": Golden("mnist_gru", 2, 12, 10),
+    "mnist_gru": Golden("mnist_gru", 2, 12, 10, PROBING),
     "mnist_rnn": Golden("mnist_rnn", 4, 12, 16),
-    "fashion_mlp": Golden("fashion_mlp", 4, 16, 120),
-    "lenet": Golden("lenet", 2, 12, 24),
+    "fashion_mlp": Golden("fashion_mlp", 4, 16, 120, PROBING),
+    "lenet": Golden("lenet", 2, 12, 24, PROBING),
     "resnet8": Golden("resnet8", 1, 12, 6),
 }
 PACKS = (*NETWORKS, *programs.PACKS)
@@ -91,7 +94,7 @@ def write(name: str, target: Path, source: Path, say: Callable[[str], None] = pr
         samples = inputs(name, fixed, source)
         emit(
             fixed, samples, target, name=name, corner_vectors=golden.corners,
-            exposing_vectors=golden.exposing, progress=say,
+            exposing_vectors=golden.exposing, probing_vectors=golden.probing, progress=say,
         )  # fmt: skip
     plan.save(target / PLAN)
     return target

@@ -45,7 +45,7 @@ def test_a_flipped_word_is_the_twos_complement_of_the_flipped_bits(value, bit):
     assert coe.unsigned([flipped_word(value, bit, 4)], 4) == [coe.unsigned([value], 4)[0] ^ 1 << bit]
 
 
-@pytest.mark.parametrize("name", ["moons", "bigram", "nplm", "fashion_mlp"])
+@pytest.mark.parametrize("name", ["moons", "bigram", "nplm", "fashion_mlp", "names_lstm", "mnist_gru"])
 def test_following_a_flip_gives_what_a_run_from_the_start_gives(name):
     subject = shown(name)
     assert subject.followed

@@ -35,8 +35,8 @@ def test_flipped_bits_of_moons_are_caught_by_the_checksum_and_by_the_comparison(
     assert result.by_checksum == result.flips == 60
     assert result.simulated == 30
     assert result.missed == ()
-    assert result.by_comparison >= 20
-    assert result.by_comparison + result.idle + result.silent == 60
+    assert result.by_vectors >= 20
+    assert result.by_vectors + result.idle + result.proven + len(result.unshown) == 60
     assert result.holds
 
 
@@ -47,6 +47,23 @@ def test_a_flip_that_the_golden_vectors_miss_breaks_the_claim(monkeypatch):
     result = files.run(files.Plan("moons", 40, 0), workers=2)
     assert result.missed
     assert not result.holds
+
+
+@pytest.mark.parametrize("probes", [True, False])
+def test_a_large_pack_holds_with_its_probes_and_breaks_the_claim_without(probes, monkeypatch):
+    whole = load_pack(GOLDEN / "fashion_mlp")
+    monkeypatch.setattr(files, "load_pack", lambda path: whole if probes else replace(whole, probes=()))
+    result = files.run(files.Plan("fashion_mlp", 60, 1, 256), workers=2)
+    assert result.holds is probes
+    assert bool(result.missed) is not probes
+    assert (result.by_probes > 20) is probes
+
+
+def test_one_changed_expected_word_of_a_probe_is_named_exactly(tmp_path):
+    probe = load_pack(GOLDEN / "fashion_mlp").probes[-1]
+    sentence = files.changed_expectation("fashion_mlp", 2, 1, tmp_path, probe)
+    assert sentence.startswith("FAIL: vector 2, output element 1: expected ")
+    assert sentence.endswith(f"in {probe.name}, of the run at word {probe.place}")
 
 
 def test_one_changed_expected_word_is_named_exactly(tmp_path):

@@ -32,7 +32,7 @@ class Step:
     run: Run
     issue: Issue
     registers: dict[int, Any]  # a number, or one for each sample
-    memory: Ints  # before it, (words, samples)
+    memory: Ints | None  # before it, (words, samples); None if it is not kept
     sums: Ints  # (samples, pixels, channels)
     words: Ints  # before the table
     addresses: Ints  # of the results, (pixels, channels)
@@ -45,7 +45,7 @@ class Batch(Emulator):
         super().__init__(config, images)
         self.samples = samples
         self.memory = np.repeat(self.memory[:, None].astype(np.int32), samples, axis=1)
-        self.record = False
+        self.record, self.every = False, 1  # the memory is kept before every so many runs, and before each new one
         self.steps: list[Step] = []
         self.constants = np.zeros((len(images.activations), samples), bool)  # which of them a run reads
         self.loads: set[int] = set()  # addresses whose words became registers
@@ -64,18 +64,6 @@ class Batch(Emulator):
             missing = addresses[~self.defined[addresses]]
             raise EmulationError(f"the output at {int(missing[0])} was never written")
         return np.asarray(self.memory[addresses].T)
-
-    def resume(self, steps: list[Step], columns: Ints | None = None) -> None:
-        """Execute these runs, in the memory as it is now, for these samples of the recording."""
-        self._ready[:] = 0
-        self._keep = False
-        self.defined[:] = True  # what these runs read is known to be written
-        for step in steps:
-            self.registers = {
-                register: value if columns is None or np.ndim(value) == 0 else value[columns]
-                for register, value in step.registers.items()
-            }
-            self._run(step.place, step.run, step.issue, Result())
 
     # ---- registers and memory ------------------------------------------------------------------------------
 
@@ -154,7 +142,9 @@ class Batch(Emulator):
         pixels, channels = run.counts[4] * run.counts[5], (tiles - 1) * lanes + run.last_channels
         result.mac_cycles += pixels * tiles * (taps // 2 if run.paired else taps)
         weight, parameters = self._weights(run, place, taps), self._parameters(run, place, tiles, channels)
-        before = self.memory.copy() if self.record else self.memory
+        number = len(self.steps)
+        keep = number % self.every == 0 or all(step.place != place for step in self.steps)
+        before = self.memory.copy() if self.record and keep else None
         wide = run.vector or run.maximum or run.modelled or bool(run.strides[3])
         block = max(1, _BLOCK // (taps * self.samples * (tiles * lanes if wide else 1)))
         kept: list[tuple[Ints, Ints]] = []

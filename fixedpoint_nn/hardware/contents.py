@@ -20,6 +20,7 @@ from fixedpoint_nn.hardware import coe, manifest
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
 from fixedpoint_nn.hardware.manifest import PackError
 from fixedpoint_nn.hardware.port import Port
+from fixedpoint_nn.hardware.probe import Probe
 
 Ints = NDArray[np.int64]
 VECTORS = ("input", "expected")
@@ -47,6 +48,7 @@ class Contents:
     corners: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
     status: Ints | None = None  # (vectors, status registers), if they are to be compared too
+    probes: Sequence[Probe] = ()
 
     def words(self) -> dict[str, tuple[int, list[int], list[int]]]:
         """For each kind of file its word's bits, its words as bit patterns, and their shape."""
@@ -60,6 +62,8 @@ class Contents:
             contents[kind] = bits, coe.unsigned(value.reshape(-1).tolist(), bits), list(value.shape)
         if self.status is not None:
             contents["status"] = STATUS_BITS, self.status.reshape(-1).tolist(), list(self.status.shape)
+        for probe in self.probes:
+            contents |= probe.words(bits)
         return contents
 
     def write_into(self, folder: Path, radix: int = 16, mif: bool = False) -> None:
@@ -94,6 +98,8 @@ class Contents:
             "runs": list(self.runs),
             "files": files,
         }
+        if self.probes:
+            about["probes"] = [probe.describe(manifest.describe_port) for probe in self.probes]
         manifest.write(folder, about)
 
 

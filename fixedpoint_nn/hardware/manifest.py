@@ -92,7 +92,7 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
         "bits": bits,
         "words": words,
         "shape": list(shape),
-        "order": ORDER[kind],
+        "order": ORDER[kind.rpartition("_")[2]],  # a probe's files have its name before the kind
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }

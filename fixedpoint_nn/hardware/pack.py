@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware import coe, corners, exposure, golden, manifest, reach
+from fixedpoint_nn.hardware import candidates, coe, corners, exposure, golden, manifest, probes, reach
 from fixedpoint_nn.hardware.contents import STATUS, VECTORS, Contents, check_replaceable, write
 from fixedpoint_nn.hardware.divergence import Twin
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images
@@ -21,6 +21,7 @@ from fixedpoint_nn.hardware.lowered import Lowered, lower
 from fixedpoint_nn.hardware.manifest import PackError
 from fixedpoint_nn.hardware.model import taken
 from fixedpoint_nn.hardware.port import Port
+from fixedpoint_nn.hardware.probe import Probe
 from fixedpoint_nn.hardware.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.simulate import Image
 from fixedpoint_nn.qformat import QFormat
@@ -42,12 +43,14 @@ def emit(
     mif: bool = False,
     corner_vectors: int = 8,
     exposing_vectors: int = 0,
+    probing_vectors: int = 0,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
     At most so many `exposing_vectors` follow, each of which shows flipped bits that no other vector shows.
+    At most so many `probing_vectors` are for each run of the program alone, to show the bits of its images.
     The engine is the smallest one of so many `lanes`, or `engine`, if the network fits into it. The folder
     appears whole or not at all; one that is there already is replaced if it is a pack.
     """
@@ -65,9 +68,17 @@ def emit(
         found = exposure.exposing(lowered, vectors, exposing_vectors, seed)
         if found is not None:
             vectors, origins = vectors.concat([found], axis=0), origins + ["exposing"] * len(found)
+    alone: list[Probe] = []
+    if probing_vectors:
+        say("searching for inputs of each run alone")
+        images, ports = lowered.images, (lowered.input, lowered.output)
+        allowed, rng = candidates.codes(lowered.program, samples), np.random.default_rng(seed)
+        alone = probes.probes(lowered.config, images, *ports, allowed, probing_vectors, rng, say)
     expected = fixed(vectors)
     say(f"writing {directory}")
-    return emit_lowered(directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, beyond=beyond)
+    return emit_lowered(
+        directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, beyond=beyond, alone=alone
+    )
 
 
 def emit_lowered(
@@ -82,6 +93,7 @@ def emit_lowered(
     mif: bool = False,
     seed: int = 1,
     beyond: Mapping[corners.Key, str] | None = None,
+    alone: Sequence[Probe] = (),
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
@@ -102,6 +114,7 @@ def emit_lowered(
         runs=manifest.describe_runs(lowered, plan),
         corners=corners.count(lowered.program, vectors, beyond) if plan is not None else {},
         seed=seed,
+        probes=alone,
     )
     return write(Path(directory), contents, radix, mif)
 
@@ -132,6 +145,8 @@ class Pack:
     vectors: Ints  # (vectors, words)
     expected: Ints
     status: Ints | None = None  # (vectors, status registers), of packs that state them
+    probes: tuple[Probe, ...] = ()
+    program_file: str = "program"
 
     @property
     def name(self) -> str:
@@ -150,12 +165,29 @@ class Pack:
     def mem_files(self) -> dict[str, Image]:
         """The images for `$readmemh`."""
         files = self.manifest["files"]
+        names = {kind: f"{self.program_file if kind == 'program' else kind}.mem" for kind in IMAGES}
         return {
-            kind: Image(
-                self.directory / f"{kind}.mem", files[f"{kind}.mem"]["words"] if f"{kind}.mem" in files else 0
-            )
-            for kind in IMAGES
+            kind: Image(self.directory / name, files[name]["words"] if name in files else 0)
+            for kind, name in names.items()
         }
+
+    def alone(self, probe: Probe) -> Pack:
+        """The pack with one run as its whole program."""
+        runs = [{**run, "place": 0} for run in self.manifest["runs"] if run["place"] == probe.place]
+        about = {**self.manifest, "cycles": [probe.cycles] * len(probe.vectors), "runs": runs}
+        about["network"] = f"{self.name}, {probe.name}"
+        return replace(
+            self,
+            manifest=about,
+            images=replace(self.images, program=list(probe.program)),
+            input=probe.input,
+            output=probe.output,
+            vectors=probe.vectors,
+            expected=probe.expected,
+            status=None,
+            probes=(),
+            program_file=probe.file("program"),
+        )
 
 
 def load_pack(directory: str | Path) -> Pack:
@@ -179,6 +211,10 @@ def load_pack(directory: str | Path) -> Pack:
             for kind, port in zip(VECTORS, ports, strict=True)
         ]
         status = _status(words["status"], vectors) if "status.coe" in files else None
+        alone = tuple(
+            Probe.read(entry, manifest.read_port, lambda name: _from_coe(directory, name, files), bits)
+            for entry in about.get("probes", ())
+        )
     except PackError:
         raise
     except coe.ImageError as error:
@@ -187,7 +223,7 @@ def load_pack(directory: str | Path) -> Pack:
         raise PackError(
             f"{directory / manifest.NAME} lacks or misstates {_short(error)}; emit the pack again"
         ) from None
-    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1], status)
+    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1], status, alone)
 
 
 def _vectors(words: list[int], bits: int, vectors: int, port: Port, kind: str) -> Ints:

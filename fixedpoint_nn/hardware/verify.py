@@ -17,7 +17,7 @@ from fixedpoint_nn.hardware.divergence import Divergence, Surplus, first_diverge
 from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.isa import AssemblyError
 from fixedpoint_nn.hardware.manifest import PackError
-from fixedpoint_nn.hardware.pack import IMAGES, Pack, load_pack
+from fixedpoint_nn.hardware.pack import Pack, load_pack
 from fixedpoint_nn.hardware.simulate import Job, Outcome, SimulationError, attempt, compiled, simulate
 from fixedpoint_nn.hardware.toolchain import ToolError
 
@@ -60,7 +60,18 @@ def verify(
     try:
         pack = load_pack(directory)
         _same_in_both_forms(pack)
-        return _verify(pack, simulator, trace, vcd, vectors, progress)
+        verdict = _verify(pack, simulator, trace, vcd, vectors, progress)
+        if not verdict or vectors is not None:
+            return verdict
+        for probe in pack.probes:
+            alone = _verify(pack.alone(probe), simulator, trace, None, None, progress)
+            if not alone:
+                return replace(alone, text=f"{alone.text}\n      in {probe.name}, of the run at word {probe.place}")
+        if pack.probes:
+            count = sum(len(probe.vectors) for probe in pack.probes)
+            text = f"{verdict.text}; {len(pack.probes)} probes with {count} vectors"
+            return replace(verdict, text=text)
+        return verdict
     except FAILURES as error:
         return Verdict(False, f"FAIL: {error}")
 
@@ -72,7 +83,9 @@ def _same_in_both_forms(pack: Pack) -> None:
     for kind, ints in zip(VECTORS, (pack.vectors, pack.expected), strict=True):
         wanted[kind] = coe.unsigned(ints.reshape(-1).tolist(), bits)
     wanted["status"] = [] if pack.status is None else pack.status.reshape(-1).tolist()
-    for kind in (*IMAGES, *VECTORS, "status"):
+    for probe in pack.probes:
+        wanted |= {kind: words for kind, (_, words, _) in probe.words(bits).items()}
+    for kind in wanted:
         name = f"{kind}.mem"
         entry = pack.manifest["files"].get(name)
         words = (
