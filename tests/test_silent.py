@@ -61,21 +61,19 @@ def test_what_can_arrive_holds_every_sum_and_word_that_does(name):
             assert (met >= range_.low).all() and (met <= range_.high).all()
 
 
-@pytest.mark.parametrize(("kind", "seed"), [("dense", 1), ("image", 2), ("text", 3), ("image", 5), ("dense", 8)])
+@pytest.mark.parametrize(("kind", "seed"), [("dense", 2), ("image", 2), ("text", 3), ("image", 5), ("dense", 7)])
 def test_bits_of_random_networks_that_are_proven_silent_show_in_no_sample(kind, seed):
     case = random_network(kind, seed)
     lowered = lower(case.fixed.net, case.batch.shape[1:], case.batch.format, case.lanes)
     format, rows = case.batch.format, case.batch.ints.reshape(len(case.batch), -1)
     allowed = range(int(rows.max()) + 1) if kind == "text" else range(format.int_min, format.int_max + 1)
-    try:
-        silent = Silent(lowered.config, lowered.images, lowered.input, lowered.output, allowed)
-    except EmulationError:
-        pytest.skip("a program of which nothing is proven")
+    silent = Silent(lowered.config, lowered.images, lowered.input, lowered.output, allowed)
     flips = list(every_flip(lowered.config, lowered.images))
     rng = np.random.default_rng(seed)
     chosen = [flips[n] for n in rng.choice(len(flips), min(len(flips), 1500), replace=False)]
     shown = Shown(lowered.config, lowered.images, lowered.input, lowered.output, rows)
-    assert not shown.shows(silent.proven(chosen)).any()
+    proven = silent.proven(chosen)
+    assert proven and not shown.shows(proven).any()
 
 
 def test_a_unit_that_is_always_cut_off_is_proven_silent_and_one_that_is_not_is_not():

