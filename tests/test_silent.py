@@ -8,7 +8,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.flips import Flip, every_flip
 from fixedpoint_nn.hardware.lowered import lower
 from fixedpoint_nn.hardware.pack import load_pack

@@ -9,6 +9,7 @@ with the reason why no program and no host can tell it from the engine (reasons.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -231,7 +232,8 @@ SUBJECTS = (
     Subject("conformance_saturating", 200, quick=-2),
     Subject("conformance_wrapping", 150, quick=-2),
 )
-SEED = 1
+SEED_VARIABLE = "FIXEDPOINT_NN_MUTANTS"  # names other mutants, for which no vector was made on purpose
+SEED = int(os.environ.get(SEED_VARIABLE, "1"))
 
 
 @dataclass(frozen=True)
@@ -286,7 +288,7 @@ def report(
     lines += [f"  listed: {_named(fate)}: {fate.reason}" for fate in fates if is_listed(fate)]
     lines += [f"  survived: {_named(fate)}" for fate in fates if is_open(fate)]
     listed = [(fate.pack, fate.mutant.place) for fate in fates if is_listed(fate)]
-    stale = unused_reasons(listed) if subjects is SUBJECTS else []
+    stale = unused_reasons(listed) if subjects is SUBJECTS and SEED == 1 else []
     lines += [f"  no mutant is like this any more: {pattern}" for pattern in stale]
     return lines, 100 * killed >= 99 * different and not stale
 

@@ -106,7 +106,7 @@ def _number(symbols: Path, output: str) -> int:
 
 
 def _keep(path: Path, number: int) -> None:
-    """This output alone: binary AIGER has a line with the counts, one for each latch, one for each output, then the gates."""
+    """This output alone: binary AIGER has a line of counts, one for each latch, one for each output, then the gates."""
     header, _, rest = path.read_bytes().partition(b"\n")
     kind, variables, inputs, latches, outputs, gates = header.split()
     lines = rest.split(b"\n", int(latches) + int(outputs))
