@@ -64,7 +64,7 @@ class Program:
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
 
-    def __call__(self, *arguments: FixedArray, watch: Watch | None = None) -> tuple[Any, ...]:
+    def __call__(self, *arguments: Any, watch: Watch | None = None) -> tuple[Any, ...]:
         """Apply the program to numbers.
 
         `watch` sees every value under its place: (node,), or (scan, t, node, ...) inside of a loop.
@@ -73,7 +73,7 @@ class Program:
         waiting = iter(arguments)
         for place, node in enumerate(self.nodes):
             values.append(self._value(place, node, values, waiting, watch))
-            if watch is not None and isinstance(values[-1], FixedArray) and node.op != "constant":
+            if watch is not None and node.op not in ("constant", "scan"):
                 watch((place,), values[-1])
         return tuple(values[place] for place in self.outputs)
 
@@ -90,7 +90,7 @@ class Program:
         assert node.body is not None
         body, times = node.body, iter(range(operands[0].shape[1]))
 
-        def step(*now: FixedArray) -> tuple[Any, ...]:
+        def step(*now: Any) -> tuple[Any, ...]:
             if watch is None:
                 return body(*now)
             t = next(times)

@@ -55,8 +55,8 @@ NETWORKS = {
     "mnist_gru": Golden("mnist_gru", 2, 12, 10, PROBING),
     "mnist_rnn": Golden("mnist_rnn", 4, 12, 16),
     "fashion_mlp": Golden("fashion_mlp", 4, 16, 120, PROBING),
-    "lenet": Golden("lenet", 2, 12, 24, PROBING),
-    "resnet8": Golden("resnet8", 1, 12, 6),
+    "lenet": Golden("lenet", 2, 16, 24, PROBING),
+    "resnet8": Golden("resnet8", 1, 30, 6),
 }
 PACKS = (*NETWORKS, *programs.PACKS)
 

@@ -2,17 +2,20 @@
 """Golden vectors: real samples, and inputs that are searched until every layer has met its corners.
 
 First come those of a pool of candidates (of a small network: of all inputs) that meet the most corners. Then
-each corner that is left is climbed to: the inputs that come nearest to it are changed again and again.
+each corner that is left is climbed to: the inputs that come nearest to it are changed again and again. To the ends of
+a format that no change has reached the gradient leads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.fixed import FixedArray
+from fixedpoint_nn.hardware.ascent import ascend
 from fixedpoint_nn.hardware.candidates import candidates, codes, every_input, mutated
 from fixedpoint_nn.hardware.corners import Key, Met, meet
 from fixedpoint_nn.program import Program
@@ -22,6 +25,7 @@ POOL_WORK = 200_000_000  # values that may flow through the candidates
 CLIMB_WORK = 1_000_000_000  # and through those that are climbed to
 MOST = 2048  # candidates
 FAMILY, PARENTS = 32, 6  # children of so many parents are tried at once
+ENDS = {"the largest": ("above", "exactly"), "the smallest": ("below", "exactly")}
 PATIENCE = 8  # generations without a step forward before a corner is given up
 
 
@@ -44,6 +48,8 @@ def golden(
     while len(search.chosen) < corner_vectors and (best := search.richest()) is not None:
         search.choose(best)
     search.climb(corner_vectors)
+    if search.ascend(corner_vectors):
+        search.climb(corner_vectors)  # from there
     for place in range(1, len(search.pool)):  # and if there is room, the pool's next ones
         if len(search.chosen) < corner_vectors:
             search.choose(place)
@@ -99,10 +105,27 @@ class _Search:
                 now = int(self.met[key].distance.min())
                 left, near = (PATIENCE, now) if now < near else (left - 1, near)
 
+    def ascend(self, most: int) -> bool:
+        """Look for the ends of formats that are left, along the gradient; has that brought new inputs?"""
+        before, layers = len(self.pool), dict.fromkeys(layer for layer, _ in self.met)
+        for layer, (end, ways) in product(layers, ENDS.items()):
+            wanted = {(layer, f"{way} {end}") for way in ways}
+            if not wanted & self.open or len(self.chosen) >= most:
+                continue
+            for found in ascend(self.program, layer, self.samples, end == "the largest", self.rng):
+                self._join(found)
+                while len(self.chosen) < most and (best := self.richest()) is not None:
+                    self.choose(best)
+                if not wanted & self.open or len(self.chosen) >= most:
+                    break
+        return len(self.pool) > before
+
     def _grow(self, parents: Ints) -> None:
-        """Children of some inputs come into the pool, and the last ones of it go."""
+        """Children of some inputs come into the pool."""
         shape = self.samples.shape[1:]
-        children = mutated(self.pool[parents], FAMILY, self.allowed, shape, self.rng)
+        self._join(mutated(self.pool[parents], FAMILY, self.allowed, shape, self.rng))
+
+    def _join(self, children: Ints) -> None:
         found = meet(self.program, self._numbers(children))
         self.pool = np.concatenate([self.pool, children])
         self.met = {
