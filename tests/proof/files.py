@@ -110,7 +110,7 @@ class Result:
     def __str__(self) -> str:
         rest = f"{len(self.unshown)} that none of all {self.inputs} inputs shows"
         if not self.exhaustive:
-            rest = f"{len(self.listed)} listed with a reason, {len(self.open)} of which {self.inputs} inputs show nothing"
+            rest = f"{len(self.listed)} listed with a reason, {len(self.open)} open after {self.inputs} inputs"
         return (
             f"{self.pack}: {'all ' if self.every else ''}{self.flips} flips, {self.by_checksum} caught by the "
             f"checksum; with new checksums {self.by_vectors} caught by the golden vectors and {self.by_probes} more "
