@@ -220,6 +220,12 @@ def stated(folder: Path, change: Callable[[dict], object]) -> None:  # type: ign
     (folder / "manifest.json").write_text(json.dumps(about))
 
 
+def probe_of(about: dict[str, Any], **other: object) -> dict[str, Any]:
+    """A statement about a probe whose files are not there."""
+    ports = {"input": about["input"], "output": about["output"]}
+    return {"name": "probe", "place": 0, "vectors": 1, "cycles": 1, **ports, **other}
+
+
 LIES = {
     "a file above the pack": lambda m: m["files"].update({"../secret": m["files"]["weights.coe"]}),
     "an absolute file": lambda m: m["files"].update({"/etc/passwd": m["files"]["weights.coe"]}),
@@ -239,6 +245,10 @@ LIES = {
     "cycles as text": lambda m: m.update(cycles=["many"]),
     "runs without places": lambda m: m.update(runs=[{}]),
     "a seed that is no number": lambda m: m.update(seed=None),
+    "probes as text": lambda m: m.update(probes="many"),
+    "a probe of nothing": lambda m: m.update(probes=[{}]),
+    "a probe above the pack": lambda m: m.update(probes=[probe_of(m, name="../secret")]),
+    "a probe with huge vectors": lambda m: m.update(probes=[probe_of(m, vectors=10**18)]),
 }
 
 
