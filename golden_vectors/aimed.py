@@ -80,7 +80,7 @@ def _clips(section: Section, lane: int) -> None:
             weight=Address(CLIPPING + lane * CLIPS),
             parameter=Address(PLAIN),
             output=Address(section.window.address),
-            counts=(CLIPS, 1, 1, 1, 1, 1),
+            counts=(CLIPS - lane, 1, 1, 1, 1, 1),  # an odd number of clocks, and an even one
             strides=(1, 0, 0, 0, 0, 0),
             last_channels=section.config.lanes,
             modelled=True,
@@ -143,6 +143,12 @@ def _jumps(section: Section) -> None:
     for bit in range(section.config.address_width):
         value = section.dice.between(0, 4095) & ~(1 << bit)
         section.add(Set(2, value | 1 << bit), JumpEqual(2, value, 0))
+
+
+def _loops(section: Section) -> None:
+    """A counter that differs from the last round's in one bit: the loop goes on."""
+    for bit in range(1, section.config.address_width):
+        section.add(Set(2, 1 | 1 << bit), Loop(2, section.here + Set.words))
 
 
 def _largest(section: Section) -> None:
@@ -428,6 +434,7 @@ AIMED: dict[str, Callable[[Section], None]] = {
     "ends": _ends,
     "search": _search,
     "jumps": _jumps,
+    "loops": _loops,
     "alone": _alone,
     "bounds": _bounds,
     "largest": _largest,

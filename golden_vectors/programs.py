@@ -52,7 +52,7 @@ SMALL = EngineConfig(
 )
 MODELLED = replace(SMALL, weight_width=8, lanes=2)
 SECTIONS = (
-    *("long", "jumps", "ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small"),
+    *("long", "jumps", "loops", "ends", "noise", "unknown", "nothing", "search", "bounds", "largest", "small"),
     *("ties", "lost", "codes", "pairs", "alone", "clips", "wide"),
 )
 
