@@ -2,7 +2,7 @@
 """The conformance packs: programs that go wherever the engine can go, straight from the instruction set.
 
 Each vector chooses a section of the program by its first word: random sections with registers, loops and runs of
-all kinds (sections.py), and sections that aim at something (aimed.py).
+all kinds (sections.py), and sections that aim at something (aimed.py, counted.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.assembled import Assembled, emit_program
 from fixedpoint_nn.hardware.engine import EngineConfig
-from fixedpoint_nn.hardware.isa import Address, Halt, Instruction, JumpEqual, Load, encode
+from fixedpoint_nn.hardware.isa import (
+    Address,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    encode,
+)
 from golden_vectors.aimed import AIMED
 from golden_vectors.memories import memories, window
 from golden_vectors.sections import Dice, Section

@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.datapath import requantized, totals
-from fixedpoint_nn.hardware.emulate import EmulationError, Emulator, Result, factors, walked
+from fixedpoint_nn.hardware.emulate import (
+    EmulationError,
+    Emulator,
+    Result,
+    factors,
+    walked,
+)
 from fixedpoint_nn.hardware.engine import EngineConfig, Images, Ints
 from fixedpoint_nn.hardware.isa import Address, Run, Store
 from fixedpoint_nn.hardware.port import Port
@@ -36,6 +42,10 @@ class Step:
     sums: Ints  # (samples, pixels, channels)
     words: Ints  # before the table
     addresses: Ints  # of the results, (pixels, channels)
+
+    def start(self, address: Address) -> int:
+        """Where the run begins to read; its register holds the same for every sample."""
+        return address.base + (int(self.registers[address.register]) if address.register else 0)
 
 
 class Batch(Emulator):

@@ -10,7 +10,16 @@ from math import prod
 import numpy as np
 
 from fixedpoint_nn.accumulator import Accumulator
-from fixedpoint_nn.hardware.expression import Array, Dot, Expression, Product, Scale, Term, aligned, times
+from fixedpoint_nn.hardware.expression import (
+    Array,
+    Dot,
+    Expression,
+    Product,
+    Scale,
+    Term,
+    aligned,
+    times,
+)
 from fixedpoint_nn.hardware.kernel import Ints, Kernel, Path, Target
 from fixedpoint_nn.hardware.refusal import Refusal
 from fixedpoint_nn.hardware.views import Atom, Axis, View, merge

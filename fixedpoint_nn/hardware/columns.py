@@ -71,8 +71,8 @@ class Lean:
         used = np.broadcast_to(used, walk.shape)
         self.addresses, self.padding = np.where(used, walk, 0), None if used.all() else ~used[0]
         self.fill = -(1 << batch.config.activation_width - 1) if run.maximum else 0
-        self.weight_base = run.weight.base + _register(step, run.weight.register)
-        self.parameter_base = run.parameter.base + _register(step, run.parameter.register)
+        self.weight_base = step.start(run.weight)
+        self.parameter_base = step.start(run.parameter)
         rows = None if run.paired else batch._weights(run, step.place, self.taps)
         if rows is None:
             rows = np.zeros((1 if run.per_tile else self.tiles, self.taps, self.lanes), np.int64)
@@ -210,10 +210,6 @@ class Lean:
                 met = index[:, :, case] == changes.words[here]
                 values[:, :, case] = np.where(met, changes.values[here], values[:, :, case])
         return np.asarray(values)
-
-
-def _register(step: Step, register: int) -> int:
-    return int(step.registers[register]) if register else 0
 
 
 def can_follow(batch: Batch, steps: Sequence[Step]) -> bool:

@@ -67,7 +67,7 @@ class Looped(Recorded):
         for number in readers:
             step = self.steps[number]
             run = step.run
-            base = run.parameter.base + (step.registers[run.parameter.register] if run.parameter.register else 0)
+            base = step.start(run.parameter)
             together[step.place, word - base].append(number)
         for (_, offset), numbers in together.items():
             run = self.steps[numbers[0]].run

@@ -66,7 +66,7 @@ class Straight(Recorded):
         step = self.steps[number]
         run, lanes, width = step.run, self.config.lanes, self.config.weight_width
         taps, tiles = int(np.prod(run.counts[:3])), run.counts[3]
-        offset = row - run.weight.base - (step.registers[run.weight.register] if run.weight.register else 0)
+        offset = row - step.start(run.weight)
         tap = offset % taps
         read = self._read(step, tap)[:, :, :, 0]  # (samples, pixels, tiles or 1, lanes or 1)
         found = np.zeros((len(bits), len(self.inputs)), bool)
@@ -114,7 +114,7 @@ class Straight(Recorded):
     def _from_parameter(self, number: int, word: int, bits: list[int]) -> Flags:
         step = self.steps[number]
         run, lanes = step.run, self.config.lanes
-        base = run.parameter.base + (step.registers[run.parameter.register] if run.parameter.register else 0)
+        base = step.start(run.parameter)
         found = np.zeros((len(bits), len(self.inputs)), bool)
         width = self.config.bias_width
         changed = np.array([flipped_parameter(self.images.parameters[word], bit, width) for bit in bits])
@@ -184,7 +184,7 @@ class Straight(Recorded):
         run, lanes, width = step.run, self.config.lanes, self.config.weight_width
         taps, channels = int(np.prod(run.counts[:3])), step.words.shape[2]
         word, bit = (np.array([getattr(flip, name) for flip in flips]) for name in ("word", "bit"))
-        base = run.weight.base + (step.registers[run.weight.register] if run.weight.register else 0)
+        base = step.start(run.weight)
         (tile, tap), (lane, bit) = divmod(word - base, taps), divmod(bit, width)
         channel = tile * lanes + lane
         old = self.images.weights[word, lane]

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fixedpoint_nn.hardware.isa import Add, Halt, Instruction, JumpEqual, Load, Loop, Run, Set, Store
+from fixedpoint_nn.hardware.isa import (
+    Add,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    Loop,
+    Run,
+    Set,
+    Store,
+)
 from fixedpoint_nn.hardware.items import Fetch, Item, Keep, Leave, Repeat, Start, Step
 from fixedpoint_nn.hardware.kernel import Ints, Kernel, address
 from fixedpoint_nn.hardware.noise import NoiseTable

@@ -14,7 +14,13 @@ from fixedpoint_nn.hardware.assembly import Assembly
 from fixedpoint_nn.hardware.engine import EngineConfig, Images
 from fixedpoint_nn.hardware.fit import fitted
 from fixedpoint_nn.hardware.hazards import relax_barriers
-from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, AssemblyError, Instruction, encode
+from fixedpoint_nn.hardware.isa import (
+    OVERFLOWS,
+    ROUNDINGS,
+    AssemblyError,
+    Instruction,
+    encode,
+)
 from fixedpoint_nn.hardware.items import Item
 from fixedpoint_nn.hardware.kernel import Kernel
 from fixedpoint_nn.hardware.layout import (

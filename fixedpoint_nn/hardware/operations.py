@@ -12,7 +12,12 @@ import numpy as np
 
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import recurrence, tokens
-from fixedpoint_nn.hardware.broadcasting import constant_expression, per_channel, repeated, wide
+from fixedpoint_nn.hardware.broadcasting import (
+    constant_expression,
+    per_channel,
+    repeated,
+    wide,
+)
 from fixedpoint_nn.hardware.build import is_rows
 from fixedpoint_nn.hardware.expression import Dot, Expression, Product, Scale, stored
 from fixedpoint_nn.hardware.items import Keep

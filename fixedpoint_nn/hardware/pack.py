@@ -13,8 +13,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware import candidates, coe, corners, exposure, golden, manifest, probes, reach
-from fixedpoint_nn.hardware.contents import STATUS, VECTORS, Contents, check_replaceable, write
+from fixedpoint_nn.hardware import (
+    candidates,
+    coe,
+    corners,
+    exposure,
+    golden,
+    manifest,
+    probes,
+    reach,
+)
+from fixedpoint_nn.hardware.contents import (
+    STATUS,
+    VECTORS,
+    Contents,
+    check_replaceable,
+    write,
+)
 from fixedpoint_nn.hardware.divergence import Twin
 from fixedpoint_nn.hardware.engine import SHIFT_BITS, EngineConfig, Images
 from fixedpoint_nn.hardware.lowered import Lowered, lower

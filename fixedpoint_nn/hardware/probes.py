@@ -126,7 +126,7 @@ def _alone(config: EngineConfig, here: Range) -> Run | None:
         return None  # it has no weights
     walk = np.abs(np.array(run.strides)[:4] * (np.array(run.counts[:4]) - 1))
     backward = np.minimum(np.array(run.strides)[:4], 0) * (np.array(run.counts[:4]) - 1)
-    base = (run.activation.base + _register(here, run.activation.register)) % lanes - int(backward.sum())
+    base = here.step.start(run.activation) % lanes - int(backward.sum())
     base = -(-base // lanes) * lanes if backward.any() else base
     words = -(-(base + int(walk.sum() + backward.sum()) + (lanes if run.vector else 1)) // lanes) * lanes
     words += lanes if run.vector else 0
@@ -151,10 +151,6 @@ def _alone(config: EngineConfig, here: Range) -> Run | None:
         out_bits=config.activation_width,
         out_signed=True,
     )
-
-
-def _register(here: Range, register: int) -> int:
-    return int(here.step.registers[register]) if register else 0
 
 
 def _bits(config: EngineConfig, images: Images, here: Range) -> Iterator[Flip]:

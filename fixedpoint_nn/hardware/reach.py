@@ -10,7 +10,13 @@ import numpy as np
 
 from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware.candidates import codes, every_input
-from fixedpoint_nn.hardware.corners import Key, layer_of, lowest_weights, may_be_negative, meet
+from fixedpoint_nn.hardware.corners import (
+    Key,
+    layer_of,
+    lowest_weights,
+    may_be_negative,
+    meet,
+)
 from fixedpoint_nn.hardware.intervals import Interval, Ints, follow, inputs, zeros
 from fixedpoint_nn.program import Program
 from fixedpoint_nn.qformat import QFormat

@@ -88,7 +88,7 @@ class Recorded:
             if not run.paired:
                 ranges["weights"] = (run.weight, rows)
             for kind, (address, count) in ranges.items():
-                base = address.base + (step.registers[address.register] if address.register else 0)
+                base = step.start(address)
                 for word in range(base, base + count):
                     readers[kind, word].append(number)
             if run.table:

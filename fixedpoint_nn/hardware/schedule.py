@@ -6,7 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fixedpoint_nn.hardware.isa import Add, Halt, Instruction, JumpEqual, Load, Loop, Run, Set, Store
+from fixedpoint_nn.hardware.isa import (
+    Add,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    Loop,
+    Run,
+    Set,
+    Store,
+)
 from fixedpoint_nn.hardware.timing import Timing
 
 

@@ -18,7 +18,14 @@ from fixedpoint_nn.hardware.emulate import EmulationError
 from fixedpoint_nn.hardware.isa import AssemblyError
 from fixedpoint_nn.hardware.manifest import PackError
 from fixedpoint_nn.hardware.pack import Pack, load_pack
-from fixedpoint_nn.hardware.simulate import Job, Outcome, SimulationError, attempt, compiled, simulate
+from fixedpoint_nn.hardware.simulate import (
+    Job,
+    Outcome,
+    SimulationError,
+    attempt,
+    compiled,
+    simulate,
+)
 from fixedpoint_nn.hardware.toolchain import ToolError
 
 Ints = NDArray[np.int64]

@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedpoint_nn.hardware.simulate import Job, SimulationError, attempt, compiled, explain
+from fixedpoint_nn.hardware.simulate import (
+    Job,
+    SimulationError,
+    attempt,
+    compiled,
+    explain,
+)
 
 Ints = NDArray[np.int64]
 SIGNALS = {
