@@ -11,7 +11,7 @@ help:
 	@echo 'make demo      train, quantise, sweep, emit and verify a network that writes French names (4 minutes)'
 	@echo 'make test      the quick suite (12 minutes at most, on 2 cores)'
 	@echo 'make test-all  all of it, with the slow tests and the peers'
-	@echo 'make lint      ruff and mypy'
+	@echo 'make lint      ruff, mypy and the import contracts'
 	@echo 'make bench     speed, side by side with other packages'
 	@echo 'make synth     size and clock of the engine, by yosys and nextpnr'
 	@echo 'make mutation  does the verification notice a broken engine?'
@@ -36,9 +36,9 @@ test-all: simulators
 
 lint:
 	@.ci/setup python $(EXTRAS)
-	$(PY) -m ruff check --isolated --line-length 120 --target-version py310 \
-	    --select E,F,W,I,B,UP,C4,SIM,PT,NPY,PLE,PIE,RET,RUF --ignore RUF001,RUF002,RUF003,RUF005,RUF009,RUF021,RUF022,RUF023,B008,B905,PT011,PT017,PT018,RET504,RET505,SIM108 \
-	    --extend-exclude '*.ipynb' fixedpoint_nn tests benchmarks notebooks golden_vectors
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	.venv/bin/lint-imports
 	$(PY) -m mypy
 
 bench:
@@ -48,7 +48,7 @@ bench:
 
 synth:
 	@.ci/setup python $(EXTRAS)
-	$(PY) -m fixedpoint_nn.hardware.synthesise
+	$(PY) -m fixedpoint_nn.hardware.tools.synthesis
 
 mutation: simulators
 	@.ci/setup python $(EXTRAS)
@@ -60,7 +60,7 @@ proof: simulators
 
 golden: simulators
 	@.ci/setup python $(EXTRAS)
-	$(PY) -m golden_vectors
+	$(PY) -m tests.proof.conformance
 
 simulators:
 	@.ci/setup iverilog

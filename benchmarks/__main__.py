@@ -13,7 +13,7 @@ import sys
 from importlib import import_module
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"             # before NumPy is imported
+    os.environ[_name] = "1"  # before NumPy is imported
 
 from benchmarks.timing import CLOCKS  # noqa: E402
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.timing import Comparison, Engine, Target, compare
-from fixedpoint_nn.accumulator import Accumulator
-from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.qformat import Q
-from fixedpoint_nn.quantizer import Overflow
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.qformat import Q
+from fixedpoint_nn.numerics.quantizer import Overflow
 
 TITLE = "24-bit per-step saturating accumulator, 256 x 784 x 128"
 ROWS, TERMS, OUTPUTS = 256, 784, 128

@@ -9,12 +9,12 @@ import numpy as np
 
 from benchmarks.timing import Comparison, Engine, Target, compare
 from benchmarks.uniform import uniform
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import Sequential
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.qformat import UQ, Q
+from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision import calibrate, quantize
-from fixedpoint_nn.qformat import UQ, Q
-from fixedpoint_nn.quantizer import Quantizer
 
 TITLE = "LSTM, hidden 64, vocabulary 30, 12 steps, 1,024 sequences"
 SEQUENCES, STEPS, SYMBOLS, HIDDEN = 1024, 12, 30, 64

@@ -9,12 +9,12 @@ import numpy as np
 
 from benchmarks.timing import Comparison, Engine, Target, compare
 from benchmarks.uniform import uniform
-from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import ReLU, Sequential
-from fixedpoint_nn.movement import Array
-from fixedpoint_nn.qformat import UQ, Q
-from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.qformat import UQ, Q
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 TITLE = "MLP 784-128-64-10, 10,000 images"
 IMAGES, FEW = 10_000, 100

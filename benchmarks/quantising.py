@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.timing import Comparison, Engine, Target, compare
-from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.qformat import Q
-from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.qformat import Q
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 TITLE = "quantising 1,000,000 float64 values"
 COUNT = 1_000_000
@@ -37,9 +37,9 @@ def run(rounds: int, clock: str) -> Comparison:
             wide = APyFixedArray.from_float(x, int_bits=16, frac_bits=40)
             return wide.cast(6, 10, QuantizationMode.RND_CONV, OverflowMode.SAT)
 
-        assert np.array_equal(
-            with_apytypes().to_bits(numpy=True).view(np.int16), quantizer.from_floats(x)
-        ), "apytypes gives other integers"
+        assert np.array_equal(with_apytypes().to_bits(numpy=True).view(np.int16), quantizer.from_floats(x)), (
+            "apytypes gives other integers"
+        )
         engines.append(Engine("apytypes", with_apytypes, COUNT))
         engines.append(
             # Its own rounding, ties away from zero, and no saturation: another conversion.

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import Comparison, Target
-from fixedpoint_nn.hardware.pack import load_pack
-from fixedpoint_nn.hardware.simulate import Job, attempt, compiled
+from fixedpoint_nn.hardware.pack.reader import load_pack
+from fixedpoint_nn.hardware.sim.simulator import Job, attempt, compiled
 
 TITLE = "The engine simulated: golden pack names_lstm, 8 lanes, activations of 16 bits"
 PACK = Path(__file__).resolve().parents[1] / "golden_vectors" / "names_lstm"

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.timing import Comparison, Engine, Target, compare
 from fixedpoint_nn import zoo
 from fixedpoint_nn.data import DataError
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision import sweep
 
 TITLE = "Sweep of 15 word lengths of fashion_mlp, 10,000 images: passes (one word length of all images)"
@@ -80,6 +80,8 @@ def run(rounds: int, clock: str) -> Comparison:
     except ImportError:
         pass
     else:
-        few = Engine("fxpmath, extrapolated", lambda: with_fxpmath(rows[:FEW], parameters), FEW / len(rows), True)
+        few = Engine(
+            "fxpmath, extrapolated", lambda: with_fxpmath(rows[:FEW], parameters), FEW / len(rows), True
+        )
         engines.append(few)
     return compare(engines, "passes", max(rounds // 3, 1), clock)

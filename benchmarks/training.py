@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn import tree, zoo
-from fixedpoint_nn.initialise import Initialiser
+from fixedpoint_nn import zoo
 from fixedpoint_nn.layers import Flatten, ReLU, Sequential
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.network import tree
+from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training import Adam, Samples, cross_entropy
 from fixedpoint_nn.training.loop import as_input
 
@@ -47,7 +48,11 @@ def taped(net: Any) -> Step:
 def mlp() -> Any:
     init = Initialiser(0)
     return Sequential(
-        flatten=Flatten(), fc1=init.dense(784, 256), relu1=ReLU(), fc2=init.dense(256, 128), relu2=ReLU(),
+        flatten=Flatten(),
+        fc1=init.dense(784, 256),
+        relu1=ReLU(),
+        fc2=init.dense(256, 128),
+        relu2=ReLU(),
         fc3=init.dense(128, 10, "xavier"),
     )
 
@@ -100,14 +105,14 @@ def by_pytorch(net: Any) -> Step:
     lstm, head = nn.LSTM(28, 128, batch_first=True), nn.Linear(128, 10)
     cell = net["lstm"].cells[0]
 
-    def theirs(values: Array) -> torch.Tensor:              # gates i f o g become i f g o
+    def theirs(values: Array) -> torch.Tensor:  # gates i f o g become i f g o
         i, f, o, g = np.split(values, 4, -1)
         return torch.tensor(np.ascontiguousarray(np.concatenate([i, f, g, o], -1).T))
 
     lstm.weight_ih_l0.data = theirs(cell.input_weight.data)
     lstm.weight_hh_l0.data = theirs(cell.state_weight.data)
     lstm.bias_ih_l0.data, lstm.bias_hh_l0.data = theirs(cell.bias.data), torch.zeros(512)
-    lstm.bias_hh_l0.requires_grad_(False)                   # PyTorch has two biases where one is enough
+    lstm.bias_hh_l0.requires_grad_(False)  # PyTorch has two biases where one is enough
     head.weight.data, head.bias.data = torch.tensor(net["head"].weight.data.T.copy()), torch.zeros(10)
     optimiser = torch.optim.Adam([*lstm.parameters(), *head.parameters()], 1e-3)
 
@@ -122,9 +127,7 @@ def by_pytorch(net: Any) -> Step:
     return step
 
 
-def measure(
-    pair: tuple[Step, Step], steps: int, clock: Callable[[], float], images: Any
-) -> dict[str, float]:
+def measure(pair: tuple[Step, Step], steps: int, clock: Callable[[], float], images: Any) -> dict[str, float]:
     """Seconds for one epoch of each, their ratio, and how far apart their losses are after ten steps."""
     source = Samples(images.x, images.y, 128)
     seconds: tuple[list[float], list[float]] = ([], [])

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from fixedpoint_nn import Tensor, layers, tree, zoo
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn import Tensor, layers, zoo
+from fixedpoint_nn.network import tree
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training import cross_entropy
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -29,7 +30,9 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 def conv(layer: layers.Conv2D, channels: int) -> nn.Module:
     outputs = layer.weight.shape[-1]
     ky, kx = layer.kernel
-    same = nn.Conv2d(channels, outputs, layer.kernel, layer.stride, (ky // 2, kx // 2), bias=layer.bias is not None)
+    same = nn.Conv2d(
+        channels, outputs, layer.kernel, layer.stride, (ky // 2, kx // 2), bias=layer.bias is not None
+    )
     weight = layer.weight.data.reshape(ky, kx, channels, outputs).transpose(3, 2, 0, 1)
     same.weight.data = torch.tensor(np.ascontiguousarray(weight))
     return same
@@ -37,8 +40,17 @@ def conv(layer: layers.Conv2D, channels: int) -> nn.Module:
 
 def lenet(net: Any) -> nn.Module:
     return nn.Sequential(
-        conv(net["conv1"], 1), nn.ReLU(), nn.MaxPool2d(2), conv(net["conv2"], 16), nn.ReLU(), nn.AvgPool2d(2),
-        nn.Flatten(), nn.Linear(7 * 7 * 32, 120), nn.ReLU(), nn.Dropout(0.25), nn.Linear(120, 10),
+        conv(net["conv1"], 1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        conv(net["conv2"], 16),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(7 * 7 * 32, 120),
+        nn.ReLU(),
+        nn.Dropout(0.25),
+        nn.Linear(120, 10),
     )
 
 
@@ -47,12 +59,16 @@ class Block(nn.Module):
         super().__init__()
         body: Any = block.body
         self.body = nn.Sequential(
-            conv(body["conv1"], inputs), nn.BatchNorm2d(outputs), nn.ReLU(),
-            conv(body["conv2"], outputs), nn.BatchNorm2d(outputs),
+            conv(body["conv1"], inputs),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            conv(body["conv2"], outputs),
+            nn.BatchNorm2d(outputs),
         )
         shortcut: Any = block.shortcut
         self.shortcut = (
-            nn.Identity() if shortcut is None
+            nn.Identity()
+            if shortcut is None
             else nn.Sequential(conv(shortcut["conv"], inputs), nn.BatchNorm2d(outputs))
         )
 
@@ -62,9 +78,15 @@ class Block(nn.Module):
 
 def resnet8(net: Any) -> nn.Module:
     return nn.Sequential(
-        conv(net["conv"], 1), nn.BatchNorm2d(16), nn.ReLU(),
-        Block(net["block1"], 16, 32), Block(net["block2"], 32, 64), Block(net["block3"], 64, 64),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+        conv(net["conv"], 1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        Block(net["block1"], 16, 32),
+        Block(net["block2"], 32, 64),
+        Block(net["block3"], 64, 64),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
     )
 
 
@@ -113,13 +135,17 @@ def measure(name: str, steps: int, clock: Callable[[], float]) -> tuple[float, f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=60, help="training steps of each (at least 4)")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     options = parser.parse_args()
     threads = int(os.environ.get("OPENBLAS_NUM_THREADS", os.cpu_count() or 1))
     torch.set_num_threads(threads)
-    print(f"NumPy {np.__version__}, PyTorch {torch.__version__}, {threads} thread(s), {options.clock} seconds an epoch")
+    print(
+        f"NumPy {np.__version__}, PyTorch {torch.__version__}, {threads} thread(s), {options.clock} seconds an epoch"
+    )
     print(f"{'network':10}{'here':>8}{'PyTorch':>10}{'ratio':>8}")
     for name in ("lenet", "resnet8"):
         here, there = measure(name, max(options.steps, 4), CLOCKS[options.clock])

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.layers.fields import CAST, PARAMETER, TABLE
-from fixedpoint_nn.quantized import Quantized
-from fixedpoint_nn.quantizer import Quantizer
-from fixedpoint_nn.table import Table
-from fixedpoint_nn.tree import rebuild, walk
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.network.tree import rebuild, walk
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.table import Table
 
 
 def uniform(net: Any, weights: Quantizer, values: Quantizer, source: Quantizer) -> Quantized:

@@ -2,14 +2,14 @@
 """Neural networks from NumPy to silicon, bit for bit."""
 
 from fixedpoint_nn import data, layers, zoo
-from fixedpoint_nn.accumulator import Accumulator
-from fixedpoint_nn.fixed import FixedArray
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
+from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
+from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision import calibrate, quantize, sweep
-from fixedpoint_nn.qformat import UQ, Q, QFormat
-from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
-from fixedpoint_nn.table import Table
-from fixedpoint_nn.tensor import Tensor
 
 __all__ = [
     "UQ",

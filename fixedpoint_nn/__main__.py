@@ -5,5 +5,5 @@ import sys
 
 from fixedpoint_nn.cli import main
 
-if __name__ == "__main__":                              # a spawned worker imports this file again
+if __name__ == "__main__":  # a spawned worker imports this file again
     sys.exit(main())

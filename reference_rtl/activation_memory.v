@@ -4,7 +4,7 @@
 //   read_row (two clocks after read_row_address) = the row
 //
 // A word that is written and read in the same clock is read as it was before.
-// Python twin: `memory` in fixedpoint_nn/hardware/emulate.py.
+// Python twin: `memory` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module activation_memory #(
     // Words of a row.

@@ -6,7 +6,7 @@
 //
 // The parameter address goes back to its base after every pixel, or with per_tile after every tile.
 // With MODEL_WIDTH a modelled sum is wrapped to that many bits here; `wrapped` says that it lost some.
-// Python twin: `Emulator._requantize` in fixedpoint_nn/hardware/emulate.py.
+// Python twin: `Emulator._requantize` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module drain #(
     // Lanes.

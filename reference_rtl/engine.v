@@ -5,7 +5,7 @@
 //    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; channel by channel:
 //    6-8 drain   9-12 requantiser   13-14 table   15 write;  a word written in stage 15 can be read by a step issued one clock later
 //
-// Python twin: fixedpoint_nn/hardware/emulate.py.
+// Python twin: fixedpoint_nn/hardware/emulator/emulator.py.
 `include "fields.vh"
 `default_nettype none
 module engine #(

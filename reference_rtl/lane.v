@@ -9,7 +9,7 @@
 // Inputs called *_n belong to the step that is in stage n. With MODEL_WIDTH, steps with `modelled` quantise the
 // product first (PRODUCT_*) and saturate to MODEL_WIDTH bits; wrapping to MODEL_WIDTH bits is done once, in drain.v,
 // because it commutes with addition.
-// Python twin: `Emulator._sums` in fixedpoint_nn/hardware/emulate.py.
+// Python twin: `Emulator._sums` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module lane #(
     // Bits of an activation word.

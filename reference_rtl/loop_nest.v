@@ -8,7 +8,7 @@
 // waits keep the pipeline free of collisions: the last steps of neighbouring tiles are at least as far apart as the first has channels
 // (`spacing`), and the last step of a new run's first tile, or the first step of a run with a barrier, waits
 // until the last word of the run before is written (`settle`).
-// Python twin: `Emulator._addresses` and `Timing` in fixedpoint_nn/hardware/emulate.py.
+// Python twin: `Emulator._addresses` and `Timing` in fixedpoint_nn/hardware/emulator/emulator.py.
 `include "fields.vh"
 `default_nettype none
 module loop_nest #(

@@ -3,7 +3,7 @@
 //
 //   step:  state = {state[0] ^ state[1] ^ state[2] ^ state[22], state[31:1]}      (period 2**32 - 1)
 //
-// Python twin: `Noise` in fixedpoint_nn/hardware/emulate.py.
+// Python twin: `Noise` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module noise (
     input  wire        clock,

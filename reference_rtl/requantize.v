@@ -13,7 +13,7 @@
 //
 // sum, bias and shift change with every word; the rest is constant from two clocks before the first word of a run to its last.
 // An unsigned format has at most OUTPUT_WIDTH - 1 bits.
-// Python twin: Quantizer.from_ints in fixedpoint_nn/quantizer.py.
+// Python twin: Quantizer.from_ints in fixedpoint_nn/numerics/quantizer.py.
 `default_nettype none
 module requantize #(
     // Bits of the sum.

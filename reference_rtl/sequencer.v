@@ -5,7 +5,7 @@
 // The program memory answers two clocks after its address, so that a word is decoded three clocks after a start or a taken jump, and
 // then every clock, unless it has to wait: `Run` while the last description is not taken, `Halt`, `Load` and `Store` until
 // the loop nest is idle, anything after a `Load` until its register is written.
-// Python twin: `Emulator.run` and `Timing` in fixedpoint_nn/hardware/emulate.py.
+// Python twin: `Emulator.run` and `Timing` in fixedpoint_nn/hardware/emulator/emulator.py.
 `include "fields.vh"
 `default_nettype none
 module sequencer #(

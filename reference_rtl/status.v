@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Counts what happens from a start on: clocks, multiply-accumulate steps, words that did not fit, accumulators that lost bits.
 //
-// Python twin: `Result` in fixedpoint_nn/hardware/emulate.py.
+// Python twin: `Result` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module status #(
     // Bits of each counter, 1 to 32; it starts again from 0.

@@ -6,7 +6,7 @@
 //   stage 3   result and its address
 //
 // The address starts at output_base; it goes up by one with every word, and by output_gap more after each pixel.
-// Python twin: `Emulator._requantize` in fixedpoint_nn/hardware/emulate.py.
+// Python twin: `Emulator._requantize` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module write_back #(
     // Bits of a word.

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from fixedpoint_nn import files, zoo
+from fixedpoint_nn import zoo
 from fixedpoint_nn.cli import generate, network
 from fixedpoint_nn.cli.arguments import Commands, command
 from fixedpoint_nn.cli.emit import CALIBRATION, emit_network
 from fixedpoint_nn.cli.sweep import lines, summary, sweep_network
 from fixedpoint_nn.cli.verify import verify_pack
-from fixedpoint_nn.hardware.generate import RtlWriter
-from fixedpoint_nn.hardware.synthesise import xilinx
-from fixedpoint_nn.hardware.toolchain import ToolError, find_tool
+from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool
+from fixedpoint_nn.hardware.textgen import RtlWriter
+from fixedpoint_nn.hardware.tools.synthesis import xilinx
+from fixedpoint_nn.network import serialization
 from fixedpoint_nn.precision import Plan, calibrate, quantize
 from fixedpoint_nn.report import Stopwatch, write_report
 from fixedpoint_nn.report.record import records_below
@@ -29,16 +30,19 @@ from fixedpoint_nn.training.sampling import write_words
 from fixedpoint_nn.zoo import characters
 
 NET = "names_lstm"
-EPOCHS = 3                                              # shown; the shipped weights took the recipe's
+EPOCHS = 3  # shown; the shipped weights took the recipe's
 WORDS = (3, 4, 5, 6, 7, 8, 10, 12, 16)
-MOST_LOST = 1.0                                         # percent of the float network's NLL
+MOST_LOST = 1.0  # percent of the float network's NLL
 VECTORS, CORNERS, COUNT, TEMPERATURE, SEED = 1, 1, 6, 0.8, 1
 
 
 def add(commands: Commands) -> None:
     parser = command(
-        commands, "demo", "train, quantise, sweep, emit and verify a network that writes French names",
-        "fixedpoint-nn demo --out runs/demo", run,
+        commands,
+        "demo",
+        "train, quantise, sweep, emit and verify a network that writes French names",
+        "fixedpoint-nn demo --out runs/demo",
+        run,
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo"
@@ -103,7 +107,7 @@ def train(folder: Path) -> None:
     """The first epochs, and what the network writes then; the demo goes on from the shipped weights."""
     path = folder / f"{NET}.safetensors"
     if path.exists():
-        story = files.load_metadata(path)
+        story = serialization.load_metadata(path)
         print(f"trained by an earlier demo, {story['epochs']} epochs in {story['seconds']} s; --fresh: again")
     else:
         watch = Stopwatch("train", [NET, "--epochs", EPOCHS, "--out", path])
@@ -112,7 +116,7 @@ def train(folder: Path) -> None:
     shipped = zoo.metadata(NET)
     symbols = characters.french_names().vocabulary.symbols
     for title, net, result in (
-        (f"after {story['epochs']} epochs", files.load(path), story["result"]),
+        (f"after {story['epochs']} epochs", serialization.load(path), story["result"]),
         (f"the shipped weights ({shipped['epochs']} epochs)", zoo.load(NET), shipped["result"]),
     ):
         written = ", ".join(write_words(net, symbols, 6, SEED, TEMPERATURE))
@@ -153,7 +157,11 @@ def write(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> bool:
     how, ids = generate.plan_writing(fixed, NET, COUNT, TEMPERATURE, SEED)
     print(f"{how.length} letters, one by one ...", flush=True)
     results = generate.compared(
-        NET, bits, SEED, TEMPERATURE, generate.split(NET, vocabulary, ids),
+        NET,
+        bits,
+        SEED,
+        TEMPERATURE,
+        generate.split(NET, vocabulary, ids),
         generate.split(NET, vocabulary, RtlWriter(fixed, how)(SEED)[0]),
     )
     folder.mkdir(parents=True, exist_ok=True)

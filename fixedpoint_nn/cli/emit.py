@@ -14,17 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn import tree, zoo
+from fixedpoint_nn import zoo
 from fixedpoint_nn.cli import network
 from fixedpoint_nn.cli.arguments import Commands, command, natural, positive, word
 from fixedpoint_nn.cli.progress import quiet, say
-from fixedpoint_nn.hardware.engine import LANES
-from fixedpoint_nn.hardware.pack import Pack, emit, load_pack
-from fixedpoint_nn.hardware.synthesise import xilinx
+from fixedpoint_nn.hardware.emit import emit
+from fixedpoint_nn.hardware.isa.config import LANES
+from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.tools.synthesis import xilinx
 from fixedpoint_nn.layers.fields import TABLE
-from fixedpoint_nn.ledger import Ledger
+from fixedpoint_nn.network import tree
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.precision import Plan, calibrate, quantize
-from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.report.record import Stopwatch
 from fixedpoint_nn.training.metrics import outputs
 
@@ -34,8 +36,11 @@ REPEATS = 9
 
 def add(commands: Commands) -> None:
     parser = command(
-        commands, "emit", "write memory images (.coe, .mem) and golden vectors of a network",
-        "fixedpoint-nn emit names_lstm --word 8 --vectors 4 --out runs/names/pack", run,
+        commands,
+        "emit",
+        "write memory images (.coe, .mem) and golden vectors of a network",
+        "fixedpoint-nn emit names_lstm --word 8 --vectors 4 --out runs/names/pack",
+        run,
     )
     network.add_argument(parser)
     formats = parser.add_mutually_exclusive_group(required=True)
@@ -59,8 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     pack, results = emit_network(
-        chosen, plan, arguments.out, vectors=arguments.vectors, corners=arguments.corners,
-        lanes=arguments.lanes, radix=arguments.radix, mif=arguments.mif, clock_mhz=arguments.clock_mhz,
+        chosen,
+        plan,
+        arguments.out,
+        vectors=arguments.vectors,
+        corners=arguments.corners,
+        lanes=arguments.lanes,
+        radix=arguments.radix,
+        mif=arguments.mif,
+        clock_mhz=arguments.clock_mhz,
         say=quiet if arguments.json else say,
     )
     if arguments.size:
@@ -100,7 +112,14 @@ def emit_network(
     fixed = quantize(chosen.net, plan)
     inputs = zoo.samples(chosen.name, vectors)
     emit(
-        fixed, inputs, out, name=chosen.name, lanes=lanes, radix=radix, mif=mif, corner_vectors=corners,
+        fixed,
+        inputs,
+        out,
+        name=chosen.name,
+        lanes=lanes,
+        radix=radix,
+        mif=mif,
+        corner_vectors=corners,
         progress=say,
     )
     plan.save(out / "plan.json")
@@ -125,12 +144,17 @@ def emit_network(
 
 def ledger_of(fixed: Quantized, inputs: Any) -> list[dict[str, Any]]:
     """What every cast did to these inputs."""
-    with Ledger() as ledger:
+    with OverflowStats() as ledger:
         fixed(inputs)
     return [
         {
-            "path": path, "values": entry.values, "saturated": entry.saturated, "wrapped": entry.wrapped,
-            "rounded": entry.rounded, "headroom_bits": entry.headroom_bits, "first": entry.first,
+            "path": path,
+            "values": entry.values,
+            "saturated": entry.saturated,
+            "wrapped": entry.wrapped,
+            "rounded": entry.rounded,
+            "headroom_bits": entry.headroom_bits,
+            "first": entry.first,
         }
         for path, entry in ledger.items()
     ]
@@ -141,8 +165,12 @@ def tables_of(fixed: Quantized) -> list[dict[str, Any]]:
     tables = [(leaf.path, leaf.value) for leaf in tree.walk(fixed.net) if leaf.kind == TABLE]
     return [
         {
-            "path": path, "function": table.function, "input": str(table.input_format),
-            "output": str(table.output.format), "entries": len(table.ints), **vars(table.certificate()),
+            "path": path,
+            "function": table.function,
+            "input": str(table.input_format),
+            "output": str(table.output.format),
+            "entries": len(table.ints),
+            **vars(table.certificate()),
         }
         for path, table in tables
         if table is not None

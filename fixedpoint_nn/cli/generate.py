@@ -17,10 +17,10 @@ from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.progress import quiet, say
 from fixedpoint_nn.data import Vocabulary
-from fixedpoint_nn.hardware.generate import RtlWriter, Writing, write
-from fixedpoint_nn.hardware.simulate import SIMULATORS
+from fixedpoint_nn.hardware.sim.simulator import SIMULATORS
+from fixedpoint_nn.hardware.textgen import RtlWriter, SamplingConfig, write
+from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.precision import calibrate, quantize
-from fixedpoint_nn.quantized import Quantized
 from fixedpoint_nn.report.record import Stopwatch
 from fixedpoint_nn.training.sampling import write_text, write_words
 from fixedpoint_nn.zoo import characters
@@ -28,7 +28,7 @@ from fixedpoint_nn.zoo import characters
 CALIBRATION = 500
 DEFAULT_WORD = 8
 LONGEST_NAME = 40
-NAMES, CHARACTERS = 8, 120                              # written when --count is not given
+NAMES, CHARACTERS = 8, 120  # written when --count is not given
 
 Vocabularies = dict[str, Callable[[], Vocabulary]]
 NAME_WRITERS: Vocabularies = {
@@ -41,22 +41,31 @@ WRITERS = NAME_WRITERS | TEXT_WRITERS
 
 def add(commands: Commands) -> None:
     parser = command(
-        commands, "generate", "let a network write, and the Verilog write the same",
-        "fixedpoint-nn generate names_lstm --count 6 --temperature 0.8 --word 8 --rtl", run,
+        commands,
+        "generate",
+        "let a network write, and the Verilog write the same",
+        "fixedpoint-nn generate names_lstm --count 6 --temperature 0.8 --word 8 --rtl",
+        run,
     )
     network.add_argument(parser)
     parser.add_argument(
-        "--count", type=positive, metavar="N",
+        "--count",
+        type=positive,
+        metavar="N",
         help=f"names, or characters of a text (default: {NAMES}, or {CHARACTERS})",
     )
     parser.add_argument(
-        "--temperature", type=not_negative, default=0.8, metavar="T",
+        "--temperature",
+        type=not_negative,
+        default=0.8,
+        metavar="T",
         help="0 takes the likeliest character, 1 the network's own probabilities (default: 0.8)",
     )
     parser.add_argument("--seed", type=natural, default=1, metavar="N", help="default: 1")
     parser.add_argument("--word", type=word, metavar="N", help="over integers of N bits; else in float")
     parser.add_argument(
-        "--rtl", action="store_true",
+        "--rtl",
+        action="store_true",
         help=f"on the Verilog too, and compare ({DEFAULT_WORD} bits unless --word says otherwise)",
     )
     parser.add_argument(
@@ -102,19 +111,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def plan_writing(
     fixed: Quantized, name: str, count: int, temperature: float, seed: int
-) -> tuple[Writing, Any]:
+) -> tuple[SamplingConfig, Any]:
     """How the engine has to write to get `count` names (or characters), and what the model writes."""
     if name in TEXT_WRITERS:
-        how = Writing(count, temperature, restart=False)
+        how = SamplingConfig(count, temperature, restart=False)
         return how, write(fixed, how, seed)
     length = 10 * count
     while True:
-        how = Writing(length, temperature)
+        how = SamplingConfig(length, temperature)
         ids = write(fixed, how, seed)
         ends = np.flatnonzero(ids == 0)
         if len(ends) >= count or length >= LONGEST_NAME * count:
             length = int(ends[count - 1]) + 1 if len(ends) >= count else length
-            return Writing(length, temperature), ids[:length]
+            return SamplingConfig(length, temperature), ids[:length]
         length = min(2 * length, LONGEST_NAME * count)
 
 
@@ -137,8 +146,13 @@ def compared(
 ) -> dict[str, Any]:
     """What the report needs."""
     return {
-        "network": name, "word": bits, "seed": seed, "temperature": temperature, "model": model,
-        "verilog": verilog, "equal": verilog is None or verilog == model,
+        "network": name,
+        "word": bits,
+        "seed": seed,
+        "temperature": temperature,
+        "model": model,
+        "verilog": verilog,
+        "equal": verilog is None or verilog == model,
     }
 
 

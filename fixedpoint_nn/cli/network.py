@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fixedpoint_nn import files, zoo
+from fixedpoint_nn import zoo
 from fixedpoint_nn.cli.errors import CommandError, did_you_mean
-from fixedpoint_nn.quantized import Quantized
+from fixedpoint_nn.network import serialization
+from fixedpoint_nn.network.quantized import Quantized
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def resolve(text: str) -> Network:
             f"{text!r} is neither a network of the zoo nor a file{did_you_mean(text, zoo.names())}"
             " (`fixedpoint-nn zoo` lists the networks)"
         )
-    net, name = files.load(text), files.load_metadata(text).get("network")
+    net, name = serialization.load(text), serialization.load_metadata(text).get("network")
     if name not in zoo.names():
         raise CommandError(
             f"{text} does not say which network of the zoo it is (its metadata has network={name!r}), so "

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status (0 only on success, 130 after Ctrl-C, 143 after `kill`)."""
     arguments = build_parser().parse_args(argv)
     before = signal.getsignal(signal.SIGTERM)
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)     # fonts that nobody asked for
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for
     try:
         if current_thread() is main_thread():  # an end by `kill` cleans up as Ctrl-C does
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))

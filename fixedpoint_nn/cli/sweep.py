@@ -27,16 +27,24 @@ CALIBRATION = 500
 
 def add(commands: Commands) -> None:
     parser = command(
-        commands, "sweep", "measure a network at many bit widths; an interrupted sweep goes on",
-        "fixedpoint-nn sweep fashion_mlp --words 2:16 --jobs 2 --out runs/fashion/sweep", run,
+        commands,
+        "sweep",
+        "measure a network at many bit widths; an interrupted sweep goes on",
+        "fixedpoint-nn sweep fashion_mlp --words 2:16 --jobs 2 --out runs/fashion/sweep",
+        run,
     )
     network.add_argument(parser)
     parser.add_argument(
-        "--words", type=words, required=True, metavar="A:B",
+        "--words",
+        type=words,
+        required=True,
+        metavar="A:B",
         help="word lengths, such as 2:16 (both included) or 4,6,8",
     )
     parser.add_argument(
-        "--method", choices=("ptq", "qat"), action="append",
+        "--method",
+        choices=("ptq", "qat"),
+        action="append",
         help="after training (default), or trained for it; may be given again, for both side by side",
     )
     parser.add_argument(
@@ -60,8 +68,16 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Stopwatch("sweep", _again(arguments, axes, methods))
     progress = not arguments.json
     found = sweep_network(
-        chosen, arguments.words, arguments.out, axes=axes, methods=methods, limit=arguments.limit,
-        size=arguments.size, jobs=arguments.jobs, scheduler=arguments.scheduler, progress=progress,
+        chosen,
+        arguments.words,
+        arguments.out,
+        axes=axes,
+        methods=methods,
+        limit=arguments.limit,
+        size=arguments.size,
+        jobs=arguments.jobs,
+        scheduler=arguments.scheduler,
+        progress=progress,
     )
     results = summary(chosen.name, found)
     if arguments.mixed:
@@ -97,10 +113,18 @@ def sweep_network(
     x, y = entry.examples(entry.held_out)
     training = training_for(entry) if "qat" in methods else None
     found = sweep(
-        chosen.net, (x[:limit], y[:limit]), word_lengths, axes=axes, methods=methods,
-        samples=zoo.samples(chosen.name, CALIBRATION, "train"), training=training,
+        chosen.net,
+        (x[:limit], y[:limit]),
+        word_lengths,
+        axes=axes,
+        methods=methods,
+        samples=zoo.samples(chosen.name, CALIBRATION, "train"),
+        training=training,
         engine=EngineCost(chosen.net, x.shape[1:], synthesise=size),
-        jobs=jobs, scheduler=scheduler, store=out / "sweep.sqlite", progress=progress,
+        jobs=jobs,
+        scheduler=scheduler,
+        store=out / "sweep.sqlite",
+        progress=progress,
     )
     found.to_csv(out / "sweep.csv")
     found.to_csv(out / "layers.csv", layers=True)
@@ -113,7 +137,11 @@ def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress
     x, y = (part[:limit] for part in chosen.entry.examples(chosen.entry.held_out))
     samples = zoo.samples(chosen.name, CALIBRATION, "train")
     mixed = search(
-        chosen.net, (x[::2], y[::2]), (x[1::2], y[1::2]), samples=samples, store=out / "sweep.sqlite",
+        chosen.net,
+        (x[::2], y[::2]),
+        (x[1::2], y[1::2]),
+        samples=samples,
+        store=out / "sweep.sqlite",
         progress=progress,
     )
     with matplotlib.rc_context({"svg.fonttype": "none"}):
@@ -126,22 +154,30 @@ def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress
 def summary(name: str, found: Sweep) -> dict[str, Any]:
     """What the report needs of a sweep."""
     return {
-        "network": name, "metric": found.metric.value, "more_is_better": found.metric.more_is_better,
-        "float_score": found.float_score, "points": found.rows(),
+        "network": name,
+        "metric": found.metric.value,
+        "more_is_better": found.metric.more_is_better,
+        "float_score": found.float_score,
+        "points": found.rows(),
     }
 
 
 def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
     front = [
         {
-            "bit_operations": candidate.price, "weight_bits": candidate.cost.weight_bits,
-            "score": candidate.metric, "loss": candidate.loss,
+            "bit_operations": candidate.price,
+            "weight_bits": candidate.cost.weight_bits,
+            "score": candidate.metric,
+            "loss": candidate.loss,
             "words": " ".join(f"{path}:{bits}" for path, bits in candidate.words.items()) or "uniform",
         }
         for candidate in mixed.front
     ]
     return {
-        "metric": metric.value, "front": front, "tried": mixed.tried, "hypervolume": mixed.hypervolume,
+        "metric": metric.value,
+        "front": front,
+        "tried": mixed.tried,
+        "hypervolume": mixed.hypervolume,
         "uniform_hypervolume": mixed.uniform_hypervolume,
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 
 from fixedpoint_nn.cli.network import Network
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision import Sweep, pictures
 from fixedpoint_nn.precision.axes import PTQ
 from fixedpoint_nn.precision.sweep import Point
@@ -18,7 +18,9 @@ SMALL_LOSS = 0.5  # points of accuracy, or percent of the likelihood
 SHOWN = 500  # samples whose outputs are compared
 
 
-def draw(found: Sweep, chosen: Network, x: Array, out: Path, axes: Sequence[str], methods: Sequence[str]) -> None:
+def draw(
+    found: Sweep, chosen: Network, x: Array, out: Path, axes: Sequence[str], methods: Sequence[str]
+) -> None:
     """For each axis, quality and noise; for the cheapest point that loses little, its weights and outputs.
 
     The first axis has the names accuracy.svg and noise.svg, another one accuracy-AXIS.svg and noise-AXIS.svg.

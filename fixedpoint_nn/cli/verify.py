@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, positive
-from fixedpoint_nn.hardware import manifest
-from fixedpoint_nn.hardware.simulate import SIMULATORS
-from fixedpoint_nn.hardware.toolchain import ToolError, find_tool
-from fixedpoint_nn.hardware.verify import Verdict, verify
+from fixedpoint_nn.hardware.pack import manifest
+from fixedpoint_nn.hardware.sim.simulator import SIMULATORS
+from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool
+from fixedpoint_nn.hardware.verify.verify import Verdict, verify
 from fixedpoint_nn.report.record import Stopwatch
 
 TITLES = {"iverilog": "Icarus Verilog", "verilator": "Verilator"}
@@ -21,8 +21,11 @@ TITLES = {"iverilog": "Icarus Verilog", "verilator": "Verilator"}
 
 def add(commands: Commands) -> None:
     parser = command(
-        commands, "verify", "run a pack on the Verilog: equal in every bit, or the first difference",
-        "fixedpoint-nn verify runs/names/pack --simulator verilator --trace", run,
+        commands,
+        "verify",
+        "run a pack on the Verilog: equal in every bit, or the first difference",
+        "fixedpoint-nn verify runs/names/pack --simulator verilator --trace",
+        run,
     )
     parser.add_argument("pack", metavar="DIR", type=existing_folder, help="a pack that `emit` wrote")
     parser.add_argument("--simulator", choices=SIMULATORS, default="iverilog", help="default: iverilog")
@@ -37,7 +40,11 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     watch = Stopwatch("verify", _again(arguments))
     verdict, results = verify_pack(
-        arguments.pack, arguments.simulator, arguments.trace, arguments.vcd, arguments.vectors,
+        arguments.pack,
+        arguments.simulator,
+        arguments.trace,
+        arguments.vcd,
+        arguments.vectors,
         progress=not arguments.json,
     )
     # A folder that is no pack is left as it is, and a pack may lie where it cannot be written to.
@@ -58,8 +65,12 @@ def verify_pack(
     """The verdict, and what the report needs of it."""
     verdict = verify(folder, simulator, trace=trace, vcd=vcd, vectors=vectors, progress=progress)
     return verdict, {
-        "network": _network(folder), "passed": verdict.passed, "text": verdict.text,
-        "simulator": _title(simulator), "vectors": verdict.vectors, "words": verdict.words,
+        "network": _network(folder),
+        "passed": verdict.passed,
+        "text": verdict.text,
+        "simulator": _title(simulator),
+        "vectors": verdict.vectors,
+        "words": verdict.words,
         "cycles": verdict.cycles,
     }
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn import tree, zoo
+from fixedpoint_nn import zoo
 from fixedpoint_nn.cli.arguments import Commands, command
+from fixedpoint_nn.network import tree
 
 
 def add(commands: Commands) -> None:

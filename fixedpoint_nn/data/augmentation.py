@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 
 Augmentation = Callable[[Array, np.random.Generator], Array]
 

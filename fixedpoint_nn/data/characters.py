@@ -14,7 +14,7 @@ from fixedpoint_nn.data.lines import read_lines, read_tagged_names
 from fixedpoint_nn.data.sources import Source, locate
 from fixedpoint_nn.data.split import by_position, held_out_end
 from fixedpoint_nn.data.vocabulary import Vocabulary
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 
 _NAMES = Source(
     "names_makemore",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

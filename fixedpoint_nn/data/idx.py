@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from fixedpoint_nn.data.sources import DataError
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _BLOCK = 1 << 20

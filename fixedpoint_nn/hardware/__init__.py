@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """From a quantised network to Verilog, and back: lowering, packs, simulation, verification."""
 
-from fixedpoint_nn.hardware.model import RtlModel
-from fixedpoint_nn.hardware.pack import emit, load_pack
-from fixedpoint_nn.hardware.refusal import Refusal
-from fixedpoint_nn.hardware.verify import verify
+from fixedpoint_nn.hardware.compiler.errors import LoweringError, Refusal
+from fixedpoint_nn.hardware.emit import emit
+from fixedpoint_nn.hardware.pack.reader import load_pack
+from fixedpoint_nn.hardware.sim.rtl_model import RtlModel
+from fixedpoint_nn.hardware.verify.verify import verify
 
-__all__ = ["Refusal", "RtlModel", "emit", "load_pack", "verify"]
+__all__ = ["LoweringError", "Refusal", "RtlModel", "emit", "load_pack", "verify"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixedpoint_nn.layers.fields import cast_point, table_point
-from fixedpoint_nn.number import Number
-from fixedpoint_nn.quantizer import Quantizer
-from fixedpoint_nn.table import Table
+from fixedpoint_nn.numbers.number import Number
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.table import Table
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.accumulator import Accumulator
 from fixedpoint_nn.layers.fields import accumulator_point, cast_point, parameter
 from fixedpoint_nn.layers.padding import PaddingRule, resolve
-from fixedpoint_nn.movement import Pair
-from fixedpoint_nn.number import Number
-from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.numbers.number import Number
+from fixedpoint_nn.numbers.sliding_windows import Pair
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 
 @dataclass(frozen=True)

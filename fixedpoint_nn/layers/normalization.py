@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixedpoint_nn.layers.fields import cast_point, constant, parameter
-from fixedpoint_nn.number import Number, TrainingNumber
-from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.numbers.number import Number, TrainingNumber
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 
 @dataclass(frozen=True)

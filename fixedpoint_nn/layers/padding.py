@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from fixedpoint_nn.movement import Padding, Pair
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 
 PaddingRule = str | int | Pair | Padding
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from fixedpoint_nn.layers.fields import cast_point, constant
 from fixedpoint_nn.layers.padding import PaddingRule, resolve
-from fixedpoint_nn.movement import Pair
-from fixedpoint_nn.number import Number
-from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.numbers.number import Number
+from fixedpoint_nn.numbers.sliding_windows import Pair
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 
 @dataclass(frozen=True)

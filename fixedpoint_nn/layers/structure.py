@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.layers.fields import INLINE, cast_point, constant, parameter
-from fixedpoint_nn.number import Number, TrainingNumber
-from fixedpoint_nn.quantizer import Quantizer
+from fixedpoint_nn.numbers.number import Number, TrainingNumber
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Layer = Callable[..., Any]
 

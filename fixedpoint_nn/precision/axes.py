@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from fixedpoint_nn.overflow import Overflow
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.precision.recipe import MOST_ADDRESS_BITS, Recipe
-from fixedpoint_nn.rounding import Rounding
 
 PTQ, QAT = "ptq", "qat"
 

@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.accumulator import Accumulator
-from fixedpoint_nn.folding import fold
-from fixedpoint_nn.functions import FUNCTIONS
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, PARAMETER, TABLE
-from fixedpoint_nn.overflow import Overflow
+from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.tree import Leaf, rebuild, walk
+from fixedpoint_nn.numbers.functions import FUNCTIONS
+from fixedpoint_nn.numbers.tensor.tensor import Tensor, no_gradient
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import MAX_BITS, QFormat
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.dataflow import OUTPUT, Dataflow
 from fixedpoint_nn.precision.plan import INPUT, Entry, Plan
-from fixedpoint_nn.precision.ranges import Method, Probe, Spread, choose, int_bits_for
+from fixedpoint_nn.precision.ranges import Method, Probe, ValueRange, choose, int_bits_for
 from fixedpoint_nn.precision.recipe import Recipe
-from fixedpoint_nn.qformat import MAX_BITS, QFormat
-from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.tensor import Tensor, no_gradient
-from fixedpoint_nn.tree import Leaf, rebuild, walk
 
 BATCH = 128
 STRUCTURE = 2  # samples in the pass whose tape is read
-MOST_TABLE_BITS = 15                # of a table of unsigned values
+MOST_TABLE_BITS = 15  # of a table of unsigned values
 FEWEST_SHIFTS = -4  # a channel's weights are at most 2**4 times finer than the coarsest channel's
 
 
@@ -73,16 +73,16 @@ class Observations:
     """What `observe` saw; every plan for the same network and samples comes from one of these."""
 
     leaves: tuple[Leaf, ...]
-    input: Spread
-    spreads: Mapping[str, Spread]
+    input: ValueRange
+    spreads: Mapping[str, ValueRange]
     flow: Dataflow
     vocabulary: int
 
     @cached_property
-    def parameters(self) -> dict[str, Spread]:
+    def parameters(self) -> dict[str, ValueRange]:
         """The values of every parameter."""
         return {
-            leaf.path: Spread.of(leaf.value.data)
+            leaf.path: ValueRange.of(leaf.value.data)
             for leaf in self.leaves
             if leaf.kind == PARAMETER and leaf.value is not None
         }
@@ -113,7 +113,9 @@ class _Planner:
         if entry is not None:
             self.fractions[path] = entry.format.frac_bits
 
-    def quantizer(self, path: str, spread: Spread, bits: int, signed: bool, whole: bool = False) -> Quantizer:
+    def quantizer(
+        self, path: str, spread: ValueRange, bits: int, signed: bool, whole: bool = False
+    ) -> Quantizer:
         r = self.recipe
         method = r.weight_method if whole else r.method
         bits = self.words.get(path, bits)
@@ -126,7 +128,7 @@ class _Planner:
             return Quantizer(QFormat(bits - r.frac_bits, r.frac_bits, signed), r.rounding, r.overflow)
         return choose(spread, bits, signed, method, whole, r.rounding, r.overflow, r.percentile)
 
-    def signed(self, spread: Spread) -> bool:
+    def signed(self, spread: ValueRange) -> bool:
         return spread.low < 0 or not self.recipe.unsigned
 
     def input(self) -> Quantizer:
@@ -166,14 +168,14 @@ class _Planner:
             or self.flow.only_a_relu_before_a_cast(path)
         )
 
-    def data(self, path: str, spread: Spread) -> Quantizer:
+    def data(self, path: str, spread: ValueRange) -> Quantizer:
         saturates = self.recipe.overflow is not Overflow.WRAP
         if saturates and self.recipe.unsigned and self.flow.followed_by_relu(path):
             spread = spread.clipped(0, np.inf)
         bits = self.recipe.outputs if OUTPUT in self.flow.uses(path) else self.recipe.activations
         return self.quantizer(path, spread, bits, self.signed(spread))
 
-    def address(self, path: str, spread: Spread) -> Quantizer:
+    def address(self, path: str, spread: ValueRange) -> Quantizer:
         """No wider than where the function still changes, no finer than what arrives."""
         function, bits = self.addresses[path].function, self.recipe.addresses
         edge = (self.recipe.activations + 1) * log(2)
@@ -200,7 +202,7 @@ class _Planner:
         r = self.recipe
         for address, leaf in self.addresses.items():
             if leaf.function in ("sigmoid", "tanh"):
-                spread = Spread(-1.0 if leaf.function == "tanh" else 0.0, 1.0, np.zeros(1))
+                spread = ValueRange(-1.0 if leaf.function == "tanh" else 0.0, 1.0, np.zeros(1))
             else:
                 spread = self.seen.spreads[address].through(FUNCTIONS[leaf.function].value)
             signed = self.signed(spread)
@@ -232,7 +234,7 @@ class _Planner:
 
     def by_channel(self, path: str, values: Any) -> ChannelQuantizer:
         columns = [
-            self.quantizer(path, Spread.of(column), self.recipe.weights, signed=True, whole=True)
+            self.quantizer(path, ValueRange.of(column), self.recipe.weights, signed=True, whole=True)
             for column in values.T
         ]
         int_bits = [q.format.int_bits for q in columns]
@@ -249,7 +251,7 @@ class _Planner:
             given = [place for place in places if place is not None]
             if not given or path in self.words:
                 bits = self.recipe.weights
-                self.known(path, self.quantizer(path, Spread.of(values), bits, signed=True, whole=True))
+                self.known(path, self.quantizer(path, ValueRange.of(values), bits, signed=True, whole=True))
                 continue
             channels = np.broadcast_to(np.max(np.stack(np.broadcast_arrays(*given)), axis=0), values.shape)
             self.known(path, self.bias(values, channels))

@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
-PACKAGE = Path(__file__).parent.parent
+PACKAGE = Path(str(files("fixedpoint_nn")))
 # What is not here changes no computed point: the command line, reports, hardware, where data come from.
-COMPUTING = ("", "layers", "precision", "training")
+COMPUTING = ("numerics", "numbers", "layers", "network", "precision", "training")
 
 
 def digest(*things: Any) -> str:
@@ -70,8 +71,13 @@ def _parts(thing: Any) -> Iterator[Any]:
         raise TypeError(f"a {type(thing).__name__} has no content to make a key of")
 
 
+def sources_digest(*rooms: str) -> str:
+    """The digest of every Python file below these folders of the package, however deep."""
+    paths = sorted(path for room in rooms for path in (PACKAGE / room).rglob("*.py"))
+    return digest([(path.relative_to(PACKAGE).as_posix(), path.read_bytes()) for path in paths])
+
+
 @cache
 def code_version() -> str:
     """The digest of the sources that compute a point; after a change of them, points are computed again."""
-    files = sorted(path for part in COMPUTING for path in (PACKAGE / part).glob("*.py"))
-    return digest([(str(path.relative_to(PACKAGE)), path.read_bytes()) for path in files])
+    return sources_digest(*COMPUTING)

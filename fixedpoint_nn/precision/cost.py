@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from fixedpoint_nn.accumulator import Accumulator
-from fixedpoint_nn.functions import FUNCTIONS
 from fixedpoint_nn.layers.fields import PARAMETER, TABLE
+from fixedpoint_nn.numbers.functions import FUNCTIONS
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
 from fixedpoint_nn.precision.calibrate import STRUCTURE, Observations
 from fixedpoint_nn.precision.plan import Plan
-from fixedpoint_nn.quantizer import ChannelQuantizer
 
 LANES = 8
 WIDEST_PRODUCT = 32  # bits counted for an operand that no cast point has rounded

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.functions import FUNCTIONS
-from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.numbers.functions import FUNCTIONS
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
 MOVES = frozenset({"reshape", "index", "windows", "max", "stack", "concat", "take"})
 OUTPUT = "output"

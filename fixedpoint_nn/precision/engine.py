@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
-from fixedpoint_nn.hardware.engine import EngineConfig
-from fixedpoint_nn.hardware.lowered import Lowered, lower
-from fixedpoint_nn.hardware.refusal import Refusal
-from fixedpoint_nn.hardware.schedule import schedule
-from fixedpoint_nn.hardware.synthesise import SMALL_MEMORIES, xilinx
-from fixedpoint_nn.hardware.toolchain import ToolError, rtl_folder
-from fixedpoint_nn.precision.content import PACKAGE, code_version, digest
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.schedule import schedule
+from fixedpoint_nn.hardware.sim.toolchain import ToolError, rtl_folder
+from fixedpoint_nn.hardware.tools.synthesis import SMALL_MEMORIES, xilinx
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.precision.content import code_version, digest, sources_digest
 from fixedpoint_nn.precision.cost import ramb36
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.quantize import quantize
-from fixedpoint_nn.quantized import Quantized
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class EngineCost:
 @cache
 def hardware_version() -> str:
     """The digest of everything that decides what the engine is and how networks are lowered to it."""
-    files = [*sorted((PACKAGE / "hardware").glob("*.py")), *sorted(rtl_folder().glob("*.v"))]
-    return digest([(path.name, path.read_bytes()) for path in files])
+    verilog = sorted([*rtl_folder().glob("*.v"), *rtl_folder().glob("*.vh")])
+    return digest(sources_digest("hardware"), [(path.name, path.read_bytes()) for path in verilog])
 
 
 def engine_figures(
@@ -58,7 +58,7 @@ def engine_figures(
     """Predicted cycles of one sample, RAMB36 of its five memories, and the widths of the engine."""
     try:
         lowered = lower(fixed.net, shape, fixed.input.format, lanes)
-    except Refusal:
+    except LoweringError:
         return {}
     config = lowered.config
     timing = schedule(lowered.instructions, lanes)
@@ -72,7 +72,7 @@ def engine_figures(
     }
 
 
-def _blocks(lowered: Lowered) -> int:
+def _blocks(lowered: CompiledNetwork) -> int:
     words = lowered.images.words(lowered.config)
     depths = {"activations": lowered.config.activation_depth // lowered.config.lanes}
     return sum(ramb36(depths.get(name, len(image)), width) for name, (width, image) in words.items())

@@ -7,7 +7,7 @@ from enum import Enum
 
 import numpy as np
 
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.losses import IGNORED
 
 RESAMPLES = 1000

@@ -16,7 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from fixedpoint_nn.layers.fields import CAST, PARAMETER
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.content import digest
 from fixedpoint_nn.precision.cost import Cost, cost
@@ -27,7 +28,6 @@ from fixedpoint_nn.precision.problem import Problem, judge
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.store import Store
-from fixedpoint_nn.quantizer import Quantizer
 
 FEWEST_BITS = 2
 MOST_HARM = 25.0  # points lost at which the walk down ends

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.container import Held
-from fixedpoint_nn.folding import fold
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, TABLE
-from fixedpoint_nn.ledger import Ledger
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.tree import rebuild, walk
+from fixedpoint_nn.numbers.tensor.tensor import no_gradient
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts
+from fixedpoint_nn.numerics.overflow_stats import OverflowStats
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.requantize import requantized
 from fixedpoint_nn.precision.plan import Plan
-from fixedpoint_nn.quantizer import Quantizer
-from fixedpoint_nn.requantize import requantized
-from fixedpoint_nn.tensor import no_gradient
 from fixedpoint_nn.training.loop import as_input
-from fixedpoint_nn.tree import rebuild, walk
 
 EXACT_DB = 150.0  # what no noise at all is shown as
-Seen = Mapping[str, list[Array]]  # by cast point, the values of every call
+ConversionStats = Mapping[str, list[Array]]  # by cast point, the values of every call
 
 
 class Collector:
@@ -45,7 +45,7 @@ def float_values(net: Any, x: Array) -> dict[str, list[Array]]:
     return {path: collector.parts for path, collector in collectors.items()}
 
 
-class NoiseLedger(Ledger):
+class RoundingNoiseStats(OverflowStats):
     """A ledger that also keeps what the first rows of a batch became at every cast."""
 
     def __init__(self, rows: int) -> None:
@@ -53,15 +53,15 @@ class NoiseLedger(Ledger):
         self.rows = rows
         self.seen: dict[str, list[Array]] = {}
 
-    def see_cast(self, held: Held, shift: int, quantizer: Quantizer) -> None:
+    def see_cast(self, held: BoundedInts, shift: int, quantizer: Quantizer) -> None:
         super().see_cast(held, shift, quantizer)
         if self.first_row == 0 and quantizer.name:
-            first = requantized(Held(held.array[: self.rows], held.bound), shift, quantizer)
+            first = requantized(BoundedInts(held.array[: self.rows], held.bound), shift, quantizer)
             values = np.ldexp(first.array.astype(np.float64), -quantizer.format.frac_bits)
             self.seen.setdefault(quantizer.name, []).append(values)
 
 
-def signal_to_noise(exact: Seen, rounded: Seen, plan: Plan) -> dict[str, float]:
+def signal_to_noise(exact: ConversionStats, rounded: ConversionStats, plan: Plan) -> dict[str, float]:
     """10 log10(mean square of the float values / mean square of the difference), for every cast point."""
     return {
         path: _decibels(_kept(np.stack(exact[path]), plan, path), np.stack(parts))

@@ -11,18 +11,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from fixedpoint_nn.folding import fold
 from fixedpoint_nn.layers.fields import PARAMETER
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.tree import walk
+from fixedpoint_nn.numbers.tensor.tensor import Tensor, no_gradient
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.metric import Metric
 from fixedpoint_nn.precision.mixed import Candidate, Mixed
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.sweep import Point, Sweep
-from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.tensor import Tensor, no_gradient
 from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture
-from fixedpoint_nn.tree import walk
 
 PathLike = str | os.PathLike[str]
 NAMES = {"ptq": "rounded after training", "qat": "trained for it"}
@@ -68,7 +68,13 @@ def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         axes.errorbar(
-            x, y, [y - low, high - y], color=colour, marker="o", linestyle="", capsize=3,
+            x,
+            y,
+            [y - low, high - y],
+            color=colour,
+            marker="o",
+            linestyle="",
+            capsize=3,
             label=f"{label}, 95 % interval",
         )
         axes.set_xticks(x, [point.value.replace("_", " ") for point in points], rotation=30, ha="right")

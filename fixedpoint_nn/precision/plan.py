@@ -11,10 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fixedpoint_nn.accumulator import Accumulator
-from fixedpoint_nn.files import write_whole
-from fixedpoint_nn.qformat import QFormat
-from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
+from fixedpoint_nn.network.serialization import write_whole
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 
 INPUT = "input"
 Entry = Quantizer | ChannelQuantizer | Accumulator | None

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.ledger import Ledger
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numbers.tensor.tensor import no_gradient
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.precision.content import code_version, digest
 from fixedpoint_nn.precision.metric import Metric, interval, predictions
-from fixedpoint_nn.precision.noise import NoiseLedger, float_values, signal_to_noise
+from fixedpoint_nn.precision.noise import RoundingNoiseStats, float_values, signal_to_noise
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.qat import train_quantized
 from fixedpoint_nn.precision.quantize import quantize
-from fixedpoint_nn.quantized import Quantized
-from fixedpoint_nn.tensor import no_gradient
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.loop import as_input
 from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy
@@ -88,7 +88,7 @@ def _floats(net: Any, x: Array) -> Array:
 
 
 def judge(
-    model: Any, x: Array, y: Array, metric: Metric, ledger: Ledger | None = None
+    model: Any, x: Array, y: Array, metric: Metric, ledger: OverflowStats | None = None
 ) -> tuple[Array, Array]:
     """The score of every label, and every prediction, block by block."""
     scores, predicted = [], []
@@ -126,7 +126,7 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
     start = time.perf_counter()
     plan = Plan.from_json(plan_json)
     net, fixed = trained_for(problem, plan) if trained else (problem.net, quantize(problem.net, plan))
-    ledger = NoiseLedger(NOISE_SAMPLES)
+    ledger = RoundingNoiseStats(NOISE_SAMPLES)
     with ledger:
         run = partial(_integers, fixed)
         scores, predicted = judge(run, problem.x, problem.y, problem.metric, ledger)

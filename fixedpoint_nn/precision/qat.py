@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.folding import fold
 from fixedpoint_nn.layers import Dropout
 from fixedpoint_nn.layers.fields import ACCUMULATOR, INLINE, PARAMETER, TABLE
+from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.network.tree import parameters, rebuild, transform, walk
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.plan import INPUT, Plan
 from fixedpoint_nn.precision.quantize import check, quantize, table
-from fixedpoint_nn.quantized import Quantized
-from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.tensor import Tensor
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.loop import fit
-from fixedpoint_nn.tree import parameters, rebuild, transform, walk
 
 Score = Callable[[Quantized], Mapping[str, float]]
 

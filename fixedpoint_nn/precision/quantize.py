@@ -6,15 +6,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from fixedpoint_nn.accumulator import Accumulator
-from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.folding import fold
 from fixedpoint_nn.layers.fields import ACCUMULATOR, PARAMETER, TABLE
+from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.quantized import ROWS, Quantized
+from fixedpoint_nn.network.tree import Leaf, every_layer, rebuild, walk
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
+from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision.plan import INPUT, Entry, Plan, PlanError
-from fixedpoint_nn.quantized import ROWS, Quantized
-from fixedpoint_nn.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.table import Table
-from fixedpoint_nn.tree import Leaf, every_layer, rebuild, walk
 
 MOST_ADDRESS_BITS = 16
 IMAGES = 64  # samples at a time where there are windows

@@ -7,17 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from math import frexp, isfinite
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fixedpoint_nn.overflow import Overflow
-from fixedpoint_nn.qformat import QFormat
-from fixedpoint_nn.quantizer import Quantizer
-from fixedpoint_nn.rounding import Rounding
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
 
-Array = NDArray[Any]
 SAMPLE = 1 << 16  # values kept of each place; the extremes are of all of them
 PERCENTILE = 99.99
 CANDIDATES = 6  # how many integer bits below the extremes' are tried for the least error
@@ -32,7 +30,7 @@ class Method(Enum):
 
 
 @dataclass(frozen=True)
-class Spread:
+class ValueRange:
     """The values seen in one place: their extremes, and a sample of them."""
 
     low: float
@@ -40,19 +38,19 @@ class Spread:
     sample: Array
 
     @classmethod
-    def of(cls, values: Array) -> Spread:
+    def of(cls, values: Array) -> ValueRange:
         flat = np.asarray(values).reshape(-1)
         return cls(float(flat.min()), float(flat.max()), thinned(flat, SAMPLE))
 
-    def clipped(self, low: float, high: float) -> Spread:
+    def clipped(self, low: float, high: float) -> ValueRange:
         bounds = max(self.low, low), min(self.high, high)
-        return Spread(*bounds, np.clip(self.sample, low, high))
+        return ValueRange(*bounds, np.clip(self.sample, low, high))
 
-    def through(self, function: Callable[[Array], Array]) -> Spread:
+    def through(self, function: Callable[[Array], Array]) -> ValueRange:
         """The values of a function of these."""
         with np.errstate(divide="ignore", over="ignore"):
             values = function(np.append(self.sample, np.array([self.low, self.high], self.sample.dtype)))
-        return Spread.of(values[np.isfinite(values)])
+        return ValueRange.of(values[np.isfinite(values)])
 
 
 @dataclass
@@ -79,8 +77,8 @@ class Probe:
             self.parts = [part[::2] for part in self.parts]
             self.kept = sum(part.size for part in self.parts)
 
-    def spread(self) -> Spread:
-        return Spread(self.low, self.high, thinned(np.concatenate(self.parts), SAMPLE))
+    def spread(self) -> ValueRange:
+        return ValueRange(self.low, self.high, thinned(np.concatenate(self.parts), SAMPLE))
 
 
 def thinned(flat: Array, size: int) -> Array:
@@ -112,7 +110,7 @@ def squared_error(values: Array, quantizer: Quantizer) -> float:
 
 
 def choose(
-    spread: Spread,
+    spread: ValueRange,
     bits: int,
     signed: bool,
     method: Method = Method.MAX,

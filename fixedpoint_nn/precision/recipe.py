@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from fixedpoint_nn.overflow import Overflow
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.precision.ranges import PERCENTILE, Method
-from fixedpoint_nn.rounding import Rounding
 
 MOST_ADDRESS_BITS = 12
 LONGEST_WORD = 32

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
 from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.cluster import run_all

@@ -15,20 +15,37 @@ from fixedpoint_nn.report.theme import saved
 Values = Mapping[str, Any]
 
 SWEEP = {
-    "low": "low", "high": "high", "lost": "loss", "changed": "changed", "saturated": "saturated",
-    "wrapped": "wrapped", "weight bits": "weight_bits", "bit operations": "bit_operations",
+    "low": "low",
+    "high": "high",
+    "lost": "loss",
+    "changed": "changed",
+    "saturated": "saturated",
+    "wrapped": "wrapped",
+    "weight bits": "weight_bits",
+    "bit operations": "bit_operations",
     "RAMB36": "bram_blocks",
 }
 ENGINE_COLUMNS = {"engine cycles": "cycles", "LUTs": "luts", "DSPs": "dsps"}  # where computed
 SIZE = {"LUTs": "luts", "flip-flops": "flip_flops", "DSPs": "dsps", "RAMB36": "block_rams"}
 IMAGES = {"image": "name", "words": "words", "bits of a word": "bits", "kilobytes": "kilobytes"}
 LEDGER = {
-    "cast point": "path", "values": "values", "saturated": "saturated", "wrapped": "wrapped",
-    "rounded": "rounded", "headroom bits": "headroom_bits", "first overflow": "first",
+    "cast point": "path",
+    "values": "values",
+    "saturated": "saturated",
+    "wrapped": "wrapped",
+    "rounded": "rounded",
+    "headroom bits": "headroom_bits",
+    "first overflow": "first",
 }
 TABLES = {
-    "table": "path", "function": "function", "input": "input", "output": "output", "entries": "entries",
-    "largest error (LSB)": "max_error_lsb", "monotonic": "monotonic", "symmetric": "symmetric",
+    "table": "path",
+    "function": "function",
+    "input": "input",
+    "output": "output",
+    "entries": "entries",
+    "largest error (LSB)": "max_error_lsb",
+    "monotonic": "monotonic",
+    "symmetric": "symmetric",
 }
 
 
@@ -51,7 +68,8 @@ def sweep(record: Record) -> list[Section]:
     known = {title: key for title, key in ENGINE_COLUMNS.items() if any(key in point for point in points)}
     unit = "points of accuracy" if metric == "accuracy" else "percent of the float network's"
     grid = _grid(
-        {"point": "point", metric: "metric", **SWEEP, **known}, points,
+        {"point": "point", metric: "metric", **SWEEP, **known},
+        points,
         f"lost: in {unit}; changed: predictions other than the float network's",
     )
     text = (
@@ -86,8 +104,13 @@ def _mixed(record: Record) -> list[Section]:
         "plans "
         f"{mixed['uniform_hypervolume']:.3f}."
     )
-    columns = {"bit operations": "bit_operations", "weight bits": "weight_bits", mixed["metric"]: "score",
-               "lost": "loss", "word lengths": "words"}
+    columns = {
+        "bit operations": "bit_operations",
+        "weight bits": "weight_bits",
+        mixed["metric"]: "score",
+        "lost": "loss",
+        "word lengths": "words",
+    }
     picture = saved(record.folder / "pareto.svg", "Mixed and uniform word lengths")
     return [Section("Mixed precision", text, picture, [_grid(columns, mixed["front"])], line=record.line)]
 
@@ -182,5 +205,9 @@ def _grid(columns: Mapping[str, str], entries: Iterable[Values], caption: str = 
 
 
 BUILDERS = {
-    "train": training, "sweep": sweep, "emit": emission, "verify": verification, "generate": generation,
+    "train": training,
+    "sweep": sweep,
+    "emit": emission,
+    "verify": verification,
+    "generate": generation,
 }

@@ -37,7 +37,7 @@ def themed(svg: str, label: str) -> str:
     """The <svg> element alone, with variables for colours and names that are its own in the page."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    if "<image" not in body:                    # the colours of a heat map and of its letters belong together
+    if "<image" not in body:  # the colours of a heat map and of its letters belong together
         for colour, variable in VARIABLES.items():
             body = re.sub(re.escape(colour), f"var({variable})", body, flags=re.IGNORECASE)
         for paper in PAPER:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.losses import IGNORED
 
 Batch = tuple[Array, Array]

@@ -13,9 +13,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from fixedpoint_nn.files import matches_checksum, with_checksum, write_whole
-from fixedpoint_nn.movement import Array
-from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.network.serialization import matches_checksum, with_checksum, write_whole
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.optimisers import Optimiser
 
@@ -57,7 +57,9 @@ class Checkpoint:
                 f"{self.path} is no checkpoint of a training; delete it to start anew"
             ) from error
         if not whole:
-            raise CheckpointError(f"{self.path} is damaged: its checksum does not match; delete it to start anew")
+            raise CheckpointError(
+                f"{self.path} is damaged: its checksum does not match; delete it to start anew"
+            )
         self._demand_same(notes, arrays, seed)
         for name, values in arrays.items():
             kind, _, path = name.partition("/")
@@ -81,7 +83,8 @@ class Checkpoint:
         now = {path: parameter.shape for path, parameter in self.parameters.items()}
         then = {
             name.removeprefix("weight/"): values.shape
-            for name, values in arrays.items() if name.startswith("weight/")
+            for name, values in arrays.items()
+            if name.startswith("weight/")
         }
         if now != then or notes["optimiser"] != type(self.optimiser).__name__ or notes["seed"] != seed:
             raise CheckpointError(

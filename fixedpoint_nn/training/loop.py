@@ -13,9 +13,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from fixedpoint_nn import tree
-from fixedpoint_nn.movement import Array
-from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.network import tree
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.checkpoint import Checkpoint
 from fixedpoint_nn.training.history import History

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.movement import Array
-from fixedpoint_nn.tensor import Tensor, record
+from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
+from fixedpoint_nn.numerics.arrays import Array
 
 Loss = Callable[[Tensor, Array], Tensor]
 

@@ -13,8 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fixedpoint_nn.movement import Array
-from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
 
 Moments = dict[str, Array]
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
 
 PathLike = str | os.PathLike[str]
@@ -91,8 +91,12 @@ def comparison(histories: Mapping[str, History], path: PathLike, figure_name: st
         for index, (label, history) in enumerate(histories.items()):
             values = history.curves[figure_name]
             axes.plot(
-                range(1, len(values) + 1), values, color=COLOURS[index % len(COLOURS)],
-                linestyle=("-", "--")[index // len(COLOURS) % 2], label=label, marker=_dot(values),
+                range(1, len(values) + 1),
+                values,
+                color=COLOURS[index % len(COLOURS)],
+                linestyle=("-", "--")[index // len(COLOURS) % 2],
+                label=label,
+                marker=_dot(values),
             )
         if all(value > 0 for history in histories.values() for value in history.curves[figure_name]):
             axes.set_yscale("log")
@@ -160,7 +164,12 @@ def decision_boundary(net: Any, x: Array, labels: Array, path: PathLike, title: 
         for value, colour in ((0, COLOURS[0]), (1, COLOURS[1])):
             chosen = labels.reshape(-1) == value
             axes.scatter(
-                x[chosen, 0], x[chosen, 1], s=16, color=colour, edgecolors="white", linewidths=0.5,
+                x[chosen, 0],
+                x[chosen, 1],
+                s=16,
+                color=colour,
+                edgecolors="white",
+                linewidths=0.5,
                 label=f"class {value}",
             )
         axes.set_title(title)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.movement import Array
-from fixedpoint_nn.quantized import Quantized
-from fixedpoint_nn.tensor import no_gradient
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numbers.tensor.tensor import no_gradient
+from fixedpoint_nn.numerics.arrays import Array
 
 
 def choose(

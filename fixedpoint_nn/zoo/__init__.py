@@ -12,23 +12,44 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from fixedpoint_nn import files
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.network import serialization
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.loop import fit
 from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
 from fixedpoint_nn.zoo.fingerprint import arithmetic_fingerprint
 
 __all__ = [
-    "Bar", "Entry", "Recipe", "build", "entry", "evaluate", "load", "metadata", "names", "samples", "train",
+    "Bar",
+    "Entry",
+    "Recipe",
+    "build",
+    "entry",
+    "evaluate",
+    "load",
+    "metadata",
+    "names",
+    "samples",
+    "train",
     "train_to_file",
 ]
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 MODULES = (
-    "moons", "bigram", "nplm", "names_lstm", "makemore_lstm", "shakespeare_lstm",
-    "mnist_lstm", "mnist_gru", "mnist_rnn", "fashion_mlp", "lenet", "resnet8", "resnet50",
+    "moons",
+    "bigram",
+    "nplm",
+    "names_lstm",
+    "makemore_lstm",
+    "shakespeare_lstm",
+    "mnist_lstm",
+    "mnist_gru",
+    "mnist_rnn",
+    "fashion_mlp",
+    "lenet",
+    "resnet8",
+    "resnet50",
 )
 
 
@@ -52,12 +73,12 @@ def build(name: str, seed: int = 0) -> Any:
 
 def load(name: str) -> Any:
     """The network with its shipped weights."""
-    return files.load(_weights(name))
+    return serialization.load(_weights(name))
 
 
 def metadata(name: str) -> dict[str, Any]:
     """The command, the seed and the result that made the shipped weights."""
-    return files.load_metadata(_weights(name))
+    return serialization.load_metadata(_weights(name))
 
 
 def _weights(name: str) -> Path:
@@ -150,7 +171,7 @@ def train_to_file(
         "numpy": np.__version__,
         "arithmetic": arithmetic_fingerprint(),
     }
-    files.save(net, path, story)
+    serialization.save(net, path, story)
     learning_curves(history, path.with_suffix(".png"), name)
     checkpoint.unlink(missing_ok=True)
     return story

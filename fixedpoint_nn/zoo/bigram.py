@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from fixedpoint_nn import data
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import Sequential
-from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.training.batches import WordBatches
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
@@ -21,9 +21,7 @@ from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
 def build(seed: int = 0, symbols: int = 27) -> Sequential:
     """One-hot characters times one matrix: the logits of the next character."""
     init = Initialiser(seed)
-    return Sequential(
-        one_hot=init.one_hot(symbols), table=init.dense(symbols, symbols, "random", bias=False)
-    )
+    return Sequential(one_hot=init.one_hot(symbols), table=init.dense(symbols, symbols, "random", bias=False))
 
 
 def counted(words: data.Words | None = None, smoothing: float = 1.0) -> Sequential:

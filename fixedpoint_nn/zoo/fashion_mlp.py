@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import Dropout, Flatten, ReLU, Sequential
+from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Adam
@@ -18,8 +18,12 @@ def build(seed: int = 0, hidden: tuple[int, int] = (256, 128), dropout: float = 
     first, second = hidden
     return Sequential(
         flatten=Flatten(),
-        fc1=init.dense(784, first), relu1=ReLU(), drop1=Dropout(dropout),
-        fc2=init.dense(first, second), relu2=ReLU(), drop2=Dropout(dropout),
+        fc1=init.dense(784, first),
+        relu1=ReLU(),
+        drop1=Dropout(dropout),
+        fc2=init.dense(first, second),
+        relu2=ReLU(),
+        drop2=Dropout(dropout),
         fc3=init.dense(second, 10, "xavier"),
     )
 

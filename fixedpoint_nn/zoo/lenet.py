@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from fixedpoint_nn.data import Flip, InTurn, Shift
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import Dropout, Flatten, MaxPool2D, ReLU, Sequential
+from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import AdamW
@@ -18,10 +18,16 @@ def build(seed: int = 0, channels: int = 1, classes: int = 10) -> Sequential:
     """Images of 28 x 28."""
     init = Initialiser(seed)
     return Sequential(
-        conv1=init.conv(channels, 16, 5), relu1=ReLU(), pool1=MaxPool2D(),
-        conv2=init.conv(16, 32, 5), relu2=ReLU(), pool2=init.avg_pool(2),
+        conv1=init.conv(channels, 16, 5),
+        relu1=ReLU(),
+        pool1=MaxPool2D(),
+        conv2=init.conv(16, 32, 5),
+        relu2=ReLU(),
+        pool2=init.avg_pool(2),
         flatten=Flatten(),
-        fc1=init.dense(7 * 7 * 32, 120), relu3=ReLU(), drop=Dropout(0.25),
+        fc1=init.dense(7 * 7 * 32, 120),
+        relu3=ReLU(),
+        drop=Dropout(0.25),
         fc2=init.dense(120, classes, "xavier"),
     )
 

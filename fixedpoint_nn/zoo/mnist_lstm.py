@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import Reshape, Sequential
+from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Adam

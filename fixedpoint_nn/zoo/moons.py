@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn import data, tree
-from fixedpoint_nn.initialise import Initialiser
+from fixedpoint_nn import data
 from fixedpoint_nn.layers import ReLU, Tanh
 from fixedpoint_nn.layers import Sequential as Layers
-from fixedpoint_nn.movement import Array
-from fixedpoint_nn.tensor import Tensor
+from fixedpoint_nn.network import tree
+from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.losses import hinge
 from fixedpoint_nn.training.metrics import loss_of, outputs
@@ -31,8 +32,10 @@ def build(seed: int = 0, activation: str = "relu") -> Layers:
         raise ValueError(f"activation {activation!r} is not known here; use one of {', '.join(ACTIVATIONS)}")
     init, make = Initialiser(seed), ACTIVATIONS[activation]
     return Layers(
-        fc1=init.dense(2, HIDDEN), act1=make(),
-        fc2=init.dense(HIDDEN, HIDDEN), act2=make(),
+        fc1=init.dense(2, HIDDEN),
+        act1=make(),
+        fc2=init.dense(HIDDEN, HIDDEN),
+        act2=make(),
         fc3=init.dense(HIDDEN, 1, "xavier"),
     )
 

@@ -24,6 +24,6 @@ ENTRY = Entry(
     examples=lambda split: word_rows(french_names(), split),
     figures=language,
     recipe=Recipe(epochs=24, optimiser=lambda: AdamW(2e-3, decay=0.1), schedule=cosine(0.02), clip=1.0),
-    bar=Bar("loss", 2.133),                                 # a tenth below the counted bigram, 2.3705
+    bar=Bar("loss", 2.133),  # a tenth below the counted bigram, 2.3705
     held_out="dev",
 )

@@ -6,8 +6,8 @@ from __future__ import annotations
 from functools import cache
 
 from fixedpoint_nn import data
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import Flatten, Sequential, Tanh
+from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.optimisers import AdamW
 from fixedpoint_nn.training.schedules import cosine
@@ -22,7 +22,8 @@ def build(seed: int = 0, embedding: int = 16, hidden: int = 256) -> Sequential:
     return Sequential(
         embedding=init.embedding(27, embedding),
         flatten=Flatten(),
-        hidden=init.dense(CONTEXT * embedding, hidden, "xavier"), tanh=Tanh(),
+        hidden=init.dense(CONTEXT * embedding, hidden, "xavier"),
+        tanh=Tanh(),
         head=init.dense(hidden, 27, "xavier"),
     )
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import MaxPool2D, ReLU, Residual, Sequential
 from fixedpoint_nn.layers.structure import Layer
-from fixedpoint_nn.movement import Array
+from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Nesterov
@@ -31,9 +31,14 @@ def bottleneck(init: Initialiser, inputs: int, width: int, stride: int) -> Resid
     """1x1 to `width` channels, 3x3, 1x1 to four times as many; a shortcut may be a 1x1 convolution."""
     outputs = WIDENING * width
     body = Sequential(
-        conv1=init.conv(inputs, width, 1, bias=False), norm1=init.batch_norm(width), relu1=ReLU(),
-        conv2=init.conv(width, width, 3, stride, 1, bias=False), norm2=init.batch_norm(width), relu2=ReLU(),
-        conv3=init.conv(width, outputs, 1, bias=False), norm3=init.batch_norm(outputs),
+        conv1=init.conv(inputs, width, 1, bias=False),
+        norm1=init.batch_norm(width),
+        relu1=ReLU(),
+        conv2=init.conv(width, width, 3, stride, 1, bias=False),
+        norm2=init.batch_norm(width),
+        relu2=ReLU(),
+        conv3=init.conv(width, outputs, 1, bias=False),
+        norm3=init.batch_norm(outputs),
     )
     if stride == 1 and inputs == outputs:
         return Residual(body)
@@ -64,7 +69,8 @@ def build(
     """Images of `size` x `size`; every halving rounds up, so any size will do."""
     init = Initialiser(seed)
     parts: dict[str, Layer] = {
-        "conv": init.conv(channels, width, 7, 2, 3, bias=False), "norm": init.batch_norm(width),
+        "conv": init.conv(channels, width, 7, 2, 3, bias=False),
+        "norm": init.batch_norm(width),
         "relu": ReLU(),
         "pool": MaxPool2D((3, 3), (2, 2), 1),
     }

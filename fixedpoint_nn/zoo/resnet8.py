@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from fixedpoint_nn.data import Cutout, Flip, InTurn, Shift
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import ReLU, Residual, Sequential
+from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Nesterov
@@ -17,8 +17,11 @@ from fixedpoint_nn.zoo.images import fashion_mnist
 def block(init: Initialiser, inputs: int, outputs: int, stride: int) -> Residual:
     """Two 3x3 convolutions; a shortcut that changes shape is a 1x1 convolution."""
     body = Sequential(
-        conv1=init.conv(inputs, outputs, 3, stride, bias=False), norm1=init.batch_norm(outputs), relu=ReLU(),
-        conv2=init.conv(outputs, outputs, 3, bias=False), norm2=init.batch_norm(outputs),
+        conv1=init.conv(inputs, outputs, 3, stride, bias=False),
+        norm1=init.batch_norm(outputs),
+        relu=ReLU(),
+        conv2=init.conv(outputs, outputs, 3, bias=False),
+        norm2=init.batch_norm(outputs),
     )
     if stride == 1 and inputs == outputs:
         return Residual(body)
@@ -35,10 +38,15 @@ def build(
     init = Initialiser(seed)
     first, second, third, fourth = widths
     return Sequential(
-        conv=init.conv(channels, first, 3, bias=False), norm=init.batch_norm(first), relu=ReLU(),
-        block1=block(init, first, second, 2), relu1=ReLU(),
-        block2=block(init, second, third, 2), relu2=ReLU(),
-        block3=block(init, third, fourth, 1), relu3=ReLU(),
+        conv=init.conv(channels, first, 3, bias=False),
+        norm=init.batch_norm(first),
+        relu=ReLU(),
+        block1=block(init, first, second, 2),
+        relu1=ReLU(),
+        block2=block(init, second, third, 2),
+        relu2=ReLU(),
+        block3=block(init, third, fourth, 1),
+        relu3=ReLU(),
         pool=init.global_avg_pool(7, 7),
         head=init.dense(fourth, classes, "xavier"),
     )

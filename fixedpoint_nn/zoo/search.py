@@ -113,7 +113,8 @@ def search(
     if not complete:
         raise RuntimeError(f"none of the trials in {storage} came to an end; lower the rates of the space")
     return Found(
-        dict(study.best_params), float(study.best_value),
+        dict(study.best_params),
+        float(study.best_value),
         tuple((dict(trial.params), float(trial.value)) for trial in complete),
     )
 
@@ -139,7 +140,7 @@ def _work(
     before = study.trials
     if sum(trial.state in states for trial in before) >= trials:
         return
-    study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + len(before))     # a resumed search goes on
+    study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + len(before))  # a resumed search goes on
     enough = optuna.study.MaxTrialsCallback(trials, states)
     study.optimize(lambda trial: _objective(trial, entry, space, epochs, limit), callbacks=[enough])
 
@@ -167,8 +168,15 @@ def _objective(trial: Any, entry: Entry, space: Space, epochs: int | None, limit
 
     try:
         fit(
-            entry.build(0, **build), source, epochs=epochs or entry.recipe.epochs, loss=entry.recipe.loss,
-            optimiser=optimiser, schedule=entry.recipe.schedule, clip=clip, evaluate=judge, progress=False,
+            entry.build(0, **build),
+            source,
+            epochs=epochs or entry.recipe.epochs,
+            loss=entry.recipe.loss,
+            optimiser=optimiser,
+            schedule=entry.recipe.schedule,
+            clip=clip,
+            evaluate=judge,
+            progress=False,
         )
     except Diverged as error:
         raise optuna.TrialPruned from error
@@ -191,7 +199,7 @@ def _(source: Samples, limit: int | None = None) -> tuple[Any, Examples]:
 @hold_back.register
 def _(source: WordBatches, limit: int | None = None) -> tuple[Any, Examples]:
     order = np.random.default_rng(0).permutation(len(source.words))[:limit]
-    words = [source.words[i] for i in order]                # lists are sorted: the last tenth is special
+    words = [source.words[i] for i in order]  # lists are sorted: the last tenth is special
     cut = len(words) * 9 // 10
     return replace(source, words=words[:cut]), padded(words[cut:], source.end)
 

@@ -23,8 +23,6 @@ ENTRY = Entry(
     source=lambda: TextWindows(play().train, length=64, size=64, steps=250),
     examples=lambda split: text_windows(play(), split),
     figures=language,
-    recipe=Recipe(
-        epochs=16, optimiser=lambda: Adam(4e-3), schedule=warmup(0.02, cosine(0.02)), clip=5.0
-    ),
+    recipe=Recipe(epochs=16, optimiser=lambda: Adam(4e-3), schedule=warmup(0.02, cosine(0.02)), clip=5.0),
     bar=Bar("loss", 1.60),
 )

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from fixedpoint_nn.initialise import Initialiser
 from fixedpoint_nn.layers import Dropout, Sequential
+from fixedpoint_nn.network.initialise import Initialiser
 
 
 def writer(

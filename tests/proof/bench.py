@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from fixedpoint_nn.hardware import coe
-from fixedpoint_nn.hardware.flips import Flip
-from fixedpoint_nn.hardware.manifest import PackError
-from fixedpoint_nn.hardware.pack import Pack, verify_file
-from fixedpoint_nn.hardware.simulate import compiled, write_images, write_vectors
+from fixedpoint_nn.hardware.faults.fault import Flip
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.pack import memory_files
+from fixedpoint_nn.hardware.pack.manifest import PackError
+from fixedpoint_nn.hardware.pack.reader import Pack, verify_file
+from fixedpoint_nn.hardware.sim.simulator import compiled, write_images, write_vectors
 
 
 class Bench:
@@ -72,7 +73,7 @@ class Bench:
             changed = list(words)
             changed[flip.word] ^= 1 << flip.bit
             path = self.folder / str(flip)
-            path.write_text(coe.write_mem(changed, bits))
+            path.write_text(memory_files.write_mem(changed, bits))
             arguments[f"+{flip.kind}="] = str(path)
         command = [*self.command, *(name + value for name, value in arguments.items())]
         done = subprocess.run(
@@ -96,9 +97,7 @@ def caught_by_checksum(pack: Pack, chosen: Sequence[Flip]) -> int:
         for flip in tqdm(chosen, desc=f"{pack.name}: checksums", unit="bit", leave=False):
             bits, words = images[flip.kind]
             caught += all(
-                _refused(
-                    Path(folder) / name, _flipped_text(lines[name], words, flip, bits), entries[name]
-                )
+                _refused(Path(folder) / name, _flipped_text(lines[name], words, flip, bits), entries[name])
                 for name in (f"{flip.kind}.coe", f"{flip.kind}.mem")
             )
     return caught
@@ -107,7 +106,7 @@ def caught_by_checksum(pack: Pack, chosen: Sequence[Flip]) -> int:
 def _flipped_text(lines: list[str], words: list[int], flip: Flip, bits: int) -> str:
     """The file with that bit changed; every word has a line of its own, the last lines of the file."""
     place = len(lines) - len(words) + flip.word
-    digits = coe.digits(bits)
+    digits = bit_packing.digits(bits)
     old, new = (f"{word:0{digits}x}" for word in (words[flip.word], words[flip.word] ^ 1 << flip.bit))
     if not lines[place].startswith(old):
         raise RuntimeError(f"line {place + 1} of {flip.kind} is {lines[place]!r} and not word {old}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fixedpoint_nn.hardware.toolchain import rtl_folder
+from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
 from tests.proof.solver import FOR_EVER, ONCE, Netlist, clocks
 
 # Bits of the sum, of the bias and of the word.
@@ -110,7 +110,9 @@ def sequencer() -> tuple[Claim, Claim]:
         sources = ("sequencer.v", "formal/sequencer_proof.v")
         registers = () if from_reset else ("sequencer",)
         netlist = Netlist("sequencer_proof", sources, (("FROM_RESET", from_reset),), registers)
-        return Claim("sequencer: words, jumps, registers, runs, accesses", form, netlist, "violated", clocks(count))
+        return Claim(
+            "sequencer: words, jumps, registers, runs, accesses", form, netlist, "violated", clocks(count)
+        )
 
     return claim("6 clocks from reset", 1, 6), claim("induction, all time", 0, 2)
 
@@ -227,7 +229,13 @@ def controls() -> list[Control]:
             "operation != `OP_RUN || left[4]",
             "operation != `OP_RUN",
         ),
-        Control("a loop makes a round too many", sequencer()[1], "sequencer.v", "content != ONE", "content != ZERO"),
+        Control(
+            "a loop makes a round too many",
+            sequencer()[1],
+            "sequencer.v",
+            "content != ONE",
+            "content != ZERO",
+        ),
         Control(
             "parameters do not start again with a tile",
             back_end("parameter_wrong")[1],

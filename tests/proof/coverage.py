@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from fixedpoint_nn.hardware.engine import EngineConfig
-from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
 from tests.proof.judges import HOST, common_engine, golden_packs, judge
 
 # Packs that share an engine, and how many vectors of each.

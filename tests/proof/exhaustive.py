@@ -15,13 +15,13 @@ import numpy as np
 from tqdm import tqdm
 
 from fixedpoint_nn import RtlModel, layers
-from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS
-from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
-from fixedpoint_nn.qformat import QFormat
-from fixedpoint_nn.quantized import Quantized
-from fixedpoint_nn.quantizer import Overflow, Quantizer, Rounding
-from fixedpoint_nn.table import Table
+from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS
+from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
+from fixedpoint_nn.numerics.table import Table
 
 BENCH = "requantize_exhaustive_tb"
 SUM_WIDTH, BIAS_WIDTH, OUTPUT_WIDTH = 16, 8, 8

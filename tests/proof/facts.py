@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from fixedpoint_nn.hardware.engine import EngineConfig
-from fixedpoint_nn.hardware.isa import Run
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.instructions import Run
 from tests.proof.equivalence import Facts, Literal
 
 BUSY, VALID, LOADING = r"(sequencer\.)?busy\[0\]", r"sequencer\.valid\[0\]", r"sequencer\.loading\[0\]"
@@ -42,7 +42,10 @@ def facts(config: EngineConfig) -> Facts:
     clauses += [
         ((VALID, 0), (r"sequencer\.fetched\[0\]", 1)),
         *(((r"sequencer\.left\[\d\]", 0), literal) for literal in ((VALID, 1), (BUSY, 1), (LOADING, 0))),
-        *(((r"sequencer\.left\[[1-4]\]", 0), (rf"sequencer\.operation\[{bit}\]", int(bit == 0))) for bit in range(3)),
+        *(
+            ((r"sequencer\.left\[[1-4]\]", 0), (rf"sequencer\.operation\[{bit}\]", int(bit == 0)))
+            for bit in range(3)
+        ),
         ((r"(sequencer\.)?done\[0\]", 0), (BUSY, 0)),
     ]
     # The second wait does not begin before the first has ended.
@@ -80,7 +83,10 @@ def facts(config: EngineConfig) -> Facts:
             r"requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
             r"requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
             r"requantize\.(word|overflowed)\[\d+\]": (WORD,),
-            r"sequencer\.access_address\[\d+\]": (r"sequencer\.loading\[0\]", r"sequencer\.access_write\[0\]"),
+            r"sequencer\.access_address\[\d+\]": (
+                r"sequencer\.loading\[0\]",
+                r"sequencer\.access_write\[0\]",
+            ),
             r"write_back\.(word|pixel_end)_1\[\d+\]": (LOOKED_UP,),
             r"table_memory\.fetched\[\d+\]": (LOOKED_UP,),
             r"write_back\.(word|pixel_end)_2\[\d+\]": (ANSWERED,),

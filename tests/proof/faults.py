@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults in use, as `tests/test_faults.py` makes them, with more damage to each kind of file than usual."""
+"""Faults in use, as `tests/project/test_faults.py` makes them, with more damage to each kind of file than usual."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ CASE = re.compile(r"::test_(\w+)(?:\[.*\])? (PASSED|FAILED|ERROR|SKIPPED|XFAIL|X
 
 def report(workers: int) -> tuple[list[str], bool]:
     """How many cases of each test pass; what pytest says, if one does not."""
-    command = [sys.executable, "-m", "pytest", str(TESTS), "-v", "-p", "no:cacheprovider", f"--hypothesis-seed={SEED}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(TESTS),
+        "-v",
+        "-p",
+        "no:cacheprovider",
+        f"--hypothesis-seed={SEED}",
+    ]
     environment = os.environ | {"FIXEDPOINT_NN_DAMAGES": str(DAMAGES), "COLUMNS": "120"}
     done = subprocess.run(command, env=environment, cwd=TESTS.parents[1], capture_output=True, text=True)
     cases = CASE.findall(done.stdout)

@@ -22,14 +22,15 @@ from pathlib import Path
 
 import numpy as np
 
-from fixedpoint_nn.hardware import coe, manifest
-from fixedpoint_nn.hardware.flips import Flip, every_flip
-from fixedpoint_nn.hardware.idle import idle
-from fixedpoint_nn.hardware.pack import Pack, load_pack
-from fixedpoint_nn.hardware.probe import Probe
-from fixedpoint_nn.hardware.shown import Shown
-from fixedpoint_nn.hardware.silent import Silent
-from fixedpoint_nn.hardware.verify import verify
+from fixedpoint_nn.hardware.faults.dont_care import idle
+from fixedpoint_nn.hardware.faults.fault import Flip, every_flip
+from fixedpoint_nn.hardware.faults.fault_simulator import Shown
+from fixedpoint_nn.hardware.faults.probe import Probe
+from fixedpoint_nn.hardware.faults.untestable import Silent
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.pack import manifest, memory_files
+from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.verify.verify import verify
 from tests.proof.bench import Bench, caught_by_checksum
 from tests.proof.judges import GOLDEN
 
@@ -96,7 +97,11 @@ class Result:
     @property
     def listed(self) -> dict[Flip, str]:
         """Those of the unshown that have a reason, unless all inputs were tried."""
-        return {} if self.exhaustive else {flip: why for flip in self.unshown if (why := reason(self.pack, flip))}
+        return (
+            {}
+            if self.exhaustive
+            else {flip: why for flip in self.unshown if (why := reason(self.pack, flip))}
+        )
 
     @property
     def open(self) -> tuple[Flip, ...]:
@@ -110,7 +115,9 @@ class Result:
     def __str__(self) -> str:
         rest = f"{len(self.unshown)} that none of all {self.inputs} inputs shows"
         if not self.exhaustive:
-            rest = f"{len(self.listed)} listed with a reason, {len(self.open)} open after {self.inputs} inputs"
+            rest = (
+                f"{len(self.listed)} listed with a reason, {len(self.open)} open after {self.inputs} inputs"
+            )
         return (
             f"{self.pack}: {'all ' if self.every else ''}{self.flips} flips, {self.by_checksum} caught by the "
             f"checksum; with new checksums {self.by_vectors} caught by the golden vectors and {self.by_probes} more "
@@ -154,7 +161,9 @@ def run(plan: Plan, workers: int) -> Result:
     passed = [flip for flip in chosen if flip not in caught | probed | spare]
     proven = _proven(pack, sorted({*passed, *known}))
     if contradicted := sorted(caught & (proven | spare)):
-        raise RuntimeError(f"{pack.name}: the vectors show {contradicted[0]}, of which it is proven that nothing does")
+        raise RuntimeError(
+            f"{pack.name}: the vectors show {contradicted[0]}, of which it is proven that nothing does"
+        )
     left = [flip for flip in passed if flip not in proven]
     inputs, exhaustive = _inputs(pack, plan.other_inputs)
     missed = _shown_by(pack, inputs, left, workers)
@@ -224,10 +233,14 @@ def _probed(pack: Pack, flips: list[Flip], simulated: set[Flip], workers: int) -
             if not np.array_equal(shown.outputs, alone.expected):
                 raise RuntimeError(f"the twin of the engine does not give what {alone.name} expects")
             seen = {flip for flip, any_ in zip(flips, shown.shows(flips).any(axis=1), strict=True) if any_}
-            noticed = Bench(alone, Path(folder), alone.vectors, alone.expected).noticed(asked, workers, alone.name)
+            noticed = Bench(alone, Path(folder), alone.vectors, alone.expected).noticed(
+                asked, workers, alone.name
+            )
             for flip in asked:
                 if noticed[flip] != (flip in seen):
-                    raise RuntimeError(f"{alone.name}, {flip}: the Verilog and its twin do not agree that it shows")
+                    raise RuntimeError(
+                        f"{alone.name}, {flip}: the Verilog and its twin do not agree that it shows"
+                    )
             found |= seen
     return found
 
@@ -250,7 +263,9 @@ def _shown_by(pack: Pack, inputs: np.ndarray, left: list[Flip], workers: int) ->
     if refused:
         expected = np.concatenate(
             [
-                Shown(pack.config, pack.images, pack.input, pack.output, inputs[begin : begin + chunk]).outputs
+                Shown(
+                    pack.config, pack.images, pack.input, pack.output, inputs[begin : begin + chunk]
+                ).outputs
                 for begin in range(0, len(inputs), chunk)
             ]
         )
@@ -278,17 +293,21 @@ def _inputs(pack: Pack, count: int | None) -> tuple[np.ndarray, bool]:  # type: 
     return np.where(keep, real, drawn), False
 
 
-def changed_expectation(name: str, vector: int, element: int, folder: Path, probe: Probe | None = None) -> str:
+def changed_expectation(
+    name: str, vector: int, element: int, folder: Path, probe: Probe | None = None
+) -> str:
     """Change one expected word in both forms, refresh the checksums, and return what `verify` says."""
     copy = folder / name
     shutil.copytree(GOLDEN / name, copy)
     pack = load_pack(copy)
     bits = pack.config.activation_width
-    expected, file = (pack.expected, "expected") if probe is None else (probe.expected, probe.file("expected"))
-    words = coe.unsigned(expected.reshape(-1).tolist(), bits)
+    expected, file = (
+        (pack.expected, "expected") if probe is None else (probe.expected, probe.file("expected"))
+    )
+    words = bit_packing.unsigned(expected.reshape(-1).tolist(), bits)
     words[vector * expected.shape[1] + element] ^= 1
-    (copy / f"{file}.coe").write_text(coe.write_coe(words, bits))
-    (copy / f"{file}.mem").write_text(coe.write_mem(words, bits))
+    (copy / f"{file}.coe").write_text(memory_files.write_coe(words, bits))
+    (copy / f"{file}.mem").write_text(memory_files.write_mem(words, bits))
     refresh_checksums(copy)
     verdict = str(verify(copy, "verilator"))
     shutil.rmtree(copy)

@@ -55,5 +55,7 @@ def report(workers: int) -> tuple[list[str], bool]:
             answer = future.result()
             holds &= not answer.holds
             verdict = "not noticed: NO PROOF" if answer.holds else "refuted"
-            lines.append(f"mistake: {control.what:63} {control.source:22} {verdict:8} {answer.seconds:5.0f} s")
+            lines.append(
+                f"mistake: {control.what:63} {control.source:22} {verdict:8} {answer.seconds:5.0f} s"
+            )
     return lines, holds

@@ -16,7 +16,21 @@ from tests.proof.yosys import SCRATCH, run_yosys
 Cell = dict[str, Any]
 Bit = int | str
 GATES = (
-    *("$and", "$or", "$xor", "$xnor", "$not", "$add", "$sub", "$mul", "$neg", "$mux", "$pmux", "$shl", "$shr"),
+    *(
+        "$and",
+        "$or",
+        "$xor",
+        "$xnor",
+        "$not",
+        "$add",
+        "$sub",
+        "$mul",
+        "$neg",
+        "$mux",
+        "$pmux",
+        "$shl",
+        "$shr",
+    ),
     *("$sshl", "$sshr", "$shiftx", "$shift", "$eq", "$ne", "$lt", "$le", "$gt", "$ge", "$logic_and"),
     *("$logic_or", "$logic_not", "$reduce_and", "$reduce_or", "$reduce_xor", "$reduce_bool", "$pos"),
 )
@@ -104,7 +118,9 @@ class Machine:
 
     def _forget_what_nobody_reads(self) -> None:
         """Registers that reach no port and no memory, except perhaps themselves and each other."""
-        following = {name.removeprefix("next "): bit for name, bit in self.outputs if name.startswith("next ")}
+        following = {
+            name.removeprefix("next "): bit for name, bit in self.outputs if name.startswith("next ")
+        }
         waiting: list[Bit] = [bit for name, bit in self.outputs if not name.startswith(("next ", "clock "))]
         seen: set[Bit] = set()
         while waiting:

@@ -19,14 +19,15 @@ import numpy as np
 from tqdm import tqdm
 
 from fixedpoint_nn import Accumulator, Overflow, Q, Quantizer, emit, layers
-from fixedpoint_nn.fixed import FixedArray
-from fixedpoint_nn.hardware import divergence
-from fixedpoint_nn.hardware.divergence import Twin, first_divergence
-from fixedpoint_nn.hardware.emulate import EmulationError
-from fixedpoint_nn.hardware.isa import OVERFLOWS, ROUNDINGS, Run, decode
-from fixedpoint_nn.hardware.pack import Pack, load_pack
-from fixedpoint_nn.hardware.simulate import Job, Outcome, simulate
-from fixedpoint_nn.quantized import Quantized
+from fixedpoint_nn.hardware.emulator.emulator import EmulationError
+from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run, decode
+from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.sim.simulator import Job, Outcome, simulate
+from fixedpoint_nn.hardware.verify import first_difference
+from fixedpoint_nn.hardware.verify.first_difference import first_divergence
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numbers.fixed.array import FixedArray
 from tests.proof.judges import GOLDEN
 
 PACKS = ("moons", "bigram", "nplm")
@@ -104,7 +105,7 @@ def wrong_twin(mistake: Mistake) -> type[Twin]:
         def _totals(self, run: Run, *rest: Any) -> Any:
             if not (self.wrong and mistake.kind == "accumulate order"):
                 return super()._totals(run, *rest)
-            from fixedpoint_nn.hardware import datapath
+            from fixedpoint_nn.hardware.emulator import datapath
 
             right = datapath._saturated
             with patch.object(
@@ -130,7 +131,7 @@ class Comparison:
     def find(self, mistake: Mistake) -> Finding:
         """Compare vector after vector with the wrong model, until one differs."""
         layer = self.layers[mistake.place]
-        with patch.object(divergence, "Twin", wrong_twin(mistake)):
+        with patch.object(first_difference, "Twin", wrong_twin(mistake)):
             for number, vector in enumerate(self.inputs):
                 try:
                     found = first_divergence(

@@ -21,9 +21,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fixedpoint_nn.hardware.engine import EngineConfig
-from fixedpoint_nn.hardware.simulate import VERILATOR
-from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim.simulator import VERILATOR
+from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
 from tests.proof.equivalence import Prover
 from tests.proof.facts import facts
 from tests.proof.judges import Judge, golden_packs
@@ -62,10 +62,14 @@ class Mutant:
         """What was done, and where in the Verilog."""
         sources = re.findall(r"-src (\S+?):(\d+)", self.command)
         where = ", ".join(dict.fromkeys(f"{file}:{line}" for file, line in sources)) or f"{self.module}.v"
-        mode, port, bit, other = (_option(self.command, name) for name in ("mode", "port", "portbit", "ctrlbit"))
+        mode, port, bit, other = (
+            _option(self.command, name) for name in ("mode", "port", "portbit", "ctrlbit")
+        )
         cell = _option(self.command, "cell").lstrip("\\")
         cell = cell.split("$")[1] if cell.startswith("$") else cell
-        wire = f" ({_option(self.command, 'wire')}[{_option(self.command, 'wirebit')}])" * ("-wire" in self.command)
+        wire = f" ({_option(self.command, 'wire')}[{_option(self.command, 'wirebit')}])" * (
+            "-wire" in self.command
+        )
         by = f" by bit {other}" if mode.startswith("cnot") else ""
         return f"{where}: {mode} of {cell} {port.lstrip(chr(92))}[{bit}]{by}{wire.replace(chr(92), '')}"
 
@@ -97,7 +101,9 @@ def choose(config: EngineConfig, count: int, seed: int, folder: Path) -> list[Mu
     listing, design = folder / "mutants.txt", folder / "modules.json"
     asked = count
     while True:
-        run_yosys([*elaborate(config), f"write_json {design}", f"mutate -list {asked} -seed {seed} -o {listing}"])
+        run_yosys(
+            [*elaborate(config), f"write_json {design}", f"mutate -list {asked} -seed {seed} -o {listing}"]
+        )
         ports = memory_ports(json.loads(design.read_text())["modules"])
         mutants = [Mutant(0, line) for line in listing.read_text().splitlines()]
         commands = [mutant.command for mutant in mutants if mutant.cell not in ports]
@@ -165,10 +171,10 @@ def _bench_with_choice(text: str, config: EngineConfig) -> str:
     """The engine's own bench; the netlist has its parameters already and one port more."""
     choice = (
         "reg [15:0] mutant = 16'd0;\n"
-        "    initial if (!$value$plusargs(\"mutant=%d\", mutant)) mutant = 16'd0;\n"
-        "    integer hang;\n    initial if (!$value$plusargs(\"hang=%d\", hang)) hang = 0;\n"
+        '    initial if (!$value$plusargs("mutant=%d", mutant)) mutant = 16\'d0;\n'
+        '    integer hang;\n    initial if (!$value$plusargs("hang=%d", hang)) hang = 0;\n'
         "    always @(posedge clock) begin\n        hang = hang - 1;\n"
-        "        if (hang == 0) $fatal(1, \"FAIL: it hangs\");\n    end\n"
+        '        if (hang == 0) $fatal(1, "FAIL: it hangs");\n    end\n'
         "    engine engine (.mutant(mutant),"
     )
     text, found = re.subn(r"engine #\(.*?\n    \) engine \(", lambda _: choice, text, flags=re.S)
@@ -257,7 +263,9 @@ def judged(subject: Subject, workers: int, judges: Sequence[str] = ("quick", "ha
         if subject.quick is not None:
             asked["whole"] = judge_of(pack, pack.config, folder / "whole").asked("+load=reversed")
         asking = [judge for kind, judge in asked.items() if kind in judges]
-        alive = survivors(build(pack.config, mutants, folder), asking, mutants, workers) if asking else mutants
+        alive = (
+            survivors(build(pack.config, mutants, folder), asking, mutants, workers) if asking else mutants
+        )
     equal = proven_equal(pack.config, alive, workers)
     left = {mutant.number for mutant in alive}
     return [

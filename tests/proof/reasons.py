@@ -26,9 +26,10 @@ REASONS: dict[tuple[str, str], str] = {
     (ANY, r"sequencer\.v:87: const1 of eq Y\[0\]"): (
         "the register of a Load is doubled while its word is awaited, which then takes its place"
     ),
-    (ANY, r"(engine\.v:300: const1 of procmux Y\[0\]|requantize\.v:90, requantize\.v:87: const1 of procmux S\[3\])"): (
-        "a selector asks its conditions in order, and this is the last, of which one always holds"
-    ),
+    (
+        ANY,
+        r"(engine\.v:300: const1 of procmux Y\[0\]|requantize\.v:90, requantize\.v:87: const1 of procmux S\[3\])",
+    ): ("a selector asks its conditions in order, and this is the last, of which one always holds"),
     (ANY, r"write_back\.v:83: cnot1 of procmux B\[7\] by bit 19"): (
         "only formats of more than 19 bits have such a bit in the mask; a table of so many words does not exist, so "
         "that their words are small and not negative"

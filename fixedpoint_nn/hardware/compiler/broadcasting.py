@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""Values repeated to the shape that an operation needs: pixels by a stride of 0, channels by a copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fixedpoint_nn.hardware.compiler.builder import Assembly
+from fixedpoint_nn.hardware.compiler.expression import Expression, constant, stored
+from fixedpoint_nn.hardware.compiler.kernel import Path
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, View
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+
+
+def per_channel(value: FixedArray) -> bool:
+    return value.size == 1 or value.size == value.shape[-1]
+
+
+def constant_expression(
+    value: FixedArray, assembly: Assembly, shape: tuple[int, ...] | None = None
+) -> Expression:
+    shape = value.shape if shape is None else shape
+    if not per_channel(value):
+        return repeated(assembly.constant(value), shape, assembly, ())
+    channels = shape[-1] if shape else 1
+    ints = np.broadcast_to(value.ints.reshape(-1), (channels,))
+    return constant(ints, value.format.frac_bits, shape, value.format)
+
+
+def repeated(view: View, shape: tuple[int, ...], assembly: Assembly, path: Path) -> Expression:
+    return stored(wide(view, shape, assembly, path))
+
+
+def wide(view: View, shape: tuple[int, ...], assembly: Assembly, path: Path) -> View:
+    """The value repeated to a shape: pixels by a stride of 0, channels by a copy of each."""
+    if view.shape == shape:
+        return view
+    axes = [(), *view.axes] if len(view.axes) < len(shape) else list(view.axes)
+    axes = [()] * (len(shape) - len(axes)) + axes
+    if view.shape and view.shape[-1] != shape[-1]:
+        repeated = (*view.axes[:-1], (Atom(shape[-1], 0),))
+        view = assembly.copied(replace(view, axes=repeated), path)
+        axes = [()] * (len(shape) - len(view.axes)) + list(view.axes)
+    for number, (axis, size) in enumerate(zip(axes, shape, strict=True)):
+        if not axis and size > 1:
+            axes[number] = (Atom(size, 0),)
+    return replace(view, axes=tuple(axes))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Does a network fit into an engine that is there? If not: which layer, what it needs, what would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.kernel import Kernel
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+
+WORDS = {
+    "activation_depth": "words of activation memory",
+    "weight_depth": "rows of weights",
+    "parameter_depth": "parameter words",
+    "table_depth": "table words",
+    "program_depth": "program words",
+    "activation_width": "bits for an activation",
+    "weight_width": "bits for a weight",
+    "bias_width": "bits for a bias",
+    "accumulator_width": "bits for a sum",
+}
+
+
+def fitted(needed: EngineConfig, engine: EngineConfig, kernels: Sequence[Kernel]) -> EngineConfig:
+    """The given engine if it is large enough, with the network's modelled accumulator."""
+    for name, words in WORDS.items():
+        need, there = getattr(needed, name), getattr(engine, name)
+        if need > there:
+            layer = _culprit(name, kernels)
+            raise LoweringError(
+                f"Layer {layer!r} does not fit the engine: the network needs {need} {words} "
+                f"and there are {there}; "
+                f"an engine with {name}={need} would fit{_smaller(name)}."
+            )
+    model = {
+        f.name: getattr(needed, f.name) for f in fields(needed) if f.name.startswith(("model", "product"))
+    }
+    return replace(engine, **model)
+
+
+def _culprit(name: str, kernels: Sequence[Kernel]) -> str:
+    """The layer that needs the most of it."""
+    measures = {
+        "activation_depth": lambda k: k.target.buffer.root.words,
+        "weight_depth": lambda k: 0 if k.weights is None else len(k.weights),
+        "parameter_depth": lambda k: len(k.parameters),
+        "table_depth": lambda k: 0 if k.table is None else len(k.table.ints),
+        "program_depth": lambda k: 1,
+        "activation_width": lambda k: k.quantizer.format.bits + (not k.quantizer.format.signed),
+        "weight_width": lambda k: 0 if k.weights is None else int(np.abs(k.weights).max()),
+        "bias_width": lambda k: int(np.abs(k.parameters[:, 1]).max()),
+        "accumulator_width": lambda k: max(-k.bound[0], k.bound[1]),
+    }
+    return max(kernels, key=measures[name]).name
+
+
+def _smaller(name: str) -> str:
+    """What would make do with the engine as it is."""
+    if name in ("activation_width", "weight_width", "bias_width", "accumulator_width"):
+        return ", or a plan with narrower formats"
+    if name == "table_depth":
+        return ", or a table with fewer input bits"
+    return ", or a layer with fewer channels"

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""A kernel: one run of the engine, while the addresses of its buffers are still open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, View, Window
+from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Address, Run
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.table import Table
+
+Path = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where results go: pixels are `stride` words apart."""
+
+    buffer: Buffer
+    offset: int
+    stride: int
+
+    @property
+    def place(self) -> tuple[Buffer, int]:
+        return self.buffer.root, self.buffer.place + self.offset
+
+
+@dataclass(eq=False)
+class Kernel:
+    """Reads `operands` (all with one loop nest), writes `channels` words for each pixel to `target`."""
+
+    name: str
+    path: Path  # the program's node whose value it writes
+    operands: list[View]  # one for each term; for products the first factors
+    factors: list[View]  # for products the second factors
+    taps: list[Atom]  # loops of one sum, the outermost first
+    pixels: list[Atom]
+    channels: int
+    tile_stride: int
+    vector: bool
+    maximum: bool
+    accumulator: Accumulator | None  # the modelled one; None is exact
+    product_shift: int  # of its quantised products
+    weights: Ints | None  # (rows, lanes)
+    parameters: Ints  # (channels, 2): shift, bias
+    per_tile: bool
+    quantizer: Quantizer
+    relu_before: bool
+    relu_after: bool
+    leak: int
+    table: Table | NoiseTable | None
+    target: Target
+    bound: tuple[int, int]  # no prefix of a sum leaves these
+    window: Window | None = None
+    argmax: bool = False
+    noise: bool = False
+    write: bool = True
+    barrier: bool = True
+    weight_row: int = 0  # set when the images are laid out
+    parameter_word: int = 0
+    table_base: int = 0
+    lanes: int = field(default=8, repr=False)
+
+    @property
+    def paired(self) -> bool:
+        return bool(self.factors)
+
+    @property
+    def tiles(self) -> int:
+        return -(-self.channels // self.lanes)
+
+    @property
+    def tile_steps(self) -> int:
+        """Steps of one tile."""
+        taps = int(np.prod([atom.size for atom in self.taps], dtype=np.int64))
+        return taps * len(self.operands) * (1 + self.paired)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run, in each of which all lanes get an operand."""
+        pixels = int(np.prod([atom.size for atom in self.pixels], dtype=np.int64))
+        return self.tile_steps * self.tiles * pixels
+
+    @property
+    def writes(self) -> tuple[Buffer, int, int]:
+        """Root buffer, lowest and highest offset."""
+        root, start = self.target.place
+        pixels = int(np.prod([atom.size for atom in self.pixels], dtype=np.int64))
+        return root, start, start + (pixels - 1) * self.target.stride + self.channels - 1
+
+    def run(self) -> Run:
+        """The instruction, once every address is known."""
+        counts, strides = self._loops()
+        window = self.window
+        f = self.quantizer.format
+        bounds: dict[str, Any] = {}
+        if window is not None:
+            bounds = {
+                "bounded": True,
+                "x_origin": window.x_origin,
+                "y_origin": window.y_origin,
+                "x_step": window.x_step,
+                "y_step": window.y_step,
+                "x_limit": window.x_limit,
+                "y_limit": window.y_limit,
+            }
+        return Run(
+            activation=address(self.operands[0].buffer, self.operands[0].offset),
+            weight=Address(self.weight_row),
+            parameter=Address(self.parameter_word),
+            output=address(self.target.buffer, self.target.offset),
+            counts=counts,
+            strides=strides,
+            last_channels=self.channels - (self.tiles - 1) * self.lanes,
+            output_gap=self.target.stride - self.channels,
+            barrier=self.barrier,
+            vector=self.vector,
+            paired=self.paired,
+            maximum=self.maximum,
+            per_tile=self.per_tile,
+            modelled=self.accumulator is not None,
+            relu_before=self.relu_before,
+            relu_after=self.relu_after,
+            leak=self.leak,
+            table=self.table is not None,
+            table_base=self.table_base,
+            noise=self.noise,
+            argmax=self.argmax,
+            write=self.write,
+            rounding=ROUNDINGS.index(self.quantizer.rounding.name),
+            overflow=OVERFLOWS.index(self.quantizer.overflow.name),
+            out_bits=f.bits,
+            out_signed=f.signed,
+            **bounds,
+        )
+
+    def _loops(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Counts and strides of the engine's six loops, innermost first."""
+        inner: list[Atom] = list(self.taps)
+        if len(self.operands) > 1:
+            inner.insert(0, Atom(len(self.operands), distance(self.operands[0], self.operands[1])))
+        if self.paired:
+            inner.append(Atom(2, distance(self.operands[0], self.factors[0])))
+        loops = place_taps(inner)
+        pixels = place_pixels(self.pixels)
+        tile = Atom(self.tiles, self.tile_stride)
+        nest = [*loops, tile, *pixels]
+        return tuple(atom.size for atom in nest), tuple(atom.stride for atom in nest)
+
+
+def address(buffer: Buffer, offset: int) -> Address:
+    """The address of a word, with the loop's register if the buffer moves."""
+    root, register = buffer.root, buffer.register
+    assert root.address is not None
+    # A window may begin before its buffer, and before word 0: addresses are modulo their width.
+    return Address((root.address + buffer.place + offset) % (1 << 24), register.number if register else 0)
+
+
+def distance(a: View, b: View) -> int:
+    """How many words b stands after a."""
+    (root_a, at_a), (root_b, at_b) = a.place, b.place
+    if root_a is root_b:
+        return at_b - at_a
+    assert root_a.address is not None
+    assert root_b.address is not None
+    return root_b.address + at_b - root_a.address - at_a
+
+
+ONE = Atom(1, 0)
+
+
+def place_taps(atoms: list[Atom]) -> list[Atom]:
+    """The loops (channel, kx, ky) for at most three atoms, the outermost first."""
+    named = {atom.label: atom for atom in atoms if atom.label}
+    plain = [atom for atom in atoms if not atom.label]
+    if named:
+        (channel,) = plain or [ONE]
+        return [channel, named.get("kx", ONE), named.get("ky", ONE)]
+    loops = plain[::-1]
+    if len(loops) < 3 and loops and loops[-1].size > 256 and len(loops) > 1:
+        loops[-1:] = _split(loops[-1], 256)
+    return [*loops, ONE, ONE, ONE][:3]
+
+
+def place_pixels(atoms: list[Atom]) -> list[Atom]:
+    """The loops (x, y)."""
+    named = {atom.label: atom for atom in atoms if atom.label}
+    if named:
+        return [named.get("x", ONE), named.get("y", ONE)]
+    loops = atoms[::-1]
+    if len(loops) == 1 and loops[0].size > 4096:
+        loops = _split(loops[0], 4096)
+    return [*loops, ONE, ONE][:2]
+
+
+def _split(atom: Atom, limit: int) -> list[Atom]:
+    """Two loops of at most `limit` rounds, the inner one first; the atom itself if it does not divide."""
+    for inner in range(limit, 0, -1):
+        if atom.size % inner == 0 and atom.size // inner <= limit:
+            return [Atom(inner, atom.stride), Atom(atom.size // inner, atom.stride * inner)]
+    return [atom]

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""What each verb of a traced program becomes: a view, or an expression that waits for its cast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fixedpoint_nn.hardware.compiler import rules_embedding, rules_scan
+from fixedpoint_nn.hardware.compiler.broadcasting import (
+    constant_expression,
+    per_channel,
+    repeated,
+    wide,
+)
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, stored
+from fixedpoint_nn.hardware.compiler.ir import Keep
+from fixedpoint_nn.hardware.compiler.kernel import Kernel
+from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.traced.program import Node
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.hardware.compiler.scope import Scope
+
+
+def add(scope: Scope, place: int, node: Node) -> Expression:
+    a, b = (_broadcast(scope, i, node.shape) for i in node.inputs)
+    if node.op == "sub":
+        if not b.linear:
+            b = _stored_again(scope, node.inputs[1], node.shape)
+        b = b.times(np.int64(-1), 0, b.shape, b.format)
+    return a.plus(b, node.shape, node.format)
+
+
+def _stored_again(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
+    return repeated(scope.view(place), shape, scope.assembly, scope.path(place))
+
+
+def _broadcast(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
+    value = scope.values[place]
+    if isinstance(value, FixedArray):
+        return constant_expression(value, scope.assembly, shape)
+    if scope.program.nodes[place].shape == shape:
+        return scope.sum(place)
+    return repeated(scope.view(place), shape, scope.assembly, scope.path(place))
+
+
+def multiply(scope: Scope, place: int, node: Node) -> Expression:
+    a, b = node.inputs
+    for x, factor in ((a, b), (b, a)):
+        constant_factor = scope.values[factor]
+        if isinstance(constant_factor, FixedArray) and per_channel(constant_factor):
+            expression = scope.sum(x)
+            if not expression.linear or expression.accumulator is not None or expression.shape != node.shape:
+                expression = stored(scope.view(x))
+            if expression.shape == node.shape:
+                ints = (
+                    constant_factor.ints.reshape(-1)
+                    if constant_factor.size > 1
+                    else constant_factor.ints.reshape(())
+                )
+                return expression.times(ints, constant_factor.format.frac_bits, node.shape, node.format)
+    views = [wide(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in (a, b)]
+    frac = views[0].format.frac_bits + views[1].format.frac_bits
+    return Expression(node.shape, node.format, ((Product(views[0], views[1], frac),),))
+
+
+def negate(scope: Scope, place: int, node: Node) -> Expression:
+    expression = scope.sum(node.inputs[0])
+    if not expression.linear:
+        expression = stored(scope.view(node.inputs[0]))
+    return expression.times(np.int64(-1), 0, node.shape, node.format)
+
+
+def dot(scope: Scope, place: int, node: Node) -> Expression:
+    view, weights = scope.view(node.inputs[0]), scope.values[node.inputs[1]]
+    if not isinstance(weights, FixedArray) or weights.ndim < 2:
+        raise LoweringError(
+            "multiplies by a matrix that is no constant (groups, taps, outputs); only weights are lowered"
+        )
+    frac = view.format.frac_bits + weights.format.frac_bits
+    ints, accumulator = weights.ints, node.attributes["accumulator"]
+    if weights.ndim == 2:
+        parts: tuple[tuple[Any, ...], ...] = ((Dot(view, ints, frac),),)
+    elif weights.shape[2] == 1 and view.axes[-2] and accumulator is None:
+        taps, image = view.axes[-1], replace(view, axes=view.axes[:-1])
+        parts = ((Scale(image, ints[:, :, 0].T, frac, taps),),)
+    else:
+        parts = tuple(
+            (Dot(view.index((..., g, slice(None))), ints[g], frac),) for g in range(weights.shape[0])
+        )
+    expression = Expression(node.shape, node.format, parts, accumulator=accumulator)
+    if len(node.inputs) == 3:
+        before = scope.expression(node.inputs[2])
+        if not before.is_sum or (accumulator is not None and before.accumulator != accumulator):
+            raise LoweringError(
+                "continues a sum that has been rounded, or another accumulator; give both dots one "
+                "accumulator"
+            )
+        merged = replace(before, accumulator=None).plus(
+            replace(expression, accumulator=None), node.shape, node.format
+        )
+        return replace(merged, accumulator=accumulator)
+    return expression
+
+
+def relu(scope: Scope, place: int, node: Node) -> Expression:
+    e = scope.expression(node.inputs[0])
+    if e.table is not None or e.relu_before or e.relu_after or e.leak:
+        e = stored(scope.view(node.inputs[0]))
+    if e.quantizer is None:
+        return replace(e, relu_before=True, format=node.format)
+    return replace(e, relu_after=True, format=node.format)
+
+
+def scaled(scope: Scope, place: int, node: Node) -> Any:
+    expression, power = scope.expression(node.inputs[0]), node.attributes["power"]
+    if expression.is_sum and expression.accumulator is None:
+        return expression.scaled(power, node.format)
+    return replace(scope.view(node.inputs[0]), format=node.format)
+
+
+def maximum(scope: Scope, place: int, node: Node) -> Expression:
+    leaky = scope.consumers.leaky.get(place)
+    if leaky is not None:
+        source, power = leaky
+        return replace(scope.sum(source), leak=power, format=node.format)
+    views = [wide(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in node.inputs]
+    frac = max(view.format.frac_bits for view in views)
+    views = [_with_fraction(scope, view, frac, i) for view, i in zip(views, node.inputs, strict=True)]
+    terms = tuple(replace(Scale.of(view), maximum=True) for view in views)
+    return Expression(node.shape, node.format, (terms,))
+
+
+def _with_fraction(scope: Scope, view: View, frac: int, place: int) -> View:
+    f = view.format
+    if f.frac_bits == frac:
+        return view
+    wide = QFormat(f.int_bits, frac, f.signed)
+    copy = replace(stored(view), quantizer=Quantizer(wide, Rounding.FLOOR, Overflow.WRAP), format=wide)
+    return scope.assembly.emit(copy, None, scope.path(place))
+
+
+def reduce(scope: Scope, place: int, node: Node) -> Expression:
+    """Sums and maxima over one axis."""
+    view, largest = scope.view(node.inputs[0]), node.op == "max"
+    axis = node.attributes["axis"] % len(view.axes)
+    over, axes = view.axes[axis], list(view.axes)
+    if axis == len(axes) - 1:
+        axes[axis] = ()
+        if not node.attributes["keepdims"]:
+            axes = axes[:axis]
+            shape: tuple[int, ...] = (*node.shape, 1)
+            view_1 = replace(view, axes=(*axes, ()))
+            scale = _over(view_1, over, view.format.frac_bits, largest)
+            result = scope.assembly.emit(Expression(shape, node.format, ((scale,),)), None, scope.path(place))
+            return stored(replace(result, axes=result.axes[:-1]))
+    else:
+        axes[axis : axis + 1] = [()] if node.attributes["keepdims"] else []
+    scale = _over(replace(view, axes=tuple(axes)), over, view.format.frac_bits, largest)
+    return Expression(node.shape, node.format, ((scale,),))
+
+
+def windows(scope: Scope, place: int, node: Node) -> View:
+    view = scope.view(node.inputs[0])
+    if scope.consumers.needs_rows(place) and not is_rows(view, (), scope.assembly.lanes):
+        view = scope.assembly.copied(view, scope.path(node.inputs[0]))
+    return view.windows(**node.attributes)
+
+
+def reshape(scope: Scope, place: int, node: Node) -> View:
+    view = scope.view(node.inputs[0])
+    try:
+        return view.reshape(node.shape)
+    except LoweringError:  # the padding between pixels is in the way
+        target, strides = scope.assembly.target(view.shape, padded=False)
+        scope.assembly.copied(view, scope.path(place), target)
+        return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
+
+
+def index(scope: Scope, place: int, node: Node) -> Any:
+    value, index = scope.values[node.inputs[0]], node.attributes["index"]
+    chosen = _columns(index, len(scope.program.nodes[node.inputs[0]].shape))
+    if isinstance(value, Expression) and chosen is not None and len(value.parts) == 1:
+        return replace(value.columns(chosen, node.shape), format=node.format)
+    return scope.view(node.inputs[0]).index(index)
+
+
+def concat(scope: Scope, place: int, node: Node) -> View:
+    axis = node.attributes["axis"] % len(node.shape)
+    if axis != len(node.shape) - 1:
+        raise LoweringError("joins values along another axis than the last, which is not lowered")
+    target, strides = scope.assembly.target(node.shape)
+    at = 0
+    for i in node.inputs:
+        expression = scope.expression(i)
+        if not expression.is_sum:
+            expression = stored(scope.view(i))
+        if isinstance(scope.values[i], FixedArray):
+            expression = stored(scope.view(i))
+        wide = replace(
+            expression,
+            quantizer=Quantizer(node.format, Rounding.FLOOR, Overflow.WRAP),
+            format=node.format,
+        )
+        scope.assembly.emit(wide, replace(target, offset=at), scope.path(place))
+        at += scope.program.nodes[i].shape[-1]
+    return View(target.buffer, 0, dense_axes(node.shape, strides), node.format)
+
+
+def lookup(scope: Scope, place: int, node: Node) -> Expression:
+    table = node.attributes["table"]
+    e = scope.expression(node.inputs[0])
+    if e.quantizer is None or e.table is not None or e.quantizer.format != table.input_format:
+        exact = Quantizer(table.input_format, Rounding.FLOOR, Overflow.WRAP)
+        e = replace(stored(scope.view(node.inputs[0])), quantizer=exact)
+    return replace(e, table=table, format=node.format)
+
+
+def cast(scope: Scope, place: int, node: Node) -> Any:
+    quantizer = node.attributes["quantizer"]
+    if not isinstance(quantizer, Quantizer):
+        raise LoweringError("rounds activations channel by channel; use one quantizer for all channels")
+    e = scope.expression(node.inputs[0])
+    holds = _holds(quantizer.format, e.format)
+    if e.quantizer is not None or e.table is not None:
+        if holds:  # nothing is lost: the same integers under another name
+            return replace(e, format=node.format)
+        e = stored(scope.view(node.inputs[0]))
+    elif isinstance(scope.values[node.inputs[0]], View) and holds:
+        return _renamed(scope, node)
+    return replace(e, quantizer=quantizer, format=node.format)
+
+
+def _renamed(scope: Scope, node: Node) -> View:
+    return replace(scope.view(node.inputs[0]), format=node.format)
+
+
+def argmax(scope: Scope, place: int, node: Node) -> View:
+    """A search over each pixel's words."""
+    if node.attributes["axis"] % len(scope.program.nodes[node.inputs[0]].shape) != len(node.shape):
+        raise LoweringError("searches along another axis than the last, which is not lowered")
+    waits = isinstance(scope.values[node.inputs[0]], Expression)
+    view = scope.view(node.inputs[0])
+    pixels = prod(node.shape)
+    buffer = scope.assembly.buffer(scope.assembly.layer, pixels)
+    flat = view.reshape((pixels, view.shape[-1]))
+    for pixel in range(pixels):
+        if not waits or pixels > 1:  # else the run that has just been emitted searches as well
+            scope.assembly.copied(flat.index((slice(pixel, pixel + 1),)), ())
+        search = scope.assembly.items[-1]
+        assert isinstance(search, Kernel)
+        search.argmax, search.write = True, waits and pixels == 1
+        word = View(buffer, pixel, ((),), node.format)
+        scope.assembly.items.append(Keep(word, scope.path(place)))
+    strides = np.cumprod([1, *node.shape[:0:-1]])[::-1].tolist()
+    return View(buffer, 0, dense_axes(node.shape, [0, *strides[1:]] if node.shape else []), node.format)
+
+
+def _over(view: View, over: tuple[Atom, ...], frac: int, maximum: bool) -> Scale:
+    channels = prod(atom.size for atom in view.axes[-1])
+    taps = 1 if maximum else prod(atom.size for atom in over)
+    if maximum:
+        taps = prod(atom.size for atom in over)
+    return Scale(view, np.ones((taps, channels), np.int64), frac, over, maximum)
+
+
+def _holds(wide: QFormat, f: QFormat) -> bool:
+    """Every integer of f is one of `wide`, and worth the same."""
+    return wide.frac_bits == f.frac_bits and wide.int_min <= f.int_min and f.int_max <= wide.int_max
+
+
+def _columns(index: Any, ndim: int) -> slice | None:
+    """The slice of the last axis if that is all that is indexed."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    if Ellipsis in items:
+        at = items.index(Ellipsis)
+        items[at : at + 1] = [slice(None)] * (ndim - len(items) + 1)
+    if len(items) != ndim or any(item != slice(None) for item in items[:-1]):
+        return None
+    last = items[-1]
+    return last if isinstance(last, slice) and last.step in (None, 1) else None
+
+
+HANDLERS: dict[str, Callable[[Scope, int, Node], Any]] = {
+    "add": add,
+    "sub": add,
+    "mul": multiply,
+    "neg": negate,
+    "dot": dot,
+    "relu": relu,
+    "scaled": scaled,
+    "maximum": maximum,
+    "max": reduce,
+    "sum": reduce,
+    "windows": windows,
+    "reshape": reshape,
+    "index": index,
+    "concat": concat,
+    "lookup": lookup,
+    "cast": cast,
+    "argmax": argmax,
+    "take": rules_embedding.take,
+    "scan": rules_scan.scan,
+    "result": rules_scan.result,
+}

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Rows of a constant that are named by token ids: a computed address, and a copy."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.ir import Fetch, Repeat, Start, Step
+from fixedpoint_nn.hardware.compiler.kernel import Target
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes, merge
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.traced.program import Node
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.hardware.compiler.scope import Scope
+
+
+FEW = 4  # tokens that are worth a register each
+
+
+def take(scope: Scope, place: int, node: Node) -> View:
+    """Copy the rows of a table one by one; the engine loads each token as an address."""
+    table, ids = scope.values[node.inputs[0]], scope.view(node.inputs[1])
+    if not isinstance(table, FixedArray) or table.ndim != 2 or node.attributes["axis"] != 0:
+        raise LoweringError("takes rows of something else than a constant matrix, which is not lowered")
+    assembly = scope.assembly
+    width = table.shape[1]
+    home = _table(scope, table)
+    count = prod(ids.shape)
+    target = scope.targets.get(place)
+    if target is None:
+        target, strides = assembly.target(node.shape, scope.consumers.needs_rows(place))
+        axes = dense_axes(node.shape, strides)
+    else:
+        axes = dense_axes((1, count, width), (0, target.stride, 1))
+    walk = merge([atom for axis in ids.axes for atom in axis])
+    if len(walk) > 1:
+        raise LoweringError("takes rows by ids that do not stand side by side; reshape them first")
+    if count <= FEW:
+        _together(scope, place, ids, home, target, count, table)
+    else:
+        _in_a_loop(scope, place, ids, home, target, walk[0].stride, table)
+    return View(target.buffer, target.offset, axes, table.format).reshape(node.shape)
+
+
+def _copy(
+    scope: Scope, place: int, home: Buffer, token: Register, table: FixedArray, target: Buffer, offset: int
+) -> None:
+    """One word of the token's row after the other: they are as far apart as there are tokens."""
+    tokens, width = table.shape
+    row = View(Buffer("row", 1, parent=home, moves=token), 0, ((), (Atom(width, tokens),), ()), table.format)
+    scope.assembly.copied(row, scope.path(place), Target(target, offset, 1))
+
+
+def _together(
+    scope: Scope,
+    place: int,
+    ids: View,
+    home: Buffer,
+    target: Target,
+    count: int,
+    table: FixedArray,
+) -> None:
+    """All tokens are loaded before the first copy, because a load waits for copies."""
+    assembly = scope.assembly
+    tokens = [Register(0) for _ in range(count)]
+    flat = ids.reshape((count, 1))
+    for number, token in enumerate(tokens):
+        assembly.take_register(token)
+        assembly.items.append(Fetch(token, flat.index(number), 0))
+    for number, token in enumerate(tokens):
+        _copy(scope, place, home, token, table, target.buffer, target.offset + number * target.stride)
+        assembly.give_register(token)
+
+
+def _in_a_loop(
+    scope: Scope,
+    place: int,
+    ids: View,
+    home: Buffer,
+    target: Target,
+    distance: int,
+    table: FixedArray,
+) -> None:
+    assembly, count = scope.assembly, prod(ids.shape)
+    by_id, by_row, counter, token = Register(distance), Register(target.stride), Register(0), Register(0)
+    moving = [by_id] if by_id.stride == by_row.stride else [by_id, by_row]
+    by_row = moving[-1]
+    for register in (*moving, counter, token):
+        assembly.take_register(register)
+    assembly.items += [*(Start(register, 0) for register in moving), Start(counter, count)]
+    begin = len(assembly.items)
+    where = Buffer("ids", ids.buffer.words, parent=ids.buffer, moves=by_id)
+    there = Buffer("rows", table.shape[1], parent=target.buffer, offset=target.offset, moves=by_row)
+    assembly.items.append(Fetch(token, View(where, ids.offset, (), ids.format), 0))
+    _copy(scope, place, home, token, table, there, 0)
+    assembly.items += [*(Step(register) for register in moving), Repeat(counter, begin)]
+    for register in (*moving, counter, token):
+        assembly.give_register(register)
+
+
+def _table(scope: Scope, table: FixedArray) -> Buffer:
+    """The table by columns: a token is an offset as it is, without a multiplication."""
+    key = b"table" + table.ints.tobytes() + repr((table.shape, table.format)).encode()
+    known = scope.assembly.constants
+    if key not in known:
+        words = table.ints.T.reshape(-1).tolist()
+        buffer = scope.assembly.buffer("table", len(words), constants=words, keep=True)
+        known[key] = View(buffer, 0, (), table.format)
+    return known[key].buffer

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""Loops over time: the body once, registers that move through the rows, states handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING
+
+from fixedpoint_nn.hardware.compiler.builder import Assembly
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.ir import Repeat, Start, Step
+from fixedpoint_nn.hardware.compiler.kernel import Kernel, Target
+from fixedpoint_nn.hardware.compiler.scan_layout import Rows, size_of
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.traced.program import Node, Program
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.hardware.compiler.scope import Scope
+
+
+def scan(scope: Scope, place: int, node: Node) -> list[View]:
+    """Emit the loop; the views of its results."""
+    from fixedpoint_nn.hardware.compiler.scope import Scope
+
+    assembly, body = scope.assembly, node.body
+    assert body is not None
+    if scope.prefix:
+        raise LoweringError("has a loop inside of a loop, which is not lowered")
+    xs = scope.view(node.inputs[0])
+    steps = xs.shape[1]
+    rows = scope.rows.get(place)
+    loop = _Loop(scope, steps, rows)
+    inner = Scope(assembly, body, (place,))
+    arguments = [loop.sequence(xs, body)]
+    if rows is not None:
+        loop.temporaries(body, inner)
+    starts = []
+    for number, outer in enumerate(node.inputs[1:]):
+        argument, after = loop.state(body, body.inputs[1 + number], body.outputs[1 + number], inner)
+        initial = scope.values[outer]
+        loop.begin(initial, argument, scope, outer)
+        arguments.append(argument)
+        starts.append((argument, after))
+    y = body.outputs[0]
+    if y not in inner.targets:
+        inner.targets[y] = loop.sequence_target(body.nodes[y], steps)
+    begin = loop.open()
+    results = inner.run(*arguments)
+    there = inner.targets[y]
+    if results[0].place != there.place or results[0].buffer.register is not there.buffer.register:
+        results[0] = assembly.copied(results[0].reshape((1, prod(results[0].shape))), (), there)
+    finals = loop.close_states(body, inner, results[1:], starts)
+    loop.close(begin)
+    return [loop.stacked(results[0], inner.targets[y], steps), *finals]
+
+
+def result(scope: Scope, place: int, node: Node) -> View:
+    """One of a loop's results."""
+    views: list[View] = scope.values[node.inputs[0]]
+    view: View = views[node.attributes["index"]]
+    return view
+
+
+class _Loop:
+    """Registers, and where the sequences and states of one loop are."""
+
+    def __init__(self, scope: Scope, steps: int, rows: Rows | None) -> None:
+        self.scope, self.steps, self.rows = scope, steps, rows
+        self.assembly = scope.assembly
+        self.registers: dict[int, Register] = {}
+        if rows is not None:
+            self.registers[rows.stride] = rows.register
+        self.counter = Register(0)
+
+    def register(self, stride: int) -> Register:
+        return self.registers.setdefault(stride, Register(stride))
+
+    def _slot(self, offset: int, words: int) -> Buffer:
+        assert self.rows is not None
+        return Buffer("row", words, parent=self.rows.region, offset=offset, moves=self.rows.register)
+
+    def sequence(self, xs: View, body: Program) -> View:
+        """x at time t."""
+        x = body.inputs[0]
+        at = xs.index((slice(None), 0))
+        if self.rows is not None and x in self.rows.offsets:
+            offset, words = self.rows.offsets[x], size_of(body.nodes[x])
+            time = xs.axes[1][0].stride if xs.axes[1] else self.rows.stride
+            if xs.place != (self.rows.region, offset) or time != self.rows.stride or len(xs.axes[1]) > 1:
+                target = Target(self.rows.region, offset, self.rows.stride)
+                self.assembly.copied(xs.reshape((1, self.steps, words)), (), target)
+            return View(self._slot(offset, words), 0, dense_axes((1, words), (0, 1)), xs.format).reshape(
+                at.shape
+            )
+        if len(xs.axes[1]) > 1:
+            raise LoweringError("loops over an axis that was made of several; keep time an axis of its own")
+        time = xs.axes[1][0].stride if xs.axes[1] else 0
+        alias = Buffer("x", xs.buffer.words, parent=xs.buffer, offset=0, moves=self.register(time))
+        return replace(at, buffer=alias)
+
+    def state(self, body: Program, before: int, after: int, inner: Scope) -> tuple[View, Target | None]:
+        """A state before the step, and where the step is to put it; None: wherever it likes."""
+        node = body.nodes[before]
+        size = size_of(node)
+        axes = dense_axes((1, size), (0, 1))
+        if self.rows is not None and before in self.rows.offsets:
+            offset = self.rows.offsets[before]
+            target = Target(self._slot(offset + self.rows.stride, size), 0, size)
+            if after not in inner.targets and after not in body.inputs:
+                inner.targets[after] = target
+            return View(self._slot(offset, size), 0, axes, node.format).reshape(node.shape), target
+        buffer = self.assembly.buffer("state", size)
+        return View(buffer, 0, axes, node.format).reshape(node.shape), None
+
+    def temporaries(self, body: Program, inner: Scope) -> None:
+        """Other values of the row are computed straight into it."""
+        assert self.rows is not None
+        for value, offset in self.rows.offsets.items():
+            if value not in body.inputs:
+                size = size_of(body.nodes[value])
+                inner.targets[value] = Target(self._slot(offset, size), 0, size)
+
+    def begin(self, initial: object, argument: View, scope: Scope, outer: int) -> None:
+        """The first state."""
+        buffer, offset = argument.place
+        target = Target(buffer, offset, prod(argument.shape))
+        if isinstance(initial, FixedArray) and initial.size == prod(argument.shape):
+            self.assembly.fill(initial, target)
+        else:
+            self.assembly.copied(scope.view(outer).reshape((1, prod(argument.shape))), (), target)
+
+    def sequence_target(self, node: Node, steps: int) -> Target:
+        """Where the outputs of all steps are stacked."""
+        size = size_of(node)
+        stride = self.assembly.padded(size)
+        buffer = self.assembly.buffer("outputs", stride * steps)
+        return Target(Buffer("output", stride, parent=buffer, moves=self.register(stride)), 0, size)
+
+    def open(self) -> int:
+        """Set the registers; the first item of the body."""
+        self.assembly.items.append(Start(self.counter, self.steps))
+        self.assembly.take_register(self.counter)
+        self.starts = len(self.assembly.items)
+        return self.starts
+
+    def close_states(
+        self, body: Program, inner: Scope, views: Sequence[View], starts: Sequence[tuple[View, Target | None]]
+    ) -> list[View]:
+        """Whatever is not yet where the next step expects it is moved there."""
+        finals = []
+        for number, (view, (argument, target)) in enumerate(zip(views, starts, strict=True)):
+            before, after = body.inputs[1 + number], body.outputs[1 + number]
+            if target is not None:
+                if view.place != target.place or view.buffer.register is not target.buffer.register:
+                    self.assembly.copied(view.reshape((1, prod(view.shape))), (), target)
+                assert self.rows is not None
+                offset = self.rows.offsets[before] + self.rows.stride * self.steps
+                final = View(self.rows.region, offset, argument.axes, argument.format)
+            else:
+                if after != before:
+                    give_back(self.assembly, self.starts, view, argument, after in body.inputs)
+                final = argument
+            finals.append(final)
+        return finals
+
+    def close(self, begin: int) -> None:
+        """Step the registers, and go back."""
+        moving = [register for register in self.registers.values() if register.stride]
+        for register in self.registers.values():
+            self.assembly.take_register(register)
+        self.assembly.items[begin - 1 : begin - 1] = [
+            Start(register, 0) for register in self.registers.values()
+        ]
+        shift = len(self.registers)
+        self.assembly.items += [Step(register) for register in moving]
+        self.assembly.items.append(Repeat(self.counter, begin + shift))
+        for register in (*self.registers.values(), self.counter):
+            self.assembly.give_register(register)
+
+    def stacked(self, view: View, target: Target, steps: int) -> View:
+        """The outputs of all steps, time on axis 1."""
+        register = target.buffer.register
+        stride = register.stride if register is not None else 0
+        root, offset = target.place
+        axes = (view.axes[0], (Atom(steps, stride),) if steps > 1 else (), *view.axes[1:])
+        return View(root, offset, axes, view.format)
+
+
+def give_back(assembly: Assembly, starts: int, view: View, argument: View, is_argument: bool) -> None:
+    """The new state becomes the old one: in place if nothing reads the old one any more, else by copies."""
+    items = assembly.items[starts:]
+    writers = [
+        n for n, item in enumerate(items) if isinstance(item, Kernel) and item.target.buffer is view.buffer
+    ]
+    readers = [
+        n
+        for n, item in enumerate(items)
+        if isinstance(item, Kernel)
+        and any(operand.buffer is argument.buffer for operand in (*item.operands, *item.factors))
+    ]
+    free = (
+        view.buffer.parent is None and view.buffer.moves is None and view.offset == 0 and not view.buffer.tied
+    )
+    if not is_argument and free and writers and max(readers, default=-1) <= min(writers):
+        assembly.buffers.remove(view.buffer)
+        view.buffer.put(argument.buffer, 0)
+        return
+    copy = assembly.copied(view.reshape((1, prod(view.shape))), ())
+    assembly.copied(copy, (), Target(argument.buffer, argument.offset, prod(argument.shape)))

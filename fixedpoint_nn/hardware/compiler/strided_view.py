@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""Where values stand in the engine's activation memory: buffers, and views that walk through them.
+
+A view has one tuple of atoms (size, stride) for every axis of its value, so reshaping, slicing, and the
+windows of a convolution move no data: they only change how addresses walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, output_size
+from fixedpoint_nn.numerics.qformat import QFormat
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Words that are alive together; `moves` is the loop's register that is added to their address."""
+
+    name: str
+    words: int
+    parent: Buffer | None = None
+    offset: int = 0
+    moves: Register | None = None
+    constants: list[int] | None = None
+    address: int | None = field(default=None, repr=False)
+    keep: bool = False
+    tied: bool = False  # its distance to another buffer is part of an instruction
+    used: int = 0  # of rows that move: where the words that move with them may begin
+
+    @property
+    def root(self) -> Buffer:
+        return self if self.parent is None else self.parent.root
+
+    @property
+    def place(self) -> int:
+        """The offset in the root."""
+        return self.offset + (0 if self.parent is None else self.parent.place)
+
+    def put(self, parent: Buffer, offset: int) -> None:
+        """This buffer becomes a part of another one."""
+        assert self.parent is None
+        self.parent, self.offset = parent, offset
+
+    @property
+    def register(self) -> Register | None:
+        if self.moves is not None or self.parent is None:
+            return self.moves
+        return self.parent.register
+
+
+@dataclass(eq=False)
+class Register:
+    """A register of the engine that a loop adds `stride` to in every step."""
+
+    stride: int
+    number: int = 0
+    span: int = 0  # how far it moves in all
+
+
+@dataclass(frozen=True)
+class Atom:
+    """`size` elements, `stride` words apart; `label` names the loop of a bounded window that it must be."""
+
+    size: int
+    stride: int
+    label: str = ""
+
+
+Axis = tuple[Atom, ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where windows may hang over the edge: positions outside of 0..limit read padding."""
+
+    x_origin: int
+    y_origin: int
+    x_step: int
+    y_step: int
+    x_limit: int
+    y_limit: int
+    lowest: bool
+
+
+@dataclass(frozen=True)
+class View:
+    """A value in a buffer: axis by axis, how its elements follow each other. The batch axis has no atoms."""
+
+    buffer: Buffer
+    offset: int
+    axes: tuple[Axis, ...]
+    format: QFormat
+    window: Window | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(prod(atom.size for atom in axis) for axis in self.axes)
+
+    @property
+    def place(self) -> tuple[Buffer, int]:
+        """The root buffer, and the offset in it."""
+        return self.buffer.root, self.buffer.place + self.offset
+
+    def reshape(self, shape: Sequence[int]) -> View:
+        """Other axes for the same elements, in the same order."""
+        total = prod(self.shape)
+        if -1 in shape:
+            known = -prod(shape)
+            shape = [total // known if size == -1 else size for size in shape]
+        atoms = merge([atom for axis in self.axes for atom in axis])
+        axes: list[Axis] = []
+        for size in reversed(shape):
+            axis: list[Atom] = []
+            missing = size
+            while missing > 1:
+                atom = atoms.pop()
+                if atom.size <= missing and missing % atom.size == 0:
+                    missing //= atom.size
+                    axis.insert(0, atom)
+                elif atom.size % missing == 0 and not atom.label:
+                    axis.insert(0, Atom(missing, atom.stride))
+                    atoms.append(Atom(atom.size // missing, atom.stride * missing))
+                    missing = 1
+                else:
+                    raise LoweringError(
+                        f"cuts through an axis by reshaping {self.shape} to {tuple(shape)}; keep its axes whole"
+                    )
+            axes.insert(0, tuple(axis))
+        return replace(self, axes=tuple(axes))
+
+    def index(self, index: Any) -> View:
+        """Basic indexing: integers and slices."""
+        items = list(index) if isinstance(index, tuple) else [index]
+        if Ellipsis in items:
+            place = items.index(Ellipsis)
+            items[place : place + 1] = [slice(None)] * (len(self.axes) - len(items) + 1)
+        items += [slice(None)] * (len(self.axes) - len(items))
+        offset = self.offset
+        axes: list[Axis] = []
+        for item, axis, size in zip(items, self.axes, self.shape, strict=True):
+            if item == slice(None):
+                axes.append(axis)
+                continue
+            merged = merge(axis)
+            if len(merged) > 1:
+                raise LoweringError(
+                    f"takes [{item}] of a flattened axis, which is not lowered; index before the reshape"
+                )
+            atom = merged[0] if merged else Atom(1, 0)
+            if isinstance(item, slice):
+                start, stop, step = item.indices(size)
+                count = len(range(start, stop, step))
+                axes.append((Atom(count, atom.stride * step, atom.label),) if count > 1 else ())
+            else:
+                start = int(item) % size
+            offset += start * atom.stride
+        return replace(self, offset=offset, axes=tuple(axes))
+
+    def windows(self, kernel: Pair, stride: Pair, padding: Padding, groups: int, lowest: bool) -> View:
+        """Every window of an image, in the axes of `movement.windows`."""
+        _, height, width, channels = self.shape
+        rows = output_size(height, kernel[0], stride[0], padding[0])
+        columns = output_size(width, kernel[1], stride[1], padding[1])
+        (top, _), (left, _) = padding
+        bounded = any(sum(pad) for pad in padding)
+        y, x = (_only(merge(axis), "windows over") for axis in self.axes[1:3])
+        label = (lambda name: name) if bounded else (lambda name: "")
+        axes: list[Axis] = [
+            (),
+            (Atom(rows, y.stride * stride[0], label("y")),),
+            (Atom(columns, x.stride * stride[1], label("x")),),
+            (Atom(kernel[0], y.stride, label("ky")), Atom(kernel[1], x.stride, label("kx"))),
+        ]
+        if groups == 1:
+            axes.append(self.axes[3])
+        else:
+            channel, size = _only(merge(self.axes[3]), "groups of"), channels // groups
+            axes.insert(3, (Atom(groups, channel.stride * size),))
+            axes.append((Atom(size, channel.stride),))
+        window = Window(-left, -top, stride[1], stride[0], width, height, lowest) if bounded else None
+        offset = self.offset - top * y.stride - left * x.stride
+        return replace(self, offset=offset, axes=tuple(axes), window=window)
+
+
+def merge(atoms: Sequence[Atom]) -> list[Atom]:
+    """The same walk in as few atoms as possible, the outermost first."""
+    merged: list[Atom] = []
+    for atom in atoms:
+        if atom.size == 1:
+            continue
+        last = merged[-1] if merged else None
+        if last is not None and not last.label and not atom.label and last.stride == atom.size * atom.stride:
+            merged[-1] = Atom(last.size * atom.size, atom.stride)
+        else:
+            merged.append(atom)
+    return merged
+
+
+def _only(atoms: list[Atom], what: str) -> Atom:
+    if len(atoms) > 1:
+        raise LoweringError(
+            f"takes {what} a flattened axis, which is not lowered; keep the image's axes apart"
+        )
+    return atoms[0] if atoms else Atom(1, 0)
+
+
+def dense_axes(shape: Sequence[int], strides: Sequence[int]) -> tuple[Axis, ...]:
+    """One atom per axis."""
+    return tuple(
+        () if size == 1 else (Atom(size, stride),) for size, stride in zip(shape, strides, strict=True)
+    )

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Write a quantised network as a pack: images, golden vectors, manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.hardware.faults import generate, probes
+from fixedpoint_nn.hardware.faults.probe import Probe
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
+from fixedpoint_nn.hardware.pack import manifest
+from fixedpoint_nn.hardware.pack.writer import (
+    Contents,
+    check_replaceable,
+    write,
+)
+from fixedpoint_nn.hardware.vectors import cover_points, reachability, search, stimuli
+from fixedpoint_nn.network.quantized import Quantized, taken
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+
+
+def emit(
+    fixed: Quantized,
+    inputs: ArrayLike | FixedArray,
+    directory: str | Path,
+    *,
+    name: str = "network",
+    lanes: int = 8,
+    engine: EngineConfig | None = None,
+    radix: int = 16,
+    mif: bool = False,
+    corner_vectors: int = 8,
+    exposing_vectors: int = 0,
+    probing_vectors: int = 0,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
+
+    At most so many `exposing_vectors` follow, each of which shows flipped bits that no other vector shows.
+    At most so many `probing_vectors` are for each run of the program alone, to show the bits of its images.
+    The engine is the smallest one of so many `lanes`, or `engine`, if the network fits into it. The folder
+    appears whole or not at all; one that is there already is replaced if it is a pack.
+    """
+    say = progress or (lambda line: None)
+    samples = taken(fixed, inputs)
+    directory = Path(directory)
+    check_replaceable(directory)
+    say(f"lowering {name} for {lanes} lanes")
+    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine)
+    say("searching for corner vectors")
+    beyond = reachability.unreachable(lowered.program, samples)
+    vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, beyond)
+    if exposing_vectors:
+        say("searching for inputs that show flipped bits")
+        found = generate.exposing(lowered, vectors, exposing_vectors, seed)
+        if found is not None:
+            vectors, origins = vectors.concat([found], axis=0), origins + ["exposing"] * len(found)
+    alone: list[Probe] = []
+    if probing_vectors:
+        say("searching for inputs of each run alone")
+        images, ports = lowered.images, (lowered.input, lowered.output)
+        allowed, rng = stimuli.codes(lowered.program, samples), np.random.default_rng(seed)
+        alone = probes.probes(lowered.config, images, *ports, allowed, probing_vectors, rng, say)
+    expected = fixed(vectors)
+    say(f"writing {directory}")
+    return emit_lowered(
+        directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, beyond=beyond, alone=alone
+    )
+
+
+def emit_lowered(
+    directory: str | Path,
+    lowered: CompiledNetwork,
+    vectors: FixedArray,
+    expected: FixedArray,
+    origins: list[str],
+    name: str,
+    *,
+    radix: int = 16,
+    mif: bool = False,
+    seed: int = 1,
+    beyond: Mapping[cover_points.Key, str] | None = None,
+    alone: Sequence[Probe] = (),
+) -> Path:
+    """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
+    check_replaceable(Path(directory))
+    plan = schedule(lowered.instructions, lowered.config.lanes)
+    cycles, macs = _predicted(lowered, plan, vectors, seed)
+    contents = Contents(
+        name=name,
+        config=lowered.config,
+        images=lowered.images,
+        input=lowered.input,
+        output=lowered.output,
+        vectors=vectors.ints,
+        expected=expected.ints,
+        origins=origins,
+        cycles=cycles,
+        mac_cycles=macs,
+        listing=manifest.listing(lowered, plan),
+        runs=manifest.describe_runs(lowered, plan),
+        corners=cover_points.count(lowered.program, vectors, beyond) if plan is not None else {},
+        seed=seed,
+        probes=alone,
+    )
+    return write(Path(directory), contents, radix, mif)
+
+
+def _predicted(
+    lowered: CompiledNetwork, plan: Schedule | None, vectors: FixedArray, seed: int
+) -> tuple[list[int], list[int]]:
+    """Cycles of each vector. A program that jumps on what it has written is run on the engine's twin."""
+    if plan is not None:
+        return [plan.cycles] * len(vectors), [plan.mac_cycles] * len(vectors)
+    rows = vectors.ints.reshape(len(vectors), -1)
+    twins = [
+        Twin(lowered.config, lowered.images, lowered.input, row).run(seed + n) for n, row in enumerate(rows)
+    ]
+    return [twin.cycles for twin in twins], [twin.mac_cycles for twin in twins]

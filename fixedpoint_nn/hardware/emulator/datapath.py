@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""What the lanes and the requantiser compute, on arrays: the twin of lane.v, drain.v and requantize.v."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
+
+Flags = NDArray[np.bool_]
+
+
+def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> tuple[Ints, Flags]:
+    """The lanes' totals, (pixels, tiles, lanes), and where a modelled accumulator lost bits.
+
+    The operands are (pixels, tiles, taps, lanes) or broadcast to it.
+    """
+    if run.maximum:
+        operand, multiplier = np.broadcast_arrays(operand, multiplier)
+        largest = operand.argmax(axis=2, keepdims=True)
+        best = np.take_along_axis(operand, largest, 2) * np.take_along_axis(multiplier, largest, 2)
+        sums = best[:, :, 0]
+    elif run.modelled and config.model_width and config.model_saturate:
+        return _saturated(config, _quantised(config, operand * multiplier))
+    elif run.modelled and config.product_bits:
+        sums = _quantised(config, operand * multiplier).sum(axis=2)
+    elif not run.paired and operand.shape[3] == 1 and operand.shape[1] == 1:
+        columns = multiplier[0].transpose(1, 0, 2).reshape(multiplier.shape[2], -1)
+        sums = _matmul(operand[:, 0, :, 0], columns).reshape(len(operand), -1, multiplier.shape[3])
+    else:
+        sums = (operand * multiplier).sum(axis=2)
+    if run.modelled and config.model_width:
+        half = 1 << config.model_width - 1
+        wrapped = np.asarray((sums + half & (2 * half - 1)) - half)
+        return wrapped, np.asarray(wrapped != sums)
+    return sums, np.zeros(sums.shape, bool)
+
+
+def _quantised(config: EngineConfig, products: Ints) -> Ints:
+    if not config.product_bits:
+        return products
+    quantizer = Quantizer(
+        QFormat(config.product_bits, 0, bool(config.product_signed)),
+        Rounding[ROUNDINGS[config.product_rounding]],
+        Overflow[OVERFLOWS[config.product_overflow]],
+    )
+    return quantizer.from_ints(products, config.product_shift)
+
+
+def _saturated(config: EngineConfig, products: Ints) -> tuple[Ints, Flags]:
+    """Sums in order, saturated at every step."""
+    high = (1 << config.model_width - 1) - 1
+    total = np.zeros(products.shape[:2] + products.shape[3:], np.int64)
+    lost = np.zeros(total.shape, bool)
+    for k in range(products.shape[2]):
+        exact = total + products[:, :, k]
+        total = np.clip(exact, -high - 1, high)
+        lost |= total != exact
+    return total, lost
+
+
+def _matmul(a: Ints, b: Ints) -> Ints:
+    """a @ b: exact in float64 while the sum of absolute products stays below 2**53, else in int64."""
+    bound = int(np.abs(a).max(initial=0)) * int(np.abs(b).sum(axis=0).max(initial=0))
+    if bound < 1 << 53:
+        return np.asarray((a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64))
+    return np.asarray(a @ b)
+
+
+def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
+    """(pixels, channels) sums to words, before any table, and how many of them did not fit."""
+    biased = sums + parameters[:, 1]
+    if run.relu_before:
+        biased = np.maximum(biased, 0)
+    rounding, overflow = Rounding[ROUNDINGS[run.rounding]], Overflow[OVERFLOWS[run.overflow]]
+    quantizer = Quantizer(QFormat(run.out_bits, 0, run.out_signed), rounding, overflow)
+    exact = Quantizer(QFormat(63, 0), rounding)
+    shifts = parameters[:, 0]
+    if run.leak:
+        shifts = shifts + run.leak * (biased < 0)
+    words, misfits = np.zeros_like(biased), 0
+    for shift in np.unique(shifts).tolist():
+        # Of whole channels, of some words, or of everything.
+        here = (slice(None), shifts == shift) if shifts.ndim == 1 else shifts == shift
+        all_of_it = shifts.ndim == 1 and bool(here[1].all())
+        rounded = exact.from_ints(biased if all_of_it else biased[here], shift)
+        fitted = quantizer.from_ints(rounded, 0)
+        misfits += int((fitted != rounded).sum())
+        if all_of_it:
+            words = fitted
+        else:
+            words[here] = fitted
+    return (np.maximum(words, 0) if run.relu_after else words), misfits

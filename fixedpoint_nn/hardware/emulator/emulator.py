@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: MIT
+"""The engine in Python: bit-true and cycle-true to engine.v, and strict where that would show an X.
+
+It reads instructions and memory images, nothing else, so that it can stand between a network and the
+Verilog: what it computes is what the images say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.hardware.emulator.datapath import requantized, totals
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.instructions import (
+    INSTRUCTIONS,
+    OPCODE,
+    Add,
+    Address,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    Loop,
+    Run,
+    Set,
+    Store,
+)
+from fixedpoint_nn.hardware.isa.lfsr import Noise
+from fixedpoint_nn.hardware.isa.timing import LATENCY, Issue, Timing
+from fixedpoint_nn.numerics.arrays import Ints
+
+_BLOCK = 1 << 21  # products held at once
+
+
+class EmulationError(RuntimeError):
+    """A program that the engine would run into undefined words, or never finish."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """What one instruction wrote: where, what, and in which cycle; `place` is its program address."""
+
+    place: int
+    addresses: Ints
+    values: Ints
+    cycles: Ints
+
+
+@dataclass
+class Result:
+    """Status registers after a run of the program, and if asked for every write in order."""
+
+    cycles: int = 0
+    mac_cycles: int = 0
+    saturations: int = 0
+    accumulator_overflow: bool = False
+    argmax: int = 0
+    best: int = 0
+    writes: list[Write] = field(default_factory=list)
+
+
+class Emulator:
+    """One engine with its memories; `memory` is the activation memory."""
+
+    def __init__(self, config: EngineConfig, images: Images) -> None:
+        self.config, self.images = config, images
+        self.memory: Ints = np.zeros(config.activation_depth, np.int64)
+        self.defined: NDArray[np.bool_] = np.zeros(config.activation_depth, bool)
+        self.write(0, images.activations)
+        self._ready: Ints = np.zeros(config.activation_depth, np.int64)  # when a step can read it
+        self._mask = (1 << config.address_width) - 1
+        self._program = dict(self._decoded(images.program))
+        self.registers: dict[int, int] = {}
+
+    @staticmethod
+    def _decoded(words: list[int]) -> Iterator[tuple[int, Instruction]]:
+        place = 0
+        while place < len(words):
+            kind = INSTRUCTIONS[words[place] >> OPCODE.start & 7]
+            yield place, kind.decode(words[place : place + kind.words])
+            place += kind.words
+
+    # ---- the host's port -----------------------------------------------------------------------------------
+
+    def write(self, address: int, values: Ints) -> None:
+        self.memory[address : address + len(values)] = values
+        self.defined[address : address + len(values)] = True
+
+    def read(self, address: int, count: int = 1) -> Ints:
+        return np.array(self.memory[address : address + count])
+
+    # ---- the sequencer -------------------------------------------------------------------------------------
+
+    def run(self, seed: int = 1, *, writes: bool = False, limit: int = 10_000_000) -> Result:
+        """Run the program from word 0 to Halt; `limit` instructions at most."""
+        result, timing, place = Result(), Timing(self.config.lanes), 0
+        self._noise, self._keep = Noise(seed), writes
+        self._ready[:] = 0
+        self.registers = {}
+        for _ in range(limit):
+            instruction = self._program.get(place)
+            if instruction is None:
+                raise EmulationError(f"the program runs to word {place}, where no instruction begins")
+            following = place + instruction.words
+            match instruction:
+                case Run():
+                    issue = timing.run(instruction)
+                    self._run(place, instruction, issue, result)
+                case Set(register, value):
+                    self.registers[register] = value & self._mask
+                    timing.words()
+                case Add(register, value):
+                    self.registers[register] = self._register(register, place) + value & self._mask
+                    timing.words()
+                case Loop(register, target):
+                    left = self._register(register, place) - 1 & self._mask
+                    self.registers[register] = left
+                    following = target if left else following
+                    timing.words(jump=left != 0)
+                case JumpEqual(register, value, target):
+                    equal = self._register(register, place) == value & self._mask
+                    following = target if equal else following
+                    timing.words(2, jump=equal)
+                case Load(register, address, shift):
+                    timing.load(shift)
+                    self.registers[register] = self._loaded(address, place) << shift & self._mask
+                case Store(address, best_value):
+                    timing.store()
+                    word = self._stored(result.best if best_value else result.argmax)
+                    where = self._address(address, place)
+                    self._scatter(
+                        place, np.array([where]), np.array([word]), np.array([timing.decode]), result
+                    )
+                case Halt():
+                    timing.halt()
+                    result.cycles = timing.cycles
+                    return result
+            place = following
+        raise EmulationError(f"the program has not halted after {limit} instructions")
+
+    def _register(self, register: int, place: int) -> int:
+        if register == 0:
+            return 0
+        if register not in self.registers:
+            raise EmulationError(f"word {place} reads register {register}, which nothing has set")
+        return self.registers[register]
+
+    def _address(self, address: Address, place: int) -> int:
+        return address.base + self._register(address.register, place) & self._mask
+
+    def _loaded(self, address: Address, place: int) -> int:
+        return int(self._gather(np.array([self._address(address, place)]), place)[0])
+
+    def _stored(self, value: int) -> int:
+        bits = self.config.activation_width
+        return (value + (1 << bits - 1) & ((1 << bits) - 1)) - (1 << bits - 1)
+
+    # ---- the activation memory -----------------------------------------------------------------------------
+
+    def _gather(self, addresses: Ints, place: int) -> Ints:
+        low, high = int(addresses.min()), int(addresses.max())
+        if low < 0 or high >= self.config.activation_depth:
+            raise EmulationError(
+                f"word {place} reads activation {high}; there are {self.config.activation_depth}"
+            )
+        known = self.defined[addresses]
+        if not known.all():
+            raise EmulationError(
+                f"word {place} reads activation {int(addresses[~known][0])}, which nothing has written"
+            )
+        return self.memory[addresses]
+
+    def _scatter(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
+        if addresses.max() >= self.config.activation_depth:
+            raise EmulationError(
+                f"word {place} writes activation {int(addresses.max())}; "
+                f"there are {self.config.activation_depth}"
+            )
+        self.memory[addresses] = values
+        self.defined[addresses] = True
+        self._ready[addresses] = cycles
+        if self._keep:
+            result.writes.append(Write(place, addresses, values, cycles))
+
+    # ---- a run ---------------------------------------------------------------------------------------------
+
+    def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
+        lanes, mask = self.config.lanes, self._mask
+        channel, kx, ky, tiles, width, height = run.counts
+        taps = channel * kx * ky
+        fired = taps // 2 if run.paired else taps
+        pixels, channels = width * height, (tiles - 1) * lanes + run.last_channels
+        result.mac_cycles += pixels * tiles * fired
+        weight = self._weights(run, place, taps)
+        parameters = self._parameters(run, place, tiles, channels)
+        block = max(1, _BLOCK // (tiles * taps * lanes))
+        written, words = [], []
+        for begin in range(0, pixels, block):
+            pixel = np.arange(begin, min(begin + block, pixels))
+            sums, lost = self._totals(run, place, pixel, weight, issue)
+            shape = (len(pixel), tiles, lanes)
+            flat = np.broadcast_to(sums, shape).reshape(len(pixel), -1)[:, :channels]
+            lost = np.broadcast_to(lost, shape).reshape(len(pixel), -1)[:, :channels]
+            fitted, misfits = requantized(run, flat, parameters)
+            words.append(self._looked_up(run, fitted) if run.table else fitted)
+            result.saturations += misfits
+            result.accumulator_overflow |= bool(lost.any())
+            step = channels + run.output_gap
+            first = self._address(run.output, place) + pixel * step
+            written.append((first[:, None] + np.arange(channels)) & mask)
+        values, addresses = np.concatenate(words), np.concatenate(written)
+        if run.argmax:
+            result.argmax = int(values.argmax())
+            result.best = int(values.max())
+        if run.write:
+            tile = np.arange(channels) // lanes
+            last = issue.tile(np.arange(pixels)[:, None], tile)
+            cycles = last + np.arange(channels) % lanes + LATENCY
+            self._scatter(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
+
+    def _weights(self, run: Run, place: int, taps: int) -> Ints | None:
+        """(tiles, taps, lanes) of the weight image, or None if it is too short and only padding is read."""
+        base, tiles = self._address(run.weight, place), 1 if run.per_tile else run.counts[3]
+        rows = self.images.weights[base : base + tiles * taps]
+        if len(rows) == tiles * taps:
+            return rows.reshape(tiles, taps, -1)
+        if not run.paired and not (run.bounded and not run.maximum):
+            raise EmulationError(
+                f"word {place} needs more weights than the {len(self.images.weights)} rows that there are"
+            )
+        return None
+
+    def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
+        base, lanes = self._address(run.parameter, place), self.config.lanes
+        count = min(channels, lanes) if run.per_tile else channels
+        words = self.images.parameters[base : base + count]
+        if len(words) < count:
+            raise EmulationError(
+                f"word {place} needs parameters {base} to {base + count - 1}; "
+                f"there are {len(self.images.parameters)}"
+            )
+        return np.tile(words, (tiles, 1))[:channels] if run.per_tile else words
+
+    def _totals(
+        self, run: Run, place: int, pixel: Ints, weight: Ints | None, issue: Issue
+    ) -> tuple[Ints, NDArray[np.bool_]]:
+        """The lanes' totals, (pixels, tiles, lanes), for some pixels of a run, and where they lost bits."""
+        walk, padded = walked(run, pixel)
+        taps, moving = walk.shape[2], walk.shape[1]
+        addresses = self._address(run.activation, place) + walk & self._mask
+        cycles = self._steps(issue, pixel, np.arange(moving))[..., None] + np.arange(taps)
+        words = self._operands(run, place, addresses, padded, cycles)  # (pixels, moving, taps, lanes or 1)
+        return totals(self.config, run, *factors(self.config, run, words, weight))
+
+    @staticmethod
+    def _steps(issue: Issue, pixel: Ints, tile: Ints) -> Ints:
+        """The cycle of each tile's first step, (pixels, tiles): right after the last of the tile before."""
+        tiles = issue.run.counts[3]
+        number = pixel[:, None] * tiles + tile
+        before = np.maximum(number - 1, 0)
+        return np.where(number == 0, issue.first_step, issue.tile(before // tiles, before % tiles) + 1)
+
+    def _operands(
+        self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_], cycles: Ints
+    ) -> Ints:
+        """What the lanes load, (pixels, tiles, taps, lanes); one word for all lanes if not `vector`."""
+        lanes, tiles = self.config.lanes, run.counts[3]
+        lowest = -(1 << self.config.activation_width - 1)
+        used = np.full((1, addresses.shape[1], 1, lanes if run.vector else 1), True)
+        if run.vector:
+            addresses = (addresses // lanes * lanes)[..., None] + np.arange(lanes)
+            if addresses.shape[1] == tiles:
+                used[:, -1, :, run.last_channels :] = False
+        else:
+            addresses = addresses[..., None]
+        wanted = np.broadcast_to(~padded[..., None] & used, addresses.shape)
+        safe = addresses[wanted]
+        words = np.full(addresses.shape, lowest if run.maximum else 0, np.int64)
+        if safe.size:
+            known = safe < self.config.activation_depth
+            due = np.broadcast_to(cycles[..., None], addresses.shape)[wanted][known]
+            late = safe[known][self._ready[safe[known]] > due]
+            if late.size:
+                raise EmulationError(
+                    f"word {place} reads activation {int(late[0])} before it is written; it needs a barrier"
+                )
+            words[wanted] = self._gather(safe, place)
+        return words
+
+    def _looked_up(self, run: Run, words: Ints) -> Ints:
+        """The table's words for these, or for as many draws of the noise generator."""
+        if run.noise:
+            words = np.array([self._noise.draw() for _ in range(words.size)]).reshape(words.shape)
+        index = run.table_base | words & ((1 << run.out_bits) - 1)
+        tables = self.images.tables
+        if index.max() >= len(tables):
+            raise EmulationError(
+                f"a table at {run.table_base} is read at {index.max()}; there are {len(tables)} words"
+            )
+        return np.asarray(tables[index])
+
+
+def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """What is added to the first activation address, (pixels, tiles, taps), and which taps are padding.
+
+    There is one tile if all of them read the same words.
+    """
+    (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
+    k = np.arange(channel * kx * ky)
+    column, row = k // channel % kx, k // (channel * kx)
+    x, y = pixel % width, pixel // width
+    taps = k % channel * stride[0] + column * stride[1] + row * stride[2]
+    moving = tiles if stride[3] or run.vector else 1  # tiles that read other words than the first one
+    base = x * stride[4] + y * stride[5]
+    walk = base[:, None, None] + (np.arange(moving) * stride[3])[:, None] + taps
+    padded = np.zeros((len(pixel), 1, len(k)), bool)
+    if run.bounded:
+        at_x = (run.x_origin + x * run.x_step)[:, None] + column
+        at_y = (run.y_origin + y * run.y_step)[:, None] + row
+        inside = (at_x >= 0) & (at_x < run.x_limit) & (at_y >= 0) & (at_y < run.y_limit)
+        padded = ~inside[:, None, :]
+    return walk, padded
+
+
+def factors(config: EngineConfig, run: Run, words: Ints, weight: Ints | None) -> tuple[Ints, Ints]:
+    """What is multiplied with what, from the words that the steps read and the weights."""
+    if run.paired:
+        return words[:, :, 0::2], words[:, :, 1::2]
+    shape = (1, 1 if run.per_tile else run.counts[3], words.shape[2], config.lanes)
+    return words, (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the engine is: instructions, configuration, timing."""

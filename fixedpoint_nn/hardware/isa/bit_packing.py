@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""Two's complement bit patterns, and rows of them as one wide word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class ImageError(ValueError):
+    """A memory image that is not what it should be."""
+
+
+def unsigned(ints: Iterable[int], bits: int) -> list[int]:
+    """The two's complement bit patterns of integers; one that does not fit is an error."""
+    limit, mask = 1 << bits, (1 << bits) - 1
+    words = []
+    for value in ints:
+        if not -(limit >> 1) <= value < limit:
+            raise ImageError(f"{value} does not fit into {bits} bits")
+        words.append(int(value) & mask)
+    return words
+
+
+def signed(words: Iterable[int], bits: int) -> list[int]:
+    """The integers whose two's complement bit patterns these are."""
+    half, limit = 1 << (bits - 1), 1 << bits
+    return [word - limit if word >= half else word for word in words]
+
+
+def pack(rows: Sequence[Sequence[int]], bits: int) -> list[int]:
+    """Rows of words as one wide word each; word 0 is in the least significant bits."""
+    packed = []
+    for row in rows:
+        wide = 0
+        for word in reversed(unsigned(row, bits)):
+            wide = wide << bits | word
+        packed.append(wide)
+    return packed
+
+
+def unpack(words: Iterable[int], count: int, bits: int) -> list[list[int]]:
+    """The `count` words of `bits` bits in each wide word."""
+    mask = (1 << bits) - 1
+    return [[wide >> (bits * place) & mask for place in range(count)] for wide in words]
+
+
+def digits(bits: int) -> int:
+    """Hexadecimal digits of a word."""
+    return -(-bits // 4)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""One engine: the parameters of reference_rtl/engine.v, and the memory images that it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, AssemblyError
+
+LANES = (1, 2, 4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Every parameter of the Verilog module `engine`; docs/engine.md says what they mean."""
+
+    lanes: int = 8
+    activation_width: int = 16
+    weight_width: int = 16
+    accumulator_width: int = 48
+    bias_width: int = 32
+    model_width: int = 0
+    model_saturate: int = 0
+    product_bits: int = 0
+    product_shift: int = 0
+    product_signed: int = 1
+    product_rounding: int = 0
+    product_overflow: int = 0
+    activation_depth: int = 4096
+    weight_depth: int = 4096
+    parameter_depth: int = 512
+    table_depth: int = 4096
+    program_depth: int = 1024
+
+    def __post_init__(self) -> None:
+        product = self.activation_width + max(self.activation_width, self.weight_width)
+        rules = (
+            ("lanes", self.lanes in LANES, "use 1, 2, 4, 8, 16 or 32"),
+            ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
+            ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
+            (
+                "activation_width",
+                product <= 63,
+                f"a product of weights or words of {product - self.activation_width} bits takes {product}, "
+                "and an accumulator has 63 at most",
+            ),
+            (
+                "accumulator_width",
+                product <= self.accumulator_width <= 63,
+                f"use {product} (a product's bits) to 63",
+            ),
+            ("bias_width", 2 <= self.bias_width <= 63, "use 2 to 63"),
+            (
+                "model_width",
+                self.model_width == 0 or 2 <= self.model_width <= self.accumulator_width,
+                f"use 0 (none) or 2 to the accumulator's {self.accumulator_width}",
+            ),
+            ("model_saturate", self.model_saturate in (0, 1), "use 0 (wrap) or 1 (saturate)"),
+            ("product_signed", self.product_signed in (0, 1), "use 0 or 1"),
+            (
+                "product_bits",
+                0 <= self.product_bits < self.accumulator_width,
+                f"use 0 (exact) to {self.accumulator_width - 1}",
+            ),
+            (
+                "product_shift",
+                0 <= self.product_shift < self.accumulator_width,
+                f"use 0 to {self.accumulator_width - 1}",
+            ),
+            ("product_rounding", 0 <= self.product_rounding < len(ROUNDINGS), "use 0 to 6"),
+            ("product_overflow", 0 <= self.product_overflow < len(OVERFLOWS), "use 0 to 3"),
+            (
+                "activation_depth",
+                self.activation_depth % self.lanes == 0 and self.activation_depth >= 2 * self.lanes,
+                f"use a multiple of the {self.lanes} lanes, at least twice",
+            ),
+            ("weight_depth", self.weight_depth >= 2, "use at least 2"),
+            ("parameter_depth", self.parameter_depth >= 2, "use at least 2"),
+            ("table_depth", self.table_depth >= 2, "use at least 2"),
+            ("program_depth", self.program_depth >= 2, "use at least 2"),
+            ("address_width", self.address_width <= 24, "instructions have 24 bits: choose smaller memories"),
+        )
+        for name, holds, way_out in rules:
+            if not holds:
+                raise AssemblyError(f"{name} = {getattr(self, name)} is no engine; {way_out}")
+
+    @property
+    def address_width(self) -> int:
+        """Bits of the registers and addresses: enough for the deepest memory, and at least 8."""
+        depths: Iterator[int] = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_depth"))
+        return max(8, *((depth - 1).bit_length() for depth in depths))
+
+    def verilog(self) -> dict[str, int]:
+        """Parameter names and values of reference_rtl/engine.v."""
+        return {f.name.upper(): int(getattr(self, f.name)) for f in fields(self)}

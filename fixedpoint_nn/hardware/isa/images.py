@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""The memory images that an engine runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.instructions import AssemblyError
+from fixedpoint_nn.numerics.arrays import Ints
+
+SHIFT_BITS = 6
+
+
+def _empty() -> Ints:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the five memories hold before a start, as signed integers (program words are bit patterns)."""
+
+    program: list[int]
+    weights: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))  # (rows, lanes)
+    parameters: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))  # (words, 2): shift, bias
+    tables: Ints = field(default_factory=_empty)
+    activations: Ints = field(default_factory=_empty)  # words from address 0 on
+
+    def words(self, config: EngineConfig) -> dict[str, tuple[int, list[int]]]:
+        """For each image its word's bits and its words as bit patterns, as docs/engine.md lays them out."""
+        lanes = config.lanes
+        padded = np.zeros(-(-len(self.activations) // lanes) * lanes, np.int64)
+        padded[: len(self.activations)] = self.activations
+        biases = bit_packing.unsigned(self.parameters[:, 1].tolist(), config.bias_width)
+        shifts = self.parameters[:, 0].tolist()
+        if shifts and not 0 <= min(shifts) <= max(shifts) < 1 << SHIFT_BITS:
+            raise AssemblyError(
+                f"a shift of {min(shifts) if min(shifts) < 0 else max(shifts)} does not exist; use 0 to 63"
+            )
+        return {
+            "program": (32, list(self.program)),
+            "weights": (
+                lanes * config.weight_width,
+                bit_packing.pack(self.weights.tolist(), config.weight_width),
+            ),
+            "parameters": (
+                SHIFT_BITS + config.bias_width,
+                [shift << config.bias_width | bias for shift, bias in zip(shifts, biases, strict=True)],
+            ),
+            "tables": (
+                config.activation_width,
+                bit_packing.unsigned(self.tables.tolist(), config.activation_width),
+            ),
+            "activations": (
+                lanes * config.activation_width,
+                bit_packing.pack(padded.reshape(-1, lanes).tolist(), config.activation_width),
+            ),
+        }

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""`Port`: where the host writes a sample, or reads a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.qformat import QFormat
+
+
+@dataclass(frozen=True)
+class Port:
+    """A value in the activation memory: blocks of `run` words, whose starts are `stride` words apart."""
+
+    shape: tuple[int, ...]  # of one sample
+    format: QFormat
+    address: int
+    run: int
+    stride: int
+
+    @property
+    def words(self) -> int:
+        return prod(self.shape)
+
+    def addresses(self) -> Ints:
+        """The address of each integer, in order."""
+        place = np.arange(self.words)
+        result: Ints = self.address + place // self.run * self.stride + place % self.run
+        return result
+
+    def plusargs(self, name: str) -> list[str]:
+        """How the test bench is told."""
+        given = {"address": self.address, "words": self.words, "run": self.run, "stride": self.stride}
+        return [f"+{name}_{key}={value}" for key, value in given.items()]

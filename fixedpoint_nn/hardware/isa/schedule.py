@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Predicted cycles: the program's control flow without its data, timed by the engine's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fixedpoint_nn.hardware.isa.instructions import (
+    Add,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    Loop,
+    Run,
+    Set,
+    Store,
+)
+from fixedpoint_nn.hardware.isa.timing import Timing
+
+
+@dataclass
+class Schedule:
+    """Cycles and multiply-accumulate steps, in all and by the program address of each run."""
+
+    cycles: int = 0
+    mac_cycles: int = 0
+    by_run: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def utilisation(self) -> float:
+        """The share of cycles in which all lanes are given something to multiply."""
+        return self.mac_cycles / self.cycles if self.cycles else 0.0
+
+
+def schedule(program: Sequence[Instruction], lanes: int) -> Schedule | None:
+    """The schedule of a program; None if it depends on the data (a conditional jump)."""
+    if any(isinstance(instruction, JumpEqual) for instruction in program):
+        return None
+    places, at = {}, 0
+    for number, instruction in enumerate(program):
+        places[at] = number
+        at += instruction.words
+    addresses = {number: place for place, number in places.items()}
+    result, timing, registers, number = Schedule(), Timing(lanes), [0] * 8, 0
+    before = 0
+    while True:
+        instruction = program[number]
+        number += 1
+        if isinstance(instruction, Run):
+            issue = timing.run(instruction)
+            macs = mac_steps(instruction)
+            result.mac_cycles += macs
+            place = addresses[number - 1]
+            cycles, steps = result.by_run.get(place, (0, 0))
+            result.by_run[place] = (cycles + issue.last_step - before, steps + macs)
+            before = issue.last_step
+        elif isinstance(instruction, (Set, Add)):
+            old = registers[instruction.register] if isinstance(instruction, Add) else 0
+            registers[instruction.register] = old + instruction.value
+            timing.words()
+        elif isinstance(instruction, Loop):
+            registers[instruction.register] -= 1
+            again = registers[instruction.register] != 0
+            timing.words(jump=again)
+            number = places[instruction.target] if again else number
+        elif isinstance(instruction, Load):
+            timing.load(instruction.shift)
+        elif isinstance(instruction, Store):
+            timing.store()
+        elif isinstance(instruction, Halt):
+            timing.halt()
+            result.cycles = timing.cycles
+            return result
+
+
+def mac_steps(run: Run) -> int:
+    """The run's steps that multiply."""
+    channel, kx, ky, tiles, width, height = run.counts
+    return channel * kx * ky // (2 if run.paired else 1) * tiles * width * height

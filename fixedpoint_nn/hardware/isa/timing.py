@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""When the engine does what: the rules of docs/engine.md, "Timing", as arithmetic on cycle numbers.
+
+Cycle 0 is the one in which `start` is high.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.hardware.isa.instructions import Run
+
+Number = TypeVar("Number", int, NDArray[np.int64])
+
+LATENCY = 15  # from a tile's last step until its first word can be read by a step
+FIRST_DECODE = 3  # from a start or a taken jump until its target is decoded
+LOAD_CYCLES = 4  # from the last word of a Load with shift 0 until the next word is decoded
+
+
+@dataclass(frozen=True)
+class Issue:
+    """When the steps of one run are issued."""
+
+    first_step: int
+    first_tile: int  # last step of the first tile
+    last_step: int
+    taps: int
+    lanes: int
+    run: Run
+
+    def tile(self, pixel: Number, tile: Number) -> Number:
+        """The cycle of the last step of a tile."""
+        tiles = self.run.counts[3]
+        full, last = max(self.taps, self.lanes), max(self.taps, self.run.last_channels)
+        return self.first_tile + pixel * ((tiles - 1) * full + last) + tile * full
+
+
+class Timing:
+    """The clock of one execution, from `start` on: call the method of each instruction as it is executed."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.decode = FIRST_DECODE  # earliest cycle in which the next word is decoded
+        self.taken = 0  # when the last description was taken
+        self.last_step = 0  # of the last run
+        self.drained = 0  # from then on its results can be read
+        self.cycles = 0
+
+    def words(self, count: int = 1, *, jump: bool = False) -> None:
+        """An instruction of `count` words that never waits; `jump`: it was taken."""
+        self.decode += count - 1 + (FIRST_DECODE if jump else 1)
+
+    def run(self, run: Run) -> Issue:
+        self.decode = max(self.decode, self.taken + 1) + Run.words
+        self.taken = max(self.decode, self.last_step)
+        channels_of, tiles, x, y = run.counts[:3], run.counts[3], run.counts[4], run.counts[5]
+        taps = channels_of[0] * channels_of[1] * channels_of[2]
+        start = self.taken + 2
+        first_step = max(start, self.drained) if run.barrier else start
+        first_tile = max(first_step + taps - 1, self.drained)
+        issue = Issue(first_step, first_tile, 0, taps, self.lanes, run)
+        self.last_step = issue.tile(x * y - 1, tiles - 1)
+        self.drained = self.last_step + run.last_channels + LATENCY
+        return Issue(first_step, first_tile, self.last_step, taps, self.lanes, run)
+
+    def _wait(self) -> None:
+        self.decode = max(self.decode, self.drained)
+
+    def load(self, shift: int) -> None:
+        self._wait()
+        self.decode += 1 + LOAD_CYCLES + shift
+
+    def store(self) -> None:
+        self._wait()
+        self.words(2)
+
+    def halt(self) -> None:
+        self._wait()
+        self.cycles = self.decode
+
+
+HANDOVER = 2  # cycles from the last step of a run to the first step of the next one, at least

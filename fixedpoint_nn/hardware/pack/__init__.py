@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Packs: a network for the engine as files."""

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""The manifest of a pack: everything that a reader needs to know about its files, as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fixedpoint_nn.hardware.compiler.kernel import Kernel
+from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.instructions import Run
+from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.schedule import Schedule
+from fixedpoint_nn.numerics.qformat import QFormat
+
+VERSION = 1
+NAME = "manifest.json"
+LARGEST = 1 << 26  # bytes; every golden pack's manifest is less than a thousandth of it
+ORDER = {
+    "program": "instruction after instruction, from word 0",
+    "weights": "rows of lanes in the order of the engine's steps; lane 0 in the least significant bits",
+    "parameters": "shift (6 bits, above) and bias of each output channel",
+    "tables": "table after table, each by the bit pattern of its input",
+    "activations": "rows of the activation memory from address 0 on; word 0 in the least significant bits",
+    "input": "vector after vector, each in the order of its axes (NHWC)",
+    "expected": "vector after vector, each in the order of its axes (NHWC)",
+    "status": "vector after vector: cycles, mac_cycles, saturations, accumulator_overflow, argmax",
+}
+
+
+class PackError(ValueError):
+    """A pack that is damaged, incomplete, or of another kind."""
+
+
+def describe_port(port: Port) -> dict[str, Any]:
+    return {
+        "shape": list(port.shape),
+        "format": repr(port.format),
+        "address": port.address,
+        "words": port.words,
+        "run": port.run,
+        "stride": port.stride,
+    }
+
+
+def read_port(entry: Mapping[str, Any]) -> Port:
+    return Port(
+        tuple(entry["shape"]), QFormat.parse(entry["format"]), entry["address"], entry["run"], entry["stride"]
+    )
+
+
+def describe_runs(lowered: CompiledNetwork, schedule: Schedule | None) -> list[dict[str, Any]]:
+    """Every run of the program: where it stands, what it computes, and for how long."""
+    runs = []
+    for item, place in zip(lowered.items, lowered.places, strict=False):
+        if not isinstance(item, Kernel):
+            continue
+        described = {
+            "place": place,
+            "layer": item.name,
+            "format": repr(_format(item)),
+            "channels": item.channels,
+            "quantizer": str(item.quantizer),
+            "accumulator_bits": _bits(item.bound),
+        }
+        if item.table is not None:
+            described["table"] = item.table.function
+        if schedule is not None and place in schedule.by_run:
+            described["cycles"], described["mac_cycles"] = schedule.by_run[place]
+        runs.append(described)
+    return runs
+
+
+def _format(kernel: Kernel) -> QFormat:
+    return kernel.table.output.format if kernel.table is not None else kernel.quantizer.format
+
+
+def _bits(bound: tuple[int, int]) -> int:
+    low, high = bound
+    return max((~low if low < 0 else low).bit_length(), (~high if high < 0 else high).bit_length()) + 1
+
+
+def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[int]) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {
+        "kind": kind,
+        "bits": bits,
+        "words": words,
+        "shape": list(shape),
+        "order": ORDER[kind.rpartition("_")[2]],  # a probe's files have its name before the kind
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def describe_engine(config: EngineConfig) -> dict[str, int]:
+    return asdict(config)
+
+
+def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:
+    """The program with the layers' names."""
+    lines = []
+    names = {
+        place: item
+        for item, place in zip(lowered.items, lowered.places, strict=False)
+        if isinstance(item, Kernel)
+    }
+    place = 0
+    for instruction in lowered.instructions:
+        text = f"{place:6d}  {instruction}"
+        if isinstance(instruction, Run) and place in names:
+            kernel = names[place]
+            about = [kernel.name or "a copy", f"{_format(kernel)}"]
+            if schedule is not None:
+                about.append("{} cycles, {} MAC cycles".format(*schedule.by_run.get(place, (0, 0))))
+            lines.append(f"        ; {', '.join(about)}")
+        lines.append(text)
+        place += instruction.words
+    return "\n".join(lines) + "\n"
+
+
+def write(folder: Path, manifest: Mapping[str, Any]) -> None:
+    (folder / NAME).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest, checked for its version; the files are checked by `load_pack`."""
+    path = folder / NAME
+    try:
+        if path.stat().st_size > LARGEST:
+            raise PackError(
+                f"{path} is larger than {LARGEST} bytes, which no manifest is; emit the pack again"
+            )
+        manifest = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise PackError(f"{folder} holds no {NAME}; is it a pack that `emit` wrote?") from None
+    except PackError:
+        raise
+    except OSError as error:
+        raise PackError(f"{path} cannot be read ({error.strerror}); choose another folder") from None
+    except RecursionError:
+        raise PackError(f"{path} is nested too deeply; emit the pack again") from None
+    except ValueError as error:
+        raise PackError(f"{path} is not JSON ({error}); emit the pack again") from None
+    if not isinstance(manifest, dict) or manifest.get("version") != VERSION:
+        found = manifest.get("version") if isinstance(manifest, dict) else None
+        raise PackError(f"{path} has version {found!r} and this program reads {VERSION}; emit the pack again")
+    return manifest

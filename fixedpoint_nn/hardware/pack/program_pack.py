@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""Packs of programs that no network was lowered to: what must come out is what the engine's Python twin says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.instructions import Run, decode
+from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.pack.writer import STATUS, Contents, write
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A program with its images, and where its vectors are written and its results read."""
+
+    config: EngineConfig
+    images: Images
+    input: Port
+    output: Port
+    titles: Mapping[int, str]  # what begins at a program address
+
+    def results(self, vector: Ints, seed: int) -> tuple[Ints, Ints]:
+        """The output words, and the status registers, from memories as the images fill them."""
+        twin = Twin(self.config, self.images, self.input, vector)
+        result = twin.run(seed)
+        return twin.memory[self.output.addresses()], np.array([int(getattr(result, n)) for n in STATUS])
+
+
+def emit_program(
+    directory: str | Path,
+    program: Assembled,
+    vectors: Ints,
+    origins: Sequence[str],
+    name: str,
+    *,
+    seed: int = 1,
+    radix: int = 16,
+    mif: bool = False,
+) -> Path:
+    """Write a pack of vectors (vectors, words); vector n starts the noise generator from seed + n.
+
+    The program must give the same however many vectors have run before: what it reads is what its images
+    hold, what the vector brings, or what it has written itself.
+    """
+    done = [program.results(vector, seed + number) for number, vector in enumerate(vectors)]
+    status = np.stack([registers for _, registers in done])
+    contents = Contents(
+        name=name,
+        config=program.config,
+        images=program.images,
+        input=program.input,
+        output=program.output,
+        vectors=vectors.reshape(-1, *program.input.shape),
+        expected=np.stack([words for words, _ in done]).reshape(-1, *program.output.shape),
+        origins=origins,
+        cycles=status[:, STATUS.index("cycles")].tolist(),
+        mac_cycles=status[:, STATUS.index("mac_cycles")].tolist(),
+        listing=_listing(program),
+        runs=_runs(program),
+        seed=seed,
+        status=status,
+    )
+    return write(Path(directory), contents, radix, mif)
+
+
+def _listing(program: Assembled) -> str:
+    lines = []
+    for place, instruction in decode(program.images.program):
+        if place in program.titles:
+            lines.append(f"        ; {program.titles[place]}")
+        lines.append(f"{place:6d}  {instruction}")
+    return "\n".join(lines) + "\n"
+
+
+def _runs(program: Assembled) -> list[dict[str, Any]]:
+    """Every run, by the title that it stands under; its integers have no binary point."""
+    runs, title = [], ""
+    width = program.config.activation_width
+    for place, instruction in decode(program.images.program):
+        title = program.titles.get(place, title)
+        if not isinstance(instruction, Run):
+            continue
+        format = QFormat(instruction.out_bits, 0, instruction.out_signed)
+        rounding, overflow = list(Rounding)[instruction.rounding], list(Overflow)[instruction.overflow]
+        runs.append(
+            {
+                "place": place,
+                "layer": title,
+                "format": repr(QFormat(width, 0) if instruction.table else format),
+                "channels": (instruction.counts[3] - 1) * program.config.lanes + instruction.last_channels,
+                "quantizer": str(Quantizer(format, rounding, overflow)),
+            }
+        )
+    return runs

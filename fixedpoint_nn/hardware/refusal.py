@@ -1,6 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""`Refusal`: the engine cannot run this network, and the sentence says why and what to change."""
-
-
-class Refusal(ValueError):
-    """Which layer does not fit, what it needs, and the smallest change that would fit."""

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Waveforms of one vector, with a GTKWave save file that shows the signals worth seeing first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from fixedpoint_nn.hardware.sim.simulator import (
+    Job,
+    SimulationError,
+    attempt,
+    compiled,
+    explain,
+)
+from fixedpoint_nn.numerics.arrays import Ints
+
+SIGNALS = {
+    "control": ("clock", "start", "busy", "done", "cycles", "mac_cycles", "saturations", "argmax"),
+    "host": ("host_write", "host_address", "host_write_data", "host_read_data"),
+    "program": ("engine.program_address", "engine.program_word", "engine.offered", "engine.take"),
+    "steps": ("engine.mac", "engine.nest_address", "engine.weight_address", "engine.complete_5"),
+    "back end": ("engine.sum_valid", "engine.sum", "engine.word_valid", "engine.word"),
+    "writes": ("engine.write", "engine.write_address", "engine.write_data"),
+}
+BINARY, HEXADECIMAL, COMMENT = "@28", "@22", "@200"  # GTKWave's flags of a line
+
+
+def record(job: Job, inputs: Ints, path: Path) -> None:
+    """Write `path` (a VCD) and the .gtkw file beside it."""
+    command = compiled(job.config, job.simulator, waves=True)
+    path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.open("wb").close()
+    except OSError:
+        raise SimulationError(f"{path} cannot be written") from None
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
+        _, text, status = attempt(command, job, Path(name), inputs, 0, False, [f"+vcd={path}"])
+    if path.stat().st_size == 0:
+        path.unlink()
+        raise SimulationError(f"no waveforms were written: {explain(text, status, job.simulator)}")
+    with path.open() as lines:
+        path.with_suffix(".gtkw").write_text(save_file(path, declared(lines)))
+
+
+def declared(vcd: Iterable[str]) -> dict[str, str]:
+    """A VCD's signals as GTKWave calls them (`TOP.engine_tb.cycles[31:0]`), by their names below the bench.
+
+    Simulators differ in what stands above the bench, and GTKWave finds a vector only by its name with its range.
+    """
+    scopes: list[str] = []
+    names: dict[str, str] = {}
+    for line in vcd:
+        match line.split():
+            case ["$scope", _, scope, *_]:
+                scopes.append(scope)
+            case ["$upscope", *_]:
+                scopes.pop()
+            case ["$var", _, _, _, name, *bits, "$end"] if "engine_tb" in scopes:
+                below = scopes[scopes.index("engine_tb") + 1 :]
+                names.setdefault(".".join([*below, name]), ".".join([*scopes, name + "".join(bits)]))
+            case ["$enddefinitions", *_]:
+                break
+    return names
+
+
+def save_file(path: Path, names: dict[str, str]) -> str:
+    """What GTKWave opens: groups of signals under their titles."""
+    lines = [f'[dumpfile] "{path}"', "[timestart] 0"]
+    for group, signals in SIGNALS.items():
+        lines += [COMMENT, f"-{group}"]
+        for name in (names[signal] for signal in signals if signal in names):
+            lines += [HEXADECIMAL if name.endswith("]") else BINARY, name]
+    return "\n".join(lines) + "\n"

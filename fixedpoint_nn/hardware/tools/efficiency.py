@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Which shapes suit the engine: the steps of a layer against the clocks that they take.
+
+`python -m fixedpoint_nn.hardware.tools.efficiency` prints the table of docs/engine.md; with folders of packs as
+arguments, the steps and clocks of each of their runs. The clocks are those of `timing.py`, nothing is estimated.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fixedpoint_nn.hardware.isa.instructions import Run
+from fixedpoint_nn.hardware.isa.reference_tables import table
+from fixedpoint_nn.hardware.isa.schedule import mac_steps
+from fixedpoint_nn.hardware.isa.timing import Timing
+from fixedpoint_nn.hardware.pack.manifest import PackError
+from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+
+# What any machine with registered memories and accumulators, and one step a clock, needs beside its steps: a clock to
+# read its first instruction, and after the clock in which the last step's operands are read one to multiply and add,
+# and one to write the rounded sum.
+LEAST_BESIDE_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A layer's sums: `taps` terms for each of `channels` at each of `pixels`."""
+
+    name: str
+    taps: int
+    channels: int
+    pixels: int = 1
+    paired: bool = False  # a product of two values takes two steps, and is one multiplication
+
+    def run(self, lanes: int, barrier: bool) -> Run:
+        tiles = -(-self.channels // lanes)
+        return Run(
+            counts=(self.taps * (1 + self.paired), 1, 1, tiles, self.pixels, 1),
+            last_channels=self.channels - (tiles - 1) * lanes,
+            vector=self.paired,
+            paired=self.paired,
+            barrier=barrier,
+        )
+
+
+SHAPES = (
+    Shape("dense 2 to 16", 2, 16),
+    Shape("dense 16 to 16", 16, 16),
+    Shape("dense 64 to 64", 64, 64),
+    Shape("dense 784 to 256", 784, 256),
+    Shape("dense 128 to 10", 128, 10),
+    Shape("convolution 3 x 3, 1 to 16 channels, 28 x 28 pixels", 9, 16, 784),
+    Shape("convolution 3 x 3, 16 to 16 channels, 28 x 28 pixels", 144, 16, 784),
+    Shape("convolution 1 x 1, 4 to 16 channels, 28 x 28 pixels", 4, 16, 784),
+    Shape("convolution 3 x 3, 16 to 20 channels, 28 x 28 pixels", 144, 20, 784),
+    Shape("depthwise or pooling 3 x 3, 16 channels, 14 x 14 pixels", 9, 16, 196),
+    Shape("depthwise or pooling 2 x 2, 16 channels, 14 x 14 pixels", 4, 16, 196),
+    Shape("sum of two values, 128 channels", 2, 128),
+    Shape("f*c + i*g, 128 channels", 2, 128, paired=True),
+    Shape("table of one value, 128 channels", 1, 128),
+)
+
+
+def clocks(shape: Shape, lanes: int, barrier: bool) -> int:
+    """What one more run of this shape takes after another one."""
+    timing = Timing(lanes)
+    first, second = (timing.run(shape.run(lanes, barrier)) for _ in range(2))
+    return second.last_step - first.last_step
+
+
+def shapes(lanes: int = 8) -> str:
+    """The table of shapes: without waiting for the run before, and with."""
+    rows = []
+    for shape in SHAPES:
+        steps = mac_steps(shape.run(lanes, False))
+        slots = steps * lanes
+        useful = shape.taps * shape.channels * shape.pixels / slots
+        taken = [clocks(shape, lanes, barrier) for barrier in (False, True)]
+        rows.append(
+            (shape.name, f"{steps:,}", *(part for c in taken for part in (f"{c:,}", f"{steps / c:.1%}")))
+            + (f"{useful:.1%}",)
+        )
+    head = ("layer", "steps", "clocks", "used", "clocks, waiting", "used, waiting", "lanes with a channel")
+    return table(head, rows)
+
+
+def runs(pack: Pack) -> str:
+    """Steps and clocks of every run of a pack, and what no machine could undercut."""
+    steps, cycles = pack.manifest["mac_cycles"][0], pack.cycles[0]
+    rows = [
+        (run["layer"] or "copy", run["place"], f"{run['mac_cycles']:,}", f"{run['cycles']:,}")
+        + (f"{run['mac_cycles'] / run['cycles']:.1%}",)
+        for run in pack.manifest["runs"]
+        if run.get("cycles")
+    ]
+    by_run = table(("layer", "program address", "steps", "clocks", "used"), rows)
+    least = steps + LEAST_BESIDE_STEPS
+    return (
+        f"{pack.name}: {steps:,} steps in {cycles:,} clocks, {steps / cycles:.1%}; no machine with registered "
+        f"memories and accumulators takes fewer than {least:,} ({steps / least:.1%})\n\n"
+        + (by_run if rows else "Its program jumps on what it has written, so its runs have no schedule.\n")
+    )
+
+
+def main(folders: Sequence[str]) -> int:
+    try:
+        print("\n".join(runs(load_pack(folder)) for folder in folders) if folders else shapes())
+    except PackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

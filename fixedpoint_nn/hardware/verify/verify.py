@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""Run a pack on the Verilog and compare every word: PASS, or the place where it first differs."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fixedpoint_nn.hardware.emulator.emulator import EmulationError
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.instructions import AssemblyError
+from fixedpoint_nn.hardware.pack import memory_files
+from fixedpoint_nn.hardware.pack.manifest import PackError
+from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.pack.writer import STATUS, VECTORS
+from fixedpoint_nn.hardware.sim import waves
+from fixedpoint_nn.hardware.sim.simulator import (
+    Job,
+    Outcome,
+    SimulationError,
+    attempt,
+    compiled,
+    simulate,
+)
+from fixedpoint_nn.hardware.sim.toolchain import ToolError
+from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
+from fixedpoint_nn.numerics.arrays import Ints
+
+FAILURES = (
+    PackError,
+    SimulationError,
+    ToolError,
+    EmulationError,
+    AssemblyError,
+    bit_packing.ImageError,
+    OSError,
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a verification ended; `str` is the line to print."""
+
+    passed: bool
+    text: str
+    vectors: int = 0
+    words: int = 0
+    cycles: int = 0
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+
+def verify(
+    directory: str | Path,
+    simulator: str = "iverilog",
+    *,
+    trace: bool = False,
+    vcd: str | Path | None = None,
+    vectors: int | None = None,
+    progress: bool = False,
+) -> Verdict:
+    """Run the pack's vectors and compare all outputs; with `trace` every word that the engine writes.
+
+    `vcd` names a file for the waveforms of the first vector that fails, or of the first one; a GTKWave save file
+    is written beside it.
+    """
+    try:
+        pack = load_pack(directory)
+        _same_in_both_forms(pack)
+        verdict = _verify(pack, simulator, trace, vcd, vectors, progress)
+        if not verdict or vectors is not None:
+            return verdict
+        for probe in pack.probes:
+            alone = _verify(pack.alone(probe), simulator, trace, None, None, progress)
+            if not alone:
+                return replace(
+                    alone, text=f"{alone.text}\n      in {probe.name}, of the run at word {probe.place}"
+                )
+        if pack.probes:
+            count = sum(len(probe.vectors) for probe in pack.probes)
+            text = f"{verdict.text}; {len(pack.probes)} probes with {count} vectors"
+            return replace(verdict, text=text)
+        return verdict
+    except FAILURES as error:
+        return Verdict(False, f"FAIL: {error}")
+
+
+def _same_in_both_forms(pack: Pack) -> None:
+    """The simulator reads .mem and the pack was rebuilt from .coe: they must hold the same words."""
+    wanted = {kind: words for kind, (_, words) in pack.images.words(pack.config).items()}
+    bits = pack.config.activation_width
+    for kind, ints in zip(VECTORS, (pack.vectors, pack.expected), strict=True):
+        wanted[kind] = bit_packing.unsigned(ints.reshape(-1).tolist(), bits)
+    wanted["status"] = [] if pack.status is None else pack.status.reshape(-1).tolist()
+    for probe in pack.probes:
+        wanted |= {kind: words for kind, (_, words, _) in probe.words(bits).items()}
+    for kind in wanted:
+        name = f"{kind}.mem"
+        entry = pack.manifest["files"].get(name)
+        words = (
+            []
+            if entry is None
+            else memory_files.read_mem((pack.directory / name).read_text(), entry["bits"], name)
+        )
+        if words != wanted[kind]:
+            raise PackError(f"{pack.directory / name} and its .coe hold different words; emit the pack again")
+
+
+def _verify(
+    pack: Pack, simulator: str, trace: bool, vcd: str | Path | None, vectors: int | None, progress: bool
+) -> Verdict:
+    inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
+    if len(inputs) == 0:
+        raise PackError(f"{pack.directory} holds no vectors; emit it with at least one input")
+    if vectors is not None and vectors > len(inputs):
+        raise PackError(f"{pack.directory} holds {len(inputs)} vectors, not {vectors}; ask for no more")
+    predicted = pack.cycles[: len(inputs)]
+    if len(predicted) != len(inputs):
+        raise PackError(
+            f"{pack.directory} predicts cycles of {len(predicted)} vectors and holds {len(inputs)}; "
+            f"emit it again"
+        )
+    limit = 4 * max(predicted) + 1000
+    job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit)
+    label = f"{pack.name} on {simulator}" if progress else ""
+    try:
+        verdict = _compared(pack, job, inputs, expected, predicted, label, trace)
+    except SimulationError as error:
+        verdict = Verdict(False, f"FAIL: {error}")
+    if vcd is not None:
+        vector = 0 if verdict.passed else _named_vector(verdict.text)
+        try:
+            waves.record(replace(job, seed=job.seed + vector), inputs[vector : vector + 1], Path(vcd))
+        except (SimulationError, ToolError, OSError) as error:
+            text = f"FAIL: {error}" if verdict.passed else f"{verdict.text}\n      {error}"
+            return replace(verdict, passed=False, text=text)
+    return verdict
+
+
+def _named_vector(text: str) -> int:
+    """The vector that a sentence is about; 0 if it names none."""
+    found = re.search(r"\bvector (\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def _compared(
+    pack: Pack, job: Job, inputs: Ints, expected: Ints, predicted: list[int], label: str, trace: bool
+) -> Verdict:
+    """Run the vectors and compare their words, the words on the way if they are traced, and their cycles."""
+    try:
+        outcome = simulate(job, inputs, label, trace)
+    except SimulationError as error:
+        raise SimulationError(f"{error}{_undefined(pack, job, inputs, str(error))}") from None
+    bits = pack.config.activation_width
+    if len(outcome.words) != len(inputs):
+        raise SimulationError(f"{len(outcome.words)} vectors came back and {len(inputs)} were run")
+    for vector, (words, wanted) in enumerate(zip(outcome.words, expected, strict=True)):
+        texts = [
+            f"{word:0{bit_packing.digits(bits)}x}" for word in bit_packing.unsigned(wanted.tolist(), bits)
+        ]
+        if words != texts:
+            element = next(
+                (n for n, (a, b) in enumerate(zip(words, texts, strict=False)) if a != b), len(words)
+            )
+            return Verdict(False, _diverged(pack, job, inputs, vector, element, words, wanted))
+        if trace:
+            found = _compare_trace(pack, job, inputs, vector, outcome)
+            if found:
+                return Verdict(False, found)
+        if outcome.cycles[vector] != predicted[vector]:
+            return Verdict(
+                False,
+                f"FAIL: vector {vector} took {outcome.cycles[vector]} cycles and {predicted[vector]} "
+                f"were predicted",
+            )
+        found = _compare_status(pack, vector, outcome)
+        if found:
+            return Verdict(False, found)
+    words_compared = sum(len(words) for words in outcome.words)
+    if words_compared != expected.size:
+        raise SimulationError(f"{words_compared} words were compared and {expected.size} were expected")
+    traced = f" ({sum(map(len, outcome.traces))} writes traced)" if trace else ""
+    cycles = sum(outcome.cycles)
+    text = f"PASS: {len(inputs)} vectors, {words_compared} words, {cycles} cycles{traced}"
+    return Verdict(True, text, len(inputs), words_compared, cycles)
+
+
+def _compare_status(pack: Pack, vector: int, outcome: Outcome) -> str:
+    """The status registers after a vector, if the pack states them."""
+    if pack.status is None:
+        return ""
+    for name, wanted in zip(STATUS, pack.status[vector].tolist(), strict=True):
+        got = int(getattr(outcome, name)[vector])
+        if got != wanted:
+            return f"FAIL: vector {vector}, status register {name}: expected {wanted}, got {got}"
+    return ""
+
+
+def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Outcome) -> str:
+    found = first_divergence(
+        pack.config,
+        pack.images,
+        pack.input,
+        pack.manifest["runs"],
+        inputs[vector],
+        outcome.traces[vector],
+        job.seed + vector,
+    )
+    return f"FAIL: vector {vector}, {found}" if found is not None else ""
+
+
+def _diverged(
+    pack: Pack, job: Job, inputs: Ints, vector: int, element: int, words: list[str], wanted: Ints
+) -> str:
+    """Run the vector again with a trace, and find the first word that differs."""
+    got = words[element] if element < len(words) else "nothing"
+    bits = pack.config.activation_width
+    head = f"FAIL: vector {vector}, output element {element}: "
+    head += f"expected {wanted[element]}, got {_number(got, bits)}"
+    found = _traced_divergence(pack, job, inputs, vector)
+    if found is None:
+        return f"{head}; the Verilog did what the images say, so the images or the expected words are wrong"
+    return f"{head}\n      first divergence: vector {vector}, {found}"
+
+
+def _traced_divergence(
+    pack: Pack, job: Job, inputs: Ints, vector: int
+) -> FirstDifference | ExtraWrites | None:
+    """Run one vector again, and compare every word that the engine writes."""
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
+        again = replace(job, seed=job.seed + vector)
+        outcome, _, _ = attempt(
+            compiled(job.config, job.simulator), again, Path(name), inputs[vector : vector + 1], 0, True
+        )
+    return first_divergence(
+        pack.config,
+        pack.images,
+        pack.input,
+        pack.manifest["runs"],
+        inputs[vector],
+        outcome.traces[0],
+        again.seed,
+    )
+
+
+def _undefined(pack: Pack, job: Job, inputs: Ints, sentence: str) -> str:
+    """Where an X came from."""
+    if " is X " not in sentence:
+        return ""
+    vector = _named_vector(sentence)
+    try:
+        found = _traced_divergence(pack, job, inputs, vector)
+    except EmulationError as error:
+        return f"\n      the engine's twin in Python says: {error}"
+    return f"\n      first divergence: vector {vector}, {found}" if found is not None else ""
+
+
+def _number(word: str, bits: int) -> str:
+    return (
+        str(bit_packing.signed([int(word, 16)], bits)[0])
+        if all(c in "0123456789abcdef" for c in word)
+        else word
+    )

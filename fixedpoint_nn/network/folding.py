@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Batch normalisation folded away: into the layer before it, or into a `ScaleShift`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fixedpoint_nn.layers import BatchNorm, Conv2D, Dense, ScaleShift, Sequential
+from fixedpoint_nn.network.tree import transform
+from fixedpoint_nn.numbers.tensor.tensor import Tensor, no_gradient
+
+
+def fold(net: Any) -> Any:
+    """The same function without batch normalisation; a network that has none comes back as it is.
+
+    scale * (x @ W + b) + shift = x @ (scale * W) + (scale * b + shift), so a Dense or Conv2D that keeps every bit
+    takes the normalisation that follows it into its own parameters.
+    """
+
+    def change(layer: Any) -> Any:
+        if isinstance(layer, Sequential):
+            return _fold_neighbours(layer)
+        return layer
+
+    def rest(layer: Any) -> Any:
+        return _alone(layer) if isinstance(layer, BatchNorm) else layer
+
+    with no_gradient():
+        return transform(transform(net, change), rest)
+
+
+def _fold_neighbours(sequence: Sequential) -> Sequential:
+    """Each normalisation that directly follows a product goes into it; the other parts keep their names."""
+    parts: dict[str, Any] = {}
+    before = ""
+    for name, layer in sequence.parts.items():
+        if isinstance(layer, BatchNorm) and before and _takes_scale(parts[before]):
+            parts[before] = _into(parts[before], layer)
+            continue
+        parts[name] = layer
+        before = name
+    return Sequential(parts=parts) if len(parts) != len(sequence.parts) else sequence
+
+
+def _takes_scale(layer: Any) -> bool:
+    return isinstance(layer, Dense | Conv2D) and layer.out is None and layer.accumulator is None
+
+
+def _into(layer: Any, norm: BatchNorm) -> Any:
+    scale, shift = norm.scale_and_shift()
+    weight = layer.weight
+    per_output = scale.reshape(weight.shape[0], 1, -1) if weight.ndim == 3 else scale
+    bias = shift if layer.bias is None else layer.bias * scale + shift
+    return replace(layer, weight=Tensor((weight * per_output).data), bias=Tensor(bias.data))
+
+
+def _alone(norm: BatchNorm) -> ScaleShift:
+    scale, shift = norm.scale_and_shift()
+    return ScaleShift(Tensor(scale.data), Tensor(shift.data))

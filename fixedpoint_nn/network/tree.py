@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""A network is a tree of layers; a path such as `lstm.cells.0.sigmoid.table` names each of its leaves.
+
+Plans, files, ledgers and listings all speak of these paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fixedpoint_nn.layers.fields import INLINE, PARAMETER
+from fixedpoint_nn.layers.normalization import BatchNorm
+from fixedpoint_nn.layers.structure import Dropout
+
+Net = TypeVar("Net")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One field of one layer: a parameter, a cast point, a table or an accumulator.
+
+    A table has its function's name, and the path of the cast point that makes its addresses.
+    """
+
+    path: str
+    kind: str
+    value: Any
+    trained: bool = True
+    function: str = ""
+    address: str = ""
+
+
+def is_layer(value: object) -> bool:
+    return is_dataclass(value) and not isinstance(value, type) and callable(value)
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _children(layer: Any, field: Field[Any], prefix: str) -> dict[str, Any]:
+    """The layers in one field, by path; empty if the field holds none."""
+    value = getattr(layer, field.name)
+    base = prefix if field.metadata.get(INLINE) else _join(prefix, field.name)
+    if isinstance(value, Mapping):
+        return {_join(base, key): child for key, child in value.items()}
+    if isinstance(value, tuple) and value and all(is_layer(child) for child in value):
+        return {_join(base, str(index)): child for index, child in enumerate(value)}
+    return {base: value} if is_layer(value) else {}
+
+
+def every_layer(net: Any) -> Iterator[Any]:
+    """The network and all layers inside it."""
+    yield net
+    for field in fields(net):
+        for child in _children(net, field, "").values():
+            yield from every_layer(child)
+
+
+def walk(net: Any, prefix: str = "") -> Iterator[Leaf]:
+    """Every leaf of the network, in the order of its layers."""
+    for field in fields(net):
+        children = _children(net, field, prefix)
+        for path, child in children.items():
+            yield from walk(child, path)
+        kind = field.metadata.get("kind")
+        if kind and not children:
+            about = field.metadata
+            address = _join(prefix, about["address"]) if "address" in about else ""
+            yield Leaf(
+                _join(prefix, field.name),
+                kind,
+                getattr(net, field.name),
+                about.get("trained", True),
+                about.get("function", ""),
+                address,
+            )
+
+
+def parameters(net: Any, trained_only: bool = True) -> dict[str, Any]:
+    """The numbers of the network, by path; those that training moves unless all are asked for."""
+    return {
+        leaf.path: leaf.value
+        for leaf in walk(net)
+        if leaf.kind == PARAMETER and leaf.value is not None and (leaf.trained or not trained_only)
+    }
+
+
+def rebuild(net: Net, values: Mapping[str, Any]) -> Net:
+    """The same network with other leaves; an unknown path is an error."""
+    known = [leaf.path for leaf in walk(net)]
+    for path in values:
+        if path not in known:
+            near = get_close_matches(path, known, 1)
+            raise KeyError(
+                f"{path!r} names nothing in this network" + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+    return _rebuild(net, values, "")  # type: ignore[no-any-return]
+
+
+def _rebuild(net: Any, values: Mapping[str, Any], prefix: str) -> Any:
+    changed: dict[str, Any] = {}
+    for field in fields(net):
+        children = _children(net, field, prefix)
+        if children:
+            new = [_rebuild(child, values, path) for path, child in children.items()]
+            old = getattr(net, field.name)
+            if isinstance(old, Mapping):
+                changed[field.name] = dict(zip(old, new, strict=True))
+            else:
+                changed[field.name] = tuple(new) if isinstance(old, tuple) else new[0]
+        elif field.metadata.get("kind") and _join(prefix, field.name) in values:
+            changed[field.name] = values[_join(prefix, field.name)]
+    return replace(net, **changed) if changed else net
+
+
+def transform(net: Any, change: Callable[[Any], Any]) -> Any:
+    """`change` applied to every layer, from the leaves up."""
+    changed: dict[str, Any] = {}
+    for field in fields(net):
+        children = _children(net, field, "")
+        if children:
+            new = [transform(child, change) for child in children.values()]
+            old = getattr(net, field.name)
+            if isinstance(old, Mapping):
+                changed[field.name] = dict(zip(old, new, strict=True))
+            else:
+                changed[field.name] = tuple(new) if isinstance(old, tuple) else new[0]
+    return change(replace(net, **changed) if changed else net)
+
+
+def training_mode(net: Net, rng: np.random.Generator) -> Net:
+    """The same parameters, with dropout drawing from `rng` and batch normalisation using each batch."""
+
+    def change(layer: Any) -> Any:
+        if isinstance(layer, Dropout):
+            return replace(layer, rng=rng)
+        return replace(layer, training=True) if isinstance(layer, BatchNorm) else layer
+
+    return transform(net, change)  # type: ignore[no-any-return]

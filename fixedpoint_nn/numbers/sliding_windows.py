@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Moving array elements without arithmetic: the data movement that every number shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from fixedpoint_nn.numerics.arrays import Array
+
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+
+def output_size(size: int, kernel: int, stride: int, pad: Pair) -> int:
+    """How many windows fit along one axis."""
+    positions = (size + pad[0] + pad[1] - kernel) // stride + 1
+    if positions < 1:
+        raise ValueError(
+            f"a window of {kernel} does not fit into {size} elements padded by {pad[0]} and {pad[1]}; "
+            "use a smaller kernel or more padding"
+        )
+    return positions
+
+
+def windows_shape(
+    shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Padding, groups: int
+) -> tuple[int, ...]:
+    """The shape of `windows`, from shapes alone."""
+    if len(shape) != 4:
+        raise ValueError(f"windows need an array (batch, height, width, channels), not one of shape {shape}")
+    batch, height, width, channels = shape
+    rows = output_size(height, kernel[0], stride[0], padding[0])
+    columns = output_size(width, kernel[1], stride[1], padding[1])
+    taps = kernel[0] * kernel[1]
+    if channels % groups:
+        raise ValueError(f"{channels} channels do not divide into {groups} groups")
+    if groups == 1:
+        return (batch, rows, columns, taps, channels)
+    return (batch, rows, columns, groups, taps, channels // groups)
+
+
+def windows(
+    array: Array, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, fill: Any = 0
+) -> Array:
+    """Every window of an NHWC array: (batch, y, x, taps, channels), taps in the order (ky, kx).
+
+    With more than one group: (batch, y, x, groups, taps, channels of a group).
+    """
+    shape = windows_shape(array.shape, kernel, stride, padding, groups)
+    if any(sum(pad) for pad in padding):
+        array = np.pad(array, ((0, 0), *padding, (0, 0)), constant_values=fill)
+    batch, rows, columns = shape[:3]
+    channels = array.shape[3]
+    by_batch, by_row, by_column, by_channel = array.strides
+    view = as_strided(
+        array,
+        (batch, rows, columns, *kernel, channels),
+        (by_batch, by_row * stride[0], by_column * stride[1], by_row, by_column, by_channel),
+        writeable=False,
+    )
+    if groups == 1:
+        return view.reshape(shape)
+    grouped = view.reshape(*shape[:3], kernel[0] * kernel[1], groups, channels // groups)
+    return np.ascontiguousarray(np.moveaxis(grouped, 4, 3))
+
+
+def add_windows(
+    gradient: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Padding, groups: int
+) -> Array:
+    """The transpose of `windows`: every window's elements are added back to where they came from."""
+    batch, height, width, channels = shape
+    rows, columns = gradient.shape[1:3]
+    if groups > 1:
+        gradient = np.moveaxis(gradient, 3, 4)
+    taps = gradient.reshape(batch, rows, columns, *kernel, channels)
+    (top, bottom), (left, right) = padding
+    total = np.zeros((batch, height + top + bottom, width + left + right, channels), gradient.dtype)
+    for y in range(kernel[0]):
+        for x in range(kernel[1]):
+            total[:, y : y + stride[0] * rows : stride[0], x : x + stride[1] * columns : stride[1]] += taps[
+                :, :, :, y, x
+            ]
+    return total[:, top : top + height, left : left + width]

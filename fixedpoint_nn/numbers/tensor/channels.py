@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Arithmetic with one value per channel, the last axis.
+
+NumPy pays for every row of an inner loop. Channels are few, so whole rows of pixels are taken as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Array
+
+LONG_ENOUGH = 256
+
+
+def _wide(x: Array) -> tuple[Array, int]:
+    """x as a matrix with `repeats` times its channels in a row."""
+    repeats = x.shape[-2] if x.ndim > 2 and x.shape[-1] < LONG_ENOUGH else 1
+    return x.reshape(-1, repeats * x.shape[-1]), repeats
+
+
+def each(function: Callable[..., Any], x: Array, vector: Array, out: Array | None = None) -> Array:
+    """function(x, vector) along the last axis."""
+    wide, repeats = _wide(x)
+    along = np.tile(vector, repeats)
+    if out is None:
+        return np.asarray(function(wide, along)).reshape(x.shape)
+    function(wide, along, out=out.reshape(wide.shape))
+    return out
+
+
+def sums(x: Array) -> Array:
+    """The sum over all axes but the last, by BLAS."""
+    rows = x.reshape(-1, x.shape[-1])
+    return np.ones(len(rows), x.dtype) @ rows
+
+
+def dots(a: Array, b: Array) -> Array:
+    """The sum of a * b over all axes but the last."""
+    wide, repeats = _wide(a)
+    by_column = np.einsum("nk,nk->k", wide, b.reshape(wide.shape))
+    return np.asarray(by_column.reshape(repeats, -1).sum(0))

@@ -1,0 +1,595 @@
+# SPDX-License-Identifier: MIT
+"""`Tensor`: floats and a gradient tape. Each operation stands beside its gradient.
+
+A backward function receives the gradient of the result and hands each operand its share; it never refers to
+the result itself, so a tape has no cycles and is freed as soon as nobody holds its end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers.functions import FUNCTIONS
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+from fixedpoint_nn.numbers.tensor import channels, convolution
+from fixedpoint_nn.numbers.tensor.convolution import Geometry
+from fixedpoint_nn.numerics import matmul
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.quantizer import Overflow
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.numerics.accumulator import Accumulator
+    from fixedpoint_nn.numerics.quantizer import Quantizer
+    from fixedpoint_nn.numerics.table import Table
+
+Scalar = float | int
+Backward = Callable[[Array], None]
+
+_order = count()
+
+
+class _Here(threading.local):
+    """Of each thread its own: one that evaluates does not stop the recording of another that trains."""
+
+    recording = True
+
+
+_here = _Here()
+
+
+@contextmanager
+def no_gradient() -> Iterator[None]:
+    """Inside this block nothing is recorded, so evaluation keeps no memory."""
+    before, _here.recording = _here.recording, False
+    try:
+        yield
+    finally:
+        _here.recording = before
+
+
+def _unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """Sum a gradient over the axes along which its operand was repeated."""
+    if gradient.shape == shape:
+        return gradient
+    if shape == gradient.shape[-1:] != ():
+        return channels.sums(gradient)
+    extra = gradient.ndim - len(shape)
+    if extra:
+        gradient = gradient.sum(axis=tuple(range(extra)))
+    repeated = tuple(axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] != 1)
+    return gradient.sum(axis=repeated, keepdims=True) if repeated else gradient
+
+
+class Tensor:
+    """An array of floats that remembers how it was made.
+
+    >>> a = Tensor(3.0); b = a * a + 1; b.backward(); float(a.grad)
+    6.0
+    """
+
+    __slots__ = ("_backward", "_own_grad", "_parents", "_rank", "data", "grad", "needs_gradient", "operation")
+    __array_ufunc__ = None  # array + tensor is the tensor's to decide
+
+    def __init__(self, data: ArrayLike, needs_gradient: bool = True) -> None:
+        """Without `needs_gradient` (a network's input, say) it is a constant, and so is all made of constants."""
+        array = np.asarray(data)
+        if array.dtype.kind in "iub":
+            array = array.astype(np.float64)
+        if array.dtype.kind != "f":
+            raise TypeError(f"a Tensor holds floats, not {array.dtype}; convert the data to numbers first")
+        self.data: Array = array
+        self.grad: Array | None = None
+        self.operation = ""
+        self._parents: tuple[Tensor, ...] = ()
+        self._backward: Backward | None = None
+        self.needs_gradient = needs_gradient
+        self._rank = next(_order)
+        self._own_grad = False
+
+    @staticmethod
+    def _result(data: Array, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:
+        result = Tensor.__new__(Tensor)
+        result.data = data
+        result.grad = None
+        result.operation = operation
+        result._own_grad = False
+        result._rank = next(_order)
+        result._record(parents, backward)
+        return result
+
+    def _record(self, parents: tuple[Tensor, ...], backward: Backward) -> None:
+        if _here.recording and any(parent.needs_gradient for parent in parents):
+            self._parents, self._backward, self.needs_gradient = parents, backward, True
+        else:
+            self._parents, self._backward, self.needs_gradient = (), None, False
+
+    # ---- what it is -----------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def parents(self) -> tuple[Tensor, ...]:
+        """The values that this one was computed from."""
+        return self._parents
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        return f"Tensor({np.array2string(self.data, separator=', ', threshold=20)})"
+
+    def __array__(self, *_: Any, **__: Any) -> Array:
+        raise TypeError("a Tensor is not turned into an array silently; take its .data")
+
+    def to_float(self) -> Array:
+        return self.data
+
+    # ---- the tape -------------------------------------------------------------------------
+
+    def backward(self, gradient: ArrayLike | None = None, keep: bool = False) -> None:
+        """Add d(self)/d(leaf) to every leaf's `grad`; with `keep`, intermediate results hold theirs too."""
+        if gradient is None:
+            if self.data.size != 1:
+                raise ValueError(
+                    f"backward() starts from one number, not from shape {self.shape}; "
+                    "sum it first or pass the gradient"
+                )
+            gradient = np.ones_like(self.data)
+        self.add_gradient(np.asarray(gradient, self.data.dtype))
+        for node in reversed(self._tape()):
+            assert node._backward is not None and node.grad is not None
+            node._backward(node.grad)
+            if not keep and node is not self:
+                node.grad = None
+
+    def _tape(self) -> list[Tensor]:
+        """Every recorded result that this one depends on, in the order in which they were made."""
+        found: dict[int, Tensor] = {}
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            if node._rank not in found and node._backward is not None:
+                found[node._rank] = node
+                stack.extend(node._parents)
+        return [found[rank] for rank in sorted(found)]
+
+    def add_gradient(self, gradient: Array) -> None:
+        """Add to `grad`; the first array is borrowed, so it is copied before anything is added in place."""
+        if not self.needs_gradient:
+            return
+        if self.grad is None:
+            self.grad, self._own_grad = gradient, False
+        elif self._own_grad:
+            self.grad += gradient
+        else:
+            self.grad, self._own_grad = self.grad + gradient, True
+
+    def _add_gradient_at(self, index: Any, gradient: Array) -> None:
+        if not self.needs_gradient:
+            return
+        if self.grad is None:
+            self.grad, self._own_grad = np.zeros_like(self.data), True
+        elif not self._own_grad:
+            self.grad, self._own_grad = self.grad.copy(), True
+        self.grad[index] += gradient
+
+    # ---- arithmetic -----------------------------------------------------------------------
+
+    def __add__(self, other: Tensor | Scalar) -> Tensor:
+        if not isinstance(other, Tensor):
+            return self._result(self.data + other, "+", (self,), self.add_gradient)
+
+        def backward(g: Array) -> None:
+            self.add_gradient(_unbroadcast(g, self.shape))
+            other.add_gradient(_unbroadcast(g, other.shape))
+
+        if other.shape == self.shape[-1:] != ():
+            data = channels.each(np.add, self.data, other.data)
+        else:
+            data = self.data + other.data
+        return self._result(data, "+", (self, other), backward)
+
+    def __sub__(self, other: Tensor | Scalar) -> Tensor:
+        if not isinstance(other, Tensor):
+            return self._result(self.data - other, "-", (self,), self.add_gradient)
+
+        def backward(g: Array) -> None:
+            self.add_gradient(_unbroadcast(g, self.shape))
+            other.add_gradient(_unbroadcast(-g, other.shape))
+
+        return self._result(self.data - other.data, "-", (self, other), backward)
+
+    def __mul__(self, other: Tensor | Scalar) -> Tensor:
+        if not isinstance(other, Tensor):
+            return self._result(self.data * other, "*", (self,), lambda g: self.add_gradient(g * other))
+
+        by_channel = other.shape == self.shape[-1:] != ()
+
+        def backward(g: Array) -> None:
+            if by_channel:
+                self.add_gradient(channels.each(np.multiply, g, other.data))
+                other.add_gradient(channels.dots(g, self.data))
+                return
+            self.add_gradient(_unbroadcast(g * other.data, self.shape))
+            other.add_gradient(_unbroadcast(g * self.data, other.shape))
+
+        data = channels.each(np.multiply, self.data, other.data) if by_channel else self.data * other.data
+        return self._result(data, "*", (self, other), backward)
+
+    def __pow__(self, power: Scalar) -> Tensor:
+        def backward(g: Array) -> None:
+            self.add_gradient(g * power * self.data ** (power - 1))
+
+        return self._result(self.data**power, f"**{power}", (self,), backward)
+
+    def __neg__(self) -> Tensor:
+        return self._result(-self.data, "neg", (self,), lambda g: self.add_gradient(-g))
+
+    def __truediv__(self, other: Tensor | Scalar) -> Tensor:
+        return self * (other**-1.0 if isinstance(other, Tensor) else 1.0 / other)
+
+    def __radd__(self, other: Scalar) -> Tensor:
+        return self + other
+
+    def __rmul__(self, other: Scalar) -> Tensor:
+        return self * other
+
+    def __rsub__(self, other: Scalar) -> Tensor:
+        return -self + other
+
+    def __rtruediv__(self, other: Scalar) -> Tensor:
+        return self**-1.0 * other
+
+    def scaled(self, power: int) -> Tensor:
+        """Times 2**power."""
+        return self * 2.0**power
+
+    def __matmul__(self, other: Tensor) -> Tensor:
+        return self.dot(other)
+
+    def dot(
+        self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
+    ) -> Tensor:
+        """`initial + self @ other`; an accumulator of hardware is the bit-accurate model's business."""
+
+        def backward(g: Array) -> None:
+            if initial is not None:
+                initial.add_gradient(g)
+            w = other.data
+            if w.ndim < 3:
+                rows, flat = self.data.reshape(-1, w.shape[0]), g.reshape(-1, *w.shape[1:])
+                if other.needs_gradient:
+                    other.add_gradient(rows.T @ flat)
+                if self.needs_gradient:
+                    self.add_gradient((flat @ w.T if w.ndim == 2 else np.outer(flat, w)).reshape(self.shape))
+            else:
+                groups, taps, outputs = w.shape
+                by_group = np.moveaxis(self.data.reshape(-1, groups, taps), 1, 0)
+                g_group = np.moveaxis(g.reshape(-1, groups, outputs), 1, 0)
+                other.add_gradient(by_group.transpose(0, 2, 1) @ g_group)
+                if not self.needs_gradient:
+                    return
+                back = np.moveaxis(g_group @ w.transpose(0, 2, 1), 0, 1)
+                self.add_gradient(back.reshape(self.shape))
+
+        product = matmul.grouped_matmul(self.data, other.data)
+        if initial is None:
+            return self._result(product, "@", (self, other), backward)
+        product += initial.data
+        return self._result(product, "@", (self, other, initial), backward)
+
+    # ---- element by element ---------------------------------------------------------------
+
+    def relu(self) -> Tensor:
+        zeros = np.zeros(self.shape[-1:], self.data.dtype)
+        data = channels.each(np.maximum, self.data, zeros) if self.ndim else np.maximum(self.data, zeros)
+
+        def backward(g: Array) -> None:
+            open_ = (data > 0).astype(g.dtype)
+            open_ *= g
+            self.add_gradient(open_)
+
+        return self._result(data, "relu", (self,), backward)
+
+    def maximum(self, other: Tensor) -> Tensor:
+        first = self.data >= other.data
+
+        def backward(g: Array) -> None:
+            self.add_gradient(_unbroadcast(g * first, self.shape))
+            other.add_gradient(_unbroadcast(g * ~first, other.shape))
+
+        return self._result(np.maximum(self.data, other.data), "maximum", (self, other), backward)
+
+    def lookup(self, function: str, table: Table | None = None) -> Tensor:
+        """The real function; with a table, the table's value and the real function's gradient."""
+        real = FUNCTIONS[function]
+        exact = real.value(self.data)
+
+        def backward(g: Array) -> None:
+            self.add_gradient(g * real.slope(exact))
+
+        data = exact if table is None else table.on_floats(self.data).astype(self.data.dtype)
+        return self._result(data, function, (self,), backward)
+
+    def tanh(self) -> Tensor:
+        return self.lookup("tanh")
+
+    def exp(self) -> Tensor:
+        return self.lookup("exp")
+
+    def log(self) -> Tensor:
+        return self._result(np.log(self.data), "log", (self,), lambda g: self.add_gradient(g / self.data))
+
+    def cast(self, quantizer: Quantizer | None) -> Tensor:
+        """Round to the quantizer's values; the gradient passes straight through where nothing was clipped."""
+        if quantizer is None:
+            return self
+        if hasattr(quantizer, "observe"):  # calibration looks on and rounds nothing
+            quantizer.observe(self.data)
+            return self._result(self.data, quantizer.name, (self,), self.add_gradient)
+        data, name = quantizer.round_floats(self.data), quantizer.name or "cast"
+        if not _here.recording:
+            return self._result(data, name, (self,), self.add_gradient)
+        if quantizer.overflow is Overflow.WRAP:
+            return self._result(data, name, (self,), self.add_gradient)
+        inside = np.abs(data - self.data) <= quantizer.step
+        return self._result(data, name, (self,), lambda g: self.add_gradient(g * inside))
+
+    # ---- reductions -----------------------------------------------------------------------
+
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        def backward(g: Array) -> None:
+            if axis is not None and not keepdims:
+                g = np.expand_dims(g, axis)
+            self.add_gradient(np.broadcast_to(g, self.shape))
+
+        return self._result(np.asarray(self.data.sum(axis, keepdims=keepdims)), "sum", (self,), backward)
+
+    def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        total = self.sum(axis, keepdims)
+        return total * (total.data.size / self.data.size)
+
+    def max(self, axis: int, keepdims: bool = False) -> Tensor:
+        where = np.expand_dims(self.data.argmax(axis), axis)
+        data = np.take_along_axis(self.data, where, axis)
+
+        def backward(g: Array) -> None:
+            whole = np.zeros_like(self.data)
+            np.put_along_axis(whole, where, g if keepdims else np.expand_dims(g, axis), axis)
+            self.add_gradient(whole)
+
+        return self._result(data if keepdims else data.squeeze(axis), "max", (self,), backward)
+
+    def argmax(self, axis: int = -1) -> Tensor:
+        """The place of the largest value, the first one if there are several; it has no gradient."""
+        return Tensor(self.data.argmax(axis).astype(self.data.dtype))
+
+    def log_softmax(self) -> Tensor:
+        """log(softmax) over the last axis, computed without overflow."""
+        shifted = self.data - self.data.max(-1, keepdims=True)
+        data = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+        def backward(g: Array) -> None:
+            self.add_gradient(g - np.exp(data) * g.sum(-1, keepdims=True))
+
+        return self._result(data, "log_softmax", (self,), backward)
+
+    # ---- movement -------------------------------------------------------------------------
+
+    def reshape(self, *shape: int) -> Tensor:
+        return self._result(
+            self.data.reshape(shape), "reshape", (self,), lambda g: self.add_gradient(g.reshape(self.shape))
+        )
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return self._result(self.data[index], "index", (self,), lambda g: self._add_gradient_at(index, g))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def take(self, indices: Tensor | ArrayLike, axis: int = 0) -> Tensor:
+        """The rows that the indices (token ids) name."""
+        ids = np.asarray(indices.data if isinstance(indices, Tensor) else indices).astype(np.int64)
+
+        def backward(g: Array) -> None:
+            whole = np.zeros_like(self.data)
+            before = (slice(None),) * (axis % self.ndim)
+            np.add.at(whole, (*before, ids), g)  # type: ignore[arg-type]
+            self.add_gradient(whole)
+
+        return self._result(self.data.take(ids, axis), "take", (self,), backward)
+
+    def concat(self, others: Sequence[Tensor], axis: int = -1) -> Tensor:
+        parts = (self, *others)
+        ends = np.cumsum([part.shape[axis] for part in parts])[:-1]
+
+        def backward(g: Array) -> None:
+            for part, share in zip(parts, np.split(g, ends, axis), strict=True):
+                part.add_gradient(share)
+
+        return self._result(np.concatenate([part.data for part in parts], axis), "concat", parts, backward)
+
+    def split(self, parts: int, axis: int = -1) -> tuple[Tensor, ...]:
+        size, rest = divmod(self.shape[axis], parts)
+        if rest:
+            raise ValueError(f"{self.shape[axis]} elements do not split into {parts} equal parts")
+        before = (slice(None),) * (axis % self.ndim)
+        places = [(*before, slice(i * size, (i + 1) * size)) for i in range(parts)]
+        return tuple(self[place] for place in places)
+
+    def windows(
+        self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
+    ) -> Tensor:
+        if groups == 1:
+            return Windows(self, Geometry(kernel, stride, padding), lowest)
+        fill = -np.inf if lowest else 0
+        data = sliding_windows.windows(self.data, kernel, stride, padding, groups, fill)
+
+        def backward(g: Array) -> None:
+            self.add_gradient(sliding_windows.add_windows(g, self.shape, kernel, stride, padding, groups))
+
+        return self._result(data, "windows", (self,), backward)
+
+    def scan(
+        self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None
+    ) -> tuple[Any, ...]:
+        """y_t, *states = step(each(x_t), *states) along axis 1: all y, stacked there, then the last states.
+
+        `each` needs no state, so it is applied to the whole sequence at once.
+        """
+        prepared = self if each is None else each(self)
+        outputs = []
+        for t in range(self.shape[1]):
+            now = tuple(p[:, t] for p in prepared) if isinstance(prepared, tuple) else prepared[:, t]
+            output, *states = step(now, *states)
+            outputs.append(output)
+        return stack(outputs, axis=1), *states
+
+    def zeros(self, *shape: int, like: Quantizer | None = None) -> Tensor:
+        """Zeros of the same kind, (batch, *shape): a first state."""
+        return Tensor(np.zeros((self.shape[0], *shape), self.data.dtype), needs_gradient=False)
+
+    # ---- for training only ----------------------------------------------------------------
+
+    def dropped(self, rate: float, rng: np.random.Generator | None) -> Tensor:
+        """Dropout: without a generator (inference) nothing happens."""
+        if rng is None or rate == 0:
+            return self
+        mask = ((rng.random(self.shape, np.float32) >= rate) / (1 - rate)).astype(self.data.dtype)
+        return self._result(self.data * mask, "dropped", (self,), lambda g: self.add_gradient(g * mask))
+
+    def move_towards(self, value: Array, share: float) -> None:
+        """In place and off the tape: a running average."""
+        self.data += (share * (value - self.data)).astype(self.data.dtype)
+
+    def standardized(self, eps: float) -> tuple[Tensor, Array, Array]:
+        """(x - mean) / sqrt(variance + eps) over all axes but the last; and that mean and variance."""
+        count = self.data.size // self.shape[-1]
+        mean = channels.sums(self.data) / count
+        normal = channels.each(np.subtract, self.data, mean)
+        variance = channels.dots(normal, normal) / count
+        inverse = 1 / np.sqrt(variance + self.data.dtype.type(eps))
+        channels.each(np.multiply, normal, inverse, out=normal)
+
+        def backward(g: Array) -> None:
+            back = channels.each(np.multiply, normal, channels.dots(g, normal) / count)
+            np.subtract(g, back, out=back)
+            channels.each(np.subtract, back, channels.sums(g) / count, out=back)
+            self.add_gradient(channels.each(np.multiply, back, inverse, out=back))
+
+        result = self._result(normal, "standardized", (self,), backward)
+        return result, mean, variance
+
+
+class Windows(Tensor):
+    """The windows of images, copied out only if somebody looks: a convolution and a pooling never do."""
+
+    __slots__ = ("_copied", "flat", "geometry", "images", "lowest")
+
+    def __init__(self, images: Tensor, geometry: Geometry, lowest: bool = False, flat: bool = False) -> None:
+        self.images, self.geometry, self.lowest, self.flat = images, geometry, lowest, flat
+        self.grad, self.operation, self._rank, self._own_grad = None, "windows", next(_order), False
+        self._copied: Array | None = None
+        self._record((images,), self._add_back)
+
+    def _add_back(self, g: Array) -> None:
+        g = g.reshape(*g.shape[:3], self.geometry.taps, -1)
+        at = self.geometry
+        self.images.add_gradient(
+            sliding_windows.add_windows(g, self.images.shape, at.kernel, at.stride, at.padding, 1)
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        batch, _, _, channels = self.images.shape
+        taps = self.geometry.taps
+        last = (taps * channels,) if self.flat else (taps, channels)
+        return (batch, *self.geometry.positions(self.images.shape), *last)
+
+    @property
+    def ndim(self) -> int:
+        return 4 if self.flat else 5
+
+    @property
+    def data(self) -> Array:  # type: ignore[override]
+        if self._copied is None:
+            at, fill = self.geometry, -np.inf if self.lowest else 0
+            self._copied = sliding_windows.windows(
+                self.images.data, at.kernel, at.stride, at.padding, 1, fill
+            ).reshape(self.shape)
+        return self._copied
+
+    def reshape(self, *shape: int) -> Tensor:
+        flat = (*self.shape[:3], self.geometry.taps * self.images.shape[-1])
+        if shape in (flat, (-1, *flat[1:])):
+            return Windows(self.images, self.geometry, self.lowest, True)
+        return super().reshape(*shape)
+
+    def dot(
+        self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
+    ) -> Tensor:
+        """A convolution."""
+        images, geometry, weight = self.images, self.geometry, other.data
+        if not self.flat or self.lowest or initial is not None or weight.ndim != 2:
+            return super().dot(other, accumulator, initial)
+
+        def backward(g: Array) -> None:
+            if other.needs_gradient:
+                other.add_gradient(convolution.weight_gradient(images.data, g, geometry))
+            if images.needs_gradient:
+                images.add_gradient(convolution.image_gradient(images.shape, weight, g, geometry))
+
+        return self._result(
+            convolution.convolve(images.data, weight, geometry), "@", (images, other), backward
+        )
+
+    def max(self, axis: int, keepdims: bool = False) -> Tensor:
+        """Pooling: the gradient goes to the first of the largest, as everywhere."""
+        if axis != 3 or self.flat or keepdims:
+            return super().max(axis, keepdims)
+        images, geometry, fill = self.images, self.geometry, -np.inf if self.lowest else 0
+        data = convolution.pool(images.data, geometry, np.maximum, fill)
+
+        def backward(g: Array) -> None:
+            images.add_gradient(convolution.pool_max_gradient(images.data, data, g, geometry, fill))
+
+        return self._result(data, "max", (images,), backward)
+
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        if axis != 3 or self.flat or keepdims or self.lowest:
+            return super().sum(axis, keepdims)
+        images, geometry = self.images, self.geometry
+
+        def backward(g: Array) -> None:
+            images.add_gradient(convolution.pool_sum_gradient(images.shape, g, geometry))
+
+        return self._result(convolution.pool(images.data, geometry, np.add, 0), "sum", (images,), backward)
+
+
+def stack(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """Join tensors of one shape along a new axis."""
+
+    def backward(g: Array) -> None:
+        for part, share in zip(parts, np.moveaxis(g, axis, 0), strict=True):
+            part.add_gradient(share)
+
+    return Tensor._result(np.stack([part.data for part in parts], axis), "stack", tuple(parts), backward)
+
+
+def record(data: Array, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:
+    """A result made elsewhere (a loss, say); `backward` gives each parent its gradient by `add_gradient`."""
+    return Tensor._result(data, operation, parents, backward)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""`Traced`: a number that records the program that a network is."""

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Matrix products through a modelled accumulator, bit for bit, in the order k = 0, 1, 2, ...
+
+Wrapping keeps sums: one wrap at the end gives what a wrap at each step gives, whether or not the products are
+rounded. Saturation does not, but no step saturates an output whose sum of absolute products stays in range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import (
+    FLOAT64_EXACT,
+    INT64,
+    INT64_EXACT,
+    OBJECT,
+    BoundedInts,
+    dtype_for,
+)
+from fixedpoint_nn.numerics.matmul import product, product_bound
+from fixedpoint_nn.numerics.overflow import Overflow, fit, wrap
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.requantize import requantized
+
+_BLOCK = 1 << 15  # outputs that stay in the cache from one step to the next
+
+
+@dataclass(frozen=True)
+class Products:
+    """The range of a product of two formats, which may need more bits than any format has."""
+
+    frac_bits: int
+    int_min: int
+    int_max: int
+
+    @classmethod
+    def of(cls, a: QFormat, b: QFormat) -> Products:
+        corners = [x * y for x in (a.int_min, a.int_max) for y in (b.int_min, b.int_max)]
+        return cls(a.frac_bits + b.frac_bits, min(corners), max(corners))
+
+
+@dataclass
+class AccumulatorMonitor:
+    """For the ledger: the extreme sums before they are fitted, and which outputs left the range at some step.
+
+    Where leaving the range on the way is impossible or does no harm, only the last sums are looked at.
+    """
+
+    outside: Array | None = None
+    lo: int = 0
+    hi: int = 0
+
+    def see(self, sums: Array, format: QFormat) -> Array:
+        """Note the extremes; which of the rows' outputs are outside."""
+        self.lo, self.hi = min(self.lo, int(sums.min())), max(self.hi, int(sums.max()))
+        outside: Array = (sums < format.int_min) | (sums > format.int_max)
+        return outside.reshape(len(sums), -1)
+
+
+def accumulated(
+    a: BoundedInts,
+    b: BoundedInts,
+    products: Products,
+    accumulator: Accumulator,
+    initial: BoundedInts | None,
+    watch: AccumulatorMonitor | None = None,
+) -> BoundedInts:
+    """Rows (rows, k) times (k, n), or (rows, groups, k) times (groups, k, n): (rows, n or groups * n).
+
+    `initial` is what the accumulator holds before, of the result's shape.
+    """
+    rounding = _effective(accumulator.product, products)
+    shift = accumulator.shift_of(products.frac_bits)
+    if rounding is None:
+        shift = accumulator.format.frac_bits - products.frac_bits
+    if rounding is None:
+        start = 0 if initial is None else initial.bound
+        bound = (product_bound(a, b) << shift) + start
+        # A bound on magnitudes says nothing about sums below zero, which an unsigned accumulator has no room
+        # for.
+        two_sided = accumulator.format.signed or products.int_min == 0
+        if two_sided and bound <= accumulator.format.int_max:
+            result = _plus(product(a, b).shifted(shift), initial, bound)
+            if watch is not None:
+                watch.outside = watch.see(result.array, accumulator.format)
+            return result
+        if accumulator.overflow is Overflow.WRAP:
+            return _wrapped(a, b, shift, accumulator.format, initial, watch)
+        if two_sided and bound <= FLOAT64_EXACT:
+            return _saturated(a, b, products, shift, accumulator, initial, bound, watch)
+    return _ordered(a, b, products, rounding, shift, accumulator, initial, watch)
+
+
+def _effective(quantizer: Quantizer | None, products: Products) -> Quantizer | None:
+    """None if the quantizer changes no product, but gives it more fraction bits at most."""
+    if quantizer is None:
+        return None
+    f = quantizer.format
+    extra = f.frac_bits - products.frac_bits
+    if extra < 0 or products.int_max << extra > f.int_max:
+        return quantizer
+    lowest = -f.int_max if quantizer.overflow is Overflow.SATURATE_SYMMETRIC and f.signed else f.int_min
+    return quantizer if products.int_min << extra < lowest else None
+
+
+def _plus(total: BoundedInts, initial: BoundedInts | None, bound: int) -> BoundedInts:
+    if initial is None:
+        return total
+    dtype = dtype_for(bound)
+    return BoundedInts(total.to(dtype) + initial.to(dtype), bound)
+
+
+def _magnitudes(held: BoundedInts) -> BoundedInts:
+    return BoundedInts(np.abs(held.array), held.bound)
+
+
+def _wrapped(
+    a: BoundedInts,
+    b: BoundedInts,
+    shift: int,
+    format: QFormat,
+    initial: BoundedInts | None,
+    watch: AccumulatorMonitor | None,
+) -> BoundedInts:
+    """The sum modulo 2**64, whose lowest bits are what the hardware keeps."""
+    total = product(a, b).to(INT64)
+    ints = total << np.int64(shift) if shift < 64 else np.zeros_like(total)
+    if initial is not None:
+        ints = ints + initial.to(INT64)
+    if watch is not None:
+        watch.outside = watch.see(ints, format)
+    return BoundedInts(wrap(ints, format).astype(dtype_for(format.magnitude)), format.magnitude)
+
+
+def _saturated(
+    a: BoundedInts,
+    b: BoundedInts,
+    products: Products,
+    shift: int,
+    accumulator: Accumulator,
+    initial: BoundedInts | None,
+    bound: int,
+    watch: AccumulatorMonitor | None,
+) -> BoundedInts:
+    """Exact where |initial| + |a| @ |b| shows that no step saturates; the other rows in order."""
+    f = accumulator.format
+    exact = _plus(product(a, b).shifted(shift), initial, bound)
+    start = None if initial is None else _magnitudes(initial)
+    reach = _plus(product(_magnitudes(a), _magnitudes(b)).shifted(shift), start, bound)
+    safe = (reach.array <= f.int_max).all(axis=1)
+    if watch is not None:
+        watch.outside = np.zeros(exact.array.shape, bool)
+        if safe.any():
+            watch.see(exact.array[safe], f)
+    if safe.all():
+        return BoundedInts(exact.array, min(bound, f.magnitude))
+    rows = np.flatnonzero(~safe)
+    if initial is not None:
+        initial = BoundedInts(initial.array[rows], initial.bound)
+    inner = None if watch is None else AccumulatorMonitor()
+    ordered = _ordered(
+        BoundedInts(a.array[rows], a.bound), b, products, None, shift, accumulator, initial, inner
+    )
+    if watch is not None and inner is not None and watch.outside is not None:
+        watch.outside[rows], watch.lo, watch.hi = (
+            inner.outside,
+            min(watch.lo, inner.lo),
+            max(watch.hi, inner.hi),
+        )
+    if len(rows) == len(exact.array):
+        return ordered
+    result = exact.array.copy()
+    result[rows] = ordered.array
+    return BoundedInts(result, f.magnitude)
+
+
+def _ordered(
+    a: BoundedInts,
+    b: BoundedInts,
+    products: Products,
+    rounding: Quantizer | None,
+    shift: int,
+    accumulator: Accumulator,
+    initial: BoundedInts | None,
+    watch: AccumulatorMonitor | None,
+) -> BoundedInts:
+    """Step by step, each step for a block of rows and every output at once."""
+    f, saturate = accumulator.format, accumulator.overflow is Overflow.SATURATE
+    groups, terms, outputs = b.array.shape if b.array.ndim == 3 else (1, *b.array.shape)
+    rows = len(a.array)
+    one = a.bound * b.bound
+    term = (one if rounding is None else rounding.format.magnitude) << shift
+    reach = f.magnitude + term if saturate else (0 if initial is None else initial.bound) + terms * term
+    dtype = dtype_for(max(one, reach, f.magnitude))
+    if not saturate and dtype == OBJECT and max(one, term) <= INT64_EXACT:
+        dtype = INT64  # sums modulo 2**64 are wrapped alike
+    columns = np.ascontiguousarray(a.to(dtype).reshape(rows, groups, terms).transpose(2, 0, 1))
+    matrix = b.kept(dtype).reshape(groups, terms, outputs)
+    result = np.zeros((rows, groups, outputs), dtype)
+    if initial is not None:
+        result[:] = initial.to(dtype).reshape(result.shape)
+    if watch is not None:
+        watch.outside = np.zeros((rows, groups * outputs), bool)
+    size = max(1, _BLOCK // (groups * outputs))
+    for first in range(0, rows, size):
+        here = slice(first, first + size)
+        total = result[here]
+        terms_k = np.empty_like(total)
+        for k in range(terms):
+            np.multiply(columns[k, here, :, np.newaxis], matrix[:, k], out=terms_k)
+            step = terms_k
+            if rounding is not None:
+                held = BoundedInts(terms_k, one)
+                step = requantized(held, rounding.format.frac_bits - products.frac_bits, rounding).array
+            if shift:
+                step = BoundedInts(step, term >> shift).aligned(shift, dtype)
+            np.add(total, step.astype(dtype, copy=False), out=total)
+            if saturate and watch is not None and watch.outside is not None:
+                watch.outside[here] |= watch.see(total, f)
+            if saturate:
+                fit(total, f, Overflow.SATURATE, total)
+    if not saturate:
+        if watch is not None:
+            watch.outside = watch.see(result, f)
+        result = fit(result, f, Overflow.WRAP)
+    return BoundedInts(result.reshape(rows, -1).astype(dtype_for(f.magnitude), copy=False), f.magnitude)

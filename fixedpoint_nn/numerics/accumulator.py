@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""A hardware accumulator, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """Adds products one by one, in the order k = 0, 1, 2, ..., and wraps or saturates after every one.
+
+    With `product`, each product is quantised before it is added. Without an accumulator, sums are exact.
+    """
+
+    format: QFormat
+    overflow: Overflow = Overflow.WRAP
+    product: Quantizer | None = None
+    name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.format, QFormat):
+            raise TypeError(f"format of an Accumulator is a QFormat, not {self.format!r}")
+        if self.overflow not in (Overflow.WRAP, Overflow.SATURATE):
+            raise ValueError(f"an Accumulator is Overflow.WRAP or Overflow.SATURATE, not {self.overflow!r}")
+        if self.product is not None and not isinstance(self.product, Quantizer):
+            raise TypeError(f"product of an Accumulator is a Quantizer or None, not {self.product!r}")
+
+    def shift_of(self, product_frac_bits: int) -> int:
+        """How far to the left a product is shifted to stand at the accumulator's binary point."""
+        frac_bits = product_frac_bits if self.product is None else self.product.format.frac_bits
+        shift = self.format.frac_bits - frac_bits
+        if shift < 0:
+            raise ValueError(
+                f"the accumulator {self.format} has {-shift} fraction bits fewer than its products; "
+                "widen it, or give it a product quantizer that rounds them"
+            )
+        return shift
+
+    def __repr__(self) -> str:
+        product = f", product={self.product!r}" if self.product is not None else ""
+        name = f", name={self.name!r}" if self.name else ""
+        return f"Accumulator({self.format!r}, {self.overflow!r}{product}{name})"

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""Where integers live: the cheapest kind of array that holds every one of them exactly.
+
+Floats that hold integers are as exact as integers, and only floats have fast matrix products, rounding and
+scaling. Which float is wide enough follows from a bound on the magnitudes, so every array carries one.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.numerics.arrays import Array, Ints
+
+FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to here, inclusive,
+FLOAT64_EXACT = 1 << 53  # float64 up to here,
+INT64_EXACT = (1 << 63) - 1  # and int64 up to here
+
+_GATHER = 32  # products in the time of finding one element
+
+FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+OBJECT = np.dtype(object)
+
+
+def dtype_for(bound: int) -> np.dtype[Any]:
+    """The cheapest kind of array for integers of at most this magnitude; beyond int64, Python's own."""
+    if bound <= FLOAT32_EXACT:
+        return FLOAT32
+    if bound <= FLOAT64_EXACT:
+        return FLOAT64
+    return INT64 if bound <= INT64_EXACT else OBJECT
+
+
+def bound_of(ints: Array) -> int:
+    """The largest magnitude among integers in any kind of array."""
+    return max(int(ints.max()), -int(ints.min())) if ints.size else 0
+
+
+class BoundedInts:
+    """An array of integers, in any container, none of which is larger than `bound`. Never written to."""
+
+    __slots__ = ("_columns", "_others", "array", "bound")
+
+    def __init__(self, array: Array, bound: int) -> None:
+        self.array = array
+        self.bound = bound
+        self._columns: WeightStats | None = None
+        self._others: dict[np.dtype[Any], Array] | None = None
+
+    @classmethod
+    def of(cls, ints: Array) -> BoundedInts:
+        """A copy of these integers in their cheapest container."""
+        bound = bound_of(ints)
+        return cls(ints.astype(dtype_for(bound)), bound)
+
+    def to(self, dtype: np.dtype[Any]) -> Array:
+        """The array in a wider container."""
+        if self.array.dtype == dtype:
+            return self.array
+        # A float becomes one of Python's own integers by way of an int64.
+        return (self.array.astype(INT64) if dtype == OBJECT else self.array).astype(dtype)
+
+    def kept(self, dtype: np.dtype[Any]) -> Array:
+        """`to`, remembered: for weights, which are asked again and again."""
+        if self.array.dtype == dtype:
+            return self.array
+        if self._others is None:
+            self._others = {}
+        if dtype not in self._others:
+            self._others[dtype] = self.to(dtype)
+        return self._others[dtype]
+
+    def ints(self) -> Ints:
+        """The integers as int64, read-only and remembered."""
+        ints: Ints = self.kept(INT64).view()
+        ints.flags.writeable = False
+        return ints
+
+    def aligned(self, shift: int, dtype: np.dtype[Any]) -> Array:
+        """The integers times 2**shift, in a container that holds the result."""
+        array = self.to(dtype)
+        if shift == 0:
+            return array
+        shifted: Array = array << shift if dtype.kind in "iO" else array * dtype.type(2.0**shift)
+        return shifted
+
+    def addresses(self, bits: int) -> NDArray[np.intp]:
+        """The lowest bits of each integer, as an index; the integers are of fewer than 32 bits.
+
+        Floats become int32 six times faster than int64. NumPy finds negative indices too, but asking which of
+        them are negative, as no processor foresees, takes it three times as long.
+        """
+        codes = self.array.astype(np.int32)
+        codes &= (1 << bits) - 1
+        return codes.astype(np.intp)
+
+    def shifted(self, shift: int) -> BoundedInts:
+        """Times 2**shift, exactly."""
+        if shift == 0:
+            return self
+        bound = self.bound << shift
+        return BoundedInts(np.asarray(self.aligned(shift, dtype_for(bound))), bound)
+
+    @property
+    def columns(self) -> WeightStats:
+        """What kernels know of these weights, remembered."""
+        if self._columns is None:
+            self._columns = WeightStats(self)
+        return self._columns
+
+
+class WeightStats:
+    """The columns of a matrix of weights, along its second-to-last axis: each question is answered once."""
+
+    def __init__(self, held: BoundedInts) -> None:
+        self._array, self._bound = held.array, held.bound
+        self.stretches: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
+        self.packed: dict[Any, Array] = {}  # several columns in one, by how
+
+    @cached_property
+    def _magnitudes(self) -> Array:
+        """Each column's sum of magnitudes."""
+        array, axis = self._array, -2 if self._array.ndim > 1 else 0
+        worst = self._bound * array.shape[axis]
+        exact = dtype_for(worst) if array.dtype.kind == "f" else OBJECT if worst > INT64_EXACT else INT64
+        total: Array = np.abs(BoundedInts(array, self._bound).to(exact)).sum(axis=axis)
+        return total
+
+    @cached_property
+    def norm(self) -> int:
+        """The largest sum of magnitudes: |x| <= m makes every sum of |x * column| at most m * norm."""
+        return int(self._magnitudes.max()) if self._array.size else 0
+
+    @cached_property
+    def sums(self) -> Ints:
+        """Each column's sum; for a `norm` that fits int64."""
+        total: Ints = self._array.astype(INT64).sum(axis=-2 if self._array.ndim > 1 else 0)
+        return total
+
+    @cached_property
+    def one_sided(self) -> int:
+        """The largest sum of positive or of negative weights: 0 <= x <= m keeps every sum within m times it.
+
+        So it does for the sum of any of the terms, in any order; for a `norm` that fits int64.
+        """
+        return int((self._magnitudes.astype(INT64) + np.abs(self.sums)).max()) // 2
+
+    @cached_property
+    def filled(self) -> tuple[BoundedInts, NDArray[np.intp]] | None:
+        """The matrix without its columns of zeros but one, and where to find every column in the result of it.
+
+        None where finding them would take longer than multiplying by zero.
+        """
+        if self._array.ndim != 2:
+            return None
+        terms, outputs = self._array.shape
+        zero = np.logical_not(np.asarray(self._array.any(axis=0)))
+        if (int(np.count_nonzero(zero)) - 1) * terms < _GATHER * outputs:
+            return None
+        first = int(np.argmax(zero))
+        kept = np.logical_not(zero)
+        kept[first] = True
+        places = np.where(zero, first, np.arange(outputs))
+        return BoundedInts(self._array[:, kept], self._bound), (np.cumsum(kept) - 1)[places]

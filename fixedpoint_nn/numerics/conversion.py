@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""Conversion into a format, the only place where bits are lost: scale by a power of two, round, fit.
+
+It is exact on int64, on Python's integers, and on floats, because a power of two only moves a float's
+exponent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.numerics.arrays import Array, Ints
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT, FLOAT64_EXACT, BoundedInts, dtype_for
+from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.rounding import Rounding, round_floats, shift_right
+
+_BLOCK = 1 << 17  # elements that stay in the cache from one pass to the next
+_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
+
+
+# ---- integers ----------------------------------------------------------------------------------------------
+
+
+def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, overflow: Overflow) -> Array:
+    """Integers times 2**shift, rounded and fitted; values are int64 or Python's own."""
+    if shift <= 0:
+        return fit(shift_right(values, -shift, rounding), format, overflow)
+    if overflow is Overflow.WRAP:
+        return fit(values << shift if shift < 64 else np.zeros_like(values), format, overflow)
+    # Shifting left could leave 64 bits, so compare before: n * 2**s <= hi exactly when n <= floor(hi / 2**s).
+    lo, hi = limits(format, overflow)
+    over, under = values > hi >> shift, values < -(-lo >> shift)
+    shifted: Array = np.where(over | under, 0, values) << min(shift, 63)
+    if overflow is Overflow.ZERO:
+        return shifted
+    return np.where(over, hi, np.where(under, lo, shifted))
+
+
+# ---- floats ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class ConversionStats:
+    """For the ledger: the extremes before they are fitted, how many do not fit, how many lost a fraction."""
+
+    count_rounded: bool
+    low: float = inf
+    high: float = -inf
+    outside: int = 0
+    first: int | None = None  # the place of the first one that does not fit, in the flat array
+    rounded: int = 0
+
+
+def hold_floats(
+    x: Array, format: QFormat, rounding: Rounding, overflow: Overflow, seen: ConversionStats | None = None
+) -> BoundedInts:
+    """The integers of a checked array, in the cheapest container; NaN and infinity raise."""
+    if x.dtype.kind == "i":
+        return BoundedInts.of(convert(x, format.frac_bits, format, rounding, overflow))
+    flat = x.reshape(-1)
+    result = np.empty(flat.size, dtype_for(format.magnitude))
+    work = _working_dtype(x, format, overflow)
+    in_place = work == result.dtype
+    scratch = result if in_place else np.empty(min(_BLOCK, flat.size), work)
+    lo, hi = limits(format, overflow)
+    # Below 2**24 a float32 is inside exactly when the number that became it is, and is quicker to look at.
+    ask_result = format.magnitude < FLOAT32_EXACT and seen is None
+    bound = 0
+    for start in range(0, flat.size, _BLOCK):
+        block, part = flat[start : start + _BLOCK], result[start : start + _BLOCK]
+        space = part if in_place else scratch[: block.size]
+        steps = round_floats(in_steps(block, format, space), rounding, space)
+        if ask_result and not in_place:
+            with np.errstate(over="ignore"):
+                part[...] = steps
+        asked = part if ask_result else steps
+        low, high = float(asked.min()), float(asked.max())
+        if seen is not None:
+            seen.low, seen.high = min(seen.low, low), max(seen.high, high)
+            if seen.count_rounded:
+                seen.rounded += int(np.count_nonzero(in_steps(block.astype(np.float64), format) != steps))
+        if lo <= low and high <= hi:  # and so not a NaN
+            if steps is not part and not ask_result:
+                part[...] = steps
+            bound = max(bound, int(-low), int(high))
+            continue
+        if not (np.isfinite([low, high]).all() or np.isfinite(block).all()):
+            raise ValueError(_not_finite(x))
+        if seen is not None:
+            outside = _outside(steps, lo, hi, low, high)
+            seen.outside += int(np.count_nonzero(outside))
+            seen.first = start + int(np.argmax(outside)) if seen.first is None else seen.first
+        fitted = _fitted(steps, format, overflow)
+        if fitted is not part:
+            part[...] = fitted
+        bound = format.magnitude
+    return BoundedInts(result.reshape(x.shape), bound)
+
+
+def _outside(steps: Array, lo: int, hi: int, low: float, high: float) -> Array:
+    """Which whole floats, from `low` to `high`, are not within lo..hi.
+
+    hi + 1 is a power of two, which floats hold; where they do not hold lo, they round it to lo - 1.
+    """
+    sides: list[Array] = []
+    if high > hi:
+        sides.append(steps >= steps.dtype.type(hi + 1))
+    if low < lo:
+        edge = steps.dtype.type(lo)
+        sides.append(steps < edge if int(edge) == lo else steps <= edge)
+    return sides[0] if len(sides) == 1 else sides[0] | sides[1]
+
+
+def nearest_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflow) -> Array:
+    """Each float's nearest value of the format, as the same kind of float; a NaN stays one."""
+    flat, work = x.reshape(-1), _working_dtype(x, format, overflow)
+    result = np.empty_like(flat)
+    scratch = np.empty(min(_BLOCK, flat.size), work)
+    for start in range(0, flat.size, _BLOCK):
+        block, steps = flat[start : start + _BLOCK], scratch[: flat.size - start]
+        known = None if np.isfinite(block).all() else np.isfinite(block)
+        numbers = block if known is None else np.where(known, block, 0)
+        steps = _fitted(round_floats(in_steps(numbers, format, steps), rounding, steps), format, overflow)
+        if abs(format.frac_bits) <= _FLOAT32_POWERS and steps.dtype.kind == "f":
+            nearest = np.multiply(steps, work.type(format.step), out=steps)
+        else:
+            nearest = np.ldexp(steps.astype(np.float64), -format.frac_bits)
+        result[start : start + _BLOCK] = nearest if known is None else np.where(known, nearest, block)
+    return result.reshape(x.shape)
+
+
+def in_steps(x: Array, format: QFormat, out: Array | None = None) -> Array:
+    """Floats in steps of the format: exact, but infinite above the largest float, and not below 2**-900."""
+    with np.errstate(over="ignore", under="ignore"):
+        if abs(format.frac_bits) > _FLOAT64_POWERS:
+            steps = np.ldexp(x.astype(np.float64), format.frac_bits)
+        else:
+            power = 2.0**format.frac_bits
+            steps = np.multiply(x, power if out is None else out.dtype.type(power), out=out)
+    if format.frac_bits < 0:
+        # A subnormal result has lost bits; any tiny number of its sign rounds as it would have.
+        tiny = (np.abs(steps) < 2.0**-900) & (x != 0)
+        if tiny.any():
+            steps = np.where(tiny, np.copysign(np.float64(2.0**-900), x), steps)
+    return steps
+
+
+def _working_dtype(x: Array, format: QFormat, overflow: Overflow) -> np.dtype[Any]:
+    """float32 where it holds every step of the way.
+
+    Scaling may overflow, which matters to wrapping alone.
+    """
+    narrow = format.magnitude <= FLOAT32_EXACT and 0 <= format.frac_bits <= _FLOAT32_POWERS
+    return np.dtype(
+        np.float32 if narrow and x.dtype == np.float32 and overflow is not Overflow.WRAP else np.float64
+    )
+
+
+def _fitted(steps: Array, format: QFormat, overflow: Overflow) -> Array:
+    """Rounded steps of finite floats, brought into the format in place."""
+    if overflow is Overflow.WRAP:
+        # More than a double holds: the number was a multiple of 2**900, and wraps to zero.
+        steps[np.isinf(steps)] = 0
+    if format.magnitude <= FLOAT64_EXACT:
+        return fit(steps, format, overflow, steps)
+    return _fit_wide(steps, format, overflow)
+
+
+def _fit_wide(values: Array, format: QFormat, overflow: Overflow) -> Array:
+    """`fit` for float64 integers and a format whose limits a double does not hold; gives int64."""
+    if overflow is Overflow.WRAP:
+        return fit(np.fmod(values, 2.0**format.bits).astype(np.int64), format, overflow)
+    # Every double below 2**63 is an int64; the others are outside of every format on the same side.
+    edge = 2.0**63
+    ints = np.where(np.abs(values) < edge, values, 0).astype(np.int64)
+    lo, hi = limits(format, overflow)
+    over, under = (values >= edge) | (ints > hi), (values <= -edge) | (ints < lo)
+    if overflow is Overflow.ZERO:
+        return np.where(over | under, 0, ints)
+    return np.where(over, hi, np.where(under, lo, ints))
+
+
+# ---- what may come in --------------------------------------------------------------------------------------
+
+
+def checked_array(x: ArrayLike) -> Array:
+    """float64, float32 or int64 numbers, at least one of them."""
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        raise ValueError("the rows of a nested list differ in length; make them equally long") from None
+    if array.size == 0:
+        raise ValueError(f"an array of shape {array.shape} holds no values; give at least one")
+    if array.dtype.kind in "iu":
+        return checked_ints(array)
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"numbers are float64, float32, float16 or integers, not {array.dtype}")
+    return array
+
+
+def checked_ints(array: Array) -> Ints:
+    """The same integers as int64."""
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"integers are expected, not {array.dtype}")
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{array.max()} does not fit into 64 bits with a sign")
+    return array.astype(np.int64, copy=False)
+
+
+def place_of(first: Array) -> str:
+    """Where the first true element stands, for a message."""
+    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(first)), first.shape))
+    return f" at index {place[0] if len(place) == 1 else place}" if place else ""
+
+
+def _not_finite(x: Array) -> str:
+    wrong = ~np.isfinite(x)
+    return f"{float(x[wrong][0])} cannot be quantised{place_of(wrong)}; replace NaN and infinities first"

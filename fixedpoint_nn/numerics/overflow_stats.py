@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""The overflow ledger: what every cast and accumulator lost, collected only while a ledger is open.
+
+with OverflowStats() as ledger:
+    fixed(x)
+ledger["fc1.out"].saturated
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import copysign, isfinite, prod
+from types import TracebackType
+
+import numpy as np
+
+from fixedpoint_nn.numerics.accumulate import AccumulatorMonitor
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts
+from fixedpoint_nn.numerics.conversion import ConversionStats
+from fixedpoint_nn.numerics.overflow import Overflow, limits
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding, shift_right
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What happened at one cast point or accumulator, over all calls."""
+
+    values: int = 0  # how many went through
+    saturated: int = 0  # were too large, and were saturated (or set to zero)
+    wrapped: int = 0  # were too large, and were wrapped
+    rounded: int = 0  # lost a fraction
+    first: tuple[int, ...] | None = None  # the index of the first one that was too large
+    headroom_bits: int = 63  # leading bits that no value needed; negative: bits that were missing
+
+
+class OverflowStats(Mapping[str, Entry]):
+    """Collects an `Entry` for every named cast and accumulator that runs inside its `with` block.
+
+    A cast without a name stands under its quantizer's text. Without `count_rounded` that one count stays 0,
+    and the ledger takes little time. `first_row` is added to the first index of what follows, for whoever
+    cuts a batch into blocks. An accumulator's headroom is that of its last sums, and of every sum where one
+    saturated.
+    """
+
+    def __init__(self, count_rounded: bool = True) -> None:
+        self.count_rounded = count_rounded
+        self.entries: dict[str, Entry] = {}
+        self.first_row = 0
+        self._before: OverflowStats | None = None
+
+    def __enter__(self) -> OverflowStats:
+        self._before, _here.ledger = _here.ledger, self
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _here.ledger = self._before
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self.entries:
+            known = ", ".join(self.entries) or "nothing"
+            raise KeyError(f"nothing was cast at {name!r}; the ledger saw {known}")
+        return self.entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __str__(self) -> str:
+        width = max([len(name) for name in self.entries], default=0)
+        head = (
+            f"{'':{width}}  {'values':>10} {'saturated':>10} {'wrapped':>10} {'rounded':>10}  headroom  first"
+        )
+        lines = [
+            f"{name:{width}}  {e.values:>10} {e.saturated:>10} {e.wrapped:>10} {e.rounded:>10}"
+            f"  {e.headroom_bits:>8}  {'-' if e.first is None else e.first}"
+            for name, e in self.entries.items()
+        ]
+        return "\n".join([head, *lines])
+
+    # ---- called by the numbers -----------------------------------------------------------------------------
+
+    def see_cast(self, held: BoundedInts, shift: int, quantizer: Quantizer) -> None:
+        """The integers times 2**shift are about to be rounded and fitted by the quantizer."""
+        array = held.array
+        if not array.size:
+            return
+        low, high = (_moved(int(end), shift, quantizer.rounding) for end in (array.min(), array.max()))
+        lo, hi = limits(quantizer.format, quantizer.overflow)
+        outside = None
+        if low < lo or high > hi:
+            floor, ceiling = representable_range(shift, quantizer)
+            if low >= lo:
+                outside = array > ceiling
+            else:
+                outside = array < floor if high <= hi else (array > ceiling) | (array < floor)
+        count, first = self._count(quantizer, outside)
+        self._add(quantizer, array.shape, count, first, self._rounded(held, shift), (low, high))
+
+    def _rounded(self, held: BoundedInts, shift: int) -> int:
+        if not self.count_rounded or shift >= 0:
+            return 0
+        ints = held.kept(np.dtype(np.int64))
+        return int(np.count_nonzero(ints & ((1 << -shift) - 1) if shift >= -63 else ints))
+
+    def see_floats(self, seen: ConversionStats, shape: tuple[int, ...], quantizer: Quantizer) -> None:
+        """Floats of this shape have been rounded and fitted by the quantizer."""
+        ends = (seen.low, seen.high)
+        extremes = tuple(int(end) if isfinite(end) else int(copysign(1, end)) << 1024 for end in ends)
+        self._add(quantizer, shape, seen.outside, seen.first, seen.rounded, (extremes[0], extremes[1]))
+
+    def see_sums(self, watch: AccumulatorMonitor, shape: tuple[int, ...], accumulator: Accumulator) -> None:
+        """An accumulator has run; `shape` is the result's."""
+        assert watch.outside is not None
+        count, first = self._count(accumulator, watch.outside)
+        self._add(accumulator, shape, count, first, 0, (watch.lo, watch.hi))
+
+    def _count(self, point: Quantizer | Accumulator, outside: Array | None) -> tuple[int, int | None]:
+        """How many are outside, and where the first one is if no earlier call had one."""
+        count = 0 if outside is None else int(np.count_nonzero(outside))
+        if outside is None or not count or self._entry(point).first is not None:
+            return count, None
+        return count, int(np.argmax(outside))
+
+    def _entry(self, point: Quantizer | Accumulator) -> Entry:
+        return self.entries.get(point.name or str(point), Entry())
+
+    def _add(
+        self,
+        point: Quantizer | Accumulator,
+        shape: tuple[int, ...],
+        count: int,
+        place: int | None,
+        rounded: int,
+        extremes: tuple[int, int],
+    ) -> None:
+        before, format = self._entry(point), point.format
+        first = before.first
+        if first is None and place is not None:
+            first = tuple(int(i) for i in np.unravel_index(place, shape))
+            first = (first[0] + self.first_row, *first[1:]) if first else first
+        wraps = point.overflow is Overflow.WRAP
+        self.entries[point.name or str(point)] = Entry(
+            before.values + prod(shape),
+            before.saturated + (0 if wraps else count),
+            before.wrapped + (count if wraps else 0),
+            before.rounded + rounded,
+            first,
+            min(before.headroom_bits, format.bits - _bits(*extremes, format.signed)),
+        )
+
+
+@lru_cache(maxsize=4096)
+def representable_range(shift: int, quantizer: Quantizer) -> tuple[int, int]:
+    """The smallest and the largest int64 whose value times 2**shift still fits after rounding.
+
+    Rounding keeps the order, so they are the limits themselves, or lie beside a tie or the next integer.
+    """
+    lo, hi = limits(quantizer.format, quantizer.overflow)
+    if shift >= 0:
+        return -(-lo >> shift), hi >> shift
+    drop, half = -shift, 1 << (-shift - 1)
+    below = [((lo - 1) << drop) + 1, (lo << drop) - half, (lo << drop) - half + 1, lo << drop]
+    above = [hi << drop, (hi << drop) + half - 1, (hi << drop) + half, ((hi + 1) << drop) - 1]
+
+    def rounded(value: int) -> int:
+        return int(shift_right(np.array([value]), drop, quantizer.rounding)[0])
+
+    return (
+        min(v for v in map(_as_int64, below) if rounded(v) >= lo),
+        max(v for v in map(_as_int64, above) if rounded(v) <= hi),
+    )
+
+
+@lru_cache(maxsize=1 << 16)
+def _moved(value: int, shift: int, rounding: Rounding) -> int:
+    """One integer times 2**shift, rounded."""
+    if shift >= 0:
+        return value << shift
+    return int(shift_right(np.array([value]), -shift, rounding)[0])
+
+
+def _as_int64(value: int) -> int:
+    return max(min(value, (1 << 63) - 1), -(1 << 63))
+
+
+def _bits(lo: int, hi: int, signed: bool) -> int:
+    """Bits of the smallest format that holds lo..hi; an unsigned one needs a sign for what is below zero."""
+    size = max((~lo).bit_length() if lo < 0 else 0, max(hi, 0).bit_length())
+    return size + (signed or lo < 0)
+
+
+class _Here(threading.local):
+    """Of each thread its own: networks that run side by side do not see each other."""
+
+    ledger: OverflowStats | None = None
+
+
+_here = _Here()
+
+
+def active() -> OverflowStats | None:
+    """The ledger that is open in this thread."""
+    return _here.ledger

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""Quantizers: a format, a rounding and an overflow, which together are a conversion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.numerics.arrays import Array, Ints
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts
+from fixedpoint_nn.numerics.conversion import (
+    ConversionStats,
+    checked_array,
+    checked_ints,
+    convert,
+    hold_floats,
+    nearest_floats,
+)
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.rounding import Rounding
+
+__all__ = ["ChannelQuantizer", "Overflow", "Quantizer", "Rounding"]
+
+_MODES = re.compile(r"(.*<[^<>,]*,[^<>,]*),([^<>,]*)(?:,([^<>,]*))?>")
+
+
+@dataclass(frozen=True, repr=False)
+class Quantizer:
+    """A format, and what happens to bits that do not fit: on the right `rounding`, on the left `overflow`.
+
+    `name` labels the place where the conversion happens; two quantizers that differ only in it are equal.
+    """
+
+    format: QFormat
+    rounding: Rounding = Rounding.HALF_EVEN
+    overflow: Overflow = Overflow.SATURATE
+    name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for name, kind in (
+            ("format", QFormat),
+            ("rounding", Rounding),
+            ("overflow", Overflow),
+            ("name", str),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise TypeError(f"{name} of a Quantizer is of type {kind.__name__}, not {value!r}")
+
+    def __repr__(self) -> str:
+        name = f", name={self.name!r}" if self.name else ""
+        return f"Quantizer({self.format!r}, {self.rounding!r}, {self.overflow!r}{name})"
+
+    def __str__(self) -> str:
+        """AMD's text, such as ap_fixed<16,4,AP_RND_CONV,AP_SAT>."""
+        f = self.format
+        kind = "ap_fixed" if f.signed else "ap_ufixed"
+        return f"{kind}<{f.bits},{f.int_bits},AP_{self.rounding.value},AP_{self.overflow.value}>"
+
+    @classmethod
+    def parse(cls, text: str) -> Quantizer:
+        """Read AMD's text or any format's.
+
+        Modes that AMD's text leaves out are AMD's defaults, TRN and WRAP; a format in another notation says
+        nothing of modes and gets this class's.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a quantizer is parsed from text, not from {text!r}")
+        stripped = text.strip()
+        found = _MODES.fullmatch(stripped)
+        try:
+            format = QFormat.parse(f"{found[1]}>" if found else stripped)
+        except ValueError as error:
+            if not str(error).endswith("'ap_fixed<16,4>'"):
+                raise
+            raise ValueError(
+                f"{text!r} is not a quantizer; write it like 'ap_fixed<16,4,AP_RND_CONV,AP_SAT>' or 'Q4.12'"
+            ) from None
+        if not found:
+            return cls(format, Rounding.FLOOR, Overflow.WRAP) if "<" in stripped else cls(format)
+        rounding = Rounding(_mode(found[2], Rounding, text))
+        return cls(format, rounding, Overflow(_mode(found[3], Overflow, text) if found[3] else "WRAP"))
+
+    @property
+    def step(self) -> float:
+        """The distance between neighbouring values."""
+        return self.format.step
+
+    # ---- conversions ---------------------------------------------------------------------------------------
+
+    def from_floats(self, x: ArrayLike) -> Ints:
+        """The integers of these floats, exactly rounded; NaN and infinity raise."""
+        return self.hold(checked_array(x)).ints()
+
+    def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
+        """The integers, in this format, of the values `ints * 2**-frac_bits`."""
+        shift = self.format.frac_bits - frac_bits
+        return convert(checked_ints(np.asarray(ints)), shift, self.format, self.rounding, self.overflow)
+
+    def round_floats(self, x: Array) -> Array:
+        """Each float's nearest value of this format, as the same kind of float; a NaN stays one."""
+        return nearest_floats(x, self.format, self.rounding, self.overflow)
+
+    def hold(self, x: Array, seen: ConversionStats | None = None) -> BoundedInts:
+        """`from_floats` of a checked array, in the cheapest container; `seen` notes what did not fit."""
+        return hold_floats(x, self.format, self.rounding, self.overflow, seen)
+
+
+@dataclass(frozen=True, repr=False)
+class ChannelQuantizer:
+    """One quantizer per channel of the last axis: the same bits, the binary point moved by `shifts`.
+
+    Channel j has `shifts[j]` more integer bits and as many fraction bits fewer than `quantizer`. The integers
+    that come out all have one format, the smallest that holds every channel.
+    """
+
+    quantizer: Quantizer
+    shifts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shifts", tuple(int(shift) for shift in self.shifts))
+        if not self.shifts:
+            raise ValueError("a ChannelQuantizer has one shift for each channel, and there is none")
+        object.__setattr__(self, "format", QFormat.for_any([q.format for q in self.channels]))
+
+    format: QFormat = field(init=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"ChannelQuantizer({self.quantizer!r}, {self.shifts})"
+
+    @property
+    def name(self) -> str:
+        return self.quantizer.name
+
+    @property
+    def overflow(self) -> Overflow:
+        return self.quantizer.overflow
+
+    @property
+    def step(self) -> Array:
+        """The distance between neighbouring values, for each channel."""
+        return np.ldexp(self.quantizer.step, self.shifts)
+
+    @property
+    def channels(self) -> tuple[Quantizer, ...]:
+        """Each channel's own quantizer."""
+        q, f = self.quantizer, self.quantizer.format
+        return tuple(
+            Quantizer(QFormat(f.int_bits + s, f.frac_bits - s, f.signed), q.rounding, q.overflow, q.name)
+            for s in self.shifts
+        )
+
+    def from_floats(self, x: ArrayLike) -> Ints:
+        """The integers of these floats, each rounded by its channel's quantizer."""
+        array = checked_array(x)
+        return self._by_channel(array, [q.from_floats(array[..., j]) for j, q in self._pairs(array)])
+
+    def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
+        """The integers of the values `ints * 2**-frac_bits`, each rounded by its channel's quantizer."""
+        array = checked_ints(np.asarray(ints))
+        return self._by_channel(array, [q.from_ints(array[..., j], frac_bits) for j, q in self._pairs(array)])
+
+    def round_floats(self, x: Array) -> Array:
+        """Each float's nearest value, as the same kind of float; moving a channel's point loses nothing."""
+        self._pairs(x)
+        scale = np.ldexp(x.dtype.type(1), self.shifts)
+        nearest: Array = self.quantizer.round_floats(x / scale) * scale
+        return nearest
+
+    def _pairs(self, array: Array) -> list[tuple[int, Quantizer]]:
+        if array.ndim == 0 or array.shape[-1] != len(self.shifts):
+            raise ValueError(f"{len(self.shifts)} channel shifts do not fit an array of shape {array.shape}")
+        return list(enumerate(self.channels))
+
+    def _by_channel(self, array: Array, columns: Sequence[Ints]) -> Ints:
+        shifts = [self.format.frac_bits - q.format.frac_bits for q in self.channels]
+        return np.stack([column << shift for column, shift in zip(columns, shifts, strict=True)], axis=-1)
+
+
+def _mode(text: str, kind: type[Rounding] | type[Overflow], whole: str) -> str:
+    name = text.strip().removeprefix("AP_")
+    if name not in [mode.value for mode in kind]:
+        known = ", ".join(f"AP_{mode.value}" for mode in kind)
+        raise ValueError(f"{text.strip()!r} in {whole!r} is no {kind.__name__}; use one of {known}")
+    return name

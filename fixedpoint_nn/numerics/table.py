@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""Tables of functions, correctly rounded, with a certificate over every input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixedpoint_nn.numerics.arrays import Array, Ints
+from fixedpoint_nn.numerics.bounded_ints import FLOAT64_EXACT, BoundedInts
+from fixedpoint_nn.numerics.exact_functions import EXACT_FUNCTIONS, ExactFunction
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+
+MAX_ADDRESS_BITS = 20
+MAX_OUTPUT_BITS = 60
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What holds over all input codes (of a reciprocal: over the positive ones)."""
+
+    max_error_lsb: float  # the largest |table - function|, in steps of the output
+    monotonic: bool  # never falls where the function rises, never rises where it falls
+    symmetric: bool | None  # f(-x) = 1 - f(x), or -f(x), in every bit; None: the function has no such law
+
+
+@dataclass(frozen=True)
+class Table:
+    """`function` at every value of `input_format`, each correctly rounded by `output`.
+
+    The entries stand in the order of hardware addresses: the input's bit pattern, read as an unsigned number.
+    So a negative code c stands at c + 2**bits, where NumPy's `ints[c]` finds it too.
+
+    >>> Table("sigmoid", QFormat(2, 1), Quantizer(QFormat(0, 8, signed=False))).ints
+    array([128, 159, 187, 209,  31,  47,  69,  97])
+    """
+
+    function: str
+    input_format: QFormat
+    output: Quantizer
+
+    def __post_init__(self) -> None:
+        if self.function not in EXACT_FUNCTIONS:
+            known = ", ".join(EXACT_FUNCTIONS)
+            raise ValueError(f"there is no table of {self.function!r}; there are {known}")
+        if not isinstance(self.input_format, QFormat):
+            raise TypeError(f"input_format of a Table is a QFormat, not {self.input_format!r}")
+        if not isinstance(self.output, Quantizer):
+            raise TypeError(f"output of a Table is a Quantizer, not {self.output!r}")
+        if self.input_format.bits > MAX_ADDRESS_BITS:
+            raise ValueError(
+                f"a table over {self.input_format} would have 2**{self.input_format.bits} entries; "
+                f"cast its input to {MAX_ADDRESS_BITS} bits or fewer"
+            )
+        if self.output.format.bits > MAX_OUTPUT_BITS:
+            raise ValueError(
+                f"a table's output has at most {MAX_OUTPUT_BITS} bits, unlike {self.output.format}"
+            )
+
+    @cached_property
+    def ints(self) -> Ints:
+        """The entries, by address; read-only."""
+        return _build(self.function, self.input_format, self.output)
+
+    @cached_property
+    def held(self) -> BoundedInts:
+        """The entries in their cheapest container."""
+        return _held(self.function, self.input_format, self.output)
+
+    def lookup(self, ints: Array) -> Ints:
+        """The entry of each input code."""
+        entries: Ints = self.ints[np.asarray(ints)]
+        return entries
+
+    def on_floats(self, x: Array) -> NDArray[np.float64]:
+        """The entries as real numbers, for values that the input format holds exactly."""
+        codes = np.ldexp(np.asarray(x, np.float64), self.input_format.frac_bits).astype(np.intp)
+        return _real(self.function, self.input_format, self.output)[codes]
+
+    def certificate(self) -> Certificate:
+        """Checked over every input code."""
+        return _certificate(self.function, self.input_format, self.output)
+
+
+@lru_cache(maxsize=256)
+def _build(name: str, source: QFormat, output: Quantizer) -> Ints:
+    function, codes = EXACT_FUNCTIONS[name], _codes(source)
+    lsb_bits = output.format.frac_bits
+    first, last = source.int_min, source.int_max
+    if function.tail is not None:
+        limit = _code(function.tail(max(lsb_bits, 0)), source)
+        first = max(first, -limit)
+        if function.tail_on_the_right:
+            last = min(last, limit)
+        elif output.overflow is not Overflow.WRAP:
+            # exp grows past the range, and stays there: 3 > 2/log(2), and 3 bits more leave the format.
+            last = min(last, _code(3 * max(output.format.int_bits + 3, 1), source))
+    if function.positive_only:
+        first = 1
+    entries = _rounded(function, np.arange(first, last + 1), source, output)
+    ints = entries[np.clip(codes, first, last) - first]
+    if function.positive_only:
+        ints[codes <= 0] = output.format.int_max
+    ints.flags.writeable = False
+    return ints
+
+
+@lru_cache(maxsize=256)
+def _held(name: str, source: QFormat, output: Quantizer) -> BoundedInts:
+    return BoundedInts.of(_build(name, source, output))
+
+
+@lru_cache(maxsize=256)
+def _real(name: str, source: QFormat, output: Quantizer) -> NDArray[np.float64]:
+    real: NDArray[np.float64] = np.ldexp(_build(name, source, output), -output.format.frac_bits)
+    return real
+
+
+@lru_cache(maxsize=256)
+def _certificate(name: str, source: QFormat, output: Quantizer) -> Certificate:
+    function, codes, ints = EXACT_FUNCTIONS[name], _codes(source), _build(name, source, output)
+    order = np.argsort(codes)
+    codes, ints = codes[order], ints[order]
+    if function.positive_only:
+        codes, ints = codes[codes > 0], ints[codes > 0]
+    real = np.ldexp(_estimate(function, codes, source), output.format.frac_bits)
+    steps = np.diff(ints) if function.rising else -np.diff(ints)
+    symmetric = None
+    if function.mirror is not None and source.signed:
+        # The lowest code has no partner.
+        paired = ints[1:]
+        constant = Fraction(function.mirror) * Fraction(2) ** output.format.frac_bits
+        symmetric = bool((paired + paired[::-1] == constant).all())
+    return Certificate(float(np.abs(ints - real).max()), bool((steps >= 0).all()), symmetric)
+
+
+def _codes(source: QFormat) -> Ints:
+    """Every input code, in the order of addresses."""
+    addresses = np.arange(1 << source.bits)
+    return np.where(addresses > source.int_max, addresses - (1 << source.bits), addresses)
+
+
+def _code(x: int, source: QFormat) -> int:
+    """The code of x, or the first one above it."""
+    shift = source.frac_bits
+    return x << shift if shift >= 0 else (x >> -shift) + 1
+
+
+def _estimate(function: ExactFunction, codes: Ints, source: QFormat) -> NDArray[np.float64]:
+    with np.errstate(all="ignore"):
+        return function.estimate(np.ldexp(codes.astype(np.float64), -source.frac_bits))
+
+
+def _rounded(function: ExactFunction, codes: Ints, source: QFormat, output: Quantizer) -> Ints:
+    """The function at each code, rounded.
+
+    Every rounding depends on nothing but the half step in which the value lies. In quarters of a step that is
+    2*floor(2*y), and one more unless 2*y is an integer; the quantizer itself rounds these quarters.
+
+    Where the float estimate lies further from a half step than its error, it decides; elsewhere decimal does.
+    """
+    lsb_bits = output.format.frac_bits
+    with np.errstate(all="ignore"):
+        halves = np.ldexp(_estimate(function, codes, source), lsb_bits + 1)
+        away = np.abs(halves - np.rint(halves)) > np.abs(halves) * 2.0**-40
+        easy = away & (np.abs(halves) < FLOAT64_EXACT)
+    quarters = np.where(easy, 2 * np.floor(np.where(easy, halves, 0)) + 1, 0).astype(np.int64)
+    modulus = 1 << (output.format.bits + 2)
+    for i in np.flatnonzero(~easy):
+        x = Fraction(int(codes[i])) / Fraction(2) ** source.frac_bits
+        exact = _quarters(function, x, lsb_bits)
+        if output.overflow is Overflow.WRAP:
+            exact = exact % modulus - (modulus if exact < 0 else 0)  # roundings ask for the sign
+        quarters[i] = max(min(exact, 2**62), -(2**62))  # outside of every output either way
+    return output.from_ints(quarters, lsb_bits + 2)
+
+
+def _quarters(function: ExactFunction, x: Fraction, lsb_bits: int) -> int:
+    scale = Fraction(2) ** (lsb_bits + 1)
+    value = function.rational(x)
+    if value is not None:
+        halves = value * scale
+        return 2 * floor(halves) + (halves.denominator != 1)
+    assert function.decimal is not None
+    digits = 40
+    while True:
+        with localcontext(Context(prec=digits, Emin=-999999999999999999, Emax=999999999999999999)):
+            at = Decimal(x.numerator) / Decimal(x.denominator)
+            factor = Decimal(scale.numerator) / Decimal(scale.denominator)
+            y = function.decimal(at)
+            margin = (max(abs(y), Decimal(1)) * (1 + abs(at)) * factor).scaleb(6 - digits)
+            below, above = floor(y * factor - margin), floor(y * factor + margin)
+            if below == above and y * factor - margin > below:
+                return 2 * below + 1
+        digits *= 2

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""The Verilog itself: random networks, word for word."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from fixedpoint_nn import RtlModel
+from fixedpoint_nn.hardware.isa.schedule import schedule
+from tests.support.random_networks import Random, networks, random_network
+
+relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+def check(case: Random, simulator: str) -> None:
+    rtl = RtlModel(case.fixed, lanes=case.lanes, simulator=simulator)
+    result, expected = rtl(case.batch), case.fixed(case.batch)
+    assert result.format == expected.format
+    assert np.array_equal(result.ints, expected.ints)
+    lowered = rtl.lowered(case.batch.shape[1:])
+    assert set(rtl.outcome.cycles) == {schedule(lowered.instructions, case.lanes).cycles}
+
+
+@settings(relaxed, max_examples=25)
+@given(networks())
+def test_icarus_computes_what_the_model_computes(case):
+    check(case, "iverilog")
+
+
+@pytest.mark.slow
+@settings(relaxed, max_examples=300)
+@given(networks())
+def test_icarus_computes_what_300_models_compute(case):
+    check(case, "iverilog")
+
+
+@pytest.mark.slow
+@settings(relaxed, max_examples=10)
+@given(networks())
+def test_verilator_computes_what_the_model_computes(case):
+    check(case, "verilator")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            {"lanes": 0},
+            "The network does not fit any engine: lanes = 0 is no engine; use 1, 2, 4, 8, 16 or 32.",
+        ),
+        (
+            {"lanes": "8"},
+            "The network does not fit any engine: lanes = '8' is no engine; use 1, 2, 4, 8, 16 or 32.",
+        ),
+        ({"simulator": "modelsim"}, "There is no simulator 'modelsim'; use 'iverilog' or 'verilator'."),
+    ],
+)
+def test_an_engine_or_simulator_that_does_not_exist_is_refused_in_a_sentence(arguments, sentence):
+    case = random_network("dense", 0)
+    with pytest.raises((ValueError, RuntimeError), match=f"^{re.escape(sentence)}$"):
+        RtlModel(case.fixed, **arguments)(case.batch)
+
+
+def test_what_is_no_quantised_network_or_no_batch_is_refused_in_a_sentence():
+    case = random_network("dense", 0)
+    with pytest.raises(TypeError, match=r"^the engine runs a quantised network, not a Sequential; quantize"):
+        RtlModel(case.fixed.net)
+    for x in (np.float64(0.5), np.zeros(3), np.zeros((0, 3))):
+        sentence = f"the network takes a batch of samples, not an array of shape {x.shape}"
+        with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+            RtlModel(case.fixed)(x)
+
+
+def test_both_simulators_give_the_same_words_and_cycles():
+    case = random_network("sequence", 2)
+    results = []
+    for simulator in ("iverilog", "verilator"):
+        rtl = RtlModel(case.fixed, lanes=case.lanes, simulator=simulator)
+        results.append((rtl(case.batch).ints.tolist(), rtl.outcome))
+    assert results[0] == results[1]

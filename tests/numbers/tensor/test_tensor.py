@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import gc
+import re
+import weakref
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn import Tensor
+from fixedpoint_nn.numbers.tensor.dot_graph import to_dot
+from fixedpoint_nn.numbers.tensor.tensor import no_gradient, record, stack
+from tests.support.finite_differences import worst_gradient_error
+
+RNG = np.random.default_rng(7)
+
+
+def draw(*shape: int) -> Tensor:
+    return Tensor(RNG.standard_normal(shape))
+
+
+def test_the_example_of_micrograd_gives_its_published_figures() -> None:
+    a, b = Tensor(-4.0), Tensor(2.0)
+    c = a + b
+    d = a * b + b**3
+    c = c + (c + 1)
+    c = c + (1 + c + (-a))
+    d = d + (d * 2 + (b + a).relu())
+    d = d + (3 * d + (b - a).relu())
+    e = c - d
+    f = e**2
+    g = f / 2.0
+    g = g + 10.0 / f
+    g.backward()
+    assert f"{g.data.item():.4f}" == "24.7041"
+    assert f"{a.grad.item():.4f}" == "138.8338"
+    assert f"{b.grad.item():.4f}" == "645.5773"
+
+
+OPERATIONS = {
+    "add": lambda a, b, m: a + b,
+    "add_broadcast": lambda a, b, m: a + m[0],
+    "subtract": lambda a, b, m: a - b[:, :1],
+    "multiply": lambda a, b, m: a * b[:1],
+    "divide": lambda a, b, m: a / (b * b + 1),
+    "power": lambda a, b, m: (a * a + 0.5) ** 1.5,
+    "negate": lambda a, b, m: -a,
+    "one_minus": lambda a, b, m: 1 - a,
+    "one_over": lambda a, b, m: 1 / (a * a + 1),
+    "scaled": lambda a, b, m: a.scaled(-3),
+    "matmul": lambda a, b, m: a @ m,
+    "dot_continues": lambda a, b, m: b.dot(m, None, a @ m),
+    "dot_vector": lambda a, b, m: a.dot(m[:, 0]),
+    "dot_groups": lambda a, b, m: a.reshape(3, 2, 2).dot(m.reshape(2, 2, 4)),
+    "relu": lambda a, b, m: a.relu(),
+    "maximum": lambda a, b, m: a.maximum(b),
+    "sigmoid": lambda a, b, m: a.lookup("sigmoid"),
+    "tanh": lambda a, b, m: a.tanh(),
+    "exp": lambda a, b, m: a.exp(),
+    "reciprocal": lambda a, b, m: (a * a + 1).lookup("reciprocal"),
+    "log": lambda a, b, m: (a * a + 1).log(),
+    "sum": lambda a, b, m: a.sum(axis=1),
+    "sum_kept": lambda a, b, m: a.sum(axis=0, keepdims=True),
+    "mean": lambda a, b, m: a.mean(axis=(0, 1)),
+    "max": lambda a, b, m: a.max(axis=1),
+    "max_kept": lambda a, b, m: a.max(axis=-1, keepdims=True),
+    "log_softmax": lambda a, b, m: a.log_softmax(),
+    "reshape": lambda a, b, m: a.reshape(2, 6),
+    "index": lambda a, b, m: a[1:, ::2],
+    "overlapping_indices": lambda a, b, m: a[:2] * a[1:],
+    "take": lambda a, b, m: a.take([[2, 0], [2, 2]]),
+    "take_columns": lambda a, b, m: a.take([3, 3, 1], axis=1),
+    "concat": lambda a, b, m: a.concat([b, a], axis=1),
+    "split": lambda a, b, m: a.split(2)[0] * a.split(2)[1],
+    "stack": lambda a, b, m: stack([a, b, a], axis=1),
+    "windows": lambda a, b, m: a.reshape(1, 3, 2, 2).windows((2, 2), (1, 1), ((1, 0), (0, 1))),
+    "windows_groups": lambda a, b, m: a.reshape(1, 3, 2, 2).windows(
+        (2, 1), (1, 1), ((0, 0), (0, 0)), groups=2
+    ),
+    "standardized": lambda a, b, m: a.standardized(1e-5)[0],
+    "scan": lambda a, b, m: a.reshape(1, 3, 4).scan(lambda x, s: (x * s, x + s), b[:1])[0],
+    "scan_each": lambda a, b, m: a.reshape(1, 3, 4).scan(
+        lambda x, s: (x, x + s), b[:1], each=lambda x: x @ m
+    )[1],
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_gradient_equals_finite_differences(name: str) -> None:
+    a, b, m = draw(3, 4), draw(3, 4), draw(4, 4)
+    used = {"a": a, "b": b, "m": m}
+    operation = OPERATIONS[name]
+    result = operation(a, b, m)
+    leaves = [leaf for leaf in used.values() if any(leaf is node for node in _ancestors(result))]
+    assert leaves
+    assert worst_gradient_error(lambda: operation(a, b, m), leaves) < 1e-7
+
+
+def _ancestors(result: Tensor) -> list[Tensor]:
+    found, stack_ = [], [result]
+    while stack_:
+        node = stack_.pop()
+        if not any(node is other for other in found):
+            found.append(node)
+            stack_.extend(node.parents)
+    return found
+
+
+def test_gradients_add_up_over_several_calls() -> None:
+    a = Tensor([1.0, 2.0])
+    a.sum().backward()
+    (a * 3).sum().backward()
+    assert np.array_equal(a.grad, [4.0, 4.0])
+
+
+def test_a_gradient_that_two_operands_share_is_not_changed_in_place() -> None:
+    a, b = Tensor([1.0]), Tensor([2.0])
+    total = a + b
+    (total + total + a).sum().backward()
+    assert np.array_equal(a.grad, [3.0]) and np.array_equal(b.grad, [2.0])
+
+
+def test_single_precision_stays_single_precision() -> None:
+    a = Tensor(np.ones((2, 3), np.float32))
+    result = ((a * 2 + 1) / 3.0 - 1).relu().lookup("sigmoid").scaled(2) @ Tensor(np.ones((3, 1), np.float32))
+    result.sum().backward()
+    assert result.data.dtype == np.float32 and a.grad.dtype == np.float32
+
+
+def test_without_a_gradient_nothing_is_remembered() -> None:
+    a = draw(2, 2)
+    with no_gradient():
+        result = (a @ a).relu()
+    assert result.parents == ()
+
+
+def test_the_tape_is_freed_without_the_garbage_collector() -> None:
+    class Marked(Tensor):
+        __slots__ = ("__weakref__",)
+
+    gc.disable()
+    try:
+        middle = Marked(np.ones(3))
+        watch = weakref.ref(middle)
+        result = (middle * 2).tanh().sum()
+        result.backward()
+        del middle, result
+        assert watch() is None
+    finally:
+        gc.enable()
+
+
+def test_dropout_scales_what_it_keeps() -> None:
+    x = Tensor(np.ones((100, 100)))
+    dropped = x.dropped(0.25, np.random.default_rng(1))
+    assert set(np.unique(dropped.data).round(9)) == {0.0, round(4 / 3, 9)}
+    assert abs(dropped.data.mean() - 1) < 0.02
+    assert x.dropped(0.25, None) is x
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Tensor(["a"]), "a Tensor holds floats, not <U1; convert the data to numbers first"),
+        (
+            lambda: Tensor([1.0, 2.0]).backward(),
+            "backward() starts from one number, not from shape (2,); sum it first or pass the gradient",
+        ),
+        (lambda: np.asarray(Tensor([1.0])), "a Tensor is not turned into an array silently; take its .data"),
+        (lambda: Tensor(np.ones((2, 5))).split(2), "5 elements do not split into 2 equal parts"),
+    ],
+)
+def test_bad_input_is_answered_with_a_sentence(make, sentence: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(sentence)}$"):
+        make()
+
+
+def test_the_graph_is_drawn_with_values_gradients_and_operations() -> None:
+    a, b = Tensor(2.0), Tensor(-3.0)
+    product = a * b
+    result = product + 1
+    result.backward(keep=True)
+    dot = to_dot(result, {"a": a, "b": b})
+    assert dot.startswith("digraph tape {") and dot.endswith("}\n")
+    assert 'label="a | value 2 | grad -3"' in dot and 'label="b | value -3 | grad 2"' in dot
+    assert 'label="value -6 | grad 1"' in dot and 'label="*", shape=circle' in dot
+
+
+def test_constants_get_no_gradient_and_record_nothing() -> None:
+    constant, leaf = Tensor([[1.0, 2.0]], needs_gradient=False), Tensor([[3.0, 4.0]])
+    made = (constant * 2).relu().concat([constant])
+    assert not made.needs_gradient
+    assert made.parents == ()
+    result = (constant * leaf)[:, :1] + constant.dot(leaf.reshape(2, 1))
+    assert result.needs_gradient
+    result.backward()
+    assert constant.grad is None
+    assert leaf.grad is not None
+    assert leaf.grad.tolist() == [[2.0, 2.0]]
+
+
+def test_an_operation_made_elsewhere_joins_the_tape() -> None:
+    a = Tensor([2.0, 3.0])
+    cubed = record(a.data**3, "cube", (a,), lambda g: a.add_gradient(g * 3 * a.data**2))
+    (cubed * 2).sum().backward()
+    assert a.grad is not None
+    assert a.grad.tolist() == [24.0, 54.0]

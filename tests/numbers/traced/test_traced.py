@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""A traced network has the shapes, the formats and the values of the bit-accurate one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.traced.traced import Program, Traced, trace
+from fixedpoint_nn.numerics.qformat import Q, QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from tests.support.battery import CASES, quantized_case
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_layer_traces_to_its_own_shapes_formats_and_values(name):
+    *_, net, format = quantized_case(name)
+    case = CASES[name]
+    x = FixedArray.from_float(case.floats(), Quantizer(format))
+    real = net(x)
+    program = trace(net, case.shape, format)
+    node = program.nodes[program.outputs[0]]
+    assert (node.shape[1:], node.format) == (real.shape[1:], real.format)
+    seen = {}
+    (replayed,) = program(x, watch=lambda path, value: seen.setdefault(path, value))
+    assert np.array_equal(replayed.ints, real.ints)
+    assert replayed.format == real.format
+    for path, value in seen.items():
+        inner = program
+        for place in path[:-1:2]:
+            inner = inner.nodes[place].body
+        node = inner.nodes[path[-1]]
+        assert (node.shape[1:], node.format) == (value.shape[1:], value.format), (name, path, node.op)
+
+
+def test_constants_on_the_left_defer_to_the_traced_value():
+    program = Program()
+    x = Traced.argument(program, (1, 3), Q(3, 4))
+    weight = FixedArray.from_ints(np.ones((2, 1), np.int64), Q(2, 0))
+    for result in (weight + x, weight * x, weight - x, weight @ x, 1 - x, 2 * x):
+        assert isinstance(result, Traced)
+    assert (1 - x).format == (1 - FixedArray.from_ints(np.zeros((1, 3), np.int64), Q(3, 4))).format
+
+
+def test_a_constant_is_recorded_once():
+    program = Program()
+    x = Traced.argument(program, (1, 2), Q(3, 4))
+    one = FixedArray.from_ints(np.ones(2, np.int64), Q(2, 0))
+    _ = (x + one) * one
+    assert sum(node.op == "constant" for node in program.nodes) == 1
+
+
+def test_the_body_of_a_loop_is_recorded_once_whatever_its_length():
+    *_, net, format = quantized_case("LSTM, last step")
+    lengths = {len(trace(net, (steps, 3), format).nodes) for steps in (1, 5, 50)}
+    assert len(lengths) == 1
+
+
+def test_a_state_that_changes_its_format_is_refused():
+    x = Traced.argument(Program(), (1, 4, 2), Q(3, 4))
+    with pytest.raises(
+        ValueError, match=r"state 0 of the loop is \(1, 2\) Q\(3, 4\) before a step and \(1, 2\) Q\(4, 4\)"
+    ):
+        x.scan(lambda now, state: (now, now + state), x[:, 0])
+
+
+def test_a_value_from_outside_of_a_loop_is_refused_inside():
+    x = Traced.argument(Program(), (1, 4, 2), Q(3, 4))
+    with pytest.raises(ValueError, match="pass it as a state of `scan`"):
+        x.scan(lambda now, state: (now + x[:, 0], state), x[:, 0])
+
+
+def test_floats_are_refused():
+    x = Traced.argument(Program(), (1, 2), Q(3, 4))
+    with pytest.raises(TypeError, match="a traced network holds FixedArrays, not float; quantize it first"):
+        _ = x + 0.5
+
+
+def test_a_program_prints_one_line_per_operation():
+    text = str(trace(lambda x: (x + 1).cast(Quantizer(QFormat(2, 2), name="here")), (2,), Q(3, 4)))
+    assert text.splitlines()[-1].startswith("return %")
+    assert "# here" in text
+    assert "add(%0, %1): (1, 2)" in text

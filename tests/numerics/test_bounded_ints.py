@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Containers: the cheapest one that is exact, at each of their edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts, bound_of, dtype_for
+
+EDGES = {np.float32: 1 << 24, np.float64: 1 << 53, np.int64: (1 << 63) - 1}
+
+
+@pytest.mark.parametrize("dtype", EDGES)
+def test_an_integer_at_the_edge_survives_and_one_past_it_would_not(dtype: type) -> None:
+    edge = EDGES[dtype]
+    assert dtype_for(edge) == dtype
+    assert int(np.array([edge]).astype(dtype)[0]) == edge
+    assert dtype_for(edge + 1) != dtype
+    if dtype is not np.int64:
+        assert int(np.array([edge + 1]).astype(dtype)[0]) != edge + 1
+
+
+def test_the_bound_is_the_largest_magnitude() -> None:
+    assert bound_of(np.array([3, -5, 4])) == 5
+    assert bound_of(np.array([-(2**63), 0])) == 2**63
+    assert bound_of(np.zeros((0, 3))) == 0
+
+
+def test_integers_come_back_from_every_container() -> None:
+    for edge in EDGES.values():
+        ints = np.array([-edge, edge, 0, 1])
+        held = BoundedInts.of(ints)
+        assert held.ints().tolist() == ints.tolist()
+        assert held.ints() is not held.array
+        assert not held.ints().flags.writeable
+        assert [int(n) for n in held.to(np.dtype(object))] == ints.tolist()
+        assert all(type(n) is int for n in held.to(np.dtype(object)))
+
+
+def test_a_shift_to_the_left_moves_to_a_wider_container_when_it_must() -> None:
+    held = BoundedInts.of(np.array([3, -(1 << 23)]))
+    for shift, dtype in ((0, np.float32), (1, np.float32), (2, np.float64), (30, np.float64), (31, np.int64)):
+        shifted = held.shifted(shift)
+        assert shifted.array.dtype == dtype
+        assert shifted.bound == held.bound << shift
+        assert shifted.ints().tolist() == [3 << shift, -(1 << 23 + shift)]
+
+
+@pytest.mark.parametrize("bits", [1, 5, 16, 20])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_addresses_are_the_lowest_bits(bits: int, dtype: type) -> None:
+    ints = np.random.default_rng(0).integers(-(1 << bits - 1), 1 << bits - 1, 200, endpoint=False)
+    addresses = BoundedInts(ints.astype(dtype), 1 << bits).addresses(bits)
+    assert addresses.dtype == np.intp
+    assert np.array_equal(addresses, ints & ((1 << bits) - 1))
+
+
+def test_the_norm_is_the_largest_column_sum() -> None:
+    assert BoundedInts.of(np.array([[1, -2], [-3, 1]])).columns.norm == 4
+    assert BoundedInts.of(np.array([1, -2, -3])).columns.norm == 6
+    assert BoundedInts.of(np.array([[[1, 5]], [[2, 3]]])).columns.norm == 5

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""The ledger counts what a loop in Fractions counts, and nothing while it is closed."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics import overflow_stats as module
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.overflow_stats import Entry, OverflowStats
+from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
+from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
+from tests.support import oracle
+
+
+def bits_for(lo: int, hi: int, signed: bool) -> int:
+    """Bits of the smallest format for lo..hi, found by trying."""
+    bits = 0
+    while not (-(2**bits) <= lo and hi < 2**bits):
+        bits += 1
+    return bits + (signed or lo < 0)
+
+
+def counted(values: list[Fraction], shape: tuple[int, ...], quantizer: Quantizer) -> Entry:
+    """The entry of these values, one by one."""
+    f = quantizer.format
+    scaled = [v * Fraction(2) ** f.frac_bits for v in values]
+    whole = [oracle.rounded(v, quantizer.rounding) for v in scaled]
+    lowest = -f.int_max if quantizer.overflow is Overflow.SATURATE_SYMMETRIC and f.signed else f.int_min
+    outside = [not lowest <= n <= f.int_max for n in whole]
+    wraps = quantizer.overflow is Overflow.WRAP
+    first = tuple(int(i) for i in np.unravel_index(outside.index(True), shape)) if any(outside) else None
+    return Entry(
+        values=len(values),
+        saturated=0 if wraps else sum(outside),
+        wrapped=sum(outside) if wraps else 0,
+        rounded=sum(n != v for n, v in zip(whole, scaled, strict=True)),
+        first=first,
+        headroom_bits=f.bits - bits_for(min(whole), max(whole), f.signed),
+    )
+
+
+SOURCES = [(Q(4, 4), 200), (UQ(3, 5), 200), (Q(20, 10), 30), (Q(50, 10), 30)]
+TARGETS = [Q(2, 2), UQ(2, 2), Q(6, 6), Q(8, 4), Q(4, -2), Q(40, 20)]
+
+
+@pytest.mark.parametrize(("source", "count"), SOURCES)
+def test_a_cast_is_counted_value_by_value(source: QFormat, count: int) -> None:
+    rng = np.random.default_rng(0)
+    ints = rng.integers(source.int_min, source.int_max + 1, (count // 5, 5))
+    x = FixedArray.from_ints(ints, source)
+    values = [oracle.value(int(n), source) for n in ints.reshape(-1)]
+    for target, rounding, overflow in product(TARGETS, Rounding, Overflow):
+        quantizer = Quantizer(target, rounding, overflow, name="here")
+        with OverflowStats() as ledger:
+            x.cast(quantizer)
+        assert ledger["here"] == counted(values, x.shape, quantizer)
+        with OverflowStats(count_rounded=False) as quick:
+            x.cast(quantizer)
+        assert quick["here"].rounded == 0
+        assert (quick["here"].saturated, quick["here"].first) == (
+            ledger["here"].saturated,
+            ledger["here"].first,
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count_rounded", [True, False])
+def test_floats_are_counted_value_by_value(dtype: type, count_rounded: bool) -> None:
+    ties = np.arange(-70, 70) / 8
+    x = (
+        np.concatenate([ties, np.nextafter(ties, np.inf), np.nextafter(ties, -np.inf)])
+        .astype(dtype)
+        .reshape(-1, 7)
+    )
+    values = [Fraction(float(v)) for v in x.reshape(-1)]
+    for target, rounding, overflow in product([*TARGETS, Q(3, 50)], Rounding, Overflow):
+        quantizer = Quantizer(target, rounding, overflow, name="input")
+        with OverflowStats(count_rounded) as ledger:
+            FixedArray.from_float(x, quantizer)
+        expected = counted(values, x.shape, quantizer)
+        seen = ledger["input"]
+        assert (seen.values, seen.saturated, seen.wrapped, seen.first, seen.headroom_bits) == (
+            expected.values, expected.saturated, expected.wrapped, expected.first, expected.headroom_bits,
+        )  # fmt: skip
+        assert seen.rounded == (expected.rounded if count_rounded else 0)
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_floats_beside_limits_that_no_float_holds_are_counted(overflow: Overflow) -> None:
+    """Of Q(61, 0), the lowest integer is a double, the highest is not."""
+    edge = 2.0**60
+    x = np.array(
+        [-edge, edge, np.nextafter(-edge, 0), np.nextafter(edge, 0), np.nextafter(-edge, -np.inf), 1e300]
+    )
+    quantizer = Quantizer(Q(61, 0), Rounding.FLOOR, overflow, name="input")
+    with OverflowStats() as ledger:
+        FixedArray.from_float(x, quantizer)
+    expected = counted([Fraction(float(v)) for v in x], x.shape, quantizer)
+    seen = ledger["input"]
+    assert (seen.values, seen.saturated, seen.wrapped, seen.first, seen.headroom_bits) == (
+        expected.values, expected.saturated, expected.wrapped, expected.first, expected.headroom_bits,
+    )  # fmt: skip
+
+
+def test_integers_are_counted_on_their_way_into_a_format() -> None:
+    quantizer = Quantizer(Q(4, 2), name="input")
+    with OverflowStats() as ledger:
+        FixedArray.from_float(np.array([7, -8, 8, 3, -9]), quantizer)
+    assert ledger["input"] == Entry(5, saturated=2, wrapped=0, rounded=0, first=(2,), headroom_bits=-1)
+
+
+@pytest.mark.parametrize("bits", [10, 13, 16, 24])
+@pytest.mark.parametrize("format", [Q, UQ])
+def test_accumulators_are_watched_at_every_step_where_it_matters(bits: int, format) -> None:  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(1)
+    a, w = rng.integers(-8, 8, (40, 30)), rng.integers(-128, 128, (30, 6))
+    a[::3] *= 10
+    x, weight = FixedArray.from_ints(a, Q(8, 0)), FixedArray.from_ints(w, Q(8, 0))
+    f = format(bits, 0)
+    total, outside, extremes = np.zeros((40, 6), np.int64), np.zeros((40, 6), bool), [0, 0]
+    for k in range(30):
+        total = total + a[:, k, None] * w[k]
+        extremes = [min(extremes[0], total.min()), max(extremes[1], total.max())]
+        outside |= (total < f.int_min) | (total > f.int_max)
+        total = np.clip(total, f.int_min, f.int_max)
+    with OverflowStats() as ledger:
+        result = x.dot(weight, Accumulator(f, Overflow.SATURATE, name="acc"))
+    assert np.array_equal(result.ints, total)
+    entry = ledger["acc"]
+    assert (entry.values, entry.saturated, entry.wrapped) == (240, outside.sum(), 0)
+    assert entry.first == (tuple(np.argwhere(outside)[0]) if outside.any() else None)
+    if outside.any():
+        assert entry.headroom_bits == bits - bits_for(int(extremes[0]), int(extremes[1]), f.signed)
+
+    with OverflowStats() as ledger:
+        x.dot(weight, Accumulator(f, Overflow.WRAP, name="acc"))
+    sums = a @ w
+    outside = (sums < f.int_min) | (sums > f.int_max)
+    assert (ledger["acc"].wrapped, ledger["acc"].saturated) == (outside.sum(), 0)
+    assert ledger["acc"].headroom_bits == bits - bits_for(int(sums.min()), int(sums.max()), f.signed)
+
+
+def test_entries_add_up_over_calls_and_keep_the_first_place() -> None:
+    quantizer = Quantizer(Q(4, 0), name="out")
+    with OverflowStats() as ledger:
+        FixedArray.from_ints([1, 2], Q(8, 0)).cast(quantizer)
+        ledger.first_row = 2
+        FixedArray.from_ints([3, 100], Q(8, 0)).cast(quantizer)
+        ledger.first_row = 4
+        FixedArray.from_ints([-100, 0], Q(8, 0)).cast(quantizer)
+    assert ledger["out"] == Entry(6, saturated=2, wrapped=0, rounded=0, first=(3,), headroom_bits=-4)
+
+
+def test_nothing_is_collected_outside_of_the_block_and_the_outer_ledger_comes_back() -> None:
+    quantizer = Quantizer(Q(4, 0), name="out")
+    x = FixedArray.from_ints([100], Q(8, 0))
+    assert module.active() is None
+    with OverflowStats() as outer:
+        with OverflowStats() as inner:
+            x.cast(quantizer)
+        assert module.active() is outer
+        with pytest.raises(ZeroDivisionError), OverflowStats():
+            1 / 0  # noqa: B018
+        assert module.active() is outer
+    x.cast(quantizer)
+    assert module.active() is None
+    assert (len(outer), inner["out"].values) == (0, 1)
+
+
+def test_each_thread_has_a_ledger_of_its_own() -> None:
+    quantizer = Quantizer(Q(4, 0), name="out")
+    x = FixedArray.from_ints([100], Q(8, 0))
+
+    def cast_often(times: int) -> int:
+        with OverflowStats() as ledger:
+            for _ in range(times):
+                x.cast(quantizer)
+                barrier.wait()
+        return ledger["out"].saturated
+
+    barrier = threading.Barrier(2)
+    with OverflowStats() as outer, ThreadPoolExecutor(2) as executor:
+        assert list(executor.map(cast_often, (20, 20))) == [20, 20]
+    assert len(outer) == 0
+
+
+def test_unnamed_casts_stand_under_their_text() -> None:
+    with OverflowStats() as ledger:
+        FixedArray.from_ints([100], Q(8, 0)).cast(Quantizer(Q(4, 0)))
+    assert list(ledger) == ["ap_fixed<4,4,AP_RND_CONV,AP_SAT>"]
+
+
+def test_it_prints_as_a_table() -> None:
+    with OverflowStats() as ledger:
+        FixedArray.from_ints([100, 1], Q(8, 4)).cast(Quantizer(Q(4, 0), name="fc1.out"))
+    assert str(ledger).splitlines() == [
+        "             values  saturated    wrapped    rounded  headroom  first",
+        "fc1.out           2          0          0          2         0  -",
+    ]
+
+
+def test_a_name_that_was_not_seen_is_one_sentence() -> None:
+    with OverflowStats() as ledger:
+        FixedArray.from_ints([1], Q(8, 0)).cast(Quantizer(Q(4, 0), name="fc1"))
+    with pytest.raises(KeyError) as caught:
+        ledger["fc2"]
+    assert caught.value.args == ("nothing was cast at 'fc2'; the ledger saw fc1",)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""The README's figures are those of the shipped weights and of the golden packs."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn import zoo
+from fixedpoint_nn.network import tree
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = {
+    cells[0].strip("`"): cells
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 6 and cells[0].startswith("`")
+}
+
+
+def test_the_readme_lists_every_network() -> None:
+    assert tuple(ROWS) == zoo.names()
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name != "resnet50"])
+def test_the_readme_states_what_the_shipped_network_does(name: str) -> None:
+    _, _, size, result, cycles, used = ROWS[name]
+    figures = zoo.metadata(name)["result"]
+    if result.endswith("nats"):
+        assert result == f"{figures['loss']:.3f} nats"
+    else:
+        assert result == f"{100 * figures['accuracy']:.2f} %"
+    parameters = tree.parameters(zoo.load(name)).values()
+    assert size == f"{sum(int(np.prod(parameter.shape)) for parameter in parameters):,}"
+    manifest = json.loads((ROOT / "golden_vectors" / name / "manifest.json").read_text(encoding="utf-8"))
+    assert cycles == f"{manifest['cycles'][0]:,}"
+    assert used == f"{100 * manifest['utilisation']:.1f} %"
+
+
+def test_the_example_of_the_readme_is_as_short_as_it_says() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert example is not None
+    assert len([line for line in example[1].splitlines() if line.strip()]) <= 15

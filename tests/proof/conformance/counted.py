@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Sections of the conformance programs that aim at counters: positions, loops, places, and counts of all their bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from fixedpoint_nn.hardware.isa.instructions import Address, JumpEqual, Loop, Run, Set, Store
+from tests.proof.conformance.memories import FULL, PLAIN, SHIFTED, SMALL_WEIGHTS, WINDOW
+from tests.proof.conformance.sections import Dice, Section
+
+
+def _search(section: Section) -> None:
+    """The largest word stands at a place of many bits: one pixel inside the image, all others are padding."""
+    dice = section.dice
+    for place, more in ((0xA5A, 3), (0x5A5, 3), (0xFFE, 1), (0x3C7, 1)):
+        section.add_one(
+            lambda place=place, more=more: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN),
+                counts=(1, 1, 1, 1, place + 1 + more, 1),
+                strides=(0, 0, 0, 0, dice.between(1, 99), 0),
+                bounded=True,
+                x_origin=-place,
+                x_limit=1,
+                y_limit=1,
+                out_bits=8,
+                argmax=True,
+                write=False,
+            ),
+            lambda results, place=place: all(result.argmax == place for result in results),
+        )
+        section.add(Store(Address(section.window.address + 2 * (place % 12))))
+        section.add(Store(Address(section.window.address + 2 * (place % 12) + 1), True))
+
+
+def _bounds(section: Section) -> None:
+    """Images anywhere among the positions, whose edges the taps cross; each run has a block of results."""
+    dice, port = section.dice, section.window
+    for number in range(20):
+        width, height = dice.of((4, 6), (2, 12), (1, 24), (3, 8))
+        section.add_one(
+            lambda number=number, width=width, height=height: Run(
+                activation=Address(dice.between(0, 4095)),
+                weight=Address(dice.between(100, 1400)),
+                parameter=Address(PLAIN + dice.between(0, 40)),
+                output=Address(port.address + number % 8 * port.stride),
+                counts=(1, dice.of(1, 2), dice.of(1, 2), 1, width, height),
+                strides=(0, 1, 2, 0, dice.between(1, 3), dice.between(1, 99)),
+                per_tile=True,
+                out_bits=8,
+                overflow=0,
+                table=dice.one_in(3),
+                table_base=dice.between(0, 15) << 8,
+                argmax=dice.one_in(2),
+                **section.bounds(2, 2, width, height, wild=True),
+            )
+        )
+
+
+def _jumps(section: Section) -> None:
+    """A register that differs from a jump's value in one bit: the jump is not taken."""
+    for bit in range(section.config.address_width):
+        value = section.dice.between(0, 4095) & ~(1 << bit)
+        section.add(Set(2, value | 1 << bit), JumpEqual(2, value, 0))
+
+
+def _loops(section: Section) -> None:
+    """A counter that differs from the last round's in one bit: the loop goes on."""
+    for bit in range(1, section.config.address_width):
+        section.add(Set(2, 1 | 1 << bit), Loop(2, section.here + Set.words))
+
+
+def _edged(edge: int, counts: tuple[int, ...], run: Run) -> Run:
+    """The run, with this many taps inside the image, of columns or else of rows."""
+    if not edge:
+        return run
+    return (
+        replace(run, x_limit=run.x_origin + edge)
+        if counts[1] > 1
+        else replace(run, y_limit=run.y_origin + edge)
+    )
+
+
+def _wide(section: Section) -> None:
+    """Windows of 256 columns and of 256 rows, and images of 4,096 columns and rows, whose largest word is searched."""
+    dice = section.dice
+    small, at = SMALL_WEIGHTS, section.window.address
+    for counts, rows, edge in (  # some with an edge among the taps
+        ((1, 256, 1, 1, 1, 1), 256, 117),
+        ((1, 1, 203, 1, 1, 1), 203, 91),
+        ((2501, 1, 1, 1, 1, 1), 2501, 0),
+        ((3, 171, 3, 1, 1, 1), 1539, 149),
+        ((5, 1, 1, 3477, 1, 1), 5, 0),
+    ):
+        section.add_one(
+            lambda counts=counts, rows=rows, edge=edge: _edged(
+                edge,
+                counts,
+                Run(
+                    activation=Address(dice.between(0, 4095)),
+                    weight=Address(small + dice.between(0, 4096 - small - rows)),
+                    parameter=Address(PLAIN),
+                    output=Address(at + dice.between(0, 7) * WINDOW["stride"]),
+                    counts=counts,
+                    strides=(1, 3, 5, 0, 0, 0),
+                    last_channels=section.config.lanes,
+                    per_tile=counts[3] > 1,
+                    output_gap=0,
+                    write=counts[3] == 1,
+                    argmax=True,
+                    bounded=True,
+                    x_step=0,
+                    y_step=0,
+                    x_origin=dice.between(0, 4000),
+                    y_origin=dice.between(0, 4000),
+                    x_limit=8191,
+                    y_limit=8191,
+                    overflow=0,
+                    out_bits=8,
+                ),
+            )
+        )
+    section.add(Set(4, 4095), Loop(4, section.here + 1))
+    # Counts that end at an even number of all bits: a counter that takes another way does not end there.
+    for counts in (
+        (1, 1, 1, 1, 4096, 1),
+        (1, 1, 1, 1, 1, 4095),
+        (2, 1, 1, 1, 4095, 1),
+        (2, 1, 1, 1, 1, 4095),
+    ):
+        run = Run(
+            activation=Address(dice.between(0, 4095)),
+            weight=Address(dice.between(100, 2000)),
+            parameter=Address(PLAIN + dice.between(0, 40)),
+            counts=counts,
+            strides=(0, 0, 0, 0, dice.between(1, 99) * 2 + 1, dice.between(1, 99) * 2 + 1),
+            out_bits=8,
+            argmax=True,
+            write=False,
+        )
+        if counts[0] == 2 and counts[5] > 1:  # large sums; of those below 0 the sign alone is left
+            run = replace(run, weight=Address(0), parameter=Address(SHIFTED), leak=51, overflow=0)
+        section.add(run)
+        section.add(Store(Address(at + 5 + 3 * dice.between(0, 5)), dice.one_in(2)))
+
+
+def _long_taps(section: Section) -> None:
+    """Counts of 16 bits: as many padded steps."""
+    dice = section.dice
+    section.add(Set(1, 0))  # so that the cycles are odd
+    for channels, kx, ky in ((0x9C40, 1, 1), (0x63C1, 1, 1), (1, 256, 129)):
+        section.add(
+            Run(
+                bounded=True,
+                weight=Address(0),
+                parameter=Address(PLAIN),
+                output=Address(section.window.address + dice.between(0, 20)),
+                counts=(channels, kx, ky, 1, 1, 1),
+                last_channels=2,
+            )
+        )
+    section.add(_tiles(dice, 0x2C95))
+
+
+def _long_tiles(section: Section, words: int, clocks: int = 0) -> None:
+    """Very many tiles, and no word of them fits; so many clocks more after the last."""
+    run = _tiles(section.dice, min(65536, words // section.config.lanes))
+    run = replace(
+        run, counts=(4, *run.counts[1:]), parameter=Address(FULL), last_channels=section.config.lanes
+    )
+    section.add(run, Store(Address(section.window.address)), *[Set(1, 0)] * clocks)
+
+
+def _tiles(dice: Dice, count: int) -> Run:
+    return Run(
+        activation=Address(dice.between(0, 4095)),
+        weight=Address(dice.between(100, 1400)),
+        parameter=Address(dice.between(0, 2900)),
+        counts=(1, 1, 1, count, 1, 1),
+        strides=(0, 0, 0, 1, 0, 0),
+        per_tile=True,
+        out_bits=5,
+        write=False,
+    )
+
+
+COUNTED: dict[str, Callable[[Section], None]] = {
+    "search": _search,
+    "jumps": _jumps,
+    "loops": _loops,
+    "bounds": _bounds,
+    "wide": _wide,
+    "long taps": _long_taps,
+    "long tiles": partial(_long_tiles, words=1 << 18),
+    "long tiles again": partial(_long_tiles, words=(1 << 17) - 4, clocks=1),
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""The memories of the conformance programs: every word of each, and where in them what is found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.qformat import QFormat
+from tests.proof.conformance.sections import Dice
+
+# The window: blocks of words all over the memory. The rest holds constants, which no section changes.
+WINDOW = {"blocks": 8, "run": 24, "stride": 556, "address": 16}
+ENDS = 65  # constants from the memory's word 208 on, and as many rows of weights, whose sums are the ends
+ENDS_AT = 208
+PLAIN = 3000  # parameters from here on: no shift, a small bias that is not negative
+SHIFTED = PLAIN + 60  # four that shift by 9
+WIDE = PLAIN + 64  # ten that shift by 3 to 12, to words from 128 to 236, which formats of 9 bits hold
+FULL = WIDE + 10  # one for each lane, far beyond every format of a word, whatever a few products add
+CLIPPING, CLIPS = 2 * ENDS, 20  # rows from here on, so many for each lane: its sums lose bits, others are 0
+TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
+LOST = TIES + 384  # and from here on: biases of a half and one bit more, all pairs of them
+RAMP, CLOSE = 2300, 2560  # activations from here on: all words in order; words that differ by little
+SMALL_WEIGHTS = 1536  # rows from here on: -1, 0 and 1, for sums of many taps
+
+
+def window() -> Port:
+    words = WINDOW["blocks"] * WINDOW["run"]
+    return Port((words,), QFormat(8, 0), WINDOW["address"], WINDOW["run"], WINDOW["stride"])
+
+
+def memories(config: EngineConfig, dice: Dice) -> Images:
+    """Every word of every memory, so that no address reads what nobody wrote."""
+    lanes, bits = config.lanes, config.weight_width
+    weights = dice.words(bits, (config.weight_depth, lanes))
+    shifts = dice.rng.integers(0, 20, config.parameter_depth)
+    far = dice.rng.integers(0, 64, config.parameter_depth)
+    shifts = np.where(dice.rng.integers(0, 12, config.parameter_depth) == 0, far, shifts)
+    biases = dice.words(config.bias_width, config.parameter_depth)
+    weights[SMALL_WEIGHTS:] = dice.rng.integers(-1, 2, (config.weight_depth - SMALL_WEIGHTS, lanes))
+    for place in range(TIES, TIES + 2 * window().words):
+        shifts[place], biases[place] = _tie(dice, place - TIES, config.bias_width - 1)
+    shifts[FULL : FULL + lanes], biases[FULL : FULL + lanes] = 12, 236 << 12
+    for place, (shift, bias) in enumerate(_halves(2 * window().words, config.bias_width - 1), LOST):
+        shifts[place], biases[place] = shift, bias
+    plain = slice(PLAIN, PLAIN + 64)
+    shifts[plain], biases[plain] = 0, dice.rng.integers(0, 100, 64)
+    shifts[SHIFTED : SHIFTED + 4] = 9
+    for place in range(10):
+        shifts[WIDE + place], biases[WIDE + place] = 3 + place, 128 + 12 * place << 3 + place
+    activations = dice.words(config.activation_width, config.activation_depth)
+    low, most = -(1 << bits - 1), 1 << config.accumulator_width - 1
+    activations[RAMP : RAMP + 256] = np.arange(-128, 128)
+    close = np.repeat(dice.rng.integers(-126, 126, 50), 8)
+    activations[CLOSE : CLOSE + 400] = close + dice.rng.integers(-2, 3, 400)
+    words = np.full(ENDS, -128)
+    rows = np.full((ENDS, lanes), low)
+    # 127 * w and -128 * w in all taps but the last two, which bring what is missing to the end.
+    for lane in range(lanes):
+        rows[:, lane] = _row_to(most - 1 if lane % 2 == 0 else -most, words, low)
+    activations[ENDS_AT : ENDS_AT + ENDS] = words
+    weights[:ENDS] = rows
+    weights[ENDS : 2 * ENDS], weights[ENDS : 2 * ENDS, 0] = low, 0
+    for lane in range(lanes):
+        rows = slice(CLIPPING + lane * CLIPS, CLIPPING + (lane + 1) * CLIPS)
+        weights[rows], weights[rows, lane] = 0, low
+    return Images(
+        [],
+        weights,
+        np.stack([shifts, biases], 1),
+        dice.words(config.activation_width, config.table_depth),
+        activations,
+    )
+
+
+def _tie(dice: Dice, number: int, bits: int) -> tuple[int, int]:
+    """A shift, and a bias in the middle between two words, or that and one bit, or a power of two."""
+    if number % 3 == 0:
+        shift = number // 3 % (bits - 3) + 1
+        return shift, (2 * dice.between(-3, 2) + 1 << shift - 1) + dice.of(-1, 0, 0, 1)
+    if number % 3 == 1:
+        shift = dice.between(17 if number % 2 else 4, bits - 2)
+        one = number // 6 % 16 if number % 2 else dice.between(0, shift - 2)
+        return shift, (2 * dice.between(-2, 1) + 1 << shift - 1) + dice.of(-1, 1) * (1 << one)
+    power = number // 3 % bits
+    shift = dice.of(dice.between(0, power), dice.between(0, power), dice.between(20, 42))
+    return shift, dice.of(-1, 1) * (1 << power) - dice.between(0, 1)
+
+
+def _halves(count: int, bits: int) -> list[tuple[int, int]]:
+    """A shift, and a bias of a half at that shift with one bit below it: above 0, and as room is left, below."""
+    pairs = [(shift, one) for shift in range(2, bits) for one in range(shift - 1)]
+    found = [(shift, (1 << shift - 1) + (1 << one)) for shift, one in pairs]
+    found += [(shift, (-3 << shift - 1) + (1 << one)) for shift, one in reversed(pairs) if shift < bits - 1]
+    return found[:count]
+
+
+def _row_to(end: int, words: Ints, low: int) -> Ints:
+    """Weights whose products with the words add up to `end`, as near as they come."""
+    weights, left = np.zeros(len(words), np.int64), end
+    for place, word in enumerate(words.tolist()):
+        weights[place] = min(-low - 1, max(low, int(left / word)))
+        left -= int(weights[place]) * word
+    return weights

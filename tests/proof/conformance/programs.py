@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""The conformance packs: programs that go wherever the engine can go, straight from the instruction set.
+
+Each vector chooses a section of the program by its first word: random sections with registers, loops and runs of
+all kinds (sections.py), and sections that aim at something (aimed.py, counted.py).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.instructions import Address, Halt, Instruction, JumpEqual, Load, encode
+from fixedpoint_nn.hardware.pack.program_pack import Assembled, emit_program
+from fixedpoint_nn.numerics.arrays import Ints
+from tests.proof.conformance.aimed import AIMED
+from tests.proof.conformance.memories import memories, window
+from tests.proof.conformance.sections import Dice, Section
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """One pack: its engine, the seed of its dice, and its random sections."""
+
+    config: EngineConfig
+    dice: int
+    random: tuple[int, ...] = tuple(range(6))
+
+    def of(self, title: str) -> Dice:
+        """A section's own dice, so that none changes with another."""
+        return Dice([self.dice, *title.encode()])
+
+
+SMALL = EngineConfig(
+    lanes=4,
+    activation_width=8,
+    weight_width=7,
+    accumulator_width=20,
+    bias_width=24,
+    activation_depth=4096,
+    weight_depth=4096,
+    parameter_depth=4096,
+    table_depth=4096,
+    program_depth=4096,
+)
+MODELLED = replace(SMALL, weight_width=8, lanes=2)
+SECTIONS = (
+    *(
+        "long",
+        "jumps",
+        "loops",
+        "ends",
+        "noise",
+        "unknown",
+        "nothing",
+        "search",
+        "bounds",
+        "largest",
+        "small",
+    ),
+    *("ties", "lost", "codes", "pairs", "alone", "clips", "wide"),
+)
+
+ROUNDS = 3  # of the random sections, each with another vector
+QUANTISED = {"product_bits": 12, "product_shift": 2, "product_rounding": 6, "product_overflow": 1}
+PACKS = {
+    "conformance": Conformance(SMALL, 1),
+    "conformance_saturating": Conformance(
+        replace(MODELLED, model_width=16, model_saturate=1, **QUANTISED), 2, (*range(6), 113)
+    ),
+    "conformance_wrapping": Conformance(replace(MODELLED, model_width=14), 3),
+}
+
+
+def _random(section: Section) -> None:
+    dice = section.dice
+    for _ in range(dice.between(2, 5)):
+        section.set_register()
+    for _ in range(dice.between(4, 6)):
+        section.run()
+        for step in (section.set_register, section.store, section.jump):
+            if dice.one_in(3):
+                step()
+    if dice.one_in(2):
+        section.loop()
+    section.store()
+
+
+@lru_cache(maxsize=8)
+def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
+    """The pack's program, its vectors, and the section that each of them runs."""
+    pack = PACKS[name]
+    config, dice, port = pack.config, Dice([pack.dice]), window()
+    images = memories(config, dice)
+    aimed = [title for kind in SECTIONS for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
+    aimed += [title for title in SECTIONS if title == "unknown"]
+    names = ["ends", "small", "noise", *(f"random {n}" for n in pack.random)]
+    names += [title for title in aimed if title not in names]
+    numbers = [int(n) for n in dice.rng.permutation(np.arange(-128, 128))[: len(names)]]
+    dices = {title: pack.of(title) for title in names}
+    shape = (ROUNDS, port.words)
+    rounds = np.stack([dices[title].words(config.activation_width, shape) for title in names], axis=1)
+    rounds[:, :, 0] = numbers
+    sections = [section for section in names if section != "unknown"]
+    place = Load.words + JumpEqual.words * len(sections) + Halt.words
+    code: list[Instruction] = [Load(1, Address(port.address))]
+    titles, bodies = {0: "the vector's section"}, []
+    for index, title in enumerate(names):
+        if title == "unknown":
+            continue
+        section = Section(dices[title], config, images, port, rounds[:, index], place)
+        titles[place] = title
+        AIMED.get(title, _random)(section)
+        section.add(Halt())
+        number = numbers[index] & (1 << config.address_width) - 1
+        code.append(JumpEqual(1, number, place))
+        bodies += section.code
+        place = section.here
+    code += [Halt(), *bodies]
+    words = encode(code)
+    if len(words) > config.program_depth:
+        raise ValueError(f"{name} has {len(words)} words of program and room for {config.program_depth}")
+    images = replace(images, program=words)
+    once = [n for n, title in enumerate(names) if n > 2 and not title.startswith("random")]
+    once.sort(key=lambda number: names[number].startswith("long"))
+    order = [(turn, number) for turn in range(ROUNDS) for number in range(len(names)) if number not in once]
+    order += [(0, number) for number in once]
+    vectors = np.stack([rounds[turn, number] for turn, number in order])
+    return (
+        Assembled(config, images, port, port, titles),
+        vectors,
+        tuple(names[number] for _, number in order),
+    )
+
+
+def write_program(name: str, target: Path) -> Path:
+    """The pack `name`, written to `target`."""
+    program, vectors, origins = assembled(name)
+    # The seeds of the vectors pass the largest one, so that all their bits change; the second vector of noise has 0.
+    second = [number for number, title in enumerate(origins) if title == "noise"][1]
+    return emit_program(target, program, vectors, origins, name, seed=(1 << 32) - second)

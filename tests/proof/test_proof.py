@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""A small sample of every part of `python -m tests.proof`, so that none of them stops working unnoticed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn import QFormat, Quantizer
+from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.faults.fault import Flip
+from fixedpoint_nn.hardware.faults.fault_simulator import Shown
+from fixedpoint_nn.hardware.pack.reader import load_pack
+from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
+from tests.proof import (
+    claims,
+    coverage,
+    equivalence,
+    exhaustive,
+    faults,
+    files,
+    formal,
+    machine,
+    model,
+    mutation,
+    reasons,
+)
+from tests.proof.conformance import programs
+from tests.proof.conformance.__main__ import quantized
+from tests.proof.judges import GOLDEN
+
+
+def test_flipped_bits_of_moons_are_caught_by_the_checksum_and_by_the_comparison():
+    result = files.run(files.Plan("moons", 20, 30), workers=2)
+    assert result.by_checksum == result.flips == 60
+    assert result.simulated == 30
+    assert result.missed == ()
+    assert result.by_vectors >= 20
+    assert result.by_vectors + result.idle + result.proven + len(result.unshown) == 60
+    assert result.holds
+
+
+def test_a_flip_that_the_golden_vectors_miss_breaks_the_claim(monkeypatch):
+    whole = load_pack(GOLDEN / "moons")
+    few = replace(whole, vectors=whole.vectors[:2], expected=whole.expected[:2])
+    monkeypatch.setattr(files, "load_pack", lambda path: few)
+    result = files.run(files.Plan("moons", 40, 0), workers=2)
+    assert result.missed
+    assert not result.holds
+
+
+@pytest.mark.parametrize("probes", [True, False])
+def test_a_large_pack_holds_with_its_probes_and_breaks_the_claim_without(probes, monkeypatch):
+    whole = load_pack(GOLDEN / "fashion_mlp")
+    monkeypatch.setattr(files, "load_pack", lambda path: whole if probes else replace(whole, probes=()))
+    result = files.run(files.Plan("fashion_mlp", 60, 1, 256), workers=2)
+    assert result.holds is probes
+    assert bool(result.missed) is not probes
+    assert (result.by_probes > 20) is probes
+
+
+def test_one_changed_expected_word_of_a_probe_is_named_exactly(tmp_path):
+    probe = load_pack(GOLDEN / "fashion_mlp").probes[-1]
+    sentence = files.changed_expectation("fashion_mlp", 2, 1, tmp_path, probe)
+    assert sentence.startswith("FAIL: vector 2, output element 1: expected ")
+    assert sentence.endswith(f"in {probe.name}, of the run at word {probe.place}")
+
+
+def test_the_letters_of_bigram_do_not_meet():
+    """What is listed of `bigram` rests on this: a letter of the output is a table's row for one letter of the input."""
+    pack = load_pack(GOLDEN / "bigram")
+    rng, length = np.random.default_rng(3), pack.input.words
+    rows = np.concatenate(
+        [(np.arange(27)[:, None] + np.arange(length)) % 27, rng.integers(0, 27, (400, length))]
+    )
+    outputs = Shown(pack.config, pack.images, pack.input, pack.output, rows).outputs.reshape(
+        len(rows), length, 27
+    )
+    known = np.empty((length, 27, 27), np.int64)
+    for place in range(length):
+        known[place, rows[:27, place]] = outputs[:27, place]
+    assert np.array_equal(outputs, known[np.arange(length), rows])
+    fixed, _ = quantized("bigram", GOLDEN / "bigram")
+    program = lower(fixed.net, (length,), fixed.input.format, pack.config.lanes).program
+    assert [node.op for node in program.nodes] == ["input", "constant", "take", "constant", "dot", "cast"]
+
+
+def test_a_flip_of_which_nothing_is_known_breaks_the_claim():
+    flip = Flip("weights", 0, 0)
+    whole = files.Result("lenet", 1, False, 1, 0, 0, 0, 0, 0, (), (flip,), 10, False)
+    assert whole.open == (flip,)
+    assert not whole.holds
+    assert replace(whole, exhaustive=True).holds
+    listed = replace(whole, pack="mnist_gru", unshown=(Flip("program", 122, 23),))
+    assert listed.holds and len(listed.listed) == 1
+    assert not replace(listed, unshown=(Flip("program", 122, 22),)).holds
+
+
+def test_one_changed_expected_word_is_named_exactly(tmp_path):
+    sentence = files.changed_expectation("moons", 7, 0, tmp_path)
+    assert sentence.startswith("FAIL: vector 7, output element 0: expected ")
+    assert "so the images or the expected words are wrong" in sentence
+
+
+# A few quick questions; `python -m tests.proof formal` asks all of them, about the requantiser at three larger sizes.
+QUICK_CLAIMS = [
+    *claims.requantizer((16, 8, 6)),
+    claims.loop_nest(2, 8)[2],
+    claims.control("store_from_nothing"),
+    claims.sequencer()[1],
+    claims.back_end("parameter_wrong")[1],
+]
+QUICK_MISTAKES = [
+    "the bias is forgotten",
+    "the leak is forgotten",
+    "ties are not sent to even",
+    "the lowest word is no misfit",
+    "a register's enable is a clock late",
+    "the image is a column wider",
+    "a run that writes goes on writing",
+    "addresses of a run have no register",
+    "parameters do not start again with a tile",
+]
+
+
+@pytest.mark.parametrize("claim", QUICK_CLAIMS, ids=lambda claim: f"{claim.what}, {claim.form}")
+def test_a_claim_about_the_verilog_is_proven(claim):
+    assert formal.prove(claim).holds
+
+
+@pytest.mark.parametrize("mistake", QUICK_MISTAKES)
+def test_a_mistake_in_the_verilog_is_refuted(mistake):
+    (control,) = [control for control in claims.controls() if control.what == mistake]
+    assert not formal.refute(control).holds
+
+
+def test_every_mistake_changes_a_text_that_is_there_once():
+    for control in claims.controls():
+        assert control.changed()[control.source] != (rtl_folder() / control.source).read_text()
+
+
+def test_a_mistake_in_a_text_that_is_gone_is_refused():
+    control = claims.Control("x", claims.requantizer((16, 8, 6))[0], "requantize.v", "no such text", "")
+    with pytest.raises(
+        RuntimeError, match=r"requantize\.v has 0 times 'no such text', which the control 'x' changes"
+    ):
+        control.changed()
+
+
+@pytest.fixture(scope="module")
+def comparisons(tmp_path_factory):
+    packs = [load_pack(GOLDEN / "nplm"), model.saturating(tmp_path_factory.mktemp("packs"))]
+    return [model.Comparison(pack, "iverilog", vectors=2 if pack.name == "nplm" else 6) for pack in packs]
+
+
+@pytest.mark.parametrize("kind", model.KINDS)
+def test_a_mistake_in_the_model_is_found_in_its_layer(kind, comparisons):
+    findings = []
+    for comparison in comparisons:
+        made = [mistake for mistake in model.mistakes(comparison.pack) if mistake.kind == kind]
+        findings += [comparison.find(mistake) for mistake in made[:: max(1, len(made) // 4)]]
+    verdicts = {finding.verdict for finding in findings}
+    assert "named" in verdicts
+    assert "another layer" not in verdicts
+
+
+def test_tables_answer_every_input_code_like_the_model():
+    assert exhaustive.table("sigmoid", QFormat(3, 3), Quantizer(QFormat(1, 15)), "iverilog") == 64
+
+
+def test_the_settings_of_the_exhaustive_run_meet_every_rounding_overflow_and_sign():
+    settings = exhaustive.settings()
+    met = {(s.quantizer.rounding, s.quantizer.overflow, s.quantizer.format.signed) for s in settings}
+    assert len(met) == len(settings) == 7 * 4 * 2
+
+
+def test_coverage_is_read_module_by_module():
+    text = (
+        "# SystemC::Coverage-3\n"
+        "C '\x01f\x02rtl/lane.v\x01l\x0212\x01page\x02v_line/lane\x01o\x02block\x01h\x02a.b' 3\n"
+        "C '\x01f\x02rtl/lane.v\x01l\x0214\x01page\x02v_branch/lane\x01o\x02if\x01h\x02a.b' 0\n"
+        "C '\x01f\x02rtl/tb/engine_tb.v\x01l\x029\x01page\x02v_line/engine_tb\x01o\x02block\x01h\x02a' 0\n"
+    )
+    counts = coverage.read(text)
+    assert counts == {
+        coverage.Point("lane", "line", 12, "block"): 3,
+        coverage.Point("lane", "branch", 14, "if"): 0,
+    }
+    assert coverage.table_of(counts)[-1].split() == [
+        "all",
+        "100.0",
+        "%",
+        "of",
+        "1",
+        "0.0",
+        "%",
+        "of",
+        "1",
+        "-",
+    ]
+
+
+@pytest.fixture(scope="module")
+def few_mutants():
+    return mutation.Subject("conformance_wrapping", 16, quick=20)
+
+
+def test_a_few_mutants_are_killed_or_proven_equal(few_mutants):
+    lines, holds = mutation.report(2, (few_mutants,))
+    assert holds, lines
+    assert lines[0].split() == ["module", "mutants", "killed", "equal", "listed", "survived"]
+
+
+def test_without_judges_mutants_survive_and_the_proof_of_equality_does_not_hide_them(few_mutants):
+    lines, holds = mutation.report(2, (few_mutants,), judges=())
+    assert not holds
+    assert sum(line.startswith("  survived: conformance_wrapping ") for line in lines) >= 10
+
+
+def test_a_reason_that_no_mutant_needs_is_told(monkeypatch):
+    monkeypatch.setattr(reasons, "REASONS", {("moons", r"lane.v:1: .*"): "because"})
+    assert reasons.reason("moons", "lane.v:1: inv of add Y[0]") == "because"
+    assert reasons.reason("moons", "lane.v:2: inv of add Y[0]") == ""
+    assert reasons.unused_reasons([("moons", "lane.v:1: inv of add Y[0]")]) == []
+    assert reasons.unused_reasons([("nplm", "lane.v:1: inv of add Y[0]")]) == ["moons: lane.v:1: .*"]
+
+
+def test_a_fact_that_does_not_hold_is_refuted():
+    config = programs.PACKS["conformance_wrapping"].config
+    design = machine.flattened(mutation.elaborate(config))
+    wrong = equivalence.Facts(
+        clauses=(((r"drain\.draining\[0\]", 0),),),
+        idle={r"write_back\.word_1\[\d+\]": (r"drain\.draining\[0\]",)},
+    )
+    broken = equivalence.Prover(machine.Machine(design, design), wrong).broken(2)
+    assert "drain_draining_0_is_0" in "".join(broken)
+    assert "idle_next_write_back_word_2" in broken
+
+
+def test_a_fault_in_use_that_is_not_answered_breaks_the_claim(monkeypatch, tmp_path):
+    suite = tmp_path / "tests" / "test_faults.py"
+    suite.parent.mkdir()
+    suite.write_text(
+        "def test_a_full_disk_is_told(): pass\n"
+        "def test_a_killed_simulator_is_told(): assert False, 'nobody noticed'\n"
+    )
+    monkeypatch.setattr(faults, "TESTS", suite)
+    lines, holds = faults.report(workers=1)
+    assert lines[:2] == ["a full disk is told: 1 of 1", "a killed simulator is told: 0 of 1"]
+    assert "nobody noticed" in lines[2]
+    assert not holds
+    suite.write_text("def test_a_full_disk_is_told(): pass\n")
+    assert faults.report(workers=1) == (["a full disk is told: 1 of 1"], True)
+    suite.write_text("")
+    assert not faults.report(workers=1)[1]
+
+
+def test_an_unknown_part_is_refused_with_the_known_ones():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.proof", "magic"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 2
+    assert (
+        "there is no part 'magic'; the parts are formal, exhaustive, model, faults, files, coverage, mutation"
+        in done.stderr
+    )

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""Every layer, small, ready to run under every number.
+
+A new layer joins the battery by one line in `CASES`; a new number by running through `quantized_case`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, PARAMETER, TABLE
+from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.network.tree import rebuild, walk
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
+from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
+from fixedpoint_nn.numerics.table import Table
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer's constructor and the shape of one sample of its input; `ids` > 0 means token ids below it."""
+
+    build: Callable[[Initialiser], Any]
+    shape: tuple[int, ...]
+    ids: int = 0
+
+    def floats(self, batch: int = 3, seed: int = 5) -> np.ndarray[Any, Any]:
+        rng = np.random.default_rng(seed)
+        if self.ids:
+            return rng.integers(0, self.ids, (batch, *self.shape)).astype(np.float64)
+        return rng.standard_normal((batch, *self.shape))
+
+
+IMAGE = (6, 5, 4)
+CASES: dict[str, Case] = {
+    "Dense": Case(lambda i: i.dense(5, 3), (5,)),
+    "Dense without bias": Case(lambda i: i.dense(5, 3, bias=False), (5,)),
+    "Dense over time steps": Case(lambda i: i.dense(5, 3), (4, 5)),
+    "Conv2D same": Case(lambda i: i.conv(4, 6, 3), IMAGE),
+    "Conv2D valid, stride 2": Case(lambda i: i.conv(4, 3, (3, 2), (2, 1), "valid"), IMAGE),
+    "Conv2D explicit padding": Case(lambda i: i.conv(4, 3, 3, 2, ((2, 0), (1, 1))), IMAGE),
+    "Conv2D without bias": Case(lambda i: i.conv(4, 3, 1, bias=False), IMAGE),
+    "Conv2D grouped": Case(lambda i: i.conv(4, 6, 3, groups=2), IMAGE),
+    "Conv2D depthwise": Case(lambda i: i.conv(4, 4, 3, groups=4), IMAGE),
+    "MaxPool2D": Case(lambda i: layers.MaxPool2D(), IMAGE),
+    "MaxPool2D overlapping, padded": Case(lambda i: layers.MaxPool2D((3, 3), (2, 2), 1), IMAGE),
+    "AvgPool2D": Case(lambda i: i.avg_pool(2), IMAGE),
+    "AvgPool2D overlapping, padded": Case(lambda i: i.avg_pool(3, 2, 1), IMAGE),
+    "GlobalAvgPool": Case(lambda i: i.global_avg_pool(6, 5), IMAGE),
+    "ScaleShift": Case(lambda i: layers.ScaleShift(i.tensor([1.5, -0.5]), i.tensor([0.25, 1.0])), (3, 2)),
+    "ReLU": Case(lambda i: layers.ReLU(), (7,)),
+    "LeakyReLU": Case(lambda i: layers.LeakyReLU(2), (7,)),
+    "Sigmoid": Case(lambda i: layers.Sigmoid(), (7,)),
+    "Tanh": Case(lambda i: layers.Tanh(), (7,)),
+    "Softmax": Case(lambda i: layers.Softmax(), (7,)),
+    "Flatten": Case(lambda i: layers.Flatten(), IMAGE),
+    "Reshape": Case(lambda i: layers.Reshape((10, 12)), IMAGE),
+    "Dropout": Case(lambda i: layers.Dropout(0.5), (7,)),
+    "Embedding": Case(lambda i: i.embedding(9, 4), (5,), ids=9),
+    "OneHot": Case(lambda i: i.one_hot(9), (5,), ids=9),
+    "RNN": Case(lambda i: i.rnn(3, 4, depth=2), (5, 3)),
+    "GRU, reset before": Case(lambda i: i.gru(3, 4), (5, 3)),
+    "GRU, reset after": Case(lambda i: i.gru(3, 4, reset_after=True, last=True), (5, 3)),
+    "LSTM": Case(lambda i: i.lstm(3, 4, depth=2), (5, 3)),
+    "LSTM, last step": Case(lambda i: i.lstm(3, 4, last=True), (5, 3)),
+    "Residual": Case(lambda i: layers.Residual(i.dense(5, 5)), (5,)),
+    "Residual with shortcut": Case(lambda i: layers.Residual(i.dense(5, 3), i.dense(5, 3, bias=False)), (5,)),
+    "Sequential": Case(
+        lambda i: layers.Sequential(
+            conv=i.conv(4, 3),
+            relu=layers.ReLU(),
+            pool=layers.MaxPool2D((2, 1), (2, 1)),
+            flat=layers.Flatten(),
+            head=layers.Sequential(i.dense(45, 6), layers.Tanh(), i.dense(6, 2)),
+        ),
+        IMAGE,
+    ),
+    "text model": Case(
+        lambda i: layers.Sequential(embedding=i.embedding(9, 4), lstm=i.lstm(4, 5), head=i.dense(5, 9)),
+        (6,),
+        ids=9,
+    ),
+}
+
+
+def randomly_quantized(net: Any, seed: int, accumulators: bool = False) -> Any:
+    """Every cast point, table and parameter of the network gets a format, rounding and overflow of its own."""
+    rng = np.random.default_rng(seed)
+    values: dict[str, Any] = {}
+
+    def quantizer(
+        path: str, frac: int, whole: int = 3, overflows: tuple[Overflow, ...] = tuple(Overflow)
+    ) -> Any:
+        rounding = list(Rounding)[rng.integers(len(Rounding))]
+        overflow = overflows[rng.integers(len(overflows))]
+        return Quantizer(Q(whole, frac), rounding, overflow, name=path)
+
+    leaves = list(walk(net))
+    addresses = {leaf.address for leaf in leaves if leaf.kind == TABLE}
+    for leaf in leaves:
+        if leaf.kind == PARAMETER and leaf.value is not None:
+            values[leaf.path] = leaf.value.cast(quantizer(leaf.path, int(rng.integers(3, 7))))
+        elif leaf.kind == CAST:
+            frac = int(rng.integers(2, 5)) if leaf.path in addresses else int(rng.integers(3, 9))
+            values[leaf.path] = quantizer(leaf.path, frac, 5 if leaf.path.endswith("total") else 3)
+        elif leaf.kind == ACCUMULATOR and accumulators:
+            values[leaf.path] = Accumulator(Q(2, 16), list(Overflow)[rng.integers(2)])
+    for leaf in leaves:
+        if leaf.kind == TABLE:
+            values[leaf.path] = Table(
+                leaf.function,
+                values[leaf.address].format,
+                quantizer(leaf.path, 6, overflows=(Overflow.SATURATE,)),
+            )
+    return rebuild(net, values)
+
+
+def input_quantizer(case: Case) -> Quantizer:
+    return Quantizer(UQ(8, 0) if case.ids else Q(3, 6), name="input")
+
+
+def over_integers(fake: Any) -> Any:
+    """The same network over `FixedArray`: the parameters are already on the grids of `fake`."""
+    fixed = {}
+    for leaf in walk(fake):
+        if leaf.kind == PARAMETER and leaf.value is not None:
+            fixed[leaf.path] = FixedArray.from_float(leaf.value.data, Quantizer(Q(3, 7), Rounding.FLOOR))
+    return rebuild(fake, fixed)
+
+
+def quantized_case(name: str, seed: int = 0, accumulators: bool = False) -> tuple[Any, Any, Any, QFormat]:
+    """(network over Tensor, fake-quantised network, network over integers, input format)."""
+    case = CASES[name]
+    net = case.build(Initialiser(seed, np.float64))
+    fake = randomly_quantized(net, seed, accumulators)
+    return net, fake, over_integers(fake), input_quantizer(case).format
