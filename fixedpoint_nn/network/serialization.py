@@ -31,6 +31,7 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Overflow, Quantizer, Rounding
+from fixedpoint_nn.numerics.subnormals import flushed
 from fixedpoint_nn.numerics.table import Table
 
 KEY = "fixedpoint_nn"
@@ -46,7 +47,10 @@ class FileError(ValueError):
 
 
 def save(net: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a network, over floats or over integers; an interrupted save leaves the old file."""
+    """Write a network, over floats or over integers; an interrupted save leaves the old file.
+
+    Floats that are too small to matter and slow down every product (`numerics/subnormals.py`) become zero.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = _encode(net, "", arrays)
     header = {"version": VERSION, "net": structure, "metadata": dict(metadata or {})}
@@ -145,7 +149,7 @@ def _encode(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> A
         return _encode(part, f"{path}.{name}" if path else name, arrays)
 
     if isinstance(value, Tensor):
-        arrays[path] = np.asarray(value.data, order="C")
+        arrays[path] = np.asarray(flushed(value.data), order="C")
         return {"tensor": path}
     if isinstance(value, FixedArray):
         arrays[path] = np.asarray(_smallest(value.ints), order="C")

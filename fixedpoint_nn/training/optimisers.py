@@ -15,8 +15,10 @@ import numpy as np
 
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.subnormals import flush_negligible, flush_subnormals
 
 Moments = dict[str, Array]
+FLUSH_INTERVAL = 64  # steps; a weight needs thousands to decay from normal to subnormal
 
 
 @dataclass
@@ -50,6 +52,20 @@ class Optimiser:
                 g = np.add(np.multiply(w, self.l2, out=u), g, out=u)
             self._move(w, g, self.state[path], t, rate)
             parameter.grad = None
+            if self.steps % FLUSH_INTERVAL == 0:
+                self._flush(w, self.state[path])
+
+    @property
+    def decays(self) -> bool:
+        """Do matrices shrink even where no gradient moves them?"""
+        return self.l2 > 0
+
+    def _flush(self, w: Array, state: Moments) -> None:
+        """Zero for weights that have decayed to nothing, and for subnormal moments: both only cost time."""
+        if self.decays and w.ndim > 1:
+            flush_negligible(w)
+        for moment in state.values():
+            flush_subnormals(moment)
 
     def _move(self, w: Array, g: Array, state: Moments, t: Array, rate: float) -> None:
         """Change `w` in place; `t` is scratch space of its shape, `g` must not change."""
@@ -154,6 +170,10 @@ class AdamW(Adam):
     """Adam, and besides w -= rate * decay * w for matrices: the decay is not mixed with the moments."""
 
     decay: float = 0.01
+
+    @property
+    def decays(self) -> bool:
+        return self.decay > 0 or super().decays
 
     def _move(self, w: Array, g: Array, state: Moments, t: Array, rate: float) -> None:
         if w.ndim > 1:
