@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Speed, side by side: `python -m benchmarks [mlp lstm quantising accumulators sweep simulators]`.
+"""Speed, side by side: `python -m benchmarks [mlp lstm networks quantising accumulators sweep simulators]`.
 
 Medians over rounds; every engine runs in each of them, with one BLAS thread. Engines whose package is missing
-are left out. The exit status is 1 if a target is missed.
+are left out. The exit status is 1 if a target is missed, or if a float baseline is too slow to be compared with.
+The figures go to benchmarks/results.json with the machine, the date and the versions.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # before NumPy is imported
 
-from benchmarks.timing import CLOCKS  # noqa: E402
+from benchmarks.results import RESULTS, write_part  # noqa: E402
+from benchmarks.timing import CLOCKS, DirtyBaseline  # noqa: E402
 
-PARTS = ("mlp", "lstm", "quantising", "accumulators", "sweep", "simulators")
+PARTS = ("mlp", "lstm", "networks", "quantising", "accumulators", "sweep", "simulators")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,16 +28,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all if none")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu hardly notices other processes")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written (JSON)")
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     missed = 0
     for name in options.parts or PARTS:
-        part = import_module(f"benchmarks.{name}")
-        print(f"\n{part.TITLE}", flush=True)
-        lines = part.run(options.rounds, options.clock).lines(part.TARGETS)
-        print("\n".join(f"  {line}" for line in lines), flush=True)
-        missed += sum(line.startswith("MISSED") for line in lines)
+        try:
+            comparisons = import_module(f"benchmarks.{name}").run(options.rounds, options.clock)
+        except DirtyBaseline as refusal:
+            print(f"\nREFUSED: {name}: {refusal}", flush=True)
+            missed += 1
+            continue
+        for comparison in comparisons:
+            print(
+                f"\n{comparison.title}", *(f"  {line}" for line in comparison.lines()), sep="\n", flush=True
+            )
+            missed += comparison.missed
+        write_part(options.out, name, options.clock, comparisons)
     return 1 if missed else 0
 
 

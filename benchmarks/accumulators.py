@@ -17,7 +17,7 @@ SOME_ROWS, SOME_OUTPUTS = 1, 2
 TARGETS = (Target("fixedpoint_nn", "fxpmath's loop", 2500),)
 
 
-def run(rounds: int, clock: str) -> Comparison:
+def run(rounds: int, clock: str) -> list[Comparison]:
     rng = np.random.default_rng(0)
     a, w = rng.integers(-2048, 2048, (ROWS, TERMS)), rng.integers(-2048, 2048, (TERMS, OUTPUTS))
     x, weight = FixedArray.from_ints(a, Q(12, 0)), FixedArray.from_ints(w, Q(12, 0))
@@ -54,4 +54,4 @@ def run(rounds: int, clock: str) -> Comparison:
         engines.append(Engine("fxpmath's loop", with_fxpmath, SOME_ROWS * TERMS * SOME_OUTPUTS))
     except ImportError:
         pass
-    return compare(engines, "steps", rounds, clock)
+    return [compare(TITLE, engines, "steps", rounds, clock, TARGETS)]

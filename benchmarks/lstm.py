@@ -45,7 +45,7 @@ def plain_loop(net: Any) -> Any:
     return run
 
 
-def run(rounds: int, clock: str) -> Comparison:
+def run(rounds: int, clock: str) -> list[Comparison]:
     make = Initialiser(0)
     net = Sequential(
         embedding=make.one_hot(SYMBOLS), lstm=make.lstm(SYMBOLS, HIDDEN), head=make.dense(HIDDEN, SYMBOLS)
@@ -61,4 +61,4 @@ def run(rounds: int, clock: str) -> Comparison:
         Engine("fixedpoint_nn, 16 bits", lambda: fixed(ids), SEQUENCES),
         Engine("fixedpoint_nn, 16 bits, calibrated", lambda: calibrated(ids), SEQUENCES),
     ]
-    return compare(engines, "sequences", rounds, clock)
+    return [compare(TITLE, engines, "sequences", rounds, clock, TARGETS)]

@@ -95,7 +95,7 @@ def with_apytypes(x: Array, parameters: list[tuple[Array, Array]]) -> Array:
     return np.asarray(value.to_bits(numpy=True)).view(np.int16)
 
 
-def run(rounds: int, clock: str) -> Comparison:
+def run(rounds: int, clock: str) -> list[Comparison]:
     net, x = network(), pictures()
     parameters = dense_layers(net)
     sixteen = uniform(net, SIXTEEN, SIXTEEN, SIXTEEN)
@@ -121,4 +121,4 @@ def run(rounds: int, clock: str) -> Comparison:
             continue
         assert same, f"{name} gives other integers"
         engines.append(Engine(f"{name}, 16 bits", lambda peer=peer: peer(few, parameters), FEW))
-    return compare(engines, "images", rounds, clock)
+    return [compare(TITLE, engines, "images", rounds, clock, TARGETS)]

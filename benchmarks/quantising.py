@@ -15,7 +15,7 @@ COUNT = 1_000_000
 TARGETS = (Target("fixedpoint_nn", "apytypes", 15),)
 
 
-def run(rounds: int, clock: str) -> Comparison:
+def run(rounds: int, clock: str) -> list[Comparison]:
     x = np.random.default_rng(0).standard_normal(COUNT)
     quantizer = Quantizer(Q(6, 10))
     engines = [
@@ -47,4 +47,4 @@ def run(rounds: int, clock: str) -> Comparison:
         )
     except ImportError:
         pass
-    return compare(engines, "values", rounds, clock)
+    return [compare(TITLE, engines, "values", rounds, clock, TARGETS)]

@@ -29,7 +29,7 @@ def _children() -> float:
 CLOCKS = {"wall": time.perf_counter, "cpu": _children}
 
 
-def run(rounds: int, clock: str) -> Comparison:
+def run(rounds: int, clock: str) -> list[Comparison]:
     pack, now = load_pack(PACK), CLOCKS[clock]
     rates: dict[str, list[float]] = {name: [] for name in VECTORS}
     commands = {name: compiled(pack.config, name) for name in VECTORS}
@@ -47,4 +47,4 @@ def run(rounds: int, clock: str) -> Comparison:
                 assert np.array_equal(outcome.ints(pack.config.activation_width), pack.expected[chosen])
                 assert outcome.cycles == [pack.cycles[n] for n in chosen]
                 rates[name].append(sum(outcome.cycles) / seconds)
-    return Comparison("cycles", rates)
+    return [Comparison(TITLE, "cycles", rates, TARGETS)]

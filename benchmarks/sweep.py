@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.timing import Comparison, Engine, Target, compare
+from benchmarks.references import reference
+from benchmarks.timing import Comparison, Engine, Target, check_baseline, compare
 from fixedpoint_nn import zoo
 from fixedpoint_nn.data import DataError
 from fixedpoint_nn.numerics.arrays import Array
@@ -36,14 +37,6 @@ def images() -> tuple[Array, Array, Array]:
     return x, y, other[:500]
 
 
-def plain(x: Array, parameters: list[tuple[Array, Array]]) -> Array:
-    for i, (w, b) in enumerate(parameters):
-        x = x @ w + b
-        if i < 2:
-            x = np.maximum(x, 0)
-    return x
-
-
 def with_fxpmath(x: Array, parameters: list[tuple[Array, Array]]) -> Array:
     from fxpmath import Fxp
 
@@ -58,15 +51,18 @@ def with_fxpmath(x: Array, parameters: list[tuple[Array, Array]]) -> Array:
     return np.asarray(value.get_val())
 
 
-def run(rounds: int, clock: str) -> Comparison:
+def run(rounds: int, clock: str) -> list[Comparison]:
     net = zoo.load("fashion_mlp")
     x, y, samples = images()
     rows = x.reshape(len(x), -1)
     parameters = [(net[name].weight.data, net[name].bias.data) for name in ("fc1", "fc2", "fc3")]
 
+    plain = reference("fashion_mlp", net)
+
     def blocks() -> None:
-        for start in range(0, len(rows), 512):
-            plain(rows[start : start + 512], parameters)
+        plain(rows)
+
+    check_baseline("fashion_mlp", blocks, plain.bare_products(len(rows)), plain.multiple)
 
     def whole_sweep() -> None:
         sweep(net, (x, y), WORDS, samples=samples, store=":memory:", progress=False)
@@ -84,4 +80,4 @@ def run(rounds: int, clock: str) -> Comparison:
             "fxpmath, extrapolated", lambda: with_fxpmath(rows[:FEW], parameters), FEW / len(rows), True
         )
         engines.append(few)
-    return compare(engines, "passes", max(rounds // 3, 1), clock)
+    return [compare(TITLE, engines, "passes", max(rounds // 3, 1), clock, TARGETS)]

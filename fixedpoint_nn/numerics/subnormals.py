@@ -8,6 +8,8 @@ such a result, can take a hundred times as long as any other.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
@@ -15,7 +17,7 @@ from fixedpoint_nn.numerics.arrays import Array
 MARGIN = 2.0**27  # products with activations down to 2**-27 stay normal, too
 
 
-def negligible(dtype: np.dtype[np.floating]) -> float:  # type: ignore[type-arg]
+def negligible(dtype: np.dtype[Any]) -> float:
     """The magnitude below which a weight of this format is flushed: about 1.6e-30 for float32."""
     return float(np.finfo(dtype).tiny) * MARGIN
 
@@ -42,6 +44,6 @@ def flushed(array: Array) -> Array:
     """The array, or a copy of it with zeros where it holds negligible floats."""
     if array.dtype.kind != "f" or not ((array != 0) & (np.abs(array) < negligible(array.dtype))).any():
         return array
-    copy = array.copy()
+    copy: Array = array.copy()
     flush_negligible(copy)
     return copy
