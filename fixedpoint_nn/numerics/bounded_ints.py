@@ -50,6 +50,18 @@ class BoundedInts:
         self._columns: WeightStats | None = None
         self._others: dict[np.dtype[Any], Array] | None = None
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def never_negative(self) -> bool:
+        return bool(self.array.min() >= 0)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
     @classmethod
     def of(cls, ints: Array) -> BoundedInts:
         """A copy of these integers in their cheapest container."""
@@ -119,6 +131,7 @@ class WeightStats:
         self._array, self._bound = held.array, held.bound
         self.stretches: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
         self.packed: dict[Any, Array] = {}  # several columns in one, by how
+        self.scaled: dict[int, Array] = {}  # times a power of two, in float32
 
     @cached_property
     def _magnitudes(self) -> Array:

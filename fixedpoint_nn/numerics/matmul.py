@@ -28,8 +28,26 @@ from fixedpoint_nn.numerics.bounded_ints import (
     INT64,
     BoundedInts,
 )
+from fixedpoint_nn.numerics.deferred_product import DeferredProduct, MatrixRows, Rows
 from fixedpoint_nn.numerics.matmul_blocked import stretched_product
 from fixedpoint_nn.numerics.matmul_packed import packed_product
+
+
+def deferred_product(
+    a: BoundedInts, b: BoundedInts, shape: tuple[int, ...], rows: Rows | None = None
+) -> DeferredProduct | None:
+    """a @ b, computed when it is needed, together with what follows; None where `product` knows a faster way.
+
+    `rows` gives the rows of a, where a is no matrix in memory.
+    """
+    if b.ndim != 2 or (rows is None and a.ndim != 2):
+        return None
+    bound = product_bound(a, b)
+    if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.never_negative:
+        bound = a.bound * b.columns.one_sided
+    if bound > FLOAT32_EXACT:
+        return None
+    return DeferredProduct.of(rows or MatrixRows(a.to(FLOAT32)), b, shape, bound)
 
 
 def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
@@ -43,7 +61,7 @@ def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
         result = product(a, most)
         return BoundedInts(result.array[:, places], result.bound)
     bound = product_bound(a, b)
-    if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.array.min() >= 0:
+    if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.never_negative:
         bound = a.bound * b.columns.one_sided
     if bound <= FLOAT32_EXACT:
         packed = packed_product(a, b)

@@ -15,6 +15,7 @@ from fixedpoint_nn.numerics.bounded_ints import (
     dtype_for,
 )
 from fixedpoint_nn.numerics.conversion import convert
+from fixedpoint_nn.numerics.deferred_product import DeferredProduct
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import round_floats
@@ -33,6 +34,8 @@ def requantized(held: BoundedInts, shift: int, quantizer: Quantizer) -> BoundedI
     fits = scaled <= hi and scaled <= -lo
     # Wrapping makes large numbers of small ones; everything else only makes them smaller.
     bound = f.magnitude if quantizer.overflow is Overflow.WRAP and not fits else min(scaled, f.magnitude)
+    if isinstance(held, DeferredProduct) and held.can_requantize(shift, quantizer):
+        return held.requantized(shift, quantizer, fits, bound)
     array = held.array
     if array.dtype.kind != "f" or f.magnitude > FLOAT64_EXACT or abs(shift) > _FLOAT64_POWERS:
         if array.dtype == OBJECT:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fixedpoint_nn.numbers.fixed.numpy_protocol import FixedNumPy
+from fixedpoint_nn.numbers.fixed.windows import WindowedInts
 from fixedpoint_nn.numerics import overflow_stats
 from fixedpoint_nn.numerics.accumulate import AccumulatorMonitor, Products, accumulated
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for
 from fixedpoint_nn.numerics.conversion import checked_array
-from fixedpoint_nn.numerics.matmul import product
+from fixedpoint_nn.numerics.deferred_product import DeferredProduct
+from fixedpoint_nn.numerics.matmul import deferred_product, product
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.requantize import requantized
@@ -64,6 +66,13 @@ class FixedArray(FixedNumPy):
         format = rule(self._format, other._format)
         left, right = format.frac_bits - self._format.frac_bits, format.frac_bits - other._format.frac_bits
         bound = (self._held.bound << left) + (other._held.bound << right)
+        if function is np.add:
+            for waiting, shift, addend, moved in (
+                (self._held, left, other._held, right),
+                (other._held, right, self._held, left),
+            ):
+                if isinstance(waiting, DeferredProduct) and shift == 0 and waiting.can_add(addend, bound):
+                    return self._of(waiting.plus(addend.shifted(moved), bound), format)
         dtype = dtype_for(bound)
         array = _together(function, self._held.aligned(left, dtype), other._held.aligned(right, dtype))
         return self._of(BoundedInts(np.asarray(array), bound), format)
@@ -188,12 +197,11 @@ class FixedArray(FixedNumPy):
         other = self._operand(other)
         if other is NotImplemented:
             raise TypeError("a FixedArray is multiplied with a FixedArray, not with another kind of number")
-        rows, weights, shape = _rows_and_columns(self._held, other._held)
         if accumulator is None:
-            result = product(rows, weights)
-            format = QFormat.for_dot(self._format, other._format, self.shape[-1])
-            total = self._of(BoundedInts(result.array.reshape(shape), result.bound), format)
+            result = _dot(self._held, other._held)
+            total = self._of(result, QFormat.for_dot(self._format, other._format, self.shape[-1]))
             return total if initial is None else initial + total
+        rows, weights, shape = _rows_and_columns(self._held, other._held)
         start = None
         if initial is not None:
             if initial._format != accumulator.format:
@@ -205,10 +213,10 @@ class FixedArray(FixedNumPy):
         seeing = overflow_stats.active()
         watch = None if seeing is None else AccumulatorMonitor()
         products = Products.of(self._format, other._format)
-        result = accumulated(rows, weights, products, accumulator, start, watch)
+        sums = accumulated(rows, weights, products, accumulator, start, watch)
         if seeing is not None and watch is not None:
             seeing.see_sums(watch, shape, accumulator)
-        return self._of(BoundedInts(result.array.reshape(shape), result.bound), accumulator.format)
+        return self._of(BoundedInts(sums.array.reshape(shape), sums.bound), accumulator.format)
 
     def cast(self, quantizer: Quantizer | ChannelQuantizer | None) -> FixedArray:
         """Into another format: the only operation that loses bits."""
@@ -223,6 +231,22 @@ class FixedArray(FixedNumPy):
         if seeing is not None:
             seeing.see_cast(self._held, shift, quantizer)
         return self._of(requantized(self._held, shift, quantizer), quantizer.format)
+
+
+def _dot(a: BoundedInts, b: BoundedInts) -> BoundedInts:
+    """The exact product, deferred where what follows can be computed with it."""
+    if isinstance(a, WindowedInts) and b.ndim == 2 and a.shape[-1] == b.shape[0]:
+        rows = a.rows()
+        if rows is not None:
+            waiting = deferred_product(a, b, (*a.shape[:-1], b.shape[1]), rows)
+            if waiting is not None:
+                return waiting
+    matrix, weights, shape = _rows_and_columns(a, b)
+    deferred = deferred_product(matrix, weights, shape)
+    if deferred is not None:
+        return deferred
+    result = product(matrix, weights)
+    return BoundedInts(result.array.reshape(shape), result.bound)
 
 
 def _rows_and_columns(a: BoundedInts, b: BoundedInts) -> tuple[BoundedInts, BoundedInts, tuple[int, ...]]:

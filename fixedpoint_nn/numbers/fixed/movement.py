@@ -10,9 +10,13 @@ import numpy as np
 
 from fixedpoint_nn.numbers import sliding_windows
 from fixedpoint_nn.numbers.fixed.storage import FixedValues
+from fixedpoint_nn.numbers.fixed.windows import WindowedInts, wide_enough
+from fixedpoint_nn.numbers.image_windows import Geometry
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+from fixedpoint_nn.numerics import overflow_stats
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for
+from fixedpoint_nn.numerics.deferred_product import DeferredProduct
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="FixedMovement")
 Axis = int | tuple[int, ...] | None
+_SMALL_BATCH = 2048  # rows of all time steps together
 
 
 class FixedMovement(FixedValues):
@@ -41,6 +46,8 @@ class FixedMovement(FixedValues):
         return self._like(self._held.array.T)
 
     def reshape(self: F, *shape: int) -> F:
+        if isinstance(self._held, WindowedInts) and (flat := self._held.reshaped(shape)) is not None:
+            return self._of(flat, self._format)
         return self._like(self._held.array.reshape(*shape))
 
     def split(self: F, parts: int, axis: int = -1) -> tuple[F, ...]:
@@ -76,10 +83,11 @@ class FixedMovement(FixedValues):
     ) -> F:
         """Every window of (batch, height, width, channels), padded with zeros or the lowest value."""
         fill = self._format.int_min if lowest and any(sum(pad) for pad in padding) else 0
+        if groups == 1:
+            return self._of(WindowedInts(self._held, Geometry(kernel, stride, padding), fill), self._format)
         bound = max(self._held.bound, -fill)
-        array = sliding_windows.windows(
-            self._held.to(_wider(self._held.array, bound)), kernel, stride, padding, groups, fill
-        )
+        images = wide_enough(self._held, bound)
+        array = sliding_windows.windows(images, kernel, stride, padding, groups, fill)
         return self._of(BoundedInts(array, bound), self._format)
 
     # ---- joining -------------------------------------------------------------------------------------------
@@ -112,6 +120,8 @@ class FixedMovement(FixedValues):
 
     def relu(self: F) -> F:
         """max(x, 0)."""
+        if isinstance(self._held, DeferredProduct) and self._held.waiting:
+            return self._of(self._held.relu(), self._format)
         array = self._held.array
         if array.dtype.kind != "f":
             return self._like(np.maximum(array, 0))
@@ -120,7 +130,10 @@ class FixedMovement(FixedValues):
 
     def max(self: F, axis: Axis = None, keepdims: bool = False) -> F:
         self._terms(axis)
-        return self._like(self._held.array.max(axis=axis, keepdims=keepdims))
+        held = self._held
+        if isinstance(held, WindowedInts) and not held.flat and axis == 3 and not keepdims:
+            return self._of(held.pooled(np.maximum, held.bound), self._format)
+        return self._like(held.array.max(axis=axis, keepdims=keepdims))
 
     def min(self: F, axis: Axis = None, keepdims: bool = False) -> F:
         self._terms(axis)
@@ -136,9 +149,13 @@ class FixedMovement(FixedValues):
         """The exact sum; the format grows by the bits of the number of terms."""
         terms = self._terms(axis)
         bound = self._held.bound * terms
+        format = QFormat.for_sum(self._format, terms=terms)
+        held = self._held
+        if isinstance(held, WindowedInts) and not held.flat and axis == 3 and not keepdims:
+            return self._of(held.pooled(np.add, bound), format)
         dtype = dtype_for(bound)
-        array = self._held.to(_wider(self._held.array, bound)).sum(axis=axis, keepdims=keepdims, dtype=dtype)
-        return self._of(BoundedInts(np.asarray(array), bound), QFormat.for_sum(self._format, terms=terms))
+        array = wide_enough(held, bound).sum(axis=axis, keepdims=keepdims, dtype=dtype)
+        return self._of(BoundedInts(np.asarray(array), bound), format)
 
     def _terms(self, axis: Axis) -> int:
         """How many elements one result is made of."""
@@ -179,22 +196,29 @@ class FixedMovement(FixedValues):
         if self.ndim < 2 or self.shape[1] == 0:
             raise ValueError(f"scan needs steps along axis 1, and an array of shape {self.shape} has none")
         outputs = []
+        prepared = self._prepared(each)
         for t in range(self.shape[1]):
-            now = self[:, t] if each is None else each(self[:, t])
+            now = prepared(t)
             output, *following = step(now, *states)
             states = tuple(following)
             outputs.append(output)
         return (outputs[0]._joined(outputs, lambda arrays: np.stack(arrays, axis=1)), *states)
 
+    def _prepared(self: F, each: Callable[[Any], Any] | None) -> Callable[[int], Any]:
+        """What `step` gets at time t: of a small batch `each` is computed for all times at once, in one product.
+
+        A large batch would leave the cache, and an open OverflowStats tells places step by step.
+        """
+        if each is None:
+            return lambda t: self[:, t]
+        if self.shape[0] * self.shape[1] > _SMALL_BATCH or overflow_stats.active() is not None:
+            return lambda t: each(self[:, t])
+        whole = each(self)
+        if isinstance(whole, tuple):
+            return lambda t: tuple(part[:, t] for part in whole)
+        return lambda t: whole[:, t]
+
     def zeros(self: F, *shape: int, like: Quantizer | None = None) -> F:
         """Zeros of shape (batch, *shape): a first state, in the quantizer's format."""
         format = self._format if like is None else like.format
         return self._of(BoundedInts(np.zeros((self.shape[0], *shape), np.float32), 0), format)
-
-
-def _wider(array: Array, bound: int) -> np.dtype[Any]:
-    """The array's container, or a wider one if the bound needs it."""
-    dtype: np.dtype[Any] = (
-        np.promote_types(array.dtype, dtype_for(bound)) if array.dtype.kind == "f" else array.dtype
-    )
-    return dtype

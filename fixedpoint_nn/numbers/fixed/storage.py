@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -116,18 +117,18 @@ class FixedValues:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._held.array.shape
+        return self._held.shape
 
     @property
     def ndim(self) -> int:
-        return self._held.array.ndim
+        return self._held.ndim
 
     @property
     def size(self) -> int:
-        return self._held.array.size
+        return prod(self._held.shape)
 
     def __len__(self) -> int:
-        return len(self._held.array)
+        return self._held.shape[0]
 
     def __repr__(self) -> str:
         values = np.array2string(self.to_float(), separator=", ", prefix="FixedArray(", threshold=100)

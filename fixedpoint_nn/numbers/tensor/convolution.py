@@ -7,107 +7,18 @@ copied again for the backward pass, which is faster than to write them to memory
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from fixedpoint_nn.numbers import sliding_windows
-from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+from fixedpoint_nn.numbers.image_windows import BLOCK_BYTES, Geometry, WindowBlocks, padded, taps_of
 from fixedpoint_nn.numerics.arrays import Array
-
-BLOCK_BYTES = 1 << 19  # half of a core's second-level cache
-FEW_CHANNELS = 4  # then a row of pixels is longer than a row of taps
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Which windows slide over an NHWC image."""
-
-    kernel: Pair
-    stride: Pair
-    padding: Padding
-
-    @property
-    def taps(self) -> int:
-        return self.kernel[0] * self.kernel[1]
-
-    @property
-    def pointwise(self) -> bool:
-        """A 1x1 window at every pixel: the image is already the matrix."""
-        return self.kernel == self.stride == (1, 1) and not any(sum(pad) for pad in self.padding)
-
-    def positions(self, shape: tuple[int, ...]) -> Pair:
-        _, rows, columns, *_ = sliding_windows.windows_shape(shape, self.kernel, self.stride, self.padding, 1)
-        return rows, columns
-
-    def tiles(self, shape: tuple[int, ...]) -> bool:
-        """Whether the windows lie side by side and cover the whole image."""
-        rows, columns = self.positions(shape)
-        covered = (rows * self.kernel[0], columns * self.kernel[1])
-        return (
-            self.kernel == self.stride and covered == shape[1:3] and not any(sum(pad) for pad in self.padding)
-        )
-
-    def reversed(self) -> Geometry:
-        """The windows over the result's gradient that give the image's gradient, for stride 1."""
-        (top, bottom), (left, right) = self.padding
-        ky, kx = self.kernel[0] - 1, self.kernel[1] - 1
-        return Geometry(self.kernel, (1, 1), ((ky - top, ky - bottom), (kx - left, kx - right)))
-
-
-class _Blocks:
-    """Windows of one block of images after another, as the rows of a matrix, in one buffer that stays in cache."""
-
-    def __init__(self, images: Array, geometry: Geometry) -> None:
-        self.images, self.geometry = images, geometry
-        count, height, width, channels = images.shape
-        rows, columns = geometry.positions(images.shape)
-        per_image = rows * columns * geometry.taps * channels
-        self.size = max(1, min(count, BLOCK_BYTES // (per_image * images.itemsize)))
-        self.length = rows * columns
-        self.width = geometry.taps * channels
-        if geometry.pointwise:
-            return
-        (top, bottom), (left, right) = geometry.padding
-        padded = np.zeros((self.size, height + top + bottom, width + left + right, channels), images.dtype)
-        self.inside = padded[:, top : top + height, left : left + width]
-        by_image, by_row, by_column, by_channel = padded.strides
-        (down, across), (ky, kx) = geometry.stride, geometry.kernel
-        self.taps_first = channels <= FEW_CHANNELS
-        if self.taps_first:
-            shape = (ky, kx, channels, self.size, rows, columns)
-            strides = (by_row, by_column, by_channel, by_image, by_row * down, by_column * across)
-        else:  # a row of taps and their channels lie side by side
-            shape = (self.size, rows, columns, ky, kx * channels)  # type: ignore[assignment]
-            strides = (by_image, by_row * down, by_column * across, by_row, by_channel)  # type: ignore[assignment]
-        self.view = as_strided(padded, shape, strides, writeable=False)
-        self.buffer = np.empty(shape, images.dtype)
-
-    def starts(self) -> range:
-        return range(0, len(self.images), self.size)
-
-    def rows(self, start: int) -> Array:
-        """(windows, taps * channels) of the images from `start` on."""
-        images = self.images[start : start + self.size]
-        if self.geometry.pointwise:
-            return images.reshape(-1, self.width)
-        count = len(images)
-        self.inside[:count] = images
-        if self.taps_first:
-            buffer = self.buffer[:, :, :, :count]
-            np.copyto(buffer, self.view[:, :, :, :count])
-            return np.asarray(buffer.reshape(self.width, -1).T)
-        np.copyto(self.buffer[:count], self.view[:count])
-        return self.buffer[:count].reshape(-1, self.width)
 
 
 def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
     """Every window of every image times `weight`, (taps * channels, outputs)."""
     outputs = weight.shape[1]
     result = np.empty((len(images), *geometry.positions(images.shape), outputs), images.dtype)
-    blocks = _Blocks(images, geometry)
+    blocks = WindowBlocks(images, geometry)
     for start in blocks.starts():
         part = result[start : start + blocks.size]
         np.matmul(blocks.rows(start), weight, out=part.reshape(-1, outputs))
@@ -116,7 +27,7 @@ def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
 
 def weight_gradient(images: Array, gradient: Array, geometry: Geometry) -> Array:
     outputs = gradient.shape[-1]
-    blocks = _Blocks(images, geometry)
+    blocks = WindowBlocks(images, geometry)
     total = np.zeros((blocks.width, outputs), images.dtype)
     for start in blocks.starts():
         total += blocks.rows(start).T @ gradient[start : start + blocks.size].reshape(-1, outputs)
@@ -145,18 +56,6 @@ def image_gradient(shape: tuple[int, ...], weight: Array, gradient: Array, geome
     return result
 
 
-def pool(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> Array:
-    """`combine` (np.maximum or np.add) over the taps of every window."""
-    total: Array | None = None
-    for tap in _taps(_padded(images, geometry, fill), geometry, images.shape):
-        if total is None:
-            total = tap.copy()
-        else:
-            combine(total, tap, out=total)
-    assert total is not None
-    return total
-
-
 def pool_max_gradient(
     images: Array, largest: Array, gradient: Array, geometry: Geometry, fill: float
 ) -> Array:
@@ -164,10 +63,10 @@ def pool_max_gradient(
     if geometry.tiles(images.shape):  # each pixel is in one window
         result = np.empty_like(images)
     else:
-        result = _padded(np.zeros_like(images), geometry, 0)
+        result = padded(np.zeros_like(images), geometry, 0)
     open_ = np.ones(gradient.shape, bool)  # windows whose largest tap is still to come
-    values = _taps(_padded(images, geometry, fill), geometry, images.shape)
-    for value, target in zip(values, _taps(result, geometry, images.shape), strict=True):
+    values = taps_of(padded(images, geometry, fill), geometry, images.shape)
+    for value, target in zip(values, taps_of(result, geometry, images.shape), strict=True):
         here = value == largest
         here &= open_
         open_ ^= here
@@ -181,30 +80,15 @@ def pool_max_gradient(
 def pool_sum_gradient(shape: tuple[int, ...], gradient: Array, geometry: Geometry) -> Array:
     if geometry.tiles(shape):
         result = np.empty(shape, gradient.dtype)
-        for target in _taps(result, geometry, shape):
+        for target in taps_of(result, geometry, shape):
             target[...] = gradient
         return result
-    result = _padded(np.zeros(shape, gradient.dtype), geometry, 0)
-    for target in _taps(result, geometry, shape):
+    result = padded(np.zeros(shape, gradient.dtype), geometry, 0)
+    for target in taps_of(result, geometry, shape):
         target += gradient
     return _unpadded(result, geometry, shape)
-
-
-def _padded(images: Array, geometry: Geometry, fill: float) -> Array:
-    if not any(sum(pad) for pad in geometry.padding):
-        return images
-    return np.pad(images, ((0, 0), *geometry.padding, (0, 0)), constant_values=fill)
 
 
 def _unpadded(padded: Array, geometry: Geometry, shape: tuple[int, ...]) -> Array:
     (top, _), (left, _) = geometry.padding
     return padded[:, top : top + shape[1], left : left + shape[2]]
-
-
-def _taps(padded: Array, geometry: Geometry, shape: tuple[int, ...]) -> Iterator[Array]:
-    """For each tap, a view of that pixel of every window."""
-    rows, columns = geometry.positions(shape)
-    (down, across), (height, width) = geometry.stride, geometry.kernel
-    for y in range(height):
-        for x in range(width):
-            yield padded[:, y : y + down * rows : down, x : x + across * columns : across]

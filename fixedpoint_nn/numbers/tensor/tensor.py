@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers import image_windows, sliding_windows
 from fixedpoint_nn.numbers.functions import FUNCTIONS
+from fixedpoint_nn.numbers.image_windows import Geometry
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numbers.tensor import channels, convolution
-from fixedpoint_nn.numbers.tensor.convolution import Geometry
 from fixedpoint_nn.numerics import matmul
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.quantizer import Overflow
@@ -562,7 +562,7 @@ class Windows(Tensor):
         if axis != 3 or self.flat or keepdims:
             return super().max(axis, keepdims)
         images, geometry, fill = self.images, self.geometry, -np.inf if self.lowest else 0
-        data = convolution.pool(images.data, geometry, np.maximum, fill)
+        data = image_windows.pool(images.data, geometry, np.maximum, fill)
 
         def backward(g: Array) -> None:
             images.add_gradient(convolution.pool_max_gradient(images.data, data, g, geometry, fill))
@@ -577,7 +577,7 @@ class Windows(Tensor):
         def backward(g: Array) -> None:
             images.add_gradient(convolution.pool_sum_gradient(images.shape, g, geometry))
 
-        return self._result(convolution.pool(images.data, geometry, np.add, 0), "sum", (images,), backward)
+        return self._result(image_windows.pool(images.data, geometry, np.add, 0), "sum", (images,), backward)
 
 
 def stack(parts: Sequence[Tensor], axis: int) -> Tensor:

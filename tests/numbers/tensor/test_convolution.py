@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers.image_windows import Geometry
 from fixedpoint_nn.numbers.tensor import convolution
-from fixedpoint_nn.numbers.tensor.convolution import Geometry
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 

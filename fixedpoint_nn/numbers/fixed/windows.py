@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The windows of integer images, copied out only if somebody looks: a convolution and a pooling never do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers.image_windows import Geometry, WindowBlocks, pool
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts, dtype_for
+
+
+class WindowedInts(BoundedInts):
+    """Windows (batch, y, x, taps, channels) of NHWC images; `flat`: (batch, y, x, taps * channels)."""
+
+    __slots__ = ("_copied", "fill", "flat", "geometry", "images")
+
+    def __init__(self, images: BoundedInts, geometry: Geometry, fill: int = 0, flat: bool = False) -> None:
+        geometry.positions(images.shape)  # or a sentence
+        self.images, self.geometry, self.fill, self.flat = images, geometry, fill, flat
+        self.bound = max(images.bound, abs(fill))
+        self._copied: Array | None = None
+        self._columns = None
+        self._others = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        batch, _, _, channels = self.images.shape
+        taps = self.geometry.taps
+        last = (taps * channels,) if self.flat else (taps, channels)
+        return (batch, *self.geometry.positions(self.images.shape), *last)
+
+    @property
+    def array(self) -> Array:  # type: ignore[override]
+        if self._copied is None:
+            at = self.geometry
+            container = wide_enough(self.images, self.bound)
+            copied = sliding_windows.windows(container, at.kernel, at.stride, at.padding, 1, self.fill)
+            self._copied = copied.reshape(self.shape)
+        return self._copied
+
+    @property
+    def never_negative(self) -> bool:
+        return self.fill >= 0 and self.images.never_negative
+
+    def reshaped(self, shape: tuple[int, ...]) -> WindowedInts | None:
+        """The windows with taps and channels in one axis, if that is what the shape says."""
+        flat = (*self.shape[:3], self.geometry.taps * self.images.shape[-1])
+        return WindowedInts(self.images, self.geometry, self.fill, True) if shape == flat else None
+
+    def rows(self) -> ConvolutionRows | None:
+        """The left operand of a convolution; None where padding is not zero."""
+        if not self.flat or self.fill != 0:
+            return None
+        return ConvolutionRows(self.images.to(FLOAT32), self.geometry)
+
+    def pooled(self, combine: np.ufunc, bound: int) -> BoundedInts:
+        """`combine` (np.maximum or np.add) over the taps of every window; no result is larger than `bound`."""
+        images = wide_enough(self.images, max(bound, self.bound))
+        return BoundedInts(pool(images, self.geometry, combine, self.fill), bound)
+
+
+@dataclass(frozen=True)
+class ConvolutionRows:
+    """Every window as a row, in blocks of images."""
+
+    images: Array
+    geometry: Geometry
+
+    @property
+    def count(self) -> int:
+        rows, columns = self.geometry.positions(self.images.shape)
+        return len(self.images) * rows * columns
+
+    def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
+        blocks = WindowBlocks(self.images, self.geometry)
+        for start in blocks.starts():
+            yield start * blocks.length, blocks.rows(start)
+
+
+def wide_enough(held: BoundedInts, bound: int) -> Array:
+    """The integers in their own container, or in a wider one if the bound needs it."""
+    array = held.array
+    if array.dtype.kind != "f":
+        return array
+    return held.to(np.promote_types(array.dtype, dtype_for(bound)))

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""A matrix product that waits for what follows it, so that one pass over each block does all of it.
+
+`(x @ w + bias).relu().cast(out)` written out makes five arrays, each of which goes through memory. Here the product is
+computed only when somebody looks at it, or when the cast comes: then block after block of its rows is multiplied,
+added to, scaled, rounded and clipped in one small buffer that stays in the cache. The integers are the same: the bound
+of everything that happens before the rounding is within what a float32 holds exactly.
+
+The cast's power of two is multiplied into weights and bias beforehand, which only moves their exponents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, BoundedInts
+from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import round_floats
+
+BLOCK_BYTES = 1 << 19  # of results, half of a core's second-level cache
+SCALES = 60  # powers of two by which float32 weights may be scaled: far from the ends of its exponents
+CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
+
+
+class Rows(Protocol):
+    """The left operand, block by block."""
+
+    @property
+    def count(self) -> int:
+        """Rows in all."""
+
+    def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
+        """(first row, rows) for blocks of float32 rows whose results of `outputs` columns fit the cache."""
+
+
+@dataclass(frozen=True)
+class MatrixRows:
+    """The rows of a matrix that is there already."""
+
+    matrix: Array
+
+    @property
+    def count(self) -> int:
+        return len(self.matrix)
+
+    def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
+        size = max(512, BLOCK_BYTES // (4 * outputs))
+        for start in range(0, len(self.matrix), size):
+            yield start, self.matrix[start : start + size]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """rows @ weights + addends, then ReLU if asked for."""
+
+    rows: Rows
+    weights: BoundedInts
+    addends: tuple[Array, ...] = ()  # rows of `outputs`, or matrices of the result's shape, in float32
+    relu: bool = False
+
+
+class DeferredProduct(BoundedInts):
+    """The integers of `_Plan`, computed when `array` is asked for, or block by block in `requantized`."""
+
+    __slots__ = ("_cast_before", "_computed", "_plan", "_shape")
+
+    def __init__(self, plan: _Plan, shape: tuple[int, ...], bound: int) -> None:
+        self.bound = bound
+        self._plan, self._shape = plan, shape
+        self._computed: Array | None = None
+        self._cast_before = False
+        self._columns = None
+        self._others = None
+
+    @classmethod
+    def of(cls, rows: Rows, weights: BoundedInts, shape: tuple[int, ...], bound: int) -> DeferredProduct:  # type: ignore[override]
+        return cls(_Plan(rows, weights), shape, bound)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def waiting(self) -> bool:
+        """Nobody has looked at the integers yet."""
+        return self._computed is None
+
+    @property
+    def array(self) -> Array:  # type: ignore[override]
+        if self._computed is None:
+            self._computed = self._compute(0).reshape(self._shape)
+        return self._computed
+
+    def can_add(self, other: BoundedInts, bound: int) -> bool:
+        """May `other` be added before the rounding? One row of the outputs, or a whole array of the result's shape."""
+        outputs = self._shape[-1:]
+        return (
+            self.waiting
+            and not self._plan.relu
+            and bound <= FLOAT32_EXACT
+            and other.bound <= FLOAT32_EXACT
+            and other.shape in (outputs, self._shape)
+        )
+
+    def plus(self, other: BoundedInts, bound: int) -> DeferredProduct:
+        array = other.kept(FLOAT32)
+        addend = array if array.ndim == 1 else array.reshape(-1, array.shape[-1])
+        plan = replace(self._plan, addends=(*self._plan.addends, addend))
+        return DeferredProduct(plan, self._shape, bound)
+
+    def relu(self) -> DeferredProduct:
+        return DeferredProduct(replace(self._plan, relu=True), self._shape, self.bound)
+
+    def can_requantize(self, shift: int, quantizer: Quantizer) -> bool:
+        """May the fused pass do it? Not where numbers leave float32, and once only: who casts twice computes once."""
+        return (
+            self.waiting
+            and not self._cast_before
+            and abs(shift) <= SCALES
+            and quantizer.format.magnitude <= FLOAT32_EXACT
+        )
+
+    def requantized(self, shift: int, quantizer: Quantizer, fits: bool, bound: int) -> BoundedInts:
+        """The integers times 2**shift, rounded and fitted by the quantizer, unless they fit anyway."""
+        self._cast_before = True
+        return BoundedInts(self._compute(shift, quantizer, fits).reshape(self._shape), bound)
+
+    def _compute(self, shift: int, quantizer: Quantizer | None = None, fits: bool = True) -> Array:
+        plan, outputs = self._plan, self._shape[-1]
+        result = np.empty((plan.rows.count, outputs), np.float32)
+        weights = _scaled(plan.weights, shift)
+        addends = [array if shift == 0 else array * np.float32(2.0**shift) for array in plan.addends]
+        for start, rows in plan.rows.blocks(outputs):
+            z = result[start : start + len(rows)]
+            np.matmul(rows, weights, out=z)
+            for addend in addends:
+                z += addend if addend.ndim == 1 else addend[start : start + len(rows)]
+            _finish(z, shift, quantizer, fits, plan.relu)
+        return result
+
+
+def _scaled(weights: BoundedInts, shift: int) -> Array:
+    """The weights times 2**shift in float32, remembered for each shift."""
+    if shift == 0:
+        return weights.kept(FLOAT32)
+    scaled = weights.columns.scaled
+    if shift not in scaled:
+        scaled[shift] = weights.kept(FLOAT32) * np.float32(2.0**shift)
+    return scaled[shift]
+
+
+def _finish(z: Array, shift: int, quantizer: Quantizer | None, fits: bool, relu: bool) -> None:
+    """ReLU, rounding and overflow, in place.
+
+    No rounding brings a negative number above zero, so that ReLU may come after it, in the clip that saturates.
+    """
+    clips = quantizer is not None and not fits and quantizer.overflow in CLIPS
+    if relu and not clips:
+        np.maximum(z, 0, out=z)
+    if quantizer is None:
+        return
+    if shift < 0:
+        round_floats(z, quantizer.rounding, z)
+    if clips:
+        lo, hi = limits(quantizer.format, quantizer.overflow)
+        np.clip(z, max(lo, 0) if relu else lo, hi, out=z)
+    elif not fits:
+        z[...] = fit(z, quantizer.format, quantizer.overflow, z)
