@@ -54,9 +54,11 @@ class BoundedInts:
     def shape(self) -> tuple[int, ...]:
         return self.array.shape
 
-    @property
-    def never_negative(self) -> bool:
-        return bool(self.array.min() >= 0)
+    def within(self, low: int, high: int) -> bool:
+        """Is every integer in low..high? Asked of the numbers where the bound does not tell."""
+        if low <= -self.bound and self.bound <= high:
+            return True
+        return bool(self.array.min() >= low and (self.bound <= high or self.array.max() <= high))
 
     @property
     def ndim(self) -> int:
@@ -132,6 +134,7 @@ class WeightStats:
         self.stretches: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
         self.packed: dict[Any, Array] = {}  # several columns in one, by how
         self.scaled: dict[int, Array] = {}  # times a power of two, in float32
+        self.native: dict[Any, Any] = {}  # packed for the compiled kernels, by how
 
     @cached_property
     def _magnitudes(self) -> Array:

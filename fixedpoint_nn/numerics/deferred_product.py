@@ -11,7 +11,7 @@ The cast's power of two is multiplied into weights and bias beforehand, which on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,6 +19,8 @@ import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, BoundedInts
+from fixedpoint_nn.numerics.native.library import MOST_SHIFT, SUM_LIMIT, Epilogue
+from fixedpoint_nn.numerics.native.operands import Operands
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import round_floats
@@ -61,6 +63,8 @@ class _Plan:
 
     rows: Rows
     weights: BoundedInts
+    compiled: Operands | None  # for the compiled kernels, if they take this product
+    eager: Callable[[], Array]  # the bare product by other ways
     addends: tuple[Array, ...] = ()  # rows of `outputs`, or matrices of the result's shape, in float32
     relu: bool = False
 
@@ -79,8 +83,16 @@ class DeferredProduct(BoundedInts):
         self._others = None
 
     @classmethod
-    def of(cls, rows: Rows, weights: BoundedInts, shape: tuple[int, ...], bound: int) -> DeferredProduct:  # type: ignore[override]
-        return cls(_Plan(rows, weights), shape, bound)
+    def of(  # type: ignore[override]
+        cls,
+        rows: Rows,
+        weights: BoundedInts,
+        shape: tuple[int, ...],
+        bound: int,
+        compiled: Operands | None,
+        eager: Callable[[], Array],
+    ) -> DeferredProduct:
+        return cls(_Plan(rows, weights, compiled, eager), shape, bound)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,18 +106,19 @@ class DeferredProduct(BoundedInts):
     @property
     def array(self) -> Array:  # type: ignore[override]
         if self._computed is None:
-            self._computed = self._compute(0).reshape(self._shape)
+            wide = self.bound > FLOAT32_EXACT
+            self._computed = (self._in_wide_floats() if wide else self._in_float32()).reshape(self._shape)
         return self._computed
 
     def can_add(self, other: BoundedInts, bound: int) -> bool:
         """May `other` be added before the rounding? One row of the outputs, or a whole array of the result's shape."""
-        outputs = self._shape[-1:]
+        most = FLOAT32_EXACT if self._plan.compiled is None else SUM_LIMIT
         return (
             self.waiting
             and not self._plan.relu
-            and bound <= FLOAT32_EXACT
+            and bound <= most
             and other.bound <= FLOAT32_EXACT
-            and other.shape in (outputs, self._shape)
+            and other.shape in (self._shape[-1:], self._shape)
         )
 
     def plus(self, other: BoundedInts, bound: int) -> DeferredProduct:
@@ -118,21 +131,41 @@ class DeferredProduct(BoundedInts):
         return DeferredProduct(replace(self._plan, relu=True), self._shape, self.bound)
 
     def can_requantize(self, shift: int, quantizer: Quantizer) -> bool:
-        """May the fused pass do it? Not where numbers leave float32, and once only: who casts twice computes once."""
-        return (
-            self.waiting
-            and not self._cast_before
-            and abs(shift) <= SCALES
-            and quantizer.format.magnitude <= FLOAT32_EXACT
-        )
+        """May the fused pass do it? Not where numbers leave it, and once only: who casts twice computes once."""
+        if not self.waiting or self._cast_before or quantizer.format.magnitude > FLOAT32_EXACT:
+            return False
+        return self._compiled_for(shift) or (self.bound <= FLOAT32_EXACT and abs(shift) <= SCALES)
 
     def requantized(self, shift: int, quantizer: Quantizer, fits: bool, bound: int) -> BoundedInts:
         """The integers times 2**shift, rounded and fitted by the quantizer, unless they fit anyway."""
         self._cast_before = True
-        return BoundedInts(self._compute(shift, quantizer, fits).reshape(self._shape), bound)
+        if self._compiled_for(shift):
+            result = self._by_kernels(Epilogue(self._plan.relu, -shift, quantizer, fits))
+        else:
+            result = self._in_float32(shift, quantizer, fits)
+        return BoundedInts(result.reshape(self._shape), bound)
 
-    def _compute(self, shift: int, quantizer: Quantizer | None = None, fits: bool = True) -> Array:
+    def _compiled_for(self, shift: int) -> bool:
+        return self._plan.compiled is not None and -MOST_SHIFT <= shift <= 0
+
+    def _by_kernels(self, epilogue: Epilogue) -> Array:
         plan, outputs = self._plan, self._shape[-1]
+        assert plan.compiled is not None
+        lines = [array for array in plan.addends if array.ndim == 1]
+        matrices = [array for array in plan.addends if array.ndim == 2]
+        bias = sum(lines[1:], lines[0].astype(np.float64)) if lines else None
+        addend = np.ascontiguousarray(sum(matrices[1:], matrices[0])) if matrices else None
+        result = np.empty((plan.rows.count, outputs), np.float32)
+        for start, rows in plan.rows.blocks(outputs):
+            end = start + len(rows)
+            part = None if addend is None else addend[start:end]
+            plan.compiled.multiply(rows, bias, part, epilogue, result[start:end])
+        return result
+
+    def _in_float32(self, shift: int = 0, quantizer: Quantizer | None = None, fits: bool = True) -> Array:
+        plan, outputs = self._plan, self._shape[-1]
+        if quantizer is None and plan.compiled is not None:
+            return self._by_kernels(Epilogue(plan.relu))
         result = np.empty((plan.rows.count, outputs), np.float32)
         weights = _scaled(plan.weights, shift)
         addends = [array if shift == 0 else array * np.float32(2.0**shift) for array in plan.addends]
@@ -143,6 +176,12 @@ class DeferredProduct(BoundedInts):
                 z += addend if addend.ndim == 1 else addend[start : start + len(rows)]
             _finish(z, shift, quantizer, fits, plan.relu)
         return result
+
+    def _in_wide_floats(self) -> Array:
+        total = self._plan.eager()
+        for addend in self._plan.addends:
+            total = total + addend
+        return np.maximum(total, 0) if self._plan.relu else total
 
 
 def _scaled(weights: BoundedInts, shift: int) -> Array:

@@ -31,6 +31,7 @@ from fixedpoint_nn.numerics.bounded_ints import (
 from fixedpoint_nn.numerics.deferred_product import DeferredProduct, MatrixRows, Rows
 from fixedpoint_nn.numerics.matmul_blocked import stretched_product
 from fixedpoint_nn.numerics.matmul_packed import packed_product
+from fixedpoint_nn.numerics.native.operands import operands
 
 
 def deferred_product(
@@ -43,11 +44,18 @@ def deferred_product(
     if b.ndim != 2 or (rows is None and a.ndim != 2):
         return None
     bound = product_bound(a, b)
-    if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.never_negative:
+    if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.within(0, a.bound):
         bound = a.bound * b.columns.one_sided
-    if bound > FLOAT32_EXACT:
+    compiled = operands(a, b, bound)
+    if bound > FLOAT32_EXACT and compiled is None:
         return None
-    return DeferredProduct.of(rows or MatrixRows(a.to(FLOAT32)), b, shape, bound)
+
+    def eager() -> Array:
+        """The sums themselves, where a float32 does not hold them."""
+        matrix = a if a.ndim == 2 else BoundedInts(a.array.reshape(-1, b.shape[0]), a.bound)
+        return product(matrix, b).array
+
+    return DeferredProduct.of(rows or MatrixRows(a.to(FLOAT32)), b, shape, bound, compiled, eager)
 
 
 def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
@@ -61,7 +69,7 @@ def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
         result = product(a, most)
         return BoundedInts(result.array[:, places], result.bound)
     bound = product_bound(a, b)
-    if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.never_negative:
+    if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.within(0, a.bound):
         bound = a.bound * b.columns.one_sided
     if bound <= FLOAT32_EXACT:
         packed = packed_product(a, b)

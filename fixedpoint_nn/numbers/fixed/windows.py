@@ -43,9 +43,8 @@ class WindowedInts(BoundedInts):
             self._copied = copied.reshape(self.shape)
         return self._copied
 
-    @property
-    def never_negative(self) -> bool:
-        return self.fill >= 0 and self.images.never_negative
+    def within(self, low: int, high: int) -> bool:
+        return low <= self.fill <= high and self.images.within(low, high)
 
     def reshaped(self, shape: tuple[int, ...]) -> WindowedInts | None:
         """The windows with taps and channels in one axis, if that is what the shape says."""

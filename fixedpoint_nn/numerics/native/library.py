@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""The compiled kernels of kernels.c, if they are there and pass their own test; NumPy is the fallback and the oracle.
+
+They are built with the package where a C compiler is found. `FIXEDPOINT_NN_KERNELS=numpy` leaves them out, `=c` demands
+them, and `chosen()` says which ones run and why.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Array, Ints
+from fixedpoint_nn.numerics.conversion import convert
+from fixedpoint_nn.numerics.overflow import Overflow, limits
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
+
+VARIABLE = "FIXEDPOINT_NN_KERNELS"
+LEVELS = ("portable C", "AVX2", "AVX-512 VNNI")
+FASTER_THAN_NUMPY = 1  # the lowest level that is chosen by itself: plain C is slower than BLAS
+MOST_SHIFT = 30
+SUM_LIMIT = (1 << 31) - 1
+_ROUNDINGS, _OVERFLOWS = list(Rounding), list(Overflow)
+_NO_OVERFLOW, _FULL_WORD = len(_OVERFLOWS), 32
+
+
+class KernelError(RuntimeError):
+    """The kernels were demanded and cannot be had."""
+
+
+class _Product(ctypes.Structure):
+    """`Product` of kernels.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("rows", "taps", "columns", "row_stride")),
+        *((name, ctypes.c_int32) for name in ("bits", "offset", "relu", "shift", "rounding", "overflow")),
+        *((name, ctypes.c_int32) for name in ("low", "high", "word", "is_signed", "raw")),
+    ]
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What happens to a sum: ReLU, then rounded by `shift` bits and fitted; without a quantizer it stays as it is."""
+
+    relu: bool = False
+    shift: int = 0
+    quantizer: Quantizer | None = None
+    fits: bool = False  # nothing overflows, as is known beforehand
+
+
+class Kernels:
+    """The loaded library at one level of instructions."""
+
+    def __init__(self, library: ctypes.CDLL, level: int) -> None:
+        self._library, self.level = library, level
+        for name in ("fx_padded_taps", "fx_packed_bytes", "fx_scratch_bytes"):
+            getattr(library, name).restype = ctypes.c_int64
+
+    @property
+    def name(self) -> str:
+        return LEVELS[self.level]
+
+    def pack(self, weights: Array, bits: int) -> Array:
+        """A float32 matrix (taps, columns) in the kernel's order."""
+        matrix = np.ascontiguousarray(weights, np.float32)
+        taps, columns = map(ctypes.c_int64, matrix.shape)
+        packed = np.empty(self._library.fx_packed_bytes(taps, columns, bits), np.int8)
+        self._library.fx_pack(_at(matrix), taps, columns, bits, _at(packed))
+        return packed
+
+    def product(
+        self,
+        rows: Array,
+        packed: Array,
+        columns: int,
+        bits: int,
+        offset: int,
+        bias: Array | None,
+        addend: Array | None,
+        epilogue: Epilogue,
+        out: Array,
+    ) -> None:
+        """out = epilogue(rows @ weights + bias + addend); rows, addend and out are float32, bias int32.
+
+        `offset` is added to every element of the rows to make it an unsigned byte; the bias has to undo it.
+        """
+        taps = rows.shape[1]
+        scratch = np.empty(self._library.fx_scratch_bytes(ctypes.c_int64(taps), bits), np.int8)
+        described = _Product(
+            len(rows), taps, columns, rows.strides[0] // 4, bits, offset, epilogue.relu, epilogue.shift,
+            *_modes(epilogue), epilogue.quantizer is None,
+        )  # fmt: skip
+        self._library.fx_product(
+            self.level,
+            ctypes.byref(described),
+            _at(rows),
+            _at(packed),
+            _at(bias),
+            _at(addend),
+            _at(scratch),
+            _at(out),
+        )
+
+    def requantize(self, x: Array, shift: int, rounding: Rounding, low: int, high: int, out: Array) -> None:
+        """Integers of at most 2**24 in float32 times 2**-shift, rounded and saturated."""
+        self._library.fx_requantize(
+            self.level, _at(x), ctypes.c_int64(x.size), ctypes.c_float(2.0**-shift),
+            _ROUNDINGS.index(rounding), ctypes.c_float(low), ctypes.c_float(high), _at(out),
+        )  # fmt: skip
+
+    def lookup(self, codes: Array, table: Array, bits: int, out: Array) -> None:
+        """The float32 table's entry for the lowest bits of each integer."""
+        mask = (1 << bits) - 1
+        self._library.fx_lookup(
+            self.level, _at(codes), ctypes.c_int64(codes.size), _at(table), mask, _at(out)
+        )
+
+
+def _at(array: Array | None) -> ctypes.c_void_p | None:
+    return None if array is None else ctypes.c_void_p(array.ctypes.data)
+
+
+def _modes(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
+    """Rounding, overflow, lowest and highest integer, word and sign, as the kernel counts them."""
+    q = epilogue.quantizer
+    if q is None:
+        return 0, _NO_OVERFLOW, 0, 0, _FULL_WORD, 1
+    overflow = _NO_OVERFLOW if epilogue.fits else _OVERFLOWS.index(q.overflow)
+    return (
+        _ROUNDINGS.index(q.rounding),
+        overflow,
+        *limits(q.format, q.overflow),
+        q.format.bits,
+        q.format.signed,
+    )
+
+
+# ---- which kernels run -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kernels that run (None: NumPy's), and the reason in words."""
+
+    kernels: Kernels | None
+    reason: str
+
+
+def chosen() -> Choice:
+    """By the environment variable, by what was built, and by the processor."""
+    return _chosen(os.environ.get(VARIABLE, ""))
+
+
+@cache
+def _chosen(wanted: str) -> Choice:
+    if wanted not in ("", "numpy", "c"):
+        raise KernelError(f"{VARIABLE}={wanted!r} names no kernels; use numpy or c, or leave it out")
+    if wanted == "numpy":
+        return Choice(None, f"{VARIABLE}=numpy")
+    found = available()
+    if not found:
+        reason = "no compiled kernels: the package was built without a C compiler"
+    else:
+        best = found[-1]
+        failure = self_test(best)
+        if failure:
+            reason = f"the {best.name} kernels fail their own test: {failure}"
+        elif best.level < FASTER_THAN_NUMPY and wanted != "c":
+            reason = f"this processor has none of {', '.join(LEVELS[1:])}, and plain C is slower than NumPy"
+        else:
+            return Choice(best, f"{best.name}, tested")
+    if wanted == "c":
+        raise KernelError(
+            f"{VARIABLE}=c demands the compiled kernels, and there is a reason against: {reason}"
+        )
+    return Choice(None, reason)
+
+
+@cache
+def available() -> tuple[Kernels, ...]:
+    """The compiled kernels at every level that this processor has, the best one last; none if they were not built."""
+    spec = find_spec("fixedpoint_nn.numerics.native._kernels")
+    if spec is None or spec.origin is None:
+        return ()
+    try:
+        library = ctypes.CDLL(spec.origin)
+    except OSError:
+        return ()
+    return tuple(Kernels(library, level) for level in range(library.fx_best_level() + 1))
+
+
+def self_test(kernels: Kernels) -> str:
+    """Whether products over full ranges and all modes give NumPy's int64 results; what differs, or nothing."""
+    rng = np.random.default_rng(0)
+    for bits, low, high, offset in ((8, 0, 255, 0), (8, -128, 127, 128), (16, -32768, 32767, 0)):
+        weight_high = 127 if bits == 8 else 255
+        for taps, columns in ((1, 1), (67, 37), (130, 129)):
+            x, w = (
+                rng.integers(low, high + 1, (50, taps)),
+                rng.integers(-weight_high - 1, weight_high + 1, (taps, columns)),
+            )
+            x[0], w[:, 0] = (high, -weight_high - 1) if taps > 1 else (low, weight_high)
+            b = rng.integers(-(1 << 20), 1 << 20, columns)
+            sums = x @ w + b
+            for number, rounding in enumerate(_ROUNDINGS):
+                overflow = _OVERFLOWS[number % len(_OVERFLOWS)]
+                q = Quantizer(QFormat(9, 0, number % 2 == 0), rounding, overflow)
+                got = _by(kernels, x, w, b, bits, offset, Epilogue(number == 3, 7, q))
+                expected = convert(
+                    np.maximum(sums, 0) if number == 3 else sums, -7, q.format, rounding, overflow
+                )
+                if not np.array_equal(got, expected):
+                    return f"a product of {bits} bits, {taps} x {columns}, {rounding.name}, {overflow.name}"
+    return ""
+
+
+def _by(kernels: Kernels, x: Ints, w: Ints, b: Ints, bits: int, offset: int, epilogue: Epilogue) -> Array:
+    out = np.empty((len(x), w.shape[1]), np.float32)
+    bias = (b - offset * w.sum(axis=0)).astype(np.int32)
+    rows: Any = x.astype(np.float32)
+    kernels.product(rows, kernels.pack(w, bits), w.shape[1], bits, offset, bias, None, epilogue, out)
+    return out
