@@ -42,11 +42,12 @@ def bound_of(ints: Array) -> int:
 class BoundedInts:
     """An array of integers, in any container, none of which is larger than `bound`. Never written to."""
 
-    __slots__ = ("_columns", "_others", "array", "bound")
+    __slots__ = ("_columns", "_others", "array", "bound", "signed")
 
-    def __init__(self, array: Array, bound: int) -> None:
+    def __init__(self, array: Array, bound: int, signed: bool = True) -> None:
         self.array = array
         self.bound = bound
+        self.signed = signed  # may be negative
         self._columns: WeightStats | None = None
         self._others: dict[np.dtype[Any], Array] | None = None
 
@@ -56,7 +57,7 @@ class BoundedInts:
 
     def within(self, low: int, high: int) -> bool:
         """Is every integer in low..high? Asked of the numbers where the bound does not tell."""
-        if low <= -self.bound and self.bound <= high:
+        if (low <= -self.bound or (low <= 0 and not self.signed)) and self.bound <= high:
             return True
         return bool(self.array.min() >= low and (self.bound <= high or self.array.max() <= high))
 

@@ -100,7 +100,7 @@ def hold_floats(
         if fitted is not part:
             part[...] = fitted
         bound = format.magnitude
-    return BoundedInts(result.reshape(x.shape), bound)
+    return BoundedInts(result.reshape(x.shape), bound, format.signed)
 
 
 def _outside(steps: Array, lo: int, hi: int, low: float, high: float) -> Array:

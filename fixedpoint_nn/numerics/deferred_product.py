@@ -19,7 +19,7 @@ import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, BoundedInts
-from fixedpoint_nn.numerics.native.library import MOST_SHIFT, SUM_LIMIT, Epilogue
+from fixedpoint_nn.numerics.native.library import MOST_SHIFT, SUM_LIMIT, Epilogue, Source
 from fixedpoint_nn.numerics.native.operands import Operands
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -40,6 +40,9 @@ class Rows(Protocol):
     def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
         """(first row, rows) for blocks of float32 rows whose results of `outputs` columns fit the cache."""
 
+    def source(self) -> Source:
+        """All of them, for the compiled kernels."""
+
 
 @dataclass(frozen=True)
 class MatrixRows:
@@ -55,6 +58,10 @@ class MatrixRows:
         size = max(512, BLOCK_BYTES // (4 * outputs))
         for start in range(0, len(self.matrix), size):
             yield start, self.matrix[start : start + size]
+
+    def source(self) -> Source:
+        matrix = self.matrix if self.matrix.strides[1] == 4 else np.ascontiguousarray(self.matrix)
+        return Source(matrix, *matrix.shape)
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class DeferredProduct(BoundedInts):
     __slots__ = ("_cast_before", "_computed", "_plan", "_shape")
 
     def __init__(self, plan: _Plan, shape: tuple[int, ...], bound: int) -> None:
-        self.bound = bound
+        self.bound, self.signed = bound, True
         self._plan, self._shape = plan, shape
         self._computed: Array | None = None
         self._cast_before = False
@@ -143,7 +150,7 @@ class DeferredProduct(BoundedInts):
             result = self._by_kernels(Epilogue(self._plan.relu, -shift, quantizer, fits))
         else:
             result = self._in_float32(shift, quantizer, fits)
-        return BoundedInts(result.reshape(self._shape), bound)
+        return BoundedInts(result.reshape(self._shape), bound, quantizer.format.signed)
 
     def _compiled_for(self, shift: int) -> bool:
         return self._plan.compiled is not None and -MOST_SHIFT <= shift <= 0
@@ -156,10 +163,7 @@ class DeferredProduct(BoundedInts):
         bias = sum(lines[1:], lines[0].astype(np.float64)) if lines else None
         addend = np.ascontiguousarray(sum(matrices[1:], matrices[0])) if matrices else None
         result = np.empty((plan.rows.count, outputs), np.float32)
-        for start, rows in plan.rows.blocks(outputs):
-            end = start + len(rows)
-            part = None if addend is None else addend[start:end]
-            plan.compiled.multiply(rows, bias, part, epilogue, result[start:end])
+        plan.compiled.multiply(plan.rows.source(), bias, addend, epilogue, result)
         return result
 
     def _in_float32(self, shift: int = 0, quantizer: Quantizer | None = None, fits: bool = True) -> Array:

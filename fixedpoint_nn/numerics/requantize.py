@@ -53,4 +53,4 @@ def requantized(held: BoundedInts, shift: int, quantizer: Quantizer) -> BoundedI
         fresh = round_floats(fresh, quantizer.rounding, fresh)
     if not fits:
         fresh = fit(fresh, f, quantizer.overflow, fresh)
-    return BoundedInts(fresh, bound)
+    return BoundedInts(fresh, bound, f.signed)

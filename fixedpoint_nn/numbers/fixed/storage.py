@@ -40,7 +40,7 @@ class FixedValues:
 
     def _like(self: F, array: Array) -> F:
         """Some of this one's integers, elsewhere."""
-        return self._of(BoundedInts(np.asarray(array), self._held.bound), self._format)
+        return self._of(BoundedInts(np.asarray(array), self._held.bound, self._held.signed), self._format)
 
     # ---- from and to ---------------------------------------------------------------------------------------
 

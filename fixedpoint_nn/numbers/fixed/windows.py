@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fixedpoint_nn.numbers import sliding_windows
-from fixedpoint_nn.numbers.image_windows import Geometry, WindowBlocks, pool
+from fixedpoint_nn.numbers.image_windows import Geometry, WindowBlocks, padded, pool
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts, dtype_for
+from fixedpoint_nn.numerics.native.library import Source
 
 
 class WindowedInts(BoundedInts):
@@ -22,7 +23,7 @@ class WindowedInts(BoundedInts):
     def __init__(self, images: BoundedInts, geometry: Geometry, fill: int = 0, flat: bool = False) -> None:
         geometry.positions(images.shape)  # or a sentence
         self.images, self.geometry, self.fill, self.flat = images, geometry, fill, flat
-        self.bound = max(images.bound, abs(fill))
+        self.bound, self.signed = max(images.bound, abs(fill)), images.signed or fill < 0
         self._copied: Array | None = None
         self._columns = None
         self._others = None
@@ -60,7 +61,7 @@ class WindowedInts(BoundedInts):
     def pooled(self, combine: np.ufunc, bound: int) -> BoundedInts:
         """`combine` (np.maximum or np.add) over the taps of every window; no result is larger than `bound`."""
         images = wide_enough(self.images, max(bound, self.bound))
-        return BoundedInts(pool(images, self.geometry, combine, self.fill), bound)
+        return BoundedInts(pool(images, self.geometry, combine, self.fill), bound, self.signed)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,12 @@ class ConvolutionRows:
         blocks = WindowBlocks(self.images, self.geometry)
         for start in blocks.starts():
             yield start * blocks.length, blocks.rows(start)
+
+    def source(self) -> Source:
+        at = self.geometry
+        images = np.ascontiguousarray(padded(self.images, at, 0))
+        taps = at.taps * images.shape[-1]
+        return Source(images, self.count, taps, at.kernel[0], at.stride, at.positions(self.images.shape))
 
 
 def wide_enough(held: BoundedInts, bound: int) -> Array:

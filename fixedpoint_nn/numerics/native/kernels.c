@@ -42,6 +42,9 @@ typedef struct {
     int32_t offset;          // added to every element of the rows before it becomes a byte (the bias undoes it)
     int32_t relu, shift, rounding, overflow, low, high, word, is_signed;
     int32_t raw;             // the sums themselves: no epilogue but ReLU
+    int32_t runs;            // of taps that lie side by side in memory: 1 for a matrix, a window's rows for a convolution
+    int64_t run_stride;      // from one run to the next, in floats
+    int64_t out_columns, out_rows, column_step, row_step, image_stride;  // of a convolution's windows
 } Product;
 
 int fx_best_level(void) {
@@ -148,6 +151,13 @@ INLINE void pack_words_from(const float *row, int64_t k, int64_t taps, int64_t p
 }
 
 typedef void (*PackRow)(const float *row, int64_t taps, int64_t padded, int bits, int32_t offset, void *to);
+
+// Where a row begins: in a matrix, or at the corner of a window of a padded image.
+INLINE const float *row_at(const Product *p, const float *rows, int64_t row) {
+    if (p->out_columns == 0) return rows + row * p->row_stride;
+    int64_t x = row % p->out_columns, y = row / p->out_columns;
+    return rows + y / p->out_rows * p->image_stride + y % p->out_rows * p->row_step + x * p->column_step;
+}
 
 static void pack_row_portable(const float *row, int64_t taps, int64_t padded, int bits, int32_t offset, void *to) {
     if (bits == 8) pack_bytes_from(row, 0, taps, padded, offset, to);
@@ -309,9 +319,14 @@ INLINE void multiply(const Product *p, const float *rows, const void *packed, co
     int32_t sums[ROWS * COLUMNS];
     for (int64_t r0 = 0; r0 < p->rows; r0 += ROWS) {
         int count = p->rows - r0 < ROWS ? (int)(p->rows - r0) : ROWS;
-        for (int r = 0; r < count; r++)
-            pack_row(rows + (r0 + r) * p->row_stride, p->taps, padded, p->bits, p->offset,
-                     (char *)scratch + r * padded * (p->bits / 8));
+        int64_t run = p->taps / p->runs, size = p->bits / 8;
+        for (int r = 0; r < count; r++) {
+            const float *row = row_at(p, rows, r0 + r);
+            char *to = (char *)scratch + r * padded * size;
+            for (int64_t i = 0; i < p->runs; i++)  // the last one fills up with zeros
+                pack_row(row + i * p->run_stride, run, i + 1 < p->runs ? run : padded - i * run, p->bits, p->offset,
+                         to + i * run * size);
+        }
         for (int64_t column = 0; column < p->columns; column += COLUMNS) {
             int columns = p->columns - column < COLUMNS ? (int)(p->columns - column) : COLUMNS;
             for (int r = 0; r < count; r++) begin(p, bias, addend, r0 + r, column, columns, sums + r * COLUMNS);

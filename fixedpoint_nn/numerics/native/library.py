@@ -42,8 +42,33 @@ class _Product(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("rows", "taps", "columns", "row_stride")),
         *((name, ctypes.c_int32) for name in ("bits", "offset", "relu", "shift", "rounding", "overflow")),
-        *((name, ctypes.c_int32) for name in ("low", "high", "word", "is_signed", "raw")),
+        *((name, ctypes.c_int32) for name in ("low", "high", "word", "is_signed", "raw", "runs")),
+        *((name, ctypes.c_int64) for name in ("run_stride", "out_columns", "out_rows")),
+        *((name, ctypes.c_int64) for name in ("column_step", "row_step", "image_stride")),
     ]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of a product: of a matrix, or (with `positions`) the windows of padded images (n, h, w, c)."""
+
+    array: Array  # float32, its last axis without gaps
+    rows: int
+    taps: int
+    kernel_rows: int = 1
+    stride: tuple[int, int] = (1, 1)
+    positions: tuple[int, int] | None = None
+
+    def fields(self) -> tuple[int, ...]:
+        """runs, run_stride, out_columns, out_rows, column_step, row_step, image_stride of kernels.c."""
+        if self.positions is None:
+            return 1, 0, 0, 0, 0, 0, 0
+        by_image, by_row, by_column, _ = (step // 4 for step in self.array.strides)
+        rows, columns = self.positions
+        return (
+            self.kernel_rows, by_row, columns, rows,
+            by_column * self.stride[1], by_row * self.stride[0], by_image,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,7 +103,7 @@ class Kernels:
 
     def product(
         self,
-        rows: Array,
+        source: Source,
         packed: Array,
         columns: int,
         bits: int,
@@ -88,25 +113,17 @@ class Kernels:
         epilogue: Epilogue,
         out: Array,
     ) -> None:
-        """out = epilogue(rows @ weights + bias + addend); rows, addend and out are float32, bias int32.
+        """out = epilogue(rows @ weights + bias + addend); addend and out are float32 without gaps, bias is int32.
 
         `offset` is added to every element of the rows to make it an unsigned byte; the bias has to undo it.
         """
-        taps = rows.shape[1]
-        scratch = np.empty(self._library.fx_scratch_bytes(ctypes.c_int64(taps), bits), np.int8)
+        scratch = np.empty(self._library.fx_scratch_bytes(ctypes.c_int64(source.taps), bits), np.int8)
         described = _Product(
-            len(rows), taps, columns, rows.strides[0] // 4, bits, offset, epilogue.relu, epilogue.shift,
-            *_modes(epilogue), epilogue.quantizer is None,
+            source.rows, source.taps, columns, source.array.strides[0] // 4, bits, offset,
+            epilogue.relu, epilogue.shift, *_modes(epilogue), epilogue.quantizer is None, *source.fields(),
         )  # fmt: skip
         self._library.fx_product(
-            self.level,
-            ctypes.byref(described),
-            _at(rows),
-            _at(packed),
-            _at(bias),
-            _at(addend),
-            _at(scratch),
-            _at(out),
+            self.level, ctypes.byref(described), *map(_at, (source.array, packed, bias, addend, scratch, out))
         )
 
     def requantize(self, x: Array, shift: int, rounding: Rounding, low: int, high: int, out: Array) -> None:
@@ -125,7 +142,7 @@ class Kernels:
 
 
 def _at(array: Array | None) -> ctypes.c_void_p | None:
-    return None if array is None else ctypes.c_void_p(array.ctypes.data)
+    return None if array is None else ctypes.c_void_p(array.__array_interface__["data"][0])
 
 
 def _modes(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
@@ -226,5 +243,7 @@ def _by(kernels: Kernels, x: Ints, w: Ints, b: Ints, bits: int, offset: int, epi
     out = np.empty((len(x), w.shape[1]), np.float32)
     bias = (b - offset * w.sum(axis=0)).astype(np.int32)
     rows: Any = x.astype(np.float32)
-    kernels.product(rows, kernels.pack(w, bits), w.shape[1], bits, offset, bias, None, epilogue, out)
+    kernels.product(
+        Source(rows, *x.shape), kernels.pack(w, bits), w.shape[1], bits, offset, bias, None, epilogue, out
+    )
     return out

@@ -9,7 +9,7 @@ import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts
-from fixedpoint_nn.numerics.native.library import SUM_LIMIT, Epilogue, Kernels, chosen
+from fixedpoint_nn.numerics.native.library import SUM_LIMIT, Epilogue, Kernels, Source, chosen
 
 _BYTES_FROM_LEVEL = 2  # products of bytes need VNNI; below, pairs of 16 bits are as fast
 _INT8, _INT16 = (1 << 7) - 1, (1 << 15) - 1
@@ -27,12 +27,12 @@ class Operands:
     correction: Array  # of the bias, for the offset; int64
 
     def multiply(
-        self, rows: Array, bias: Array | None, addend: Array | None, epilogue: Epilogue, out: Array
+        self, source: Source, bias: Array | None, addend: Array | None, epilogue: Epilogue, out: Array
     ) -> None:
         """out = epilogue(rows @ weights + bias + addend), all of them integers in float32."""
         corrected = self.correction if bias is None else self.correction + bias.astype(np.int64)
         self.kernels.product(
-            np.ascontiguousarray(rows), self.packed, self.columns, self.bits, self.offset,
+            source, self.packed, self.columns, self.bits, self.offset,
             corrected.astype(np.int32), addend, epilogue, out,
         )  # fmt: skip
 
