@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import (
+    FLOAT32,
     FLOAT32_EXACT,
     FLOAT64,
     FLOAT64_EXACT,
@@ -16,10 +18,12 @@ from fixedpoint_nn.numerics.bounded_ints import (
 )
 from fixedpoint_nn.numerics.conversion import convert
 from fixedpoint_nn.numerics.deferred_product import DeferredProduct
+from fixedpoint_nn.numerics.native.library import Kernels, chosen
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import round_floats
 
+_WORTH_A_CALL = 1024  # elements
 _FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
 
 
@@ -48,9 +52,41 @@ def requantized(held: BoundedInts, shift: int, quantizer: Quantizer) -> BoundedI
         array = held.to(FLOAT64)
     if shift == 0 and fits:
         return held
+    if not fits and _clips(array, shift, quantizer) and (kernels := chosen().kernels) is not None:
+        return BoundedInts(_by_kernels(kernels, array, shift, quantizer), bound, f.signed)
     fresh = np.asarray(array * array.dtype.type(2.0**shift))
     if shift < 0:
         fresh = round_floats(fresh, quantizer.rounding, fresh)
     if not fits:
         fresh = fit(fresh, f, quantizer.overflow, fresh)
     return BoundedInts(fresh, bound, f.signed)
+
+
+def _clips(array: Array, shift: int, quantizer: Quantizer) -> bool:
+    """May the compiled kernel do it? Right shifts that saturate, of float32 rows worth a call."""
+    return (
+        shift < 0
+        and array.dtype == FLOAT32
+        and array.ndim > 0
+        and array.size >= _WORTH_A_CALL
+        and array.strides[-1] == array.itemsize
+        and quantizer.overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
+    )
+
+
+def _by_kernels(kernels: Kernels, array: Array, shift: int, quantizer: Quantizer) -> Array:
+    matrix = array.reshape(-1, array.shape[-1])  # a view, or a copy where rows have gaps of two kinds
+    result = np.empty(array.shape, np.float32)
+    kernels.requantize(matrix, shift, quantizer, result)
+    return result
+
+
+def looked_up(held: BoundedInts, table: BoundedInts, bits: int) -> BoundedInts:
+    """The table's entry for the lowest `bits` bits of each integer."""
+    codes, entries = held.array, table.array
+    kernels = chosen().kernels if codes.size >= _WORTH_A_CALL else None
+    if kernels is not None and codes.dtype == entries.dtype == FLOAT32 and codes.flags.c_contiguous:
+        result = np.empty(codes.shape, np.float32)
+        kernels.lookup(codes, entries, bits, result)
+        return BoundedInts(result, table.bound)
+    return BoundedInts(entries.take(held.addresses(bits)), table.bound)

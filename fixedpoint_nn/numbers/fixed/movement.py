@@ -19,6 +19,7 @@ from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for
 from fixedpoint_nn.numerics.deferred_product import DeferredProduct
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.requantize import looked_up
 
 if TYPE_CHECKING:
     from fixedpoint_nn.numerics.table import Table
@@ -183,8 +184,7 @@ class FixedMovement(FixedValues):
                 "cast to it first"
             )
         held = table.held
-        addresses = self._held.addresses(self._format.bits)
-        return self._of(BoundedInts(held.array.take(addresses), held.bound), table.output.format)
+        return self._of(looked_up(self._held, held, self._format.bits), table.output.format)
 
     def scan(
         self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None

@@ -380,15 +380,23 @@ INLINE float rounded_float(float value, int rounding) {
     return whole + (float)up;
 }
 
-INLINE void requantize(const float *x, int64_t count, float scale, int rounding, float low, float high, float *out) {
+typedef struct {
+    int64_t rows, columns, row_stride;  // of x, in floats; `out` has no gaps
+    int32_t rounding;
+    float scale, low, high;
+} Requantize;
+
+INLINE void requantize(const Requantize *p, const float *x, float *out) {
+    float scale = p->scale, low = p->low, high = p->high;
 #define CASE(r)                                                                       \
     case r:                                                                           \
-        for (int64_t i = 0; i < count; i++) {                                         \
-            float value = rounded_float(x[i] * scale, r);                             \
-            out[i] = value < low ? low : value > high ? high : value;                 \
-        }                                                                             \
+        for (int64_t i = 0; i < p->rows; i++, x += p->row_stride, out += p->columns)  \
+            for (int64_t j = 0; j < p->columns; j++) {                                \
+                float value = rounded_float(x[j] * scale, r);                         \
+                out[j] = value < low ? low : value > high ? high : value;             \
+            }                                                                         \
         return;
-    switch (rounding) {
+    switch (p->rounding) {
         CASE(FLOOR) CASE(TOWARD_ZERO) CASE(HALF_UP) CASE(HALF_DOWN) CASE(HALF_AWAY) CASE(HALF_TOWARD_ZERO) CASE(HALF_EVEN)
     }
 #undef CASE
@@ -398,19 +406,13 @@ INLINE void lookup(const float *codes, int64_t count, const float *table, int32_
     for (int64_t i = 0; i < count; i++) out[i] = table[(int32_t)codes[i] & mask];
 }
 
-static void requantize_portable(const float *x, int64_t n, float scale, int rounding, float low, float high, float *out) {
-    requantize(x, n, scale, rounding, low, high, out);
-}
+static void requantize_portable(const Requantize *p, const float *x, float *out) { requantize(p, x, out); }
 static void lookup_portable(const float *codes, int64_t n, const float *table, int32_t mask, float *out) {
     lookup(codes, n, table, mask, out);
 }
 #if X86
-FOR_AVX2 static void requantize_avx2(const float *x, int64_t n, float scale, int rounding, float low, float high, float *out) {
-    requantize(x, n, scale, rounding, low, high, out);
-}
-FOR_AVX512 static void requantize_avx512(const float *x, int64_t n, float scale, int rounding, float low, float high, float *out) {
-    requantize(x, n, scale, rounding, low, high, out);
-}
+FOR_AVX2 static void requantize_avx2(const Requantize *p, const float *x, float *out) { requantize(p, x, out); }
+FOR_AVX512 static void requantize_avx512(const Requantize *p, const float *x, float *out) { requantize(p, x, out); }
 FOR_AVX2 static void lookup_avx2(const float *codes, int64_t n, const float *table, int32_t mask, float *out) {
     lookup(codes, n, table, mask, out);
 }
@@ -419,13 +421,13 @@ FOR_AVX512 static void lookup_avx512(const float *codes, int64_t n, const float 
 }
 #endif
 
-void fx_requantize(int level, const float *x, int64_t n, float scale, int rounding, float low, float high, float *out) {
+void fx_requantize(int level, const Requantize *p, const float *x, float *out) {
 #if X86
-    if (level == AVX512_VNNI) { requantize_avx512(x, n, scale, rounding, low, high, out); return; }
-    if (level == AVX2) { requantize_avx2(x, n, scale, rounding, low, high, out); return; }
+    if (level == AVX512_VNNI) { requantize_avx512(p, x, out); return; }
+    if (level == AVX2) { requantize_avx2(p, x, out); return; }
 #endif
     (void)level;
-    requantize_portable(x, n, scale, rounding, low, high, out);
+    requantize_portable(p, x, out);
 }
 
 void fx_lookup(int level, const float *codes, int64_t n, const float *table, int32_t mask, float *out) {

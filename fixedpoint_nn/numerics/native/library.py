@@ -48,6 +48,16 @@ class _Product(ctypes.Structure):
     ]
 
 
+class _Requantize(ctypes.Structure):
+    """`Requantize` of kernels.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("rows", "columns", "row_stride")),
+        ("rounding", ctypes.c_int32),
+        *((name, ctypes.c_float) for name in ("scale", "low", "high")),
+    ]
+
+
 @dataclass(frozen=True)
 class Source:
     """The rows of a product: of a matrix, or (with `positions`) the windows of padded images (n, h, w, c)."""
@@ -126,15 +136,17 @@ class Kernels:
             self.level, ctypes.byref(described), *map(_at, (source.array, packed, bias, addend, scratch, out))
         )
 
-    def requantize(self, x: Array, shift: int, rounding: Rounding, low: int, high: int, out: Array) -> None:
-        """Integers of at most 2**24 in float32 times 2**-shift, rounded and saturated."""
-        self._library.fx_requantize(
-            self.level, _at(x), ctypes.c_int64(x.size), ctypes.c_float(2.0**-shift),
-            _ROUNDINGS.index(rounding), ctypes.c_float(low), ctypes.c_float(high), _at(out),
-        )  # fmt: skip
+    def requantize(self, x: Array, shift: int, quantizer: Quantizer, out: Array) -> None:
+        """Integers of at most 2**24 in float32 times 2**shift, rounded and saturated; x is a matrix without gaps in its
+        rows, out has none at all."""
+        low, high = limits(quantizer.format, quantizer.overflow)
+        described = _Requantize(
+            *x.shape, x.strides[0] // 4, _code_of(quantizer.rounding), 2.0**shift, low, high
+        )
+        self._library.fx_requantize(self.level, ctypes.byref(described), _at(x), _at(out))
 
     def lookup(self, codes: Array, table: Array, bits: int, out: Array) -> None:
-        """The float32 table's entry for the lowest bits of each integer."""
+        """The float32 table's entry for the lowest bits of each integer in float32; no array has gaps."""
         mask = (1 << bits) - 1
         self._library.fx_lookup(
             self.level, _at(codes), ctypes.c_int64(codes.size), _at(table), mask, _at(out)
@@ -145,19 +157,19 @@ def _at(array: Array | None) -> ctypes.c_void_p | None:
     return None if array is None else ctypes.c_void_p(array.__array_interface__["data"][0])
 
 
+@cache
+def _code_of(mode: Rounding | Overflow) -> int:
+    """The number of a mode in kernels.c: its place in the enum."""
+    return list(type(mode)).index(mode)
+
+
 def _modes(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
     """Rounding, overflow, lowest and highest integer, word and sign, as the kernel counts them."""
     q = epilogue.quantizer
     if q is None:
         return 0, _NO_OVERFLOW, 0, 0, _FULL_WORD, 1
-    overflow = _NO_OVERFLOW if epilogue.fits else _OVERFLOWS.index(q.overflow)
-    return (
-        _ROUNDINGS.index(q.rounding),
-        overflow,
-        *limits(q.format, q.overflow),
-        q.format.bits,
-        q.format.signed,
-    )
+    overflow = _NO_OVERFLOW if epilogue.fits else _code_of(q.overflow)
+    return (_code_of(q.rounding), overflow, *limits(q.format, q.overflow), q.format.bits, q.format.signed)
 
 
 # ---- which kernels run -----------------------------------------------------------------------------------------------
