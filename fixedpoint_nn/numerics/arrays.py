@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The aliases of NumPy's arrays that type hints use."""
+"""The aliases of NumPy's arrays that type hints use, and the arrays that no number accepts."""
 
 from __future__ import annotations
 
@@ -10,3 +10,17 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
+
+
+def refuse_masked(x: object) -> None:
+    """Raise if `x`, or an array in a list `x`, is a masked array in which something is masked."""
+    if isinstance(x, (list, tuple)):
+        for part in x:
+            if isinstance(part, (list, tuple, np.ndarray)) or part is np.ma.masked:
+                refuse_masked(part)
+    elif isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        count = int(np.ma.count_masked(x))
+        raise TypeError(
+            f"{count} of {x.size} elements of a masked array are masked, and a mask would be ignored; "
+            "fill them first, by .filled(value)"
+        )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.numerics.arrays import Array, Ints
+from fixedpoint_nn.numerics.arrays import Array, Ints, refuse_masked
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT, FLOAT64_EXACT, BoundedInts, dtype_for
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -191,6 +191,8 @@ def _fit_wide(values: Array, format: QFormat, overflow: Overflow) -> Array:
 
 def checked_array(x: ArrayLike) -> Array:
     """float64, float32 or int64 numbers, at least one of them."""
+    if type(x) is not np.ndarray:
+        refuse_masked(x)
     try:
         array = np.asarray(x)
     except ValueError:
@@ -208,6 +210,8 @@ def checked_array(x: ArrayLike) -> Array:
 
 def checked_ints(array: Array) -> Ints:
     """The same integers as int64."""
+    if type(array) is not np.ndarray:
+        refuse_masked(array)
     if array.dtype.kind not in "iu":
         raise TypeError(f"integers are expected, not {array.dtype}")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:

@@ -100,7 +100,7 @@ class Quantizer:
     def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
         """The integers, in this format, of the values `ints * 2**-frac_bits`."""
         shift = self.format.frac_bits - frac_bits
-        return convert(checked_ints(np.asarray(ints)), shift, self.format, self.rounding, self.overflow)
+        return convert(checked_ints(np.asanyarray(ints)), shift, self.format, self.rounding, self.overflow)
 
     def round_floats(self, x: Array) -> Array:
         """Each float's nearest value of this format, as the same kind of float; a NaN stays one."""
@@ -162,7 +162,7 @@ class ChannelQuantizer:
 
     def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
         """The integers of the values `ints * 2**-frac_bits`, each rounded by its channel's quantizer."""
-        array = checked_ints(np.asarray(ints))
+        array = checked_ints(np.asanyarray(ints))
         return self._by_channel(array, [q.from_ints(array[..., j], frac_bits) for j, q in self._pairs(array)])
 
     def round_floats(self, x: Array) -> Array:

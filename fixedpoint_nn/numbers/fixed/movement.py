@@ -10,6 +10,7 @@ import numpy as np
 
 from fixedpoint_nn.numbers import sliding_windows
 from fixedpoint_nn.numbers.fixed.storage import FixedValues
+from fixedpoint_nn.numbers.indices import checked_indices
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for
@@ -56,19 +57,14 @@ class FixedMovement(FixedValues):
     def take(self, indices: Any, axis: int = 0) -> Any:
         """The rows that the indices name: integers, or any number that holds integers."""
         if hasattr(indices, "taken_from"):
-            return indices.taken_from(self)
+            return indices.taken_from(self, axis)
         if isinstance(indices, FixedValues):
             if indices.format.frac_bits != 0:
                 raise ValueError(
                     f"indices are whole numbers, but {indices.format} has a fraction; cast them first"
                 )
             indices = indices.ints
-        ids, count = np.asarray(indices), self.shape[axis]
-        if ids.dtype.kind not in "iu":
-            raise TypeError(f"indices are integers, not {ids.dtype}")
-        if ids.size and (ids.min() < 0 or ids.max() >= count):
-            worst = int(ids.min()) if ids.min() < 0 else int(ids.max())
-            raise IndexError(f"index {worst} is outside of the {count} rows, 0 to {count - 1}")
+        ids = checked_indices(indices, self.shape[axis])
         return self._like(self._held.array.take(ids, axis))
 
     def windows(

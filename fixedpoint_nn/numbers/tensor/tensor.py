@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike
 
 from fixedpoint_nn.numbers import sliding_windows
 from fixedpoint_nn.numbers.functions import FUNCTIONS
+from fixedpoint_nn.numbers.indices import add_at, checked_indices
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numbers.tensor import channels, convolution
 from fixedpoint_nn.numbers.tensor.convolution import Geometry
 from fixedpoint_nn.numerics import matmul
-from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.arrays import Array, refuse_masked
 from fixedpoint_nn.numerics.quantizer import Overflow
 
 if TYPE_CHECKING:
@@ -68,6 +69,15 @@ def _unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     return gradient.sum(axis=repeated, keepdims=True) if repeated else gradient
 
 
+def _whole_numbers(values: Array) -> Array:
+    """Floats as integers; one with a fraction, a NaN or an infinity raises."""
+    broken = values != np.rint(values)
+    if broken.any() or not np.isfinite(values).all():
+        wrong = values[broken | ~np.isfinite(values)]
+        raise ValueError(f"indices are whole numbers, not {float(wrong[0])}; round them first")
+    return values.astype(np.int64)
+
+
 class Tensor:
     """An array of floats that remembers how it was made.
 
@@ -80,6 +90,7 @@ class Tensor:
 
     def __init__(self, data: ArrayLike, needs_gradient: bool = True) -> None:
         """Without `needs_gradient` (a network's input, say) it is a constant, and so is all made of constants."""
+        refuse_masked(data)
         array = np.asarray(data)
         if array.dtype.kind in "iub":
             array = array.astype(np.float64)
@@ -185,7 +196,7 @@ class Tensor:
             self.grad, self._own_grad = np.zeros_like(self.data), True
         elif not self._own_grad:
             self.grad, self._own_grad = self.grad.copy(), True
-        self.grad[index] += gradient
+        add_at(self.grad, index, gradient)
 
     # ---- arithmetic -----------------------------------------------------------------------
 
@@ -402,13 +413,15 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def take(self, indices: Tensor | ArrayLike, axis: int = 0) -> Tensor:
-        """The rows that the indices (token ids) name."""
-        ids = np.asarray(indices.data if isinstance(indices, Tensor) else indices).astype(np.int64)
+        """The rows that the indices (token ids) name: integers, or a Tensor that holds whole numbers."""
+        if isinstance(indices, Tensor):
+            indices = _whole_numbers(indices.data)
+        ids = checked_indices(indices, self.shape[axis])
 
         def backward(g: Array) -> None:
             whole = np.zeros_like(self.data)
             before = (slice(None),) * (axis % self.ndim)
-            np.add.at(whole, (*before, ids), g)  # type: ignore[arg-type]
+            add_at(whole, (*before, ids), g)
             self.add_gradient(whole)
 
         return self._result(self.data.take(ids, axis), "take", (self,), backward)
