@@ -166,11 +166,15 @@ class ChannelQuantizer:
         return self._by_channel(array, [q.from_ints(array[..., j], frac_bits) for j, q in self._pairs(array)])
 
     def round_floats(self, x: Array) -> Array:
-        """Each float's nearest value, as the same kind of float; moving a channel's point loses nothing."""
+        """Each float's nearest value in its channel's format, as the same kind of float; a NaN stays one."""
+        channels = self.channels
         self._pairs(x)
-        scale = np.ldexp(x.dtype.type(1), self.shifts)
-        nearest: Array = self.quantizer.round_floats(x / scale) * scale
-        return nearest
+        shifts = np.array(self.shifts)
+        result = np.empty_like(x)
+        for j in np.unique(shifts, return_index=True)[1]:  # one pass over all channels of a format
+            same = shifts == shifts[j]
+            result[..., same] = channels[j].round_floats(x[..., same])
+        return result
 
     def _pairs(self, array: Array) -> list[tuple[int, Quantizer]]:
         if array.ndim == 0 or array.shape[-1] != len(self.shifts):
