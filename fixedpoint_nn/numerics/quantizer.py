@@ -26,6 +26,8 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 __all__ = ["ChannelQuantizer", "Overflow", "Quantizer", "Rounding"]
 
+# Of at most 63 bits whose binary point is moved by at most twice as many places, no value leaves float32's range.
+_MODERATE = 30
 _MODES = re.compile(r"(.*<[^<>,]*,[^<>,]*),([^<>,]*)(?:,([^<>,]*))?>")
 
 
@@ -167,10 +169,17 @@ class ChannelQuantizer:
 
     def round_floats(self, x: Array) -> Array:
         """Each float's nearest value in its channel's format, as the same kind of float; a NaN stays one."""
-        channels = self.channels
         self._pairs(x)
         shifts = np.array(self.shifts)
-        result = np.empty_like(x)
+        if abs(self.quantizer.format.frac_bits) <= _MODERATE and np.abs(shifts).max() <= _MODERATE:
+            scale = np.ldexp(x.dtype.type(1), shifts)
+            with np.errstate(over="ignore", under="ignore"):
+                scaled = x / scale
+                exact = np.array_equal(scaled * scale, x)
+            if exact:  # no float is subnormal, where moving the binary point loses bits
+                nearest: Array = self.quantizer.round_floats(scaled) * scale
+                return nearest
+        channels, result = self.channels, np.empty_like(x)
         for j in np.unique(shifts, return_index=True)[1]:  # one pass over all channels of a format
             same = shifts == shifts[j]
             result[..., same] = channels[j].round_floats(x[..., same])
