@@ -42,13 +42,14 @@ def bound_of(ints: Array) -> int:
 class BoundedInts:
     """An array of integers, in any container, none of which is larger than `bound`. Never written to."""
 
-    __slots__ = ("_columns", "_others", "array", "bound")
+    __slots__ = ("_columns", "_others", "_read_only", "array", "bound")
 
     def __init__(self, array: Array, bound: int) -> None:
         self.array = array
         self.bound = bound
         self._columns: WeightStats | None = None
         self._others: dict[np.dtype[Any], Array] | None = None
+        self._read_only: Ints | None = None
 
     @classmethod
     def of(cls, ints: Array) -> BoundedInts:
@@ -74,10 +75,11 @@ class BoundedInts:
         return self._others[dtype]
 
     def ints(self) -> Ints:
-        """The integers as int64, read-only and remembered."""
-        ints: Ints = self.kept(INT64).view()
-        ints.flags.writeable = False
-        return ints
+        """The integers as int64, remembered, in an array that nobody can make writable."""
+        if self._read_only is None:
+            # NumPy lets a view become writable again if its base is; a read-only memoryview never is.
+            self._read_only = np.asarray(memoryview(self.kept(INT64)).toreadonly())
+        return self._read_only.view()
 
     def aligned(self, shift: int, dtype: np.dtype[Any]) -> Array:
         """The integers times 2**shift, in a container that holds the result."""

@@ -102,7 +102,8 @@ class Quantizer:
     def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
         """The integers, in this format, of the values `ints * 2**-frac_bits`."""
         shift = self.format.frac_bits - frac_bits
-        return convert(checked_ints(np.asanyarray(ints)), shift, self.format, self.rounding, self.overflow)
+        array = checked_ints(np.asanyarray(ints))
+        return np.asarray(convert(array, shift, self.format, self.rounding, self.overflow))
 
     def round_floats(self, x: Array) -> Array:
         """Each float's nearest value of this format, as the same kind of float; a NaN stays one."""

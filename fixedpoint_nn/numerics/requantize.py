@@ -49,5 +49,5 @@ def requantized(held: BoundedInts, shift: int, quantizer: Quantizer) -> BoundedI
     if shift < 0:
         fresh = round_floats(fresh, quantizer.rounding, fresh)
     if not fits:
-        fresh = fit(fresh, f, quantizer.overflow, fresh)
+        fresh = np.asarray(fit(fresh, f, quantizer.overflow, fresh))
     return BoundedInts(fresh, bound)

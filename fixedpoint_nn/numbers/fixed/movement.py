@@ -12,7 +12,7 @@ from fixedpoint_nn.numbers import sliding_windows
 from fixedpoint_nn.numbers.fixed.storage import FixedValues
 from fixedpoint_nn.numbers.indices import checked_indices
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
-from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.arrays import Array, refuse_masked
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -32,6 +32,8 @@ class FixedMovement(FixedValues):
     # ---- parts and shapes ----------------------------------------------------------------------------------
 
     def __getitem__(self: F, index: Any) -> F:
+        if not isinstance(index, (int, slice)):
+            refuse_masked(index)
         return self._like(self._held.array[index])
 
     def __iter__(self: F) -> Iterator[F]:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.numbers.fixed.movement import FixedMovement
+from fixedpoint_nn.numerics.arrays import refuse_masked
 
 # Functions of one array that move its elements.
 _MOVES = {
     np.reshape, np.ravel, np.transpose, np.squeeze, np.expand_dims, np.moveaxis, np.swapaxes, np.rollaxis,
     np.broadcast_to, np.repeat, np.tile, np.roll, np.flip, np.fliplr, np.flipud, np.rot90, np.copy, np.sort,
-    np.diagonal, np.delete, np.compress, np.take_along_axis, np.atleast_1d, np.atleast_2d, np.atleast_3d,
+    np.diagonal, np.delete, np.take_along_axis, np.atleast_1d, np.atleast_2d, np.atleast_3d,
     np.tril, np.triu, np.unique, np.resize,
 }  # fmt: skip
 _SPLITS = {np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit}
@@ -71,16 +72,18 @@ class FixedNumPy(FixedMovement):
         if kwargs.get("out") is not None:
             raise TypeError(f"numpy.{function.__name__} of a FixedArray takes no out: it is never written to")
         if function in _MOVES:
-            moved = function(*_arrays(args), **kwargs)
+            moved = function(*_arrays(function, args, kwargs), **kwargs)
             if isinstance(moved, tuple):
                 _refuse(f"{function.__name__} with further results")
             return self._like(moved)
         if function in _SPLITS:
-            return [self._like(part) for part in function(*_arrays(args), **kwargs)]
+            return [self._like(part) for part in function(*_arrays(function, args, kwargs), **kwargs)]
         if function in _JOINS:
+            if not args:
+                raise TypeError(f"numpy.{function.__name__} takes its FixedArrays as the first argument")
             return self._joined(list(args[0]), lambda arrays: function(arrays, *args[1:], **kwargs))
         if function in _ABOUT:
-            return function(*_arrays(args), **kwargs)
+            return function(*_arrays(function, args, kwargs), **kwargs)
         if function in _SPECIAL:
             return _SPECIAL[function](*args, **kwargs)
         return _refuse(function.__name__)
@@ -92,13 +95,34 @@ def _refuse(name: str) -> Any:
     )
 
 
-def _arrays(args: Sequence[Any]) -> list[Any]:
-    """The integers of the first argument; the others are indices and shapes."""
-    first, *others = args
-    return [first._held.array if isinstance(first, FixedMovement) else first, *others]
+def _arrays(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """The integers of the first argument; the others are indices and shapes, and no FixedArrays."""
+    refuse_masked(args)
+    first, *others = args or (None,)
+    if not isinstance(first, FixedMovement) or any(
+        isinstance(x, FixedMovement) for x in (*others, *kwargs.values())
+    ):
+        raise TypeError(
+            f"numpy.{function.__name__} takes one FixedArray, as its first argument; "
+            "give the others as integers, by .ints"
+        )
+    return [first._held.array, *others]
+
+
+def _check_condition(condition: Any) -> None:
+    refuse_masked(condition)
+    if isinstance(condition, FixedMovement):
+        raise TypeError("a condition is made of truths, not of a FixedArray; compare it first, as x != 0")
+
+
+def _compress(condition: Any, x: Any, axis: int | None = None) -> Any:
+    """The elements, or the parts along `axis`, where the condition holds."""
+    _check_condition(condition)
+    return x._like(np.compress(condition, x._held.array, axis))
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
+    _check_condition(condition)
     first = x if isinstance(x, FixedNumPy) else y
     parts = [first._operand(x), first._operand(y)]
     return first._joined(parts, lambda arrays: np.where(condition, *arrays))
@@ -128,6 +152,7 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     np.min: _reduction("min"),
     np.amin: _reduction("min"),
     np.dot: lambda a, b: a @ b,
+    np.compress: _compress,
     np.take: lambda x, indices, axis=0: x.take(indices, axis),
     np.where: _where,
     np.array_equal: _array_equal,

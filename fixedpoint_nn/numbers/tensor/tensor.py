@@ -407,6 +407,8 @@ class Tensor:
         )
 
     def __getitem__(self, index: Any) -> Tensor:
+        if not isinstance(index, (int, slice)):
+            refuse_masked(index)
         return self._result(self.data[index], "index", (self,), lambda g: self._add_gradient_at(index, g))
 
     def __iter__(self) -> Iterator[Tensor]:

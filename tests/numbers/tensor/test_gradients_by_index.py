@@ -146,7 +146,9 @@ BROADCAST = [(3, 4), (4,), (1, 4), (3, 1), (1, 1), (1,), ()]
 
 @pytest.mark.parametrize("shape", BROADCAST)
 @pytest.mark.parametrize("verb", ["+", "-", "*", "/", "maximum", "reversed -", "reversed *"])
-def test_gradients_over_broadcast_operands_equal_finite_differences(verb: str, shape: tuple[int, ...]) -> None:
+def test_gradients_over_broadcast_operands_equal_finite_differences(
+    verb: str, shape: tuple[int, ...]
+) -> None:
     rng = np.random.default_rng(5)
     a, b = Tensor(rng.standard_normal(SHAPE)), Tensor(rng.standard_normal(shape))
     functions: dict[str, Callable[[], Tensor]] = {
