@@ -19,7 +19,7 @@ def refuse_masked(x: object) -> None:
             if isinstance(part, (list, tuple, np.ndarray)) or part is np.ma.masked:
                 refuse_masked(part)
     elif isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
-        count = int(np.ma.count_masked(x))
+        count = int(np.count_nonzero(np.ma.getmaskarray(x)))
         raise TypeError(
             f"{count} of {x.size} elements of a masked array are masked, and a mask would be ignored; "
             "fill them first, by .filled(value)"

@@ -78,8 +78,9 @@ class BoundedInts:
         """The integers as int64, remembered, in an array that nobody can make writable."""
         if self._read_only is None:
             # NumPy lets a view become writable again if its base is; a read-only memoryview never is.
-            self._read_only = np.asarray(memoryview(self.kept(INT64)).toreadonly())
-        return self._read_only.view()
+            self._read_only = np.asarray(self.kept(INT64).data.toreadonly())
+        ints: Ints = self._read_only.view()
+        return ints
 
     def aligned(self, shift: int, dtype: np.dtype[Any]) -> Array:
         """The integers times 2**shift, in a container that holds the result."""
