@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.numbers.fixed.movement import FixedMovement
 from fixedpoint_nn.numerics.arrays import refuse_masked
 
 # Functions of one array that move its elements.
@@ -45,48 +44,49 @@ _OPERATORS: dict[np.ufunc, Callable[..., Any]] = {
 }
 
 
-class FixedNumPy(FixedMovement):
-    """NumPy's two protocols, on top of the verbs."""
+def call_ufunc(
+    self: Any, ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """The operator that is the ufunc, on the inputs as FixedArrays; `self` is the one that NumPy asked."""
+    if method != "__call__" or ufunc not in _OPERATORS:
+        _refuse(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
+    if kwargs:
+        raise TypeError(f"numpy.{ufunc.__name__} of a FixedArray takes no {', '.join(kwargs)}")
+    operands = [self._operand(x) for x in inputs]
+    if any(x is NotImplemented for x in operands):
+        return NotImplemented
+    return _OPERATORS[ufunc](*operands)
 
-    __slots__ = ()
 
-    def _operand(self, other: Any) -> Any:
-        raise NotImplementedError
-
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError("a FixedArray is not turned into a NumPy array silently; take .ints or .to_float()")
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__" or ufunc not in _OPERATORS:
-            _refuse(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
-        if kwargs:
-            raise TypeError(f"numpy.{ufunc.__name__} of a FixedArray takes no {', '.join(kwargs)}")
-        operands = [self._operand(x) for x in inputs]
-        if any(x is NotImplemented for x in operands):
-            return NotImplemented
-        return _OPERATORS[ufunc](*operands)
-
-    def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Any:
-        if kwargs.get("out") is not None:
-            raise TypeError(f"numpy.{function.__name__} of a FixedArray takes no out: it is never written to")
-        if function in _MOVES:
-            moved = function(*_arrays(function, args, kwargs), **kwargs)
-            if isinstance(moved, tuple):
-                _refuse(f"{function.__name__} with further results")
-            return self._like(moved)
-        if function in _SPLITS:
-            return [self._like(part) for part in function(*_arrays(function, args, kwargs), **kwargs)]
-        if function in _JOINS:
-            if not args:
-                raise TypeError(f"numpy.{function.__name__} takes its FixedArrays as the first argument")
-            return self._joined(list(args[0]), lambda arrays: function(arrays, *args[1:], **kwargs))
-        if function in _ABOUT:
-            return function(*_arrays(function, args, kwargs), **kwargs)
-        if function in _SPECIAL:
-            return _SPECIAL[function](*args, **kwargs)
-        return _refuse(function.__name__)
+def call_function(
+    kind: type[Any], function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """NumPy's function on the integers, with their format; `kind` is `FixedArray`."""
+    name = function.__name__
+    if kwargs.get("out") is not None:
+        raise TypeError(f"numpy.{name} of a FixedArray takes no out: it is never written to")
+    if function in _SPECIAL:
+        return _SPECIAL[function](kind, *args, **kwargs)
+    if function in _JOINS:
+        if not args:
+            raise TypeError(f"numpy.{name} takes its FixedArrays as the first argument")
+        return kind._joined(list(args[0]), lambda arrays: function(arrays, *args[1:], **kwargs))
+    if function not in _MOVES and function not in _SPLITS and function not in _ABOUT:
+        return _refuse(name)
+    refuse_masked(args)
+    first, *others = args or (None,)
+    if not isinstance(first, kind) or any(isinstance(x, kind) for x in (*others, *kwargs.values())):
+        raise TypeError(
+            f"numpy.{name} takes one FixedArray, as its first argument; give the others as integers, by .ints"
+        )
+    result = function(first._bounded.array, *others, **kwargs)
+    if function in _ABOUT:
+        return result
+    if function in _SPLITS:
+        return [first._like(part) for part in result]
+    if isinstance(result, tuple):
+        _refuse(f"{name} with further results")
+    return first._like(result)
 
 
 def _refuse(name: str) -> Any:
@@ -95,49 +95,35 @@ def _refuse(name: str) -> Any:
     )
 
 
-def _arrays(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
-    """The integers of the first argument; the others are indices and shapes, and no FixedArrays."""
-    refuse_masked(args)
-    first, *others = args or (None,)
-    if not isinstance(first, FixedMovement) or any(
-        isinstance(x, FixedMovement) for x in (*others, *kwargs.values())
-    ):
-        raise TypeError(
-            f"numpy.{function.__name__} takes one FixedArray, as its first argument; "
-            "give the others as integers, by .ints"
-        )
-    return [first._held.array, *others]
-
-
-def _check_condition(condition: Any) -> None:
+def _check_condition(kind: type[Any], condition: Any) -> None:
     refuse_masked(condition)
-    if isinstance(condition, FixedMovement):
+    if isinstance(condition, kind):
         raise TypeError("a condition is made of truths, not of a FixedArray; compare it first, as x != 0")
 
 
-def _compress(condition: Any, x: Any, axis: int | None = None) -> Any:
+def _compress(kind: type[Any], condition: Any, x: Any, axis: int | None = None) -> Any:
     """The elements, or the parts along `axis`, where the condition holds."""
-    _check_condition(condition)
-    return x._like(np.compress(condition, x._held.array, axis))
+    _check_condition(kind, condition)
+    return x._like(np.compress(condition, x._bounded.array, axis))
 
 
-def _where(condition: Any, x: Any, y: Any) -> Any:
-    _check_condition(condition)
-    first = x if isinstance(x, FixedNumPy) else y
-    parts = [first._operand(x), first._operand(y)]
-    return first._joined(parts, lambda arrays: np.where(condition, *arrays))
+def _where(kind: type[Any], condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition holds and y elsewhere, in a format that holds both; one may be an integer."""
+    _check_condition(kind, condition)
+    first = x if isinstance(x, kind) else y
+    return kind._joined([first._operand(x), first._operand(y)], lambda arrays: np.where(condition, *arrays))
 
 
-def _array_equal(a: Any, b: Any) -> bool:
+def _array_equal(_: type[Any], a: Any, b: Any) -> bool:
     return bool(np.shape(a) == np.shape(b) and np.all(a == b))
 
 
-def _zeros_like(x: FixedMovement) -> FixedMovement:
+def _zeros_like(_: type[Any], x: Any) -> Any:
     return x._like(np.zeros(x.shape, np.float32))
 
 
 def _reduction(verb: str) -> Callable[..., Any]:
-    def reduce(x: Any, axis: Any = None, *, keepdims: bool = False, **others: Any) -> Any:
+    def reduce(_: type[Any], x: Any, axis: Any = None, *, keepdims: bool = False, **others: Any) -> Any:
         if others:
             raise TypeError(f"numpy.{verb} of a FixedArray takes no {', '.join(others)}")
         return getattr(x, verb)(axis, keepdims)
@@ -145,18 +131,19 @@ def _reduction(verb: str) -> Callable[..., Any]:
     return reduce
 
 
+# Functions that are verbs, or that do not take their arrays first.
 _SPECIAL: dict[Any, Callable[..., Any]] = {
     np.sum: _reduction("sum"),
     np.max: _reduction("max"),
     np.amax: _reduction("max"),
     np.min: _reduction("min"),
     np.amin: _reduction("min"),
-    np.dot: lambda a, b: a @ b,
+    np.dot: lambda _, a, b: a @ b,
     np.compress: _compress,
-    np.take: lambda x, indices, axis=0: x.take(indices, axis),
+    np.take: lambda _, x, indices, axis=0: x.take(indices, axis),
     np.where: _where,
     np.array_equal: _array_equal,
     np.zeros_like: _zeros_like,
-    np.array_repr: repr,
-    np.array_str: str,
+    np.array_repr: lambda _, x: repr(x),
+    np.array_str: lambda _, x: str(x),
 }

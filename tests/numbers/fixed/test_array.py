@@ -36,7 +36,7 @@ def check(result: FixedArray, exact: np.ndarray | Fraction) -> None:
     if result.size:
         assert result.format.int_min <= int(result.ints.min())
         assert int(result.ints.max()) <= result.format.int_max
-        assert int(np.abs(result.ints).max()) <= result._held.bound
+        assert int(np.abs(result.ints).max()) <= result._bounded.bound
 
 
 @st.composite
@@ -142,7 +142,7 @@ def test_values_survive_every_container() -> None:
     ):
         format = Q(bits, 0)
         x = FixedArray.from_ints([format.int_min, format.int_max, 1], format)
-        assert x._held.array.dtype == dtype
+        assert x._bounded.array.dtype == dtype
         assert x.ints.tolist() == [format.int_min, format.int_max, 1]
         assert (x + x).ints.tolist() == [2 * format.int_min, 2 * format.int_max, 2]
     x = FixedArray.from_ints([-(2**62), 2**62 - 1], Q(63, 0))
@@ -558,7 +558,7 @@ MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_f
         (
             lambda: FixedArray.from_ints([1], Q(4, 12), signed=True),
             TypeError,
-            "FixedValues.from_ints() got an unexpected keyword argument 'signed'",
+            "FixedArray.from_ints() got an unexpected keyword argument 'signed'",
         ),
         (
             lambda: np.take_along_axis(A.ints, A, axis=0),
