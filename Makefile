@@ -6,7 +6,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 WORKERS ?= auto
 EXTRAS := test dask search notebooks synth dev
 
-.PHONY: help demo test test-all lint bench synth mutation proof golden clean python simulators
+.PHONY: help demo test test-all lint bench synth mutation mutation-python proof golden clean python simulators
 help:
 	@echo 'make demo      train, quantise, sweep, emit and verify a network that writes French names (4 minutes)'
 	@echo 'make test      the quick suite (12 minutes at most, on 2 cores)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make bench     speed, side by side with other packages'
 	@echo 'make synth     size and clock of the engine, by yosys and nextpnr'
 	@echo 'make mutation  does the verification notice a broken engine?'
+	@echo 'make mutation-python  do the tests notice a broken Python core? (hours; ROOMS="numerics numbers")'
 	@echo 'make proof     mutation, formal proofs, exhaustive runs and coverage'
 	@echo 'make golden    write golden_vectors/ again'
 
@@ -53,6 +54,10 @@ synth:
 mutation: simulators
 	@.ci/setup python $(EXTRAS)
 	$(PY) -m tests.proof mutation
+
+mutation-python:
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m tests.proof.mutation_python $(ROOMS) $(ARGS)
 
 proof: simulators
 	@.ci/setup python $(EXTRAS)
