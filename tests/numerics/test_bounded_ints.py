@@ -60,3 +60,9 @@ def test_the_norm_is_the_largest_column_sum() -> None:
     assert BoundedInts.of(np.array([[1, -2], [-3, 1]])).columns.norm == 4
     assert BoundedInts.of(np.array([1, -2, -3])).columns.norm == 6
     assert BoundedInts.of(np.array([[[1, 5]], [[2, 3]]])).columns.norm == 5
+
+
+def test_an_empty_matrix_has_statistics() -> None:
+    weights = BoundedInts.of(np.zeros((4, 0), np.int64))
+    assert (weights.bound, weights.columns.norm) == (0, 0)
+    assert BoundedInts.of(np.zeros((0, 4), np.int64)).columns.norm == 0

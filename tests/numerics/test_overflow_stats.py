@@ -213,3 +213,59 @@ def test_a_name_that_was_not_seen_is_one_sentence() -> None:
     with pytest.raises(KeyError) as caught:
         ledger["fc2"]
     assert caught.value.args == ("nothing was cast at 'fc2'; the ledger saw fc1",)
+
+
+BLOCK = 1 << 17  # elements that a conversion takes at a time
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("largest", [0, 1, 2])
+def test_extremes_and_counts_are_those_of_all_blocks(dtype: type, largest: int) -> None:
+    """Each block in turn holds what is too large: 20 above and 300 below, of which the quantizer rounds all."""
+    x = np.full(2 * BLOCK + 5, 0.25, dtype)
+    place = largest * BLOCK + 3
+    x[place], x[(place + BLOCK) % x.size] = 20.25, -300.25
+    quantizer = Quantizer(Q(4, 0), Rounding.HALF_EVEN, name="in")
+    with OverflowStats() as stats:
+        FixedArray.from_float(x, quantizer)
+    assert stats["in"] == Entry(
+        x.size,
+        saturated=2,
+        rounded=x.size,
+        first=(min(place, (place + BLOCK) % x.size),),
+        headroom_bits=4 - bits_for(-300, 20, True),
+    )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_extreme_sums_are_those_of_all_blocks_of_rows(sign: int) -> None:
+    """Rows beyond one block, of which the first, a middle or the last one alone has the largest sum."""
+    rows, accumulator = 40_000, Accumulator(Q(8, 0), Overflow.SATURATE, name="acc")
+    for row in (0, rows // 2, rows - 1):
+        a = np.ones((rows, 2), np.int64)
+        a[row] = sign * 1000, -sign * 500
+        with OverflowStats() as stats:
+            FixedArray.from_ints(a, Q(12, 0)).dot(FixedArray.from_ints([[1], [1]], Q(2, 0)), accumulator)
+        # The first step leaves at +-1000, of which saturation leaves 127 or -128; the second one at -373 or 372.
+        lo, hi = (-373, 1000) if sign > 0 else (-1000, 372)
+        assert stats["acc"].headroom_bits == 8 - bits_for(lo, hi, True)
+        assert (stats["acc"].saturated, stats["acc"].first) == (1, (row, 0))
+
+
+def test_one_product_of_saturated_and_safe_rows_has_the_extremes_of_both() -> None:
+    """The safe row's sum is the largest of all, and the ordered rows' the smallest."""
+    a = np.array([[90, 30, 0], [-100, -100, 100], [1, 1, 1]])
+    with OverflowStats() as stats:
+        FixedArray.from_ints(a, Q(8, 0)).dot(
+            FixedArray.from_ints([[1], [1], [1]], Q(2, 0)),
+            Accumulator(Q(8, 0), Overflow.SATURATE, name="acc"),
+        )
+    assert stats["acc"].headroom_bits == 8 - bits_for(-200, 120, True)
+    assert stats["acc"].first == (1, 0)
+
+
+def test_an_empty_array_is_cast_and_counted_as_nothing() -> None:
+    empty = FixedArray.from_ints([[1, 2]], Q(4, 4))[:0]
+    with OverflowStats() as stats:
+        assert empty.cast(Quantizer(Q(2, 0), name="out")).shape == (0, 2)
+    assert "out" not in stats

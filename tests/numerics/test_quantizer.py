@@ -159,6 +159,31 @@ def test_subnormal_and_huge_floats_convert_exactly(format: QFormat) -> None:
         assert quantizer.from_floats(np.array(narrow, np.float32)).tolist() == expected
 
 
+@pytest.mark.parametrize("format", CORNERS)
+def test_extreme_floats_round_to_the_values_of_their_integers(format: QFormat) -> None:
+    """Nearest values of wide formats and of binary points far out, whose steps no float32 holds."""
+    for rounding, overflow in MODES:
+        quantizer = Quantizer(format, rounding, overflow)
+        expected = [
+            float(Fraction(oracle.quantized(Fraction(v), quantizer)) / Fraction(2) ** format.frac_bits)
+            for v in EXTREMES
+        ]
+        assert quantizer.round_floats(np.array(EXTREMES)).tolist() == expected
+
+
+def test_values_that_are_no_numbers_stay_and_the_others_are_rounded() -> None:
+    for format in (Q(4, 4), Q(40, 20), Q(-40, 103)):
+        for rounding, overflow in MODES:
+            quantizer = Quantizer(format, rounding, overflow)
+            for dtype in (np.float32, np.float64):
+                x = np.array([np.inf, 0.3, np.nan, -np.inf, -1e9], dtype)
+                rounded = quantizer.round_floats(x)
+                assert rounded.dtype == dtype
+                known = np.isfinite(x)
+                assert np.array_equal(rounded[~known], x[~known], equal_nan=True)
+                assert np.array_equal(rounded[known], quantizer.round_floats(x[known]))
+
+
 def test_adding_a_half_and_taking_the_floor_would_be_wrong() -> None:
     x = 0.49999999999999994
     assert np.floor(x + 0.5) == 1

@@ -64,3 +64,9 @@ def test_shifts_beyond_the_width_round_too(rounding: Rounding, shift: int) -> No
 
 def test_repr_makes_the_rounding_again() -> None:
     assert all(eval(repr(rounding)) is rounding for rounding in Rounding)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_infinities_and_whole_numbers_stay(rounding: Rounding) -> None:
+    x = np.array([np.inf, -np.inf, 2.0**53, -(2.0**1000), 3.0, -4.0, 0.0])
+    assert round_floats(x, rounding).tolist() == x.tolist()

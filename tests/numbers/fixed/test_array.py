@@ -124,6 +124,19 @@ def test_formats_grow_as_the_rules_say() -> None:
     assert x.scaled(2).format == Q(6, 10)
 
 
+def test_empty_arrays_add_multiply_and_compare() -> None:
+    empty, other = A[:0], B[:0]
+    for result in (empty + other, empty * other, empty.maximum(other), -empty, empty.relu(), abs(empty)):
+        assert result.shape == (0, 4) and result.ints.shape == (0, 4)
+    assert (empty == other).shape == (0, 4)
+    assert empty.concat([A], axis=0).ints.tolist() == A.ints.tolist()
+
+
+def test_a_maximum_with_an_unsigned_number_is_unsigned() -> None:
+    x = FixedArray.from_ints([-8, 7], Q(4, 0)).maximum(FixedArray.from_ints([3, 3], UQ(3, 0)))
+    assert x.format == UQ(3, 0) and x.ints.tolist() == [3, 7]
+
+
 def test_broadcasting_is_numpys() -> None:
     row, column = A[:1], B[:, :1]
     check(row * column, fractions(row) * fractions(column))
@@ -603,6 +616,16 @@ MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_f
             lambda: A[:, :0] @ A[:0],
             ValueError,
             "shapes (3, 0) and (0, 4) have no product: there is nothing to add",
+        ),
+        (
+            lambda: A[:0] @ B.T,
+            ValueError,
+            "shapes (0, 4) and (4, 3) have no product: there is nothing to add",
+        ),
+        (
+            lambda: A @ B.T[:, :0],
+            ValueError,
+            "shapes (3, 4) and (4, 0) have no product: there is nothing to add",
         ),
         (lambda: A[:0].max(0), ValueError, "an array of shape (0, 4) has nothing to choose from or to add"),
         (lambda: A[:0].sum(0), ValueError, "an array of shape (0, 4) has nothing to choose from or to add"),
