@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A network is a tree of layers; a path such as `lstm.cells.0.sigmoid.table` names each of its leaves.
 
-Plans, files, ledgers and listings all speak of these paths.
+Plans, files, statistics and listings all speak of these paths.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def dtype_for(bound: int) -> np.dtype[Any]:
     return INT64 if bound <= INT64_EXACT else OBJECT
 
 
-def bound_of(ints: Array) -> int:
+def largest_magnitude(ints: Array) -> int:
     """The largest magnitude among integers in any kind of array."""
     return max(int(ints.max()), -int(ints.min())) if ints.size else 0
 
@@ -54,7 +54,7 @@ class BoundedInts:
     @classmethod
     def of(cls, ints: Array) -> BoundedInts:
         """A copy of these integers in their cheapest container."""
-        bound = bound_of(ints)
+        bound = largest_magnitude(ints)
         return cls(ints.astype(dtype_for(bound)), bound)
 
     def to(self, dtype: np.dtype[Any]) -> Array:
@@ -64,7 +64,7 @@ class BoundedInts:
         # A float becomes one of Python's own integers by way of an int64.
         return (self.array.astype(INT64) if dtype == OBJECT else self.array).astype(dtype)
 
-    def kept(self, dtype: np.dtype[Any]) -> Array:
+    def to_cached(self, dtype: np.dtype[Any]) -> Array:
         """`to`, remembered: for weights, which are asked again and again."""
         if self.array.dtype == dtype:
             return self.array
@@ -78,7 +78,7 @@ class BoundedInts:
         """The integers as int64, remembered, in an array that nobody can make writable."""
         if self._read_only is None:
             # NumPy lets a view become writable again if its base is; a read-only memoryview never is.
-            self._read_only = np.asarray(self.kept(INT64).data.toreadonly())
+            self._read_only = np.asarray(self.to_cached(INT64).data.toreadonly())
         ints: Ints = self._read_only.view()
         return ints
 
@@ -118,9 +118,9 @@ class BoundedInts:
 class WeightStats:
     """The columns of a matrix of weights, along its second-to-last axis: each question is answered once."""
 
-    def __init__(self, held: BoundedInts) -> None:
-        self._array, self._bound = held.array, held.bound
-        self.stretches: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
+    def __init__(self, weights: BoundedInts) -> None:
+        self._array, self._bound = weights.array, weights.bound
+        self.block_ends: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
         self.packed: dict[Any, Array] = {}  # several columns in one, by how
 
     @cached_property
@@ -152,7 +152,7 @@ class WeightStats:
         return int((self._magnitudes.astype(INT64) + np.abs(self.sums)).max()) // 2
 
     @cached_property
-    def filled(self) -> tuple[BoundedInts, NDArray[np.intp]] | None:
+    def nonzero_columns(self) -> tuple[BoundedInts, NDArray[np.intp]] | None:
         """The matrix without its columns of zeros but one, and where to find every column in the result of it.
 
         None where finding them would take longer than multiplying by zero.

@@ -17,8 +17,8 @@ from fixedpoint_nn.numerics.conversion import (
     checked_array,
     checked_ints,
     convert,
-    hold_floats,
     nearest_floats,
+    quantize_floats,
 )
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -97,7 +97,7 @@ class Quantizer:
 
     def from_floats(self, x: ArrayLike) -> Ints:
         """The integers of these floats, exactly rounded; NaN and infinity raise."""
-        return self.hold(checked_array(x)).ints()
+        return self.to_bounded(checked_array(x)).ints()
 
     def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
         """The integers, in this format, of the values `ints * 2**-frac_bits`."""
@@ -109,9 +109,9 @@ class Quantizer:
         """Each float's nearest value of this format, as the same kind of float; a NaN stays one."""
         return nearest_floats(x, self.format, self.rounding, self.overflow)
 
-    def hold(self, x: Array, seen: ConversionStats | None = None) -> BoundedInts:
-        """`from_floats` of a checked array, in the cheapest container; `seen` notes what did not fit."""
-        return hold_floats(x, self.format, self.rounding, self.overflow, seen)
+    def to_bounded(self, x: Array, stats: ConversionStats | None = None) -> BoundedInts:
+        """`from_floats` of a checked array, in the cheapest container; `stats` counts what did not fit."""
+        return quantize_floats(x, self.format, self.rounding, self.overflow, stats)
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fixedpoint_nn.numerics.bounded_ints import BoundedInts, bound_of, dtype_for
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for, largest_magnitude
 
 EDGES = {np.float32: 1 << 24, np.float64: 1 << 53, np.int64: (1 << 63) - 1}
 
@@ -22,9 +22,9 @@ def test_an_integer_at_the_edge_survives_and_one_past_it_would_not(dtype: type) 
 
 
 def test_the_bound_is_the_largest_magnitude() -> None:
-    assert bound_of(np.array([3, -5, 4])) == 5
-    assert bound_of(np.array([-(2**63), 0])) == 2**63
-    assert bound_of(np.zeros((0, 3))) == 0
+    assert largest_magnitude(np.array([3, -5, 4])) == 5
+    assert largest_magnitude(np.array([-(2**63), 0])) == 2**63
+    assert largest_magnitude(np.zeros((0, 3))) == 0
 
 
 def test_integers_come_back_from_every_container() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fixedpoint_nn.numerics.rounding import UP, Remainder, Rounding, round_floats, shift_right
+from fixedpoint_nn.numerics.rounding import INCREMENT_IF, Remainder, Rounding, round_floats, shift_right
 from tests.support import oracle
 
 EIGHTHS = np.arange(-40, 41) / 8
@@ -20,7 +20,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "numerics.md"
 def by_predicate(x: np.ndarray, rounding: Rounding) -> np.ndarray:
     floor = np.floor(x)
     rest = x - floor
-    return floor + UP[rounding](Remainder(rest > 0, rest > 0.5, rest == 0.5, x < 0, floor % 2 == 1))
+    return floor + INCREMENT_IF[rounding](Remainder(rest > 0, rest > 0.5, rest == 0.5, x < 0, floor % 2 == 1))
 
 
 @pytest.mark.parametrize("rounding", Rounding)
@@ -32,7 +32,7 @@ def test_every_rounding_is_the_floor_plus_its_predicate(rounding: Rounding) -> N
 
 
 def test_there_is_a_predicate_for_every_rounding() -> None:
-    assert set(UP) == set(Rounding)
+    assert set(INCREMENT_IF) == set(Rounding)
 
 
 @pytest.mark.parametrize("rounding", Rounding)

@@ -235,7 +235,7 @@ class FixedArray:
         shift = quantizer.format.frac_bits - self._format.frac_bits
         stats = overflow_stats.active()
         if stats is not None:
-            stats.see_cast(self._bounded, shift, quantizer)
+            stats.record_cast(self._bounded, shift, quantizer)
         return self._of(requantized(self._bounded, shift, quantizer), quantizer.format)
 
     def __truediv__(self, other: Any) -> Any:

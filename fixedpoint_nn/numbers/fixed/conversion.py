@@ -26,13 +26,13 @@ def from_float(x: ArrayLike, quantizer: Quantizer | ChannelQuantizer) -> Bounded
         )
     stats = overflow_stats.active()
     if stats is None:
-        return quantizer.hold(array)
+        return quantizer.to_bounded(array)
     if array.dtype == INT64:
-        stats.see_cast(BoundedInts.of(array), quantizer.format.frac_bits, quantizer)
-        return quantizer.hold(array)
-    seen = ConversionStats(stats.count_rounded)
-    ints = quantizer.hold(array, seen)
-    stats.see_floats(seen, array.shape, quantizer)
+        stats.record_cast(BoundedInts.of(array), quantizer.format.frac_bits, quantizer)
+        return quantizer.to_bounded(array)
+    conversion = ConversionStats(stats.count_rounded)
+    ints = quantizer.to_bounded(array, conversion)
+    stats.record_floats(conversion, array.shape, quantizer)
     return ints
 
 

@@ -41,5 +41,5 @@ def accumulated_product(
     monitor = None if stats is None else AccumulatorMonitor()
     result = accumulated(rows, columns, Products.of(*formats), accumulator, start, monitor)
     if stats is not None and monitor is not None:
-        stats.see_sums(monitor, shape, accumulator)
+        stats.record_sums(monitor, shape, accumulator)
     return BoundedInts(result.array.reshape(shape), result.bound)
