@@ -36,6 +36,7 @@ class Leaf:
 
 
 def is_layer(value: object) -> bool:
+    """Whether the value is a layer: a dataclass that can be called."""
     return is_dataclass(value) and not isinstance(value, type) and callable(value)
 
 

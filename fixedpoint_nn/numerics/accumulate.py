@@ -40,6 +40,7 @@ class Products:
 
     @classmethod
     def of(cls, a: QFormat, b: QFormat) -> Products:
+        """The range of a times b."""
         corners = [x * y for x in (a.int_min, a.int_max) for y in (b.int_min, b.int_max)]
         return cls(a.frac_bits + b.frac_bits, min(corners), max(corners))
 

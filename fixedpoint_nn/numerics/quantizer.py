@@ -138,10 +138,12 @@ class ChannelQuantizer:
 
     @property
     def name(self) -> str:
+        """The label of the place where the conversion happens."""
         return self.quantizer.name
 
     @property
     def overflow(self) -> Overflow:
+        """What happens, in every channel, to a value outside of the range."""
         return self.quantizer.overflow
 
     @property

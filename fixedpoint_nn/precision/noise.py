@@ -11,7 +11,7 @@ import numpy as np
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, TABLE
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.tree import rebuild, walk
-from fixedpoint_nn.numbers.tensor.tensor import no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats

@@ -31,6 +31,7 @@ class Geometry:
 
     @property
     def taps(self) -> int:
+        """The elements of a window, of one channel."""
         return self.kernel[0] * self.kernel[1]
 
     @property
@@ -39,6 +40,7 @@ class Geometry:
         return self.kernel == self.stride == (1, 1) and not any(sum(pad) for pad in self.padding)
 
     def positions(self, shape: tuple[int, ...]) -> Pair:
+        """How many windows fit into images of (batch, height, width, channels), by row and by column."""
         _, rows, columns, *_ = sliding_windows.windows_shape(shape, self.kernel, self.stride, self.padding, 1)
         return rows, columns
 
@@ -86,6 +88,7 @@ class _Blocks:
         self.buffer = np.empty(shape, images.dtype)
 
     def starts(self) -> range:
+        """The first image of each block."""
         return range(0, len(self.images), self.size)
 
     def rows(self, start: int) -> Array:
@@ -115,6 +118,7 @@ def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
 
 
 def weight_gradient(images: Array, gradient: Array, geometry: Geometry) -> Array:
+    """The gradient of `weight`, (taps * channels, outputs), from that of the result of `convolve`."""
     outputs = gradient.shape[-1]
     blocks = _Blocks(images, geometry)
     total = np.zeros((blocks.width, outputs), images.dtype)
@@ -179,6 +183,7 @@ def pool_max_gradient(
 
 
 def pool_sum_gradient(shape: tuple[int, ...], gradient: Array, geometry: Geometry) -> Array:
+    """The gradient of the images from that of their sums over windows: each element gets its windows' gradients."""
     if geometry.tiles(shape):
         result = np.empty(shape, gradient.dtype)
         for target in _taps(result, geometry, shape):

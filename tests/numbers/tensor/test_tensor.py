@@ -10,7 +10,8 @@ import pytest
 
 from fixedpoint_nn import Tensor
 from fixedpoint_nn.numbers.tensor.dot_graph import to_dot
-from fixedpoint_nn.numbers.tensor.tensor import no_gradient, record, stack
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
+from fixedpoint_nn.numbers.tensor.tensor import record, stack
 from tests.support.finite_differences import worst_gradient_error
 
 RNG = np.random.default_rng(7)
