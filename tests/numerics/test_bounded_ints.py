@@ -66,3 +66,12 @@ def test_an_empty_matrix_has_statistics() -> None:
     weights = BoundedInts.of(np.zeros((4, 0), np.int64))
     assert (weights.bound, weights.columns.norm) == (0, 0)
     assert BoundedInts.of(np.zeros((0, 4), np.int64)).columns.norm == 0
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 5, 3), (5,)])
+def test_columns_are_sums_over_the_terms(shape: tuple[int, ...]) -> None:
+    w = np.random.default_rng(1).integers(-9, 6, shape)
+    columns, axis = BoundedInts.of(w).columns, -2 if len(shape) > 1 else 0
+    assert np.array_equal(columns.sums, w.sum(axis))
+    assert columns.norm == np.abs(w).sum(axis).max()
+    assert columns.one_sided == max(np.maximum(w, 0).sum(axis).max(), np.maximum(-w, 0).sum(axis).max())

@@ -271,3 +271,14 @@ def test_an_empty_array_is_cast_and_counted_as_nothing() -> None:
     with OverflowStats() as stats:
         assert empty.cast(Quantizer(Q(2, 0), name="out")).shape == (0, 2)
     assert "out" not in stats
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_at_the_limits_fit(overflow: Overflow, dtype: type) -> None:
+    quantizer = Quantizer(Q(4, 0), Rounding.FLOOR, overflow, name="in")
+    lowest = -7 if overflow is Overflow.SATURATE_SYMMETRIC else -8
+    for values in ([lowest, 7], [lowest, 0], [0, 7]):
+        with OverflowStats() as stats:
+            assert FixedArray.from_float(np.array(values, dtype), quantizer).ints.tolist() == values
+        assert (stats["in"].saturated, stats["in"].wrapped, stats["in"].first) == (0, 0, None)

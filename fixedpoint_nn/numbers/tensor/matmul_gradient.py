@@ -21,9 +21,11 @@ def row_gradient(x: Array, w: Array, g: Array) -> Array:
     """The gradient of x, in its shape."""
     if w.ndim < 3:
         flat = g.reshape(-1, *w.shape[1:])
-        return np.asarray(flat @ w.T if w.ndim == 2 else np.outer(flat, w)).reshape(x.shape)
+        rows: Array = flat @ w.T if w.ndim == 2 else np.outer(flat, w)
+        return rows.reshape(x.shape)
     _, by_group = _by_group(x, w, g)
-    return np.moveaxis(by_group @ w.transpose(0, 2, 1), 0, 1).reshape(x.shape)
+    back: Array = np.moveaxis(by_group @ w.transpose(0, 2, 1), 0, 1).reshape(x.shape)
+    return back
 
 
 def _by_group(x: Array, w: Array, g: Array) -> tuple[Array, Array]:

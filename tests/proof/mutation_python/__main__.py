@@ -25,6 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof.mutation_python", description=__doc__)
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"{', '.join(ROOMS)}; all if none is named")
     parser.add_argument("--module", action="append", default=[], help="only this file, such as rounding.py")
+    parser.add_argument("--match", default="", help="only mutants whose name holds this text, such as ldexp")
     parser.add_argument("--sample", type=int, help="only so many mutants, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--jobs", type=int, default=1, help="tests that run at a time")
@@ -38,9 +39,10 @@ def main() -> int:
         for path in modules(room)
         if not arguments.module or path.name in arguments.module
     ]
-    found = [(path, mutant) for path in chosen for mutant in mutants(_name(path), path.read_text())]
-    whole = len(found)
-    if arguments.sample is not None and arguments.sample < whole:
+    every = [(path, mutant) for path in chosen for mutant in mutants(_name(path), path.read_text())]
+    whole = len(every)
+    found = [(path, mutant) for path, mutant in every if arguments.match in mutant.name]
+    if arguments.sample is not None and arguments.sample < len(found):
         found = sorted(
             random.Random(arguments.seed).sample(found, arguments.sample), key=lambda pair: pair[0]
         )
