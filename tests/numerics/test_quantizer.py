@@ -310,6 +310,11 @@ def test_subnormal_floats_round_as_their_integers_say(
             assert np.array_equal(np.ldexp(channels.from_floats(x), -point), real)
 
 
+def test_a_channels_step_is_its_formats() -> None:
+    quantizer = ChannelQuantizer(Quantizer(Q(2, 6)), (0, 1, -2))
+    assert quantizer.step.tolist() == [own.step for own in quantizer.channels] == [1 / 64, 1 / 32, 1 / 256]
+
+
 def test_the_floor_of_the_smallest_float_below_zero_is_one_step_down() -> None:
     x = np.array([[-5e-324, 5e-324]])
     quantizer = ChannelQuantizer(Quantizer(Q(4, 4), Rounding.FLOOR), (0, 3))
