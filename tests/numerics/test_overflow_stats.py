@@ -282,3 +282,10 @@ def test_values_at_the_limits_fit(overflow: Overflow, dtype: type) -> None:
         with OverflowStats() as stats:
             assert FixedArray.from_float(np.array(values, dtype), quantizer).ints.tolist() == values
         assert (stats["in"].saturated, stats["in"].wrapped, stats["in"].first) == (0, 0, None)
+
+
+@pytest.mark.parametrize("format", [Q(8, 0), UQ(8, 0)])
+def test_zeros_need_no_bit_but_a_sign(format: QFormat) -> None:
+    with OverflowStats() as stats:
+        FixedArray.from_ints([0, 0], Q(4, 0)).cast(Quantizer(format, name="out"))
+    assert stats["out"].headroom_bits == 8 - format.signed

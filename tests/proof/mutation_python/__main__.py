@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.proof.mutation_python.judge import Case, Verdict, judged, prepare
 from tests.proof.mutation_python.mutants import Mutant, mutants
-from tests.proof.mutation_python.rooms import PACKAGE, ROOMS, ROOT, modules, tests_of
+from tests.proof.mutation_python.rooms import PACKAGE, ROOMS, ROOT, judges_of, modules
 from tests.proof.mutation_python.survivors import SURVIVORS, read_survivors, reason_of
 
 LEAST = 0.97
@@ -91,7 +91,7 @@ def _time_limits(paths: list[Path]) -> dict[Path, float]:
     limits: dict[Path, float] = {}
     taken: dict[tuple[str, ...], float] = {}
     for path in paths:
-        tests = tests_of(path)
+        tests = judges_of(path)
         if tests not in taken:
             case = Case(_name(path), "", None, tests, 900.0)
             ((_, verdict, seconds),) = judged([case], 1)
@@ -105,7 +105,7 @@ def _time_limits(paths: list[Path]) -> dict[Path, float]:
 def _cases(found: list[tuple[Path, Mutant]], limits: dict[Path, float]) -> Iterator[Case]:
     for path, mutant in found:
         module = f"{PACKAGE}.{_name(path).replace('/', '.')}"
-        yield Case(mutant.name, module, mutant.source, tests_of(path), limits[path])
+        yield Case(mutant.name, module, mutant.source, judges_of(path), limits[path])
 
 
 if __name__ == "__main__":

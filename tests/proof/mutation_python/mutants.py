@@ -37,15 +37,6 @@ _OPERATIONS: dict[type[ast.operator], type[ast.operator]] = {
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """One change of a module. Its name says where and what, and stays when lines above it move."""
-
-    name: str  # module:function:before -> after, and #2, #3, ... for what occurs again
-    line: int
-    source: str
-
-
-@dataclass(frozen=True)
 class _Change:
     """`field` of `owner` (its item number `item`, if it is a list) becomes `after`, which is written as shown."""
 
@@ -67,18 +58,33 @@ class _Change:
         return before
 
 
+@dataclass(frozen=True)
+class Mutant:
+    """One change of a module. Its name says where and what, and stays when lines above it move."""
+
+    name: str  # module:function:before -> after, and #2, #3, ... for what occurs again
+    line: int
+    _tree: ast.Module
+    _change: _Change
+
+    @property
+    def source(self) -> str:
+        """The module's source with the change."""
+        before = self._change.put(self._change.after)
+        mutated = ast.unparse(ast.fix_missing_locations(self._tree))
+        self._change.put(before)
+        return mutated
+
+
 def mutants(module: str, source: str) -> Iterator[Mutant]:
     """All mutants of a module, in the order of its lines."""
     tree = ast.parse(source)
     seen: Counter[str] = Counter()
-    for function, change in _changes(tree, ""):
-        before = change.put(change.after)
-        mutated = ast.unparse(ast.fix_missing_locations(tree))
-        change.put(before)
+    for function, change in list(_changes(tree, "")):
         name = f"{module}:{function or 'module'}:{change.text}"
         seen[name] += 1
         number = f" #{seen[name]}" if seen[name] > 1 else ""
-        yield Mutant(name + number, change.line, mutated)
+        yield Mutant(name + number, change.line, tree, change)
 
 
 def _changes(node: ast.AST, function: str) -> Iterator[tuple[str, _Change]]:
@@ -101,6 +107,8 @@ def _is_text_or_typing(node: ast.AST, value: object) -> bool:
         return True
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return True
+    if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases):
+        return True
     return isinstance(node, ast.Assign) and value is node.value and "NDArray" in ast.unparse(node.value)
 
 
@@ -108,7 +116,7 @@ def _own_changes(node: ast.AST) -> Iterator[_Change]:
     line = getattr(node, "lineno", 0)
 
     def change(owner: ast.AST, field: str, item: int | None, after: object, text: str) -> _Change:
-        return _Change(owner, field, item, after, line, text)
+        return _Change(owner, field, item, after, line or getattr(after, "lineno", 0), text)
 
     if isinstance(node, ast.Compare):
         for i, operator in enumerate(node.ops):
@@ -134,7 +142,7 @@ def _own_changes(node: ast.AST) -> Iterator[_Change]:
                 yield change(node, field, item, child.operand, text)
             elif isinstance(child, ast.Constant) and isinstance(child.value, (int, float)):
                 after = not child.value if isinstance(child.value, bool) else child.value + 1
-                around = _statement(node, child)
+                around = _statement(node)
                 yield change(node, field, item, ast.Constant(after), f"{child.value} -> {after} in {around}")
 
 
@@ -147,9 +155,9 @@ def _shown(node: ast.AST, field: str, item: int | None, after: object) -> str:
     return text
 
 
-def _statement(node: ast.AST, child: ast.AST) -> str:
+def _statement(node: ast.AST) -> str:
     """What surrounds a constant, in one line."""
-    return ast.unparse(node).splitlines()[0][:80] if hasattr(node, "lineno") else ast.unparse(child)
+    return ast.unparse(node).splitlines()[0][:80]
 
 
 def _is_none(value: ast.AST) -> bool:

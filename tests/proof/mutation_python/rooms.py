@@ -60,7 +60,7 @@ def modules(room: str) -> list[Path]:
     return sorted(path for path in (ROOT / PACKAGE / ROOMS[room]).rglob("*.py") if path.stem != "__init__")
 
 
-def tests_of(module: Path) -> tuple[str, ...]:
+def judges_of(module: Path) -> tuple[str, ...]:
     """The test files, relative to the root, that judge a module."""
     inside = module.relative_to(ROOT / PACKAGE).with_suffix("")
     names = [str(inside.parent / f"test_{inside.stem}")]
