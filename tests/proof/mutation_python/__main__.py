@@ -12,6 +12,8 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from tqdm import tqdm
+
 from tests.proof.mutation_python.judge import Case, Verdict, judged, prepare
 from tests.proof.mutation_python.mutants import Mutant, mutants
 from tests.proof.mutation_python.rooms import PACKAGE, ROOMS, ROOT, judges_of, modules
@@ -59,14 +61,15 @@ def _report(found: list[tuple[Path, Mutant]], jobs: int, everything: bool) -> in
     killed = equivalent = listed = unlisted = 0
     limits = _time_limits(sorted({path for path, _ in found}))
     lines = {mutant.name: mutant.line for _, mutant in found}
-    for case, verdict, _ in judged(_cases(found, limits), jobs):
+    progress = tqdm(judged(_cases(found, limits), jobs), total=len(found), disable=None)
+    for case, verdict, _ in progress:
         if verdict is not Verdict.SURVIVED:
             killed += 1
             continue
         pattern, reason = reason_of(case.name, known)
         if pattern is None:
             unlisted += 1
-            print(f"SURVIVED  line {lines[case.name]}: {case.name}", flush=True)
+            progress.write(f"SURVIVED  line {lines[case.name]}: {case.name}")
             continue
         used.add(pattern)
         if reason.startswith("equivalent"):
