@@ -47,7 +47,7 @@ class Products:
 
 @dataclass
 class AccumulatorMonitor:
-    """For the statistics: the extreme sums before they are fitted, and which outputs left the range at some step.
+    """The extreme sums before they are fitted, and which outputs left the range at some step.
 
     Where leaving the range on the way is impossible or does no harm, only the last sums are looked at.
     """
@@ -57,7 +57,7 @@ class AccumulatorMonitor:
     hi: int = 0
 
     def record(self, sums: Array, format: QFormat) -> Array:
-        """Note the extremes; which of the rows' outputs are outside."""
+        """Update the extremes; gives a mask (rows, outputs) of the sums outside of the format."""
         self.lo, self.hi = min(self.lo, int(sums.min())), max(self.hi, int(sums.max()))
         outside: Array = (sums < format.int_min) | (sums > format.int_max)
         return outside.reshape(len(sums), -1)
@@ -71,7 +71,7 @@ def accumulated(
     initial: BoundedInts | None,
     monitor: AccumulatorMonitor | None = None,
 ) -> BoundedInts:
-    """Rows (rows, k) times (k, n), or (rows, groups, k) times (groups, k, n): (rows, n or groups * n).
+    """The product of (rows, k) and (k, n), or of (rows, groups, k) and (groups, k, n): (rows, n or groups * n).
 
     `initial` is what the accumulator holds before, of the result's shape.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where integers live: the cheapest kind of array that holds every one of them exactly.
+"""Containers of integers: the cheapest kind of array that holds every one of them exactly.
 
 Floats that hold integers are as exact as integers, and only floats have fast matrix products, rounding and
 scaling. Which float is wide enough follows from a bound on the magnitudes, so every array carries one.
@@ -109,14 +109,14 @@ class BoundedInts:
 
     @property
     def columns(self) -> WeightStats:
-        """What kernels know of these weights, remembered."""
+        """Statistics of these weights, by which a kernel is chosen; computed once."""
         if self._columns is None:
             self._columns = WeightStats(self)
         return self._columns
 
 
 class WeightStats:
-    """The columns of a matrix of weights, along its second-to-last axis: each question is answered once."""
+    """Statistics of a weight matrix's columns (sums over the second-to-last axis), each computed once."""
 
     def __init__(self, weights: BoundedInts) -> None:
         self._array, self._bound = weights.array, weights.bound
@@ -153,7 +153,7 @@ class WeightStats:
 
     @cached_property
     def nonzero_columns(self) -> tuple[BoundedInts, NDArray[np.intp]] | None:
-        """The matrix without its columns of zeros but one, and where to find every column in the result of it.
+        """The matrix with one column of zeros at most, and the index in it of each original column.
 
         None where finding them would take longer than multiplying by zero.
         """

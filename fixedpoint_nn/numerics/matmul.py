@@ -59,7 +59,7 @@ def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
 
 
 def product_bound(a: BoundedInts, b: BoundedInts) -> int:
-    """No sum of absolute products in a @ b is larger; b's own columns are asked if that can help."""
+    """An upper bound of every sum of absolute products in a @ b; from b's column norms where that is tighter."""
     bound = a.bound * b.bound * _terms(b)
     return bound if bound <= FLOAT32_EXACT else a.bound * b.columns.norm
 

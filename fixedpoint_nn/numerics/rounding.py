@@ -34,7 +34,7 @@ class Rounding(Enum):
 
 @dataclass(frozen=True)
 class Remainder:
-    """What a predicate may ask: about the value, about its floor, and about what lies between them."""
+    """What the predicates are made of: facts about the value, its floor, and the remainder between them."""
 
     inexact: Array  # the value is not its floor
     above: Array  # by more than a half

@@ -238,7 +238,7 @@ class Tensor:
     def dot(
         self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
     ) -> Tensor:
-        """`initial + self @ other`; an accumulator of hardware is the bit-accurate model's business."""
+        """`initial + self @ other`; a modelled accumulator changes only the bit-accurate model."""
 
         def backward(g: Array) -> None:
             if initial is not None:
@@ -346,7 +346,7 @@ class Tensor:
         return self._result(data if keepdims else data.squeeze(axis), "max", (self,), backward)
 
     def argmax(self, axis: int = -1) -> Tensor:
-        """The place of the largest value, the first one if there are several; it has no gradient."""
+        """The index of the largest value along the axis, the first one if there are several; it has no gradient."""
         return Tensor(self.data.argmax(axis).astype(self.data.dtype))
 
     def log_softmax(self) -> Tensor:
@@ -478,7 +478,7 @@ class Tensor:
 
 
 class Windows(Tensor):
-    """The windows of images, copied out only if somebody looks: a convolution and a pooling never do."""
+    """The windows of images, copied out only when `data` is read, which convolution and pooling avoid."""
 
     __slots__ = ("_copied", "flat", "geometry", "images", "lowest")
 
@@ -528,7 +528,7 @@ class Windows(Tensor):
     def dot(
         self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
     ) -> Tensor:
-        """A convolution."""
+        """A convolution, if flat and with a weight (taps * channels, outputs); else the product of copies."""
         images, geometry, weight = self.images, self.geometry, other.data
         if not self.flat or self.lowest or initial is not None or weight.ndim != 2:
             return super().dot(other, accumulator, initial)
