@@ -41,7 +41,12 @@ _FURTHER: dict[str, tuple[str, ...]] = {
         "numbers/tensor/test_tensor",
         "layers/test_layers",
     ),
-    "numbers/fixed": ("numbers/fixed/test_array", "numerics/test_overflow_stats", "layers/test_layers"),
+    "numbers/fixed": (
+        "numbers/fixed/test_array",
+        "numerics/test_fxpmath",
+        "numerics/test_overflow_stats",
+        "layers/test_layers",
+    ),
     "numbers/tensor": (
         "numbers/tensor/test_tensor",
         "numbers/tensor/test_gradients_by_index",
