@@ -13,7 +13,8 @@ from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, posi
 from fixedpoint_nn.hardware.pack import manifest
 from fixedpoint_nn.hardware.sim.simulator import SIMULATORS
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool
-from fixedpoint_nn.hardware.verify.verify import Verdict, verify
+from fixedpoint_nn.hardware.verify.verdict import Verdict
+from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.report.record import Stopwatch
 
 TITLES = {"iverilog": "Icarus Verilog", "verilator": "Verilator"}

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fixedpoint_nn.hardware.emulator.emulator import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
-from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
@@ -26,34 +25,8 @@ from fixedpoint_nn.hardware.sim.simulator import (
 )
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
+from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
 from fixedpoint_nn.numerics.arrays import Ints
-
-FAILURES = (
-    PackError,
-    SimulationError,
-    ToolError,
-    EmulationError,
-    AssemblyError,
-    bit_packing.ImageError,
-    OSError,
-)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How a verification ended; `str` is the line to print."""
-
-    passed: bool
-    text: str
-    vectors: int = 0
-    words: int = 0
-    cycles: int = 0
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __bool__(self) -> bool:
-        return self.passed
 
 
 def verify(
