@@ -169,7 +169,7 @@ def test_verify_fails_with_status_1_and_keeps_the_verdict(
     copy.mkdir()
     for path in pack.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-    (copy / "weights.mem").write_text("0\n")
+    (copy / "images/weights.mem").write_text("0\n")
     assert run("verify", copy) == 1
     assert capsys.readouterr().out.startswith("FAIL: ")
     assert json.loads((copy / "run-verify.json").read_text())["results"]["passed"] is False

@@ -272,7 +272,7 @@ def attempt(
     try:
         text, status = (running or Processes()).execute([*command, *plusargs])
     except OSError as error:
-        raise SimulationError(f"{command[0]} does not run: {error.strerror}") from None
+        raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
     outcome = read_results(results)
     if trace:
         outcome.traces.extend([] for _ in range(len(inputs)))

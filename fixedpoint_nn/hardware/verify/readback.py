@@ -24,7 +24,7 @@ def verify_readback(directory: str | Path, simulator: str = "iverilog", *, progr
         pack = load_pack(directory)
         return _compared(pack, readback_program(pack.config, pack.images), simulator, progress)
     except FAILURES as error:
-        return Verdict(False, f"FAIL: {error}")
+        return Verdict.because(error)
 
 
 def _compared(pack: Pack, readback: Readback, simulator: str, progress: bool) -> Verdict:

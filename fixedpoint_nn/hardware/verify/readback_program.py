@@ -157,6 +157,7 @@ def _weights(room: _Room) -> Iterator[Section]:
     rows, lanes, parts = len(room.original.weights), room.lanes, room.parts
     block = min(room.block(rows), 1 << (rows - 1).bit_length())
     shift, per_row = block.bit_length() - 1, lanes * parts
+    out = max(lanes, 2)  # behind the index and the 1
     code: list[Instruction] = [Load(1, Address(0), shift), Set(2, 0), Set(3, block)]
     begin = sum(instruction.words for instruction in code)
     for part in range(parts):
@@ -165,7 +166,7 @@ def _weights(room: _Room) -> Iterator[Section]:
                 Address(1),
                 weight=Address(0, 1),
                 parameter=Address(room.zero + part * lanes),
-                output=Address(lanes * (1 + part), 2),
+                output=Address(out + lanes * part, 2),
                 last_channels=lanes,
                 out_bits=room.width,
             )
@@ -188,7 +189,7 @@ def _weights(room: _Room) -> Iterator[Section]:
         "weights",
         images,
         Port((2,), room.format, 0, 2, 2),
-        Port((block * per_row,), room.format, lanes, block * per_row, block * per_row),
+        Port((block * per_row,), room.format, out, block * per_row, block * per_row),
         np.stack([np.arange(count), np.ones(count, np.int64)], axis=1),
         expected.reshape(count, -1),
         tuple(names),

@@ -34,6 +34,14 @@ class Verdict:
     vectors: int = 0
     words: int = 0
     cycles: int = 0
+    ran: bool = True  # False: a simulator is missing or broken, so that nothing is known of the pack
+
+    @classmethod
+    def because(cls, error: Exception) -> Verdict:
+        """The verdict of a verification that an error ended."""
+        if isinstance(error, ToolError):
+            return cls(False, f"NOT RUN: {error}", ran=False)
+        return cls(False, f"FAIL: {error}")
 
     def __str__(self) -> str:
         return self.text

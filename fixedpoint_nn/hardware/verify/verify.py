@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fixedpoint_nn.hardware.emulator.emulator import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
-from fixedpoint_nn.hardware.pack import memory_files
+from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS, VECTORS
@@ -46,22 +46,9 @@ def verify(
     try:
         pack = load_pack(directory)
         _same_in_both_forms(pack)
-        verdict = _verify(pack, simulator, trace, vcd, vectors, progress)
-        if not verdict or vectors is not None:
-            return verdict
-        for probe in pack.probes:
-            alone = _verify(pack.alone(probe), simulator, trace, None, None, progress)
-            if not alone:
-                return replace(
-                    alone, text=f"{alone.text}\n      in {probe.name}, of the run at word {probe.place}"
-                )
-        if pack.probes:
-            count = sum(len(probe.vectors) for probe in pack.probes)
-            text = f"{verdict.text}; {len(pack.probes)} probes with {count} vectors"
-            return replace(verdict, text=text)
-        return verdict
+        return _verify(pack, simulator, trace, vcd, vectors, progress)
     except FAILURES as error:
-        return Verdict(False, f"FAIL: {error}")
+        return Verdict.because(error)
 
 
 def _same_in_both_forms(pack: Pack) -> None:
@@ -71,10 +58,8 @@ def _same_in_both_forms(pack: Pack) -> None:
     for kind, ints in zip(VECTORS, (pack.vectors, pack.expected), strict=True):
         wanted[kind] = bit_packing.unsigned(ints.reshape(-1).tolist(), bits)
     wanted["status"] = [] if pack.status is None else pack.status.reshape(-1).tolist()
-    for probe in pack.probes:
-        wanted |= {kind: words for kind, (_, words, _) in probe.words(bits).items()}
     for kind in wanted:
-        name = f"{kind}.mem"
+        name = manifest.file_name(kind, ".mem")
         entry = pack.manifest["files"].get(name)
         words = (
             []

@@ -26,7 +26,8 @@ MOST = 2.5e6
 
 def content(folder: Path) -> dict[str, bytes]:
     """The pack's files; `fixedpoint-nn verify` leaves its record beside them, which git ignores."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.match("run-*.json")}
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.match("run-*.json"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def same(name: str, tmp_path: Path) -> None:

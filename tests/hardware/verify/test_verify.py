@@ -48,8 +48,8 @@ def change(folder: Path, kind: str, edit) -> None:
     """Edit an image in both forms and state the new checksums: only the simulation can notice."""
     path = folder / "manifest.json"
     about = json.loads(path.read_text())
-    bits = about["files"][f"{kind}.coe"]["bits"]
-    words = edit(memory_files.read_mem((folder / f"{kind}.mem").read_text(), bits))
+    bits = about["files"][manifest.file_name(kind, ".coe")]["bits"]
+    words = edit(memory_files.read_mem((folder / manifest.file_name(kind, ".mem")).read_text(), bits))
     for suffix, text in (
         (".coe", memory_files.write_coe(words, bits)),
         (".mem", memory_files.write_mem(words, bits)),
@@ -272,21 +272,21 @@ def test_an_image_that_was_never_loaded_gives_x_and_fails(folder):
 
 
 def test_a_mem_file_that_differs_from_its_coe_fails(folder):
-    path = folder / "weights.mem"
+    path = folder / "images/weights.mem"
     about = json.loads((folder / "manifest.json").read_text())
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:-1], "0" * len(lines[-1])]) + "\n")
     content = path.read_bytes()
-    about["files"]["weights.mem"] |= {"sha256": hashlib.sha256(content).hexdigest()}
+    about["files"]["images/weights.mem"] |= {"sha256": hashlib.sha256(content).hexdigest()}
     (folder / "manifest.json").write_text(json.dumps(about))
     verdict = verify(folder)
     assert not verdict
-    assert "weights.mem and its .coe hold different words; emit the pack again" in str(verdict)
+    assert "images/weights.mem and its .coe hold different words; emit the pack again" in str(verdict)
 
 
 def test_missing_and_short_images_fail(folder):
-    (folder / "weights.mem").unlink()
-    assert str(verify(folder)) == f"FAIL: {folder / 'weights.mem'} is missing; emit the pack again"
+    (folder / "images/weights.mem").unlink()
+    assert str(verify(folder)) == f"FAIL: {folder / 'images/weights.mem'} is missing; emit the pack again"
 
 
 def test_the_bench_itself_refuses_a_short_image(folder):
