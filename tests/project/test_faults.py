@@ -112,13 +112,14 @@ def in_pack(path: Path) -> None:
     pack = path.parent / "copy"
     shutil.rmtree(pack, ignore_errors=True)
     shutil.copytree(path.parent / "pack", pack)
-    shutil.copy(path, pack / path.name)
+    inside = pack / path.name if path.name == "manifest.json" else pack / "images" / path.name
+    shutil.copy(path, inside)
     load_pack(pack)
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "images/weights.coe": lambda path: memory_files.read_coe(path.read_text(errors="replace"), 64),
-    "images/weights.mem": lambda path: memory_files.read_mem(path.read_text(errors="replace"), 64),
+    "weights.coe": lambda path: memory_files.read_coe(path.read_text(errors="replace"), 64),
+    "weights.mem": lambda path: memory_files.read_mem(path.read_text(errors="replace"), 64),
     "manifest.json": in_pack,
     "plan.json": Plan.load,
     "net.safetensors": load,
@@ -291,7 +292,7 @@ def test_a_full_disk_leaves_the_old_pack_and_no_half_of_a_new_one(tmp_path, monk
     written = Path.write_text
 
     def full(path: Path, text: str, *rest: object, **named: object) -> int:
-        if path.name == "images/weights.mem":
+        if path.name == "weights.mem":
             written(path, text[: len(text) // 2])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return written(path, text, *rest, **named)  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def test_a_golden_pack_of_a_long_search_is_emitted_identically(name, tmp_path):
 
 @pytest.mark.parametrize("name", QUICK_TO_SIMULATE)
 def test_a_golden_pack_passes_in_icarus_with_every_write_traced(name):
-    verdict = verify(HERE / name, trace=True, vectors=30)
+    verdict = verify(HERE / name, trace=True, vectors=20)
     assert verdict.passed, verdict.text
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -144,8 +146,6 @@ def test_a_parameter_beyond_the_accumulator_is_counted_as_seen_in_part() -> None
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    import shutil
-
     return Path(shutil.copytree(HERE / "moons", tmp_path / "moons"))
 
 
@@ -158,7 +158,9 @@ def test_an_engine_whose_memory_differs_is_named_with_the_word(copy: Path, monke
         weights[5, 2] ^= 4
         return right(folder, config, replace(images, weights=weights))
 
-    monkeypatch.setattr("fixedpoint_nn.hardware.verify.readback.write_images", one_weight_off)
+    monkeypatch.setattr(
+        import_module("fixedpoint_nn.hardware.verify.readback"), "write_images", one_weight_off
+    )
     weight = int(load_pack(copy).images.weights[5, 2])
     was, is_ = (f"{word & 255:02x}" for word in (weight, weight ^ 4))
     assert str(verify_readback(copy)) == (
