@@ -161,8 +161,9 @@ def test_an_engine_whose_memory_differs_is_named_with_the_word(copy: Path, monke
     monkeypatch.setattr(
         import_module("fixedpoint_nn.hardware.verify.readback"), "write_images", one_weight_off
     )
-    weight = int(load_pack(copy).images.weights[5, 2])
-    was, is_ = (f"{word & 255:02x}" for word in (weight, weight ^ 4))
+    pack = load_pack(copy)
+    weight, bits = int(pack.images.weights[5, 2]), pack.config.activation_width
+    was, is_ = (f"{word & (1 << bits) - 1:0{-(-bits // 4)}x}" for word in (weight, weight ^ 4))
     assert str(verify_readback(copy)) == (
         f"FAIL: weights, row 0 + 5, lane 2: the engine reads back {is_}, and the image gives {was} (hexadecimal)"
     )
