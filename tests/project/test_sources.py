@@ -100,3 +100,13 @@ def test_no_file_is_read_or_written_by_pickle(module: str) -> None:
     text = MODULES[module].read_text("utf-8")
     assert "import pickle" not in text
     assert "allow_pickle=True" not in text
+
+
+def test_the_version_is_the_installed_one_and_stands_in_one_place() -> None:
+    import fixedpoint_nn
+
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    assert setup["metadata"]["version"] == "attr: fixedpoint_nn.version.__version__"
+    assert fixedpoint_nn.__version__ == fixedpoint_nn.version.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", fixedpoint_nn.__version__)
