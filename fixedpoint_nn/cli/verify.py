@@ -16,7 +16,7 @@ from typing import Any
 
 from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, positive
 from fixedpoint_nn.hardware.pack import manifest
-from fixedpoint_nn.hardware.sim.simulator import SIMULATORS
+from fixedpoint_nn.hardware.sim.build import SIMULATORS
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool
 from fixedpoint_nn.hardware.verify.readback import verify_readback
 from fixedpoint_nn.hardware.verify.verdict import Verdict

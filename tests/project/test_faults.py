@@ -31,7 +31,7 @@ from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.pack.writer import replace_directory
-from fixedpoint_nn.hardware.sim.simulator import Job, SimulationError, simulate
+from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.quantized import Quantized
@@ -375,7 +375,7 @@ def test_a_simulator_killed_half_way_is_one_sentence(originals, tmp_path, monkey
         "echo 'PASS: 1'\nkill -9 $$\n"
     )
     killed.chmod(0o755)
-    monkeypatch.setattr("fixedpoint_nn.hardware.sim.simulator.compiled", lambda *_: [str(killed)])
+    monkeypatch.setattr("fixedpoint_nn.hardware.sim.run.compiled", lambda *_: [str(killed)])
     job = Job(pack.config, pack.mem_files(), pack.input, pack.output)
     with pytest.raises(SimulationError, match=r"^iverilog was killed by signal 9 before it had finished$"):
         simulate(job, pack.vectors)

@@ -17,7 +17,8 @@ from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import Pack, verify_file
-from fixedpoint_nn.hardware.sim.simulator import compiled, write_images, write_vectors
+from fixedpoint_nn.hardware.sim.build import compiled
+from fixedpoint_nn.hardware.sim.run import write_images, write_vectors
 from tests.proof.flip import Flip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
-from fixedpoint_nn.hardware.sim.simulator import Job, SimulationError, simulate, write_images
+from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate, write_images
 from fixedpoint_nn.hardware.verify.readback_program import Readback, Section, readback_program
 from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
 

@@ -9,7 +9,7 @@ from fixedpoint_nn.hardware.emulator.emulator import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.hardware.pack.manifest import PackError
-from fixedpoint_nn.hardware.sim.simulator import (
+from fixedpoint_nn.hardware.sim.run import (
     SimulationError,
 )
 from fixedpoint_nn.hardware.sim.toolchain import ToolError

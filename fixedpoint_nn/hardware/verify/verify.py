@@ -15,14 +15,8 @@ from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS, VECTORS
 from fixedpoint_nn.hardware.sim import waves
-from fixedpoint_nn.hardware.sim.simulator import (
-    Job,
-    Outcome,
-    SimulationError,
-    attempt,
-    compiled,
-    simulate,
-)
+from fixedpoint_nn.hardware.sim.build import compiled
+from fixedpoint_nn.hardware.sim.run import Job, Outcome, SimulationError, attempt, simulate
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
 from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict

@@ -12,7 +12,8 @@ import pytest
 
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS
-from fixedpoint_nn.hardware.sim.simulator import Job, compiled, simulate
+from fixedpoint_nn.hardware.sim.build import compiled
+from fixedpoint_nn.hardware.sim.run import Job, simulate
 from fixedpoint_nn.hardware.verify.verify import _compare_status, verify
 from tests.proof.conformance import programs
 from tests.proof.conformance.__main__ import HERE, PACKS, write

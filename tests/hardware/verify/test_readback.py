@@ -21,7 +21,7 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
-from fixedpoint_nn.hardware.sim import simulator as simulation
+from fixedpoint_nn.hardware.sim import run as simulation
 from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
 from tests.proof.conformance.__main__ import HERE, NETWORKS, PACKS
 from tests.proof.files import shows

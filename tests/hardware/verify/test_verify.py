@@ -16,7 +16,7 @@ from fixedpoint_nn import Q, emit, layers
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import load_pack
-from fixedpoint_nn.hardware.sim import simulator as simulation
+from fixedpoint_nn.hardware.sim import run as simulation
 from fixedpoint_nn.hardware.sim import toolchain, waves
 from fixedpoint_nn.hardware.verify.first_difference import first_divergence, likely_cause
 from fixedpoint_nn.hardware.verify.verify import verify

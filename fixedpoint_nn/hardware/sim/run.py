@@ -7,11 +7,9 @@ a cache.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,17 +25,10 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.memory_files import Image
+from fixedpoint_nn.hardware.sim.build import _last_line, compiled
 from fixedpoint_nn.hardware.sim.processes import Processes
-from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
+from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.numerics.arrays import Ints
-
-SIMULATORS = ("iverilog", "verilator")
-BENCH = "engine_tb"
-# The clock comes from the bench's .cpp, so that no delay has to be scheduled; the model is compiled for speed.
-VERILATOR = (
-    *("--cc", "--exe", "--build", "-O3", "+define+CLOCK_PORT", "-MAKEFLAGS", "OPT_FAST=-O2"),
-    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
-)
 
 
 class SimulationError(RuntimeError):
@@ -82,95 +73,6 @@ class Outcome:
                     )
             rows.append(bit_packing.signed((int(word, 16) for word in words), bits))
         return np.array(rows, np.int64)
-
-
-def cache_folder() -> Path:
-    """Where compiled simulators are kept; a home that cannot be written to is no obstacle."""
-    chosen = os.environ.get("FIXEDPOINT_NN_CACHE")
-    if chosen:
-        return Path(chosen)
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fixedpoint_nn"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    return Path(tempfile.gettempdir()) / f"fixedpoint_nn-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
-
-
-def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[str]:
-    """The command that runs this engine, compiled unless it is in the cache. `waves`: it can write a VCD."""
-    if simulator not in SIMULATORS:
-        raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
-    rtl = rtl_folder()
-    sources = [rtl / "tb" / f"{BENCH}.v", *sorted(rtl.glob("*.v"))]
-    if simulator == "verilator":
-        sources.append(rtl / "tb" / f"{BENCH}.cpp")  # the clock
-    tool = find_tool(simulator)
-    content = hashlib.sha256()
-    for part in (str(config.verilog()), simulator, tool.version, str(tool.path), str(waves)):
-        content.update(part.encode())
-    for source in (*sources, *sorted(rtl.glob("*.vh"))):
-        content.update(source.read_bytes())
-    for option in VERILATOR:
-        content.update(option.encode())
-    folder = cache_folder() / "simulators" / content.hexdigest()[:32]
-    run = (
-        [str(find_tool("vvp").path), "-n", str(folder / "sim")]
-        if simulator == "iverilog"
-        else [str(folder / "sim")]
-    )
-    if (folder / "sim").exists():
-        return run
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix="new-"))
-    try:
-        compile_into(scratch, config, simulator, str(tool.path), sources, rtl, waves)
-        try:
-            scratch.rename(folder)
-        except OSError:  # another process was faster
-            if not (folder / "sim").exists():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return run
-
-
-def compile_into(
-    folder: Path,
-    config: EngineConfig,
-    simulator: str,
-    tool: str,
-    sources: Sequence[Path],
-    rtl: Path,
-    waves: bool,
-) -> None:
-    """Put the compiled simulator at folder/sim."""
-    values, files = config.verilog(), [str(source) for source in sources]
-    if simulator == "iverilog":
-        command = [tool, "-g2005", f"-I{rtl}", "-s", BENCH, "-o", str(folder / "sim")]
-        command += [f"-P{BENCH}.{name}={value}" for name, value in values.items()] + files
-    else:
-        command = [tool, *VERILATOR, f"-I{rtl}"]
-        command += ["--trace"] if waves else []
-        command += ["--top-module", BENCH, "--Mdir", str(folder / "obj"), "-o", "../sim"]
-        command += [f"-G{name}={value}" for name, value in values.items()] + files
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode or not (folder / "sim").exists():
-        raise ToolError(f"{simulator} could not compile the engine: {_cause(done.stdout + done.stderr)}")
-    shutil.rmtree(folder / "obj", ignore_errors=True)
-
-
-def _cause(text: str) -> str:
-    """The line that names a missing program, or the last one."""
-    missing = re.search(r"^.*(not found|No such file).*$", text, re.MULTILINE)
-    return missing[0].strip() if missing else _last_line(text)
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"
 
 
 def write_images(folder: Path, config: EngineConfig, images: Images) -> dict[str, Image]:
@@ -254,23 +156,30 @@ def attempt(
     extra: Sequence[str] = (),
     running: Processes | None = None,
 ) -> tuple[Outcome, str, int]:
-    """One simulation, however it ends: what it gave so far, what it printed, and its exit status."""
+    """One simulation, however it ends: what it gave so far, what it printed, and its exit status.
+
+    It runs in `folder` and knows its files by plain names there, so that no letter of anybody's path can disturb it.
+    """
     vectors, results, writes = (folder / f"{name}-{first}" for name in ("input", "results", "trace"))
     write_vectors(vectors, inputs, job.config.activation_width)
     plusargs = [*job.input.plusargs("input"), *job.output.plusargs("output")]
     for name, image in job.images.items():
-        plusargs += [f"+{name}_words={image.words}"] + ([f"+{name}={image.path}"] if image.words else [])
+        plusargs.append(f"+{name}_words={image.words}")
+        if image.words:
+            link = folder / f"{name}-{first}"
+            _link(image.path.absolute(), link)
+            plusargs.append(f"+{name}={link.name}")
     plusargs += [
-        f"+inputs={vectors}",
+        f"+inputs={vectors.name}",
         f"+vectors={len(inputs)}",
-        f"+results={results}",
+        f"+results={results.name}",
         f"+seed={job.seed + first}",
         f"+limit={job.limit}",
-        *([f"+trace={writes}"] if trace else []),
+        *([f"+trace={writes.name}"] if trace else []),
         *extra,
     ]
     try:
-        text, status = (running or Processes()).execute([*command, *plusargs])
+        text, status = (running or Processes()).execute([*command, *plusargs], folder)
     except OSError as error:
         raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
     outcome = read_results(results)
@@ -281,6 +190,15 @@ def attempt(
             outcome.traces[int(vector)].append((int(cycle), int(address), word))
         writes.unlink(missing_ok=True)
     return outcome, text, status
+
+
+def _link(source: Path, link: Path) -> None:
+    """The file under another name; a copy where the system has no links."""
+    link.unlink(missing_ok=True)
+    try:
+        link.symlink_to(source)
+    except OSError:
+        shutil.copyfile(source, link)
 
 
 def explain(text: str, status: int, simulator: str, first: int = 0) -> str:
