@@ -4,17 +4,23 @@ PY := .venv/bin/python
 # PyTest's workers and BLAS's threads would otherwise fight for the same cores.
 export OPENBLAS_NUM_THREADS ?= 1
 WORKERS ?= auto
+# What a developer runs before every commit: a minute on two cores.
+CHECKED := tests/numerics tests/numbers tests/layers tests/project/test_sources.py \
+    "tests/hardware/rtl/test_golden.py::test_a_golden_pack_passes_in_icarus_with_every_write_traced[moons]"
 EXTRAS := test dask search notebooks synth dev
 
-.PHONY: help demo test test-all lint bench synth mutation proof golden clean python simulators
+.PHONY: help demo check test test-all coverage lint bench synth mutation mutation-python proof golden clean python simulators
 help:
 	@echo 'make demo      train, quantise, sweep, emit and verify a network that writes French names (4 minutes)'
+	@echo 'make check     formats, numbers, layers and one pack in Icarus, before every commit (a minute at most)'
 	@echo 'make test      the quick suite (12 minutes at most, on 2 cores)'
 	@echo 'make test-all  all of it, with the slow tests and the peers'
 	@echo 'make lint      ruff, mypy and the import contracts'
+	@echo 'make coverage  which lines of the Python the quick suite runs'
 	@echo 'make bench     speed, side by side with other packages'
 	@echo 'make synth     size and clock of the engine, by yosys and nextpnr'
 	@echo 'make mutation  does the verification notice a broken engine?'
+	@echo 'make mutation-python  do the tests notice a broken Python core? (hours; ROOMS="numerics numbers")'
 	@echo 'make proof     mutation, formal proofs, exhaustive runs and coverage'
 	@echo 'make golden    write golden_vectors/ again'
 
@@ -22,6 +28,11 @@ demo:
 	@.ci/setup python
 	@.ci/setup iverilog
 	@$(PY) -m fixedpoint_nn demo
+
+check:
+	@.ci/setup iverilog
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(CHECKED) $(ARGS)
 
 test: simulators
 	@.ci/setup chromium
@@ -33,6 +44,11 @@ test-all: simulators
 	@.ci/setup python $(EXTRAS)
 	@.ci/setup peers
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" $(ARGS)
+
+coverage: simulators
+	@.ci/setup chromium
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
 lint:
 	@.ci/setup python $(EXTRAS)
@@ -53,6 +69,10 @@ synth:
 mutation: simulators
 	@.ci/setup python $(EXTRAS)
 	$(PY) -m tests.proof mutation
+
+mutation-python:
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m tests.proof.mutation_python $(ROOMS) $(ARGS)
 
 proof: simulators
 	@.ci/setup python $(EXTRAS)

@@ -9,7 +9,9 @@ from setuptools import Extension, setup
 KERNELS = Extension(
     "fixedpoint_nn.numerics.native._kernels",
     ["fixedpoint_nn/numerics/native/kernels.c"],
-    extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"],
+    extra_compile_args=[]
+    if sys.platform == "win32"
+    else ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"],
     optional=True,
     py_limited_api=True,
 )

@@ -12,7 +12,8 @@ import numpy as np
 
 from benchmarks.timing import Comparison, Target
 from fixedpoint_nn.hardware.pack.reader import load_pack
-from fixedpoint_nn.hardware.sim.simulator import Job, attempt, compiled
+from fixedpoint_nn.hardware.sim.build import compiled
+from fixedpoint_nn.hardware.sim.run import Job, attempt
 
 TITLE = "The engine simulated: golden pack names_lstm, 8 lanes, activations of 16 bits"
 PACK = Path(__file__).resolve().parents[1] / "golden_vectors" / "names_lstm"

@@ -10,6 +10,7 @@ from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision import calibrate, quantize, sweep
+from fixedpoint_nn.version import __version__
 
 __all__ = [
     "UQ",
@@ -23,6 +24,7 @@ __all__ = [
     "RtlModel",
     "Table",
     "Tensor",
+    "__version__",
     "calibrate",
     "data",
     "emit",

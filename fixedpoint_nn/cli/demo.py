@@ -145,7 +145,7 @@ def emit(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> None:
         _indented("the engine's size, by yosys")
         results["size"] = known[0] if known else asdict(xilinx(pack.config))
     watch.record(folder, results).save()
-    images = ", ".join(sorted(path.name for path in folder.glob("*.coe")))
+    images = ", ".join(sorted(path.name for path in folder.glob("*/*.coe")))
     print(f"{folder}: {images}; {pack.cycles[0]:,} clock cycles for a name, predicted")
 
 

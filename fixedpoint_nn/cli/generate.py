@@ -17,7 +17,7 @@ from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.progress import quiet, say
 from fixedpoint_nn.data import Vocabulary
-from fixedpoint_nn.hardware.sim.simulator import SIMULATORS
+from fixedpoint_nn.hardware.sim.build import SIMULATORS
 from fixedpoint_nn.hardware.textgen import RtlWriter, SamplingConfig, write
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.precision import calibrate, quantize

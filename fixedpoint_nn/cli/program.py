@@ -10,12 +10,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from threading import current_thread, main_thread
 from typing import NoReturn
 
 from fixedpoint_nn.cli import demo, emit, generate, report, sweep, train, verify, zoo
 from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.version import __version__
 
 NAME = "fixedpoint-nn"
 SUCCESS, FAILURE, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -38,7 +38,7 @@ def build_parser() -> Parser:
         description="Neural networks from NumPy to silicon, bit for bit.",
         epilog="Each command explains itself: fixedpoint-nn COMMAND --help",
     )
-    parser.add_argument("--version", action="version", version=f"{NAME} {_version()}")
+    parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for module in COMMANDS:
         module.add(commands)
@@ -80,10 +80,3 @@ def sentence(error: BaseException) -> str:
         return "the memory is full; use fewer vectors, fewer jobs or a smaller network"
     text = error.args[0] if isinstance(error, KeyError) and error.args else error
     return " ".join(str(text).split()) or f"{type(error).__name__} without a message"
-
-
-def _version() -> str:
-    try:
-        return version("fixedpoint_nn")
-    except PackageNotFoundError:  # a checkout on PYTHONPATH that nobody installed
-        return "(not installed)"

@@ -1,21 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn verify`: run a pack on the Verilog and compare every word."""
+"""`fixedpoint-nn verify`: run a pack on the Verilog and compare every word.
+
+The exit status is 0 for equal, 1 for a difference or a damaged pack, 2 for a wrong command line, 3 where a simulator is
+missing or broken.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, positive
 from fixedpoint_nn.hardware.pack import manifest
-from fixedpoint_nn.hardware.sim.simulator import SIMULATORS
+from fixedpoint_nn.hardware.sim.build import SIMULATORS
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool
-from fixedpoint_nn.hardware.verify.verify import Verdict, verify
+from fixedpoint_nn.hardware.verify.readback import verify_readback
+from fixedpoint_nn.hardware.verify.verdict import Verdict
+from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.report.record import Stopwatch
 
+TOOL_MISSING = 3  # exit status
 TITLES = {"iverilog": "Icarus Verilog", "verilator": "Verilator"}
 
 
@@ -34,6 +42,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--vcd", type=Path, metavar="FILE", help="waveforms of the first vector that fails, or of the first"
     )
+    parser.add_argument(
+        "--readback",
+        action="store_true",
+        help="first read weights, parameters, tables and activation image back through the engine",
+    )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 
@@ -46,12 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.vcd,
         arguments.vectors,
         progress=not arguments.json,
+        readback=arguments.readback,
     )
     # A folder that is no pack is left as it is, and a pack may lie where it cannot be written to.
     if (arguments.pack / manifest.NAME).exists() and os.access(arguments.pack, os.W_OK):
         watch.record(arguments.pack, results).save()
     print(json.dumps(results, indent=1) if arguments.json else verdict.text)
-    return 0 if verdict.passed else 1
+    return 0 if verdict.passed else 1 if verdict.ran else TOOL_MISSING
 
 
 def verify_pack(
@@ -61,9 +75,16 @@ def verify_pack(
     vcd: Path | None = None,
     vectors: int | None = None,
     progress: bool = True,
+    readback: bool = False,
 ) -> tuple[Verdict, dict[str, Any]]:
     """The verdict, and what the report needs of it."""
-    verdict = verify(folder, simulator, trace=trace, vcd=vcd, vectors=vectors, progress=progress)
+    first = verify_readback(folder, simulator, progress=progress) if readback else None
+    if first is not None and not first:
+        verdict = first
+    else:
+        verdict = verify(folder, simulator, trace=trace, vcd=vcd, vectors=vectors, progress=progress)
+        if first is not None:
+            verdict = replace(verdict, text=f"{first.text}\n{verdict.text}")
     return verdict, {
         "network": _network(folder),
         "passed": verdict.passed,
@@ -92,6 +113,7 @@ def _title(simulator: str) -> str:
 def _again(arguments: argparse.Namespace) -> list[object]:
     given: list[object] = [arguments.pack, "--simulator", arguments.simulator]
     given += ["--vectors", arguments.vectors] if arguments.vectors else []
+    given += ["--readback"] if arguments.readback else []
     given += ["--trace"] if arguments.trace else []
     given += ["--vcd", arguments.vcd] if arguments.vcd else []
     return given

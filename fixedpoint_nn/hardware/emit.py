@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
-from fixedpoint_nn.hardware.faults import generate, probes
-from fixedpoint_nn.hardware.faults.probe import Probe
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.pack import manifest
@@ -21,7 +18,7 @@ from fixedpoint_nn.hardware.pack.writer import (
     check_replaceable,
     write,
 )
-from fixedpoint_nn.hardware.vectors import cover_points, reachability, search, stimuli
+from fixedpoint_nn.hardware.vectors import cover_points, reachability, search
 from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
@@ -37,15 +34,11 @@ def emit(
     radix: int = 16,
     mif: bool = False,
     corner_vectors: int = 8,
-    exposing_vectors: int = 0,
-    probing_vectors: int = 0,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
-    At most so many `exposing_vectors` follow, each of which shows flipped bits that no other vector shows.
-    At most so many `probing_vectors` are for each run of the program alone, to show the bits of its images.
     The engine is the smallest one of so many `lanes`, or `engine`, if the network fits into it. The folder
     appears whole or not at all; one that is there already is replaced if it is a pack.
     """
@@ -58,21 +51,10 @@ def emit(
     say("searching for corner vectors")
     beyond = reachability.unreachable(lowered.program, samples)
     vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, beyond)
-    if exposing_vectors:
-        say("searching for inputs that show flipped bits")
-        found = generate.exposing(lowered, vectors, exposing_vectors, seed)
-        if found is not None:
-            vectors, origins = vectors.concat([found], axis=0), origins + ["exposing"] * len(found)
-    alone: list[Probe] = []
-    if probing_vectors:
-        say("searching for inputs of each run alone")
-        images, ports = lowered.images, (lowered.input, lowered.output)
-        allowed, rng = stimuli.codes(lowered.program, samples), np.random.default_rng(seed)
-        alone = probes.probes(lowered.config, images, *ports, allowed, probing_vectors, rng, say)
     expected = fixed(vectors)
     say(f"writing {directory}")
     return emit_lowered(
-        directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, beyond=beyond, alone=alone
+        directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, beyond=beyond
     )
 
 
@@ -88,7 +70,6 @@ def emit_lowered(
     mif: bool = False,
     seed: int = 1,
     beyond: Mapping[cover_points.Key, str] | None = None,
-    alone: Sequence[Probe] = (),
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
@@ -109,7 +90,6 @@ def emit_lowered(
         runs=manifest.describe_runs(lowered, plan),
         corners=cover_points.count(lowered.program, vectors, beyond) if plan is not None else {},
         seed=seed,
-        probes=alone,
     )
     return write(Path(directory), contents, radix, mif)
 

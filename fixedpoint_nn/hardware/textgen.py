@@ -31,7 +31,7 @@ from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View, dense_axes
 from fixedpoint_nn.hardware.emit import emit_lowered
 from fixedpoint_nn.hardware.isa.lfsr import Noise
-from fixedpoint_nn.hardware.sim.simulator import Job, simulate, write_images
+from fixedpoint_nn.hardware.sim.run import Job, simulate, write_images
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Program

@@ -78,7 +78,7 @@ class Softmax:
 
 @dataclass(frozen=True)
 class Argmax:
-    """The place of the largest value; the first one if several are largest."""
+    """The index of the largest value along the last axis; the first one if several are largest."""
 
     def __call__(self, x: Number) -> Any:
         return x.argmax(axis=-1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Conv2D: one small dense layer that slides over an image."""
+"""Conv2D: one small dense layer at every position of an image."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How far a window may hang over the edge of an image."""
+"""Padding rules: how many rows and columns are added at the edges of an image."""
 
 from __future__ import annotations
 

@@ -31,12 +31,15 @@ class RNNCell:
 
     @property
     def hidden(self) -> int:
+        """The number of units."""
         return self.state_weight.shape[0]
 
     def project(self, x: Number) -> Any:
+        """x @ input_weight: (batch, ..., units), which needs no state."""
         return x.dot(self.input_weight, self.accumulator)
 
     def step(self, projected: Number, h: Number) -> tuple[Any, Any]:
+        """One step in time from `projected`: the output, then the next h."""
         h = self.tanh(h.dot(self.state_weight, self.accumulator, projected) + self.bias).cast(self.state)
         return h, h
 
@@ -70,13 +73,16 @@ class GRUCell:
 
     @property
     def hidden(self) -> int:
+        """The number of units."""
         return self.candidate_state_weight.shape[0]
 
     def project(self, x: Number) -> tuple[Any, Any]:
+        """The input's shares of the gates and of the candidate: (batch, ..., units), which needs no state."""
         for_gates = x.dot(self.input_weight, self.accumulator)
         return for_gates, x.dot(self.candidate_input_weight, self.accumulator)
 
     def step(self, projected: tuple[Number, Number], h: Number) -> tuple[Any, Any]:
+        """One step in time from `projected`: the output, then the next h."""
         for_gates, for_candidate = projected
         r, z = self.sigmoid(h.dot(self.state_weight, self.accumulator, for_gates) + self.bias).split(2)
         if self.reset_after:
@@ -115,12 +121,15 @@ class LSTMCell:
 
     @property
     def hidden(self) -> int:
+        """The number of units."""
         return self.state_weight.shape[0]
 
     def project(self, x: Number) -> Any:
+        """x @ input_weight, for all four gates: (batch, ..., units), which needs no state."""
         return x.dot(self.input_weight, self.accumulator)
 
     def step(self, projected: Number, h: Number, c: Number) -> tuple[Any, Any, Any]:
+        """One step in time from `projected`: the output, then the next h, c."""
         z = h.dot(self.state_weight, self.accumulator, projected) + self.bias
         gates = 3 * self.hidden
         i, f, o = self.sigmoid(z[..., :gates]).split(3)

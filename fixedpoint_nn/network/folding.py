@@ -8,7 +8,8 @@ from typing import Any
 
 from fixedpoint_nn.layers import BatchNorm, Conv2D, Dense, ScaleShift, Sequential
 from fixedpoint_nn.network.tree import transform
-from fixedpoint_nn.numbers.tensor.tensor import Tensor, no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
 
 def fold(net: Any) -> Any:

@@ -38,9 +38,11 @@ class Initialiser:
         return np.asarray(draw * deviation[scheme])
 
     def tensor(self, values: Any) -> Tensor:
+        """A tensor of these values, in the network's precision."""
         return Tensor(np.array(values, self.dtype))
 
     def zeros(self, *shape: int) -> Tensor:
+        """A tensor of zeros."""
         return self.tensor(np.zeros(shape))
 
     # ---- layers ---------------------------------------------------------------------------
@@ -48,6 +50,7 @@ class Initialiser:
     def dense(
         self, inputs: int, outputs: int, scheme: str = "he", bias: bool = True, **options: Any
     ) -> layers.Dense:
+        """A dense layer: weight (inputs, outputs), bias zero."""
         weight = self.tensor(self.matrix(inputs, outputs, scheme))
         return layers.Dense(weight, self.zeros(outputs) if bias else None, **options)
 
@@ -62,6 +65,7 @@ class Initialiser:
         bias: bool = True,
         scheme: str = "he",
     ) -> layers.Conv2D:
+        """A convolution: weight (taps * inputs, outputs), or (groups, taps * inputs / groups, outputs / groups)."""
         kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
         stride = (stride, stride) if isinstance(stride, int) else stride
         if inputs % groups or outputs % groups:
@@ -76,6 +80,7 @@ class Initialiser:
         )
 
     def batch_norm(self, channels: int, **options: Any) -> layers.BatchNorm:
+        """Batch normalisation that changes nothing yet: scale 1, shift 0."""
         ones = np.ones(channels)
         return layers.BatchNorm(
             self.tensor(ones), self.zeros(channels), self.zeros(channels), self.tensor(ones), **options
@@ -84,19 +89,25 @@ class Initialiser:
     def avg_pool(
         self, kernel: int = 2, stride: int | None = None, padding: PaddingRule = "valid"
     ) -> layers.AvgPool2D:
+        """Average pooling over kernel x kernel pixels; the stride is the kernel if not given."""
         step = stride or kernel
         return layers.AvgPool2D(self.tensor(1 / kernel**2), (kernel, kernel), (step, step), padding)
 
     def global_avg_pool(self, height: int, width: int) -> layers.GlobalAvgPool:
+        """The average over all height * width pixels."""
         return layers.GlobalAvgPool(self.tensor(1 / (height * width)))
 
     def embedding(self, symbols: int, size: int, scale: float = 1.0) -> layers.Embedding:
+        """An embedding: (symbols, size), normal."""
         return layers.Embedding(self.tensor(self.rng.standard_normal((symbols, size)) * scale))
 
     def one_hot(self, symbols: int) -> layers.OneHot:
+        """One-hot rows: the identity, (symbols, symbols)."""
         return layers.OneHot(self.tensor(np.eye(symbols)))
 
     def rnn(self, inputs: int, hidden: int, depth: int = 1, last: bool = False) -> layers.RNN:
+        """`depth` RNN cells, one above the other; with `last`, only the last step's output."""
+
         def cell(size: int) -> layers.RNNCell:
             return layers.RNNCell(*self._recurrent_pair(size, hidden, 1), self.zeros(hidden))
 
@@ -105,6 +116,8 @@ class Initialiser:
     def gru(
         self, inputs: int, hidden: int, depth: int = 1, last: bool = False, reset_after: bool = False
     ) -> layers.GRU:
+        """`depth` GRU cells, one above the other; with `last`, only the last step's output."""
+
         def cell(size: int) -> layers.GRUCell:
             return layers.GRUCell(
                 *self._recurrent_pair(size, hidden, 2),

@@ -43,7 +43,7 @@ ENUMS: dict[str, type[Enum]] = {"Rounding": Rounding, "Overflow": Overflow}
 
 
 class FileError(ValueError):
-    """A file that is not a network of this project, or no longer one; the message is one sentence."""
+    """Raised for a file that is no network of this project, or a damaged one; the message is one sentence."""
 
 
 def save(net: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
@@ -72,7 +72,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `save` was told beside the network (the command, the seed, the result)."""
+    """The metadata given to `save` (the command, the seed, the result)."""
     return dict(_read(Path(path))[0].get("metadata", {}))
 
 
@@ -82,7 +82,7 @@ def with_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any
 
 
 def matches_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bool:
-    """Are these the header and the arrays that were written? One without a checksum claims nothing."""
+    """Whether header and arrays have the checksum of the header; true for a header without one."""
     return header.get("sha256") in (None, _checksum(header, arrays))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A network is a tree of layers; a path such as `lstm.cells.0.sigmoid.table` names each of its leaves.
 
-Plans, files, ledgers and listings all speak of these paths.
+Plans, files, statistics and listings all speak of these paths.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Leaf:
 
 
 def is_layer(value: object) -> bool:
+    """Whether the value is a layer: a dataclass that can be called."""
     return is_dataclass(value) and not isinstance(value, type) and callable(value)
 
 

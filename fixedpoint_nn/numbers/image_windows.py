@@ -29,6 +29,7 @@ class Geometry:
 
     @property
     def taps(self) -> int:
+        """The elements of a window, of one channel."""
         return self.kernel[0] * self.kernel[1]
 
     @property
@@ -37,6 +38,7 @@ class Geometry:
         return self.kernel == self.stride == (1, 1) and not any(sum(pad) for pad in self.padding)
 
     def positions(self, shape: tuple[int, ...]) -> Pair:
+        """How many windows fit into images of (batch, height, width, channels), by row and by column."""
         _, rows, columns, *_ = sliding_windows.windows_shape(shape, self.kernel, self.stride, self.padding, 1)
         return rows, columns
 
@@ -84,6 +86,7 @@ class WindowBlocks:
         self.buffer = np.empty(shape, images.dtype)
 
     def starts(self) -> range:
+        """The first image of each block."""
         return range(0, len(self.images), self.size)
 
     def rows(self, start: int) -> Array:

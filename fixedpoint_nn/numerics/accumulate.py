@@ -40,13 +40,14 @@ class Products:
 
     @classmethod
     def of(cls, a: QFormat, b: QFormat) -> Products:
+        """The range of a times b."""
         corners = [x * y for x in (a.int_min, a.int_max) for y in (b.int_min, b.int_max)]
         return cls(a.frac_bits + b.frac_bits, min(corners), max(corners))
 
 
 @dataclass
 class AccumulatorMonitor:
-    """For the ledger: the extreme sums before they are fitted, and which outputs left the range at some step.
+    """The extreme sums before they are fitted, and which outputs left the range at some step.
 
     Where leaving the range on the way is impossible or does no harm, only the last sums are looked at.
     """
@@ -55,8 +56,8 @@ class AccumulatorMonitor:
     lo: int = 0
     hi: int = 0
 
-    def see(self, sums: Array, format: QFormat) -> Array:
-        """Note the extremes; which of the rows' outputs are outside."""
+    def record(self, sums: Array, format: QFormat) -> Array:
+        """Update the extremes; gives a mask (rows, outputs) of the sums outside of the format."""
         self.lo, self.hi = min(self.lo, int(sums.min())), max(self.hi, int(sums.max()))
         outside: Array = (sums < format.int_min) | (sums > format.int_max)
         return outside.reshape(len(sums), -1)
@@ -68,9 +69,9 @@ def accumulated(
     products: Products,
     accumulator: Accumulator,
     initial: BoundedInts | None,
-    watch: AccumulatorMonitor | None = None,
+    monitor: AccumulatorMonitor | None = None,
 ) -> BoundedInts:
-    """Rows (rows, k) times (k, n), or (rows, groups, k) times (groups, k, n): (rows, n or groups * n).
+    """The product of (rows, k) and (k, n), or of (rows, groups, k) and (groups, k, n): (rows, n or groups * n).
 
     `initial` is what the accumulator holds before, of the result's shape.
     """
@@ -86,14 +87,14 @@ def accumulated(
         two_sided = accumulator.format.signed or products.int_min == 0
         if two_sided and bound <= accumulator.format.int_max:
             result = _plus(product(a, b).shifted(shift), initial, bound)
-            if watch is not None:
-                watch.outside = watch.see(result.array, accumulator.format)
+            if monitor is not None:
+                monitor.outside = monitor.record(result.array, accumulator.format)
             return result
         if accumulator.overflow is Overflow.WRAP:
-            return _wrapped(a, b, shift, accumulator.format, initial, watch)
+            return _wrapped(a, b, shift, accumulator.format, initial, monitor)
         if two_sided and bound <= FLOAT64_EXACT:
-            return _saturated(a, b, products, shift, accumulator, initial, bound, watch)
-    return _ordered(a, b, products, rounding, shift, accumulator, initial, watch)
+            return _saturated(a, b, products, shift, accumulator, initial, bound, monitor)
+    return _ordered(a, b, products, rounding, shift, accumulator, initial, monitor)
 
 
 def _effective(quantizer: Quantizer | None, products: Products) -> Quantizer | None:
@@ -115,8 +116,8 @@ def _plus(total: BoundedInts, initial: BoundedInts | None, bound: int) -> Bounde
     return BoundedInts(total.to(dtype) + initial.to(dtype), bound)
 
 
-def _magnitudes(held: BoundedInts) -> BoundedInts:
-    return BoundedInts(np.abs(held.array), held.bound)
+def _magnitudes(bounded: BoundedInts) -> BoundedInts:
+    return BoundedInts(np.abs(bounded.array), bounded.bound)
 
 
 def _wrapped(
@@ -125,15 +126,15 @@ def _wrapped(
     shift: int,
     format: QFormat,
     initial: BoundedInts | None,
-    watch: AccumulatorMonitor | None,
+    monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
     """The sum modulo 2**64, whose lowest bits are what the hardware keeps."""
     total = product(a, b).to(INT64)
     ints = total << np.int64(shift) if shift < 64 else np.zeros_like(total)
     if initial is not None:
         ints = ints + initial.to(INT64)
-    if watch is not None:
-        watch.outside = watch.see(ints, format)
+    if monitor is not None:
+        monitor.outside = monitor.record(ints, format)
     return BoundedInts(wrap(ints, format).astype(dtype_for(format.magnitude)), format.magnitude)
 
 
@@ -145,7 +146,7 @@ def _saturated(
     accumulator: Accumulator,
     initial: BoundedInts | None,
     bound: int,
-    watch: AccumulatorMonitor | None,
+    monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
     """Exact where |initial| + |a| @ |b| shows that no step saturates; the other rows in order."""
     f = accumulator.format
@@ -153,24 +154,24 @@ def _saturated(
     start = None if initial is None else _magnitudes(initial)
     reach = _plus(product(_magnitudes(a), _magnitudes(b)).shifted(shift), start, bound)
     safe = (reach.array <= f.int_max).all(axis=1)
-    if watch is not None:
-        watch.outside = np.zeros(exact.array.shape, bool)
+    if monitor is not None:
+        monitor.outside = np.zeros(exact.array.shape, bool)
         if safe.any():
-            watch.see(exact.array[safe], f)
+            monitor.record(exact.array[safe], f)
     if safe.all():
         return BoundedInts(exact.array, min(bound, f.magnitude))
     rows = np.flatnonzero(~safe)
     if initial is not None:
         initial = BoundedInts(initial.array[rows], initial.bound)
-    inner = None if watch is None else AccumulatorMonitor()
+    inner = None if monitor is None else AccumulatorMonitor()
     ordered = _ordered(
         BoundedInts(a.array[rows], a.bound), b, products, None, shift, accumulator, initial, inner
     )
-    if watch is not None and inner is not None and watch.outside is not None:
-        watch.outside[rows], watch.lo, watch.hi = (
+    if monitor is not None and inner is not None and monitor.outside is not None:
+        monitor.outside[rows], monitor.lo, monitor.hi = (
             inner.outside,
-            min(watch.lo, inner.lo),
-            max(watch.hi, inner.hi),
+            min(monitor.lo, inner.lo),
+            max(monitor.hi, inner.hi),
         )
     if len(rows) == len(exact.array):
         return ordered
@@ -187,7 +188,7 @@ def _ordered(
     shift: int,
     accumulator: Accumulator,
     initial: BoundedInts | None,
-    watch: AccumulatorMonitor | None,
+    monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
     """Step by step, each step for a block of rows and every output at once."""
     f, saturate = accumulator.format, accumulator.overflow is Overflow.SATURATE
@@ -200,12 +201,12 @@ def _ordered(
     if not saturate and dtype == OBJECT and max(one, term) <= INT64_EXACT:
         dtype = INT64  # sums modulo 2**64 are wrapped alike
     columns = np.ascontiguousarray(a.to(dtype).reshape(rows, groups, terms).transpose(2, 0, 1))
-    matrix = b.kept(dtype).reshape(groups, terms, outputs)
+    matrix = b.to_cached(dtype).reshape(groups, terms, outputs)
     result = np.zeros((rows, groups, outputs), dtype)
     if initial is not None:
         result[:] = initial.to(dtype).reshape(result.shape)
-    if watch is not None:
-        watch.outside = np.zeros((rows, groups * outputs), bool)
+    if monitor is not None:
+        monitor.outside = np.zeros((rows, groups * outputs), bool)
     size = max(1, _BLOCK // (groups * outputs))
     for first in range(0, rows, size):
         here = slice(first, first + size)
@@ -215,17 +216,17 @@ def _ordered(
             np.multiply(columns[k, here, :, np.newaxis], matrix[:, k], out=terms_k)
             step = terms_k
             if rounding is not None:
-                held = BoundedInts(terms_k, one)
-                step = requantized(held, rounding.format.frac_bits - products.frac_bits, rounding).array
+                bounded = BoundedInts(terms_k, one)
+                step = requantized(bounded, rounding.format.frac_bits - products.frac_bits, rounding).array
             if shift:
                 step = BoundedInts(step, term >> shift).aligned(shift, dtype)
             np.add(total, step.astype(dtype, copy=False), out=total)
-            if saturate and watch is not None and watch.outside is not None:
-                watch.outside[here] |= watch.see(total, f)
+            if saturate and monitor is not None and monitor.outside is not None:
+                monitor.outside[here] |= monitor.record(total, f)
             if saturate:
                 fit(total, f, Overflow.SATURATE, total)
     if not saturate:
-        if watch is not None:
-            watch.outside = watch.see(result, f)
+        if monitor is not None:
+            monitor.outside = monitor.record(result, f)
         result = fit(result, f, Overflow.WRAP)
     return BoundedInts(result.reshape(rows, -1).astype(dtype_for(f.magnitude), copy=False), f.magnitude)

@@ -1,12 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""The aliases of NumPy's arrays that type hints use."""
+"""The aliases of NumPy's arrays that type hints use, and the arrays that no number accepts."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.ma import MaskedArray
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
+
+_PLAIN = {int, float, bool, slice, np.ndarray, type(None), type(...)}  # what subscripts and lists mostly hold
+
+
+def refuse_masked(x: object) -> None:
+    """Raise if `x`, or an array in a list `x`, is a masked array in which something is masked."""
+    if isinstance(x, (list, tuple)):
+        for part in x:
+            if type(part) not in _PLAIN:
+                refuse_masked(part)
+    elif isinstance(x, MaskedArray) and np.ma.is_masked(x):
+        count = int(np.count_nonzero(np.ma.getmaskarray(x)))
+        raise TypeError(
+            f"{count} of {x.size} elements of a masked array are masked, and a mask would be ignored; "
+            "fill them first, by .filled(value)"
+        )

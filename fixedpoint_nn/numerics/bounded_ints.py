@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where integers live: the cheapest kind of array that holds every one of them exactly.
+"""Containers of integers: the cheapest kind of array that holds every one of them exactly.
 
 Floats that hold integers are as exact as integers, and only floats have fast matrix products, rounding and
 scaling. Which float is wide enough follows from a bound on the magnitudes, so every array carries one.
@@ -34,7 +34,7 @@ def dtype_for(bound: int) -> np.dtype[Any]:
     return INT64 if bound <= INT64_EXACT else OBJECT
 
 
-def bound_of(ints: Array) -> int:
+def largest_magnitude(ints: Array) -> int:
     """The largest magnitude among integers in any kind of array."""
     return max(int(ints.max()), -int(ints.min())) if ints.size else 0
 
@@ -42,7 +42,7 @@ def bound_of(ints: Array) -> int:
 class BoundedInts:
     """An array of integers, in any container, none of which is larger than `bound`. Never written to."""
 
-    __slots__ = ("_columns", "_others", "array", "bound", "signed")
+    __slots__ = ("_columns", "_others", "_read_only", "array", "bound", "signed")
 
     def __init__(self, array: Array, bound: int, signed: bool = True) -> None:
         self.array = array
@@ -50,10 +50,17 @@ class BoundedInts:
         self.signed = signed  # may be negative
         self._columns: WeightStats | None = None
         self._others: dict[np.dtype[Any], Array] | None = None
+        self._read_only: Ints | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
         return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
 
     def within(self, low: int, high: int) -> bool:
         """Is every integer in low..high? Asked of the numbers where the bound does not tell."""
@@ -61,14 +68,10 @@ class BoundedInts:
             return True
         return bool(self.array.min() >= low and (self.bound <= high or self.array.max() <= high))
 
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
     @classmethod
     def of(cls, ints: Array) -> BoundedInts:
         """A copy of these integers in their cheapest container."""
-        bound = bound_of(ints)
+        bound = largest_magnitude(ints)
         return cls(ints.astype(dtype_for(bound)), bound)
 
     def to(self, dtype: np.dtype[Any]) -> Array:
@@ -78,7 +81,7 @@ class BoundedInts:
         # A float becomes one of Python's own integers by way of an int64.
         return (self.array.astype(INT64) if dtype == OBJECT else self.array).astype(dtype)
 
-    def kept(self, dtype: np.dtype[Any]) -> Array:
+    def to_cached(self, dtype: np.dtype[Any]) -> Array:
         """`to`, remembered: for weights, which are asked again and again."""
         if self.array.dtype == dtype:
             return self.array
@@ -89,9 +92,11 @@ class BoundedInts:
         return self._others[dtype]
 
     def ints(self) -> Ints:
-        """The integers as int64, read-only and remembered."""
-        ints: Ints = self.kept(INT64).view()
-        ints.flags.writeable = False
+        """The integers as int64, remembered, in an array that nobody can make writable."""
+        if self._read_only is None:
+            # NumPy lets a view become writable again if its base is; a read-only memoryview never is.
+            self._read_only = np.asarray(self.to_cached(INT64).data.toreadonly())
+        ints: Ints = self._read_only.view()
         return ints
 
     def aligned(self, shift: int, dtype: np.dtype[Any]) -> Array:
@@ -121,18 +126,18 @@ class BoundedInts:
 
     @property
     def columns(self) -> WeightStats:
-        """What kernels know of these weights, remembered."""
+        """Statistics of these weights, by which a kernel is chosen; computed once."""
         if self._columns is None:
             self._columns = WeightStats(self)
         return self._columns
 
 
 class WeightStats:
-    """The columns of a matrix of weights, along its second-to-last axis: each question is answered once."""
+    """Statistics of a weight matrix's columns (sums over the second-to-last axis), each computed once."""
 
-    def __init__(self, held: BoundedInts) -> None:
-        self._array, self._bound = held.array, held.bound
-        self.stretches: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
+    def __init__(self, weights: BoundedInts) -> None:
+        self._array, self._bound = weights.array, weights.bound
+        self.block_ends: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
         self.packed: dict[Any, Array] = {}  # several columns in one, by how
         self.scaled: dict[int, Array] = {}  # times a power of two, in float32
         self.native: dict[Any, Any] = {}  # packed for the compiled kernels, by how
@@ -166,8 +171,8 @@ class WeightStats:
         return int((self._magnitudes.astype(INT64) + np.abs(self.sums)).max()) // 2
 
     @cached_property
-    def filled(self) -> tuple[BoundedInts, NDArray[np.intp]] | None:
-        """The matrix without its columns of zeros but one, and where to find every column in the result of it.
+    def nonzero_columns(self) -> tuple[BoundedInts, NDArray[np.intp]] | None:
+        """The matrix with one column of zeros at most, and the index in it of each original column.
 
         None where finding them would take longer than multiplying by zero.
         """

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.numerics.arrays import Array, Ints
+from fixedpoint_nn.numerics.arrays import Array, Ints, refuse_masked
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT, FLOAT64_EXACT, BoundedInts, dtype_for
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -47,7 +47,7 @@ def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, over
 
 @dataclass
 class ConversionStats:
-    """For the ledger: the extremes before they are fitted, how many do not fit, how many lost a fraction."""
+    """Of converted floats: the extremes before they are fitted, how many do not fit, how many lost a fraction."""
 
     count_rounded: bool
     low: float = inf
@@ -57,8 +57,8 @@ class ConversionStats:
     rounded: int = 0
 
 
-def hold_floats(
-    x: Array, format: QFormat, rounding: Rounding, overflow: Overflow, seen: ConversionStats | None = None
+def quantize_floats(
+    x: Array, format: QFormat, rounding: Rounding, overflow: Overflow, stats: ConversionStats | None = None
 ) -> BoundedInts:
     """The integers of a checked array, in the cheapest container; NaN and infinity raise."""
     if x.dtype.kind == "i":
@@ -70,7 +70,7 @@ def hold_floats(
     scratch = result if in_place else np.empty(min(_BLOCK, flat.size), work)
     lo, hi = limits(format, overflow)
     # Below 2**24 a float32 is inside exactly when the number that became it is, and is quicker to look at.
-    ask_result = format.magnitude < FLOAT32_EXACT and seen is None
+    ask_result = format.magnitude < FLOAT32_EXACT and stats is None
     bound = 0
     for start in range(0, flat.size, _BLOCK):
         block, part = flat[start : start + _BLOCK], result[start : start + _BLOCK]
@@ -81,10 +81,10 @@ def hold_floats(
                 part[...] = steps
         asked = part if ask_result else steps
         low, high = float(asked.min()), float(asked.max())
-        if seen is not None:
-            seen.low, seen.high = min(seen.low, low), max(seen.high, high)
-            if seen.count_rounded:
-                seen.rounded += int(np.count_nonzero(in_steps(block.astype(np.float64), format) != steps))
+        if stats is not None:
+            stats.low, stats.high = min(stats.low, low), max(stats.high, high)
+            if stats.count_rounded:
+                stats.rounded += int(np.count_nonzero(in_steps(block.astype(np.float64), format) != steps))
         if lo <= low and high <= hi:  # and so not a NaN
             if steps is not part and not ask_result:
                 part[...] = steps
@@ -92,10 +92,10 @@ def hold_floats(
             continue
         if not (np.isfinite([low, high]).all() or np.isfinite(block).all()):
             raise ValueError(_not_finite(x))
-        if seen is not None:
+        if stats is not None:
             outside = _outside(steps, lo, hi, low, high)
-            seen.outside += int(np.count_nonzero(outside))
-            seen.first = start + int(np.argmax(outside)) if seen.first is None else seen.first
+            stats.outside += int(np.count_nonzero(outside))
+            stats.first = start + int(np.argmax(outside)) if stats.first is None else stats.first
         fitted = _fitted(steps, format, overflow)
         if fitted is not part:
             part[...] = fitted
@@ -191,6 +191,8 @@ def _fit_wide(values: Array, format: QFormat, overflow: Overflow) -> Array:
 
 def checked_array(x: ArrayLike) -> Array:
     """float64, float32 or int64 numbers, at least one of them."""
+    if type(x) is not np.ndarray:
+        refuse_masked(x)
     try:
         array = np.asarray(x)
     except ValueError:
@@ -208,6 +210,8 @@ def checked_array(x: ArrayLike) -> Array:
 
 def checked_ints(array: Array) -> Ints:
     """The same integers as int64."""
+    if type(array) is not np.ndarray:
+        refuse_masked(array)
     if array.dtype.kind not in "iu":
         raise TypeError(f"integers are expected, not {array.dtype}")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:

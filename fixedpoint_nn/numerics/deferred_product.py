@@ -88,6 +88,7 @@ class DeferredProduct(BoundedInts):
         self._cast_before = False
         self._columns = None
         self._others = None
+        self._read_only = None
 
     @classmethod
     def of(  # type: ignore[override]
@@ -129,7 +130,7 @@ class DeferredProduct(BoundedInts):
         )
 
     def plus(self, other: BoundedInts, bound: int) -> DeferredProduct:
-        array = other.kept(FLOAT32)
+        array = other.to_cached(FLOAT32)
         addend = array if array.ndim == 1 else array.reshape(-1, array.shape[-1])
         plan = replace(self._plan, addends=(*self._plan.addends, addend))
         return DeferredProduct(plan, self._shape, bound)
@@ -191,10 +192,10 @@ class DeferredProduct(BoundedInts):
 def _scaled(weights: BoundedInts, shift: int) -> Array:
     """The weights times 2**shift in float32, remembered for each shift."""
     if shift == 0:
-        return weights.kept(FLOAT32)
+        return weights.to_cached(FLOAT32)
     scaled = weights.columns.scaled
     if shift not in scaled:
-        scaled[shift] = weights.kept(FLOAT32) * np.float32(2.0**shift)
+        scaled[shift] = weights.to_cached(FLOAT32) * np.float32(2.0**shift)
     return scaled[shift]
 
 

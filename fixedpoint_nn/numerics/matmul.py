@@ -5,8 +5,8 @@ If the sum of absolute products stays within 2**24 (float32) or 2**53 (float64),
 sum, in whichever order BLAS adds, and each of them is held exactly. If one operand is never negative, then the
 positive products alone, and the negative ones alone, are bounds of the same kind.
 
-A sum that is too long for float32, which is twice as fast, is cut into stretches of terms that are not
-(stretches.py); sums of few bits share one float (packing.py); columns of zeros are left out.
+A sum that is too long for float32, which is twice as fast, is cut into blocks of terms that are not
+(matmul_blocked.py); sums of few bits share one float (matmul_packed.py); columns of zeros are left out.
 
 Operands that are too large for float64 are cut into words that are not; the words' products are joined in
 int64, which is exact modulo 2**64 even where the sum itself is larger.
@@ -29,7 +29,7 @@ from fixedpoint_nn.numerics.bounded_ints import (
     BoundedInts,
 )
 from fixedpoint_nn.numerics.deferred_product import DeferredProduct, MatrixRows, Rows
-from fixedpoint_nn.numerics.matmul_blocked import stretched_product
+from fixedpoint_nn.numerics.matmul_blocked import blocked_product
 from fixedpoint_nn.numerics.matmul_packed import packed_product
 from fixedpoint_nn.numerics.native.operands import operands
 
@@ -39,9 +39,9 @@ def deferred_product(
 ) -> DeferredProduct | None:
     """a @ b, computed when it is needed, together with what follows; None where `product` knows a faster way.
 
-    `rows` gives the rows of a, where a is no matrix in memory.
+    `rows` gives the rows of a, where a is no matrix in memory; `shape` is the result's.
     """
-    if b.ndim != 2 or (rows is None and a.ndim != 2):
+    if b.ndim != 2 or shape[-1:] != b.shape[1:] or (rows is None and a.ndim != 2):
         return None
     bound = product_bound(a, b)
     if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.within(0, a.bound):
@@ -63,10 +63,10 @@ def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
 
     b is (k, n), or (groups, k, n) for an a of (..., groups, k).
     """
-    filled = b.columns.filled
-    if filled:
-        most, places = filled
-        result = product(a, most)
+    compact = b.columns.nonzero_columns
+    if compact:
+        matrix, places = compact
+        result = product(a, matrix)
         return BoundedInts(result.array[:, places], result.bound)
     bound = product_bound(a, b)
     if FLOAT32_EXACT < bound <= 2 * FLOAT32_EXACT and a.within(0, a.bound):
@@ -75,17 +75,17 @@ def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
         packed = packed_product(a, b)
         if packed is not None:
             return BoundedInts(packed, bound)
-        return BoundedInts(np.asarray(grouped_matmul(a.to(FLOAT32), b.kept(FLOAT32))), bound)
+        return BoundedInts(np.asarray(grouped_matmul(a.to(FLOAT32), b.to_cached(FLOAT32))), bound)
     if bound > FLOAT64_EXACT:
         return BoundedInts(split_product(a, b), bound)
-    in_stretches = stretched_product(a, b)
-    if in_stretches is not None:
-        return BoundedInts(in_stretches, bound)
-    return BoundedInts(np.asarray(grouped_matmul(a.to(FLOAT64), b.kept(FLOAT64))), bound)
+    blocked = blocked_product(a, b)
+    if blocked is not None:
+        return BoundedInts(blocked, bound)
+    return BoundedInts(np.asarray(grouped_matmul(a.to(FLOAT64), b.to_cached(FLOAT64))), bound)
 
 
 def product_bound(a: BoundedInts, b: BoundedInts) -> int:
-    """No sum of absolute products in a @ b is larger; b's own columns are asked if that can help."""
+    """An upper bound of every sum of absolute products in a @ b; from b's column norms where that is tighter."""
     bound = a.bound * b.bound * _terms(b)
     return bound if bound <= FLOAT32_EXACT else a.bound * b.columns.norm
 
@@ -94,10 +94,10 @@ def split_product(a: BoundedInts, b: BoundedInts) -> Ints:
     """a @ b modulo 2**64, in words."""
     plan = _plan(a.bound.bit_length(), b.bound.bit_length(), _terms(b))
     if plan is None:
-        return np.asarray(grouped_matmul(a.to(INT64), b.kept(INT64)))
+        return np.asarray(grouped_matmul(a.to(INT64), b.to_cached(INT64)))
     (a_words, a_width), (b_words, b_width) = plan
     total: Any = 0
-    b_parts = _words(b.kept(INT64), b_words, b_width)
+    b_parts = _words(b.to_cached(INT64), b_words, b_width)
     for (i, x), (j, y) in pairs(enumerate(_words(a.to(INT64), a_words, a_width)), enumerate(b_parts)):
         shift = i * a_width + j * b_width
         if shift < 64:

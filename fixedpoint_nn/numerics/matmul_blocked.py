@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Products whose sums are too long for float32, cut into stretches of terms that are not.
+"""Products whose sums are too long for float32, cut into blocks of terms (K-blocking) that are not.
 
-Every stretch is exact in float32, which is twice as fast as float64; the stretches' sums are added in int32 or
+Every block is exact in float32, which is twice as fast as float64; the blocks' sums are added in int32 or
 float64. Integers that are never negative are first taken from the middle of their range, which halves them and
-so the number of stretches: x @ w = (x - c) @ w + c * (the sums of w's columns).
+so the number of blocks: x @ w = (x - c) @ w + c * (the sums of w's columns).
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ import numpy as np
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, FLOAT64, BoundedInts
 
-_SHORTEST = 20  # terms per stretch, on average, below which float64 is as fast
-_FEW = 4  # stretches that cost no more than a pass over x does
+_MIN_TERMS = 20  # terms per block, on average, below which float64 is as fast
+_CHEAP_BLOCKS = 4  # blocks that cost no more than a pass over x does
 _INT32, _INT32_EXACT = np.dtype(np.int32), (1 << 31) - 1
 
 
-def stretched_product(a: BoundedInts, b: BoundedInts) -> Array | None:
-    """a @ b in float64, or None if stretches would be no faster; a is (rows, k) and b (k, n)."""
+def blocked_product(a: BoundedInts, b: BoundedInts) -> Array | None:
+    """a @ b in float64, or None if blocks would be no faster; a is (rows, k) and b (k, n)."""
     if a.array.ndim != 2 or b.array.ndim != 2 or max(a.bound, b.bound) > FLOAT32_EXACT:
         return None
     centre = (a.bound + 1) >> 1
-    if b.columns.norm * centre > FLOAT32_EXACT * _most(b):  # not even then
+    if b.columns.norm * centre > FLOAT32_EXACT * _max_blocks(b):  # not even then
         return None
-    ends = _ends(b, a.bound)
-    if 0 < len(ends) <= _FEW or a.array.min() < 0:
+    ends = _block_ends(b, a.bound)
+    if 0 < len(ends) <= _CHEAP_BLOCKS or a.array.min() < 0:
         centre = 0
-    elif centred := _ends(b, centre):
+    elif centred := _block_ends(b, centre):
         ends = centred
     if not ends:
         return None
-    x, w = a.to(FLOAT32), b.kept(FLOAT32)
+    x, w = a.to(FLOAT32), b.to_cached(FLOAT32)
     # |x - c| + c is at most a.bound + 1, and so is what all sums on the way are made of.
     kind = _INT32 if (a.bound + 1) * b.columns.norm <= _INT32_EXACT else FLOAT64
     total = np.empty((len(x), w.shape[1]), kind)
@@ -46,24 +46,24 @@ def stretched_product(a: BoundedInts, b: BoundedInts) -> Array | None:
     return total.astype(FLOAT64, copy=False)
 
 
-def _most(b: BoundedInts) -> int:
-    return int(b.array.shape[0]) // _SHORTEST
+def _max_blocks(b: BoundedInts) -> int:
+    return int(b.array.shape[0]) // _MIN_TERMS
 
 
-def _ends(b: BoundedInts, bound: int) -> tuple[int, ...]:
-    """Where each stretch ends, or () if there would be too many to gain anything."""
+def _block_ends(b: BoundedInts, bound: int) -> tuple[int, ...]:
+    """Where each block of terms ends, or () if there would be too many to gain anything."""
     # Bounds that differ by little share a plan, made for the largest of them.
     drop = max(bound.bit_length() - 4, 0)
     reach = -(-bound >> drop) << drop
-    if reach not in b.columns.stretches:
-        b.columns.stretches[reach] = _plan(b, FLOAT32_EXACT // reach)
-    return b.columns.stretches[reach]
+    if reach not in b.columns.block_ends:
+        b.columns.block_ends[reach] = _plan(b, FLOAT32_EXACT // reach)
+    return b.columns.block_ends[reach]
 
 
 def _plan(b: BoundedInts, most: int) -> tuple[int, ...]:
-    """Stretches of terms, as long as possible, in which no column's magnitudes add up to more than `most`."""
+    """Ends of blocks of terms, as long as possible, in which no column's magnitudes add up to more than `most`."""
     terms = int(b.array.shape[0])
-    if b.columns.norm > most * _most(b):  # the longest column alone would need too many
+    if b.columns.norm > most * _max_blocks(b):  # the longest column alone would need too many
         return ()
     grown = np.abs(b.to(FLOAT64)).cumsum(axis=0)
     ends: list[int] = []
@@ -71,7 +71,7 @@ def _plan(b: BoundedInts, most: int) -> tuple[int, ...]:
     while start < terms:
         # No column ever falls, so the largest sums over the columns rise too, and can be searched.
         end = start + int(np.searchsorted((grown[start:] - before).max(axis=1), most, side="right"))
-        if end == start or len(ends) == _most(b):
+        if end == start or len(ends) == _max_blocks(b):
             return ()
         ends.append(end)
         start, before = end, grown[end - 1]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Products of few bits: the sums of several columns side by side in the digits of one float.
+"""Products of few bits: the sums of several columns side by side in the bit fields of one float.
 
 With |x @ v| and |x @ w| below 2**(d - 1), x @ (v + 2**d * w) holds both: divided by 2**d and rounded it is
-x @ w, and what that leaves is x @ v. Exact as long as the float holds all the digits.
+x @ w, and what that leaves is x @ v. Exact as long as the float holds all the fields.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _FLOATS = ((FLOAT32, 24, 2, 128), (FLOAT64, 53, 3, 512))
 
 @dataclass(frozen=True)
 class Packing:
-    """`count` columns in one, `digit` bits each."""
+    """`count` columns in one, `field_bits` bits each."""
 
     count: int
-    digit: int
+    field_bits: int
     dtype: np.dtype[Any] = FLOAT32
 
     def packed(self, matrix: Array) -> Array:
-        """Of n packed columns, column i holds i, i + n, i + 2 n, ..., the first in the lowest digit."""
+        """Of n packed columns, column i holds i, i + n, i + 2 n, ..., the first in the lowest field."""
         terms, outputs = matrix.shape
         width = -(-outputs // self.count)
         total = np.zeros((terms, width), self.dtype)
         for place in range(self.count):
             part = matrix[:, place * width : (place + 1) * width]
-            total[:, : part.shape[1]] += part * self.dtype.type(2.0 ** (place * self.digit))
+            total[:, : part.shape[1]] += part * self.dtype.type(2.0 ** (place * self.field_bits))
         return total
 
     def unpacked(self, sums: Array, outputs: int) -> Array:
@@ -44,10 +44,10 @@ class Packing:
         width = sums.shape[1]
         result = np.empty((len(sums), outputs), np.float32)
         for place in range(self.count - 1, 0, -1):
-            size = self.dtype.type(2.0 ** (place * self.digit))
-            digits = np.rint(sums * (1 / size))
-            sums -= digits * size
-            result[:, place * width : (place + 1) * width] = digits[:, : max(outputs - place * width, 0)]
+            size = self.dtype.type(2.0 ** (place * self.field_bits))
+            fields = np.rint(sums * (1 / size))
+            sums -= fields * size
+            result[:, place * width : (place + 1) * width] = fields[:, : max(outputs - place * width, 0)]
         result[:, :width] = sums
         return result
 
@@ -56,11 +56,11 @@ def packed_product(a: BoundedInts, b: BoundedInts) -> Array | None:
     """a @ b, or None if there is nothing to gain; a is (rows, k) and b (k, n)."""
     if a.array.ndim != 2 or b.array.ndim != 2 or min(len(a.array), b.array.shape[1]) < _OUTPUTS:
         return None
-    # Every |sum| is at most 2**(digit - 1) - 1, and so all lower digits together are less than half of one.
-    digit = (a.bound * b.columns.norm).bit_length() + 1
+    # Every |sum| is at most 2**(field_bits - 1) - 1, and so all lower fields together are less than half of one.
+    field_bits = (a.bound * b.columns.norm).bit_length() + 1
     for dtype, bits, columns, terms in _FLOATS:
-        if bits // digit >= columns and len(b.array) >= terms:
-            packing = Packing(bits // digit, digit, dtype)
+        if bits // field_bits >= columns and len(b.array) >= terms:
+            packing = Packing(bits // field_bits, field_bits, dtype)
             if packing not in b.columns.packed:
                 b.columns.packed[packing] = packing.packed(b.array)
             return packing.unpacked(a.to(dtype) @ b.columns.packed[packing], b.array.shape[1])

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The overflow ledger: what every cast and accumulator lost, collected only while a ledger is open.
+"""Overflow statistics: what every cast and accumulator lost, collected only while a `with` block is open.
 
-with OverflowStats() as ledger:
+with OverflowStats() as stats:
     fixed(x)
-ledger["fc1.out"].saturated
+stats["fc1.out"].saturated
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fixedpoint_nn.numerics.rounding import Rounding, shift_right
 
 
 @dataclass(frozen=True)
-class Entry:
+class OverflowCounts:
     """What happened at one cast point or accumulator, over all calls."""
 
     values: int = 0  # how many went through
@@ -39,34 +39,34 @@ class Entry:
     headroom_bits: int = 63  # leading bits that no value needed; negative: bits that were missing
 
 
-class OverflowStats(Mapping[str, Entry]):
-    """Collects an `Entry` for every named cast and accumulator that runs inside its `with` block.
+class OverflowStats(Mapping[str, OverflowCounts]):
+    """Collects the `OverflowCounts` for every named cast and accumulator that runs inside its `with` block.
 
     A cast without a name stands under its quantizer's text. Without `count_rounded` that one count stays 0,
-    and the ledger takes little time. `first_row` is added to the first index of what follows, for whoever
+    and collecting takes little time. `first_row` is added to the first index of what follows, for whoever
     cuts a batch into blocks. An accumulator's headroom is that of its last sums, and of every sum where one
     saturated.
     """
 
     def __init__(self, count_rounded: bool = True) -> None:
         self.count_rounded = count_rounded
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, OverflowCounts] = {}
         self.first_row = 0
         self._before: OverflowStats | None = None
 
     def __enter__(self) -> OverflowStats:
-        self._before, _here.ledger = _here.ledger, self
+        self._before, _thread.open = _thread.open, self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _here.ledger = self._before
+        _thread.open = self._before
 
-    def __getitem__(self, name: str) -> Entry:
+    def __getitem__(self, name: str) -> OverflowCounts:
         if name not in self.entries:
             known = ", ".join(self.entries) or "nothing"
-            raise KeyError(f"nothing was cast at {name!r}; the ledger saw {known}")
+            raise KeyError(f"nothing was cast at {name!r}; the statistics hold {known}")
         return self.entries[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -89,9 +89,9 @@ class OverflowStats(Mapping[str, Entry]):
 
     # ---- called by the numbers -----------------------------------------------------------------------------
 
-    def see_cast(self, held: BoundedInts, shift: int, quantizer: Quantizer) -> None:
+    def record_cast(self, ints: BoundedInts, shift: int, quantizer: Quantizer) -> None:
         """The integers times 2**shift are about to be rounded and fitted by the quantizer."""
-        array = held.array
+        array = ints.array
         if not array.size:
             return
         low, high = (_moved(int(end), shift, quantizer.rounding) for end in (array.min(), array.max()))
@@ -104,25 +104,36 @@ class OverflowStats(Mapping[str, Entry]):
             else:
                 outside = array < floor if high <= hi else (array > ceiling) | (array < floor)
         count, first = self._count(quantizer, outside)
-        self._add(quantizer, array.shape, count, first, self._rounded(held, shift), (low, high))
+        self._add(quantizer, array.shape, count, first, self._rounded(ints, shift), (low, high))
 
-    def _rounded(self, held: BoundedInts, shift: int) -> int:
+    def _rounded(self, ints: BoundedInts, shift: int) -> int:
         if not self.count_rounded or shift >= 0:
             return 0
-        ints = held.kept(np.dtype(np.int64))
-        return int(np.count_nonzero(ints & ((1 << -shift) - 1) if shift >= -63 else ints))
+        array = ints.to_cached(np.dtype(np.int64))
+        return int(np.count_nonzero(array & ((1 << -shift) - 1) if shift >= -63 else array))
 
-    def see_floats(self, seen: ConversionStats, shape: tuple[int, ...], quantizer: Quantizer) -> None:
+    def record_floats(
+        self, conversion: ConversionStats, shape: tuple[int, ...], quantizer: Quantizer
+    ) -> None:
         """Floats of this shape have been rounded and fitted by the quantizer."""
-        ends = (seen.low, seen.high)
+        ends = (conversion.low, conversion.high)
         extremes = tuple(int(end) if isfinite(end) else int(copysign(1, end)) << 1024 for end in ends)
-        self._add(quantizer, shape, seen.outside, seen.first, seen.rounded, (extremes[0], extremes[1]))
+        self._add(
+            quantizer,
+            shape,
+            conversion.outside,
+            conversion.first,
+            conversion.rounded,
+            (extremes[0], extremes[1]),
+        )
 
-    def see_sums(self, watch: AccumulatorMonitor, shape: tuple[int, ...], accumulator: Accumulator) -> None:
+    def record_sums(
+        self, monitor: AccumulatorMonitor, shape: tuple[int, ...], accumulator: Accumulator
+    ) -> None:
         """An accumulator has run; `shape` is the result's."""
-        assert watch.outside is not None
-        count, first = self._count(accumulator, watch.outside)
-        self._add(accumulator, shape, count, first, 0, (watch.lo, watch.hi))
+        assert monitor.outside is not None
+        count, first = self._count(accumulator, monitor.outside)
+        self._add(accumulator, shape, count, first, 0, (monitor.lo, monitor.hi))
 
     def _count(self, point: Quantizer | Accumulator, outside: Array | None) -> tuple[int, int | None]:
         """How many are outside, and where the first one is if no earlier call had one."""
@@ -131,8 +142,8 @@ class OverflowStats(Mapping[str, Entry]):
             return count, None
         return count, int(np.argmax(outside))
 
-    def _entry(self, point: Quantizer | Accumulator) -> Entry:
-        return self.entries.get(point.name or str(point), Entry())
+    def _entry(self, point: Quantizer | Accumulator) -> OverflowCounts:
+        return self.entries.get(point.name or str(point), OverflowCounts())
 
     def _add(
         self,
@@ -149,7 +160,7 @@ class OverflowStats(Mapping[str, Entry]):
             first = tuple(int(i) for i in np.unravel_index(place, shape))
             first = (first[0] + self.first_row, *first[1:]) if first else first
         wraps = point.overflow is Overflow.WRAP
-        self.entries[point.name or str(point)] = Entry(
+        self.entries[point.name or str(point)] = OverflowCounts(
             before.values + prod(shape),
             before.saturated + (0 if wraps else count),
             before.wrapped + (count if wraps else 0),
@@ -199,15 +210,15 @@ def _bits(lo: int, hi: int, signed: bool) -> int:
     return size + (signed or lo < 0)
 
 
-class _Here(threading.local):
-    """Of each thread its own: networks that run side by side do not see each other."""
+class _ThreadState(threading.local):
+    """The statistics that are open in each thread, so that networks that run side by side stay apart."""
 
-    ledger: OverflowStats | None = None
+    open: OverflowStats | None = None
 
 
-_here = _Here()
+_thread = _ThreadState()
 
 
 def active() -> OverflowStats | None:
-    """The ledger that is open in this thread."""
-    return _here.ledger
+    """The statistics that are open in this thread."""
+    return _thread.open

@@ -57,6 +57,7 @@ class QFormat:
 
     @property
     def bits(self) -> int:
+        """The width in bits, sign included."""
         return self.int_bits + self.frac_bits
 
     # Every operation asks for these, so they are computed once.

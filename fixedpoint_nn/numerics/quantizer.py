@@ -17,8 +17,8 @@ from fixedpoint_nn.numerics.conversion import (
     checked_array,
     checked_ints,
     convert,
-    hold_floats,
     nearest_floats,
+    quantize_floats,
 )
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -26,6 +26,8 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 __all__ = ["ChannelQuantizer", "Overflow", "Quantizer", "Rounding"]
 
+# Of at most 63 bits whose binary point is moved by at most twice as many places, no value leaves float32's range.
+_MODERATE = 30
 _MODES = re.compile(r"(.*<[^<>,]*,[^<>,]*),([^<>,]*)(?:,([^<>,]*))?>")
 
 
@@ -95,20 +97,21 @@ class Quantizer:
 
     def from_floats(self, x: ArrayLike) -> Ints:
         """The integers of these floats, exactly rounded; NaN and infinity raise."""
-        return self.hold(checked_array(x)).ints()
+        return self.to_bounded(checked_array(x)).ints()
 
     def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
         """The integers, in this format, of the values `ints * 2**-frac_bits`."""
         shift = self.format.frac_bits - frac_bits
-        return convert(checked_ints(np.asarray(ints)), shift, self.format, self.rounding, self.overflow)
+        array = checked_ints(np.asanyarray(ints))
+        return np.asarray(convert(array, shift, self.format, self.rounding, self.overflow))
 
     def round_floats(self, x: Array) -> Array:
         """Each float's nearest value of this format, as the same kind of float; a NaN stays one."""
         return nearest_floats(x, self.format, self.rounding, self.overflow)
 
-    def hold(self, x: Array, seen: ConversionStats | None = None) -> BoundedInts:
-        """`from_floats` of a checked array, in the cheapest container; `seen` notes what did not fit."""
-        return hold_floats(x, self.format, self.rounding, self.overflow, seen)
+    def to_bounded(self, x: Array, stats: ConversionStats | None = None) -> BoundedInts:
+        """`from_floats` of a checked array, in the cheapest container; `stats` counts what did not fit."""
+        return quantize_floats(x, self.format, self.rounding, self.overflow, stats)
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,10 +138,12 @@ class ChannelQuantizer:
 
     @property
     def name(self) -> str:
+        """The label of the place where the conversion happens."""
         return self.quantizer.name
 
     @property
     def overflow(self) -> Overflow:
+        """What happens, in every channel, to a value outside of the range."""
         return self.quantizer.overflow
 
     @property
@@ -162,15 +167,26 @@ class ChannelQuantizer:
 
     def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
         """The integers of the values `ints * 2**-frac_bits`, each rounded by its channel's quantizer."""
-        array = checked_ints(np.asarray(ints))
+        array = checked_ints(np.asanyarray(ints))
         return self._by_channel(array, [q.from_ints(array[..., j], frac_bits) for j, q in self._pairs(array)])
 
     def round_floats(self, x: Array) -> Array:
-        """Each float's nearest value, as the same kind of float; moving a channel's point loses nothing."""
+        """Each float's nearest value in its channel's format, as the same kind of float; a NaN stays one."""
         self._pairs(x)
-        scale = np.ldexp(x.dtype.type(1), self.shifts)
-        nearest: Array = self.quantizer.round_floats(x / scale) * scale
-        return nearest
+        shifts = np.array(self.shifts)
+        if abs(self.quantizer.format.frac_bits) <= _MODERATE and np.abs(shifts).max() <= _MODERATE:
+            scale = np.ldexp(x.dtype.type(1), shifts)
+            with np.errstate(over="ignore", under="ignore"):
+                scaled = x / scale
+                exact = np.array_equal(scaled * scale, x)
+            if exact:  # no float is subnormal, where moving the binary point loses bits
+                nearest: Array = self.quantizer.round_floats(scaled) * scale
+                return nearest
+        channels, result = self.channels, np.empty_like(x)
+        for j in np.unique(shifts, return_index=True)[1]:  # one pass over all channels of a format
+            same = shifts == shifts[j]
+            result[..., same] = channels[j].round_floats(x[..., same])
+        return result
 
     def _pairs(self, array: Array) -> list[tuple[int, Quantizer]]:
         if array.ndim == 0 or array.shape[-1] != len(self.shifts):

@@ -27,39 +27,50 @@ _WORTH_A_CALL = 1024  # elements
 _FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
 
 
-def requantized(held: BoundedInts, shift: int, quantizer: Quantizer) -> BoundedInts:
+def requantized(ints: BoundedInts, shift: int, quantizer: Quantizer) -> BoundedInts:
     """The integers times 2**shift, rounded and fitted by the quantizer.
 
     On floats a power of two only moves the exponent, so rounding sees the exact value.
     """
     f = quantizer.format
     lo, hi = limits(f, quantizer.overflow)
-    scaled = held.bound << shift if shift >= 0 else -(-held.bound >> -shift)
+    scaled = ints.bound << shift if shift >= 0 else -(-ints.bound >> -shift)
     fits = scaled <= hi and scaled <= -lo
     # Wrapping makes large numbers of small ones; everything else only makes them smaller.
     bound = f.magnitude if quantizer.overflow is Overflow.WRAP and not fits else min(scaled, f.magnitude)
-    if isinstance(held, DeferredProduct) and held.can_requantize(shift, quantizer):
-        return held.requantized(shift, quantizer, fits, bound)
-    array = held.array
+    if isinstance(ints, DeferredProduct) and ints.can_requantize(shift, quantizer):
+        return ints.requantized(shift, quantizer, fits, bound)
+    array = ints.array
     if array.dtype.kind != "f" or f.magnitude > FLOAT64_EXACT or abs(shift) > _FLOAT64_POWERS:
         if array.dtype == OBJECT:
             return BoundedInts(
                 np.asarray(convert(array, shift, f, quantizer.rounding, quantizer.overflow)), bound
             )
-        ints = convert(held.to(INT64), shift, f, quantizer.rounding, quantizer.overflow)
-        return BoundedInts(np.asarray(ints.astype(dtype_for(bound))), bound)
+        fitted = convert(ints.to(INT64), shift, f, quantizer.rounding, quantizer.overflow)
+        return BoundedInts(np.asarray(fitted.astype(dtype_for(bound))), bound)
     if f.magnitude > FLOAT32_EXACT or abs(shift) > _FLOAT32_POWERS:
-        array = held.to(FLOAT64)
+        array = ints.to(FLOAT64)
     if shift == 0 and fits:
-        return held
+        return ints
     if not fits and _clips(array, shift, quantizer) and (kernels := chosen().kernels) is not None:
         return BoundedInts(_by_kernels(kernels, array, shift, quantizer), bound, f.signed)
     fresh = np.asarray(array * array.dtype.type(2.0**shift))
     if shift < 0:
         fresh = round_floats(fresh, quantizer.rounding, fresh)
     if not fits:
-        fresh = fit(fresh, f, quantizer.overflow, fresh)
+        fresh = np.asarray(fit(fresh, f, quantizer.overflow, fresh))
     return BoundedInts(fresh, bound, f.signed)
+
+
+def looked_up(codes: BoundedInts, entries: BoundedInts, bits: int) -> BoundedInts:
+    """The table's entry for the lowest `bits` bits of each integer."""
+    array, table = codes.array, entries.array
+    kernels = chosen().kernels if array.size >= _WORTH_A_CALL else None
+    if kernels is not None and array.dtype == table.dtype == FLOAT32 and array.flags.c_contiguous:
+        result = np.empty(array.shape, np.float32)
+        kernels.lookup(array, table, bits, result)
+        return BoundedInts(result, entries.bound)
+    return BoundedInts(table.take(codes.addresses(bits)), entries.bound)
 
 
 def _clips(array: Array, shift: int, quantizer: Quantizer) -> bool:
@@ -79,14 +90,3 @@ def _by_kernels(kernels: Kernels, array: Array, shift: int, quantizer: Quantizer
     result = np.empty(array.shape, np.float32)
     kernels.requantize(matrix, shift, quantizer, result)
     return result
-
-
-def looked_up(held: BoundedInts, table: BoundedInts, bits: int) -> BoundedInts:
-    """The table's entry for the lowest `bits` bits of each integer."""
-    codes, entries = held.array, table.array
-    kernels = chosen().kernels if codes.size >= _WORTH_A_CALL else None
-    if kernels is not None and codes.dtype == entries.dtype == FLOAT32 and codes.flags.c_contiguous:
-        result = np.empty(codes.shape, np.float32)
-        kernels.lookup(codes, entries, bits, result)
-        return BoundedInts(result, table.bound)
-    return BoundedInts(entries.take(held.addresses(bits)), table.bound)

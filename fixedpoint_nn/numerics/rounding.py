@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The seven roundings: floor, then add one where a predicate holds.
 
-`UP` is that predicate, once for each rounding. It is asked about integers that lose bits on the right and
+`INCREMENT_IF` is that predicate, once for each rounding. It is asked about integers that lose bits on the right and
 about floats that lose their fraction; NumPy's own floor, trunc and rint are the first, second and last line
 of it.
 """
@@ -34,7 +34,7 @@ class Rounding(Enum):
 
 @dataclass(frozen=True)
 class Remainder:
-    """What a predicate may ask: about the value, about its floor, and about what lies between them."""
+    """What the predicates are made of: facts about the value, its floor, and the remainder between them."""
 
     inexact: Array  # the value is not its floor
     above: Array  # by more than a half
@@ -43,7 +43,7 @@ class Remainder:
     odd: Array  # its floor is odd
 
 
-UP: dict[Rounding, Callable[[Remainder], Array]] = {
+INCREMENT_IF: dict[Rounding, Callable[[Remainder], Array]] = {
     Rounding.FLOOR: lambda r: np.zeros_like(r.inexact),
     Rounding.TOWARD_ZERO: lambda r: r.inexact & r.negative,
     Rounding.HALF_UP: lambda r: r.above | r.tie,
@@ -67,7 +67,7 @@ def shift_right(ints: Array, shift: int, rounding: Rounding) -> Array:
     if rounding is Rounding.FLOOR:
         return floor
     rest, half = ints & ((1 << shift) - 1), 1 << (shift - 1)
-    up = UP[rounding](Remainder(rest != 0, rest > half, rest == half, ints < 0, (floor & 1) != 0))
+    up = INCREMENT_IF[rounding](Remainder(rest != 0, rest > half, rest == half, ints < 0, (floor & 1) != 0))
     return floor + up
 
 
@@ -87,6 +87,6 @@ def round_floats(values: Array, rounding: Rounding, out: Array | None = None) ->
     half = np.where(negative, -0.5, 0.5)
     floor = whole - negative
     odd = np.floor(floor / 2) * 2 != floor
-    up = UP[rounding](Remainder(rest != 0, rest > half, rest == half, values < 0, odd))
+    up = INCREMENT_IF[rounding](Remainder(rest != 0, rest > half, rest == half, values < 0, odd))
     result: Array = np.add(floor, up, out=out)
     return result

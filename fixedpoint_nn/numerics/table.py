@@ -71,9 +71,9 @@ class Table:
         return _build(self.function, self.input_format, self.output)
 
     @cached_property
-    def held(self) -> BoundedInts:
+    def entries(self) -> BoundedInts:
         """The entries in their cheapest container."""
-        return _held(self.function, self.input_format, self.output)
+        return _entries(self.function, self.input_format, self.output)
 
     def lookup(self, ints: Array) -> Ints:
         """The entry of each input code."""
@@ -114,7 +114,7 @@ def _build(name: str, source: QFormat, output: Quantizer) -> Ints:
 
 
 @lru_cache(maxsize=256)
-def _held(name: str, source: QFormat, output: Quantizer) -> BoundedInts:
+def _entries(name: str, source: QFormat, output: Quantizer) -> BoundedInts:
     return BoundedInts.of(_build(name, source, output))
 
 

@@ -16,7 +16,8 @@ from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.tree import Leaf, rebuild, walk
 from fixedpoint_nn.numbers.functions import FUNCTIONS
-from fixedpoint_nn.numbers.tensor.tensor import Tensor, no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import MAX_BITS, QFormat

@@ -11,7 +11,7 @@ import numpy as np
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, TABLE
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.tree import rebuild, walk
-from fixedpoint_nn.numbers.tensor.tensor import no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
@@ -53,8 +53,8 @@ class RoundingNoiseStats(OverflowStats):
         self.rows = rows
         self.seen: dict[str, list[Array]] = {}
 
-    def see_cast(self, held: BoundedInts, shift: int, quantizer: Quantizer) -> None:
-        super().see_cast(held, shift, quantizer)
+    def record_cast(self, held: BoundedInts, shift: int, quantizer: Quantizer) -> None:
+        super().record_cast(held, shift, quantizer)
         if self.first_row == 0 and quantizer.name:
             first = requantized(BoundedInts(held.array[: self.rows], held.bound), shift, quantizer)
             values = np.ldexp(first.array.astype(np.float64), -quantizer.format.frac_bits)

@@ -14,7 +14,8 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 from fixedpoint_nn.layers.fields import PARAMETER
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.tree import walk
-from fixedpoint_nn.numbers.tensor.tensor import Tensor, no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.metric import Metric

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.network.quantized import Quantized
-from fixedpoint_nn.numbers.tensor.tensor import no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.precision.content import code_version, digest

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.network.quantized import Quantized
-from fixedpoint_nn.numbers.tensor.tensor import no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import data
-from fixedpoint_nn.numbers.tensor.tensor import Tensor, no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.batches import padded
 from fixedpoint_nn.training.losses import cross_entropy

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,11 +166,8 @@ def test_emit_and_verify_end_in_pass(pack: Path, capsys: Capture) -> None:
 def test_verify_fails_with_status_1_and_keeps_the_verdict(
     pack: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    copy = tmp_path / "pack"
-    copy.mkdir()
-    for path in pack.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
-    (copy / "weights.mem").write_text("0\n")
+    copy = Path(shutil.copytree(pack, tmp_path / "pack"))
+    (copy / "images/weights.mem").write_text("0\n")
     assert run("verify", copy) == 1
     assert capsys.readouterr().out.startswith("FAIL: ")
     assert json.loads((copy / "run-verify.json").read_text())["results"]["passed"] is False

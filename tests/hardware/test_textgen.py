@@ -12,7 +12,7 @@ import pytest
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.lfsr import Noise
-from fixedpoint_nn.hardware.sim import simulator
+from fixedpoint_nn.hardware.sim import run
 from fixedpoint_nn.hardware.textgen import RtlWriter, SamplingConfig, emit_writer, lower_writer, write
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.layers import Sequential
@@ -120,7 +120,7 @@ def test_bad_ways_to_write_are_refused(arguments, sentence):
 def test_a_simulation_that_never_ends_is_stopped():
     fixed = writer("lstm")
     lowered = lower_writer(fixed, SamplingConfig(5))
-    with pytest.raises(simulator.SimulationError, match="vector 0 is not done after 10 cycles"):
+    with pytest.raises(run.SimulationError, match="vector 0 is not done after 10 cycles"):
         run_with_limit(lowered, 10)
 
 
@@ -129,6 +129,6 @@ def run_with_limit(lowered, limit: int) -> None:
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
-        images = simulator.write_images(Path(folder), lowered.config, lowered.images)
-        job = simulator.Job(lowered.config, images, lowered.input, lowered.output, limit=limit)
-        simulator.simulate(job, np.zeros((1, 1), np.int64))
+        images = run.write_images(Path(folder), lowered.config, lowered.images)
+        job = run.Job(lowered.config, images, lowered.input, lowered.output, limit=limit)
+        run.simulate(job, np.zeros((1, 1), np.int64))

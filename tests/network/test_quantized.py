@@ -26,19 +26,19 @@ def test_floats_integers_and_any_size_of_block_give_the_same(name: str) -> None:
         assert np.array_equal(blocks.ints, whole.ints)
 
 
-def test_the_ledger_counts_rows_of_the_whole_batch() -> None:
+def test_the_statistics_count_rows_of_the_whole_batch() -> None:
     net, x = small_network("mlp")
     fixed = replace(quantize(net, calibrate(net, x)), rows=8)
     x = x.copy()
     x[29, 3] = 5.0
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         fixed(np.minimum(x, 5.0))
-    assert ledger["input"].values == x.size
-    assert ledger["input"].first is not None
+    assert stats["input"].values == x.size
+    assert stats["input"].first is not None
     x[:29] = 0.5
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         fixed(x)
-    assert ledger["input"].first == (29, 3)
+    assert stats["input"].first == (29, 3)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.accumulate import Products
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
@@ -183,3 +184,32 @@ def test_repr_makes_the_accumulator_again() -> None:
     acc = Accumulator(Q(8, 12), Overflow.SATURATE, Quantizer(Q(4, 12)), name="fc1")
     assert eval(repr(acc)) == acc
     assert eval(repr(acc)).name == "fc1"
+
+
+FORMATS = [QFormat(bits, 0, signed) for bits in (1, 2, 3, 4) for signed in (True, False)]
+
+
+@pytest.mark.parametrize("a", FORMATS)
+@pytest.mark.parametrize("b", FORMATS)
+def test_the_range_of_products_is_that_of_every_product(a: QFormat, b: QFormat) -> None:
+    every = [x * y for x in range(a.int_min, a.int_max + 1) for y in range(b.int_min, b.int_max + 1)]
+    assert Products.of(a, b) == Products(0, min(every), max(every))
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("bits", [4, 5, 6, 7, 8])
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_a_product_quantizer_counts_from_the_first_product_that_it_changes(
+    overflow: Overflow, bits: int, extra: int
+) -> None:
+    """Every product of two Q(4, 0), beside each format that just holds them all, or just does not."""
+    codes = FixedArray.from_ints(np.arange(-8, 8), Q(4, 0))
+    for signed in (True, False):
+        quantizer = Quantizer(QFormat(bits, extra, signed), Rounding.HALF_UP, overflow)
+        accumulator = Accumulator(Q(20, 4), Overflow.WRAP, quantizer)
+        result = codes.reshape(16, 1).dot(codes.reshape(1, 16), accumulator)
+        exact = np.arange(-8, 8)[:, None] * np.arange(-8, 8)
+        expected = [
+            [oracle.quantized(Fraction(int(n)), quantizer) << 4 - extra for n in row] for row in exact
+        ]
+        assert result.ints.tolist() == expected

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fixedpoint_nn.numerics.bounded_ints import BoundedInts, bound_of, dtype_for
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for, largest_magnitude
 
 EDGES = {np.float32: 1 << 24, np.float64: 1 << 53, np.int64: (1 << 63) - 1}
 
@@ -22,9 +22,9 @@ def test_an_integer_at_the_edge_survives_and_one_past_it_would_not(dtype: type) 
 
 
 def test_the_bound_is_the_largest_magnitude() -> None:
-    assert bound_of(np.array([3, -5, 4])) == 5
-    assert bound_of(np.array([-(2**63), 0])) == 2**63
-    assert bound_of(np.zeros((0, 3))) == 0
+    assert largest_magnitude(np.array([3, -5, 4])) == 5
+    assert largest_magnitude(np.array([-(2**63), 0])) == 2**63
+    assert largest_magnitude(np.zeros((0, 3))) == 0
 
 
 def test_integers_come_back_from_every_container() -> None:
@@ -60,3 +60,18 @@ def test_the_norm_is_the_largest_column_sum() -> None:
     assert BoundedInts.of(np.array([[1, -2], [-3, 1]])).columns.norm == 4
     assert BoundedInts.of(np.array([1, -2, -3])).columns.norm == 6
     assert BoundedInts.of(np.array([[[1, 5]], [[2, 3]]])).columns.norm == 5
+
+
+def test_an_empty_matrix_has_statistics() -> None:
+    weights = BoundedInts.of(np.zeros((4, 0), np.int64))
+    assert (weights.bound, weights.columns.norm) == (0, 0)
+    assert BoundedInts.of(np.zeros((0, 4), np.int64)).columns.norm == 0
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 5, 3), (5,)])
+def test_columns_are_sums_over_the_terms(shape: tuple[int, ...]) -> None:
+    w = np.random.default_rng(1).integers(-9, 6, shape)
+    columns, axis = BoundedInts.of(w).columns, -2 if len(shape) > 1 else 0
+    assert np.array_equal(columns.sums, w.sum(axis))
+    assert columns.norm == np.abs(w).sum(axis).max()
+    assert columns.one_sided == max(np.maximum(w, 0).sum(axis).max(), np.maximum(-w, 0).sum(axis).max())

@@ -68,10 +68,10 @@ def test_the_fused_pass_equals_the_steps(rounding, overflow, problem, relu, word
     a = FixedArray.from_ints(x, QFormat(10 - x_frac, x_frac))
     y = a @ FixedArray.from_ints(w, QFormat(10 - w_frac, w_frac))
     y = y + FixedArray.from_ints(b, QFormat(14 - point, point))
-    assert isinstance(y._held, DeferredProduct)
-    assert y._held.waiting
+    assert isinstance(y._bounded, DeferredProduct)
+    assert y._bounded.waiting
     y = (y.relu() if relu else y).cast(out)
-    assert not isinstance(y._held, DeferredProduct)
+    assert not isinstance(y._bounded, DeferredProduct)
     assert np.array_equal(y.ints, written_out(x @ w + b, point, relu, out))
 
 
@@ -95,7 +95,7 @@ def test_a_product_that_is_cast_twice_is_computed_once_more_and_then_kept() -> N
     y, expected = product()
     first, second, third = (y.cast(Quantizer(Q(4, frac))) for frac in (2, 3, 2))
     assert np.array_equal(first.ints, third.ints)
-    assert not y._held.waiting
+    assert not y._bounded.waiting
     for cast, frac in ((first, 2), (second, 3)):
         assert np.array_equal(cast.ints, written_out(expected, 8, False, Quantizer(Q(4, frac))))
 
@@ -109,7 +109,7 @@ def test_a_whole_matrix_may_be_added_before_the_cast() -> None:
     y, expected = product()
     added = np.arange(800).reshape(40, 20)
     z = FixedArray.from_ints(added, Q(16, 8)) + y
-    assert isinstance(z._held, DeferredProduct)
+    assert isinstance(z._bounded, DeferredProduct)
     assert np.array_equal(
         z.cast(Quantizer(Q(20, 4))).ints, written_out(expected + added, 8, False, Quantizer(Q(20, 4)))
     )
@@ -120,7 +120,7 @@ def test_a_sum_that_float32_does_not_hold_waits_for_the_compiled_kernels_only(ke
     w = FixedArray.from_ints(np.full((64, 3), 1023), Q(11, 0))
     y = x @ w
     assert FLOAT32_EXACT < 64 * 1023 * 1023
-    assert isinstance(y._held, DeferredProduct) == (kernels == "c")
+    assert isinstance(y._bounded, DeferredProduct) == (kernels == "c")
     narrow = Quantizer(Q(9, 0), Rounding.FLOOR, Overflow.WRAP)
     assert (
         y.cast(narrow).ints
@@ -133,7 +133,7 @@ def test_a_bias_beyond_float32_ends_the_deferral() -> None:
     y, expected = product()
     b = np.arange(20) + (1 << 30)
     z = y + FixedArray.from_ints(b, Q(30, 8))
-    assert not isinstance(z._held, DeferredProduct) or z._held.bound <= library.SUM_LIMIT
+    assert not isinstance(z._bounded, DeferredProduct) or z._bounded.bound <= library.SUM_LIMIT
     assert np.array_equal(z.ints, expected + b)
 
 
@@ -165,3 +165,12 @@ def test_a_convolution_in_blocks_equals_its_windows_times_the_weights(padding, s
     assert np.array_equal(
         lowest.max(axis=3).ints, windows(images, (3, 2), stride, padding, 1, -8).max(axis=3)
     )
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_products_with_a_vector_keep_their_shape(rows: int) -> None:
+    x, w = np.arange(rows * 5).reshape(rows, 5) - 9, np.arange(5) - 2
+    a, b = FixedArray.from_ints(x, Q(8, 0)), FixedArray.from_ints(w, Q(8, 0))
+    added = FixedArray.from_ints(np.arange(rows), Q(8, 0))
+    assert np.array_equal((a @ b + added).cast(Quantizer(Q(16, 0))).ints, x @ w + np.arange(rows))
+    assert np.array_equal((a[0] @ b).cast(Quantizer(Q(16, 0))).ints, x[0] @ w)

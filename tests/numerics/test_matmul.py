@@ -85,15 +85,15 @@ def one_long_sum(terms: int, a_value: int, b_value: int) -> tuple[np.ndarray, np
 
 
 @pytest.mark.parametrize("terms", [64, 100, 784])
-def test_a_long_sum_is_cut_into_stretches_that_float32_holds(terms: int) -> None:
-    """Odd summands: a stretch that went one term too far would lose the lowest bit."""
+def test_a_long_sum_is_cut_into_blocks_that_float32_holds(terms: int) -> None:
+    """Odd summands: a block that went one term too far would lose the lowest bit."""
     a, b = one_long_sum(terms, 1023, 2**24 // 1024 // 40 + 1)
     a[1] *= -1  # numbers that are never negative need fewer
     x, w = held(a), held(b)
     assert product_bound(x, w) > 1 << 24
     result = product(x, w)
     assert [[int(n) for n in row] for row in result.array] == slow(a, b)
-    (ends,) = w.columns.stretches.values()
+    (ends,) = w.columns.block_ends.values()
     assert len(ends) > 1
     assert ends[-1] == terms
     for start, end in zip((0, *ends), ends, strict=False):
@@ -103,7 +103,7 @@ def test_a_long_sum_is_cut_into_stretches_that_float32_holds(terms: int) -> None
             assert 1024 * held(longer).columns.norm > 1 << 24
 
 
-def test_a_stretch_past_its_end_would_be_wrong() -> None:
+def test_a_block_past_its_end_would_be_wrong() -> None:
     a, b = one_long_sum(128, 1, (1 << 24) // 64 + 1)
     a[0, 0], b[0, 0] = 1, b[0, 0] + 1
     naive = (a.astype(np.float32) @ b.astype(np.float32)).astype(np.int64)
@@ -112,16 +112,16 @@ def test_a_stretch_past_its_end_would_be_wrong() -> None:
     assert [[int(n) for n in row] for row in result.array] == slow(a, b)
 
 
-def test_too_many_stretches_leave_it_to_float64() -> None:
+def test_too_many_blocks_leave_it_to_float64() -> None:
     a, b = one_long_sum(128, 1 << 14, 1 << 9)
     w = held(b)
     assert [[int(n) for n in row] for row in product(held(a), w).array] == slow(a, b)
-    assert w.columns.stretches == {}
+    assert w.columns.block_ends == {}
 
 
 @pytest.mark.parametrize("largest", [1023, 1024, 1025])
 def test_numbers_that_are_never_negative_are_taken_from_the_middle_of_their_range(largest: int) -> None:
-    """Half the magnitude, half the stretches; both ends of the range, and odd summands."""
+    """Half the magnitude, half the blocks; both ends of the range, and odd summands."""
     rng = np.random.default_rng(2)
     a = np.where(rng.random((5, 784)) < 0.5, 0, largest)
     a[0], a[1] = largest, 0
@@ -130,7 +130,7 @@ def test_numbers_that_are_never_negative_are_taken_from_the_middle_of_their_rang
     result = product(x, w)
     assert [[int(n) for n in row] for row in result.array] == slow(a, b)
     assert result.bound == product_bound(x, w)
-    whole, half = w.columns.stretches.items()
+    whole, half = w.columns.block_ends.items()
     assert whole[0] >= largest
     assert half[0] >= -(-largest // 2)
     assert len(half[1]) < len(whole[1]) if whole[1] else half[1]
@@ -163,14 +163,14 @@ def test_numbers_that_are_never_negative_leave_positive_and_negative_products_ap
     assert product(held(a), held(sign * b)).array.dtype == FLOAT64
 
 
-def test_sums_of_stretches_beyond_32_bits_are_exact() -> None:
+def test_sums_of_blocks_beyond_32_bits_are_exact() -> None:
     terms = 1 << 13
     a, b = one_long_sum(terms, (1 << 16) - 1, 11)
     b[:, 1] = -11
     assert 1 << 31 < product_bound(held(a), held(b)) < 1 << 33
     w = held(b)
     assert [[int(n) for n in row] for row in product(held(a), w).array] == slow(a, b)
-    assert any(w.columns.stretches.values())
+    assert any(w.columns.block_ends.values())
 
 
 def test_columns_of_zeros_are_left_out_and_come_back_as_zeros() -> None:
@@ -183,21 +183,21 @@ def test_columns_of_zeros_are_left_out_and_come_back_as_zeros() -> None:
         b[:, [0, 3, 4, 17, 20, 30, 31, 38]] = 0
         w = held(b)
         assert [[int(n) for n in row] for row in product(held(a), w).array] == slow(a, b)
-        assert w.columns.filled is not None
-        assert w.columns.filled[0].array.shape == (300, 33)
+        assert w.columns.nonzero_columns is not None
+        assert w.columns.nonzero_columns[0].array.shape == (300, 33)
         assert [[int(n) for n in row] for row in product(held(a), held(0 * b)).array] == slow(a, 0 * b)
-    assert held(b[:20]).columns.filled is None  # finding them would take longer
+    assert held(b[:20]).columns.nonzero_columns is None  # finding them would take longer
 
 
 @pytest.mark.parametrize(("bits", "count"), [(24, 2), (24, 3), (24, 4), (24, 6), (53, 3), (53, 4)])
 @pytest.mark.parametrize("outputs", [64, 65, 71])
-def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(
+def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_fields(
     bits: int, count: int, outputs: int
 ) -> None:
-    """Every digit at its extremes, of either sign, beside every other."""
+    """Every field at its extremes, of either sign, beside every other."""
     rng = np.random.default_rng(4)
-    digit = bits // count
-    largest = (1 << (digit - 1)) - 1
+    field_bits = bits // count
+    largest = (1 << (field_bits - 1)) - 1
     terms = max(128, largest) if bits == 24 else 512
     b = np.zeros((terms, outputs), np.int64)
     share = sum_of_ones(largest, terms)[1]  # of the largest sum, for each term
@@ -209,12 +209,12 @@ def test_sums_of_few_bits_share_a_float_up_to_the_edge_of_their_digits(
     assert product_bound(x, w) <= 1 << 24
     assert [[int(n) for n in row] for row in product(x, w).array] == slow(a, b)
     (packing,) = w.columns.packed
-    assert (packing.count, packing.digit) == (count, digit)
+    assert (packing.count, packing.field_bits) == (count, field_bits)
     assert packing.dtype == (FLOAT32 if bits == 24 else FLOAT64)
     assert np.abs(product(x, w).array).max() == largest
 
 
-def test_a_digit_one_step_too_small_would_be_wrong() -> None:
+def test_a_field_one_step_too_small_would_be_wrong() -> None:
     a, b = np.ones((64, 128), np.int64), np.zeros((128, 64), np.int64)
     b[:5, :] = 1
     naive = Packing(2, 3)  # 5 is more than half of 2**3
@@ -222,7 +222,7 @@ def test_a_digit_one_step_too_small_would_be_wrong() -> None:
     assert naive.unpacked(sums, 64).tolist() != slow(a, b)
     w = held(b)
     assert product(held(a), w).array.tolist() == slow(a, b)
-    assert [packing.digit for packing in w.columns.packed] == [4]
+    assert [packing.field_bits for packing in w.columns.packed] == [4]
 
 
 @settings(max_examples=60, deadline=None)

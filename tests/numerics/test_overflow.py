@@ -61,3 +61,9 @@ def test_the_page_shows_what_happens(overflow: Overflow) -> None:
 
 def test_repr_makes_the_overflow_again() -> None:
     assert all(eval(repr(overflow)) is overflow for overflow in Overflow)
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("dtype", EXACT)
+def test_nothing_fits_everywhere(overflow: Overflow, dtype: type) -> None:
+    assert fit(np.zeros((0, 3), dtype), Q(4, 0), overflow).shape == (0, 3)

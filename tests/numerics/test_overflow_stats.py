@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The ledger counts what a loop in Fractions counts, and nothing while it is closed."""
+"""The statistics count what a loop in Fractions counts, and nothing while it is closed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics import overflow_stats as module
 from fixedpoint_nn.numerics.accumulator import Accumulator
-from fixedpoint_nn.numerics.overflow_stats import Entry, OverflowStats
+from fixedpoint_nn.numerics.overflow_stats import OverflowCounts, OverflowStats
 from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
 from tests.support import oracle
@@ -28,7 +28,7 @@ def bits_for(lo: int, hi: int, signed: bool) -> int:
     return bits + (signed or lo < 0)
 
 
-def counted(values: list[Fraction], shape: tuple[int, ...], quantizer: Quantizer) -> Entry:
+def counted(values: list[Fraction], shape: tuple[int, ...], quantizer: Quantizer) -> OverflowCounts:
     """The entry of these values, one by one."""
     f = quantizer.format
     scaled = [v * Fraction(2) ** f.frac_bits for v in values]
@@ -37,7 +37,7 @@ def counted(values: list[Fraction], shape: tuple[int, ...], quantizer: Quantizer
     outside = [not lowest <= n <= f.int_max for n in whole]
     wraps = quantizer.overflow is Overflow.WRAP
     first = tuple(int(i) for i in np.unravel_index(outside.index(True), shape)) if any(outside) else None
-    return Entry(
+    return OverflowCounts(
         values=len(values),
         saturated=0 if wraps else sum(outside),
         wrapped=sum(outside) if wraps else 0,
@@ -59,15 +59,15 @@ def test_a_cast_is_counted_value_by_value(source: QFormat, count: int) -> None:
     values = [oracle.value(int(n), source) for n in ints.reshape(-1)]
     for target, rounding, overflow in product(TARGETS, Rounding, Overflow):
         quantizer = Quantizer(target, rounding, overflow, name="here")
-        with OverflowStats() as ledger:
+        with OverflowStats() as stats:
             x.cast(quantizer)
-        assert ledger["here"] == counted(values, x.shape, quantizer)
+        assert stats["here"] == counted(values, x.shape, quantizer)
         with OverflowStats(count_rounded=False) as quick:
             x.cast(quantizer)
         assert quick["here"].rounded == 0
         assert (quick["here"].saturated, quick["here"].first) == (
-            ledger["here"].saturated,
-            ledger["here"].first,
+            stats["here"].saturated,
+            stats["here"].first,
         )
 
 
@@ -83,10 +83,10 @@ def test_floats_are_counted_value_by_value(dtype: type, count_rounded: bool) -> 
     values = [Fraction(float(v)) for v in x.reshape(-1)]
     for target, rounding, overflow in product([*TARGETS, Q(3, 50)], Rounding, Overflow):
         quantizer = Quantizer(target, rounding, overflow, name="input")
-        with OverflowStats(count_rounded) as ledger:
+        with OverflowStats(count_rounded) as stats:
             FixedArray.from_float(x, quantizer)
         expected = counted(values, x.shape, quantizer)
-        seen = ledger["input"]
+        seen = stats["input"]
         assert (seen.values, seen.saturated, seen.wrapped, seen.first, seen.headroom_bits) == (
             expected.values, expected.saturated, expected.wrapped, expected.first, expected.headroom_bits,
         )  # fmt: skip
@@ -101,10 +101,10 @@ def test_floats_beside_limits_that_no_float_holds_are_counted(overflow: Overflow
         [-edge, edge, np.nextafter(-edge, 0), np.nextafter(edge, 0), np.nextafter(-edge, -np.inf), 1e300]
     )
     quantizer = Quantizer(Q(61, 0), Rounding.FLOOR, overflow, name="input")
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         FixedArray.from_float(x, quantizer)
     expected = counted([Fraction(float(v)) for v in x], x.shape, quantizer)
-    seen = ledger["input"]
+    seen = stats["input"]
     assert (seen.values, seen.saturated, seen.wrapped, seen.first, seen.headroom_bits) == (
         expected.values, expected.saturated, expected.wrapped, expected.first, expected.headroom_bits,
     )  # fmt: skip
@@ -112,9 +112,11 @@ def test_floats_beside_limits_that_no_float_holds_are_counted(overflow: Overflow
 
 def test_integers_are_counted_on_their_way_into_a_format() -> None:
     quantizer = Quantizer(Q(4, 2), name="input")
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         FixedArray.from_float(np.array([7, -8, 8, 3, -9]), quantizer)
-    assert ledger["input"] == Entry(5, saturated=2, wrapped=0, rounded=0, first=(2,), headroom_bits=-1)
+    assert stats["input"] == OverflowCounts(
+        5, saturated=2, wrapped=0, rounded=0, first=(2,), headroom_bits=-1
+    )
 
 
 @pytest.mark.parametrize("bits", [10, 13, 16, 24])
@@ -131,35 +133,35 @@ def test_accumulators_are_watched_at_every_step_where_it_matters(bits: int, form
         extremes = [min(extremes[0], total.min()), max(extremes[1], total.max())]
         outside |= (total < f.int_min) | (total > f.int_max)
         total = np.clip(total, f.int_min, f.int_max)
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         result = x.dot(weight, Accumulator(f, Overflow.SATURATE, name="acc"))
     assert np.array_equal(result.ints, total)
-    entry = ledger["acc"]
+    entry = stats["acc"]
     assert (entry.values, entry.saturated, entry.wrapped) == (240, outside.sum(), 0)
     assert entry.first == (tuple(np.argwhere(outside)[0]) if outside.any() else None)
     if outside.any():
         assert entry.headroom_bits == bits - bits_for(int(extremes[0]), int(extremes[1]), f.signed)
 
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         x.dot(weight, Accumulator(f, Overflow.WRAP, name="acc"))
     sums = a @ w
     outside = (sums < f.int_min) | (sums > f.int_max)
-    assert (ledger["acc"].wrapped, ledger["acc"].saturated) == (outside.sum(), 0)
-    assert ledger["acc"].headroom_bits == bits - bits_for(int(sums.min()), int(sums.max()), f.signed)
+    assert (stats["acc"].wrapped, stats["acc"].saturated) == (outside.sum(), 0)
+    assert stats["acc"].headroom_bits == bits - bits_for(int(sums.min()), int(sums.max()), f.signed)
 
 
 def test_entries_add_up_over_calls_and_keep_the_first_place() -> None:
     quantizer = Quantizer(Q(4, 0), name="out")
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         FixedArray.from_ints([1, 2], Q(8, 0)).cast(quantizer)
-        ledger.first_row = 2
+        stats.first_row = 2
         FixedArray.from_ints([3, 100], Q(8, 0)).cast(quantizer)
-        ledger.first_row = 4
+        stats.first_row = 4
         FixedArray.from_ints([-100, 0], Q(8, 0)).cast(quantizer)
-    assert ledger["out"] == Entry(6, saturated=2, wrapped=0, rounded=0, first=(3,), headroom_bits=-4)
+    assert stats["out"] == OverflowCounts(6, saturated=2, wrapped=0, rounded=0, first=(3,), headroom_bits=-4)
 
 
-def test_nothing_is_collected_outside_of_the_block_and_the_outer_ledger_comes_back() -> None:
+def test_nothing_is_collected_outside_of_the_block_and_the_outer_statistics_comes_back() -> None:
     quantizer = Quantizer(Q(4, 0), name="out")
     x = FixedArray.from_ints([100], Q(8, 0))
     assert module.active() is None
@@ -175,16 +177,16 @@ def test_nothing_is_collected_outside_of_the_block_and_the_outer_ledger_comes_ba
     assert (len(outer), inner["out"].values) == (0, 1)
 
 
-def test_each_thread_has_a_ledger_of_its_own() -> None:
+def test_each_thread_has_statistics_of_its_own() -> None:
     quantizer = Quantizer(Q(4, 0), name="out")
     x = FixedArray.from_ints([100], Q(8, 0))
 
     def cast_often(times: int) -> int:
-        with OverflowStats() as ledger:
+        with OverflowStats() as stats:
             for _ in range(times):
                 x.cast(quantizer)
                 barrier.wait()
-        return ledger["out"].saturated
+        return stats["out"].saturated
 
     barrier = threading.Barrier(2)
     with OverflowStats() as outer, ThreadPoolExecutor(2) as executor:
@@ -193,23 +195,97 @@ def test_each_thread_has_a_ledger_of_its_own() -> None:
 
 
 def test_unnamed_casts_stand_under_their_text() -> None:
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         FixedArray.from_ints([100], Q(8, 0)).cast(Quantizer(Q(4, 0)))
-    assert list(ledger) == ["ap_fixed<4,4,AP_RND_CONV,AP_SAT>"]
+    assert list(stats) == ["ap_fixed<4,4,AP_RND_CONV,AP_SAT>"]
 
 
 def test_it_prints_as_a_table() -> None:
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         FixedArray.from_ints([100, 1], Q(8, 4)).cast(Quantizer(Q(4, 0), name="fc1.out"))
-    assert str(ledger).splitlines() == [
+    assert str(stats).splitlines() == [
         "             values  saturated    wrapped    rounded  headroom  first",
         "fc1.out           2          0          0          2         0  -",
     ]
 
 
 def test_a_name_that_was_not_seen_is_one_sentence() -> None:
-    with OverflowStats() as ledger:
+    with OverflowStats() as stats:
         FixedArray.from_ints([1], Q(8, 0)).cast(Quantizer(Q(4, 0), name="fc1"))
     with pytest.raises(KeyError) as caught:
-        ledger["fc2"]
-    assert caught.value.args == ("nothing was cast at 'fc2'; the ledger saw fc1",)
+        stats["fc2"]
+    assert caught.value.args == ("nothing was cast at 'fc2'; the statistics hold fc1",)
+
+
+BLOCK = 1 << 17  # elements that a conversion takes at a time
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("largest", [0, 1, 2])
+def test_extremes_and_counts_are_those_of_all_blocks(dtype: type, largest: int) -> None:
+    """Each block in turn holds what is too large: 20 above and 300 below, of which the quantizer rounds all."""
+    x = np.full(2 * BLOCK + 5, 0.25, dtype)
+    place = largest * BLOCK + 3
+    x[place], x[(place + BLOCK) % x.size] = 20.25, -300.25
+    quantizer = Quantizer(Q(4, 0), Rounding.HALF_EVEN, name="in")
+    with OverflowStats() as stats:
+        FixedArray.from_float(x, quantizer)
+    assert stats["in"] == OverflowCounts(
+        x.size,
+        saturated=2,
+        rounded=x.size,
+        first=(min(place, (place + BLOCK) % x.size),),
+        headroom_bits=4 - bits_for(-300, 20, True),
+    )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_extreme_sums_are_those_of_all_blocks_of_rows(sign: int) -> None:
+    """Rows beyond one block, of which the first, a middle or the last one alone has the largest sum."""
+    rows, accumulator = 40_000, Accumulator(Q(8, 0), Overflow.SATURATE, name="acc")
+    for row in (0, rows // 2, rows - 1):
+        a = np.ones((rows, 2), np.int64)
+        a[row] = sign * 1000, -sign * 500
+        with OverflowStats() as stats:
+            FixedArray.from_ints(a, Q(12, 0)).dot(FixedArray.from_ints([[1], [1]], Q(2, 0)), accumulator)
+        # The first step leaves at +-1000, of which saturation leaves 127 or -128; the second one at -373 or 372.
+        lo, hi = (-373, 1000) if sign > 0 else (-1000, 372)
+        assert stats["acc"].headroom_bits == 8 - bits_for(lo, hi, True)
+        assert (stats["acc"].saturated, stats["acc"].first) == (1, (row, 0))
+
+
+def test_one_product_of_saturated_and_safe_rows_has_the_extremes_of_both() -> None:
+    """The safe row's sum is the largest of all, and the ordered rows' the smallest."""
+    a = np.array([[90, 30, 0], [-100, -100, 100], [1, 1, 1]])
+    with OverflowStats() as stats:
+        FixedArray.from_ints(a, Q(8, 0)).dot(
+            FixedArray.from_ints([[1], [1], [1]], Q(2, 0)),
+            Accumulator(Q(8, 0), Overflow.SATURATE, name="acc"),
+        )
+    assert stats["acc"].headroom_bits == 8 - bits_for(-200, 120, True)
+    assert stats["acc"].first == (1, 0)
+
+
+def test_an_empty_array_is_cast_and_counted_as_nothing() -> None:
+    empty = FixedArray.from_ints([[1, 2]], Q(4, 4))[:0]
+    with OverflowStats() as stats:
+        assert empty.cast(Quantizer(Q(2, 0), name="out")).shape == (0, 2)
+    assert "out" not in stats
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_at_the_limits_fit(overflow: Overflow, dtype: type) -> None:
+    quantizer = Quantizer(Q(4, 0), Rounding.FLOOR, overflow, name="in")
+    lowest = -7 if overflow is Overflow.SATURATE_SYMMETRIC else -8
+    for values in ([lowest, 7], [lowest, 0], [0, 7]):
+        with OverflowStats() as stats:
+            assert FixedArray.from_float(np.array(values, dtype), quantizer).ints.tolist() == values
+        assert (stats["in"].saturated, stats["in"].wrapped, stats["in"].first) == (0, 0, None)
+
+
+@pytest.mark.parametrize("format", [Q(8, 0), UQ(8, 0)])
+def test_zeros_need_no_bit_but_a_sign(format: QFormat) -> None:
+    with OverflowStats() as stats:
+        FixedArray.from_ints([0, 0], Q(4, 0)).cast(Quantizer(format, name="out"))
+    assert stats["out"].headroom_bits == 8 - format.signed

@@ -233,3 +233,10 @@ def test_a_dot_product_with_one_corner_less_needs_one_bit_less() -> None:
     assert QFormat.for_product(Q(4, 0), UQ(4, 0)) == Q(8, 0)
     assert QFormat.for_product(UQ(4, 0), UQ(4, 0)) == UQ(8, 0)
     assert QFormat.for_product(UQ(1, 0), Q(8, 0)) == Q(8, 0)
+
+
+def test_a_maximum_is_unsigned_exactly_if_one_of_the_two_never_is_negative() -> None:
+    for a, b in pairs():
+        assert QFormat.for_maximum(a, b).signed == (a.int_min < 0 and b.int_min < 0)
+    assert QFormat.for_maximum(Q(4, 0), UQ(3, 0)) == UQ(3, 0)
+    assert QFormat.for_maximum(Q(4, 0), Q(3, 1)) == Q(4, 1)

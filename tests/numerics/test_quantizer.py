@@ -159,6 +159,31 @@ def test_subnormal_and_huge_floats_convert_exactly(format: QFormat) -> None:
         assert quantizer.from_floats(np.array(narrow, np.float32)).tolist() == expected
 
 
+@pytest.mark.parametrize("format", CORNERS)
+def test_extreme_floats_round_to_the_values_of_their_integers(format: QFormat) -> None:
+    """Nearest values of wide formats and of binary points far out, whose steps no float32 holds."""
+    for rounding, overflow in MODES:
+        quantizer = Quantizer(format, rounding, overflow)
+        expected = [
+            float(Fraction(oracle.quantized(Fraction(v), quantizer)) / Fraction(2) ** format.frac_bits)
+            for v in EXTREMES
+        ]
+        assert quantizer.round_floats(np.array(EXTREMES)).tolist() == expected
+
+
+def test_values_that_are_no_numbers_stay_and_the_others_are_rounded() -> None:
+    for format in (Q(4, 4), Q(40, 20), Q(-40, 103)):
+        for rounding, overflow in MODES:
+            quantizer = Quantizer(format, rounding, overflow)
+            for dtype in (np.float32, np.float64):
+                x = np.array([np.inf, 0.3, np.nan, -np.inf, -1e9], dtype)
+                rounded = quantizer.round_floats(x)
+                assert rounded.dtype == dtype
+                known = np.isfinite(x)
+                assert np.array_equal(rounded[~known], x[~known], equal_nan=True)
+                assert np.array_equal(rounded[known], quantizer.round_floats(x[known]))
+
+
 def test_adding_a_half_and_taking_the_floor_would_be_wrong() -> None:
     x = 0.49999999999999994
     assert np.floor(x + 0.5) == 1
@@ -256,6 +281,56 @@ def test_channels_have_their_own_binary_points_and_one_format() -> None:
     assert np.array_equal(quantizer.from_ints(wide, 20), quantizer.from_floats(np.ldexp(wide, -20)))
     assert np.array_equal(quantizer.round_floats(x), ints * quantizer.format.step)
     assert np.array_equal(FixedArray.from_float(x, quantizer).ints, ints)
+
+
+SUBNORMAL64 = [v * sign for v in (5e-324, 1e-310, 2.2250738585072014e-308) for sign in (1, -1)]
+SUBNORMAL32 = [float(np.float32(v)) * sign for v in (1e-45, 1e-40, 1.1754944e-38) for sign in (1, -1)]
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("format", [Q(8, 0), Q(4, 4), UQ(10, -2), Q(40, -20), Q(-40, 60), Q(-1060, 1074)])
+def test_subnormal_floats_round_as_their_integers_say(
+    format: QFormat, overflow: Overflow, rounding: Rounding
+) -> None:
+    plain = Quantizer(format, rounding, overflow)
+    channels = ChannelQuantizer(plain, (0, 5, -2, 0, 7, 3) if format.frac_bits < 1000 else (0,) * 6)
+    for dtype, values in ((np.float64, SUBNORMAL64), (np.float32, SUBNORMAL32)):
+        x = np.array(values, dtype)
+        ints = [oracle.quantized(Fraction(float(v)), plain) for v in x]
+        assert plain.from_floats(x).tolist() == ints
+        assert np.array_equal(plain.round_floats(x), np.ldexp(ints, -format.frac_bits).astype(dtype))
+        by_channel = [oracle.quantized(Fraction(float(v)), q) for v, q in zip(x, channels.channels)]
+        real = [np.ldexp(float(n), -q.format.frac_bits) for n, q in zip(by_channel, channels.channels)]
+        rounded = channels.round_floats(np.stack([x, -x]))
+        assert rounded.dtype == dtype
+        assert np.array_equal(rounded[0], np.array(real, dtype))
+        if format.frac_bits < 1000:
+            point = channels.format.frac_bits
+            assert np.array_equal(np.ldexp(channels.from_floats(x), -point), real)
+
+
+def test_a_channels_step_is_its_formats() -> None:
+    quantizer = ChannelQuantizer(Quantizer(Q(2, 6)), (0, 1, -2))
+    assert quantizer.step.tolist() == [own.step for own in quantizer.channels] == [1 / 64, 1 / 32, 1 / 256]
+
+
+def test_the_floor_of_the_smallest_float_below_zero_is_one_step_down() -> None:
+    x = np.array([[-5e-324, 5e-324]])
+    quantizer = ChannelQuantizer(Quantizer(Q(4, 4), Rounding.FLOOR), (0, 3))
+    assert quantizer.from_floats(x).tolist() == [[-1, 0]]
+    assert quantizer.round_floats(x).tolist() == [[-0.0625, 0]]
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_channels_round_floats_as_their_own_quantizers_do(overflow: Overflow) -> None:
+    for rounding in Rounding:
+        quantizer = ChannelQuantizer(Quantizer(Q(6, 2), rounding, overflow), (0, -2, 3, 0))
+        x = np.random.default_rng(6).standard_normal((2, 9, 4)).astype(np.float32) * 40
+        x[0, 0] = np.nan
+        rounded = quantizer.round_floats(x)
+        for j, own in enumerate(quantizer.channels):
+            assert np.array_equal(rounded[..., j], own.round_floats(x[..., j]), equal_nan=True)
 
 
 # ---- bad input ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fixedpoint_nn.numerics.rounding import UP, Remainder, Rounding, round_floats, shift_right
+from fixedpoint_nn.numerics.rounding import INCREMENT_IF, Remainder, Rounding, round_floats, shift_right
 from tests.support import oracle
 
 EIGHTHS = np.arange(-40, 41) / 8
@@ -20,7 +20,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "numerics.md"
 def by_predicate(x: np.ndarray, rounding: Rounding) -> np.ndarray:
     floor = np.floor(x)
     rest = x - floor
-    return floor + UP[rounding](Remainder(rest > 0, rest > 0.5, rest == 0.5, x < 0, floor % 2 == 1))
+    return floor + INCREMENT_IF[rounding](Remainder(rest > 0, rest > 0.5, rest == 0.5, x < 0, floor % 2 == 1))
 
 
 @pytest.mark.parametrize("rounding", Rounding)
@@ -32,7 +32,7 @@ def test_every_rounding_is_the_floor_plus_its_predicate(rounding: Rounding) -> N
 
 
 def test_there_is_a_predicate_for_every_rounding() -> None:
-    assert set(UP) == set(Rounding)
+    assert set(INCREMENT_IF) == set(Rounding)
 
 
 @pytest.mark.parametrize("rounding", Rounding)
@@ -64,3 +64,9 @@ def test_shifts_beyond_the_width_round_too(rounding: Rounding, shift: int) -> No
 
 def test_repr_makes_the_rounding_again() -> None:
     assert all(eval(repr(rounding)) is rounding for rounding in Rounding)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_infinities_and_whole_numbers_stay(rounding: Rounding) -> None:
+    x = np.array([np.inf, -np.inf, 2.0**53, -(2.0**1000), 3.0, -4.0, 0.0])
+    assert round_floats(x, rounding).tolist() == x.tolist()

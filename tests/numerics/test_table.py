@@ -170,3 +170,10 @@ def test_errors_are_sentences(make, error, message) -> None:  # type: ignore[no-
     with pytest.raises(error) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_a_table_of_the_widest_output_is_exact_to_its_last_bit() -> None:
+    table = Table("reciprocal", UQ(3, 0), Quantizer(UQ(1, 59)))
+    assert table.ints[3] == ((1 << 59) + 1) // 3
+    with pytest.raises(ValueError, match="at most 60 bits"):
+        Table("reciprocal", UQ(3, 0), Quantizer(UQ(2, 59)))

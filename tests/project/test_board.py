@@ -69,7 +69,7 @@ def test_the_self_test_of_a_board_finds_every_word_equal(pack: Path) -> None:
 
 
 def test_the_self_test_of_a_board_notices_one_wrong_word(pack: Path) -> None:
-    path = pack / "expected.mem"
+    path = pack / "vectors/expected.mem"
     good = path.read_text()
     lines = good.splitlines()
     lines[-1] = f"{int(lines[-1], 16) ^ 1:0{len(lines[-1])}x}"

@@ -31,7 +31,7 @@ from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.pack.writer import replace_directory
-from fixedpoint_nn.hardware.sim.simulator import Job, SimulationError, simulate
+from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.quantized import Quantized
@@ -86,7 +86,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "images.gz").write_bytes(gzip.compress(images))
     (folder / "names.csv").write_bytes(b"01_prenom;02_genre;03_langage;04_frequence\r\nanna;f;french;1\r\n")
     (folder / "names.txt").write_text("anna\nchloé\njérôme\n", encoding="utf-8")
-    for name in ("weights.coe", "weights.mem", "manifest.json"):
+    for name in ("images/weights.coe", "images/weights.mem", "manifest.json"):
         shutil.copy(pack / name, folder)
     training(folder / "training").save(History({"loss": [0.5]}), {}, seed=1)
     with Store(folder / "results.sqlite") as store:
@@ -112,7 +112,8 @@ def in_pack(path: Path) -> None:
     pack = path.parent / "copy"
     shutil.rmtree(pack, ignore_errors=True)
     shutil.copytree(path.parent / "pack", pack)
-    shutil.copy(path, pack / path.name)
+    inside = pack / path.name if path.name == "manifest.json" else pack / "images" / path.name
+    shutil.copy(path, inside)
     load_pack(pack)
 
 
@@ -221,22 +222,16 @@ def stated(folder: Path, change: Callable[[dict], object]) -> None:  # type: ign
     (folder / "manifest.json").write_text(json.dumps(about))
 
 
-def probe_of(about: dict[str, Any], **other: object) -> dict[str, Any]:
-    """A statement about a probe whose files are not there."""
-    ports = {"input": about["input"], "output": about["output"]}
-    return {"name": "probe", "place": 0, "vectors": 1, "cycles": 1, **ports, **other}
-
-
 LIES = {
-    "a file above the pack": lambda m: m["files"].update({"../secret": m["files"]["weights.coe"]}),
-    "an absolute file": lambda m: m["files"].update({"/etc/passwd": m["files"]["weights.coe"]}),
-    "a folder": lambda m: m["files"].update({"..": m["files"]["weights.coe"]}),
-    "a name with a NUL": lambda m: m["files"].update({"a\0b": m["files"]["weights.coe"]}),
+    "a file above the pack": lambda m: m["files"].update({"../secret": m["files"]["images/weights.coe"]}),
+    "an absolute file": lambda m: m["files"].update({"/etc/passwd": m["files"]["images/weights.coe"]}),
+    "a folder": lambda m: m["files"].update({"..": m["files"]["images/weights.coe"]}),
+    "a name with a NUL": lambda m: m["files"].update({"a\0b": m["files"]["images/weights.coe"]}),
     "huge vectors": lambda m: m.update(vectors=10**18),
-    "huge words": lambda m: m["files"]["weights.coe"].update(words=10**18),
+    "huge words": lambda m: m["files"]["images/weights.coe"].update(words=10**18),
     "a huge memory": lambda m: m["engine"].update(activation_depth=10**12),
-    "a word of no bits": lambda m: m["files"]["weights.coe"].update(bits=0),
-    "a negative word": lambda m: m["files"]["weights.coe"].update(bits=-5),
+    "a word of no bits": lambda m: m["files"]["images/weights.coe"].update(bits=0),
+    "a negative word": lambda m: m["files"]["images/weights.coe"].update(bits=-5),
     "lanes as text": lambda m: m["engine"].update(lanes="8"),
     "an unknown parameter": lambda m: m["engine"].update(volume=11),
     "a huge shape": lambda m: m["input"].update(shape=[10**9, 10**9]),
@@ -246,10 +241,6 @@ LIES = {
     "cycles as text": lambda m: m.update(cycles=["many"]),
     "runs without places": lambda m: m.update(runs=[{}]),
     "a seed that is no number": lambda m: m.update(seed=None),
-    "probes as text": lambda m: m.update(probes="many"),
-    "a probe of nothing": lambda m: m.update(probes=[{}]),
-    "a probe above the pack": lambda m: m.update(probes=[probe_of(m, name="../secret")]),
-    "a probe with huge vectors": lambda m: m.update(probes=[probe_of(m, vectors=10**18)]),
 }
 
 
@@ -267,7 +258,7 @@ def test_a_manifest_that_lies_is_one_sentence(lie, originals, tmp_path):
 
 def test_a_huge_file_is_refused_before_it_is_read(originals, tmp_path):
     pack = Path(shutil.copytree(originals / "pack", tmp_path / "pack"))
-    for name in ("weights.coe", "manifest.json"):
+    for name in ("images/weights.coe", "manifest.json"):
         with (pack / name).open("r+b") as file:
             file.truncate(1 << 40)  # a file with a hole: a terabyte that takes no place
         with pytest.raises(PackError) as caught:
@@ -297,7 +288,7 @@ def test_an_idx_header_of_impossible_size_needs_no_memory(tmp_path):
 
 def test_a_full_disk_leaves_the_old_pack_and_no_half_of_a_new_one(tmp_path, monkeypatch):
     pack = small_pack(tmp_path)
-    before = {path.name: path.read_bytes() for path in pack.iterdir()}
+    before = {str(path.relative_to(pack)): path.read_bytes() for path in pack.rglob("*") if path.is_file()}
     written = Path.write_text
 
     def full(path: Path, text: str, *rest: object, **named: object) -> int:
@@ -309,7 +300,9 @@ def test_a_full_disk_leaves_the_old_pack_and_no_half_of_a_new_one(tmp_path, monk
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match="No space left on device"):
         small_pack(tmp_path, seed=1)
-    assert {path.name: path.read_bytes() for path in pack.iterdir()} == before
+    assert {
+        str(path.relative_to(pack)): path.read_bytes() for path in pack.rglob("*") if path.is_file()
+    } == before
     assert list(tmp_path.iterdir()) == [pack]
 
 
@@ -382,7 +375,7 @@ def test_a_simulator_killed_half_way_is_one_sentence(originals, tmp_path, monkey
         "echo 'PASS: 1'\nkill -9 $$\n"
     )
     killed.chmod(0o755)
-    monkeypatch.setattr("fixedpoint_nn.hardware.sim.simulator.compiled", lambda *_: [str(killed)])
+    monkeypatch.setattr("fixedpoint_nn.hardware.sim.run.compiled", lambda *_: [str(killed)])
     job = Job(pack.config, pack.mem_files(), pack.input, pack.output)
     with pytest.raises(SimulationError, match=r"^iverilog was killed by signal 9 before it had finished$"):
         simulate(job, pack.vectors)

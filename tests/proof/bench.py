@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from fixedpoint_nn.hardware.faults.fault import Flip
 from fixedpoint_nn.hardware.isa import bit_packing
-from fixedpoint_nn.hardware.pack import memory_files
+from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import Pack, verify_file
-from fixedpoint_nn.hardware.sim.simulator import compiled, write_images, write_vectors
+from fixedpoint_nn.hardware.sim.build import compiled
+from fixedpoint_nn.hardware.sim.run import write_images, write_vectors
+from tests.proof.flip import Flip
 
 
 class Bench:
@@ -90,15 +91,19 @@ def caught_by_checksum(pack: Pack, chosen: Sequence[Flip]) -> int:
     lines = {
         name: (pack.directory / name).read_text().splitlines(keepends=True)
         for kind, (_, words) in images.items()
-        for name in (f"{kind}.coe", f"{kind}.mem")
+        for name in (manifest.file_name(kind, ".coe"), manifest.file_name(kind, ".mem"))
         if words
     }
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as folder:
         for flip in tqdm(chosen, desc=f"{pack.name}: checksums", unit="bit", leave=False):
             bits, words = images[flip.kind]
             caught += all(
-                _refused(Path(folder) / name, _flipped_text(lines[name], words, flip, bits), entries[name])
-                for name in (f"{flip.kind}.coe", f"{flip.kind}.mem")
+                _refused(
+                    Path(folder) / Path(name).name,
+                    _flipped_text(lines[name], words, flip, bits),
+                    entries[name],
+                )
+                for name in (manifest.file_name(flip.kind, ".coe"), manifest.file_name(flip.kind, ".mem"))
             )
     return caught
 

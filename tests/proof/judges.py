@@ -10,7 +10,7 @@ from pathlib import Path
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS_BITS
-from fixedpoint_nn.hardware.sim.simulator import write_images, write_vectors
+from fixedpoint_nn.hardware.sim.run import write_images, write_vectors
 
 GOLDEN = Path(__file__).parents[2] / "golden_vectors"
 # As a board's host sees the engine: images by its ports, registers in any state at power-up, a host that

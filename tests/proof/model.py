@@ -23,7 +23,7 @@ from fixedpoint_nn.hardware.emulator.emulator import EmulationError
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run, decode
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
-from fixedpoint_nn.hardware.sim.simulator import Job, Outcome, simulate
+from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate
 from fixedpoint_nn.hardware.verify import first_difference
 from fixedpoint_nn.hardware.verify.first_difference import first_divergence
 from fixedpoint_nn.network.quantized import Quantized

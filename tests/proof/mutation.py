@@ -22,7 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.sim.simulator import VERILATOR
+from fixedpoint_nn.hardware.sim.build import VERILATOR
 from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
 from tests.proof.equivalence import Prover
 from tests.proof.facts import facts

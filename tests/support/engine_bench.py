@@ -17,7 +17,7 @@ from fixedpoint_nn.hardware.emulator.emulator import Emulator, Result
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.sim.simulator import VERILATOR
+from fixedpoint_nn.hardware.sim.build import VERILATOR
 
 RTL = Path(__file__).resolve().parents[2] / "reference_rtl"
 

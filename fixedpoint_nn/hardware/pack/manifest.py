@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,10 @@ from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.isa.schedule import Schedule
 from fixedpoint_nn.numerics.qformat import QFormat
 
-VERSION = 1
+VERSION = 2
+WRITERS = {1: "0.1"}  # which release of fixedpoint_nn wrote packs of an older version
+FOLDERS = {"input": "vectors", "expected": "vectors", "status": "vectors"}  # of all other kinds: images
+FILE = re.compile(r"(images|vectors)/[a-z]+\.(coe|mem|mif)")
 NAME = "manifest.json"
 LARGEST = 1 << 26  # bytes; every golden pack's manifest is less than a thousandth of it
 ORDER = {
@@ -35,6 +39,11 @@ ORDER = {
 
 class PackError(ValueError):
     """A pack that is damaged, incomplete, or of another kind."""
+
+
+def file_name(kind: str, suffix: str) -> str:
+    """Where a pack keeps an image or its vectors, such as `images/weights.coe`."""
+    return f"{FOLDERS.get(kind, 'images')}/{kind}{suffix}"
 
 
 def describe_port(port: Port) -> dict[str, Any]:
@@ -92,7 +101,7 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
         "bits": bits,
         "words": words,
         "shape": list(shape),
-        "order": ORDER[kind.rpartition("_")[2]],  # a probe's files have its name before the kind
+        "order": ORDER[kind],
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
@@ -149,5 +158,9 @@ def read(folder: Path) -> dict[str, Any]:
         raise PackError(f"{path} is not JSON ({error}); emit the pack again") from None
     if not isinstance(manifest, dict) or manifest.get("version") != VERSION:
         found = manifest.get("version") if isinstance(manifest, dict) else None
-        raise PackError(f"{path} has version {found!r} and this program reads {VERSION}; emit the pack again")
+        writer = WRITERS.get(found) if isinstance(found, int) else None
+        about = f", which fixedpoint_nn {writer} wrote," if writer else ""
+        raise PackError(
+            f"{path} has version {found!r}{about} and this program reads {VERSION}; emit the pack again"
+        )
     return manifest

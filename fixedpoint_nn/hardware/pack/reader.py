@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.hardware.faults.probe import Probe
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import SHIFT_BITS, Images
@@ -43,8 +42,6 @@ class Pack:
     vectors: Ints  # (vectors, words)
     expected: Ints
     status: Ints | None = None  # (vectors, status registers), of packs that state them
-    probes: tuple[Probe, ...] = ()
-    program_file: str = "program"
 
     @property
     def name(self) -> str:
@@ -63,29 +60,11 @@ class Pack:
     def mem_files(self) -> dict[str, Image]:
         """The images for `$readmemh`."""
         files = self.manifest["files"]
-        names = {kind: f"{self.program_file if kind == 'program' else kind}.mem" for kind in IMAGES}
+        names = {kind: manifest.file_name(kind, ".mem") for kind in IMAGES}
         return {
             kind: Image(self.directory / name, files[name]["words"] if name in files else 0)
             for kind, name in names.items()
         }
-
-    def alone(self, probe: Probe) -> Pack:
-        """The pack with one run as its whole program."""
-        runs = [{**run, "place": 0} for run in self.manifest["runs"] if run["place"] == probe.place]
-        about = {**self.manifest, "cycles": [probe.cycles] * len(probe.vectors), "runs": runs}
-        about["network"] = f"{self.name}, {probe.name}"
-        return replace(
-            self,
-            manifest=about,
-            images=replace(self.images, program=list(probe.program)),
-            input=probe.input,
-            output=probe.output,
-            vectors=probe.vectors,
-            expected=probe.expected,
-            status=None,
-            probes=(),
-            program_file=probe.file("program"),
-        )
 
 
 def load_pack(directory: str | Path) -> Pack:
@@ -97,8 +76,8 @@ def load_pack(directory: str | Path) -> Pack:
         config = EngineConfig(**about["engine"])
         ports = manifest.read_port(about["input"]), manifest.read_port(about["output"])
         for name, entry in files.items():
-            if Path(name).name != name:
-                raise PackError(f"{name!r} is no file of a pack, which has no folders in it; emit it again")
+            if not manifest.FILE.fullmatch(name):
+                raise PackError(f"{name!r} is no file of a pack, such as 'images/weights.coe'; emit it again")
             verify_file(directory / name, entry)
         _check_statements(about)
         words = {kind: _from_coe(directory, kind, files) for kind in (*IMAGES, *VECTORS, "status")}
@@ -108,11 +87,7 @@ def load_pack(directory: str | Path) -> Pack:
             _vectors(words[kind], bits, vectors, port, kind)
             for kind, port in zip(VECTORS, ports, strict=True)
         ]
-        status = _status(words["status"], vectors) if "status.coe" in files else None
-        alone = tuple(
-            Probe.read(entry, manifest.read_port, lambda name: _from_coe(directory, name, files), bits)
-            for entry in about.get("probes", ())
-        )
+        status = _status(words["status"], vectors) if manifest.file_name("status", ".coe") in files else None
     except PackError:
         raise
     except bit_packing.ImageError as error:
@@ -121,7 +96,7 @@ def load_pack(directory: str | Path) -> Pack:
         raise PackError(
             f"{directory / manifest.NAME} lacks or misstates {_short(error)}; emit the pack again"
         ) from None
-    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1], status, alone)
+    return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1], status)
 
 
 def _vectors(words: list[int], bits: int, vectors: int, port: Port, kind: str) -> Ints:
@@ -177,7 +152,7 @@ def verify_file(path: Path, entry: Mapping[str, Any]) -> None:
 
 
 def _from_coe(directory: Path, kind: str, files: Mapping[str, Any]) -> list[int]:
-    name = f"{kind}.coe"
+    name = manifest.file_name(kind, ".coe")
     if name not in files:
         return []
     words = memory_files.read_coe((directory / name).read_text(), files[name]["bits"], str(directory / name))

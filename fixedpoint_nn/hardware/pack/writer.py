@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from fixedpoint_nn.hardware.faults.probe import Probe
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -47,7 +46,6 @@ class Contents:
     corners: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
     status: Ints | None = None  # (vectors, status registers), if they are to be compared too
-    probes: Sequence[Probe] = ()
 
     def words(self) -> dict[str, tuple[int, list[int], list[int]]]:
         """For each kind of file its word's bits, its words as bit patterns, and their shape."""
@@ -61,8 +59,6 @@ class Contents:
             contents[kind] = bits, bit_packing.unsigned(value.reshape(-1).tolist(), bits), list(value.shape)
         if self.status is not None:
             contents["status"] = STATUS_BITS, self.status.reshape(-1).tolist(), list(self.status.shape)
-        for probe in self.probes:
-            contents |= probe.words(bits)
         return contents
 
     def write_into(self, folder: Path, radix: int = 16, mif: bool = False) -> None:
@@ -76,9 +72,11 @@ class Contents:
             if mif:
                 texts[".mif"] = memory_files.write_mif(words, width)
             for suffix, text in texts.items():
-                path = folder / f"{kind}{suffix}"
+                name = manifest.file_name(kind, suffix)
+                path = folder / name
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(text)
-                files[path.name] = manifest.describe_file(path, width, len(words), kind, shape)
+                files[name] = manifest.describe_file(path, width, len(words), kind, shape)
         (folder / LISTING).write_text(self.listing)
         cycles, macs = list(self.cycles), list(self.mac_cycles)
         about: dict[str, Any] = {
@@ -97,8 +95,6 @@ class Contents:
             "runs": list(self.runs),
             "files": files,
         }
-        if self.probes:
-            about["probes"] = [probe.describe(manifest.describe_port) for probe in self.probes]
         manifest.write(folder, about)
 
 

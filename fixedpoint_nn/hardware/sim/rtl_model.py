@@ -10,7 +10,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
-from fixedpoint_nn.hardware.sim.simulator import Job, Outcome, simulate, write_images
+from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
 from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 

@@ -5,55 +5,22 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fixedpoint_nn.hardware.emulator.emulator import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
-from fixedpoint_nn.hardware.isa.instructions import AssemblyError
-from fixedpoint_nn.hardware.pack import memory_files
+from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS, VECTORS
 from fixedpoint_nn.hardware.sim import waves
-from fixedpoint_nn.hardware.sim.simulator import (
-    Job,
-    Outcome,
-    SimulationError,
-    attempt,
-    compiled,
-    simulate,
-)
+from fixedpoint_nn.hardware.sim.build import compiled
+from fixedpoint_nn.hardware.sim.run import Job, Outcome, SimulationError, attempt, simulate
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
+from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
 from fixedpoint_nn.numerics.arrays import Ints
-
-FAILURES = (
-    PackError,
-    SimulationError,
-    ToolError,
-    EmulationError,
-    AssemblyError,
-    bit_packing.ImageError,
-    OSError,
-)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How a verification ended; `str` is the line to print."""
-
-    passed: bool
-    text: str
-    vectors: int = 0
-    words: int = 0
-    cycles: int = 0
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __bool__(self) -> bool:
-        return self.passed
 
 
 def verify(
@@ -73,22 +40,9 @@ def verify(
     try:
         pack = load_pack(directory)
         _same_in_both_forms(pack)
-        verdict = _verify(pack, simulator, trace, vcd, vectors, progress)
-        if not verdict or vectors is not None:
-            return verdict
-        for probe in pack.probes:
-            alone = _verify(pack.alone(probe), simulator, trace, None, None, progress)
-            if not alone:
-                return replace(
-                    alone, text=f"{alone.text}\n      in {probe.name}, of the run at word {probe.place}"
-                )
-        if pack.probes:
-            count = sum(len(probe.vectors) for probe in pack.probes)
-            text = f"{verdict.text}; {len(pack.probes)} probes with {count} vectors"
-            return replace(verdict, text=text)
-        return verdict
+        return _verify(pack, simulator, trace, vcd, vectors, progress)
     except FAILURES as error:
-        return Verdict(False, f"FAIL: {error}")
+        return Verdict.because(error)
 
 
 def _same_in_both_forms(pack: Pack) -> None:
@@ -98,10 +52,8 @@ def _same_in_both_forms(pack: Pack) -> None:
     for kind, ints in zip(VECTORS, (pack.vectors, pack.expected), strict=True):
         wanted[kind] = bit_packing.unsigned(ints.reshape(-1).tolist(), bits)
     wanted["status"] = [] if pack.status is None else pack.status.reshape(-1).tolist()
-    for probe in pack.probes:
-        wanted |= {kind: words for kind, (_, words, _) in probe.words(bits).items()}
     for kind in wanted:
-        name = f"{kind}.mem"
+        name = manifest.file_name(kind, ".mem")
         entry = pack.manifest["files"].get(name)
         words = (
             []

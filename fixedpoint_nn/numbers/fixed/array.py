@@ -1,31 +1,45 @@
 # SPDX-License-Identifier: MIT
-"""`FixedArray`: integers and the format that says what they are worth. Everything is exact but `cast`."""
+"""`FixedArray`: integers and the format that says what they are worth. Everything is exact but `cast`.
+
+The class is the list of the verbs. What takes more than a few lines is a function beside it: conversion.py makes
+the integers, operands.py brings two operands together, dot.py multiplies matrices, numpy_protocol.py answers
+NumPy's functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from fixedpoint_nn.numbers.fixed.numpy_protocol import FixedNumPy
+from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers.fixed import conversion, numpy_protocol
+from fixedpoint_nn.numbers.fixed.dot import accumulated_product, added_to_product, exact_product
+from fixedpoint_nn.numbers.fixed.operands import aligned, broadcast, exact_integers, wider
 from fixedpoint_nn.numbers.fixed.windows import WindowedInts
+from fixedpoint_nn.numbers.image_windows import Geometry
+from fixedpoint_nn.numbers.indices import checked_indices
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numerics import overflow_stats
-from fixedpoint_nn.numerics.accumulate import AccumulatorMonitor, Products, accumulated
-from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.arrays import Array, Ints, refuse_masked
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for
-from fixedpoint_nn.numerics.conversion import checked_array
 from fixedpoint_nn.numerics.deferred_product import DeferredProduct
-from fixedpoint_nn.numerics.matmul import deferred_product, product
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.numerics.requantize import requantized
+from fixedpoint_nn.numerics.requantize import looked_up, requantized
 
 if TYPE_CHECKING:
     from fixedpoint_nn.numerics.accumulator import Accumulator
+    from fixedpoint_nn.numerics.table import Table
+
+Axis = int | tuple[int, ...] | None
+_SMALL_BATCH = 2048  # rows of all time steps together
 
 
-class FixedArray(FixedNumPy):
+class FixedArray:
     """An immutable array of fixed-point numbers, each `ints * 2**-format.frac_bits`.
 
     >>> x = FixedArray.from_float([0.5, -1.25], Quantizer(QFormat(4, 12)))
@@ -33,7 +47,102 @@ class FixedArray(FixedNumPy):
     FixedArray([0.25  , 1.5625], Q(8, 24))
     """
 
-    __slots__ = ()
+    __slots__ = ("_bounded", "_format")
+    _bounded: BoundedInts
+    _format: QFormat
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise TypeError(
+            "a FixedArray is made by FixedArray.from_float(x, quantizer) or from_ints(ints, format)"
+        )
+
+    @classmethod
+    def _of(cls, bounded: BoundedInts, format: QFormat) -> FixedArray:
+        result = object.__new__(cls)
+        result._bounded = bounded
+        result._format = format
+        return result
+
+    def _like(self, array: Array) -> FixedArray:
+        """Some of this array's integers, in this array's format."""
+        bounded = self._bounded
+        return self._of(BoundedInts(np.asarray(array), bounded.bound, bounded.signed), self._format)
+
+    # ---- from and to ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_float(cls, x: ArrayLike, quantizer: Quantizer | ChannelQuantizer) -> FixedArray:
+        """Each float rounded by the quantizer; a NaN or an infinity raises."""
+        return cls._of(conversion.from_float(x, quantizer), quantizer.format)
+
+    @classmethod
+    def from_ints(cls, ints: ArrayLike, format: QFormat) -> FixedArray:
+        """These integers, each worth `format.step`; one outside of the format raises."""
+        return cls._of(conversion.from_ints(ints, format), format)
+
+    @classmethod
+    def from_fxp(cls, x: Any) -> FixedArray:
+        """The same integers and format as an `fxpmath.Fxp`."""
+        return cls._of(*conversion.from_fxp(x))
+
+    def to_fxp(self) -> Any:
+        """The same integers and format as an `fxpmath.Fxp`, which is a package of its own."""
+        from fxpmath import objects
+
+        f = self._format
+        fxp: Any = objects.Fxp
+        return fxp(self.ints, signed=f.signed, n_word=f.bits, n_frac=f.frac_bits, raw=True)
+
+    def to_float(self) -> NDArray[np.float64]:
+        """The values; above 53 bits, the doubles nearest to them."""
+        array = self._bounded.array.astype(np.float64)
+        real: NDArray[np.float64] = np.asarray(np.ldexp(array + 0.0, -self._format.frac_bits))
+        return real
+
+    @property
+    def ints(self) -> Ints:
+        """The integers, read-only."""
+        return self._bounded.ints()
+
+    @property
+    def format(self) -> QFormat:
+        """What the integers are worth."""
+        return self._format
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._bounded.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._bounded.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return prod(self._bounded.shape)
+
+    def __len__(self) -> int:
+        return self._bounded.shape[0]
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.to_float(), separator=", ", prefix="FixedArray(", threshold=100)
+        return f"FixedArray({values}, {self._format!r})"
+
+    # ---- NumPy ---------------------------------------------------------------------------------------------
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a FixedArray is not turned into a NumPy array silently; take .ints or .to_float()")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return numpy_protocol.call_ufunc(self, ufunc, method, inputs, kwargs)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        return numpy_protocol.call_function(FixedArray, function, args, kwargs)
 
     # ---- arithmetic ----------------------------------------------------------------------------------------
 
@@ -41,47 +150,29 @@ class FixedArray(FixedNumPy):
         """`other` as a FixedArray: integers are exact, floats are refused."""
         if isinstance(other, FixedArray):
             return other
-        if isinstance(other, (bool, float, complex, list, tuple)) or (
-            isinstance(other, (np.generic, np.ndarray)) and other.dtype.kind not in "iu"
-        ):
-            what = f"{other!r}" if np.ndim(other) == 0 else f"an array of {np.asarray(other).dtype}"
-            raise TypeError(
-                f"a FixedArray is not mixed with {what}; "
-                "make it one first: FixedArray.from_float(..., quantizer)"
-            )
-        if isinstance(other, (int, np.integer)):
-            value = int(other)
-            return self._of(BoundedInts.of(np.asarray(value)), QFormat.of_int(value))
-        if isinstance(other, np.ndarray):
-            ints = checked_array(other)
-            lo, hi = min(int(ints.min()), 0), max(int(ints.max()), 0)
-            return self._of(BoundedInts.of(ints), QFormat.enclosing(lo, hi, 0, signed=lo < 0))
-        return NotImplemented
+        made = exact_integers(other)
+        return NotImplemented if made is None else self._of(*made)
 
     def _sum(self, other: Any, rule: Callable[..., QFormat], function: Callable[..., Array]) -> Any:
-        """`function` of both, aligned: for sums, differences and comparisons of the two."""
+        """`function`, a sum or a difference, of both operands at one binary point, in the rule's format."""
         other = self._operand(other)
         if other is NotImplemented:
             return NotImplemented
         format = rule(self._format, other._format)
         left, right = format.frac_bits - self._format.frac_bits, format.frac_bits - other._format.frac_bits
-        bound = (self._held.bound << left) + (other._held.bound << right)
+        bound = (self._bounded.bound << left) + (other._bounded.bound << right)
         if function is np.add:
-            for waiting, shift, addend, moved in (
-                (self._held, left, other._held, right),
-                (other._held, right, self._held, left),
-            ):
-                if isinstance(waiting, DeferredProduct) and shift == 0 and waiting.can_add(addend, bound):
-                    return self._of(waiting.plus(addend.shifted(moved), bound), format)
+            waiting = added_to_product((self._bounded, left), (other._bounded, right), bound)
+            if waiting is not None:
+                return self._of(waiting, format)
         dtype = dtype_for(bound)
-        array = _together(function, self._held.aligned(left, dtype), other._held.aligned(right, dtype))
+        array = broadcast(function, self._bounded.aligned(left, dtype), other._bounded.aligned(right, dtype))
         return self._of(BoundedInts(np.asarray(array), bound), format)
 
     def __add__(self, other: Any) -> Any:
         return self._sum(other, QFormat.for_sum, np.add)
 
-    def __radd__(self, other: Any) -> Any:
-        return self._sum(other, QFormat.for_sum, np.add)
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
         return self._sum(other, QFormat.for_difference, np.subtract)
@@ -95,17 +186,18 @@ class FixedArray(FixedNumPy):
         if other is NotImplemented:
             return NotImplemented
         format = QFormat.for_product(self._format, other._format)
-        bound = self._held.bound * other._held.bound
-        dtype = dtype_for(max(bound, self._held.bound, other._held.bound))
-        array = _together(np.multiply, self._held.to(dtype), other._held.to(dtype))
-        return self._of(BoundedInts(np.asarray(array), bound), format)
+        a, b = self._bounded, other._bounded
+        bound = a.bound * b.bound
+        dtype = dtype_for(max(bound, a.bound, b.bound))
+        return self._of(
+            BoundedInts(np.asarray(broadcast(np.multiply, a.to(dtype), b.to(dtype))), bound), format
+        )
 
     __rmul__ = __mul__
 
     def __neg__(self) -> FixedArray:
-        return self._of(
-            BoundedInts(np.asarray(-self._held.array), self._held.bound), QFormat.for_negation(self._format)
-        )
+        negated = BoundedInts(np.asarray(-self._bounded.array), self._bounded.bound)
+        return self._of(negated, QFormat.for_negation(self._format))
 
     def __pos__(self) -> FixedArray:
         return self
@@ -114,24 +206,67 @@ class FixedArray(FixedNumPy):
         result: FixedArray = self.maximum(-self)
         return result
 
-    def maximum(self, other: Any) -> Any:
-        """The larger one, element by element."""
+    def scaled(self, power: int) -> FixedArray:
+        """Times 2**power: the binary point moves, the integers stay."""
+        f = self._format
+        return self._of(self._bounded, QFormat(f.int_bits + power, f.frac_bits - power, f.signed))
+
+    def __matmul__(self, other: Any) -> Any:
+        other = self._operand(other)
+        return NotImplemented if other is NotImplemented else self.dot(other)
+
+    def dot(self, other: Any, accumulator: Accumulator | None = None, initial: Any = None) -> Any:
+        """`initial + self @ other`, exact or through a modelled accumulator.
+
+        The last axis meets the second-to-last of `other`; an `other` of (groups, taps, outputs) meets
+        (..., groups, taps) and gives (..., groups * outputs).
+        """
         other = self._operand(other)
         if other is NotImplemented:
-            raise TypeError("the maximum of a FixedArray is taken with a FixedArray or an integer")
-        format = QFormat.for_maximum(self._format, other._format)
-        arrays, bound, _ = self._aligned([self, other])
-        return self._of(BoundedInts(np.asarray(_together(np.maximum, *arrays)), bound), format)
+            raise TypeError("a FixedArray is multiplied with a FixedArray, not with another kind of number")
+        if accumulator is None:
+            product = exact_product(self._bounded, other._bounded)
+            total = self._of(product, QFormat.for_dot(self._format, other._format, self.shape[-1]))
+            return total if initial is None else initial + total
+        if initial is not None and initial._format != accumulator.format:
+            raise ValueError(f"an accumulator of {accumulator.format} does not go on from {initial._format}")
+        start = None if initial is None else initial._bounded
+        formats = self._format, other._format
+        product = accumulated_product(self._bounded, other._bounded, formats, accumulator, start)
+        return self._of(product, accumulator.format)
+
+    def cast(self, quantizer: Quantizer | ChannelQuantizer | None) -> FixedArray:
+        """Into another format: the only operation that loses bits."""
+        if quantizer is None:
+            return self
+        if isinstance(quantizer, ChannelQuantizer):
+            ints = quantizer.from_ints(self.ints, self._format.frac_bits)
+            return self._of(BoundedInts.of(ints), quantizer.format)
+        shift = quantizer.format.frac_bits - self._format.frac_bits
+        stats = overflow_stats.active()
+        if stats is not None:
+            stats.record_cast(self._bounded, shift, quantizer)
+        return self._of(requantized(self._bounded, shift, quantizer), quantizer.format)
+
+    def __truediv__(self, other: Any) -> Any:
+        raise TypeError("a FixedArray is not divided; use scaled(-n), or multiply by a quantised reciprocal")
+
+    __rtruediv__ = __floordiv__ = __rfloordiv__ = __truediv__
+
+    def __pow__(self, other: Any) -> Any:
+        raise TypeError("a FixedArray has no powers; write x * x")
+
+    # ---- comparisons ---------------------------------------------------------------------------------------
 
     def _compared(self, other: Any, function: Callable[..., Any]) -> Any:
-        """`function` of both, aligned exactly, in Python's integers if need be."""
+        """`function` of both values, exactly, in Python's integers where 64 bits are too few."""
         other = self._operand(other)
         if other is NotImplemented:
             return NotImplemented
         point = max(self._format.frac_bits, other._format.frac_bits)
         left, right = point - self._format.frac_bits, point - other._format.frac_bits
-        dtype = dtype_for(max(self._held.bound << left, other._held.bound << right))
-        return _together(function, self._held.aligned(left, dtype), other._held.aligned(right, dtype))
+        dtype = dtype_for(max(self._bounded.bound << left, other._bounded.bound << right))
+        return broadcast(function, self._bounded.aligned(left, dtype), other._bounded.aligned(right, dtype))
 
     def __eq__(self, other: Any) -> Any:
         return self._compared(other, np.equal)
@@ -158,7 +293,7 @@ class FixedArray(FixedNumPy):
             raise ValueError(
                 f"an array of shape {self.shape} has no truth of its own; compare, then use .all()"
             )
-        return bool(self._held.array.item())
+        return bool(self._bounded.array.item())
 
     def __float__(self) -> float:
         return float(self.to_float().item())
@@ -170,109 +305,187 @@ class FixedArray(FixedNumPy):
             raise ValueError(f"{float(self)} is not a whole number; cast it first, which says how to round")
         return whole
 
-    def __truediv__(self, other: Any) -> Any:
-        raise TypeError("a FixedArray is not divided; use scaled(-n), or multiply by a quantised reciprocal")
+    # ---- parts and shapes ----------------------------------------------------------------------------------
 
-    __rtruediv__ = __floordiv__ = __rfloordiv__ = __truediv__
+    def __getitem__(self, index: Any) -> FixedArray:
+        if not isinstance(index, (int, slice)):
+            refuse_masked(index)
+        return self._like(self._bounded.array[index])
 
-    def __pow__(self, other: Any) -> Any:
-        raise TypeError("a FixedArray has no powers; write x * x")
+    def __iter__(self) -> Iterator[FixedArray]:
+        return (self._like(part) for part in self._bounded.array)
 
-    def scaled(self, power: int) -> FixedArray:
-        """Times 2**power: the binary point moves, the integers stay."""
-        f = self._format
-        return self._of(self._held, QFormat(f.int_bits + power, f.frac_bits - power, f.signed))
+    @property
+    def T(self) -> FixedArray:
+        """The axes in reverse order."""
+        return self._like(self._bounded.array.T)
 
-    def __matmul__(self, other: Any) -> Any:
-        if not isinstance(other, FixedArray):
-            other = self._operand(other)
-        return NotImplemented if other is NotImplemented else self.dot(other)
+    def reshape(self, *shape: int) -> FixedArray:
+        """The same elements in another shape; one length may be -1."""
+        if isinstance(self._bounded, WindowedInts) and (flat := self._bounded.reshaped(shape)) is not None:
+            return self._of(flat, self._format)
+        return self._like(self._bounded.array.reshape(*shape))
 
-    def dot(self, other: Any, accumulator: Accumulator | None = None, initial: Any = None) -> Any:
-        """`initial + self @ other`, exact or through a modelled accumulator.
+    def split(self, parts: int, axis: int = -1) -> tuple[FixedArray, ...]:
+        """Equal parts, side by side along one axis."""
+        size, rest = divmod(self.shape[axis], parts)
+        if rest:
+            raise ValueError(f"{self.shape[axis]} elements do not split into {parts} equal parts")
+        before = (slice(None),) * (axis % self.ndim)
+        array = self._bounded.array
+        shares = [before + (slice(i * size, i * size + size),) for i in range(parts)]
+        return tuple(self._like(array[share]) for share in shares)
 
-        The last axis meets the second-to-last of `other`; an `other` of (groups, taps, outputs) meets
-        (..., groups, taps) and gives (..., groups * outputs).
-        """
+    def take(self, indices: Any, axis: int = 0) -> Any:
+        """The rows that the indices name: integers, or any number that holds integers."""
+        if hasattr(indices, "taken_from"):
+            return indices.taken_from(self, axis)
+        if isinstance(indices, FixedArray):
+            if indices.format.frac_bits != 0:
+                raise ValueError(
+                    f"indices are whole numbers, but {indices.format} has a fraction; cast them first"
+                )
+            indices = indices.ints
+        return self._like(self._bounded.array.take(checked_indices(indices, self.shape[axis]), axis))
+
+    def windows(
+        self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
+    ) -> FixedArray:
+        """Every window of (batch, height, width, channels), padded with zeros or the lowest value."""
+        fill = self._format.int_min if lowest and any(sum(pad) for pad in padding) else 0
+        if groups == 1:
+            return self._of(
+                WindowedInts(self._bounded, Geometry(kernel, stride, padding), fill), self._format
+            )
+        bound = max(self._bounded.bound, -fill)
+        array = sliding_windows.windows(wider(self._bounded, bound), kernel, stride, padding, groups, fill)
+        return self._of(BoundedInts(array, bound), self._format)
+
+    @classmethod
+    def _joined(cls, parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> FixedArray:
+        """`join` of the parts' integers at one binary point, in a format that holds all of them."""
+        for part in parts:
+            if not isinstance(part, FixedArray):
+                raise TypeError(
+                    f"a FixedArray is joined with FixedArrays only, not with {type(part).__name__}"
+                )
+        arrays, bound, format = aligned([(part._bounded, part._format) for part in parts])
+        return cls._of(BoundedInts(np.asarray(join(arrays)), bound), format)
+
+    def concat(self, others: Sequence[FixedArray], axis: int = -1) -> FixedArray:
+        """This one and the others, one after the other, in a format that holds all of them."""
+        return self._joined([self, *others], lambda arrays: np.concatenate(arrays, axis))
+
+    def zeros(self, *shape: int, like: Quantizer | None = None) -> FixedArray:
+        """Zeros of shape (batch, *shape): a first state, in the quantizer's format."""
+        format = self._format if like is None else like.format
+        return self._of(BoundedInts(np.zeros((self.shape[0], *shape), np.float32), 0), format)
+
+    # ---- choosing and adding -------------------------------------------------------------------------------
+
+    def relu(self) -> FixedArray:
+        """max(x, 0)."""
+        if isinstance(self._bounded, DeferredProduct) and self._bounded.waiting:
+            return self._of(self._bounded.relu(), self._format)
+        array = self._bounded.array
+        if array.dtype.kind != "f":
+            return self._like(np.maximum(array, 0))
+        # `clip` takes a third of the time of `maximum` with a scalar; nothing is above the bound.
+        return self._like(np.clip(array, 0, self._bounded.bound))
+
+    def maximum(self, other: Any) -> Any:
+        """The larger one, element by element."""
         other = self._operand(other)
         if other is NotImplemented:
-            raise TypeError("a FixedArray is multiplied with a FixedArray, not with another kind of number")
-        if accumulator is None:
-            result = _dot(self._held, other._held)
-            total = self._of(result, QFormat.for_dot(self._format, other._format, self.shape[-1]))
-            return total if initial is None else initial + total
-        rows, weights, shape = _rows_and_columns(self._held, other._held)
-        start = None
-        if initial is not None:
-            if initial._format != accumulator.format:
-                raise ValueError(
-                    f"an accumulator of {accumulator.format} does not go on from {initial._format}"
-                )
-            array = np.broadcast_to(initial._held.array, shape).reshape(len(rows.array), -1)
-            start = BoundedInts(array, initial._held.bound)
-        seeing = overflow_stats.active()
-        watch = None if seeing is None else AccumulatorMonitor()
-        products = Products.of(self._format, other._format)
-        sums = accumulated(rows, weights, products, accumulator, start, watch)
-        if seeing is not None and watch is not None:
-            seeing.see_sums(watch, shape, accumulator)
-        return self._of(BoundedInts(sums.array.reshape(shape), sums.bound), accumulator.format)
+            raise TypeError("the maximum of a FixedArray is taken with a FixedArray or an integer")
+        format = QFormat.for_maximum(self._format, other._format)
+        (x, y), bound, _ = aligned([(self._bounded, self._format), (other._bounded, other._format)])
+        return self._of(BoundedInts(np.asarray(broadcast(np.maximum, x, y)), bound), format)
 
-    def cast(self, quantizer: Quantizer | ChannelQuantizer | None) -> FixedArray:
-        """Into another format: the only operation that loses bits."""
-        if quantizer is None:
-            return self
-        if isinstance(quantizer, ChannelQuantizer):
-            return self._of(
-                BoundedInts.of(quantizer.from_ints(self.ints, self._format.frac_bits)), quantizer.format
+    def max(self, axis: Axis = None, keepdims: bool = False) -> FixedArray:
+        """The largest element along the axes, or of all."""
+        self._terms(axis)
+        if isinstance(self._bounded, WindowedInts) and self._bounded.pools(axis, keepdims):
+            return self._of(self._bounded.pooled(np.maximum, self._bounded.bound), self._format)
+        return self._like(self._bounded.array.max(axis=axis, keepdims=keepdims))
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> FixedArray:
+        """The smallest element along the axes, or of all."""
+        self._terms(axis)
+        return self._like(self._bounded.array.min(axis=axis, keepdims=keepdims))
+
+    def argmax(self, axis: int = -1) -> FixedArray:
+        """The index of the largest element along the axis; the first one if several are largest."""
+        last = self._terms(axis) - 1
+        places = np.asarray(self._bounded.array.argmax(axis=axis))
+        return self._of(BoundedInts(places.astype(dtype_for(last)), last), QFormat.of_int(last))
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> FixedArray:
+        """The exact sum; the format grows by the bits of the number of terms."""
+        terms = self._terms(axis)
+        bound = self._bounded.bound * terms
+        format = QFormat.for_sum(self._format, terms=terms)
+        if isinstance(self._bounded, WindowedInts) and self._bounded.pools(axis, keepdims):
+            return self._of(self._bounded.pooled(np.add, bound), format)
+        array = wider(self._bounded, bound).sum(axis=axis, keepdims=keepdims, dtype=dtype_for(bound))
+        return self._of(BoundedInts(np.asarray(array), bound), format)
+
+    def _terms(self, axis: Axis) -> int:
+        """How many elements one result is made of."""
+        axes = range(self.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+        terms = 1
+        for i in axes:
+            terms *= self.shape[i]
+        if terms == 0 or self.size == 0:
+            raise ValueError(f"an array of shape {self.shape} has nothing to choose from or to add")
+        return terms
+
+    # ---- functions and time --------------------------------------------------------------------------------
+
+    def lookup(self, function: str, table: Table | None = None) -> FixedArray:
+        """The table's entry for each value, which has the table's input format."""
+        if table is None:
+            raise TypeError(
+                f"a FixedArray takes {function!r} from a Table, and was given none; add one to the layer"
             )
-        shift = quantizer.format.frac_bits - self._format.frac_bits
-        seeing = overflow_stats.active()
-        if seeing is not None:
-            seeing.see_cast(self._held, shift, quantizer)
-        return self._of(requantized(self._held, shift, quantizer), quantizer.format)
+        if table.function != function:
+            raise ValueError(f"{function!r} was asked of a table of {table.function!r}")
+        if table.input_format != self._format:
+            raise ValueError(
+                f"the table of {function!r} is addressed by {table.input_format}, not {self._format}; "
+                "cast to it first"
+            )
+        found = looked_up(self._bounded, table.entries, self._format.bits)
+        return self._of(found, table.output.format)
 
+    def scan(
+        self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None
+    ) -> tuple[Any, ...]:
+        """y, *states = step(x_t, *states) over axis 1; gives every y, stacked on axis 1, and the last states.
 
-def _dot(a: BoundedInts, b: BoundedInts) -> BoundedInts:
-    """The exact product, deferred where what follows can be computed with it."""
-    if isinstance(a, WindowedInts) and b.ndim == 2 and a.shape[-1] == b.shape[0]:
-        rows = a.rows()
-        if rows is not None:
-            waiting = deferred_product(a, b, (*a.shape[:-1], b.shape[1]), rows)
-            if waiting is not None:
-                return waiting
-    matrix, weights, shape = _rows_and_columns(a, b)
-    deferred = deferred_product(matrix, weights, shape)
-    if deferred is not None:
-        return deferred
-    result = product(matrix, weights)
-    return BoundedInts(result.array.reshape(shape), result.bound)
+        With `each`, step gets each(x_t).
+        """
+        if self.ndim < 2 or self.shape[1] == 0:
+            raise ValueError(f"scan needs steps along axis 1, and an array of shape {self.shape} has none")
+        outputs = []
+        at = self._steps(each)
+        for t in range(self.shape[1]):
+            now = at(t)
+            output, *following = step(now, *states)
+            states = tuple(following)
+            outputs.append(output)
+        return (outputs[0]._joined(outputs, lambda arrays: np.stack(arrays, axis=1)), *states)
 
+    def _steps(self, each: Callable[[Any], Any] | None) -> Callable[[int], Any]:
+        """What `step` gets at time t: of a small batch `each` is computed for all times at once, in one product.
 
-def _rows_and_columns(a: BoundedInts, b: BoundedInts) -> tuple[BoundedInts, BoundedInts, tuple[int, ...]]:
-    """(rows, k) and (k, n), or (rows, groups, k) and (groups, k, n), for the kernels; the result's shape."""
-    x, w = a.array, b.array
-    shapes = f"shapes {x.shape} and {w.shape} have no product"
-    if x.ndim == 0 or w.ndim == 0:
-        raise ValueError(f"{shapes}: both need an axis")
-    if w.ndim > 3:
-        raise ValueError(f"{shapes}: weights have at most 3 axes, (groups, taps, outputs)")
-    columns = w.shape[:-1] if w.ndim > 1 else w.shape
-    before = x.shape[: max(x.ndim - len(columns), 0)]
-    if x.shape[len(before) :] != columns:
-        raise ValueError(f"{shapes}: rows of {x.shape[len(before) :]} values meet columns of {columns}")
-    if x.size == 0 or w.size == 0:
-        raise ValueError(f"{shapes}: there is nothing to add")
-    rows = a if x.ndim == len(columns) + 1 else BoundedInts(x.reshape(-1, *columns), a.bound)
-    if w.ndim == 1:
-        return rows, BoundedInts(w[:, np.newaxis], b.bound), before
-    groups = w.shape[0] if w.ndim == 3 else 1
-    return rows, b, (*before, groups * w.shape[-1])
-
-
-def _together(function: Callable[..., Any], x: Array, y: Array) -> Any:
-    """`function` of both, broadcast."""
-    try:
-        return function(x, y)
-    except ValueError:
-        raise ValueError(f"shapes {x.shape} and {y.shape} do not fit together") from None
+        A large batch would leave the cache, and an open OverflowStats tells places step by step.
+        """
+        if each is None:
+            return lambda t: self[:, t]
+        if self.shape[0] * self.shape[1] > _SMALL_BATCH or overflow_stats.active() is not None:
+            return lambda t: each(self[:, t])
+        whole = each(self)
+        if isinstance(whole, tuple):
+            return lambda t: tuple(part[:, t] for part in whole)
+        return lambda t: whole[:, t]

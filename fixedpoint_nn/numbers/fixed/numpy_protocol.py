@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.numbers.fixed.movement import FixedMovement
+from fixedpoint_nn.numerics.arrays import refuse_masked
 
 # Functions of one array that move its elements.
 _MOVES = {
     np.reshape, np.ravel, np.transpose, np.squeeze, np.expand_dims, np.moveaxis, np.swapaxes, np.rollaxis,
     np.broadcast_to, np.repeat, np.tile, np.roll, np.flip, np.fliplr, np.flipud, np.rot90, np.copy, np.sort,
-    np.diagonal, np.delete, np.compress, np.take_along_axis, np.atleast_1d, np.atleast_2d, np.atleast_3d,
+    np.diagonal, np.delete, np.take_along_axis, np.atleast_1d, np.atleast_2d, np.atleast_3d,
     np.tril, np.triu, np.unique, np.resize,
 }  # fmt: skip
 _SPLITS = {np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit}
@@ -44,46 +44,49 @@ _OPERATORS: dict[np.ufunc, Callable[..., Any]] = {
 }
 
 
-class FixedNumPy(FixedMovement):
-    """NumPy's two protocols, on top of the verbs."""
+def call_ufunc(
+    self: Any, ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """The operator that is the ufunc, on the inputs as FixedArrays; `self` is the one that NumPy asked."""
+    if method != "__call__" or ufunc not in _OPERATORS:
+        _refuse(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
+    if kwargs:
+        raise TypeError(f"numpy.{ufunc.__name__} of a FixedArray takes no {', '.join(kwargs)}")
+    operands = [self._operand(x) for x in inputs]
+    if any(x is NotImplemented for x in operands):
+        return NotImplemented
+    return _OPERATORS[ufunc](*operands)
 
-    __slots__ = ()
 
-    def _operand(self, other: Any) -> Any:
-        raise NotImplementedError
-
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError("a FixedArray is not turned into a NumPy array silently; take .ints or .to_float()")
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__" or ufunc not in _OPERATORS:
-            _refuse(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
-        if kwargs:
-            raise TypeError(f"numpy.{ufunc.__name__} of a FixedArray takes no {', '.join(kwargs)}")
-        operands = [self._operand(x) for x in inputs]
-        if any(x is NotImplemented for x in operands):
-            return NotImplemented
-        return _OPERATORS[ufunc](*operands)
-
-    def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Any:
-        if kwargs.get("out") is not None:
-            raise TypeError(f"numpy.{function.__name__} of a FixedArray takes no out: it is never written to")
-        if function in _MOVES:
-            moved = function(*_arrays(args), **kwargs)
-            if isinstance(moved, tuple):
-                _refuse(f"{function.__name__} with further results")
-            return self._like(moved)
-        if function in _SPLITS:
-            return [self._like(part) for part in function(*_arrays(args), **kwargs)]
-        if function in _JOINS:
-            return self._joined(list(args[0]), lambda arrays: function(arrays, *args[1:], **kwargs))
-        if function in _ABOUT:
-            return function(*_arrays(args), **kwargs)
-        if function in _SPECIAL:
-            return _SPECIAL[function](*args, **kwargs)
-        return _refuse(function.__name__)
+def call_function(
+    kind: type[Any], function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """NumPy's function on the integers, with their format; `kind` is `FixedArray`."""
+    name = function.__name__
+    if kwargs.get("out") is not None:
+        raise TypeError(f"numpy.{name} of a FixedArray takes no out: it is never written to")
+    if function in _SPECIAL:
+        return _SPECIAL[function](kind, *args, **kwargs)
+    if function in _JOINS:
+        if not args:
+            raise TypeError(f"numpy.{name} takes its FixedArrays as the first argument")
+        return kind._joined(list(args[0]), lambda arrays: function(arrays, *args[1:], **kwargs))
+    if function not in _MOVES and function not in _SPLITS and function not in _ABOUT:
+        return _refuse(name)
+    refuse_masked(args)
+    first, *others = args or (None,)
+    if not isinstance(first, kind) or any(isinstance(x, kind) for x in (*others, *kwargs.values())):
+        raise TypeError(
+            f"numpy.{name} takes one FixedArray, as its first argument; give the others as integers, by .ints"
+        )
+    result = function(first._bounded.array, *others, **kwargs)
+    if function in _ABOUT:
+        return result
+    if function in _SPLITS:
+        return [first._like(part) for part in result]
+    if isinstance(result, tuple):
+        _refuse(f"{name} with further results")
+    return first._like(result)
 
 
 def _refuse(name: str) -> Any:
@@ -92,28 +95,35 @@ def _refuse(name: str) -> Any:
     )
 
 
-def _arrays(args: Sequence[Any]) -> list[Any]:
-    """The integers of the first argument; the others are indices and shapes."""
-    first, *others = args
-    return [first._held.array if isinstance(first, FixedMovement) else first, *others]
+def _check_condition(kind: type[Any], condition: Any) -> None:
+    refuse_masked(condition)
+    if isinstance(condition, kind):
+        raise TypeError("a condition is made of truths, not of a FixedArray; compare it first, as x != 0")
 
 
-def _where(condition: Any, x: Any, y: Any) -> Any:
-    first = x if isinstance(x, FixedNumPy) else y
-    parts = [first._operand(x), first._operand(y)]
-    return first._joined(parts, lambda arrays: np.where(condition, *arrays))
+def _compress(kind: type[Any], condition: Any, x: Any, axis: int | None = None) -> Any:
+    """The elements, or the parts along `axis`, where the condition holds."""
+    _check_condition(kind, condition)
+    return x._like(np.compress(condition, x._bounded.array, axis))
 
 
-def _array_equal(a: Any, b: Any) -> bool:
+def _where(kind: type[Any], condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition holds and y elsewhere, in a format that holds both; one may be an integer."""
+    _check_condition(kind, condition)
+    first = x if isinstance(x, kind) else y
+    return kind._joined([first._operand(x), first._operand(y)], lambda arrays: np.where(condition, *arrays))
+
+
+def _array_equal(_: type[Any], a: Any, b: Any) -> bool:
     return bool(np.shape(a) == np.shape(b) and np.all(a == b))
 
 
-def _zeros_like(x: FixedMovement) -> FixedMovement:
+def _zeros_like(_: type[Any], x: Any) -> Any:
     return x._like(np.zeros(x.shape, np.float32))
 
 
 def _reduction(verb: str) -> Callable[..., Any]:
-    def reduce(x: Any, axis: Any = None, *, keepdims: bool = False, **others: Any) -> Any:
+    def reduce(_: type[Any], x: Any, axis: Any = None, *, keepdims: bool = False, **others: Any) -> Any:
         if others:
             raise TypeError(f"numpy.{verb} of a FixedArray takes no {', '.join(others)}")
         return getattr(x, verb)(axis, keepdims)
@@ -121,17 +131,19 @@ def _reduction(verb: str) -> Callable[..., Any]:
     return reduce
 
 
+# Functions that are verbs, or that do not take their arrays first.
 _SPECIAL: dict[Any, Callable[..., Any]] = {
     np.sum: _reduction("sum"),
     np.max: _reduction("max"),
     np.amax: _reduction("max"),
     np.min: _reduction("min"),
     np.amin: _reduction("min"),
-    np.dot: lambda a, b: a @ b,
-    np.take: lambda x, indices, axis=0: x.take(indices, axis),
+    np.dot: lambda _, a, b: a @ b,
+    np.compress: _compress,
+    np.take: lambda _, x, indices, axis=0: x.take(indices, axis),
     np.where: _where,
     np.array_equal: _array_equal,
     np.zeros_like: _zeros_like,
-    np.array_repr: repr,
-    np.array_str: str,
+    np.array_repr: lambda _, x: repr(x),
+    np.array_str: lambda _, x: str(x),
 }

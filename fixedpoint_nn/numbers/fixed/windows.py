@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fixedpoint_nn.numbers import sliding_windows
+from fixedpoint_nn.numbers.fixed.operands import wider
 from fixedpoint_nn.numbers.image_windows import Geometry, WindowBlocks, padded, pool
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts, dtype_for
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts
 from fixedpoint_nn.numerics.native.library import Source
 
 
@@ -27,6 +28,7 @@ class WindowedInts(BoundedInts):
         self._copied: Array | None = None
         self._columns = None
         self._others = None
+        self._read_only = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,7 +41,7 @@ class WindowedInts(BoundedInts):
     def array(self) -> Array:  # type: ignore[override]
         if self._copied is None:
             at = self.geometry
-            container = wide_enough(self.images, self.bound)
+            container = wider(self.images, self.bound)
             copied = sliding_windows.windows(container, at.kernel, at.stride, at.padding, 1, self.fill)
             self._copied = copied.reshape(self.shape)
         return self._copied
@@ -58,9 +60,13 @@ class WindowedInts(BoundedInts):
             return None
         return ConvolutionRows(self.images.to(FLOAT32), self.geometry)
 
+    def pools(self, axis: object, keepdims: bool) -> bool:
+        """Is a reduction along `axis` one over the taps of each window?"""
+        return not self.flat and axis == 3 and not keepdims
+
     def pooled(self, combine: np.ufunc, bound: int) -> BoundedInts:
         """`combine` (np.maximum or np.add) over the taps of every window; no result is larger than `bound`."""
-        images = wide_enough(self.images, max(bound, self.bound))
+        images = wider(self.images, max(bound, self.bound))
         return BoundedInts(pool(images, self.geometry, combine, self.fill), bound, self.signed)
 
 
@@ -86,11 +92,3 @@ class ConvolutionRows:
         images = np.ascontiguousarray(padded(self.images, at, 0))
         taps = at.taps * images.shape[-1]
         return Source(images, self.count, taps, at.kernel[0], at.stride, at.positions(self.images.shape))
-
-
-def wide_enough(held: BoundedInts, bound: int) -> Array:
-    """The integers in their own container, or in a wider one if the bound needs it."""
-    array = held.array
-    if array.dtype.kind != "f":
-        return array
-    return held.to(np.promote_types(array.dtype, dtype_for(bound)))

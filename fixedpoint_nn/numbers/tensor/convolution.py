@@ -26,6 +26,7 @@ def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
 
 
 def weight_gradient(images: Array, gradient: Array, geometry: Geometry) -> Array:
+    """The gradient of `weight`, (taps * channels, outputs), from that of the result of `convolve`."""
     outputs = gradient.shape[-1]
     blocks = WindowBlocks(images, geometry)
     total = np.zeros((blocks.width, outputs), images.dtype)
@@ -78,6 +79,7 @@ def pool_max_gradient(
 
 
 def pool_sum_gradient(shape: tuple[int, ...], gradient: Array, geometry: Geometry) -> Array:
+    """The gradient of the images from that of their sums over windows: each element gets its windows' gradients."""
     if geometry.tiles(shape):
         result = np.empty(shape, gradient.dtype)
         for target in taps_of(result, geometry, shape):

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""`Tensor`: floats and a gradient tape. Each operation stands beside its gradient.
+"""`Tensor`: floats that remember how they were made. Each operation stands beside its gradient.
 
-A backward function receives the gradient of the result and hands each operand its share; it never refers to
-the result itself, so a tape has no cycles and is freed as soon as nobody holds its end.
+A backward function receives the gradient of the result and hands each operand its share (see tape.py).
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +15,12 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.numbers import image_windows, sliding_windows
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numbers.image_windows import Geometry
+from fixedpoint_nn.numbers.indices import add_at, checked_indices
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
-from fixedpoint_nn.numbers.tensor import channels, convolution
+from fixedpoint_nn.numbers.tensor import channels, convolution, matmul_gradient
+from fixedpoint_nn.numbers.tensor.tape import Backward, is_recording, next_rank, walk_back
 from fixedpoint_nn.numerics import matmul
-from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.arrays import Array, refuse_masked
 from fixedpoint_nn.numerics.quantizer import Overflow
 
 if TYPE_CHECKING:
@@ -31,28 +29,6 @@ if TYPE_CHECKING:
     from fixedpoint_nn.numerics.table import Table
 
 Scalar = float | int
-Backward = Callable[[Array], None]
-
-_order = count()
-
-
-class _Here(threading.local):
-    """Of each thread its own: one that evaluates does not stop the recording of another that trains."""
-
-    recording = True
-
-
-_here = _Here()
-
-
-@contextmanager
-def no_gradient() -> Iterator[None]:
-    """Inside this block nothing is recorded, so evaluation keeps no memory."""
-    before, _here.recording = _here.recording, False
-    try:
-        yield
-    finally:
-        _here.recording = before
 
 
 def _unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
@@ -68,6 +44,15 @@ def _unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     return gradient.sum(axis=repeated, keepdims=True) if repeated else gradient
 
 
+def _whole_numbers(values: Array) -> Array:
+    """Floats as integers; one with a fraction, a NaN or an infinity raises."""
+    broken = values != np.rint(values)
+    if broken.any() or not np.isfinite(values).all():
+        wrong = values[broken | ~np.isfinite(values)]
+        raise ValueError(f"indices are whole numbers, not {float(wrong[0])}; round them first")
+    return values.astype(np.int64)
+
+
 class Tensor:
     """An array of floats that remembers how it was made.
 
@@ -80,6 +65,7 @@ class Tensor:
 
     def __init__(self, data: ArrayLike, needs_gradient: bool = True) -> None:
         """Without `needs_gradient` (a network's input, say) it is a constant, and so is all made of constants."""
+        refuse_masked(data)
         array = np.asarray(data)
         if array.dtype.kind in "iub":
             array = array.astype(np.float64)
@@ -91,7 +77,7 @@ class Tensor:
         self._parents: tuple[Tensor, ...] = ()
         self._backward: Backward | None = None
         self.needs_gradient = needs_gradient
-        self._rank = next(_order)
+        self._rank = next_rank()
         self._own_grad = False
 
     @staticmethod
@@ -101,12 +87,12 @@ class Tensor:
         result.grad = None
         result.operation = operation
         result._own_grad = False
-        result._rank = next(_order)
+        result._rank = next_rank()
         result._record(parents, backward)
         return result
 
     def _record(self, parents: tuple[Tensor, ...], backward: Backward) -> None:
-        if _here.recording and any(parent.needs_gradient for parent in parents):
+        if is_recording() and any(parent.needs_gradient for parent in parents):
             self._parents, self._backward, self.needs_gradient = parents, backward, True
         else:
             self._parents, self._backward, self.needs_gradient = (), None, False
@@ -115,10 +101,12 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
         return self.data.shape
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self.data.ndim
 
     @property
@@ -136,6 +124,7 @@ class Tensor:
         raise TypeError("a Tensor is not turned into an array silently; take its .data")
 
     def to_float(self) -> Array:
+        """The floats themselves."""
         return self.data
 
     # ---- the tape -------------------------------------------------------------------------
@@ -150,22 +139,7 @@ class Tensor:
                 )
             gradient = np.ones_like(self.data)
         self.add_gradient(np.asarray(gradient, self.data.dtype))
-        for node in reversed(self._tape()):
-            assert node._backward is not None and node.grad is not None
-            node._backward(node.grad)
-            if not keep and node is not self:
-                node.grad = None
-
-    def _tape(self) -> list[Tensor]:
-        """Every recorded result that this one depends on, in the order in which they were made."""
-        found: dict[int, Tensor] = {}
-        stack = [self]
-        while stack:
-            node = stack.pop()
-            if node._rank not in found and node._backward is not None:
-                found[node._rank] = node
-                stack.extend(node._parents)
-        return [found[rank] for rank in sorted(found)]
+        walk_back(self, keep)
 
     def add_gradient(self, gradient: Array) -> None:
         """Add to `grad`; the first array is borrowed, so it is copied before anything is added in place."""
@@ -185,7 +159,7 @@ class Tensor:
             self.grad, self._own_grad = np.zeros_like(self.data), True
         elif not self._own_grad:
             self.grad, self._own_grad = self.grad.copy(), True
-        self.grad[index] += gradient
+        add_at(self.grad, index, gradient)
 
     # ---- arithmetic -----------------------------------------------------------------------
 
@@ -264,27 +238,15 @@ class Tensor:
     def dot(
         self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
     ) -> Tensor:
-        """`initial + self @ other`; an accumulator of hardware is the bit-accurate model's business."""
+        """`initial + self @ other`; a modelled accumulator changes only the bit-accurate model."""
 
         def backward(g: Array) -> None:
             if initial is not None:
                 initial.add_gradient(g)
-            w = other.data
-            if w.ndim < 3:
-                rows, flat = self.data.reshape(-1, w.shape[0]), g.reshape(-1, *w.shape[1:])
-                if other.needs_gradient:
-                    other.add_gradient(rows.T @ flat)
-                if self.needs_gradient:
-                    self.add_gradient((flat @ w.T if w.ndim == 2 else np.outer(flat, w)).reshape(self.shape))
-            else:
-                groups, taps, outputs = w.shape
-                by_group = np.moveaxis(self.data.reshape(-1, groups, taps), 1, 0)
-                g_group = np.moveaxis(g.reshape(-1, groups, outputs), 1, 0)
-                other.add_gradient(by_group.transpose(0, 2, 1) @ g_group)
-                if not self.needs_gradient:
-                    return
-                back = np.moveaxis(g_group @ w.transpose(0, 2, 1), 0, 1)
-                self.add_gradient(back.reshape(self.shape))
+            if other.needs_gradient:
+                other.add_gradient(matmul_gradient.weight_gradient(self.data, other.data, g))
+            if self.needs_gradient:
+                self.add_gradient(matmul_gradient.row_gradient(self.data, other.data, g))
 
         product = matmul.grouped_matmul(self.data, other.data)
         if initial is None:
@@ -295,6 +257,7 @@ class Tensor:
     # ---- element by element ---------------------------------------------------------------
 
     def relu(self) -> Tensor:
+        """max(x, 0); the gradient passes where x > 0."""
         zeros = np.zeros(self.shape[-1:], self.data.dtype)
         data = channels.each(np.maximum, self.data, zeros) if self.ndim else np.maximum(self.data, zeros)
 
@@ -306,6 +269,7 @@ class Tensor:
         return self._result(data, "relu", (self,), backward)
 
     def maximum(self, other: Tensor) -> Tensor:
+        """The larger one, element by element; of equals the gradient goes to this one."""
         first = self.data >= other.data
 
         def backward(g: Array) -> None:
@@ -326,12 +290,15 @@ class Tensor:
         return self._result(data, function, (self,), backward)
 
     def tanh(self) -> Tensor:
+        """The hyperbolic tangent, element by element."""
         return self.lookup("tanh")
 
     def exp(self) -> Tensor:
+        """e**x, element by element."""
         return self.lookup("exp")
 
     def log(self) -> Tensor:
+        """The natural logarithm, element by element."""
         return self._result(np.log(self.data), "log", (self,), lambda g: self.add_gradient(g / self.data))
 
     def cast(self, quantizer: Quantizer | None) -> Tensor:
@@ -342,7 +309,7 @@ class Tensor:
             quantizer.observe(self.data)
             return self._result(self.data, quantizer.name, (self,), self.add_gradient)
         data, name = quantizer.round_floats(self.data), quantizer.name or "cast"
-        if not _here.recording:
+        if not is_recording():
             return self._result(data, name, (self,), self.add_gradient)
         if quantizer.overflow is Overflow.WRAP:
             return self._result(data, name, (self,), self.add_gradient)
@@ -352,6 +319,8 @@ class Tensor:
     # ---- reductions -----------------------------------------------------------------------
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        """The sum over the axes, or of all elements."""
+
         def backward(g: Array) -> None:
             if axis is not None and not keepdims:
                 g = np.expand_dims(g, axis)
@@ -360,10 +329,12 @@ class Tensor:
         return self._result(np.asarray(self.data.sum(axis, keepdims=keepdims)), "sum", (self,), backward)
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        """The mean over the axes, or of all elements."""
         total = self.sum(axis, keepdims)
         return total * (total.data.size / self.data.size)
 
     def max(self, axis: int, keepdims: bool = False) -> Tensor:
+        """The largest element along the axis; the gradient goes to the first of equals."""
         where = np.expand_dims(self.data.argmax(axis), axis)
         data = np.take_along_axis(self.data, where, axis)
 
@@ -375,7 +346,7 @@ class Tensor:
         return self._result(data if keepdims else data.squeeze(axis), "max", (self,), backward)
 
     def argmax(self, axis: int = -1) -> Tensor:
-        """The place of the largest value, the first one if there are several; it has no gradient."""
+        """The index of the largest value along the axis, the first one if there are several; it has no gradient."""
         return Tensor(self.data.argmax(axis).astype(self.data.dtype))
 
     def log_softmax(self) -> Tensor:
@@ -391,29 +362,35 @@ class Tensor:
     # ---- movement -------------------------------------------------------------------------
 
     def reshape(self, *shape: int) -> Tensor:
+        """The same elements in another shape; one length may be -1."""
         return self._result(
             self.data.reshape(shape), "reshape", (self,), lambda g: self.add_gradient(g.reshape(self.shape))
         )
 
     def __getitem__(self, index: Any) -> Tensor:
+        if not isinstance(index, (int, slice)):
+            refuse_masked(index)
         return self._result(self.data[index], "index", (self,), lambda g: self._add_gradient_at(index, g))
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     def take(self, indices: Tensor | ArrayLike, axis: int = 0) -> Tensor:
-        """The rows that the indices (token ids) name."""
-        ids = np.asarray(indices.data if isinstance(indices, Tensor) else indices).astype(np.int64)
+        """The rows that the indices (token ids) name: integers, or a Tensor that holds whole numbers."""
+        if isinstance(indices, Tensor):
+            indices = _whole_numbers(indices.data)
+        ids = checked_indices(indices, self.shape[axis])
 
         def backward(g: Array) -> None:
             whole = np.zeros_like(self.data)
             before = (slice(None),) * (axis % self.ndim)
-            np.add.at(whole, (*before, ids), g)  # type: ignore[arg-type]
+            add_at(whole, (*before, ids), g)
             self.add_gradient(whole)
 
         return self._result(self.data.take(ids, axis), "take", (self,), backward)
 
     def concat(self, others: Sequence[Tensor], axis: int = -1) -> Tensor:
+        """This tensor and the others, one after the other along the axis."""
         parts = (self, *others)
         ends = np.cumsum([part.shape[axis] for part in parts])[:-1]
 
@@ -424,6 +401,7 @@ class Tensor:
         return self._result(np.concatenate([part.data for part in parts], axis), "concat", parts, backward)
 
     def split(self, parts: int, axis: int = -1) -> tuple[Tensor, ...]:
+        """Equal parts, side by side along one axis."""
         size, rest = divmod(self.shape[axis], parts)
         if rest:
             raise ValueError(f"{self.shape[axis]} elements do not split into {parts} equal parts")
@@ -434,6 +412,10 @@ class Tensor:
     def windows(
         self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
     ) -> Tensor:
+        """Every window of (batch, height, width, channels), padded with zeros or, if `lowest`, with -inf.
+
+        One group gives (batch, y, x, taps, channels), more give (batch, y, x, groups, taps, channels / groups).
+        """
         if groups == 1:
             return Windows(self, Geometry(kernel, stride, padding), lowest)
         fill = -np.inf if lowest else 0
@@ -496,13 +478,13 @@ class Tensor:
 
 
 class Windows(Tensor):
-    """The windows of images, copied out only if somebody looks: a convolution and a pooling never do."""
+    """The windows of images, copied out only when `data` is read, which convolution and pooling avoid."""
 
     __slots__ = ("_copied", "flat", "geometry", "images", "lowest")
 
     def __init__(self, images: Tensor, geometry: Geometry, lowest: bool = False, flat: bool = False) -> None:
         self.images, self.geometry, self.lowest, self.flat = images, geometry, lowest, flat
-        self.grad, self.operation, self._rank, self._own_grad = None, "windows", next(_order), False
+        self.grad, self.operation, self._rank, self._own_grad = None, "windows", next_rank(), False
         self._copied: Array | None = None
         self._record((images,), self._add_back)
 
@@ -515,6 +497,7 @@ class Windows(Tensor):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """(batch, y, x, taps, channels), or (batch, y, x, taps * channels) if flat."""
         batch, _, _, channels = self.images.shape
         taps = self.geometry.taps
         last = (taps * channels,) if self.flat else (taps, channels)
@@ -522,10 +505,12 @@ class Windows(Tensor):
 
     @property
     def ndim(self) -> int:
+        """4 if flat, else 5."""
         return 4 if self.flat else 5
 
     @property
     def data(self) -> Array:  # type: ignore[override]
+        """The windows, copied out at the first call."""
         if self._copied is None:
             at, fill = self.geometry, -np.inf if self.lowest else 0
             self._copied = sliding_windows.windows(
@@ -534,6 +519,7 @@ class Windows(Tensor):
         return self._copied
 
     def reshape(self, *shape: int) -> Tensor:
+        """Flat windows are still not copied out; any other shape copies them."""
         flat = (*self.shape[:3], self.geometry.taps * self.images.shape[-1])
         if shape in (flat, (-1, *flat[1:])):
             return Windows(self.images, self.geometry, self.lowest, True)
@@ -542,7 +528,7 @@ class Windows(Tensor):
     def dot(
         self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
     ) -> Tensor:
-        """A convolution."""
+        """A convolution, if flat and with a weight (taps * channels, outputs); else the product of copies."""
         images, geometry, weight = self.images, self.geometry, other.data
         if not self.flat or self.lowest or initial is not None or weight.ndim != 2:
             return super().dot(other, accumulator, initial)
@@ -570,6 +556,7 @@ class Windows(Tensor):
         return self._result(data, "max", (images,), backward)
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        """Sum pooling over the taps, without copying the windows out; other sums copy them."""
         if axis != 3 or self.flat or keepdims or self.lowest:
             return super().sum(axis, keepdims)
         images, geometry = self.images, self.geometry

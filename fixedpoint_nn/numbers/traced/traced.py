@@ -89,14 +89,17 @@ class Traced:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of a batch of one."""
         return self.zeros_of.shape
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def format(self) -> QFormat:
+        """The format that the value has in the fixed model."""
         return self.zeros_of.format
 
     def __len__(self) -> int:
@@ -135,31 +138,40 @@ class Traced:
         return self._record("dot", other, self, accumulator=None)
 
     def dot(self, other: Any, accumulator: Accumulator | None = None, initial: Any = None) -> Traced:
+        """Record the product, exact or through an accumulator that starts from `initial`."""
         operands = (self, other) if initial is None else (self, other, initial)
         return self._record("dot", *operands, accumulator=accumulator)
 
     def relu(self) -> Traced:
+        """Record max(x, 0)."""
         return self._record("relu", self)
 
     def scaled(self, power: int) -> Traced:
+        """Record a multiplication by 2**power."""
         return self._record("scaled", self, power=power)
 
     def maximum(self, other: Any) -> Traced:
+        """Record the larger one, element by element."""
         return self._record("maximum", self, other)
 
     def max(self, axis: int, keepdims: bool = False) -> Traced:
+        """Record the largest element along the axis."""
         return self._record("max", self, axis=axis, keepdims=keepdims)
 
     def sum(self, axis: int, keepdims: bool = False) -> Traced:
+        """Record the exact sum along the axis."""
         return self._record("sum", self, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int = -1) -> Traced:
+        """Record the index of the largest element along the axis."""
         return self._record("argmax", self, axis=axis)
 
     def lookup(self, function: str, table: Table | None = None) -> Traced:
+        """Record a function by its table."""
         return self._record("lookup", self, function=function, table=table)
 
     def cast(self, quantizer: Quantizer | None) -> Traced:
+        """Record a conversion: shift, rounding and overflow; None records nothing."""
         return (
             self
             if quantizer is None
@@ -169,11 +181,13 @@ class Traced:
     # ---- movement ------------------------------------------------------------------------------------------
 
     def reshape(self, *shape: int) -> Traced:
+        """Record another shape; a batch of one stands for a batch of any size."""
         if shape[:1] == (1,) == self.shape[:1] and -1 not in shape:
             shape = (-1, *shape[1:])  # the program applies to batches of any size
         return self._record("reshape", self, shape=shape)
 
     def take(self, indices: Any, axis: int = 0) -> Traced:
+        """Record the rows that the indices name."""
         return self._record("take", self, indices, axis=axis)
 
     def taken_from(self, rows: Any, axis: int = 0) -> Traced:
@@ -184,9 +198,11 @@ class Traced:
         return self._record("index", self, index=index)
 
     def concat(self, others: Sequence[Any], axis: int = -1) -> Traced:
+        """Record this value and the others, one after the other along the axis."""
         return self._record("concat", self, *others, axis=axis)
 
     def split(self, parts: int, axis: int = -1) -> tuple[Traced, ...]:
+        """Record equal parts along the axis, each as an index."""
         zeros = self.zeros_of.split(parts, axis)
         size = zeros[0].shape[axis]
         before = (slice(None),) * (axis % self.ndim)
@@ -196,11 +212,13 @@ class Traced:
     def windows(
         self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
     ) -> Traced:
+        """Record every window of (batch, height, width, channels)."""
         return self._record(
             "windows", self, kernel=kernel, stride=stride, padding=padding, groups=groups, lowest=lowest
         )
 
     def zeros(self, *shape: int, like: Quantizer | None = None) -> Traced:
+        """Record zeros of shape (batch, *shape), in the format of `like`."""
         return self._record("zeros", self, shape=shape, like=like)
 
     def scan(

@@ -51,7 +51,7 @@ def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
     key = (kernels.level, bits, offset)
     known = b.columns.native
     if key not in known:
-        packed = kernels.pack(b.kept(FLOAT32), bits)
+        packed = kernels.pack(b.to_cached(FLOAT32), bits)
         known[key] = Operands(kernels, packed, b.shape[1], bits, offset, -offset * b.columns.sums)
     found: Operands = known[key]
     return found

@@ -203,7 +203,7 @@ def test_every_refusal_goes_on_after_it():
     texts = []
     for path in sorted(Path(lower_module.__file__).parent.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refusal":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "LoweringError":
                 text = ast.unparse(node.args[0]).removeprefix("f")[1:]
                 texts += [text] if text[0].islower() else []
     assert len(texts) > 20

@@ -28,6 +28,10 @@ def network(name: str) -> tuple[Quantized, FixedArray]:
     return Quantized(net, quantizer), FixedArray.from_float(CASES[name].floats(), quantizer)
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Path:
     fixed, x = network("text model")
@@ -41,7 +45,7 @@ def folder(original, tmp_path) -> Path:
 
 def test_the_integers_come_back_from_the_coe_files_alone(folder):
     fixed, x = network("text model")
-    for path in folder.glob("*.mem"):
+    for path in folder.glob("*/*.mem"):
         path.write_bytes(path.read_bytes())
     loaded = load_pack(folder)
     lowered = lower(fixed.net, x.shape[1:], x.format)
@@ -66,17 +70,17 @@ def test_coe_mem_and_mif_hold_the_same_words(radix, tmp_path):
     kinds = {entry["kind"] for entry in files.values()}
     assert {"program", "weights", "parameters", "input", "expected"} <= kinds
     for kind in kinds:
-        bits = files[f"{kind}.coe"]["bits"]
-        words = memory_files.read_coe((folder / f"{kind}.coe").read_text(), bits)
-        assert words == memory_files.read_mem((folder / f"{kind}.mem").read_text(), bits)
-        assert words == memory_files.read_mif((folder / f"{kind}.mif").read_text(), bits)
-        assert len(words) == files[f"{kind}.coe"]["words"]
+        bits = files[manifest.file_name(kind, ".coe")]["bits"]
+        words = memory_files.read_coe((folder / manifest.file_name(kind, ".coe")).read_text(), bits)
+        assert words == memory_files.read_mem((folder / manifest.file_name(kind, ".mem")).read_text(), bits)
+        assert words == memory_files.read_mif((folder / manifest.file_name(kind, ".mif")).read_text(), bits)
+        assert len(words) == files[manifest.file_name(kind, ".coe")]["words"]
 
 
 def test_a_pack_is_emitted_identically_again(original, tmp_path):
     fixed, x = network("text model")
     again = emit(fixed, x, tmp_path / "text", name="text", mif=True)
-    first, second = ({p.name: p.read_bytes() for p in f.iterdir()} for f in (original, again))
+    first, second = (content(folder) for folder in (original, again))
     assert first == second
 
 
@@ -150,7 +154,7 @@ def test_an_interrupted_emit_leaves_nothing(tmp_path, monkeypatch):
 
 def test_an_interrupted_emit_leaves_the_old_pack(folder, monkeypatch):
     fixed, x = network("text model")
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = content(folder)
 
     def dies(*_: object) -> str:
         raise KeyboardInterrupt
@@ -158,7 +162,7 @@ def test_an_interrupted_emit_leaves_the_old_pack(folder, monkeypatch):
     monkeypatch.setattr(manifest, "listing", dies)
     with pytest.raises(KeyboardInterrupt):
         emit(fixed, x, folder)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert content(folder) == before
 
 
 def test_a_folder_that_is_no_pack_is_not_replaced(tmp_path):
@@ -170,7 +174,7 @@ def test_a_folder_that_is_no_pack_is_not_replaced(tmp_path):
 
 
 def test_a_changed_file_is_noticed(folder):
-    for path in sorted(folder.glob("*.coe")):
+    for path in sorted(folder.glob("*/*.coe")):
         text = path.read_text()
         path.write_text(text[:-3] + ("0" if text[-3] != "0" else "1") + text[-2:])
         with pytest.raises(
@@ -182,13 +186,13 @@ def test_a_changed_file_is_noticed(folder):
 
 
 def test_a_short_or_missing_file_is_noticed(folder):
-    path = folder / "weights.coe"
+    path = folder / "images/weights.coe"
     text = path.read_text()
     path.write_text(text[:-20])
     with pytest.raises(PackError, match=r"bytes and .* were written; emit the pack again"):
         load_pack(folder)
     path.unlink()
-    with pytest.raises(PackError, match=r"weights\.coe is missing; emit the pack again"):
+    with pytest.raises(PackError, match=r"images/weights\.coe is missing; emit the pack again"):
         load_pack(folder)
 
 
@@ -196,9 +200,13 @@ def test_a_short_or_missing_file_is_noticed(folder):
     ("content", "sentence"),
     [
         ("{", "is not JSON"),
-        ("[]", "has version None and this program reads 1; emit the pack again"),
-        ('{"version": 99}', "has version 99 and this program reads 1; emit the pack again"),
-        ('{"version": 1}', "lacks or misstates 'files'; emit the pack again"),
+        ("[]", "has version None and this program reads 2; emit the pack again"),
+        ('{"version": 99}', "has version 99 and this program reads 2; emit the pack again"),
+        (
+            '{"version": 1}',
+            "has version 1, which fixedpoint_nn 0.1 wrote, and this program reads 2; emit the pack again",
+        ),
+        ('{"version": 2}', "lacks or misstates 'files'; emit the pack again"),
     ],
 )
 def test_a_foreign_manifest_is_one_sentence(folder, content, sentence):

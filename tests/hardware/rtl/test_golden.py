@@ -12,7 +12,8 @@ import pytest
 
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS
-from fixedpoint_nn.hardware.sim.simulator import Job, compiled, simulate
+from fixedpoint_nn.hardware.sim.build import compiled
+from fixedpoint_nn.hardware.sim.run import Job, simulate
 from fixedpoint_nn.hardware.verify.verify import _compare_status, verify
 from tests.proof.conformance import programs
 from tests.proof.conformance.__main__ import HERE, PACKS, write
@@ -26,7 +27,8 @@ MOST = 2.5e6
 
 def content(folder: Path) -> dict[str, bytes]:
     """The pack's files; `fixedpoint-nn verify` leaves its record beside them, which git ignores."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.match("run-*.json")}
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.match("run-*.json"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def same(name: str, tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ def test_a_golden_pack_of_a_long_search_is_emitted_identically(name, tmp_path):
 
 @pytest.mark.parametrize("name", QUICK_TO_SIMULATE)
 def test_a_golden_pack_passes_in_icarus_with_every_write_traced(name):
-    verdict = verify(HERE / name, trace=True, vectors=30)
+    verdict = verify(HERE / name, trace=True, vectors=20)
     assert verdict.passed, verdict.text
 
 

@@ -17,7 +17,7 @@ import pytest
 from fixedpoint_nn import Q
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.port import Port
-from fixedpoint_nn.hardware.sim import simulator as simulation
+from fixedpoint_nn.hardware.sim import run as simulation
 from fixedpoint_nn.hardware.sim.processes import Processes
 
 
@@ -79,7 +79,7 @@ def test_an_interrupted_call_ends_its_simulators_at_once(endless, tmp_path, monk
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by /proc")
 def test_a_command_that_is_ended_by_kill_ends_its_simulators(endless, tmp_path):
     code = (
-        "import sys; from fixedpoint_nn.hardware.sim import simulator as simulation\n"
+        "import sys; from fixedpoint_nn.hardware.sim import run as simulation\n"
         "from fixedpoint_nn.cli import main\n"
         f"simulation.compiled = lambda *_: [{str(endless)!r}]\n"
         "sys.exit(main(sys.argv[1:]))"
@@ -91,3 +91,25 @@ def test_a_command_that_is_ended_by_kill_ends_its_simulators(endless, tmp_path):
     process.terminate()
     assert process.wait(30) == 143
     assert not any(map(is_running, started))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux's kernel")
+def test_simulators_end_with_a_command_that_is_killed_and_can_end_nothing(endless, tmp_path):
+    code = (
+        "import sys; from fixedpoint_nn.hardware.sim import run as simulation\n"
+        "from fixedpoint_nn.cli import main\n"
+        f"simulation.compiled = lambda *_: [{str(endless)!r}]\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", code, "verify", str(root / "golden_vectors" / "moons")]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started = wait_for(tmp_path / "running", 2)
+    assert all(map(is_running, started))
+    process.kill()
+    process.wait(30)
+    for _ in range(200):
+        if not any(map(is_running, started)):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{started} go on without the command that started them")

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import operator
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixedpoint_nn import Tensor
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
-from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.table import Table
 from tests.support import oracle
 
@@ -33,7 +36,7 @@ def check(result: FixedArray, exact: np.ndarray | Fraction) -> None:
     if result.size:
         assert result.format.int_min <= int(result.ints.min())
         assert int(result.ints.max()) <= result.format.int_max
-        assert int(np.abs(result.ints).max()) <= result._held.bound
+        assert int(np.abs(result.ints).max()) <= result._bounded.bound
 
 
 @st.composite
@@ -121,6 +124,19 @@ def test_formats_grow_as_the_rules_say() -> None:
     assert x.scaled(2).format == Q(6, 10)
 
 
+def test_empty_arrays_add_multiply_and_compare() -> None:
+    empty, other = A[:0], B[:0]
+    for result in (empty + other, empty * other, empty.maximum(other), -empty, empty.relu(), abs(empty)):
+        assert result.shape == (0, 4) and result.ints.shape == (0, 4)
+    assert (empty == other).shape == (0, 4)
+    assert empty.concat([A], axis=0).ints.tolist() == A.ints.tolist()
+
+
+def test_a_maximum_with_an_unsigned_number_is_unsigned() -> None:
+    x = FixedArray.from_ints([-8, 7], Q(4, 0)).maximum(FixedArray.from_ints([3, 3], UQ(3, 0)))
+    assert x.format == UQ(3, 0) and x.ints.tolist() == [3, 7]
+
+
 def test_broadcasting_is_numpys() -> None:
     row, column = A[:1], B[:, :1]
     check(row * column, fractions(row) * fractions(column))
@@ -139,7 +155,7 @@ def test_values_survive_every_container() -> None:
     ):
         format = Q(bits, 0)
         x = FixedArray.from_ints([format.int_min, format.int_max, 1], format)
-        assert x._held.array.dtype == dtype
+        assert x._bounded.array.dtype == dtype
         assert x.ints.tolist() == [format.int_min, format.int_max, 1]
         assert (x + x).ints.tolist() == [2 * format.int_min, 2 * format.int_max, 2]
     x = FixedArray.from_ints([-(2**62), 2**62 - 1], Q(63, 0))
@@ -170,6 +186,8 @@ def test_integers_are_copied_in_and_read_only_out() -> None:
     assert x.ints.tolist() == [n << 55 for n in range(4)]
     with pytest.raises(ValueError, match="read-only"):
         x.ints[0] = 1
+    with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
+        x.ints.flags.writeable = True
     with pytest.raises(TypeError, match="does not support item assignment"):
         x[0] = 1
     with pytest.raises(AttributeError):
@@ -255,6 +273,96 @@ def test_zeros_have_the_batch_and_the_quantizers_format() -> None:
     assert not zeros.ints.any()
 
 
+# ---- no axes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("rounding", Rounding)
+def test_a_number_without_axes_is_cast_like_an_element(overflow: Overflow, rounding: Rounding) -> None:
+    """In every container, with and without statistics; by subscript, by product and from a plain integer."""
+    targets = [Q(4, 0), UQ(3, 1), Q(4, -1), Q(20, 0), Q(40, 3), Q(62, 0)]
+    for value, source, target in product((100, 7, -100), (Q(10, 0), Q(8, 4), Q(30, 0), Q(60, 0)), targets):
+        quantizer = Quantizer(target, rounding, overflow)
+        x = FixedArray.from_ints([value, 1], source)
+        expected = int(x.cast(quantizer).ints[0])
+        scalar = FixedArray.from_ints(value, source)
+        for one in (
+            scalar,
+            x[0],
+            (x[:1] * FixedArray.from_ints(1, Q(2, 0))).sum(),
+            x.max() if value > 0 else x.min(),
+        ):
+            with OverflowStats():
+                watched = one.cast(quantizer)
+            for result in (one.cast(quantizer), watched):
+                assert isinstance(result.ints, np.ndarray)
+                assert result.shape == () and int(result.ints) == expected
+        assert isinstance(quantizer.from_ints(value, source.frac_bits), np.ndarray)
+        assert int(quantizer.from_ints(value, source.frac_bits)) == expected
+
+
+def test_a_product_without_axes_is_cast() -> None:
+    x = FixedArray.from_ints([100, 3], Q(10, 0))
+    assert (x @ x).cast(Quantizer(Q(4, 0), overflow=Overflow.WRAP)).ints.tolist() == -7
+
+
+def test_nothing_makes_the_integers_and_the_values_disagree() -> None:
+    arrays = [FixedArray.from_ints([[1, 2], [3, 4]], format) for format in (Q(4, 0), Q(40, 0), Q(60, 0))]
+    for x in [*arrays, *(x.T for x in arrays), *(x[0] for x in arrays), *(x[0, 0] for x in arrays)]:
+        before = repr(x), x.ints.tolist()
+        for ints in (x.ints, x.ints[...], x.ints.base):
+            if isinstance(ints, np.ndarray):
+                assert not ints.flags.writeable
+                with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
+                    ints.flags.writeable = True
+        x.ints.shape = (1, *x.shape)
+        assert (repr(x), x.ints.tolist()) == before
+
+
+# ---- masks -------------------------------------------------------------------------------------------------
+
+MASKED = np.ma.array([1, 2, 0], mask=[False, True, True])
+SENTENCE = (
+    "2 of 3 elements of a masked array are masked, and a mask would be ignored; "
+    "fill them first, by .filled(value)"
+)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FixedArray.from_ints(MASKED, Q(4, 4)),
+        lambda: FixedArray.from_ints([MASKED, MASKED], Q(4, 4)),
+        lambda: FixedArray.from_float(MASKED * 0.5, Quantizer(Q(4, 4))),
+        lambda: Quantizer(Q(4, 4)).from_ints(MASKED, 0),
+        lambda: ChannelQuantizer(Quantizer(Q(4, 4)), (0, 1, 2)).from_ints(MASKED, 0),
+        lambda: A.take(MASKED),
+        lambda: A[MASKED],
+        lambda: A[:, MASKED],
+        lambda: A[:, :3] + MASKED,
+        lambda: np.where(MASKED > 0, A[:, :3], B[:, :3]),
+        lambda: np.compress(MASKED > 0, A, axis=0),
+        lambda: np.take_along_axis(A[0], MASKED, axis=0),
+        lambda: Tensor(MASKED),
+        lambda: Tensor(np.ones(3))[MASKED],
+    ],
+)
+def test_a_mask_is_refused_because_it_would_be_ignored(make) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value) == SENTENCE
+
+
+def test_a_masked_element_of_a_list_is_refused() -> None:
+    with pytest.raises(TypeError, match="1 of 1 elements of a masked array are masked"):
+        FixedArray.from_float([1.0, np.ma.masked], Quantizer(Q(4, 4)))
+
+
+def test_a_masked_array_that_masks_nothing_is_an_array() -> None:
+    assert FixedArray.from_ints(np.ma.array([1, 2]), Q(4, 0)).ints.tolist() == [1, 2]
+    assert A[np.ma.array([0, 0])].ints.tolist() == A.ints[[0, 0]].tolist()
+
+
 # ---- NumPy -------------------------------------------------------------------------------------------------
 
 KEEPING = {
@@ -271,6 +379,9 @@ KEEPING = {
     "flip": lambda np_, x: np.flip(x),
     "sort": lambda np_, x: np.sort(x, axis=0),
     "unique": lambda np_, x: np.unique(x),
+    "compress": lambda np_, x: np.compress([True, False, True, True, False], x),
+    "compress_axis": lambda np_, x: np.compress(np.array([False, True, True]), x, axis=0),
+    "take_along_axis": lambda np_, x: np.take_along_axis(x, np.array([[0, 0, 1, 2]]), axis=0),
     "take": lambda np_, x: np.take(x, [2, 0], axis=0),
     "concatenate": lambda np_, x: np.concatenate([x, x], axis=1),
     "stack": lambda np_, x: np.stack([x, x]),
@@ -460,7 +571,38 @@ MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_f
         (
             lambda: FixedArray.from_ints([1], Q(4, 12), signed=True),
             TypeError,
-            "FixedValues.from_ints() got an unexpected keyword argument 'signed'",
+            "FixedArray.from_ints() got an unexpected keyword argument 'signed'",
+        ),
+        (
+            lambda: np.take_along_axis(A.ints, A, axis=0),
+            TypeError,
+            "numpy.take_along_axis takes one FixedArray, as its first argument; "
+            "give the others as integers, by .ints",
+        ),
+        (
+            lambda: np.repeat(A, FixedArray.from_ints([1, 2, 3], Q(4, 0)), axis=0),
+            TypeError,
+            "numpy.repeat takes one FixedArray, as its first argument; give the others as integers, by .ints",
+        ),
+        (
+            lambda: np.sort(a=A),
+            TypeError,
+            "numpy.sort takes one FixedArray, as its first argument; give the others as integers, by .ints",
+        ),
+        (
+            lambda: np.concatenate(arrays=[A, A]),
+            TypeError,
+            "numpy.concatenate takes its FixedArrays as the first argument",
+        ),
+        (
+            lambda: np.where(A, A, B),
+            TypeError,
+            "a condition is made of truths, not of a FixedArray; compare it first, as x != 0",
+        ),
+        (
+            lambda: np.compress(A[0], A[0]),
+            TypeError,
+            "a condition is made of truths, not of a FixedArray; compare it first, as x != 0",
         ),
         (lambda: A + A[:, :3], ValueError, "shapes (3, 4) and (3, 3) do not fit together"),
         (lambda: operator.lt(A, A[:, :3]), ValueError, "shapes (3, 4) and (3, 3) do not fit together"),
@@ -474,6 +616,16 @@ MIXED = "a FixedArray is not mixed with {}; make it one first: FixedArray.from_f
             lambda: A[:, :0] @ A[:0],
             ValueError,
             "shapes (3, 0) and (0, 4) have no product: there is nothing to add",
+        ),
+        (
+            lambda: A[:0] @ B.T,
+            ValueError,
+            "shapes (0, 4) and (4, 3) have no product: there is nothing to add",
+        ),
+        (
+            lambda: A @ B.T[:, :0],
+            ValueError,
+            "shapes (3, 4) and (4, 0) have no product: there is nothing to add",
         ),
         (lambda: A[:0].max(0), ValueError, "an array of shape (0, 4) has nothing to choose from or to add"),
         (lambda: A[:0].sum(0), ValueError, "an array of shape (0, 4) has nothing to choose from or to add"),

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import gc
 import re
-import weakref
 
 import numpy as np
 import pytest
 
 from fixedpoint_nn import Tensor
 from fixedpoint_nn.numbers.tensor.dot_graph import to_dot
-from fixedpoint_nn.numbers.tensor.tensor import no_gradient, record, stack
+from fixedpoint_nn.numbers.tensor.tensor import record, stack
 from tests.support.finite_differences import worst_gradient_error
 
 RNG = np.random.default_rng(7)
@@ -126,29 +124,6 @@ def test_single_precision_stays_single_precision() -> None:
     result = ((a * 2 + 1) / 3.0 - 1).relu().lookup("sigmoid").scaled(2) @ Tensor(np.ones((3, 1), np.float32))
     result.sum().backward()
     assert result.data.dtype == np.float32 and a.grad.dtype == np.float32
-
-
-def test_without_a_gradient_nothing_is_remembered() -> None:
-    a = draw(2, 2)
-    with no_gradient():
-        result = (a @ a).relu()
-    assert result.parents == ()
-
-
-def test_the_tape_is_freed_without_the_garbage_collector() -> None:
-    class Marked(Tensor):
-        __slots__ = ("__weakref__",)
-
-    gc.disable()
-    try:
-        middle = Marked(np.ones(3))
-        watch = weakref.ref(middle)
-        result = (middle * 2).tanh().sum()
-        result.backward()
-        del middle, result
-        assert watch() is None
-    finally:
-        gc.enable()
 
 
 def test_dropout_scales_what_it_keeps() -> None:

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""Flipped bits of images: which of them the vectors show."""

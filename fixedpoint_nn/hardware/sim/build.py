@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Compile the engine's Verilog with Icarus Verilog or Verilator."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim import cache
+from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
+
+SIMULATORS = ("iverilog", "verilator")
+BENCH = "engine_tb"
+# The clock comes from the bench's .cpp, so that no delay has to be scheduled; the model is compiled for speed.
+VERILATOR = (
+    *("--cc", "--exe", "--build", "-O3", "+define+CLOCK_PORT", "-MAKEFLAGS", "OPT_FAST=-O2"),
+    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
+)
+
+
+def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[str]:
+    """The command that runs this engine, compiled unless it is in the cache. `waves`: it can write a VCD."""
+    if simulator not in SIMULATORS:
+        raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
+    rtl = rtl_folder()
+    tool = find_tool(simulator)
+    content = hashlib.sha256()
+    for part in (str(config.verilog()), simulator, tool.version, str(tool.path), str(waves)):
+        content.update(part.encode())
+    for source in sorted([*rtl.glob("*.v"), *rtl.glob("*.vh"), *(rtl / "tb").glob(f"{BENCH}.*")]):
+        content.update(source.name.encode() + source.read_bytes())
+    for option in VERILATOR:
+        content.update(option.encode())
+    key = content.hexdigest()[:32]
+    program = cache.cached(key) or _built(key, config, simulator, str(tool.path), rtl, waves)
+    return [str(find_tool("vvp").path), "-n", str(program)] if simulator == "iverilog" else [str(program)]
+
+
+def _built(key: str, config: EngineConfig, simulator: str, tool: str, rtl: Path, waves: bool) -> Path:
+    """Build in a folder whose path every tool can read, then move the program into the cache."""
+    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=plain_folder()) as name:
+        work = Path(name)
+        shutil.copytree(rtl, work / "rtl", ignore=shutil.ignore_patterns("formal", "*.md", "*.svg"))
+        compile_into(work, config, simulator, tool, waves)
+        scratch = cache.new_folder()
+        try:
+            shutil.copy2(work / cache.PROGRAM, scratch / cache.PROGRAM)
+            return cache.keep(key, scratch)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def plain_folder() -> Path:
+    """A folder for temporary files with nothing in its path that make, a shell or a simulator would take otherwise."""
+    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if re.fullmatch(r"[A-Za-z0-9_./+-]+", place) and os.access(place, os.W_OK):
+            return Path(place)
+    raise ToolError(
+        f"{tempfile.gettempdir()} has letters in its path that simulators do not take, and neither /tmp nor "
+        "/var/tmp can be written to; set TMPDIR to a folder with a plain name"
+    )
+
+
+def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, waves: bool) -> None:
+    """Compile the sources in work/rtl to work/sim; all paths are relative, whatever that of `work` is."""
+    values = config.verilog()
+    files = [f"rtl/tb/{BENCH}.v", *sorted(f"rtl/{path.name}" for path in (work / "rtl").glob("*.v"))]
+    if simulator == "iverilog":
+        command = [tool, "-g2005", "-Irtl", "-s", BENCH, "-o", cache.PROGRAM]
+        command += [f"-P{BENCH}.{name}={value}" for name, value in values.items()] + files
+    else:
+        command = [tool, *VERILATOR, "-Irtl"] + (["--trace"] if waves else [])
+        command += ["--top-module", BENCH, "--Mdir", "obj", "-o", f"../{cache.PROGRAM}"]
+        command += [f"-G{name}={value}" for name, value in values.items()] + files
+        command.append(f"rtl/tb/{BENCH}.cpp")  # the clock
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode or not (work / cache.PROGRAM).exists():
+        raise ToolError(f"{simulator} could not compile the engine: {_cause(done.stdout + done.stderr)}")
+
+
+def _cause(text: str) -> str:
+    """The line that names a missing program, or the last one."""
+    missing = re.search(r"^.*(not found|No such file).*$", text, re.MULTILINE)
+    return missing[0].strip() if missing else _last_line(text)
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it said nothing"

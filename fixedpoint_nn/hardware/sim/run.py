@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""Compile the engine's Verilog with Icarus Verilog or Verilator, and run memory images on it, on all cores.
+
+A compiled simulator depends on the engine's parameters and on the Verilog, not on the network, and is kept in
+a cache.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.pack import memory_files
+from fixedpoint_nn.hardware.pack.memory_files import Image
+from fixedpoint_nn.hardware.sim.build import _last_line, compiled
+from fixedpoint_nn.hardware.sim.processes import Processes
+from fixedpoint_nn.hardware.sim.toolchain import ToolError
+from fixedpoint_nn.numerics.arrays import Ints
+
+
+class SimulationError(RuntimeError):
+    """The simulation did not end as it must."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Vectors to run on one engine with one set of images."""
+
+    config: EngineConfig
+    images: Mapping[str, Image]
+    input: Port
+    output: Port
+    simulator: str = "iverilog"
+    seed: int = 1
+    limit: int = 2_000_000_000  # cycles after which a vector counts as hung
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the engine gave for each vector: its words as text (they may be X) and status registers."""
+
+    words: list[list[str]] = field(default_factory=list)
+    cycles: list[int] = field(default_factory=list)
+    mac_cycles: list[int] = field(default_factory=list)
+    saturations: list[int] = field(default_factory=list)
+    accumulator_overflow: list[bool] = field(default_factory=list)
+    argmax: list[int] = field(default_factory=list)
+    traces: list[list[tuple[int, int, str]]] = field(
+        default_factory=list
+    )  # cycle, address, word of every write
+
+    def ints(self, bits: int) -> Ints:
+        """The output words as integers; an X is an error."""
+        rows = []
+        for vector, words in enumerate(self.words):
+            for element, word in enumerate(words):
+                if not re.fullmatch(r"[0-9a-f]+", word):
+                    raise SimulationError(
+                        f"output word {element} of vector {vector} is {word}, which is undefined"
+                    )
+            rows.append(bit_packing.signed((int(word, 16) for word in words), bits))
+        return np.array(rows, np.int64)
+
+
+def write_images(folder: Path, config: EngineConfig, images: Images) -> dict[str, Image]:
+    """The .mem files of a network."""
+    written = {}
+    for name, (bits, words) in images.words(config).items():
+        path = folder / f"{name}.mem"
+        if words:
+            path.write_text(memory_files.write_mem(words, bits))
+        written[name] = Image(path, len(words))
+    return written
+
+
+def write_vectors(path: Path, ints: Ints, bits: int) -> None:
+    """The words of all vectors for the bench."""
+    path.write_text(memory_files.write_mem(bit_packing.unsigned(ints.reshape(-1).tolist(), bits), bits))
+
+
+def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) -> Outcome:
+    """Run vectors (vectors, words), split over all cores; with `progress` as its label a bar is shown."""
+    command = compiled(job.config, job.simulator)
+    workers = max(1, min(os.cpu_count() or 1, len(inputs)))
+    chunks = _chunks(len(inputs), workers if not progress else workers * 4)
+    outcome, running = Outcome(), Processes()
+    with (
+        tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name,
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(inputs), desc=progress, disable=not progress, unit="vector") as bar,
+    ):
+        folder = Path(name)
+        waiting = [
+            pool.submit(_run, command, job, folder, inputs[start:stop], start, trace, running)
+            for start, stop in chunks
+        ]
+        try:
+            for (start, stop), future in zip(chunks, waiting, strict=True):
+                part = future.result()
+                for mine, its in zip(vars(outcome).values(), vars(part).values(), strict=True):
+                    mine.extend(its)
+                bar.update(stop - start)
+        except BaseException:  # also Ctrl-C in a notebook, which the simulators do not hear
+            for future in waiting:
+                future.cancel()
+            running.stop()
+            raise
+    return outcome
+
+
+def _chunks(count: int, parts: int) -> list[tuple[int, int]]:
+    size = max(1, -(-count // parts))
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _run(
+    command: Sequence[str],
+    job: Job,
+    folder: Path,
+    inputs: Ints,
+    first: int,
+    trace: bool,
+    running: Processes,
+) -> Outcome:
+    """One simulation of some of the vectors."""
+    outcome, text, status = attempt(command, job, folder, inputs, first, trace, running=running)
+    words = len(inputs) * job.output.words
+    # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are
+    # demanded.
+    wanted = f"PASS: {len(inputs)} vectors, {words} words, {sum(outcome.cycles)} cycles"
+    if status or wanted not in text.splitlines():
+        raise SimulationError(explain(text, status, job.simulator, first))
+    return outcome
+
+
+def attempt(
+    command: Sequence[str],
+    job: Job,
+    folder: Path,
+    inputs: Ints,
+    first: int,
+    trace: bool,
+    extra: Sequence[str] = (),
+    running: Processes | None = None,
+) -> tuple[Outcome, str, int]:
+    """One simulation, however it ends: what it gave so far, what it printed, and its exit status.
+
+    It runs in `folder` and knows its files by plain names there, so that no letter of anybody's path can disturb it.
+    """
+    vectors, results, writes = (folder / f"{name}-{first}" for name in ("input", "results", "trace"))
+    write_vectors(vectors, inputs, job.config.activation_width)
+    plusargs = [*job.input.plusargs("input"), *job.output.plusargs("output")]
+    for name, image in job.images.items():
+        plusargs.append(f"+{name}_words={image.words}")
+        if image.words:
+            link = folder / f"{name}-{first}"
+            _link(image.path.absolute(), link)
+            plusargs.append(f"+{name}={link.name}")
+    plusargs += [
+        f"+inputs={vectors.name}",
+        f"+vectors={len(inputs)}",
+        f"+results={results.name}",
+        f"+seed={job.seed + first}",
+        f"+limit={job.limit}",
+        *([f"+trace={writes.name}"] if trace else []),
+        *extra,
+    ]
+    try:
+        text, status = (running or Processes()).execute([*command, *plusargs], folder)
+    except OSError as error:
+        raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
+    outcome = read_results(results)
+    if trace:
+        outcome.traces.extend([] for _ in range(len(inputs)))
+        for line in _lines(writes):
+            vector, cycle, address, word = line.split()
+            outcome.traces[int(vector)].append((int(cycle), int(address), word))
+        writes.unlink(missing_ok=True)
+    return outcome, text, status
+
+
+def _link(source: Path, link: Path) -> None:
+    """The file under another name; a copy where the system has no links."""
+    link.unlink(missing_ok=True)
+    try:
+        link.symlink_to(source)
+    except OSError:
+        shutil.copyfile(source, link)
+
+
+def explain(text: str, status: int, simulator: str, first: int = 0) -> str:
+    """The bench's own sentence if there is one."""
+    for line in text.splitlines():
+        _, found, sentence = line.partition("FAIL: ")
+        if found:
+            return re.sub(r"vector (\d+)", lambda match: f"vector {int(match[1]) + first}", sentence)
+    if status < 0:
+        return f"{simulator} was killed by signal {-status} before it had finished"
+    return f"{simulator} ended with status {status} and without a PASS: {_last_line(text)}"
+
+
+def read_results(path: Path) -> Outcome:
+    """The bench's file of results."""
+    outcome = Outcome()
+    for line in _lines(path):
+        if line.startswith("#"):
+            numbers = line[1:].split()
+            if len(numbers) < 6:  # a simulator that was killed wrote half of it
+                break
+            _, cycles, macs, saturations, overflow, argmax = numbers
+            outcome.words.append([])
+            outcome.cycles.append(int(cycles))
+            outcome.mac_cycles.append(int(macs))
+            outcome.saturations.append(int(saturations))
+            outcome.accumulator_overflow.append(overflow == "1")
+            outcome.argmax.append(int(argmax) if argmax.isdigit() else -1)
+        elif outcome.words:
+            outcome.words[-1].append(line.strip())
+    return outcome
+
+
+def _lines(path: Path) -> Iterator[str]:
+    if path.exists():
+        with path.open() as file:
+            yield from file

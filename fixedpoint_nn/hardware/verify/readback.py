@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Run the readback program of a pack on the Verilog: do the engine's memories hold the images, every bit of them?"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate, write_images
+from fixedpoint_nn.hardware.verify.readback_program import Readback, Section, readback_program
+from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
+
+CYCLES = 2_000_000  # after which a vector counts as hung; the longest take a tenth of it
+
+
+def verify_readback(directory: str | Path, simulator: str = "iverilog", *, progress: bool = False) -> Verdict:
+    """Read weights, parameters, tables and activation image back through the engine, and compare every word.
+
+    The program memory holds the readback program meanwhile, so that of the pack's own program nothing is said.
+    """
+    try:
+        pack = load_pack(directory)
+        return _compared(pack, readback_program(pack.config, pack.images), simulator, progress)
+    except FAILURES as error:
+        return Verdict.because(error)
+
+
+def _compared(pack: Pack, readback: Readback, simulator: str, progress: bool) -> Verdict:
+    words = cycles = vectors = 0
+    seen: dict[str, int] = {}
+    for section in readback.sections:
+        label = f"{pack.name}: {section.memory} on {simulator}" if progress else ""
+        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
+            images = write_images(Path(name), readback.config, section.images)
+            job = Job(readback.config, images, section.input, section.output, simulator, limit=CYCLES)
+            outcome = simulate(job, section.vectors, label)
+        found = _first_difference(section, outcome.words, readback.config.activation_width)
+        if found:
+            return Verdict(False, f"FAIL: {found}")
+        seen[section.memory] = seen.get(section.memory, 0) + section.expected.size
+        words, cycles = words + section.expected.size, cycles + sum(outcome.cycles)
+        vectors += len(section.vectors)
+    parts = ", ".join(f"{count} of {memory}" for memory, count in seen.items())
+    text = f"PASS: {words} words read back ({parts}), {cycles} cycles"
+    if readback.in_part:
+        text += f"; {len(readback.in_part)} parameter words are seen in part"
+    return Verdict(True, text, vectors, words, cycles)
+
+
+def _first_difference(section: Section, words: list[list[str]], bits: int) -> str:
+    """Which word of the memory does not hold its image; nothing if all do."""
+    if len(words) != len(section.expected):
+        raise SimulationError(f"{len(words)} vectors came back and {len(section.expected)} were run")
+    width = bit_packing.digits(bits)
+    for vector, (got, wanted) in enumerate(zip(words, section.expected, strict=True)):
+        texts = [f"{word:0{width}x}" for word in bit_packing.unsigned(wanted.tolist(), bits)]
+        if len(got) != len(texts):
+            raise SimulationError(f"vector {vector} gave {len(got)} words and {len(texts)} were expected")
+        for element, (is_, should) in enumerate(zip(got, texts, strict=True)):
+            if is_ != should:
+                return (
+                    f"{section.memory}, {section.name(vector, element)}: the engine reads back {is_}, and the image "
+                    f"gives {should} (hexadecimal)"
+                )
+    return ""

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""How a verification ended, and the errors that end one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fixedpoint_nn.hardware.emulator.emulator import EmulationError
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.instructions import AssemblyError
+from fixedpoint_nn.hardware.pack.manifest import PackError
+from fixedpoint_nn.hardware.sim.run import (
+    SimulationError,
+)
+from fixedpoint_nn.hardware.sim.toolchain import ToolError
+
+FAILURES = (
+    PackError,
+    SimulationError,
+    ToolError,
+    EmulationError,
+    AssemblyError,
+    bit_packing.ImageError,
+    OSError,
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a verification ended; `str` is the line to print."""
+
+    passed: bool
+    text: str
+    vectors: int = 0
+    words: int = 0
+    cycles: int = 0
+    ran: bool = True  # False: a simulator is missing or broken, so that nothing is known of the pack
+
+    @classmethod
+    def because(cls, error: Exception) -> Verdict:
+        """The verdict of a verification that an error ended."""
+        if isinstance(error, ToolError):
+            return cls(False, f"NOT RUN: {error}", ran=False)
+        return cls(False, f"FAIL: {error}")
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __bool__(self) -> bool:
+        return self.passed

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The rules of the house that a machine can check: licences, requirements, and what is installed."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "fixedpoint_nn"
+
+
+def _modules() -> dict[str, Path]:
+    names = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+MODULES = _modules()
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[0] == "layers"])
+def test_a_layer_asks_no_number_for_its_kind(module: str) -> None:
+    assert "isinstance(x" not in MODULES[module].read_text("utf-8")
+
+
+def test_every_package_is_installed() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    listed = set(setup["options"]["packages"].split())
+    there = {
+        f"fixedpoint_nn.{name}".rstrip(".") for name, path in MODULES.items() if path.name == "__init__.py"
+    }
+    assert listed == there | {"fixedpoint_nn.reference_rtl"}
+
+
+def test_every_import_is_a_declared_requirement() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    required = _distributions(setup["options"]["install_requires"])
+    extra = set().union(*map(_distributions, setup["options.extras_require"].values()))
+    tests = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    own = {
+        "fixedpoint_nn",
+        "tests",
+        "benchmarks",
+        "notebooks",
+        "golden_vectors",
+        *(path.stem for path in tests),
+    }
+
+    def foreign(paths: Iterable[Path], everywhere: bool) -> set[str]:
+        roots = set().union(*(_imported_roots(path, everywhere) for path in paths))
+        return {root.lower() for root in roots - own - sys.stdlib_module_names}
+
+    brought = {"markupsafe", "dask"}  # by jinja2 and distributed
+    assert foreign(MODULES.values(), everywhere=False) <= required | brought
+    assert foreign([*MODULES.values(), *tests], everywhere=True) <= required | extra | brought
+
+
+def _distributions(requirements: str) -> set[str]:
+    return {re.split(r"[^\w.-]", line)[0].lower() for line in requirements.split("\n") if line}
+
+
+def _imported_roots(path: Path, everywhere: bool) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    roots = set()
+    for node in ast.walk(tree) if everywhere else tree.body:
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            roots.add((node.module or "").split(".")[0])
+    return roots
+
+
+SOURCES = [
+    path
+    for folder in ("fixedpoint_nn", "reference_rtl", "tests", "benchmarks", ".ci")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in {".py", ".v", ".vh", ".sv", ".vlt", ".sh", ".cpp", ".ys"} or path.parent.name == ".ci"
+]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_source_file_names_its_licence(path: Path) -> None:
+    first, second, *_ = [*path.read_text("utf-8").splitlines(), "", ""]
+    assert "SPDX-License-Identifier: MIT" in (second if first.startswith("#!") else first)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {"precision.shared"}))  # which sends messages
+def test_no_file_is_read_or_written_by_pickle(module: str) -> None:
+    text = MODULES[module].read_text("utf-8")
+    assert "import pickle" not in text
+    assert "allow_pickle=True" not in text
+
+
+def test_the_version_is_the_installed_one_and_stands_in_one_place() -> None:
+    import fixedpoint_nn
+
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    assert setup["metadata"]["version"] == "attr: fixedpoint_nn.version.__version__"
+    assert fixedpoint_nn.__version__ == fixedpoint_nn.version.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", fixedpoint_nn.__version__)
