@@ -21,6 +21,7 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.sim import build
 from fixedpoint_nn.hardware.sim import run as simulation
 from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
 from tests.proof.conformance.__main__ import HERE, NETWORKS, PACKS
@@ -198,11 +199,11 @@ def bits_of(entry: dict[str, int]) -> int:
 
 
 def test_a_missing_simulator_is_no_failure_of_the_pack(copy: Path, monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(simulation, "find_tool", missing)
+    monkeypatch.setattr(build, "find_tool", missing)
     verdict = verify_readback(copy)
     assert (verdict.passed, verdict.ran) == (False, False)
     assert str(verdict) == "NOT RUN: there is no simulator"
 
 
 def missing(name: str) -> None:
-    raise simulation.ToolError("there is no simulator")
+    raise build.ToolError("there is no simulator")

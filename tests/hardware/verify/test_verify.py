@@ -16,8 +16,7 @@ from fixedpoint_nn import Q, emit, layers
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import load_pack
-from fixedpoint_nn.hardware.sim import run as simulation
-from fixedpoint_nn.hardware.sim import toolchain, waves
+from fixedpoint_nn.hardware.sim import build, run, toolchain, waves
 from fixedpoint_nn.hardware.verify.first_difference import first_divergence, likely_cause
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.quantized import Quantized
@@ -74,7 +73,7 @@ def broken_engine(tmp_path, monkeypatch):
     """`break_engine(file, old, new)`: the Verilog with one change in it."""
     copy = tmp_path / "rtl"
     shutil.copytree(toolchain.rtl_folder(), copy)
-    monkeypatch.setattr(simulation, "rtl_folder", lambda: copy)
+    monkeypatch.setattr(build, "rtl_folder", lambda: copy)
     monkeypatch.setenv("FIXEDPOINT_NN_CACHE", str(tmp_path / "cache"))
 
     def break_engine(name: str, old: str, new: str) -> None:
@@ -175,8 +174,8 @@ def test_a_word_alone_tells_a_neighbour_or_a_missing_sign(got, cause):
 
 def test_words_that_nothing_should_have_written_are_a_divergence(original):
     pack = load_pack(original)
-    job = simulation.Job(pack.config, pack.mem_files(), pack.input, pack.output)
-    trace = simulation.simulate(job, pack.vectors[:1], trace=True).traces[0]
+    job = run.Job(pack.config, pack.mem_files(), pack.input, pack.output)
+    trace = run.simulate(job, pack.vectors[:1], trace=True).traces[0]
 
     def found(trace: list) -> object:
         return first_divergence(
@@ -294,11 +293,11 @@ def test_the_bench_itself_refuses_a_short_image(folder):
     files = loaded.mem_files()
     path = files["weights"].path
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    job = simulation.Job(loaded.config, files, loaded.input, loaded.output)
+    job = run.Job(loaded.config, files, loaded.input, loaded.output)
     with pytest.raises(
-        simulation.SimulationError, match="the weights image is missing, short, or not hexadecimal"
+        run.SimulationError, match="the weights image is missing, short, or not hexadecimal"
     ):
-        simulation.simulate(job, loaded.vectors[:1])
+        run.simulate(job, loaded.vectors[:1])
 
 
 def test_a_count_that_differs_fails(folder):
@@ -324,7 +323,7 @@ def test_cycles_that_were_not_predicted_fail(folder):
     ],
 )
 def test_an_absent_simulator_fails(original, simulator, sentence, tmp_path, monkeypatch):
-    monkeypatch.setattr(simulation, "rtl_folder", lambda: RTL)
+    monkeypatch.setattr(build, "rtl_folder", lambda: RTL)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toolchain, "_PACKAGE", tmp_path / "package")
     monkeypatch.setattr(toolchain.sys, "executable", str(tmp_path / "python"))
@@ -340,7 +339,7 @@ def pretend(folder: Path, name: str, script: str) -> None:
 
 
 def test_a_simulator_that_is_too_old_fails(original, tmp_path, monkeypatch):
-    monkeypatch.setattr(simulation, "rtl_folder", lambda: RTL)
+    monkeypatch.setattr(build, "rtl_folder", lambda: RTL)
     pretend(tmp_path, "iverilog", "echo Icarus Verilog version 10.3")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toolchain.sys, "executable", str(tmp_path / "python"))
