@@ -11,21 +11,30 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.hardware.compiler.builder import OUTSIDE, Assembly
+from fixedpoint_nn.hardware.compiler.builder import ALL_PADDING, Assembly
 from fixedpoint_nn.hardware.compiler.expression import Expression, Scale
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
-from fixedpoint_nn.hardware.compiler.ir import Fetch, Keep, Leave, Repeat, Start, Step
+from fixedpoint_nn.hardware.compiler.ir import (
+    Advance,
+    JumpIfEqual,
+    Label,
+    LoadRegister,
+    Repeat,
+    SetRegister,
+    StoreArgmax,
+)
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.kernel_selection import build
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, finish
-from fixedpoint_nn.hardware.compiler.rules_scan import give_back
+from fixedpoint_nn.hardware.compiler.rules import RULES
+from fixedpoint_nn.hardware.compiler.rules_scan import write_back_state
 from fixedpoint_nn.hardware.compiler.scan_layout import in_place
 from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View, dense_axes
@@ -149,7 +158,7 @@ def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8) -> Compi
     table = writer.noise(how)
     body = _trace(writer, table)
     assembly = Assembly(lanes)
-    scope = Scope(assembly, body)
+    scope = Scope(assembly, body, RULES)
     items = assembly.items
     format = fixed.input.format
     token_buffer, text = assembly.buffer("token", 1), assembly.buffer("text", how.length)
@@ -164,31 +173,30 @@ def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8) -> Compi
             table.output.format,
         )
     tokens = 1 if noise is None else 2
-    states = in_place(scope, body.inputs[tokens:])
+    states, targets = in_place(body, assembly, body.inputs[tokens:])
+    scope.targets.update(targets)
     counter, place, last, never = Register(0), Register(1), Register(0), Register(0)
     for register in (counter, place, last):
         assembly.take_register(register)
-    items += [Start(place, 0), Start(counter, how.length)]
-    restart, end = [len(items)], [0]
+    restart, again, check, end = (Label(name) for name in ("restart", "again", "check", "end"))
+    items += [SetRegister(place, 0), SetRegister(counter, how.length), restart]
     for state, node in zip(states, body.inputs[tokens:], strict=True):
         zeros = FixedArray.from_ints(np.zeros(state.shape, np.int64), body.nodes[node].format)
         assembly.layer = "states of zero"
         assembly.fill(zeros, Target(state.buffer, state.offset, zeros.size))
+    items.append(again)
     starts = len(items)
     if noise is not None and table is not None:
         _draw(assembly, noise, table)
     results = scope.run(*([] if noise is None else [noise]), token, *states)
     _return_states(scope, body, states, results[1:], tokens, starts)
-    results[0].buffer.put(token_buffer, 0)
-    moving = Buffer("character", 1, parent=text, moves=place)
-    items.append(Keep(View(moving, 0, ((),), format), (body.outputs[0],)))
-    items.append(Step(place))
-    check = len(items) + 2
-    items += [Repeat(counter, check), Leave(never, 0, end)]
+    results[0].buffer.place_in(token_buffer, 0)
+    moving = Buffer("character", 1, parent=text, loop_register=place)
+    items.append(StoreArgmax(View(moving, 0, ((),), format), (body.outputs[0],)))
+    items += [Advance(place), Repeat(counter, check), JumpIfEqual(never, 0, end), check]
     if how.restart:
-        items += [Fetch(last, token, 0), Leave(last, END, restart)]
-    items.append(Leave(never, 0, [starts]))
-    end[0] = len(items)
+        items += [LoadRegister(last, token, 0), JumpIfEqual(last, END, restart)]
+    items += [JumpIfEqual(never, 0, again), end]
     output = View(text, 0, dense_axes((1, how.length), (0, 1)), format)
     return finish(assembly, body, (token, (1, 1)), (output, (1, how.length)))
 
@@ -197,13 +205,12 @@ def _draw(assembly: Assembly, noise: View, table: NoiseTable) -> None:
     """A run that takes one word of the table for each symbol."""
     assembly.layer = "noise"
     size = noise.shape[-1]
-    nothing = View(noise.buffer, 0, dense_axes((1, size), (0, 0)), noise.format, OUTSIDE)
+    nothing = View(noise.buffer, 0, dense_axes((1, size), (0, 0)), noise.format, ALL_PADDING)
     term = Scale(nothing, np.zeros((1, size), np.int64), 0)
     address = Quantizer(table.input_format, Rounding.FLOOR, Overflow.WRAP)
     drawn = Expression((1, size), noise.format, ((term,),), quantizer=address)
     kernel = build("noise", (), drawn, (term,), slice(None), Target(noise.buffer, 0, size), assembly.lanes)
-    kernel.table, kernel.noise = table, True
-    assembly.items.append(kernel)
+    assembly.items.append(replace(kernel, table=table, noise=True))
 
 
 def _return_states(
@@ -211,7 +218,13 @@ def _return_states(
 ) -> None:
     for number, (state, result) in enumerate(zip(states, results, strict=True)):
         if body.outputs[1 + number] != body.inputs[tokens + number]:
-            give_back(scope.assembly, starts, result, state, body.outputs[1 + number] in body.inputs)
+            write_back_state(
+                scope.assembly,
+                scope.assembly.items[starts:],
+                result,
+                state,
+                body.outputs[1 + number] in body.inputs,
+            )
 
 
 def emit_writer(

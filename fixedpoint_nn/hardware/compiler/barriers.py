@@ -10,26 +10,31 @@ matters, and a run that reads its latest words late enough needs no barrier.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from fixedpoint_nn.hardware.compiler.allocation import overlap, reads, targets, writes
-from fixedpoint_nn.hardware.compiler.ir import Fetch, Item, Keep
+from fixedpoint_nn.hardware.compiler.ir import Flat, LoadRegister, StoreArgmax
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.compiler.strided_view import Atom
 from fixedpoint_nn.hardware.isa.timing import HANDOVER, LATENCY
 
 
-def relax_barriers(items: Sequence[Item]) -> None:
-    """Clear the barrier of every kernel that provably needs none."""
-    heads = {target for item in items for target in targets(item)}
+def place_barriers(items: Sequence[Flat]) -> tuple[Flat, ...]:
+    """The program with a barrier at those kernels alone that may need one."""
+    jumped_to = {target for item in items for target in targets(item)}
     before: Kernel | None = None
     unknown = False
-    for number, item in enumerate(items):
-        unknown |= number in heads  # what the end of the loop has written
+    placed: list[Flat] = []
+    for item in items:
+        unknown |= item in jumped_to  # what the end of the loop has written
         if isinstance(item, Kernel):
-            item.barrier = item.argmax or unknown or (before is not None and _too_early(item, before))
+            waits = item.argmax or unknown or (before is not None and _too_early(item, before))
+            item = replace(item, barrier=waits)
             before, unknown = item, False
-        elif isinstance(item, (Fetch, Keep)):
+        elif isinstance(item, (LoadRegister, StoreArgmax)):
             before, unknown = None, False
+        placed.append(item)
+    return tuple(placed)
 
 
 def _too_early(kernel: Kernel, producer: Kernel) -> bool:
@@ -44,7 +49,7 @@ def _too_early(kernel: Kernel, producer: Kernel) -> bool:
     width = kernel.lanes if kernel.vector else 1
     for step, offset in _first_steps(kernel, LATENCY + kernel.lanes):
         start = offset - offset % kernel.lanes if kernel.vector else offset
-        if any(_lateness(producer, word) > HANDOVER + step for word in range(start, start + width)):
+        if any(_ready_cycle(producer, word) > HANDOVER + step for word in range(start, start + width)):
             return True
     return False
 
@@ -61,7 +66,7 @@ def _first_steps(kernel: Kernel, count: int) -> Iterator[tuple[int, int]]:
         yield step, offset
 
 
-def _lateness(producer: Kernel, offset: int) -> int:
+def _ready_cycle(producer: Kernel, offset: int) -> int:
     """Cycles from the producer's last step until the word can be read; very negative: it writes another."""
     _, start = producer.target.place
     pixels = producer.steps // (producer.tiles * producer.tile_steps)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.builder import Assembly
-from fixedpoint_nn.hardware.compiler.expression import Expression, constant, stored
+from fixedpoint_nn.hardware.compiler.expression import Expression, constant, load
 from fixedpoint_nn.hardware.compiler.kernel import Path
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -30,10 +30,10 @@ def constant_expression(
 
 
 def repeated(view: View, shape: tuple[int, ...], assembly: Assembly, path: Path) -> Expression:
-    return stored(wide(view, shape, assembly, path))
+    return load(broadcast_to(view, shape, assembly, path))
 
 
-def wide(view: View, shape: tuple[int, ...], assembly: Assembly, path: Path) -> View:
+def broadcast_to(view: View, shape: tuple[int, ...], assembly: Assembly, path: Path) -> View:
     """The value repeated to a shape: pixels by a stride of 0, channels by a copy of each."""
     if view.shape == shape:
         return view

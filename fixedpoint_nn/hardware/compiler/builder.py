@@ -3,23 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.expression import Expression, Product, Scale, stored
+from fixedpoint_nn.hardware.compiler.expression import Expression, Product, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import Item
-from fixedpoint_nn.hardware.compiler.kernel import Path, Target
+from fixedpoint_nn.hardware.compiler.kernel import Kernel, Path, Target
 from fixedpoint_nn.hardware.compiler.kernel_selection import build
 from fixedpoint_nn.hardware.compiler.operand_layout import Operands
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View, Window, dense_axes
 from fixedpoint_nn.hardware.isa.config import LANES
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
-OUTSIDE = Window(0, 0, 1, 1, 0, 0, lowest=False)
+ALL_PADDING = Window(0, 0, 1, 1, 0, 0, lowest=False)
 
 
 @dataclass
@@ -39,6 +40,15 @@ class Assembly:
                 f"The network does not fit any engine: lanes = {self.lanes!r} is no engine; "
                 "use 1, 2, 4, 8, 16 or 32."
             )
+
+    @contextmanager
+    def block(self) -> Iterator[list[Item]]:
+        """What is emitted inside goes to the list that this gives: the body of a loop."""
+        outer, self.items = self.items, []
+        try:
+            yield self.items
+        finally:
+            self.items = outer
 
     # ---- memory --------------------------------------------------------------------------------------------
 
@@ -113,16 +123,22 @@ class Assembly:
             place = replace(target, offset=target.offset + number * width)
             if len(terms) > 1 or isinstance(terms[0], Product):
                 for term in terms:
-                    term.view.buffer.tied = True
+                    term.view.buffer.distance_fixed = True
                     if isinstance(term, Product):
-                        term.other.buffer.tied = True
+                        term.other.buffer.distance_fixed = True
             self.items.append(build(self.layer, path, expression, terms, columns, place, self.lanes))
         return View(target.buffer, target.offset, axes, expression.format)
+
+    def search_in_last(self, write: bool) -> None:
+        """The kernel that was emitted last also searches for its largest word; its words are written only if asked."""
+        kernel = self.items.pop()
+        assert isinstance(kernel, Kernel)
+        self.items.append(replace(kernel, argmax=True, write=write))
 
     def fill(self, value: FixedArray, target: Target) -> None:
         """Constants into memory at run time: every tap is outside of the image, so the result is the bias."""
         size = value.size
-        view = View(target.buffer, target.offset, dense_axes((1, size), (0, 0)), value.format, OUTSIDE)
+        view = View(target.buffer, target.offset, dense_axes((1, size), (0, 0)), value.format, ALL_PADDING)
         term = Scale(view, np.zeros((1, size), np.int64), value.format.frac_bits)
         filled = Expression(
             (1, size), value.format, ((term,),), value.ints.reshape(-1), value.format.frac_bits
@@ -131,4 +147,4 @@ class Assembly:
 
     def copied(self, view: View, path: Path, target: Target | None = None) -> View:
         """The same integers elsewhere, in rows."""
-        return self.emit(stored(view), target, path)
+        return self.emit(load(view), target, path)

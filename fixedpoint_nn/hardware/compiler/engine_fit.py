@@ -30,7 +30,7 @@ def fitted(needed: EngineConfig, engine: EngineConfig, kernels: Sequence[Kernel]
     for name, words in WORDS.items():
         need, there = getattr(needed, name), getattr(engine, name)
         if need > there:
-            layer = _culprit(name, kernels)
+            layer = _largest_consumer(name, kernels)
             raise LoweringError(
                 f"Layer {layer!r} does not fit the engine: the network needs {need} {words} "
                 f"and there are {there}; "
@@ -42,7 +42,7 @@ def fitted(needed: EngineConfig, engine: EngineConfig, kernels: Sequence[Kernel]
     return replace(engine, **model)
 
 
-def _culprit(name: str, kernels: Sequence[Kernel]) -> str:
+def _largest_consumer(name: str, kernels: Sequence[Kernel]) -> str:
     """The layer that needs the most of it."""
     measures = {
         "activation_depth": lambda k: k.target.buffer.root.words,

@@ -196,7 +196,7 @@ class Expression:
         )
 
 
-def stored(view: View) -> Expression:
+def load(view: View) -> Expression:
     """A stored value as an expression."""
     return Expression(view.shape, view.format, ((Scale.of(view),),))
 

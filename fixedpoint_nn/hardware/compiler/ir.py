@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What a program on the engine is made of: kernels, and control around them."""
+"""The intermediate form of a program: kernels, and control around them.
+
+Lowering writes loops as `Loop`; the pass `flatten` turns them into labels and jumps. Every pass takes a program and
+returns a new one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,14 @@ from fixedpoint_nn.hardware.compiler.strided_view import Register, View
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class Label:
+    """A place that can be jumped to: the item after it."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class SetRegister:
     """register = value."""
 
     register: Register
@@ -18,22 +29,22 @@ class Start:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Advance:
     """register = register + its stride."""
 
     register: Register
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Repeat:
-    """The items since `begin` run once for each count of the register."""
+    """register = register - 1; if it is not zero, jump to `begin`."""
 
     register: Register
-    begin: int
+    begin: Label
 
 
 @dataclass(frozen=True, eq=False)
-class Fetch:
+class LoadRegister:
     """register = the word at a view's start, shifted left."""
 
     register: Register
@@ -42,7 +53,7 @@ class Fetch:
 
 
 @dataclass(frozen=True, eq=False)
-class Keep:
+class StoreArgmax:
     """The index of the last search's largest word goes to a view's start."""
 
     word: View
@@ -50,12 +61,23 @@ class Keep:
 
 
 @dataclass(frozen=True, eq=False)
-class Leave:
-    """Jump to the item `target` (an index into the items) if the register equals the value."""
+class JumpIfEqual:
+    """Jump to `target` if the register equals the value."""
 
     register: Register
     value: int
-    target: list[int]
+    target: Label
 
 
-Item = Kernel | Start | Step | Repeat | Fetch | Keep | Leave
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """The body, `count` times; the `moving` registers start at 0 and advance by their strides after each round."""
+
+    counter: Register
+    count: int
+    moving: tuple[Register, ...]
+    body: tuple[Item, ...]
+
+
+Flat = Kernel | Label | SetRegister | Advance | Repeat | LoadRegister | StoreArgmax | JumpIfEqual
+Item = Flat | Loop

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +33,7 @@ class Target:
         return self.buffer.root, self.buffer.place + self.offset
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Kernel:
     """Reads `operands` (all with one loop nest), writes `channels` words for each pixel to `target`."""
 
@@ -63,9 +64,6 @@ class Kernel:
     noise: bool = False
     write: bool = True
     barrier: bool = True
-    weight_row: int = 0  # set when the images are laid out
-    parameter_word: int = 0
-    table_base: int = 0
     lanes: int = field(default=8, repr=False)
 
     @property
@@ -95,9 +93,9 @@ class Kernel:
         pixels = int(np.prod([atom.size for atom in self.pixels], dtype=np.int64))
         return root, start, start + (pixels - 1) * self.target.stride + self.channels - 1
 
-    def run(self) -> Run:
+    def run(self, at: Placement) -> Run:
         """The instruction, once every address is known."""
-        counts, strides = self._loops()
+        counts, strides = self._loops(at)
         window = self.window
         f = self.quantizer.format
         bounds: dict[str, Any] = {}
@@ -112,10 +110,10 @@ class Kernel:
                 "y_limit": window.y_limit,
             }
         return Run(
-            activation=address(self.operands[0].buffer, self.operands[0].offset),
-            weight=Address(self.weight_row),
-            parameter=Address(self.parameter_word),
-            output=address(self.target.buffer, self.target.offset),
+            activation=at.address(self.operands[0].buffer, self.operands[0].offset),
+            weight=Address(at.weight_rows.get(self, 0)),
+            parameter=Address(at.parameter_words[self]),
+            output=at.address(self.target.buffer, self.target.offset),
             counts=counts,
             strides=strides,
             last_channels=self.channels - (self.tiles - 1) * self.lanes,
@@ -130,7 +128,7 @@ class Kernel:
             relu_after=self.relu_after,
             leak=self.leak,
             table=self.table is not None,
-            table_base=self.table_base,
+            table_base=at.table_bases.get(self, 0),
             noise=self.noise,
             argmax=self.argmax,
             write=self.write,
@@ -141,13 +139,13 @@ class Kernel:
             **bounds,
         )
 
-    def _loops(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _loops(self, at: Placement) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Counts and strides of the engine's six loops, innermost first."""
         inner: list[Atom] = list(self.taps)
         if len(self.operands) > 1:
-            inner.insert(0, Atom(len(self.operands), distance(self.operands[0], self.operands[1])))
+            inner.insert(0, Atom(len(self.operands), at.distance(self.operands[0], self.operands[1])))
         if self.paired:
-            inner.append(Atom(2, distance(self.operands[0], self.factors[0])))
+            inner.append(Atom(2, at.distance(self.operands[0], self.factors[0])))
         loops = place_taps(inner)
         pixels = place_pixels(self.pixels)
         tile = Atom(self.tiles, self.tile_stride)
@@ -155,22 +153,32 @@ class Kernel:
         return tuple(atom.size for atom in nest), tuple(atom.stride for atom in nest)
 
 
-def address(buffer: Buffer, offset: int) -> Address:
-    """The address of a word, with the loop's register if the buffer moves."""
-    root, register = buffer.root, buffer.register
-    assert root.address is not None
-    # A window may begin before its buffer, and before word 0: addresses are modulo their width.
-    return Address((root.address + buffer.place + offset) % (1 << 24), register.number if register else 0)
+@dataclass(frozen=True)
+class Placement:
+    """Where everything stands: the result of memory allocation."""
 
+    addresses: Mapping[Buffer, int]  # of root buffers in the activation memory
+    weight_rows: Mapping[Kernel, int]
+    parameter_words: Mapping[Kernel, int]
+    table_bases: Mapping[Kernel, int]
 
-def distance(a: View, b: View) -> int:
-    """How many words b stands after a."""
-    (root_a, at_a), (root_b, at_b) = a.place, b.place
-    if root_a is root_b:
-        return at_b - at_a
-    assert root_a.address is not None
-    assert root_b.address is not None
-    return root_b.address + at_b - root_a.address - at_a
+    def address(self, buffer: Buffer, offset: int) -> Address:
+        """The address of a word, with the loop's register if the buffer moves."""
+        register = buffer.register
+        # A window may begin before its buffer, and before word 0: addresses are modulo their width.
+        base = (self.addresses[buffer.root] + buffer.place + offset) % (1 << 24)
+        return Address(base, register.number if register else 0)
+
+    def word(self, view: View) -> Address:
+        """The address of a view's first word."""
+        return self.address(view.buffer, view.offset)
+
+    def distance(self, a: View, b: View) -> int:
+        """How many words b stands after a."""
+        (root_a, at_a), (root_b, at_b) = a.place, b.place
+        if root_a is root_b:
+            return at_b - at_a
+        return self.addresses[root_b] + at_b - self.addresses[root_a] - at_a
 
 
 ONE = Atom(1, 0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -18,15 +18,30 @@ from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register,
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.qformat import QFormat
 
-if TYPE_CHECKING:
-    from fixedpoint_nn.hardware.compiler.builder import Assembly
+
+class Memory(Protocol):
+    """What rearranging operands needs of the program under construction."""
+
+    lanes: int
+    layer: str
+    buffers: list[Buffer]
+
+    def target(self, shape: Sequence[int], padded: bool = True) -> tuple[Target, tuple[int, ...]]: ...
+
+    def constant(self, value: FixedArray) -> View: ...
+
+    def copied(self, view: View, path: Path, target: Target | None = None) -> View: ...
+
+    def emit(self, expression: Expression, target: Target | None, path: Path) -> View: ...
+
+    def buffer(self, name: str, words: int) -> Buffer: ...
 
 
 @dataclass(frozen=True)
 class Operands:
     """The operands of one expression that is about to be computed, and put to `target` if that is known."""
 
-    assembly: Assembly
+    assembly: Memory
     path: Path
     target: Target | None
 
@@ -185,17 +200,17 @@ class Operands:
                 words = max(view.buffer.words for view in four)
                 home = self.assembly.buffer(self.assembly.layer, 4 * words)
                 for number, view in enumerate((i, f, g, c)):
-                    view.buffer.put(home, number * words)
+                    view.buffer.place_in(home, number * words)
                 return list(products)
             if distinct and len(bound) == 1 and bound[0].buffer.root.used:
-                return self._around(bound[0], products)
+                return self._place_near_state(bound[0], products)
         firsts = self._row_of_copies([product.view for product in products])
         seconds = self._row_of_copies([product.other for product in products])
         return [
             replace(product, view=a, other=b) for product, a, b in zip(products, firsts, seconds, strict=True)
         ]
 
-    def _around(self, fixed: View, products: list[Product]) -> list[Term]:
+    def _place_near_state(self, fixed: View, products: list[Product]) -> list[Term]:
         """p*fixed + x*y, where `fixed` stands in the rows of a loop and the other three may still be put
         anywhere.
 
@@ -220,8 +235,8 @@ class Operands:
 
     def _put(self, view: View, region: Buffer, offset: int, register: Register | None) -> None:
         """A free buffer becomes a part of a region, and moves with its rows."""
-        view.buffer.put(region, offset)
-        view.buffer.moves = register
+        view.buffer.place_in(region, offset)
+        view.buffer.loop_register = register
         region.used = max(region.used, offset + view.buffer.words)
         region.words = max(region.words, region.used + (register.span if register is not None else 0))
 
@@ -248,10 +263,10 @@ def _is_free(view: View) -> bool:
     buffer = view.buffer
     return (
         buffer.parent is None
-        and buffer.moves is None
+        and buffer.loop_register is None
         and view.offset == 0
         and buffer.constants is None
-        and not buffer.tied
+        and not buffer.distance_fixed
         and not buffer.used
     )
 

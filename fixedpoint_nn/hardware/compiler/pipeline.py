@@ -3,38 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from fixedpoint_nn.hardware.compiler.allocation import (
-    Stacks,
-    assign_addresses,
-    constants,
-    instructions,
-    lay_tables,
-)
-from fixedpoint_nn.hardware.compiler.barriers import relax_barriers
+from fixedpoint_nn.hardware.compiler.allocation import allocate
+from fixedpoint_nn.hardware.compiler.barriers import place_barriers
 from fixedpoint_nn.hardware.compiler.builder import Assembly
+from fixedpoint_nn.hardware.compiler.encode import instructions
 from fixedpoint_nn.hardware.compiler.engine_fit import fitted
+from fixedpoint_nn.hardware.compiler.engine_sizing import smallest_engine
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.ir import Item
-from fixedpoint_nn.hardware.compiler.kernel import Kernel
+from fixedpoint_nn.hardware.compiler.flatten import flatten
+from fixedpoint_nn.hardware.compiler.ir import Flat
+from fixedpoint_nn.hardware.compiler.kernel import Kernel, Placement
+from fixedpoint_nn.hardware.compiler.rules import RULES
 from fixedpoint_nn.hardware.compiler.scope import Scope, input_view
 from fixedpoint_nn.hardware.compiler.strided_view import View, merge
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, AssemblyError, Instruction, encode
+from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import trace
-from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
-
-MAX_WIDTH = 32
-MAX_ACCUMULATOR = 63
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class CompiledNetwork:
     images: Images
     program: Program
     instructions: tuple[Instruction, ...]
-    items: tuple[Item, ...]
+    items: tuple[Flat, ...]
     places: tuple[int, ...]  # the program address of each item
     input: Port
     output: Port
@@ -78,7 +70,7 @@ def lower_program(program: Program, lanes: int = 8) -> CompiledNetwork:
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise LoweringError("A program on the engine has one input and one output; join the others.")
     assembly = Assembly(lanes)
-    scope = Scope(assembly, program)
+    scope = Scope(assembly, program, RULES)
     place = program.inputs[0]
     node = program.nodes[place]
     source = input_view(scope, assembly, node.shape, node.format, place)
@@ -96,36 +88,26 @@ def finish(
 ) -> CompiledNetwork:
     """Addresses, images and instructions for what has been assembled; input and output with their shapes."""
     lanes = assembly.lanes
-    relax_barriers(assembly.items)
-    depth = assign_addresses(assembly.items, assembly.buffers, [source[0].buffer], lanes)
-    kernels = [item for item in assembly.items if isinstance(item, Kernel)]
-    stacks = Stacks()
-    for kernel in kernels:
-        stacks.add(kernel)
-    tables = lay_tables(kernels)
+    items = place_barriers(flatten(assembly.items))
+    allocation = allocate(items, assembly.buffers, [source[0].buffer], lanes)
     try:
-        code, places = instructions(assembly.items)
+        code, places = instructions(items, allocation.placement)
         words = encode(code)
     except AssemblyError as error:
         raise LoweringError(f"The program does not fit the engine's instructions: {error}.") from None
     images = Images(
-        words,
-        np.concatenate(stacks.weights) if stacks.weights else np.zeros((1, lanes), np.int64),
-        np.concatenate(stacks.parameters) if stacks.parameters else np.zeros((1, 2), np.int64),
-        tables,
-        constants(assembly.buffers),
+        words, allocation.weights, allocation.parameters, allocation.tables, allocation.activations
     )
-    formats = [source[0].format, *(_stored(kernel) for kernel in kernels)]
-    config = _config(lanes, images, kernels, formats, depth)
+    kernels = [item for item in items if isinstance(item, Kernel)]
     return CompiledNetwork(
-        config,
+        smallest_engine(lanes, images, kernels, source[0].format, allocation.depth),
         images,
         program,
-        tuple(code),
-        tuple(assembly.items),
-        tuple(places),
-        _port(source[0], source[1], source[0].format),
-        _port(result[0], result[1], result[0].format),
+        code,
+        items,
+        places,
+        _port(source[0], source[1], allocation.placement),
+        _port(result[0], result[1], allocation.placement),
     )
 
 
@@ -148,15 +130,10 @@ def _settled(assembly: Assembly, scope: Scope, view: View, program: Program) -> 
     return copied
 
 
-def _stored(kernel: Kernel) -> QFormat:
-    return kernel.table.output.format if kernel.table is not None else kernel.quantizer.format
-
-
-def _port(view: View, shape: tuple[int, ...], format: QFormat) -> Port:
-    root = view.buffer.root
-    assert root.address is not None
+def _port(view: View, shape: tuple[int, ...], at: Placement) -> Port:
     run, stride = _blocks(view)
-    return Port(shape[1:], format, root.address + view.place[1], run, stride)
+    root, offset = view.place
+    return Port(shape[1:], view.format, at.addresses[root] + offset, run, stride)
 
 
 def _blocks(view: View) -> tuple[int, int]:
@@ -171,98 +148,3 @@ def _blocks(view: View) -> tuple[int, int]:
     if len(atoms) == 1:
         return (atoms[0].size, atoms[0].size) if atoms[0].stride == 1 else (1, atoms[0].stride)
     return atoms[1].size, atoms[0].stride
-
-
-def _word_bits(format: QFormat) -> int:
-    """Of a signed word that holds the format."""
-    return format.bits + (not format.signed)
-
-
-def _bits(low: int, high: int) -> int:
-    return max((low if low >= 0 else ~low).bit_length(), (high if high >= 0 else ~high).bit_length()) + 1
-
-
-def _range_bits(array: Ints) -> int:
-    return _bits(int(array.min()), int(array.max())) if array.size else 2
-
-
-def _config(
-    lanes: int, images: Images, kernels: Sequence[Kernel], formats: Sequence[QFormat], depth: int
-) -> EngineConfig:
-    """The smallest engine that holds every format, weight, bias, and the proven bounds of every sum."""
-    for kernel in kernels:
-        f = max((_stored(kernel), kernel.quantizer.format), key=_word_bits)
-        if _word_bits(f) > MAX_WIDTH:
-            raise LoweringError(
-                f"Layer {kernel.name!r} does not fit the engine: its result {f} needs words of "
-                f"{_word_bits(f)} "
-                f"bits, and {MAX_WIDTH} is the most; cast it to {MAX_WIDTH - (not f.signed)} bits or fewer."
-            )
-        if kernel.weights is not None and (bits := _range_bits(kernel.weights)) > MAX_WIDTH:
-            raise LoweringError(
-                f"Layer {kernel.name!r} does not fit the engine: its weights, aligned, need {bits} "
-                f"bits, and {MAX_WIDTH} "
-                f"is the most; give its operands fraction bits that differ by {bits - MAX_WIDTH} less."
-            )
-    widths = [_word_bits(f) for f in formats]
-    activation = max(
-        [2, *widths, _range_bits(images.activations), *(_word_bits(k.quantizer.format) for k in kernels)]
-    )
-    weight = max([2, _range_bits(images.weights)])
-    sums = max([_bits(*kernel.bound) for kernel in kernels], default=2)
-    accumulator = max(8, activation + max(activation, weight), sums)
-    if accumulator > MAX_ACCUMULATOR:
-        worst = max(kernels, key=lambda kernel: _bits(*kernel.bound))
-        raise LoweringError(
-            f"Layer {worst.name!r} does not fit the engine: its sums need {accumulator} bits, and "
-            f"{MAX_ACCUMULATOR} is the "
-            f"most; take {accumulator - MAX_ACCUMULATOR} bits from its input or its weights."
-        )
-    needed: dict[str, int] = dict(
-        lanes=lanes,
-        activation_width=activation,
-        weight_width=weight,
-        accumulator_width=accumulator,
-        bias_width=max(2, _range_bits(images.parameters[:, 1])),
-        **_model(kernels),
-        activation_depth=max(depth, 2 * lanes),
-        weight_depth=max(2, len(images.weights)),
-        parameter_depth=max(2, len(images.parameters)),
-        table_depth=max(2, len(images.tables)),
-        program_depth=max(2, len(images.program)),
-    )
-    try:
-        return EngineConfig(**needed)
-    except AssemblyError as error:
-        raise LoweringError(f"The network does not fit any engine: {error}.") from None
-
-
-def _model(kernels: Sequence[Kernel]) -> dict[str, int]:
-    """The modelled accumulator: one for the whole engine."""
-    chosen: dict[str, int] = {}
-    first = ""
-    for kernel in kernels:
-        accumulator = kernel.accumulator
-        if accumulator is None:
-            continue
-        model = {
-            "model_width": accumulator.format.bits,
-            "model_saturate": int(accumulator.overflow.name == "SATURATE"),
-        }
-        if accumulator.product is not None:
-            product = accumulator.product
-            model |= {
-                "product_bits": product.format.bits,
-                "product_shift": kernel.product_shift,
-                "product_signed": int(product.format.signed),
-                "product_rounding": ROUNDINGS.index(product.rounding.name),
-                "product_overflow": OVERFLOWS.index(product.overflow.name),
-            }
-        if chosen and model != chosen:
-            raise LoweringError(
-                f"Layer {kernel.name!r} does not fit the engine: its modelled accumulator differs from "
-                f"that of {first!r}, "
-                "and one engine has one; give both the same width, overflow and products."
-            )
-        chosen, first = model, first or kernel.name
-    return chosen

@@ -1,27 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""What each verb of a traced program becomes: a view, or an expression that waits for its cast."""
+"""One rule for each verb of a traced program: it becomes a view, or an expression that waits for its cast."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler import rules_embedding, rules_scan
 from fixedpoint_nn.hardware.compiler.broadcasting import (
+    broadcast_to,
     constant_expression,
     per_channel,
     repeated,
-    wide,
 )
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, stored
-from fixedpoint_nn.hardware.compiler.ir import Keep
-from fixedpoint_nn.hardware.compiler.kernel import Kernel
+from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, load
+from fixedpoint_nn.hardware.compiler.ir import StoreArgmax
 from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows
+from fixedpoint_nn.hardware.compiler.scope import Rule, Scope, Value
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node
@@ -29,9 +28,6 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
-
-if TYPE_CHECKING:
-    from fixedpoint_nn.hardware.compiler.scope import Scope
 
 
 def add(scope: Scope, place: int, node: Node) -> Expression:
@@ -63,7 +59,7 @@ def multiply(scope: Scope, place: int, node: Node) -> Expression:
         if isinstance(constant_factor, FixedArray) and per_channel(constant_factor):
             expression = scope.sum(x)
             if not expression.linear or expression.accumulator is not None or expression.shape != node.shape:
-                expression = stored(scope.view(x))
+                expression = load(scope.view(x))
             if expression.shape == node.shape:
                 ints = (
                     constant_factor.ints.reshape(-1)
@@ -71,7 +67,7 @@ def multiply(scope: Scope, place: int, node: Node) -> Expression:
                     else constant_factor.ints.reshape(())
                 )
                 return expression.times(ints, constant_factor.format.frac_bits, node.shape, node.format)
-    views = [wide(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in (a, b)]
+    views = [broadcast_to(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in (a, b)]
     frac = views[0].format.frac_bits + views[1].format.frac_bits
     return Expression(node.shape, node.format, ((Product(views[0], views[1], frac),),))
 
@@ -79,7 +75,7 @@ def multiply(scope: Scope, place: int, node: Node) -> Expression:
 def negate(scope: Scope, place: int, node: Node) -> Expression:
     expression = scope.sum(node.inputs[0])
     if not expression.linear:
-        expression = stored(scope.view(node.inputs[0]))
+        expression = load(scope.view(node.inputs[0]))
     return expression.times(np.int64(-1), 0, node.shape, node.format)
 
 
@@ -118,13 +114,13 @@ def dot(scope: Scope, place: int, node: Node) -> Expression:
 def relu(scope: Scope, place: int, node: Node) -> Expression:
     e = scope.expression(node.inputs[0])
     if e.table is not None or e.relu_before or e.relu_after or e.leak:
-        e = stored(scope.view(node.inputs[0]))
+        e = load(scope.view(node.inputs[0]))
     if e.quantizer is None:
         return replace(e, relu_before=True, format=node.format)
     return replace(e, relu_after=True, format=node.format)
 
 
-def scaled(scope: Scope, place: int, node: Node) -> Any:
+def scaled(scope: Scope, place: int, node: Node) -> Value:
     expression, power = scope.expression(node.inputs[0]), node.attributes["power"]
     if expression.is_sum and expression.accumulator is None:
         return expression.scaled(power, node.format)
@@ -136,7 +132,7 @@ def maximum(scope: Scope, place: int, node: Node) -> Expression:
     if leaky is not None:
         source, power = leaky
         return replace(scope.sum(source), leak=power, format=node.format)
-    views = [wide(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in node.inputs]
+    views = [broadcast_to(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in node.inputs]
     frac = max(view.format.frac_bits for view in views)
     views = [_with_fraction(scope, view, frac, i) for view, i in zip(views, node.inputs, strict=True)]
     terms = tuple(replace(Scale.of(view), maximum=True) for view in views)
@@ -148,7 +144,7 @@ def _with_fraction(scope: Scope, view: View, frac: int, place: int) -> View:
     if f.frac_bits == frac:
         return view
     wide = QFormat(f.int_bits, frac, f.signed)
-    copy = replace(stored(view), quantizer=Quantizer(wide, Rounding.FLOOR, Overflow.WRAP), format=wide)
+    copy = replace(load(view), quantizer=Quantizer(wide, Rounding.FLOOR, Overflow.WRAP), format=wide)
     return scope.assembly.emit(copy, None, scope.path(place))
 
 
@@ -165,7 +161,7 @@ def reduce(scope: Scope, place: int, node: Node) -> Expression:
             view_1 = replace(view, axes=(*axes, ()))
             scale = _over(view_1, over, view.format.frac_bits, largest)
             result = scope.assembly.emit(Expression(shape, node.format, ((scale,),)), None, scope.path(place))
-            return stored(replace(result, axes=result.axes[:-1]))
+            return load(replace(result, axes=result.axes[:-1]))
     else:
         axes[axis : axis + 1] = [()] if node.attributes["keepdims"] else []
     scale = _over(replace(view, axes=tuple(axes)), over, view.format.frac_bits, largest)
@@ -189,7 +185,7 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
         return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
 
 
-def index(scope: Scope, place: int, node: Node) -> Any:
+def index(scope: Scope, place: int, node: Node) -> Value:
     value, index = scope.values[node.inputs[0]], node.attributes["index"]
     chosen = _columns(index, len(scope.program.nodes[node.inputs[0]].shape))
     if isinstance(value, Expression) and chosen is not None and len(value.parts) == 1:
@@ -206,9 +202,9 @@ def concat(scope: Scope, place: int, node: Node) -> View:
     for i in node.inputs:
         expression = scope.expression(i)
         if not expression.is_sum:
-            expression = stored(scope.view(i))
+            expression = load(scope.view(i))
         if isinstance(scope.values[i], FixedArray):
-            expression = stored(scope.view(i))
+            expression = load(scope.view(i))
         wide = replace(
             expression,
             quantizer=Quantizer(node.format, Rounding.FLOOR, Overflow.WRAP),
@@ -224,11 +220,11 @@ def lookup(scope: Scope, place: int, node: Node) -> Expression:
     e = scope.expression(node.inputs[0])
     if e.quantizer is None or e.table is not None or e.quantizer.format != table.input_format:
         exact = Quantizer(table.input_format, Rounding.FLOOR, Overflow.WRAP)
-        e = replace(stored(scope.view(node.inputs[0])), quantizer=exact)
+        e = replace(load(scope.view(node.inputs[0])), quantizer=exact)
     return replace(e, table=table, format=node.format)
 
 
-def cast(scope: Scope, place: int, node: Node) -> Any:
+def cast(scope: Scope, place: int, node: Node) -> Value:
     quantizer = node.attributes["quantizer"]
     if not isinstance(quantizer, Quantizer):
         raise LoweringError("rounds activations channel by channel; use one quantizer for all channels")
@@ -237,7 +233,7 @@ def cast(scope: Scope, place: int, node: Node) -> Any:
     if e.quantizer is not None or e.table is not None:
         if holds:  # nothing is lost: the same integers under another name
             return replace(e, format=node.format)
-        e = stored(scope.view(node.inputs[0]))
+        e = load(scope.view(node.inputs[0]))
     elif isinstance(scope.values[node.inputs[0]], View) and holds:
         return _renamed(scope, node)
     return replace(e, quantizer=quantizer, format=node.format)
@@ -259,11 +255,9 @@ def argmax(scope: Scope, place: int, node: Node) -> View:
     for pixel in range(pixels):
         if not waits or pixels > 1:  # else the run that has just been emitted searches as well
             scope.assembly.copied(flat.index((slice(pixel, pixel + 1),)), ())
-        search = scope.assembly.items[-1]
-        assert isinstance(search, Kernel)
-        search.argmax, search.write = True, waits and pixels == 1
+        scope.assembly.search_in_last(write=waits and pixels == 1)
         word = View(buffer, pixel, ((),), node.format)
-        scope.assembly.items.append(Keep(word, scope.path(place)))
+        scope.assembly.items.append(StoreArgmax(word, scope.path(place)))
     strides = np.cumprod([1, *node.shape[:0:-1]])[::-1].tolist()
     return View(buffer, 0, dense_axes(node.shape, [0, *strides[1:]] if node.shape else []), node.format)
 
@@ -293,7 +287,7 @@ def _columns(index: Any, ndim: int) -> slice | None:
     return last if isinstance(last, slice) and last.step in (None, 1) else None
 
 
-HANDLERS: dict[str, Callable[[Scope, int, Node], Any]] = {
+RULES: dict[str, Rule] = {
     "add": add,
     "sub": add,
     "mul": multiply,

@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
 
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.ir import Fetch, Repeat, Start, Step
+from fixedpoint_nn.hardware.compiler.ir import LoadRegister, Loop
 from fixedpoint_nn.hardware.compiler.kernel import Target
+from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes, merge
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node
 
-if TYPE_CHECKING:
-    from fixedpoint_nn.hardware.compiler.scope import Scope
-
-
-FEW = 4  # tokens that are worth a register each
+MAX_UNROLLED = 4  # tokens that are worth a register each
 
 
 def take(scope: Scope, place: int, node: Node) -> View:
@@ -38,8 +34,8 @@ def take(scope: Scope, place: int, node: Node) -> View:
     walk = merge([atom for axis in ids.axes for atom in axis])
     if len(walk) > 1:
         raise LoweringError("takes rows by ids that do not stand side by side; reshape them first")
-    if count <= FEW:
-        _together(scope, place, ids, home, target, count, table)
+    if count <= MAX_UNROLLED:
+        _unrolled(scope, place, ids, home, target, count, table)
     else:
         _in_a_loop(scope, place, ids, home, target, walk[0].stride, table)
     return View(target.buffer, target.offset, axes, table.format).reshape(node.shape)
@@ -50,11 +46,13 @@ def _copy(
 ) -> None:
     """One word of the token's row after the other: they are as far apart as there are tokens."""
     tokens, width = table.shape
-    row = View(Buffer("row", 1, parent=home, moves=token), 0, ((), (Atom(width, tokens),), ()), table.format)
+    row = View(
+        Buffer("row", 1, parent=home, loop_register=token), 0, ((), (Atom(width, tokens),), ()), table.format
+    )
     scope.assembly.copied(row, scope.path(place), Target(target, offset, 1))
 
 
-def _together(
+def _unrolled(
     scope: Scope,
     place: int,
     ids: View,
@@ -69,7 +67,7 @@ def _together(
     flat = ids.reshape((count, 1))
     for number, token in enumerate(tokens):
         assembly.take_register(token)
-        assembly.items.append(Fetch(token, flat.index(number), 0))
+        assembly.items.append(LoadRegister(token, flat.index(number), 0))
     for number, token in enumerate(tokens):
         _copy(scope, place, home, token, table, target.buffer, target.offset + number * target.stride)
         assembly.give_register(token)
@@ -90,13 +88,12 @@ def _in_a_loop(
     by_row = moving[-1]
     for register in (*moving, counter, token):
         assembly.take_register(register)
-    assembly.items += [*(Start(register, 0) for register in moving), Start(counter, count)]
-    begin = len(assembly.items)
-    where = Buffer("ids", ids.buffer.words, parent=ids.buffer, moves=by_id)
-    there = Buffer("rows", table.shape[1], parent=target.buffer, offset=target.offset, moves=by_row)
-    assembly.items.append(Fetch(token, View(where, ids.offset, (), ids.format), 0))
-    _copy(scope, place, home, token, table, there, 0)
-    assembly.items += [*(Step(register) for register in moving), Repeat(counter, begin)]
+    where = Buffer("ids", ids.buffer.words, parent=ids.buffer, loop_register=by_id)
+    there = Buffer("rows", table.shape[1], parent=target.buffer, offset=target.offset, loop_register=by_row)
+    with assembly.block() as body:
+        assembly.items.append(LoadRegister(token, View(where, ids.offset, (), ids.format), 0))
+        _copy(scope, place, home, token, table, there, 0)
+    assembly.items.append(Loop(counter, count, tuple(moving), tuple(body)))
     for register in (*moving, counter, token):
         assembly.give_register(register)
 

@@ -6,25 +6,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING
 
 from fixedpoint_nn.hardware.compiler.builder import Assembly
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.ir import Repeat, Start, Step
+from fixedpoint_nn.hardware.compiler.ir import Item, Loop
 from fixedpoint_nn.hardware.compiler.kernel import Kernel, Target
 from fixedpoint_nn.hardware.compiler.scan_layout import Rows, size_of
+from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node, Program
 
-if TYPE_CHECKING:
-    from fixedpoint_nn.hardware.compiler.scope import Scope
-
 
 def scan(scope: Scope, place: int, node: Node) -> list[View]:
     """Emit the loop; the views of its results."""
-    from fixedpoint_nn.hardware.compiler.scope import Scope
-
     assembly, body = scope.assembly, node.body
     assert body is not None
     if scope.prefix:
@@ -33,7 +28,7 @@ def scan(scope: Scope, place: int, node: Node) -> list[View]:
     steps = xs.shape[1]
     rows = scope.rows.get(place)
     loop = _Loop(scope, steps, rows)
-    inner = Scope(assembly, body, (place,))
+    inner = Scope(assembly, body, scope.rules, (place,))
     arguments = [loop.sequence(xs, body)]
     if rows is not None:
         loop.temporaries(body, inner)
@@ -47,19 +42,21 @@ def scan(scope: Scope, place: int, node: Node) -> list[View]:
     y = body.outputs[0]
     if y not in inner.targets:
         inner.targets[y] = loop.sequence_target(body.nodes[y], steps)
-    begin = loop.open()
-    results = inner.run(*arguments)
-    there = inner.targets[y]
-    if results[0].place != there.place or results[0].buffer.register is not there.buffer.register:
-        results[0] = assembly.copied(results[0].reshape((1, prod(results[0].shape))), (), there)
-    finals = loop.close_states(body, inner, results[1:], starts)
-    loop.close(begin)
+    assembly.take_register(loop.counter)
+    with assembly.block() as items:
+        results = inner.run(*arguments)
+        there = inner.targets[y]
+        if results[0].place != there.place or results[0].buffer.register is not there.buffer.register:
+            results[0] = assembly.copied(results[0].reshape((1, prod(results[0].shape))), (), there)
+        finals = loop.close_states(body, inner, results[1:], starts)
+    assembly.items.append(loop.closed(items))
     return [loop.stacked(results[0], inner.targets[y], steps), *finals]
 
 
 def result(scope: Scope, place: int, node: Node) -> View:
     """One of a loop's results."""
-    views: list[View] = scope.values[node.inputs[0]]
+    views = scope.values[node.inputs[0]]
+    assert isinstance(views, list)
     view: View = views[node.attributes["index"]]
     return view
 
@@ -80,7 +77,7 @@ class _Loop:
 
     def _slot(self, offset: int, words: int) -> Buffer:
         assert self.rows is not None
-        return Buffer("row", words, parent=self.rows.region, offset=offset, moves=self.rows.register)
+        return Buffer("row", words, parent=self.rows.region, offset=offset, loop_register=self.rows.register)
 
     def sequence(self, xs: View, body: Program) -> View:
         """x at time t."""
@@ -98,7 +95,7 @@ class _Loop:
         if len(xs.axes[1]) > 1:
             raise LoweringError("loops over an axis that was made of several; keep time an axis of its own")
         time = xs.axes[1][0].stride if xs.axes[1] else 0
-        alias = Buffer("x", xs.buffer.words, parent=xs.buffer, offset=0, moves=self.register(time))
+        alias = Buffer("x", xs.buffer.words, parent=xs.buffer, offset=0, loop_register=self.register(time))
         return replace(at, buffer=alias)
 
     def state(self, body: Program, before: int, after: int, inner: Scope) -> tuple[View, Target | None]:
@@ -137,14 +134,7 @@ class _Loop:
         size = size_of(node)
         stride = self.assembly.padded(size)
         buffer = self.assembly.buffer("outputs", stride * steps)
-        return Target(Buffer("output", stride, parent=buffer, moves=self.register(stride)), 0, size)
-
-    def open(self) -> int:
-        """Set the registers; the first item of the body."""
-        self.assembly.items.append(Start(self.counter, self.steps))
-        self.assembly.take_register(self.counter)
-        self.starts = len(self.assembly.items)
-        return self.starts
+        return Target(Buffer("output", stride, parent=buffer, loop_register=self.register(stride)), 0, size)
 
     def close_states(
         self, body: Program, inner: Scope, views: Sequence[View], starts: Sequence[tuple[View, Target | None]]
@@ -161,24 +151,19 @@ class _Loop:
                 final = View(self.rows.region, offset, argument.axes, argument.format)
             else:
                 if after != before:
-                    give_back(self.assembly, self.starts, view, argument, after in body.inputs)
+                    write_back_state(self.assembly, self.assembly.items, view, argument, after in body.inputs)
                 final = argument
             finals.append(final)
         return finals
 
-    def close(self, begin: int) -> None:
-        """Step the registers, and go back."""
-        moving = [register for register in self.registers.values() if register.stride]
-        for register in self.registers.values():
+    def closed(self, body: Sequence[Item]) -> Loop:
+        """The loop; its registers are free again."""
+        moving = tuple(self.registers.values())
+        for register in moving:
             self.assembly.take_register(register)
-        self.assembly.items[begin - 1 : begin - 1] = [
-            Start(register, 0) for register in self.registers.values()
-        ]
-        shift = len(self.registers)
-        self.assembly.items += [Step(register) for register in moving]
-        self.assembly.items.append(Repeat(self.counter, begin + shift))
-        for register in (*self.registers.values(), self.counter):
+        for register in (*moving, self.counter):
             self.assembly.give_register(register)
+        return Loop(self.counter, self.steps, moving, tuple(body))
 
     def stacked(self, view: View, target: Target, steps: int) -> View:
         """The outputs of all steps, time on axis 1."""
@@ -189,9 +174,10 @@ class _Loop:
         return View(root, offset, axes, view.format)
 
 
-def give_back(assembly: Assembly, starts: int, view: View, argument: View, is_argument: bool) -> None:
-    """The new state becomes the old one: in place if nothing reads the old one any more, else by copies."""
-    items = assembly.items[starts:]
+def write_back_state(
+    assembly: Assembly, items: Sequence[Item], view: View, argument: View, is_argument: bool
+) -> None:
+    """The new state becomes the old one: in place if no item reads the old one any more, else by copies."""
     writers = [
         n for n, item in enumerate(items) if isinstance(item, Kernel) and item.target.buffer is view.buffer
     ]
@@ -202,11 +188,14 @@ def give_back(assembly: Assembly, starts: int, view: View, argument: View, is_ar
         and any(operand.buffer is argument.buffer for operand in (*item.operands, *item.factors))
     ]
     free = (
-        view.buffer.parent is None and view.buffer.moves is None and view.offset == 0 and not view.buffer.tied
+        view.buffer.parent is None
+        and view.buffer.loop_register is None
+        and view.offset == 0
+        and not view.buffer.distance_fixed
     )
     if not is_argument and free and writers and max(readers, default=-1) <= min(writers):
         assembly.buffers.remove(view.buffer)
-        view.buffer.put(argument.buffer, 0)
+        view.buffer.place_in(argument.buffer, 0)
         return
     copy = assembly.copied(view.reshape((1, prod(view.shape))), ())
     assembly.copied(copy, (), Target(argument.buffer, argument.offset, prod(argument.shape)))

@@ -15,19 +15,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING
 
+from fixedpoint_nn.hardware.compiler.builder import Assembly
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View, dense_axes
 from fixedpoint_nn.numbers.traced.program import Node, Program
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.overflow import Overflow
 
-if TYPE_CHECKING:
-    from fixedpoint_nn.hardware.compiler.scope import Scope
+# Verbs whose result stands where they put it, or nowhere yet.
+ELSEWHERE = ("result", "scan", "index", "windows", "concat", "argmax")
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """The rows of one loop. `offsets` are those of the body's values, before the step for states."""
 
@@ -86,57 +86,57 @@ def _order(body: Program) -> list[int]:
     return row
 
 
-def plan_rows(scope: Scope) -> dict[int, Rows]:
-    """Rows for every loop of the program; what they are to hold is computed straight into them."""
-    plans = {}
-    for place, node in enumerate(scope.program.nodes):
+def plan_rows(
+    program: Program, assembly: Assembly
+) -> tuple[dict[int, Rows], dict[int, Target], dict[int, int]]:
+    """Rows for every loop of the program; where values are to be computed straight into them, and in which blocks."""
+    plans: dict[int, Rows] = {}
+    targets: dict[int, Target] = {}
+    blocks: dict[int, int] = {}
+    for place, node in enumerate(program.nodes):
         if node.op != "scan":
             continue
-        body, lanes = node.body, scope.assembly.lanes
+        body, lanes = node.body, assembly.lanes
         assert body is not None
         order = _order(body)
         if not order:
             continue
         states = [i for i in order if i in body.inputs[1:]]
         offsets, end = _offsets(body, order, states, lanes)
-        steps = scope.program.nodes[node.inputs[0]].shape[1]
+        steps = program.nodes[node.inputs[0]].shape[1]
         stride = -(-end // lanes) * lanes
-        region = scope.assembly.buffer("rows", (steps + 1) * stride)
-        rows = Rows(region, Register(stride), stride, offsets)
+        region = assembly.buffer("rows", (steps + 1) * stride)
         region.used = (steps + 1) * stride
-        rows.register.span = (steps - 1) * stride
+        rows = Rows(region, Register(stride, span=(steps - 1) * stride), stride, offsets)
         plans[place] = rows
         x = body.inputs[0]
-        root = scope.program.nodes[node.inputs[0]]
         source = node.inputs[0]
-        while root.op == "reshape":
-            source = root.inputs[0]
-            root = scope.program.nodes[source]
+        while program.nodes[source].op == "reshape":
+            source = program.nodes[source].inputs[0]
+        root = program.nodes[source]
         block = size_of(body.nodes[x])
         last = root.shape[-1] if root.shape else 1
-        free = source not in scope.targets and root.op not in (
-            "result",
-            "scan",
-            "index",
-            "windows",
-            "concat",
-            "argmax",
-        )
+        free = source not in targets and root.op not in ELSEWHERE
         if x in offsets and free and (root.op == "input" or last == block):
-            scope.targets[source] = Target(region, offsets[x], stride)
-            scope.blocks[source] = block
-    return plans
+            targets[source] = Target(region, offsets[x], stride)
+            blocks[source] = block
+    return plans, targets, blocks
 
 
-def in_place(scope: Scope, states: Sequence[int]) -> list[View]:
-    """States that stay where they are; one that is read beside other values stands in a row with them."""
-    body, assembly = scope.program, scope.assembly
+def in_place(
+    body: Program, assembly: Assembly, states: Sequence[int]
+) -> tuple[list[View], dict[int, Target]]:
+    """States that stay where they are; one that is read beside other values stands in a row with them.
+
+    The views of the states, and where the other values of that row are to be computed.
+    """
     order = _order(body)
     offsets, end = _offsets(body, order, states, assembly.lanes)
     row = assembly.buffer("row", end) if order else None
     if row is not None:
         row.used = row.words
-    views = []
+    found: dict[int, View] = {}
+    targets: dict[int, Target] = {}
     for value in [*order, *(state for state in states if state not in order)]:
         node = body.nodes[value]
         size = size_of(node)
@@ -144,15 +144,12 @@ def in_place(scope: Scope, states: Sequence[int]) -> list[View]:
             assert row is not None
             slot = Buffer("slot", size, parent=row, offset=offsets[value])
             if value not in body.inputs:
-                scope.targets[value] = Target(slot, 0, size)
+                targets[value] = Target(slot, 0, size)
         else:
             slot = assembly.buffer("state", size)
         if value in states:
-            views.append(
-                (value, View(slot, 0, dense_axes((1, size), (0, 1)), node.format).reshape(node.shape))
-            )
-    found = dict(views)
-    return [found[state] for state in states]
+            found[value] = View(slot, 0, dense_axes((1, size), (0, 1)), node.format).reshape(node.shape)
+    return [found[state] for state in states], targets
 
 
 def _offsets(

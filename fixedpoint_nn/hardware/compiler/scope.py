@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""From a traced program to kernels: what is stored, what is a view, and what one run computes."""
+"""The state of lowering one program, or the body of a loop: what each value is so far, and where it must go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.hardware.compiler import rules
 from fixedpoint_nn.hardware.compiler.broadcasting import constant_expression
 from fixedpoint_nn.hardware.compiler.builder import Assembly
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.expression import Expression, stored
-from fixedpoint_nn.hardware.compiler.kernel import Path, Target
+from fixedpoint_nn.hardware.compiler.expression import Expression, load
+from fixedpoint_nn.hardware.compiler.kernel import Path
 from fixedpoint_nn.hardware.compiler.scan_layout import plan_rows
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.hardware.compiler.uses import Consumers
@@ -22,24 +20,28 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
 from fixedpoint_nn.numerics.qformat import QFormat
 
-Value = View | Expression | FixedArray
+Value = (
+    View | Expression | FixedArray | list[View]
+)  # in memory, waiting for its cast, constant, a loop's results
+Rule = Callable[["Scope", int, Node], Value]
 
 
 class Scope:
     """One program, or the body of a loop, on its way to kernels."""
 
-    def __init__(self, assembly: Assembly, program: Program, prefix: Path = ()) -> None:
+    def __init__(
+        self, assembly: Assembly, program: Program, rules: Mapping[str, Rule], prefix: Path = ()
+    ) -> None:
         self.assembly = assembly
         self.program = program
+        self.rules = rules
         self.prefix = prefix
-        self.values: dict[int, Any] = {}
-        self.targets: dict[int, Target] = {}
-        self.blocks: dict[int, int] = {}  # of a sequence in rows: the words of one time step
+        self.values: dict[int, Value] = {}
         self.consumers = Consumers(program)
-        self.rows = plan_rows(self)
+        self.rows, self.targets, self.blocks = plan_rows(program, assembly)
 
     def run(self, *arguments: View) -> list[View]:
-        """Lower every node; the views of the program's outputs."""
+        """Lower every node by its verb's rule; the views of the program's outputs."""
         waiting = iter(arguments)
         for place, node in enumerate(self.program.nodes):
             if node.op == "input":
@@ -48,11 +50,11 @@ class Scope:
                 self.values[place] = self._lower(place, node)
         return [self.view(place) for place in self.program.outputs]
 
-    def _lower(self, place: int, node: Node) -> Any:
+    def _lower(self, place: int, node: Node) -> Value:
         self.assembly.layer = self.consumers.name(place)
         try:
             value = self._value(place, node)
-            if isinstance(value, Expression) and not self.consumers.may_wait(place):
+            if isinstance(value, Expression) and not self.consumers.can_fuse(place):
                 self.values[place] = value
                 return self.view(place)
             return value
@@ -62,6 +64,21 @@ class Scope:
             raise LoweringError(
                 f"Layer {self.assembly.layer or node.op!r} does not fit the engine: it {refusal}."
             ) from None
+
+    def _value(self, place: int, node: Node) -> Value:
+        if node.op == "constant":
+            assert node.value is not None
+            return node.value
+        if node.op == "zeros":
+            return FixedArray.from_ints(np.zeros(node.shape, np.int64), node.format)
+        operands = [self.values.get(i) for i in node.inputs]
+        if operands and node.op in VERBS and all(isinstance(value, FixedArray) for value in operands):
+            constant: FixedArray = VERBS[node.op](*operands, **node.attributes)
+            return constant
+        rule = self.rules.get(node.op)
+        if rule is None:
+            raise LoweringError(f"uses the verb {node.op!r}, which is not lowered")
+        return rule(self, place, node)
 
     # ---- values in other forms -----------------------------------------------------------------------------
 
@@ -78,8 +95,9 @@ class Scope:
             padded = self.consumers.needs_rows(place)
             value = self.assembly.emit(value, self.targets.get(place), self.path(place), padded)
             self.values[place] = value
-        view: View = value
-        return view
+        if not isinstance(value, View):
+            raise LoweringError("takes all results of a loop at once; take them one by one")
+        return value
 
     def expression(self, place: int) -> Expression:
         value = self.values[place]
@@ -87,30 +105,12 @@ class Scope:
             return value
         if isinstance(value, FixedArray):
             return constant_expression(value, self.assembly)
-        return stored(value)
+        return load(self.view(place))
 
     def sum(self, place: int) -> Expression:
         """As something that can be added to."""
         expression = self.expression(place)
-        return expression if expression.is_sum else stored(self.view(place))
-
-    # ---- operations ----------------------------------------------------------------------------------------
-
-    def _value(self, place: int, node: Node) -> Any:
-        if node.op == "constant":
-            return node.value
-        if node.op == "zeros":
-            return FixedArray.from_ints(np.zeros(node.shape, np.int64), node.format)
-        if (
-            node.inputs
-            and all(isinstance(self.values.get(i), FixedArray) for i in node.inputs)
-            and node.op in VERBS
-        ):
-            return VERBS[node.op](*(self.values[i] for i in node.inputs), **node.attributes)
-        handler: Callable[[Scope, int, Node], Any] | None = rules.HANDLERS.get(node.op)
-        if handler is None:
-            raise LoweringError(f"uses the verb {node.op!r}, which is not lowered")
-        return handler(self, place, node)
+        return expression if expression.is_sum else load(self.view(place))
 
 
 def input_view(scope: Scope, assembly: Assembly, shape: Sequence[int], format: QFormat, place: int) -> View:

@@ -8,7 +8,7 @@ windows of a convolution move no data: they only change how addresses walk.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -19,17 +19,16 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 @dataclass(eq=False)
 class Buffer:
-    """Words that are alive together; `moves` is the loop's register that is added to their address."""
+    """Words that are alive together; `loop_register` is the loop's register that is added to their address."""
 
     name: str
     words: int
     parent: Buffer | None = None
     offset: int = 0
-    moves: Register | None = None
+    loop_register: Register | None = None
     constants: list[int] | None = None
-    address: int | None = field(default=None, repr=False)
     keep: bool = False
-    tied: bool = False  # its distance to another buffer is part of an instruction
+    distance_fixed: bool = False  # its distance to another buffer is part of an instruction
     used: int = 0  # of rows that move: where the words that move with them may begin
 
     @property
@@ -41,15 +40,15 @@ class Buffer:
         """The offset in the root."""
         return self.offset + (0 if self.parent is None else self.parent.place)
 
-    def put(self, parent: Buffer, offset: int) -> None:
+    def place_in(self, parent: Buffer, offset: int) -> None:
         """This buffer becomes a part of another one."""
         assert self.parent is None
         self.parent, self.offset = parent, offset
 
     @property
     def register(self) -> Register | None:
-        if self.moves is not None or self.parent is None:
-            return self.moves
+        if self.loop_register is not None or self.parent is None:
+            return self.loop_register
         return self.parent.register
 
 
@@ -59,7 +58,7 @@ class Register:
 
     stride: int
     number: int = 0
-    span: int = 0  # how far it moves in all
+    span: int = 0  # how far it loop_register in all
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Consumers:
                     self.leaky[place] = x, -other.attributes["power"]
                     self.skipped.add(scaled)
 
-    def may_wait(self, place: int) -> bool:
+    def can_fuse(self, place: int) -> bool:
         """May it stay an expression? If one operation continues it, or only slices of channels do."""
         users = self.users[place]
         if place in self.program.outputs:

@@ -294,9 +294,7 @@ def test_the_bench_itself_refuses_a_short_image(folder):
     path = files["weights"].path
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     job = run.Job(loaded.config, files, loaded.input, loaded.output)
-    with pytest.raises(
-        run.SimulationError, match="the weights image is missing, short, or not hexadecimal"
-    ):
+    with pytest.raises(run.SimulationError, match="the weights image is missing, short, or not hexadecimal"):
         run.simulate(job, loaded.vectors[:1])
 
 

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Placed items to instructions: one for each item, labels to program addresses, and `Halt` at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fixedpoint_nn.hardware.compiler.ir import (
+    Advance,
+    Flat,
+    JumpIfEqual,
+    Label,
+    LoadRegister,
+    Repeat,
+    SetRegister,
+    StoreArgmax,
+)
+from fixedpoint_nn.hardware.compiler.kernel import Kernel, Placement
+from fixedpoint_nn.hardware.isa.instructions import (
+    Add,
+    Halt,
+    Instruction,
+    JumpEqual,
+    Load,
+    Loop,
+    Run,
+    Set,
+    Store,
+)
+
+SIZES: dict[type, int] = {
+    Kernel: Run.words,
+    Label: 0,
+    SetRegister: Set.words,
+    Advance: Add.words,
+    Repeat: Loop.words,
+    LoadRegister: Load.words,
+    StoreArgmax: Store.words,
+    JumpIfEqual: JumpEqual.words,
+}
+
+
+def instructions(items: Sequence[Flat], at: Placement) -> tuple[tuple[Instruction, ...], tuple[int, ...]]:
+    """The program, and the program address of each item; a label's is that of the item after it."""
+    places, end = [], 0
+    for item in items:
+        places.append(end)
+        end += SIZES[type(item)]
+    labels = {item: place for item, place in zip(items, places, strict=True) if isinstance(item, Label)}
+    program = [_instruction(item, at, labels) for item in items if not isinstance(item, Label)]
+    return (*program, Halt()), (*places, end)
+
+
+def _instruction(item: Flat, at: Placement, labels: Mapping[Label, int]) -> Instruction:
+    match item:
+        case Kernel():
+            return item.run(at)
+        case SetRegister(register, value):
+            return Set(register.number, value)
+        case Advance(register):
+            return Add(register.number, register.stride)
+        case Repeat(register, begin):
+            return Loop(register.number, labels[begin])
+        case LoadRegister(register, word, shift):
+            return Load(register.number, at.word(word), shift)
+        case StoreArgmax(word):
+            return Store(at.word(word))
+        case JumpIfEqual(register, value, target):
+            return JumpEqual(register.number, value, labels[target])
+    raise TypeError(f"{type(item).__name__} is no item that becomes an instruction")

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""Loops to labels and jumps: the program as one list, in the order of execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fixedpoint_nn.hardware.compiler.ir import Advance, Flat, Item, Label, Loop, Repeat, SetRegister
+
+
+def flatten(items: Sequence[Item]) -> tuple[Flat, ...]:
+    """Every loop as: set its registers, a label, the body, advance its registers, repeat from the label."""
+    return tuple(_flat(items))
+
+
+def _flat(items: Sequence[Item]) -> Iterator[Flat]:
+    for item in items:
+        if not isinstance(item, Loop):
+            yield item
+            continue
+        begin = Label("loop")
+        yield from (SetRegister(register, 0) for register in item.moving)
+        yield SetRegister(item.counter, item.count)
+        yield begin
+        yield from _flat(item.body)
+        yield from (Advance(register) for register in item.moving if register.stride)
+        yield Repeat(item.counter, begin)
