@@ -17,7 +17,10 @@ import numpy as np
 from fixedpoint_nn import zoo
 from fixedpoint_nn.cli import network
 from fixedpoint_nn.cli.arguments import Commands, command, natural, positive, word
+from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.progress import quiet, say
+from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
 from fixedpoint_nn.hardware.isa.config import LANES
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
@@ -55,14 +58,27 @@ def add(commands: Commands) -> None:
         "--clock-mhz", type=positive, default=100, metavar="N", help="the report's clock (default: 100)"
     )
     parser.add_argument("--size", action="store_true", help="also the engine's LUTs and DSPs, by yosys")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the pack")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder of the pack")
+    parser.add_argument(
+        "--show",
+        metavar="PASS",
+        choices=PASSES,
+        help=f"print the program after a pass of the compiler instead of writing a pack: {', '.join(PASSES)}",
+    )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if (arguments.out is None) == (arguments.show is None):
+        raise CommandError(
+            "emit takes either --out, the folder of the pack, or --show, a pass of the compiler"
+        )
     chosen = network.resolve(arguments.network)
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
+    if arguments.show:
+        print(shown(chosen, plan, arguments.show, arguments.lanes), end="")
+        return 0
     pack, results = emit_network(
         chosen,
         plan,
@@ -85,6 +101,13 @@ def run(arguments: argparse.Namespace) -> int:
     vectors, cycles = len(pack.vectors), sum(pack.cycles)
     print(f"{arguments.out}: {vectors} vectors, {cycles:,} cycles; now fixedpoint-nn verify {arguments.out}")
     return 0
+
+
+def shown(chosen: network.Network, plan: Plan, name: str, lanes: int) -> str:
+    """The network's program after a pass of the compiler."""
+    fixed = quantize(chosen.net, plan)
+    shape = zoo.samples(chosen.name, 1).shape[1:]
+    return lower(fixed.net, shape, fixed.input.format, lanes).stages.show(name)
 
 
 def plan_for(chosen: network.Network, bits: int | None, path: Path | None) -> Plan:

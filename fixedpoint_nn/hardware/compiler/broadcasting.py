@@ -37,12 +37,11 @@ def broadcast_to(view: View, shape: tuple[int, ...], assembly: Assembly, path: P
     """The value repeated to a shape: pixels by a stride of 0, channels by a copy of each."""
     if view.shape == shape:
         return view
-    axes = [(), *view.axes] if len(view.axes) < len(shape) else list(view.axes)
-    axes = [()] * (len(shape) - len(axes)) + axes
-    if view.shape and view.shape[-1] != shape[-1]:
-        repeated = (*view.axes[:-1], (Atom(shape[-1], 0),))
-        view = assembly.copied(replace(view, axes=repeated), path)
-        axes = [()] * (len(shape) - len(view.axes)) + list(view.axes)
+    missing = len(shape) - len(view.axes)
+    view = replace(view, axes=((),) * missing + view.axes)
+    if view.shape[-1] != shape[-1]:
+        view = assembly.copied(replace(view, axes=(*view.axes[:-1], (Atom(shape[-1], 0),))), path)
+    axes = list(view.axes)
     for number, (axis, size) in enumerate(zip(axes, shape, strict=True)):
         if not axis and size > 1:
             axes[number] = (Atom(size, 0),)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A network on the engine: its parameters, its memory images, and where inputs and outputs stand."""
+"""A network to the engine's program, pass after pass: trace, lower, flatten, barriers, allocate, encode.
+
+`show.py` prints the program after each of them (`fixedpoint-nn emit NET --show PASS`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fixedpoint_nn.hardware.compiler.allocation import allocate
@@ -19,6 +22,7 @@ from fixedpoint_nn.hardware.compiler.ir import Flat
 from fixedpoint_nn.hardware.compiler.kernel import Kernel, Placement
 from fixedpoint_nn.hardware.compiler.rules import RULES
 from fixedpoint_nn.hardware.compiler.scope import Scope, input_view
+from fixedpoint_nn.hardware.compiler.show import Stages
 from fixedpoint_nn.hardware.compiler.strided_view import View, merge
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -41,6 +45,7 @@ class CompiledNetwork:
     places: tuple[int, ...]  # the program address of each item
     input: Port
     output: Port
+    stages: Stages = field(repr=False, compare=False)
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -88,7 +93,8 @@ def finish(
 ) -> CompiledNetwork:
     """Addresses, images and instructions for what has been assembled; input and output with their shapes."""
     lanes = assembly.lanes
-    items = place_barriers(flatten(assembly.items))
+    flat = flatten(assembly.items)
+    items = place_barriers(flat)
     allocation = allocate(items, assembly.buffers, [source[0].buffer], lanes)
     try:
         code, places = instructions(items, allocation.placement)
@@ -108,6 +114,7 @@ def finish(
         places,
         _port(source[0], source[1], allocation.placement),
         _port(result[0], result[1], allocation.placement),
+        Stages(program, tuple(assembly.items), flat, items, allocation, code, places),
     )
 
 

@@ -151,6 +151,12 @@ def _with_fraction(scope: Scope, view: View, frac: int, place: int) -> View:
 def reduce(scope: Scope, place: int, node: Node) -> Expression:
     """Sums and maxima over one axis."""
     view, largest = scope.view(node.inputs[0]), node.op == "max"
+    if len(node.shape) < 2:
+        if largest:
+            raise LoweringError(
+                "takes the largest word of a sample without an axis for it; set keepdims=True"
+            )
+        raise LoweringError("sums a sample to one word without an axis for it; set keepdims=True")
     axis = node.attributes["axis"] % len(view.axes)
     over, axes = view.axes[axis], list(view.axes)
     if axis == len(axes) - 1:
