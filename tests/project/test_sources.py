@@ -83,7 +83,7 @@ def _imported_roots(path: Path, everywhere: bool) -> set[str]:
 
 SOURCES = [
     path
-    for folder in ("fixedpoint_nn", "reference_rtl", "tests", "benchmarks", ".ci")
+    for folder in ("fixedpoint_nn", "reference_rtl", "tests", "benchmarks", "docs", ".ci")
     for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in {".py", ".v", ".vh", ".sv", ".vlt", ".sh", ".cpp", ".ys"} or path.parent.name == ".ci"
 ]
