@@ -28,6 +28,7 @@ _FURTHER: dict[str, tuple[str, ...]] = {
     "numerics/matmul": ("numerics/test_accumulator", "numbers/fixed/test_array"),
     "numerics/matmul_blocked": ("numerics/test_matmul",),
     "numerics/matmul_packed": ("numerics/test_matmul",),
+    "numerics/native/operands": ("numerics/native/test_library", "numerics/test_deferred_product"),
     "numerics/overflow": ("numerics/test_quantizer",),
     "numerics/overflow_stats": ("network/test_quantized",),
     "numerics/qformat": ("numbers/fixed/test_array",),
@@ -35,6 +36,12 @@ _FURTHER: dict[str, tuple[str, ...]] = {
     "numerics/requantize": ("numbers/fixed/test_array", "numerics/test_quantizer"),
     "numerics/rounding": ("numerics/test_quantizer",),
     "numbers/functions": ("numbers/tensor/test_tensor",),
+    "numbers/image_windows": (
+        "numbers/test_sliding_windows",
+        "numbers/tensor/test_convolution",
+        "numbers/fixed/test_array",
+        "layers/test_layers",
+    ),
     "numbers/indices": ("numbers/tensor/test_gradients_by_index",),
     "numbers/sliding_windows": (
         "numbers/fixed/test_array",
