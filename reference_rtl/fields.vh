@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where the fields of a Run stand in its description: bit = 32 * word + low, as in fixedpoint_nn/hardware/isa/instructions.py
-// (tests/hardware/rtl/test_modules.py compares the two).
+// Where the fields of a Run stand in its description: bit = 32 * word + low. Written by
+// fixedpoint_nn/hardware/isa/verilog_header.py from fixedpoint_nn/hardware/isa/instructions.py.
 `ifndef FIELDS_VH
 `define FIELDS_VH
 `define RUN_WORDS 20

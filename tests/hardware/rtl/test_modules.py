@@ -12,8 +12,9 @@ import pytest
 
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.instructions import INSTRUCTIONS, Halt, Run, markdown
+from fixedpoint_nn.hardware.isa.instructions import INSTRUCTIONS, Halt, JumpEqual, Run, markdown
 from fixedpoint_nn.hardware.isa.lfsr import Noise
+from fixedpoint_nn.hardware.isa.verilog_header import header
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
 from tests.hardware.rtl.test_engine import SMALL, Assembly, dense
@@ -273,19 +274,24 @@ def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, c
 # ---- text --------------------------------------------------------------------------------------------------
 
 
-def test_the_verilog_and_the_python_agree_on_every_field() -> None:
-    text = (RTL / "fields.vh").read_text()
-    defined = {name: int(value) for name, value in re.findall(r"`define RUN_(\w+) (\d+)", text)}
+def test_the_verilog_header_is_what_the_instruction_table_gives() -> None:
+    assert (RTL / "fields.vh").read_text() == header()
+    defined = {name: int(value) for name, value in re.findall(r"`define RUN_(\w+) (\d+)", header())}
     for field in Run.layout:
         if not field.name.endswith(".register"):
             assert defined.pop(field.name.upper().replace(".", "_")) == 32 * field.word + field.low, (
                 field.name
             )
     assert defined == {"WORDS": Run.words, "BITS": 32 * Run.words}
-    operations = {name: int(value) for name, value in re.findall(r"`define OP_(\w+) 3'd(\d)", text)}
-    assert operations == {
-        re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).upper(): code for code, kind in INSTRUCTIONS.items()
-    }
+    operations = {name: int(value) for name, value in re.findall(r"`define OP_(\w+) 3'd(\d)", header())}
+    assert sorted(operations.values()) == sorted(INSTRUCTIONS)
+    assert operations["JUMP_EQUAL"] == JumpEqual.opcode
+
+
+def test_every_python_file_that_a_comment_names_exists() -> None:
+    for path in sorted(RTL.rglob("*.v*")):
+        for name in re.findall(r"\b((?:fixedpoint_nn|tests)/[\w/]+\.py)\b", path.read_text()):
+            assert (RTL.parent / name).exists(), f"{path.name} names {name}"
 
 
 def test_the_page_on_the_engine_holds_the_instruction_tables() -> None:
