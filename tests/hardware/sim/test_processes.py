@@ -65,14 +65,18 @@ def test_an_interrupted_call_ends_its_simulators_at_once(endless, tmp_path, monk
     monkeypatch.setattr(simulation, "compiled", lambda *_: [str(endless)])
     port = Port((2,), Q(4, 4), 0, 2, 2)
     job = simulation.Job(EngineConfig(), {}, port, port)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
 
     def interrupt() -> None:
         wait_for(tmp_path / "running", 1)
         os.kill(os.getpid(), signal.SIGINT)
 
     Timer(0, interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        simulation.simulate(job, np.zeros((2, 2), np.int64))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            simulation.simulate(job, np.zeros((2, 2), np.int64))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not any(map(is_running, wait_for(tmp_path / "running", 1)))
 
 
