@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
         ]
         try:
             for (start, stop), future in zip(chunks, waiting, strict=True):
-                part = future.result()
+                part = _result(future)
                 for mine, its in zip(vars(outcome).values(), vars(part).values(), strict=True):
                     mine.extend(its)
                 bar.update(stop - start)
@@ -119,6 +119,13 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
             running.stop()
             raise
     return outcome
+
+
+def _result(future: Future[Outcome]) -> Outcome:
+    """Its result, waited for in slices: an interrupt just before a wait sets Python's flag but does not end it."""
+    while not wait([future], timeout=0.5).done:
+        pass
+    return future.result()
 
 
 def _chunks(count: int, parts: int) -> list[tuple[int, int]]:
