@@ -40,16 +40,16 @@ def add(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def _stored_again(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
-    return repeated(scope.view(place), shape, scope.assembly, scope.path(place))
+    return repeated(scope.view(place), shape, scope.builder, scope.path(place))
 
 
 def _broadcast(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
     value = scope.values[place]
     if isinstance(value, FixedArray):
-        return constant_expression(value, scope.assembly, shape)
+        return constant_expression(value, scope.builder, shape)
     if scope.program.nodes[place].shape == shape:
         return scope.sum(place)
-    return repeated(scope.view(place), shape, scope.assembly, scope.path(place))
+    return repeated(scope.view(place), shape, scope.builder, scope.path(place))
 
 
 def multiply(scope: Scope, place: int, node: Node) -> Expression:
@@ -67,7 +67,7 @@ def multiply(scope: Scope, place: int, node: Node) -> Expression:
                     else constant_factor.ints.reshape(())
                 )
                 return expression.times(ints, constant_factor.format.frac_bits, node.shape, node.format)
-    views = [broadcast_to(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in (a, b)]
+    views = [broadcast_to(scope.view(i), node.shape, scope.builder, scope.path(i)) for i in (a, b)]
     frac = views[0].format.frac_bits + views[1].format.frac_bits
     return Expression(node.shape, node.format, ((Product(views[0], views[1], frac),),))
 
@@ -132,7 +132,7 @@ def maximum(scope: Scope, place: int, node: Node) -> Expression:
     if leaky is not None:
         source, power = leaky
         return replace(scope.sum(source), leak=power, format=node.format)
-    views = [broadcast_to(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in node.inputs]
+    views = [broadcast_to(scope.view(i), node.shape, scope.builder, scope.path(i)) for i in node.inputs]
     frac = max(view.format.frac_bits for view in views)
     views = [_with_fraction(scope, view, frac, i) for view, i in zip(views, node.inputs, strict=True)]
     terms = tuple(replace(Scale.of(view), maximum=True) for view in views)
@@ -145,39 +145,48 @@ def _with_fraction(scope: Scope, view: View, frac: int, place: int) -> View:
         return view
     wide = QFormat(f.int_bits, frac, f.signed)
     copy = replace(load(view), quantizer=Quantizer(wide, Rounding.FLOOR, Overflow.WRAP), format=wide)
-    return scope.assembly.emit(copy, None, scope.path(place))
+    return scope.builder.compute(copy, None, scope.path(place))
 
 
 def reduce(scope: Scope, place: int, node: Node) -> Expression:
-    """Sums and maxima over one axis."""
+    """Sums and maxima over one axis, or over several."""
     view, largest = scope.view(node.inputs[0]), node.op == "max"
+    over, chosen = _reduced_axes(node.attributes["axis"], len(view.axes)), "takes" if largest else "sums"
+    if 0 in over:
+        raise LoweringError(f"{chosen} over the samples of a batch, and the engine runs one after the other")
     if len(node.shape) < 2:
         if largest:
             raise LoweringError(
                 "takes the largest word of a sample without an axis for it; set keepdims=True"
             )
         raise LoweringError("sums a sample to one word without an axis for it; set keepdims=True")
-    axis = node.attributes["axis"] % len(view.axes)
-    over, axes = view.axes[axis], list(view.axes)
-    if axis == len(axes) - 1:
-        axes[axis] = ()
-        if not node.attributes["keepdims"]:
-            axes = axes[:axis]
-            shape: tuple[int, ...] = (*node.shape, 1)
-            view_1 = replace(view, axes=(*axes, ()))
-            scale = _over(view_1, over, view.format.frac_bits, largest)
-            result = scope.assembly.emit(Expression(shape, node.format, ((scale,),)), None, scope.path(place))
-            return load(replace(result, axes=result.axes[:-1]))
-    else:
-        axes[axis : axis + 1] = [()] if node.attributes["keepdims"] else []
-    scale = _over(replace(view, axes=tuple(axes)), over, view.format.frac_bits, largest)
-    return Expression(node.shape, node.format, ((scale,),))
+    walked = tuple(atom for axis in over for atom in view.axes[axis])
+    kept = [() if axis in over else atoms for axis, atoms in enumerate(view.axes)]
+    channels_too = len(view.axes) - 1 in over
+    if not node.attributes["keepdims"]:
+        kept = [atoms for axis, atoms in enumerate(kept) if axis not in over] + [()] * channels_too
+    scale = _over(replace(view, axes=tuple(kept)), walked, view.format.frac_bits, largest)
+    if not channels_too or node.attributes["keepdims"]:
+        return Expression(node.shape, node.format, ((scale,),))
+    result = scope.builder.compute(
+        Expression((*node.shape, 1), node.format, ((scale,),)), None, scope.path(place)
+    )
+    return load(replace(result, axes=result.axes[:-1]))
+
+
+def _reduced_axes(axis: int | tuple[int, ...] | None, axes: int) -> tuple[int, ...]:
+    """The axes counted from 0, in order."""
+    if axis is None:
+        return tuple(range(axes))
+    return tuple(sorted(one % axes for one in ((axis,) if isinstance(axis, int) else axis)))
 
 
 def windows(scope: Scope, place: int, node: Node) -> View:
     view = scope.view(node.inputs[0])
-    if scope.consumers.needs_rows(place) and not is_rows(view, (), scope.assembly.lanes):
-        view = scope.assembly.copied(view, scope.path(node.inputs[0]))
+    if scope.consumers.needs_rows(place) and not is_rows(
+        view, (), scope.builder.lanes, view.place[1], view.buffer.register
+    ):
+        view = scope.builder.copied(view, scope.path(node.inputs[0]))
     return view.windows(**node.attributes)
 
 
@@ -186,13 +195,16 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
     try:
         return view.reshape(node.shape)
     except LoweringError:  # the padding between pixels is in the way
-        target, strides = scope.assembly.target(view.shape, padded=False)
-        scope.assembly.copied(view, scope.path(place), target)
+        target, strides = scope.builder.target(view.shape, in_rows=False)
+        scope.builder.copied(view, scope.path(place), target)
         return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
 
 
 def index(scope: Scope, place: int, node: Node) -> Value:
     value, index = scope.values[node.inputs[0]], node.attributes["index"]
+    items = index if isinstance(index, tuple) else (index,)
+    if not all(item is ... or isinstance(item, (int, slice, np.integer)) for item in items):
+        raise LoweringError("takes elements by an array of indices, which is not lowered; use slices")
     chosen = _columns(index, len(scope.program.nodes[node.inputs[0]].shape))
     if isinstance(value, Expression) and chosen is not None and len(value.parts) == 1:
         return replace(value.columns(chosen, node.shape), format=node.format)
@@ -203,7 +215,7 @@ def concat(scope: Scope, place: int, node: Node) -> View:
     axis = node.attributes["axis"] % len(node.shape)
     if axis != len(node.shape) - 1:
         raise LoweringError("joins values along another axis than the last, which is not lowered")
-    target, strides = scope.assembly.target(node.shape)
+    target, strides = scope.builder.target(node.shape)
     at = 0
     for i in node.inputs:
         expression = scope.expression(i)
@@ -216,7 +228,7 @@ def concat(scope: Scope, place: int, node: Node) -> View:
             quantizer=Quantizer(node.format, Rounding.FLOOR, Overflow.WRAP),
             format=node.format,
         )
-        scope.assembly.emit(wide, replace(target, offset=at), scope.path(place))
+        scope.builder.compute(wide, replace(target, offset=at), scope.path(place))
         at += scope.program.nodes[i].shape[-1]
     return View(target.buffer, 0, dense_axes(node.shape, strides), node.format)
 
@@ -253,26 +265,25 @@ def argmax(scope: Scope, place: int, node: Node) -> View:
     """A search over each pixel's words."""
     if node.attributes["axis"] % len(scope.program.nodes[node.inputs[0]].shape) != len(node.shape):
         raise LoweringError("searches along another axis than the last, which is not lowered")
-    waits = isinstance(scope.values[node.inputs[0]], Expression)
-    view = scope.view(node.inputs[0])
-    pixels = prod(node.shape)
-    buffer = scope.assembly.buffer(scope.assembly.layer, pixels)
+    value, pixels = scope.values[node.inputs[0]], prod(node.shape)
+    at_once = isinstance(value, Expression) and len(value.parts) == 1 and pixels == 1
+    view = scope.view(node.inputs[0], search=at_once)
+    target = scope.targets.get(place)
+    buffer = scope.builder.buffer(scope.builder.layer, pixels) if target is None else target.buffer
     flat = view.reshape((pixels, view.shape[-1]))
     for pixel in range(pixels):
-        if not waits or pixels > 1:  # else the run that has just been emitted searches as well
-            scope.assembly.copied(flat.index((slice(pixel, pixel + 1),)), ())
-        scope.assembly.search_in_last(write=waits and pixels == 1)
+        if not at_once:
+            row = flat.index((slice(pixel, pixel + 1),))
+            scope.builder.copied(row, (), search=True, write=False)
         word = View(buffer, pixel, ((),), node.format)
-        scope.assembly.items.append(StoreArgmax(word, scope.path(place)))
+        scope.builder.items.append(StoreArgmax(word, scope.path(place)))
     strides = np.cumprod([1, *node.shape[:0:-1]])[::-1].tolist()
     return View(buffer, 0, dense_axes(node.shape, [0, *strides[1:]] if node.shape else []), node.format)
 
 
 def _over(view: View, over: tuple[Atom, ...], frac: int, maximum: bool) -> Scale:
     channels = prod(atom.size for atom in view.axes[-1])
-    taps = 1 if maximum else prod(atom.size for atom in over)
-    if maximum:
-        taps = prod(atom.size for atom in over)
+    taps = prod(atom.size for atom in over)
     return Scale(view, np.ones((taps, channels), np.int64), frac, over, maximum)
 
 

@@ -435,6 +435,8 @@ class FixedArray:
         axes = range(self.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
         terms = 1
         for i in axes:
+            if not -self.ndim <= i < self.ndim:
+                raise np.exceptions.AxisError(i, self.ndim)
             terms *= self.shape[i]
         if terms == 0 or self.size == 0:
             raise ValueError(f"an array of shape {self.shape} has nothing to choose from or to add")
