@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 Axis = int | tuple[int, ...] | None
 _SMALL_BATCH = 2048  # rows of all time steps together
 
+# Faster ways to run a loop over time, asked in this order; each gives the results, or None if the loop is not for it.
+FUSED_SCANS: list[Callable[..., tuple[Any, ...] | None]] = []
+
 
 class FixedArray:
     """An immutable array of fixed-point numbers, each `ints * 2**-format.frac_bits`.
@@ -469,6 +472,10 @@ class FixedArray:
         """
         if self.ndim < 2 or self.shape[1] == 0:
             raise ValueError(f"scan needs steps along axis 1, and an array of shape {self.shape} has none")
+        for fused in FUSED_SCANS:
+            results = fused(self, step, states, each)
+            if results is not None:
+                return results
         outputs = []
         at = self._steps(each)
         for t in range(self.shape[1]):
