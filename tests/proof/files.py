@@ -83,10 +83,10 @@ class Result:
 def chosen_flips(pack: Pack, count: int) -> list[Flip]:
     """A fixed sample of each image; all of it, if it has no more bits."""
     every = list(every_flip(pack.config, pack.images))
-    dice, sample = random.Random(SEED), []
+    chooser, sample = random.Random(SEED), []
     for kind in pack.images.words(pack.config):
         of_kind = [flip for flip in every if flip.kind == kind]
-        sample += dice.sample(of_kind, min(count, len(of_kind)))
+        sample += chooser.sample(of_kind, min(count, len(of_kind)))
     return sorted(sample)
 
 

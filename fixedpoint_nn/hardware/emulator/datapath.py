@@ -41,6 +41,14 @@ def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> t
     return sums, np.zeros(sums.shape, bool)
 
 
+def factors(config: EngineConfig, run: Run, words: Ints, weight: Ints | None) -> tuple[Ints, Ints]:
+    """What is multiplied with what, from the words that the steps read and the weights."""
+    if run.paired:
+        return words[:, :, 0::2], words[:, :, 1::2]
+    shape = (1, 1 if run.per_tile else run.counts[3], words.shape[2], config.lanes)
+    return words, (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)
+
+
 def _quantised(config: EngineConfig, products: Ints) -> Ints:
     if not config.product_bits:
         return products

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedpoint_nn.hardware.emulator.emulator import Emulator, Result
+from fixedpoint_nn.hardware.emulator.emulator import Emulator
+from fixedpoint_nn.hardware.emulator.result import Result
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Run

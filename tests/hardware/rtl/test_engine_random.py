@@ -40,7 +40,7 @@ CONFIGS = [
 FIRST_OUTPUT, ROOM = 1400, 4000
 
 
-class Dice:
+class RandomSource:
     """Small random integers."""
 
     def __init__(self, seed: int) -> None:
@@ -58,103 +58,103 @@ class Dice:
         return np.asarray(values >> self.between(0, bits - 1) if self.one_in(2) else values)
 
 
-def settings(dice: Dice, width: int) -> dict[str, Any]:
+def settings(draw: RandomSource, width: int) -> dict[str, Any]:
     """The back end's part of a run."""
     chosen: dict[str, Any] = {
-        "rounding": dice.between(0, 6),
-        "overflow": dice.between(0, 3),
-        "relu_before": dice.one_in(5),
-        "relu_after": dice.one_in(5),
-        "leak": dice.between(0, 3) if dice.one_in(4) else 0,
-        "out_bits": dice.between(width - 3, width - 1) if dice.one_in(3) else dice.between(1, width - 1),
-        "out_signed": dice.one_in(2),
-        "argmax": dice.one_in(3),
-        "modelled": dice.one_in(2),
-        "output_gap": dice.between(0, 2),
+        "rounding": draw.between(0, 6),
+        "overflow": draw.between(0, 3),
+        "relu_before": draw.one_in(5),
+        "relu_after": draw.one_in(5),
+        "leak": draw.between(0, 3) if draw.one_in(4) else 0,
+        "out_bits": draw.between(width - 3, width - 1) if draw.one_in(3) else draw.between(1, width - 1),
+        "out_signed": draw.one_in(2),
+        "argmax": draw.one_in(3),
+        "modelled": draw.one_in(2),
+        "output_gap": draw.between(0, 2),
     }
-    if dice.one_in(3):
-        bits = dice.between(1, 7)
-        base = dice.between(0, (256 >> bits) - 1) << bits
-        chosen |= {"out_bits": bits, "table": True, "table_base": base, "noise": dice.one_in(3)}
-    chosen["barrier"] = chosen["argmax"] or dice.one_in(2)
+    if draw.one_in(3):
+        bits = draw.between(1, 7)
+        base = draw.between(0, (256 >> bits) - 1) << bits
+        chosen |= {"out_bits": bits, "table": True, "table_base": base, "noise": draw.one_in(3)}
+    chosen["barrier"] = chosen["argmax"] or draw.one_in(2)
     return chosen
 
 
-def image(dice: Dice, pixel: int) -> tuple[dict[str, Any], int, int, int, int]:
+def image(draw: RandomSource, pixel: int) -> tuple[dict[str, Any], int, int, int, int]:
     """A bounded image: its settings, its width, and strides from pixel to pixel; the first tap's distance."""
-    width, height = dice.between(1, 6), dice.between(1, 6)
-    x, y = dice.between(-2, 0), dice.between(-2, 0)
-    sx, sy = dice.between(1, 2), dice.between(1, 2)
+    width, height = draw.between(1, 6), draw.between(1, 6)
+    x, y = draw.between(-2, 0), draw.between(-2, 0)
+    sx, sy = draw.between(1, 2), draw.between(1, 2)
     bounds = {"bounded": True, "x_origin": x, "y_origin": y, "x_step": sx, "y_step": sy}
     bounds |= {"x_limit": width, "y_limit": height}
     return bounds, width, sx * pixel, sy * pixel * width, (x + y * width) * pixel
 
 
-def random_run(dice: Dice, config: EngineConfig, output: int) -> Run:
+def random_run(draw: RandomSource, config: EngineConfig, output: int) -> Run:
     lanes = config.lanes
-    chosen = settings(dice, config.activation_width)
-    tiles, width, height = dice.between(1, 3), dice.between(1, 4), dice.between(1, 4)
-    kind = dice.between(0, 3)
+    chosen = settings(draw, config.activation_width)
+    tiles, width, height = draw.between(1, 3), draw.between(1, 4), draw.between(1, 4)
+    kind = draw.between(0, 3)
     if kind == 0:  # dense
-        base = dice.between(0, 400)
-        chosen |= {"counts": (dice.between(1, 12), 1, 1, tiles, 1, 1), "strides": (1, 0, 0, 0, 0, 0)}
+        base = draw.between(0, 400)
+        chosen |= {"counts": (draw.between(1, 12), 1, 1, tiles, 1, 1), "strides": (1, 0, 0, 0, 0, 0)}
     elif kind == 1:  # convolution
-        channels, kx, ky = (dice.between(1, 3) for _ in range(3))
-        pixel = channels + dice.between(0, 1)
-        bounds, across, right, down, first = image(dice, pixel)
+        channels, kx, ky = (draw.between(1, 3) for _ in range(3))
+        pixel = channels + draw.between(0, 1)
+        bounds, across, right, down, first = image(draw, pixel)
         chosen |= bounds
         chosen |= {"counts": (channels, kx, ky, tiles, width, height)}
         chosen |= {"strides": (1, pixel, pixel * across, 0, right, down)}
         base = 160 + first
     elif kind == 2:  # pooling, depthwise, element by element
-        kx, ky = dice.between(1, 3), dice.between(1, 3)
-        bounds, across, right, down, first = image(dice, tiles * lanes)
+        kx, ky = draw.between(1, 3), draw.between(1, 3)
+        bounds, across, right, down, first = image(draw, tiles * lanes)
         chosen |= bounds
-        chosen |= {"vector": True, "per_tile": dice.one_in(2), "maximum": dice.one_in(3)}
+        chosen |= {"vector": True, "per_tile": draw.one_in(2), "maximum": draw.one_in(3)}
         chosen |= {"counts": (1, kx, ky, tiles, width, height)}
         chosen |= {"strides": (0, tiles * lanes, tiles * lanes * across, lanes, right, down)}
         base = max(0, lanes * 50 + first)
     else:  # products of two memory operands
-        chosen |= {"vector": True, "paired": True, "per_tile": dice.one_in(2)}
-        chosen |= {"counts": (2, dice.between(1, 3), 1, tiles, width, height)}
+        chosen |= {"vector": True, "paired": True, "per_tile": draw.one_in(2)}
+        chosen |= {"counts": (2, draw.between(1, 3), 1, tiles, width, height)}
         chosen |= {"strides": (lanes * 5, lanes * 3, 0, lanes, lanes * tiles, lanes * tiles * width)}
-        base = lanes * dice.between(0, 9)
+        base = lanes * draw.between(0, 9)
     if chosen.get("maximum"):
         chosen["modelled"] = False
     return Run(
         activation=Address(base),
-        weight=Address(dice.between(0, 99)),
-        parameter=Address(dice.between(0, 19)),
+        weight=Address(draw.between(0, 99)),
+        parameter=Address(draw.between(0, 19)),
         output=Address(output),
-        last_channels=dice.between(1, lanes),
+        last_channels=draw.between(1, lanes),
         **chosen,
     )
 
 
 def agree(seed: int, simulator: str) -> None:
-    dice = Dice(seed)
+    draw = RandomSource(seed)
     config = CONFIGS[seed % len(CONFIGS)]
     program: list[Instruction] = []
     output = FIRST_OUTPUT
     for _ in range(6):
-        run = random_run(dice, config, output)
+        run = random_run(draw, config, output)
         channels = (run.counts[3] - 1) * config.lanes + run.last_channels
         output += run.counts[4] * run.counts[5] * (channels + run.output_gap)
         if output > ROOM:
             break
         program.append(run)
-    shifts = dice.rng.integers(0, config.accumulator_width // 2, 64)
+    shifts = draw.rng.integers(0, config.accumulator_width // 2, 64)
     images = Images(
         encode([*program, Halt()]),
-        dice.words(config.weight_width, (512, config.lanes)),
-        np.stack([shifts, dice.words(config.bias_width, 64)], 1),
-        dice.words(config.activation_width, 256),
-        dice.words(config.activation_width, FIRST_OUTPUT),
+        draw.words(config.weight_width, (512, config.lanes)),
+        np.stack([shifts, draw.words(config.bias_width, 64)], 1),
+        draw.words(config.activation_width, 256),
+        draw.words(config.activation_width, FIRST_OUTPUT),
     )
     if program:
         compare(
             config, images, np.full((2, 1), 3), 0, FIRST_OUTPUT, 1,
-            simulator=simulator, seed=dice.between(0, (1 << 31) - 1),
+            simulator=simulator, seed=draw.between(0, (1 << 31) - 1),
         )  # fmt: skip
 
 

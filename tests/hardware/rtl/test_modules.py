@@ -288,12 +288,6 @@ def test_the_verilog_header_is_what_the_instruction_table_gives() -> None:
     assert operations["JUMP_EQUAL"] == JumpEqual.opcode
 
 
-def test_every_python_file_that_a_comment_names_exists() -> None:
-    for path in sorted(RTL.rglob("*.v*")):
-        for name in re.findall(r"\b((?:fixedpoint_nn|tests)/[\w/]+\.py)\b", path.read_text()):
-            assert (RTL.parent / name).exists(), f"{path.name} names {name}"
-
-
 def test_the_page_on_the_engine_holds_the_instruction_tables() -> None:
     assert markdown() in (RTL.parent / "docs" / "engine.md").read_text()
 

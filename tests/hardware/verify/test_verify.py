@@ -228,7 +228,7 @@ def test_the_save_file_names_signals_as_each_simulator_does():
   $scope module engine_tb $end
    $var wire  1 # clock $end
    $var wire 32 % cycles [31:0] $end
-   $scope module engine $end
+   $scope module u_engine $end
     $var wire  9 ' word [8:0] $end
    $upscope $end
   $upscope $end
@@ -239,7 +239,7 @@ $var wire 1 ! late $end
     assert waves.declared(verilator.splitlines()) == {
         "clock": "TOP.engine_tb.clock",
         "cycles": "TOP.engine_tb.cycles[31:0]",
-        "engine.word": "TOP.engine_tb.engine.word[8:0]",
+        "u_engine.word": "TOP.engine_tb.u_engine.word[8:0]",
     }
 
 
