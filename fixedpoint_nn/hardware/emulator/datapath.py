@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run
+from fixedpoint_nn.hardware.isa.instructions import Run
+from fixedpoint_nn.hardware.isa.modes import overflow_of, rounding_of
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
-from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Flags = NDArray[np.bool_]
 
@@ -54,8 +55,8 @@ def _quantised(config: EngineConfig, products: Ints) -> Ints:
         return products
     quantizer = Quantizer(
         QFormat(config.product_bits, 0, bool(config.product_signed)),
-        Rounding[ROUNDINGS[config.product_rounding]],
-        Overflow[OVERFLOWS[config.product_overflow]],
+        rounding_of(config.product_rounding),
+        overflow_of(config.product_overflow),
     )
     return quantizer.from_ints(products, config.product_shift)
 
@@ -85,7 +86,7 @@ def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
     biased = sums + parameters[:, 1]
     if run.relu_before:
         biased = np.maximum(biased, 0)
-    rounding, overflow = Rounding[ROUNDINGS[run.rounding]], Overflow[OVERFLOWS[run.overflow]]
+    rounding, overflow = rounding_of(run.rounding), overflow_of(run.overflow)
     quantizer = Quantizer(QFormat(run.out_bits, 0, run.out_signed), rounding, overflow)
     exact = Quantizer(QFormat(63, 0), rounding)
     shifts = parameters[:, 0]

@@ -113,6 +113,28 @@ def _place(field: Field) -> str:
     return f"`{field.name}{' - 1' * field.minus_one}` {bits}{' signed' * field.signed}"
 
 
+def markdown() -> str:
+    """The instruction tables of docs/engine.md."""
+    lines = []
+    for opcode, kind in INSTRUCTIONS.items():
+        summary = (kind.__doc__ or "").splitlines()[0]
+        lines += [
+            f"### {kind.__name__} (opcode {opcode}, {kind.words} word{'s' * (kind.words > 1)})",
+            "",
+            summary,
+            "",
+        ]
+        if kind.layout:
+            lines += ["| word | bits | field | meaning |", "|---|---|---|---|"]
+            lines += [
+                f"| {f.word} | {f.low + f.bits - 1}..{f.low} | `{f.name}`{' - 1' * f.minus_one}"
+                f"{' (signed)' * f.signed} | {f.meaning} |"
+                for f in kind.layout
+            ]
+            lines.append("")
+    return "\n".join(lines)
+
+
 def latencies() -> str:
     """What a designer waits for, in clocks; D is the number of channels of the tile."""
     rows = (

@@ -12,8 +12,9 @@ import pytest
 
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.instructions import INSTRUCTIONS, Halt, JumpEqual, Run, markdown
+from fixedpoint_nn.hardware.isa.instructions import INSTRUCTIONS, Halt, JumpEqual, Run
 from fixedpoint_nn.hardware.isa.lfsr import Noise
+from fixedpoint_nn.hardware.isa.reference_tables import markdown
 from fixedpoint_nn.hardware.isa.verilog_header import header
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
