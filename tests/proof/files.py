@@ -27,7 +27,8 @@ from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
-from fixedpoint_nn.hardware.verify.readback_program import Readback, Section, readback_program
+from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
+from fixedpoint_nn.hardware.verify.readback_section import Section
 from fixedpoint_nn.hardware.verify.verify import verify
 from tests.proof.bench import Bench, caught_by_checksum
 from tests.proof.flip import Flip, every_flip, flipped

@@ -17,7 +17,8 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.sim import build, run, toolchain, waves
-from fixedpoint_nn.hardware.verify.first_difference import first_divergence, likely_cause
+from fixedpoint_nn.hardware.verify.diagnosis import likely_cause
+from fixedpoint_nn.hardware.verify.first_difference import first_divergence
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
