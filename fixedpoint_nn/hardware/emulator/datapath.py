@@ -43,7 +43,11 @@ def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> t
 
 
 def factors(config: EngineConfig, run: Run, words: Ints, weight: Ints | None) -> tuple[Ints, Ints]:
-    """What is multiplied with what, from the words that the steps read and the weights."""
+    """Operands and multipliers of all products, from the words that the steps read and the weights.
+
+    `words` is (pixels, tiles, steps, lanes or 1), `weight` (tiles, taps, lanes) or None if only padding is read; both
+    results broadcast to (pixels, tiles, taps, lanes).
+    """
     if run.paired:
         return words[:, :, 0::2], words[:, :, 1::2]
     shape = (1, 1 if run.per_tile else run.counts[3], words.shape[2], config.lanes)

@@ -215,7 +215,7 @@ class Emulator:
     def _operands(
         self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_], cycles: Ints
     ) -> Ints:
-        """What the lanes load, (pixels, tiles, taps, lanes); one word for all lanes if not `vector`."""
+        """The words that the steps load, (pixels, tiles, steps, lanes); one word for all lanes if not `vector`."""
         lanes, tiles = self.config.lanes, run.counts[3]
         lowest = -(1 << self.config.activation_width - 1)
         used = np.full((1, addresses.shape[1], 1, lanes if run.vector else 1), True)
@@ -234,7 +234,7 @@ class Emulator:
         return words
 
     def _looked_up(self, run: Run, words: Ints) -> Ints:
-        """The table's words for these, or for as many draws of the noise generator."""
+        """The table word at the lowest bits of each word, or with `noise` of as many draws of the generator."""
         if run.noise:
             words = np.array([self._noise.draw() for _ in range(words.size)]).reshape(words.shape)
         index = run.table_base | words & ((1 << run.out_bits) - 1)

@@ -12,9 +12,9 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """What is added to the first activation address, (pixels, tiles, taps), and which taps are padding.
+    """Distances from the first activation address, (pixels, tiles, taps), and which are padding, (pixels, 1, taps).
 
-    There is one tile if all of them read the same words.
+    `pixel` holds numbers of pixels, row by row. If all tiles read the same words, there is one tile.
     """
     (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
     k = np.arange(channel * kx * ky)

@@ -14,7 +14,7 @@ class EmulationError(RuntimeError):
 
 @dataclass(frozen=True)
 class Write:
-    """What one instruction wrote: where, what, and in which cycle; `place` is its program address."""
+    """The words that the instruction at program address `place` wrote: addresses, values and cycles, (words,)."""
 
     place: int
     addresses: Ints

@@ -76,6 +76,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def memory_map() -> str:
+    """The memories with their widths, depths and load ports, as a Markdown table."""
     rows = [(m.image, f"`{m.bits}`", f"`{m.words}`", m.port, m.contents) for m in MEMORIES]
     return table(("image", "bits of a word", "words", "port", "contents"), rows)
 

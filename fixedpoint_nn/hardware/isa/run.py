@@ -172,7 +172,7 @@ class Run(Instruction):
 
     @property
     def jumps(self) -> tuple[int, ...]:
-        """What is added when loop i steps and all inside it wrap: its stride minus what they walked."""
+        """For each loop, what is added to the address when it goes on: its stride less the way of its inner loops."""
         walked, jumps = 0, []
         for count, stride in zip(self.counts, self.strides, strict=True):
             jumps.append(stride - walked)

@@ -30,7 +30,7 @@ SATURATE = OVERFLOWS.index("SATURATE")
 
 
 def parameter_sections(room: Room) -> Iterator[Section]:
-    """Groups of one word for each lane; four sums for each word."""
+    """Read parameter words in groups of LANES words, by four sums for each word."""
     lanes, words = room.lanes, room.original.parameters
     groups = -(-len(words) // lanes)
     padded = np.concatenate([words, room.images.parameters[len(words) :]])
@@ -58,7 +58,7 @@ def parameter_sections(room: Room) -> Iterator[Section]:
 def _section(
     room: Room, pairs: Ints, taps: int, results: Ints, groups: int, index_bits: int, place: int = 0
 ) -> Section:
-    """Group number (index << index_bits) + place in each vector."""
+    """The section that reads group (index << index_bits) + place, with the index as the vector's first word."""
     lanes = room.lanes
     chosen = np.arange(place, groups, 1 << index_bits)
     shift = index_bits + (lanes.bit_length() - 1)
@@ -101,7 +101,7 @@ def _section(
 
 
 def _split(taps: int) -> tuple[int, int]:
-    """Two loops for so many taps: the counts of the engine's loops are limited."""
+    """The counts of two loops that make so many taps: one loop of the engine has a limited count."""
     inner = min(taps, INNER)
     return inner, taps // inner
 

@@ -50,7 +50,7 @@ def readback_program(config: EngineConfig, images: Images) -> Readback:
 
 
 def _weights(room: Room) -> Iterator[Section]:
-    """Row after row, each in as many parts as a weight is wider than a word."""
+    """Read weight rows one after the other; a weight that is wider than a word in several parts."""
     rows, lanes, parts = len(room.original.weights), room.lanes, room.parts
     block = min(room.block(rows), 1 << (rows - 1).bit_length())
     shift, per_row = block.bit_length() - 1, lanes * parts
@@ -95,7 +95,7 @@ def _weights(room: Room) -> Iterator[Section]:
 
 
 def _tables(room: Room) -> Iterator[Section]:
-    """Every entry: the table memory in parts that the words' codes address."""
+    """Read every table entry, in parts of as many entries as a word has codes."""
     tables, lanes = room.original.tables, room.lanes
     if not len(tables):
         return

@@ -29,7 +29,7 @@ FLOOR, WRAP = ROUNDINGS.index("FLOOR"), OVERFLOWS.index("WRAP")
 
 @dataclass(frozen=True)
 class Section:
-    """One memory's question: a program, what the host writes, and what must come out."""
+    """The readback of one memory: a program, the words that the host writes, and the words that must come out."""
 
     memory: str
     images: Images
@@ -43,7 +43,7 @@ class Section:
     firsts: tuple[int, ...]  # that memory word, for each vector
 
     def name(self, vector: int, element: int) -> str:
-        """What an output word is about."""
+        """Which word of the memory the output word `element` of a vector reads."""
         return self.names[element].format(self.firsts[vector])
 
 
@@ -93,7 +93,7 @@ class Room:
         )
 
     def block(self, count: int) -> int:
-        """How many of `count` things one vector asks about: a power of two, so that an index word holds the number."""
+        """How many of `count` memory words one vector reads: a power of two, so that one word selects the block."""
         indices = 1 << self.width - 1
         return max(BLOCK, 1 << (max(-(-count // indices), 1) - 1).bit_length())
 
