@@ -4,7 +4,8 @@
 //   read_row (two clocks after read_row_address) = the row
 //
 // A word that is written and read in the same clock is read as it was before.
-// Python twin: `memory` in fixedpoint_nn/hardware/emulator/emulator.py.
+// Python twin: `ActivationMemory` in fixedpoint_nn/hardware/emulator/activation_memory.py.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module activation_memory #(
     // Words of a row.

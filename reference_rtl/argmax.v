@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The largest word of a run and its index; the first one, if several are largest. Latency: 1 clock.
 //
-// Python twin: np.argmax.
+// Python twin: numpy.argmax.
 `default_nettype none
 module argmax #(
     // Bits of a word.

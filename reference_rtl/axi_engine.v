@@ -2,18 +2,19 @@
 // The engine behind standard handshakes: AXI4-Lite for control, AXI4-Stream for what goes in and comes out.
 //
 // Registers (32 bits, byte addresses):
-//   0x00 CONTROL  write: what to do, in this order: bit 0 receive the input, bit 1 run, bit 2 send the output; bit 3 again and again.
-//                 Ignored while one of them is under way, except that writing 0 ends "again and again".
+//   0x00 CONTROL  write: what to do, in this order: bit 0 receive the input, bit 1 run, bit 2 send the output;
+//                 bit 3 repeat. Ignored while one of them is under way, except that writing 0 ends the repetition.
 //   0x04 STATUS   bit 0 at work, bit 1 the last run is done, bit 2 accumulator_overflow
 //   0x08 SEED     0x0C CYCLES   0x10 MAC_CYCLES   0x14 SATURATIONS   0x18 ARGMAX
 //   0x20 INPUT_ADDRESS    0x24 INPUT_WORDS    0x28 INPUT_RUN    0x2C INPUT_STRIDE
 //   0x30 OUTPUT_ADDRESS   0x34 OUTPUT_WORDS   0x38 OUTPUT_RUN   0x3C OUTPUT_STRIDE
 //   0x40 LOAD_DATA    write: 32 bits of a memory word, lowest first, always CHUNKS of them
-//   0x44 LOAD_COMMIT  write: {memory[25:24], address[23:0]}: the word goes to 0 program, 1 weights, 2 parameters, 3 tables
-// Words of a tensor go to runs of RUN consecutive addresses whose starts are STRIDE apart. The activation memory's image is
-// received like an input. A stream beat is one word, sign-extended to whole bytes; tlast marks the output's last word and is not
-// looked at on the input.
-// Latency: a beat in takes 1 clock, a beat out 4. Python twin: `Emulator.write`, `run`, `read`.
+//   0x44 LOAD_COMMIT  write: {memory[25:24], address[23:0]}; memory: 0 program, 1 weights, 2 parameters, 3 tables
+// Words of a tensor go to runs of RUN consecutive addresses whose starts are STRIDE apart. The activation memory's
+// image is received like an input. A stream beat is one word, sign-extended to whole bytes; tlast marks the output's
+// last word and is not looked at on the input.
+// Latency: a beat in takes 1 clock, a beat out 4.
+// Python twin: `Emulator.write`, `Emulator.run`, `Emulator.read` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module axi_engine #(
     // As in engine.v.
@@ -69,7 +70,7 @@ module axi_engine #(
     output reg                     m_axis_tlast,
     input  wire                    m_axis_tready
 );
-    // Bits of a word, and of its sign in a beat; where they are illegal something small, so that the engine gets to say so.
+    // Bits of a word, and of its sign in a beat; where they are illegal something small, so that the engine refuses it.
     localparam LEGAL = ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32;
     localparam WORD = LEGAL ? ACTIVATION_WIDTH : 2;
     localparam SIGNS = LEGAL ? STREAM_WIDTH - WORD + 1 : 1;
@@ -107,7 +108,7 @@ module axi_engine #(
         .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
         .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH)
-    ) engine (
+    ) u_engine (
         .clock(clock), .reset(!reset_n), .start(state == START), .seed(seed), .busy(busy), .done(done),
         .host_write(receive_beat), .host_address(address),
         .host_write_data(s_axis_tdata[WORD-1:0]), .host_read_data(read_word),
@@ -127,7 +128,7 @@ module axi_engine #(
     assign s_axil_bresp = 2'b00;
     assign s_axil_rresp = 2'b00;
 
-    wire [32*CHUNKS+31:0] pushed = {s_axil_wdata, load_word};
+    wire [32*CHUNKS+31:0] shifted_in = {s_axil_wdata, load_word};
 
     always @(posedge clock) begin
         load_commit <= 1'b0;
@@ -145,7 +146,7 @@ module axi_engine #(
                 8'h34: output_words <= s_axil_wdata[23:0];
                 8'h38: output_run <= s_axil_wdata[23:0];
                 8'h3C: output_stride <= s_axil_wdata[23:0];
-                8'h40: load_word <= pushed[32*CHUNKS+31:32];
+                8'h40: load_word <= shifted_in[32*CHUNKS+31:32];
                 8'h44: begin
                     load_commit <= 1'b1;
                     load_target <= s_axil_wdata[25:0];
@@ -172,14 +173,14 @@ module axi_engine #(
     end
 
     // What to do next, after `done_now` of this round: 0 nothing yet, 1 received, 2 run, 3 sent.
-    wire [3:0] wanted = state == REST ? s_axil_wdata[3:0] : control;
-    reg  [2:0] following;
+    wire [3:0] request = state == REST ? s_axil_wdata[3:0] : control;
+    reg  [2:0] next_state;
     always @* begin
         case (state)
-            REST: following = wanted[0] ? RECEIVE : wanted[1] ? START : wanted[2] ? FETCH : REST;
-            RECEIVE: following = wanted[1] ? START : wanted[2] ? FETCH : wanted[3] ? RECEIVE : REST;
-            RUN: following = wanted[2] ? FETCH : !wanted[3] ? REST : wanted[0] ? RECEIVE : START;
-            default: following = !wanted[3] ? REST : wanted[0] ? RECEIVE : wanted[1] ? START : FETCH;
+            REST: next_state = request[0] ? RECEIVE : request[1] ? START : request[2] ? FETCH : REST;
+            RECEIVE: next_state = request[1] ? START : request[2] ? FETCH : request[3] ? RECEIVE : REST;
+            RUN: next_state = request[2] ? FETCH : !request[3] ? REST : request[0] ? RECEIVE : START;
+            default: next_state = !request[3] ? REST : request[0] ? RECEIVE : request[1] ? START : FETCH;
         endcase
     end
 
@@ -224,14 +225,14 @@ module axi_engine #(
         endcase
 
         if (finished) begin
-            state <= following;
+            state <= next_state;
             fetching <= 2'd0;
-            left <= following == RECEIVE ? input_words : output_words;
-            run_left <= following == RECEIVE ? input_run : output_run;
-            run_words <= following == RECEIVE ? input_run : output_run;
-            stride <= following == RECEIVE ? input_stride : output_stride;
-            address <= following == RECEIVE ? input_address : output_address;
-            run_start <= following == RECEIVE ? input_address : output_address;
+            left <= next_state == RECEIVE ? input_words : output_words;
+            run_left <= next_state == RECEIVE ? input_run : output_run;
+            run_words <= next_state == RECEIVE ? input_run : output_run;
+            stride <= next_state == RECEIVE ? input_stride : output_stride;
+            address <= next_state == RECEIVE ? input_address : output_address;
+            run_start <= next_state == RECEIVE ? input_address : output_address;
         end
 
         if (!reset_n) begin
@@ -242,6 +243,6 @@ module axi_engine #(
     end
 
     // The engine is busy only in state RUN.
-    wire unused = busy;
+    wire unused_busy = busy;
 endmodule
 `default_nettype wire

@@ -6,7 +6,7 @@
 //
 // The parameter address goes back to its base after every pixel, or with per_tile after every tile.
 // With MODEL_WIDTH a modelled sum is wrapped to that many bits here; `wrapped` says that it lost some.
-// Python twin: `Emulator._requantize` in fixedpoint_nn/hardware/emulator/emulator.py.
+// Python twin: `totals` and `requantized` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module drain #(
     // Lanes.
@@ -19,7 +19,7 @@ module drain #(
     parameter ADDRESS_WIDTH = 16
 ) (
     input  wire                     clock,
-    // Nothing is under way any more.
+    // Synchronous: discards the tile and the sums that are in the pipeline.
     input  wire                     reset,
 
     // The run's settings.
@@ -48,8 +48,8 @@ module drain #(
     reg [LANE_BITS-1:0] index;
     wire channel_end = left == 6'd0;
 
-    // Four lanes are selected from at a time (an array, because synthesis makes a multiplier of totals[index*WIDTH +: WIDTH]);
-    // groups that do not have the channel give 0, and the last "or" is part of the adder that adds the bias.
+    // Selects from four lanes at a time (an array, because synthesis makes a multiplier of a variable part select of
+    // `totals`). Groups that do not have the channel give 0; the last "or" is part of the adder that adds the bias.
     localparam SIZE = LANES > 4 ? 4 : LANES;
     localparam GROUPS = LANES / SIZE;
     localparam HALF = GROUPS > 1 ? GROUPS / 2 : 1;
@@ -67,26 +67,26 @@ module drain #(
                 if (draining) picked <= choice[index[SIZE_BITS-1:0]];
                 if (clear) picked <= {WIDTH{1'b0}};
             end
-            wire [WIDTH-1:0] either;
+            wire [WIDTH-1:0] partial_or;
             if (group % HALF == 0) begin : first
-                assign either = picked;
+                assign partial_or = picked;
             end else begin : further
-                assign either = picked | groups[group-1].either;
+                assign partial_or = picked | groups[group-1].partial_or;
             end
         end
     endgenerate
-    wire [WIDTH-1:0] lower = groups[HALF-1].either;
-    wire [WIDTH-1:0] upper = GROUPS > 1 ? groups[GROUPS-1].either : {WIDTH{1'b0}};
+    wire [WIDTH-1:0] lower = groups[HALF-1].partial_or;
+    wire [WIDTH-1:0] upper = GROUPS > 1 ? groups[GROUPS-1].partial_or : {WIDTH{1'b0}};
     reg [WIDTH-1:0] lower_sum, upper_sum;
     assign sum = lower_sum | upper_sum;
 
-    wire moving = complete || configure || draining || valid_1 || out_valid;
+    wire active = complete || configure || draining || valid_1 || out_valid;
     assign parameter_enable = draining || valid_1;
 
     initial {draining, valid_1, out_valid} = 3'b0;
 
     always @(posedge clock) begin
-        if (moving) begin
+        if (active) begin
             if (complete) begin
                 draining <= 1'b1;
                 index <= {LANE_BITS{1'b0}};

@@ -3,9 +3,11 @@
 //
 // Stages, counted from the clock in which a step is issued (docs/engine.md, Timing):
 //    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; channel by channel:
-//    6-8 drain   9-12 requantiser   13-14 table   15 write;  a word written in stage 15 can be read by a step issued one clock later
+//    6-8 drain   9-12 requantiser   13-14 table   15 write
+// A word that is written in stage 15 can be read by a step that is issued one clock later.
 //
-// Python twin: fixedpoint_nn/hardware/emulator/emulator.py.
+// Python twin: `Emulator` in fixedpoint_nn/hardware/emulator/emulator.py.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
 module engine #(
@@ -30,7 +32,7 @@ module engine #(
     parameter PRODUCT_OVERFLOW = 0,
     // Bits of each counter among the status registers, 1 to 32.
     parameter COUNTER_WIDTH = 32,
-    // Activation words (a multiple of LANES), rows of LANES weights, words of {shift, bias}, table words, program words.
+    // Activation words (a multiple of LANES), rows of LANES weights, {shift, bias} words, table words, program words.
     parameter ACTIVATION_DEPTH = 4096,
     parameter WEIGHT_DEPTH = 4096,
     parameter PARAMETER_DEPTH = 512,
@@ -48,7 +50,7 @@ module engine #(
     parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
 ) (
     input  wire                               clock,
-    // Synchronous; ends whatever is running, and with one clock also what is under way.
+    // Synchronous; one clock of it ends the program and discards what is in the pipeline.
     input  wire                               reset,
 
     // Control: start (one clock, when not busy) runs the program from word 0; done stays high until the next start.
@@ -76,12 +78,13 @@ module engine #(
     output wire                               accumulator_overflow,
     output wire [31:0]                        argmax
 );
-    // Lanes, and bits of words, weights, sums, biases and counters, as they are built: the parameters' values, or a small engine
-    // in place of an illegal one, which so gets as far as to be refused by a sentence.
+    // Lanes, and bits of words, weights, sums, biases and counters, as they are built: the parameters' values, or a
+    // small engine in place of an illegal one, which so gets as far as to be refused by a sentence.
     localparam WIDER_FACTOR = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH;
     localparam PRODUCT_WIDTH = ACTIVATION_WIDTH + WIDER_FACTOR;
     localparam LANES_LEGAL = LANES == 1 || LANES == 2 || LANES == 4 || LANES == 8 || LANES == 16 || LANES == 32;
-    localparam LEGAL = LANES_LEGAL && ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32 && WEIGHT_WIDTH >= 2 && WEIGHT_WIDTH <= 32
+    localparam LEGAL = LANES_LEGAL
+        && ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32 && WEIGHT_WIDTH >= 2 && WEIGHT_WIDTH <= 32
         && ACCUMULATOR_WIDTH >= PRODUCT_WIDTH && ACCUMULATOR_WIDTH <= 63 && BIAS_WIDTH >= 2 && BIAS_WIDTH <= 63
         && COUNTER_WIDTH >= 1 && COUNTER_WIDTH <= 32;
     localparam COUNT = LEGAL ? LANES : 1;
@@ -123,15 +126,18 @@ module engine #(
         if (BIAS_WIDTH < 2 || BIAS_WIDTH > 63)
             $fatal(1, "%m: BIAS_WIDTH = %0d; use 2 to 63", BIAS_WIDTH);
         if (MODEL_WIDTH != 0 && (MODEL_WIDTH < 2 || MODEL_WIDTH > ACCUMULATOR_WIDTH))
-            $fatal(1, "%m: MODEL_WIDTH = %0d; use 0 (none) or 2 to ACCUMULATOR_WIDTH = %0d", MODEL_WIDTH, ACCUMULATOR_WIDTH);
+            $fatal(1, "%m: MODEL_WIDTH = %0d; use 0 (none) or 2 to ACCUMULATOR_WIDTH = %0d", MODEL_WIDTH,
+                   ACCUMULATOR_WIDTH);
         if (MODEL_SATURATE != 0 && MODEL_SATURATE != 1 || PRODUCT_SIGNED != 0 && PRODUCT_SIGNED != 1)
             $fatal(1, "%m: MODEL_SATURATE = %0d, PRODUCT_SIGNED = %0d; use 0 or 1", MODEL_SATURATE, PRODUCT_SIGNED);
         if (PRODUCT_BITS < 0 || PRODUCT_BITS >= ACCUMULATOR_WIDTH)
-            $fatal(1, "%m: PRODUCT_BITS = %0d; use 0 (exact products) or 1 to %0d", PRODUCT_BITS, ACCUMULATOR_WIDTH - 1);
+            $fatal(1, "%m: PRODUCT_BITS = %0d; use 0 (exact products) or 1 to %0d", PRODUCT_BITS,
+                   ACCUMULATOR_WIDTH - 1);
         if (PRODUCT_SHIFT < 0 || PRODUCT_SHIFT >= ACCUMULATOR_WIDTH)
             $fatal(1, "%m: PRODUCT_SHIFT = %0d; use 0 to %0d", PRODUCT_SHIFT, ACCUMULATOR_WIDTH - 1);
         if (PRODUCT_ROUNDING < 0 || PRODUCT_ROUNDING > 6 || PRODUCT_OVERFLOW < 0 || PRODUCT_OVERFLOW > 3)
-            $fatal(1, "%m: PRODUCT_ROUNDING = %0d, PRODUCT_OVERFLOW = %0d; use 0 to 6 and 0 to 3", PRODUCT_ROUNDING, PRODUCT_OVERFLOW);
+            $fatal(1, "%m: PRODUCT_ROUNDING = %0d, PRODUCT_OVERFLOW = %0d; use 0 to 6 and 0 to 3", PRODUCT_ROUNDING,
+                   PRODUCT_OVERFLOW);
         if (COUNTER_WIDTH < 1 || COUNTER_WIDTH > 32)
             $fatal(1, "%m: COUNTER_WIDTH = %0d; use 1 to 32", COUNTER_WIDTH);
         if (ACTIVATION_DEPTH % COUNT != 0)
@@ -147,7 +153,7 @@ module engine #(
     wire [`RUN_BITS-1:0] description, run;
     wire signed [WORD-1:0] broadcast;
 
-    sequencer #(.ADDRESS_WIDTH(ADDRESS_WIDTH), .WIDTH(WORD)) sequencer (
+    sequencer #(.ADDRESS_WIDTH(ADDRESS_WIDTH), .WIDTH(WORD)) u_sequencer (
         .clock(clock), .reset(reset), .start(start), .busy(busy), .done(done),
         .program_address(program_address), .program_enable(program_enable), .word(program_word),
         .offered(offered), .description(description), .take(take), .idle(idle),
@@ -156,21 +162,22 @@ module engine #(
     );
 
     wire [4:0] select_2;
-    wire unusual, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire slow_path, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
     wire [5:0] channels_4, channels_5;
 
-    loop_nest #(.LANES(COUNT), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) loop_nest (
+    loop_nest #(.LANES(COUNT), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .select_2(select_2), .unusual(unusual),
+        .select_2(select_2), .slow_path(slow_path),
         .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
-    // Settings of the run whose results are on their way; it may be the one before that of the loop nest.
+    // Settings of the run whose results are in the back end; the loop nest may already be at the next run.
     reg [ADDRESS_WIDTH-1:0] parameter_base, output_base, output_gap, table_base;
-    reg per_tile, modelled, relu_before, relu_after, table_enable, noise_enable, argmax_enable, write_enable, out_signed;
+    reg per_tile, modelled, relu_before, relu_after, table_enable, noise_enable, argmax_enable, write_enable,
+        out_signed;
     reg [2:0] rounding;
     reg [1:0] overflow;
     reg [5:0] out_bits, leak;
@@ -202,7 +209,7 @@ module engine #(
     wire [COUNT*WORD-1:0] row;
     wire [COUNT*WEIGHT-1:0] weights;
     wire [COUNT*SUM-1:0] totals;
-    // Lanes without a channel may add up anything.
+    // Lanes without a channel add up undefined words: their overflow does not count.
     wire [COUNT-1:0] clipped, clipped_channel;
     genvar index;
     generate
@@ -212,12 +219,13 @@ module engine #(
                 .SATURATE_WIDTH(MODEL_SATURATE != 0 ? MODEL_WIDTH : 0),
                 .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
-            ) lane (
-                .clock(clock), .select_2(select_2), .unusual(unusual),
+            ) u_lane (
+                .clock(clock), .select_2(select_2), .slow_path(slow_path),
                 .broadcast_2(broadcast), .own_2(row[index*WORD +: WORD]),
                 .weight_2(weights[index*WEIGHT +: WEIGHT]),
                 .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
-                .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .complete_5(complete_5),
+                .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4),
+                .complete_5(complete_5),
                 .total(totals[index*SUM +: SUM]), .clipped(clipped[index])
             );
             assign clipped_channel[index] = clipped[index] && index <= channels_4;
@@ -235,46 +243,53 @@ module engine #(
     always @(posedge clock) pixel_ends <= {pixel_ends[2:0], sum_pixel_end};
 
     drain #(
-        .LANES(COUNT), .WIDTH(SUM), .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
-    ) drain (
-        .clock(clock), .reset(reset), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
+        .LANES(COUNT), .WIDTH(SUM), .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH),
+        .ADDRESS_WIDTH(ADDRESS_WIDTH)
+    ) u_drain (
+        .clock(clock), .reset(reset), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile),
+        .modelled(modelled),
         .complete(complete_5), .channels(channels_5), .pixel_end(pixel_end_5), .totals(totals),
-        .parameter_enable(parameter_enable), .parameter_address(parameter_address), .out_valid(sum_valid), .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
+        .parameter_enable(parameter_enable), .parameter_address(parameter_address), .out_valid(sum_valid),
+        .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
     );
 
-    requantize #(.SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD)) requantize (
-        .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+    requantize #(.SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD)) u_requantize (
+        .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+        .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
         .in_valid(sum_valid), .sum(sum), .bias(parameters[BIAS-1:0]), .shift(parameters[BIAS +: 6]),
         .out_valid(word_valid), .word(word), .overflowed(word_overflowed)
     );
 
-    noise noise (.clock(clock), .start(start), .seed(seed), .draw(word_valid && noise_enable), .state(noise_state));
+    noise u_noise (.clock(clock), .start(start), .seed(seed), .draw(word_valid && noise_enable), .state(noise_state));
 
-    write_back #(.WIDTH(WORD), .ADDRESS_WIDTH(ADDRESS_WIDTH)) write_back (
+    write_back #(.WIDTH(WORD), .ADDRESS_WIDTH(ADDRESS_WIDTH)) u_write_back (
         .clock(clock), .reset(reset), .configure(configured), .output_base(output_base), .output_gap(output_gap),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
         .noise_enable(noise_enable), .noise(noise_state),
-        .in_valid(word_valid), .pixel_end(pixel_ends[3]), .word(word), .table_read(table_read), .table_address(table_address),
+        .in_valid(word_valid), .pixel_end(pixel_ends[3]), .word(word), .table_read(table_read),
+        .table_address(table_address),
         .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result(result)
     );
 
     wire [ADDRESS_WIDTH-1:0] best_index;
-    argmax #(.WIDTH(WORD), .INDEX_WIDTH(ADDRESS_WIDTH)) search (
+    argmax #(.WIDTH(WORD), .INDEX_WIDTH(ADDRESS_WIDTH)) u_argmax (
         .clock(clock), .clear(start || reset || configured && argmax_enable), .valid(result_valid && argmax_enable),
         .word(result), .index(best_index), .best(best)
     );
     assign argmax = {{(32-ADDRESS_WIDTH){1'b0}}, best_index};
 
-    status #(.WIDTH(COUNTER)) status (
+    status #(.WIDTH(COUNTER)) u_status (
         .clock(clock), .clear(start || reset), .busy(busy), .mac(mac), .overflowed(word_valid && word_overflowed),
         .accumulator_lost(wrapped || |clipped_channel), .cycles(cycles), .mac_cycles(mac_cycles),
         .saturations(saturations), .accumulator_overflow(accumulator_overflow)
     );
 
     // Activation memory: read by the loop nest, by Load, or by the host; written by runs, by Store, or by the host.
-    wire [ADDRESS_WIDTH-1:0] read_address = !busy ? host_address[ADDRESS_WIDTH-1:0] : loading ? access_address : nest_address;
-    wire [ADDRESS_WIDTH-1:0] write_address = !busy ? host_address[ADDRESS_WIDTH-1:0] : access_write ? access_address : result_address;
+    wire [ADDRESS_WIDTH-1:0] read_address =
+        !busy ? host_address[ADDRESS_WIDTH-1:0] : loading ? access_address : nest_address;
+    wire [ADDRESS_WIDTH-1:0] write_address =
+        !busy ? host_address[ADDRESS_WIDTH-1:0] : access_write ? access_address : result_address;
     wire [1:0] source = !busy ? 2'd0 : !access_write ? 2'd1 : {1'b1, access_best};
     wire signed [WORD-1:0] write_data =
         source[1] ? (source[0] ? best : argmax[WORD-1:0])
@@ -303,7 +318,7 @@ module engine #(
     endgenerate
     assign host_read_data = broadcast;
 
-    activation_memory #(.LANES(COUNT), .WIDTH(WORD), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)) activation_memory (
+    activation_memory #(.LANES(COUNT), .WIDTH(WORD), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)) u_activation_memory (
         .clock(clock), .read_row_address(read_address[LANE_BITS +: ROW_BITS]), .read_row(row),
         .write_lane(write_lane), .write_row_address(write_address[LANE_BITS +: ROW_BITS]), .write_data(write_data)
     );
@@ -311,21 +326,24 @@ module engine #(
     // The other memories are written by the load port only.
     wire load = load_enable && !busy;
 
-    memory #(.WIDTH(32), .DEPTH(PROGRAM_DEPTH), .IMAGE(PROGRAM_IMAGE)) program_memory (
-        .clock(clock), .read_enable(program_enable), .read_address(program_address[PROGRAM_BITS-1:0]), .read_data(program_word),
-        .write_enable(load && load_memory == 2'd0), .write_address(load_address[PROGRAM_BITS-1:0]), .write_data(load_data[31:0])
+    memory #(.WIDTH(32), .DEPTH(PROGRAM_DEPTH), .IMAGE(PROGRAM_IMAGE)) u_program_memory (
+        .clock(clock), .read_enable(program_enable), .read_address(program_address[PROGRAM_BITS-1:0]),
+        .read_data(program_word),
+        .write_enable(load && load_memory == 2'd0), .write_address(load_address[PROGRAM_BITS-1:0]),
+        .write_data(load_data[31:0])
     );
-    memory #(.WIDTH(COUNT * WEIGHT), .DEPTH(WEIGHT_DEPTH), .IMAGE(WEIGHT_IMAGE)) weight_memory (
+    memory #(.WIDTH(COUNT * WEIGHT), .DEPTH(WEIGHT_DEPTH), .IMAGE(WEIGHT_IMAGE)) u_weight_memory (
         .clock(clock), .read_enable(1'b1), .read_address(weight_address[WEIGHT_BITS-1:0]), .read_data(weights),
         .write_enable(load && load_memory == 2'd1), .write_address(load_address[WEIGHT_BITS-1:0]),
         .write_data(load_data[COUNT*WEIGHT-1:0])
     );
-    memory #(.WIDTH(PARAMETER), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) parameter_memory (
-        .clock(clock), .read_enable(parameter_enable), .read_address(parameter_address[PARAMETER_BITS-1:0]), .read_data(parameters),
+    memory #(.WIDTH(PARAMETER), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) u_parameter_memory (
+        .clock(clock), .read_enable(parameter_enable), .read_address(parameter_address[PARAMETER_BITS-1:0]),
+        .read_data(parameters),
         .write_enable(load && load_memory == 2'd2), .write_address(load_address[PARAMETER_BITS-1:0]),
         .write_data(load_data[PARAMETER-1:0])
     );
-    memory #(.WIDTH(WORD), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) table_memory (
+    memory #(.WIDTH(WORD), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) u_table_memory (
         .clock(clock), .read_enable(table_read), .read_address(table_address[TABLE_BITS-1:0]), .read_data(table_word),
         .write_enable(load && load_memory == 2'd3), .write_address(load_address[TABLE_BITS-1:0]),
         .write_data(load_data[WORD-1:0])

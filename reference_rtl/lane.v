@@ -9,7 +9,7 @@
 // Inputs called *_n belong to the step that is in stage n. With MODEL_WIDTH, steps with `modelled` quantise the
 // product first (PRODUCT_*) and saturate to MODEL_WIDTH bits; wrapping to MODEL_WIDTH bits is done once, in drain.v,
 // because it commutes with addition.
-// Python twin: `Emulator._sums` in fixedpoint_nn/hardware/emulator/emulator.py.
+// Python twin: `totals` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module lane #(
     // Bits of an activation word.
@@ -29,11 +29,11 @@ module lane #(
 ) (
     input  wire                                clock,
 
-    // Stage 2: what is read. select: load the operand (else keep it), from the lane's own word, multiply by the own word,
-    // padding (outside the image), and whether padding is the lowest word instead of 0.
+    // Stage 2: what is read. select: load the operand (else keep it), from the lane's own word, multiply by the own
+    // word, padding (outside the image), and whether padding is the lowest word instead of 0.
     input  wire [4:0]                          select_2,
     // Stages 2, 3 and 5: anything but an operand for all lanes and a weight; maximum_3; complete_5.
-    input  wire                                unusual,
+    input  wire                                slow_path,
     input  wire signed [ACTIVATION_WIDTH-1:0]  broadcast_2,
     input  wire signed [ACTIVATION_WIDTH-1:0]  own_2,
     input  wire signed [WEIGHT_WIDTH-1:0]      weight_2,
@@ -72,9 +72,9 @@ module lane #(
     wire signed [ACCUMULATOR_WIDTH-1:0] modelled_sum;
     wire take_4 = fire_4 && (!maximum_4 || larger_4);
 
-    // Signed operands extend by their sign. The commonest case stands alone, because simulators pay for every signal read.
+    // Signed operands extend by their sign. The commonest case is a branch of its own: simulators pay for signals.
     always @(posedge clock) begin
-        if (!unusual) begin
+        if (!slow_path) begin
             operand <= broadcast_2;
             multiplier <= weight_2;
         end else begin
@@ -118,7 +118,7 @@ module lane #(
                 quantize_product #(
                     .WIDTH(ACCUMULATOR_WIDTH), .BITS(PRODUCT_BITS), .SHIFT(PRODUCT_SHIFT), .SIGNED(PRODUCT_SIGNED),
                     .ROUNDING(PRODUCT_ROUNDING), .OVERFLOW(PRODUCT_OVERFLOW)
-                ) quantize (.product(wide_product), .quantised(quantised));
+                ) u_quantize_product (.product(wide_product), .quantised(quantised));
                 assign addend = modelled_4 ? quantised : wide_product;
             end
             wire signed [ACCUMULATOR_WIDTH:0] sum = (replace_4 ? ZERO : accumulator) + addend;

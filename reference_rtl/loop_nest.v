@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Walks the six loops of a run and issues one step per clock: addresses and padding of the step, and what is due with it.
+// Walks the six loops of a run and issues one step per clock: its addresses, its padding, and its control signals.
 //
 //   channel in kx in ky in tile in x in y; address = address + jump of the outermost loop that steps
 //
-// A run is taken over when `take` is high: its description is held in `run`, one clock sets the counters, then steps are issued.
-// Stage 0 is the clock of issue, in which `address` and `weight_address` stand; the memories answer in stage 2. Two
-// waits keep the pipeline free of collisions: the last steps of neighbouring tiles are at least as far apart as the first has channels
-// (`spacing`), and the last step of a new run's first tile, or the first step of a run with a barrier, waits
-// until the last word of the run before is written (`settle`).
-// Python twin: `Emulator._addresses` and `Timing` in fixedpoint_nn/hardware/emulator/emulator.py.
+// A run is taken over when `take` is high: its description is held in `run`, one clock sets the counters, then steps
+// are issued. Stage 0 is the clock of issue, in which `address` and `weight_address` stand; the memories answer in
+// stage 2. Two waits keep the pipeline free of collisions: the last steps of neighbouring tiles are at least as far
+// apart as the first has channels (`spacing`), and the last step of a new run's first tile, or the first step of a run
+// with a barrier, waits until the last word of the run before is written (`settle`).
+// Python twin: `walked` in fixedpoint_nn/hardware/emulator/loop_nest.py,
+// `Timing` in fixedpoint_nn/hardware/isa/timing.py.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
 module loop_nest #(
@@ -27,7 +29,7 @@ module loop_nest #(
     input  wire [`RUN_BITS-1:0]     description,
     output wire                     take,
 
-    // Nothing is being issued, nothing is under way.
+    // No run is held, and the last word of the last run is written.
     output wire                     idle,
 
     // Stage 0: the step.
@@ -41,8 +43,8 @@ module loop_nest #(
     // Stage 2: what the lanes load.
     output wire [4:0]               select_2,
 
-    // The lanes have more to do than the usual operand, weight, product and sum.
-    output wire                     unusual,
+    // The lanes must do more than load a broadcast operand and a weight, multiply and add.
+    output wire                     slow_path,
 
     // Stages 3 and 4: what the lanes do with it.
     output wire                     fire_3,
@@ -64,8 +66,8 @@ module loop_nest #(
     localparam [4:0] SETTLE = WAIT[4:0];
     localparam [1:0] IDLE = 2'd0, SET_UP = 2'd1, STEP = 2'd2;
 
-    // The run's settings (counts are one less than the loop's steps), and the position in its loops, counted up from 0: a counter
-    // that is only incremented or cleared costs no logic, and a comparison half of what loading it would.
+    // The run's settings (counts are one less than the loop's steps), and the position in its loops, counted up from 0:
+    // a counter that is only incremented or cleared costs no logic, and a comparison half of what loading it would.
     wire paired = run[`RUN_PAIRED];
     wire [15:0] channel_count = run[`RUN_CHANNEL_COUNT +: 16];
     wire [7:0]  kx_count = run[`RUN_KX_COUNT +: 8];
@@ -77,7 +79,7 @@ module loop_nest #(
     reg  [15:0] channel, tile;
     reg  [7:0]  kx, ky;
     reg  [11:0] x, y;
-    reg         fresh, first_tile, second, barrier;
+    reg         first_tap, first_tile, second_operand, barrier;
     reg  [5:0]  spacing;
     reg  [4:0]  settle;
 
@@ -95,52 +97,55 @@ module loop_nest #(
 
     // Which loops start again with the next step.
     wire set_up = state == SET_UP;
-    wire channel_again = set_up || channel_end;
-    wire kx_again = set_up || kx == kx_count;
-    wire ky_again = set_up || ky == ky_count;
-    wire tile_again = set_up || pixel_end;
-    wire x_again = set_up || row_end;
-    wire weights_again = set_up || tile_end && (pixel_end || run[`RUN_PER_TILE]);
+    wire channel_restart = set_up || channel_end;
+    wire kx_restart = set_up || kx == kx_count;
+    wire ky_restart = set_up || ky == ky_count;
+    wire tile_restart = set_up || pixel_end;
+    wire x_restart = set_up || row_end;
+    wire weights_restart = set_up || tile_end && (pixel_end || run[`RUN_PER_TILE]);
 
-    assign mac = issue && (!paired || second);
+    assign mac = issue && (!paired || second_operand);
     assign take = offered && (state == IDLE || issue && run_end);
     assign idle = state == IDLE && drained;
     assign configure = issue && tile_end && first_tile;
 
-    // Where the tap is in the image: the pixel's first tap, plus the place in the window. The selected operand stands second in a sum,
-    // where it is part of the adder's own logic.
+    // Where the tap is in the image: the pixel's first tap, plus the place in the window. The selected operand stands
+    // second in a sum, where it is part of the adder's own logic.
     wire [12:0] x_origin = run[`RUN_X_ORIGIN +: 13];
     wire [12:0] y_origin = run[`RUN_Y_ORIGIN +: 13];
     reg  [12:0] pixel_x, pixel_y;
-    wire [12:0] next_x = (x_again ? 13'd0 : {5'd0, run[`RUN_X_STEP +: 8]}) + (x_again ? x_origin : pixel_x);
+    wire [12:0] next_x = (x_restart ? 13'd0 : {5'd0, run[`RUN_X_STEP +: 8]}) + (x_restart ? x_origin : pixel_x);
     wire [12:0] next_y = (set_up ? 13'd0 : {5'd0, run[`RUN_Y_STEP +: 8]}) + (set_up ? y_origin : pixel_y);
     wire [12:0] tap_x = pixel_x + {5'd0, kx};
     wire [12:0] tap_y = pixel_y + {5'd0, ky};
     wire padded = run[`RUN_BOUNDED] && (tap_x >= run[`RUN_X_LIMIT +: 13] || tap_y >= run[`RUN_Y_LIMIT +: 13]);
 
     // The address is 0 when a run is set up, so that its base is one more jump. Two selectors of four.
-    wire [1:0] near = {!set_up && channel_end, set_up || channel_end && kx_end};
-    wire [1:0] far = {tile_end && pixel_end, tile_end && (!pixel_end || row_end)} & {2{!set_up}};
-    wire [ADDRESS_WIDTH-1:0] near_jump =
-        near[1] ? (near[0] ? run[`RUN_KY_JUMP +: ADDRESS_WIDTH] : run[`RUN_KX_JUMP +: ADDRESS_WIDTH])
-                : (near[0] ? run[`RUN_ACTIVATION_BASE +: ADDRESS_WIDTH] : run[`RUN_CHANNEL_JUMP +: ADDRESS_WIDTH]);
+    wire [1:0] inner_select = {!set_up && channel_end, set_up || channel_end && kx_end};
+    wire [1:0] outer_select = {tile_end && pixel_end, tile_end && (!pixel_end || row_end)} & {2{!set_up}};
+    wire [ADDRESS_WIDTH-1:0] inner_jump =
+        inner_select[1]
+            ? (inner_select[0] ? run[`RUN_KY_JUMP +: ADDRESS_WIDTH] : run[`RUN_KX_JUMP +: ADDRESS_WIDTH])
+            : (inner_select[0] ? run[`RUN_ACTIVATION_BASE +: ADDRESS_WIDTH] : run[`RUN_CHANNEL_JUMP +: ADDRESS_WIDTH]);
     wire [ADDRESS_WIDTH-1:0] jump =
-        far[1] ? (far[0] ? run[`RUN_Y_JUMP +: ADDRESS_WIDTH] : run[`RUN_X_JUMP +: ADDRESS_WIDTH])
-               : (far[0] ? run[`RUN_TILE_JUMP +: ADDRESS_WIDTH] : near_jump);
+        outer_select[1]
+            ? (outer_select[0] ? run[`RUN_Y_JUMP +: ADDRESS_WIDTH] : run[`RUN_X_JUMP +: ADDRESS_WIDTH])
+            : (outer_select[0] ? run[`RUN_TILE_JUMP +: ADDRESS_WIDTH] : inner_jump);
 
     initial begin
         if (LATENCY > 31) $fatal(1, "%m: LATENCY = %0d does not fit the wait counter; at most 31", LATENCY);
     end
 
-    // Which counters move. A counter is cleared by a condition of its own, not within that of its steps: so the register itself can do it.
+    // Which counters move. A counter is cleared by a condition of its own, not within that of its steps: so the
+    // register itself can do it.
     wire step = set_up || issue;
-    wire step_kx = step && channel_again;
-    wire step_ky = step_kx && kx_again;
-    wire step_tile = step_ky && ky_again;
-    wire step_x = step_tile && tile_again;
-    wire step_y = step_x && x_again;
+    wire step_kx = step && channel_restart;
+    wire step_ky = step_kx && kx_restart;
+    wire step_tile = step_ky && ky_restart;
+    wire step_x = step_tile && tile_restart;
+    wire step_y = step_x && x_restart;
     wire tile_issued = issue && tile_end;
-    wire flags_move = step && (set_up || barrier || paired || fresh || tile_end);
+    wire flags_enable = step && (set_up || barrier || paired || first_tap || tile_end);
 
     always @(posedge clock) begin
         if (!drained)
@@ -149,7 +154,7 @@ module loop_nest #(
 
         if (step) begin
             address <= address + jump;
-            weight_address <= weights_again ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
+            weight_address <= weights_restart ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
             channel <= channel + 16'd1;
         end
         if (step_kx) begin
@@ -175,17 +180,17 @@ module loop_nest #(
             pixel_y <= next_y;
         end
 
-        if (flags_move) begin
-            if (mac) fresh <= 1'b0;
+        if (flags_enable) begin
+            if (mac) first_tap <= 1'b0;
             barrier <= 1'b0;
-            if (paired) second <= !second;
+            if (paired) second_operand <= !second_operand;
             if (step_tile) begin
-                fresh <= 1'b1;
+                first_tap <= 1'b1;
                 first_tile <= set_up;
             end
             if (set_up) begin
                 barrier <= run[`RUN_BARRIER];
-                second <= 1'b0;
+                second_operand <= 1'b0;
                 state <= STEP;
             end else if (run_end) state <= IDLE;
         end
@@ -207,9 +212,10 @@ module loop_nest #(
         end
     end
 
-    // The step on its way: each stage hands on what is still needed, all in one register, which costs a simulator little while it stands still.
-    wire [16:0] stage_0 = {issue, run[`RUN_VECTOR], paired, padded, run[`RUN_MAXIMUM], second, mac, fresh, run[`RUN_MODELLED],
-                           issue && tile_end, pixel_end, channels};
+    // The control signals of the steps in stages 1 to 5. Each stage keeps those that are still needed, all in one
+    // register, which costs a simulator little while it does not change.
+    wire [16:0] stage_0 = {issue, run[`RUN_VECTOR], paired, padded, run[`RUN_MAXIMUM], second_operand, mac, first_tap,
+                           run[`RUN_MODELLED], issue && tile_end, pixel_end, channels};
     wire [16:0] stage_1;
     wire [15:0] stage_2;
     wire [11:0] stage_3, stage_4;
@@ -219,8 +225,10 @@ module loop_nest #(
 
     wire issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1;
     wire [6:0] due_1;
-    assign {issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1, due_1} = stage_1;
-    wire [15:0] next_2 = {issue_1 && !second_1, vector_1, paired_1, padded_1, maximum_1, mac_1, first_1, modelled_1, complete_1, due_1};
+    assign {issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1, due_1}
+        = stage_1;
+    wire [15:0] next_2 = {issue_1 && !second_1, vector_1, paired_1, padded_1, maximum_1, mac_1, first_1, modelled_1,
+                          complete_1, due_1};
 
     wire mac_2, first_2, modelled_2, complete_2;
     wire [6:0] due_2;
@@ -241,11 +249,12 @@ module loop_nest #(
     initial stages = 65'd0;
 
     wire [64:0] next_stages = {stage_0, next_2, next_3, next_4, next_5};
-    // What must not happen after a reset: a multiplication, a tile's end.
+    // The bits that a reset clears: a multiplication, a tile's end.
     localparam [64:0] EFFECTS = {17'h00480, 16'h0480, 12'h880, 12'h880, 8'h80};
     always @(posedge clock) stages <= reset ? next_stages & ~EFFECTS : next_stages;
 
-    // Seldom, and so asked for together: anything but an operand for all lanes and a weight each, a tile's end, the largest-of operation.
-    assign unusual = select_2 != 5'b10000 || maximum_3 || complete_5;
+    // Rare cases in one signal: a step that loads anything but a broadcast operand and a weight for each lane, the
+    // largest-of operation, the end of a tile.
+    assign slow_path = select_2 != 5'b10000 || maximum_3 || complete_5;
 endmodule
 `default_nettype wire

@@ -3,8 +3,10 @@
 //
 //   read_data (two enabled clocks after read_address) = words[read_address]
 //
-// The second clock is the block memory's output register. A word that is written and read in the same clock is read as it was before.
+// The second clock is the block memory's output register. A word that is written and read in the same clock is read
+// as it was before.
 // Python twin: an array.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module memory #(
     // Bits of a word.

@@ -3,7 +3,7 @@
 //
 //   quantised = overflow(floor(product / 2**SHIFT) + round)
 //
-// Python twin: Quantizer.from_ints in fixedpoint_nn/numerics/quantizer.py.
+// Python twin: `Quantizer.from_ints` in fixedpoint_nn/numerics/quantizer.py.
 `default_nettype none
 module quantize_product #(
     // Bits of the product and of the result.

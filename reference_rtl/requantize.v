@@ -2,18 +2,20 @@
 // Requantises one sum per clock: bias, ReLU, shift, rounding, overflow. Latency: 4 clocks.
 //
 //   1  biased  = sum + bias, exact
-//   2  floor   = biased >> distance, where distance = shift + (biased < 0 ? leak : 0);  half, sticky = the bits that were lost;
+//   2  floor   = biased >> distance, where distance = shift + (biased < 0 ? leak : 0);  half, sticky = the lost bits;
 //      relu_before: all 0 if biased is negative
 //   3  rounded = floor + round(half, sticky, sign, odd)
 //   4  word    = overflow(rounded) into out_bits bits;  relu_after: 0 if negative
 //
-// round, by `rounding`:  0 FLOOR 0 | 1 TOWARD_ZERO negative & (half | sticky) | 2 HALF_UP half | 3 HALF_DOWN half & sticky
-//   4 HALF_AWAY half & (sticky | positive) | 5 HALF_TOWARD_ZERO half & (sticky | negative) | 6 HALF_EVEN half & (sticky | odd)
+// round, by `rounding`:  0 FLOOR 0 | 1 TOWARD_ZERO negative & (half | sticky) | 2 HALF_UP half
+//   3 HALF_DOWN half & sticky | 4 HALF_AWAY half & (sticky | positive) | 5 HALF_TOWARD_ZERO half & (sticky | negative)
+//   6 HALF_EVEN half & (sticky | odd)
 // overflow: 0 WRAP | 1 SATURATE | 2 SATURATE_SYMMETRIC | 3 ZERO
 //
-// sum, bias and shift change with every word; the rest is constant from two clocks before the first word of a run to its last.
-// An unsigned format has at most OUTPUT_WIDTH - 1 bits.
-// Python twin: Quantizer.from_ints in fixedpoint_nn/numerics/quantizer.py.
+// sum, bias and shift change with every word; the rest is constant from two clocks before the first word of a run to
+// its last. An unsigned format has at most OUTPUT_WIDTH - 1 bits.
+// Python twin: `Quantizer.from_ints` in fixedpoint_nn/numerics/quantizer.py.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module requantize #(
     // Bits of the sum.
@@ -24,7 +26,7 @@ module requantize #(
     parameter OUTPUT_WIDTH = 16
 ) (
     input  wire                           clock,
-    // Nothing is under way any more.
+    // Synchronous: discards the words that are in the pipeline.
     input  wire                           reset,
 
     // The run's settings.
@@ -64,9 +66,9 @@ module requantize #(
     reg [5:0] distance, leaky_distance;
     reg valid_1;
 
-    // 2: shift, by sixteens, by fours, by ones. The lowest bit of what is shifted is the half; what leaves on the right is `lost`. Each
-    // step keeps only the bits that can still come down to the floor's lowest KEPT; those above them must equal the sign,
-    // else the floor is `beyond` every format.
+    // 2: shift, by sixteens, by fours, by ones. The lowest bit of what is shifted is the half; what leaves on the right
+    // is `lost`. Each step keeps only the bits that can still come down to the floor's lowest KEPT; those above them
+    // must equal the sign, else the floor is `too_wide` for every format.
     localparam ONES_WIDTH = KEPT + 1;
     localparam FOURS_WIDTH = ONES_WIDTH + 3;
     localparam SIXTEENS_WIDTH = FOURS_WIDTH + 12;
@@ -80,7 +82,7 @@ module requantize #(
     reg [ONES_WIDTH-1:0] shifted;
     reg [2:0] low_16, low_4, high_16, high_4;
     reg [3:0] high_1;
-    reg lost, beyond;
+    reg lost, too_wide;
     reg [KEPT-1:0] floor;
     reg half, sticky, excess, negative, valid_2;
     always @* begin
@@ -109,13 +111,15 @@ module requantize #(
             2'd3: shifted = by_fours[3 +: ONES_WIDTH];
         endcase
         high_1 = by_fours[FOURS_WIDTH-1 -: 4] ^ signs[3:0];
-        lost = |(low_16 & some(places[5:4])) || |(low_4 & some(places[3:2])) || |(by_fours[2:0] & some(places[1:0]));
-        beyond = |(high_16 & ~some(places[5:4])) || |(high_4 & ~some(places[3:2])) || |(high_1 & {1'b1, ~some(places[1:0])});
+        lost = |(low_16 & thermometer(places[5:4])) || |(low_4 & thermometer(places[3:2])) ||
+            |(by_fours[2:0] & thermometer(places[1:0]));
+        too_wide = |(high_16 & ~thermometer(places[5:4])) || |(high_4 & ~thermometer(places[3:2])) ||
+            |(high_1 & {1'b1, ~thermometer(places[1:0])});
     end
 
-    // As many ones as the number says.
-    function [2:0] some(input [1:0] number);
-        some = {&number, number[1], |number};
+    // Thermometer code: `number` ones from the right.
+    function [2:0] thermometer(input [1:0] number);
+        thermometer = {&number, number[1], |number};
     endfunction
 
     // 3: round
@@ -134,8 +138,8 @@ module requantize #(
     // 4: overflow. `low` covers the magnitude bits of the format; outside it all bits must equal the sign
     reg [OUTPUT_WIDTH-1:0] low;
     wire sign = excess_3 ? negative_3 : rounded[KEPT];
-    wire [KEPT:0] odd_ones = out_signed && sign ? ~rounded : rounded;
-    wire misfit = excess_3 || |odd_ones[KEPT:OUTPUT_WIDTH] || |(odd_ones[OUTPUT_WIDTH-1:0] & ~low);
+    wire [KEPT:0] sign_xor = out_signed && sign ? ~rounded : rounded;
+    wire misfit = excess_3 || |sign_xor[KEPT:OUTPUT_WIDTH] || |(sign_xor[OUTPUT_WIDTH-1:0] & ~low);
     wire lowest = out_signed && sign && !misfit && ~|(rounded[OUTPUT_WIDTH-1:0] & low);
     // The format's own sign bit, which is the sign of the wrapped value: the one bit above `low`.
     wire [OUTPUT_WIDTH:0] low_and_sign = {low, 1'b1};
@@ -147,16 +151,16 @@ module requantize #(
     wire rectify = relu_after && fill_high;
     wire [OUTPUT_WIDTH-1:0] low_part = clamp ? {OUTPUT_WIDTH{fill_low}} : rounded[OUTPUT_WIDTH-1:0];
 
-    // Asked once; while nothing is under way a simulator passes over all of it. What is cleared has a condition of its own, which
-    // the registers can obey by themselves.
-    wire moving = in_valid || valid_1 || valid_2 || valid_3 || out_valid;
+    // One condition for the whole pipeline: while it is empty, a simulator skips it. What is cleared has a condition of
+    // its own, which becomes the registers' synchronous reset.
+    wire active = in_valid || valid_1 || valid_2 || valid_3 || out_valid;
     wire clear_floor = valid_1 && relu_before && below_0;
     wire clear_word = valid_3 && rectify;
 
     initial {valid_1, valid_2, valid_3, out_valid} = 4'b0;
 
     always @(posedge clock) begin
-        if (moving) begin
+        if (active) begin
             {valid_1, valid_2, valid_3, out_valid} <= {in_valid, valid_1, valid_2, valid_3};
             if (in_valid) begin
                 low <= ~(ONES << (out_bits - {5'b0, out_signed}));
@@ -167,7 +171,7 @@ module requantize #(
             if (valid_1) begin
                 {floor, half} <= shifted;
                 sticky <= lost;
-                excess <= beyond;
+                excess <= too_wide;
                 negative <= below_0;
             end
             if (valid_2) begin

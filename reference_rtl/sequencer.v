@@ -2,10 +2,12 @@
 // Reads the program: executes register instructions and jumps, and assembles the description of the next run while the
 // loop nest still works on the one before.
 //
-// The program memory answers two clocks after its address, so that a word is decoded three clocks after a start or a taken jump, and
-// then every clock, unless it has to wait: `Run` while the last description is not taken, `Halt`, `Load` and `Store` until
-// the loop nest is idle, anything after a `Load` until its register is written.
-// Python twin: `Emulator.run` and `Timing` in fixedpoint_nn/hardware/emulator/emulator.py.
+// The program memory answers two clocks after its address, so a word is decoded three clocks after a start or a
+// taken jump, and then every clock, unless it has to wait: `Run` while the last description is not taken, `Halt`,
+// `Load` and `Store` until the loop nest is idle, anything after a `Load` until its register is written.
+// Python twin: `Emulator.run` in fixedpoint_nn/hardware/emulator/emulator.py,
+// `Timing` in fixedpoint_nn/hardware/isa/timing.py.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
 module sequencer #(
@@ -66,8 +68,8 @@ module sequencer #(
     wire execute = busy && valid && !stall;
     assign program_enable = busy && (!valid || !stall);
 
-    // The one adder: register + value; -1 for Loop, register - value (by complement and carry) for JumpEqual. Where only the word is meant
-    // (Set, most of a description), the register counts as 0.
+    // The one adder: register + value; -1 for Loop, register - value (by complement and carry) for JumpEqual. Where
+    // only the word is meant (Set, most of a description), the register counts as 0.
     wire [2:0] selected = loading ? target_register : word[26:24];
     // Words 1 to 4 of a run are addresses: 19 to 16 are left.
     wire is_address = operation != `OP_RUN || left[4];
@@ -76,8 +78,8 @@ module sequencer #(
     wire subtract = first && opcode == `OP_JUMP_EQUAL;
     wire [ADDRESS_WIDTH-1:0] value = minus_one ? ~ZERO : subtract ? ~word[ADDRESS_WIDTH-1:0] : word[ADDRESS_WIDTH-1:0];
     wire [ADDRESS_WIDTH-1:0] content = registers[selected];
-    wire [ADDRESS_WIDTH:0] carried = {value, 1'b1} + {is_sum ? content : ZERO, subtract};
-    wire [ADDRESS_WIDTH-1:0] sum = carried[ADDRESS_WIDTH:1];
+    wire [ADDRESS_WIDTH:0] sum_with_carry = {value, 1'b1} + {is_sum ? content : ZERO, subtract};
+    wire [ADDRESS_WIDTH-1:0] sum = sum_with_carry[ADDRESS_WIDTH:1];
 
     wire jump = first ? opcode == `OP_LOOP && content != ONE : operation == `OP_JUMP_EQUAL && equal;
     wire loaded_now = loading && wait_load == 3'd1;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Counts what happens from a start on: clocks, multiply-accumulate steps, words that did not fit, accumulators that lost bits.
+// Counts what happens from a start on: clocks, multiply-accumulate steps, words that did not fit, accumulators that
+// lost bits.
 //
-// Python twin: `Result` in fixedpoint_nn/hardware/emulator/emulator.py.
+// Python twin: `Result` in fixedpoint_nn/hardware/emulator/result.py.
 `default_nettype none
 module status #(
     // Bits of each counter, 1 to 32; it starts again from 0.
@@ -26,7 +27,7 @@ module status #(
     assign mac_cycles = steps;
     assign saturations = misfits;
 
-    wire lossy = overflowed || accumulator_lost;
+    wire anything_lost = overflowed || accumulator_lost;
 
     always @(posedge clock)
         if (clear) begin
@@ -37,7 +38,7 @@ module status #(
         end else begin
             if (busy) clocks <= clocks + ONE;
             if (mac) steps <= steps + ONE;
-            if (lossy) begin
+            if (anything_lost) begin
                 if (overflowed) misfits <= misfits + ONE;
                 if (accumulator_lost) accumulator_overflow <= 1'b1;
             end

@@ -6,7 +6,7 @@
 //   stage 3   result and its address
 //
 // The address starts at output_base; it goes up by one with every word, and by output_gap more after each pixel.
-// Python twin: `Emulator._requantize` in fixedpoint_nn/hardware/emulator/emulator.py.
+// Python twin: `Emulator.run` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module write_back #(
     // Bits of a word.
@@ -15,7 +15,7 @@ module write_back #(
     parameter ADDRESS_WIDTH = 16
 ) (
     input  wire                     clock,
-    // Nothing is under way any more.
+    // Synchronous: discards the words that are in the pipeline.
     input  wire                     reset,
 
     // The run's settings.
@@ -55,16 +55,16 @@ module write_back #(
     reg [ADDRESS_WIDTH-1:0] next_address;
     reg starting;
     // The base is added to 0, the clock after; then 1, and the gap. The extra bit is the carry that adds the 1.
-    wire [ADDRESS_WIDTH-1:0] skipped = starting ? output_base : pixel_end_2 ? output_gap : {ADDRESS_WIDTH{1'b0}};
-    wire [ADDRESS_WIDTH:0] following = {next_address, 1'b1} + {skipped, !starting};
+    wire [ADDRESS_WIDTH-1:0] increment = starting ? output_base : pixel_end_2 ? output_gap : {ADDRESS_WIDTH{1'b0}};
+    wire [ADDRESS_WIDTH:0] address_sum = {next_address, 1'b1} + {increment, !starting};
 
-    wire moving = configure || starting || in_valid || valid_1 || valid_2 || result_valid;
+    wire active = configure || starting || in_valid || valid_1 || valid_2 || result_valid;
     assign table_read = in_valid || valid_1;
 
     initial {valid_1, valid_2, result_valid, starting} = 4'b0;
 
     always @(posedge clock) begin
-        if (moving) begin
+        if (active) begin
             {starting, valid_1, valid_2, result_valid} <= {configure, in_valid, valid_1, valid_2};
             if (in_valid) begin
                 word_1 <= word;
@@ -78,7 +78,7 @@ module write_back #(
                 result <= table_enable ? table_word : word_2;
                 result_address <= next_address;
             end
-            if (starting || valid_2) next_address <= following[ADDRESS_WIDTH:1];
+            if (starting || valid_2) next_address <= address_sum[ADDRESS_WIDTH:1];
         end
         if (configure) begin
             mask <= ~(ONES << out_bits);

@@ -49,12 +49,12 @@ def emit(
     say(f"lowering {name} for {lanes} lanes")
     lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine)
     say("searching for corner vectors")
-    beyond = reachability.unreachable(lowered.program, samples)
-    vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, beyond)
+    unreachable = reachability.unreachable(lowered.program, samples)
+    vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, unreachable)
     expected = fixed(vectors)
     say(f"writing {directory}")
     return emit_lowered(
-        directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, beyond=beyond
+        directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, unreachable=unreachable
     )
 
 
@@ -69,7 +69,7 @@ def emit_lowered(
     radix: int = 16,
     mif: bool = False,
     seed: int = 1,
-    beyond: Mapping[cover_points.Key, str] | None = None,
+    unreachable: Mapping[cover_points.Key, str] | None = None,
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
@@ -88,7 +88,7 @@ def emit_lowered(
         mac_cycles=macs,
         listing=manifest.listing(lowered, plan),
         runs=manifest.describe_runs(lowered, plan),
-        corners=cover_points.count(lowered.program, vectors, beyond) if plan is not None else {},
+        corners=cover_points.count(lowered.program, vectors, unreachable) if plan is not None else {},
         seed=seed,
     )
     return write(Path(directory), contents, radix, mif)

@@ -5,8 +5,8 @@
 //   table     = base + code,  code < 2**out_bits,  if the base is a multiple of 2**out_bits
 //   result    = base + results before this one + gap * pixels before this one
 //
-// The two are used as the engine does (`loop_nest_proof`, and `settings_collide` of `control_proof`): a tile comes when the
-// last one has left, a configuration when nothing is under way, and the settings stay until the next one.
+// The two are used as the engine does (`loop_nest_proof`, and `settings_collide` of `control_proof`): a tile comes when
+// the last one has left, a configuration when nothing is under way, and the settings stay until the next one.
 // With FROM_CONFIGURE the first clock is a configuration; without, all registers begin with anything, and what held in
 // every clock so far must hold in this one.
 `default_nettype none
@@ -45,7 +45,8 @@ module back_end_proof #(
     // Channels of the tile that are still to come; the words on their way.
     reg [6:0] remaining;
     reg this_pixel_ends, valid_1, valid_2, valid_3, ends_1, ends_2, ends_3;
-    wire configure_now = later || !FROM_CONFIGURE ? configure && remaining == 7'd0 && !valid_1 && !valid_2 && !valid_3 : 1'b1;
+    wire configure_now = later || !FROM_CONFIGURE
+        ? configure && remaining == 7'd0 && !valid_1 && !valid_2 && !valid_3 : 1'b1;
     wire complete_now = complete && !configure_now && remaining <= 7'd1;
     wire word_now = in_valid && !configure_now && !configured;
 
@@ -60,14 +61,16 @@ module back_end_proof #(
 
     wire [A-1:0] parameter_address, table_address, result_address;
     wire result_valid;
-    drain #(.LANES(LANES), .WIDTH(2), .WRAP_WIDTH(0), .ADDRESS_WIDTH(A)) drain (
-        .clock(clock), .reset(1'b0), .configure(configure_now), .parameter_base(parameter_base), .per_tile(per_tile_now), .modelled(1'b0),
+    drain #(.LANES(LANES), .WIDTH(2), .WRAP_WIDTH(0), .ADDRESS_WIDTH(A)) u_drain (
+        .clock(clock), .reset(1'b0), .configure(configure_now), .parameter_base(parameter_base),
+        .per_tile(per_tile_now), .modelled(1'b0),
         .complete(complete_now), .channels(channels), .pixel_end(pixel_end), .totals({LANES{2'b00}}),
         .parameter_enable(), .parameter_address(parameter_address), .out_valid(), .out_pixel_end(), .sum(), .wrapped()
     );
-    write_back #(.WIDTH(8), .ADDRESS_WIDTH(A)) write_back (
+    write_back #(.WIDTH(8), .ADDRESS_WIDTH(A)) u_write_back (
         .clock(clock), .reset(1'b0), .configure(configure_now), .output_base(output_base), .output_gap(output_gap),
-        .table_enable(table_enable), .table_base(table_base), .out_bits(bits_now), .noise_enable(noise_enable), .noise(noise),
+        .table_enable(table_enable), .table_base(table_base), .out_bits(bits_now), .noise_enable(noise_enable),
+        .noise(noise),
         .in_valid(word_now), .pixel_end(word_pixel_end), .word(word), .table_read(), .table_address(table_address),
         .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result()
     );
@@ -99,23 +102,27 @@ module back_end_proof #(
     end
 
     // Relations between the registers of the two sides; yosys joins these names when it flattens.
-    (* hierconn *) wire         \drain.draining , \drain.last_tile ;
-    (* hierconn *) wire [5:0]   \drain.left ;
-    (* hierconn *) wire         \write_back.valid_1 , \write_back.valid_2 , \write_back.pixel_end_1 , \write_back.pixel_end_2 ;
-    (* hierconn *) wire         \write_back.starting ;
-    (* hierconn *) wire [A-1:0] \write_back.next_address ;
-    (* hierconn *) wire [31:0]  \write_back.mask ;
-    wire drain_wrong = \drain.draining != (remaining != 7'd0) || parameter_address != parameter_base + channel && !configure_now ||
-        remaining != 7'd0 && ( \drain.left != remaining - 7'd1 || \drain.last_tile != this_pixel_ends);
+    (* hierconn *) wire         \u_drain.draining , \u_drain.last_tile ;
+    (* hierconn *) wire [5:0]   \u_drain.left ;
+    (* hierconn *) wire         \u_write_back.valid_1 , \u_write_back.valid_2 , \u_write_back.pixel_end_1 ,
+        \u_write_back.pixel_end_2 ;
+    (* hierconn *) wire         \u_write_back.starting ;
+    (* hierconn *) wire [A-1:0] \u_write_back.next_address ;
+    (* hierconn *) wire [31:0]  \u_write_back.mask ;
+    wire drain_wrong = \u_drain.draining != (remaining != 7'd0) ||
+        parameter_address != parameter_base + channel && !configure_now ||
+        remaining != 7'd0 && ( \u_drain.left != remaining - 7'd1 || \u_drain.last_tile != this_pixel_ends);
     wire [A-1:0] next = expected + (valid_3 ? 1'b1 + (ends_3 ? output_gap : {A{1'b0}}) : {A{1'b0}});
-    wire back_wrong = { \write_back.valid_1 , \write_back.valid_2 , result_valid} != {valid_1, valid_2, valid_3} ||
-        valid_1 && \write_back.pixel_end_1 != ends_1 || valid_2 && \write_back.pixel_end_2 != ends_2 ||
-        \write_back.starting != configured || configured && (valid_1 || valid_2 || valid_3) ||
-        !configure_now && (configured ? \write_back.next_address != 0 || expected != output_base : \write_back.next_address != next) ||
+    wire back_wrong = { \u_write_back.valid_1 , \u_write_back.valid_2 , result_valid} != {valid_1, valid_2, valid_3} ||
+        valid_1 && \u_write_back.pixel_end_1 != ends_1 || valid_2 && \u_write_back.pixel_end_2 != ends_2 ||
+        \u_write_back.starting != configured || configured && (valid_1 || valid_2 || valid_3) ||
+        !configure_now && (configured ? \u_write_back.next_address != 0 || expected != output_base
+                                      : \u_write_back.next_address != next) ||
         valid_3 && result_address != expected;
-    wire mask_wrong = !configure_now && \write_back.mask != ~(32'hFFFFFFFF << kept_bits);
+    wire mask_wrong = !configure_now && \u_write_back.mask != ~(32'hFFFFFFFF << kept_bits);
     // The first values of registers, which they lose where yosys joins their names.
-    wire fresh = ! \drain.draining && ! \write_back.valid_1 && ! \write_back.valid_2 && !result_valid && ! \write_back.starting ;
+    wire fresh = ! \u_drain.draining && ! \u_write_back.valid_1 && ! \u_write_back.valid_2 && !result_valid &&
+        ! \u_write_back.starting ;
     reg trusted;
     initial trusted = 1'b1;
     always @(posedge clock)
@@ -124,7 +131,8 @@ module back_end_proof #(
     // A table's base is a multiple of its size, its size that of an address at most, and its end is in the memory.
     wire [32:0] size = 33'd1 << bits_now;
     wire [32:0] end_of_table = {{(33-A){1'b0}}, table_base} + size;
-    wire base_legal = bits_now <= A && ({{(33-A){1'b0}}, table_base} & (size - 33'd1)) == 0 && end_of_table <= (33'd1 << A);
+    wire base_legal = bits_now <= A && ({{(33-A){1'b0}}, table_base} & (size - 33'd1)) == 0 &&
+        end_of_table <= (33'd1 << A);
     wire in_table = table_address >= table_base && {{(33-A){1'b0}}, table_address} < end_of_table;
 
     assign parameter_wrong = later && trusted && drain_wrong;

@@ -2,8 +2,8 @@
 // What the control of the whole engine must never do, with memories that answer anything (`free_memories.v`): for every
 // program, all data, any length. The claims are outputs that must never be high.
 //
-// The engine is the narrowest there is, because no claim is about values of words. It is configured idle, gets three clocks of
-// reset, may be reset again at any time, for a clock or more, and is started whenever it is not busy.
+// The engine is the narrowest there is, because no claim is about values of words. It is configured idle, gets three
+// clocks of reset, may be reset again at any time, for a clock or more, and is started whenever it is not busy.
 `include "fields.vh"
 `default_nettype none
 module control_proof #(
@@ -28,20 +28,21 @@ module control_proof #(
     // Two writers or two readers of the activation memory; new settings for old results.
     output wire        accesses_collide,
     output wire        settings_collide,
-    // A Store's write, a Load or a changed register without such an instruction; a word of a run's description without one.
+    // A Store's write, a Load, a changed register, or a word of a run's description without such an instruction.
     output wire        store_from_nothing,
     output wire        load_from_nothing,
     output wire        register_from_nothing,
     output wire        run_from_nothing
 );
-    (* hierconn *) wire \engine.idle , \engine.take , \engine.offered , \engine.mac , \engine.loading , \engine.write ;
-    (* hierconn *) wire \engine.result_valid , \engine.access_write , \engine.configure , \engine.complete_5 ;
-    (* hierconn *) wire \engine.sum_valid , \engine.word_valid ;
-    (* hierconn *) wire \engine.loop_nest.drained ;
-    (* hierconn *) wire [`RUN_BITS-1:0] \engine.run ;
-    (* hierconn *) wire \engine.drain.moving , \engine.requantize.moving , \engine.write_back.moving ;
-    (* hierconn *) wire \engine.sequencer.execute , \engine.sequencer.write_register ;
-    (* hierconn *) wire [31:0] \engine.program_word ;
+    (* hierconn *) wire \u_engine.idle , \u_engine.take , \u_engine.offered , \u_engine.mac , \u_engine.loading ,
+        \u_engine.write ;
+    (* hierconn *) wire \u_engine.result_valid , \u_engine.access_write , \u_engine.configure , \u_engine.complete_5 ;
+    (* hierconn *) wire \u_engine.sum_valid , \u_engine.word_valid ;
+    (* hierconn *) wire \u_engine.u_loop_nest.drained ;
+    (* hierconn *) wire [`RUN_BITS-1:0] \u_engine.run ;
+    (* hierconn *) wire \u_engine.u_drain.active , \u_engine.u_requantize.active , \u_engine.u_write_back.active ;
+    (* hierconn *) wire \u_engine.u_sequencer.execute , \u_engine.u_sequencer.write_register ;
+    (* hierconn *) wire [31:0] \u_engine.program_word ;
 
     // Names of the engine, which yosys joins when it flattens; a register among them would lose its first value.
     wire busy, done;
@@ -51,12 +52,13 @@ module control_proof #(
     wire resetting = !age[2];
     always @(posedge clock) begin
         age <= {age[1:0], 1'b1};
-        if (!age[0]) idle_at_first <= \engine.idle && !busy;
+        if (!age[0]) idle_at_first <= \u_engine.idle && !busy;
     end
-    // What the assembler guarantees: a last tile of no more channels than lanes. Of other programs nothing is claimed from there on.
+    // What the assembler guarantees: a last tile of no more channels than lanes. Of other programs nothing is claimed
+    // from there on.
     reg illegal;
     initial illegal = 1'b0;
-    always @(posedge clock) illegal <= illegal || \engine.mac && \engine.run [`RUN_LAST_CHANNELS +: 6] >= LANES;
+    always @(posedge clock) illegal <= illegal || \u_engine.mac && \u_engine.run [`RUN_LAST_CHANNELS +: 6] >= LANES;
     wire begun = !resetting && idle_at_first && !illegal;
     wire reset_now = resetting || RESETS && reset;
     wire started = start && !reset_now && !busy;
@@ -64,7 +66,7 @@ module control_proof #(
     engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(2), .WEIGHT_WIDTH(2), .ACCUMULATOR_WIDTH(4), .BIAS_WIDTH(2),
         .ACTIVATION_DEPTH(4 * LANES), .WEIGHT_DEPTH(4), .PARAMETER_DEPTH(4), .TABLE_DEPTH(4), .PROGRAM_DEPTH(4)
-    ) engine (
+    ) u_engine (
         .clock(clock), .reset(reset_now), .start(started), .seed(32'd1), .busy(busy), .done(done),
         .host_write(host_write), .host_address(host_address), .host_write_data(host_write_data), .host_read_data(),
         .load_enable(1'b0), .load_memory(2'd0), .load_address(24'd0), .load_data(32'd0),
@@ -72,42 +74,45 @@ module control_proof #(
     );
 
     assign busy_and_done = begun && busy && done;
-    assign write_after_halt = begun && !busy && \engine.write && !host_write;
+    assign write_after_halt = begun && !busy && \u_engine.write && !host_write;
     // After Halt, asked without RESETS. A reset leaves nothing under way, as at the very first.
     reg reset_before;
     always @(posedge clock) reset_before <= reset_now;
-    assign result_after_halt = begun && !RESETS && !busy && ( \engine.result_valid || \engine.access_write );
+    assign result_after_halt = begun && !RESETS && !busy && ( \u_engine.result_valid || \u_engine.access_write );
     assign result_after_reset = begun && reset_before &&
-        ( \engine.complete_5 || \engine.sum_valid || \engine.word_valid || \engine.result_valid );
-    assign accesses_collide = begun && ( \engine.access_write && \engine.result_valid || \engine.loading && \engine.mac );
+        ( \u_engine.complete_5 || \u_engine.sum_valid || \u_engine.word_valid || \u_engine.result_valid );
+    assign accesses_collide = begun &&
+        ( \u_engine.access_write && \u_engine.result_valid || \u_engine.loading && \u_engine.mac );
     // `drained` is when a run's first tile may end, and with it the settings change.
     // A configuration that a reset has met still passes for two clocks; nothing goes with it.
     reg [2:0] recently_reset;
     always @(posedge clock) recently_reset <= {recently_reset[1:0], reset_now};
-    assign settings_collide = begun && recently_reset == 3'b0 && ( \engine.configure && ! \engine.loop_nest.drained ||
-        \engine.loop_nest.drained && ( \engine.drain.moving || \engine.requantize.moving || \engine.write_back.moving ));
+    assign settings_collide = begun && recently_reset == 3'b0 &&
+        ( \u_engine.configure && ! \u_engine.u_loop_nest.drained || \u_engine.u_loop_nest.drained &&
+          ( \u_engine.u_drain.active || \u_engine.u_requantize.active || \u_engine.u_write_back.active ));
 
     // The program's words, read a second time: how many are still to come of which instruction.
     reg [4:0] left;
     reg [2:0] operation;
-    wire [2:0] opcode = \engine.program_word [30:28];
+    wire [2:0] opcode = \u_engine.program_word [30:28];
     wire first = left == 5'd0;
     wire [2:0] now = first ? opcode : operation;
     reg executed;
     reg [2:0] executed_operation;
     reg executed_last;
-    wire last = first ? opcode != `OP_RUN && opcode != `OP_JUMP_EQUAL && opcode != `OP_LOAD && opcode != `OP_STORE : left == 5'd1;
+    wire last = first
+        ? opcode != `OP_RUN && opcode != `OP_JUMP_EQUAL && opcode != `OP_LOAD && opcode != `OP_STORE : left == 5'd1;
     reg loading_before, offered_before;
     always @(posedge clock) begin
-        if (\engine.sequencer.execute ) begin
+        if (\u_engine.u_sequencer.execute ) begin
             operation <= now;
             left <= !first ? left - 5'd1 : opcode == `OP_RUN ? `RUN_WORDS - 1 : last ? 5'd0 : 5'd1;
         end
-        executed <= \engine.sequencer.execute ;
+        executed <= \u_engine.u_sequencer.execute ;
         executed_operation <= now;
         executed_last <= last;
-        loading_before <= \engine.loading ;
-        offered_before <= \engine.offered ;
+        loading_before <= \u_engine.loading ;
+        offered_before <= \u_engine.offered ;
         if (resetting) executed <= 1'b0;
         if (started || reset_now) begin
             left <= 5'd0;
@@ -116,10 +121,12 @@ module control_proof #(
         end
     end
     wire finished = executed && executed_last;
-    assign store_from_nothing = begun && \engine.access_write != (finished && executed_operation == `OP_STORE);
-    assign load_from_nothing = begun && \engine.loading && !loading_before && !(finished && executed_operation == `OP_LOAD);
-    assign register_from_nothing = begun && \engine.sequencer.write_register && ! \engine.loading &&
-        !( \engine.sequencer.execute && first && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP));
-    assign run_from_nothing = begun && \engine.offered && !offered_before && !(finished && executed_operation == `OP_RUN);
+    assign store_from_nothing = begun && \u_engine.access_write != (finished && executed_operation == `OP_STORE);
+    assign load_from_nothing = begun && \u_engine.loading && !loading_before &&
+        !(finished && executed_operation == `OP_LOAD);
+    assign register_from_nothing = begun && \u_engine.u_sequencer.write_register && ! \u_engine.loading &&
+        !( \u_engine.u_sequencer.execute && first && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP));
+    assign run_from_nothing = begun && \u_engine.offered && !offered_before &&
+        !(finished && executed_operation == `OP_RUN);
 endmodule
 `default_nettype wire

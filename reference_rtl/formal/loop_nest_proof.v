@@ -4,9 +4,9 @@
 //   violated_now     an output of stage 0, or one of the relations that make the proof inductive, is wrong
 //   violated_later   an output of the stages 2 to 5 is wrong
 //
-// With FROM_RESET the first six clocks are a reset, and both are watched from then on. Without, all registers begin with
-// anything: if stage 0 was right in every clock so far, it must be so in this one, and after five clocks the later stages too.
-// Both questions answered for two, and for six clocks, are a proof for all time (tests/proof/formal.py).
+// With FROM_RESET the first six clocks are a reset, and both are watched from then on. Without, all registers begin
+// with anything: if stage 0 was right in every clock so far, it must be so in this one, and after five clocks the later
+// stages too. Both questions answered for two, and for six clocks, are a proof for all time (tests/proof/formal.py).
 `include "fields.vh"
 `default_nettype none
 module loop_nest_proof #(
@@ -35,7 +35,8 @@ module loop_nest_proof #(
     always @(posedge clock) age <= {age[4:0], 1'b1};
     wire reset_now = reset || FROM_RESET && !age[5];
 
-    // What the assembler makes of strides and counts: a loop of one step has walked nothing; paired steps are even in number.
+    // What the assembler makes of strides and counts: a loop of one step has walked nothing; the number of paired
+    // steps is even.
     wire paired_run = fields[`RUN_PAIRED];
     wire [A-1:0] walk_0 = fields[`RUN_CHANNEL_COUNT +: 16] == 0 && !paired_run ? {A{1'b0}} : walks[0*A +: A];
     wire [A-1:0] walk_1 = fields[`RUN_KX_COUNT +: 8] == 0 ? {A{1'b0}} : walks[1*A +: A];
@@ -57,28 +58,32 @@ module loop_nest_proof #(
         description[`RUN_Y_JUMP +: A] = strides[5*A +: A] - behind_5;
     end
 
-    wire take, idle, mac, configure, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire take, idle, mac, configure, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4;
+    wire complete_5, pixel_end_5;
     wire [A-1:0] address, weight_address;
     wire [`RUN_BITS-1:0] run;
-    wire unusual;
+    wire slow_path;
     wire [4:0] select_2;
     wire [5:0] channels_4, channels_5;
-    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) loop_nest (
+    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_loop_nest (
         .clock(clock), .reset(reset_now), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .select_2(select_2), .unusual(unusual), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .select_2(select_2), .slow_path(slow_path), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
-    wire spec_take, spec_idle, issue, spec_mac, spec_configure, consistent, load, padded, tap_fits, first, tile_end, pixel_end;
+    wire spec_take, spec_idle, issue, spec_mac, spec_configure, consistent, load, padded, tap_fits, first;
+    wire tile_end, pixel_end;
     wire [A-1:0] spec_address, spec_weight_address;
     wire [`RUN_BITS-1:0] spec_run;
     wire [5:0] channels;
-    loop_nest_spec #(.LANES(LANES), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) spec (
-        .clock(clock), .reset(reset_now), .offered(offered), .description(description), .strides(strides), .walked(walked),
+    loop_nest_spec #(.LANES(LANES), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_spec (
+        .clock(clock), .reset(reset_now), .offered(offered), .description(description), .strides(strides),
+        .walked(walked),
         .take(spec_take), .idle(spec_idle), .issue(issue), .address(spec_address), .weight_address(spec_weight_address),
-        .mac(spec_mac), .configure(spec_configure), .run(spec_run), .consistent(consistent), .load(load), .padded(padded),
+        .mac(spec_mac), .configure(spec_configure), .run(spec_run), .consistent(consistent), .load(load),
+        .padded(padded),
         .tap_fits(tap_fits), .first(first), .tile_end(tile_end), .pixel_end(pixel_end), .channels(channels)
     );
 
@@ -88,55 +93,63 @@ module loop_nest_proof #(
     wire inconsistent = inconsistent_before || !consistent;
 
     // Relations between the registers of the two; yosys joins these names when it flattens.
-    (* hierconn *) wire [1:0]     \loop_nest.state ;
-    (* hierconn *) wire [15:0]    \loop_nest.channel , \loop_nest.tile , \spec.channel , \spec.tile ;
-    (* hierconn *) wire [7:0]     \loop_nest.kx , \loop_nest.ky , \spec.kx , \spec.ky ;
-    (* hierconn *) wire [11:0]    \loop_nest.x , \loop_nest.y , \spec.x , \spec.y ;
-    (* hierconn *) wire [12:0]    \loop_nest.pixel_x , \loop_nest.pixel_y ;
-    (* hierconn *) wire [5:0]     \loop_nest.spacing ;
-    (* hierconn *) wire [4:0]     \loop_nest.settle ;
-    (* hierconn *) wire           \loop_nest.barrier , \loop_nest.first_tile , \loop_nest.fresh , \loop_nest.second ;
-    (* hierconn *) wire           \spec.setting_up , \spec.running , \spec.waiting , \spec.first_tile ;
-    (* hierconn *) wire [22:0]    \spec.pixel_x , \spec.pixel_y ;
-    (* hierconn *) wire [6:0]     \spec.since , \spec.due ;
-    (* hierconn *) wire [6*A-1:0] \spec.stride ;
-    (* hierconn *) wire [5*A-1:0] \spec.walk ;
+    (* hierconn *) wire [1:0]     \u_loop_nest.state ;
+    (* hierconn *) wire [15:0]    \u_loop_nest.channel , \u_loop_nest.tile , \u_spec.channel , \u_spec.tile ;
+    (* hierconn *) wire [7:0]     \u_loop_nest.kx , \u_loop_nest.ky , \u_spec.kx , \u_spec.ky ;
+    (* hierconn *) wire [11:0]    \u_loop_nest.x , \u_loop_nest.y , \u_spec.x , \u_spec.y ;
+    (* hierconn *) wire [12:0]    \u_loop_nest.pixel_x , \u_loop_nest.pixel_y ;
+    (* hierconn *) wire [5:0]     \u_loop_nest.spacing ;
+    (* hierconn *) wire [4:0]     \u_loop_nest.settle ;
+    (* hierconn *) wire           \u_loop_nest.barrier , \u_loop_nest.first_tile , \u_loop_nest.first_tap ,
+        \u_loop_nest.second_operand ;
+    (* hierconn *) wire           \u_spec.setting_up , \u_spec.running , \u_spec.waiting , \u_spec.first_tile ;
+    (* hierconn *) wire [22:0]    \u_spec.pixel_x , \u_spec.pixel_y ;
+    (* hierconn *) wire [6:0]     \u_spec.since , \u_spec.due ;
+    (* hierconn *) wire [6*A-1:0] \u_spec.stride ;
+    (* hierconn *) wire [5*A-1:0] \u_spec.walk ;
 
-    wire busy = \spec.running ;
-    wire held = \spec.running || \spec.setting_up ;
+    wire busy = \u_spec.running ;
+    wire held = \u_spec.running || \u_spec.setting_up ;
     wire paired = spec_run[`RUN_PAIRED];
     wire counters_differ =
-        \loop_nest.channel != \spec.channel || \spec.channel > spec_run[`RUN_CHANNEL_COUNT +: 16] ||
-        \loop_nest.kx != \spec.kx || \spec.kx > spec_run[`RUN_KX_COUNT +: 8] ||
-        \loop_nest.ky != \spec.ky || \spec.ky > spec_run[`RUN_KY_COUNT +: 8] ||
-        \loop_nest.tile != \spec.tile || \spec.tile > spec_run[`RUN_TILE_COUNT +: 16] ||
-        \loop_nest.x != \spec.x || \spec.x > spec_run[`RUN_X_COUNT +: 12] ||
-        \loop_nest.y != \spec.y || \spec.y > spec_run[`RUN_Y_COUNT +: 12];
-    wire places_differ = \loop_nest.pixel_x != \spec.pixel_x [12:0] || \loop_nest.pixel_y != \spec.pixel_y [12:0];
+        \u_loop_nest.channel != \u_spec.channel || \u_spec.channel > spec_run[`RUN_CHANNEL_COUNT +: 16] ||
+        \u_loop_nest.kx != \u_spec.kx || \u_spec.kx > spec_run[`RUN_KX_COUNT +: 8] ||
+        \u_loop_nest.ky != \u_spec.ky || \u_spec.ky > spec_run[`RUN_KY_COUNT +: 8] ||
+        \u_loop_nest.tile != \u_spec.tile || \u_spec.tile > spec_run[`RUN_TILE_COUNT +: 16] ||
+        \u_loop_nest.x != \u_spec.x || \u_spec.x > spec_run[`RUN_X_COUNT +: 12] ||
+        \u_loop_nest.y != \u_spec.y || \u_spec.y > spec_run[`RUN_Y_COUNT +: 12];
+    wire places_differ = \u_loop_nest.pixel_x != \u_spec.pixel_x [12:0] ||
+        \u_loop_nest.pixel_y != \u_spec.pixel_y [12:0];
     wire flags_differ =
-        \loop_nest.barrier != \spec.waiting || \loop_nest.first_tile != \spec.first_tile ||
-        \loop_nest.second != (paired && \spec.channel [0]) ||
-        \loop_nest.fresh != (\spec.channel <= (paired ? 16'd1 : 16'd0) && \spec.kx == 0 && \spec.ky == 0);
-    wire [6:0] clear = \spec.due + LATENCY;
+        \u_loop_nest.barrier != \u_spec.waiting || \u_loop_nest.first_tile != \u_spec.first_tile ||
+        \u_loop_nest.second_operand != (paired && \u_spec.channel [0]) ||
+        \u_loop_nest.first_tap != (\u_spec.channel <= (paired ? 16'd1 : 16'd0) && \u_spec.kx == 0 && \u_spec.ky == 0);
+    wire [6:0] clear = \u_spec.due + LATENCY;
     wire waits_differ =
-        \loop_nest.spacing != (\spec.since < \spec.due ? \spec.due - \spec.since : 7'd0) ||
-        \loop_nest.settle != (\spec.since < \spec.due ? LATENCY : \spec.since < clear ? clear - \spec.since : 7'd0) ||
-        \spec.due > 64 || \spec.since == 0;
-    wire [A-1:0] after_0 = \spec.walk [0*A +: A], after_1 = after_0 + \spec.walk [1*A +: A], after_2 = after_1 + \spec.walk [2*A +: A],
-                 after_3 = after_2 + \spec.walk [3*A +: A], after_4 = after_3 + \spec.walk [4*A +: A];
+        \u_loop_nest.spacing != (\u_spec.since < \u_spec.due ? \u_spec.due - \u_spec.since : 7'd0) ||
+        \u_loop_nest.settle != (\u_spec.since < \u_spec.due ? LATENCY
+                                : \u_spec.since < clear ? clear - \u_spec.since : 7'd0) ||
+        \u_spec.due > 64 || \u_spec.since == 0;
+    wire [A-1:0] after_0 = \u_spec.walk [0*A +: A], after_1 = after_0 + \u_spec.walk [1*A +: A],
+                 after_2 = after_1 + \u_spec.walk [2*A +: A],
+                 after_3 = after_2 + \u_spec.walk [3*A +: A], after_4 = after_3 + \u_spec.walk [4*A +: A];
     wire runs_differ =
         run != spec_run || paired && !spec_run[`RUN_CHANNEL_COUNT] ||
-        run[`RUN_CHANNEL_JUMP +: A] != \spec.stride [0*A +: A] ||
-        run[`RUN_KX_JUMP +: A] != \spec.stride [1*A +: A] - after_0 || run[`RUN_KY_JUMP +: A] != \spec.stride [2*A +: A] - after_1 ||
-        run[`RUN_TILE_JUMP +: A] != \spec.stride [3*A +: A] - after_2 || run[`RUN_X_JUMP +: A] != \spec.stride [4*A +: A] - after_3 ||
-        run[`RUN_Y_JUMP +: A] != \spec.stride [5*A +: A] - after_4;
-    wire related = \loop_nest.state == {\spec.running , \spec.setting_up } && !(\spec.running && \spec.setting_up )
+        run[`RUN_CHANNEL_JUMP +: A] != \u_spec.stride [0*A +: A] ||
+        run[`RUN_KX_JUMP +: A] != \u_spec.stride [1*A +: A] - after_0 ||
+        run[`RUN_KY_JUMP +: A] != \u_spec.stride [2*A +: A] - after_1 ||
+        run[`RUN_TILE_JUMP +: A] != \u_spec.stride [3*A +: A] - after_2 ||
+        run[`RUN_X_JUMP +: A] != \u_spec.stride [4*A +: A] - after_3 ||
+        run[`RUN_Y_JUMP +: A] != \u_spec.stride [5*A +: A] - after_4;
+    wire related = \u_loop_nest.state == {\u_spec.running , \u_spec.setting_up }
+        && !(\u_spec.running && \u_spec.setting_up )
         && !waits_differ && !(held && runs_differ) && !(busy && (counters_differ || places_differ || flags_differ))
-        && !(\spec.setting_up && address != {A{1'b0}})
+        && !(\u_spec.setting_up && address != {A{1'b0}})
         && !(busy && weight_address != spec_weight_address) && !(busy && !inconsistent && address != spec_address);
 
     wire wrong_0 = take != spec_take || idle != spec_idle || mac != spec_mac || configure != spec_configure
-                || issue && (!inconsistent && address != spec_address || weight_address != spec_weight_address || run != spec_run);
+                || issue && (!inconsistent && address != spec_address || weight_address != spec_weight_address
+                             || run != spec_run);
     wire broken = !related || wrong_0;
     reg trusted;
     initial trusted = 1'b1;
@@ -155,14 +168,17 @@ module loop_nest_proof #(
     assign {issue_2, load_2, mac_2, padded_2, fits_2} = step_2[17:13];
     assign {vector_2, paired_2, maximum_2} = step_2[3:1];
     wire wrong_2 = select_2[4] != load_2
-                || issue_2 && (select_2[3:2] != {vector_2, paired_2} || fits_2 && select_2[1] != padded_2 || select_2[0] != maximum_2);
-    // What the lanes skip unless it is said: anything but an operand for all lanes, a tile's end, the largest-of operation.
+                || issue_2 && (select_2[3:2] != {vector_2, paired_2} || fits_2 && select_2[1] != padded_2
+                               || select_2[0] != maximum_2);
+    // What the lanes do only on the slow path: a step that loads anything but a broadcast operand, a tile's end, the
+    // largest-of operation.
     wire usual = issue_2 && load_2 && !(padded_2 && fits_2) && !vector_2 && !paired_2 && !maximum_2;
-    wire wrong_unusual = !unusual && (!usual && (load_2 || mac_2) || fire_3 && step_3[1] || step_5[11]);
+    wire wrong_slow_path = !slow_path && (!usual && (load_2 || mac_2) || fire_3 && step_3[1] || step_5[11]);
     wire wrong_3 = fire_3 != step_3[15] || fire_3 && (first_3 != step_3[12] || maximum_3 != step_3[1]);
     wire wrong_4 = fire_4 != step_4[15] || fire_4 && ({maximum_4, modelled_4} != step_4[1:0]
                 || replace_4 != (step_4[12] || maximum_4) || channels_4 != step_4[9:4]);
     wire wrong_5 = complete_5 != step_5[11] || complete_5 && {pixel_end_5, channels_5} != step_5[10:4];
-    assign violated_later = (wrong_2 || wrong_unusual || wrong_3 || wrong_4 || wrong_5) && (FROM_RESET ? age[5] : trusted && !broken && age[4]);
+    assign violated_later = (wrong_2 || wrong_slow_path || wrong_3 || wrong_4 || wrong_5) &&
+        (FROM_RESET ? age[5] : trusted && !broken && age[4]);
 endmodule
 `default_nettype wire

@@ -6,8 +6,9 @@
 //   weight address = weight base + steps since the pixel (per_tile: the tile) began
 //   tap            = origin + index_x * x_step + index_kx, and so for y; as integers, without a wrap
 //
-// The module is given jumps, this one strides; `walked_i` stands for stride_i * (count_i - 1). No proof has to multiply:
-// `consistent` says that each distance has that value at its last index, which it has if the assembler multiplied rightly.
+// The module is given jumps, this one strides; `walked_i` stands for stride_i * (count_i - 1). No proof has to
+// multiply: `consistent` says that each distance has that value at its last index, which it has if the assembler
+// multiplied rightly.
 `include "fields.vh"
 `default_nettype none
 module loop_nest_spec #(
@@ -35,7 +36,7 @@ module loop_nest_spec #(
     output reg  [`RUN_BITS-1:0]       run,
     // Each distance that is at its last index is the one that was said to be walked.
     output wire                       consistent,
-    // The step: it reads the activation; it is outside the image (if tap_fits); its tile's first tap, last step, and so on.
+    // The step: it reads the activation; it is outside the image (if tap_fits); where it stands in its tile.
     output wire                       load,
     output wire                       padded,
     output wire                       tap_fits,

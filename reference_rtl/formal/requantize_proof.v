@@ -31,12 +31,13 @@ module requantize_combinational #(
     wire out_valid, overflowed, spec_overflowed;
     wire [OUTPUT_WIDTH-1:0] word, spec_word;
 
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) combinational_form (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_combinational_form (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+        .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(1'b1), .sum(sum),
         .bias(bias), .shift(shift), .out_valid(out_valid), .word(word), .overflowed(overflowed)
     );
-    requantize_spec #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) spec (
+    requantize_spec #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_spec (
         .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .sum(sum), .bias(bias),
         .shift(shift), .word(spec_word), .overflowed(spec_overflowed)
@@ -79,13 +80,15 @@ module requantize_pipelined #(
     wire out_valid, overflowed, now_valid, now_overflowed;
     wire [OUTPUT_WIDTH-1:0] word, now_word;
 
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) pipeline (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_pipeline (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+        .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(in_valid), .sum(sum),
         .bias(bias), .shift(shift), .out_valid(out_valid), .word(word), .overflowed(overflowed)
     );
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) combinational_form (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_combinational_form (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+        .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(1'b1), .sum(sum),
         .bias(bias), .shift(shift), .out_valid(now_valid), .word(now_word), .overflowed(now_overflowed)
     );

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The sequencer against the instruction set, with any program of WORDS words in the memory's place, which stays as it is.
+// The sequencer against the instruction set, with any constant program of WORDS words in the memory's place.
 //
-// A second reading of the program, word by word as the sequencer takes them, says what must be: `place` is where the word
-// stands in the program, so no word is ever decoded that the program does not reach; `value` are the registers; `wanted` is
-// the description of a run (its words come in from above). When a word is taken is the sequencer's affair (and the benches'), not this proof's.
+// A second reading of the program, word by word as the sequencer takes them, says what must be: `place` is where the
+// word stands in the program, so no word is ever decoded that the program does not reach; `value` are the registers;
+// `wanted` is the description of a run (its words come in from above). When a word is taken is the sequencer's affair
+// (and the benches'), not this proof's.
 //
-// With FROM_RESET the first two clocks are a reset; without, all registers begin with anything, and what held in every clock so far
-// must hold in this one. Of a program that names register 0 in Set, Add, Loop or Load nothing is claimed from there on.
+// With FROM_RESET the first two clocks are a reset; without, all registers begin with anything, and what held in every
+// clock so far must hold in this one. Of a program that names register 0 in Set, Add, Loop or Load nothing is claimed
+// from there on.
 `include "fields.vh"
 `default_nettype none
 module sequencer_proof #(
@@ -51,7 +53,7 @@ module sequencer_proof #(
     wire busy, done, offered, loading, access_write, access_best;
     wire [A-1:0] access_address;
     wire [`RUN_BITS-1:0] description;
-    sequencer #(.ADDRESS_WIDTH(A), .WIDTH(WIDTH)) sequencer (
+    sequencer #(.ADDRESS_WIDTH(A), .WIDTH(WIDTH)) u_sequencer (
         .clock(clock), .reset(reset_now), .start(start), .busy(busy), .done(done),
         .program_address(program_address), .program_enable(program_enable), .word(word),
         .offered(offered), .description(description), .take(take && offered), .idle(idle),
@@ -59,12 +61,13 @@ module sequencer_proof #(
         .loaded(loaded)
     );
     // Names of the sequencer, which yosys joins when it flattens.
-    (* hierconn *) wire \sequencer.execute , \sequencer.fetched , \sequencer.valid , \sequencer.equal ;
-    (* hierconn *) wire [4:0] \sequencer.left , \sequencer.shift , \sequencer.doublings ;
-    (* hierconn *) wire [2:0] \sequencer.operation , \sequencer.target_register , \sequencer.wait_load ;
-    (* hierconn *) wire [A-1:0] \sequencer.registers[1] , \sequencer.registers[2] , \sequencer.registers[3] , \sequencer.registers[4] ;
-    (* hierconn *) wire [A-1:0] \sequencer.registers[5] , \sequencer.registers[6] , \sequencer.registers[7] ;
-    wire taken = \sequencer.execute ;
+    (* hierconn *) wire \u_sequencer.execute , \u_sequencer.fetched , \u_sequencer.valid , \u_sequencer.equal ;
+    (* hierconn *) wire [4:0] \u_sequencer.left , \u_sequencer.shift , \u_sequencer.doublings ;
+    (* hierconn *) wire [2:0] \u_sequencer.operation , \u_sequencer.target_register , \u_sequencer.wait_load ;
+    (* hierconn *) wire [A-1:0] \u_sequencer.registers[1] , \u_sequencer.registers[2] , \u_sequencer.registers[3] ,
+        \u_sequencer.registers[4] ;
+    (* hierconn *) wire [A-1:0] \u_sequencer.registers[5] , \u_sequencer.registers[6] , \u_sequencer.registers[7] ;
+    wire taken = \u_sequencer.execute ;
 
     // The second reading. Words are numbered within their instruction.
     reg [A-1:0] place;
@@ -112,7 +115,8 @@ module sequencer_proof #(
                 doubled <= now[4:0];
                 as_value <= now[0];
                 equals <= held == number_given;
-                if (named == 3'd0 && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP || opcode == `OP_LOAD))
+                if (named == 3'd0
+                    && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP || opcode == `OP_LOAD))
                     illegal <= 1'b1;
             end
             case (opcode)
@@ -128,7 +132,8 @@ module sequencer_proof #(
                     reading_register <= target;
                     clocks <= 2'd0;
                 end
-                `OP_RUN: wanted <= {now[31:A], number >= 5'd1 && number <= 5'd4 ? address : number_given, wanted[32*`RUN_WORDS-1:32]};
+                `OP_RUN: wanted <= {now[31:A], number >= 5'd1 && number <= 5'd4 ? address : number_given,
+                    wanted[32*`RUN_WORDS-1:32]};
                 default: ;
             endcase
         end
@@ -141,8 +146,9 @@ module sequencer_proof #(
         if (!settled && FROM_RESET) begin
             illegal <= 1'b0;
             wanted <= description;
-            value <= { \sequencer.registers[7] , \sequencer.registers[6] , \sequencer.registers[5] , \sequencer.registers[4] ,
-                       \sequencer.registers[3] , \sequencer.registers[2] , \sequencer.registers[1] , {A{1'b0}}};
+            value <= { \u_sequencer.registers[7] , \u_sequencer.registers[6] , \u_sequencer.registers[5] ,
+                       \u_sequencer.registers[4] , \u_sequencer.registers[3] , \u_sequencer.registers[2] ,
+                       \u_sequencer.registers[1] , {A{1'b0}}};
         end
         // A reset may fall into a Load.
         if ((settled || !FROM_RESET) && (reset_now || start) && loading) illegal <= 1'b1;
@@ -153,32 +159,37 @@ module sequencer_proof #(
     wire [A-1:0] expected_1 = place + 1'b1, expected_2 = place + 2'd2;
     wire [31:0] next_word = contents[{expected_1[PROGRAM_BITS-1:0], 5'd0} +: 32];
     wire fetch_wrong = busy &&
-        ( \sequencer.valid ? word != now || fetched != next_word || ! \sequencer.fetched || program_address != expected_2
-        : \sequencer.fetched ? fetched != now || program_address != expected_1
+        ( \u_sequencer.valid
+          ? word != now || fetched != next_word || ! \u_sequencer.fetched || program_address != expected_2
+        : \u_sequencer.fetched ? fetched != now || program_address != expected_1
         : program_address != place);
     wire [4:0] to_come = number == 5'd0 ? 5'd0 : kind == `OP_RUN ? `RUN_WORDS - number : 5'd2 - number;
-    wire state_wrong = busy != running || done != finished || running && finished || \sequencer.left != to_come ||
-        number != 0 && ( \sequencer.operation != kind || kind == `OP_RUN && number > 19 || kind != `OP_RUN && number != 1 ||
+    wire state_wrong = busy != running || done != finished || running && finished || \u_sequencer.left != to_come ||
+        number != 0 && ( \u_sequencer.operation != kind || kind == `OP_RUN && number > 19 ||
+            kind != `OP_RUN && number != 1 ||
             kind != `OP_RUN && kind != `OP_JUMP_EQUAL && kind != `OP_LOAD && kind != `OP_STORE ||
-            kind == `OP_JUMP_EQUAL && \sequencer.equal != equals || kind == `OP_STORE && access_best != as_value ||
-            kind == `OP_LOAD && ( \sequencer.target_register != target || \sequencer.shift != doubled)) ||
+            kind == `OP_JUMP_EQUAL && \u_sequencer.equal != equals || kind == `OP_STORE && access_best != as_value ||
+            kind == `OP_LOAD && ( \u_sequencer.target_register != target || \u_sequencer.shift != doubled)) ||
         offered && kind == `OP_RUN && number != 0;
-    wire load_wrong = reading && (!loading || \sequencer.wait_load != 2'd3 - clocks || \sequencer.doublings != doubled ||
-                                  clocks > 2 || access_address != stored_address) ||
-        loading && ( \sequencer.target_register != reading_register || number != 0 || !running ||
-                     !reading && ( \sequencer.wait_load != 0 || \sequencer.doublings == 0));
-    wire store_wrong = access_write != stored_before || access_write && (access_address != stored_address || access_best != stored_best);
-    wire [2:0] shifting = loading && !reading ? \sequencer.target_register : 3'd0;
-    wire [4:0] places = \sequencer.doublings ;
-    wire [7*A-1:0] registers = { \sequencer.registers[7] , \sequencer.registers[6] , \sequencer.registers[5] , \sequencer.registers[4] ,
-                                 \sequencer.registers[3] , \sequencer.registers[2] , \sequencer.registers[1] };
+    wire load_wrong = reading && (!loading || \u_sequencer.wait_load != 2'd3 - clocks ||
+                                  \u_sequencer.doublings != doubled || clocks > 2 ||
+                                  access_address != stored_address) ||
+        loading && ( \u_sequencer.target_register != reading_register || number != 0 || !running ||
+                     !reading && ( \u_sequencer.wait_load != 0 || \u_sequencer.doublings == 0));
+    wire store_wrong = access_write != stored_before ||
+        access_write && (access_address != stored_address || access_best != stored_best);
+    wire [2:0] shifting = loading && !reading ? \u_sequencer.target_register : 3'd0;
+    wire [4:0] places = \u_sequencer.doublings ;
+    wire [7*A-1:0] registers = { \u_sequencer.registers[7] , \u_sequencer.registers[6] , \u_sequencer.registers[5] ,
+                                 \u_sequencer.registers[4] , \u_sequencer.registers[3] , \u_sequencer.registers[2] ,
+                                 \u_sequencer.registers[1] };
     reg values_wrong;
     integer index;
     always @* begin
         values_wrong = 1'b0;
         for (index = 1; index < 8; index = index + 1)
             values_wrong = values_wrong
-                || value[A*index +: A] != (shifting == index ? registers[A*(index-1) +: A] << places : registers[A*(index-1) +: A]);
+                || value[A*index +: A] != (registers[A*(index-1) +: A] << (shifting == index ? places : 5'd0));
     end
     wire wrong = state_wrong || fetch_wrong || run_wrong || load_wrong || store_wrong || values_wrong;
     wire broken = !illegal && wrong;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// activation_memory.v against an array of words: random reads of rows and writes of words, also of one row in one clock.
+// activation_memory.v against an array of words: random reads of rows and writes of words, also of the same row.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module activation_memory_tb;
     localparam LANES = 4, WIDTH = 6, ROWS = 10;
@@ -13,7 +14,7 @@ module activation_memory_tb;
     reg [LANES*WIDTH-1:0] stage_1, stage_2;
     integer number, lane;
 
-    activation_memory #(.LANES(LANES), .WIDTH(WIDTH), .ROWS(ROWS)) dut (
+    activation_memory #(.LANES(LANES), .WIDTH(WIDTH), .ROWS(ROWS)) u_activation_memory (
         .clock(clock), .read_row_address(read_row_address), .read_row(read_row),
         .write_lane(write_lane), .write_row_address(write_row_address), .write_data(write_data)
     );

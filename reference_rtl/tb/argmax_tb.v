@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Compares argmax.v with rows {clear before this word, word, index so far, best so far} of +vectors=F; +count=N rows.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module argmax_tb;
     parameter WIDTH = 8;
@@ -17,7 +18,7 @@ module argmax_tb;
     reg [8*1024-1:0] name;
     integer file, count, number, status;
 
-    argmax #(.WIDTH(WIDTH), .INDEX_WIDTH(INDEX_WIDTH)) dut (
+    argmax #(.WIDTH(WIDTH), .INDEX_WIDTH(INDEX_WIDTH)) u_argmax (
         .clock(clock), .clear(clear), .valid(valid), .word(word), .index(index), .best(best)
     );
 
@@ -37,7 +38,8 @@ module argmax_tb;
             valid = 1'b0;
             if (number % 5 == 0) @(negedge clock);
             if (index !== index_due || best !== best_due)
-                $fatal(1, "FAIL: vector %0d: index %0d best %0d, expected %0d %0d", number, index, best, index_due, best_due);
+                $fatal(1, "FAIL: vector %0d: index %0d best %0d, expected %0d %0d", number, index, best, index_due,
+                       best_due);
         end
         $display("PASS: %0d vectors", count);
         $finish;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Runs one network through axi_engine: loads the memories by AXI4-Lite, streams vectors in and out, both with random pauses.
+// Runs one network through axi_engine: loads the memories by AXI4-Lite, streams vectors in and out; random pauses.
 //
-// Plusargs as in engine_tb.v (images, inputs, expected, vectors, addresses and words); +seed=N also seeds the pauses, +calm=1 makes none.
-// The activation image is streamed in before the vectors. Ends with "PASS: N vectors, W words, C cycles" or "FAIL: ..." and status 1.
+// Plusargs as in engine_tb.v (images, inputs, expected, vectors, addresses and words); +seed=N also seeds the pauses,
+// +calm=1 makes none. The activation image is streamed in before the vectors. Ends with
+// "PASS: N vectors, W words, C cycles" or "FAIL: ..." and status 1.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module axi_engine_tb;
     parameter LANES = 8;
@@ -39,8 +41,9 @@ module axi_engine_tb;
     axi_engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .ACTIVATION_DEPTH(ACTIVATION_DEPTH),
-        .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH), .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH)
-    ) dut (
+        .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH), .TABLE_DEPTH(TABLE_DEPTH),
+        .PROGRAM_DEPTH(PROGRAM_DEPTH)
+    ) u_axi_engine (
         .clock(clock), .reset_n(reset_n),
         .s_axil_awaddr(awaddr), .s_axil_awvalid(awvalid), .s_axil_awready(awready),
         .s_axil_wdata(wdata), .s_axil_wvalid(wvalid), .s_axil_wready(wready),
@@ -215,7 +218,8 @@ module axi_engine_tb;
         for (vector = 0; vector < vectors; vector = vector + 1) begin
             for (element = 0; element < input_words; element = element + 1) begin
                 status = $fscanf(inputs, "%h", word);
-                if (status != 1 || ^word === 1'bx) $fatal(1, "FAIL: input word %0d of vector %0d is missing", element, vector);
+                if (status != 1 || ^word === 1'bx)
+                    $fatal(1, "FAIL: input word %0d of vector %0d is missing", element, vector);
                 held = {STREAM_WIDTH{1'b0}};
                 held[ACTIVATION_WIDTH-1:0] = word;
                 send(held);
@@ -223,7 +227,8 @@ module axi_engine_tb;
             if (vector == vectors - 1) write_register(8'h00, 32'h0);  // this one is the last
             for (element = 0; element < output_words; element = element + 1) begin
                 status = $fscanf(expected, "%h", word);
-                if (status != 1 || ^word === 1'bx) $fatal(1, "FAIL: expected word %0d of vector %0d is missing", element, vector);
+                if (status != 1 || ^word === 1'bx)
+                    $fatal(1, "FAIL: expected word %0d of vector %0d is missing", element, vector);
                 pause;
                 out_ready = 1'b1;
                 #1;
@@ -237,7 +242,8 @@ module axi_engine_tb;
                     out_ready = 1'b0;
                     @(negedge clock);
                     pause;
-                    if (!out_valid || out_data !== held) $fatal(1, "FAIL: vector %0d element %0d is withdrawn", vector, element);
+                    if (!out_valid || out_data !== held)
+                        $fatal(1, "FAIL: vector %0d element %0d is withdrawn", vector, element);
                     out_ready = 1'b1;
                     #1;
                 end

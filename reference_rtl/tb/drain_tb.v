@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// drain.v: the totals of random tiles must come out in order, each with its parameter address, and wrapped when modelled.
+// drain.v: the totals of random tiles come out in order, each with its parameter address, wrapped if modelled.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module drain_tb;
     localparam LANES = 4, WIDTH = 12, WRAP = 8, ADDRESS = 8, TILES = 600;
@@ -13,8 +14,9 @@ module drain_tb;
     wire parameter_enable, out_valid, out_pixel_end, wrapped;
     wire signed [WIDTH-1:0] sum;
 
-    drain #(.LANES(LANES), .WIDTH(WIDTH), .WRAP_WIDTH(WRAP), .ADDRESS_WIDTH(ADDRESS)) dut (
-        .clock(clock), .reset(1'b0), .configure(configure), .parameter_base(parameter_base), .per_tile(per_tile), .modelled(modelled),
+    drain #(.LANES(LANES), .WIDTH(WIDTH), .WRAP_WIDTH(WRAP), .ADDRESS_WIDTH(ADDRESS)) u_drain (
+        .clock(clock), .reset(1'b0), .configure(configure), .parameter_base(parameter_base), .per_tile(per_tile),
+        .modelled(modelled),
         .complete(complete), .channels(channels), .pixel_end(pixel_end), .totals(totals),
         .parameter_enable(parameter_enable), .parameter_address(parameter_address),
         .out_valid(out_valid), .out_pixel_end(out_pixel_end), .sum(sum), .wrapped(wrapped)
@@ -34,7 +36,8 @@ module drain_tb;
     always @(negedge clock)
         if (out_valid === 1'b1) begin
             if ({sum, wrapped, out_pixel_end, address_2} !== due[checked])
-                $fatal(1, "FAIL: vector %0d is %h %b %b %0d, expected %h", checked, sum, wrapped, out_pixel_end, address_2, due[checked]);
+                $fatal(1, "FAIL: vector %0d is %h %b %b %0d, expected %h", checked, sum, wrapped, out_pixel_end,
+                       address_2, due[checked]);
             checked = checked + 1;
         end
 

@@ -1,27 +1,32 @@
 // SPDX-License-Identifier: MIT
-// Runs one network on the engine: loads the memory images, and for every vector writes the input, starts, and compares the output.
+// Runs one network on the engine: loads the memory images, and for every vector writes the input, starts the engine,
+// and compares the output.
 //
-// Plusargs (files by $readmemh or as hexadecimal words, one per line; counts are mandatory, so that a short file is noticed):
+// Plusargs. Files are read by $readmemh or as hexadecimal words, one per line; counts are mandatory, so that a short
+// file is noticed:
 //   +program=F +program_words=N   +weights=F +weights_words=N   +parameters=F +parameters_words=N
 //   +tables=F +tables_words=N     +activations=F +activations_words=N  (rows)      an image of 0 words needs no file
 //   +inputs=F    words of all vectors         +input_address=A +input_words=N [+input_run=R +input_stride=S]
 //   +expected=F  words of all vectors         +output_address=A +output_words=N [+output_run=R +output_stride=S]
 //   +vectors=N   [+seed=N]  seed of the noise generator, plus one for every further vector
 //   [+limit=N]   clocks after which a vector counts as hung
-//   [+status=F]  5 words of each vector: cycles, mac_cycles, saturations, accumulator_overflow, argmax; compared as well
-//   [+load=port] the images go through the engine's ports, as a board's host loads them, not straight into the memories;
-//                +load=reversed: those of the load port in the other order
-//   [+disturb=1] the host writes to every memory while the engine is busy, and its ports stand at other addresses and data
+//   [+status=F]  5 words of each vector, compared as well:
+//                cycles, mac_cycles, saturations, accumulator_overflow, argmax
+//   [+load=port] the images go through the engine's ports, as a board's host loads them, not straight into the
+//                memories; +load=reversed: those of the load port in the other order
+//   [+disturb=1] the host writes to every memory while the engine is busy, and its ports show other addresses and data
 //                whenever they are not used, all of which must change nothing
-//   [+interrupt=N] every vector is first run for some clocks (N and more), ended by reset, written again, ended by reset before its
-//                first result is written, and run from the very next clock on
-//   [+results=F] writes every output word, and a line "# vector cycles mac_cycles saturations accumulator_overflow argmax"
+//   [+interrupt=N] every vector is first run for some clocks (N and more), ended by reset, written again, ended by
+//                reset before its first result is written, and run from the very next clock on
+//   [+results=F] writes every output word, and after each vector a line
+//                "# vector cycles mac_cycles saturations accumulator_overflow argmax"
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
 //   [+vcd=F]     waveforms
 // Words of a vector go to consecutive addresses, in runs of R words whose starts are S apart.
-// With CLOCK_PORT defined the clock comes from outside (engine_tb.cpp), which spares Verilator a scheduler of delays.
-// Without +expected the output is only checked for X. Ends with "PASS: N vectors, W words, C cycles", or with "FAIL: ..." and a
-// non-zero exit status at the first word that differs.
+// With CLOCK_PORT defined the clock comes from outside (tb/engine_tb.cpp): Verilator then needs no scheduler of delays.
+// Without +expected the output is only checked for X. Ends with "PASS: N vectors, W words, C cycles", or with
+// "FAIL: ..." and a non-zero exit status at the first word that differs.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 `ifdef CLOCK_PORT
 module engine_tb (clock);
@@ -53,9 +58,10 @@ module engine_tb;
     // From a change of address until its word is seen.
     localparam READ_CLOCKS = 3;
     // What the bench is at; everything it drives changes with the clock, as everything in the engine does.
-    localparam [2:0] RESET = 3'd0, WRITE = 3'd1, START = 3'd2, WAIT = 3'd3, RUN = 3'd4, READ = 3'd5, LOAD = 3'd6, STOP = 3'd7;
-    // Clocks that a disturbing host waits before a start.
-    localparam LOAFING = 64;
+    localparam [2:0] RESET = 3'd0, WRITE = 3'd1, START = 3'd2, WAIT = 3'd3, RUN = 3'd4, READ = 3'd5, LOAD = 3'd6,
+        STOP = 3'd7;
+    // Clocks in which a disturbing host leaves its ports unused before a start.
+    localparam HOST_IDLE_CLOCKS = 64;
     localparam PARAMETER_WIDTH = BIAS_WIDTH + 6 > 32 ? BIAS_WIDTH + 6 : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > PARAMETER_WIDTH ? LANES * WEIGHT_WIDTH : PARAMETER_WIDTH;
 
@@ -77,7 +83,7 @@ module engine_tb;
     reg disturb = 1'b0;
     reg reading = 1'b0;
     wire disturbing = disturb && busy;
-    wire loafing = disturb && !host_write && !reading;
+    wire host_idle = disturb && !host_write && !reading;
     reg [31:0] noise = 32'd1;
     always @(posedge clock) if (disturb) noise <= {noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]};
 
@@ -89,10 +95,11 @@ module engine_tb;
         .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
         .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH)
-    ) engine (
+    ) u_engine (
         .clock(clock), .reset(reset), .start(start), .seed(seed), .busy(busy), .done(done),
-        .host_write(host_write || disturbing), .host_address(loafing ? noise[23:0] : host_address),
-        .host_write_data(disturb && !host_write ? noise[ACTIVATION_WIDTH-1:0] : host_write_data), .host_read_data(host_read_data),
+        .host_write(host_write || disturbing), .host_address(host_idle ? noise[23:0] : host_address),
+        .host_write_data(disturb && !host_write ? noise[ACTIVATION_WIDTH-1:0] : host_write_data),
+        .host_read_data(host_read_data),
         .load_enable(load_enable || disturbing), .load_memory(disturb && !load_enable ? noise[1:0] : load_memory),
         .load_address(disturb && !load_enable ? noise[31:8] : load_address),
         .load_data(disturb && !load_enable ? {LOAD_WIDTH{noise[3]}} ^ load_data : load_data),
@@ -104,17 +111,17 @@ module engine_tb;
     integer words, place, vector, vectors, element, status, pause;
     integer input_address, input_words, input_run, input_stride;
     integer output_address, output_words, output_run, output_stride;
-    integer inputs, expected, results, trace, judge;
+    integer inputs, expected, results, trace, expected_status;
     integer compared, first_seed, interrupt, clocks;
-    // Images that are loaded through the ports: their files and words, and which one it is the turn of.
+    // Images that are loaded through the ports: their files and words, and the number of the one that is being loaded.
     integer files [0:4], counts [0:4], image, lane;
     reg through_port, backwards;
-    wire [1:0] turn = backwards ? ~image[1:0] : image[1:0];
+    wire [1:0] load_index = backwards ? ~image[1:0] : image[1:0];
     // 0: to be ended anywhere, 1: to be ended while its first results are under way, 2: to be run to its end.
     integer attempt;
     reg [LANES*ACTIVATION_WIDTH-1:0] row;
     reg [LOAD_WIDTH-1:0] wide;
-    reg [31:0] wanted [0:4];
+    reg [31:0] status_due [0:4];
     reg signed [ACTIVATION_WIDTH-1:0] held [0:ACTIVATION_DEPTH-1];
     reg [31:0] total_cycles;
     reg signed [ACTIVATION_WIDTH-1:0] value;
@@ -157,43 +164,44 @@ module engine_tb;
         if (words > PROGRAM_DEPTH) $fatal(1, "FAIL: %0d program words, but PROGRAM_DEPTH = %0d", words, PROGRAM_DEPTH);
         if (!$value$plusargs("program=%s", name)) demand("program");
         if (through_port) files[0] = $fopen(name, "r");
-        else $readmemh(name, engine.program_memory.words, 0, words - 1);
+        else $readmemh(name, u_engine.u_program_memory.words, 0, words - 1);
         counts[0] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^engine.program_memory.words[place] === 1'bx) fail_image("program");
+            if (^u_engine.u_program_memory.words[place] === 1'bx) fail_image("program");
 
         if (!$value$plusargs("weights_words=%d", words)) demand("weights_words");
         if (words > WEIGHT_DEPTH) $fatal(1, "FAIL: %0d rows of weights, but WEIGHT_DEPTH = %0d", words, WEIGHT_DEPTH);
         if (words > 0) begin
             if (!$value$plusargs("weights=%s", name)) demand("weights");
             if (through_port) files[1] = $fopen(name, "r");
-            else $readmemh(name, engine.weight_memory.words, 0, words - 1);
+            else $readmemh(name, u_engine.u_weight_memory.words, 0, words - 1);
         end
         counts[1] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^engine.weight_memory.words[place] === 1'bx) fail_image("weights");
+            if (^u_engine.u_weight_memory.words[place] === 1'bx) fail_image("weights");
 
         if (!$value$plusargs("parameters_words=%d", words)) demand("parameters_words");
-        if (words > PARAMETER_DEPTH) $fatal(1, "FAIL: %0d parameters, but PARAMETER_DEPTH = %0d", words, PARAMETER_DEPTH);
+        if (words > PARAMETER_DEPTH)
+            $fatal(1, "FAIL: %0d parameters, but PARAMETER_DEPTH = %0d", words, PARAMETER_DEPTH);
         if (words > 0) begin
             if (!$value$plusargs("parameters=%s", name)) demand("parameters");
             if (through_port) files[2] = $fopen(name, "r");
-            else $readmemh(name, engine.parameter_memory.words, 0, words - 1);
+            else $readmemh(name, u_engine.u_parameter_memory.words, 0, words - 1);
         end
         counts[2] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^engine.parameter_memory.words[place] === 1'bx) fail_image("parameters");
+            if (^u_engine.u_parameter_memory.words[place] === 1'bx) fail_image("parameters");
 
         if (!$value$plusargs("tables_words=%d", words)) demand("tables_words");
         if (words > TABLE_DEPTH) $fatal(1, "FAIL: %0d table words, but TABLE_DEPTH = %0d", words, TABLE_DEPTH);
         if (words > 0) begin
             if (!$value$plusargs("tables=%s", name)) demand("tables");
             if (through_port) files[3] = $fopen(name, "r");
-            else $readmemh(name, engine.table_memory.words, 0, words - 1);
+            else $readmemh(name, u_engine.u_table_memory.words, 0, words - 1);
         end
         counts[3] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^engine.table_memory.words[place] === 1'bx) fail_image("tables");
+            if (^u_engine.u_table_memory.words[place] === 1'bx) fail_image("tables");
 
         if (!$value$plusargs("activations_words=%d", words)) demand("activations_words");
         if (words * LANES > ACTIVATION_DEPTH)
@@ -201,11 +209,11 @@ module engine_tb;
         if (words > 0) begin
             if (!$value$plusargs("activations=%s", name)) demand("activations");
             if (through_port) files[4] = $fopen(name, "r");
-            else $readmemh(name, engine.activation_memory.rows, 0, words - 1);
+            else $readmemh(name, u_engine.u_activation_memory.rows, 0, words - 1);
         end
         counts[4] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^engine.activation_memory.rows[place] === 1'bx) fail_image("activations");
+            if (^u_engine.u_activation_memory.rows[place] === 1'bx) fail_image("activations");
 
         if (!$value$plusargs("vectors=%d", vectors)) demand("vectors");
         if (!$value$plusargs("input_words=%d", input_words)) demand("input_words");
@@ -228,10 +236,10 @@ module engine_tb;
             expected = $fopen(name, "r");
             if (expected == 0) $fatal(1, "FAIL: the expected outputs cannot be read");
         end
-        judge = 0;
+        expected_status = 0;
         if ($value$plusargs("status=%s", name)) begin
-            judge = $fopen(name, "r");
-            if (judge == 0) $fatal(1, "FAIL: the expected status cannot be read");
+            expected_status = $fopen(name, "r");
+            if (expected_status == 0) $fatal(1, "FAIL: the expected status cannot be read");
         end
         if ($value$plusargs("results=%s", name)) begin
             results = $fopen(name, "w");
@@ -256,10 +264,11 @@ module engine_tb;
             end else begin
                 if (done !== 1'b1 || (^cycles ^ ^mac_cycles ^ ^saturations ^ accumulator_overflow) === 1'bx)
                     $fatal(1, "FAIL: vector %0d leaves X in the status registers", vector);
-                if (judge != 0) compare_status;
+                if (expected_status != 0) compare_status;
                 total_cycles = total_cycles + cycles;
                 if (results != 0)
-                    $fdisplay(results, "# %0d %0d %0d %0d %0d %0d", vector, cycles, mac_cycles, saturations, accumulator_overflow, argmax);
+                    $fdisplay(results, "# %0d %0d %0d %0d %0d %0d", vector, cycles, mac_cycles, saturations,
+                              accumulator_overflow, argmax);
                 begin_words(output_address);
                 reading <= 1'b1;
                 phase <= READ;
@@ -280,14 +289,15 @@ module engine_tb;
             LOAD: if (image == 5) begin
                 host_write <= 1'b0;
                 next_vector;
-            end else if (place == counts[image < 4 ? {30'd0, turn} : 4]) begin
+            end else if (place == counts[image < 4 ? {30'd0, load_index} : 4]) begin
                 load_enable <= 1'b0;
                 image = image + 1;
                 place = 0;
             end else if (image < 4) begin
-                read_wide(files[{30'd0, turn}]);
-                if (status != 1 || ^wide === 1'bx) $fatal(1, "FAIL: word %0d of image %0d is missing or not hexadecimal", place, turn);
-                load_memory <= turn;
+                read_wide(files[{30'd0, load_index}]);
+                if (status != 1 || ^wide === 1'bx)
+                    $fatal(1, "FAIL: word %0d of image %0d is missing or not hexadecimal", place, load_index);
+                load_memory <= load_index;
                 load_address <= place[23:0];
                 load_data <= wide;
                 load_enable <= 1'b1;
@@ -295,7 +305,8 @@ module engine_tb;
             end else begin
                 if (lane == 0) begin
                     read_row(files[4]);
-                    if (status != 1 || ^row === 1'bx) $fatal(1, "FAIL: row %0d of activations is missing or not hexadecimal", place);
+                    if (status != 1 || ^row === 1'bx)
+                        $fatal(1, "FAIL: row %0d of activations is missing or not hexadecimal", place);
                 end
                 word_address = place * LANES + lane;
                 host_address <= word_address[23:0];
@@ -325,7 +336,7 @@ module engine_tb;
                 host_write <= 1'b0;
                 seed <= first_seed + vector;
                 pause = pause + 1;
-                if (!disturb || pause > LOAFING) begin
+                if (!disturb || pause > HOST_IDLE_CLOCKS) begin
                     start <= 1'b1;
                     phase <= WAIT;
                 end
@@ -361,7 +372,8 @@ module engine_tb;
                     if (checking) begin
                         read_word(expected);
                         if (status != 1 || ^value === 1'bx)
-                            $fatal(1, "FAIL: expected word %0d of vector %0d is missing or not hexadecimal", element, vector);
+                            $fatal(1, "FAIL: expected word %0d of vector %0d is missing or not hexadecimal", element,
+                                   vector);
                     end
                     if (^host_read_data === 1'bx)
                         $fatal(1, "FAIL: vector %0d element %0d address %0d is X (%b) after %0d cycles",
@@ -373,23 +385,23 @@ module engine_tb;
                     advance(output_run, output_stride);
                     host_address <= word_address[23:0];
                     if (element == output_words) begin
-                        if (judge != 0) compare_status;
+                        if (expected_status != 0) compare_status;
                         next_vector;
                     end
                 end
             end
-            default: $fatal(1, "FAIL: the bench has lost its way");
+            default: $fatal(1, "FAIL: the bench is in a state that does not exist");
         endcase
 
     // The clock in which a vector is done, and what the status registers say then.
     task compare_status;
         begin
-            if (clocks !== wanted[0] || busy !== 1'b0)
-                $fatal(1, "FAIL: vector %0d is done after %0d cycles and not after %0d", vector, clocks, wanted[0]);
-            if (cycles !== wanted[0] || mac_cycles !== wanted[1] || saturations !== wanted[2]
-                || {31'd0, accumulator_overflow} !== wanted[3] || argmax !== wanted[4])
+            if (clocks !== status_due[0] || busy !== 1'b0)
+                $fatal(1, "FAIL: vector %0d is done after %0d cycles and not after %0d", vector, clocks, status_due[0]);
+            if (cycles !== status_due[0] || mac_cycles !== status_due[1] || saturations !== status_due[2]
+                || {31'd0, accumulator_overflow} !== status_due[3] || argmax !== status_due[4])
                 $fatal(1, "FAIL: vector %0d status expected %0d %0d %0d %0d %0d got %0d %0d %0d %0d %0d", vector,
-                       wanted[0], wanted[1], wanted[2], wanted[3], wanted[4],
+                       status_due[0], status_due[1], status_due[2], status_due[3], status_due[4],
                        cycles, mac_cycles, saturations, accumulator_overflow, argmax);
         end
     endtask
@@ -410,7 +422,7 @@ module engine_tb;
     endtask
 
     task read_status(input integer file, input integer register);
-        status = $fscanf(file, "%h", wanted[register]);
+        status = $fscanf(file, "%h", status_due[register]);
     endtask
 
     // The next vector, or the end.
@@ -420,12 +432,13 @@ module engine_tb;
             attempt = interrupt == 0 ? 2 : 0;
             reading <= 1'b0;
             begin_words(input_address);
-            if (judge != 0 && vector < vectors) begin
+            if (expected_status != 0 && vector < vectors) begin
                 for (place = 0; place < 5; place = place + 1) begin
-                    read_status(judge, place);
-                    if (status != 1) $fatal(1, "FAIL: the expected status of vector %0d is missing or not hexadecimal", vector);
+                    read_status(expected_status, place);
+                    if (status != 1)
+                        $fatal(1, "FAIL: the expected status of vector %0d is missing or not hexadecimal", vector);
                 end
-                limit = wanted[0];
+                limit = status_due[0];
             end
             if (vector < vectors) phase <= input_words > 0 ? WRITE : START;
             else begin
@@ -438,8 +451,8 @@ module engine_tb;
                     read_word(expected);
                     if (status == 1) $fatal(1, "FAIL: the expected outputs hold more than %0d vectors", vectors);
                 end
-                if (judge != 0) begin
-                    read_status(judge, 0);
+                if (expected_status != 0) begin
+                    read_status(expected_status, 0);
                     if (status == 1) $fatal(1, "FAIL: the expected status holds more than %0d vectors", vectors);
                 end
                 if (tracing) $fclose(trace);
@@ -476,7 +489,7 @@ module engine_tb;
 
     always @(posedge clock)
         if (tracing)
-            if (busy && engine.write)
-                $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, engine.write_address, engine.write_data);
+            if (busy && u_engine.write)
+                $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, u_engine.write_address, u_engine.write_data);
 endmodule
 `default_nettype wire

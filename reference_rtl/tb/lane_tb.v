@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// lane.v against a sum kept beside it: random tiles of all kinds, back to back and with gaps, with a saturating accumulator.
+// lane.v against a reference sum: random tiles of all kinds, back to back and with gaps, saturating accumulator.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module lane_tb;
     localparam WIDTH = 8, ACCUMULATOR = 24, SATURATE = 15, TILES = 2000;
@@ -16,22 +17,23 @@ module lane_tb;
 
     lane #(
         .ACTIVATION_WIDTH(WIDTH), .WEIGHT_WIDTH(WIDTH), .ACCUMULATOR_WIDTH(ACCUMULATOR), .SATURATE_WIDTH(SATURATE)
-    ) dut (
+    ) u_lane (
         .clock(clock), .select_2({load, vector, paired, padded, maximum}),
-        .unusual(needless || {load, vector, paired, padded, maximum} != 5'b10000 || maximum_3 || complete_5),
+        .slow_path(forced_slow_path || {load, vector, paired, padded, maximum} != 5'b10000 || maximum_3 || complete_5),
         .broadcast_2(broadcast), .own_2(own), .weight_2(weight),
         .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .complete_5(complete_5),
         .total(total), .clipped(clipped)
     );
 
-    // Also said of usual steps, which must make no difference.
-    reg needless = 1'b0;
+    // The slow path also for steps that do not need it, which must make no difference.
+    reg forced_slow_path = 1'b0;
 
     always @(posedge clock) begin
-        needless <= !needless;
+        forced_slow_path <= !forced_slow_path;
         {fire_3, first_3, maximum_3, modelled_3, complete_3} <= {fire, first, maximum, modelled, complete};
-        {fire_4, maximum_4, replace_4, modelled_4, complete_4} <= {fire_3, maximum_3, first_3 || maximum_3, modelled_3, complete_3};
+        {fire_4, maximum_4, replace_4, modelled_4, complete_4} <=
+            {fire_3, maximum_3, first_3 || maximum_3, modelled_3, complete_3};
         complete_5 <= complete_4;
     end
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// loop_nest.v against six nested loops: address, weight address, first and last step, padding and spacing of random runs.
+// loop_nest.v against six nested loops: addresses, first and last steps, padding and spacing of random runs.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
 module loop_nest_tb;
@@ -9,21 +10,23 @@ module loop_nest_tb;
     reg reset = 1'b1;
     reg offered = 1'b0;
     reg [`RUN_BITS-1:0] description;
-    wire take, idle, mac, configure, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire take, idle, mac, configure, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4;
+    wire complete_5, pixel_end_5;
     wire [ADDRESS-1:0] address, weight_address;
     wire [`RUN_BITS-1:0] run;
     wire [4:0] select_2;
     wire [5:0] channels_4, channels_5;
 
-    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)) dut (
+    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .select_2(select_2), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .select_2(select_2), .slow_path(), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
-    // What a step must show: {barrier's first step, address, weight address, padded, first tap, end of tile, its channels, pixel ends}.
+    // What a step must show: {barrier's first step, address, weight address, padded, first tap, end of tile, its
+    // channels, pixel ends}.
     localparam STEP = ADDRESS + ADDRESS + 12;
     reg [STEP-1:0] due [0:262143];
     reg [STEP-1:0] now;
@@ -122,14 +125,17 @@ module loop_nest_tb;
         if (mac === 1'b1) begin
             now = due[checked];
             if (now[0]) tile_first = 1'b1;
-            if ({address, weight_address, dut.padded, dut.fresh, dut.tile_end, dut.channels, dut.pixel_end} !== now[STEP-2:1])
-                $fatal(1, "FAIL: step %0d: address %0d weights %0d padded %b first %b end %b channels %0d pixel %b, expected %b", checked,
-                       address, weight_address, dut.padded, dut.fresh, dut.tile_end, dut.channels, dut.pixel_end, now);
+            if ({address, weight_address, u_loop_nest.padded, u_loop_nest.first_tap, u_loop_nest.tile_end,
+                 u_loop_nest.channels, u_loop_nest.pixel_end} !== now[STEP-2:1])
+                $fatal(1, "FAIL: step %0d: address %0d weights %0d padded %b first %b end %b %0d %b, expected %b",
+                       checked, address, weight_address, u_loop_nest.padded, u_loop_nest.first_tap,
+                       u_loop_nest.tile_end, u_loop_nest.channels, u_loop_nest.pixel_end, now);
             if (now[STEP-1] && clocks < last_step + last_channels + LATENCY)
                 $fatal(1, "FAIL: step %0d does not wait at its barrier", checked);
             if (now[8]) begin
                 if (clocks < last_step + last_channels + (tile_first ? LATENCY : 0))
-                    $fatal(1, "FAIL: step %0d ends its tile %0d clocks after the last, which has %0d channels", checked, clocks - last_step, last_channels);
+                    $fatal(1, "FAIL: step %0d ends its tile %0d clocks after the last, which has %0d channels", checked,
+                           clocks - last_step, last_channels);
                 if (configure !== tile_first) $fatal(1, "FAIL: step %0d has configure = %b", checked, configure);
                 last_step = clocks;
                 last_channels = now[7:2] + 1;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// memory.v against an array: random reads and writes, also of one address in one clock, with the read port standing still now and then.
+// memory.v against an array: random reads and writes, also of one address in one clock, with pauses at the read port.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module memory_tb;
     localparam WIDTH = 12, DEPTH = 24;
@@ -12,7 +13,7 @@ module memory_tb;
     reg [WIDTH-1:0] model [0:DEPTH-1];
     integer number;
 
-    memory #(.WIDTH(WIDTH), .DEPTH(DEPTH)) dut (
+    memory #(.WIDTH(WIDTH), .DEPTH(DEPTH)) u_memory (
         .clock(clock), .read_enable(read_enable), .read_address(read_address), .read_data(read_data),
         .write_enable(write_enable), .write_address(write_address), .write_data(write_data)
     );

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Compares noise.v, drawn with pauses, with the words of +vectors=F from +seed=S on; +count=N words.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module noise_tb;
     reg clock = 1'b0;
@@ -10,10 +11,11 @@ module noise_tb;
     reg [8*1024-1:0] name;
     integer file, count, number, status;
 
-    noise dut (.clock(clock), .start(start), .seed(seed), .draw(draw), .state(state));
+    noise u_noise (.clock(clock), .start(start), .seed(seed), .draw(draw), .state(state));
 
     initial begin
-        status = $value$plusargs("vectors=%s", name) && $value$plusargs("count=%d", count) && $value$plusargs("seed=%d", seed);
+        status = $value$plusargs("vectors=%s", name) && $value$plusargs("count=%d", count)
+            && $value$plusargs("seed=%d", seed);
         file = $fopen(name, "r");
         if (file == 0) $fatal(1, "FAIL: +vectors= cannot be read");
         start = 1'b1;

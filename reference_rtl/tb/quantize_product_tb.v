@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Compares quantize_product.v with rows {product, quantised} of +vectors=F; +count=N rows.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module quantize_product_tb;
     parameter WIDTH = 10;
@@ -17,7 +18,7 @@ module quantize_product_tb;
 
     quantize_product #(
         .WIDTH(WIDTH), .BITS(BITS), .SHIFT(SHIFT), .SIGNED(SIGNED), .ROUNDING(ROUNDING), .OVERFLOW(OVERFLOW)
-    ) dut (.product(product), .quantised(quantised));
+    ) u_quantize_product (.product(product), .quantised(quantised));
 
     initial begin
         status = $value$plusargs("vectors=%s", name) && $value$plusargs("count=%d", count);
@@ -29,7 +30,8 @@ module quantize_product_tb;
             if (status != 1 || ^row === 1'bx) $fatal(1, "FAIL: vector %0d is missing", number);
             #1;
             if (quantised !== expected)
-                $fatal(1, "FAIL: vector %0d: product %0d gives %0d, expected %0d", number, product, quantised, expected);
+                $fatal(1, "FAIL: vector %0d: product %0d gives %0d, expected %0d", number, product, quantised,
+                       expected);
         end
         $display("PASS: %0d vectors", count);
         $finish;

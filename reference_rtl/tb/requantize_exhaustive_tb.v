@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Feeds requantize.v every sum at every shift from 0 to +shifts, one per clock, and writes what comes out for the twin to compare.
-// +relu_before= +relu_after= +leak= +rounding= +overflow= +out_bits= +out_signed= +bias= +shifts=  numbers; +results=F  one
-// hexadecimal {overflowed, word} per line, by shift and then by the bit pattern of the sum. Ends with "PASS: N words".
+// Feeds requantize.v every sum at every shift from 0 to +shifts, one per clock, and writes what comes out.
+// +relu_before= +relu_after= +leak= +rounding= +overflow= +out_bits= +out_signed= +bias= +shifts=  numbers;
+// +results=F  one hexadecimal {overflowed, word} per line, by shift and then by the bit pattern of the sum.
+// Ends with "PASS: N words".
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module requantize_exhaustive_tb;
     parameter SUM_WIDTH = 16;
@@ -20,8 +22,9 @@ module requantize_exhaustive_tb;
     wire out_valid, overflowed;
     wire signed [OUTPUT_WIDTH-1:0] word;
 
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) dut (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_requantize (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+        .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
         .in_valid(in_valid), .sum(sum), .bias(bias), .shift(shift),
         .out_valid(out_valid), .word(word), .overflowed(overflowed)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Feeds requantize.v one vector per clock within a group of equal settings, and compares every word, its flag and its latency of 4.
-// +vectors=F: rows {relu_before, relu_after, leak, rounding, overflow, out_bits, out_signed, sum, bias, shift, word, overflowed}; +count=N rows.
+// Feeds requantize.v one vector per clock within a group of equal settings; compares words, flags and the latency of 4.
+// +vectors=F: rows {relu_before, relu_after, leak, rounding, overflow, out_bits, out_signed, sum, bias, shift, word,
+// overflowed}; +count=N rows.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module requantize_tb;
     parameter SUM_WIDTH = 48;
@@ -24,8 +26,9 @@ module requantize_tb;
     wire out_valid, overflowed;
     wire signed [OUTPUT_WIDTH-1:0] word;
 
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) dut (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
+    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_requantize (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+        .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
         .in_valid(in_valid), .sum(sum), .bias(bias), .shift(shift),
         .out_valid(out_valid), .word(word), .overflowed(overflowed)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// sequencer.v on a program of its own: registers, jumps, loops, a Load with shift, a Store, descriptions with and without registers,
-// while a loop nest takes its time. What it offers, stores and when it halts is compared with what the program says.
+// sequencer.v on a program of its own: registers, jumps, loops, a Load with shift, a Store, descriptions with and
+// without registers, while a loop nest takes its time. What it offers and stores, and when it halts,
+// is compared with the program's meaning.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
 module sequencer_tb;
@@ -15,7 +17,7 @@ module sequencer_tb;
     reg [31:0] fetched, word;
     reg signed [WIDTH-1:0] loaded_1, loaded;
 
-    sequencer #(.ADDRESS_WIDTH(ADDRESS), .WIDTH(WIDTH)) dut (
+    sequencer #(.ADDRESS_WIDTH(ADDRESS), .WIDTH(WIDTH)) u_sequencer (
         .clock(clock), .reset(reset), .start(start), .busy(busy), .done(done),
         .program_address(program_address), .program_enable(program_enable), .word(word),
         .offered(offered), .description(description), .take(take), .idle(idle),
@@ -64,7 +66,8 @@ module sequencer_tb;
             for (field = 0; field < `RUN_WORDS; field = field + 1) begin
                 seen = field == 0 ? 24'hBCDE1 : field + (field < 5 ? (runs < 3 ? 10 + 20 * runs : 120) : 0);
                 if (description[32*field +: 20] !== seen[19:0])
-                    $fatal(1, "FAIL: run %0d word %0d is %h, expected %h", runs, field, description[32*field +: 32], seen);
+                    $fatal(1, "FAIL: run %0d word %0d is %h, expected %h", runs, field, description[32*field +: 32],
+                           seen);
             end
             runs = runs + 1;
         end

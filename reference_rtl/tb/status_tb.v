@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // status.v against counting by hand.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module status_tb;
     reg clock = 1'b0;
@@ -9,8 +10,9 @@ module status_tb;
     wire accumulator_overflow;
     integer number, a, b, c;
 
-    status dut (
-        .clock(clock), .clear(clear), .busy(busy), .mac(mac), .overflowed(overflowed), .accumulator_lost(accumulator_lost),
+    status u_status (
+        .clock(clock), .clear(clear), .busy(busy), .mac(mac), .overflowed(overflowed),
+        .accumulator_lost(accumulator_lost),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations), .accumulator_overflow(accumulator_overflow)
     );
 

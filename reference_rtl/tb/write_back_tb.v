@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // write_back.v with a table of its own: results and addresses of random runs, in order.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module write_back_tb;
     localparam WIDTH = 8, ADDRESS = 10, RUNS = 60;
@@ -15,9 +16,10 @@ module write_back_tb;
     wire signed [WIDTH-1:0] result;
     reg signed [WIDTH-1:0] fetched, table_word;
 
-    write_back #(.WIDTH(WIDTH), .ADDRESS_WIDTH(ADDRESS)) dut (
+    write_back #(.WIDTH(WIDTH), .ADDRESS_WIDTH(ADDRESS)) u_write_back (
         .clock(clock), .reset(1'b0), .configure(configure), .output_base(output_base), .output_gap(output_gap),
-        .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits), .noise_enable(noise_enable), .noise(noise),
+        .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits), .noise_enable(noise_enable),
+        .noise(noise),
         .in_valid(in_valid), .pixel_end(pixel_end), .word(word), .table_read(table_read), .table_address(table_address),
         .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result(result)
     );
@@ -59,7 +61,8 @@ module write_back_tb;
                 {word, pixel_end} = $random;
                 noise = $random;
                 if (in_valid) begin
-                    index = table_base | ((noise_enable ? noise[ADDRESS-1:0] : {{(ADDRESS-WIDTH){word[WIDTH-1]}}, word}) & ((1 << out_bits) - 1));
+                    index = noise_enable ? noise[ADDRESS-1:0] : {{(ADDRESS-WIDTH){word[WIDTH-1]}}, word};
+                    index = table_base | (index & ((1 << out_bits) - 1));
                     value = table_enable ? index * 37 + 11 : word;
                     due[wanted] = {value, address};
                     address = address + 1 + (pixel_end ? output_gap : 0);

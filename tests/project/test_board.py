@@ -11,20 +11,25 @@ from pathlib import Path
 import pytest
 
 from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
+from fixedpoint_nn.hardware.verify.selftest import Kind
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "board.md").read_text(encoding="utf-8")
 BENCH = """
 module bench;
     reg clock = 0;
     wire finished, equal;
+    wire [31:0] first_difference;
     always #1 clock = !clock;
-    selftest selftest (.clock(clock), .finished(finished), .equal(equal));
+    selftest u_selftest (.clock(clock), .finished(finished), .equal(equal), .first_difference(first_difference));
     always @(posedge clock) if (finished) begin
-        $display("%s", equal ? "EQUAL" : "DIFFERENT");
+        if (equal) $display("EQUAL");
+        else $display("DIFFERENT %0d", first_difference);
         $finish;
     end
-    initial #2000000 $display("HUNG");
-    initial #2000000 $finish;
+    initial #4000000 begin
+        $display("HUNG");
+        $finish;
+    end
 endmodule
 """
 
@@ -59,25 +64,46 @@ def _simulated(pack: Path) -> str:
     ]
     subprocess.run([*command, "bench.v", "selftest.v", *sources], cwd=pack, check=True, timeout=120)
     run = [str(find_tool("vvp").path), "-n", "sim"]
-    return subprocess.run(
-        run, cwd=pack, check=True, capture_output=True, text=True, timeout=120
-    ).stdout.split()[-1]
+    done = subprocess.run(run, cwd=pack, check=True, capture_output=True, text=True, timeout=300)
+    return done.stdout.split("\n")[-2]
+
+
+def _with_a_flip(path: Path, line: int, bit: int) -> str:
+    """Flip one bit of one word of a file for `$readmemh`; the text that stood there."""
+    good = path.read_text()
+    lines = good.splitlines()
+    lines[line] = f"{int(lines[line], 16) ^ 1 << bit:0{len(lines[line])}x}"
+    path.write_text("\n".join(lines) + "\n")
+    return good
 
 
 def test_the_self_test_of_a_board_finds_every_word_equal(pack: Path) -> None:
     assert _simulated(pack) == "EQUAL"
 
 
-def test_the_self_test_of_a_board_notices_one_wrong_word(pack: Path) -> None:
-    path = pack / "vectors/expected.mem"
-    good = path.read_text()
-    lines = good.splitlines()
-    lines[-1] = f"{int(lines[-1], 16) ^ 1:0{len(lines[-1])}x}"
-    path.write_text("\n".join(lines) + "\n")
+def test_the_self_test_of_a_board_notices_a_wrong_comparison_and_names_its_step(pack: Path) -> None:
+    script = pack / "selftest.mem"
+    steps = [int(line, 16) >> 32 for line in script.read_text().splitlines()]
+    last = max(place for place, kind in enumerate(steps) if kind == Kind.COMPARE)
+    good = _with_a_flip(script, last, 0)
     try:
-        assert _simulated(pack) == "DIFFERENT"
+        assert _simulated(pack) == f"DIFFERENT {last}"
     finally:
-        path.write_text(good)
+        script.write_text(good)
+
+
+@pytest.mark.parametrize("memory", ["weights", "parameters"])
+@pytest.mark.parametrize("word", [0, -1])
+def test_the_self_test_of_a_board_notices_a_flipped_bit_of_an_image(
+    pack: Path, memory: str, word: int
+) -> None:
+    image = pack / "images" / f"{memory}.mem"
+    bits = 4 * len(image.read_text().split()[word])
+    good = _with_a_flip(image, word, bits // 2 + 1)
+    try:
+        assert _simulated(pack).startswith("DIFFERENT ")
+    finally:
+        image.write_text(good)
 
 
 @pytest.mark.slow

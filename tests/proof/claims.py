@@ -55,7 +55,7 @@ def requantizer(sizes: tuple[int, int, int]) -> tuple[Claim, Claim]:
 
     def netlist(top: str) -> Netlist:
         sources = ("requantize.v", "formal/requantize_spec.v", "formal/requantize_proof.v")
-        return Netlist(top, sources, parameters, ("pipeline",), "combinational_form")
+        return Netlist(top, sources, parameters, ("u_pipeline",), "u_combinational_form")
 
     name = f"requantize {sizes[0]} -> {sizes[2]}"
     # Five clocks from any state are a proof for all time: every later state is one of the states begun with.
@@ -88,7 +88,7 @@ def loop_nest(lanes: int, address_width: int) -> tuple[Claim, ...]:
             "loop_nest_proof",
             ("loop_nest.v", "formal/loop_nest_spec.v", "formal/loop_nest_proof.v"),
             (("LANES", lanes), ("ADDRESS_WIDTH", address_width), ("FROM_RESET", from_reset)),
-            ("loop_nest",),
+            ("u_loop_nest",),
         )
 
     name = f"loop_nest, {lanes} lanes, {address_width}-bit addresses"
@@ -108,7 +108,7 @@ def sequencer() -> tuple[Claim, Claim]:
 
     def claim(form: str, from_reset: int, count: int) -> Claim:
         sources = ("sequencer.v", "formal/sequencer_proof.v")
-        registers = () if from_reset else ("sequencer",)
+        registers = () if from_reset else ("u_sequencer",)
         netlist = Netlist("sequencer_proof", sources, (("FROM_RESET", from_reset),), registers)
         return Claim(
             "sequencer: words, jumps, registers, runs, accesses", form, netlist, "violated", clocks(count)
@@ -132,7 +132,7 @@ def back_end(output: str) -> tuple[Claim, Claim]:
     def claim(form: str, from_configure: int, count: int) -> Claim:
         parameters = (("LANES", 4), ("ADDRESS_WIDTH", 8), ("FROM_CONFIGURE", from_configure))
         sources = ("drain.v", "write_back.v", "formal/back_end_proof.v")
-        registers = () if from_configure else ("drain", "write_back")
+        registers = () if from_configure else ("u_drain", "u_write_back")
         netlist = Netlist("back_end_proof", sources, parameters, registers)
         return Claim(ADDRESSES[output], form, netlist, output, clocks(count))
 

@@ -7,13 +7,15 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
 from tests.proof.equivalence import Facts, Literal
 
-BUSY, VALID, LOADING = r"(sequencer\.)?busy\[0\]", r"sequencer\.valid\[0\]", r"sequencer\.loading\[0\]"
-OFFERED = r"sequencer\.offered\[0\]"
-DRAINING, SELECTED, SUM = r"drain\.draining\[0\]", r"drain\.valid_1\[0\]", r"drain\.out_valid\[0\]"
+BUSY, VALID, LOADING = r"(u_sequencer\.)?busy\[0\]", r"u_sequencer\.valid\[0\]", r"u_sequencer\.loading\[0\]"
+OFFERED = r"u_sequencer\.offered\[0\]"
+DRAINING, SELECTED, SUM = r"u_drain\.draining\[0\]", r"u_drain\.valid_1\[0\]", r"u_drain\.out_valid\[0\]"
 BIASED, FLOOR, ROUNDED, WORD = (
-    rf"requantize\.{name}\[0\]" for name in ("valid_1", "valid_2", "valid_3", "out_valid")
+    rf"u_requantize\.{name}\[0\]" for name in ("valid_1", "valid_2", "valid_3", "out_valid")
 )
-LOOKED_UP, ANSWERED, RESULT = (rf"write_back\.{name}\[0\]" for name in ("valid_1", "valid_2", "result_valid"))
+LOOKED_UP, ANSWERED, RESULT = (
+    rf"u_write_back\.{name}\[0\]" for name in ("valid_1", "valid_2", "result_valid")
+)
 
 
 def zeros(config: EngineConfig) -> list[int]:
@@ -33,65 +35,67 @@ def facts(config: EngineConfig) -> Facts:
     above = rf"\[[{bits}-5]\]"
     zero = "|".join(map(str, zeros(config)))
     clauses: list[tuple[Literal, ...]] = [
-        ((rf"loop_nest\.run\[({zero})\]", 0),),
-        ((rf"loop_nest\.spacing{above}", 0),),
-        *(((rf"loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
-        ((rf"drain\.left{above}", 0), (DRAINING, 0)),
+        ((rf"u_loop_nest\.run\[({zero})\]", 0),),
+        ((rf"u_loop_nest\.spacing{above}", 0),),
+        *(((rf"u_loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
+        ((rf"u_drain\.left{above}", 0), (DRAINING, 0)),
     ]
     # The words of an instruction follow each other without a gap; only a run has more than two.
     clauses += [
-        ((VALID, 0), (r"sequencer\.fetched\[0\]", 1)),
-        *(((r"sequencer\.left\[\d\]", 0), literal) for literal in ((VALID, 1), (BUSY, 1), (LOADING, 0))),
+        ((VALID, 0), (r"u_sequencer\.fetched\[0\]", 1)),
+        *(((r"u_sequencer\.left\[\d\]", 0), literal) for literal in ((VALID, 1), (BUSY, 1), (LOADING, 0))),
         *(
-            ((r"sequencer\.left\[[1-4]\]", 0), (rf"sequencer\.operation\[{bit}\]", int(bit == 0)))
+            ((r"u_sequencer\.left\[[1-4]\]", 0), (rf"u_sequencer\.operation\[{bit}\]", int(bit == 0)))
             for bit in range(3)
         ),
-        ((r"(sequencer\.)?done\[0\]", 0), (BUSY, 0)),
+        ((r"(u_sequencer\.)?done\[0\]", 0), (BUSY, 0)),
     ]
     # The second wait does not begin before the first has ended.
-    clauses += [((r"loop_nest\.spacing\[\d\]", 0), (rf"loop_nest\.settle\[{bit}\]", 1)) for bit in range(4)]
-    clauses += [((r"loop_nest\.settle\[4\]", 0),)]
+    clauses += [
+        ((r"u_loop_nest\.spacing\[\d\]", 0), (rf"u_loop_nest\.settle\[{bit}\]", 1)) for bit in range(4)
+    ]
+    clauses += [((r"u_loop_nest\.settle\[4\]", 0),)]
     clauses += [  # as many ones as the format has bits
-        ((rf"requantize\.low\[{bit}\]", 1), (rf"requantize\.low\[{bit + 1}\]", 0))
+        ((rf"u_requantize\.low\[{bit}\]", 1), (rf"u_requantize\.low\[{bit + 1}\]", 0))
         for bit in range(config.activation_width - 1)
     ]
     if not config.model_width:  # no accumulator can lose bits
-        clauses.append(((r"(status\.)?accumulator_overflow\[0\]", 0),))
+        clauses.append(((r"(u_status\.)?accumulator_overflow\[0\]", 0),))
     if config.lanes <= 8:  # all in the lower half
-        clauses.append(((r"drain\.upper_sum\[\d+\]", 0), (SUM, 0)))
+        clauses.append(((r"u_drain\.upper_sum\[\d+\]", 0), (SUM, 0)))
     return Facts(
         # Unnamed bits are 0, and there are no more channels than lanes: the description, once it is whole.
-        assumed=(((rf"sequencer\.description\[({zero})\]", 0), (OFFERED, 0)),),
+        assumed=(((rf"u_sequencer\.description\[({zero})\]", 0), (OFFERED, 0)),),
         clauses=tuple(clauses),
         idle={
             # Before it is whole, the first word of a description is of no use.
-            r"sequencer\.description\[([12]?\d|3[01])\]": (OFFERED,),
-            r"sequencer\.(doublings|wait_load)\[\d+\]": (r"sequencer\.loading\[0\]",),
+            r"u_sequencer\.description\[([12]?\d|3[01])\]": (OFFERED,),
+            r"u_sequencer\.(doublings|wait_load)\[\d+\]": (r"u_sequencer\.loading\[0\]",),
             # Data beside a flag that says whether there is any.
-            r"drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
-            r"drain\.(groups\[\d+\]\.picked|pixel_end_1)\[\d+\]": (SELECTED,),
-            r"drain\.(lower_sum|upper_sum)\[\d+\]": (SUM,),
-            r"parameter_memory\.fetched\[\d+\]": (SELECTED,),
-            r"parameter_memory\.read_data\[\d+\]": (SUM,),
-            r"lanes\[\d+\]\.lane\.larger_4\[0\]": (r"(loop_nest\.)?maximum_4\[0\]",),
-            r"drain\.out_pixel_end\[0\]": (SUM,),
+            r"u_drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
+            r"u_drain\.(groups\[\d+\]\.picked|pixel_end_1)\[\d+\]": (SELECTED,),
+            r"u_drain\.(lower_sum|upper_sum)\[\d+\]": (SUM,),
+            r"u_parameter_memory\.fetched\[\d+\]": (SELECTED,),
+            r"u_parameter_memory\.read_data\[\d+\]": (SUM,),
+            r"lanes\[\d+\]\.u_lane\.larger_4\[0\]": (r"(u_loop_nest\.)?maximum_4\[0\]",),
+            r"u_drain\.out_pixel_end\[0\]": (SUM,),
             r"pixel_ends\[0\]": (BIASED,),
             r"pixel_ends\[1\]": (FLOOR,),
             r"pixel_ends\[2\]": (ROUNDED,),
             r"pixel_ends\[3\]": (WORD,),
-            r"requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
-            r"requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
-            r"requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
-            r"requantize\.(word|overflowed)\[\d+\]": (WORD,),
-            r"sequencer\.access_address\[\d+\]": (
-                r"sequencer\.loading\[0\]",
-                r"sequencer\.access_write\[0\]",
+            r"u_requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
+            r"u_requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
+            r"u_requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
+            r"u_requantize\.(word|overflowed)\[\d+\]": (WORD,),
+            r"u_sequencer\.access_address\[\d+\]": (
+                r"u_sequencer\.loading\[0\]",
+                r"u_sequencer\.access_write\[0\]",
             ),
-            r"write_back\.(word|pixel_end)_1\[\d+\]": (LOOKED_UP,),
-            r"table_memory\.fetched\[\d+\]": (LOOKED_UP,),
-            r"write_back\.(word|pixel_end)_2\[\d+\]": (ANSWERED,),
-            r"table_memory\.read_data\[\d+\]": (ANSWERED,),
-            r"write_back\.(result|result_address)\[\d+\]": (RESULT,),
+            r"u_write_back\.(word|pixel_end)_1\[\d+\]": (LOOKED_UP,),
+            r"u_table_memory\.fetched\[\d+\]": (LOOKED_UP,),
+            r"u_write_back\.(word|pixel_end)_2\[\d+\]": (ANSWERED,),
+            r"u_table_memory\.read_data\[\d+\]": (ANSWERED,),
+            r"u_write_back\.(result|result_address)\[\d+\]": (RESULT,),
         },
-        unread={r"table_memory\.words": (WORD,), r"parameter_memory\.words": (DRAINING,)},
+        unread={r"u_table_memory\.words": (WORD,), r"u_parameter_memory\.words": (DRAINING,)},
     )

@@ -27,7 +27,8 @@ from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
-from fixedpoint_nn.hardware.verify.readback_program import Readback, Section, readback_program
+from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
+from fixedpoint_nn.hardware.verify.readback_section import Section
 from fixedpoint_nn.hardware.verify.verify import verify
 from tests.proof.bench import Bench, caught_by_checksum
 from tests.proof.flip import Flip, every_flip, flipped
@@ -83,10 +84,10 @@ class Result:
 def chosen_flips(pack: Pack, count: int) -> list[Flip]:
     """A fixed sample of each image; all of it, if it has no more bits."""
     every = list(every_flip(pack.config, pack.images))
-    dice, sample = random.Random(SEED), []
+    chooser, sample = random.Random(SEED), []
     for kind in pack.images.words(pack.config):
         of_kind = [flip for flip in every if flip.kind == kind]
-        sample += dice.sample(of_kind, min(count, len(of_kind)))
+        sample += chooser.sample(of_kind, min(count, len(of_kind)))
     return sorted(sample)
 
 

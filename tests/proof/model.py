@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fixedpoint_nn import Accumulator, Overflow, Q, Quantizer, emit, layers
-from fixedpoint_nn.hardware.emulator.emulator import EmulationError
+from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run, decode
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack

@@ -175,9 +175,9 @@ def _bench_with_choice(text: str, config: EngineConfig) -> str:
         '    integer hang;\n    initial if (!$value$plusargs("hang=%d", hang)) hang = 0;\n'
         "    always @(posedge clock) begin\n        hang = hang - 1;\n"
         '        if (hang == 0) $fatal(1, "FAIL: it hangs");\n    end\n'
-        "    engine engine (.mutant(mutant),"
+        "    engine u_engine (.mutant(mutant),"
     )
-    text, found = re.subn(r"engine #\(.*?\n    \) engine \(", lambda _: choice, text, flags=re.S)
+    text, found = re.subn(r"engine #\(.*?\n    \) u_engine \(", lambda _: choice, text, flags=re.S)
     if found != 1:
         raise RuntimeError("the bench does not instantiate the engine where it is expected")
     for name, value in config.verilog().items():

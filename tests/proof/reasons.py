@@ -9,7 +9,7 @@ from collections.abc import Iterable
 # (pack, place) as a pattern, and why.
 ANY = r"conformance.*"
 REASONS: dict[tuple[str, str], str] = {
-    ("conformance", r"engine\.v:\d+, engine\.v:\d+: const1 of loop_nest fire_3\[0\] \(fire_3\[0\]\)"): (
+    ("conformance", r"engine\.v:\d+, engine\.v:\d+: const1 of u_loop_nest fire_3\[0\] \(fire_3\[0\]\)"): (
         "where nothing is to be done, the operand is the one that was compared already, or the next step is a first "
         "one, which replaces the largest whatever it is"
     ),

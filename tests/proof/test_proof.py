@@ -186,12 +186,12 @@ def test_a_fact_that_does_not_hold_is_refuted():
     config = programs.PACKS["conformance_wrapping"].config
     design = machine.flattened(mutation.elaborate(config))
     wrong = equivalence.Facts(
-        clauses=(((r"drain\.draining\[0\]", 0),),),
-        idle={r"write_back\.word_1\[\d+\]": (r"drain\.draining\[0\]",)},
+        clauses=(((r"u_drain\.draining\[0\]", 0),),),
+        idle={r"u_write_back\.word_1\[\d+\]": (r"u_drain\.draining\[0\]",)},
     )
     broken = equivalence.Prover(machine.Machine(design, design), wrong).broken(2)
-    assert "drain_draining_0_is_0" in "".join(broken)
-    assert "idle_next_write_back_word_2" in broken
+    assert "u_drain_draining_0_is_0" in "".join(broken)
+    assert "idle_next_u_write_back_word_2" in broken
 
 
 def test_a_fault_in_use_that_is_not_answered_breaks_the_claim(monkeypatch, tmp_path):

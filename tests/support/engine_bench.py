@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import re
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fixedpoint_nn.hardware.emulator.emulator import Emulator, Result
+from fixedpoint_nn.hardware.emulator.emulator import Emulator
+from fixedpoint_nn.hardware.emulator.result import Result
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -153,7 +155,7 @@ def emulate(
         emulator.write(input_address, row)
         result = emulator.run(seed + number, writes=True)
         snapshot = Emulator(config, images)
-        snapshot.memory, snapshot.defined = emulator.memory.copy(), emulator.defined.copy()
+        snapshot.activations = copy.deepcopy(emulator.activations)
         done.append((snapshot, result))
     return done
 

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run
+from fixedpoint_nn.hardware.isa.instructions import Run
+from fixedpoint_nn.hardware.isa.modes import overflow_of, rounding_of
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
-from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Flags = NDArray[np.bool_]
 
@@ -41,13 +42,25 @@ def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> t
     return sums, np.zeros(sums.shape, bool)
 
 
+def factors(config: EngineConfig, run: Run, words: Ints, weight: Ints | None) -> tuple[Ints, Ints]:
+    """Operands and multipliers of all products, from the words that the steps read and the weights.
+
+    `words` is (pixels, tiles, steps, lanes or 1), `weight` (tiles, taps, lanes) or None if only padding is read; both
+    results broadcast to (pixels, tiles, taps, lanes).
+    """
+    if run.paired:
+        return words[:, :, 0::2], words[:, :, 1::2]
+    shape = (1, 1 if run.per_tile else run.counts[3], words.shape[2], config.lanes)
+    return words, (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)
+
+
 def _quantised(config: EngineConfig, products: Ints) -> Ints:
     if not config.product_bits:
         return products
     quantizer = Quantizer(
         QFormat(config.product_bits, 0, bool(config.product_signed)),
-        Rounding[ROUNDINGS[config.product_rounding]],
-        Overflow[OVERFLOWS[config.product_overflow]],
+        rounding_of(config.product_rounding),
+        overflow_of(config.product_overflow),
     )
     return quantizer.from_ints(products, config.product_shift)
 
@@ -77,7 +90,7 @@ def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
     biased = sums + parameters[:, 1]
     if run.relu_before:
         biased = np.maximum(biased, 0)
-    rounding, overflow = Rounding[ROUNDINGS[run.rounding]], Overflow[OVERFLOWS[run.overflow]]
+    rounding, overflow = rounding_of(run.rounding), overflow_of(run.overflow)
     quantizer = Quantizer(QFormat(run.out_bits, 0, run.out_signed), rounding, overflow)
     exact = Quantizer(QFormat(63, 0), rounding)
     shifts = parameters[:, 0]

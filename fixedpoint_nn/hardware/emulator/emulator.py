@@ -8,12 +8,14 @@ Verilog: what it computes is what the images say.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedpoint_nn.hardware.emulator.datapath import requantized, totals
+from fixedpoint_nn.hardware.emulator.activation_memory import ActivationMemory
+from fixedpoint_nn.hardware.emulator.datapath import factors, requantized, totals
+from fixedpoint_nn.hardware.emulator.loop_nest import first_steps, walked
+from fixedpoint_nn.hardware.emulator.result import EmulationError, Result, Write
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import (
@@ -37,42 +39,13 @@ from fixedpoint_nn.numerics.arrays import Ints
 _BLOCK = 1 << 21  # products held at once
 
 
-class EmulationError(RuntimeError):
-    """A program that the engine would run into undefined words, or never finish."""
-
-
-@dataclass(frozen=True)
-class Write:
-    """What one instruction wrote: where, what, and in which cycle; `place` is its program address."""
-
-    place: int
-    addresses: Ints
-    values: Ints
-    cycles: Ints
-
-
-@dataclass
-class Result:
-    """Status registers after a run of the program, and if asked for every write in order."""
-
-    cycles: int = 0
-    mac_cycles: int = 0
-    saturations: int = 0
-    accumulator_overflow: bool = False
-    argmax: int = 0
-    best: int = 0
-    writes: list[Write] = field(default_factory=list)
-
-
 class Emulator:
-    """One engine with its memories; `memory` is the activation memory."""
+    """One engine with its memories."""
 
     def __init__(self, config: EngineConfig, images: Images) -> None:
         self.config, self.images = config, images
-        self.memory: Ints = np.zeros(config.activation_depth, np.int64)
-        self.defined: NDArray[np.bool_] = np.zeros(config.activation_depth, bool)
+        self.activations = ActivationMemory(config.activation_depth)
         self.write(0, images.activations)
-        self._ready: Ints = np.zeros(config.activation_depth, np.int64)  # when a step can read it
         self._mask = (1 << config.address_width) - 1
         self._program = dict(self._decoded(images.program))
         self.registers: dict[int, int] = {}
@@ -87,12 +60,18 @@ class Emulator:
 
     # ---- the host's port -----------------------------------------------------------------------------------
 
+    @property
+    def memory(self) -> Ints:
+        """The words of the activation memory, (activation_depth,)."""
+        return self.activations.words
+
     def write(self, address: int, values: Ints) -> None:
-        self.memory[address : address + len(values)] = values
-        self.defined[address : address + len(values)] = True
+        """Write consecutive activation words from `address` on, as a host does before a start."""
+        self.activations.write(address, values)
 
     def read(self, address: int, count: int = 1) -> Ints:
-        return np.array(self.memory[address : address + count])
+        """A copy of `count` activation words from `address` on, as a host reads them after `done`."""
+        return self.activations.read(address, count)
 
     # ---- the sequencer -------------------------------------------------------------------------------------
 
@@ -100,7 +79,7 @@ class Emulator:
         """Run the program from word 0 to Halt; `limit` instructions at most."""
         result, timing, place = Result(), Timing(self.config.lanes), 0
         self._noise, self._keep = Noise(seed), writes
-        self._ready[:] = 0
+        self.activations.ready[:] = 0
         self.registers = {}
         for _ in range(limit):
             instruction = self._program.get(place)
@@ -133,9 +112,7 @@ class Emulator:
                     timing.store()
                     word = self._stored(result.best if best_value else result.argmax)
                     where = self._address(address, place)
-                    self._scatter(
-                        place, np.array([where]), np.array([word]), np.array([timing.decode]), result
-                    )
+                    self._write(place, np.array([where]), np.array([word]), np.array([timing.decode]), result)
                 case Halt():
                     timing.halt()
                     result.cycles = timing.cycles
@@ -154,36 +131,14 @@ class Emulator:
         return address.base + self._register(address.register, place) & self._mask
 
     def _loaded(self, address: Address, place: int) -> int:
-        return int(self._gather(np.array([self._address(address, place)]), place)[0])
+        return int(self.activations.gather(np.array([self._address(address, place)]), place)[0])
 
     def _stored(self, value: int) -> int:
         bits = self.config.activation_width
         return (value + (1 << bits - 1) & ((1 << bits) - 1)) - (1 << bits - 1)
 
-    # ---- the activation memory -----------------------------------------------------------------------------
-
-    def _gather(self, addresses: Ints, place: int) -> Ints:
-        low, high = int(addresses.min()), int(addresses.max())
-        if low < 0 or high >= self.config.activation_depth:
-            raise EmulationError(
-                f"word {place} reads activation {high}; there are {self.config.activation_depth}"
-            )
-        known = self.defined[addresses]
-        if not known.all():
-            raise EmulationError(
-                f"word {place} reads activation {int(addresses[~known][0])}, which nothing has written"
-            )
-        return self.memory[addresses]
-
-    def _scatter(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
-        if addresses.max() >= self.config.activation_depth:
-            raise EmulationError(
-                f"word {place} writes activation {int(addresses.max())}; "
-                f"there are {self.config.activation_depth}"
-            )
-        self.memory[addresses] = values
-        self.defined[addresses] = True
-        self._ready[addresses] = cycles
+    def _write(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
+        self.activations.scatter(addresses, values, cycles, place)
         if self._keep:
             result.writes.append(Write(place, addresses, values, cycles))
 
@@ -221,7 +176,7 @@ class Emulator:
             tile = np.arange(channels) // lanes
             last = issue.tile(np.arange(pixels)[:, None], tile)
             cycles = last + np.arange(channels) % lanes + LATENCY
-            self._scatter(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
+            self._write(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
 
     def _weights(self, run: Run, place: int, taps: int) -> Ints | None:
         """(tiles, taps, lanes) of the weight image, or None if it is too short and only padding is read."""
@@ -253,22 +208,14 @@ class Emulator:
         walk, padded = walked(run, pixel)
         taps, moving = walk.shape[2], walk.shape[1]
         addresses = self._address(run.activation, place) + walk & self._mask
-        cycles = self._steps(issue, pixel, np.arange(moving))[..., None] + np.arange(taps)
+        cycles = first_steps(issue, pixel, np.arange(moving))[..., None] + np.arange(taps)
         words = self._operands(run, place, addresses, padded, cycles)  # (pixels, moving, taps, lanes or 1)
         return totals(self.config, run, *factors(self.config, run, words, weight))
-
-    @staticmethod
-    def _steps(issue: Issue, pixel: Ints, tile: Ints) -> Ints:
-        """The cycle of each tile's first step, (pixels, tiles): right after the last of the tile before."""
-        tiles = issue.run.counts[3]
-        number = pixel[:, None] * tiles + tile
-        before = np.maximum(number - 1, 0)
-        return np.where(number == 0, issue.first_step, issue.tile(before // tiles, before % tiles) + 1)
 
     def _operands(
         self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_], cycles: Ints
     ) -> Ints:
-        """What the lanes load, (pixels, tiles, taps, lanes); one word for all lanes if not `vector`."""
+        """The words that the steps load, (pixels, tiles, steps, lanes); one word for all lanes if not `vector`."""
         lanes, tiles = self.config.lanes, run.counts[3]
         lowest = -(1 << self.config.activation_width - 1)
         used = np.full((1, addresses.shape[1], 1, lanes if run.vector else 1), True)
@@ -282,18 +229,12 @@ class Emulator:
         safe = addresses[wanted]
         words = np.full(addresses.shape, lowest if run.maximum else 0, np.int64)
         if safe.size:
-            known = safe < self.config.activation_depth
-            due = np.broadcast_to(cycles[..., None], addresses.shape)[wanted][known]
-            late = safe[known][self._ready[safe[known]] > due]
-            if late.size:
-                raise EmulationError(
-                    f"word {place} reads activation {int(late[0])} before it is written; it needs a barrier"
-                )
-            words[wanted] = self._gather(safe, place)
+            due = np.broadcast_to(cycles[..., None], addresses.shape)[wanted]
+            words[wanted] = self.activations.gather(safe, place, due)
         return words
 
     def _looked_up(self, run: Run, words: Ints) -> Ints:
-        """The table's words for these, or for as many draws of the noise generator."""
+        """The table word at the lowest bits of each word, or with `noise` of as many draws of the generator."""
         if run.noise:
             words = np.array([self._noise.draw() for _ in range(words.size)]).reshape(words.shape)
         index = run.table_base | words & ((1 << run.out_bits) - 1)
@@ -303,33 +244,3 @@ class Emulator:
                 f"a table at {run.table_base} is read at {index.max()}; there are {len(tables)} words"
             )
         return np.asarray(tables[index])
-
-
-def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """What is added to the first activation address, (pixels, tiles, taps), and which taps are padding.
-
-    There is one tile if all of them read the same words.
-    """
-    (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
-    k = np.arange(channel * kx * ky)
-    column, row = k // channel % kx, k // (channel * kx)
-    x, y = pixel % width, pixel // width
-    taps = k % channel * stride[0] + column * stride[1] + row * stride[2]
-    moving = tiles if stride[3] or run.vector else 1  # tiles that read other words than the first one
-    base = x * stride[4] + y * stride[5]
-    walk = base[:, None, None] + (np.arange(moving) * stride[3])[:, None] + taps
-    padded = np.zeros((len(pixel), 1, len(k)), bool)
-    if run.bounded:
-        at_x = (run.x_origin + x * run.x_step)[:, None] + column
-        at_y = (run.y_origin + y * run.y_step)[:, None] + row
-        inside = (at_x >= 0) & (at_x < run.x_limit) & (at_y >= 0) & (at_y < run.y_limit)
-        padded = ~inside[:, None, :]
-    return walk, padded
-
-
-def factors(config: EngineConfig, run: Run, words: Ints, weight: Ints | None) -> tuple[Ints, Ints]:
-    """What is multiplied with what, from the words that the steps read and the weights."""
-    if run.paired:
-        return words[:, :, 0::2], words[:, :, 1::2]
-    shape = (1, 1 if run.per_tile else run.counts[3], words.shape[2], config.lanes)
-    return words, (np.zeros(shape, np.int64) if weight is None else weight[None]).astype(np.int64)

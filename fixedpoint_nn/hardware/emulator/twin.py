@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The emulator with a sample loaded; it can record the sums that one run requantises."""
+"""The emulator with a sample loaded, which can record the sums of one run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedpoint_nn.hardware.emulator.emulator import Emulator, Result
+from fixedpoint_nn.hardware.emulator.emulator import Emulator
+from fixedpoint_nn.hardware.emulator.result import Result
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Run
@@ -17,14 +18,16 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 class Twin(Emulator):
-    """The engine in Python; it can remember the sums that one of its runs requantises."""
+    """The emulator with a sample in its activation memory; records the sums that the run `wanted` requantises."""
 
     def __init__(self, config: EngineConfig, images: Images, port: Port, vector: Ints) -> None:
         super().__init__(config, images)
         for address, value in zip(port.addresses().tolist(), vector.tolist(), strict=True):
             self.write(address, np.array([value], np.int64))
-        self.wanted = (-1, -1)  # program address, and how many runs of it come before
-        self.found: tuple[Run, Ints, Ints] | None = None
+        self.wanted = (-1, -1)  # the recorded run: its program address, and how many runs of it come before
+        self.found: tuple[Run, Ints, Ints] | None = (
+            None  # the run, sums (pixels, channels), parameters (channels, 2)
+        )
         self._passed: dict[int, int] = {}
         self._blocks: list[Ints] | None = None
 

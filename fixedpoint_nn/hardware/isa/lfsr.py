@@ -11,7 +11,7 @@ class Noise:
         self.state = seed & 0xFFFFFFFF or 0xFFFFFFFF
 
     def draw(self) -> int:
-        """The present state; 16 steps follow."""
+        """The present 32-bit state; the register then makes 16 steps."""
         state = self.state
         for _ in range(16):
             s = self.state

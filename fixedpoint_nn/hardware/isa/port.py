@@ -24,15 +24,16 @@ class Port:
 
     @property
     def words(self) -> int:
+        """Integers in the value."""
         return prod(self.shape)
 
     def addresses(self) -> Ints:
-        """The address of each integer, in order."""
+        """The address of each integer, (words,), in order."""
         place = np.arange(self.words)
         result: Ints = self.address + place // self.run * self.stride + place % self.run
         return result
 
     def plusargs(self, name: str) -> list[str]:
-        """How the test bench is told."""
+        """Plusargs of the test bench: +NAME_address=A +NAME_words=N +NAME_run=R +NAME_stride=S."""
         given = {"address": self.address, "words": self.words, "run": self.run, "stride": self.stride}
         return [f"+{name}_{key}={value}" for key, value in given.items()]

@@ -76,6 +76,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def memory_map() -> str:
+    """The memories with their widths, depths and load ports, as a Markdown table."""
     rows = [(m.image, f"`{m.bits}`", f"`{m.words}`", m.port, m.contents) for m in MEMORIES]
     return table(("image", "bits of a word", "words", "port", "contents"), rows)
 
@@ -111,6 +112,28 @@ def _place(field: Field) -> str:
     last = field.low + field.bits - 1
     bits = str(last) if field.bits == 1 else f"{last}..{field.low}"
     return f"`{field.name}{' - 1' * field.minus_one}` {bits}{' signed' * field.signed}"
+
+
+def markdown() -> str:
+    """The instruction tables of docs/engine.md."""
+    lines = []
+    for opcode, kind in INSTRUCTIONS.items():
+        summary = (kind.__doc__ or "").splitlines()[0]
+        lines += [
+            f"### {kind.__name__} (opcode {opcode}, {kind.words} word{'s' * (kind.words > 1)})",
+            "",
+            summary,
+            "",
+        ]
+        if kind.layout:
+            lines += ["| word | bits | field | meaning |", "|---|---|---|---|"]
+            lines += [
+                f"| {f.word} | {f.low + f.bits - 1}..{f.low} | `{f.name}`{' - 1' * f.minus_one}"
+                f"{' (signed)' * f.signed} | {f.meaning} |"
+                for f in kind.layout
+            ]
+            lines.append("")
+    return "\n".join(lines)
 
 
 def latencies() -> str:

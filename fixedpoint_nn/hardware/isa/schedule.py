@@ -76,6 +76,6 @@ def schedule(program: Sequence[Instruction], lanes: int) -> Schedule | None:
 
 
 def mac_steps(run: Run) -> int:
-    """The run's steps that multiply."""
+    """The steps of the run that multiply: half of the steps of a paired run."""
     channel, kx, ky, tiles, width, height = run.counts
     return channel * kx * ky // (2 if run.paired else 1) * tiles * width * height

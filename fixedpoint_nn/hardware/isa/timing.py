@@ -23,7 +23,7 @@ LOAD_CYCLES = 4  # from the last word of a Load with shift 0 until the next word
 
 @dataclass(frozen=True)
 class Issue:
-    """When the steps of one run are issued."""
+    """The cycles in which the steps of one run are issued."""
 
     first_step: int
     first_tile: int  # last step of the first tile
@@ -33,7 +33,7 @@ class Issue:
     run: Run
 
     def tile(self, pixel: Number, tile: Number) -> Number:
-        """The cycle of the last step of a tile."""
+        """The cycle of the last step of tile number `tile` of pixel number `pixel` (integers or arrays)."""
         tiles = self.run.counts[3]
         full, last = max(self.taps, self.lanes), max(self.taps, self.run.last_channels)
         return self.first_tile + pixel * ((tiles - 1) * full + last) + tile * full
@@ -55,6 +55,7 @@ class Timing:
         self.decode += count - 1 + (FIRST_DECODE if jump else 1)
 
     def run(self, run: Run) -> Issue:
+        """Read a Run and issue its steps; when that happens, in cycles."""
         self.decode = max(self.decode, self.taken + 1) + Run.words
         self.taken = max(self.decode, self.last_step)
         channels_of, tiles, x, y = run.counts[:3], run.counts[3], run.counts[4], run.counts[5]
@@ -71,14 +72,17 @@ class Timing:
         self.decode = max(self.decode, self.drained)
 
     def load(self, shift: int) -> None:
+        """Wait for all results, read the two words of a Load, and wait for its word and `shift` doublings."""
         self._wait()
         self.decode += 1 + LOAD_CYCLES + shift
 
     def store(self) -> None:
+        """Wait for all results, and read the two words of a Store."""
         self._wait()
         self.words(2)
 
     def halt(self) -> None:
+        """Wait for all results; `cycles` is the cycle in which the Halt is decoded."""
         self._wait()
         self.cycles = self.decode
 

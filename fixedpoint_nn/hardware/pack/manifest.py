@@ -47,6 +47,7 @@ def file_name(kind: str, suffix: str) -> str:
 
 
 def describe_port(port: Port) -> dict[str, Any]:
+    """The manifest's entry of an input or output: shape, format, and its place in the activation memory."""
     return {
         "shape": list(port.shape),
         "format": repr(port.format),
@@ -58,6 +59,7 @@ def describe_port(port: Port) -> dict[str, Any]:
 
 
 def read_port(entry: Mapping[str, Any]) -> Port:
+    """The port that a manifest's entry describes; the inverse of `describe_port`."""
     return Port(
         tuple(entry["shape"]), QFormat.parse(entry["format"]), entry["address"], entry["run"], entry["stride"]
     )
@@ -95,6 +97,7 @@ def _bits(bound: tuple[int, int]) -> int:
 
 
 def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[int]) -> dict[str, Any]:
+    """The manifest's entry of a written file: `words` words of `bits` bits, their order, size and checksum."""
     content = path.read_bytes()
     return {
         "kind": kind,
@@ -108,6 +111,7 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
 
 
 def describe_engine(config: EngineConfig) -> dict[str, int]:
+    """The manifest's entry of the engine: the parameters of the Verilog by their Python names."""
     return asdict(config)
 
 
@@ -134,6 +138,7 @@ def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:
 
 
 def write(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of the pack in `folder`."""
     (folder / NAME).write_text(json.dumps(manifest, indent=1) + "\n")
 
 

@@ -14,13 +14,12 @@ from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Run, decode
+from fixedpoint_nn.hardware.isa.modes import overflow_of, rounding_of
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack.writer import STATUS, Contents, write
 from fixedpoint_nn.numerics.arrays import Ints
-from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
-from fixedpoint_nn.numerics.rounding import Rounding
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _runs(program: Assembled) -> list[dict[str, Any]]:
         if not isinstance(instruction, Run):
             continue
         format = QFormat(instruction.out_bits, 0, instruction.out_signed)
-        rounding, overflow = list(Rounding)[instruction.rounding], list(Overflow)[instruction.overflow]
+        rounding, overflow = rounding_of(instruction.rounding), overflow_of(instruction.overflow)
         runs.append(
             {
                 "place": place,

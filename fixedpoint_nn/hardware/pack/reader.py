@@ -45,6 +45,7 @@ class Pack:
 
     @property
     def name(self) -> str:
+        """The name of the network, as the manifest gives it."""
         return str(self.manifest["network"])
 
     @property

@@ -87,9 +87,10 @@ def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, wa
 def _cause(text: str) -> str:
     """The line that names a missing program, or the last one."""
     missing = re.search(r"^.*(not found|No such file).*$", text, re.MULTILINE)
-    return missing[0].strip() if missing else _last_line(text)
+    return missing[0].strip() if missing else last_line(text)
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line of a tool's output that is not empty."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "it said nothing"

@@ -72,6 +72,7 @@ class Processes:
         return text, process.returncode
 
     def stop(self) -> None:
+        """Kill the processes that are running, and start no more."""
         with self._lock:
             self._stopped = True
             for process in self._running:

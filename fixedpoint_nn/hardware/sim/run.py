@@ -25,7 +25,7 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.memory_files import Image
-from fixedpoint_nn.hardware.sim.build import _last_line, compiled
+from fixedpoint_nn.hardware.sim.build import compiled, last_line
 from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.numerics.arrays import Ints
@@ -216,7 +216,7 @@ def explain(text: str, status: int, simulator: str, first: int = 0) -> str:
             return re.sub(r"vector (\d+)", lambda match: f"vector {int(match[1]) + first}", sentence)
     if status < 0:
         return f"{simulator} was killed by signal {-status} before it had finished"
-    return f"{simulator} ended with status {status} and without a PASS: {_last_line(text)}"
+    return f"{simulator} ended with status {status} and without a PASS: {last_line(text)}"
 
 
 def read_results(path: Path) -> Outcome:

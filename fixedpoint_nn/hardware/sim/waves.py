@@ -15,10 +15,10 @@ from fixedpoint_nn.numerics.arrays import Ints
 SIGNALS = {
     "control": ("clock", "start", "busy", "done", "cycles", "mac_cycles", "saturations", "argmax"),
     "host": ("host_write", "host_address", "host_write_data", "host_read_data"),
-    "program": ("engine.program_address", "engine.program_word", "engine.offered", "engine.take"),
-    "steps": ("engine.mac", "engine.nest_address", "engine.weight_address", "engine.complete_5"),
-    "back end": ("engine.sum_valid", "engine.sum", "engine.word_valid", "engine.word"),
-    "writes": ("engine.write", "engine.write_address", "engine.write_data"),
+    "program": ("u_engine.program_address", "u_engine.program_word", "u_engine.offered", "u_engine.take"),
+    "steps": ("u_engine.mac", "u_engine.nest_address", "u_engine.weight_address", "u_engine.complete_5"),
+    "back end": ("u_engine.sum_valid", "u_engine.sum", "u_engine.word_valid", "u_engine.word"),
+    "writes": ("u_engine.write", "u_engine.write_address", "u_engine.write_data"),
 }
 BINARY, HEXADECIMAL, COMMENT = "@28", "@22", "@200"  # GTKWave's flags of a line
 

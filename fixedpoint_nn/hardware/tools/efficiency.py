@@ -35,6 +35,7 @@ class Shape:
     paired: bool = False  # a product of two values takes two steps, and is one multiplication
 
     def run(self, lanes: int, barrier: bool) -> Run:
+        """The Run that computes this shape on so many lanes; with `barrier` it waits for the results before it."""
         tiles = -(-self.channels // lanes)
         return Run(
             counts=(self.taps * (1 + self.paired), 1, 1, tiles, self.pixels, 1),
@@ -105,6 +106,7 @@ def runs(pack: Pack) -> str:
 
 
 def main(folders: Sequence[str]) -> int:
+    """Print the runs of these packs, or without any the table of shapes; the exit status."""
     try:
         print("\n".join(runs(load_pack(folder)) for folder in folders) if folders else shapes())
     except PackError as error:

@@ -125,6 +125,7 @@ def row(title: str, s: Size) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Synthesise the chosen engines and print the table; the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m fixedpoint_nn.hardware.tools.synthesis",
         description="Size and clock of the engine: Xilinx 7 by yosys; ECP5, speed grade 6, by yosys and nextpnr.",

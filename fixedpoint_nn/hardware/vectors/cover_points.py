@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Corners: what an engine gets wrong first, and how often samples meet them in each layer.
+"""Cover points: what an engine gets wrong first, and how often samples hit them in each layer.
 
 Both saturation edges, exact rounding ties (above an even and above an odd floor, of both signs), the product
 of two most negative numbers, both ends of a table.
@@ -20,30 +20,30 @@ from fixedpoint_nn.numbers.traced.program import Node, Program
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
-Key = tuple[str, str]  # (layer, corner)
+Key = tuple[str, str]  # (layer, cover point)
 AT_ONCE = 16  # samples; what flows through the program then stays in the cache
-FAR = 1 << 62  # from a corner, where no element is of its sign or parity
+FAR = 1 << 62  # distance of an element that has not the cover point's sign or parity
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often each sample meets a corner, and how far its nearest value is from it, in steps."""
+    """Of one cover point, for each sample: how often it is hit, and the distance of the nearest value in steps."""
 
     hits: Ints
     distance: Ints
 
     def joined(self, other: Coverage) -> Coverage:
-        """Of another place, or step in time, under the same name."""
+        """Merged with the coverage of another node, or of another time step, of the same layer."""
         return Coverage(self.hits + other.hits, np.minimum(self.distance, other.distance))
 
 
-def _met(distance: Any) -> Coverage:
-    """From each element's distance; 0 is a hit."""
+def _coverage(distance: Any) -> Coverage:
+    """Coverage from the distance of each element, (samples, ...); 0 is a hit."""
     flat = np.asarray(distance).reshape(len(distance), -1)
     return Coverage((flat == 0).sum(axis=1), flat.min(axis=1, initial=FAR))
 
 
-def _cast_corners(value: FixedArray, quantizer: Quantizer, negative: bool) -> Iterator[tuple[str, Coverage]]:
+def _cast_points(value: FixedArray, quantizer: Quantizer, negative: bool) -> Iterator[tuple[str, Coverage]]:
     f, ints = quantizer.format, value.ints
     shift = value.format.frac_bits - f.frac_bits
     if 0 < shift < 62:
@@ -54,37 +54,40 @@ def _cast_corners(value: FixedArray, quantizer: Quantizer, negative: bool) -> It
             if sign == "negative" and not negative:
                 continue
             for parity, odd in (("odd", 1), ("even", 0)):
-                yield f"tie, {sign}, {parity} floor", _met(np.where(side & ((floor & 1) == odd), to_tie, FAR))
+                yield (
+                    f"tie, {sign}, {parity} floor",
+                    _coverage(np.where(side & ((floor & 1) == odd), to_tie, FAR)),
+                )
     else:
         floor = ints << -shift if -30 < shift <= 0 else ints >> min(shift, 62)
-    yield "above the largest", _met(np.maximum(f.int_max + 1 - floor, 0))
+    yield "above the largest", _coverage(np.maximum(f.int_max + 1 - floor, 0))
     if negative:
-        yield "below the smallest", _met(np.maximum(floor - f.int_min + 1, 0))
-    yield "exactly the largest", _met(np.abs(floor - f.int_max))
-    yield "exactly the smallest", _met(np.abs(floor - f.int_min))
+        yield "below the smallest", _coverage(np.maximum(floor - f.int_min + 1, 0))
+    yield "exactly the largest", _coverage(np.abs(floor - f.int_max))
+    yield "exactly the smallest", _coverage(np.abs(floor - f.int_min))
 
 
-def _corners_of(node: Node, values: dict[int, Any], program: Program) -> Iterator[tuple[str, Coverage]]:
+def _points_of(node: Node, values: dict[int, Any], program: Program) -> Iterator[tuple[str, Coverage]]:
     if node.op == "cast" and isinstance(node.attributes["quantizer"], Quantizer):
         negative = may_be_negative(program, node)
-        yield from _cast_corners(values[node.inputs[0]], node.attributes["quantizer"], negative)
+        yield from _cast_points(values[node.inputs[0]], node.attributes["quantizer"], negative)
     elif node.op == "lookup":
         x = values[node.inputs[0]]
-        yield "first entry of the table", _met(x.ints - x.format.int_min)
-        yield "last entry of the table", _met(x.format.int_max - x.ints)
+        yield "first entry of the table", _coverage(x.ints - x.format.int_min)
+        yield "last entry of the table", _coverage(x.format.int_max - x.ints)
     elif node.op == "dot" and (lowest := lowest_weights(program, node)) is not None:
         x = values[node.inputs[0]]
-        yield "most negative times most negative", _met(np.where(lowest, x.ints - x.format.int_min, FAR))
+        yield "most negative times most negative", _coverage(np.where(lowest, x.ints - x.format.int_min, FAR))
 
 
 def may_be_negative(program: Program, cast: Node) -> bool:
-    """Has what is cast a negative half?"""
+    """Whether the operand of a cast can be negative, by its format and by a ReLU before it."""
     source = program.nodes[cast.inputs[0]]
     return source.op != "relu" and source.format.int_min < 0
 
 
 def lowest_weights(program: Program, dot: Node) -> NDArray[np.bool_] | None:
-    """Which inputs of a product meet a most negative weight; None if its operands have no such words."""
+    """Which inputs of a product are multiplied by a most negative weight, (inputs,); None if no format has one."""
     weights = program.nodes[dot.inputs[1]].value
     signed = program.nodes[dot.inputs[0]].format.signed
     if weights is None or not signed or not weights.format.signed or weights.ndim != 2:
@@ -92,12 +95,12 @@ def lowest_weights(program: Program, dot: Node) -> NDArray[np.bool_] | None:
     return np.asarray((weights.ints == weights.format.int_min).any(axis=-1))
 
 
-class _Seen:
-    """Watches a program and counts."""
+class _Counter:
+    """Observes a program as it runs, and counts what its values hit."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.met: dict[Key, Coverage] = {}
+        self.coverage: dict[Key, Coverage] = {}
         self.values: dict[tuple[int, ...], dict[int, Any]] = defaultdict(dict)
 
     def __call__(self, path: tuple[int, ...], value: FixedArray) -> None:
@@ -113,9 +116,9 @@ class _Seen:
         node = program.nodes[path[-1]]
         if not all(i in before or program.nodes[i].value is not None for i in node.inputs):
             return
-        for corner, found in _corners_of(node, before, program):
-            key = (layer_of(program, path[-1]), corner)
-            self.met[key] = self.met[key].joined(found) if key in self.met else found
+        for point, found in _points_of(node, before, program):
+            key = (layer_of(program, path[-1]), point)
+            self.coverage[key] = self.coverage[key].joined(found) if key in self.coverage else found
 
 
 def layer_of(program: Program, place: int) -> str:
@@ -126,13 +129,13 @@ def layer_of(program: Program, place: int) -> str:
     return next((node.name for node in program.nodes[place::-1] if node.name), "output")
 
 
-def meet(program: Program, inputs: FixedArray) -> dict[Key, Coverage]:
-    """How each sample meets each corner in each layer."""
+def coverage(program: Program, inputs: FixedArray) -> dict[Key, Coverage]:
+    """Coverage of every cover point of every layer, for each sample of `inputs` (samples, ...)."""
     parts: list[dict[Key, Coverage]] = []
     for start in range(0, len(inputs), AT_ONCE):
-        seen = _Seen(program)
-        program(inputs[start : start + AT_ONCE], watch=seen)
-        parts.append(seen.met)
+        counter = _Counter(program)
+        program(inputs[start : start + AT_ONCE], watch=counter)
+        parts.append(counter.coverage)
     return {
         key: Coverage(
             np.concatenate([part[key].hits for part in parts]),
@@ -142,13 +145,15 @@ def meet(program: Program, inputs: FixedArray) -> dict[Key, Coverage]:
     }
 
 
-def count(program: Program, vectors: FixedArray, beyond: Mapping[Key, str] | None = None) -> dict[str, Any]:
-    """Hits by layer and corner, over all vectors; of one that is `beyond` reach, the reason."""
+def count(
+    program: Program, vectors: FixedArray, unreachable: Mapping[Key, str] | None = None
+) -> dict[str, Any]:
+    """Hits by layer and cover point, over all vectors; of one that is unreachable, the reason instead."""
     counted: dict[str, dict[str, int | str]] = defaultdict(dict)
-    for (layer, corner), met in meet(program, vectors).items():
-        reason = (beyond or {}).get((layer, corner))
-        hits = int(met.hits.sum())
+    for (layer, point), found in coverage(program, vectors).items():
+        reason = (unreachable or {}).get((layer, point))
+        hits = int(found.hits.sum())
         if reason is not None and hits:
-            raise RuntimeError(f"{layer}: {corner!r} is met {hits} times, and said to be {reason}")
-        counted[layer][corner] = hits if reason is None else reason
+            raise RuntimeError(f"{layer}: {point!r} is hit {hits} times, and said to be {reason}")
+        counted[layer][point] = hits if reason is None else reason
     return dict(counted)

@@ -15,14 +15,14 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numerics.arrays import Ints
 
-CLIMBERS, STEPS = 16, 60  # inputs at once, each for an element of its own; steps of each
+STARTS, STEPS = 16, 60  # inputs at once, each for an element of its own; steps of each
 STRIDE = 0.05  # of the input's range
 
 
 def ascend(
     program: Program, layer: str, samples: FixedArray, up: bool, rng: np.random.Generator
 ) -> Iterator[Ints]:
-    """Inputs, step by step, that bring more and more of what the cast named `layer` is given; none for tokens.
+    """Inputs, step by step, that drive the operand of the cast named `layer` up (or down); none for tokens.
 
     Half of them begin at a sample, half anywhere.
     """
@@ -31,17 +31,17 @@ def ascend(
         return
     smooth, format = over_floats(program), samples.format
     lowest, highest = format.int_min * format.step, format.int_max * format.step
-    x = rng.uniform(lowest, highest, (CLIMBERS, *samples.shape[1:]))
-    starts = samples.to_float()[rng.integers(0, len(samples), CLIMBERS // 2)]
+    x = rng.uniform(lowest, highest, (STARTS, *samples.shape[1:]))
+    starts = samples.to_float()[rng.integers(0, len(samples), STARTS // 2)]
     x[: len(starts)] = starts
     for _ in range(STEPS):
         inputs, seen = Tensor(x.astype(np.float32)), _Last(path)
         smooth(inputs, watch=seen)
         if seen.value is None:
             return
-        value = seen.value.reshape(CLIMBERS, -1)
+        value = seen.value.reshape(STARTS, -1)
         wanted = np.zeros(value.shape)
-        wanted[np.arange(CLIMBERS), np.arange(CLIMBERS) * value.shape[1] // CLIMBERS] = 1 if up else -1
+        wanted[np.arange(STARTS), np.arange(STARTS) * value.shape[1] // STARTS] = 1 if up else -1
         value.backward(wanted)
         if inputs.grad is None:
             return
@@ -50,7 +50,7 @@ def ascend(
 
 
 def cast_of(program: Program, layer: str) -> tuple[int, ...] | None:
-    """Where the value stands that the cast named `layer` is given: nodes, of a loop and then of its body."""
+    """The path to the operand of the cast named `layer`: a node, or a scan and a node of its body; None without it."""
     for place, node in enumerate(program.nodes):
         if node.op == "cast" and node.name == layer:
             return (node.inputs[0],)
@@ -60,7 +60,7 @@ def cast_of(program: Program, layer: str) -> tuple[int, ...] | None:
 
 
 def over_floats(program: Program) -> Program:
-    """The same program with its constants as floats that do not learn."""
+    """The same program over floats: its constants are tensors without a gradient."""
     nodes = []
     for node in program.nodes:
         if node.value is not None:
@@ -73,7 +73,7 @@ def over_floats(program: Program) -> Program:
 
 
 class _Last:
-    """Keeps the value at a place, in a loop that of its last step."""
+    """Observes a program and keeps the value of one node, of a scan that of the last step."""
 
     def __init__(self, path: tuple[int, ...]) -> None:
         self.path = path

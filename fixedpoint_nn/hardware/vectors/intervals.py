@@ -20,14 +20,14 @@ from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Interval = tuple[FixedArray, FixedArray]  # lowest and highest values, element by element
-AccumulatorMonitor = Callable[[Program, int, dict[int, Interval]], None]
+NodeObserver = Callable[[Program, int, dict[int, Interval]], None]
 RISING = ("sigmoid", "tanh", "exp")  # correctly rounded tables rise where their function does
 ARITHMETIC = ("add", "sub", "mul", "neg")
 MOST_LEAVES = 4  # of an expression that is evaluated at all combinations of its ends
 
 
-def follow(program: Program, inputs: tuple[Interval, ...], watch: AccumulatorMonitor) -> tuple[Interval, ...]:
-    """Apply a program to intervals; `watch` is told of every node, with the values up to it."""
+def follow(program: Program, inputs: tuple[Interval, ...], watch: NodeObserver) -> tuple[Interval, ...]:
+    """The intervals of a program's outputs; `watch` is called after every node, with the intervals up to it."""
     values: dict[int, Interval] = {}
     waiting = iter(inputs)
     for place, node in enumerate(program.nodes):
@@ -42,7 +42,7 @@ def _value(
     node: Node,
     values: dict[int, Interval],
     waiting: Any,
-    watch: AccumulatorMonitor,
+    watch: NodeObserver,
 ) -> Interval:
     operands = [values[i] for i in node.inputs]
     if node.op == "input":
@@ -77,7 +77,7 @@ def everything(format: QFormat, shape: tuple[int, ...]) -> Interval:
     return low, high
 
 
-def _scanned(node: Node, operands: list[Interval], watch: AccumulatorMonitor) -> Any:
+def _scanned(node: Node, operands: list[Interval], watch: NodeObserver) -> Any:
     """The interval of all results, then those of the last states."""
     assert node.body is not None
     x, *states = operands
@@ -190,7 +190,7 @@ def _cast(node: Node, interval: Interval) -> Interval:
 
 
 def inputs(program: Program, codes: range) -> Interval:
-    """What may arrive at the one input."""
+    """The interval of the program's one input, each element any of the codes `allowed`."""
     node = program.nodes[program.inputs[0]]
     low, high = (
         FixedArray.from_ints(np.full(node.shape, end, np.int64), node.format) for end in (codes[0], codes[-1])
@@ -199,7 +199,7 @@ def inputs(program: Program, codes: range) -> Interval:
 
 
 def zeros(program: Program, place: int) -> int:
-    """So many low bits of every integer at this place are 0, whatever the input."""
+    """How many low bits of every integer at this place are 0, whatever the input."""
     node = program.nodes[place]
     if node.value is not None:
         joined = int(np.bitwise_or.reduce(node.value.ints.ravel(), initial=0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Corners that no input can meet, each with the reason: what can arrive there is known as an interval."""
+"""Cover points that no input can hit, each with the reason: the interval of what can arrive there is known."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from fixedpoint_nn.hardware.vectors.cover_points import (
     Key,
+    coverage,
     layer_of,
     lowest_weights,
     may_be_negative,
-    meet,
 )
 from fixedpoint_nn.hardware.vectors.intervals import Interval, follow, inputs, zeros
 from fixedpoint_nn.hardware.vectors.stimuli import codes, every_input
@@ -27,36 +27,36 @@ UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)
-class Reach:
-    """Can a corner be met, by what arrives there?"""
+class Arrival:
+    """What can arrive at a cover point: `low` to `high` in steps of 2**-frac_bits; whether that can hit it."""
 
     possible: bool
     low: int
     high: int
     frac_bits: int
 
-    def joined(self, other: Reach | None) -> Reach:
-        """Of several places, or steps in time, under one name."""
+    def joined(self, other: Arrival | None) -> Arrival:
+        """Merged with what arrives at another node, or in another time step, of the same layer."""
         if other is None:
             return self
-        return Reach(
+        return Arrival(
             self.possible or other.possible,
             min(self.low, other.low),
             max(self.high, other.high),
             max(self.frac_bits, other.frac_bits),
         )
 
-    def reason(self, corner: str) -> str:
-        """Why not."""
-        if corner == "most negative times most negative":
+    def reason(self, point: str) -> str:
+        """Why the cover point cannot be hit."""
+        if point == "most negative times most negative":
             return f"{UNREACHABLE}: no word that can be the most negative meets a most negative weight"
         return f"{UNREACHABLE}: only {self.low} to {self.high} arrive, in steps of 2**{-self.frac_bits}"
 
 
-def corners_within(
+def points_within(
     interval: Interval, source: QFormat, zero_bits: int, quantizer: Quantizer, negative: bool
 ) -> Iterator[tuple[str, bool]]:
-    """Every corner of a cast, and whether any element's interval holds it."""
+    """Every cover point of a cast, and whether the interval of any element holds it."""
     low, high = (end.ints.ravel() for end in interval)
     f = quantizer.format
     shift = source.frac_bits - f.frac_bits
@@ -84,18 +84,18 @@ def _floor(ints: Ints, shift: int) -> Ints:
 
 
 def unreachable(program: Program, samples: FixedArray) -> dict[Key, str]:
-    """(layer, corner) and the reason, for inputs like these samples. Where there are few, all are tried."""
+    """(layer, cover point) and the reason, for inputs like these samples; where there are few inputs, all are tried."""
     every = every_input(program, samples)
     if every is not None:
         inputs = FixedArray.from_ints(every.reshape(-1, *samples.shape[1:]), samples.format)
         text = f"{UNREACHABLE}: none of all {len(every)} inputs meets it"
-        return {key: text for key, met in meet(program, inputs).items() if not met.hits.any()}
+        return {key: text for key, found in coverage(program, inputs).items() if not found.hits.any()}
     return by_intervals(program, codes(program, samples))
 
 
 def by_intervals(program: Program, allowed: range) -> dict[Key, str]:
-    """(layer, corner) and the reason, by what can arrive there from inputs of these codes."""
-    found: dict[Key, Reach] = {}
+    """(layer, cover point) and the reason, by the intervals that follow from inputs of these codes."""
+    found: dict[Key, Arrival] = {}
 
     def watch(where: Program, place: int, values: dict[int, Interval]) -> None:
         node = where.nodes[place]
@@ -108,7 +108,7 @@ def by_intervals(program: Program, allowed: range) -> dict[Key, str]:
         answers: list[tuple[str, bool]] = []
         if node.op == "cast" and isinstance(node.attributes["quantizer"], Quantizer):
             negative = may_be_negative(where, node)
-            answers = list(corners_within(source, format, zero_bits, node.attributes["quantizer"], negative))
+            answers = list(points_within(source, format, zero_bits, node.attributes["quantizer"], negative))
         elif node.op == "lookup":
             answers = [
                 ("first entry of the table", low <= format.int_min),
@@ -117,11 +117,11 @@ def by_intervals(program: Program, allowed: range) -> dict[Key, str]:
         elif (lowest := lowest_weights(where, node)) is not None:
             meets = (source[0].ints == format.int_min) & lowest
             answers = [("most negative times most negative", bool(meets.any()))]
-        for corner, possible in answers:
-            key = layer_of(where, place), corner
-            found[key] = Reach(
+        for point, possible in answers:
+            key = layer_of(where, place), point
+            found[key] = Arrival(
                 possible, low >> zero_bits, high >> zero_bits, format.frac_bits - zero_bits
             ).joined(found.get(key))
 
     follow(program, (inputs(program, allowed),), watch)
-    return {key: reach.reason(key[1]) for key, reach in found.items() if not reach.possible}
+    return {key: arrival.reason(key[1]) for key, arrival in found.items() if not arrival.possible}

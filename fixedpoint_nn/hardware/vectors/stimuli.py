@@ -16,12 +16,12 @@ FEW_INPUTS = 1 << 16
 
 
 def reads_tokens(program: Program) -> bool:
-    """Do the inputs name rows of a table?"""
+    """Whether the inputs are tokens: numbers of rows of an embedding."""
     return any(node.op == "take" for node in program.nodes)
 
 
 def every_input(program: Program, samples: FixedArray) -> Ints | None:
-    """All inputs that there are, (inputs, elements); None if they are many."""
+    """All possible inputs, (inputs, elements); None if there are more than FEW_INPUTS."""
     allowed, size = codes(program, samples), int(np.prod(samples.shape[1:]))
     if size > 16 or len(allowed) ** size > FEW_INPUTS:
         return None
@@ -38,7 +38,7 @@ def codes(program: Program, samples: FixedArray) -> range:
 
 
 def candidates(program: Program, samples: FixedArray, count: int, rng: np.random.Generator) -> FixedArray:
-    """Inputs worth trying: extremes, full-range random ones, the samples blown up, mirrored and disturbed.
+    """`count` inputs worth trying: extremes, full-range random ones, samples scaled, negated and with added noise.
 
     Some drive one channel of the first layer to its edge. Of tokens: every one at every place, and random ones.
     """

@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Where the Verilog first wrote another word than it should, and what mistake would have written it."""
+"""Where the Verilog first wrote another word than it should."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import ldexp
 from typing import Any
 
-import numpy as np
-
-from fixedpoint_nn.hardware.emulator.datapath import requantized
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Run
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.verify.diagnosis import likely_cause
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
 
@@ -134,65 +131,3 @@ def first_divergence(
                 cause,
             )
     return ExtraWrites(len(trace) - at, *trace[at]) if len(trace) > at else None
-
-
-def likely_cause(
-    found: tuple[Run, Ints, Ints] | None,
-    element: int,
-    values: Ints,
-    actual: Sequence[int | None],
-    config: EngineConfig,
-) -> str:
-    """The mistake that gives the word at `element`, and the most of the run's other words; empty if none gives it."""
-    got = actual[element] if element < len(actual) else None
-    if got is None:
-        return "an operand, a weight or a table word was never written"
-    expected = int(values[element])
-    if found is not None and not found[0].table and got != expected:
-        agreeing = [
-            (sum(word == other for word, other in zip(words, actual, strict=False)), cause)
-            for cause, words in _mistakes(*found)
-            if words[element] == got
-        ]
-        if agreeing:
-            return max(agreeing, key=lambda pair: pair[0])[1]
-    for distance in (1, -1, config.lanes, -config.lanes):
-        there = element + distance
-        if 0 <= there < len(values) and int(values[there]) == got:
-            return f"the word of the neighbour at {distance:+d}: an address is off by {abs(distance)}"
-    for bits in range(1, config.activation_width):
-        low = expected & ((1 << bits) - 1)
-        if got in (low, low - (1 << bits)) and got != expected:
-            return f"sign extension: only the low {bits} bits are right"
-    return ""
-
-
-def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, list[int]]]:
-    """What the requantiser would give for a whole run with one thing wrong."""
-
-    def words(
-        wrong: Run, shift: int = 0, keep_bias: bool = True, sum_at: int = 0, parameters_at: int = 0
-    ) -> list[int]:
-        changed = parameters * np.array([1, int(keep_bias)]) + np.array([shift, 0])
-        changed = np.roll(changed, -parameters_at, axis=0)
-        return [
-            int(word) for word in requantized(wrong, np.roll(sums, -sum_at, axis=1), changed)[0].reshape(-1)
-        ]
-
-    for code, name in enumerate(ROUNDINGS):
-        if code != run.rounding:
-            yield f"rounding {name} instead of {ROUNDINGS[run.rounding]}", words(replace(run, rounding=code))
-    for code, name in enumerate(OVERFLOWS):
-        if code != run.overflow:
-            yield f"overflow {name} instead of {OVERFLOWS[run.overflow]}", words(replace(run, overflow=code))
-    for by in (1, -1):
-        shifts = parameters[:, 0] + by
-        if shifts.min() >= 0 and shifts.max() <= 63 - run.leak:
-            yield f"a shift by one bit too {'many' if by > 0 else 'few'}", words(run, shift=by)
-    yield "the bias is missing", words(run, keep_bias=False)
-    for by in (1, -1):
-        yield f"the sum of the neighbour channel at {by:+d}: an address is off by 1", words(run, sum_at=by)
-        yield (
-            f"shift and bias of the neighbour channel at {by:+d}: an address is off by 1",
-            words(run, parameters_at=by),
-        )

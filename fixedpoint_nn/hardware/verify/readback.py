@@ -9,7 +9,8 @@ from pathlib import Path
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate, write_images
-from fixedpoint_nn.hardware.verify.readback_program import Readback, Section, readback_program
+from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
+from fixedpoint_nn.hardware.verify.readback_section import Section
 from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
 
 CYCLES = 2_000_000  # after which a vector counts as hung; the longest take a tenth of it

@@ -29,7 +29,12 @@ LEVELS = ("portable C", "AVX2", "AVX-512 VNNI")
 FASTER_THAN_NUMPY = 1  # the lowest level that is chosen by itself: plain C is slower than BLAS
 MOST_SHIFT = 30
 SUM_LIMIT = (1 << 31) - 1
-_ROUNDINGS, _OVERFLOWS = list(Rounding), list(Overflow)
+# The modes in the order of their codes in kernels.c, which are the engine's codes too: a test holds the three equal.
+_ROUNDINGS = tuple(
+    Rounding[name]
+    for name in ("FLOOR", "TOWARD_ZERO", "HALF_UP", "HALF_DOWN", "HALF_AWAY", "HALF_TOWARD_ZERO", "HALF_EVEN")
+)
+_OVERFLOWS = tuple(Overflow[name] for name in ("WRAP", "SATURATE", "SATURATE_SYMMETRIC", "ZERO"))
 _NO_OVERFLOW, _FULL_WORD = len(_OVERFLOWS), 32
 
 
@@ -186,8 +191,8 @@ def _at(array: Array | None) -> ctypes.c_void_p | None:
 
 @cache
 def _code_of(mode: Rounding | Overflow) -> int:
-    """The number of a mode in kernels.c: its place in the enum."""
-    return list(type(mode)).index(mode)
+    """The code of a mode in kernels.c."""
+    return _ROUNDINGS.index(mode) if isinstance(mode, Rounding) else _OVERFLOWS.index(mode)
 
 
 def _modes(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fixedpoint_nn.hardware.emulator.emulator import EmulationError, Emulator
+from fixedpoint_nn.hardware.emulator.emulator import Emulator
+from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import (

@@ -12,8 +12,9 @@ import pytest
 
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.instructions import INSTRUCTIONS, Halt, JumpEqual, Run, markdown
+from fixedpoint_nn.hardware.isa.instructions import INSTRUCTIONS, Halt, JumpEqual, Run
 from fixedpoint_nn.hardware.isa.lfsr import Noise
+from fixedpoint_nn.hardware.isa.reference_tables import markdown
 from fixedpoint_nn.hardware.isa.verilog_header import header
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
@@ -286,12 +287,6 @@ def test_the_verilog_header_is_what_the_instruction_table_gives() -> None:
     operations = {name: int(value) for name, value in re.findall(r"`define OP_(\w+) 3'd(\d)", header())}
     assert sorted(operations.values()) == sorted(INSTRUCTIONS)
     assert operations["JUMP_EQUAL"] == JumpEqual.opcode
-
-
-def test_every_python_file_that_a_comment_names_exists() -> None:
-    for path in sorted(RTL.rglob("*.v*")):
-        for name in re.findall(r"\b((?:fixedpoint_nn|tests)/[\w/]+\.py)\b", path.read_text()):
-            assert (RTL.parent / name).exists(), f"{path.name} names {name}"
 
 
 def test_the_page_on_the_engine_holds_the_instruction_tables() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.pack.reader import load_pack
-from fixedpoint_nn.hardware.vectors.cover_points import meet
+from fixedpoint_nn.hardware.vectors.cover_points import coverage
 from fixedpoint_nn.hardware.vectors.gradient import ascend, cast_of
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Program
@@ -28,7 +28,7 @@ def test_each_step_brings_more(name, layer, up):
     way = list(ascend(program, layer, real, up, np.random.default_rng(1)))
     corner = "above the largest" if up else "below the smallest"
     numbers = FixedArray.from_ints(np.concatenate([way[0], way[-1]]), real.format)
-    distance = meet(program, numbers)[layer, corner].distance.reshape(2, -1)
+    distance = coverage(program, numbers)[layer, corner].distance.reshape(2, -1)
     assert distance[1].sum() < 0.8 * distance[0].sum()
 
 

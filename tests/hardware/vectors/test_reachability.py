@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn import Q, Quantizer
-from fixedpoint_nn.hardware.vectors.cover_points import count, meet
+from fixedpoint_nn.hardware.vectors.cover_points import count, coverage
 from fixedpoint_nn.hardware.vectors.intervals import follow, inputs
 from fixedpoint_nn.hardware.vectors.reachability import by_intervals, unreachable
 from fixedpoint_nn.hardware.vectors.stimuli import candidates, codes
@@ -43,10 +43,10 @@ def test_the_interval_of_every_layer_holds_every_value(name):
 @pytest.mark.parametrize("name", CASES)
 def test_no_input_meets_a_corner_that_is_out_of_reach(name):
     program, samples = program_of(name)
-    beyond = by_intervals(program, codes(program, samples))
+    out_of_reach = by_intervals(program, codes(program, samples))
     pool = candidates(program, samples, 48, np.random.default_rng(2))
-    for key, met in meet(program, pool).items():
-        assert key not in beyond or not met.hits.any(), (key, beyond[key])
+    for key, met in coverage(program, pool).items():
+        assert key not in out_of_reach or not met.hits.any(), (key, out_of_reach[key])
 
 
 def test_intervals_of_one_value_are_exact_about_ties_and_edges():
@@ -56,8 +56,8 @@ def test_intervals_of_one_value_are_exact_about_ties_and_edges():
         for span in range(1, 30, 4):
             allowed = range(low, low + span)
             every = FixedArray.from_ints(np.array(allowed).reshape(-1, 1), format)
-            met = {key for key, met in meet(program, every).items() if met.hits.any()}
-            assert set(by_intervals(program, allowed)) == set(meet(program, every)) - met
+            met = {key for key, met in coverage(program, every).items() if met.hits.any()}
+            assert set(by_intervals(program, allowed)) == set(coverage(program, every)) - met
 
 
 def test_a_mean_of_two_values_stays_between_them():
@@ -69,19 +69,19 @@ def test_a_mean_of_two_values_stays_between_them():
         return (z * a + (1 - z) * b).cast(Quantizer(Q(2, 3), name="mean"))
 
     program = trace(mean, (3,), Q(2, 3))
-    beyond = by_intervals(program, range(-16, 16))
-    assert beyond["mean", "above the largest"].startswith("unreachable: only -256 to 240 arrive")
-    assert ("mean", "exactly the smallest") not in beyond
+    out_of_reach = by_intervals(program, range(-16, 16))
+    assert out_of_reach["mean", "above the largest"].startswith("unreachable: only -256 to 240 arrive")
+    assert ("mean", "exactly the smallest") not in out_of_reach
 
 
 def test_of_a_small_network_all_inputs_are_tried():
     program = trace(lambda x: (x * x).cast(Quantizer(Q(8, 1), name="square")), (1,), Q(2, 2))
     samples = FixedArray.from_ints(np.array([[1]]), Q(2, 2))
-    beyond = unreachable(program, samples)
-    assert beyond["square", "exactly the smallest"] == "unreachable: none of all 16 inputs meets it"
+    out_of_reach = unreachable(program, samples)
+    assert out_of_reach["square", "exactly the smallest"] == "unreachable: none of all 16 inputs meets it"
     every = FixedArray.from_ints(np.arange(-8, 8).reshape(-1, 1), Q(2, 2))
-    counted = count(program, every, beyond)["square"]
-    assert all(hits == beyond.get(("square", corner), hits) for corner, hits in counted.items())
+    counted = count(program, every, out_of_reach)["square"]
+    assert all(hits == out_of_reach.get(("square", corner), hits) for corner, hits in counted.items())
     assert 0 not in counted.values()
 
 
@@ -89,6 +89,6 @@ def test_a_corner_that_is_met_and_said_to_be_unreachable_is_an_error():
     program = trace(lambda x: x.cast(Quantizer(Q(2, 0), name="here")), (1,), Q(2, 2))
     every = FixedArray.from_ints(np.arange(-8, 8).reshape(-1, 1), Q(2, 2))
     with pytest.raises(
-        RuntimeError, match=r"here: 'exactly the largest' is met \d+ times, and said to be no"
+        RuntimeError, match=r"here: 'exactly the largest' is hit \d+ times, and said to be no"
     ):
         count(program, every, {("here", "exactly the largest"): "no"})

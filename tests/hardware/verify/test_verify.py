@@ -17,7 +17,8 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.sim import build, run, toolchain, waves
-from fixedpoint_nn.hardware.verify.first_difference import first_divergence, likely_cause
+from fixedpoint_nn.hardware.verify.diagnosis import likely_cause
+from fixedpoint_nn.hardware.verify.first_difference import first_divergence
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -228,7 +229,7 @@ def test_the_save_file_names_signals_as_each_simulator_does():
   $scope module engine_tb $end
    $var wire  1 # clock $end
    $var wire 32 % cycles [31:0] $end
-   $scope module engine $end
+   $scope module u_engine $end
     $var wire  9 ' word [8:0] $end
    $upscope $end
   $upscope $end
@@ -239,7 +240,7 @@ $var wire 1 ! late $end
     assert waves.declared(verilator.splitlines()) == {
         "clock": "TOP.engine_tb.clock",
         "cycles": "TOP.engine_tb.cycles[31:0]",
-        "engine.word": "TOP.engine_tb.engine.word[8:0]",
+        "u_engine.word": "TOP.engine_tb.u_engine.word[8:0]",
     }
 
 

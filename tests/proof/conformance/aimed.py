@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from fixedpoint_nn.hardware.emulator.emulator import Result
+from fixedpoint_nn.hardware.emulator.result import Result
 from fixedpoint_nn.hardware.isa.instructions import Add, Address, Loop, Run, Set, Store
 from tests.proof.conformance.counted import COUNTED
 from tests.proof.conformance.memories import (
@@ -32,7 +32,7 @@ from tests.proof.conformance.sections import Section
 
 def _ends(section: Section) -> None:
     """Sums at both ends of the accumulator, with biases at both ends, and shifts from 0 to all bits."""
-    dice, lanes = section.dice, section.config.lanes
+    draw, lanes = section.draw, section.config.lanes
     modelled = bool(section.config.model_width)
     whole = {
         "overflow": 0,
@@ -46,7 +46,7 @@ def _ends(section: Section) -> None:
         run = Run(
             activation=Address(ENDS_AT),
             weight=Address(0),
-            parameter=Address(SHIFTED) if number == 0 else section.address(dice.between(0, 2900)),
+            parameter=Address(SHIFTED) if number == 0 else section.address(draw.between(0, 2900)),
             output=section.address(WINDOW["address"] + number * WINDOW["stride"]),
             counts=(ENDS, 1, 1, 2, 1, 1),
             strides=(1, 0, 0, 0, 0, 0),
@@ -97,46 +97,46 @@ def _clips(section: Section, lane: int) -> None:
 
 def _largest(section: Section) -> None:
     """The largest of words that differ by little, on both sides of 0."""
-    dice, port = section.dice, section.window
+    draw, port = section.draw, section.window
     for number in range(12):
         section.add_one(
             lambda number=number: Run(
-                activation=Address(CLOSE + dice.between(0, 100)),
-                weight=Address(dice.between(100, 1400)),
+                activation=Address(CLOSE + draw.between(0, 100)),
+                weight=Address(draw.between(100, 1400)),
                 parameter=Address(PLAIN),
                 output=Address(port.address + number % 8 * port.stride),
-                counts=(dice.between(2, 9), 1, 1, 1, *dice.of((8, 1), (4, 2), (2, 4))),
+                counts=(draw.between(2, 9), 1, 1, 1, *draw.of((8, 1), (4, 2), (2, 4))),
                 strides=(
-                    dice.of(1, 1, 3),
+                    draw.of(1, 1, 3),
                     0,
                     0,
                     0,
-                    dice.of(8, 8, 5, section.config.lanes * 4),
-                    dice.between(8, 99),
+                    draw.of(8, 8, 5, section.config.lanes * 4),
+                    draw.between(8, 99),
                 ),
-                last_channels=dice.between(1, min(3, section.config.lanes)),
+                last_channels=draw.between(1, min(3, section.config.lanes)),
                 maximum=True,
-                vector=dice.one_in(3),
+                vector=draw.one_in(3),
                 out_bits=8,
                 overflow=0,
-                **(section.bounds(1, 1, 8, 1, wild=True) if dice.one_in(2) else {}),
+                **(section.bounds(1, 1, 8, 1, wild=True) if draw.one_in(2) else {}),
             )
         )
 
 
 def _small(section: Section) -> None:
     """Sums of one or two products as they are, so that every bit of a quantised product shows."""
-    dice, port, modelled = section.dice, section.window, bool(section.config.model_width)
+    draw, port, modelled = section.draw, section.window, bool(section.config.model_width)
     for number in range(12):
         section.add_one(
             lambda number=number: Run(
-                activation=Address(dice.of(RAMP + 90, CLOSE, dice.between(0, 4000))),
-                weight=Address(dice.between(100, 1400)),
+                activation=Address(draw.of(RAMP + 90, CLOSE, draw.between(0, 4000))),
+                weight=Address(draw.between(100, 1400)),
                 parameter=Address(PLAIN),
                 output=Address(port.address + number % 8 * port.stride),
-                counts=(dice.between(1, 2), 1, dice.of(1, 1, 6, 8), 1, 24, 1),
-                strides=(1, 0, 5, 0, dice.between(1, 3), 0),
-                leak=dice.of(0, 1),
+                counts=(draw.between(1, 2), 1, draw.of(1, 1, 6, 8), 1, 24, 1),
+                strides=(1, 0, 5, 0, draw.between(1, 3), 0),
+                leak=draw.of(0, 1),
                 out_bits=8,
                 overflow=0,
                 modelled=modelled,
@@ -184,14 +184,14 @@ def _ties(section: Section, rounding: int, first: int = TIES) -> None:
 
 def _codes(section: Section, bits: int, signed: bool, overflow: int) -> None:
     """Every word in order into a format of so many bits."""
-    dice, run = section.dice, section.window.run
+    draw, run = section.draw, section.window.run
     first = 0 if bits == 1 else 64 * (overflow % 2)
     ones = np.flatnonzero((section.images.weights[:, 0] == 1) & (np.arange(4096) < 4000))
     _again_and_again(
         section,
         Run(
             activation=Address(RAMP + first),
-            weight=Address(int(ones[dice.between(0, len(ones) - 1)])),
+            weight=Address(int(ones[draw.between(0, len(ones) - 1)])),
             parameter=Address(PLAIN),
             counts=(1, 1, 1, 1, run, 1),
             strides=(0, 0, 0, 0, 1, 0),
@@ -256,10 +256,10 @@ def _pairs_searched(section: Section) -> None:
 
 def _noise(section: Section) -> None:
     """Noise of every width, formats wider than a word for small numbers, and one for what a word just does not hold."""
-    dice = section.dice
+    draw = section.draw
     for number, bits in enumerate((1, 4, 16, 20, 33, 63, 8, 9, 12, 12)):
         noise, wide = bits <= section.config.address_width, bits == 33
-        plain = PLAIN + dice.between(0, 40)
+        plain = PLAIN + draw.between(0, 40)
         section.add(
             Run(
                 bounded=True,
@@ -268,15 +268,15 @@ def _noise(section: Section) -> None:
                 counts=(1, 1, 1, 3, 1, 1),
                 last_channels=2,
                 out_bits=bits,
-                out_signed=dice.one_in(2),
+                out_signed=draw.one_in(2),
                 table=not wide,
-                table_base=dice.between(0, 4095) >> bits << bits if noise else 0,
+                table_base=draw.between(0, 4095) >> bits << bits if noise else 0,
                 noise=noise,
                 argmax=True,
             )
         )
         section.searched = True
-        if dice.one_in(2):
+        if draw.one_in(2):
             section.store()
 
 

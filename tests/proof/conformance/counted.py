@@ -9,20 +9,20 @@ from functools import partial
 
 from fixedpoint_nn.hardware.isa.instructions import Address, JumpEqual, Loop, Run, Set, Store
 from tests.proof.conformance.memories import FULL, PLAIN, SHIFTED, SMALL_WEIGHTS, WINDOW
-from tests.proof.conformance.sections import Dice, Section
+from tests.proof.conformance.sections import RandomSource, Section
 
 
 def _search(section: Section) -> None:
     """The largest word stands at a place of many bits: one pixel inside the image, all others are padding."""
-    dice = section.dice
+    draw = section.draw
     for place, more in ((0xA5A, 3), (0x5A5, 3), (0xFFE, 1), (0x3C7, 1)):
         section.add_one(
             lambda place=place, more=more: Run(
-                activation=Address(dice.between(0, 4095)),
-                weight=Address(dice.between(100, 1400)),
+                activation=Address(draw.between(0, 4095)),
+                weight=Address(draw.between(100, 1400)),
                 parameter=Address(PLAIN),
                 counts=(1, 1, 1, 1, place + 1 + more, 1),
-                strides=(0, 0, 0, 0, dice.between(1, 99), 0),
+                strides=(0, 0, 0, 0, draw.between(1, 99), 0),
                 bounded=True,
                 x_origin=-place,
                 x_limit=1,
@@ -39,23 +39,23 @@ def _search(section: Section) -> None:
 
 def _bounds(section: Section) -> None:
     """Images anywhere among the positions, whose edges the taps cross; each run has a block of results."""
-    dice, port = section.dice, section.window
+    draw, port = section.draw, section.window
     for number in range(20):
-        width, height = dice.of((4, 6), (2, 12), (1, 24), (3, 8))
+        width, height = draw.of((4, 6), (2, 12), (1, 24), (3, 8))
         section.add_one(
             lambda number=number, width=width, height=height: Run(
-                activation=Address(dice.between(0, 4095)),
-                weight=Address(dice.between(100, 1400)),
-                parameter=Address(PLAIN + dice.between(0, 40)),
+                activation=Address(draw.between(0, 4095)),
+                weight=Address(draw.between(100, 1400)),
+                parameter=Address(PLAIN + draw.between(0, 40)),
                 output=Address(port.address + number % 8 * port.stride),
-                counts=(1, dice.of(1, 2), dice.of(1, 2), 1, width, height),
-                strides=(0, 1, 2, 0, dice.between(1, 3), dice.between(1, 99)),
+                counts=(1, draw.of(1, 2), draw.of(1, 2), 1, width, height),
+                strides=(0, 1, 2, 0, draw.between(1, 3), draw.between(1, 99)),
                 per_tile=True,
                 out_bits=8,
                 overflow=0,
-                table=dice.one_in(3),
-                table_base=dice.between(0, 15) << 8,
-                argmax=dice.one_in(2),
+                table=draw.one_in(3),
+                table_base=draw.between(0, 15) << 8,
+                argmax=draw.one_in(2),
                 **section.bounds(2, 2, width, height, wild=True),
             )
         )
@@ -64,7 +64,7 @@ def _bounds(section: Section) -> None:
 def _jumps(section: Section) -> None:
     """A register that differs from a jump's value in one bit: the jump is not taken."""
     for bit in range(section.config.address_width):
-        value = section.dice.between(0, 4095) & ~(1 << bit)
+        value = section.draw.between(0, 4095) & ~(1 << bit)
         section.add(Set(2, value | 1 << bit), JumpEqual(2, value, 0))
 
 
@@ -87,7 +87,7 @@ def _edged(edge: int, counts: tuple[int, ...], run: Run) -> Run:
 
 def _wide(section: Section) -> None:
     """Windows of 256 columns and of 256 rows, and images of 4,096 columns and rows, whose largest word is searched."""
-    dice = section.dice
+    draw = section.draw
     small, at = SMALL_WEIGHTS, section.window.address
     for counts, rows, edge in (  # some with an edge among the taps
         ((1, 256, 1, 1, 1, 1), 256, 117),
@@ -101,10 +101,10 @@ def _wide(section: Section) -> None:
                 edge,
                 counts,
                 Run(
-                    activation=Address(dice.between(0, 4095)),
-                    weight=Address(small + dice.between(0, 4096 - small - rows)),
+                    activation=Address(draw.between(0, 4095)),
+                    weight=Address(small + draw.between(0, 4096 - small - rows)),
                     parameter=Address(PLAIN),
-                    output=Address(at + dice.between(0, 7) * WINDOW["stride"]),
+                    output=Address(at + draw.between(0, 7) * WINDOW["stride"]),
                     counts=counts,
                     strides=(1, 3, 5, 0, 0, 0),
                     last_channels=section.config.lanes,
@@ -115,8 +115,8 @@ def _wide(section: Section) -> None:
                     bounded=True,
                     x_step=0,
                     y_step=0,
-                    x_origin=dice.between(0, 4000),
-                    y_origin=dice.between(0, 4000),
+                    x_origin=draw.between(0, 4000),
+                    y_origin=draw.between(0, 4000),
                     x_limit=8191,
                     y_limit=8191,
                     overflow=0,
@@ -133,11 +133,11 @@ def _wide(section: Section) -> None:
         (2, 1, 1, 1, 1, 4095),
     ):
         run = Run(
-            activation=Address(dice.between(0, 4095)),
-            weight=Address(dice.between(100, 2000)),
-            parameter=Address(PLAIN + dice.between(0, 40)),
+            activation=Address(draw.between(0, 4095)),
+            weight=Address(draw.between(100, 2000)),
+            parameter=Address(PLAIN + draw.between(0, 40)),
             counts=counts,
-            strides=(0, 0, 0, 0, dice.between(1, 99) * 2 + 1, dice.between(1, 99) * 2 + 1),
+            strides=(0, 0, 0, 0, draw.between(1, 99) * 2 + 1, draw.between(1, 99) * 2 + 1),
             out_bits=8,
             argmax=True,
             write=False,
@@ -145,12 +145,12 @@ def _wide(section: Section) -> None:
         if counts[0] == 2 and counts[5] > 1:  # large sums; of those below 0 the sign alone is left
             run = replace(run, weight=Address(0), parameter=Address(SHIFTED), leak=51, overflow=0)
         section.add(run)
-        section.add(Store(Address(at + 5 + 3 * dice.between(0, 5)), dice.one_in(2)))
+        section.add(Store(Address(at + 5 + 3 * draw.between(0, 5)), draw.one_in(2)))
 
 
 def _long_taps(section: Section) -> None:
     """Counts of 16 bits: as many padded steps."""
-    dice = section.dice
+    draw = section.draw
     section.add(Set(1, 0))  # so that the cycles are odd
     for channels, kx, ky in ((0x9C40, 1, 1), (0x63C1, 1, 1), (1, 256, 129)):
         section.add(
@@ -158,28 +158,28 @@ def _long_taps(section: Section) -> None:
                 bounded=True,
                 weight=Address(0),
                 parameter=Address(PLAIN),
-                output=Address(section.window.address + dice.between(0, 20)),
+                output=Address(section.window.address + draw.between(0, 20)),
                 counts=(channels, kx, ky, 1, 1, 1),
                 last_channels=2,
             )
         )
-    section.add(_tiles(dice, 0x2C95))
+    section.add(_tiles(draw, 0x2C95))
 
 
 def _long_tiles(section: Section, words: int, clocks: int = 0) -> None:
     """Very many tiles, and no word of them fits; so many clocks more after the last."""
-    run = _tiles(section.dice, min(65536, words // section.config.lanes))
+    run = _tiles(section.draw, min(65536, words // section.config.lanes))
     run = replace(
         run, counts=(4, *run.counts[1:]), parameter=Address(FULL), last_channels=section.config.lanes
     )
     section.add(run, Store(Address(section.window.address)), *[Set(1, 0)] * clocks)
 
 
-def _tiles(dice: Dice, count: int) -> Run:
+def _tiles(draw: RandomSource, count: int) -> Run:
     return Run(
-        activation=Address(dice.between(0, 4095)),
-        weight=Address(dice.between(100, 1400)),
-        parameter=Address(dice.between(0, 2900)),
+        activation=Address(draw.between(0, 4095)),
+        weight=Address(draw.between(100, 1400)),
+        parameter=Address(draw.between(0, 2900)),
         counts=(1, 1, 1, count, 1, 1),
         strides=(0, 0, 0, 1, 0, 0),
         per_tile=True,

@@ -10,7 +10,7 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
-from tests.proof.conformance.sections import Dice
+from tests.proof.conformance.sections import RandomSource
 
 # The window: blocks of words all over the memory. The rest holds constants, which no section changes.
 WINDOW = {"blocks": 8, "run": 24, "stride": 556, "address": 16}
@@ -32,30 +32,30 @@ def window() -> Port:
     return Port((words,), QFormat(8, 0), WINDOW["address"], WINDOW["run"], WINDOW["stride"])
 
 
-def memories(config: EngineConfig, dice: Dice) -> Images:
+def memories(config: EngineConfig, draw: RandomSource) -> Images:
     """Every word of every memory, so that no address reads what nobody wrote."""
     lanes, bits = config.lanes, config.weight_width
-    weights = dice.words(bits, (config.weight_depth, lanes))
-    shifts = dice.rng.integers(0, 20, config.parameter_depth)
-    far = dice.rng.integers(0, 64, config.parameter_depth)
-    shifts = np.where(dice.rng.integers(0, 12, config.parameter_depth) == 0, far, shifts)
-    biases = dice.words(config.bias_width, config.parameter_depth)
-    weights[SMALL_WEIGHTS:] = dice.rng.integers(-1, 2, (config.weight_depth - SMALL_WEIGHTS, lanes))
+    weights = draw.words(bits, (config.weight_depth, lanes))
+    shifts = draw.rng.integers(0, 20, config.parameter_depth)
+    far = draw.rng.integers(0, 64, config.parameter_depth)
+    shifts = np.where(draw.rng.integers(0, 12, config.parameter_depth) == 0, far, shifts)
+    biases = draw.words(config.bias_width, config.parameter_depth)
+    weights[SMALL_WEIGHTS:] = draw.rng.integers(-1, 2, (config.weight_depth - SMALL_WEIGHTS, lanes))
     for place in range(TIES, TIES + 2 * window().words):
-        shifts[place], biases[place] = _tie(dice, place - TIES, config.bias_width - 1)
+        shifts[place], biases[place] = _tie(draw, place - TIES, config.bias_width - 1)
     shifts[FULL : FULL + lanes], biases[FULL : FULL + lanes] = 12, 236 << 12
     for place, (shift, bias) in enumerate(_halves(2 * window().words, config.bias_width - 1), LOST):
         shifts[place], biases[place] = shift, bias
     plain = slice(PLAIN, PLAIN + 64)
-    shifts[plain], biases[plain] = 0, dice.rng.integers(0, 100, 64)
+    shifts[plain], biases[plain] = 0, draw.rng.integers(0, 100, 64)
     shifts[SHIFTED : SHIFTED + 4] = 9
     for place in range(10):
         shifts[WIDE + place], biases[WIDE + place] = 3 + place, 128 + 12 * place << 3 + place
-    activations = dice.words(config.activation_width, config.activation_depth)
+    activations = draw.words(config.activation_width, config.activation_depth)
     low, most = -(1 << bits - 1), 1 << config.accumulator_width - 1
     activations[RAMP : RAMP + 256] = np.arange(-128, 128)
-    close = np.repeat(dice.rng.integers(-126, 126, 50), 8)
-    activations[CLOSE : CLOSE + 400] = close + dice.rng.integers(-2, 3, 400)
+    close = np.repeat(draw.rng.integers(-126, 126, 50), 8)
+    activations[CLOSE : CLOSE + 400] = close + draw.rng.integers(-2, 3, 400)
     words = np.full(ENDS, -128)
     rows = np.full((ENDS, lanes), low)
     # 127 * w and -128 * w in all taps but the last two, which bring what is missing to the end.
@@ -71,23 +71,23 @@ def memories(config: EngineConfig, dice: Dice) -> Images:
         [],
         weights,
         np.stack([shifts, biases], 1),
-        dice.words(config.activation_width, config.table_depth),
+        draw.words(config.activation_width, config.table_depth),
         activations,
     )
 
 
-def _tie(dice: Dice, number: int, bits: int) -> tuple[int, int]:
+def _tie(draw: RandomSource, number: int, bits: int) -> tuple[int, int]:
     """A shift, and a bias in the middle between two words, or that and one bit, or a power of two."""
     if number % 3 == 0:
         shift = number // 3 % (bits - 3) + 1
-        return shift, (2 * dice.between(-3, 2) + 1 << shift - 1) + dice.of(-1, 0, 0, 1)
+        return shift, (2 * draw.between(-3, 2) + 1 << shift - 1) + draw.of(-1, 0, 0, 1)
     if number % 3 == 1:
-        shift = dice.between(17 if number % 2 else 4, bits - 2)
-        one = number // 6 % 16 if number % 2 else dice.between(0, shift - 2)
-        return shift, (2 * dice.between(-2, 1) + 1 << shift - 1) + dice.of(-1, 1) * (1 << one)
+        shift = draw.between(17 if number % 2 else 4, bits - 2)
+        one = number // 6 % 16 if number % 2 else draw.between(0, shift - 2)
+        return shift, (2 * draw.between(-2, 1) + 1 << shift - 1) + draw.of(-1, 1) * (1 << one)
     power = number // 3 % bits
-    shift = dice.of(dice.between(0, power), dice.between(0, power), dice.between(20, 42))
-    return shift, dice.of(-1, 1) * (1 << power) - dice.between(0, 1)
+    shift = draw.of(draw.between(0, power), draw.between(0, power), draw.between(20, 42))
+    return shift, draw.of(-1, 1) * (1 << power) - draw.between(0, 1)
 
 
 def _halves(count: int, bits: int) -> list[tuple[int, int]]:

@@ -20,20 +20,20 @@ from fixedpoint_nn.hardware.pack.program_pack import Assembled, emit_program
 from fixedpoint_nn.numerics.arrays import Ints
 from tests.proof.conformance.aimed import AIMED
 from tests.proof.conformance.memories import memories, window
-from tests.proof.conformance.sections import Dice, Section
+from tests.proof.conformance.sections import RandomSource, Section
 
 
 @dataclass(frozen=True)
 class Conformance:
-    """One pack: its engine, the seed of its dice, and its random sections."""
+    """One pack: its engine, its random seed, and its random sections."""
 
     config: EngineConfig
-    dice: int
+    seed: int
     random: tuple[int, ...] = tuple(range(6))
 
-    def of(self, title: str) -> Dice:
-        """A section's own dice, so that none changes with another."""
-        return Dice([self.dice, *title.encode()])
+    def of(self, title: str) -> RandomSource:
+        """The section's own random source, so that no section changes with another."""
+        return RandomSource([self.seed, *title.encode()])
 
 
 SMALL = EngineConfig(
@@ -78,15 +78,15 @@ PACKS = {
 
 
 def _random(section: Section) -> None:
-    dice = section.dice
-    for _ in range(dice.between(2, 5)):
+    draw = section.draw
+    for _ in range(draw.between(2, 5)):
         section.set_register()
-    for _ in range(dice.between(4, 6)):
+    for _ in range(draw.between(4, 6)):
         section.run()
         for step in (section.set_register, section.store, section.jump):
-            if dice.one_in(3):
+            if draw.one_in(3):
                 step()
-    if dice.one_in(2):
+    if draw.one_in(2):
         section.loop()
     section.store()
 
@@ -95,16 +95,16 @@ def _random(section: Section) -> None:
 def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     """The pack's program, its vectors, and the section that each of them runs."""
     pack = PACKS[name]
-    config, dice, port = pack.config, Dice([pack.dice]), window()
-    images = memories(config, dice)
+    config, draw, port = pack.config, RandomSource([pack.seed]), window()
+    images = memories(config, draw)
     aimed = [title for kind in SECTIONS for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
     aimed += [title for title in SECTIONS if title == "unknown"]
     names = ["ends", "small", "noise", *(f"random {n}" for n in pack.random)]
     names += [title for title in aimed if title not in names]
-    numbers = [int(n) for n in dice.rng.permutation(np.arange(-128, 128))[: len(names)]]
-    dices = {title: pack.of(title) for title in names}
+    numbers = [int(n) for n in draw.rng.permutation(np.arange(-128, 128))[: len(names)]]
+    sources = {title: pack.of(title) for title in names}
     shape = (ROUNDS, port.words)
-    rounds = np.stack([dices[title].words(config.activation_width, shape) for title in names], axis=1)
+    rounds = np.stack([sources[title].words(config.activation_width, shape) for title in names], axis=1)
     rounds[:, :, 0] = numbers
     sections = [section for section in names if section != "unknown"]
     place = Load.words + JumpEqual.words * len(sections) + Halt.words
@@ -113,7 +113,7 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     for index, title in enumerate(names):
         if title == "unknown":
             continue
-        section = Section(dices[title], config, images, port, rounds[:, index], place)
+        section = Section(sources[title], config, images, port, rounds[:, index], place)
         titles[place] = title
         AIMED.get(title, _random)(section)
         section.add(Halt())

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fixedpoint_nn.hardware.emulator.emulator import EmulationError, Result
+from fixedpoint_nn.hardware.emulator.activation_memory import ActivationMemory
+from fixedpoint_nn.hardware.emulator.result import EmulationError, Result
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -35,7 +36,7 @@ from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.numerics.arrays import Ints
 
 
-class Dice:
+class RandomSource:
     """Random numbers for a program."""
 
     def __init__(self, seed: Sequence[int]) -> None:
@@ -60,6 +61,20 @@ class Dice:
         return np.asarray(np.where(kind == 0, ends, np.where(kind == 1, small, full)))
 
 
+class RecordingMemory(ActivationMemory):
+    """An activation memory that records which of its words were read."""
+
+    def __init__(self, memory: ActivationMemory) -> None:
+        super().__init__(memory.depth)
+        self.words, self.defined = memory.words, memory.defined
+        self.was_read = np.zeros(memory.depth, bool)
+
+    def gather(self, addresses: Ints, place: int, cycles: Ints | None = None) -> Ints:
+        words = super().gather(addresses, place, cycles)
+        self.was_read[addresses] = True
+        return words
+
+
 class CheckedTwin(Twin):
     """The twin, stricter: it refuses what is not a matter of this program alone."""
 
@@ -68,7 +83,7 @@ class CheckedTwin(Twin):
     ) -> None:
         super().__init__(config, replace(images, program=[]), port, vector)
         self._allowed = allowed
-        self._read = np.zeros(config.activation_depth, bool)
+        self.activations: RecordingMemory = RecordingMemory(self.activations)
 
     def execute(self, place: int, code: Sequence[Instruction], seed: int) -> Result:
         """Run these instructions from the program address `place` on, as if started there."""
@@ -80,7 +95,7 @@ class CheckedTwin(Twin):
         return self.run(seed)
 
     def _run(self, place: int, run: Run, issue: Any, result: Result) -> None:
-        self._read[:] = False
+        self.activations.was_read[:] = False
         channels = (run.counts[3] - 1) * self.config.lanes + run.last_channels
         shifts = self._parameters(run, place, run.counts[3], channels)[:, 0]
         if shifts.max() + run.leak > 63:
@@ -99,24 +114,20 @@ class CheckedTwin(Twin):
             raise EmulationError(f"word {place} adds up more than the accumulator holds")
         return found
 
-    def _gather(self, addresses: Ints, place: int) -> Ints:
-        self._read[addresses] = True
-        return super()._gather(addresses, place)
-
-    def _scatter(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
+    def _write(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
         within = addresses[addresses < len(self._allowed)]
         if len(within) < len(addresses) or not self._allowed[within].all():
             raise EmulationError(f"word {place} writes outside of the window")
-        if self._read[addresses].any() and isinstance(self._program[place], Run):
+        if self.activations.was_read[addresses].any() and isinstance(self._program[place], Run):
             raise EmulationError(f"word {place} reads what it writes itself")
-        super()._scatter(place, addresses, values, cycles, result)
+        super()._write(place, addresses, values, cycles, result)
 
 
 @dataclass
 class Section:
     """Instructions from a program address on, tried with each of its vectors."""
 
-    dice: Dice
+    draw: RandomSource
     config: EngineConfig
     images: Images
     window: Port
@@ -175,22 +186,22 @@ class Section:
     def address(self, wanted: int) -> Address:
         """This address, as a base and a register whose value is known, or without one."""
         known = [number for number, value in self.known.items() if value is not None]
-        above = self.dice.between(0, 4095) << 12 if self.dice.one_in(3) else 0
-        if not known or self.dice.one_in(3):
+        above = self.draw.between(0, 4095) << 12 if self.draw.one_in(3) else 0
+        if not known or self.draw.one_in(3):
             return Address(wanted | above & ~self.mask)
-        register = self.dice.of(*known)
+        register = self.draw.of(*known)
         return Address((wanted - (self.known[register] or 0) & self.mask) | above & ~self.mask, register)
 
     def anywhere(self) -> Address:
         """Any activation word; the register may differ from vector to vector."""
-        base = self.dice.between(0, self.config.activation_depth - 1)
-        return Address(base, self.dice.of(0, *self.known) if self.dice.one_in(2) else 0)
+        base = self.draw.between(0, self.config.activation_depth - 1)
+        return Address(base, self.draw.of(0, *self.known) if self.draw.one_in(2) else 0)
 
     def target(self, pixels: int, channels: int) -> tuple[int, int] | None:
         """A first address and a gap, so that the results stay in the window; None if they do not fit."""
         port = self.window
         blocks = port.words // port.run
-        block = self.dice.between(0, blocks - 1)
+        block = self.draw.between(0, blocks - 1)
         if channels > port.run:
             return None
         ways = []
@@ -199,16 +210,16 @@ class Section:
                 ways.append(("on", gap))
         if pixels <= blocks:
             ways += [("up", 0), ("down", 0), ("up", 0), ("down", 0)]
-        if not ways or self.dice.one_in(8):
+        if not ways or self.draw.one_in(8):
             ways = [("over", 0)]
-        way, gap = self.dice.of(*ways)
+        way, gap = self.draw.of(*ways)
         if way == "on":
             room = port.run - (pixels * (channels + gap) - gap)
-            return port.address + block * port.stride + self.dice.between(0, room), gap
-        inside = self.dice.between(0, port.run - channels)
+            return port.address + block * port.stride + self.draw.between(0, room), gap
+        inside = self.draw.between(0, port.run - channels)
         if way == "over":
             return port.address + block * port.stride + inside, -channels
-        first = self.dice.between(0, blocks - pixels)
+        first = self.draw.between(0, blocks - pixels)
         if way == "up":
             return port.address + first * port.stride + inside, port.stride - channels
         last = first + pixels - 1
@@ -217,56 +228,56 @@ class Section:
     # ---- instructions --------------------------------------------------------------------------------------
 
     def set_register(self) -> None:
-        dice = self.dice
-        register = dice.between(1, 7)
-        kind = dice.between(0, 3)
+        draw = self.draw
+        register = draw.between(1, 7)
+        kind = draw.between(0, 3)
         if kind == 0 and register in self.known:
-            self.holds(Add(register, dice.between(-(1 << 23), (1 << 23) - 1)))
+            self.holds(Add(register, draw.between(-(1 << 23), (1 << 23) - 1)))
         elif kind == 1:
-            shift = dice.between(0, self.config.address_width - 1) if dice.one_in(2) else dice.between(0, 31)
+            shift = draw.between(0, self.config.address_width - 1) if draw.one_in(2) else draw.between(0, 31)
             self.holds(Load(register, self.anywhere(), shift))
         else:
-            self.holds(Set(register, dice.between(0, (1 << 24) - 1)))
+            self.holds(Set(register, draw.between(0, (1 << 24) - 1)))
 
     def store(self) -> None:
-        place = int(self.dice.of(*self.window.addresses().tolist()))
-        self.holds(Store(self.address(place), self.searched and self.dice.one_in(2)))
+        place = int(self.draw.of(*self.window.addresses().tolist()))
+        self.holds(Store(self.address(place), self.searched and self.draw.one_in(2)))
 
     def jump(self) -> None:
         """Jumps that are taken, over something that would be noticed, and such that are not."""
-        dice = self.dice
-        register = dice.of(0, *(number for number, value in self.known.items() if value is not None))
+        draw = self.draw
+        register = draw.of(0, *(number for number, value in self.known.items() if value is not None))
         value = self.known.get(register, 0) or 0
-        trap = dice.of(Halt(), Set(dice.between(1, 7), dice.between(0, 4095)), self.random_run() or Halt())
-        if dice.one_in(2):
-            other = value ^ 1 << dice.between(0, self.config.address_width - 1)
-            self.holds(JumpEqual(register, other, dice.between(0, 4095)))
+        trap = draw.of(Halt(), Set(draw.between(1, 7), draw.between(0, 4095)), self.random_run() or Halt())
+        if draw.one_in(2):
+            other = value ^ 1 << draw.between(0, self.config.address_width - 1)
+            self.holds(JumpEqual(register, other, draw.between(0, 4095)))
         else:
-            high = dice.between(0, 4095) << 12 & ~self.mask
+            high = draw.between(0, 4095) << 12 & ~self.mask
             target = self.here + JumpEqual.words + trap.words
             self.holds(JumpEqual(register, value | high, target), trap)
 
     def loop(self) -> None:
         """A run again and again, with another input and output each time."""
-        dice, port = self.dice, self.window
-        counter, source, output = (int(n) for n in dice.rng.choice(np.arange(1, 8), 3, replace=False))
-        times = dice.between(1, 5)
+        draw, port = self.draw, self.window
+        counter, source, output = (int(n) for n in draw.rng.choice(np.arange(1, 8), 3, replace=False))
+        times = draw.between(1, 5)
         run = self.random_run(pixels=1, most=4)
         if run is None:
             return
-        start = dice.between(0, self.mask)
-        step = dice.of(port.stride, 4)
-        first = port.address + dice.between(0, port.run - 4 - (4 * times if step == 4 else 0))
+        start = draw.between(0, self.mask)
+        step = draw.of(port.stride, 4)
+        first = port.address + draw.between(0, port.run - 4 - (4 * times if step == 4 else 0))
         run = replace(run, output=Address(first - start & self.mask, output), output_gap=0)
         run = replace(run, activation=Address(run.activation.base, source))
         body = self.here + 3
         self.holds(
             Set(counter, times),
-            Set(source, dice.between(0, self.mask)),
+            Set(source, draw.between(0, self.mask)),
             Set(output, start),
             run,
             Add(output, step),
-            Add(source, dice.between(-300, 300)),
+            Add(source, draw.between(-300, 300)),
             Loop(counter, body),
         )
 
@@ -286,81 +297,81 @@ class Section:
     # ---- runs ----------------------------------------------------------------------------------------------
 
     def back_end(self) -> dict[str, Any]:
-        dice, width = self.dice, self.config.activation_width
-        signed = dice.one_in(2)
+        draw, width = self.draw, self.config.activation_width
+        signed = draw.one_in(2)
         chosen: dict[str, Any] = {
-            "rounding": dice.between(0, 6),
-            "overflow": dice.between(0, 3),
-            "relu_before": dice.one_in(5),
-            "relu_after": dice.one_in(5),
-            "leak": dice.of(0, 0, 0, dice.between(0, 4), dice.between(0, 63)),
+            "rounding": draw.between(0, 6),
+            "overflow": draw.between(0, 3),
+            "relu_before": draw.one_in(5),
+            "relu_after": draw.one_in(5),
+            "leak": draw.of(0, 0, 0, draw.between(0, 4), draw.between(0, 63)),
             "out_signed": signed,
-            "out_bits": dice.between(1, width if signed else width - 1),
-            "argmax": dice.one_in(3),
-            "write": not dice.one_in(8),
-            "modelled": bool(self.config.model_width or self.config.product_bits) and not dice.one_in(3),
+            "out_bits": draw.between(1, width if signed else width - 1),
+            "argmax": draw.one_in(3),
+            "write": not draw.one_in(8),
+            "modelled": bool(self.config.model_width or self.config.product_bits) and not draw.one_in(3),
         }
-        if dice.one_in(3):
+        if draw.one_in(3):
             high = (self.config.table_depth >> chosen["out_bits"]) - 1
-            base = dice.between(0, high) << chosen["out_bits"]
-            chosen |= {"table": True, "table_base": base, "noise": dice.one_in(3)}
+            base = draw.between(0, high) << chosen["out_bits"]
+            chosen |= {"table": True, "table_base": base, "noise": draw.one_in(3)}
         return chosen
 
     def bounds(self, kx: int, ky: int, width: int, height: int, wild: bool = False) -> dict[str, Any]:
         """An image anywhere, whose edges the taps cross."""
         chosen: dict[str, Any] = {"bounded": True}
         for axis, taps, pixels in (("x", kx, width), ("y", ky, height)):
-            step = self.dice.of(0, 1, 1, 2, self.dice.between(0, 255))
+            step = self.draw.of(0, 1, 1, 2, self.draw.between(0, 255))
             if wild:
-                step = self.dice.of(1, 2, self.dice.between(0, 255))
+                step = self.draw.of(1, 2, self.draw.between(0, 255))
             reach = step * (pixels - 1) + taps
             lowest, highest = -4096, 4095
-            anywhere = self.dice.between(lowest, highest)
-            origin = self.dice.of(-1, -2, 0, -reach // 2, anywhere, lowest, highest)
+            anywhere = self.draw.between(lowest, highest)
+            origin = self.draw.of(-1, -2, 0, -reach // 2, anywhere, lowest, highest)
             if wild:  # the edge is always within reach
-                origin = self.dice.of(anywhere, max(lowest, 1 - self.dice.between(1, reach)))
-            limit = self.dice.between(0, reach) + max(origin, 0)
+                origin = self.draw.of(anywhere, max(lowest, 1 - self.draw.between(1, reach)))
+            limit = self.draw.between(0, reach) + max(origin, 0)
             if origin >= 0 and not wild:
-                limit = self.dice.of(limit, limit, self.dice.between(0, 8191), 8191)
+                limit = self.draw.of(limit, limit, self.draw.between(0, 8191), 8191)
             chosen |= {f"{axis}_origin": origin, f"{axis}_step": step}
             chosen[f"{axis}_limit"] = max(0, min(limit, 8191, 8192 + min(origin, 0)))
         return chosen
 
     def random_run(self, pixels: int = 6, most: int = 99) -> Run | None:
         """A run whose results fit into the window, or None."""
-        dice, config = self.dice, self.config
+        draw, config = self.draw, self.config
         lanes, chosen = config.lanes, self.back_end()
-        far = dice.of(1, 1, 2, 5, 37, dice.between(-3000, 3000))
-        strides = [far if dice.one_in(2) else dice.between(-9, 9) for _ in range(6)]
-        tiles = dice.of(1, 1, 2, 3, dice.between(1, 6))
-        width = dice.between(1, pixels)
-        height = dice.between(1, max(1, pixels // width))
-        kind = dice.between(0, 5)
-        kx, ky = (dice.of(1, dice.between(1, 4), dice.between(1, 9)) for _ in range(2))
-        channel = dice.between(1, 9)
+        far = draw.of(1, 1, 2, 5, 37, draw.between(-3000, 3000))
+        strides = [far if draw.one_in(2) else draw.between(-9, 9) for _ in range(6)]
+        tiles = draw.of(1, 1, 2, 3, draw.between(1, 6))
+        width = draw.between(1, pixels)
+        height = draw.between(1, max(1, pixels // width))
+        kind = draw.between(0, 5)
+        kx, ky = (draw.of(1, draw.between(1, 4), draw.between(1, 9)) for _ in range(2))
+        channel = draw.between(1, 9)
         if kind == 0:  # dense
             kx = ky = 1
-            channel = dice.between(1, 60)
+            channel = draw.between(1, 60)
         elif kind == 1:  # convolution
             chosen |= self.bounds(kx, ky, width, height)
         elif kind == 2:  # pooling
-            chosen |= {"maximum": True, "modelled": False, "vector": dice.one_in(2)}
-            if dice.one_in(2):
+            chosen |= {"maximum": True, "modelled": False, "vector": draw.one_in(2)}
+            if draw.one_in(2):
                 chosen |= self.bounds(kx, ky, width, height)
         elif kind == 3:  # element by element
             chosen |= {"vector": True}
-            strides[3] = dice.of(lanes, strides[3])
+            strides[3] = draw.of(lanes, strides[3])
         elif kind == 4:  # products of two operands
             chosen |= {"vector": True, "paired": True}
-            channel = 2 * dice.between(1, 4)
-            if dice.one_in(3):
+            channel = 2 * draw.between(1, 4)
+            if draw.one_in(3):
                 chosen |= self.bounds(kx, ky, width, height)
         else:  # few taps: the drain is the slower one
             kx = ky = 1
-            channel = dice.of(1, 1, 2)
-        chosen["per_tile"] = dice.one_in(2)
+            channel = draw.of(1, 1, 2)
+        chosen["per_tile"] = draw.one_in(2)
         counts = (channel, kx, ky, tiles, width, height)
-        last = dice.between(1, lanes)
+        last = draw.between(1, lanes)
         channels = (tiles - 1) * lanes + last
         if channels > most:
             return None
@@ -374,8 +385,8 @@ class Section:
             return None
         return Run(
             activation=self.anywhere(),
-            weight=self.address(dice.between(0, config.weight_depth - rows)),
-            parameter=self.address(dice.between(0, config.parameter_depth - words)),
+            weight=self.address(draw.between(0, config.weight_depth - rows)),
+            parameter=self.address(draw.between(0, config.parameter_depth - words)),
             output=self.address(place[0]),
             output_gap=place[1],
             counts=counts,

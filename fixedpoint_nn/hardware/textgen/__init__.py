@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+"""Text that the engine writes by itself, character after character, and the same from the bit-accurate model."""
+
+from fixedpoint_nn.hardware.textgen.compile import lower_writer
+from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, Writer
+from fixedpoint_nn.hardware.textgen.text import RtlWriter, emit_writer, write
+
+__all__ = ["END", "RtlWriter", "SamplingConfig", "Writer", "emit_writer", "lower_writer", "write"]

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Text from the bit-accurate model, from the Verilog, and as a pack: the same characters from the same seed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.hardware.emit import emit_lowered
+from fixedpoint_nn.hardware.isa.lfsr import Noise
+from fixedpoint_nn.hardware.sim.run import Job, simulate, write_images
+from fixedpoint_nn.hardware.textgen.compile import lower_writer
+from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, Writer
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.arrays import Ints
+
+
+def write(fixed: Quantized, how: SamplingConfig, seed: int = 1, first: int = END) -> Ints:
+    """What the bit-accurate model writes: the engine's integers from the same seed."""
+    writer = Writer(fixed)
+    table, source = writer.noise(how), Noise(seed)
+    format = fixed.input.format
+    token = FixedArray.from_ints(np.array([first]), format)
+    states: Sequence[Any] = writer.states(token)
+    written = []
+    for _ in range(how.length):
+        logits, *states = writer.step(token, *states)
+        if table is not None:
+            drawn = FixedArray.from_ints(table.draw(source, writer.symbols)[None], table.output.format)
+            logits = logits + drawn
+        token = FixedArray.from_ints(logits.argmax().ints.reshape(1), format)
+        written.append(int(token.ints[0]))
+        if how.restart and written[-1] == END:
+            states = writer.states(token)
+    return np.array(written, np.int64)
+
+
+def emit_writer(
+    fixed: Quantized,
+    how: SamplingConfig,
+    directory: str | Path,
+    *,
+    name: str = "writer",
+    first: int = END,
+    seeds: int = 1,
+    lanes: int = 8,
+    seed: int = 1,
+    radix: int = 16,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """A pack of a network that writes: `seeds` vectors, each from the next seed."""
+    if progress is not None:
+        progress(f"lowering {name} for {lanes} lanes")
+    lowered = lower_writer(fixed, how, lanes)
+    format = fixed.input.format
+    vectors = FixedArray.from_ints(np.full((seeds, 1), first), format)
+    texts = np.stack([write(fixed, how, seed + number, first) for number in range(seeds)])
+    expected = FixedArray.from_ints(texts, format)
+    return emit_lowered(directory, lowered, vectors, expected, ["seed"] * seeds, name, radix=radix, seed=seed)
+
+
+class RtlWriter:
+    """The Verilog as a writer: `RtlWriter(fixed, how)(seed)` equals `write(fixed, how, seed)`."""
+
+    def __init__(
+        self, fixed: Quantized, how: SamplingConfig, lanes: int = 8, simulator: str = "iverilog"
+    ) -> None:
+        self.lowered = lower_writer(fixed, how, lanes)
+        self.simulator = simulator
+
+    def __call__(self, seed: int = 1, first: int = END, texts: int = 1) -> Ints:
+        """Texts (texts, length) from the seeds seed, seed + 1, ..."""
+        lowered = self.lowered
+        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as folder:
+            images = write_images(Path(folder), lowered.config, lowered.images)
+            job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator, seed)
+            self.outcome = simulate(job, np.full((texts, 1), first, np.int64))
+        return self.outcome.ints(lowered.config.activation_width)

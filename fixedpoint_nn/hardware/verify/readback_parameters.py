@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Read parameter words {shift, bias} back through the requantiser, every bit of them.
+
+The sums are chosen so that the result of ((sum + bias) >> shift) just changes: with u an integer in the middle of the
+words' range and S = u * 2**shift - bias,
+
+    sum              S - 1    S    S + 2**shift - 1    S + 2**shift
+    result           u - 1    u    u                   u + 1
+
+Another pair (shift', bias') gives the first two results only if u * 2**shift' - bias' = S, and then the last two only
+if 2**shift' = 2**shift: so shift' = shift, and bias' = bias. Results saturate, so that no result is taken for another
+one. Each sum is made of products of two activation words. A word whose sums are larger than the accumulator holds (no
+network has one) is seen in part, and listed in `Room.in_part`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, Address, Instruction, Load
+from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.verify.readback_section import Room, Section, plain_run
+from fixedpoint_nn.numerics.arrays import Ints
+
+SUMS = 4  # that pin down one parameter word
+MOST_TAPS, INNER = 4096, 64  # pairs of words that make one sum; of them in the inner loop
+SATURATE = OVERFLOWS.index("SATURATE")
+
+
+def parameter_sections(room: Room) -> Iterator[Section]:
+    """Read parameter words in groups of LANES words, by four sums for each word."""
+    lanes, words = room.lanes, room.original.parameters
+    groups = -(-len(words) // lanes)
+    padded = np.concatenate([words, room.images.parameters[len(words) :]])
+    padded = np.resize(padded, (max(len(padded), groups * lanes), 2))[: groups * lanes]
+    half = 1 << room.width - 1
+    reach = min((1 << room.config.accumulator_width - 1) - 1, (MOST_TAPS - 2) * (half - 1) ** 2)
+    sums, results = [], []
+    for shift, bias in padded.tolist():
+        u = max(2 - half, min(half - 2, bias + (1 << shift >> 1) >> shift))
+        start = (u << shift) - bias
+        wanted = (start - 1, start, start + (1 << shift) - 1, start + (1 << shift))
+        sums.append([max(-reach, min(reach, s)) for s in wanted])
+        results.append([max(-half, min(half - 1, s + bias >> shift)) for s in sums[-1]])
+        if tuple(sums[-1]) != wanted and len(sums) <= len(words):
+            room.in_part.append(len(sums) - 1)
+    pairs, taps = _as_products(sums, half - 1)
+    index_bits = max(0, (max(-(-groups // (1 << room.width - 1)), 1) - 1).bit_length())
+    if index_bits:
+        for place in range(1 << index_bits):  # an index word cannot count all groups
+            yield _section(room, pairs, taps, np.array(results), groups, index_bits, place)
+        return
+    yield _section(room, pairs, taps, np.array(results), groups, 0)
+
+
+def _section(
+    room: Room, pairs: Ints, taps: int, results: Ints, groups: int, index_bits: int, place: int = 0
+) -> Section:
+    """The section that reads group (index << index_bits) + place, with the index as the vector's first word."""
+    lanes = room.lanes
+    chosen = np.arange(place, groups, 1 << index_bits)
+    shift = index_bits + (lanes.bit_length() - 1)
+    first = lanes  # of the rows that make the sums: (SUMS, 2, taps, lanes)
+    code: list[Instruction] = [Load(1, Address(0), shift)]
+    out = first + SUMS * 2 * taps * lanes
+    for number in range(SUMS):
+        code.append(
+            plain_run(
+                Address(first + number * 2 * taps * lanes),
+                parameter=Address(place * lanes, 1),
+                output=Address(out + number * lanes),
+                counts=(2, *_split(taps), 1, 1, 1),
+                strides=(taps * lanes, lanes, lanes * _split(taps)[0], 0, 0, 0),
+                last_channels=lanes,
+                vector=True,
+                paired=True,
+                overflow=SATURATE,
+                out_bits=room.width,
+            )
+        )
+    # pairs: (words, SUMS, 2, taps), as rows of lanes
+    by_group = pairs.reshape(groups, lanes, SUMS, 2, taps)[chosen].transpose(0, 2, 3, 4, 1)
+    vectors = np.zeros((len(chosen), lanes + by_group[0].size), np.int64)
+    vectors[:, 0] = chosen >> index_bits
+    vectors[:, lanes:] = by_group.reshape(len(chosen), -1)
+    expected = results.reshape(groups, lanes, SUMS)[chosen].transpose(0, 2, 1).reshape(len(chosen), -1)
+    names = tuple(f"word {{0}} + {lane}, sum {number}" for number in range(SUMS) for lane in range(lanes))
+    words = vectors.shape[1]
+    return Section(
+        "parameters",
+        room.with_program(code),
+        Port((words,), room.format, 0, words, words),
+        Port((SUMS * lanes,), room.format, out, SUMS * lanes, SUMS * lanes),
+        vectors,
+        expected,
+        names,
+        tuple((chosen * lanes).tolist()),
+    )
+
+
+def _split(taps: int) -> tuple[int, int]:
+    """The counts of two loops that make so many taps: one loop of the engine has a limited count."""
+    inner = min(taps, INNER)
+    return inner, taps // inner
+
+
+def _as_products(sums: Sequence[Sequence[int]], high: int) -> tuple[Ints, int]:
+    """Pairs of words (words, SUMS, 2, taps) whose products add up to the sums; and how many taps there are.
+
+    With m = high * high: whole multiples of m, then the rest as quotient * high + remainder * 1.
+    """
+    whole = [[divmod(abs(s), high * high) for s in row] for row in sums]
+    needed = 2 + max(count for row in whole for count, _ in row)
+    taps = needed if needed <= INNER else -(-needed // INNER) * INNER
+    pairs = np.zeros((len(sums), SUMS, 2, taps), np.int64)
+    for word, row in enumerate(whole):
+        for number, (count, rest) in enumerate(row):
+            sign = -1 if sums[word][number] < 0 else 1
+            quotient, remainder = divmod(rest, high)
+            pairs[word, number, 0, :count] = sign * high
+            pairs[word, number, 1, :count] = high
+            pairs[word, number, :, count] = sign * quotient, high
+            pairs[word, number, :, count + 1] = sign * remainder, 1
+    return pairs, taps

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""The self-test of a board as a script: golden vectors and readback, as loads, writes, starts and comparisons.
+
+`python -m fixedpoint_nn.hardware.verify.selftest PACK` writes `selftest.mem` and `pack.vh` into the pack; docs/board.md
+holds the Verilog that plays the script beside the engine. Each step is a word {kind[34:32], argument[31:0]}:
+
+    END       the test is over
+    ADDRESS   where the next LOAD, WRITE or COMPARE happens; each of them goes on to the next address
+    PUSH      32 bits of a memory word, lowest first, always as many as the load port is wide
+    LOAD      the pushed word goes to memory: 0 program, 1 weights, 2 parameters, 3 tables
+    WRITE     a word to the activation memory
+    START     run the program with this seed of the noise generator, until `done`
+    COMPARE   a word of the activation memory with this one
+
+First the activation image is read, then the golden vectors run. Then the readback programs replace the program one
+after the other (readback_program.py) and read the other images, which the bitstream holds, back; only the few spare
+words behind them are loaded. At last the pack's program and activation image are loaded again: the engine is ready.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.pack import manifest, memory_files
+from fixedpoint_nn.hardware.pack.manifest import PackError
+from fixedpoint_nn.hardware.pack.reader import IMAGES, Pack, load_pack
+from fixedpoint_nn.hardware.verify.readback_program import readback_program
+from fixedpoint_nn.hardware.verify.readback_section import Section
+
+LOADED = ("program", "weights", "parameters", "tables")  # by their numbers at the load port
+CHUNK, STEP_BITS = 32, 35
+SCRIPT, HEADER = "selftest.mem", "pack.vh"
+PARAMETERS = {
+    "program": "PROGRAM_IMAGE",
+    "weights": "WEIGHT_IMAGE",
+    "parameters": "PARAMETER_IMAGE",
+    "tables": "TABLE_IMAGE",
+    "activations": "ACTIVATION_IMAGE",
+}
+
+
+class Kind(IntEnum):
+    """What a step of the script does."""
+
+    END, ADDRESS, PUSH, LOAD, WRITE, START, COMPARE = range(7)
+
+
+Step = tuple[Kind, int]
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """A script for one engine, which has room for the pack and for its readback."""
+
+    config: EngineConfig
+    steps: tuple[Step, ...]
+
+    def words(self) -> list[int]:
+        """The steps as words of STEP_BITS bits."""
+        return [int(kind) << CHUNK | argument for kind, argument in self.steps]
+
+
+def load_width(config: EngineConfig) -> int:
+    """Bits of the engine's load port: those of its widest memory, and at least 32."""
+    return max(config.lanes * config.weight_width, 6 + config.bias_width, CHUNK)
+
+
+def selftest(pack: Pack) -> SelfTest:
+    """The self-test of a pack whose images are in the engine's memories."""
+    readback = readback_program(pack.config, pack.images)
+    return SelfTest(readback.config, tuple(_steps(pack, readback.config, readback.sections)))
+
+
+def _steps(pack: Pack, config: EngineConfig, sections: Sequence[Section]) -> Iterator[Step]:
+    bits, image = config.activation_width, pack.images.activations.tolist()
+    yield from _each(Kind.COMPARE, range(len(image)), image, bits)
+    for number, (vector, expected) in enumerate(zip(pack.vectors, pack.expected, strict=True)):
+        yield from _each(Kind.WRITE, pack.input.addresses().tolist(), vector.tolist(), bits)
+        yield Kind.START, (pack.seed + number) & 0xFFFFFFFF
+        yield from _each(Kind.COMPARE, pack.output.addresses().tolist(), expected.tolist(), bits)
+    for section in sections:
+        if section.memory == "activations":
+            continue  # the host has read them
+        yield from _loads(config, section.images, pack.images)
+        for vector, expected in zip(section.vectors, section.expected, strict=True):
+            yield from _each(Kind.WRITE, section.input.addresses().tolist(), vector.tolist(), bits)
+            yield Kind.START, 1
+            yield from _each(Kind.COMPARE, section.output.addresses().tolist(), expected.tolist(), bits)
+    yield from _loads(config, pack.images, pack.images)
+    yield from _each(Kind.WRITE, range(len(image)), image, bits)
+    yield Kind.END, 0
+
+
+def _each(kind: Kind, addresses: Iterable[int], values: Iterable[int], bits: int) -> Iterator[Step]:
+    """A step for each word of the activation memory, and an ADDRESS wherever they are not consecutive."""
+    due = None
+    for address, word in zip(addresses, bit_packing.unsigned(values, bits), strict=True):
+        if address != due:
+            yield Kind.ADDRESS, address
+        yield kind, word
+        due = address + 1
+
+
+def _loads(config: EngineConfig, images: Images, there: Images) -> Iterator[Step]:
+    """The whole program, and of the other memories what stands behind the images that are there."""
+    chunks = -(-load_width(config) // CHUNK)
+    present = there.words(config)
+    for memory, (name, (_, words)) in enumerate((name, images.words(config)[name]) for name in LOADED):
+        first = 0 if name == "program" else len(present[name][1])
+        if words[first:]:
+            yield Kind.ADDRESS, first
+        for word in words[first:]:
+            for chunk in range(chunks):
+                yield Kind.PUSH, word >> CHUNK * chunk & 0xFFFFFFFF
+            yield Kind.LOAD, memory
+
+
+def write_selftest(directory: str | Path) -> tuple[Path, Path]:
+    """Write the script and the header of the pack in `directory` beside its manifest; their paths."""
+    pack = load_pack(directory)
+    test = selftest(pack)
+    values: dict[str, int | str] = dict(test.config.verilog())
+    for kind in IMAGES:  # a memory without an image starts empty
+        name = manifest.file_name(kind, ".mem")
+        if (pack.directory / name).exists():
+            values[PARAMETERS[kind]] = f'"{name}"'
+    lines = [
+        "`define ENGINE_PARAMETERS " + ", ".join(f".{name}({value})" for name, value in values.items()),
+        f"`define ACTIVATION_WIDTH {test.config.activation_width}",
+        f"`define LOAD_WIDTH {load_width(test.config)}",
+        f"`define SCRIPT_STEPS {len(test.steps)}",
+    ]
+    script, header = pack.directory / SCRIPT, pack.directory / HEADER
+    script.write_text(memory_files.write_mem(test.words(), STEP_BITS))
+    header.write_text("\n".join(lines) + "\n")
+    return script, header
+
+
+def main(folders: Sequence[str]) -> int:
+    """Write the self-tests of these packs; the exit status."""
+    if not folders:
+        print("name a pack: python -m fixedpoint_nn.hardware.verify.selftest PACK", file=sys.stderr)
+        return 2
+    for folder in folders:
+        try:
+            script, header = write_selftest(folder)
+        except (PackError, OSError) as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(f"{script} ({len(script.read_text().splitlines())} steps), {header}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Random engines and random runs that fit them: dense, convolution, pooling, products of two memory operands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.instructions import Address, Halt, Instruction, Run, encode
+
+DEPTHS = {
+    "activation_depth": 4096,
+    "weight_depth": 512,
+    "parameter_depth": 64,
+    "table_depth": 256,
+    "program_depth": 512,
+}
+CONFIGS = [
+    EngineConfig(
+        lanes=4, activation_width=8, weight_width=8, accumulator_width=24, bias_width=16, **DEPTHS
+    ),
+    EngineConfig(
+        lanes=1, activation_width=8, weight_width=6, accumulator_width=20, bias_width=24,
+        model_width=14, model_saturate=1, **DEPTHS,
+    ),
+    EngineConfig(
+        lanes=2, activation_width=12, weight_width=16, accumulator_width=40, bias_width=32,
+        model_width=20, **DEPTHS,
+    ),
+    EngineConfig(
+        lanes=8, activation_width=16, weight_width=16, accumulator_width=48, bias_width=32,
+        model_width=26, product_bits=18, product_shift=7, product_rounding=6, product_overflow=1, **DEPTHS,
+    ),
+]  # fmt: skip
+FIRST_OUTPUT, ROOM = 1400, 4000
+
+
+class RandomSource:
+    """Small random integers."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def between(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def one_in(self, n: int) -> bool:
+        return self.between(1, n) == 1
+
+    def words(self, bits: int, shape: Any) -> np.ndarray:
+        """Full-range words, or sometimes small ones."""
+        values = self.rng.integers(-(1 << bits - 1), 1 << bits - 1, shape)
+        return np.asarray(values >> self.between(0, bits - 1) if self.one_in(2) else values)
+
+
+def settings(draw: RandomSource, width: int) -> dict[str, Any]:
+    """The back end's part of a run."""
+    chosen: dict[str, Any] = {
+        "rounding": draw.between(0, 6),
+        "overflow": draw.between(0, 3),
+        "relu_before": draw.one_in(5),
+        "relu_after": draw.one_in(5),
+        "leak": draw.between(0, 3) if draw.one_in(4) else 0,
+        "out_bits": draw.between(width - 3, width - 1) if draw.one_in(3) else draw.between(1, width - 1),
+        "out_signed": draw.one_in(2),
+        "argmax": draw.one_in(3),
+        "modelled": draw.one_in(2),
+        "output_gap": draw.between(0, 2),
+    }
+    if draw.one_in(3):
+        bits = draw.between(1, 7)
+        base = draw.between(0, (256 >> bits) - 1) << bits
+        chosen |= {"out_bits": bits, "table": True, "table_base": base, "noise": draw.one_in(3)}
+    chosen["barrier"] = chosen["argmax"] or draw.one_in(2)
+    return chosen
+
+
+def image(draw: RandomSource, pixel: int) -> tuple[dict[str, Any], int, int, int, int]:
+    """A bounded image: its settings, its width, and strides from pixel to pixel; the first tap's distance."""
+    width, height = draw.between(1, 6), draw.between(1, 6)
+    x, y = draw.between(-2, 0), draw.between(-2, 0)
+    sx, sy = draw.between(1, 2), draw.between(1, 2)
+    bounds = {"bounded": True, "x_origin": x, "y_origin": y, "x_step": sx, "y_step": sy}
+    bounds |= {"x_limit": width, "y_limit": height}
+    return bounds, width, sx * pixel, sy * pixel * width, (x + y * width) * pixel
+
+
+def random_run(draw: RandomSource, config: EngineConfig, output: int) -> Run:
+    lanes = config.lanes
+    chosen = settings(draw, config.activation_width)
+    tiles, width, height = draw.between(1, 3), draw.between(1, 4), draw.between(1, 4)
+    kind = draw.between(0, 3)
+    if kind == 0:  # dense
+        base = draw.between(0, 400)
+        chosen |= {"counts": (draw.between(1, 12), 1, 1, tiles, 1, 1), "strides": (1, 0, 0, 0, 0, 0)}
+    elif kind == 1:  # convolution
+        channels, kx, ky = (draw.between(1, 3) for _ in range(3))
+        pixel = channels + draw.between(0, 1)
+        bounds, across, right, down, first = image(draw, pixel)
+        chosen |= bounds
+        chosen |= {"counts": (channels, kx, ky, tiles, width, height)}
+        chosen |= {"strides": (1, pixel, pixel * across, 0, right, down)}
+        base = 160 + first
+    elif kind == 2:  # pooling, depthwise, element by element
+        kx, ky = draw.between(1, 3), draw.between(1, 3)
+        bounds, across, right, down, first = image(draw, tiles * lanes)
+        chosen |= bounds
+        chosen |= {"vector": True, "per_tile": draw.one_in(2), "maximum": draw.one_in(3)}
+        chosen |= {"counts": (1, kx, ky, tiles, width, height)}
+        chosen |= {"strides": (0, tiles * lanes, tiles * lanes * across, lanes, right, down)}
+        base = max(0, lanes * 50 + first)
+    else:  # products of two memory operands
+        chosen |= {"vector": True, "paired": True, "per_tile": draw.one_in(2)}
+        chosen |= {"counts": (2, draw.between(1, 3), 1, tiles, width, height)}
+        chosen |= {"strides": (lanes * 5, lanes * 3, 0, lanes, lanes * tiles, lanes * tiles * width)}
+        base = lanes * draw.between(0, 9)
+    if chosen.get("maximum"):
+        chosen["modelled"] = False
+    return Run(
+        activation=Address(base),
+        weight=Address(draw.between(0, 99)),
+        parameter=Address(draw.between(0, 19)),
+        output=Address(output),
+        last_channels=draw.between(1, lanes),
+        **chosen,
+    )
+
+
+def random_program(seed: int) -> tuple[EngineConfig, Images, int]:
+    """An engine, images with a program of six runs at most, and a seed of the noise generator."""
+    draw = RandomSource(seed)
+    config = CONFIGS[seed % len(CONFIGS)]
+    program: list[Instruction] = []
+    output = FIRST_OUTPUT
+    for _ in range(6):
+        run = random_run(draw, config, output)
+        channels = (run.counts[3] - 1) * config.lanes + run.last_channels
+        output += run.counts[4] * run.counts[5] * (channels + run.output_gap)
+        if output > ROOM:
+            break
+        program.append(run)
+    shifts = draw.rng.integers(0, config.accumulator_width // 2, 64)
+    images = Images(
+        encode([*program, Halt()]),
+        draw.words(config.weight_width, (512, config.lanes)),
+        np.stack([shifts, draw.words(config.bias_width, 64)], 1),
+        draw.words(config.activation_width, 256),
+        draw.words(config.activation_width, FIRST_OUTPUT),
+    )
+    return config, images, draw.between(0, (1 << 31) - 1)
