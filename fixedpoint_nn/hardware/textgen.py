@@ -9,7 +9,6 @@ zero if `restart` says so.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.builder import ALL_PADDING, Assembly
 from fixedpoint_nn.hardware.compiler.expression import Expression, Scale
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
@@ -263,8 +263,8 @@ class RtlWriter:
     def __call__(self, seed: int = 1, first: int = END, texts: int = 1) -> Ints:
         """Texts (texts, length) from the seeds seed, seed + 1, ..."""
         lowered = self.lowered
-        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as folder:
-            images = write_images(Path(folder), lowered.config, lowered.images)
+        with scratch.folder() as folder:
+            images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator, seed)
             self.outcome = simulate(job, np.full((texts, 1), first, np.int64))
         return self.outcome.ints(lowered.config.activation_width)

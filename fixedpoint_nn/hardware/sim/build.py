@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.sim import cache
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
@@ -44,27 +43,15 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[
 
 def _built(key: str, config: EngineConfig, simulator: str, tool: str, rtl: Path, waves: bool) -> Path:
     """Build in a folder whose path every tool can read, then move the program into the cache."""
-    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=plain_folder()) as name:
-        work = Path(name)
+    with scratch.folder(plain=True) as work:
         shutil.copytree(rtl, work / "rtl", ignore=shutil.ignore_patterns("formal", "*.md", "*.svg"))
         compile_into(work, config, simulator, tool, waves)
-        scratch = cache.new_folder()
+        built = cache.new_folder()
         try:
-            shutil.copy2(work / cache.PROGRAM, scratch / cache.PROGRAM)
-            return cache.keep(key, scratch)
+            shutil.copy2(work / cache.PROGRAM, built / cache.PROGRAM)
+            return cache.keep(key, built)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def plain_folder() -> Path:
-    """A folder for temporary files with nothing in its path that make, a shell or a simulator would take otherwise."""
-    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
-        if re.fullmatch(r"[A-Za-z0-9_./+-]+", place) and os.access(place, os.W_OK):
-            return Path(place)
-    raise ToolError(
-        f"{tempfile.gettempdir()} has letters in its path that simulators do not take, and neither /tmp nor "
-        "/var/tmp can be written to; set TMPDIR to a folder with a plain name"
-    )
+            shutil.rmtree(built, ignore_errors=True)
 
 
 def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, waves: bool) -> None:
