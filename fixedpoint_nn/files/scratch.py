@@ -10,13 +10,14 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from fixedpoint_nn.files import abandoned
 from fixedpoint_nn.files.trust import make_private, weakness
 
-PREFIX = "fixedpoint_nn-"
+NAME = "fixedpoint_nn_run"
 PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")  # letters that make, a shell and a simulator leave alone
 _log = logging.getLogger(__name__)
 
@@ -47,23 +48,36 @@ def place(plain: bool = False) -> Path:
 
 @contextmanager
 def folder(plain: bool = False) -> Iterator[Path]:
-    """A new folder that goes at the end of the block."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place(plain)) as name:
-        yield Path(name)
+    """A new folder for temporary files that goes at the end of the block."""
+    with folder_in(place(plain), NAME) as made:
+        yield made
+
+
+@contextmanager
+def folder_in(above: Path, name: str) -> Iterator[Path]:
+    """A new folder `above/name-...`, unless the block renames it, it goes at the end of the block.
+
+    A process that is killed leaves its folders; so those that nobody holds any more go first.
+    """
+    abandoned.remove(above, name)
+    made, owner = Path(tempfile.mkdtemp(prefix=f"{name}+", dir=above)), os.getpid()
+    held, hold = made.with_name(made.name.replace("+", "-", 1)), abandoned.hold(made)
+    try:
+        held = made.rename(held)  # only now, so that a folder with this name is one that has been held
+        yield held
+    finally:
+        if os.getpid() == owner:  # and not a child of it
+            for path in (made, held):
+                shutil.rmtree(path, ignore_errors=True)
+        abandoned.let_go(hold)
 
 
 @cache
 def of_this_process() -> Path:
     """A folder with a name that nobody can know beforehand; it goes with the process."""
-    made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place()))
-    owner = os.getpid()
-
-    def clean() -> None:
-        if os.getpid() == owner:  # and not a child of it
-            shutil.rmtree(made, ignore_errors=True)
-
-    atexit.register(clean)
-    return made
+    until_the_end = ExitStack()
+    atexit.register(until_the_end.close)
+    return until_the_end.enter_context(folder())
 
 
 @cache

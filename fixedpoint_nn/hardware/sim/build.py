@@ -6,12 +6,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.sim import cache
+from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
 
 SIMULATORS = ("iverilog", "verilator")
@@ -46,12 +46,9 @@ def _built(key: str, config: EngineConfig, simulator: str, tool: str, rtl: Path,
     with scratch.folder(plain=True) as work:
         shutil.copytree(rtl, work / "rtl", ignore=shutil.ignore_patterns("formal", "*.md", "*.svg"))
         compile_into(work, config, simulator, tool, waves)
-        built = cache.new_folder()
-        try:
+        with cache.new_folder() as built:
             shutil.copy2(work / cache.PROGRAM, built / cache.PROGRAM)
             return cache.keep(key, built)
-        finally:
-            shutil.rmtree(built, ignore_errors=True)
 
 
 def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, waves: bool) -> None:
@@ -66,9 +63,12 @@ def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, wa
         command += ["--top-module", BENCH, "--Mdir", "obj", "-o", f"../{cache.PROGRAM}"]
         command += [f"-G{name}={value}" for name, value in values.items()] + files
         command.append(f"rtl/tb/{BENCH}.cpp")  # the clock
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode or not (work / cache.PROGRAM).exists():
-        raise ToolError(f"{simulator} could not compile the engine: {_cause(done.stdout + done.stderr)}")
+    try:
+        text, status = Processes().execute(command, work)
+    except OSError as error:
+        raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
+    if status or not (work / cache.PROGRAM).exists():
+        raise ToolError(f"{simulator} could not compile the engine: {_cause(text)}")
 
 
 def _cause(text: str) -> str:

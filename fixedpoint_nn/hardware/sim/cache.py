@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from fixedpoint_nn.files import scratch
@@ -72,9 +70,9 @@ def keep(key: str, built: Path) -> Path:
     return folder / PROGRAM
 
 
-def new_folder() -> Path:
+def new_folder() -> AbstractContextManager[Path]:
     """An empty folder inside the cache, from which `keep` can take over."""
-    return Path(tempfile.mkdtemp(dir=_simulators(), prefix="new-"))
+    return scratch.folder_in(_simulators(), "making")
 
 
 def prune() -> None:
@@ -95,11 +93,8 @@ def prune() -> None:
 
 def remove(folder: Path) -> None:
     """Take a folder away in one step, so that no other process sees a part of it."""
-    with suppress(OSError):
-        gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix="old-"))
-        with suppress(OSError):
-            folder.rename(gone / "folder")
-        shutil.rmtree(gone, ignore_errors=True)
+    with suppress(OSError), scratch.folder_in(folder.parent, "removing") as gone:
+        folder.rename(gone / "folder")
 
 
 def size_in_bytes() -> int:

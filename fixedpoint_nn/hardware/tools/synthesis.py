@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
 
 SMALL_MEMORIES = {
@@ -72,11 +72,15 @@ def _yosys(config: EngineConfig, family: str, folder: Path) -> dict[str, int]:
 
 
 def _call(command: Sequence[str], folder: Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise ToolError(f"{Path(command[0]).name} ended with status {done.returncode}: {' '.join(last)}")
-    return done.stdout + done.stderr
+    name = Path(command[0]).name
+    try:
+        text, status = Processes().execute(command, folder)
+    except OSError as error:
+        raise ToolError(f"{name} does not run: {error.strerror}; install it again") from None
+    if status:
+        last = text.strip().splitlines()[-1:]
+        raise ToolError(f"{name} ended with status {status}: {' '.join(last)}")
+    return text
 
 
 def _sum(cells: dict[str, int], pattern: str) -> int:

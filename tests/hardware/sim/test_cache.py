@@ -30,9 +30,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def simulator(key: str, content: bytes = b"program") -> Path:
-    scratch = cache.new_folder()
-    (scratch / cache.PROGRAM).write_bytes(content)
-    return cache.keep(key, scratch)
+    with cache.new_folder() as built:
+        (built / cache.PROGRAM).write_bytes(content)
+        return cache.keep(key, built)
 
 
 def test_what_is_kept_is_found_again_in_a_private_folder(folder: Path) -> None:
