@@ -25,7 +25,7 @@ ROWS = (
         ("numbers", "numerics"),
     ),
     ("program", "trace, lower, flatten, barriers, allocate, encode", ("hardware/compiler", "hardware/isa")),
-    ("pack", "images and vectors that reach the corners", ("hardware/vectors", "hardware/pack")),
+    ("pack", "images and vectors that reach the corners", ("hardware/vectors", "hardware/pack", "files")),
     (
         "Verilog",
         "the engine in a simulator, and its twin in Python",

@@ -6,7 +6,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
@@ -15,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.precision.shared import pack, unpack
 
 Task = tuple[Any, ...]
@@ -79,7 +79,7 @@ def _compute_here(compute: Compute, task: Task) -> dict[str, Any]:
 
 def _in_processes(compute: Compute, common: Any, tasks: Mapping[str, Task], jobs: int) -> Done:
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fixedpoint_nn-")))
+        directory = stack.enter_context(scratch.folder())
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(jobs, context, _start, (pack(common, directory), directory))
         stack.callback(pool.shutdown, cancel_futures=True)

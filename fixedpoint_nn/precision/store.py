@@ -13,6 +13,9 @@ from typing import Any
 
 import pooch
 
+from fixedpoint_nn.files.scratch import unless_weak
+
+VARIABLE = "FIXEDPOINT_NN_RESULTS"
 TABLE = """
 CREATE TABLE IF NOT EXISTS results (
     key TEXT PRIMARY KEY,
@@ -30,8 +33,10 @@ class StoreError(RuntimeError):
 
 def default_path() -> Path:
     """FIXEDPOINT_NN_RESULTS, or results.sqlite in the user's cache."""
-    given = os.environ.get("FIXEDPOINT_NN_RESULTS")
-    return Path(given) if given else Path(pooch.os_cache("fixedpoint_nn")) / "results.sqlite"
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Path(given)
+    return unless_weak(Path(pooch.os_cache("fixedpoint_nn")), "results", VARIABLE) / "results.sqlite"
 
 
 class Store:

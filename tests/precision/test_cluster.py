@@ -108,7 +108,7 @@ def test_workers_of_a_sweep_that_is_killed_end_and_leave_nothing() -> None:
     )
     assert child.stdout is not None
     folder = Path(child.stdout.readline().strip()).parent
-    assert folder.name.startswith("fixedpoint_nn-")
+    assert folder.name.startswith("fixedpoint_nn_run-")
     child.send_signal(signal.SIGKILL)
     child.communicate(timeout=60)  # returns when the last process that could write has ended
     assert not folder.exists()

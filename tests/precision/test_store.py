@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.precision.store import Store, StoreError, default_path
 
 WRITER = """
@@ -97,3 +98,20 @@ def test_the_default_file_can_be_named_by_the_environment(
 ) -> None:
     monkeypatch.setenv("FIXEDPOINT_NN_RESULTS", os.fspath(tmp_path / "mine.sqlite"))
     assert default_path() == tmp_path / "mine.sqlite"
+
+
+def test_results_in_a_cache_that_others_can_change_are_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scratch.warn_once.cache_clear()
+    monkeypatch.delenv("FIXEDPOINT_NN_RESULTS", raising=False)
+    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / name)
+    assert default_path() == tmp_path / "fixedpoint_nn" / "results.sqlite"
+    tmp_path.chmod(0o777)
+    instead = default_path()
+    assert instead.parent == scratch.of_this_process()
+    assert caplog.messages == [
+        f"{tmp_path}/fixedpoint_nn is not used for results, because others can write to {tmp_path}: they go to "
+        f"{instead.parent} and are lost when this process ends; set FIXEDPOINT_NN_RESULTS to a place that only you can "
+        "change"
+    ]

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.sim import cache
+from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
 
 SIMULATORS = ("iverilog", "verilator")
@@ -44,27 +43,12 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[
 
 def _built(key: str, config: EngineConfig, simulator: str, tool: str, rtl: Path, waves: bool) -> Path:
     """Build in a folder whose path every tool can read, then move the program into the cache."""
-    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=plain_folder()) as name:
-        work = Path(name)
+    with scratch.folder(plain=True) as work:
         shutil.copytree(rtl, work / "rtl", ignore=shutil.ignore_patterns("formal", "*.md", "*.svg"))
         compile_into(work, config, simulator, tool, waves)
-        scratch = cache.new_folder()
-        try:
-            shutil.copy2(work / cache.PROGRAM, scratch / cache.PROGRAM)
-            return cache.keep(key, scratch)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def plain_folder() -> Path:
-    """A folder for temporary files with nothing in its path that make, a shell or a simulator would take otherwise."""
-    for place in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
-        if re.fullmatch(r"[A-Za-z0-9_./+-]+", place) and os.access(place, os.W_OK):
-            return Path(place)
-    raise ToolError(
-        f"{tempfile.gettempdir()} has letters in its path that simulators do not take, and neither /tmp nor "
-        "/var/tmp can be written to; set TMPDIR to a folder with a plain name"
-    )
+        with cache.new_folder() as built:
+            shutil.copy2(work / cache.PROGRAM, built / cache.PROGRAM)
+            return cache.keep(key, built)
 
 
 def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, waves: bool) -> None:
@@ -79,9 +63,12 @@ def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, wa
         command += ["--top-module", BENCH, "--Mdir", "obj", "-o", f"../{cache.PROGRAM}"]
         command += [f"-G{name}={value}" for name, value in values.items()] + files
         command.append(f"rtl/tb/{BENCH}.cpp")  # the clock
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode or not (work / cache.PROGRAM).exists():
-        raise ToolError(f"{simulator} could not compile the engine: {_cause(done.stdout + done.stderr)}")
+    try:
+        text, status = Processes().execute(command, work)
+    except OSError as error:
+        raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
+    if status or not (work / cache.PROGRAM).exists():
+        raise ToolError(f"{simulator} could not compile the engine: {_cause(text)}")
 
 
 def _cause(text: str) -> str:

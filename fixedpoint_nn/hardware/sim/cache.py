@@ -1,76 +1,51 @@
 # SPDX-License-Identifier: MIT
 """Compiled simulators, kept from run to run in a folder that nobody else can write to.
 
-A cached simulator is a program that will be run, so its folder must be ours: a real folder, owned by this user,
-writable by nobody else. Where the usual place is not, a private one is made for this process alone. Each simulator
-stands beside its checksum; one that does not match is built again. When there are too many, the least recently used
-leave.
+A cached simulator is a program that will be run, so nobody else may be able to put one there, or to exchange a folder
+above it (`files/trust.py`). Where the usual place is not so, a private one is made for this process alone, with a
+warning. Each simulator stands beside its checksum; one that does not match is built again. When there are too many, the
+least recently used leave.
 """
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
-import shutil
-import stat
-import tempfile
 import time
-from contextlib import suppress
-from functools import cache
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+
+from fixedpoint_nn.files import scratch
+from fixedpoint_nn.files.trust import weakness
 
 VARIABLE, SIZE_VARIABLE = "FIXEDPOINT_NN_CACHE", "FIXEDPOINT_NN_CACHE_MB"
 USUAL_MEGABYTES = 1000
 RECENT = 3600  # seconds in which a simulator that was used is never pruned: it may be about to run
 PROGRAM, CHECKSUM = "sim", "sha256"
+HOLDS = "compiled simulators"
 
 
 def cache_folder() -> Path:
     """The folder that `FIXEDPOINT_NN_CACHE` names, the user's cache, or a private one of this process."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        place = Path(chosen)
-    else:
-        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fixedpoint_nn"
-    with suppress(OSError):
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return place if is_ours(place) else _private()
-
-
-@cache
-def _private() -> Path:
-    """A new folder with a name that nobody can know beforehand; it goes with the process."""
-    folder = Path(tempfile.mkdtemp(prefix="fixedpoint_nn-"))
-    owner = os.getpid()
-
-    def clean() -> None:
-        if os.getpid() == owner:  # and not a child of it
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(clean)
-    return folder
-
-
-def is_ours(folder: Path) -> bool:
-    """Is this a real folder of this user, in which nobody else can put a file, and which this user can write to?"""
     try:
-        about = folder.lstat()
-    except OSError:
-        return False
-    if not stat.S_ISDIR(about.st_mode) or not os.access(folder, os.W_OK):
-        return False
-    if not hasattr(os, "geteuid"):  # Windows keeps a user's folders apart by itself
-        return True
-    return about.st_uid == os.geteuid() and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        return scratch.unless_weak(_usual(), HOLDS, VARIABLE)
+    except RuntimeError:
+        return scratch.instead_of("a cache at home", "this user has no home folder", HOLDS, VARIABLE)
+
+
+def _usual() -> Path:
+    chosen, cache_home = os.environ.get(VARIABLE), os.environ.get("XDG_CACHE_HOME")
+    return Path.cwd() / (chosen or Path(cache_home or Path.home() / ".cache") / "fixedpoint_nn")
 
 
 def cached(key: str) -> Path | None:
     """The simulator of this key, if there is one and it is what was put there."""
     folder = _simulators() / key
     program = folder / PROGRAM
+    if not folder.exists():
+        return None
     try:
-        whole = is_ours(folder) and (folder / CHECKSUM).read_text() == _checksum(program)
+        whole = not weakness(folder) and (folder / CHECKSUM).read_text() == _checksum(program)
     except OSError:
         return None
     if not whole:
@@ -81,13 +56,13 @@ def cached(key: str) -> Path | None:
     return program
 
 
-def keep(key: str, scratch: Path) -> Path:
-    """Put the folder `scratch`, with its `sim`, into the cache; of several processes the first one wins."""
+def keep(key: str, built: Path) -> Path:
+    """Put the folder `built`, with its `sim`, into the cache; of several processes the first one wins."""
     folder = _simulators() / key
-    (scratch / CHECKSUM).write_text(_checksum(scratch / PROGRAM))
-    scratch.chmod(0o700)
+    (built / CHECKSUM).write_text(_checksum(built / PROGRAM))
+    built.chmod(0o700)
     try:
-        scratch.rename(folder)
+        built.rename(folder)
     except OSError:  # another process was faster
         if cached(key) is None:
             raise
@@ -95,9 +70,9 @@ def keep(key: str, scratch: Path) -> Path:
     return folder / PROGRAM
 
 
-def new_folder() -> Path:
+def new_folder() -> AbstractContextManager[Path]:
     """An empty folder inside the cache, from which `keep` can take over."""
-    return Path(tempfile.mkdtemp(dir=_simulators(), prefix="new-"))
+    return scratch.folder_in(_simulators(), "making")
 
 
 def prune() -> None:
@@ -118,11 +93,8 @@ def prune() -> None:
 
 def remove(folder: Path) -> None:
     """Take a folder away in one step, so that no other process sees a part of it."""
-    with suppress(OSError):
-        gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix="old-"))
-        with suppress(OSError):
-            folder.rename(gone / "folder")
-        shutil.rmtree(gone, ignore_errors=True)
+    with suppress(OSError), scratch.folder_in(folder.parent, "removing") as gone:
+        folder.rename(gone / "folder")
 
 
 def size_in_bytes() -> int:
@@ -142,9 +114,7 @@ def _limit() -> int:
 
 
 def _simulators() -> Path:
-    folder = cache_folder() / "simulators"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    return folder if is_ours(folder) else _private()
+    return scratch.unless_weak(cache_folder() / "simulators", HOLDS, VARIABLE)
 
 
 def _checksum(path: Path) -> str:

@@ -1,39 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Programs that run side by side, and end together: none outlives the call that started it.
+"""External programs (simulators, compilers, synthesis), side by side; none outlives the call that started it.
 
-On Linux the kernel ends them, too, when this process is killed and can end nothing itself (`kill -9`).
+A program ends with all of its children when it takes too long, when the call is interrupted, and when this process is
+killed and can end nothing itself (`guard.py`).
 """
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import os
+import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-PR_SET_PDEATHSIG = 1  # of Linux's prctl
+from fixedpoint_nn.hardware.sim import guard
 
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """For `preexec_fn`: the child asks Linux's kernel to be killed when its parent dies. Elsewhere: nothing."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        prctl = ctypes.CDLL(None, use_errno=True).prctl
-    except (OSError, AttributeError):
-        return None
-    parent = os.getpid()
-
-    def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it has died meanwhile
-            os._exit(1)
-
-    return ask
+Process = subprocess.Popen[str]
 
 
 class Processes:
@@ -41,34 +27,32 @@ class Processes:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._running: set[subprocess.Popen[str]] = set()
+        self._running: set[Process] = set()
         self._stopped = False
 
-    def execute(self, command: Sequence[str], folder: Path | None = None) -> tuple[str, int]:
-        """What a program that runs in `folder` printed, and its exit status; an OSError if it does not start."""
+    def execute(
+        self, command: Sequence[str], folder: Path | None = None, timeout: float | None = None
+    ) -> tuple[str, int]:
+        """What a program that runs in `folder` printed, and its exit status; an OSError if it does not start.
+
+        After `timeout` seconds it is ended, and subprocess.TimeoutExpired raised.
+        """
         with self._lock:
             if self._stopped:
                 return "stopped before it began", -1
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                preexec_fn=_end_with_parent(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
+            process = _start(command, folder)
             self._running.add(process)
         try:
-            with process:
-                text, _ = process.communicate()
+            text, _ = process.communicate(timeout=timeout)
         except BaseException:
-            process.kill()
+            _kill(process)
+            process.communicate()
             raise
         finally:
             with self._lock:
                 self._running.discard(process)
+            if guard.AVAILABLE:
+                guard.ended(process.pid)
         return text, process.returncode
 
     def stop(self) -> None:
@@ -76,4 +60,32 @@ class Processes:
         with self._lock:
             self._stopped = True
             for process in self._running:
-                process.kill()
+                _kill(process)
+
+
+def _start(command: Sequence[str], folder: Path | None) -> Process:
+    if shutil.which(command[0]) is None:  # the guard's shell would say so in words of its own
+        reason = errno.EACCES if os.path.exists(command[0]) else errno.ENOENT
+        raise OSError(reason, os.strerror(reason), command[0])
+    guarded, stdin = guard.guarded(command) if guard.AVAILABLE else (command, subprocess.DEVNULL)
+    return subprocess.Popen(
+        guarded,
+        cwd=folder,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=guard.AVAILABLE,
+        text=True,
+        errors="replace",
+    )
+
+
+def _kill(process: Process) -> None:
+    """The program and all that it has started, also where itself has ended: nobody has waited for it yet."""
+    if process.returncode is not None:
+        return
+    if not guard.AVAILABLE:
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):  # macOS's answer for a group that has ended
+        os.killpg(process.pid, signal.SIGKILL)

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import lru_cache
-from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
 from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
 from fixedpoint_nn.network.quantized import Quantized, taken
@@ -47,8 +46,8 @@ class RtlModel:
         """The engine's outputs; `outcome` then holds its cycles and status registers."""
         samples = taken(self.fixed, x)
         lowered = self.lowered(samples.shape[1:])
-        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
-            images = write_images(Path(name), lowered.config, lowered.images)
+        with scratch.folder() as folder:
+            images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator)
             label = self.simulator if self.progress else ""
             self.outcome = simulate(job, samples.ints.reshape(len(samples), -1), label)

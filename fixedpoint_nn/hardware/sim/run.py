@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -98,11 +98,10 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
     chunks = _chunks(len(inputs), workers if not progress else workers * 4)
     outcome, running = Outcome(), Processes()
     with (
-        tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name,
+        scratch.folder() as folder,
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(inputs), desc=progress, disable=not progress, unit="vector") as bar,
     ):
-        folder = Path(name)
         waiting = [
             pool.submit(_run, command, job, folder, inputs[start:stop], start, trace, running)
             for start, stop in chunks

@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from fixedpoint_nn.hardware.sim.processes import Processes
+
 _PACKAGE = Path(str(files("fixedpoint_nn"))).resolve()
 
 
@@ -97,16 +99,10 @@ def _find_tool(name: str, path: str) -> Tool:
 
 def _version(command: str, wanted: _Wanted) -> str | None:
     try:
-        run = subprocess.run(
-            [command, wanted.version_option],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            stdin=subprocess.DEVNULL,
-        )
+        text, _ = Processes().execute([command, wanted.version_option], timeout=300)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.search(wanted.version_pattern, run.stdout + run.stderr)
+    match = re.search(wanted.version_pattern, text)
     return match.group(1).rstrip(".") if match else None
 
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.sim.build import compiled
 from fixedpoint_nn.hardware.sim.run import Job, SimulationError, attempt, explain
 from fixedpoint_nn.numerics.arrays import Ints
@@ -32,10 +32,10 @@ def record(job: Job, inputs: Ints, path: Path) -> None:
         path.open("wb").close()
     except OSError:
         raise SimulationError(f"{path} cannot be written") from None
-    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
-        _, text, status = attempt(command, job, Path(name), inputs, 0, False, ["+vcd=waves.vcd"])
-        if (Path(name) / "waves.vcd").exists():
-            shutil.copyfile(Path(name) / "waves.vcd", path)
+    with scratch.folder() as folder:
+        _, text, status = attempt(command, job, folder, inputs, 0, False, ["+vcd=waves.vcd"])
+        if (folder / "waves.vcd").exists():
+            shutil.copyfile(folder / "waves.vcd", path)
     if path.stat().st_size == 0:
         path.unlink()
         raise SimulationError(f"no waveforms were written: {explain(text, status, job.simulator)}")

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.emit import emit_lowered
 from fixedpoint_nn.hardware.isa.lfsr import Noise
 from fixedpoint_nn.hardware.sim.run import Job, simulate, write_images
@@ -76,8 +76,8 @@ class RtlWriter:
     def __call__(self, seed: int = 1, first: int = END, texts: int = 1) -> Ints:
         """Texts (texts, length) from the seeds seed, seed + 1, ..."""
         lowered = self.lowered
-        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as folder:
-            images = write_images(Path(folder), lowered.config, lowered.images)
+        with scratch.folder() as folder:
+            images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator, seed)
             self.outcome = simulate(job, np.full((texts, 1), first, np.int64))
         return self.outcome.ints(lowered.config.activation_width)

@@ -10,14 +10,14 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
 
 SMALL_MEMORIES = {
@@ -72,11 +72,15 @@ def _yosys(config: EngineConfig, family: str, folder: Path) -> dict[str, int]:
 
 
 def _call(command: Sequence[str], folder: Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise ToolError(f"{Path(command[0]).name} ended with status {done.returncode}: {' '.join(last)}")
-    return done.stdout + done.stderr
+    name = Path(command[0]).name
+    try:
+        text, status = Processes().execute(command, folder)
+    except OSError as error:
+        raise ToolError(f"{name} does not run: {error.strerror}; install it again") from None
+    if status:
+        last = text.strip().splitlines()[-1:]
+        raise ToolError(f"{name} ended with status {status}: {' '.join(last)}")
+    return text
 
 
 def _sum(cells: dict[str, int], pattern: str) -> int:
@@ -85,8 +89,8 @@ def _sum(cells: dict[str, int], pattern: str) -> int:
 
 def xilinx(config: EngineConfig) -> Size:
     """Cells after `synth_xilinx`; a shift register is one LUT, a RAM32M four."""
-    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
-        cells = _yosys(config, "xilinx", Path(name))
+    with scratch.folder() as folder:
+        cells = _yosys(config, "xilinx", folder)
     luts = _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, "RAM32M|RAM64M")
     rams = _sum(cells, r"RAMB36E1\w*") + -(-_sum(cells, r"RAMB18E1\w*") // 2)
     return Size("Xilinx 7", luts, _sum(cells, r"FD[A-Z]+"), _sum(cells, r"DSP48E1"), rams)
@@ -94,8 +98,7 @@ def xilinx(config: EngineConfig) -> Size:
 
 def ecp5(config: EngineConfig, speed: int = 6, seed: int = 1) -> Size:
     """Placed and routed on an LFE5U-25F of this speed grade, with nothing connected to pins."""
-    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
-        folder = Path(name)
+    with scratch.folder() as folder:
         cells = _yosys(config, "ecp5", folder)
         command = [
             str(find_tool("nextpnr-ecp5").path),

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate, write_images
@@ -33,8 +33,8 @@ def _compared(pack: Pack, readback: Readback, simulator: str, progress: bool) ->
     seen: dict[str, int] = {}
     for section in readback.sections:
         label = f"{pack.name}: {section.memory} on {simulator}" if progress else ""
-        with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
-            images = write_images(Path(name), readback.config, section.images)
+        with scratch.folder() as folder:
+            images = write_images(folder, readback.config, section.images)
             job = Job(readback.config, images, section.input, section.output, simulator, limit=CYCLES)
             outcome = simulate(job, section.vectors, label)
         found = _first_difference(section, outcome.words, readback.config.activation_width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fixedpoint_nn.files.scratch import PlaceError
 from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
@@ -18,6 +19,7 @@ FAILURES = (
     PackError,
     SimulationError,
     ToolError,
+    PlaceError,
     EmulationError,
     AssemblyError,
     bit_packing.ImageError,
@@ -34,12 +36,12 @@ class Verdict:
     vectors: int = 0
     words: int = 0
     cycles: int = 0
-    ran: bool = True  # False: a simulator is missing or broken, so that nothing is known of the pack
+    ran: bool = True  # False: no simulator could run, so that nothing is known of the pack
 
     @classmethod
     def because(cls, error: Exception) -> Verdict:
         """The verdict of a verification that an error ended."""
-        if isinstance(error, ToolError):
+        if isinstance(error, (ToolError, PlaceError)):
             return cls(False, f"NOT RUN: {error}", ran=False)
         return cls(False, f"FAIL: {error}")
 

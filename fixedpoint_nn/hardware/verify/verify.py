@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.pack import manifest, memory_files
@@ -185,10 +185,10 @@ def _traced_divergence(
     pack: Pack, job: Job, inputs: Ints, vector: int
 ) -> FirstDifference | ExtraWrites | None:
     """Run one vector again, and compare every word that the engine writes."""
-    with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name:
+    with scratch.folder() as folder:
         again = replace(job, seed=job.seed + vector)
         outcome, _, _ = attempt(
-            compiled(job.config, job.simulator), again, Path(name), inputs[vector : vector + 1], 0, True
+            compiled(job.config, job.simulator), again, folder, inputs[vector : vector + 1], 0, True
         )
     return first_divergence(
         pack.config,

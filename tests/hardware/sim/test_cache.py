@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from fixedpoint_nn.files import scratch
+from fixedpoint_nn.files.trust import weakness
 from fixedpoint_nn.hardware.sim import cache
 
 NOBODY = 65534
@@ -19,15 +23,16 @@ root = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    scratch.warn_once.cache_clear()
     place = tmp_path / "cache"
     monkeypatch.setenv(cache.VARIABLE, str(place))
     return place
 
 
 def simulator(key: str, content: bytes = b"program") -> Path:
-    scratch = cache.new_folder()
-    (scratch / cache.PROGRAM).write_bytes(content)
-    return cache.keep(key, scratch)
+    with cache.new_folder() as built:
+        (built / cache.PROGRAM).write_bytes(content)
+        return cache.keep(key, built)
 
 
 def test_what_is_kept_is_found_again_in_a_private_folder(folder: Path) -> None:
@@ -67,31 +72,105 @@ def test_a_folder_of_another_user_is_not_trusted(folder: Path, which: str) -> No
     assert cache.cached("a") is None
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o720, 0o702])
-def test_a_folder_that_others_can_write_to_is_not_trusted(folder: Path, mode: int) -> None:
+@root
+def test_a_folder_of_ours_inside_that_of_another_user_is_not_trusted(folder: Path) -> None:
+    """He could rename it, and put one with a simulator of his in its place."""
     simulator("a")
-    folder.chmod(mode)
+    os.chown(folder.parent, NOBODY, NOBODY)
     assert cache.cached("a") is None
     assert cache.cache_folder() != folder
-    assert cache.is_ours(cache.cache_folder())
 
 
-def test_a_link_is_no_folder_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", [0o777, 0o720, 0o702])
+@pytest.mark.parametrize("which", [".", ".."])
+def test_a_folder_that_others_can_write_to_is_not_trusted(folder: Path, which: str, mode: int) -> None:
+    simulator("a")
+    (folder / which).chmod(mode)
+    assert cache.cached("a") is None
+    assert cache.cache_folder() != folder
+    assert not weakness(cache.cache_folder())
+
+
+def test_a_cache_that_is_not_used_is_named_once_with_the_reason_and_the_way_out(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator("a")
+    folder.parent.chmod(0o777)
+    instead = cache.cache_folder()
+    cache.cached("a")
+    assert cache.cache_folder() == instead
+    assert caplog.messages == [
+        f"{folder} is not used for compiled simulators, because others can write to {folder.parent}: they go to "
+        f"{instead} and are lost when this process ends; set FIXEDPOINT_NN_CACHE to a place that only you can change"
+    ]
+
+
+def test_the_warning_is_one_line_on_stderr(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    code = "from fixedpoint_nn.hardware.sim import cache; cache.cache_folder(); print(cache.cache_folder())"
+    environment = {**os.environ, cache.VARIABLE: str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    instead = Path(done.stdout.strip())
+    assert done.stderr.splitlines() == [
+        f"{tmp_path}/cache is not used for compiled simulators, because others can write to {tmp_path}: they go to "
+        f"{instead} and are lost when this process ends; set FIXEDPOINT_NN_CACHE to a place that only you can change"
+    ]
+    assert not instead.exists()
+
+
+def test_a_cache_that_is_a_link_to_a_folder_of_ours_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "real").mkdir(mode=0o700)
-    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "link").symlink_to("real")
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "link"))
-    assert cache.cache_folder() not in (tmp_path / "link", tmp_path / "real")
+    assert cache.cache_folder() == tmp_path / "link"
+    (tmp_path / "real").chmod(0o777)
+    assert cache.cache_folder() != tmp_path / "link"
+
+
+def test_a_cache_by_a_relative_path_is_found_from_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(cache.VARIABLE, "here")
+    assert simulator("a") == tmp_path / "here" / "simulators" / "a" / "sim"
+
+
+def test_folders_above_the_cache_are_made_for_this_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "a" / "b"))
+    before = os.umask(0o002)
+    try:
+        assert cache.cache_folder() == tmp_path / "a" / "b"
+    finally:
+        os.umask(before)
+    assert not (tmp_path / "a").stat().st_mode & 0o077
 
 
 def test_without_a_home_the_folder_has_a_name_that_nobody_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
     monkeypatch.delenv(cache.VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     first = cache.cache_folder()
     assert first == cache.cache_folder()
     assert first.name not in ("fixedpoint_nn", f"fixedpoint_nn-{os.getuid()}")
-    assert cache.is_ours(first)
+    assert not weakness(first)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache.cache_folder() == first
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "/proc/nowhere/fixedpoint_nn is not used for compiled simulators, because /proc/nowhere cannot be used "
+        "(No such file or directory)",
+        "a cache at home is not used for compiled simulators, because this user has no home folder",
+    ]
 
 
 def test_the_least_recently_used_leave_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

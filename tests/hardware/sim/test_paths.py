@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixedpoint_nn.hardware import verify
-from fixedpoint_nn.hardware.sim import build, cache
-from fixedpoint_nn.hardware.sim.toolchain import ToolError
+from fixedpoint_nn.hardware.sim import cache
 from tests.proof.conformance.__main__ import HERE
 
 ODD = [
@@ -68,14 +67,3 @@ def test_verilator_builds_with_temporary_files_and_simulators_anywhere(
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     verdict = verify(HERE / "moons", "verilator", vectors=2)
     assert verdict.passed, verdict.text
-
-
-def test_where_no_folder_has_a_plain_name_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", "/tmp/été")
-    monkeypatch.setattr(build.os, "access", lambda *_: False)
-    with pytest.raises(ToolError) as caught:
-        build.plain_folder()
-    assert str(caught.value) == (
-        "/tmp/été has letters in its path that simulators do not take, and neither /tmp nor /var/tmp can be written "
-        "to; set TMPDIR to a folder with a plain name"
-    )

@@ -19,6 +19,7 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.sim import run as simulation
 from fixedpoint_nn.hardware.sim.processes import Processes
+from tests.support.running import by_proc, start, wait_for_the_end
 
 
 def test_a_program_gives_all_that_it_printed_and_its_status():
@@ -97,7 +98,7 @@ def test_a_command_that_is_ended_by_kill_ends_its_simulators(endless, tmp_path):
     assert not any(map(is_running, started))
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux's kernel")
+@by_proc
 def test_simulators_end_with_a_command_that_is_killed_and_can_end_nothing(endless, tmp_path):
     code = (
         "import sys; from fixedpoint_nn.hardware.sim import run as simulation\n"
@@ -106,14 +107,59 @@ def test_simulators_end_with_a_command_that_is_killed_and_can_end_nothing(endles
         "sys.exit(main(sys.argv[1:]))"
     )
     root = Path(__file__).parents[3]
-    command = [sys.executable, "-c", code, "verify", str(root / "golden_vectors" / "moons")]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process, mark = start([sys.executable, "-c", code, "verify", root / "golden_vectors" / "moons"])
     started = wait_for(tmp_path / "running", 2)
     assert all(map(is_running, started))
     process.kill()
-    process.wait(30)
-    for _ in range(200):
-        if not any(map(is_running, started)):
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{started} go on without the command that started them")
+    wait_for_the_end(mark)
+    assert not any(map(is_running, started))
+    process.communicate()
+
+
+@by_proc
+def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
+    family = f"echo $$ >{tmp_path}/running; sleep 1000 & echo $! >>{tmp_path}/running; wait"
+    with pytest.raises(subprocess.TimeoutExpired):
+        Processes().execute(["sh", "-c", family], timeout=1)
+    assert not any(map(is_running, wait_for(tmp_path / "running", 2)))
+
+
+@by_proc
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_compilation_ends_the_compiler_with_its_children(end, tmp_path):
+    family = f"echo $$ >{tmp_path}/running; sleep 1000 & echo $! >>{tmp_path}/running; wait"
+
+    def ended(*_: object) -> None:
+        raise end
+
+    before = signal.signal(signal.SIGUSR1, ended)
+
+    def interrupt() -> None:
+        wait_for(tmp_path / "running", 2)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    Timer(0, interrupt).start()
+    try:
+        with pytest.raises(end):
+            Processes().execute(["sh", "-c", family])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not any(map(is_running, wait_for(tmp_path / "running", 2)))
+
+
+def test_a_program_that_is_not_there_or_is_none_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        Processes().execute([str(tmp_path / "none")])
+    assert caught.value.filename == str(tmp_path / "none")
+    (tmp_path / "file").touch(mode=0o644)
+    with pytest.raises(PermissionError):
+        Processes().execute([str(tmp_path / "file")])
+
+
+def test_a_program_gets_its_arguments_its_folder_and_no_input(tmp_path):
+    code = "import os, sys; print(sys.argv[1:], os.getcwd(), repr(sys.stdin.read()))"
+    odd = ["a b", "$HOME", "'", '"', ";", "line\nbreak", "", "-n", "\\"]
+    assert Processes().execute([sys.executable, "-c", code, *odd], tmp_path) == (
+        f"{odd} {tmp_path} ''\n",
+        0,
+    )
