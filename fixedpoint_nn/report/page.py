@@ -67,12 +67,28 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What the page says of one network."""
+
+    title: str
+    note: str
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True)
 class Page:
     title: str
     subtitle: str
+    notice: str  # which network, or that there are several
     verdicts: Sequence[Verdict]
-    sections: Sequence[Section]
+    parts: Sequence[Part]
+    closing: Section
     footer: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def sections(self) -> list[Section]:
+        """Every section in its order."""
+        return [*(section for part in self.parts for section in part.sections), self.closing]
 
     def anchors(self) -> list[str]:
         """The identity of each section; no two are the same."""
@@ -97,10 +113,16 @@ class Page:
         style = "\n" + resources("fixedpoint_nn.report").joinpath("page.css").read_text(encoding="utf-8")
         return environment.get_template("page.html.jinja").render(
             page=self,
-            sections=list(zip(self.anchors(), self.sections, strict=True)),
+            parts=self._with_anchors(),
             style=Markup(style),
             policy=POLICY.format(hash=b64encode(sha256(style.encode()).digest()).decode()),
         )
+
+    def _with_anchors(self) -> list[tuple[Part, list[tuple[str, Section]]]]:
+        """The parts, the closing section as one without a title; each section beside its identity."""
+        anchors = iter(self.anchors())
+        parts = [*self.parts, Part("", "", [self.closing])]
+        return [(part, [(next(anchors), section) for section in part.sections]) for part in parts]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """The whole page or nothing."""

@@ -31,7 +31,7 @@ HTML = set(
     re.findall(
         r"\w+",
         "html head meta title link style body header main footer nav section h1 h2 h3 p a pre code figure div "
-        "table caption thead tbody tr th td span",
+        "table caption thead tbody tr th td span strong",
     )
 )
 ATTRIBUTES = re.compile(r"(?!on)[a-zA-Z0-9-]+")
