@@ -144,12 +144,13 @@ def emit_network(
         mif=mif,
         corner_vectors=corners,
         progress=say,
+        weights=chosen.weights,
     )
     plan.save(out / "plan.json")
     pack = load_pack(out)
     say("measuring ledger and latency")
     return pack, {
-        "network": chosen.name,
+        **chosen.about(),
         "engine": pack.manifest["engine"],
         "utilisation": pack.manifest.get("utilisation"),
         "cycles": sum(pack.cycles),

@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
             tell(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
             written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
             verilog = split(chosen.name, vocabulary, written)
-    results = compared(chosen.name, bits, arguments.seed, arguments.temperature, model, verilog)
+    results = compared(chosen, bits, arguments.seed, arguments.temperature, model, verilog)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         watch.record(arguments.out, results).save()
@@ -142,11 +142,16 @@ def _in_float(
 
 
 def compared(
-    name: str, bits: int | None, seed: int, temperature: float, model: list[str], verilog: list[str] | None
+    chosen: network.Network,
+    bits: int | None,
+    seed: int,
+    temperature: float,
+    model: list[str],
+    verilog: list[str] | None,
 ) -> dict[str, Any]:
     """What the report needs."""
     return {
-        "network": name,
+        **chosen.about(),
         "word": bits,
         "seed": seed,
         "temperature": temperature,

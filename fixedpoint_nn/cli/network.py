@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ class Network:
     net: Any
     name: str
     source: str  # as it was written on the command line
+
+    @cached_property
+    def weights(self) -> str:
+        """What tells this network from another one of the same name: the hash of all its numbers."""
+        return serialization.identity(self.net)
+
+    def about(self) -> dict[str, str]:
+        """Which network a result is of."""
+        return {"network": self.name, "weights": self.weights, "source": self.source}
 
     @property
     def entry(self) -> zoo.Entry:

@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         scheduler=arguments.scheduler,
         progress=progress,
     )
-    results = summary(chosen.name, found)
+    results = summary(chosen, found)
     if arguments.mixed:
         mixed = search_mixed(chosen, arguments.out, arguments.limit, progress)
         results["mixed"] = mixed_summary(mixed, found.metric)
@@ -151,10 +151,10 @@ def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress
     return mixed
 
 
-def summary(name: str, found: Sweep) -> dict[str, Any]:
+def summary(chosen: network.Network, found: Sweep) -> dict[str, Any]:
     """What the report needs of a sweep."""
     return {
-        "network": name,
+        **chosen.about(),
         "metric": found.metric.value,
         "more_is_better": found.metric.more_is_better,
         "float_score": found.float_score,

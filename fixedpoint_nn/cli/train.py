@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fixedpoint_nn import zoo
 from fixedpoint_nn.cli.arguments import Commands, command, natural, positive
-from fixedpoint_nn.cli.network import zoo_name
+from fixedpoint_nn.cli.network import resolve, zoo_name
 from fixedpoint_nn.report.record import Stopwatch
 
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     story = zoo.train_to_file(
         name, out, arguments.epochs, arguments.seed, resume=arguments.resume, progress=not arguments.json
     )
-    watch.record(out.parent, story).save()
+    watch.record(out.parent, {**story, **resolve(str(out)).about()}).save()
     if arguments.json:
         print(json.dumps({"file": str(out), **story}, indent=1))
     else:

@@ -86,7 +86,7 @@ def verify_pack(
         if first is not None:
             verdict = replace(verdict, text=f"{first.text}\n{verdict.text}")
     return verdict, {
-        "network": _network(folder),
+        **_network(folder),
         "passed": verdict.passed,
         "text": verdict.text,
         "simulator": _title(simulator),
@@ -96,11 +96,18 @@ def verify_pack(
     }
 
 
-def _network(folder: Path) -> str:
+def _network(folder: Path) -> dict[str, str | None]:
+    """Which network the pack is of: by the hash of its float weights if the manifest tells it, and of its images."""
     try:
-        return str(manifest.read(folder)["network"])
-    except (manifest.PackError, KeyError):
-        return folder.name
+        about = manifest.read(folder)
+        weights = about.get("weights")
+        return {
+            "network": str(about["network"]),
+            "weights": None if weights is None else str(weights),
+            "pack": manifest.images_hash(about),
+        }
+    except (manifest.PackError, KeyError, TypeError, AttributeError):
+        return {"network": folder.name, "weights": None, "pack": None}
 
 
 def _title(simulator: str) -> str:

@@ -36,11 +36,13 @@ def emit(
     corner_vectors: int = 8,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    weights: str | None = None,
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
     The engine is the smallest one of so many `lanes`, or `engine`, if the network fits into it. The folder
-    appears whole or not at all; one that is there already is replaced if it is a pack.
+    appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash of the
+    float network (`network.serialization.identity`), is kept in the manifest.
     """
     say = progress or (lambda line: None)
     samples = taken(fixed, inputs)
@@ -54,7 +56,16 @@ def emit(
     expected = fixed(vectors)
     say(f"writing {directory}")
     return emit_lowered(
-        directory, lowered, vectors, expected, origins, name, radix=radix, mif=mif, unreachable=unreachable
+        directory,
+        lowered,
+        vectors,
+        expected,
+        origins,
+        name,
+        radix=radix,
+        mif=mif,
+        unreachable=unreachable,
+        weights=weights,
     )
 
 
@@ -70,6 +81,7 @@ def emit_lowered(
     mif: bool = False,
     seed: int = 1,
     unreachable: Mapping[cover_points.Key, str] | None = None,
+    weights: str | None = None,
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
@@ -90,6 +102,7 @@ def emit_lowered(
         runs=manifest.describe_runs(lowered, plan),
         corners=cover_points.count(lowered.program, vectors, unreachable) if plan is not None else {},
         seed=seed,
+        weights=weights,
     )
     return write(Path(directory), contents, radix, mif)
 

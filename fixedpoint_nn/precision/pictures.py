@@ -23,7 +23,7 @@ from fixedpoint_nn.precision.mixed import Candidate, Mixed
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.sweep import Point, Sweep
-from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture
+from fixedpoint_nn.training.pictures import CELL, COLOURS, INK, SOFT, picture, printable
 
 PathLike = str | os.PathLike[str]
 NAMES = {"ptq": "rounded after training", "qat": "trained for it"}
@@ -53,7 +53,7 @@ def accuracy_against_bits(found: Sweep, path: PathLike, axis: str = "word", titl
         )
         axes.set_xlabel("word length, bits" if axis == "word" else TITLES.get(axis, axis))
         axes.set_ylabel("accuracy, %" if found.metric is Metric.ACCURACY else "nats per character")
-        axes.set_title(title)
+        axes.set_title(printable(title))
         axes.legend()
 
 
@@ -120,7 +120,7 @@ def pareto_front(found: Mixed, path: PathLike, title: str = "") -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel("bit operations per sample")
         axes.set_ylabel("points lost against float")
-        axes.set_title(title)
+        axes.set_title(printable(title))
         axes.legend()
 
 
@@ -141,7 +141,7 @@ def noise_by_layer(
         ]
     )
     with picture(path, 3.4 + 0.62 * len(points), 1.7 + 0.3 * len(places)) as figure:
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(printable(title), x=0.01, ha="left", fontweight="bold")
         panels = (
             ("signal to noise, dB", noise, "viridis", 0, 90),
             ("saturated or wrapped, %", saturated, "magma_r", 0, 5),
@@ -156,13 +156,24 @@ def noise_by_layer(
             axes.set_xticks(
                 range(len(points)), names, rotation=45 if turned else 0, ha="right" if turned else "center"
             )
-            axes.set_yticks(range(len(places)), places if index == 1 else [""] * len(places), fontsize=8)
+            axes.set_yticks(
+                range(len(places)),
+                list(map(printable, places)) if index == 1 else [""] * len(places),
+                fontsize=8,
+            )
             axes.set_xlabel(TITLES.get(axis, axis))
             for (row, column), value in np.ndenumerate(values):
                 dark = (value < 0.6 * high) if colours == "viridis" else (value > 0.5 * high)
                 text = _decibels(value) if index == 1 else _share(value)
                 axes.text(
-                    column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else INK
+                    column,
+                    row,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=6.5,
+                    color="white" if dark else INK,
+                    gid=f"{CELL}{index}-{row}-{column}",
                 )
 
 
@@ -187,7 +198,7 @@ def weight_histograms(net: Any, plan: Plan, path: PathLike, title: str = "", mos
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     with picture(path, 3.4 * columns, 2.3 * rows + 0.4) as figure:
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(printable(title), x=0.01, ha="left", fontweight="bold")
         for place, (name, values) in enumerate(shown, 1):
             axes = figure.add_subplot(rows, columns, place)
             _histogram(axes, name, values, plan)
@@ -202,7 +213,7 @@ def _histogram(axes: Axes, name: str, values: Array, plan: Plan) -> None:
     axes.axvspan(format.min, format.max, color=COLOURS[2], alpha=0.15, linewidth=0)
     for edge in (format.min, format.max):
         axes.axvline(edge, color=COLOURS[2], linewidth=1)
-    axes.set_title(name, fontsize=9)
+    axes.set_title(printable(name), fontsize=9)
     axes.set_ylabel("values", fontsize=8)
     per_channel = " per channel" if isinstance(entry, ChannelQuantizer) else ""
     axes.text(
@@ -234,7 +245,7 @@ def float_against_fixed(
         axes.scatter(exact[::step], fixed[::step], s=4, color=COLOURS[0], alpha=0.35, linewidths=0)
         axes.set_xlabel("float")
         axes.set_ylabel("fixed")
-        axes.set_title(title)
+        axes.set_title(printable(title))
         axes.text(
             0.03,
             0.97,

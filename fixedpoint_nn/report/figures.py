@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from fixedpoint_nn.precision.pareto import front
+from fixedpoint_nn.report.svg import Picture
 from fixedpoint_nn.report.theme import inline
-from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture
+from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture, printable
 
 
-def pareto_front(found: Mapping[str, Any]) -> Markup:
+def pareto_front(found: Mapping[str, Any]) -> Picture:
     """The metric over the kilobytes of all weights; a step joins the points that no other one beats."""
     sign = -1 if found["more_is_better"] else 1
     rows = found["points"]
-    points = [(point["weight_bits"] / 8192, point["metric"], str(point["value"])) for point in rows]
+    points = [(point["weight_bits"] / 8192, point["metric"], printable(point["value"])) for point in rows]
     best = front(points, lambda point: point[0], lambda point: sign * point[1])
 
     def draw(path: Path) -> None:
@@ -34,19 +34,21 @@ def pareto_front(found: Mapping[str, Any]) -> Markup:
                 axes.annotate(value, (size, score), below, textcoords="offset points", color=SOFT, fontsize=8)
             axes.axhline(found["float_score"], color=SOFT, linestyle=":", label="float")
             axes.set_xlabel("kilobytes of weights")
-            axes.set_ylabel(found["metric"])
+            axes.set_ylabel(printable(found["metric"]))
             axes.legend()
 
     return inline(draw, f"Pareto front of {found['metric']} and size")
 
 
-def latency_bars(milliseconds: Mapping[str, float]) -> Markup:
+def latency_bars(milliseconds: Mapping[str, float]) -> Picture:
     """One bar each, on a logarithmic scale."""
 
     def draw(path: Path) -> None:
         with picture(path, 6.4, 0.9 + 0.42 * len(milliseconds)) as figure:
             axes = figure.add_subplot()
-            bars = axes.barh(list(milliseconds), list(milliseconds.values()), color=COLOURS[0], height=0.6)
+            bars = axes.barh(
+                list(map(printable, milliseconds)), list(milliseconds.values()), color=COLOURS[0], height=0.6
+            )
             axes.bar_label(bars, [f" {value:.3g} ms" for value in milliseconds.values()], color=INK)
             axes.invert_yaxis()
             axes.set_xscale("log")

@@ -180,8 +180,10 @@ def verification(record: Record) -> list[Section]:
     return [Section("Verification", text, quotation=str(result["text"]), line=record.line)]
 
 
-def verdict(record: Record) -> Verdict:
-    return Verdict(bool(record.results["passed"]), str(record.results["text"]).splitlines()[0])
+def verdict(record: Record, of: str = "") -> Verdict:
+    """The first line of what `verify` said, and of which network if there are several."""
+    first = str(record.results["text"]).splitlines()[0]
+    return Verdict(bool(record.results["passed"]), f"{of}: {first}" if of else first)
 
 
 def generation(record: Record) -> list[Section]:

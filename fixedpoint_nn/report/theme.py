@@ -1,53 +1,59 @@
 # SPDX-License-Identifier: MIT
-"""Pictures for the page: Matplotlib's SVG, inline, in the page's own colours and letters, light or dark."""
+"""Pictures for the page: Matplotlib's SVG, cleaned, in the page's own colours and letters, light or dark."""
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import matplotlib
-from markupsafe import Markup
 
-from fixedpoint_nn.training.pictures import COLOURS, GRID, INK, SOFT
+from fixedpoint_nn.report.svg import Element, Picture, SvgError
+from fixedpoint_nn.training.pictures import CELL, COLOURS, GRID, INK, SOFT
 
 VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--line"} | {
     colour: f"--colour-{index}" for index, colour in enumerate(COLOURS)
 }
-PAPER = ("#ffffff", "white")
+PAPER = {"#ffffff": "--paper", "white": "--paper"}
 
 
-def inline(draw: Callable[[Path], None], label: str) -> Markup:
+def inline(draw: Callable[[Path], None], label: str) -> Picture:
     """What `draw` saves as SVG, ready to stand in the page; `label` is what a screen reader says."""
     with tempfile.TemporaryDirectory() as folder, matplotlib.rc_context({"svg.fonttype": "none"}):
         path = Path(folder, "picture.svg")
         draw(path)
-        text = path.read_text(encoding="utf-8")
-    return Markup(themed(text, label))
+        return themed(Picture.of(path.read_bytes(), label))
 
 
-def saved(path: Path, label: str) -> list[Markup]:
+def saved(path: Path, label: str) -> list[Picture]:
     """A picture that a command left as SVG; nothing if it did not."""
-    return [Markup(themed(path.read_text(encoding="utf-8"), label))] if path.exists() else []
+    if not path.is_file():
+        return []
+    try:
+        return [themed(Picture.of(path.read_bytes(), label))]
+    except SvgError as error:
+        raise ValueError(
+            f"{path} is no picture that a command left: {error}; delete it or run it again"
+        ) from None
 
 
-def themed(svg: str, label: str) -> str:
-    """The <svg> element alone, with variables for colours and names that are its own in the page."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    if "<image" not in body:  # the colours of a heat map and of its letters belong together
-        for colour, variable in VARIABLES.items():
-            body = re.sub(re.escape(colour), f"var({variable})", body, flags=re.IGNORECASE)
-        for paper in PAPER:
-            body = re.sub(rf"(fill|stroke): {paper}\b", r"\1: var(--paper)", body)
-    body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
-    own = re.sub(r"\W+", "-", label.lower()).strip("-")
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{own}-\1"', body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{own}-\1)", body)
-    body = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{own}-\1"', body)
-    width = re.search(r'<svg[^>]*\swidth="([\d.]+)pt"', body)
-    body = re.sub(r'\s(width|height)="[\d.]+pt"', "", body, count=2)
-    limit = f' style="max-width: {float(width[1]) * 4 / 3:.0f}px"' if width else ""
-    return body.replace("<svg", f'<svg role="img" aria-label="{label}"{limit}', 1)
+def themed(picture: Picture) -> Picture:
+    """The same with variables for colours. The colours of a heat map and of the letters on it belong together."""
+    marked = any(_on_a_cell(element) for element in picture.root)
+    painted = any(element.tag == "image" for element in picture.root)
+    return picture if painted and not marked else picture.changed(_painted)
+
+
+def _on_a_cell(element: Element) -> bool:
+    return element.attributes.get("id", "").startswith(CELL)
+
+
+def _painted(element: Element) -> Mapping[str, str] | None:
+    if _on_a_cell(element):
+        return None
+    known = VARIABLES if element.tag == "text" else VARIABLES | PAPER
+    return {
+        name: f"var({known[value.lower()]})" if value.lower() in known else value
+        for name, value in element.attributes.items()
+    }

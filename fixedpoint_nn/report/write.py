@@ -7,7 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fixedpoint_nn.report.page import Grid, Page, Section
+from fixedpoint_nn.report.networks import Subject, by_network
+from fixedpoint_nn.report.page import Grid, Page, Part, Section
 from fixedpoint_nn.report.record import Record, records_below
 from fixedpoint_nn.report.sections import BUILDERS, verdict
 
@@ -33,17 +34,39 @@ def write_report(folder: str | os.PathLike[str], out: str | os.PathLike[str]) ->
 def page_of(records: Sequence[Record], folder: str, out: str) -> Page:
     known = [record for record in records if record.command in BUILDERS]
     ordered = sorted(known, key=lambda record: ORDER.index(record.command))
-    sections = [section for record in ordered for section in _built(record)]
-    networks = dict.fromkeys(
-        str(record.results["network"]) for record in known if record.results.get("network")
-    )
+    networks = by_network(ordered)
+    parts = [
+        Part(subject.title, subject.note, [section for record in group for section in _built(record)])
+        for subject, group in networks.items()
+    ]
+    verdicts = [
+        verdict(record, of=subject.title if len(networks) > 1 else "")
+        for subject, group in networks.items()
+        for record in group
+        if record.command == "verify"
+    ]
     machine = records[-1].machine
     return Page(
-        title=", ".join(networks) or "Report",
+        title=", ".join(dict.fromkeys(subject.name for subject in networks)) or "Report",
         subtitle=SUBTITLE,
-        verdicts=[verdict(record) for record in ordered if record.command == "verify"],
-        sections=[*sections, _runs(records, folder, out)],
+        notice=_notice([*networks]),
+        verdicts=verdicts,
+        parts=parts,
+        closing=_runs(records, folder, out),
         footer=[", ".join(f"{name} {value}" for name, value in machine.items())],
+    )
+
+
+def _notice(subjects: Sequence[Subject]) -> str:
+    """Of which network the page is; if of several, that none of them is another one."""
+    if len(subjects) == 1:
+        return subjects[0].note
+    if not subjects:
+        return "No run of this folder is of a network."
+    titles = "; ".join(subject.title for subject in subjects)
+    return (
+        f"This page is about {len(subjects)} networks, each in a part of its own: {titles}. "
+        "What is measured of one says nothing about another."
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
@@ -41,7 +43,9 @@ STYLE: Any = {
     "lines.linewidth": 1.8,
     "savefig.dpi": 130,
     "svg.hashsalt": "fixedpoint_nn",
+    "text.parse_math": False,  # a name with a dollar in it is a name
 }
+CELL = "cell"  # how the identities of letters on a heat map begin: their colours belong to it
 
 
 @contextmanager
@@ -54,8 +58,22 @@ def picture(path: PathLike, width: float = 7.0, height: float = 4.0) -> Iterator
         figure.savefig(path, metadata=dated)
 
 
+def printable(text: object) -> str:
+    """A name as a picture or a page can hold it: controls, and what turns the direction of letters, become a mark."""
+    return "".join(
+        "\ufffd" if unicodedata.category(letter)[0] == "C" and letter not in "\n\t" else letter
+        for letter in str(text)
+    )
+
+
+def plain_numbers(axis: Axis) -> None:
+    """The powers of ten of a logarithmic axis as they are read, 100 and 0.01."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _readable(name: str) -> str:
-    return name.replace("_", " ")
+    return printable(name).replace("_", " ")
 
 
 def learning_curves(history: History, path: PathLike, title: str = "") -> None:
@@ -64,7 +82,7 @@ def learning_curves(history: History, path: PathLike, title: str = "") -> None:
     others = [name for name in history.curves if name not in losses]
     panels: list[list[str]] = ([losses] if losses else []) + [[name] for name in others]
     with picture(path, 4.6 * max(len(panels), 1), 3.4) as figure:
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(printable(title), x=0.01, ha="left", fontweight="bold")
         for place, names in enumerate(panels, 1):
             axes = figure.add_subplot(1, len(panels), place)
             for colour, name in zip(COLOURS, names, strict=False):
@@ -95,11 +113,12 @@ def comparison(histories: Mapping[str, History], path: PathLike, figure_name: st
                 values,
                 color=COLOURS[index % len(COLOURS)],
                 linestyle=("-", "--")[index // len(COLOURS) % 2],
-                label=label,
+                label=printable(label),
                 marker=_dot(values),
             )
         if all(value > 0 for history in histories.values() for value in history.curves[figure_name]):
             axes.set_yscale("log")
+            plain_numbers(axes.yaxis)
         axes.set_title(_readable(figure_name))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -109,7 +128,7 @@ def comparison(histories: Mapping[str, History], path: PathLike, figure_name: st
 def confusion(matrix: Array, path: PathLike, labels: Sequence[str] | None = None, title: str = "") -> None:
     """Label by prediction; colour is the share of the label's row, the number is the count."""
     classes = len(matrix)
-    names = list(labels or map(str, range(classes)))
+    names = [printable(label) for label in labels or range(classes)]
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     side = 1.8 + 0.5 * classes
     with picture(path, side + 0.4, side) as figure:
@@ -121,13 +140,22 @@ def confusion(matrix: Array, path: PathLike, labels: Sequence[str] | None = None
                 if matrix[row, column]:
                     colour = "white" if share[row, column] > 0.5 else INK
                     text = f"{matrix[row, column]}"
-                    axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+                    axes.text(
+                        column,
+                        row,
+                        text,
+                        ha="center",
+                        va="center",
+                        color=colour,
+                        fontsize=8,
+                        gid=f"{CELL}-{row}-{column}",
+                    )
         slanted: Any = {"rotation": 45, "ha": "right"} if labels else {}
         axes.set_xticks(range(classes), names, **slanted)
         axes.set_yticks(range(classes), names)
         axes.set_xlabel("predicted")
         axes.set_ylabel("label")
-        axes.set_title(title or f"{np.trace(matrix) / max(matrix.sum(), 1):.2%} on the diagonal")
+        axes.set_title(printable(title) or f"{np.trace(matrix) / max(matrix.sum(), 1):.2%} on the diagonal")
 
 
 def first_layer(
@@ -138,7 +166,9 @@ def first_layer(
     columns = min(8, len(strongest))
     rows = -(-len(strongest) // columns)
     with picture(path, columns * 1.1, rows * 1.1 + 0.4) as figure:
-        figure.suptitle(title or "what the first layer looks for", x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(
+            printable(title) or "what the first layer looks for", x=0.01, ha="left", fontweight="bold"
+        )
         for place, unit in enumerate(strongest, 1):
             axes = figure.add_subplot(rows, columns, place)
             image = weight[:, unit].reshape(shape)
@@ -172,5 +202,5 @@ def decision_boundary(net: Any, x: Array, labels: Array, path: PathLike, title: 
                 linewidths=0.5,
                 label=f"class {value}",
             )
-        axes.set_title(title)
+        axes.set_title(printable(title))
         axes.legend(loc="upper right")

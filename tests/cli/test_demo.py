@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 
 from fixedpoint_nn.cli import main
+from fixedpoint_nn.network.serialization import identity, load
 
 
 @pytest.mark.slow
@@ -25,6 +27,12 @@ def test_the_demo_passes_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert printed.strip().splitlines()[-1].startswith("PASS in ")
         assert str((out / "report.html").resolve()) in printed
     assert "trained by an earlier demo" in printed
+    weights = identity(load(out / "training" / "names_lstm.safetensors"))
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in out.rglob("run-*.json")]
+    assert {record["command"]: record["results"]["weights"] for record in told} == dict.fromkeys(
+        ("train", "sweep", "emit", "verify", "generate"), weights
+    )
     html = (out / "report.html").read_text(encoding="utf-8")
     for title in ("Verification", "Generation", "Training", "Accuracy against bits", "Ledger", "Latency"):
         assert f"<h2>{title}</h2>" in html
+    assert f"All of it is of one network, names_lstm: {weights[:12]}" in html

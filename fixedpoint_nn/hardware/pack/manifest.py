@@ -137,6 +137,16 @@ def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def images_hash(about: Mapping[str, Any]) -> str:
+    """The SHA-256 of all images of a pack, whatever the radix of its .coe files."""
+    images = sorted(
+        (name, entry["sha256"]) for name, entry in about["files"].items() if name.endswith(".mem")
+    )
+    return hashlib.sha256(
+        json.dumps([pair for pair in images if pair[0].startswith("images/")]).encode()
+    ).hexdigest()
+
+
 def write(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest of the pack in `folder`."""
     (folder / NAME).write_text(json.dumps(manifest, indent=1) + "\n")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,11 @@ class Pack:
     def name(self) -> str:
         """The name of the network, as the manifest gives it."""
         return str(self.manifest["network"])
+
+    @property
+    def weights(self) -> str | None:
+        """The hash of the float network that was quantised; None where the pack does not tell it."""
+        return self.manifest.get("weights")
 
     @property
     def cycles(self) -> list[int]:
@@ -123,6 +129,9 @@ def _check_statements(about: Mapping[str, Any]) -> None:
     for count in (about["vectors"], about["seed"], *about["cycles"]):
         if type(count) is not int or count < 0:
             raise ValueError(f"a count, as {count!r}")
+    weights = about.get("weights")
+    if weights is not None and not (isinstance(weights, str) and re.fullmatch("[0-9a-f]{64}", weights)):
+        raise ValueError(f"the hash of the float network, as {weights!r}")
     for run in about["runs"]:
         QFormat.parse(run["format"])
         if type(run["place"]) is not int or type(run["channels"]) is not int or run["channels"] < 1:

@@ -46,6 +46,7 @@ class Contents:
     corners: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
     status: Ints | None = None  # (vectors, status registers), if they are to be compared too
+    weights: str | None = None  # the hash of the float network that was quantised, if it is known
 
     def words(self) -> dict[str, tuple[int, list[int], list[int]]]:
         """For each kind of file its word's bits, its words as bit patterns, and their shape."""
@@ -82,6 +83,7 @@ class Contents:
         about: dict[str, Any] = {
             "version": manifest.VERSION,
             "network": self.name,
+            **({} if self.weights is None else {"weights": self.weights}),
             "engine": manifest.describe_engine(self.config),
             "input": manifest.describe_port(self.input),
             "output": manifest.describe_port(self.output),
