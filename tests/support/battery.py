@@ -82,6 +82,31 @@ CASES: dict[str, Case] = {
         ),
         IMAGE,
     ),
+    "Graph": Case(
+        lambda i: layers.Graph(
+            {
+                "stem": layers.Node(i.dense(5, 4), ("x",)),
+                "gate": layers.Node(layers.Sigmoid(), ("stem",)),
+                "scaled": layers.Node(layers.Multiply(), ("stem", "gate")),
+                "base": layers.Node(layers.Constant(i.tensor([0.5, -0.25, 1.0, 2.0])), ()),
+                "less": layers.Node(layers.Subtract(), ("base", "scaled")),
+                "both": layers.Node(layers.Concat(), ("scaled", "less", "x")),
+                "head": layers.Node(i.dense(13, 4), ("both",)),
+                "sum": layers.Node(layers.Add(), ("head", "stem", "less")),
+            }
+        ),
+        (5,),
+    ),
+    "Graph with a recurrent layer": Case(
+        lambda i: layers.Graph(
+            {
+                "first": layers.Node(i.dense(3, 4), ("x",)),
+                "again": layers.Node(layers.Sequential(a=i.dense(4, 4), b=layers.Tanh()), ("first",)),
+                "lstm": layers.Node(i.lstm(4, 2, last=True), ("again",)),
+            }
+        ),
+        (4, 3),
+    ),
     "text model": Case(
         lambda i: layers.Sequential(embedding=i.embedding(9, 4), lstm=i.lstm(4, 5), head=i.dense(5, 9)),
         (6,),

@@ -62,7 +62,7 @@ class Scope:
             if self.prefix or str(refusal).startswith("Layer "):
                 raise
             raise LoweringError(
-                f"Layer {self.assembly.layer or node.op!r} does not fit the engine: it {refusal}."
+                f"Layer {self.consumers.where(place) or node.op!r} does not fit the engine: it {refusal}."
             ) from None
 
     def _value(self, place: int, node: Node) -> Value:

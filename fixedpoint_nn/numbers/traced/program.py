@@ -54,6 +54,7 @@ class Node:
     name: str = ""
     value: FixedArray | None = None
     body: Program | None = None
+    place: str = ""  # the named part of the network that it belongs to
 
 
 @dataclass

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.places import here
 from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
 from fixedpoint_nn.numerics.qformat import QFormat
 
@@ -56,7 +57,7 @@ class Traced:
         **attributes: Any,
     ) -> Traced:
         about = MappingProxyType(attributes)
-        program.nodes.append(Node(op, inputs, about, zeros.shape, zeros.format, name, value, body))
+        program.nodes.append(Node(op, inputs, about, zeros.shape, zeros.format, name, value, body, here()))
         return cls(program, len(program.nodes) - 1, zeros)
 
     def _operand(self, other: Any) -> Traced:
@@ -258,7 +259,9 @@ def trace(net: Callable[..., Any], shape: tuple[int, ...], format: QFormat) -> P
     """The program of a network over FixedArrays, for one sample of this shape (without the batch axis)."""
     program = Program()
     result = net(Traced.argument(program, (1, *shape), format))
-    if not isinstance(result, Traced):
-        raise TypeError(f"a network that is traced returns one number, not {type(result).__name__}")
-    program.outputs = [result.place]
+    results = result if isinstance(result, tuple) else (result,)
+    for one in results:
+        if not isinstance(one, Traced):
+            raise TypeError(f"a network that is traced returns one number, not {type(one).__name__}")
+    program.outputs = [one.place for one in results]
     return program
