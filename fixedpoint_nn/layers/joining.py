@@ -63,3 +63,49 @@ class Constant:
 
     def __call__(self) -> Any:
         return self.value
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A number that is the same for every sample, as a batch as large as that of the value that it is given."""
+
+    value: Number = parameter()
+
+    def __call__(self, like: Number) -> Any:
+        return like.zeros(*self.value.shape) + self.value
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """The largest of all values, element by element."""
+
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, first: Number, *others: Number) -> Any:
+        largest = first
+        for other in others:
+            largest = largest.maximum(other)
+        return largest.cast(self.out)
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The smallest of all values, element by element."""
+
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, first: Number, *others: Number) -> Any:
+        smallest = first
+        for other in others:
+            smallest = smallest.minimum(other)
+        return smallest.cast(self.out)
+
+
+@dataclass(frozen=True)
+class MatMul:
+    """The product of two batches of matrices, (..., m, k) @ (..., k, n), one rounding."""
+
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, a: Number, b: Number) -> Any:
+        return a.matmul(b).cast(self.out)

@@ -16,7 +16,7 @@ import numpy as np
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
-MOVES = frozenset({"reshape", "index", "windows", "max", "stack", "concat", "take"})
+MOVES = frozenset({"reshape", "transpose", "index", "windows", "max", "stack", "concat", "take"})
 OUTPUT = "output"
 
 
@@ -145,7 +145,7 @@ class Dataflow:
         if node.operation in FUNCTIONS:
             return known.get(f"table of {self.nodes[node.parents[0]].label}")
         bits = [self.fraction_bits(parent, known) for parent in node.parents]
-        if node.operation in ("@", "*") and len(bits) > 1:
+        if node.operation in ("@", "*", "matmul") and len(bits) > 1:
             product = None if bits[0] is None or bits[1] is None else bits[0] + bits[1]
             bits = [product, *bits[2:]]
         given = [b for b in bits if b is not None]
