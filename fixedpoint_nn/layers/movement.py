@@ -79,8 +79,8 @@ class Pad:
 
 def along(x: Number, axis: int, part: slice) -> Any:
     """A slice of one axis."""
-    before = (slice(None),) * (axis % x.ndim)
-    return x[(*before, part)]
+    index = (*(slice(None),) * (axis % x.ndim), part)
+    return x[index]
 
 
 def padded(x: Number, widths: list[Pair]) -> Any:
