@@ -153,6 +153,16 @@ CASES: dict[str, Case] = {
         ),
         (5, 3),
     ),
+    "Graph of a gate over an image": Case(
+        lambda i: layers.Graph(
+            {
+                "mean": layers.Node(layers.Mean(i.tensor(1 / 30), (1, 2)), ("x",)),
+                "gate": layers.Node(layers.Multiply(), ("x", "mean")),
+                "less": layers.Node(layers.Subtract(), ("gate", "mean")),
+            }
+        ),
+        IMAGE,
+    ),
     "Graph with last states": Case(
         lambda i: layers.Graph(
             {

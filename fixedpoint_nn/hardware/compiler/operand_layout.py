@@ -115,7 +115,20 @@ class Operands:
                 ones = self.assembly.constant(_constant_row(term.channels, power))
                 term = Product(term.view, _spread(ones, term.view), frac)
             result.append(replace(term, view=self._row(term.view), other=self._row(term.other)))
-        return result
+        return self._in_step([term for term in result if isinstance(term, Product)])
+
+    def _in_step(self, products: list[Product]) -> list[Term]:
+        """One loop nest walks through all factors, so where their pixels are not equally far apart they are copied."""
+        views = [view for product in products for view in (product.view, product.other)]
+        if len({tuple(pixel_atoms(view.axes[:-1])) for view in views}) == 1:
+            return list(products)
+
+        def dense(view: View) -> View:
+            return self.assembly.copied(view, self.path)
+
+        return [
+            replace(product, view=dense(product.view), other=dense(product.other)) for product in products
+        ]
 
     def _row(self, view: View) -> View:
         return view if is_rows(view, (), self.assembly.lanes) else self.assembly.copied(view, self.path)
