@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Neural networks from NumPy to silicon, bit for bit."""
 
+from typing import TYPE_CHECKING, Any
+
 from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
 from fixedpoint_nn.numbers import loops as _loops  # noqa: F401 - registers the planned loops
@@ -12,6 +14,9 @@ from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision import calibrate, quantize, sweep
 from fixedpoint_nn.version import __version__
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.interchange.onnx.reader import from_onnx
 
 __all__ = [
     "UQ",
@@ -29,9 +34,22 @@ __all__ = [
     "calibrate",
     "data",
     "emit",
+    "from_onnx",
     "layers",
     "load_pack",
     "quantize",
     "sweep",
     "zoo",
 ]
+
+_LATER = {
+    "from_onnx": "fixedpoint_nn.interchange.onnx.reader"
+}  # readers are imported when they are asked for
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATER[name]), name)

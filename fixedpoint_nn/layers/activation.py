@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.layers.fields import cast_point, table_point
+from fixedpoint_nn.layers.fields import cast_point, parameter, table_point
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.table import Table
@@ -35,6 +35,44 @@ class LeakyReLU:
 
     def __call__(self, x: Number) -> Any:
         return x.maximum(x.scaled(-self.power)).cast(self.out)
+
+
+@dataclass(frozen=True)
+class PReLU:
+    """max(x, 0) - slope * max(-x, 0): any slope of the negative side, for all channels or for each."""
+
+    slope: Number = parameter()
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        return (x.relu() - (-x).relu() * self.slope).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """min(max(x, low), high); without one of them, that side stays open."""
+
+    low: Number | None = parameter(default=None)
+    high: Number | None = parameter(default=None)
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        y = x if self.low is None else x.maximum(self.low)
+        return (y if self.high is None else y.minimum(self.high)).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Elu:
+    """max(x, 0) + alpha * (exp(min(x, 0)) - 1); `input` rounds min(x, 0) to the table's address."""
+
+    alpha: Number = parameter()
+    input: Quantizer | None = cast_point()
+    exp: Table | None = table_point("exp", "input")
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        below = (-(-x).relu()).cast(self.input).lookup("exp", self.exp)
+        return (x.relu() + (below - 1) * self.alpha).cast(self.out)
 
 
 @dataclass(frozen=True)

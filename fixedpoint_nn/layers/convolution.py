@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Conv2D: one small dense layer at every position of an image."""
+"""Convolutions: one small dense layer at every position of an image."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixedpoint_nn.layers.fields import accumulator_point, cast_point, parameter
+from fixedpoint_nn.layers.movement import spread
 from fixedpoint_nn.layers.padding import PaddingRule, resolve
 from fixedpoint_nn.numbers.number import Number
-from fixedpoint_nn.numbers.sliding_windows import Pair
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, reach
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
@@ -20,6 +21,7 @@ class Conv2D:
 
     weight is (taps * channels, outputs) with taps in the order (ky, kx), or per group
     (groups, taps * channels / groups, outputs / groups); as many groups as channels make it depthwise.
+    With a dilation, neighbouring taps are so many rows and columns apart.
     """
 
     weight: Number = parameter()
@@ -30,10 +32,51 @@ class Conv2D:
     groups: int = 1
     out: Quantizer | None = cast_point()
     accumulator: Accumulator | None = accumulator_point()
+    dilation: Pair = (1, 1)
 
     def __call__(self, x: Number) -> Any:
-        padding = resolve(self.padding, x.shape, self.kernel, self.stride)
-        windows = x.windows(self.kernel, self.stride, padding, self.groups)
+        padding = resolve(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
+        windows = x.windows(self.kernel, self.stride, padding, self.groups, dilation=self.dilation)
         *positions, taps, channels = windows.shape
         y = windows.reshape(*positions, taps * channels).dot(self.weight, self.accumulator)
         return (y if self.bias is None else y + self.bias).cast(self.out)
+
+
+@dataclass(frozen=True)
+class ConvTranspose2D:
+    """The transpose of a convolution with this stride: pixels move apart, and their windows are added up.
+
+    That is a convolution of stride 1 over the image with stride - 1 zeros between its pixels. `weight` is laid out
+    as `Conv2D`'s, its taps in reverse order; `padding` counts around the spread image and may be negative.
+    """
+
+    weight: Number = parameter()
+    bias: Number | None = parameter(default=None)
+    kernel: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    padding: Padding = ((2, 2), (2, 2))
+    groups: int = 1
+    out: Quantizer | None = cast_point()
+    accumulator: Accumulator | None = accumulator_point()
+    dilation: Pair = (1, 1)
+
+    def __call__(self, x: Number) -> Any:
+        x = spread(x, self.stride)
+        (top, bottom), (left, right) = self.padding
+        bottom, right = bottom - self.stride[0] + 1, right - self.stride[1] + 1  # zeros after the last pixel
+        _, height, width, _ = x.shape
+        if min(top, bottom, left, right) < 0:
+            x = x[:, max(-top, 0) : height - max(-bottom, 0), max(-left, 0) : width - max(-right, 0)]
+        edges = ((max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)))
+        over = Conv2D(
+            self.weight,
+            self.bias,
+            self.kernel,
+            (1, 1),
+            edges,
+            self.groups,
+            self.out,
+            self.accumulator,
+            self.dilation,
+        )
+        return over(x)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from fixedpoint_nn.layers.fields import cast_point, constant
 from fixedpoint_nn.layers.padding import PaddingRule, resolve
 from fixedpoint_nn.numbers.number import Number
-from fixedpoint_nn.numbers.sliding_windows import Pair
+from fixedpoint_nn.numbers.sliding_windows import Pair, reach
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 
@@ -20,25 +21,31 @@ class MaxPool2D:
     kernel: Pair = (2, 2)
     stride: Pair = (2, 2)
     padding: PaddingRule = "valid"
+    dilation: Pair = (1, 1)
 
     def __call__(self, x: Number) -> Any:
-        padding = resolve(self.padding, x.shape, self.kernel, self.stride)
-        return x.windows(self.kernel, self.stride, padding, lowest=True).max(axis=3)
+        padding = resolve(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
+        windows = x.windows(self.kernel, self.stride, padding, lowest=True, dilation=self.dilation)
+        return windows.max(axis=3)
 
 
 @dataclass(frozen=True)
 class AvgPool2D:
-    """The exact sum of each window (padding counts as zero), times `reciprocal` = 1 / taps, one rounding."""
+    """The exact sum of each window (padding counts as zero), times `reciprocal` = 1 / taps, one rounding.
+
+    Where padding shall not count, `reciprocal` has a value for each window: (rows, columns, 1).
+    """
 
     reciprocal: Number = constant()
     kernel: Pair = (2, 2)
     stride: Pair = (2, 2)
     padding: PaddingRule = "valid"
     out: Quantizer | None = cast_point()
+    dilation: Pair = (1, 1)
 
     def __call__(self, x: Number) -> Any:
-        padding = resolve(self.padding, x.shape, self.kernel, self.stride)
-        total = x.windows(self.kernel, self.stride, padding).sum(axis=3)
+        padding = resolve(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
+        total = x.windows(self.kernel, self.stride, padding, dilation=self.dilation).sum(axis=3)
         return (total * self.reciprocal).cast(self.out)
 
 
@@ -53,3 +60,25 @@ class GlobalAvgPool:
         _, height, width, channels = x.shape
         total = x.reshape(-1, height * width, channels).sum(axis=1)
         return (total * self.reciprocal).cast(self.out)
+
+
+@dataclass(frozen=True)
+class GlobalMaxPool:
+    """The largest value of each channel over the whole image, or over any other axes between batch and channels."""
+
+    def __call__(self, x: Number) -> Any:
+        return x.reshape(-1, prod(x.shape[1:-1]), x.shape[-1]).max(axis=1)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The exact sum over some axes, which stay with length 1, times `reciprocal` = 1 / terms, one rounding."""
+
+    reciprocal: Number = constant()
+    axes: tuple[int, ...] = (1,)
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        for axis in self.axes:
+            x = x.sum(axis=axis, keepdims=True)
+        return (x * self.reciprocal).cast(self.out)

@@ -7,11 +7,11 @@ A cell is two formulas: `project`, which needs only this step's input, and `step
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from fixedpoint_nn.layers.activation import Sigmoid, Tanh
-from fixedpoint_nn.layers.fields import accumulator_point, cast_point, parameter
+from fixedpoint_nn.layers.fields import INLINE, accumulator_point, cast_point, parameter
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -195,3 +195,14 @@ class LSTM(Recurrent):
     """A long short-term memory layer of `LSTMCell`s."""
 
     cells: tuple[LSTMCell, ...]
+
+
+@dataclass(frozen=True)
+class WithStates:
+    """A recurrent layer that gives its whole sequence and its last states together, for a graph's `Pick`s."""
+
+    layer: Recurrent = field(metadata={INLINE: True})
+
+    def __call__(self, xs: Number, *states: Any) -> Any:
+        ys, last = self.layer.run(xs, *states)
+        return ys, *last

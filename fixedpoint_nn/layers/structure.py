@@ -13,6 +13,7 @@ import numpy as np
 
 from fixedpoint_nn.layers.fields import INLINE, cast_point, constant, parameter
 from fixedpoint_nn.numbers.number import Number, TrainingNumber
+from fixedpoint_nn.numbers.places import inside
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Layer = Callable[..., Any]
@@ -35,8 +36,9 @@ class Parts:
         self.__dict__.update({**state, "parts": MappingProxyType(state["parts"])})
 
     def __call__(self, x: Number) -> Any:
-        for layer in self.parts.values():
-            x = layer(x)
+        for name, layer in self.parts.items():
+            with inside(name):
+                x = layer(x)
         return x
 
     def __getitem__(self, name: str) -> Layer:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fixedpoint_nn.layers import BatchNorm, Conv2D, Dense, ScaleShift, Sequential
+from fixedpoint_nn.layers import BatchNorm, Conv2D, Dense, Graph, ScaleShift, Sequential
 from fixedpoint_nn.network.tree import transform
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -22,7 +22,7 @@ def fold(net: Any) -> Any:
     def change(layer: Any) -> Any:
         if isinstance(layer, Sequential):
             return _fold_neighbours(layer)
-        return layer
+        return _fold_nodes(layer) if isinstance(layer, Graph) else layer
 
     def rest(layer: Any) -> Any:
         return _alone(layer) if isinstance(layer, BatchNorm) else layer
@@ -42,6 +42,24 @@ def _fold_neighbours(sequence: Sequential) -> Sequential:
         parts[name] = layer
         before = name
     return Sequential(parts=parts) if len(parts) != len(sequence.parts) else sequence
+
+
+def _fold_nodes(graph: Graph) -> Graph:
+    """A normalisation of a product that nobody else takes goes into it; whoever took it takes the product."""
+    taken = [value for node in graph.parts.values() for value in node.takes] + list(graph.outputs)
+    parts: dict[str, Any] = {}
+    instead: dict[str, str] = {}
+    for name, node in graph.parts.items():
+        takes = tuple(instead.get(value, value) for value in node.takes)
+        before = takes[0] if takes else ""
+        alone = before in parts and taken.count(node.takes[0]) == 1
+        if isinstance(node.layer, BatchNorm) and alone and _takes_scale(parts[before].layer):
+            parts[before] = replace(parts[before], layer=_into(parts[before].layer, node.layer))
+            instead[name] = before
+        else:
+            parts[name] = replace(node, takes=takes)
+    outputs = tuple(instead.get(name, name) for name in graph.outputs)
+    return replace(graph, parts=parts, outputs=outputs) if instead else graph
 
 
 def _takes_scale(layer: Any) -> bool:

@@ -19,52 +19,79 @@ ROWS = 512  # samples computed at a time, so that layers hand each other cached 
 
 @dataclass(frozen=True)
 class Quantized:
-    """Takes floats, which `input` rounds, or integers that are in its format already; gives a FixedArray."""
+    """Takes floats, which `input` rounds, or integers that are in its format already; gives a FixedArray.
 
-    net: Callable[[Any], Any]
+    A graph of several inputs takes as many arrays, rounded by `input` and `further`; one of several outputs gives
+    a tuple.
+    """
+
+    net: Callable[..., Any]
     input: Quantizer
     rows: int = field(default=ROWS, compare=False)
+    further: tuple[Quantizer, ...] = ()
 
-    def __call__(self, x: ArrayLike | FixedArray) -> FixedArray:
-        samples = x if isinstance(x, FixedArray) else np.asarray(x)
-        if len(samples.shape) == 0 or samples.shape[0] == 0:
-            raise ValueError(f"the network takes a batch of samples, not an array of shape {samples.shape}")
-        if isinstance(samples, FixedArray):
-            self._check_format(samples)
+    @property
+    def inputs(self) -> tuple[Quantizer, ...]:
+        """The quantizers of all inputs."""
+        return (self.input, *self.further)
+
+    def __call__(self, *xs: ArrayLike | FixedArray) -> Any:
+        if len(xs) != len(self.inputs):
+            raise TypeError(f"the network takes {len(self.inputs)} inputs, and was given {len(xs)}")
+        given = [x if isinstance(x, FixedArray) else np.asarray(x) for x in xs]
+        for samples, quantizer in zip(given, self.inputs, strict=True):
+            if len(samples.shape) == 0 or samples.shape[0] == 0:
+                raise ValueError(
+                    f"the network takes a batch of samples, not an array of shape {samples.shape}"
+                )
+            if isinstance(samples, FixedArray):
+                _check_format(samples, quantizer)
+        count = {samples.shape[0] for samples in given}
+        if len(count) > 1:
+            raise ValueError(f"the inputs have different numbers of samples: {sorted(count)}")
         seeing = overflow_stats.active()
         parts, before = [], 0 if seeing is None else seeing.first_row
-        for start in range(0, samples.shape[0], self.rows):
+        for start in range(0, given[0].shape[0], self.rows):
             if seeing is not None:
                 seeing.first_row = before + start
-            parts.append(self.net(self._taken(samples[start : start + self.rows])))
-        result: FixedArray = parts[0] if len(parts) == 1 else parts[0].concat(parts[1:], axis=0)
-        return result
+            rows = slice(start, start + self.rows)
+            parts.append(self.net(*(_taken(x[rows], q) for x, q in zip(given, self.inputs, strict=True))))
+        if len(parts) == 1:
+            return parts[0]
+        if isinstance(parts[0], tuple):
+            return tuple(first.concat(others, axis=0) for first, *others in zip(*parts, strict=True))
+        return parts[0].concat(parts[1:], axis=0)
 
-    def _check_format(self, samples: FixedArray) -> None:
-        if samples.format != self.input.format:
+
+def _check_format(samples: FixedArray, quantizer: Quantizer) -> None:
+    if samples.format != quantizer.format:
+        raise ValueError(
+            f"the network's input is {quantizer.format}, and this is {samples.format}; cast it, or pass floats"
+        )
+
+
+def _taken(samples: Any, quantizer: Quantizer) -> FixedArray:
+    """Floats are rounded; whole numbers for a format of whole numbers (token ids) must fit."""
+    if isinstance(samples, FixedArray):
+        return samples
+    if samples.dtype.kind in "iu" and quantizer.format.frac_bits == 0:
+        format = quantizer.format
+        outside = samples[(samples < format.int_min) | (samples > format.int_max)]
+        if outside.size:
             raise ValueError(
-                f"the network's input is {self.input.format}, and this is {samples.format}; "
-                "cast it, or pass floats"
+                f"the input {outside[0]} is outside {format}, which holds {format.int_min}..{format.int_max}"
             )
-
-    def _taken(self, samples: Any) -> FixedArray:
-        """Floats are rounded; whole numbers for a format of whole numbers (token ids) must fit."""
-        if isinstance(samples, FixedArray):
-            return samples
-        if samples.dtype.kind in "iu" and self.input.format.frac_bits == 0:
-            format = self.input.format
-            outside = samples[(samples < format.int_min) | (samples > format.int_max)]
-            if outside.size:
-                raise ValueError(
-                    f"the input {outside[0]} is outside {format}, "
-                    f"which holds {format.int_min}..{format.int_max}"
-                )
-            return FixedArray.from_ints(samples.astype(np.int64), format)
-        return FixedArray.from_float(samples, self.input)
+        return FixedArray.from_ints(samples.astype(np.int64), format)
+    return FixedArray.from_float(samples, quantizer)
 
 
 def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
-    """A batch of samples as the network's input integers."""
+    """A batch of samples as the network's input integers, for an engine."""
+    if fixed.further:
+        raise ValueError(
+            f"the network takes {len(fixed.inputs)} inputs, and the engine takes one; "
+            "join them before the first node, and split them there"
+        )
     samples = x if isinstance(x, FixedArray) else np.asarray(x)
     if len(samples.shape) < 2 or samples.shape[0] == 0:
         raise ValueError(f"the network takes a batch of samples, not an array of shape {samples.shape}")

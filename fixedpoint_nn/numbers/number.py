@@ -45,6 +45,9 @@ class Number(Protocol):
     def maximum(self, other: Any) -> Any:
         """The larger one, element by element."""
 
+    def minimum(self, other: Any) -> Any:
+        """The smaller one, element by element."""
+
     def max(self, axis: int, keepdims: bool = False) -> Any:
         """The largest element along the axis."""
 
@@ -57,6 +60,12 @@ class Number(Protocol):
     def reshape(self, *shape: int) -> Any:
         """The same elements in another shape; one length may be -1."""
 
+    def transpose(self, *axes: int) -> Any:
+        """The axes in another order; the batch stays first."""
+
+    def matmul(self, other: Any) -> Any:
+        """The exact product of two batches of matrices, (..., m, k) @ (..., k, n); `dot` is for weights."""
+
     def take(self, indices: Any, axis: int = 0) -> Any:
         """The rows that the indices name, 0 to the number of rows - 1."""
 
@@ -67,9 +76,18 @@ class Number(Protocol):
         """Equal parts, side by side along the axis."""
 
     def windows(
-        self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
+        self,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        groups: int = 1,
+        lowest: bool = False,
+        dilation: Pair = (1, 1),
     ) -> Any:
-        """Every window of (batch, height, width, channels): (batch, y, x, taps, channels), or by groups."""
+        """Every window of (batch, height, width, channels): (batch, y, x, taps, channels), or by groups.
+
+        With a dilation, neighbours in a window are so many rows and columns apart.
+        """
 
     def lookup(self, function: str, table: Table | None = None) -> Any:
         """A function of each element (sigmoid, tanh, exp, reciprocal), by its table where there is one."""

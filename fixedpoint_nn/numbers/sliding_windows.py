@@ -14,6 +14,11 @@ Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
 
+def reach(kernel: Pair, dilation: Pair) -> Pair:
+    """The rows and columns from the first to the last element of a window."""
+    return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
+
+
 def output_size(size: int, kernel: int, stride: int, pad: Pair) -> int:
     """How many windows fit along one axis."""
     positions = (size + pad[0] + pad[1] - kernel) // stride + 1
@@ -26,14 +31,20 @@ def output_size(size: int, kernel: int, stride: int, pad: Pair) -> int:
 
 
 def windows_shape(
-    shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Padding, groups: int
+    shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    groups: int,
+    dilation: Pair = (1, 1),
 ) -> tuple[int, ...]:
     """The shape of `windows`, from shapes alone."""
     if len(shape) != 4:
         raise ValueError(f"windows need an array (batch, height, width, channels), not one of shape {shape}")
     batch, height, width, channels = shape
-    rows = output_size(height, kernel[0], stride[0], padding[0])
-    columns = output_size(width, kernel[1], stride[1], padding[1])
+    high, wide = reach(kernel, dilation)
+    rows = output_size(height, high, stride[0], padding[0])
+    columns = output_size(width, wide, stride[1], padding[1])
     taps = kernel[0] * kernel[1]
     if channels % groups:
         raise ValueError(f"{channels} channels do not divide into {groups} groups")
@@ -43,13 +54,19 @@ def windows_shape(
 
 
 def windows(
-    array: Array, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, fill: Any = 0
+    array: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    groups: int = 1,
+    fill: Any = 0,
+    dilation: Pair = (1, 1),
 ) -> Array:
     """Every window of an NHWC array: (batch, y, x, taps, channels), taps in the order (ky, kx).
 
     With more than one group: (batch, y, x, groups, taps, channels of a group).
     """
-    shape = windows_shape(array.shape, kernel, stride, padding, groups)
+    shape = windows_shape(array.shape, kernel, stride, padding, groups, dilation)
     if any(sum(pad) for pad in padding):
         array = np.pad(array, ((0, 0), *padding, (0, 0)), constant_values=fill)
     batch, rows, columns = shape[:3]
@@ -58,7 +75,14 @@ def windows(
     view = as_strided(
         array,
         (batch, rows, columns, *kernel, channels),
-        (by_batch, by_row * stride[0], by_column * stride[1], by_row, by_column, by_channel),
+        (
+            by_batch,
+            by_row * stride[0],
+            by_column * stride[1],
+            by_row * dilation[0],
+            by_column * dilation[1],
+            by_channel,
+        ),
         writeable=False,
     )
     if groups == 1:
@@ -68,7 +92,13 @@ def windows(
 
 
 def add_windows(
-    gradient: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Padding, groups: int
+    gradient: Array,
+    shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    groups: int,
+    dilation: Pair = (1, 1),
 ) -> Array:
     """The transpose of `windows`: every window's elements are added back to where they came from."""
     batch, height, width, channels = shape
@@ -80,7 +110,8 @@ def add_windows(
     total = np.zeros((batch, height + top + bottom, width + left + right, channels), gradient.dtype)
     for y in range(kernel[0]):
         for x in range(kernel[1]):
-            total[:, y : y + stride[0] * rows : stride[0], x : x + stride[1] * columns : stride[1]] += taps[
-                :, :, :, y, x
-            ]
+            top_tap, left_tap = y * dilation[0], x * dilation[1]
+            down = slice(top_tap, top_tap + stride[0] * rows, stride[0])
+            across = slice(left_tap, left_tap + stride[1] * columns, stride[1])
+            total[:, down, across] += taps[:, :, :, y, x]
     return total[:, top : top + height, left : left + width]

@@ -164,6 +164,11 @@ class QFormat:
         return _for_maximum(a, b)
 
     @classmethod
+    def for_minimum(cls, a: QFormat, b: QFormat) -> QFormat:
+        """The smallest format for the smaller one of every a and b."""
+        return _for_minimum(a, b)
+
+    @classmethod
     def for_any(cls, formats: Sequence[QFormat]) -> QFormat:
         """The smallest format that holds every value of each of these."""
         return _for_any(tuple(formats))
@@ -247,6 +252,14 @@ def _for_maximum(a: QFormat, b: QFormat) -> QFormat:
     (a_lo, a_hi), (b_lo, b_hi) = _aligned(a, frac), _aligned(b, frac)
     lo, hi = max(a_lo, b_lo), max(a_hi, b_hi)
     return _enclosing(lo, hi, frac, lo < 0, f"the maximum of {a} and {b}")
+
+
+@lru_cache(maxsize=4096)
+def _for_minimum(a: QFormat, b: QFormat) -> QFormat:
+    frac = max(a.frac_bits, b.frac_bits)
+    (a_lo, a_hi), (b_lo, b_hi) = _aligned(a, frac), _aligned(b, frac)
+    lo, hi = min(a_lo, b_lo), min(a_hi, b_hi)
+    return _enclosing(lo, hi, frac, lo < 0, f"the minimum of {a} and {b}")
 
 
 @lru_cache(maxsize=4096)

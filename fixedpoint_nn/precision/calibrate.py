@@ -23,7 +23,7 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import MAX_BITS, QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.dataflow import OUTPUT, Dataflow
-from fixedpoint_nn.precision.plan import INPUT, Entry, Plan
+from fixedpoint_nn.precision.plan import Entry, Plan, input_paths
 from fixedpoint_nn.precision.ranges import Method, Probe, ValueRange, choose, int_bits_for
 from fixedpoint_nn.precision.recipe import Recipe
 
@@ -33,35 +33,55 @@ MOST_TABLE_BITS = 15  # of a table of unsigned values
 FEWEST_SHIFTS = -4  # a channel's weights are at most 2**4 times finer than the coarsest channel's
 
 
-def calibrate(net: Any, samples: ArrayLike, word: int = 8, **options: Any) -> Plan:
+Samples = ArrayLike | tuple[ArrayLike, ...]  # one array, or for a graph of several inputs a tuple of them
+
+
+def calibrate(net: Any, samples: Samples, word: int = 8, **options: Any) -> Plan:
     """A quantizer for every cast point; `options` are the fields of `Recipe`."""
     return observe(net, samples).plan(Recipe(word, **options))
 
 
-def observe(net: Any, samples: ArrayLike) -> Observations:
+def observe(net: Any, samples: Samples) -> Observations:
     """Run the float network on real samples and remember what was seen in each place."""
     net = fold(net)
-    x = np.asarray(samples)
-    if x.size == 0:
-        raise ValueError(f"calibration needs samples, and there are none in an array of shape {x.shape}")
+    paths = input_paths(net)
+    given = _arrays(samples, paths)
     leaves = tuple(walk(net))
     probes = {leaf.path: Probe(leaf.path) for leaf in leaves if leaf.kind == CAST}
     bare = {leaf.path: None for leaf in leaves if leaf.kind in (TABLE, ACCUMULATOR)}
     watched = rebuild(net, {**probes, **bare})
-    seen = Probe(INPUT)
+    seen = {path: Probe(path) for path in paths}
     with no_gradient():
-        for start in range(0, len(x), BATCH):
-            seen.observe(x[start : start + BATCH])
-            watched(_operand(x[start : start + BATCH]))
+        for start in range(0, len(given[0]), BATCH):
+            batch = [x[start : start + BATCH] for x in given]
+            for path, x in zip(paths, batch, strict=True):
+                seen[path].observe(x)
+            watched(*map(_operand, batch))
     spreads = {path: probe.spread() for path, probe in probes.items() if probe.parts}
 
     parameters = {
         leaf.path: leaf.value for leaf in leaves if leaf.kind == PARAMETER and leaf.value is not None
     }
-    first = _operand(x[:STRUCTURE])
-    names = {id(value): path for path, value in parameters.items()} | {id(first): INPUT}
-    flow = Dataflow.read(watched(first), names, probes)
-    return Observations(leaves, seen.spread(), spreads, flow, flow.rows_of_a_take(parameters))
+    first = [_operand(x[:STRUCTURE]) for x in given]
+    names = {id(value): path for path, value in parameters.items()}
+    names |= {id(x): path for path, x in zip(paths, first, strict=True)}
+    flow = Dataflow.read(watched(*first), names, probes)
+    inputs = {path: probe.spread() for path, probe in seen.items()}
+    ids = [path for path, x in zip(paths, given, strict=True) if len(paths) == 1 or x.dtype.kind in "iu"]
+    return Observations(leaves, inputs, spreads, flow, flow.rows_of_a_take(parameters), frozenset(ids))
+
+
+def _arrays(samples: Samples, paths: tuple[str, ...]) -> list[Any]:
+    given = list(samples) if len(paths) > 1 and isinstance(samples, tuple) else [samples]
+    if len(given) != len(paths):
+        raise ValueError(f"the network has {len(paths)} inputs; give a tuple of as many arrays of samples")
+    arrays = [np.asarray(x) for x in given]
+    for x in arrays:
+        if x.size == 0:
+            raise ValueError(f"calibration needs samples, and there are none in an array of shape {x.shape}")
+        if len(x) != len(arrays[0]):
+            raise ValueError(f"the inputs have {len(arrays[0])} and {len(x)} samples; give equally many")
+    return arrays
 
 
 def _operand(x: Any) -> Any:
@@ -74,10 +94,11 @@ class Observations:
     """What `observe` saw; every plan for the same network and samples comes from one of these."""
 
     leaves: tuple[Leaf, ...]
-    input: ValueRange
+    inputs: Mapping[str, ValueRange]
     spreads: Mapping[str, ValueRange]
     flow: Dataflow
     vocabulary: int
+    ids: frozenset[str]  # inputs that may be token ids, if there is a vocabulary
 
     @cached_property
     def parameters(self) -> dict[str, ValueRange]:
@@ -103,10 +124,11 @@ class _Planner:
         self.addresses = {leaf.address: leaf for leaf in seen.leaves if leaf.kind == TABLE}
 
     def plan(self) -> Plan:
-        self.known(INPUT, self.input())
+        for path, spread in self.seen.inputs.items():
+            self.known(path, self.input(path, spread))
         for kind in (self.casts, self.tables, self.weights, self.biases, self.accumulators):
             kind()
-        order = [INPUT, *(leaf.path for leaf in self.seen.leaves)]
+        order = [*self.seen.inputs, *(leaf.path for leaf in self.seen.leaves)]
         return Plan({path: self.entries[path] for path in order if path in self.entries})
 
     def known(self, path: str, entry: Entry) -> None:
@@ -132,11 +154,10 @@ class _Planner:
     def signed(self, spread: ValueRange) -> bool:
         return spread.low < 0 or not self.recipe.unsigned
 
-    def input(self) -> Quantizer:
-        if self.seen.vocabulary:
+    def input(self, path: str, spread: ValueRange) -> Quantizer:
+        if self.seen.vocabulary and path in self.seen.ids:
             return Quantizer(QFormat((self.seen.vocabulary - 1).bit_length() or 1, 0, signed=False))
-        spread = self.seen.input
-        return self.quantizer(INPUT, spread, self.recipe.activations, self.signed(spread))
+        return self.quantizer(path, spread, self.recipe.activations, self.signed(spread))
 
     # ---- cast points ----------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import numpy as np
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
-MOVES = frozenset({"reshape", "index", "windows", "max", "stack", "concat", "take"})
+MOVES = frozenset({"reshape", "transpose", "index", "windows", "max", "stack", "concat", "take"})
 OUTPUT = "output"
 
 
@@ -37,13 +37,17 @@ class Dataflow:
     nodes: Mapping[int, Node]
     users: Mapping[int, tuple[int, ...]]
     casts: frozenset[str]
+    outputs: frozenset[int] = frozenset()
 
     @classmethod
-    def read(cls, result: Tensor, leaves: Mapping[int, str], casts: Collection[str]) -> Dataflow:
-        """`leaves` names the first tensors (input, parameters) by identity, `casts` the cast points."""
+    def read(
+        cls, result: Tensor | tuple[Tensor, ...], leaves: Mapping[int, str], casts: Collection[str]
+    ) -> Dataflow:
+        """`leaves` names the first tensors (inputs, parameters) by identity, `casts` the cast points."""
         numbers: dict[int, int] = {}
         made: list[Tensor] = []
-        stack = [(result, False)]
+        results = result if isinstance(result, tuple) else (result,)
+        stack = [(one, False) for one in results]
         while stack:
             tensor, ready = stack.pop()
             if id(tensor) in numbers:
@@ -62,7 +66,8 @@ class Dataflow:
             nodes[number] = Node(tensor.operation, parents, tensor.shape, cast or leaves.get(id(tensor), ""))
             for parent in parents:
                 users[parent].append(number)
-        return cls(nodes, {number: tuple(u) for number, u in users.items()}, frozenset(casts))
+        outputs = frozenset(numbers[id(one)] for one in results)
+        return cls(nodes, {number: tuple(u) for number, u in users.items()}, frozenset(casts), outputs)
 
     # ---- questions about a place, over all time steps ------------------------------------------------
 
@@ -71,7 +76,7 @@ class Dataflow:
 
     def _uses(self, number: int) -> Iterator[int | None]:
         """The nodes that compute with this value, however it was moved; None: it leaves the network."""
-        if not self.users[number]:
+        if number in self.outputs or not self.users[number]:
             yield None
         for user in self.users[number]:
             if self.nodes[user].operation in MOVES:
@@ -140,7 +145,7 @@ class Dataflow:
         if node.operation in FUNCTIONS:
             return known.get(f"table of {self.nodes[node.parents[0]].label}")
         bits = [self.fraction_bits(parent, known) for parent in node.parents]
-        if node.operation in ("@", "*") and len(bits) > 1:
+        if node.operation in ("@", "*", "matmul") and len(bits) > 1:
             product = None if bits[0] is None or bits[1] is None else bits[0] + bits[1]
             bits = [product, *bits[2:]]
         given = [b for b in bits if b is not None]

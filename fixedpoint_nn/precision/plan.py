@@ -20,6 +20,12 @@ INPUT = "input"
 Entry = Quantizer | ChannelQuantizer | Accumulator | None
 
 
+def input_paths(net: Any) -> tuple[str, ...]:
+    """`input`, or for a graph of several inputs `input.NAME` for each of them."""
+    names = getattr(net, "inputs", ())
+    return tuple(f"{INPUT}.{name}" for name in names) if len(names) > 1 else (INPUT,)
+
+
 class PlanError(ValueError):
     """A plan that does not fit its network, or that is not a plan; the message is one sentence."""
 

@@ -147,7 +147,8 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
 
 
 def _integers(fixed: Quantized, x: Array) -> Array:
-    return fixed(x).to_float()
+    result: Array = fixed(x).to_float()
+    return result
 
 
 def _counted(changed: Array, y: Array) -> Array:

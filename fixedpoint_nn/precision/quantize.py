@@ -14,7 +14,7 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.table import Table
-from fixedpoint_nn.precision.plan import INPUT, Entry, Plan, PlanError
+from fixedpoint_nn.precision.plan import INPUT, Entry, Plan, PlanError, input_paths
 
 MOST_ADDRESS_BITS = 16
 IMAGES = 64  # samples at a time where there are windows
@@ -24,16 +24,16 @@ def quantize(net: Any, plan: Plan) -> Quantized:
     """The same network over integers, with batch normalisation folded first."""
     net = fold(net)
     leaves = {leaf.path: leaf for leaf in walk(net)}
-    check(leaves, plan)
-    source = plan[INPUT]
-    assert isinstance(source, Quantizer)
+    paths = input_paths(net)
+    check(leaves, plan, paths)
+    source, *further = (entry for path in paths if isinstance(entry := plan[path], Quantizer))
     values = {
         path: leaf_value(leaf, plan)
         for path, leaf in leaves.items()
         if path in plan or leaf.kind == ACCUMULATOR
     }
     windows = any(hasattr(layer, "kernel") for layer in every_layer(net))
-    return Quantized(rebuild(net, values), source, IMAGES if windows else ROWS)
+    return Quantized(rebuild(net, values), source, IMAGES if windows else ROWS, tuple(further))
 
 
 def leaf_value(leaf: Leaf, plan: Plan) -> Any:
@@ -57,16 +57,16 @@ def table(leaf: Leaf, plan: Plan) -> Table:
     return Table(leaf.function, address.format, output)
 
 
-def check(leaves: dict[str, Leaf], plan: Plan) -> None:
+def check(leaves: dict[str, Leaf], plan: Plan, inputs: tuple[str, ...] = (INPUT,)) -> None:
     """Every place has an entry, every entry a place, and each is of the kind that belongs there."""
-    needed = [INPUT] + [path for path, leaf in leaves.items() if _needs_an_entry(leaf)]
+    needed = [*inputs] + [path for path, leaf in leaves.items() if _needs_an_entry(leaf)]
     missing = [path for path in needed if path not in plan]
     if missing:
         others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise PlanError(
             f"the plan has no entry for {missing[0]!r}{others}; calibrate the network again or add it"
         )
-    known = [INPUT, *leaves]
+    known = [*inputs, *leaves]
     for path in plan:
         if path not in known or (
             path in leaves and leaves[path].kind == PARAMETER and leaves[path].value is None

@@ -17,14 +17,17 @@ from fixedpoint_nn.numerics.arrays import Array
 
 
 def windows_one_by_one(
-    array: Array, kernel: Pair, stride: Pair, padding: Padding, groups: int, fill: int
+    array: Array, kernel: Pair, stride: Pair, padding: Padding, groups: int, dilation: Pair, fill: int
 ) -> Array:
     batch, height, width, channels = array.shape
-    _, rows, columns, *_ = sliding_windows.windows_shape(array.shape, kernel, stride, padding, groups)
+    _, rows, columns, *_ = sliding_windows.windows_shape(
+        array.shape, kernel, stride, padding, groups, dilation
+    )
     per_group = channels // groups
     result = np.empty((batch, rows, columns, groups, kernel[0] * kernel[1], per_group), array.dtype)
     for n, y, x, group, ky, kx, c in product(*map(range, (batch, rows, columns, groups, *kernel, per_group))):
-        row, column = y * stride[0] + ky - padding[0][0], x * stride[1] + kx - padding[1][0]
+        row = y * stride[0] + ky * dilation[0] - padding[0][0]
+        column = x * stride[1] + kx * dilation[1] - padding[1][0]
         inside = 0 <= row < height and 0 <= column < width
         value = array[n, row, column, group * per_group + c] if inside else fill
         result[n, y, x, group, ky * kernel[1] + kx, c] = value
@@ -34,7 +37,11 @@ def windows_one_by_one(
 small = st.integers(1, 3)
 pads = st.tuples(st.integers(0, 2), st.integers(0, 2))
 cases = st.tuples(
-    st.tuples(small, small), st.tuples(small, small), st.tuples(pads, pads), st.sampled_from([1, 2, 4])
+    st.tuples(small, small),
+    st.tuples(small, small),
+    st.tuples(pads, pads),
+    st.sampled_from([1, 2, 4]),
+    st.tuples(st.integers(1, 2), st.sampled_from([1, 1, 2])),
 )
 
 
@@ -45,22 +52,25 @@ def numbers(*shape: int) -> Array:
 @settings(deadline=None, max_examples=60)
 @given(cases, st.sampled_from([0, -100]))
 def test_every_element_of_every_window_is_the_pixel_that_lies_there(
-    case: tuple[Pair, Pair, Padding, int], fill: int
+    case: tuple[Pair, Pair, Padding, int, Pair], fill: int
 ) -> None:
-    image = numbers(2, 5, 4, 4)
-    found = sliding_windows.windows(image, *case, fill)
+    image = numbers(2, 5, 5, 4)
+    *others, dilation = case
+    found = sliding_windows.windows(image, *others, fill, dilation)
     assert np.array_equal(found, windows_one_by_one(image, *case, fill))
     assert found.shape == sliding_windows.windows_shape(image.shape, *case)
 
 
 @settings(deadline=None, max_examples=60)
 @given(cases)
-def test_add_windows_is_the_transpose_of_windows(case: tuple[Pair, Pair, Padding, int]) -> None:
-    image = numbers(2, 5, 4, 4)
+def test_add_windows_is_the_transpose_of_windows(case: tuple[Pair, Pair, Padding, int, Pair]) -> None:
+    image = numbers(2, 5, 5, 4)
     gradient = numbers(*sliding_windows.windows_shape(image.shape, *case))
     back = sliding_windows.add_windows(gradient, image.shape, *case)
     assert back.shape == image.shape
-    assert (sliding_windows.windows(image, *case) * gradient).sum() == (image * back).sum()
+    *others, dilation = case
+    windows = sliding_windows.windows(image, *others, dilation=dilation)
+    assert (windows * gradient).sum() == (image * back).sum()
 
 
 def test_a_group_meets_only_its_own_matrix() -> None:

@@ -220,6 +220,13 @@ def test_for_maximum_is_sufficient_and_necessary() -> None:
         check_smallest(QFormat.for_maximum(a, b), larger, frac)
 
 
+def test_for_minimum_is_sufficient_and_necessary() -> None:
+    for a, b in pairs():
+        frac = max(a.frac_bits, b.frac_bits)
+        less = {min(x << frac - a.frac_bits, y << frac - b.frac_bits) for x in values(a) for y in values(b)}
+        check_smallest(QFormat.for_minimum(a, b), less, frac)
+
+
 def test_for_any_holds_every_value_of_each_format() -> None:
     for a, b in pairs():
         frac = max(a.frac_bits, b.frac_bits)

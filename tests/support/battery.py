@@ -7,7 +7,7 @@ A new layer joins the battery by one line in `CASES`; a new number by running th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,123 @@ CASES: dict[str, Case] = {
             head=layers.Sequential(i.dense(45, 6), layers.Tanh(), i.dense(6, 2)),
         ),
         IMAGE,
+    ),
+    "Conv2D dilated": Case(
+        lambda i: replace(i.conv(4, 3, (2, 3), (2, 1), ((1, 1), (2, 0))), dilation=(3, 2)), IMAGE
+    ),
+    "Conv2D dilated and depthwise": Case(
+        lambda i: replace(i.conv(4, 4, 2, padding="valid", groups=4), dilation=(2, 2)), IMAGE
+    ),
+    "ConvTranspose2D": Case(
+        lambda i: layers.ConvTranspose2D(
+            i.tensor(i.matrix(6 * 4, 3)), i.zeros(3), (3, 2), (2, 3), ((2, 2), (1, 0))
+        ),
+        IMAGE,
+    ),
+    "ConvTranspose2D cut": Case(
+        lambda i: layers.ConvTranspose2D(i.tensor(i.matrix(4, 3)), None, (1, 1), (2, 1), ((-1, 0), (-2, -1))),
+        IMAGE,
+    ),
+    "MaxPool2D dilated": Case(lambda i: layers.MaxPool2D((2, 2), (1, 1), 1, (2, 3)), IMAGE),
+    "AvgPool2D that does not count padding": Case(
+        lambda i: layers.AvgPool2D(
+            i.tensor(1 / np.add.outer([1, 2, 2, 1], [1, 2, 1])[..., None]), (3, 3), (2, 2), ((2, 1), (1, 1))
+        ),
+        IMAGE,
+    ),
+    "GlobalMaxPool": Case(lambda i: layers.GlobalMaxPool(), IMAGE),
+    "Mean": Case(lambda i: layers.Mean(i.tensor(1 / 30), (1, 2)), IMAGE),
+    "PReLU": Case(lambda i: layers.PReLU(i.tensor([0.25, -0.5, 1.5])), (2, 3)),
+    "Clip": Case(lambda i: layers.Clip(i.tensor(-0.5), i.tensor(0.75)), (7,)),
+    "Clip above": Case(lambda i: layers.Clip(None, i.tensor(0.75)), (7,)),
+    "Elu": Case(lambda i: layers.Elu(i.tensor(0.75)), (7,)),
+    "Transpose": Case(lambda i: layers.Transpose((0, 3, 1, 2)), IMAGE),
+    "Transpose before a dense layer": Case(
+        lambda i: layers.Sequential(layers.Transpose((0, 2, 1)), i.dense(4, 3)), (4, 5)
+    ),
+    "Transpose and flatten": Case(
+        lambda i: layers.Sequential(layers.Transpose((0, 3, 1, 2)), layers.Flatten(), i.dense(120, 3)), IMAGE
+    ),
+    "Slice": Case(lambda i: layers.Slice(2, 1, 5, 2), IMAGE),
+    "Slice backwards": Case(lambda i: layers.Slice(1, None, None, -1), IMAGE),
+    "Slice of channels": Case(lambda i: layers.Slice(-1, 1, 3), IMAGE),
+    "Select": Case(lambda i: layers.Select((0, 2, 4, 3, 3, 1), 1), IMAGE),
+    "Select channels": Case(lambda i: layers.Select((3, 0, 1, 1), -1), IMAGE),
+    "Select repeated": Case(lambda i: layers.Select((0, 0, 1, 1, 2, 2, 3, 3, 4, 4), 2), IMAGE),
+    "Pad": Case(lambda i: layers.Pad(((1, 2), (0, 1), (0, 0))), IMAGE),
+    "Pad channels and cut rows": Case(lambda i: layers.Pad(((-1, 0), (0, 0), (1, 2))), IMAGE),
+    "Pad with a value": Case(lambda i: layers.Pad(((1, 0),), i.tensor([0.75, 0, 0, 0])), (3,)),
+    "Graph of joins": Case(
+        lambda i: layers.Graph(
+            {
+                "one": layers.Node(i.dense(3, 3), ("x",)),
+                "more": layers.Node(layers.Repeated(i.tensor([[0.5, -1.0, 0.25]])), ("x",)),
+                "rows": layers.Node(layers.Concat(1), ("one", "more")),
+                "most": layers.Node(layers.Maximum(), ("x", "one")),
+                "least": layers.Node(layers.Minimum(), ("x", "most", "one")),
+                "sum": layers.Node(layers.Slice(1, 0, 2), ("rows",)),
+                "all": layers.Node(layers.Add(), ("least", "sum")),
+            }
+        ),
+        (2, 3),
+    ),
+    "Graph of attention": Case(
+        lambda i: layers.Graph(
+            {
+                "query": layers.Node(i.dense(3, 4), ("x",)),
+                "key": layers.Node(i.dense(3, 4), ("x",)),
+                "turned": layers.Node(layers.Transpose((0, 2, 1)), ("key",)),
+                "scores": layers.Node(layers.MatMul(), ("query", "turned")),
+                "out": layers.Node(layers.MatMul(), ("scores", "x")),
+            }
+        ),
+        (5, 3),
+    ),
+    "Graph of a gate over an image": Case(
+        lambda i: layers.Graph(
+            {
+                "mean": layers.Node(layers.Mean(i.tensor(1 / 30), (1, 2)), ("x",)),
+                "gate": layers.Node(layers.Multiply(), ("x", "mean")),
+                "less": layers.Node(layers.Subtract(), ("gate", "mean")),
+            }
+        ),
+        IMAGE,
+    ),
+    "Graph with last states": Case(
+        lambda i: layers.Graph(
+            {
+                "lstm": layers.Node(layers.WithStates(i.lstm(3, 4)), ("x",)),
+                "h": layers.Node(layers.Pick(1), ("lstm",)),
+                "c": layers.Node(layers.Pick(2), ("lstm",)),
+                "both": layers.Node(layers.Concat(), ("h", "c")),
+            }
+        ),
+        (5, 3),
+    ),
+    "Graph": Case(
+        lambda i: layers.Graph(
+            {
+                "stem": layers.Node(i.dense(5, 4), ("x",)),
+                "gate": layers.Node(layers.Sigmoid(), ("stem",)),
+                "scaled": layers.Node(layers.Multiply(), ("stem", "gate")),
+                "base": layers.Node(layers.Constant(i.tensor([0.5, -0.25, 1.0, 2.0])), ()),
+                "less": layers.Node(layers.Subtract(), ("base", "scaled")),
+                "both": layers.Node(layers.Concat(), ("scaled", "less", "x")),
+                "head": layers.Node(i.dense(13, 4), ("both",)),
+                "sum": layers.Node(layers.Add(), ("head", "stem", "less")),
+            }
+        ),
+        (5,),
+    ),
+    "Graph with a recurrent layer": Case(
+        lambda i: layers.Graph(
+            {
+                "first": layers.Node(i.dense(3, 4), ("x",)),
+                "again": layers.Node(layers.Sequential(a=i.dense(4, 4), b=layers.Tanh()), ("first",)),
+                "lstm": layers.Node(i.lstm(4, 2, last=True), ("again",)),
+            }
+        ),
+        (4, 3),
     ),
     "text model": Case(
         lambda i: layers.Sequential(embedding=i.embedding(9, 4), lstm=i.lstm(4, 5), head=i.dense(5, 9)),

@@ -23,13 +23,13 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 @dataclass
 class Builder:
-    """Items in the order of execution; `layer` and `verb` say what is being lowered."""
+    """Items in the order of execution; `layer` names what is being lowered, `refused` what a refusal would name."""
 
     lanes: int
     items: list[Item] = field(default_factory=list)
     constants: Constants = field(init=False)
     layer: str = ""
-    verb: str = ""
+    refused: str = ""
 
     def __post_init__(self) -> None:
         if self.lanes not in LANES:
@@ -47,11 +47,6 @@ class Builder:
             yield self.items
         finally:
             self.items = outer
-
-    @property
-    def refused(self) -> str:
-        """What a refusal names: the layer, or where it has no name, its verb."""
-        return self.layer or self.verb
 
     # ---- memory --------------------------------------------------------------------------------------------
 

@@ -126,7 +126,20 @@ class Operands:
                 ones = self.owner.constants.pixels(_constant_row(term.channels, power))
                 term = Product(term.view, _spread(ones, term.view), frac)
             result.append(replace(term, view=self._row(term.view), other=self._row(term.other)))
-        return result
+        return self._in_step([term for term in result if isinstance(term, Product)])
+
+    def _in_step(self, products: list[Product]) -> list[Term]:
+        """One loop nest walks through all factors, so where their pixels are not equally far apart they are copied."""
+        views = [view for product in products for view in (product.view, product.other)]
+        if len({tuple(pixel_atoms(view.axes[:-1])) for view in views}) == 1:
+            return list(products)
+
+        def dense(view: View) -> View:
+            return self._copied(view)
+
+        return [
+            replace(product, view=dense(product.view), other=dense(product.other)) for product in products
+        ]
 
     def _registers(self, terms: Sequence[Term]) -> set[Register | None]:
         return {self._placing.register(term.view.buffer) for term in terms}

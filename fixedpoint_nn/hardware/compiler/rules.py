@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.hardware.compiler import rules_embedding, rules_scan
+from fixedpoint_nn.hardware.compiler import rules_embedding, rules_movement, rules_scan
 from fixedpoint_nn.hardware.compiler.broadcasting import (
     broadcast_to,
     constant_expression,
@@ -182,6 +182,12 @@ def _reduced_axes(axis: int | tuple[int, ...] | None, axes: int) -> tuple[int, .
 
 
 def windows(scope: Scope, place: int, node: Node) -> View:
+    if (
+        node.attributes["kernel"] == node.attributes["stride"] == (1, 1)
+        and node.attributes["groups"] == 1
+        and any(sum(pad) for pad in node.attributes["padding"])
+    ):
+        return rules_movement.padded(scope, place, node)
     view = scope.view(node.inputs[0])
     if scope.consumers.needs_rows(place) and not is_rows(
         view, (), scope.builder.lanes, view.place[1], view.buffer.register
@@ -214,7 +220,7 @@ def index(scope: Scope, place: int, node: Node) -> Value:
 def concat(scope: Scope, place: int, node: Node) -> View:
     axis = node.attributes["axis"] % len(node.shape)
     if axis != len(node.shape) - 1:
-        raise LoweringError("joins values along another axis than the last, which is not lowered")
+        return rules_movement.concat_along(scope, place, node, axis)
     target, strides = scope.builder.target(node.shape)
     at = 0
     for i in node.inputs:
@@ -323,6 +329,10 @@ RULES: dict[str, Rule] = {
     "cast": cast,
     "argmax": argmax,
     "take": rules_embedding.take,
+    "transpose": rules_movement.transpose,
+    "dilated_windows": rules_movement.dilated_windows,
+    "minimum": rules_movement.minimum,
+    "matmul": rules_movement.matmul,
     "scan": rules_scan.scan,
     "result": rules_scan.result,
 }

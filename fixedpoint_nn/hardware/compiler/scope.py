@@ -51,13 +51,18 @@ class Scope:
         return [self.view(place) for place in self.program.outputs]
 
     def _lower(self, place: int, node: Node) -> Value:
-        self.builder.layer, self.builder.verb = self.consumers.name(place), node.op
+        self._at(place)
         with in_layer(self.builder.refused):
             value = self._value(place, node)
             if isinstance(value, Expression) and not self.consumers.can_fuse(place):
                 self.values[place] = value
                 return self.view(place)
             return value
+
+    def _at(self, place: int) -> None:
+        """From here on the builder names this value's layer."""
+        self.builder.layer = self.consumers.name(place)
+        self.builder.refused = self.consumers.where(place) or self.program.nodes[place].op
 
     def _value(self, place: int, node: Node) -> Value:
         if node.op == "constant":
@@ -85,7 +90,7 @@ class Scope:
         if isinstance(value, FixedArray):
             return self.builder.constant(value)
         if isinstance(value, Expression):
-            self.builder.layer = self.consumers.name(place)
+            self._at(place)
             value = self.builder.compute(
                 value,
                 self.targets.get(place),

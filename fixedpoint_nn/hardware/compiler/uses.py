@@ -80,3 +80,13 @@ class Consumers:
             if self.program.nodes[back].name:
                 return self.program.nodes[back].name
         return ""
+
+    def where(self, place: int) -> str:
+        """For a refusal: the cast that ends the operation, if it is in the same part of the network, or that part."""
+        here, part = place, self.program.nodes[place].place
+        while part and not self.program.nodes[here].name:
+            users = self.users[here]
+            if not users or self.program.nodes[users[0]].place != part:
+                return part
+            here = users[0]
+        return self.program.nodes[here].name or self.name(place)

@@ -238,6 +238,19 @@ class FixedArray:
         product = accumulated_product(self._bounded, other._bounded, formats, accumulator, start)
         return self._of(product, accumulator.format)
 
+    def matmul(self, other: Any) -> FixedArray:
+        """The exact product of two batches of matrices, (..., m, k) @ (..., k, n)."""
+        other = self._operand(other)
+        if other is NotImplemented:
+            raise TypeError("a FixedArray is multiplied with a FixedArray, not with another kind of number")
+        if min(self.ndim, other.ndim) < 2 or self.shape[-1] != other.shape[-2] or self.shape[-1] == 0:
+            raise ValueError(f"shapes {self.shape} and {other.shape} are no matrices that can be multiplied")
+        format = QFormat.for_dot(self._format, other._format, self.shape[-1])
+        a, b = self._bounded, other._bounded
+        bound = a.bound * b.bound * self.shape[-1]
+        dtype = dtype_for(max(bound, a.bound, b.bound))  # no partial sum is larger, so floats are exact
+        return self._of(BoundedInts(broadcast(np.matmul, a.to(dtype), b.to(dtype)), bound), format)
+
     def cast(self, quantizer: Quantizer | ChannelQuantizer | None) -> FixedArray:
         """Into another format: the only operation that loses bits."""
         if quantizer is None:
@@ -329,6 +342,10 @@ class FixedArray:
             return self._of(flat, self._format)
         return self._like(self._bounded.array.reshape(*shape))
 
+    def transpose(self, *axes: int) -> FixedArray:
+        """The axes in another order."""
+        return self._like(self._bounded.array.transpose(axes))
+
     def split(self, parts: int, axis: int = -1) -> tuple[FixedArray, ...]:
         """Equal parts, side by side along one axis."""
         size, rest = divmod(self.shape[axis], parts)
@@ -352,16 +369,23 @@ class FixedArray:
         return self._like(self._bounded.array.take(checked_indices(indices, self.shape[axis]), axis))
 
     def windows(
-        self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
+        self,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        groups: int = 1,
+        lowest: bool = False,
+        dilation: Pair = (1, 1),
     ) -> FixedArray:
         """Every window of (batch, height, width, channels), padded with zeros or the lowest value."""
         fill = self._format.int_min if lowest and any(sum(pad) for pad in padding) else 0
-        if groups == 1:
+        if groups == 1 and dilation == (1, 1):
             return self._of(
                 WindowedInts(self._bounded, Geometry(kernel, stride, padding), fill), self._format
             )
         bound = max(self._bounded.bound, -fill)
-        array = sliding_windows.windows(wider(self._bounded, bound), kernel, stride, padding, groups, fill)
+        images = wider(self._bounded, bound)
+        array = sliding_windows.windows(images, kernel, stride, padding, groups, fill, dilation)
         return self._of(BoundedInts(array, bound), self._format)
 
     @classmethod
@@ -404,6 +428,15 @@ class FixedArray:
         format = QFormat.for_maximum(self._format, other._format)
         (x, y), bound, _ = aligned([(self._bounded, self._format), (other._bounded, other._format)])
         return self._of(BoundedInts(np.asarray(broadcast(np.maximum, x, y)), bound), format)
+
+    def minimum(self, other: Any) -> Any:
+        """The smaller one, element by element."""
+        other = self._operand(other)
+        if other is NotImplemented:
+            raise TypeError("the minimum of a FixedArray is taken with a FixedArray or an integer")
+        format = QFormat.for_minimum(self._format, other._format)
+        (x, y), bound, _ = aligned([(self._bounded, self._format), (other._bounded, other._format)])
+        return self._of(BoundedInts(np.asarray(broadcast(np.minimum, x, y)), bound), format)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> FixedArray:
         """The largest element along the axes, or of all."""

@@ -41,6 +41,7 @@ _OPERATORS: dict[np.ufunc, Callable[..., Any]] = {
     np.greater: operator.gt,
     np.greater_equal: operator.ge,
     np.maximum: lambda a, b: a.maximum(b),
+    np.minimum: lambda a, b: a.minimum(b),
 }
 
 

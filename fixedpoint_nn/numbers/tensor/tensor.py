@@ -254,6 +254,15 @@ class Tensor:
         product += initial.data
         return self._result(product, "@", (self, other, initial), backward)
 
+    def matmul(self, other: Tensor) -> Tensor:
+        """The product of two batches of matrices, (..., m, k) @ (..., k, n)."""
+
+        def backward(g: Array) -> None:
+            self.add_gradient(_unbroadcast(g @ np.swapaxes(other.data, -1, -2), self.shape))
+            other.add_gradient(_unbroadcast(np.swapaxes(self.data, -1, -2) @ g, other.shape))
+
+        return self._result(np.matmul(self.data, other.data), "matmul", (self, other), backward)
+
     # ---- element by element ---------------------------------------------------------------
 
     def relu(self) -> Tensor:
@@ -277,6 +286,16 @@ class Tensor:
             other.add_gradient(_unbroadcast(g * ~first, other.shape))
 
         return self._result(np.maximum(self.data, other.data), "maximum", (self, other), backward)
+
+    def minimum(self, other: Tensor) -> Tensor:
+        """The smaller one, element by element; of equals the gradient goes to this one."""
+        first = self.data <= other.data
+
+        def backward(g: Array) -> None:
+            self.add_gradient(_unbroadcast(g * first, self.shape))
+            other.add_gradient(_unbroadcast(g * ~first, other.shape))
+
+        return self._result(np.minimum(self.data, other.data), "minimum", (self, other), backward)
 
     def lookup(self, function: str, table: Table | None = None) -> Tensor:
         """The real function; with a table, the table's value and the real function's gradient."""
@@ -367,6 +386,13 @@ class Tensor:
             self.data.reshape(shape), "reshape", (self,), lambda g: self.add_gradient(g.reshape(self.shape))
         )
 
+    def transpose(self, *axes: int) -> Tensor:
+        """The axes in another order."""
+        back = tuple(np.argsort(axes))
+        return self._result(
+            self.data.transpose(axes), "transpose", (self,), lambda g: self.add_gradient(g.transpose(back))
+        )
+
     def __getitem__(self, index: Any) -> Tensor:
         if not isinstance(index, (int, slice)):
             refuse_masked(index)
@@ -410,19 +436,26 @@ class Tensor:
         return tuple(self[place] for place in places)
 
     def windows(
-        self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
+        self,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        groups: int = 1,
+        lowest: bool = False,
+        dilation: Pair = (1, 1),
     ) -> Tensor:
         """Every window of (batch, height, width, channels), padded with zeros or, if `lowest`, with -inf.
 
         One group gives (batch, y, x, taps, channels), more give (batch, y, x, groups, taps, channels / groups).
         """
-        if groups == 1:
+        if groups == 1 and dilation == (1, 1):
             return Windows(self, Geometry(kernel, stride, padding), lowest)
         fill = -np.inf if lowest else 0
-        data = sliding_windows.windows(self.data, kernel, stride, padding, groups, fill)
+        data = sliding_windows.windows(self.data, kernel, stride, padding, groups, fill, dilation)
 
         def backward(g: Array) -> None:
-            self.add_gradient(sliding_windows.add_windows(g, self.shape, kernel, stride, padding, groups))
+            added = sliding_windows.add_windows(g, self.shape, kernel, stride, padding, groups, dilation)
+            self.add_gradient(added)
 
         return self._result(data, "windows", (self,), backward)
 

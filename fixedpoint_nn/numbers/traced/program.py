@@ -22,16 +22,20 @@ VERBS: dict[str, Callable[..., Any]] = {
     "relu": lambda a: a.relu(),
     "scaled": lambda a, *, power: a.scaled(power),
     "maximum": lambda a, b: a.maximum(b),
+    "minimum": lambda a, b: a.minimum(b),
     "max": lambda a, *, axis, keepdims: a.max(axis, keepdims),
     "sum": lambda a, *, axis, keepdims: a.sum(axis, keepdims),
     "argmax": lambda a, *, axis: a.argmax(axis),
     "reshape": lambda a, *, shape: a.reshape(*shape),
+    "transpose": lambda a, *, axes: a.transpose(*axes),
+    "matmul": lambda a, b: a.matmul(b),
     "take": lambda a, ids, *, axis: a.take(ids, axis),
     "index": lambda a, *, index: a[index],
     "concat": lambda a, *others, axis: a.concat(others, axis),
     "windows": lambda a, *, kernel, stride, padding, groups, lowest: a.windows(
         kernel, stride, padding, groups, lowest
     ),
+    "dilated_windows": lambda a, **about: a.windows(**about),
     "lookup": lambda a, *, function, table: a.lookup(function, table),
     "cast": lambda a, *, quantizer: a.cast(quantizer),
     "zeros": lambda a, *, shape, like: a.zeros(*shape, like=like),
@@ -54,6 +58,7 @@ class Node:
     name: str = ""
     value: FixedArray | None = None
     body: Program | None = None
+    place: str = ""  # the named part of the network that it belongs to
 
 
 @dataclass

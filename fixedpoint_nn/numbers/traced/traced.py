@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fixedpoint_nn.numbers.fixed.array import Axis, FixedArray
+from fixedpoint_nn.numbers.places import here
 from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
 from fixedpoint_nn.numerics.qformat import QFormat
 
@@ -56,7 +57,7 @@ class Traced:
         **attributes: Any,
     ) -> Traced:
         about = MappingProxyType(attributes)
-        program.nodes.append(Node(op, inputs, about, zeros.shape, zeros.format, name, value, body))
+        program.nodes.append(Node(op, inputs, about, zeros.shape, zeros.format, name, value, body, here()))
         return cls(program, len(program.nodes) - 1, zeros)
 
     def _operand(self, other: Any) -> Traced:
@@ -142,6 +143,10 @@ class Traced:
         operands = (self, other) if initial is None else (self, other, initial)
         return self._record("dot", *operands, accumulator=accumulator)
 
+    def matmul(self, other: Any) -> Traced:
+        """Record the product of two batches of matrices."""
+        return self._record("matmul", self, other)
+
     def relu(self) -> Traced:
         """Record max(x, 0)."""
         return self._record("relu", self)
@@ -153,6 +158,10 @@ class Traced:
     def maximum(self, other: Any) -> Traced:
         """Record the larger one, element by element."""
         return self._record("maximum", self, other)
+
+    def minimum(self, other: Any) -> Traced:
+        """Record the smaller one, element by element."""
+        return self._record("minimum", self, other)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Traced:
         """Record the largest element along an axis, or several, or all."""
@@ -186,6 +195,12 @@ class Traced:
             shape = (-1, *shape[1:])  # the program applies to batches of any size
         return self._record("reshape", self, shape=shape)
 
+    def transpose(self, *axes: int) -> Traced:
+        """Record another order of the axes."""
+        if axes[:1] != (0,):
+            raise ValueError(f"the axes {axes} move the batch; it stays first")
+        return self._record("transpose", self, axes=axes)
+
     def take(self, indices: Any, axis: int = 0) -> Traced:
         """Record the rows that the indices name."""
         return self._record("take", self, indices, axis=axis)
@@ -210,12 +225,25 @@ class Traced:
         return tuple(self[index] for index in chosen)
 
     def windows(
-        self, kernel: Pair, stride: Pair, padding: Padding, groups: int = 1, lowest: bool = False
+        self,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding,
+        groups: int = 1,
+        lowest: bool = False,
+        dilation: Pair = (1, 1),
     ) -> Traced:
         """Record every window of (batch, height, width, channels)."""
-        return self._record(
-            "windows", self, kernel=kernel, stride=stride, padding=padding, groups=groups, lowest=lowest
-        )
+        about: dict[str, Any] = {
+            "kernel": kernel,
+            "stride": stride,
+            "padding": padding,
+            "groups": groups,
+            "lowest": lowest,
+        }
+        if dilation == (1, 1):
+            return self._record("windows", self, **about)
+        return self._record("dilated_windows", self, **about, dilation=dilation)
 
     def zeros(self, *shape: int, like: Quantizer | None = None) -> Traced:
         """Record zeros of shape (batch, *shape), in the format of `like`."""
@@ -258,7 +286,9 @@ def trace(net: Callable[..., Any], shape: tuple[int, ...], format: QFormat) -> P
     """The program of a network over FixedArrays, for one sample of this shape (without the batch axis)."""
     program = Program()
     result = net(Traced.argument(program, (1, *shape), format))
-    if not isinstance(result, Traced):
-        raise TypeError(f"a network that is traced returns one number, not {type(result).__name__}")
-    program.outputs = [result.place]
+    results = result if isinstance(result, tuple) else (result,)
+    for one in results:
+        if not isinstance(one, Traced):
+            raise TypeError(f"a network that is traced returns one number, not {type(one).__name__}")
+    program.outputs = [one.place for one in results]
     return program

@@ -61,6 +61,21 @@ def test_every_layer_is_lowered_to_the_same_integers(name, lanes):
     check(net, FixedArray.from_float(CASES[name].floats(), Quantizer(format)), lanes)
 
 
+def test_products_of_values_that_are_repeated_over_pixels_walk_in_step() -> None:
+    """One loop nest reads both factors: a gate per channel stands still while the image moves on."""
+
+    def net(x):
+        gate = x[:, :1, :1].cast(Quantizer(Q(2, 6), name="gate"))
+        return (x * gate + x * x[:, 1:2]).cast(Quantizer(Q(4, 4), name="sum"))
+
+    for lanes in (1, 2, 8):
+        check(
+            net,
+            FixedArray.from_ints(np.random.default_rng(0).integers(-99, 99, (3, 4, 5, 3)), Q(2, 6)),
+            lanes,
+        )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_networks_are_lowered_to_the_same_integers(kind):
     for seed in range(12):

@@ -53,6 +53,11 @@ OPERATIONS = {
     "dot_groups": lambda a, b, m: a.reshape(3, 2, 2).dot(m.reshape(2, 2, 4)),
     "relu": lambda a, b, m: a.relu(),
     "maximum": lambda a, b, m: a.maximum(b),
+    "minimum": lambda a, b, m: a.minimum(b),
+    "minimum_broadcast": lambda a, b, m: a.minimum(b[:1]),
+    "matmul_batches": lambda a, b, m: a.reshape(2, 3, 2).matmul(b.reshape(2, 2, 3)),
+    "matmul_broadcast": lambda a, b, m: a.reshape(2, 3, 2).matmul(b[0].reshape(1, 2, 2)),
+    "transpose": lambda a, b, m: a.reshape(3, 2, 2).transpose(2, 0, 1),
     "sigmoid": lambda a, b, m: a.lookup("sigmoid"),
     "tanh": lambda a, b, m: a.tanh(),
     "exp": lambda a, b, m: a.exp(),
@@ -75,6 +80,9 @@ OPERATIONS = {
     "windows": lambda a, b, m: a.reshape(1, 3, 2, 2).windows((2, 2), (1, 1), ((1, 0), (0, 1))),
     "windows_groups": lambda a, b, m: a.reshape(1, 3, 2, 2).windows(
         (2, 1), (1, 1), ((0, 0), (0, 0)), groups=2
+    ),
+    "windows_dilated": lambda a, b, m: a.reshape(1, 3, 2, 2).windows(
+        (2, 2), (1, 1), ((1, 0), (0, 1)), groups=2, dilation=(2, 1)
     ),
     "standardized": lambda a, b, m: a.standardized(1e-5)[0],
     "scan": lambda a, b, m: a.reshape(1, 3, 4).scan(lambda x, s: (x * s, x + s), b[:1])[0],

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""ONNX files: read as graphs of this project's layers, over floats."""

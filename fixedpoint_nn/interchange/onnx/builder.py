@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""The graph under construction: nodes with names of their own, and values brought into the order that is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.onnx.value import Flat, Refused, Value, plain_axes
+from fixedpoint_nn.layers import Node
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
+
+Block = tuple[
+    tuple[int, ...], tuple[int, ...]
+]  # axes of the value, and the sizes that stand for them afterwards
+
+
+@dataclass
+class Builder:
+    """Nodes in the order of computation."""
+
+    taken: set[str]  # names that are in use
+    parts: dict[str, Node] = field(default_factory=dict)
+
+    def add(self, name: str, layer: Any, *takes: str) -> str:
+        """A new node, with this name or one like it."""
+        name = self.free(name)
+        self.parts[name] = Node(layer, takes)
+        return name
+
+    def free(self, name: str) -> str:
+        """The name in the form that paths of leaves have, made different from all others."""
+        name = name.strip("/").replace(".", "_") or "node"
+        unique, number = name, 1
+        while unique in self.taken:
+            number += 1
+            unique = f"{name}_{number}"
+        self.taken.add(unique)
+        return unique
+
+    # ---- order of axes ------------------------------------------------------------------------------------
+
+    def arranged(self, v: Value, order: tuple[int, ...]) -> Value:
+        """The value with its sample's axes in this order of the file's axes."""
+        if v.order == order:
+            return v
+        axes = (v.batch, *order)
+        sizes = tuple(v.dims[axis] for axis in order)
+        if [a for a in order if v.dims[a] > 1] == [a for a in v.order if v.dims[a] > 1]:
+            name = self.add(f"{v.node}_reshaped", layers.Reshape(sizes), v.node)
+        else:
+            permutation = (0, *(v.order.index(axis) + 1 for axis in order))
+            name = self.add(f"{v.node}_transposed", layers.Transpose(permutation), v.node)
+        return replace(v, node=name, axes=axes, flat=None)
+
+    def plain(self, v: Value) -> Value:
+        """The value with its sample's axes as in the file."""
+        return self.arranged(v, tuple(a for a in plain_axes(len(v.dims), v.batch)[1:] if a is not None))
+
+    def last(self, v: Value, axis: int) -> Value:
+        """The value with one axis of the file last."""
+        if axis == v.batch:
+            raise Refused("it computes along the batch axis")
+        return self.arranged(v, (*(other for other in v.order if other != axis), axis))
+
+    def channels_last(self, v: Value) -> Value:
+        """A value (batch, channels, ...) of the file as (batch, ..., channels)."""
+        v = self.with_batch(v, 0)
+        return self.arranged(v, (*range(2, len(v.dims)), 1))
+
+    # ---- the batch ----------------------------------------------------------------------------------------
+
+    def with_batch(self, v: Value, axis: int | None) -> Value:
+        """The same value with another axis of the file as the batch; both have length 1 where they differ."""
+        if v.batch == axis:
+            return v
+        for old in (v.batch, axis):
+            if old is not None and v.dims[old] != 1:
+                raise Refused(f"its axis {old} of {v.dims[old]} elements would have to be the batch")
+        order = v.order if axis is None else tuple(a for a in v.order if a != axis)
+        order = order if v.batch is None else (*order, v.batch)
+        sizes = tuple(v.dims[a] for a in order)
+        name = self.add(f"{v.node}_reshaped", layers.Reshape(sizes), v.node)
+        return replace(v, node=name, axes=(axis, *order), flat=None)
+
+    def same_batch(self, values: list[Value]) -> list[Value]:
+        """All values with one batch axis: those of one sample take part in every sample."""
+        batches = {v.batch for v in values if v.batch is not None}
+        if len(batches) > 1:
+            large = {v.batch for v in values if v.batch is not None and v.dims[v.batch] > 1}
+            batches = large or {next(iter(sorted(batches)))}
+        if len(batches) > 1:
+            raise Refused(f"its inputs have their batches on different axes, {sorted(batches)}")
+        batch = batches.pop() if batches else None
+        return [self.with_batch(v, batch) for v in values]
+
+    # ---- other shapes -------------------------------------------------------------------------------------
+
+    def reshaped(self, v: Value, dims: tuple[int, ...], name: str) -> Value:
+        """The same elements of the file in another shape of the file."""
+        return self.regrouped(v, _matched(v.dims, dims), name)
+
+    def regrouped(self, v: Value, blocks: Sequence[Block], name: str) -> Value:
+        """Each block of neighbouring axes becomes axes of other sizes; data move only where a block needs it."""
+        dims = tuple(size for _, sizes in blocks for size in sizes)
+        if dims == v.dims and all(len(axes) == len(sizes) == 1 for axes, sizes in blocks):
+            return v
+        batch, places, at = None, [], 0
+        found = v.batch is None
+        for axes, sizes in blocks:
+            places.append(tuple(range(at, at + len(sizes))))
+            at += len(sizes)
+            if v.batch in axes and not found:
+                batch = _batch_in(v, axes, sizes, places[-1])
+                found = True
+        simple = all(
+            sum(v.dims[a] > 1 for a in axes if a != v.batch) <= 1
+            and sum(dims[p] > 1 for p in there if p != batch) <= 1
+            for (axes, _), there in zip(blocks, places, strict=True)
+        )
+        if simple:
+            order = _kept_order(v, blocks, places, batch, dims)
+            source = v
+        else:
+            source = self.plain(v)
+            order = tuple(p for p in range(len(dims)) if p != batch)
+        made = self.add(name, layers.Reshape(tuple(dims[p] for p in order)), source.node)
+        flat = None
+        if len(order) == 1 and source is not v:
+            loose = self.add(f"{name}_unordered", layers.Flatten(), v.node)
+            numbers = np.arange(prod(v.sample)).reshape(v.sample)
+            filed = numbers.transpose([v.order.index(a) for a in sorted(v.order)])
+            flat = Flat(loose, tuple(filed.reshape(-1).tolist()))
+        return Value(made, dims, (batch, *order), v.kind, flat)
+
+    # ---- constants ----------------------------------------------------------------------------------------
+
+    def constant(self, name: str, array: Array, v: Value) -> str:
+        """A constant of the file as a node, arranged to be joined with the value."""
+        return self.add(name, layers.Constant(tensor(beside(array, v))))
+
+
+def tensor(array: Array) -> Tensor:
+    """Floats as a parameter; doubles stay doubles."""
+    return Tensor(np.ascontiguousarray(array, np.float64 if array.dtype == np.float64 else np.float32))
+
+
+def beside(array: Array, v: Value) -> Array:
+    """A constant of the file, arranged so that it broadcasts against the value in the network."""
+    rank = len(v.dims)
+    if array.ndim > rank:
+        raise Refused(f"a constant of shape {list(array.shape)} has more axes than the value beside it")
+    array = array.reshape((1,) * (rank - array.ndim) + array.shape)
+    if v.batch is not None:
+        if array.shape[v.batch] > 1:
+            first = array.take([0], v.batch)
+            if not np.array_equal(np.broadcast_to(first, array.shape), array):
+                raise Refused("a constant differs from sample to sample")
+            array = first
+        array = array.squeeze(v.batch)
+    kept = sorted(v.order)
+    array = array.transpose([kept.index(axis) for axis in v.order])
+    while array.ndim > 1 and array.shape[0] == 1:
+        array = array[0]
+    return array.reshape(()) if array.size == 1 else array
+
+
+def _matched(dims: tuple[int, ...], new: tuple[int, ...]) -> list[Block]:
+    """Both shapes in the smallest blocks of equally many elements."""
+    blocks: list[Block] = []
+    i = j = 0
+    while i < len(dims) and j < len(new):
+        axes, sizes = [i], [new[j]]
+        left, right = dims[i], new[j]
+        i, j = i + 1, j + 1
+        while left != right:
+            if left < right:
+                if i == len(dims):
+                    raise Refused(f"it reshapes {list(dims)} to {list(new)}, which has other elements")
+                left *= dims[i]
+                axes.append(i)
+                i += 1
+            else:
+                if j == len(new):
+                    raise Refused(f"it reshapes {list(dims)} to {list(new)}, which has other elements")
+                right *= new[j]
+                sizes.append(new[j])
+                j += 1
+        blocks.append((tuple(axes), tuple(sizes)))
+    blocks += [((axis,), ()) for axis in range(i, len(dims))]
+    blocks += [((), (size,)) for size in new[j:]]
+    if prod(dims) != prod(new):
+        raise Refused(f"it reshapes {list(dims)} to {list(new)}, which has other elements")
+    return blocks
+
+
+def _batch_in(v: Value, axes: tuple[int, ...], sizes: tuple[int, ...], places: tuple[int, ...]) -> int | None:
+    """Where the batch is in a block after it was regrouped; None if it had length 1 and is gone."""
+    assert v.batch is not None
+    before = prod(v.dims[a] for a in axes if a < v.batch)
+    count, walked = v.dims[v.batch], 1
+    for size, place in zip(sizes, places, strict=True):
+        if walked == before and size == count:
+            return place
+        walked *= size
+    if count == 1:
+        return None
+    raise Refused("it joins the batch with other axes")
+
+
+def _kept_order(
+    v: Value, blocks: Sequence[Block], places: list[tuple[int, ...]], batch: int | None, dims: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The new axes of a sample, where the old ones were; axes of length 1 go along with their block."""
+    home: dict[int, tuple[int, ...]] = {}
+    loose: list[int] = []
+    for (axes, _), there in zip(blocks, places, strict=True):
+        left = tuple(p for p in there if p != batch)
+        kept = [a for a in axes if a != v.batch]
+        large = [a for a in kept if v.dims[a] > 1]
+        if kept:
+            home[(large or kept)[0]] = left
+        else:
+            loose += left
+    order = [p for axis in v.order for p in home.get(axis, ())]
+    return (*order, *loose)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Where data come in and go out: how the file's arrays are arranged for the network."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
+from fixedpoint_nn.interchange.onnx.value import plain_axes
+from fixedpoint_nn.numerics.arrays import Array
+
+FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
+WHOLE = ("INT64", "INT32", "INT16", "INT8", "UINT8", "UINT16", "UINT32", "UINT64")
+IMAGES = (
+    "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization",
+    "DepthToSpace", "Resize", "Upsample",
+)  # fmt: skip
+ALONG = (
+    "Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "HardSigmoid", "Tanh", "HardSwish", "Elu", "Identity", "Dropout",
+    "Cast", "Add", "Sub", "Mul", "Div", "Max", "Min", "Pad", "Concat", "Split", "Slice", "QuantizeLinear",
+    "DequantizeLinear", "Neg", "Sum",
+)  # fmt: skip
+RECURRENT = ("LSTM", "GRU", "RNN")
+
+
+@dataclass(frozen=True)
+class Door:
+    """An input or output: its name in the network, and the file's axis that is each axis of the network's value."""
+
+    name: str
+    node: str
+    axes: tuple[int | None, ...]
+
+    def inward(self, array: Array) -> Array:
+        """The file's array as the network takes it."""
+        order = [axis for axis in self.axes if axis is not None]
+        turned: Array = np.asarray(array).transpose(order)
+        return turned[np.newaxis] if self.axes[0] is None else turned
+
+    def outward(self, array: Array) -> Array:
+        """The network's array as the file has it; of a file without a batch, the only sample."""
+        order = [axis for axis in self.axes if axis is not None]
+        one: Array = array[0] if self.axes[0] is None else array
+        filed: Array = one.transpose([order.index(axis) for axis in range(len(order))])
+        return filed
+
+
+def arrangement(model: Model, declared: Declared, batched: bool) -> tuple[int | None, ...]:
+    """How an input comes in: as its first consumer wants it, images with their channels last."""
+    rank = len(declared.axes)
+    if not batched or rank == 0:
+        return (None, *range(rank))
+    return _wanted(model, declared.name, rank) or plain_axes(rank, 0)
+
+
+def _wanted(model: Model, name: str, rank: int) -> tuple[int | None, ...] | None:
+    users = model.users()
+    waiting = deque([(name, tuple(range(rank)))])  # a value, and which axis of the input each of its axes is
+    seen = {name}
+    while waiting:
+        value, axes = waiting.popleft()
+        for operation in users.get(value, []):
+            order = _demand(operation, value, len(axes))
+            if order is not None:
+                return tuple(axes[axis] for axis in order)
+            if operation.op == "Transpose":
+                permutation = operation.attributes.get("perm") or list(range(len(axes)))[::-1]
+                if sorted(permutation) != list(range(len(axes))):
+                    continue
+                after = tuple(axes[axis] for axis in permutation)
+            elif operation.op in ALONG:
+                after = axes
+            else:
+                continue
+            for output in operation.outputs[:1] if operation.op != "Split" else operation.outputs:
+                if output and output not in seen:
+                    seen.add(output)
+                    waiting.append((output, after))
+    return None
+
+
+def _demand(operation: Operation, value: str, rank: int) -> tuple[int, ...] | None:
+    """The order in which an operation wants this operand."""
+    if operation.op in IMAGES and operation.inputs[:1] == (value,) and rank > 2:
+        return (0, *range(2, rank), 1)
+    if operation.op in RECURRENT and rank == 3 and value in (operation.inputs[0], *operation.inputs[5:7]):
+        return (0, 1, 2) if operation.attributes.get("layout") else (1, 0, 2)
+    return None

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""An .onnx file to a `Model`; whatever the bytes are, in time and memory that grow with their number."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation, in_order
+from fixedpoint_nn.numerics.arrays import Array
+
+MOST_BYTES = 1 << 31  # protobuf's own limit
+MOST_AXES = 16
+OLDEST_OPSET = 7
+
+
+def package() -> Any:
+    """The package `onnx`, or a sentence."""
+    try:
+        import onnx
+    except ImportError:
+        raise ImportError(
+            "reading an .onnx file takes the package 'onnx': pip install 'fixedpoint_nn[onnx]'"
+        ) from None
+    return onnx
+
+
+def read(source: str | os.PathLike[str] | bytes) -> Model:
+    """The model in a file, or in the bytes of one."""
+    onnx = package()
+    folder: Path | None = None
+    if isinstance(source, bytes | bytearray | memoryview):
+        blob, what = bytes(source), f"the model of {len(source)} bytes"
+    else:
+        path = Path(source)
+        folder, what = path.parent, str(source)
+        try:
+            if path.stat().st_size > MOST_BYTES:
+                raise OnnxError(f"{what} is larger than 2 GiB, which no ONNX file is")
+            blob = path.read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"there is no file {source}") from None
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(blob)
+    except Exception as error:  # the decoder's own error class is no part of its interface
+        raise OnnxError(f"{what} is damaged or no ONNX model: {_sentence(error)}") from None
+    if not proto.HasField("graph") or not proto.opset_import:
+        raise OnnxError(f"{what} is no ONNX model: it holds no graph, or says no operator set")
+    try:
+        return _model(onnx, proto, folder)
+    except OnnxError as error:
+        raise OnnxError(f"{what} is damaged: {error}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError) as error:
+        raise OnnxError(f"{what} is damaged: {_sentence(error)}") from None
+
+
+def _sentence(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
+    if proto.functions:
+        from onnx import inliner
+
+        proto = inliner.inline_local_functions(proto)
+    opset = max((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset < OLDEST_OPSET:
+        raise OnnxError(
+            f"its operators are those of opset {opset}; export it with opset {OLDEST_OPSET} or later"
+        )
+    graph = proto.graph
+    if graph.sparse_initializer:
+        raise OnnxError("it has sparse constants; store them as dense ones")
+    constants = {tensor.name: array_of(onnx, tensor, folder) for tensor in graph.initializer}
+    inputs = tuple(_declared(onnx, info) for info in graph.input if info.name not in constants)
+    operations = [
+        Operation(
+            node.name or f"{node.op_type}_{number}",
+            node.op_type,
+            tuple(node.input),
+            tuple(node.output),
+            {attribute.name: _value(onnx, attribute, folder) for attribute in node.attribute},
+            "" if node.domain == "ai.onnx" else node.domain,
+        )
+        for number, node in enumerate(graph.node)
+    ]
+    known = {*constants, *(declared.name for declared in inputs)}
+    ordered = in_order(operations, known)
+    outputs = tuple(_declared(onnx, info) for info in graph.output)
+    made = known.union(*(operation.outputs for operation in ordered))
+    for output in outputs:
+        if output.name not in made:
+            raise OnnxError(f"its output {output.name!r} is computed by none of its nodes")
+    if not outputs:
+        raise OnnxError("it has no output")
+    return Model(tuple(ordered), inputs, outputs, constants, opset)
+
+
+def _declared(onnx: Any, info: Any) -> Declared:
+    if not info.type.HasField("tensor_type"):
+        return Declared(info.name, info.type.WhichOneof("value") or "nothing", ())
+    tensor = info.type.tensor_type
+    axes: list[int | str] = []
+    for dim in tensor.shape.dim:
+        if dim.HasField("dim_value"):
+            if dim.dim_value < 0:
+                raise OnnxError(f"{info.name!r} has an axis of {dim.dim_value} elements")
+            axes.append(int(dim.dim_value))
+        else:
+            axes.append(dim.dim_param)
+    if len(axes) > MOST_AXES:
+        raise OnnxError(f"{info.name!r} has {len(axes)} axes")
+    kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
+    return Declared(info.name, kind if tensor.HasField("shape") else f"{kind} of unknown shape", tuple(axes))
+
+
+def _value(onnx: Any, attribute: Any, folder: Path | None) -> Any:
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, onnx.TensorProto):
+        return array_of(onnx, value, folder)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [part.decode("utf-8", "replace") if isinstance(part, bytes) else part for part in value]
+    return value
+
+
+def array_of(onnx: Any, tensor: Any, folder: Path | None) -> Array:
+    """The numbers of a tensor of the file; its promised size is compared with the bytes that are there."""
+    dims = tuple(int(size) for size in tensor.dims)
+    if len(dims) > MOST_AXES or any(size < 0 for size in dims):
+        raise OnnxError(f"constant {tensor.name!r} has the impossible shape {list(dims)}")
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raw = _external(tensor, dims, onnx, folder)
+        tensor = onnx.TensorProto(name=tensor.name, dims=dims, data_type=tensor.data_type, raw_data=raw)
+    try:
+        array = onnx.numpy_helper.to_array(tensor)
+    except Exception as error:
+        raise OnnxError(
+            f"constant {tensor.name!r} of shape {list(dims)} is broken: {_sentence(error)}"
+        ) from None
+    if array.size != prod(dims):
+        raise OnnxError(
+            f"constant {tensor.name!r} promises the shape {list(dims)} and holds {array.size} numbers"
+        )
+    if array.dtype.kind == "V" or array.dtype.name in ("bfloat16", "float16"):
+        return np.asarray(array, np.float32)
+    return np.asarray(array)
+
+
+def _external(tensor: Any, dims: tuple[int, ...], onnx: Any, folder: Path | None) -> bytes:
+    about = {entry.key: entry.value for entry in tensor.external_data}
+    location = about.get("location", "")
+    if folder is None:
+        raise OnnxError(
+            f"constant {tensor.name!r} is in the file {location!r}; give the model's path, not its bytes"
+        )
+    path = (folder / location).resolve()
+    if not location or Path(location).is_absolute() or not path.is_relative_to(folder.resolve()):
+        raise OnnxError(f"constant {tensor.name!r} is in {location!r}, outside of the model's folder")
+    if not path.is_file():
+        raise OnnxError(f"constant {tensor.name!r} is in the file {location!r}, which is not there")
+    try:
+        start = int(about.get("offset", "0"))
+        length = int(about.get("length", str(path.stat().st_size - start)))
+    except ValueError:
+        raise OnnxError(f"constant {tensor.name!r} has no readable offset and length") from None
+    size = prod(dims) * np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
+    if start < 0 or length < 0 or start + length > path.stat().st_size or length != size:
+        raise OnnxError(
+            f"constant {tensor.name!r} of shape {list(dims)} is not in the {length} bytes from {start} of {location!r}"
+        )
+    with path.open("rb") as file:
+        file.seek(start)
+        raw: bytes = file.read(length)
+    return raw

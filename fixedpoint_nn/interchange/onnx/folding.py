@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Nodes whose operands are all constants (most compute shapes) are computed at once, by ONNX's reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.file import package
+from fixedpoint_nn.interchange.onnx.model import Operation
+from fixedpoint_nn.interchange.onnx.value import MOST_ELEMENTS, Refused
+from fixedpoint_nn.numerics.arrays import Array
+
+# Their results have no more elements than their operands broadcast to.
+_BROADCASTING = {
+    "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Min", "Max", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less",
+    "GreaterOrEqual", "LessOrEqual", "Where", "Abs", "Neg", "Sqrt", "Exp", "Log", "Reciprocal", "Floor", "Ceil",
+    "Round", "Sign", "Erf", "Tanh", "Sigmoid", "Relu", "Clip", "Cast", "CastLike", "Identity", "Dropout",
+    "Shape", "Size", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Constant",
+    "ReduceProd", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "NonZero", "CumSum",
+    "DequantizeLinear", "QuantizeLinear", "LeakyRelu", "Elu", "HardSigmoid", "HardSwish", "Softmax",
+    "DepthToSpace", "BatchNormalization",
+}  # fmt: skip
+
+
+def computed(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
+    """The node's results."""
+    size = _bound(operation, operands)
+    if size > MOST_ELEMENTS:
+        raise Refused(f"it makes a constant of {size:,} elements, and {MOST_ELEMENTS:,} is the most")
+    onnx = package()
+    from onnx.reference import ReferenceEvaluator
+
+    names = [
+        name if operand is not None else "" for name, operand in zip(operation.inputs, operands, strict=True)
+    ]
+    attributes = {name: _attribute(onnx, value) for name, value in operation.attributes.items()}
+    node = onnx.helper.make_node(operation.op, names, list(operation.outputs), **attributes)
+    unknown = onnx.TypeProto()
+    graph = onnx.helper.make_graph(
+        [node],
+        "constant",
+        [onnx.helper.make_value_info(name, unknown) for name in dict.fromkeys(filter(None, names))],
+        [onnx.helper.make_value_info(name, unknown) for name in operation.outputs if name],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=10)
+    feed = {name: operand for name, operand in zip(names, operands, strict=True) if name}
+    try:
+        with np.errstate(all="ignore"):
+            results = ReferenceEvaluator(model).run(None, feed)
+    except Exception as error:  # whatever the reference says of operands that do not fit
+        raise Refused(f"its constant operands do not fit: {' '.join(str(error).split())[:200]}") from None
+    return [np.asarray(result) for result in results]
+
+
+def _attribute(onnx: Any, value: Any) -> Any:
+    return onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+
+
+def _bound(operation: Operation, operands: Sequence[Array | None]) -> int:
+    """No result has more elements than this."""
+    given = [operand for operand in operands if operand is not None]
+    sizes = [operand.size for operand in given]
+    if operation.op in _BROADCASTING:
+        try:
+            return max([prod(np.broadcast_shapes(*(operand.shape for operand in given))), *sizes], default=0)
+        except ValueError:
+            return max(sizes, default=0)
+    if operation.op in ("Concat", "Gather", "GatherElements", "ScatterElements", "ScatterND", "GatherND"):
+        if operation.op == "Gather" and given[0].ndim:
+            return prod(given[0].shape) * max(given[1].size, 1)
+        return sum(sizes)
+    if operation.op in ("MatMul", "Gemm") and all(operand.ndim == 2 for operand in given[:2]):
+        return prod(given[0].shape) * int(max(given[1].shape))
+    last = given[-1] if given else np.zeros(1)
+    if operation.op == "ConstantOfShape":
+        return prod(int(x) for x in last.ravel())
+    if operation.op == "Expand":
+        return prod(max(int(x), 1) for x in last.ravel()) * given[0].size
+    if operation.op == "Tile":
+        return prod(int(x) for x in last.ravel()) * given[0].size
+    if operation.op == "Range" and len(given) == 3:
+        start, limit, delta = (float(x) for x in given)
+        return int(abs((limit - start) / delta)) + 1 if delta else MOST_ELEMENTS + 1
+    if operation.op == "Pad" and len(given) > 1:
+        return prod(size + int(np.abs(given[1]).sum()) for size in given[0].shape)
+    raise Refused("it has constant operands only, and is not computed for them")

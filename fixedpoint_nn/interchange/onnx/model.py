@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""An ONNX model as plain data: nodes in the order of computation, constants as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fixedpoint_nn.numerics.arrays import Array
+
+
+class OnnxError(ValueError):
+    """Raised for a file that is damaged, or no ONNX model; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One node of the file; an absent optional input is named ''."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    domain: str = ""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An input or output: its element type, and its axes, each a size or a name ('' if it has none)."""
+
+    name: str
+    type: str
+    axes: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that is read from the file."""
+
+    operations: tuple[Operation, ...]
+    inputs: tuple[Declared, ...]
+    outputs: tuple[Declared, ...]
+    constants: Mapping[str, Array]
+    opset: int
+
+    def users(self) -> dict[str, list[Operation]]:
+        """The operations that take each value."""
+        found: dict[str, list[Operation]] = {}
+        for operation in self.operations:
+            for name in dict.fromkeys(operation.inputs):
+                found.setdefault(name, []).append(operation)
+        return found
+
+
+def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
+    """The operations so that each stands behind those whose results it takes; a circle is an error."""
+    made: dict[str, str] = {}
+    for operation in operations:
+        for name in filter(None, operation.outputs):
+            if name in made or name in known:
+                raise OnnxError(f"two nodes give the value {name!r}")
+            made[name] = operation.name
+    waiting: dict[int, int] = {}
+    users: dict[str, list[int]] = {}
+    ready = []
+    for number, operation in enumerate(operations):
+        needed = [name for name in dict.fromkeys(operation.inputs) if name and name not in known]
+        for name in needed:
+            if name not in made:
+                raise OnnxError(f"node {operation.name!r} takes {name!r}, which nothing gives")
+            users.setdefault(name, []).append(number)
+        waiting[number] = len(needed)
+        if not needed:
+            ready.append(number)
+    order: list[Operation] = []
+    while ready:
+        number = ready.pop(0)
+        operation = operations[number]
+        order.append(operation)
+        for name in filter(None, operation.outputs):
+            for user in users.get(name, []):
+                waiting[user] -= 1
+                if not waiting[user]:
+                    ready.append(user)
+    if len(order) < len(operations):
+        placed = {id(operation) for operation in order}
+        circle = next(operation for operation in operations if id(operation) not in placed)
+        raise OnnxError(f"node {circle.name!r} depends on its own result; a graph has no circles")
+    return order

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""The operators of ONNX, by kind; importing this fills the table `OPERATORS`."""
+
+from fixedpoint_nn.interchange.onnx.operators import (
+    activations,
+    convolutions,
+    elementwise,
+    movement,
+    pooling,
+    products,
+    recurrent,
+    reductions,
+    resizing,
+    shapes,
+)
+
+__all__ = [
+    "activations",
+    "convolutions",
+    "elementwise",
+    "movement",
+    "pooling",
+    "products",
+    "recurrent",
+    "reductions",
+    "resizing",
+    "shapes",
+]

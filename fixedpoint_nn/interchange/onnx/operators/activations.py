@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""Functions of one value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import frexp, isfinite, prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.onnx.builder import beside, tensor
+from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+
+
+@operator("Relu", "ReLU")
+def relu(step: Step) -> Value:
+    return step.unary(layers.ReLU(), step.value(0))
+
+
+@operator("Sigmoid", "Sigmoid")
+def sigmoid(step: Step) -> Value:
+    return step.unary(layers.Sigmoid(), step.value(0))
+
+
+@operator("Tanh", "Tanh")
+def tanh(step: Step) -> Value:
+    return step.unary(layers.Tanh(), step.value(0))
+
+
+@operator("LeakyRelu", "LeakyReLU where alpha is a power of two, else PReLU")
+def leaky_relu(step: Step) -> Value:
+    return step.unary(leaky(float(step.attribute("alpha", 0.01))), step.value(0))
+
+
+def leaky(slope: float) -> Any:
+    """The layer for a slope; a power of two needs no product."""
+    mantissa, exponent = frexp(slope)
+    if mantissa == 0.5 and exponent <= 0:
+        return layers.LeakyReLU(1 - exponent)
+    return layers.PReLU(scalar(slope))
+
+
+@operator("PRelu", "PReLU", "slopes that are computed")
+def prelu(step: Step) -> Value:
+    x = step.value(0)
+    slope = beside(step.constant(1, "slopes"), x)
+    return step.unary(leaky(float(slope)) if slope.ndim == 0 else layers.PReLU(tensor(slope)), x)
+
+
+@operator("Elu", "Elu")
+def elu(step: Step) -> Value:
+    return step.unary(layers.Elu(scalar(step.attribute("alpha", 1.0))), step.value(0))
+
+
+@operator("Clip", "ReLU, Clip", "limits that are computed")
+def clip(step: Step) -> Value:
+    if step.opset < 11:
+        low, high = step.attribute("min"), step.attribute("max")
+    else:
+        limits = [step.optional(1, "lower limit"), step.optional(2, "upper limit")]
+        low, high = (None if limit is None or not limit.size else limit.item() for limit in limits)
+    return clipped(step, step.value(0, kind=""), low, high)
+
+
+def clipped(step: Step, x: Value, low: float | None, high: float | None) -> Value:
+    """max(x, low), then min(..., high); limits beyond every float are none."""
+    largest = float(np.finfo(np.float32).max)
+    low = None if low is None or low <= -largest else low
+    high = None if high is None or high >= largest else high
+    if any(limit is not None and not isfinite(limit) for limit in (low, high)):
+        raise Refused(f"it clips to [{low}, {high}]")
+    if low == 0:
+        x, low = step.unary(layers.ReLU(), x), None
+    if low is None and high is None:
+        return x
+    limits = [None if limit is None else scalar(limit) for limit in (low, high)]
+    return step.unary(layers.Clip(limits[0], limits[1]), x)
+
+
+@operator("HardSigmoid", "ScaleShift, ReLU, Clip")
+def hard_sigmoid(step: Step) -> Value:
+    return _hard_sigmoid(step, step.value(0), step.attribute("alpha", 0.2), step.attribute("beta", 0.5))
+
+
+def _hard_sigmoid(step: Step, x: Value, alpha: float, beta: float) -> Value:
+    line = step.unary(layers.ScaleShift(scalar(alpha), scalar(beta)), x)
+    return clipped(step, line, 0, 1)
+
+
+@operator("HardSwish", "ScaleShift, ReLU, Clip, Multiply")
+def hard_swish(step: Step) -> Value:
+    x = step.value(0)
+    gate = _hard_sigmoid(step, x, 1 / 6, 0.5)
+    return step.made(layers.Multiply(), [x, gate], x.dims, x.axes)
+
+
+@operator("Softmax", "Softmax", "along the batch axis")
+def softmax(step: Step) -> Value:
+    x = step.value(0)
+    rank = len(x.dims)
+    axis = axis_of(step.attribute("axis", -1 if step.opset >= 13 else 1), rank)
+    if step.opset >= 13 or axis == rank - 1:
+        return step.unary(layers.Softmax(), step.builder.last(x, axis))
+    rows = step.builder.reshaped(x, (*x.dims[:axis], prod(x.dims[axis:])), f"{step.name}_rows")
+    rows = step.builder.last(rows, axis)
+    result = step.unary(layers.Softmax(), rows)
+    return step.builder.reshaped(replace(result, flat=None), x.dims, step.name)
+
+
+def scalar(number: float) -> Tensor:
+    """One number as a parameter."""
+    return tensor(np.array(number, np.float32))

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""Sums, differences, products and maxima of values and constants, broadcast as in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.onnx.builder import tensor
+from fixedpoint_nn.interchange.onnx.doors import FLOATS
+from fixedpoint_nn.interchange.onnx.file import package
+from fixedpoint_nn.interchange.onnx.operators.activations import scalar
+from fixedpoint_nn.interchange.onnx.step import Step, operator
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+
+
+@operator("Add", "Add, or the bias of the product before it")
+def add(step: Step) -> Value:
+    return joined(step, layers.Add(), 2)
+
+
+@operator("Sum", "Add")
+def total(step: Step) -> Value:
+    return joined(step, layers.Add(), len(step.operands))
+
+
+@operator("Sub", "Subtract, or Add of the negated constant")
+def subtract(step: Step) -> Value:
+    if isinstance(step.operands[1], np.ndarray):
+        step.operands = [step.operands[0], -step.operands[1]]
+        return joined(step, layers.Add(), 2)
+    return joined(step, layers.Subtract(), 2, commutes=False)
+
+
+@operator("Mul", "Multiply")
+def multiply(step: Step) -> Value:
+    return joined(step, layers.Multiply(), 2)
+
+
+@operator("Div", "Multiply by the constant's reciprocal", "divisors that are computed")
+def divide(step: Step) -> Value:
+    divisor = step.constant(1, "divisors")
+    if not np.all(divisor) or divisor.dtype.kind != "f":
+        raise Refused("it divides by zero or by whole numbers")
+    step.operands = [step.operands[0], (1 / divisor.astype(np.float64)).astype(divisor.dtype)]
+    return joined(step, layers.Multiply(), 2)
+
+
+@operator("Neg", "Multiply by -1")
+def negate(step: Step) -> Value:
+    x = step.value(0)
+    minus = step.builder.add(f"{step.name}_minus_one", layers.Constant(scalar(-1)))
+    return step.made(layers.Multiply(), [x, minus], x.dims, x.axes)
+
+
+@operator("Max", "Maximum")
+def maximum(step: Step) -> Value:
+    return joined(step, layers.Maximum(), len(step.operands), kind="")
+
+
+@operator("Min", "Minimum")
+def minimum(step: Step) -> Value:
+    return joined(step, layers.Minimum(), len(step.operands), kind="")
+
+
+def joined(step: Step, layer: Any, count: int, commutes: bool = True, kind: str = "float") -> Value:
+    """All operands through one layer, constants behind the values where their order does not matter."""
+    operands = [
+        step.value(i, kind) if isinstance(step.operands[i], Value) else step.constant(i, "operands")
+        for i in range(count)
+    ]
+    values = [operand for operand in operands if isinstance(operand, Value)]
+    constants = [operand for operand in operands if not isinstance(operand, Value)]
+    try:
+        dims = np.broadcast_shapes(*(x.dims if isinstance(x, Value) else x.shape for x in operands))
+    except ValueError:
+        raise Refused("its operands do not broadcast to one shape") from None
+    if count == 1:
+        return values[0]
+    values = aligned(step, values, len(dims))
+    first = values[0]
+    batch = first.batch
+    if batch is not None and dims[batch] != first.dims[batch]:
+        raise Refused(f"it repeats the only sample {dims[batch]} times")
+    like = replace(first, dims=dims, flat=None)
+    names = [step.builder.constant(f"{step.name}_constant", constant, like) for constant in constants]
+    takes: list[Value | str] = [*values, *names]
+    if not commutes and not isinstance(operands[0], Value):
+        takes = [*names, *values]
+    return replace(step.made(layer, takes, dims, first.axes), kind=first.kind)
+
+
+def aligned(step: Step, values: Sequence[Value], rank: int) -> list[Value]:
+    """Values with the same number of axes, in the order of the largest one."""
+    builder = step.builder
+    raised = []
+    for v in values:
+        missing = rank - len(v.dims)
+        blocks = [((), (1,)) for _ in range(missing)] + [((a,), (size,)) for a, size in enumerate(v.dims)]
+        raised.append(builder.regrouped(v, blocks, f"{v.node}_raised") if missing else v)
+    raised = builder.same_batch(raised)
+    counts = {v.dims[v.batch] for v in raised if v.batch is not None}
+    if len(counts) > 1:
+        raise Refused(f"its operands have {' and '.join(map(str, sorted(counts)))} samples")
+    largest = max(raised, key=lambda v: prod(v.sample))
+    return [builder.arranged(v, largest.order) for v in raised]
+
+
+@operator("Identity", "nothing")
+def identity(step: Step) -> Value:
+    return step.value(0, kind="")
+
+
+@operator("Dropout", "nothing", "training_mode with a ratio; the mask")
+def dropout(step: Step) -> Value:
+    step.attribute("seed"), step.attribute("ratio"), step.attribute("is_test")
+    training, ratio = step.optional(2, "training_mode"), step.optional(1, "ratio")
+    if training is not None and training.any() and (ratio is None or ratio.any()):
+        raise Refused("its training_mode is on, so its result is random; export the model for inference")
+    return step.value(0)
+
+
+@operator("Cast", "nothing", "from floats to another type than FLOAT and DOUBLE")
+def cast(step: Step) -> Value:
+    onnx = package()
+    step.must_be("saturate", 1)
+    step.attribute("round_mode")
+    x, to = step.value(0, kind=""), onnx.TensorProto.DataType.Name(step.attribute("to"))
+    if x.kind == "float" and to not in ("FLOAT", "DOUBLE"):
+        raise Refused(f"it casts floats to {to}, which rounds them")
+    if x.kind == "int" and not (to in FLOATS or to in ("INT32", "INT64")):
+        raise Refused(f"it casts whole numbers to {to}, which may not hold them")
+    return replace(x, kind="float" if to in FLOATS else "int")
+
+
+@operator(
+    "BatchNormalization", "BatchNorm, which calibration folds into the product before it", "training_mode"
+)
+def batch_normalization(step: Step) -> Value:
+    step.must_be("training_mode", 0)
+    step.must_be("spatial", 1)
+    step.attribute("momentum")
+    x = step.value(0)
+    if len(x.dims) < 2:
+        raise Refused("its input has no channels")
+    x = step.builder.channels_last(x)
+    what = ("scale", "bias", "mean", "variance")
+    parameters = [step.constant(i + 1, name) for i, name in enumerate(what)]
+    if any(p.shape != (x.dims[1],) for p in parameters):
+        raise Refused(f"its parameters are not one for each of the {x.dims[1]} channels")
+    gain, bias, mean, variance = (tensor(p) for p in parameters)
+    eps = float(step.attribute("epsilon", 1e-5))
+    return step.unary(layers.BatchNorm(gain, bias, mean, variance, eps), x)

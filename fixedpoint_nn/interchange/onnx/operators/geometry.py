@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""Windows as ONNX describes them: strides, dilations and pads, for images and for sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.onnx.step import Step
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+
+LARGEST = 1 << 16  # a stride, dilation, kernel or padding
+
+
+@dataclass(frozen=True)
+class Spatial:
+    """One spatial axis: its size, and the windows that slide over it."""
+
+    size: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    ceil: bool = False
+
+    @property
+    def reach(self) -> int:
+        """Elements from the first to the last tap."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
+    def count(self) -> int:
+        """How many windows there are; with `ceil` a last one may hang over, if it starts before the end's padding."""
+        room = self.size + self.before + self.after - self.reach
+        if room < 0:
+            raise Refused(
+                f"a window of {self.reach} does not fit into {self.size} elements "
+                f"padded by {self.before} and {self.after}"
+            )
+        if not self.ceil:
+            return room // self.stride + 1
+        count = -(-room // self.stride) + 1
+        return count - 1 if (count - 1) * self.stride >= self.size + self.before else count
+
+    @property
+    def edges(self) -> Pair:
+        """The padding that gives exactly these windows."""
+        return self.before, max((self.count - 1) * self.stride + self.reach - self.size - self.before, 0)
+
+    def inside(self, with_padding: bool) -> list[int]:
+        """How many taps of each window count."""
+        low, high = (-self.before, self.size + self.after) if with_padding else (0, self.size)
+        return [sum(low <= at < high for at in self._taps(number)) for number in range(self.count)]
+
+    def _taps(self, number: int) -> range:
+        first = number * self.stride - self.before
+        return range(first, first + self.reach, self.dilation)
+
+
+def spatial(
+    step: Step, sizes: tuple[int, ...], kernel: tuple[int, ...] | None, ceil: bool = False
+) -> list[Spatial]:
+    """The spatial axes of a convolution or pooling."""
+    count = len(sizes)
+    if count not in (1, 2):
+        raise Refused(f"it has {count} spatial axes, and 1 or 2 are read")
+    said = _listed(step, "kernel_shape", count, kernel)
+    if said is None:
+        raise Refused("its kernel_shape is missing")
+    if kernel is not None and said != kernel:
+        raise Refused(f"its kernel_shape {list(said)} is not that of its weights, {list(kernel)}")
+    strides = _listed(step, "strides", count, (1,) * count)
+    dilations = _listed(step, "dilations", count, (1,) * count)
+    assert strides is not None and dilations is not None
+    pads = step.attribute("pads", [0] * 2 * count)
+    automatic = step.attribute("auto_pad", "NOTSET")
+    if len(pads) != 2 * count or min(pads) < 0 or max(pads) > LARGEST:
+        raise Refused(f"its pads {list(pads)} are not two small sizes for each spatial axis")
+    axes = []
+    for i, size in enumerate(sizes):
+        axis = Spatial(size, said[i], strides[i], dilations[i], int(pads[i]), int(pads[count + i]), ceil)
+        axes.append(_automatic(axis, automatic))
+    return axes
+
+
+def _automatic(axis: Spatial, rule: str) -> Spatial:
+    if rule == "NOTSET":
+        return axis
+    if rule == "VALID":
+        return replace(axis, before=0, after=0)
+    if rule not in ("SAME_UPPER", "SAME_LOWER"):
+        raise Refused(f"its auto_pad is {rule!r}")
+    total = max((-(-axis.size // axis.stride) - 1) * axis.stride + axis.reach - axis.size, 0)
+    less, more = total // 2, total - total // 2
+    return (
+        replace(axis, before=less, after=more)
+        if rule == "SAME_UPPER"
+        else replace(axis, before=more, after=less)
+    )
+
+
+def _listed(step: Step, name: str, count: int, default: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    value = step.attribute(name)
+    if value is None:
+        return default
+    if len(value) != count or min(value) < 1 or max(value) > LARGEST:
+        raise Refused(f"its {name} {list(value)} are not {count} small positive numbers")
+    return tuple(int(x) for x in value)
+
+
+def as_image(step: Step, x: Value) -> Value:
+    """A value (batch, channels, ...) of the file with its channels last."""
+    if len(x.dims) < 3:
+        raise Refused(f"its input has the shape {list(x.dims)}, and no spatial axes")
+    return step.builder.channels_last(x)
+
+
+def over_images(step: Step, x: Value, layer: object, channels: int, sizes: list[int]) -> Value:
+    """The layer on images; a sequence is an image of one row."""
+    dims, axes = (x.dims[0], channels, *sizes), x.axes
+    if len(sizes) == 2:
+        return step.made(layer, [x], dims, axes)
+    image = step.builder.add(f"{step.name}_image", layers.Reshape((1, x.dims[2], x.dims[1])), x.node)
+    made = step.builder.add(step.name, layer, image)
+    rows = step.builder.add(f"{step.name}_rows", layers.Reshape((sizes[0], channels)), made)
+    return Value(rows, dims, axes, x.kind)
+
+
+def pair(values: list[int]) -> Pair:
+    """Two numbers: those of an image, or of a sequence as an image of one row."""
+    return (values[0], values[1]) if len(values) == 2 else (1, values[0])
+
+
+def paddings(edges: list[Pair]) -> Padding:
+    """The same for paddings."""
+    return (edges[0], edges[1]) if len(edges) == 2 else ((0, 0), edges[0])

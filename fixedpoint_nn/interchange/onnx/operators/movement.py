@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""Operators that choose, join and surround elements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.onnx.builder import tensor
+from fixedpoint_nn.interchange.onnx.operators.elementwise import aligned
+from fixedpoint_nn.interchange.onnx.operators.products import without
+from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+
+
+@operator("Slice", "Slice", "slices of the batch; limits that are computed")
+def slice_(step: Step) -> Value:
+    x = step.value(0, kind="")
+    starts, ends = step.integers(1, "starts"), step.integers(2, "ends")
+    axes, steps = step.integers(3, "axes"), step.integers(4, "steps")
+    if starts is None or ends is None:
+        raise Refused("its starts or ends are missing")
+    chosen = list(range(len(starts))) if axes is None else axes
+    strides = [1] * len(starts) if steps is None else steps
+    if not len(starts) == len(ends) == len(chosen) == len(strides) or 0 in strides:
+        raise Refused("its starts, ends, axes and steps do not fit together")
+    for start, end, axis, stride in zip(starts, ends, chosen, strides, strict=True):
+        axis = axis_of(axis, len(x.dims))
+        x = part(step, x, axis, _range(start, end, stride, x.dims[axis]))
+    return x
+
+
+def _range(start: int, end: int, stride: int, size: int) -> range:
+    """The indices, as ONNX counts them: negative ones from the end, and all cut to what is there."""
+    low, high = (0, size) if stride > 0 else (-1, size - 1)
+    first = min(max(start + size if start < 0 else start, max(low, 0)), high)
+    last = min(max(end + size if end < 0 else end, low), high)
+    return range(first, last, stride)
+
+
+def part(step: Step, x: Value, axis: int, indices: range, name: str = "") -> Value:
+    """The elements of one axis of the file."""
+    if indices == range(x.dims[axis]):
+        return x
+    if not len(indices):
+        raise Refused(f"its slice of axis {axis} holds nothing")
+    if axis == x.batch:
+        raise Refused("it takes some samples of the batch")
+    stop = indices[-1] + (1 if indices.step > 0 else -1)
+    layer = layers.Slice(x.place(axis), indices[0], stop if stop >= 0 else None, indices.step)
+    dims = tuple(len(indices) if a == axis else size for a, size in enumerate(x.dims))
+    return replace(x, node=step.builder.add(name or step.name, layer, x.node), dims=dims, flat=None)
+
+
+@operator("Split", "Slice", "splits of the batch")
+def split(step: Step) -> list[Value]:
+    x = step.value(0, kind="")
+    axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
+    sizes, count = step.integers(1, "split"), step.attribute("num_outputs")
+    if sizes is None:
+        parts = int(count or len(step.operation.outputs))
+        each = -(-x.dims[axis] // parts)
+        sizes = [each] * (parts - 1) + [x.dims[axis] - each * (parts - 1)]
+    if sum(sizes) != x.dims[axis] or min(sizes) < 0:
+        raise Refused(f"it splits {x.dims[axis]} elements into {sizes}")
+    starts = np.cumsum([0, *sizes])
+    return [
+        part(step, x, axis, range(int(start), int(start) + size), f"{step.name}_{number}")
+        for number, (start, size) in enumerate(zip(starts, sizes, strict=False))
+    ]
+
+
+@operator("Concat", "Concat", "joins along the batch")
+def concat(step: Step) -> Value:
+    values = [x for x in step.operands if isinstance(x, Value)]
+    rank = len(values[0].dims)
+    axis = axis_of(int(step.attribute("axis")), rank)
+    if any(len(x.dims if isinstance(x, Value) else x.shape) != rank for x in step.operands if x is not None):
+        raise Refused("its operands have different numbers of axes")
+    if len({x.kind for x in values}) > 1:
+        raise Refused("it joins floats and whole numbers")
+    values = aligned(step, values, rank)
+    first = values[0]
+    if axis == first.batch:
+        raise Refused("it joins samples along the batch")
+    waiting = iter(values)
+    takes, size = [], 0
+    for operand in step.operands:
+        if isinstance(operand, Value):
+            v = next(waiting)
+            takes.append(v.node)
+            size += v.dims[axis]
+        elif operand is not None:
+            kept = sorted(first.order)
+            sample = beside_whole(operand, first).transpose([kept.index(a) for a in first.order])
+            takes.append(
+                step.builder.add(f"{step.name}_constant", layers.Repeated(tensor(sample)), first.node)
+            )
+            size += operand.shape[axis]
+    dims = tuple(size if a == axis else n for a, n in enumerate(first.dims))
+    shapes = [x.dims if isinstance(x, Value) else x.shape for x in step.operands if x is not None]
+    if any(
+        shape[a] != first.dims[a] for shape in shapes for a in range(rank) if a not in (axis, first.batch)
+    ):
+        raise Refused(f"its operands {[list(shape) for shape in shapes]} do not fit along axis {axis}")
+    if len(takes) == 1:
+        return first
+    made = step.builder.add(step.name, layers.Concat(first.place(axis)), *takes)
+    return Value(made, dims, first.axes, first.kind)
+
+
+def beside_whole(array: np.ndarray, v: Value) -> np.ndarray:
+    """A constant without its batch axis, which all its samples share."""
+    if v.batch is None:
+        return array
+    first = array.take([0], v.batch)
+    if not np.array_equal(np.broadcast_to(first, array.shape), array):
+        raise Refused("a constant differs from sample to sample")
+    return first.squeeze(v.batch)
+
+
+@operator("Pad", "Pad; Select for edge, reflect and wrap", "pads that are computed, or of the batch")
+def pad(step: Step) -> Value:
+    mode = step.attribute("mode", "constant")
+    x = step.value(0, kind="float" if mode == "constant" else "")
+    pads = step.integers(1, "pads")
+    given = step.optional(2, "value") if step.opset >= 11 else np.float32(step.attribute("value", 0.0))
+    value = 0.0 if given is None or not np.size(given) else float(np.ravel(given)[0])
+    listed = step.optional(3, "axes")
+    axes = range(len(x.dims)) if listed is None else [axis_of(int(a), len(x.dims)) for a in listed.ravel()]
+    if pads is None or len(pads) != 2 * len(axes) or max(map(abs, pads), default=0) > 1 << 16:
+        raise Refused(f"its pads are {pads}")
+    widths = {axis: (pads[i], pads[len(axes) + i]) for i, axis in enumerate(axes)}
+    if x.batch in widths and any(widths.pop(x.batch)):
+        raise Refused("it pads the batch")
+    dims = tuple(size + sum(widths.get(axis, (0, 0))) for axis, size in enumerate(x.dims))
+    if mode == "constant":
+        order = [widths.get(axis, (0, 0)) for axis in x.order]
+        checked = replace(x, dims=dims, flat=None)
+        fill = None
+        if value:
+            inside = np.zeros(
+                [x.dims[a] - max(-lo, 0) - max(-hi, 0) for a, (lo, hi) in zip(x.order, order, strict=True)]
+            )
+            outer = [(max(lo, 0), max(hi, 0)) for lo, hi in order]
+            fill = tensor(np.pad(inside, outer, constant_values=np.float32(value)).astype(np.float32))
+        return replace(checked, node=step.builder.add(step.name, layers.Pad(tuple(order), fill), x.node))
+    if mode not in ("edge", "reflect", "wrap"):
+        raise Refused(f"its mode is {mode!r}")
+    for axis, (before, after) in widths.items():
+        if before or after:
+            x = surrounded(step, x, axis, before, after, mode)
+    return x
+
+
+def surrounded(step: Step, x: Value, axis: int, before: int, after: int, mode: str) -> Value:
+    """More elements of one axis, that repeat those that are there."""
+    places = np.arange(x.dims[axis])[max(-before, 0) : x.dims[axis] - max(-after, 0)]
+    if not len(places):
+        raise Refused("it cuts off all elements")
+    chosen = np.pad(places, (max(before, 0), max(after, 0)), mode=mode)  # type: ignore[call-overload]
+    return selected(step, x, axis, [int(i) for i in chosen])
+
+
+def selected(step: Step, x: Value, axis: int, indices: list[int]) -> Value:
+    """The elements of one axis of the file that the indices name."""
+    if axis == x.batch:
+        raise Refused("it chooses samples of the batch")
+    if len(indices) > 1 << 16:
+        raise Refused(f"it chooses {len(indices):,} elements of one axis")
+    dims = tuple(len(indices) if a == axis else size for a, size in enumerate(x.dims))
+    made = replace(x, dims=dims, flat=None)
+    return replace(
+        made, node=step.builder.add(step.name, layers.Select(tuple(indices), x.place(axis)), x.node)
+    )
+
+
+@operator("Gather", "Select; Embedding where a constant's rows are chosen by the input", "both computed")
+def gather(step: Step) -> Value:
+    data, indices = step.operands[:2]
+    axis = int(step.attribute("axis", 0))
+    if isinstance(data, np.ndarray) and isinstance(indices, Value):
+        return _embedded(step, data, axis_of(axis, data.ndim))
+    x, found = step.value(0, kind=""), step.constant(1, "indices")
+    axis = axis_of(axis, len(x.dims))
+    size = x.dims[axis]
+    if found.size == 0 or found.min() < -size or found.max() >= size:
+        raise Refused(f"its indices are not all among the {size} elements of axis {axis}")
+    made = selected(step, x, axis, [int(i) % size for i in found.ravel()])
+    if found.ndim == 0:
+        return without(step, made, axis)
+    blocks = [((a,), tuple(found.shape) if a == axis else (n,)) for a, n in enumerate(made.dims)]
+    return step.builder.regrouped(made, blocks, f"{step.name}_shaped") if found.ndim > 1 else made
+
+
+def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
+    ids = step.value(1, kind="int")
+    if axis != 0 or table.ndim < 2:
+        raise Refused(f"its input chooses along axis {axis} of a constant of shape {list(table.shape)}")
+    rank = len(ids.dims)
+    new = range(rank, rank + table.ndim - 1)
+    node = step.builder.add(step.name, layers.Embedding(tensor(table)), ids.node)
+    return Value(node, (*ids.dims, *table.shape[1:]), (*ids.axes, *new))
+
+
+@operator("DepthToSpace", "Reshape, Transpose, Reshape")
+def depth_to_space(step: Step) -> Value:
+    size, mode = int(step.attribute("blocksize")), step.attribute("mode", "DCR")
+    x = step.value(0)
+    if len(x.dims) != 4 or size < 1 or x.dims[1] % (size * size) or mode not in ("DCR", "CRD"):
+        raise Refused(f"its blocksize is {size} and its mode {mode!r}, for an input of shape {list(x.dims)}")
+    x = step.builder.channels_last(x)
+    batch, channels, height, width = x.dims
+    kept = channels // size**2
+    inner = (size, size, kept) if mode == "DCR" else (kept, size, size)
+    order = (0, 1, 3, 2, 4, 5) if mode == "DCR" else (0, 1, 4, 2, 5, 3)
+    apart = step.builder.add(f"{step.name}_blocks", layers.Reshape((height, width, *inner)), x.node)
+    turned = step.builder.add(f"{step.name}_turned", layers.Transpose(order), apart)
+    layer = layers.Reshape((height * size, width * size, kept))
+    return step.made(layer, [turned], (batch, kept, height * size, width * size), x.axes)

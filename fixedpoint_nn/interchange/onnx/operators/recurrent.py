@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""LSTM, GRU and RNN: forward, in reverse, or both, from zeros or from given states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.onnx.builder import tensor
+from fixedpoint_nn.interchange.onnx.step import Step, operator
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.arrays import Array
+
+LIMITS = "clip; other activations than the usual ones; sequences of different lengths"
+
+
+@operator("LSTM", "LSTM, Slice, Concat", f"{LIMITS}; peepholes; input_forget")
+def lstm(step: Step) -> list[Value]:
+    step.must_be("input_forget", 0)
+    peepholes = step.optional(7, "peepholes")
+    if peepholes is not None and peepholes.any():
+        raise Refused("it has peepholes")
+    return _recurrent(step, 4, ["Sigmoid", "Tanh", "Tanh"], _lstm_layer, states=2)
+
+
+@operator("GRU", "GRU, Slice, Concat", LIMITS)
+def gru(step: Step) -> list[Value]:
+    after = bool(step.attribute("linear_before_reset", 0))
+
+    def layer(w: Array, r: Array, bias: tuple[Array, Array], _: str) -> Any:
+        return _gru_layer(w, r, bias, after)
+
+    return _recurrent(step, 3, ["Sigmoid", "Tanh"], layer, states=1)
+
+
+@operator("RNN", "RNN, Slice, Concat", LIMITS)
+def rnn(step: Step) -> list[Value]:
+    return _recurrent(step, 1, ["Tanh"], _rnn_layer, states=1)
+
+
+def _lstm_layer(w: Array, r: Array, bias: tuple[Array, Array], _: str) -> Any:
+    """ONNX has the gates in the order i, o, f, c; here it is i, f, o, c."""
+    order = (0, 2, 1, 3)
+    cell = layers.LSTMCell(_columns(w, 4, order), _columns(r, 4, order), _columns(sum(bias), 4, order))
+    return layers.LSTM((cell,))
+
+
+def _gru_layer(w: Array, r: Array, bias: tuple[Array, Array], after: bool) -> Any:
+    """ONNX has the gates in the order z, r, h; here r and z stand together, and h apart."""
+    both = bias[0] + bias[1]
+    own = bias[0] if after else both
+    cell = layers.GRUCell(
+        _columns(w, 3, (1, 0)),
+        _columns(r, 3, (1, 0)),
+        _columns(both, 3, (1, 0)),
+        _columns(w, 3, (2,)),
+        _columns(r, 3, (2,)),
+        _columns(own, 3, (2,)),
+        _columns(bias[1], 3, (2,)) if after else None,
+        after,
+    )
+    return layers.GRU((cell,))
+
+
+def _rnn_layer(w: Array, r: Array, bias: tuple[Array, Array], activation: str) -> Any:
+    function: Any = layers.Tanh() if activation == "Tanh" else layers.ReLU()
+    return layers.RNN((layers.RNNCell(tensor(w.T), tensor(r.T), tensor(bias[0] + bias[1]), function),))
+
+
+def _columns(rows: Any, gates: int, order: tuple[int, ...]) -> Any:
+    """(gates * hidden, inputs) as (inputs, chosen gates * hidden)."""
+    parts = np.split(rows, gates)
+    return tensor(np.concatenate([parts[gate] for gate in order]).T)
+
+
+def _recurrent(step: Step, gates: int, usual: list[str], layer: Any, states: int) -> list[Value]:
+    w, r = step.constant(1, "weights"), step.constant(2, "recurrence weights")
+    hidden, direction = (
+        int(step.attribute("hidden_size", r.shape[-1])),
+        step.attribute("direction", "forward"),
+    )
+    count = {"forward": 1, "reverse": 1, "bidirectional": 2}.get(direction, 0)
+    activations = step.attribute("activations", usual * count)
+    relu = usual == ["Tanh"] and [a.lower() for a in activations] == ["relu"] * count
+    if [a.lower() for a in activations] != [a.lower() for a in usual * count] and not relu:
+        raise Refused(f"its activations are {activations}, and {usual} are read")
+    for name in ("activation_alpha", "activation_beta", "clip"):
+        if step.attribute(name):
+            raise Refused(f"its attribute {name} is not read")
+    xs = _sequence(step)
+    time, inputs = xs.dims[xs.order[0]], xs.dims[xs.order[1]]
+    b = step.optional(3, "biases")
+    biases = np.zeros((count, 2 * gates * hidden), np.float32) if b is None else b
+    shapes = (count, gates * hidden, inputs), (count, gates * hidden, hidden), (count, 2 * gates * hidden)
+    if not count or (w.shape, r.shape, biases.shape) != shapes:
+        raise Refused(
+            f"weights of the shapes {[list(x.shape) for x in (w, r, biases)]} do not fit, direction {direction!r}"
+        )
+    lengths = step.optional(4, "sequence_lens")
+    if lengths is not None and not (lengths == time).all():
+        raise Refused(
+            f"its sequences have the lengths {lengths.tolist()}, and only full ones of {time} are read"
+        )
+    kind = "Relu" if relu else usual[-1]
+    directions = [
+        _direction(
+            step,
+            xs,
+            layer(w[d], r[d], (biases[d][: gates * hidden], biases[d][gates * hidden :]), kind),
+            _states(step, xs, d, count, states, hidden),
+            backwards=direction == "reverse" or d == 1,
+            name=step.name if count == 1 else f"{step.name}_{'forward' if d == 0 else 'reverse'}",
+        )
+        for d in range(count)
+    ]
+    return _outputs(step, xs, directions, time, hidden)
+
+
+def _sequence(step: Step) -> Value:
+    """The input as (batch, time, features)."""
+    x = step.value(0)
+    batch_first = bool(step.attribute("layout", 0))
+    if len(x.dims) != 3:
+        raise Refused(f"its input has the shape {list(x.dims)}")
+    x = step.builder.with_batch(x, 0 if batch_first else 1)
+    return step.builder.arranged(x, (1, 2) if batch_first else (0, 2))
+
+
+def _states(step: Step, xs: Value, d: int, count: int, states: int, hidden: int) -> list[str]:
+    """The nodes of the first states of one direction; none if they all are zero."""
+    found: list[str] = []
+    for index in range(5, 5 + states):
+        operand = step.operands[index] if step.given(index) else None
+        name = f"{step.name}_first_{'hc'[index - 5]}"
+        if operand is None:
+            found.append("")
+            continue
+        batch = xs.batch
+        assert batch is not None
+        if isinstance(operand, Value):
+            v = step.builder.with_batch(step.value(index), batch)
+            if len(v.dims) != 3 or v.dims[1 - batch] != count or v.dims[2] != hidden:
+                raise Refused(f"its first state has the shape {list(v.dims)}")
+            v = step.builder.arranged(v, (1 - batch, 2))
+            one = step.builder.add(f"{name}_{d}", layers.Slice(1, d, d + 1), v.node) if count > 1 else v.node
+            found.append(step.builder.add(f"{name}_row", layers.Reshape((hidden,)), one))
+            continue
+        rows = operand.take(d, 1 - batch)
+        if rows.shape[-1] != hidden or not (rows == rows[:1]).all():
+            raise Refused("its first state differs from sample to sample")
+        found.append(
+            "" if not rows.any() else step.builder.add(name, layers.Repeated(tensor(rows[0])), xs.node)
+        )
+    if not any(found):
+        return []
+    zeros = layers.Repeated(tensor(np.zeros(hidden, np.float32)))
+    return [node or step.builder.add(f"{step.name}_zeros", zeros, xs.node) for node in found]
+
+
+def _direction(
+    step: Step, xs: Value, layer: Any, states: list[str], backwards: bool, name: str
+) -> tuple[str, str, str]:
+    """The nodes of the whole sequence in the order of time, and of the last h and c."""
+    add = step.builder.add
+    source = add(f"{name}_turned", layers.Slice(1, None, None, -1), xs.node) if backwards else xs.node
+    cell = ""
+    if isinstance(layer, layers.LSTM) and _used(step, 2):
+        both = add(name, layers.WithStates(layer), source, *states)
+        ys, cell = add(f"{name}_sequence", layers.Pick(0), both), add(f"{name}_cell", layers.Pick(2), both)
+    else:
+        ys = add(name, layer, source, *states)
+    last = add(f"{name}_last", layers.Slice(1, -1, None), ys)
+    return add(f"{name}_in_order", layers.Slice(1, None, None, -1), ys) if backwards else ys, last, cell
+
+
+def _used(step: Step, output: int) -> bool:
+    return output < len(step.operation.outputs) and bool(step.operation.outputs[output])
+
+
+def _outputs(
+    step: Step, xs: Value, directions: Sequence[tuple[str, str, str]], time: int, hidden: int
+) -> list[Value]:
+    """Y of the file's shape (time, directions, batch, hidden), and the last states (directions, batch, hidden)."""
+    batch_first = xs.batch == 0
+    batch, count = xs.dims[0 if batch_first else 1], len(directions)
+    ys, last, cells = zip(*directions, strict=True)
+    joined = _joined(step, "y", [_with_axis(step, y, (time, 1, hidden)) for y in ys], 2)
+    if batch_first:
+        y = Value(joined, (batch, time, count, hidden), (0, 1, 2, 3))
+    else:
+        y = Value(joined, (time, count, batch, hidden), (2, 0, 1, 3))
+    results = [y]
+    for nodes, number in ((last, 1), (cells, 2)):
+        if not _used(step, number):
+            if number == 1:
+                results.append(y)
+            continue
+        rows = [_with_axis(step, node, (1, hidden)) for node in nodes]
+        node = _joined(step, "h" if number == 1 else "c", rows, 1)
+        dims, axes = (
+            ((batch, count, hidden), (0, 1, 2)) if batch_first else ((count, batch, hidden), (1, 0, 2))
+        )
+        results.append(Value(node, dims, axes))
+    return results[: len(step.operation.outputs)]
+
+
+def _with_axis(step: Step, node: str, sizes: tuple[int, ...]) -> str:
+    return step.builder.add(f"{node}_apart", layers.Reshape(sizes), node)
+
+
+def _joined(step: Step, name: str, nodes: Sequence[str], axis: int) -> str:
+    if len(nodes) == 1:
+        return nodes[0]
+    return step.builder.add(f"{step.name}_{name}", layers.Concat(axis), *nodes)

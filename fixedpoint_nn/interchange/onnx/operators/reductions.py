@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Means over axes."""
+
+from __future__ import annotations
+
+from math import prod
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.onnx.operators.activations import scalar
+from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+
+
+@operator("ReduceMean", "GlobalAvgPool over images, else Mean", "means over the batch")
+def reduce_mean(step: Step) -> Value:
+    x = step.value(0)
+    listed = step.integers(1, "axes")
+    keep = bool(step.attribute("keepdims", 1))
+    nothing = bool(step.attribute("noop_with_empty_axes", 0))
+    if not listed and nothing:
+        return x
+    axes = sorted({axis_of(a, len(x.dims)) for a in listed}) if listed else list(range(len(x.dims)))
+    if x.batch in axes:
+        if x.dims[x.batch] != 1:
+            raise Refused("it takes the mean over the batch")
+        x = step.builder.with_batch(x, None)
+    dims = tuple(1 if a in axes else size for a, size in enumerate(x.dims))
+    share = scalar(1 / prod(x.dims[a] for a in axes))
+    places = tuple(sorted(x.place(a) for a in axes))
+    if places == (1, 2) and len(x.axes) == 4:
+        made = step.builder.add(step.name, layers.GlobalAvgPool(share), x.node)
+        again = step.builder.add(f"{step.name}_image", layers.Reshape((1, 1, x.sample[-1])), made)
+        result = Value(again, dims, x.axes)
+    else:
+        result = step.made(layers.Mean(share, places), [x], dims, x.axes)
+    if keep:
+        return result
+    blocks = [((a,), () if a in axes else (size,)) for a, size in enumerate(dims)]
+    return step.builder.regrouped(result, blocks, f"{step.name}_squeezed")

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Images of other sizes, by the nearest pixel."""
+
+from __future__ import annotations
+
+from math import ceil, floor
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.operators.movement import selected
+from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+
+ROUNDS = {
+    "round_prefer_floor": lambda x: ceil(x - 0.5),
+    "round_prefer_ceil": lambda x: floor(x + 0.5),
+    "floor": floor,
+    "ceil": ceil,
+}
+
+
+@operator("Resize", "Select", "mode linear and cubic; tf_crop_and_resize; sizes that are computed")
+def resize(step: Step) -> Value:
+    x = step.value(0)
+    step.must_be("mode", "nearest")
+    step.must_be("antialias", 0)
+    for unused in ("cubic_coeff_a", "exclude_outside", "extrapolation_value"):
+        step.attribute(unused)
+    rank = len(x.dims)
+    axes = [axis_of(int(a), rank) for a in step.attribute("axes", range(rank))]
+    where = step.attribute(
+        "coordinate_transformation_mode", "half_pixel" if step.opset >= 11 else "asymmetric"
+    )
+    rule = step.attribute("nearest_mode", "round_prefer_floor" if step.opset >= 11 else "floor")
+    policy = step.attribute("keep_aspect_ratio_policy", "stretch")
+    scales = step.optional(2 if step.opset >= 11 else 1, "scales")
+    sizes = step.optional(3, "sizes")
+    if rule not in ROUNDS or where == "tf_crop_and_resize":
+        raise Refused(f"its coordinate_transformation_mode is {where!r} and its nearest_mode {rule!r}")
+    given = sizes if sizes is not None and sizes.size else scales
+    if given is None or given.size != len(axes):
+        raise Refused(f"it has no scale or size for each of the axes {axes}")
+    if given is sizes:
+        wanted = _by_policy([x.dims[a] for a in axes], [int(n) for n in sizes], policy)
+    else:
+        wanted = [(floor(x.dims[a] * float(s)), float(s)) for a, s in zip(axes, given, strict=True)]
+    for axis, (size, scale) in zip(axes, wanted, strict=True):
+        if size < 1 or size > 1 << 16:
+            raise Refused(f"its result has {size} elements along axis {axis}")
+        places = [_place(i, size, x.dims[axis], scale, where) for i in range(size)]
+        indices = [min(max(ROUNDS[rule](place), 0), x.dims[axis] - 1) for place in places]
+        if indices != list(range(x.dims[axis])):
+            x = selected(step, x, axis, indices)
+    return x
+
+
+@operator("Upsample", "Select", "mode linear")
+def upsample(step: Step) -> Value:
+    x = step.value(0)
+    step.must_be("mode", "nearest")
+    scales = step.attribute("scales") or step.constant(1, "scales").tolist()
+    if len(scales) != len(x.dims):
+        raise Refused(f"its scales are {list(scales)}")
+    for axis, scale in enumerate(scales):
+        size = floor(x.dims[axis] * scale)
+        if not 1 <= size <= 1 << 16:
+            raise Refused(f"its result has {size} elements along axis {axis}")
+        indices = [min(floor(i / scale), x.dims[axis] - 1) for i in range(size)]
+        if indices != list(range(x.dims[axis])):
+            x = selected(step, x, axis, indices)
+    return x
+
+
+def _by_policy(dims: list[int], sizes: list[int], policy: str) -> list[tuple[int, float]]:
+    """The sizes and scales; a policy keeps the ratio of the axes."""
+    scales = [size / dim for size, dim in zip(sizes, dims, strict=True)]
+    if policy == "stretch":
+        return list(zip(sizes, scales, strict=True))
+    if policy not in ("not_larger", "not_smaller"):
+        raise Refused(f"its keep_aspect_ratio_policy is {policy!r}")
+    scale = min(scales) if policy == "not_larger" else max(scales)
+    return [(floor(scale * dim + 0.5), scale) for dim in dims]
+
+
+def _place(i: int, size: int, before: int, scale: float, where: str) -> float:
+    """Where the pixel i of the result lies in the input."""
+    if where == "asymmetric":
+        return float(np.float32(i / scale))
+    if where == "align_corners":
+        return i * (before - 1) / (size - 1) if size > 1 else 0.0
+    if where == "pytorch_half_pixel":
+        return (i + 0.5) / scale - 0.5 if size > 1 else 0.0
+    if where == "half_pixel_symmetric":
+        offset = before / 2 * (1 - size / (scale * before))
+        return offset + (i + 0.5) / scale - 0.5
+    if where == "half_pixel":
+        return (i + 0.5) / scale - 0.5
+    raise Refused(f"its coordinate_transformation_mode is {where!r}")

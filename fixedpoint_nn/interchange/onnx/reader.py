@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""An ONNX file to a graph of layers: node by node, or all reasons why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.interchange.onnx import operators  # noqa: F401 - fills the table
+from fixedpoint_nn.interchange.onnx.builder import Builder
+from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement
+from fixedpoint_nn.interchange.onnx.file import read
+from fixedpoint_nn.interchange.onnx.folding import computed
+from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation
+from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
+from fixedpoint_nn.interchange.onnx.tidying import tidy
+from fixedpoint_nn.interchange.onnx.value import BATCH, Refused, Value
+from fixedpoint_nn.layers import Graph
+from fixedpoint_nn.numerics.arrays import Array
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A node of the file that has no layer here; `wants` is an input that would have to be a constant."""
+
+    node: str
+    operator: str
+    reason: str
+    wants: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.node!r} ({self.operator}): {self.reason}"
+
+
+class UnsupportedModel(ValueError):
+    """Raised for a model with nodes that have no layer here; the message and `refusals` name all of them."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        self.refusals = tuple(refusals)
+        count = len(self.refusals)
+        listed = "; ".join(map(str, self.refusals))
+        super().__init__(f"the model has {count} node{'s' * (count > 1)} that cannot be imported: {listed}")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A graph of layers, and how the file's arrays are arranged for it."""
+
+    net: Graph
+    inputs: tuple[Door, ...]
+    outputs: tuple[Door, ...]
+
+
+def from_onnx(
+    source: str | os.PathLike[str] | bytes, *, shapes: Mapping[str, Sequence[int]] | None = None
+) -> Graph:
+    """The float network of an ONNX file (its path, or its bytes).
+
+    Axis 0 of every input is the batch. Images come in and go out as (batch, height, width, channels), whatever the
+    file has; sequences of an LSTM, GRU or RNN as (batch, time, features). `shapes` gives the sizes of axes that the
+    file leaves open, by input: `shapes={"x": (1, 3, 32, 32)}`, in the file's order.
+    """
+    return imported(source, shapes=shapes).net
+
+
+def imported(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    batched: bool = True,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+) -> Imported:
+    """The same, with the arrangement of inputs and outputs.
+
+    Without `batched` the file's arrays are one sample, and the network's first axis is new. `constants` fixes inputs
+    (weights that a file takes from outside, say).
+    """
+    return Conversion(read(source), batched, shapes or {}, constants or {}).run()
+
+
+class Conversion:
+    """The state of one conversion: what every value of the file is so far."""
+
+    def __init__(
+        self,
+        model: Model,
+        batched: bool,
+        shapes: Mapping[str, Sequence[int]],
+        constants: Mapping[str, ArrayLike],
+    ) -> None:
+        self.model, self.batched = model, batched
+        known = [declared.name for declared in model.inputs]
+        for name in (*shapes, *constants):
+            if name not in known:
+                raise OnnxError(f"the model has no input {name!r}; its inputs are {', '.join(known)}")
+        self.operands: dict[str, Operand] = dict(model.constants)
+        self.operands |= {name: np.asarray(value) for name, value in constants.items()}
+        self.builder = Builder(set())
+        self.refusals: list[Refusal] = []
+        self.inputs: list[Door] = []
+        for declared in model.inputs:
+            if declared.name not in constants:
+                self._input(declared, shapes.get(declared.name))
+        self.free = frozenset(door.name for door in self.inputs)
+
+    def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
+        axes = arrangement(self.model, declared, self.batched)
+        dims = list(declared.axes) if given is None else [int(size) for size in given]
+        if len(dims) != len(declared.axes):
+            raise OnnxError(
+                f"input {declared.name!r} has {len(declared.axes)} axes, and shapes says {len(dims)}"
+            )
+        kind = "float" if declared.type in FLOATS else "int" if declared.type in WHOLE else ""
+        try:
+            if not kind:
+                raise Refused(
+                    f"an input of {declared.type} is not read, only tensors of floats and whole numbers"
+                )
+            for axis, size in enumerate(dims):
+                if isinstance(size, str) and axis == axes[0]:
+                    dims[axis] = BATCH
+                elif isinstance(size, str):
+                    open_ = f"axis {axis} ({size!r})" if size else f"axis {axis}"
+                    raise Refused(
+                        f"its {open_} has no size in the file; say it by shapes={{{declared.name!r}: (...)}}"
+                    )
+            node = self.builder.free(declared.name)
+            sizes = tuple(int(size) for size in dims)
+            self.operands[declared.name] = Value(node, sizes, axes, kind)
+            self.inputs.append(Door(declared.name, node, axes))
+        except Refused as refused:
+            self.refusals.append(Refusal(declared.name, "input", refused.reason, declared.name))
+
+    def run(self) -> Imported:
+        """Everything converted, or `UnsupportedModel`."""
+        for operation in self.model.operations:
+            self._convert(operation)
+        outputs = [self._output(declared) for declared in self.model.outputs]
+        if self.refusals:
+            raise UnsupportedModel(self.refusals)
+        doors = [door for door in outputs if door is not None]
+        parts, instead = tidy(self.builder.parts, [door.node for door in doors])
+        doors = [replace(door, node=instead.get(door.node, door.node)) for door in doors]
+        taken = {name for node in parts.values() for name in node.takes} | {door.node for door in doors}
+        inputs = tuple(door for door in self.inputs if door.node in taken)
+        net = Graph(parts, tuple(door.node for door in inputs), tuple(door.node for door in doors))
+        return Imported(net, inputs, tuple(doors))
+
+    def _convert(self, operation: Operation) -> None:
+        try:
+            supported = operation.op in OPERATORS and not operation.domain
+            operands: list[Operand] = []
+            for name in operation.inputs:
+                if name and name not in self.operands:  # of a node that was refused
+                    if not supported and operation.op != "Shape":
+                        raise Refused(_unknown(operation))
+                    return
+                operands.append(self.operands[name] if name else None)
+            results = self._results(operation, operands, supported)
+        except Refused as refused:
+            self.refusals.append(Refusal(operation.name, operation.op, refused.reason, refused.wants))
+            return
+        for name, result in zip(operation.outputs, results, strict=False):
+            if name:
+                self.operands[name] = result
+        missing = [name for name in operation.outputs[len(results) :] if name]
+        if missing:
+            reason = f"its output {len(results)} ({missing[0]!r}) is not computed"
+            self.refusals.append(Refusal(operation.name, operation.op, reason))
+
+    def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
+        values = [operand for operand in operands if isinstance(operand, Value)]
+        if operation.op == "Shape" and values:
+            first, last = operation.attributes.get("start", 0), operation.attributes.get("end")
+            return [np.array(values[0].dims[first:last], np.int64)]
+        if operation.op == "Size" and values:
+            return [np.array(int(np.prod(values[0].dims, dtype=np.int64)))]
+        if not values and not operation.domain:
+            arrays: list[Array | None] = [x for x in operands if not isinstance(x, Value)]
+            return computed(operation, arrays, self.model.opset)
+        if not supported:
+            raise Refused(_unknown(operation))
+        step = Step(operation, operands, self.builder, self.model.opset, self.free)
+        result = OPERATORS[operation.op].convert(step)
+        step.check_attributes()
+        return [result] if isinstance(result, Value | np.ndarray) else list(result)
+
+    def _output(self, declared: Declared) -> Door | None:
+        operand = self.operands.get(declared.name)
+        if operand is None:
+            return None
+        if not isinstance(operand, Value):
+            self.refusals.append(Refusal(declared.name, "output", "it is a constant"))
+            return None
+        if operand.order != (*range(2, len(operand.dims)), 1) or operand.batch != 0:
+            operand = self.builder.plain(operand)
+        return Door(declared.name, operand.node, operand.axes)
+
+
+def _unknown(operation: Operation) -> str:
+    if operation.domain:
+        return f"operators of the domain {operation.domain!r} are not read"
+    return "the operator is not supported"

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""One operation of the file while it is converted: its operands, its attributes, and what it adds to the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.builder import Builder
+from fixedpoint_nn.interchange.onnx.model import Operation
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.arrays import Array
+
+Operand = Value | Array | None
+Result = Value | Array
+Convert = Callable[["Step"], "Result | Sequence[Result]"]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How an operator of ONNX becomes layers; `limits` says in the documentation what is refused."""
+
+    convert: Convert
+    becomes: str
+    limits: str = ""
+
+
+OPERATORS: dict[str, Operator] = {}
+
+
+def operator(name: str, becomes: str, limits: str = "") -> Callable[[Convert], Convert]:
+    """Register the conversion of an operator."""
+
+    def register(convert: Convert) -> Convert:
+        OPERATORS[name] = Operator(convert, becomes, limits)
+        return convert
+
+    return register
+
+
+@dataclass
+class Step:
+    """Every attribute must be asked for; one that was not is a refusal."""
+
+    operation: Operation
+    operands: Sequence[Operand]
+    builder: Builder
+    opset: int
+    free: frozenset[str]  # the file's inputs, which may be given as constants
+    asked: set[str] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.operation.name
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """An attribute of the node, or what the specification says of its absence."""
+        self.asked.add(name)
+        return self.operation.attributes.get(name, default)
+
+    def must_be(self, name: str, *allowed: Any) -> None:
+        """Refuse an attribute that has none of these values; an absent one is allowed."""
+        value = self.attribute(name, allowed[0])
+        if value not in allowed:
+            text = " or ".join(repr(one) for one in allowed)
+            raise Refused(f"its attribute {name} is {value!r}, and only {text} is read")
+
+    def check_attributes(self) -> None:
+        """Refuse attributes that nobody asked for."""
+        left = [name for name in self.operation.attributes if name not in self.asked]
+        if left:
+            raise Refused(f"its attribute {left[0]} is not read")
+
+    # ---- operands -----------------------------------------------------------------------------------------
+
+    def given(self, index: int) -> bool:
+        """Is there such an operand?"""
+        return index < len(self.operands) and self.operands[index] is not None
+
+    def value(self, index: int, kind: str = "float") -> Value:
+        """A value that is computed, of floats unless `kind` is '' or another one."""
+        operand = self.operands[index] if self.given(index) else None
+        if operand is None:
+            raise Refused(f"its input {index} is missing")
+        if not isinstance(operand, Value):
+            raise Refused(f"its input {index} is a constant, and a computed value is needed")
+        if kind and operand.kind != kind:
+            raise Refused(f"it computes with whole numbers ({operand.kind}); cast them to FLOAT before")
+        return operand
+
+    def constant(self, index: int, what: str) -> Array:
+        """An operand whose value the file says."""
+        found = self.optional(index, what)
+        if found is None:
+            raise Refused(f"its {what} are missing")
+        return found
+
+    def optional(self, index: int, what: str) -> Array | None:
+        """The same, or None if it is absent."""
+        if not self.given(index):
+            return None
+        operand = self.operands[index]
+        if isinstance(operand, Value):
+            name = self.operation.inputs[index]
+            raise Refused(
+                f"its {what} ({name!r}) are computed, and must be constant", name if name in self.free else ""
+            )
+        return operand
+
+    def integers(self, index: int, attribute: str) -> list[int] | None:
+        """A list that newer operator sets give as an input, older ones as an attribute."""
+        listed = self.attribute(attribute)
+        if listed is not None:
+            return [int(x) for x in np.ravel(listed)]
+        found = self.optional(index, attribute)
+        return None if found is None else [int(x) for x in np.ravel(found)]
+
+    # ---- results ------------------------------------------------------------------------------------------
+
+    def unary(self, layer: Any, v: Value) -> Value:
+        """The layer applied element by element."""
+        return replace(v, node=self.builder.add(self.name, layer, v.node), flat=None)
+
+    def made(
+        self, layer: Any, takes: Sequence[Value | str], dims: tuple[int, ...], axes: tuple[int | None, ...]
+    ) -> Value:
+        """A new value by a layer."""
+        names = [take if isinstance(take, str) else take.node for take in takes]
+        kind = next((take.kind for take in takes if isinstance(take, Value)), "float")
+        return Value(self.builder.add(self.name, layer, *names), dims, axes, kind)
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """A non-negative axis."""
+    if not -rank <= axis < rank:
+        raise Refused(f"its axis {axis} is none of the {rank} axes")
+    return axis % rank

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Graph: layers as named nodes, with several paths, inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fixedpoint_nn.layers.fields import INLINE
+from fixedpoint_nn.layers.structure import Layer, Parts
+from fixedpoint_nn.numbers.number import Number
+from fixedpoint_nn.numbers.places import inside
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer of a graph and the names of the values that it takes, in the order of its arguments."""
+
+    layer: Layer = field(metadata={INLINE: True})
+    takes: tuple[str, ...]
+
+    def __call__(self, *values: Any) -> Any:
+        return self.layer(*values)
+
+
+@dataclass(frozen=True)
+class Graph(Parts):
+    """Nodes in the order of computation; a node's value has the node's name.
+
+    >>> from fixedpoint_nn import layers
+    >>> print(Graph({"relu": Node(layers.ReLU(), ("x",)), "sum": Node(layers.Add(), ("x", "relu"))}))
+    Graph: x -> sum
+    node  layer  takes
+    relu  ReLU   x
+    sum   Add    x, relu
+
+    `inputs` names what a call is given, and `outputs` what it returns: one number, or a tuple of several. Without
+    `outputs` it is the last node's value. A node that returns several values is followed by `Pick`s.
+    """
+
+    parts: Mapping[str, Node] = field(metadata={INLINE: True})
+    inputs: tuple[str, ...] = ("x",)
+    outputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "outputs", self.outputs or tuple(self.parts)[-1:])
+        known = list(self.inputs)
+        if len(set(known)) < len(known):
+            raise ValueError(f"a graph's inputs have different names, unlike {', '.join(known)}")
+        for name, node in self.parts.items():
+            if name in known:
+                raise ValueError(f"node {name!r} has the name of an input; give it another one")
+            for value in node.takes:
+                if value not in known:
+                    raise ValueError(
+                        f"node {name!r} takes {value!r}, which nothing before it gives; "
+                        "list nodes in the order of computation, without circles"
+                    )
+            known.append(name)
+        for name in self.outputs:
+            if name not in known:
+                raise ValueError(
+                    f"the output {name!r} is no value of the graph; there are {', '.join(known)}"
+                )
+        if not self.outputs:
+            raise ValueError("a graph has an output; give it a node, or outputs=")
+
+    def __call__(self, *given: Number) -> Any:
+        if len(given) != len(self.inputs):
+            raise TypeError(f"the graph takes {', '.join(self.inputs)}, and was given {len(given)} values")
+        values: dict[str, Any] = dict(zip(self.inputs, given, strict=True))
+        left = self._uses()
+        for name, node in self.parts.items():
+            with inside(name):
+                try:
+                    values[name] = node(*(values[value] for value in node.takes))
+                except (TypeError, ValueError) as error:
+                    if type(error) not in (TypeError, ValueError) or str(error).startswith("node "):
+                        raise
+                    raise type(error)(f"node {name!r}: {error}") from error
+            for value in node.takes:  # what nobody needs any more is freed
+                left[value] -= 1
+                if not left[value]:
+                    del values[value]
+        results = tuple(values[name] for name in self.outputs)
+        return results if len(results) > 1 else results[0]
+
+    def _uses(self) -> dict[str, int]:
+        """How often each value is taken, outputs included."""
+        uses = dict.fromkeys((*self.inputs, *self.parts), 0)
+        for value in (*(value for node in self.parts.values() for value in node.takes), *self.outputs):
+            uses[value] += 1
+        return uses
+
+    def __str__(self) -> str:
+        rows = [("node", "layer", "takes")]
+        rows += [
+            (name, type(node.layer).__name__, ", ".join(node.takes)) for name, node in self.parts.items()
+        ]
+        first, second = (max(len(row[i]) for row in rows) + 2 for i in range(2))
+        lines = [f"{name:{first}}{layer:{second}}{takes}".rstrip() for name, layer, takes in rows]
+        return "\n".join([f"Graph: {', '.join(self.inputs)} -> {', '.join(self.outputs)}", *lines])
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One of the values that a node returns together."""
+
+    index: int
+
+    def __call__(self, values: tuple[Any, ...]) -> Any:
+        return values[self.index]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""ONNX's own test runner runs this: a model is imported, and its float network computes.
+
+The runner gives everything as an input, weights and shapes too. What an operator needs as a constant is fixed when
+the data are there. Where the first axis cannot be the batch, the whole array is one sample.
+"""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.backend.base import Backend, BackendRep
+
+from fixedpoint_nn import Tensor
+from fixedpoint_nn.interchange.onnx.reader import Imported, UnsupportedModel, imported
+
+
+def network(model: onnx.ModelProto, arrays: dict[str, Any]) -> Imported:
+    """The model as a network; first with a batch, else with all as one sample."""
+    reasons = []
+    for batched in (True, False):
+        constants: dict[str, Any] = {}
+        while True:
+            try:
+                return imported(model.SerializeToString(), batched=batched, constants=constants)
+            except UnsupportedModel as refused:
+                wanted = {refusal.wants for refusal in refused.refusals if refusal.wants}
+                if wanted - constants.keys():
+                    constants |= {name: arrays[name] for name in wanted}
+                    continue
+                reasons.append(refused)
+                break
+    raise reasons[0]
+
+
+class Prepared(BackendRep):
+    """A model that waits for its inputs."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+
+    def run(self, inputs: Sequence[Any], **_: Any) -> tuple[Any, ...]:
+        given = [info.name for info in self.model.graph.input]
+        arrays = dict(zip(given, inputs, strict=False))
+        try:
+            found = network(self.model, arrays)
+        except ValueError as refused:
+            raise unittest.SkipTest(str(refused)) from None
+        values = []
+        for door in found.inputs:
+            array = door.inward(arrays[door.name])
+            values.append(Tensor(array if array.dtype.kind == "f" else array.astype(np.float64)))
+        results = found.net(*values)
+        types = {info.name: info.type.tensor_type.elem_type for info in self.model.graph.output}
+        return tuple(
+            door.outward(result.data).astype(onnx.helper.tensor_dtype_to_np_dtype(types[door.name]))
+            for door, result in zip(
+                found.outputs, results if isinstance(results, tuple) else (results,), strict=True
+            )
+        )
+
+
+class OurBackend(Backend):
+    """The interface that the runner asks for."""
+
+    @classmethod
+    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **_: Any) -> Prepared:
+        return Prepared(model)
+
+    @classmethod
+    def supports_device(cls, device: str) -> bool:
+        return device == "CPU"
