@@ -17,7 +17,7 @@ ROWS = (
     (
         "quantised network",
         "a format for every cast, integers for every weight; accuracy over bits",
-        ("precision", "network"),
+        ("precision", "interchange", "network"),
     ),
     (
         "exact integers",

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Other people's networks: read, with the integers that their own runtimes compute."""
