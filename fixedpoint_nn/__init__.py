@@ -3,6 +3,7 @@
 
 from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
+from fixedpoint_nn.interchange import from_tflite, load_model
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.accumulator import Accumulator
@@ -28,7 +29,9 @@ __all__ = [
     "calibrate",
     "data",
     "emit",
+    "from_tflite",
     "layers",
+    "load_model",
     "load_pack",
     "quantize",
     "sweep",

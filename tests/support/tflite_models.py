@@ -80,7 +80,7 @@ class ModelBuilder:
 
     def operator(
         self,
-        name: str,
+        kind: str,
         inputs: Sequence[int],
         shape: Sequence[int],
         options: Any = None,
@@ -90,7 +90,7 @@ class ModelBuilder:
     ) -> int:
         """An operator with one output, which has this shape, type and quantisation."""
         output = self.tensor(shape, dtype, **about)
-        code = getattr(schema.BuiltinOperator, name)
+        code = getattr(schema.BuiltinOperator, kind)
         if code not in self.codes:
             self.codes.append(code)
         operator = schema.OperatorT()

@@ -20,3 +20,13 @@ class Shifted:
 
     def __call__(self, x: Number) -> Any:
         return (x + self.by if self.by else x).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """x * 2**power, as a whole number."""
+
+    power: int
+
+    def __call__(self, x: Number) -> Any:
+        return x * (1 << self.power)

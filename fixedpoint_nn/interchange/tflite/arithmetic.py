@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.interchange.affine.centred import Scaled
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
 from fixedpoint_nn.interchange.affine.joining import RescaledProduct, RescaledSum
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
@@ -141,13 +142,3 @@ def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Laye
     shifted = rescaled_twice(real, (x.low << up, x.high << up), ends, name)
     scaled: Any = Sequential(shifted=Scaled(up), rescale=shifted)
     return scaled, ends
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """x * 2**power, as a whole number."""
-
-    power: int
-
-    def __call__(self, x: Any) -> Any:
-        return x * (1 << self.power)

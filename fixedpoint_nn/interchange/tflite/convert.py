@@ -16,7 +16,7 @@ from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
-from fixedpoint_nn.interchange.tflite.wiring import Graph, Node
+from fixedpoint_nn.interchange.tflite.wiring import Wired, Wiring
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
@@ -40,7 +40,7 @@ class Conversion:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.parts: dict[str, Node] = {}
+        self.parts: dict[str, Wired] = {}
         self.values: dict[int, Value] = {}
         self.problems: list[str] = []
 
@@ -62,7 +62,7 @@ class Conversion:
         low, high = result.codes
         self._add("output", Shifted(result.zero, exact(low, high, "output")), (value,))
         quantizer = AffineQuantizer.of(source.dtype, source.scale, source.zero, "input")
-        return Quantized(Graph(self.parts), quantizer, IMAGES)
+        return Quantized(Wiring(self.parts), quantizer, IMAGES)
 
     def _input(self, operators: list[Operator]) -> Tensor:
         """The quantised tensor that the model starts from; a QUANTIZE of floats before it is its quantizer."""
@@ -79,7 +79,7 @@ class Conversion:
         self._checked("input", source)
         low, high = source.centred
         self.values[source.index] = Value("input", source, low, high)
-        self.parts["input"] = Node(Shifted(-source.zero, exact(low, high, "input.centred")), ("x",))
+        self.parts["input"] = Wired(Shifted(-source.zero, exact(low, high, "input.centred")), ("x",))
         return source
 
     def _output(self, operators: list[Operator]) -> Tensor:
@@ -139,7 +139,7 @@ class Conversion:
                     self.values[place] = Value("", tensor, *tensor.centred)
 
     def _add(self, name: str, layer: Any, takes: tuple[Value, ...]) -> None:
-        self.parts[name] = Node(layer, tuple(value.name for value in takes))
+        self.parts[name] = Wired(layer, tuple(value.name for value in takes))
 
     @staticmethod
     def _compare(made: Made, output: Tensor) -> None:

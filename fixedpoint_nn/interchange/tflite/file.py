@@ -22,6 +22,7 @@ from fixedpoint_nn.interchange.tflite.options import OPTIONS
 IDENTIFIER = b"TFL3"
 MOST_ELEMENTS = 1 << 25  # of one tensor
 MOST_AXES = 8
+MOST_LETTERS = 80  # of a name
 TYPES = {
     "FLOAT32": "float32",
     "INT8": "int8",
@@ -129,7 +130,9 @@ class Reader:
 
     def text(self, name: bytes | None) -> str:
         self.pay(len(name or b""))
-        return (name or b"").decode("utf-8", "replace")
+        text = (name or b"")[: 4 * MOST_LETTERS].decode("utf-8", "replace")
+        text = "".join(letter if letter.isprintable() else "?" for letter in text)
+        return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 3] + "..."
 
     def kind(self, code: Any) -> str:
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())

@@ -9,11 +9,12 @@ from typing import Any
 
 from fixedpoint_nn.layers.fields import INLINE
 from fixedpoint_nn.layers.structure import Layer, Parts
+from fixedpoint_nn.network.serialization import register
 from fixedpoint_nn.numbers.number import Number
 
 
 @dataclass(frozen=True)
-class Node:
+class Wired:
     """A layer, and the names of the values that it takes."""
 
     layer: Layer = field(metadata={INLINE: True})
@@ -24,10 +25,10 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Graph(Parts):
+class Wiring(Parts):
     """Nodes in the order of computation; a node's value has the node's name, and the last one is the result."""
 
-    parts: Mapping[str, Node] = field(metadata={INLINE: True})
+    parts: Mapping[str, Wired] = field(metadata={INLINE: True})
     inputs: tuple[str, ...] = ("x",)
 
     def __call__(self, *given: Number) -> Any:
@@ -36,3 +37,6 @@ class Graph(Parts):
         for name, node in self.parts.items():
             value = values[name] = node(*(values[taken] for taken in node.takes))
         return value
+
+
+register(Wired, Wiring)
