@@ -258,6 +258,8 @@ def _second(d: Drawn, x: int, shape: tuple[int, ...]) -> int:
 
 def _binary(d: Drawn, kind: str) -> int:
     image = d.image()
+    if kind == "ADD" and d.bits == 16 and d.draw(st.booleans()):
+        return _add_by_shifts(d, image)
     x = d.input(image)
     second = _second(d, x, image)
     pair = [x, second] if d.draw(st.booleans()) else [second, x]
@@ -268,6 +270,16 @@ def _binary(d: Drawn, kind: str) -> int:
     else:
         about, scale = options("Mul", fusedActivationFunction=d.fused()), 60 * a * b
     return d.model.operator(kind, pair, (1, *image), about, **d.out(scale))
+
+
+def _add_by_shifts(d: Drawn, image: tuple[int, ...]) -> int:
+    """16-bit values whose scales are powers of two, one of them that of the output."""
+    far, scale = d.integer(0, 15), 2.0 ** d.integer(-14, 0)
+    x = d.input(image, scale=scale)
+    other = d.model.operator("QUANTIZE", [x], (1, *image), dtype="int16", scale=scale * 2.0**-far)
+    pair = [x, other] if d.draw(st.booleans()) else [other, x]
+    about = options("Add", fusedActivationFunction=d.fused(), potScaleInt16=True)
+    return d.model.operator("ADD", pair, (1, *image), about, "int16", scale=scale)
 
 
 def pad(d: Drawn) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.interchange.affine.rescale import Rescale
+from fixedpoint_nn.interchange.affine.rescale import Fitted, Rescale
 from fixedpoint_nn.layers.fields import cast_point, parameter
 from fixedpoint_nn.layers.structure import Layer
 from fixedpoint_nn.numbers.number import Number
@@ -17,7 +17,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 class RescaledSum:
     """rescale(left(x) + right(y)): `left` and `right` bring both to one scale; without y, `constant` is added."""
 
-    rescale: Rescale
+    rescale: Rescale | Fitted
     left: Layer
     right: Layer | None = None
     constant: Number | None = parameter(default=None)

@@ -56,6 +56,19 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class Fitted:
+    """clamp(round(x / 2**shift)), for a sum whose scale is right but for a power of two."""
+
+    shift: int = 0
+    out: Quantizer | None = cast_point()
+    clamp: Clamp | None = None
+
+    def __call__(self, x: Number) -> Any:
+        y = (x.scaled(-self.shift) if self.shift else x).cast(self.out)
+        return y if self.clamp is None else self.clamp(y)
+
+
+@dataclass(frozen=True)
 class Rescale:
     """clamp(round(round(x * multiplier) * power)); without `first` and `power` there is one rounding.
 
@@ -180,6 +193,12 @@ def rescaled_short(reals: Any, sums: tuple[int, int], codes: tuple[int, int], na
             f"multiplies sums of up to {most} by {max(np.atleast_1d(reals)):.4g}, and 32 bits overflow"
         )
     return _once(short, [15 - shift for shift in shifts], Rounding.HALF_UP, codes, name)
+
+
+def fitted(shift: int, codes: tuple[int, int], name: str) -> Fitted:
+    """A right shift, ties away from zero, into low..high."""
+    format, clamp = landing(*codes, name)
+    return Fitted(shift, Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, name), clamp)
 
 
 def _once(ms: Any, shifts: Any, rounding: Rounding, codes: tuple[int, int], name: str) -> Rescale:

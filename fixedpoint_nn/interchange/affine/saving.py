@@ -7,7 +7,7 @@ from fixedpoint_nn.interchange.affine.centred import Scaled, Shifted
 from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, RescaledSum
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
-from fixedpoint_nn.interchange.affine.rescale import Clamp, Lookup, Rescale
+from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
 from fixedpoint_nn.network.serialization import register
 
@@ -15,6 +15,7 @@ CLASSES = (
     AffineQuantizer,
     AxesMean,
     Clamp,
+    Fitted,
     Joined,
     Lookup,
     Rescale,

@@ -12,7 +12,7 @@ from fixedpoint_nn.interchange.affine.centred import Scaled
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
 from fixedpoint_nn.interchange.affine.joining import RescaledProduct, RescaledSum
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
-from fixedpoint_nn.interchange.affine.rescale import Lookup, rescaled_twice
+from fixedpoint_nn.interchange.affine.rescale import Lookup, fitted, rescaled_twice
 from fixedpoint_nn.interchange.tflite.model import Tensor
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
 from fixedpoint_nn.layers.structure import Layer, Sequential
@@ -28,7 +28,7 @@ def add(step: Step) -> Made:
     dtype = step.same_type(pair.first.tensor, pair.second_tensor, output)
     up = LEFT_SHIFTS[dtype]
     if dtype == "int16" and step.options["PotScaleInt16"] and pair.powers_of_two(output):
-        raise Unsuited("adds 16-bit values by shifts, which old converters asked for")
+        return _add_by_shifts(step, pair, output)
     scales = pair.first.tensor.scale, pair.second_tensor.scale
     twice = 2 * max(scales)
     reals = scales[0] / twice, scales[1] / twice
@@ -49,6 +49,26 @@ def add(step: Step) -> Made:
         raise Unsuited(f"scales its sum by {real:.4g}, and TFLite by less than 1")
     rescale = rescaled_twice(real, sums, codes, step.name)
     return Made(RescaledSum(rescale, left, right, fixed), pair.takes, codes)
+
+
+def _add_by_shifts(step: Step, pair: Pair, output: Tensor) -> Made:
+    """16-bit values whose scales are powers of two: one of them is shifted right, then they are added."""
+    if pair.second is None or pair.first.shape != pair.second.shape:
+        raise Unsuited("adds 16-bit values of different shapes by shifts")
+    shifts = [
+        int(np.frexp(output.scale)[1] - np.frexp(tensor.scale)[1])
+        for tensor in (pair.first.tensor, pair.second_tensor)
+    ]
+    if min(shifts) != 0 or max(shifts) > 15:
+        raise Unsuited(
+            f"adds 16-bit values shifted by {shifts[0]} and {shifts[1]}, and one of them must stay"
+        )
+    whole_range = output.codes
+    left, right = (
+        fitted(shift, whole_range, f"{step.name}.{side}") for shift, side in zip(shifts, ("left", "right"))
+    )
+    codes = step.activation_range()
+    return Made(RescaledSum(fitted(0, codes, step.name), left, right), pair.takes, codes)
 
 
 def mul(step: Step) -> Made:
