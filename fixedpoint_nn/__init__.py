@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
+from fixedpoint_nn.interchange import from_tflite, load_model
 from fixedpoint_nn.numbers import loops as _loops  # noqa: F401 - registers the planned loops
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -35,7 +36,9 @@ __all__ = [
     "data",
     "emit",
     "from_onnx",
+    "from_tflite",
     "layers",
+    "load_model",
     "load_pack",
     "quantize",
     "sweep",

@@ -33,13 +33,21 @@ from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.subnormals import flushed
 from fixedpoint_nn.numerics.table import Table
+from fixedpoint_nn.numerics.value_table import ValueTable
 
 KEY = "fixedpoint_nn"
 VERSION = 1
-VALUES = (Accumulator, ChannelQuantizer, Quantized, Quantizer, Table)
+VALUES = (Accumulator, ChannelQuantizer, Quantized, Quantizer, Table, ValueTable)
 LAYERS = tuple(getattr(layers, name) for name in layers.__all__)
 CLASSES: dict[str, type] = {cls.__name__: cls for cls in (*VALUES, *LAYERS)}
 ENUMS: dict[str, type[Enum]] = {"Rounding": Rounding, "Overflow": Overflow}
+
+
+def register(*classes: type) -> None:
+    """Let files name these dataclasses too; rooms above this one have layers of their own."""
+    for cls in classes:
+        if CLASSES.setdefault(cls.__name__, cls) is not cls:
+            raise ValueError(f"files know another {cls.__name__}, {CLASSES[cls.__name__].__module__}'s")
 
 
 class FileError(ValueError):

@@ -67,7 +67,10 @@ def test_every_import_is_a_declared_requirement() -> None:
 
 
 def _distributions(requirements: str) -> set[str]:
-    return {re.split(r"[^\w.-]", line)[0].lower() for line in requirements.split("\n") if line}
+    """Distributions, by the names of what they install (which has no hyphens)."""
+    return {
+        re.split(r"[^\w.-]", line)[0].lower().replace("-", "_") for line in requirements.split("\n") if line
+    }
 
 
 def _imported_roots(path: Path, everywhere: bool) -> set[str]:

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Sums and products of two values, or of a value and a constant, whose scales differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fixedpoint_nn.interchange.affine.rescale import Fitted, Rescale
+from fixedpoint_nn.layers.fields import cast_point, parameter
+from fixedpoint_nn.layers.structure import Layer
+from fixedpoint_nn.numbers.number import Number
+from fixedpoint_nn.numerics.quantizer import Quantizer
+
+
+@dataclass(frozen=True)
+class RescaledSum:
+    """rescale(left(x) + right(y)): `left` and `right` bring both to one scale; without y, `constant` is added."""
+
+    rescale: Rescale | Fitted
+    left: Layer
+    right: Layer | None = None
+    constant: Number | None = parameter(default=None)
+
+    def __call__(self, x: Number, y: Number | None = None) -> Any:
+        if y is None:
+            return self.rescale(self.left(x) + self.constant)
+        assert self.right is not None
+        return self.rescale(self.left(x) + self.right(y))
+
+
+@dataclass(frozen=True)
+class RescaledProduct:
+    """rescale(x * y), or rescale(x * constant); `product` says how large the products are."""
+
+    rescale: Rescale
+    product: Quantizer | None = cast_point()
+    constant: Number | None = parameter(default=None)
+
+    def __call__(self, x: Number, y: Number | None = None) -> Any:
+        return self.rescale((x * (self.constant if y is None else y)).cast(self.product))
+
+
+@dataclass(frozen=True)
+class Joined:
+    """All values, one after the other along an axis."""
+
+    axis: int = -1
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, first: Number, *others: Number) -> Any:
+        return first.concat(others, axis=self.axis).cast(self.out)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Real multipliers as integers: 31 bits and a shift, or any integer that is proven to round alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import frexp
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited
+
+ONE = 1 << 31
+MOST_MULTIPLIER_BITS = 31
+
+
+def quantized_multiplier(real: float) -> tuple[int, int]:
+    """(m, shift) with real = m / 2**31 * 2**shift and m of 31 bits, as TFLite chooses them."""
+    if not np.isfinite(real) or real < 0:
+        raise Unsuited(f"has the multiplier {real}, which is no positive number")
+    if real == 0:
+        return 0, 0
+    fraction, shift = frexp(real)
+    m = int(np.floor(fraction * ONE + 0.5))  # exact: the fraction has 53 bits, and m 31
+    if m == ONE:
+        m, shift = m // 2, shift + 1
+    if shift < -31:
+        m, shift = 0, 0
+    if shift > 30:
+        m, shift = ONE - 1, 30
+    return m, shift
+
+
+def quantized_multipliers(reals: Any) -> tuple[list[int], list[int]]:
+    """`quantized_multiplier` of each."""
+    pairs = [quantized_multiplier(float(real)) for real in np.atleast_1d(reals)]
+    return [m for m, _ in pairs], [shift for _, shift in pairs]
+
+
+def high_product(x: int, m: int) -> int:
+    """x * m / 2**31, rounded half up: the saturating rounding doubling high product."""
+    return (x * m + (1 << 30)) >> 31
+
+
+def rounding_shift(x: int, shift: int) -> int:
+    """x / 2**shift, rounded half away from zero."""
+    if shift == 0:
+        return x
+    half = 1 << (shift - 1)
+    return (x + half) >> shift if x >= 0 else -((-x + half) >> shift)
+
+
+def multiplied(x: int, m: int, shift: int) -> int:
+    """x * m / 2**31 * 2**shift, rounded twice, as TFLite's kernels for 8-bit activations do."""
+    return rounding_shift(high_product(x << max(shift, 0), m), max(-shift, 0))
+
+
+@dataclass(frozen=True)
+class Proven:
+    """For each channel m and a shift: round(x * m / 2**shift) is the wanted function at every sum.
+
+    With `low` bits, x * m / 2**low is first rounded down: a product with few bits more than x has.
+    """
+
+    multipliers: tuple[int, ...]
+    shifts: tuple[int, ...]
+    low: int = 0
+
+
+def proven_multiplier(
+    reals: Any, sums: tuple[int, int], codes: tuple[int, int], fewest_bits: int = 8
+) -> Proven:
+    """Multipliers of few bits for codes = round(float64(x) * real), ties away from zero.
+
+    Both functions rise, so they are equal if each code is reached at the same sum. All of these sums are compared,
+    for every code that the output can have, over all sums x that the layer can have.
+    """
+    reals = np.atleast_1d(np.asarray(reals, np.float64))
+    if not (np.isfinite(reals).all() and (reals > 0).all()):
+        raise Unsuited(f"has the multiplier {reals.min()}, which is no positive number")
+    reached = np.arange(codes[0] + 1, codes[1] + 1, dtype=np.int64)[np.newaxis]
+    wanted = _first_sums(reals[:, np.newaxis], reached, sums)
+    step = 1 if reached.size < 1024 else 5
+    for bits in (*range(fewest_bits, MOST_MULTIPLIER_BITS, step), MOST_MULTIPLIER_BITS):
+        pairs = [_of_bits(float(real), bits) for real in reals]
+        for nudge in (0, 1, -1):
+            proven = Proven(tuple(m + nudge for m, _ in pairs), tuple(shift for _, shift in pairs))
+            if _same(proven, reached[0], wanted, sums):
+                return proven
+    for bits, low in ((40, 12), (46, 16), (52, 22)):  # of the largest one; all have one shift
+        shift = _of_bits(float(reals.max()), bits)[1]
+        ms = tuple(int(np.floor(np.ldexp(real, shift) + 0.5)) for real in reals)
+        proven = Proven(ms, (shift,) * len(ms), low)
+        if _same(proven, reached[0], wanted, sums):
+            return proven
+    raise Unsuited(f"multiplies by {reals.max()}, for which no multiplier of 52 bits rounds alike")
+
+
+def _of_bits(real: float, bits: int) -> tuple[int, int]:
+    fraction, exponent = frexp(real)
+    return int(np.floor(fraction * (1 << bits) + 0.5)), bits - exponent
+
+
+def round_away(x: Any) -> Any:
+    """The nearest whole number of each float, ties away from zero, exactly."""
+    whole = np.trunc(x)
+    return whole + np.where(np.abs(x - whole) >= 0.5, np.sign(x), 0)
+
+
+def _first_sums(reals: Any, codes: Any, sums: tuple[int, int]) -> Any:
+    """For each code the smallest sum at which round(sum * real) reaches it, or one past the largest sum."""
+    low, high = sums[0] - 1, sums[1] + 1
+    guess = np.clip(np.ceil((codes - 0.5) / reals), low, high)
+    for _ in range(4):  # the guess is off by a rounding error of one
+        guess = np.where((guess > low) & (round_away((guess - 1) * reals) >= codes), guess - 1, guess)
+        guess = np.where((guess < high) & (round_away(guess * reals) < codes), guess + 1, guess)
+    settled = (guess >= high) | (round_away(guess * reals) >= codes)
+    settled &= (guess <= low + 1) | (round_away((guess - 1) * reals) < codes)
+    if not settled.all():
+        raise Unsuited("has a multiplier whose steps cannot be found")
+    return np.clip(guess, sums[0], high).astype(np.int64)
+
+
+def _same(proven: Proven, codes: Any, wanted: Any, sums: tuple[int, int]) -> bool:
+    """Are the codes first reached at the wanted sums?
+
+    Code k > 0 is where floor(x * m / 2**low) >= (2k - 1) * 2**(shift - low - 1), and k <= 0 where it is greater.
+    """
+    low = proven.low
+    if min(proven.multipliers) < 1 or min(proven.shifts) <= low:
+        return False
+    for row, (m, shift) in enumerate(zip(proven.multipliers, proven.shifts)):
+        wide = int(np.abs(codes).max(initial=0)).bit_length() + shift + 1
+        ties = (2 * codes.astype(np.int64 if wide < 63 else object) - 1) * (1 << (shift - low - 1))
+        first = -(-((ties + (codes <= 0)) * (1 << low)) // m)
+        if not np.array_equal(np.clip(first, sums[0], sums[1] + 1).astype(np.int64), wanted[row]):
+            return False
+    return True

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""`AffineQuantizer`: real numbers to integers q that are worth scale * (q - zero)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fixedpoint_nn.interchange.affine.multiplier import round_away
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts
+from fixedpoint_nn.numerics.conversion import ConversionStats
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+
+
+@dataclass(frozen=True, repr=False)
+class AffineQuantizer(Quantizer):
+    """Integers q of a format of whole numbers, each worth scale * (q - zero).
+
+    A float x becomes round(x / scale) + zero, in 32-bit floats as TFLite computes it, ties away from zero, and
+    what is too large saturates. Integers are taken as they are.
+    """
+
+    scale: float = 1.0
+    zero: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.format.frac_bits != 0:
+            raise ValueError(f"an affine quantizer has a format of whole numbers, not {self.format}")
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"the scale of an affine quantizer is positive, not {self.scale}")
+
+    def __repr__(self) -> str:
+        name = f", name={self.name!r}" if self.name else ""
+        return f"AffineQuantizer({self.format!r}{name}, scale={self.scale!r}, zero={self.zero})"
+
+    def to_bounded(self, x: Array, stats: ConversionStats | None = None) -> BoundedInts:
+        if x.dtype.kind in "iu":
+            return super().to_bounded(x, stats)
+        steps = x.astype(np.float32) / np.float32(self.scale)
+        return super().to_bounded(round_away(steps).astype(np.float64) + self.zero, stats)
+
+    def round_floats(self, x: Array) -> Array:
+        return self.to_floats(self.to_bounded(np.asarray(x)).ints()).astype(x.dtype)
+
+    def to_floats(self, ints: ArrayLike) -> NDArray[np.float32]:
+        """What the integers are worth, in 32-bit floats as TFLite computes it."""
+        centred = (np.asarray(ints, np.int64) - self.zero).astype(np.float32)
+        return np.asarray(np.float32(self.scale) * centred, np.float32)
+
+    @classmethod
+    def of(cls, dtype: str, scale: float, zero: int, name: str = "") -> AffineQuantizer:
+        """For a type of integers such as int8."""
+        about = np.iinfo(dtype)
+        bits = about.bits
+        return cls(QFormat(bits, 0, signed=about.min < 0), name=name, scale=float(scale), zero=int(zero))

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Rescaling layers: sums of integers to integers of another scale, with the roundings of the model's own runtime.
+
+Inside of an imported network a value is kept as c = q - zero, so that c is worth scale * c: zero padding pads with
+the zero point, and a range of codes low..high is low - zero..high - zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.multiplier import Proven, quantized_multipliers
+from fixedpoint_nn.layers.fields import cast_point, parameter, table_point
+from fixedpoint_nn.numbers.number import Number
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
+from fixedpoint_nn.numerics.value_table import ValueTable
+
+MOST_TABLE_BITS = 12
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """x limited to low..high: by a table where x has few bits, else by two subtractions that stop at zero."""
+
+    table: ValueTable | None = table_point("clamp", "out")
+    low: int | None = None
+    high: int | None = None
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        if self.table is not None:
+            return x.lookup("clamp", self.table)
+        if self.high is not None:
+            x = self.high - (self.high - x).relu()
+        if self.low is not None:
+            x = (x - self.low).relu() + self.low
+        return x.cast(self.out)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A table's entry for each value."""
+
+    table: ValueTable
+
+    def __call__(self, x: Number) -> Any:
+        return x.lookup(self.table.function, self.table)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """clamp(round(x / 2**shift)), for a sum whose scale is right but for a power of two."""
+
+    shift: int = 0
+    out: Quantizer | None = cast_point()
+    clamp: Clamp | None = None
+
+    def __call__(self, x: Number) -> Any:
+        y = (x.scaled(-self.shift) if self.shift else x).cast(self.out)
+        return y if self.clamp is None else self.clamp(y)
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """clamp(round(round(x * multiplier) * power)); without `first` and `power` there is one rounding.
+
+    `multiplier` and `power` are one number for each channel, or one for all; `half` is added before the rounding,
+    and so is x * low, rounded down by `carry`: the part of the product that a wider multiplier would have added.
+    """
+
+    multiplier: Number = parameter()
+    low: Number | None = parameter(default=None)
+    carry: Quantizer | None = cast_point()
+    first: Quantizer | None = cast_point()
+    power: Number | None = parameter(default=None)
+    half: Number | None = parameter(default=None)
+    out: Quantizer | None = cast_point()
+    clamp: Clamp | None = None
+
+    def __call__(self, x: Number) -> Any:
+        y = x * self.multiplier
+        if self.low is not None:
+            y = y + (x * self.low).cast(self.carry)
+        if self.half is not None:
+            y = y + self.half
+        y = y.cast(self.first)
+        if self.power is not None:
+            y = y * self.power
+        y = y.cast(self.out)
+        return y if self.clamp is None else self.clamp(y)
+
+
+def landing(low: int, high: int, name: str = "") -> tuple[QFormat, Clamp | None]:
+    """The format that saturates to low..high, and what is left to do if the range is not that of a format."""
+    format = whole(low, high)
+    if (format.int_min, format.int_max) == (low, high):
+        return format, None
+    if format.bits > MOST_TABLE_BITS:
+        ends = None if format.int_min == low else low, None if format.int_max == high else high
+        return format, Clamp(None, *ends, exact(low, high, name))
+    table = ValueTable.of("clamp", lambda code: min(max(code, low), high), format, whole(low, high))
+    return format, Clamp(table)
+
+
+def rescaled_twice(reals: Any, sums: tuple[int, int], codes: tuple[int, int], name: str) -> Rescale:
+    """32-bit sums times the 31-bit multipliers of real numbers, rounded twice."""
+    return multiplied_twice(*quantized_multipliers(reals), sums, codes, name)
+
+
+def multiplied_twice(
+    ms: Sequence[int], shifts: Sequence[int], sums: tuple[int, int], codes: tuple[int, int], name: str
+) -> Rescale:
+    """32-bit sums times m / 2**31 * 2**shift: rounded half up at bit 31, then half away from zero.
+
+    Where no code is negative the two roundings are one. With r the second shift, code k > 0 is reached where
+    x * m + 2**30 >= (k * 2**r - 2**(r-1)) * 2**31, which is where (x * m / 2**31 + 1/2) / 2**r rounds half up to k.
+    """
+    left, right = [max(shift, 0) for shift in shifts], [max(-shift, 0) for shift in shifts]
+    most = max(-sums[0], sums[1])
+    if most << max(left) >= 1 << 31:
+        raise Unsuited(
+            f"multiplies sums of up to {most} by more than 2**{max(left) - 1}, and 32 bits overflow"
+        )
+    format, clamp = landing(*codes, name)
+    scaled = [m << up for m, up in zip(ms, left)]
+    furthest = max(right)
+    if codes[0] >= 0:
+        fused = [m << (furthest - shift) for m, shift in zip(scaled, right)]
+        half = [1 << (30 + furthest - shift) if shift else 0 for shift in right]
+        if most.bit_length() + max(fused).bit_length() < MOST_BITS:
+            return Rescale(
+                constant(_one_or_all(fused), 31 + furthest),
+                half=constant(_one_or_all(half), 31 + furthest) if any(half) else None,
+                out=Quantizer(format, Rounding.HALF_UP, Overflow.SATURATE, name),
+                clamp=clamp,
+            )
+    if not furthest:
+        return _once(scaled, [31] * len(scaled), Rounding.HALF_UP, codes, name)
+    # What is past all codes is cut off here already, and stays past them.
+    bound = min((most * max(scaled) >> 31) + 1, (max(-codes[0], codes[1]) + 1) << furthest)
+    first = Quantizer(whole(-bound, bound), Rounding.HALF_UP, Overflow.SATURATE, f"{name}.high")
+    power = [1 << (furthest - shift) for shift in right]
+    return Rescale(
+        constant(_one_or_all(scaled), 31),
+        first=first,
+        power=constant(_one_or_all(power), furthest),
+        out=Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, name),
+        clamp=clamp,
+    )
+
+
+def rescaled_once(proven: Proven, sums: tuple[int, int], codes: tuple[int, int], name: str) -> Rescale:
+    """One rounding, half away from zero."""
+    ms, shifts, low = proven.multipliers, proven.shifts, proven.low
+    if not low:
+        return _once(ms, shifts, Rounding.HALF_AWAY, codes, name)
+
+    (shift,) = set(shifts)
+    format, clamp = landing(*codes, name)
+    most = max(-sums[0], sums[1]) + 1
+    high, rest = [m >> low for m in ms], [m & ((1 << low) - 1) for m in ms]
+    unit = shift - low
+    return Rescale(
+        constant(_one_or_all(high), unit),
+        low=constant(_one_or_all(rest), shift),
+        carry=Quantizer(
+            QFormat.enclosing(-most, most, unit), Rounding.FLOOR, Overflow.SATURATE, f"{name}.carry"
+        ),
+        out=Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, name),
+        clamp=clamp,
+    )
+
+
+def rescaled_short(reals: Any, sums: tuple[int, int], codes: tuple[int, int], name: str) -> Rescale:
+    """64-bit sums times 15-bit multipliers, rounded half up once."""
+    ms, shifts = quantized_multipliers(reals)
+    short = [(m + (1 << 15)) >> 16 if m < 0x7FFF0000 else 0x7FFF for m in ms]
+    most = max(-sums[0], sums[1])
+    worst = max(
+        most * m >> (15 - shift) if shift < 15 else most * m << (shift - 15)
+        for m, shift in zip(short, shifts)
+    )
+    if max(shifts) >= 8 or most >> 47 or worst >> 31:
+        raise Unsuited(
+            f"multiplies sums of up to {most} by {max(np.atleast_1d(reals)):.4g}, and 32 bits overflow"
+        )
+    return _once(short, [15 - shift for shift in shifts], Rounding.HALF_UP, codes, name)
+
+
+def fitted(shift: int, codes: tuple[int, int], name: str) -> Fitted:
+    """A right shift, ties away from zero, into low..high."""
+    format, clamp = landing(*codes, name)
+    return Fitted(shift, Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, name), clamp)
+
+
+def _once(ms: Any, shifts: Any, rounding: Rounding, codes: tuple[int, int], name: str) -> Rescale:
+    format, clamp = landing(*codes, name)
+    furthest = max(shifts)
+    fused = [m << (furthest - shift) for m, shift in zip(ms, shifts)]
+    return Rescale(
+        constant(_one_or_all(fused), furthest),
+        out=Quantizer(format, rounding, Overflow.SATURATE, name),
+        clamp=clamp,
+    )
+
+
+def _one_or_all(values: list[int]) -> Any:
+    """One number where all channels have the same."""
+    if all(value == values[0] for value in values):
+        return np.asarray(values[0])
+    return np.array(values, np.int64 if max(values) >> 62 == 0 else object)

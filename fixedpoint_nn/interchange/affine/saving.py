@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""The classes of this folder that files of networks may name."""
+
+from __future__ import annotations
+
+from fixedpoint_nn.interchange.affine.centred import Scaled, Shifted
+from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, RescaledSum
+from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
+from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
+from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale
+from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
+from fixedpoint_nn.network.serialization import register
+
+CLASSES = (
+    AffineQuantizer,
+    AxesMean,
+    Clamp,
+    Fitted,
+    Joined,
+    Lookup,
+    Rescale,
+    RescaledProduct,
+    RescaledSum,
+    Scaled,
+    Shifted,
+    Softmax8,
+    Softmax16,
+    WindowMean,
+    ZeroPad,
+)
+
+register(*CLASSES)

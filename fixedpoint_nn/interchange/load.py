@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""`load_model`: a network from a file of any kind that has a reader."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fixedpoint_nn.interchange.tflite import from_tflite
+from fixedpoint_nn.interchange.tflite.file import IDENTIFIER
+from fixedpoint_nn.network.serialization import load
+
+
+def _from_onnx(path: Path) -> Any:
+    from fixedpoint_nn.interchange.onnx.reader import from_onnx  # imports `onnx`, which takes its time
+
+    return from_onnx(path)
+
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "safetensors": load,
+    "tflite": from_tflite,
+    "onnx": _from_onnx,
+}
+
+
+def load_model(path: str | os.PathLike[str]) -> Any:
+    """The network in a file, told by its content or by its name: quantised if the file is, else over floats."""
+    return READERS[kind_of(path)](Path(path))
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """The key of the reader for this file."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            first = file.read(8)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    if first[4:] == IDENTIFIER:
+        return "tflite"
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in READERS:
+        known = ", ".join(f".{name}" for name in READERS)
+        raise ValueError(f"{path} is no kind of network that is known; there are {known}")
+    return kind

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""ADD and MUL, of two values or of a value and a constant, with broadcasting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.centred import Scaled
+from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.joining import RescaledProduct, RescaledSum
+from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
+from fixedpoint_nn.interchange.affine.rescale import Lookup, fitted, rescaled_twice
+from fixedpoint_nn.interchange.tflite.model import Tensor
+from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
+from fixedpoint_nn.layers.structure import Layer, Sequential
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.value_table import ValueTable
+
+LEFT_SHIFTS = {"int8": 20, "int16": 15}
+
+
+def add(step: Step) -> Made:
+    """Both operands times 2**20 (16 bits: 2**15), brought to twice the larger scale, added, brought to the output's."""
+    pair, output = _operands(step), step.output()
+    dtype = step.same_type(pair.first.tensor, pair.second_tensor, output)
+    up = LEFT_SHIFTS[dtype]
+    if dtype == "int16" and step.options["PotScaleInt16"] and pair.powers_of_two(output):
+        return _add_by_shifts(step, pair, output)
+    scales = pair.first.tensor.scale, pair.second_tensor.scale
+    twice = 2 * max(scales)
+    reals = scales[0] / twice, scales[1] / twice
+    codes = step.activation_range()
+    left, left_range = _addend(step, pair.first, reals[0], up, "left")
+    if pair.second is not None:
+        right, right_range = _addend(step, pair.second, reals[1], up, "right")
+        fixed = None
+    else:
+        m, shift = quantized_multiplier(reals[1])
+        ints = np.vectorize(lambda code: multiplied(int(code) << up, m, shift), otypes=[np.int64])(
+            pair.integers()
+        )
+        right, right_range, fixed = None, (min(int(ints.min()), 0), max(int(ints.max()), 0)), constant(ints)
+    sums = left_range[0] + right_range[0], left_range[1] + right_range[1]
+    real = twice / (float(1 << up) * output.scale)
+    if not 0 < real < 1:
+        raise Unsuited(f"scales its sum by {real:.4g}, and TFLite by less than 1")
+    rescale = rescaled_twice(real, sums, codes, step.name)
+    return Made(RescaledSum(rescale, left, right, fixed), pair.takes, codes)
+
+
+def _add_by_shifts(step: Step, pair: Pair, output: Tensor) -> Made:
+    """16-bit values whose scales are powers of two: one of them is shifted right, then they are added."""
+    if pair.second is None or pair.first.shape != pair.second.shape:
+        raise Unsuited("adds 16-bit values of different shapes by shifts")
+    shifts = [
+        int(np.frexp(output.scale)[1] - np.frexp(tensor.scale)[1])
+        for tensor in (pair.first.tensor, pair.second_tensor)
+    ]
+    if min(shifts) != 0 or max(shifts) > 15:
+        raise Unsuited(
+            f"adds 16-bit values shifted by {shifts[0]} and {shifts[1]}, and one of them must stay"
+        )
+    whole_range = output.codes
+    left, right = (
+        fitted(shift, whole_range, f"{step.name}.{side}") for shift, side in zip(shifts, ("left", "right"))
+    )
+    codes = step.activation_range()
+    return Made(RescaledSum(fitted(0, codes, step.name), left, right), pair.takes, codes)
+
+
+def mul(step: Step) -> Made:
+    """The exact product, rescaled."""
+    pair, output = _operands(step), step.output()
+    step.same_type(pair.first.tensor, pair.second_tensor, output)
+    codes = step.activation_range()
+    second = pair.second.range if pair.second else pair.constant_range()
+    corners = [a * b for a in pair.first.range for b in second]
+    sums = min(corners), max(corners)
+    scale = (
+        np.float32(pair.first.tensor.scale) * np.float32(pair.second_tensor.scale) / np.float32(output.scale)
+    )
+    rescale = rescaled_twice(float(scale), sums, codes, step.name)
+    fixed = None if pair.second else constant(pair.integers())
+    return Made(RescaledProduct(rescale, exact(*sums, f"{step.name}.product"), fixed), pair.takes, codes)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two operands; the second one may be a constant."""
+
+    first: Value
+    second: Value | None
+    second_tensor: Tensor
+
+    @property
+    def takes(self) -> tuple[Value, ...]:
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+    def integers(self) -> Ints:
+        """The constant's centred integers."""
+        assert self.second_tensor.data is not None
+        return self.second_tensor.data.astype(np.int64) - self.second_tensor.zero
+
+    def constant_range(self) -> tuple[int, int]:
+        ints = self.integers()
+        return min(int(ints.min()), 0), max(int(ints.max()), 0)
+
+    def powers_of_two(self, output: Tensor) -> bool:
+        return all(
+            np.frexp(scale)[0] == 0.5
+            for scale in (self.first.tensor.scale, self.second_tensor.scale, output.scale)
+        )
+
+
+def _operands(step: Step) -> Pair:
+    """The operands in an order in which a computed one comes first; both verbs commute."""
+    tensors = step.tensor(0), step.tensor(1)
+    values = [place for place in (0, 1) if tensors[place].data is None]
+    if not values:
+        raise Unsuited("joins two constants")
+    first = step.value(values[0])
+    if len(values) == 2:
+        second = step.value(1)
+        if len(first.tensor.shape) != len(second.tensor.shape):
+            raise Unsuited(
+                f"joins the shapes {first.tensor.shape} and {second.tensor.shape}, of different numbers of axes"
+            )
+        return Pair(first, second, second.tensor)
+    other = step.constant(1 - values[0])
+    if len(other.scales) != 1 or len(other.zeros) > 1 or not other.scale > 0 or other.data is None:
+        raise Unsuited(f"has the constant {other.name!r} with {len(other.scales)} scales, and one is needed")
+    if (
+        other.data.size == 0
+        or len(other.shape) > len(first.tensor.shape)
+        or not other.codes[0] <= other.zero <= other.codes[1]
+    ):
+        raise Unsuited(f"has the constant {other.name!r} of shape {other.shape}")
+    if len(other.shape) == len(first.tensor.shape) and other.shape[0] != 1:
+        raise Unsuited(
+            f"has the constant {other.name!r} of shape {other.shape}, and the first axis is a batch of 1"
+        )
+    return Pair(first, None, other)
+
+
+def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Layer, tuple[int, int]]:
+    """x * 2**up * real, rounded twice: by a table for 8 bits; and its range."""
+    m, shift = quantized_multiplier(real)
+    ends = multiplied(x.low << up, m, shift), multiplied(x.high << up, m, shift)
+    name = f"{step.name}.{side}"
+    if x.tensor.dtype == "int8":
+        table = ValueTable.of(
+            "addend",
+            lambda code: multiplied(min(max(code, x.low), x.high) << up, m, shift),
+            x.format,
+            whole(*ends),
+            name,
+        )
+        return Lookup(table), ends
+    shifted = rescaled_twice(real, (x.low << up, x.high << up), ends, name)
+    scaled: Any = Sequential(shifted=Scaled(up), rescale=shifted)
+    return scaled, ends

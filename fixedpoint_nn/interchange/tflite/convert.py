@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""A `Model` to a quantised network: operator by operator, or all reasons why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.centred import Shifted
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
+from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
+from fixedpoint_nn.interchange.tflite.file import read
+from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
+from fixedpoint_nn.interchange.tflite.operators import OPERATORS
+from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
+from fixedpoint_nn.interchange.tflite.wiring import Wired, Wiring
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+
+IMAGES = 64  # samples at a time
+
+
+class UnsupportedModel(ValueError):
+    """Raised for a model with operators that have no exact layer here; the message names all of them."""
+
+
+def from_tflite(source: str | os.PathLike[str] | bytes) -> Quantized:
+    """The network of a TFLite file (its path, or its bytes), over the integers of TFLite's reference kernels.
+
+    It takes the file's integers, or floats, which are quantised as the file says, and gives the file's integers.
+    """
+    return Conversion(read(source)).network()
+
+
+class Conversion:
+    """The state of one conversion: the nodes so far, the values that they give, what is wrong."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.parts: dict[str, Wired] = {}
+        self.values: dict[int, Value] = {}
+        self.problems: list[str] = []
+
+    def network(self) -> Quantized:
+        operators = list(self.model.operators)
+        source = self._input(operators)
+        result = self._output(operators)
+        for operator in operators:
+            self._convert(operator)
+        if self.problems:
+            count = len(self.problems)
+            listed = "; ".join(self.problems)
+            raise UnsupportedModel(
+                f"the model has {count} operator{'s' * (count > 1)} that cannot be converted exactly: {listed}"
+            )
+        if result.index not in self.values:
+            raise UnsupportedModel(f"the model's output {result.name!r} is computed by none of its operators")
+        value = self.values[result.index]
+        low, high = result.codes
+        self._add("output", Shifted(result.zero, exact(low, high, "output")), (value,))
+        quantizer = AffineQuantizer.of(source.dtype, source.scale, source.zero, "input")
+        return Quantized(Wiring(self.parts), quantizer, IMAGES)
+
+    def _input(self, operators: list[Operator]) -> Tensor:
+        """The quantised tensor that the model starts from; a QUANTIZE of floats before it is its quantizer."""
+        source = self._only("input", self.model.inputs)
+        if source.dtype == "float32":
+            first = [operator for operator in operators if source.index in operator.inputs]
+            if [operator.kind for operator in first] != ["QUANTIZE"]:
+                raise UnsupportedModel(
+                    f"the model's input {source.name!r} is float32 and goes to "
+                    f"{', '.join(operator.kind for operator in first) or 'no operator'}; one QUANTIZE must take it"
+                )
+            operators.remove(first[0])
+            source = self.model.tensors[first[0].outputs[0]]
+        self._checked("input", source)
+        low, high = source.centred
+        self.values[source.index] = Value("input", source, low, high)
+        self.parts["input"] = Wired(Shifted(-source.zero, exact(low, high, "input.centred")), ("x",))
+        return source
+
+    def _output(self, operators: list[Operator]) -> Tensor:
+        """The quantised tensor that the model ends with; a DEQUANTIZE after it is left to whoever wants floats."""
+        result = self._only("output", self.model.outputs)
+        if result.dtype == "float32":
+            last = [operator for operator in operators if result.index in operator.outputs]
+            if [operator.kind for operator in last] != ["DEQUANTIZE"] or len(last[0].inputs) != 1:
+                raise UnsupportedModel(
+                    f"the model's output {result.name!r} is float32 and comes from "
+                    f"{', '.join(operator.kind for operator in last) or 'no operator'}; a DEQUANTIZE must give it"
+                )
+            operators.remove(last[0])
+            result = self.model.tensors[last[0].inputs[0]]
+        return self._checked("output", result)
+
+    def _only(self, what: str, places: tuple[int, ...]) -> Tensor:
+        if len(places) != 1:
+            raise UnsupportedModel(f"the model has {len(places)} {what}s, and one is supported")
+        return self.model.tensors[places[0]]
+
+    @staticmethod
+    def _checked(what: str, tensor: Tensor) -> Tensor:
+        try:
+            return checked(tensor)
+        except Unsuited as reason:
+            raise UnsupportedModel(f"the model's {what} {reason}") from None
+
+    def _convert(self, operator: Operator) -> None:
+        name = f"{operator.kind.lower()}_{operator.index}".replace(" ", "_").replace(".", "_")
+        step = Step(name, operator, self.model.tensors, self.values)
+        convert: Callable[[Step], Made] | None = OPERATORS.get(operator.kind)
+        try:
+            if convert is None:
+                raise Unsuited("is an operator that is not supported")
+            output = step.output()
+            if output.index in self.values:
+                raise Unsuited(f"gives {output.name!r}, which has a value already")
+            made = convert(step)
+            self._compare(made, output)
+            self.values[output.index] = Value(name, output, *made.range)
+            self._add(name, made.layer, made.takes)
+        except Unsuited as reason:
+            self.problems.append(f"{operator.kind} {self._label(operator)} {reason}")
+            self._assume(operator)
+
+    def _label(self, operator: Operator) -> str:
+        names = [self.model.tensors[place].name for place in operator.outputs if place != -1]
+        return repr(names[0]) if names else f"number {operator.index}"
+
+    def _assume(self, operator: Operator) -> None:
+        """What a refused operator gives, so that those after it are judged too."""
+        for place in operator.outputs:
+            if place != -1 and place not in self.values:
+                tensor = self.model.tensors[place]
+                if tensor.dtype in ("int8", "int16") and abs(tensor.zero) < 1 << 15:
+                    self.values[place] = Value("", tensor, *tensor.centred)
+
+    def _add(self, name: str, layer: Any, takes: tuple[Value, ...]) -> None:
+        self.parts[name] = Wired(layer, tuple(value.name for value in takes))
+
+    @staticmethod
+    def _compare(made: Made, output: Tensor) -> None:
+        """The layer, tried on zeros, gives the shape that the file declares."""
+        zeros = [
+            FixedArray.from_ints(np.zeros((1, *value.shape), np.int64), value.format) for value in made.takes
+        ]
+        try:
+            result = made.layer(*zeros)
+        except ValueError as error:
+            raise Unsuited(f"cannot be computed: {error}") from None
+        if result.shape != output.shape:
+            raise Unsuited(f"declares an output of shape {output.shape}, and gives {result.shape}")
+        assert result.format == whole(*made.range), (result.format, made.range)

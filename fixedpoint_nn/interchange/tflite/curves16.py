@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""LOGISTIC and TANH of 16-bit values: straight lines between 256 points of the logistic curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
+from fixedpoint_nn.interchange.affine.rescale import Lookup
+from fixedpoint_nn.interchange.tflite.model import Tensor
+from fixedpoint_nn.interchange.tflite.step import Made, Step
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.value_table import ValueTable
+
+
+def _points() -> Ints:
+    """65536 * logistic(i / 24), raised by half of what a line between neighbours misses (a 16th of the curvature)."""
+    curve = 1 / (1 + np.exp(-np.arange(256) / 24))
+    curvature = curve * (1 - curve) * (1 - 2 * curve) / 24**2
+    points: Ints = np.floor(65536 * (curve - curvature / 16) + 0.5).astype(np.int64)
+    points[-1] = 65535  # where the curve ends
+    return points
+
+
+POINTS = _points()
+CODES = np.arange(-(1 << 15), 1 << 15)
+
+
+def logistic(step: Step) -> Made:
+    """Steps of 2**-15."""
+    return _curve(step, "logistic", _logistic(_scaled(step, 0)))
+
+
+def tanh(step: Step) -> Made:
+    """tanh(x) = 2 * logistic(2 * x) - 1, in steps of 2**-15."""
+    return _curve(step, "tanh", _tanh(_scaled(step, 1)))
+
+
+def _curve(step: Step, name: str, codes: Ints) -> Made:
+    x, output = step.value(0), step.output()
+    if output.dtype != "int16" or np.frexp(output.scale) != (0.5, -14):
+        raise Unsuited(f"has the output scale {output.scale}, and TFLite's has 2**-15")
+    f, landing = x.format, whole(-(1 << 15), (1 << 15) - 1)
+    inside = codes[f.int_min + (1 << 15) : f.int_max + 1 + (1 << 15)]
+    table = ValueTable(name, f, Quantizer(landing, name=step.name), tuple(inside.tolist()))
+    return Made(Lookup(table), (x,), output.centred)
+
+
+def _scaled(step: Step, most: int) -> Ints:
+    """Every code at the points' scale, 1/12288: a power of two up to 2**`most` steps above 2**-12 is multiplied
+    exactly, any other scale by 15 bits."""
+    multiplier, shift = _multiplier(step.value(0).tensor, most)
+    half = 1 << (shift - 1) if shift else 0
+    return (CODES * multiplier + half) >> shift
+
+
+def _multiplier(x: Tensor, most: int) -> tuple[int, int]:
+    power = np.log2(np.float32(x.scale))
+    nearest = np.round(power)
+    up = 12 + int(nearest)
+    if abs(power - nearest) < 1e-3 and 0 <= up <= most:
+        return 3 << up, 0
+    real, shift = x.scale * 4096.0 * 3.0, 0
+    while real <= 32767.0 / 2.0 and shift <= 30:
+        real, shift = real * 2.0, shift + 1
+    if real >= 1 << 16:
+        raise Unsuited(f"has the input scale {x.scale}, and 32 bits overflow")
+    return int(real), shift
+
+
+def _between(codes: Ints, bits: int, largest: int) -> Ints:
+    """The curve at |codes|, whose lowest `bits` are the place between two points."""
+    size = np.abs(codes)
+    place, rest = size >> bits, size & ((1 << bits) - 1)
+    left = np.minimum(place, 254)
+    line = (POINTS[left] << bits) + rest * (POINTS[left + 1] - POINTS[left])
+    return np.where(place >= 255, largest, line)
+
+
+def _logistic(codes: Ints) -> Ints:
+    line = _between(codes, 9, 0x7FFF << 10)
+    return np.where(codes >= 0, line + (1 << 9), (1 << 25) - line + (1 << 9) - 1) >> 10
+
+
+def _tanh(codes: Ints) -> Ints:
+    line = _between(codes, 8, 0xFFFF << 8)
+    return np.where(codes >= 0, line - (1 << 23) + (1 << 7), -line + (1 << 23) + (1 << 7) - 1) >> 8
+
+
+CURVES16: dict[str, Callable[[Step], Made]] = {"LOGISTIC": logistic, "TANH": tanh}

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""A .tflite file to a `Model`; whatever the bytes are, in time and memory that grow with their number.
+
+The offsets inside of a flatbuffer may point anywhere, so a short file can describe a very long one. Every element
+that is read is therefore taken from a budget, which a file that is what it seems to be cannot use up.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
+from fixedpoint_nn.interchange.tflite.options import OPTIONS
+
+IDENTIFIER = b"TFL3"
+MOST_ELEMENTS = 1 << 25  # of one tensor
+MOST_AXES = 8
+MOST_LETTERS = 80  # of a name
+TYPES = {
+    "FLOAT32": "float32",
+    "INT8": "int8",
+    "UINT8": "uint8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "BOOL": "bool",
+    "FLOAT64": "float64",
+    "FLOAT16": "float16",
+}
+DAMAGE = (
+    struct.error,
+    IndexError,
+    ValueError,
+    TypeError,
+    KeyError,
+    OverflowError,
+    AttributeError,
+    MemoryError,
+    AssertionError,
+)
+
+
+class TfliteError(ValueError):
+    """Raised for a file that is damaged, or no TFLite model; the message is one sentence."""
+
+
+def schema() -> Any:
+    """The generated readers of the schema, or a sentence."""
+    try:
+        import tflite
+    except ImportError:
+        raise ImportError(
+            "reading a .tflite file takes the package 'tflite': pip install 'fixedpoint_nn[tflite]'"
+        ) from None
+    return tflite
+
+
+def read(source: str | os.PathLike[str] | bytes) -> Model:
+    """The model in a file, or in the bytes of one."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        blob, what = bytes(source), f"the model of {len(source)} bytes"
+    else:
+        try:
+            blob, what = Path(source).read_bytes(), str(source)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"there is no file {source}") from None
+    if blob[4:8] != IDENTIFIER:
+        raise TfliteError(f"{what} is no TFLite model: it does not have the identifier 'TFL3'")
+    readers = schema()
+    try:
+        return Reader(blob, readers).model()
+    except TfliteError as error:
+        raise TfliteError(f"{what} is damaged: {error}") from None
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise TfliteError(f"{what} is damaged: {reason}") from error
+
+
+class Reader:
+    """Reads one file."""
+
+    def __init__(self, blob: bytes, readers: Any) -> None:
+        self.blob, self.readers, self.budget = blob, readers, 4 * len(blob) + 1000
+        self.names = {
+            number: name for name, number in vars(readers.BuiltinOperator).items() if isinstance(number, int)
+        }
+        self.types = {
+            number: TYPES[name] for name, number in vars(readers.TensorType).items() if name in TYPES
+        }
+
+    def model(self) -> Model:
+        model = self.readers.Model.GetRootAs(self.blob, 0)
+        if model.SubgraphsLength() < 1:
+            raise TfliteError("it has no graph")
+        graph = model.Subgraphs(0)
+        tensors = self.each(graph.TensorsLength(), lambda i: self.tensor(model, i, graph.Tensors(i)))
+        kinds = self.each(model.OperatorCodesLength(), lambda i: self.kind(model.OperatorCodes(i)))
+        operators = self.each(graph.OperatorsLength(), lambda i: self.operator(i, graph.Operators(i), kinds))
+        inputs = self.each(graph.InputsLength(), graph.Inputs)
+        outputs = self.each(graph.OutputsLength(), graph.Outputs)
+        for place in (*inputs, *outputs):
+            self.check(place, tensors)
+        for operator in operators:
+            for place in (*operator.inputs, *operator.outputs, *operator.intermediates):
+                if place != -1:
+                    self.check(place, tensors)
+        return Model(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs)))
+
+    def each(self, count: int, read: Callable[[int], Any]) -> tuple[Any, ...]:
+        """`read(i)` for every element of a vector, each paid for."""
+        self.pay(count)
+        return tuple(read(i) for i in range(count))
+
+    def pay(self, elements: int) -> None:
+        self.budget -= elements
+        if self.budget < 0:
+            raise TfliteError("it describes more than it holds")
+
+    @staticmethod
+    def check(place: int, tensors: tuple[Tensor, ...]) -> None:
+        if not 0 <= place < len(tensors):
+            raise TfliteError(f"it names tensor {place}, and there are {len(tensors)}")
+
+    def text(self, name: bytes | None) -> str:
+        self.pay(len(name or b""))
+        text = (name or b"")[: 4 * MOST_LETTERS].decode("utf-8", "replace")
+        text = "".join(letter if letter.isprintable() else "?" for letter in text)
+        return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 3] + "..."
+
+    def kind(self, code: Any) -> str:
+        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        name = self.names.get(number, f"operator {number}")
+        return f"CUSTOM {self.text(code.CustomCode())}" if name == "CUSTOM" else name
+
+    def tensor(self, model: Any, index: int, tensor: Any) -> Tensor:
+        name = self.text(tensor.Name())
+        shape = tuple(int(size) for size in self.each(tensor.ShapeLength(), tensor.Shape))
+        if len(shape) > MOST_AXES or any(size < 0 for size in shape):
+            raise TfliteError(f"tensor {name!r} has the shape {shape[:MOST_AXES]}")
+        if prod(shape) > MOST_ELEMENTS:
+            raise TfliteError(f"tensor {name!r} has {prod(shape)} elements, and {MOST_ELEMENTS} is the most")
+        dtype = self.types.get(tensor.Type(), f"type {tensor.Type()}")
+        about = tensor.Quantization()
+        scales: tuple[float, ...] = ()
+        zeros: tuple[int, ...] = ()
+        axis = 0
+        if about is not None:
+            scales = self.each(about.ScaleLength(), about.Scale)
+            zeros = self.each(about.ZeroPointLength(), about.ZeroPoint)
+            axis = int(about.QuantizedDimension())
+            if not all(np.isfinite(scale) and scale >= 0 for scale in scales):
+                raise TfliteError(f"tensor {name!r} has a scale that is no positive number")
+        data = self.data(model, tensor.Buffer(), dtype, shape, name)
+        return Tensor(
+            index,
+            name,
+            shape,
+            dtype,
+            tuple(float(scale) for scale in scales),
+            tuple(int(zero) for zero in zeros),
+            axis,
+            data,
+            bool(tensor.IsVariable()),
+            tensor.Sparsity() is not None,
+        )
+
+    def data(self, model: Any, place: int, dtype: str, shape: tuple[int, ...], name: str) -> Any:
+        if not 0 <= place < model.BuffersLength():
+            raise TfliteError(f"tensor {name!r} names buffer {place}, and there are {model.BuffersLength()}")
+        buffer = model.Buffers(place)
+        length = buffer.DataLength()
+        if not length or dtype not in TYPES.values():
+            return None
+        self.pay(length)
+        raw = buffer.DataAsNumpy()
+        if length != prod(shape) * np.dtype(dtype).itemsize:
+            raise TfliteError(f"tensor {name!r} has the shape {shape} of {dtype}, and {length} bytes")
+        values = np.frombuffer(np.asarray(raw, np.uint8).tobytes(), np.dtype(dtype).newbyteorder("<"))
+        return values.astype(dtype).reshape(shape)
+
+    def operator(self, index: int, operator: Any, kinds: tuple[str, ...]) -> Operator:
+        code = operator.OpcodeIndex()
+        if not 0 <= code < len(kinds):
+            raise TfliteError(f"operator {index} has the code {code}, and there are {len(kinds)}")
+        return Operator(
+            index,
+            kinds[code],
+            tuple(int(i) for i in self.each(operator.InputsLength(), operator.Inputs)),
+            tuple(int(i) for i in self.each(operator.OutputsLength(), operator.Outputs)),
+            self.options(operator, kinds[code]),
+            tuple(int(i) for i in self.each(operator.IntermediatesLength(), operator.Intermediates)),
+        )
+
+    def options(self, operator: Any, kind: str) -> dict[str, Any]:
+        """The options that the operator's reader knows, by their names in the schema."""
+        if kind not in OPTIONS:
+            return {}
+        name, fields = OPTIONS[kind]
+        table = operator.BuiltinOptions()
+        expected = getattr(self.readers.BuiltinOptions, name)
+        reader = getattr(self.readers, name)()
+        if table is None or operator.BuiltinOptionsType() != expected:
+            return dict(fields)
+        reader.Init(table.Bytes, table.Pos)
+        return {field: getattr(reader, field)() for field in fields}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Windows over images: paddings, output sizes, and how much work a layer may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited
+from fixedpoint_nn.interchange.tflite.model import Tensor
+from fixedpoint_nn.layers.padding import resolve
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+
+MOST_PRODUCTS = 1 << 32  # of one layer, for one sample
+RULES = {0: "same", 1: "valid"}
+
+
+def padding_of(
+    options: Mapping[str, Any], image: tuple[int, ...], kernel: Pair
+) -> tuple[Pair, Padding, Pair]:
+    """Stride, padding and output size."""
+    stride = options["StrideH"], options["StrideW"]
+    if min(stride) < 1 or min(kernel) < 1 or options["Padding"] not in RULES:
+        raise Unsuited(f"has the stride {stride}, the kernel {kernel} and the padding {options['Padding']}")
+    rule = RULES[options["Padding"]]
+    padding = resolve(rule, (1, *image, 1), kernel, stride)
+    if rule == "same":
+        size = -(-image[0] // stride[0]), -(-image[1] // stride[1])
+    else:
+        size = (image[0] - kernel[0]) // stride[0] + 1, (image[1] - kernel[1]) // stride[1] + 1
+    if min(size) < 1:
+        raise Unsuited(f"has the kernel {kernel}, which is larger than its image {image}")
+    return stride, padding, size
+
+
+def check_work(output: Tensor, shape: tuple[int, ...], taps: int) -> None:
+    """The output has the declared number of values, and they can be computed."""
+    if prod(output.shape) != prod(shape):
+        raise Unsuited(f"declares an output of shape {output.shape}, and gives {shape}")
+    if prod(shape) * taps > MOST_PRODUCTS:
+        raise Unsuited(
+            f"takes {prod(shape) * taps} products for each sample, and {MOST_PRODUCTS} is the most"
+        )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""The operators that are converted, as the table of docs/interchange.md."""
+
+from __future__ import annotations
+
+from fixedpoint_nn.interchange.tflite.operators import OPERATORS
+
+# What holds beside "all options that TFLite's reference kernel has for int8 and int16".
+REMARKS = {
+    "ADD": "of two values, or a value and a constant",
+    "CONCATENATION": "of values of one scale; on the engine along the last axis",
+    "CONV_2D": "groups, dilation, a scale for each channel",
+    "DEPTHWISE_CONV_2D": "channel multiplier, dilation, a scale for each channel",
+    "FULLY_CONNECTED": "a scale for each channel; one row for each sample, unless axes are kept",
+    "LOGISTIC": "8 bits: the C library's `exp`, correctly rounded",
+    "MEAN": "over any axes but the batch",
+    "MUL": "of two values, or a value and a constant",
+    "PAD": "with the zero point; any axes but the batch",
+    "QUANTIZE": "from integers to integers; from floats at the input of the model",
+    "RELU_0_TO_1": "8 bits only, as in TFLite",
+    "RELU_N1_TO_1": "8 bits only, as in TFLite",
+    "SOFTMAX": "over the last axis; the one of 8 bits needs products of 62 bits, which the engine does not have",
+    "TANH": "8 bits: the C library's `tanh`, correctly rounded",
+}
+
+
+def table() -> str:
+    """One row for each operator."""
+    rows = ["| operator | remarks |", "|---|---|"]
+    rows += [f"| `{name}` | {REMARKS.get(name, '')} |" for name in sorted(OPERATORS)]
+    return "\n".join(rows)

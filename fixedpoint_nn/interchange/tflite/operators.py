@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""Every operator that is converted, with the function that makes its layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fixedpoint_nn.interchange.tflite import arithmetic, codes, products, regions, softmax
+from fixedpoint_nn.interchange.tflite.step import Made, Step
+
+OPERATORS: dict[str, Callable[[Step], Made]] = {
+    "ADD": arithmetic.add,
+    "AVERAGE_POOL_2D": regions.average_pool_2d,
+    "CONCATENATION": regions.concatenation,
+    "CONV_2D": products.conv_2d,
+    "DEPTHWISE_CONV_2D": products.depthwise_conv_2d,
+    "FULLY_CONNECTED": products.fully_connected,
+    "MAX_POOL_2D": regions.max_pool_2d,
+    "MEAN": regions.mean,
+    "MUL": arithmetic.mul,
+    "PAD": regions.pad,
+    "QUANTIZE": codes.requantize,
+    "RESHAPE": regions.reshape,
+    "SOFTMAX": softmax.softmax,
+    **codes.CURVES,
+    **codes.RECTIFIERS,
+}

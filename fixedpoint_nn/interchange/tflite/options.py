@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""The options of each operator, by their names in TFLite's schema, with the values that they have if left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ACTIVATION = {"FusedActivationFunction": 0}
+_STRIDES = {"Padding": 0, "StrideH": 0, "StrideW": 0}
+_POOL = {**_STRIDES, "FilterHeight": 0, "FilterWidth": 0, **_ACTIVATION}
+_BIAS = {"QuantizedBiasType": 0}
+_DILATION = {"DilationHFactor": 1, "DilationWFactor": 1}
+_LSTM = {
+    **_ACTIVATION,
+    "CellClip": 0.0,
+    "ProjClip": 0.0,
+    "TimeMajor": False,
+    "DiagonalRecurrentTensors": False,
+}
+
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "CONV_2D": ("Conv2DOptions", {**_STRIDES, **_DILATION, **_ACTIVATION, **_BIAS}),
+    "DEPTHWISE_CONV_2D": (
+        "DepthwiseConv2DOptions",
+        {**_STRIDES, **_DILATION, **_ACTIVATION, "DepthMultiplier": 0},
+    ),
+    "FULLY_CONNECTED": (
+        "FullyConnectedOptions",
+        {**_ACTIVATION, **_BIAS, "WeightsFormat": 0, "KeepNumDims": False},
+    ),
+    "AVERAGE_POOL_2D": ("Pool2DOptions", _POOL),
+    "MAX_POOL_2D": ("Pool2DOptions", _POOL),
+    "MEAN": ("ReducerOptions", {"KeepDims": False}),
+    "ADD": ("AddOptions", {**_ACTIVATION, "PotScaleInt16": True}),
+    "MUL": ("MulOptions", _ACTIVATION),
+    "SOFTMAX": ("SoftmaxOptions", {"Beta": 0.0}),
+    "CONCATENATION": ("ConcatenationOptions", {"Axis": 0, **_ACTIVATION}),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": ("UnidirectionalSequenceLSTMOptions", _LSTM),
+}

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""Operators that are a sum of products with weights: convolutions and fully connected layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.multiplier import proven_multiplier
+from fixedpoint_nn.interchange.affine.rescale import Rescale, rescaled_once, rescaled_short, rescaled_twice
+from fixedpoint_nn.interchange.tflite.geometry import check_work, padding_of
+from fixedpoint_nn.interchange.tflite.model import Tensor
+from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
+from fixedpoint_nn.layers.convolution import Conv2D
+from fixedpoint_nn.layers.dense import Dense
+from fixedpoint_nn.layers.structure import Reshape, Sequential
+from fixedpoint_nn.numerics.arrays import Ints
+
+MOST_WEIGHTS = 1 << 25
+INT32 = 2  # of the schema's types
+MOST_WEIGHT_BITS = 32  # of the engine: where multiplied weights fit, no sum is kept in between
+
+
+def conv_2d(step: Step) -> Made:
+    """Groups are where the filter has fewer channels than the image."""
+    x, weight = step.value(0), step.constant(1)
+    if len(x.shape) != 3 or len(weight.shape) != 4:
+        raise Unsuited(f"convolves a value of shape {x.tensor.shape} with weights of shape {weight.shape}")
+    outputs, height, width, inputs = weight.shape
+    channels = x.shape[-1]
+    if inputs == 0 or channels % inputs or outputs % (channels // max(inputs, 1)):
+        raise Unsuited(f"has {channels} channels, and weights of shape {weight.shape}")
+    groups = channels // inputs
+    rows = _integers(weight).reshape(groups, outputs // groups, height, width, inputs)
+    return _convolution(step, x, weight, rows, outputs)
+
+
+def depthwise_conv_2d(step: Step) -> Made:
+    """Each input channel has `DepthMultiplier` filters of its own."""
+    x, weight = step.value(0), step.constant(1)
+    if len(x.shape) != 3 or len(weight.shape) != 4 or weight.shape[0] != 1:
+        raise Unsuited(f"convolves a value of shape {x.tensor.shape} with weights of shape {weight.shape}")
+    _, height, width, outputs = weight.shape
+    channels = x.shape[-1]
+    if channels == 0 or outputs == 0 or outputs % channels:
+        raise Unsuited(f"has {channels} channels, and weights of shape {weight.shape}")
+    rows = _integers(weight).reshape(height, width, channels, outputs // channels).transpose(2, 3, 0, 1)
+    return _convolution(step, x, weight, rows[..., np.newaxis], outputs)
+
+
+def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int) -> Made:
+    """`rows` are the weights (groups, outputs of a group, height, width, inputs of a group)."""
+    output = step.output()
+    step.same_type(x.tensor, output)
+    dilation = step.options["DilationHFactor"], step.options["DilationWFactor"]
+    rows = dilated(rows, dilation)
+    groups, kernel = rows.shape[0], (rows.shape[2], rows.shape[3])
+    stride, padding, size = padding_of(step.options, x.shape[:2], kernel)
+    check_work(output, (*size, outputs), rows[0, 0].size)
+    taps = rows.reshape(groups, rows.shape[1], -1)
+    flat = taps.reshape(outputs, -1)
+    bias, wide = _bias(step, outputs, output.dtype)
+    sums = _sums(flat, bias, x)
+    reals = _reals(x.tensor, weight, output, outputs, 3 if step.operator.kind.startswith("DEPTH") else 0)
+    rescale = _rescale(step, reals, sums, wide)
+    weights = taps[0].T if groups == 1 else taps.transpose(0, 2, 1)
+    layer = Conv2D(
+        constant(weights),
+        None if bias is None else constant(bias),
+        kernel,
+        stride,
+        padding,
+        groups,
+        out=None if wide else exact(*sums, f"{step.name}.sum"),
+    )
+    return Made(Sequential(sum=layer, rescale=rescale), (x,), step.activation_range())
+
+
+def _rescale(step: Step, reals: Any, sums: tuple[int, int], wide: bool) -> Rescale:
+    """Sums of 32 bits are rounded twice, those of 64 once."""
+    _fits(sums, 47 if wide else 31)
+    rescaled: Callable[..., Rescale] = rescaled_short if wide else rescaled_twice
+    return rescaled(reals, sums, step.activation_range(), step.name)
+
+
+def fully_connected(step: Step) -> Made:
+    """One rounding, of a double: the reference kernel multiplies the sum by the real scale."""
+    x, weight, output = step.value(0), step.constant(1), step.output()
+    dtype = step.same_type(x.tensor, output)
+    if step.options["WeightsFormat"]:
+        raise Unsuited("has shuffled weights")
+    if len(weight.shape) != 2 or 0 in weight.shape:
+        raise Unsuited(f"has weights of shape {weight.shape}, and (outputs, inputs) are supported")
+    outputs, inputs = weight.shape
+    size = int(np.prod(x.shape))
+    if size % inputs or not x.shape:
+        raise Unsuited(f"takes a value of shape {x.tensor.shape}, and weights of shape {weight.shape}")
+    if (size != inputs or len(output.shape) != 2) and not (
+        step.options["KeepNumDims"] and x.shape[-1] == inputs
+    ):
+        raise Unsuited(
+            f"gives {size // inputs} rows for each sample, and one is supported unless axes are kept"
+        )
+    rows = _integers(weight)
+    check_work(output, (size // inputs, outputs), inputs)
+    bias, wide = _bias(step, outputs, dtype)
+    sums = _sums(rows, bias, x)
+    _fits(sums, 47 if wide else 31)
+    reals = _reals(x.tensor, weight, output, outputs, 0)
+    codes = step.activation_range()
+    if max(-sums[0], sums[1]) * float(reals.max()) >= 1 << 30:
+        raise Unsuited(
+            f"multiplies sums of up to {max(-sums[0], sums[1])} by {reals.max():.4g}, and 32 bits overflow"
+        )
+    proven = proven_multiplier(np.unique(reals), sums, codes)
+    order = np.searchsorted(np.unique(reals), reals)
+    proven = replace(
+        proven,
+        multipliers=tuple(proven.multipliers[i] for i in order),
+        shifts=tuple(proven.shifts[i] for i in order),
+    )
+    rescale = rescaled_once(proven, sums, codes, step.name)
+    widest = max(proven.multipliers) << (max(proven.shifts) - min(proven.shifts))
+    fits = (
+        rescale.low is None
+        and widest.bit_length() + int(np.abs(rows).max()).bit_length() + 1 <= MOST_WEIGHT_BITS
+    )
+    dense = Dense(
+        constant(rows.T),
+        None if bias is None else constant(bias),
+        out=None if fits else exact(*sums, f"{step.name}.sum"),
+    )
+    parts: dict[str, Any] = {"sum": dense, "rescale": rescale}
+    if len(x.shape) > 1 and x.shape[-1] != inputs or len(output.shape) == 2 < len(x.tensor.shape):
+        parts = {"flat": Reshape((inputs,)), **parts}
+    return Made(Sequential(parts=parts), (x,), codes)
+
+
+def dilated(rows: Ints, dilation: tuple[int, int]) -> Ints:
+    """Weights (..., height, width, inputs) with zeros between them."""
+    if dilation == (1, 1):
+        return rows
+    if min(dilation) < 1:
+        raise Unsuited(f"has the dilation {dilation}")
+    *before, height, width, inputs = rows.shape
+    size = (height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1
+    if size[0] * size[1] * (rows.size // (height * width)) > MOST_WEIGHTS:
+        raise Unsuited(f"has the dilation {dilation}, and more than {MOST_WEIGHTS} weights with it")
+    wide = np.zeros((*before, *size, inputs), rows.dtype)
+    wide[..., :: dilation[0], :: dilation[1], :] = rows
+    return wide
+
+
+def _integers(weight: Tensor) -> Ints:
+    """The weights less their zero points."""
+    assert weight.data is not None
+    if weight.dtype != "int8":
+        raise Unsuited(f"has weights of {weight.dtype}, and int8 is supported")
+    if len(set(weight.zeros)) > 1 or (len(weight.scales) > 1 and any(weight.zeros)):
+        raise Unsuited(
+            f"has weights with the zero points {sorted(set(weight.zeros))[:4]}, and 0 is supported"
+        )
+    if weight.data.size == 0:
+        raise Unsuited(f"has weights of shape {weight.shape}")
+    if not -128 <= weight.zero <= 127:
+        raise Unsuited(f"has weights with the zero point {weight.zero}")
+    return weight.data.astype(np.int64) - weight.zero
+
+
+def _bias(step: Step, outputs: int, dtype: str) -> tuple[Ints | None, bool]:
+    """The bias, and whether the sums have 64 bits: those of 16-bit activations, unless an option says otherwise."""
+    wide = dtype == "int16" and step.options.get("QuantizedBiasType", 0) != INT32
+    if not step.has(2):
+        return None, wide
+    bias = step.constant(2)
+    expected = "int64" if wide else "int32"
+    if bias.dtype != expected or bias.shape != (outputs,):
+        raise Unsuited(
+            f"has a bias of {bias.dtype} and shape {bias.shape}, and {expected} of shape {(outputs,)} is needed"
+        )
+    assert bias.data is not None
+    ints = bias.data.astype(np.int64)
+    if max(-int(ints.min()), int(ints.max())) >> 47:
+        raise Unsuited(f"has a bias of {ints[np.abs(ints).argmax()]}")
+    return ints, wide
+
+
+def _sums(rows: Ints, bias: Ints | None, x: Value) -> tuple[int, int]:
+    """The lowest and the highest sum that weights (outputs, taps) and bias allow."""
+    up, down = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    offset = 0 if bias is None else bias
+    lowest = up * min(x.low, 0) + down * max(x.high, 0) + offset
+    highest = up * max(x.high, 0) + down * min(x.low, 0) + offset
+    return min(int(lowest.min()), 0), max(int(highest.max()), 0)
+
+
+def _fits(sums: tuple[int, int], bits: int) -> None:
+    if max(-sums[0], sums[1]) >> bits:
+        raise Unsuited(f"has sums of up to {max(-sums[0], sums[1])}, and TFLite's have {bits + 1} bits")
+
+
+def _reals(x: Tensor, weight: Tensor, output: Tensor, outputs: int, axis: int) -> Any:
+    """For each output channel, the scale of its sums over that of the output, in doubles as in TFLite."""
+    if len(weight.scales) not in (1, outputs) or min(weight.scales, default=0) <= 0:
+        raise Unsuited(
+            f"has weights with {len(weight.scales)} scales, and 1 or {outputs} positive ones are needed"
+        )
+    if len(weight.scales) > 1 and weight.axis != axis:
+        raise Unsuited(
+            f"has a scale for each place of its weights' axis {weight.axis}, and {axis} is supported"
+        )
+    scales = np.broadcast_to(np.asarray(weight.scales, np.float64), (outputs,))
+    return np.float64(x.scale) * scales / np.float64(output.scale)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""Operators over regions: pooling, means, padding, and those that only move values."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.joining import Joined
+from fixedpoint_nn.interchange.affine.multiplier import quantized_multiplier
+from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
+from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale, landing, multiplied_twice
+from fixedpoint_nn.interchange.tflite.geometry import check_work, padding_of
+from fixedpoint_nn.interchange.tflite.model import Tensor
+from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
+from fixedpoint_nn.layers.pooling import MaxPool2D
+from fixedpoint_nn.layers.structure import Reshape, Sequential
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, windows
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
+from fixedpoint_nn.numerics.value_table import ValueTable
+
+
+def average_pool_2d(step: Step) -> Made:
+    """The mean of the codes q themselves, ties away from zero; only places inside of the image count."""
+    x, kernel, stride, padding = _pool(step)
+    codes = step.activation_range()
+    zero = x.tensor.zero
+    inside = np.ones((1, *x.shape[:2], 1))
+    counts = windows(inside, kernel, stride, padding, 1, 0).sum(axis=3).astype(np.int64)
+    if (counts == counts.flat[0]).all():
+        counts = counts.reshape(-1)[:1].reshape(())
+    most = int(counts.max()) * max(-x.tensor.codes[0], x.tensor.codes[1])
+    multipliers, shift = reciprocals(counts, most)
+    format, clamp = _landing_of_codes(step, codes, zero)
+    rescale = Rescale(
+        constant(multipliers, shift),
+        out=Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, step.name),
+        clamp=clamp,
+    )
+    offset = constant(counts * zero) if zero else None
+    return Made(WindowMean(rescale, kernel, stride, padding, offset), (x,), codes)
+
+
+def reciprocals(counts: Any, most: int) -> tuple[Any, int]:
+    """(m, s) with round(S * m / 2**s) = round(S / n), ties away from zero, for every |S| up to `most`.
+
+    With m = ceil(2**s / n) and e = n * m - 2**s, S * m / 2**s is further from zero than S / n by |S| * e / (n * 2**s).
+    So ties go away from zero, and no other S / n, which is 1 / 2n or more below its next tie, reaches that tie
+    where 2 * |S| * e < 2**s.
+    """
+    for shift in range(1, 61):
+        multipliers = -(-(1 << shift) // counts)
+        if (2 * most * (counts * multipliers - (1 << shift)) < 1 << shift).all():
+            return multipliers, shift
+    raise Unsuited(f"takes the mean of {int(np.max(counts))} values")
+
+
+def _landing_of_codes(step: Step, codes: tuple[int, int], zero: int) -> tuple[QFormat, Clamp | None]:
+    """Where rounded codes q go: into the range of their type, then to q - zero, limited."""
+    if not zero:
+        return landing(*codes, step.name)
+    low, high = step.output().codes
+    table = ValueTable.of(
+        "clamp", lambda q: min(max(q - zero, codes[0]), codes[1]), whole(low, high), whole(*codes), step.name
+    )
+    return whole(low, high), Clamp(table)
+
+
+def max_pool_2d(step: Step) -> Made:
+    """The largest code; padding never wins."""
+    x, kernel, stride, padding = _pool(step)
+    low, high = step.activation_range()
+    codes = max(low, x.low), min(high, x.high)
+    pool = MaxPool2D(kernel, stride, padding)
+    if codes == x.range:
+        return Made(pool, (x,), codes)
+    table = ValueTable.of("clamp", lambda c: min(max(c, low), high), x.format, whole(*codes), step.name)
+    clamp = Clamp(table) if x.format.bits <= 9 else Clamp(None, low, high, exact(*codes, step.name))
+    return Made(Sequential(pool=pool, clamp=clamp), (x,), codes)
+
+
+def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output)
+    kernel = step.options["FilterHeight"], step.options["FilterWidth"]
+    if len(x.shape) != 3:
+        raise Unsuited(f"pools a value of shape {x.tensor.shape}")
+    stride, padding, size = padding_of(step.options, x.shape[:2], kernel)
+    check_work(output, (*size, x.shape[-1]), prod(kernel))
+    return x, kernel, stride, padding
+
+
+def same_scale(*tensors: Tensor) -> None:
+    """Values that are only moved or chosen are worth the same on both sides."""
+    about = {(tensor.dtype, tensor.scales, tensor.zero) for tensor in tensors}
+    if len(about) > 1:
+        scales = " and ".join(f"{tensor.dtype} {tensor.scales[:1]} {tensor.zero}" for tensor in tensors[:2])
+        raise Unsuited(f"has values of different scales or zero points ({scales}), and moves them unchanged")
+
+
+def mean(step: Step) -> Made:
+    """The sum, times a multiplier that has been divided by the number of terms."""
+    x, output = step.value(0), step.output()
+    step.same_type(x.tensor, output)
+    data = step.constant(1).data
+    assert data is not None
+    rank = len(x.tensor.shape)
+    axes = tuple(sorted({int(axis) % rank if -rank <= axis < rank else -1 for axis in data.reshape(-1)}))
+    if not axes or axes[0] < 1:
+        raise Unsuited(
+            f"takes the mean over the axes {data.reshape(-1).tolist()[:8]}, and the batch is none of them"
+        )
+    terms = prod(x.tensor.shape[axis] for axis in axes)
+    kept = tuple(
+        1 if axis in axes else size
+        for axis, size in enumerate(x.tensor.shape)
+        if axis not in axes or step.options["KeepDims"]
+    )
+    m, shift = quantized_multiplier(x.tensor.scale / output.scale)
+    up = min(terms.bit_length() - 1, 32, 31 + shift)
+    m, shift = (m << up) // terms, shift - up
+    sums = x.low * terms, x.high * terms
+    if max(-sums[0], sums[1]) >> 31:
+        raise Unsuited(f"adds {terms} values, whose sum leaves 32 bits")
+    rescale = multiplied_twice([m], [shift], sums, output.centred, step.name)
+    return Made(AxesMean(rescale, axes, kept[1:]), (x,), output.centred)
+
+
+def pad(step: Step) -> Made:
+    """Padding with the zero point."""
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output)
+    data = step.constant(1).data
+    rank = len(x.tensor.shape)
+    if data is None or data.shape != (rank, 2) or data.min() < 0 or data.max() >= 1 << 24 or data[0].any():
+        raise Unsuited(f"pads a value of shape {x.tensor.shape} in a way that is not supported")
+    edges = [(int(before), int(after)) for before, after in data[1:]]
+    if rank == 2:
+        return Made(ZeroPad(channels=edges[0]), (x,), x.range)
+    if rank not in (3, 4):
+        raise Unsuited(f"pads a value of {rank} axes, and 2 to 4 are supported")
+    check_work(output, tuple(size + sum(edge) for size, edge in zip(x.shape, edges)), 1)
+    if rank == 4:
+        return Made(ZeroPad((edges[0], edges[1]), edges[2]), (x,), x.range)
+    parts = (
+        Reshape((x.shape[0], 1, x.shape[1])),
+        ZeroPad((edges[0], (0, 0)), edges[1]),
+        Reshape(output.shape[1:]),
+    )
+    return Made(Sequential(*parts), (x,), x.range)
+
+
+def reshape(step: Step) -> Made:
+    """The same values in the shape that the output declares."""
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output)
+    return Made(Reshape(output.shape[1:]), (x,), x.range)
+
+
+def concatenation(step: Step) -> Made:
+    """Values of one scale, one after the other."""
+    values = tuple(step.value(place) for place in range(len(step.operator.inputs)))
+    output = step.output()
+    if not values:
+        raise Unsuited("joins nothing")
+    same_scale(output, *(value.tensor for value in values))
+    rank, axis = len(output.shape), step.options["Axis"]
+    if step.options["FusedActivationFunction"]:
+        raise Unsuited("has a fused activation, which TFLite has not for integers")
+    if not -rank <= axis < rank or axis % rank == 0:
+        raise Unsuited(f"joins along axis {axis}, and the batch stays as it is")
+    codes = min(value.low for value in values), max(value.high for value in values)
+    return Made(Joined(axis % rank - rank, exact(*codes, step.name)), values, codes)

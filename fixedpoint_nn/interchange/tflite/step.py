@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""One operator on its way to a layer: its tensors, checked, and what is known of the values that flow through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
+from fixedpoint_nn.interchange.affine.multiplier import round_away
+from fixedpoint_nn.interchange.tflite.model import Operator, Tensor
+from fixedpoint_nn.layers.structure import Layer
+from fixedpoint_nn.numerics.qformat import QFormat
+
+RELU, RELU_N1_TO_1, RELU6 = 1, 2, 3
+ACTIVATIONS = {
+    0: "NONE",
+    RELU: "RELU",
+    RELU_N1_TO_1: "RELU_N1_TO_1",
+    RELU6: "RELU6",
+    4: "TANH",
+    5: "SIGN_BIT",
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of the network: centred integers low..high in the smallest format, of the tensor's shape."""
+
+    name: str
+    tensor: Tensor
+    low: int
+    high: int
+
+    @property
+    def format(self) -> QFormat:
+        return whole(self.low, self.high)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Without the batch."""
+        return self.tensor.shape[1:]
+
+    @property
+    def range(self) -> tuple[int, int]:
+        return self.low, self.high
+
+
+@dataclass(frozen=True)
+class Made:
+    """A layer, the values that it takes, and the range of what it gives."""
+
+    layer: Layer
+    takes: tuple[Value, ...]
+    range: tuple[int, int]
+
+
+@dataclass
+class Step:
+    """An operator with its tensors, for the function that makes its layer."""
+
+    name: str
+    operator: Operator
+    tensors: tuple[Tensor, ...]
+    values: dict[int, Value]
+    made: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> Any:
+        return self.operator.options
+
+    def has(self, place: int) -> bool:
+        """Is the optional input there?"""
+        return place < len(self.operator.inputs) and self.operator.inputs[place] != -1
+
+    def tensor(self, place: int) -> Tensor:
+        if not self.has(place):
+            raise Unsuited(f"lacks its input {place}")
+        return self.tensors[self.operator.inputs[place]]
+
+    def value(self, place: int) -> Value:
+        """An input that is computed, in 8 or 16 bits."""
+        tensor = self.tensor(place)
+        if tensor.data is not None:
+            raise Unsuited(
+                f"has the constant {tensor.name!r} as its input {place}, where a computed value stands"
+            )
+        checked(tensor)
+        if tensor.index not in self.values:
+            raise Unsuited(f"takes {tensor.name!r}, which nothing before it computes")
+        return self.values[tensor.index]
+
+    def constant(self, place: int) -> Tensor:
+        """An input that is a constant."""
+        tensor = self.tensor(place)
+        if tensor.data is None or tensor.sparse:
+            kind = "sparse" if tensor.sparse else "computed while the model runs"
+            raise Unsuited(f"has the input {tensor.name!r}, which is {kind}, and a dense constant is needed")
+        return tensor
+
+    def output(self) -> Tensor:
+        if len(self.operator.outputs) != 1:
+            raise Unsuited(f"has {len(self.operator.outputs)} outputs, and one is supported")
+        return checked(self.tensors[self.operator.outputs[0]])
+
+    def same_type(self, *tensors: Tensor) -> str:
+        """The one type of all of them."""
+        types = {tensor.dtype for tensor in tensors}
+        if len(types) > 1:
+            raise Unsuited(f"has values of different types, {' and '.join(sorted(types))}")
+        return types.pop()
+
+    def activation_range(self) -> tuple[int, int]:
+        """The centred integers that the fused activation lets through."""
+        return activation_range(self.output(), self.options.get("FusedActivationFunction", 0))
+
+
+def checked(tensor: Tensor) -> Tensor:
+    """A computed tensor of int8 or int16, with one scale, whose first axis is a batch of one."""
+    if tensor.dtype not in ("int8", "int16"):
+        raise Unsuited(f"has {tensor.name!r} of {tensor.dtype}, and int8 and int16 are supported")
+    if len(tensor.scales) != 1 or len(tensor.zeros) > 1 or not tensor.scale > 0:
+        raise Unsuited(
+            f"has {tensor.name!r} with {len(tensor.scales)} scales, and one positive scale is needed"
+        )
+    low, high = tensor.codes
+    if not low <= tensor.zero <= high or (tensor.dtype == "int16" and tensor.zero):
+        raise Unsuited(f"has {tensor.name!r} of {tensor.dtype} with the zero point {tensor.zero}")
+    if not tensor.shape or tensor.shape[0] != 1 or 0 in tensor.shape:
+        raise Unsuited(f"has {tensor.name!r} of shape {tensor.shape}, and the first axis is a batch of 1")
+    return tensor
+
+
+def activation_range(tensor: Tensor, activation: int) -> tuple[int, int]:
+    """The centred integers of a tensor that an activation function lets through, in 32-bit floats as in TFLite."""
+    low, high = tensor.centred
+
+    def code(x: float) -> int:
+        with np.errstate(over="ignore"):
+            steps = np.float32(x) / np.float32(tensor.scale)
+        if not abs(steps) < 1 << 30:
+            raise Unsuited(f"has {tensor.name!r} with the scale {tensor.scale}, too small for its activation")
+        return int(round_away(steps))
+
+    if activation == 0:
+        return low, high
+    if activation == RELU:
+        return max(low, 0), high
+    if activation == RELU6:
+        return max(low, 0), min(high, code(6.0))
+    if activation == RELU_N1_TO_1:
+        return max(low, code(-1.0)), min(high, code(1.0))
+    raise Unsuited(f"has the fused activation {ACTIVATIONS.get(activation, activation)}")

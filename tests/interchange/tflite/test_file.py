@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Damaged, truncated and hostile files end in one sentence, in bounded time and memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("ai_edge_litert", reason="models are written with the schema of the `tflite` extra")
+
+from fixedpoint_nn import from_tflite
+from fixedpoint_nn.interchange.tflite import TfliteError, UnsupportedModel
+from tests.support.tflite_models import ModelBuilder, options
+from tests.support.tflite_networks import ds_cnn
+
+GOOD, SAMPLES = ds_cnn(seed=4, size=(7, 5), channels=2)
+ENDS = st.sampled_from([b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\0\0\0\0", b"\x04\0\0\0"])
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """The good file with flipped bits, overwritten words, or its end cut off."""
+    blob = bytearray(GOOD)
+    for _ in range(draw(st.integers(0, 4))):
+        place = draw(st.integers(0, len(blob) - 4))
+        if draw(st.booleans()):
+            blob[place] ^= 1 << draw(st.integers(0, 7))
+        else:
+            blob[place : place + 4] = draw(ENDS)
+    return bytes(blob[: draw(st.one_of(st.just(len(blob)), st.integers(0, len(blob))))])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(damaged())
+@example(b"")
+@example(GOOD[:8])
+def test_a_damaged_file_is_read_or_refused_in_a_sentence(blob: bytes) -> None:
+    start = time.monotonic()
+    try:
+        from_tflite(blob)
+    except (TfliteError, UnsupportedModel) as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < 12_000  # one reason for each of the operators
+    assert time.monotonic() - start < 20
+
+
+def test_memory_stays_within_the_files_means() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4), scale=0.1)
+    for _ in range(500):  # tensors of one buffer, each of which says that it is all of it
+        model.tensor((4096,), "int8", scale=1.0)
+    model.constant(np.zeros(4096, np.int8))
+    for tensor in model.tensors[1:-1]:
+        tensor.buffer = model.tensors[-1].buffer
+    blob = model.finish([x])
+    tracemalloc.start()
+    with pytest.raises(TfliteError, match="it describes more than it holds"):
+        from_tflite(blob)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * len(blob)
+
+
+def test_a_shape_of_gigabytes_is_refused() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 1 << 20, 1 << 20, 1), scale=0.1)
+    with pytest.raises(TfliteError) as refused:
+        from_tflite(model.finish([x]))
+    assert str(refused.value).endswith(
+        "is damaged: tensor 'input0' has 1099511627776 elements, and 33554432 is the most"
+    )
+
+
+def test_what_is_no_model_is_said_so(tmp_path: Path) -> None:
+    path = tmp_path / "x.tflite"
+    path.write_bytes(b"PK\3\4 a zip file")
+    with pytest.raises(TfliteError) as refused:
+        from_tflite(path)
+    assert str(refused.value) == f"{path} is no TFLite model: it does not have the identifier 'TFL3'"
+    with pytest.raises(FileNotFoundError) as absent:
+        from_tflite(tmp_path / "none.tflite")
+    assert str(absent.value) == f"there is no file {tmp_path / 'none.tflite'}"
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tflite", None)
+    with pytest.raises(ImportError) as refused:
+        from_tflite(GOOD)
+    assert str(refused.value) == (
+        "reading a .tflite file takes the package 'tflite': pip install 'fixedpoint_nn[tflite]'"
+    )
+
+
+def test_every_operator_that_is_not_converted_is_named_with_its_reason() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4), scale=0.1)
+    about = {"scale": 0.1, "zero": 0}
+    a = model.operator("SIN", [x], (1, 4), name="wave", **about)
+    b = model.operator("ADD", [a, x], (1, 4), options("Add", fusedActivationFunction=4), name="sum", **about)
+    c = model.operator("RESHAPE", [b], (1, 2, 2), options("Reshape"), name="moved", scale=0.2)
+    d = model.operator("RELU", [c], (1, 2, 2), name="fine", **about)
+    with pytest.raises(UnsupportedModel) as refused:
+        from_tflite(model.finish([d]))
+    assert str(refused.value) == (
+        "the model has 3 operators that cannot be converted exactly: "
+        "SIN 'wave' is an operator that is not supported; "
+        "ADD 'sum' has the fused activation TANH; "
+        "RESHAPE 'moved' has values of different scales or zero points "
+        "(int8 (0.10000000149011612,) 0 and int8 (0.20000000298023224,) 0), and moves them unchanged"
+    )
+
+
+def test_floats_of_input_and_output_are_left_outside() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4), "float32")
+    q = model.operator("QUANTIZE", [x], (1, 4), scale=0.5, zero=3)
+    r = model.operator("RELU", [q], (1, 4), scale=0.25, zero=-128)
+    y = model.operator("DEQUANTIZE", [r], (1, 4), dtype="float32")
+    network = from_tflite(model.finish([y]))
+    floats = np.array([[-1.0, 0.25, 1.3, 1e9]])
+    assert network(floats).ints.tolist() == [[-128, -126, -122, 120]]
+    assert network.input.to_floats([3, 4]).tolist() == [0.0, 0.5]
+
+
+def test_a_model_that_computes_with_floats_is_refused() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4), "float32")
+    y = model.operator("RELU", [x], (1, 4), dtype="float32")
+    with pytest.raises(UnsupportedModel) as refused:
+        from_tflite(model.finish([y]))
+    assert str(refused.value) == (
+        "the model's input 'input0' is float32 and goes to RELU; one QUANTIZE must take it"
+    )

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Whole models: equal in every word to the interpreter, saved and loaded, and on the engine's Verilog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
+
+from fixedpoint_nn import FixedArray, RtlModel, emit, from_tflite, load_model
+from fixedpoint_nn.hardware.verify.verify import verify
+from fixedpoint_nn.network.serialization import save
+from tests.support.tflite_models import run
+from tests.support.tflite_networks import ds_cnn, resnet8
+
+Make = Callable[..., tuple[bytes, np.ndarray]]
+SMALL: dict[Make, Any] = {resnet8: {"size": 8, "channels": 4}, ds_cnn: {"size": (13, 6), "channels": 4}}
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("make", [resnet8, ds_cnn])
+def test_every_word_of_200_samples_is_the_interpreters(make: Make, bits: int, tmp_path: Path) -> None:
+    blob, samples = make(seed=1, bits=bits)
+    expected = run(blob, samples)
+    assert len(samples) == 200
+    assert len(np.unique(expected)) > 5
+    network = from_tflite(blob)
+    assert np.array_equal(network(samples).ints, expected)
+    assert np.array_equal(
+        network(FixedArray.from_ints(samples.astype(np.int64), network.input.format)).ints, expected
+    )
+    save(network, tmp_path / "net.safetensors")
+    assert np.array_equal(load_model(tmp_path / "net.safetensors")(samples[:5]).ints, expected[:5])
+
+
+@pytest.mark.parametrize("make", [resnet8, ds_cnn])
+def test_the_engines_verilog_gives_the_interpreters_words(make: Make, tmp_path: Path) -> None:
+    blob, samples = make(seed=2, **SMALL[make], softmax=False)
+    expected = run(blob, samples)
+    assert len(np.unique(expected)) > 100
+    network = from_tflite(blob)
+    assert np.array_equal(network(samples).ints, expected)
+    emit(network, samples[:1], tmp_path / "pack", corner_vectors=1)
+    verdict = verify(tmp_path / "pack")
+    assert str(verdict).startswith("PASS: 2 vectors"), verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [resnet8, ds_cnn])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_engine_runs_ten_samples(make: Make, bits: int) -> None:
+    blob, samples = make(seed=3, **SMALL[make], softmax=False, bits=bits)
+    rtl = RtlModel(from_tflite(blob), lanes=8)
+    assert np.array_equal(rtl(samples[:10]).ints, run(blob, samples[:10]))

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: MIT
+"""Random models of one operator each, with all of its options; drawn by Hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.support.tflite_models import TYPES, ModelBuilder, options
+
+SAMPLES = 6
+Draw = Callable[[Any], Any]
+
+
+@dataclass
+class Drawn:
+    """Draws what a model needs; `bits` is 8 or 16."""
+
+    draw: Draw
+    bits: int
+    rng: np.random.Generator
+    model: ModelBuilder
+
+    @property
+    def dtype(self) -> str:
+        return f"int{self.bits}"
+
+    def integer(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
+
+    def choice(self, *values: Any) -> Any:
+        return self.draw(st.sampled_from(values))
+
+    def scale(self, low: float = 1e-4, high: float = 2.0) -> float:
+        """A scale of any size, sometimes a power of two."""
+        if self.draw(st.integers(0, 5)) == 0:
+            return float(2.0 ** self.integer(int(np.ceil(np.log2(low))), int(np.log2(high))))
+        return float(np.float32(np.exp(self.draw(st.floats(np.log(low), np.log(high))))))
+
+    def zero(self) -> int:
+        if self.bits == 16:
+            return 0
+        return self.choice(-128, 0, 127) if self.draw(st.booleans()) else self.integer(-128, 127)
+
+    def codes(self, shape: tuple[int, ...], dtype: str | None = None) -> np.ndarray:
+        """Integers of the whole type, its ends often among them."""
+        about = np.iinfo(dtype or self.dtype)
+        x = self.rng.integers(about.min, about.max + 1, shape)
+        ends = self.rng.random(shape) < 0.1
+        return np.where(ends, self.rng.choice([about.min, about.max, 0], shape), x).astype(about.dtype)
+
+    def input(self, shape: tuple[int, ...], **about: Any) -> int:
+        about = {"scale": self.scale(), "zero": self.zero(), **about}
+        return self.model.input((1, *shape), self.dtype, **about)
+
+    def image(self) -> tuple[int, int, int]:
+        return self.integer(1, 7), self.integer(1, 7), self.integer(1, 4)
+
+    def fused(self) -> int:
+        return self.choice(0, 1, 2, 3)
+
+    def out(self, scale: float) -> dict[str, Any]:
+        """An output of about this scale."""
+        spread = float(np.exp(self.draw(st.floats(-1.5, 1.5))))
+        return {"scale": float(np.float32(scale * spread)), "zero": self.zero(), "dtype": self.dtype}
+
+
+@st.composite
+def models(draw: Draw, operator: str, bits: int) -> tuple[bytes, np.ndarray]:
+    """A model of one operator, and inputs for it."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    d = Drawn(draw, bits, np.random.default_rng(seed), ModelBuilder())
+    output = MAKERS[operator](d)
+    shape = d.model.tensors[d.model.inputs[0]].shape[1:]
+    return d.model.finish([output]), d.codes((SAMPLES, *shape))
+
+
+def size_of(image: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+    reach = (kernel - 1) * dilation + 1
+    return -(-image // stride) if padding == 0 else (image - reach) // stride + 1
+
+
+def _weights(d: Drawn, shape: tuple[int, ...], outputs: int, axis: int, per_channel: bool) -> tuple[int, Any]:
+    low = d.choice(-127, -8, -1)
+    ints = d.rng.integers(low, -low + 1, shape).astype(np.int8)
+    scales = [d.scale(1e-3, 0.1) for _ in range(outputs)] if per_channel else [d.scale(1e-3, 0.1)]
+    zero = 0
+    return d.model.constant(ints, scale=scales, zero=zero, axis=axis), scales
+
+
+def _bias(d: Drawn, outputs: int, scales: Any, x: int, most: int, kinds: tuple[str, ...]) -> list[int]:
+    kind = d.choice(*kinds)
+    if kind == "none":
+        return d.choice([], [-1])
+    ints = d.rng.integers(-most, most + 1, outputs).astype(kind)
+    return [d.model.constant(ints, scale=[s * _scale(d, x) for s in scales])]
+
+
+def _bias_type(d: Drawn, bias: list[int]) -> int:
+    """What the options say of the sums of 16-bit activations."""
+    kind = d.model.tensors[bias[0]].type if bias and bias[0] >= 0 else TYPES["int64"]
+    return TYPES["int32"] if d.bits == 16 and kind == TYPES["int32"] else 0
+
+
+def _scale(d: Drawn, tensor: int) -> float:
+    return float(d.model.tensors[tensor].quantization.scale[0])
+
+
+def _geometry(d: Drawn, image: tuple[int, int, int]) -> tuple[Any, ...]:
+    padding = d.choice(0, 1)
+    stride = d.integer(1, 3), d.integer(1, 3)
+    dilation = (1, 1) if d.draw(st.booleans()) else (d.integer(1, 3), d.integer(1, 3))
+    kernel = []
+    for size, between in zip(image, dilation):
+        most = 4 if padding == 0 else min(4, (size - 1) // between + 1)
+        kernel.append(d.integer(1, most))
+    sizes = [size_of(*about, padding) for about in zip(image, kernel, stride, dilation)]
+    return padding, stride, dilation, kernel, sizes
+
+
+def conv_2d(d: Drawn) -> int:
+    image = d.image()
+    groups = d.choice(1, 1, image[2])
+    outputs = groups * d.integer(1, 4)
+    padding, stride, dilation, kernel, sizes = _geometry(d, image)
+    x = d.input(image)
+    shape = (outputs, *kernel, image[2] // groups)
+    w, scales = _weights(d, shape, outputs, 0, d.draw(st.booleans()))
+    bias = _bias(d, outputs, scales, x, d.choice(3, 3000), ("int32",) if d.bits == 8 else ("int32", "int64"))
+    taps = kernel[0] * kernel[1] * shape[3]
+    return d.model.operator(
+        "CONV_2D",
+        [x, w, *bias],
+        (1, *sizes, outputs),
+        options(
+            "Conv2D",
+            padding=padding,
+            strideH=stride[0],
+            strideW=stride[1],
+            dilationHFactor=dilation[0],
+            dilationWFactor=dilation[1],
+            fusedActivationFunction=d.fused(),
+            quantizedBiasType=_bias_type(d, bias),
+        ),
+        **d.out(_scale(d, x) * max(scales) * 60 * np.sqrt(taps)),
+    )
+
+
+def depthwise_conv_2d(d: Drawn) -> int:
+    image = d.image()
+    multiplier = d.integer(1, 3)
+    outputs = image[2] * multiplier
+    padding, stride, dilation, kernel, sizes = _geometry(d, image)
+    x = d.input(image)
+    w, scales = _weights(d, (1, *kernel, outputs), outputs, 3, d.draw(st.booleans()))
+    bias = _bias(d, outputs, scales, x, d.choice(3, 3000), ("int32",) if d.bits == 8 else ("int64",))
+    return d.model.operator(
+        "DEPTHWISE_CONV_2D",
+        [x, w, *bias],
+        (1, *sizes, outputs),
+        options(
+            "DepthwiseConv2D",
+            padding=padding,
+            strideH=stride[0],
+            strideW=stride[1],
+            dilationHFactor=dilation[0],
+            dilationWFactor=dilation[1],
+            depthMultiplier=multiplier,
+            fusedActivationFunction=d.fused(),
+        ),
+        **d.out(_scale(d, x) * max(scales) * 60 * np.sqrt(kernel[0] * kernel[1])),
+    )
+
+
+def fully_connected(d: Drawn) -> int:
+    inputs, outputs = d.integer(1, 20), d.integer(1, 6)
+    before = d.choice((), (), (2,), (2, 3))
+    keep = d.draw(st.booleans()) if before else False
+    columns = inputs * int(np.prod(before)) if before and not keep else inputs
+    x = d.input((*before, inputs))
+    w, scales = _weights(d, (outputs, columns), outputs, 0, d.draw(st.booleans()))
+    bias = _bias(
+        d,
+        outputs,
+        scales,
+        x,
+        d.choice(3, 3000),
+        ("none", "int32") if d.bits == 8 else ("none", "int32", "int64"),
+    )
+    return d.model.operator(
+        "FULLY_CONNECTED",
+        [x, w, *bias],
+        (1, *before, outputs) if keep else (1, outputs),
+        options(
+            "FullyConnected",
+            keepNumDims=keep,
+            fusedActivationFunction=d.fused(),
+            quantizedBiasType=_bias_type(d, bias),
+        ),
+        **d.out(_scale(d, x) * max(scales) * 60 * np.sqrt(columns)),
+    )
+
+
+def _pool(d: Drawn, kind: str) -> int:
+    image = d.image()
+    padding, stride, _, kernel, _ = _geometry(d, image)
+    sizes = [size_of(*about, 1, padding) for about in zip(image, kernel, stride)]
+    x = d.input(image)
+    about = d.model.tensors[x].quantization
+    return d.model.operator(
+        kind,
+        [x],
+        (1, *sizes, image[2]),
+        options(
+            "Pool2D",
+            padding=padding,
+            strideH=stride[0],
+            strideW=stride[1],
+            filterHeight=kernel[0],
+            filterWidth=kernel[1],
+            fusedActivationFunction=d.fused(),
+        ),
+        dtype=d.dtype,
+        scale=about.scale[0],
+        zero=about.zeroPoint[0],
+    )
+
+
+def mean(d: Drawn) -> int:
+    image = d.image()
+    axes = d.choice([1, 2], [2, 1], [1], [2], [3], [-1], [1, 2, 3], [2, 3], [-2])
+    keep = d.draw(st.booleans())
+    x = d.input(image)
+    chosen = {axis % 4 for axis in axes}
+    shape = [
+        1 if axis in chosen else size for axis, size in enumerate((1, *image)) if keep or axis not in chosen
+    ]
+    places = d.model.constant(np.array(axes, np.int32))
+    return d.model.operator(
+        "MEAN", [x, places], shape, options("Reducer", keepDims=keep), **d.out(_scale(d, x))
+    )
+
+
+def _second(d: Drawn, x: int, shape: tuple[int, ...]) -> int:
+    """A second operand: the first one rescaled, or a constant of a shape that broadcasts."""
+    scale, zero = d.scale(), d.zero()
+    if d.draw(st.booleans()):
+        return d.model.operator(
+            "QUANTIZE", [x], (1, *shape), options("Quantize"), d.dtype, scale=scale, zero=zero
+        )
+    sizes = d.choice((1, *shape), shape[-1:], (1, 1, 1, shape[-1]), (1,), (1, shape[0], 1, 1))
+    return d.model.constant(d.codes(sizes), scale=scale, zero=zero)
+
+
+def _binary(d: Drawn, kind: str) -> int:
+    image = d.image()
+    if kind == "ADD" and d.bits == 16 and d.draw(st.booleans()):
+        return _add_by_shifts(d, image)
+    x = d.input(image)
+    second = _second(d, x, image)
+    pair = [x, second] if d.draw(st.booleans()) else [second, x]
+    a, b = _scale(d, x), _scale(d, second)
+    if kind == "ADD":
+        about = options("Add", fusedActivationFunction=d.fused(), potScaleInt16=False)
+        scale = max(a, b)
+    else:
+        about, scale = options("Mul", fusedActivationFunction=d.fused()), 60 * a * b
+    return d.model.operator(kind, pair, (1, *image), about, **d.out(scale))
+
+
+def _add_by_shifts(d: Drawn, image: tuple[int, ...]) -> int:
+    """16-bit values whose scales are powers of two, one of them that of the output."""
+    far, scale = d.integer(0, 15), 2.0 ** d.integer(-14, 0)
+    x = d.input(image, scale=scale)
+    other = d.model.operator("QUANTIZE", [x], (1, *image), dtype="int16", scale=scale * 2.0**-far)
+    pair = [x, other] if d.draw(st.booleans()) else [other, x]
+    about = options("Add", fusedActivationFunction=d.fused(), potScaleInt16=True)
+    return d.model.operator("ADD", pair, (1, *image), about, "int16", scale=scale)
+
+
+def pad(d: Drawn) -> int:
+    rank = d.integer(2, 4)
+    shape = d.image()[: rank - 1]
+    x = d.input(shape)
+    edges = np.array([(0, 0), *((d.integer(0, 2), d.integer(0, 2)) for _ in shape)])
+    about = d.model.tensors[x].quantization
+    padded = [size + int(edge.sum()) for size, edge in zip((1, *shape), edges)]
+    places = d.model.constant(edges.astype(d.choice(np.int32, np.int64)))
+    return d.model.operator(
+        "PAD", [x, places], padded, options("Pad"), d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+    )
+
+
+def reshape(d: Drawn) -> int:
+    image = d.image()
+    x = d.input(image)
+    about = d.model.tensors[x].quantization
+    shape = d.choice((1, int(np.prod(image))), (1, image[0] * image[1], image[2]), (1, *image[::-1]))
+    inputs = [x]
+    if d.draw(st.booleans()):
+        inputs.append(d.model.constant(np.array(shape, np.int32)))
+    made = options("Reshape", newShape=list(shape))
+    return d.model.operator(
+        "RESHAPE", inputs, shape, made, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+    )
+
+
+def concatenation(d: Drawn) -> int:
+    image = d.image()
+    x = d.input(image)
+    about = d.model.tensors[x].quantization
+    common = {"dtype": d.dtype, "scale": about.scale[0], "zero": about.zeroPoint[0]}
+    other = d.model.operator("RELU", [x], (1, *image), **common)
+    axis = d.choice(3, -1, 1, 2)
+    parts = d.choice([x, other], [other, x, x], [x])
+    shape = [1, *image]
+    shape[axis] *= len(parts)
+    return d.model.operator("CONCATENATION", parts, shape, options("Concatenation", axis=axis), **common)
+
+
+def _unary(d: Drawn, kind: str) -> int:
+    image = d.image()
+    x = d.input(image, scale=d.scale(1e-3, 0.3))
+    out = d.out(_scale(d, x))
+    if kind == "LOGISTIC":
+        out["scale"] = 1 / 256 if d.bits == 8 else 1 / 32768
+    if kind == "TANH":
+        out["scale"] = d.choice(1 / 128, 0.01) if d.bits == 8 else 1 / 32768
+    if kind == "QUANTIZE":
+        out["dtype"] = d.choice("int8", "int16")
+        out["zero"] = 0 if out["dtype"] == "int16" else d.integer(-128, 127)
+    return d.model.operator(kind, [x], (1, *image), **out)
+
+
+def softmax(d: Drawn) -> int:
+    image = d.choice((), (2,), (2, 3)) + (d.integer(1, 12),)
+    x = d.input(image, scale=d.scale(1e-3, 1.0))
+    scale, zero = (1 / 256, -128) if d.bits == 8 else (1 / 32768, 0)
+    beta = d.choice(1.0, 1.0, 0.5, 3.0)
+    return d.model.operator(
+        "SOFTMAX", [x], (1, *image), options("Softmax", beta=beta), d.dtype, scale=scale, zero=zero
+    )
+
+
+MAKERS: dict[str, Callable[[Drawn], int]] = {
+    "CONV_2D": conv_2d,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "FULLY_CONNECTED": fully_connected,
+    "AVERAGE_POOL_2D": lambda d: _pool(d, "AVERAGE_POOL_2D"),
+    "MAX_POOL_2D": lambda d: _pool(d, "MAX_POOL_2D"),
+    "MEAN": mean,
+    "ADD": lambda d: _binary(d, "ADD"),
+    "MUL": lambda d: _binary(d, "MUL"),
+    "PAD": pad,
+    "RESHAPE": reshape,
+    "CONCATENATION": concatenation,
+    "SOFTMAX": softmax,
+    **{
+        kind: (lambda d, kind=kind: _unary(d, kind))
+        for kind in ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LOGISTIC", "TANH", "QUANTIZE")
+    },
+}
