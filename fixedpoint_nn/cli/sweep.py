@@ -17,9 +17,9 @@ from fixedpoint_nn.cli.arguments import Commands, command, positive, words
 from fixedpoint_nn.cli.sweep_pictures import draw
 from fixedpoint_nn.precision import Metric, Sweep, pictures, sweep
 from fixedpoint_nn.precision.axes import AXES
-from fixedpoint_nn.precision.engine import EngineCost
+from fixedpoint_nn.precision.engine_cost import EngineCost
 from fixedpoint_nn.precision.mixed import Mixed, search
-from fixedpoint_nn.precision.recipes import training_for
+from fixedpoint_nn.precision.qat_recipes import training_for
 from fixedpoint_nn.report.record import Stopwatch
 
 CALIBRATION = 500

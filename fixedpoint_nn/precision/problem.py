@@ -16,10 +16,10 @@ from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.precision.content import code_version, digest
 from fixedpoint_nn.precision.metric import Metric, interval, predictions
-from fixedpoint_nn.precision.noise import RoundingNoiseStats, float_values, signal_to_noise
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.qat import train_quantized
 from fixedpoint_nn.precision.quantize import quantize
+from fixedpoint_nn.precision.rounding_noise import RoundingNoiseStats, float_values, signal_to_noise
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.loop import as_input
 from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy

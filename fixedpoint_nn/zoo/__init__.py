@@ -16,13 +16,13 @@ from fixedpoint_nn.network import serialization
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.loop import fit
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.fingerprint import arithmetic_fingerprint
 
 __all__ = [
     "Bar",
     "Entry",
-    "Recipe",
+    "TrainingRecipe",
     "build",
     "entry",
     "evaluate",

@@ -10,7 +10,7 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import AdamW
 from fixedpoint_nn.training.schedules import cosine, warmup
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.images import fashion_mnist
 
 
@@ -39,6 +39,8 @@ ENTRY = Entry(
     source=lambda: Samples(*fashion_mnist("train"), size=128, augment=InTurn(Shift(1), Flip())),
     examples=fashion_mnist,
     figures=classification,
-    recipe=Recipe(epochs=14, optimiser=lambda: AdamW(2e-3, decay=0.02), schedule=warmup(0.05, cosine())),
+    recipe=TrainingRecipe(
+        epochs=14, optimiser=lambda: AdamW(2e-3, decay=0.02), schedule=warmup(0.05, cosine())
+    ),
     bar=Bar("accuracy", 0.92, at_least=True),
 )

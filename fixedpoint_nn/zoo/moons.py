@@ -21,7 +21,7 @@ from fixedpoint_nn.training.losses import hinge
 from fixedpoint_nn.training.metrics import loss_of, outputs
 from fixedpoint_nn.training.optimisers import Nesterov
 from fixedpoint_nn.training.schedules import cosine, linear
-from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 HIDDEN = 16
@@ -61,7 +61,9 @@ ENTRY = Entry(
     source=lambda: Samples(*examples("train"), size=20),
     examples=examples,
     figures=figures,
-    recipe=Recipe(epochs=100, optimiser=lambda: Nesterov(0.05, l2=1e-4), schedule=cosine(), loss=hinge),
+    recipe=TrainingRecipe(
+        epochs=100, optimiser=lambda: Nesterov(0.05, l2=1e-4), schedule=cosine(), loss=hinge
+    ),
     bar=Bar("accuracy", 1.0, at_least=True),
 )
 
