@@ -155,8 +155,9 @@ def summary(name: str, found: Sweep) -> dict[str, Any]:
     """What the report needs of a sweep."""
     return {
         "network": name,
-        "metric": found.metric.value,
+        "metric": found.metric.name,
         "more_is_better": found.metric.more_is_better,
+        "loss_unit": found.metric.loss_unit,
         "float_score": found.float_score,
         "points": found.rows(),
     }
@@ -174,7 +175,7 @@ def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
         for candidate in mixed.front
     ]
     return {
-        "metric": metric.value,
+        "metric": metric.name,
         "front": front,
         "tried": mixed.tried,
         "hypervolume": mixed.hypervolume,
@@ -184,8 +185,8 @@ def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
 
 def lines(found: Sweep) -> list[str]:
     """The sweep as a table."""
-    unit = "points lost" if found.metric is Metric.ACCURACY else "% worse"
-    metric = found.metric.value
+    unit = "points lost" if found.metric.in_points else "% worse"
+    metric = found.metric.name
     names = [f"{point.axis} {point.value} {point.method}" for point in found]
     width = max(map(len, names))
     head = f"{'':{width}} {metric:>9}   {'95 % interval':^19} {unit:>12} {'changed':>9} {'weight bits':>12}"
