@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
 from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.cluster import run_all
 from fixedpoint_nn.precision.cost import Cost, cost
+from fixedpoint_nn.precision.duration import expected_seconds
 from fixedpoint_nn.precision.metric import Function, Metric
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.problem import Problem, Training, evaluate
@@ -151,6 +152,7 @@ def sweep(
     store: str | os.PathLike[str] | None = None,
     engine: EngineFigures | None = None,
     progress: bool = True,
+    announce: Callable[[float], None] | None = None,
 ) -> Sweep:
     """Compute every point of the axes that the store does not hold yet.
 
@@ -160,7 +162,8 @@ def sweep(
     `accuracy` for a class for each sample, `nll` for sequences of classes, `mse` for targets.
     `base` is the recipe that the axes vary. `methods` are "ptq" and, with `training`, "qat". `jobs` processes
     share the data; an `executor` or a Dask `scheduler`'s address computes elsewhere. `store` is an SQLite
-    file (":memory:" keeps nothing). `engine`, an `EngineCost`, adds what the hardware needs.
+    file (":memory:" keeps nothing). `engine`, an `EngineCost`, adds what the hardware needs. `announce` is told
+    before the first point how many seconds all of them will take, as a few samples let expect.
     """
     x, y = (data.x, data.y) if hasattr(data, "x") else data
     wanted = variants(axes, tuple(words), base or Recipe(), methods)
@@ -183,6 +186,8 @@ def sweep(
             for key, plan, variant in zip(keys, plans, wanted, strict=True)
             if known[key] is None
         }
+        if announce is not None and missing:
+            announce(expected_seconds(problem, list(missing.values()), jobs))
         done = run_all(evaluate, problem, missing, jobs, executor, scheduler)
         for key, result in _shown(done, len(missing), len(known) - len(missing), progress):
             results.put(key, result)

@@ -12,8 +12,8 @@ from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.writer import writer
 
 
-def build(seed: int = 0, hidden: int = 128) -> Sequential:
-    return writer(seed, 27, 32, hidden, dropout=0.1)
+def build(seed: int = 0, hidden: int = 128, dropout: float = 0.1) -> Sequential:
+    return writer(seed, 27, 32, hidden, dropout=dropout)
 
 
 ENTRY = Entry(

@@ -27,16 +27,16 @@ ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 HIDDEN = 16
 
 
-def build(seed: int = 0, activation: str = "relu") -> Layers:
+def build(seed: int = 0, activation: str = "relu", hidden: tuple[int, int] = (HIDDEN, HIDDEN)) -> Layers:
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is not known here; use one of {', '.join(ACTIVATIONS)}")
     init, make = Initialiser(seed), ACTIVATIONS[activation]
     return Layers(
-        fc1=init.dense(2, HIDDEN),
+        fc1=init.dense(2, hidden[0]),
         act1=make(),
-        fc2=init.dense(HIDDEN, HIDDEN),
+        fc2=init.dense(hidden[0], hidden[1]),
         act2=make(),
-        fc3=init.dense(HIDDEN, 1, "xavier"),
+        fc3=init.dense(hidden[1], 1, "xavier"),
     )
 
 

@@ -12,8 +12,8 @@ from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.writer import writer
 
 
-def build(seed: int = 0, hidden: int = 128) -> Sequential:
-    return writer(seed, 65, 32, hidden, depth=2)
+def build(seed: int = 0, hidden: int = 128, dropout: float = 0.0) -> Sequential:
+    return writer(seed, 65, 32, hidden, depth=2, dropout=dropout)
 
 
 ENTRY = Entry(
