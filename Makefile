@@ -36,17 +36,20 @@ check:
 
 test: simulators
 	@.ci/setup chromium
+	@.ci/setup shells
 	@.ci/setup python $(EXTRAS)
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all: simulators
 	@.ci/setup chromium
+	@.ci/setup shells
 	@.ci/setup python $(EXTRAS)
 	@.ci/setup peers
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "" $(ARGS)
 
 coverage: simulators
 	@.ci/setup chromium
+	@.ci/setup shells
 	@.ci/setup python $(EXTRAS)
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,26 @@ def command(
     return parser
 
 
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options of every command: how much it says, and in which form it gives its results."""
+    known = parser._option_string_actions
+    if "-q" not in known:
+        parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but results and errors")
+    if "-v" not in known:
+        parser.add_argument(
+            "-v", "--verbose", action="store_true", help="say more, and show where errors rise"
+        )
+    if "--json" not in known:
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON object and nothing else on stdout"
+        )
+
+
+def command_line(name: str, given: Sequence[object]) -> str:
+    """A command as somebody would type it."""
+    return shlex.join(["fixedpoint-nn", name, *map(str, given)])
+
+
 def positive(text: str) -> int:
     value = _integer(text)
     if value < 1:
@@ -43,13 +64,29 @@ def natural(text: str) -> int:
 
 
 def not_negative(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
     return value
+
+
+def above_zero(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a probability of 0 to below 1")
+    return value
+
+
+def layer_sizes(text: str) -> tuple[int, ...]:
+    """'128', or '256,128'."""
+    return tuple(positive(part) for part in text.split(","))
 
 
 def word(text: str) -> int:
@@ -79,6 +116,14 @@ def existing_folder(text: str) -> Path:
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {text!r}")
     return path
+
+
+def _number(text: str) -> float:
+    """NaN, which no range holds, for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def _integer(text: str) -> int:

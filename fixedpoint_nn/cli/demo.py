@@ -6,17 +6,20 @@ from __future__ import annotations
 import argparse
 import platform
 import shutil
-import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn import zoo
-from fixedpoint_nn.cli import generate, network
+from fixedpoint_nn.cli import generate, target
 from fixedpoint_nn.cli.arguments import Commands, command
 from fixedpoint_nn.cli.emit import CALIBRATION, emit_network
+from fixedpoint_nn.cli.progress import bars, chatter, say
+from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.cli.sweep import lines, summary, sweep_network
 from fixedpoint_nn.cli.verify import verify_pack
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool
@@ -52,6 +55,15 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    with redirect_stdout(chatter(arguments)):
+        results = walk(arguments)
+    verb, report = "PASS" if results["passed"] else "FAIL", results["report"]
+    show(arguments, results, f"\n{verb} in {results['seconds']:.0f} s; the report: {report}")
+    return 0 if results["passed"] else 1
+
+
+def walk(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All steps; what came out."""
     out: Path = arguments.out
     if arguments.fresh:
         for part in ("training", "sweep"):
@@ -77,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     steps.begin("Verification: the Verilog runs the pack in Icarus, every word is compared")
     watch = Stopwatch("verify", [out / "pack"])
-    verdict, results = verify_pack(out / "pack")
+    verdict, results = verify_pack(out / "pack", progress=bars())
     watch.record(out / "pack", results).save()
     print(verdict.text)
 
@@ -86,10 +98,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = out / "report.html"
     write_report(out, report)
-    passed = verdict.passed and equal
-    verb = "PASS" if passed else "FAIL"
-    print(f"\n{verb} in {time.perf_counter() - start:.0f} s; the report: {report.resolve()}")
-    return 0 if passed else 1
+    return {
+        "network": NET,
+        "passed": verdict.passed and equal,
+        "word": bits,
+        "seconds": round(time.perf_counter() - start, 1),
+        "report": str(report.resolve()),
+    }
 
 
 class Steps:
@@ -103,14 +118,14 @@ class Steps:
         print(f"\n[{self.number}/{self.count}] {title}", flush=True)
 
 
-def train(folder: Path) -> network.Network:
+def train(folder: Path) -> target.Target:
     """The network that all further steps take, and what it writes in float."""
     path = folder / f"{NET}.safetensors"
     chosen = trained_before(path)
     if chosen is None:
         watch = Stopwatch("train", [NET, "--epochs", EPOCHS, "--out", path])
-        story = zoo.train_to_file(NET, path, EPOCHS, progress=True)
-        chosen = network.resolve(str(path))
+        story = zoo.train_to_file(NET, path, EPOCHS, progress=bars())
+        chosen = target.resolve(str(path))
         watch.record(folder, {**story, **chosen.about()}).save()
     else:
         story = serialization.load_metadata(path)
@@ -122,19 +137,19 @@ def train(folder: Path) -> network.Network:
     return chosen
 
 
-def trained_before(path: Path) -> network.Network | None:
+def trained_before(path: Path) -> target.Target | None:
     """What an earlier demo trained, if it did as this one does and its record is of this file."""
     if not path.exists() or serialization.load_metadata(path).get("epochs") != EPOCHS:
         return None
-    chosen = network.resolve(str(path))
+    chosen = target.resolve(str(path))
     about = [record.results for record in records_below(path.parent) if record.command == "train"]
     return chosen if any(results.get("weights") == chosen.weights for results in about) else None
 
 
-def sweep(chosen: network.Network, folder: Path) -> int:
+def sweep(chosen: target.Target, folder: Path) -> int:
     """The table, and the shortest word that loses little enough."""
     watch = Stopwatch("sweep", [chosen.source, "--words", ",".join(map(str, WORDS)), "--out", folder])
-    found = sweep_network(chosen, WORDS, folder)
+    found = sweep_network(chosen, WORDS, folder, progress=bars())
     watch.record(folder, summary(chosen, found)).save()
     print("\n".join(lines(found)))
     bits = min(int(point.value) for point in found if point.loss <= MOST_LOST)
@@ -142,7 +157,7 @@ def sweep(chosen: network.Network, folder: Path) -> int:
     return bits
 
 
-def emit(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> None:
+def emit(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> None:
     given = [
         chosen.source,
         "--word",
@@ -168,20 +183,21 @@ def emit(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> None:
     print(f"{folder}: {images}; {pack.cycles[0]:,} clock cycles for a name, predicted")
 
 
-def write(chosen: network.Network, plan: Plan, bits: int, folder: Path) -> bool:
+def write(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> bool:
     """Names by the Verilog beside those by the model; whether they are equal."""
     given = [chosen.source, "--count", COUNT, "--temperature", TEMPERATURE, "--seed", SEED, "--word", bits]
     watch = Stopwatch("generate", [*given, "--rtl", "--out", folder])
-    fixed, vocabulary = quantize(chosen.net, plan), characters.french_names().vocabulary
-    how, ids = generate.plan_writing(fixed, NET, COUNT, TEMPERATURE, SEED)
+    fixed = quantize(chosen.net, plan)
+    writer = generate.writer_of(chosen)
+    how, ids = generate.plan_writing(fixed, writer, COUNT, TEMPERATURE, SEED)
     print(f"{how.length} letters, one by one ...", flush=True)
     results = generate.compared(
         chosen,
         bits,
         SEED,
         TEMPERATURE,
-        generate.split(NET, vocabulary, ids),
-        generate.split(NET, vocabulary, RtlWriter(fixed, how)(SEED)[0]),
+        writer.split(ids),
+        writer.split(RtlWriter(fixed, how)(SEED)[0]),
     )
     folder.mkdir(parents=True, exist_ok=True)
     watch.record(folder, results).save()
@@ -198,4 +214,4 @@ def _has_yosys() -> bool:
 
 
 def _indented(line: str) -> None:
-    print(f"  {line}", file=sys.stderr, flush=True)
+    say(f"  {line}")

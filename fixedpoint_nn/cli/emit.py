@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -14,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn import zoo
-from fixedpoint_nn.cli import network
+from fixedpoint_nn.cli import target
 from fixedpoint_nn.cli.arguments import Commands, command, natural, positive, word
+from fixedpoint_nn.cli.duration import WORTH_SAYING, about
 from fixedpoint_nn.cli.errors import CommandError
-from fixedpoint_nn.cli.progress import quiet, say
+from fixedpoint_nn.cli.progress import detail, say
+from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
@@ -28,13 +28,17 @@ from fixedpoint_nn.hardware.tools.synthesis import xilinx
 from fixedpoint_nn.layers.fields import TABLE
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.precision import Plan, calibrate, quantize
 from fixedpoint_nn.report.record import Stopwatch
 from fixedpoint_nn.training.metrics import outputs
 
-CALIBRATION = 500
+CALIBRATION = target.CALIBRATION
 REPEATS = 9
+# Passes over one input that a pack costs: lowering and latency, and the search for corners in a large network.
+FIXED_PASSES, CORNER_PASSES = 2 * REPEATS + 4, 64
+SECONDS_PER_PARAMETER = 8e-6  # to write images and read them again: a network of 1.6 million took 12 s
 
 
 def add(commands: Commands) -> None:
@@ -45,7 +49,7 @@ def add(commands: Commands) -> None:
         "fixedpoint-nn emit names_lstm --word 8 --vectors 4 --out runs/names/pack",
         run,
     )
-    network.add_argument(parser)
+    target.add_arguments(parser)
     formats = parser.add_mutually_exclusive_group(required=True)
     formats.add_argument("--word", type=word, metavar="N", help="bits of every word; formats from data")
     formats.add_argument("--plan", type=Path, metavar="FILE", help="a plan in JSON")
@@ -65,7 +69,6 @@ def add(commands: Commands) -> None:
         choices=PASSES,
         help=f"print the program after a pass of the compiler instead of writing a pack: {', '.join(PASSES)}",
     )
-    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,11 +76,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "emit takes either --out, the folder of the pack, or --show, a pass of the compiler"
         )
-    chosen = network.resolve(arguments.network)
+    chosen = target.from_arguments(arguments)
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     if arguments.show:
-        print(shown(chosen, plan, arguments.show, arguments.lanes), end="")
+        program = shown(chosen, plan, arguments.show, arguments.lanes)
+        results = {"network": chosen.name, "pass": arguments.show, "program": program}
+        show(arguments, results, program.rstrip("\n"))
         return 0
     pack, results = emit_network(
         chosen,
@@ -89,37 +94,34 @@ def run(arguments: argparse.Namespace) -> int:
         radix=arguments.radix,
         mif=arguments.mif,
         clock_mhz=arguments.clock_mhz,
-        say=quiet if arguments.json else say,
     )
     if arguments.size:
-        (quiet if arguments.json else say)("synthesising the engine for its size")
+        say("synthesising the engine for its size")
         results["size"] = asdict(xilinx(pack.config))
     watch.record(arguments.out, results).save()
-    if arguments.json:
-        print(json.dumps(results, indent=1))
-        return 0
-    vectors, cycles = len(pack.vectors), sum(pack.cycles)
-    print(f"{arguments.out}: {vectors} vectors, {cycles:,} cycles; now fixedpoint-nn verify {arguments.out}")
+    vectors, cycles, out = len(pack.vectors), sum(pack.cycles), arguments.out
+    show(arguments, results, f"{out}: {vectors} vectors, {cycles:,} cycles; now fixedpoint-nn verify {out}")
     return 0
 
 
-def shown(chosen: network.Network, plan: Plan, name: str, lanes: int) -> str:
+def shown(chosen: target.Target, plan: Plan, name: str, lanes: int) -> str:
     """The network's program after a pass of the compiler."""
     fixed = quantize(chosen.net, plan)
-    shape = zoo.samples(chosen.name, 1).shape[1:]
+    shape = chosen.samples(1).shape[1:]
     return lower(fixed.net, shape, fixed.input.format, lanes).stages.show(name)
 
 
-def plan_for(chosen: network.Network, bits: int | None, path: Path | None) -> Plan:
+def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan:
     """The plan of a file, or one calibrated on the network's training data."""
     if path is not None:
         return Plan.load(path)
     assert bits is not None
-    return calibrate(chosen.net, zoo.samples(chosen.name, CALIBRATION, "train"), word=bits)
+    detail(f"formats of {bits} bits from {len(chosen.calibration)} samples")
+    return calibrate(chosen.net, chosen.calibration, word=bits)
 
 
 def emit_network(
-    chosen: network.Network,
+    chosen: target.Target,
     plan: Plan,
     out: Path,
     *,
@@ -133,7 +135,8 @@ def emit_network(
 ) -> tuple[Pack, dict[str, Any]]:
     """The pack, its plan beside it, and what the report needs of both."""
     fixed = quantize(chosen.net, plan)
-    inputs = zoo.samples(chosen.name, vectors)
+    inputs = chosen.samples(vectors)
+    announce(fixed, inputs, corners, chosen.parameters, say)
     emit(
         fixed,
         inputs,
@@ -164,6 +167,20 @@ def emit_network(
         "tables": tables_of(fixed),
         "latency": latency_of(chosen.net, fixed, inputs[:1], pack.cycles[0], clock_mhz),
     }
+
+
+def announce(
+    fixed: Quantized, inputs: Array, corners: int, parameters: int, say: Callable[[str], None]
+) -> None:
+    """Say how long a large network will take, from one pass over one of its inputs and from its size."""
+    start = time.perf_counter()
+    fixed(inputs[:1])
+    one = time.perf_counter() - start
+    passes = FIXED_PASSES + 2 * len(inputs) + (CORNER_PASSES if corners else 0)
+    seconds = one * passes + parameters * SECONDS_PER_PARAMETER
+    if seconds >= WORTH_SAYING:
+        hint = "; --corners 0 leaves out the search for corner vectors" if corners else ""
+        say(f"this pack: {about(seconds)}; interrupt at any time, nothing half-written is left{hint}")
 
 
 def ledger_of(fixed: Quantized, inputs: Any) -> list[dict[str, Any]]:
@@ -226,7 +243,7 @@ def _milliseconds(call: Callable[[], Any]) -> float:
 
 
 def _again(arguments: argparse.Namespace) -> list[object]:
-    given: list[object] = [arguments.network]
+    given = target.again(arguments)
     given += ["--word", arguments.word] if arguments.plan is None else ["--plan", arguments.plan]
     given += ["--vectors", arguments.vectors, "--corners", arguments.corners, "--lanes", arguments.lanes]
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []

@@ -4,39 +4,21 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fixedpoint_nn import zoo
-from fixedpoint_nn.cli import network
+from fixedpoint_nn.cli import target
 from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative, positive, word
-from fixedpoint_nn.cli.errors import CommandError
-from fixedpoint_nn.cli.progress import quiet, say
-from fixedpoint_nn.data import Vocabulary
+from fixedpoint_nn.cli.progress import detail, say
+from fixedpoint_nn.cli.results import show
+from fixedpoint_nn.cli.writer import CHARACTERS, NAMES, plan_writing, writer_of
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
-from fixedpoint_nn.hardware.textgen import RtlWriter, SamplingConfig, write
-from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.precision import calibrate, quantize
 from fixedpoint_nn.report.record import Stopwatch
-from fixedpoint_nn.training.sampling import write_text, write_words
-from fixedpoint_nn.zoo import characters
 
-CALIBRATION = 500
 DEFAULT_WORD = 8
-LONGEST_NAME = 40
-NAMES, CHARACTERS = 8, 120  # written when --count is not given
 
-Vocabularies = dict[str, Callable[[], Vocabulary]]
-NAME_WRITERS: Vocabularies = {
-    "names_lstm": lambda: characters.french_names().vocabulary,
-    "makemore_lstm": lambda: characters.names().vocabulary,
-}
-TEXT_WRITERS: Vocabularies = {"shakespeare_lstm": lambda: characters.play().vocabulary}
-WRITERS = NAME_WRITERS | TEXT_WRITERS
+__all__ = ["add", "compared", "plan_writing", "side_by_side", "writer_of"]
 
 
 def add(commands: Commands) -> None:
@@ -47,7 +29,7 @@ def add(commands: Commands) -> None:
         "fixedpoint-nn generate names_lstm --count 6 --temperature 0.8 --word 8 --rtl",
         run,
     )
-    network.add_argument(parser)
+    target.add_arguments(parser)
     parser.add_argument(
         "--count",
         type=positive,
@@ -72,77 +54,38 @@ def add(commands: Commands) -> None:
         "--simulator", choices=SIMULATORS, default="iverilog", help="for --rtl (default: iverilog)"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the result here, for a report")
-    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    chosen = network.resolve(arguments.network)
-    if chosen.name not in WRITERS:
-        raise CommandError(
-            f"{arguments.network!r} does not write text; those that do are {', '.join(WRITERS)}"
-        )
+    chosen = target.from_arguments(arguments)
+    writer = writer_of(chosen)
     watch = Stopwatch("generate", _again(arguments))
-    vocabulary = WRITERS[chosen.name]()
-    count = arguments.count or (NAMES if chosen.name in NAME_WRITERS else CHARACTERS)
+    count = arguments.count or (NAMES if writer.words else CHARACTERS)
     bits = arguments.word or (DEFAULT_WORD if arguments.rtl else None)
+    verilog = None
     if bits is None:
-        model = _in_float(chosen, vocabulary, count, arguments.seed, arguments.temperature)
-        verilog = None
+        model = writer.in_float(chosen.net, count, arguments.seed, arguments.temperature)
     else:
-        samples = zoo.samples(chosen.name, CALIBRATION, "train")
-        fixed = quantize(chosen.net, calibrate(chosen.net, samples, bits))
-        tell = quiet if arguments.json else say
-        how, ids = plan_writing(fixed, chosen.name, count, arguments.temperature, arguments.seed)
-        model = split(chosen.name, vocabulary, ids)
-        verilog = None
+        detail(f"formats of {bits} bits from {len(chosen.calibration)} samples")
+        fixed = quantize(chosen.net, calibrate(chosen.net, chosen.calibration, bits))
+        how, ids = plan_writing(fixed, writer, count, arguments.temperature, arguments.seed)
+        model = writer.split(ids)
         if arguments.rtl:
-            ends = ", ends of names included," if chosen.name in NAME_WRITERS else ""
-            tell(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
-            written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
-            verilog = split(chosen.name, vocabulary, written)
+            from fixedpoint_nn.hardware.textgen import RtlWriter
+
+            ends = ", ends of names included," if writer.words else ""
+            say(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
+            verilog = writer.split(RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0])
     results = compared(chosen, bits, arguments.seed, arguments.temperature, model, verilog)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         watch.record(arguments.out, results).save()
-    text = json.dumps(results, indent=1, ensure_ascii=False) if arguments.json else ""
-    print(text or "\n".join(side_by_side(results)))
+    show(arguments, results, "\n".join(side_by_side(results)))
     return 0 if results["equal"] else 1
 
 
-def plan_writing(
-    fixed: Quantized, name: str, count: int, temperature: float, seed: int
-) -> tuple[SamplingConfig, Any]:
-    """How the engine has to write to get `count` names (or characters), and what the model writes."""
-    if name in TEXT_WRITERS:
-        how = SamplingConfig(count, temperature, restart=False)
-        return how, write(fixed, how, seed)
-    length = 10 * count
-    while True:
-        how = SamplingConfig(length, temperature)
-        ids = write(fixed, how, seed)
-        ends = np.flatnonzero(ids == 0)
-        if len(ends) >= count or length >= LONGEST_NAME * count:
-            length = int(ends[count - 1]) + 1 if len(ends) >= count else length
-            return SamplingConfig(length, temperature), ids[:length]
-        length = min(2 * length, LONGEST_NAME * count)
-
-
-def split(name: str, vocabulary: Vocabulary, ids: Any) -> list[str]:
-    """Names, each without its end mark; or one text."""
-    text = vocabulary.decode(ids)
-    return text.rstrip(".").split(".") if name in NAME_WRITERS else [text]
-
-
-def _in_float(
-    chosen: network.Network, vocabulary: Vocabulary, count: int, seed: int, temperature: float
-) -> list[str]:
-    if chosen.name in NAME_WRITERS:
-        return write_words(chosen.net, vocabulary.symbols, count, seed, temperature)
-    return [write_text(chosen.net, vocabulary.symbols, "\n", count, seed, temperature)]
-
-
 def compared(
-    chosen: network.Network,
+    chosen: target.Target,
     bits: int | None,
     seed: int,
     temperature: float,
@@ -178,7 +121,7 @@ def side_by_side(results: dict[str, Any]) -> list[str]:
 
 
 def _again(arguments: argparse.Namespace) -> list[object]:
-    given: list[object] = [arguments.network]
+    given = target.again(arguments)
     given += ["--count", arguments.count] if arguments.count else []
     given += ["--temperature", arguments.temperature, "--seed", arguments.seed]
     given += ["--word", arguments.word] if arguments.word else []

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What every command shares: the parser, one-sentence errors, a clean Ctrl-C and the exit status."""
+"""What every command shares: the parser, one-sentence errors, a clean Ctrl-C and the exit status.
+
+A command's module is imported when the command is called, so that help and short commands start quickly.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,43 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from threading import current_thread, main_thread
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from fixedpoint_nn.cli import demo, emit, generate, report, sweep, train, verify, zoo
-from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.cli.arguments import add_common
+from fixedpoint_nn.cli.errors import CommandError, did_you_mean
+from fixedpoint_nn.cli.progress import configure
 from fixedpoint_nn.version import __version__
 
 NAME = "fixedpoint-nn"
 SUCCESS, FAILURE, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-COMMANDS = (zoo, train, sweep, emit, verify, generate, report, demo)
+
+# Each is a module of this room with `add(commands)`, and what the help says of it.
+COMMANDS = {
+    "zoo": "list the networks with their sizes and results",
+    "train": "train a network from scratch in NumPy",
+    "tune": "search for better training settings; an interrupted search goes on",
+    "sweep": "measure a network at many bit widths; an interrupted sweep goes on",
+    "emit": "write memory images (.coe, .mem) and golden vectors of a network",
+    "verify": "run a pack on the Verilog: equal in every bit, or the first difference",
+    "generate": "let a network write, and the Verilog write the same",
+    "report": "write one self-contained HTML page about every run in a folder",
+    "demo": "train, quantise, sweep, emit and verify a network that writes French names",
+    "completion": "print a script that completes commands and options in a shell",
+}
 
 # What the package raises when the user, a file, a tool or the disk is at fault; all else is a defect of ours.
-FAULTS = (CommandError, OSError, ValueError, LookupError, RuntimeError, ArithmeticError, MemoryError)
+FAULTS = (
+    CommandError,
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+    ImportError,
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,22 +59,39 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{NAME}: {message}; `{self.prog} --help` shows an example\n")
 
 
-def build_parser() -> Parser:
+def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
+    """The parser with these commands whole, and the others by name."""
     parser = Parser(
         prog=NAME,
         description="Neural networks from NumPy to silicon, bit for bit.",
         epilog="Each command explains itself: fixedpoint-nn COMMAND --help",
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for module in COMMANDS:
-        module.add(commands)
+    group: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    for name, summary in COMMANDS.items():
+        if name in commands:
+            import_module(f"fixedpoint_nn.cli.{name}").add(group)
+            add_common(group.choices[name])
+        else:
+            group.add_parser(name, help=summary)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status (0 only on success, 130 after Ctrl-C, 143 after `kill`)."""
-    arguments = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    called = next((word for word in given if not word.startswith("-")), "")
+    try:
+        if called and called not in COMMANDS:
+            hint = did_you_mean(called, COMMANDS)
+            raise CommandError(f"there is no command {called!r}{hint} (there are {', '.join(COMMANDS)})")
+        arguments = build_parser([called]).parse_args(given)
+    except CommandError as error:
+        print(f"{NAME}: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    configure(arguments)
     before = signal.getsignal(signal.SIGTERM)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for
     try:
@@ -56,13 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"\n{NAME}: interrupted; nothing half-written was left behind", file=sys.stderr)
+        print(f"\n{NAME}: interrupted; {left_behind(arguments)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except FAULTS as error:
-        if os.environ.get("FIXEDPOINT_NN_DEBUG"):
+        if arguments.verbose or os.environ.get("FIXEDPOINT_NN_DEBUG"):
             traceback.print_exc()
         print(f"{NAME}: {sentence(error)}", file=sys.stderr)
         return FAILURE
@@ -70,6 +114,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, before)
     return status
+
+
+def left_behind(arguments: argparse.Namespace) -> str:
+    """What an interrupted command has left, and how to go on: the command itself knows."""
+    told = getattr(arguments, "interrupted", None)
+    try:
+        return str(told(arguments)) if told else "nothing half-written was left behind"
+    except FAULTS:  # the interrupt came before there was anything to tell
+        return "nothing half-written was left behind"
 
 
 def sentence(error: BaseException) -> str:

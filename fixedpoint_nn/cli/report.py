@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from fixedpoint_nn.cli.arguments import Commands, command, existing_folder
+from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.report import write_report
 
 
@@ -26,5 +27,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     page = write_report(arguments.folder, arguments.out)
-    print(f"{arguments.out}: {len(page.sections)} sections, {arguments.out.stat().st_size // 1024} KB")
+    size = arguments.out.stat().st_size
+    results = {"file": str(arguments.out), "sections": len(page.sections), "bytes": size}
+    show(arguments, results, f"{arguments.out}: {len(page.sections)} sections, {size // 1024} KB")
     return 0

@@ -4,25 +4,27 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-from fixedpoint_nn import zoo
-from fixedpoint_nn.cli import network
-from fixedpoint_nn.cli.arguments import Commands, command, positive, words
-from fixedpoint_nn.cli.sweep_pictures import draw
-from fixedpoint_nn.precision import Metric, Sweep, pictures, sweep
+from fixedpoint_nn.cli import target
+from fixedpoint_nn.cli.arguments import Commands, command, command_line, positive, words
+from fixedpoint_nn.cli.duration import announcing
+from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.cli.progress import bars, detail, say
+from fixedpoint_nn.cli.results import show
+from fixedpoint_nn.precision import Metric, Sweep, Training, sweep
 from fixedpoint_nn.precision.axes import AXES
-from fixedpoint_nn.precision.engine import EngineCost
+from fixedpoint_nn.precision.engine_cost import EngineCost
 from fixedpoint_nn.precision.mixed import Mixed, search
-from fixedpoint_nn.precision.recipes import training_for
+from fixedpoint_nn.precision.qat_recipes import training_for
 from fixedpoint_nn.report.record import Stopwatch
+from fixedpoint_nn.training.batches import Samples
+from fixedpoint_nn.training.loss_for import loss_for
+from fixedpoint_nn.training.metrics import outputs as float_outputs
 
-CALIBRATION = 500
+STORE = "sweep.sqlite"
 
 
 def add(commands: Commands) -> None:
@@ -33,7 +35,7 @@ def add(commands: Commands) -> None:
         "fixedpoint-nn sweep fashion_mlp --words 2:16 --jobs 2 --out runs/fashion/sweep",
         run,
     )
-    network.add_argument(parser)
+    target.add_arguments(parser, metric=True)
     parser.add_argument(
         "--words",
         type=words,
@@ -59,14 +61,14 @@ def add(commands: Commands) -> None:
     where.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes here (default: 1)")
     where.add_argument("--scheduler", metavar="URL", help="a Dask scheduler, such as tcp://host:8786")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the results go")
-    parser.add_argument("--json", action="store_true", help="print the points as JSON")
+    parser.set_defaults(interrupted=interrupted)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    chosen = network.resolve(arguments.network)
+    chosen = target.from_arguments(arguments)
     axes, methods = _once(arguments.axis or ["word"]), _once(arguments.method or ["ptq"])
-    watch = Stopwatch("sweep", _again(arguments, axes, methods))
-    progress = not arguments.json
+    given = _again(arguments, axes, methods)
+    watch = Stopwatch("sweep", given)
     found = sweep_network(
         chosen,
         arguments.words,
@@ -77,25 +79,31 @@ def run(arguments: argparse.Namespace) -> int:
         size=arguments.size,
         jobs=arguments.jobs,
         scheduler=arguments.scheduler,
-        progress=progress,
+        progress=bars(),
+        announce=announcing("the points to compute", command_line("sweep", given)),
     )
     results = summary(chosen, found)
     if arguments.mixed:
-        mixed = search_mixed(chosen, arguments.out, arguments.limit, progress)
+        mixed = search_mixed(chosen, arguments.out, arguments.limit, bars())
         results["mixed"] = mixed_summary(mixed, found.metric)
     watch.record(arguments.out, results).save()
-    if arguments.json:
-        print(json.dumps(results, indent=1))
-        return 0
-    print("\n".join(lines(found)))
-    if arguments.mixed:
-        print("\n".join(mixed_lines(mixed)))
-    print(f"{found.computed} of {len(found)} points were computed now; all are in {arguments.out}")
+    text = lines(found) + (mixed_lines(mixed) if arguments.mixed else [])
+    text.append(f"{found.computed} of {len(found)} points were computed now; all are in {arguments.out}")
+    show(arguments, results, "\n".join(text))
     return 0
 
 
+def interrupted(arguments: argparse.Namespace) -> str:
+    """What an interrupt leaves, and how to go on."""
+    given = _again(arguments, _once(arguments.axis or ["word"]), _once(arguments.method or ["ptq"]))
+    store = arguments.out / STORE
+    if not store.exists():
+        return "nothing was left behind"
+    return f"the points that had ended are in {store}; go on with: {command_line('sweep', given)}"
+
+
 def sweep_network(
-    chosen: network.Network,
+    chosen: target.Target,
     word_lengths: Sequence[int],
     out: Path,
     *,
@@ -106,25 +114,33 @@ def sweep_network(
     jobs: int = 1,
     scheduler: str | None = None,
     progress: bool = True,
+    announce: Callable[[float], None] | None = None,
 ) -> Sweep:
     """A sweep on held-out data, calibrated on training data; tables and pictures in `out`."""
+    from fixedpoint_nn.cli.sweep_pictures import draw  # matplotlib is slow to import
+
+    x, y = chosen.held_out
+    if chosen.given is not None and "qat" in methods:
+        x, y = chosen.given.split()[1]  # judged on what it is not trained with
+        say(f"judged on {len(x)} samples, every tenth one; the others train it")
+    training = training_of(chosen) if "qat" in methods else None
     out.mkdir(parents=True, exist_ok=True)
-    entry = chosen.entry
-    x, y = entry.examples(entry.held_out)
-    training = training_for(entry) if "qat" in methods else None
+    detail(f"judged on {len(x[:limit])} samples, calibrated on {len(chosen.calibration)}")
     found = sweep(
         chosen.net,
         (x[:limit], y[:limit]),
         word_lengths,
         axes=axes,
         methods=methods,
-        samples=zoo.samples(chosen.name, CALIBRATION, "train"),
+        samples=chosen.calibration,
+        metric=chosen.metric,
         training=training,
         engine=EngineCost(chosen.net, x.shape[1:], synthesise=size),
         jobs=jobs,
         scheduler=scheduler,
-        store=out / "sweep.sqlite",
+        store=out / STORE,
         progress=progress,
+        announce=announce,
     )
     found.to_csv(out / "sweep.csv")
     found.to_csv(out / "layers.csv", layers=True)
@@ -132,16 +148,31 @@ def sweep_network(
     return found
 
 
-def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress: bool) -> Mixed:
+def training_of(chosen: target.Target) -> Training:
+    """How a network is trained for few bits: by the zoo's recipe, or on the samples that were given."""
+    if chosen.given is None:
+        return training_for(chosen.entry)
+    (x, y), _ = chosen.given.split()
+    loss, y = loss_for(y, (len(y), *float_outputs(chosen.net, x[:1]).shape[1:]))
+    return Training(Samples(x, y), loss=loss)
+
+
+def search_mixed(chosen: target.Target, out: Path, limit: int | None, progress: bool) -> Mixed:
     """Searched on one half of the held-out samples, reported on the other, so that the front is not luck."""
-    x, y = (part[:limit] for part in chosen.entry.examples(chosen.entry.held_out))
-    samples = zoo.samples(chosen.name, CALIBRATION, "train")
+    import matplotlib
+
+    from fixedpoint_nn.precision import pictures
+
+    x, y = (part[:limit] for part in chosen.held_out)
+    if len(x) < 2:
+        raise CommandError("--mixed needs two samples or more: one half to search on, the other to report on")
     mixed = search(
         chosen.net,
         (x[::2], y[::2]),
         (x[1::2], y[1::2]),
-        samples=samples,
-        store=out / "sweep.sqlite",
+        samples=chosen.calibration,
+        metric=chosen.metric,
+        store=out / STORE,
         progress=progress,
     )
     with matplotlib.rc_context({"svg.fonttype": "none"}):
@@ -151,12 +182,13 @@ def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress
     return mixed
 
 
-def summary(chosen: network.Network, found: Sweep) -> dict[str, Any]:
+def summary(chosen: target.Target, found: Sweep) -> dict[str, Any]:
     """What the report needs of a sweep."""
     return {
         **chosen.about(),
-        "metric": found.metric.value,
+        "metric": found.metric.name,
         "more_is_better": found.metric.more_is_better,
+        "loss_unit": found.metric.loss_unit,
         "float_score": found.float_score,
         "points": found.rows(),
     }
@@ -174,7 +206,7 @@ def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
         for candidate in mixed.front
     ]
     return {
-        "metric": metric.value,
+        "metric": metric.name,
         "front": front,
         "tried": mixed.tried,
         "hypervolume": mixed.hypervolume,
@@ -184,8 +216,8 @@ def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
 
 def lines(found: Sweep) -> list[str]:
     """The sweep as a table."""
-    unit = "points lost" if found.metric is Metric.ACCURACY else "% worse"
-    metric = found.metric.value
+    unit = "points lost" if found.metric.in_points else "% worse"
+    metric = found.metric.name
     names = [f"{point.axis} {point.value} {point.method}" for point in found]
     width = max(map(len, names))
     head = f"{'':{width}} {metric:>9}   {'95 % interval':^19} {unit:>12} {'changed':>9} {'weight bits':>12}"
@@ -214,7 +246,7 @@ def _once(given: list[str]) -> tuple[str, ...]:
 
 
 def _again(arguments: argparse.Namespace, axes: Sequence[str], methods: Sequence[str]) -> list[object]:
-    given: list[object] = [arguments.network, "--words", ",".join(map(str, arguments.words))]
+    given = [*target.again(arguments), "--words", ",".join(map(str, arguments.words))]
     given += [part for method in methods if methods != ("ptq",) for part in ("--method", method)]
     given += [part for axis in axes if axes != ("word",) for part in ("--axis", axis)]
     given += ["--mixed"] if arguments.mixed else []

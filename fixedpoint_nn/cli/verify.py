@@ -8,13 +8,14 @@ missing or broken.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, positive
+from fixedpoint_nn.cli.progress import bars
+from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.pack import manifest
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool
@@ -47,7 +48,6 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="first read weights, parameters, tables and activation image back through the engine",
     )
-    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,13 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.trace,
         arguments.vcd,
         arguments.vectors,
-        progress=not arguments.json,
+        progress=bars(),
         readback=arguments.readback,
     )
     # A folder that is no pack is left as it is, and a pack may lie where it cannot be written to.
     if (arguments.pack / manifest.NAME).exists() and os.access(arguments.pack, os.W_OK):
         watch.record(arguments.pack, results).save()
-    print(json.dumps(results, indent=1) if arguments.json else verdict.text)
+    show(arguments, results, verdict.text)
     return 0 if verdict.passed else 1 if verdict.ran else TOOL_MISSING
 
 

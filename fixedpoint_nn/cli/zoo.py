@@ -4,36 +4,37 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn import zoo
 from fixedpoint_nn.cli.arguments import Commands, command
+from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.network import tree
 
 
 def add(commands: Commands) -> None:
-    parser = command(
+    command(
         commands, "zoo", "list the networks with their sizes and results", "fixedpoint-nn zoo --json", run
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON list, one object for each network")
 
 
 def run(arguments: argparse.Namespace) -> int:
     networks = [describe(name) for name in zoo.names()]
-    if arguments.json:
-        print(json.dumps(networks, indent=1))
-        return 0
     width = max(len(network["name"]) for network in networks)
+    lines = []
     for network in networks:
-        print(f"{network['name']:<{width}}  {network['parameters']:>10,} parameters  {network['summary']}")
-        if network["result"]:
-            result = "  ".join(f"{figure} {value:.4f}" for figure, value in network["result"].items())
-            print(f"{'':<{width}}  {result}  ({network['command']})")
-        else:
-            print(f"{'':<{width}}  no weights are shipped; fixedpoint-nn train {network['name']}")
+        name, size = network["name"], f"{network['parameters']:>10,} parameters"
+        lines.append(f"{name:<{width}}  {size}  {network['summary']}")
+        result = "  ".join(f"{figure} {value:.4f}" for figure, value in network["result"].items())
+        story = (
+            f"{result}  ({network['command']})"
+            if result
+            else f"no weights are shipped; fixedpoint-nn train {name}"
+        )
+        lines.append(f"{'':<{width}}  {story}")
+    show(arguments, {"networks": networks}, "\n".join(lines))
     return 0
 
 

@@ -7,9 +7,9 @@ from fixedpoint_nn.precision.plan import Plan, PlanError
 from fixedpoint_nn.precision.problem import Training
 from fixedpoint_nn.precision.qat import FakeQuantized, Trained, fake_quantize, train_quantized
 from fixedpoint_nn.precision.quantize import quantize
-from fixedpoint_nn.precision.ranges import Method
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.sweep import Point, Sweep, sweep
+from fixedpoint_nn.precision.value_ranges import Method
 
 __all__ = [
     "FakeQuantized",

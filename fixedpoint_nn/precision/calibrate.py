@@ -23,9 +23,9 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import MAX_BITS, QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.dataflow import OUTPUT, Dataflow
-from fixedpoint_nn.precision.plan import Entry, Plan, input_paths
-from fixedpoint_nn.precision.ranges import Method, Probe, ValueRange, choose, int_bits_for
+from fixedpoint_nn.precision.plan import Plan, PlanEntry, input_paths
 from fixedpoint_nn.precision.recipe import Recipe
+from fixedpoint_nn.precision.value_ranges import Method, RangeObserver, ValueRange, choose, int_bits_for
 
 BATCH = 128
 STRUCTURE = 2  # samples in the pass whose tape is read
@@ -47,17 +47,17 @@ def observe(net: Any, samples: Samples) -> Observations:
     paths = input_paths(net)
     given = _arrays(samples, paths)
     leaves = tuple(walk(net))
-    probes = {leaf.path: Probe(leaf.path) for leaf in leaves if leaf.kind == CAST}
+    observers = {leaf.path: RangeObserver(leaf.path) for leaf in leaves if leaf.kind == CAST}
     bare = {leaf.path: None for leaf in leaves if leaf.kind in (TABLE, ACCUMULATOR)}
-    watched = rebuild(net, {**probes, **bare})
-    seen = {path: Probe(path) for path in paths}
+    watched = rebuild(net, {**observers, **bare})
+    seen = {path: RangeObserver(path) for path in paths}
     with no_gradient():
         for start in range(0, len(given[0]), BATCH):
             batch = [x[start : start + BATCH] for x in given]
             for path, x in zip(paths, batch, strict=True):
                 seen[path].observe(x)
             watched(*map(_operand, batch))
-    spreads = {path: probe.spread() for path, probe in probes.items() if probe.parts}
+    ranges = {path: observer.value_range() for path, observer in observers.items() if observer.parts}
 
     parameters = {
         leaf.path: leaf.value for leaf in leaves if leaf.kind == PARAMETER and leaf.value is not None
@@ -65,10 +65,10 @@ def observe(net: Any, samples: Samples) -> Observations:
     first = [_operand(x[:STRUCTURE]) for x in given]
     names = {id(value): path for path, value in parameters.items()}
     names |= {id(x): path for path, x in zip(paths, first, strict=True)}
-    flow = Dataflow.read(watched(*first), names, probes)
-    inputs = {path: probe.spread() for path, probe in seen.items()}
+    flow = Dataflow.read(watched(*first), names, observers)
+    inputs = {path: observer.value_range() for path, observer in seen.items()}
     ids = [path for path, x in zip(paths, given, strict=True) if len(paths) == 1 or x.dtype.kind in "iu"]
-    return Observations(leaves, inputs, spreads, flow, flow.rows_of_a_take(parameters), frozenset(ids))
+    return Observations(leaves, inputs, ranges, flow, flow.rows_of_a_take(parameters), frozenset(ids))
 
 
 def _arrays(samples: Samples, paths: tuple[str, ...]) -> list[Any]:
@@ -95,7 +95,7 @@ class Observations:
 
     leaves: tuple[Leaf, ...]
     inputs: Mapping[str, ValueRange]
-    spreads: Mapping[str, ValueRange]
+    ranges: Mapping[str, ValueRange]
     flow: Dataflow
     vocabulary: int
     ids: frozenset[str]  # inputs that may be token ids, if there is a vocabulary
@@ -119,25 +119,25 @@ class _Planner:
 
     def __init__(self, seen: Observations, recipe: Recipe, words: Mapping[str, int]) -> None:
         self.seen, self.recipe, self.words, self.flow = seen, recipe, words, seen.flow
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, PlanEntry] = {}
         self.fractions: dict[str, Any] = {}
         self.addresses = {leaf.address: leaf for leaf in seen.leaves if leaf.kind == TABLE}
 
     def plan(self) -> Plan:
-        for path, spread in self.seen.inputs.items():
-            self.known(path, self.input(path, spread))
+        for path, value_range in self.seen.inputs.items():
+            self.known(path, self.input(path, value_range))
         for kind in (self.casts, self.tables, self.weights, self.biases, self.accumulators):
             kind()
         order = [*self.seen.inputs, *(leaf.path for leaf in self.seen.leaves)]
         return Plan({path: self.entries[path] for path in order if path in self.entries})
 
-    def known(self, path: str, entry: Entry) -> None:
+    def known(self, path: str, entry: PlanEntry) -> None:
         self.entries[path] = entry
         if entry is not None:
             self.fractions[path] = entry.format.frac_bits
 
     def quantizer(
-        self, path: str, spread: ValueRange, bits: int, signed: bool, whole: bool = False
+        self, path: str, value_range: ValueRange, bits: int, signed: bool, whole: bool = False
     ) -> Quantizer:
         r = self.recipe
         method = r.weight_method if whole else r.method
@@ -146,31 +146,31 @@ class _Planner:
         if int_bits is not None:
             return Quantizer(QFormat(int_bits, bits - int_bits, signed), r.rounding, r.overflow)
         if r.frac_bits is not None:
-            int_bits = int_bits_for(spread.low, spread.high, r.word, signed, whole)
+            int_bits = int_bits_for(value_range.low, value_range.high, r.word, signed, whole)
             bits = max(int_bits + r.frac_bits, 1)
             return Quantizer(QFormat(bits - r.frac_bits, r.frac_bits, signed), r.rounding, r.overflow)
-        return choose(spread, bits, signed, method, whole, r.rounding, r.overflow, r.percentile)
+        return choose(value_range, bits, signed, method, whole, r.rounding, r.overflow, r.percentile)
 
-    def signed(self, spread: ValueRange) -> bool:
-        return spread.low < 0 or not self.recipe.unsigned
+    def signed(self, value_range: ValueRange) -> bool:
+        return value_range.low < 0 or not self.recipe.unsigned
 
-    def input(self, path: str, spread: ValueRange) -> Quantizer:
+    def input(self, path: str, value_range: ValueRange) -> Quantizer:
         if self.seen.vocabulary and path in self.seen.ids:
             return Quantizer(QFormat((self.seen.vocabulary - 1).bit_length() or 1, 0, signed=False))
-        return self.quantizer(path, spread, self.recipe.activations, self.signed(spread))
+        return self.quantizer(path, value_range, self.recipe.activations, self.signed(value_range))
 
     # ---- cast points ----------------------------------------------------------------------
 
     def casts(self) -> None:
         """Tables' addresses last, because they are no finer than what arrives."""
-        for path in sorted(self.seen.spreads, key=self.addresses.__contains__):
-            spread = self.seen.spreads[path]
+        for path in sorted(self.seen.ranges, key=self.addresses.__contains__):
+            value_range = self.seen.ranges[path]
             if self.kept_whole(path):
                 self.known(path, None)
             elif path in self.addresses:
-                self.known(path, self.address(path, spread))
+                self.known(path, self.address(path, value_range))
             else:
-                self.known(path, self.data(path, spread))
+                self.known(path, self.data(path, value_range))
         for leaf in self.seen.leaves:
             if leaf.kind == CAST and leaf.path not in self.entries:  # of the other kind of GRU, say
                 self.known(leaf.path, None)
@@ -190,24 +190,24 @@ class _Planner:
             or self.flow.only_a_relu_before_a_cast(path)
         )
 
-    def data(self, path: str, spread: ValueRange) -> Quantizer:
+    def data(self, path: str, value_range: ValueRange) -> Quantizer:
         saturates = self.recipe.overflow is not Overflow.WRAP
         if saturates and self.recipe.unsigned and self.flow.followed_by_relu(path):
-            spread = spread.clipped(0, np.inf)
+            value_range = value_range.clipped(0, np.inf)
         bits = self.recipe.outputs if OUTPUT in self.flow.uses(path) else self.recipe.activations
-        return self.quantizer(path, spread, bits, self.signed(spread))
+        return self.quantizer(path, value_range, bits, self.signed(value_range))
 
-    def address(self, path: str, spread: ValueRange) -> Quantizer:
+    def address(self, path: str, value_range: ValueRange) -> Quantizer:
         """No wider than where the function still changes, no finer than what arrives."""
         function, bits = self.addresses[path].function, self.recipe.addresses
         edge = (self.recipe.activations + 1) * log(2)
         limits = {"sigmoid": (-edge, edge), "tanh": (-edge / 2, edge / 2), "exp": (-edge, np.inf)}
-        spread = spread.clipped(*limits.get(function, (-np.inf, np.inf)))
+        value_range = value_range.clipped(*limits.get(function, (-np.inf, np.inf)))
         bits = self.words.get(path, bits)
-        signed = spread.low < 0 or function in ("sigmoid", "tanh")
+        signed = value_range.low < 0 or function in ("sigmoid", "tanh")
         r = self.recipe
         saturating = Overflow.SATURATE if r.overflow is Overflow.WRAP else r.overflow
-        chosen = choose(spread, bits, signed, r.method, False, r.rounding, saturating, r.percentile)
+        chosen = choose(value_range, bits, signed, r.method, False, r.rounding, saturating, r.percentile)
         arrives = self.fractions.get(self.flow.came_from(path))
         if arrives is None or arrives >= chosen.format.frac_bits:
             return chosen
@@ -224,13 +224,13 @@ class _Planner:
         r = self.recipe
         for address, leaf in self.addresses.items():
             if leaf.function in ("sigmoid", "tanh"):
-                spread = ValueRange(-1.0 if leaf.function == "tanh" else 0.0, 1.0, np.zeros(1))
+                value_range = ValueRange(-1.0 if leaf.function == "tanh" else 0.0, 1.0, np.zeros(1))
             else:
-                spread = self.seen.spreads[address].through(FUNCTIONS[leaf.function].value)
-            signed = self.signed(spread)
+                value_range = self.seen.ranges[address].through(FUNCTIONS[leaf.function].value)
+            signed = self.signed(value_range)
             usual = r.activations if signed else min(r.activations, MOST_TABLE_BITS)
             bits = self.words.get(leaf.path, usual)
-            chosen = choose(spread, bits, signed, Method.MAX)
+            chosen = choose(value_range, bits, signed, Method.MAX)
             self.known(leaf.path, chosen)
             self.fractions[f"table of {address}"] = chosen.format.frac_bits
 
@@ -247,8 +247,10 @@ class _Planner:
 
     def weights(self) -> None:
         for path, values in self.parameters(added=False):
-            spread = self.seen.parameters[path]
-            chosen: Entry = self.quantizer(path, spread, self.recipe.weights, signed=True, whole=True)
+            value_range = self.seen.parameters[path]
+            chosen: PlanEntry = self.quantizer(
+                path, value_range, self.recipe.weights, signed=True, whole=True
+            )
             if self.recipe.per_channel and values.ndim == 2 and self.flow.is_matrix(path):
                 chosen = self.by_channel(path, values)
             self.entries[path] = chosen
@@ -278,7 +280,7 @@ class _Planner:
             channels = np.broadcast_to(np.max(np.stack(np.broadcast_arrays(*given)), axis=0), values.shape)
             self.known(path, self.bias(values, channels))
 
-    def bias(self, values: Any, fractions: Any) -> Entry:
+    def bias(self, values: Any, fractions: Any) -> PlanEntry:
         finest = int(np.max(fractions))
         low, high = float(values.min()), float(values.max())
         int_bits = max(int_bits_for(low, high, MAX_BITS // 2, True, whole=True), 2 - finest)
@@ -307,7 +309,7 @@ class _Planner:
             )
 
 
-def _fraction_bits(entry: Entry) -> Any:
+def _fraction_bits(entry: PlanEntry) -> Any:
     """One number, or one for each channel."""
     if isinstance(entry, ChannelQuantizer):
         return np.array([channel.format.frac_bits for channel in entry.channels])

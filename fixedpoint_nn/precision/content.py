@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -69,6 +71,53 @@ def _parts(thing: Any) -> Iterator[Any]:
         yield from _parts({name: value for name, value in vars(thing).items() if not name.startswith("_")})
     else:
         raise TypeError(f"a {type(thing).__name__} has no content to make a key of")
+
+
+def function_digest(function: Callable[..., Any]) -> str:
+    """The digest of what somebody's function computes: its code, its defaults, and what it refers to.
+
+    Where that cannot be told, it is different every time, so that no stored result is taken for its own.
+    """
+    try:
+        return digest(*_function_parts(function, set()))
+    except TypeError:
+        return uuid4().hex
+
+
+def _function_parts(function: Any, seen: set[int]) -> Iterator[Any]:
+    """Code, defaults, closure and the globals that the code names, those that are functions like it."""
+    if not isinstance(function, FunctionType):
+        if isinstance(function, partial):
+            yield from _function_parts(function.func, seen)
+            yield [list(function.args), function.keywords]
+            return
+        raise TypeError(f"what a {type(function).__name__} computes cannot be told")
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    yield from _code_parts(function.__code__)
+    values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    values += [cell.cell_contents for cell in function.__closure__ or ()]
+    values += [
+        function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__
+    ]
+    for value in values:
+        if isinstance(value, FunctionType):
+            yield from _function_parts(value, seen)
+        elif isinstance(value, ModuleType | type):
+            yield value.__name__
+        else:
+            yield value
+
+
+def _code_parts(code: CodeType) -> Iterator[Any]:
+    yield code.co_code
+    yield list(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _code_parts(constant)
+        else:
+            yield repr(constant)
 
 
 def sources_digest(*rooms: str) -> str:

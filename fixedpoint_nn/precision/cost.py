@@ -100,7 +100,7 @@ def memory_blocks(seen: Observations, plan: Plan) -> int:
     for leaf in seen.leaves:
         if leaf.kind == TABLE:
             blocks += ramb36(1 << word_bits(plan, leaf.address), word_bits(plan, leaf.path))
-    casts = [path for path in seen.spreads if plan.get(path) is not None]
+    casts = [path for path in seen.ranges if plan.get(path) is not None]
     sizes = sorted(prod(seen.flow.nodes[seen.flow.places(path)[0]].shape) // STRUCTURE for path in casts)
     return blocks + ramb36(sum(sizes[-2:]), max((word_bits(plan, path) for path in casts), default=1))
 

@@ -1,56 +1,161 @@
 # SPDX-License-Identifier: MIT
-"""How good a network is: a score for every prediction, their mean, and how sure that mean is."""
+"""How good a network is: one figure, whether more of it is better, and how sure it is."""
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from math import isfinite
+from typing import ClassVar
 
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.losses import IGNORED
+from fixedpoint_nn.precision import scores
+from fixedpoint_nn.precision.content import function_digest
 
 RESAMPLES = 1000
+DEGENERATE = (ValueError, ArithmeticError)  # what a function may raise for a draw without one of its classes
+
+Function = Callable[[Array, Array], float]
 
 
-class Metric(Enum):
-    """The mean of what?"""
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a network's outputs against labels.
 
-    ACCURACY = "accuracy"  # 1 where the largest logit is the label's
-    NLL = "nll"  # nats per label
+    It is the mean of `scores(outputs, labels)`, one for every label that counts, or, where it is no mean,
+    `function(outputs, labels)` of all samples at once. `labels` tells what it judges: "classes", "targets"
+    (of the outputs' shape), "two classes" or "anything".
+    """
+
+    name: str
+    more_is_better: bool
+    labels: str
+    scores: Callable[[Array, Array], Array] | None = None
+    function: Function | None = None
+    in_points: bool = False  # a share of 1, whose loss is told in points (percent)
+    content: str = ""  # of a function that is not ours: what it computes is part of a stored result's key
+
+    ACCURACY: ClassVar[Metric]
+    TOP5: ClassVar[Metric]
+    NLL: ClassVar[Metric]
+    MSE: ClassVar[Metric]
+    MAE: ClassVar[Metric]
+    AUC: ClassVar[Metric]
 
     @classmethod
-    def for_labels(cls, y: Array) -> Metric:
-        """Sequences of labels are text, judged by their likelihood."""
-        return cls.NLL if y.ndim > 1 and y.shape[-1] > 1 else cls.ACCURACY
+    def of(cls, metric: Metric | str | Function, more_is_better: bool | None = None) -> Metric:
+        """A metric from its name, from "module:function", or from a function (outputs, labels) -> float.
+
+        More of a function's figure is better, unless `more_is_better` or the function's own attribute of that
+        name says otherwise.
+        """
+        if isinstance(metric, str):
+            if metric in METRICS:
+                metric = METRICS[metric]
+            elif ":" in metric:
+                metric = _imported(metric)
+            else:
+                raise ValueError(
+                    f"metric {metric!r} is not known; use one of {', '.join(METRICS)}, or module:function"
+                )
+        if isinstance(metric, Metric):
+            if more_is_better not in (None, metric.more_is_better):
+                better = "more" if metric.more_is_better else "less"
+                raise ValueError(f"of {metric.name}, {better} is better; leave the direction out")
+            return metric
+        if not callable(metric):
+            raise TypeError(
+                f"a metric is one of {', '.join(METRICS)} or a function (outputs, labels) -> float, "
+                f"not {metric!r}"
+            )
+        if more_is_better is None:
+            more_is_better = bool(getattr(metric, "more_is_better", True))
+        name = getattr(metric, "__name__", type(metric).__name__)
+        return cls(name, more_is_better, "anything", function=metric, content=function_digest(metric))
 
     @property
-    def more_is_better(self) -> bool:
-        return self is Metric.ACCURACY
+    def axis_label(self) -> str:
+        """What an axis of this figure is called."""
+        titles = {"nll": "nats per label", "mse": "mean squared error", "mae": "mean absolute error"}
+        return f"{self.name}, %" if self.in_points else titles.get(self.name, self.name)
+
+    @property
+    def axis_scale(self) -> int:
+        """What the figure is multiplied with on such an axis."""
+        return 100 if self.in_points else 1
+
+    @property
+    def loss_unit(self) -> str:
+        """What `loss` counts in."""
+        return f"points of {self.name}" if self.in_points else "percent of the float network's"
 
     def loss(self, value: float, reference: float) -> float:
-        """How much worse than the reference: in points (percent), or in percent of the reference."""
-        return 100 * (reference - value) if self.more_is_better else 100 * (value / reference - 1)
+        """How much worse than the reference: in points, or in percent of it (of 1 if the reference is 0)."""
+        worse = reference - value if self.more_is_better else value - reference
+        return 100 * worse / (1 if self.in_points else abs(reference) or 1)
 
-    def scores(self, logits: Array, y: Array) -> Array:
-        """One score for each label that counts."""
-        if logits.shape[-1] == 1:
-            return np.asarray(predictions(logits) == (y.reshape(logits.shape[:-1]) > 0))
-        counted = y != IGNORED
-        if self is Metric.ACCURACY:
-            return np.asarray((predictions(logits) == y)[counted])
-        logits, labels = logits[counted].astype(np.float64), y[counted].astype(np.int64)
-        logits -= logits.max(-1, keepdims=True)
-        chosen = np.take_along_axis(logits, labels[..., np.newaxis], -1)[..., 0]
-        return np.asarray(np.log(np.exp(logits).sum(-1)) - chosen)
+    def value(self, outputs: Array, labels: Array) -> float:
+        """The figure of all these samples."""
+        if self.scores is not None:
+            return float(self.scores(outputs, labels).mean())
+        assert self.function is not None
+        found = self.function(outputs, labels)
+        try:
+            figure = float(found)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"metric {self.name} gave a {type(found).__name__}, and a metric gives one number"
+            ) from None
+        if not isfinite(figure):
+            raise ValueError(
+                f"metric {self.name} gave {figure} for outputs of shape {outputs.shape} and labels of shape "
+                f"{labels.shape}; it needs a finite number for every network"
+            )
+        return figure
+
+    def drawn_interval(self, outputs: Array, labels: Array, seed: int = 0) -> tuple[float, float]:
+        """The bootstrap's 95 % interval of a figure that is no mean: samples are drawn again many times."""
+        rng = np.random.default_rng(seed)
+        found = []
+        for _ in range(RESAMPLES // 10):
+            rows = rng.integers(0, len(outputs), len(outputs))
+            try:
+                found.append(self.value(outputs[rows], labels[rows]))
+            except DEGENERATE:
+                continue
+        value = self.value(outputs, labels)
+        low, high = np.percentile(found or [value], (2.5, 97.5))
+        return min(float(low), value), max(float(high), value)
 
 
-def predictions(logits: Array) -> Array:
-    """The largest logit's place; the sign, where there is only one logit."""
-    if logits.shape[-1] == 1:
-        return np.asarray(logits[..., 0] > 0).astype(np.int16)
-    places: Array = logits.argmax(-1).astype(np.int16)
-    return places
+def _imported(text: str) -> Function:
+    module_name, _, name = text.partition(":")
+    try:
+        module = import_module(module_name)
+    except (ImportError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"metric {text!r} cannot be imported ({error}); write module:function of a module that "
+            "Python finds from here"
+        ) from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ValueError(f"metric {text!r}: the module {module_name} has no function {name!r}")
+    return function  # type: ignore[no-any-return]
+
+
+Metric.ACCURACY = Metric("accuracy", True, "classes", scores.accuracy, in_points=True)
+Metric.TOP5 = Metric("top5", True, "classes", scores.top5, in_points=True)
+Metric.NLL = Metric("nll", False, "classes", scores.nll)
+Metric.MSE = Metric("mse", False, "targets", scores.mse)
+Metric.MAE = Metric("mae", False, "targets", scores.mae)
+Metric.AUC = Metric("auc", True, "two classes", function=scores.auc, in_points=True)
+METRICS = {
+    metric.name: metric
+    for metric in (Metric.ACCURACY, Metric.TOP5, Metric.NLL, Metric.MSE, Metric.MAE, Metric.AUC)
+}
 
 
 def interval(scores: Array, seed: int = 0) -> tuple[float, float]:

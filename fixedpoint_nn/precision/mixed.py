@@ -21,10 +21,11 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.content import digest
 from fixedpoint_nn.precision.cost import Cost, cost
-from fixedpoint_nn.precision.metric import Metric
+from fixedpoint_nn.precision.judge import judge
+from fixedpoint_nn.precision.metric import Function, Metric
 from fixedpoint_nn.precision.pareto import front, hypervolume
 from fixedpoint_nn.precision.plan import INPUT, Plan
-from fixedpoint_nn.precision.problem import Problem, judge
+from fixedpoint_nn.precision.problem import Problem
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.store import Store
@@ -70,7 +71,7 @@ class Search:
         data: tuple[Array, Array],
         samples: Array | None = None,
         base: Recipe | None = None,
-        metric: Metric | None = None,
+        metric: Metric | str | Function | None = None,
         store: Store | None = None,
     ) -> None:
         x, y = data
@@ -114,8 +115,7 @@ class Search:
         if known is not None:
             return float(known["metric"])
         fixed = quantize(problem.net, plan)
-        scores, _ = judge(lambda x: fixed(x).to_float(), problem.x, problem.y, problem.metric)
-        metric = float(scores.mean())
+        metric = judge(lambda x: fixed(x).to_float(), problem.x, problem.y, problem.metric).value
         if self.store is not None:
             self.store.put(key, {"metric": metric})
         return metric
@@ -172,6 +172,7 @@ def search(
     *,
     samples: Array | None = None,
     base: Recipe | None = None,
+    metric: Metric | str | Function | None = None,
     store: str | os.PathLike[str] = ":memory:",
     progress: bool = True,
 ) -> Mixed:
@@ -182,7 +183,7 @@ def search(
     that was killed goes on where it stopped.
     """
     with Store(store) as results:
-        return _search(Search(net, data, samples, base, store=results), report, progress)
+        return _search(Search(net, data, samples, base, metric, results), report, progress)
 
 
 def _search(searching: Search, report: tuple[Array, Array] | None, progress: bool) -> Mixed:
@@ -210,15 +211,16 @@ def smallest_plan(
     *,
     samples: Array | None = None,
     base: Recipe | None = None,
+    metric: Metric | str | Function | None = None,
     store: str | os.PathLike[str] = ":memory:",
     progress: bool = True,
 ) -> Candidate:
-    """The plan with the fewest bit operations that loses at most `loss` points (percent of NLL, for text).
+    """The plan with the fewest bit operations that loses at most `loss`: points, or percent (see `Metric.loss`).
 
     `store` is that of `search`, whose plans are found again.
     """
     with Store(store) as results:
-        return _smallest(Search(net, data, samples, base, store=results), loss, progress)
+        return _smallest(Search(net, data, samples, base, metric, results), loss, progress)
 
 
 def _smallest(searching: Search, loss: float, progress: bool) -> Candidate:

@@ -46,19 +46,19 @@ def accuracy_against_bits(found: Sweep, path: PathLike, axis: str = "word", titl
             points = found.on(axis, method)
             if points:
                 _with_intervals(axes, points, found.metric, colour, NAMES[method])
-        scale = 100 if found.metric is Metric.ACCURACY else 1
+        scale = found.metric.axis_scale
         score = f"{scale * found.float_score:.2f} %" if scale > 1 else f"{found.float_score:.4f}"
         axes.axhline(
             scale * found.float_score, color=INK, linewidth=1, linestyle="--", label=f"float: {score}"
         )
         axes.set_xlabel("word length, bits" if axis == "word" else TITLES.get(axis, axis))
-        axes.set_ylabel("accuracy, %" if found.metric is Metric.ACCURACY else "nats per character")
+        axes.set_ylabel(found.metric.axis_label)
         axes.set_title(printable(title))
         axes.legend()
 
 
 def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour: str, label: str) -> None:
-    scale = 100 if metric is Metric.ACCURACY else 1
+    scale = metric.axis_scale
     numeric = all(point.value.isdigit() for point in points)
     x = [int(point.value) if numeric else i for i, point in enumerate(points)]
     y = scale * np.array([point.metric for point in points])

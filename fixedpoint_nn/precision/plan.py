@@ -17,7 +17,7 @@ from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 
 INPUT = "input"
-Entry = Quantizer | ChannelQuantizer | Accumulator | None
+PlanEntry = Quantizer | ChannelQuantizer | Accumulator | None
 
 
 def input_paths(net: Any) -> tuple[str, ...]:
@@ -31,20 +31,20 @@ class PlanError(ValueError):
 
 
 @dataclass(frozen=True)
-class Plan(Mapping[str, Entry]):
+class Plan(Mapping[str, PlanEntry]):
     """Entries by path: `input`, and the paths of `tree.walk`.
 
     A parameter, a cast point and a table have a quantizer (a table's is that of its values); an accumulator
     has an `Accumulator`. None keeps every bit.
     """
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, PlanEntry]
 
     def __post_init__(self) -> None:
         named = {path: _named(entry, path) for path, entry in self.entries.items()}
         object.__setattr__(self, "entries", MappingProxyType(named))
 
-    def __getitem__(self, path: str) -> Entry:
+    def __getitem__(self, path: str) -> PlanEntry:
         return self.entries[path]
 
     def __iter__(self) -> Iterator[str]:
@@ -61,7 +61,7 @@ class Plan(Mapping[str, Entry]):
         entry = self.entries[path]
         return None if entry is None else entry.format
 
-    def changed(self, entries: Mapping[str, Entry]) -> Plan:
+    def changed(self, entries: Mapping[str, PlanEntry]) -> Plan:
         """The same plan with some entries replaced or added."""
         return Plan({**self.entries, **entries})
 
@@ -104,14 +104,14 @@ class Plan(Mapping[str, Entry]):
             raise PlanError(f"{path}: {error}") from error
 
 
-def _named(entry: Entry, path: str) -> Entry:
+def _named(entry: PlanEntry, path: str) -> PlanEntry:
     """Each entry carries its path, which ledgers and listings show."""
     if isinstance(entry, ChannelQuantizer):
         return ChannelQuantizer(replace(entry.quantizer, name=path), entry.shifts)
     return None if entry is None else replace(entry, name=path)
 
 
-def _encode(entry: Entry) -> Any:
+def _encode(entry: PlanEntry) -> Any:
     if entry is None:
         return None
     if isinstance(entry, ChannelQuantizer):
@@ -123,7 +123,7 @@ def _encode(entry: Entry) -> Any:
     return str(entry)
 
 
-def _decode(path: str, value: Any) -> Entry:
+def _decode(path: str, value: Any) -> PlanEntry:
     keys = sorted(value) if isinstance(value, dict) else []
     try:
         if value is None:

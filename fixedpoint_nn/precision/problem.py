@@ -13,20 +13,20 @@ import numpy as np
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.precision.content import code_version, digest
-from fixedpoint_nn.precision.metric import Metric, interval, predictions
-from fixedpoint_nn.precision.noise import RoundingNoiseStats, float_values, signal_to_noise
+from fixedpoint_nn.precision.judge import judge
+from fixedpoint_nn.precision.labels import default_metric, demand_fitting
+from fixedpoint_nn.precision.metric import Function, Metric
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.qat import train_quantized
 from fixedpoint_nn.precision.quantize import quantize
+from fixedpoint_nn.precision.rounding_noise import RoundingNoiseStats, float_values, signal_to_noise
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.loop import as_input
-from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy
+from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 
-BLOCK = 1024
 NOISE_SAMPLES = 32
 
 
@@ -56,16 +56,24 @@ class Problem:
 
     @classmethod
     def of(
-        cls, net: Any, x: Array, y: Array, metric: Metric | None = None, training: Training | None = None
+        cls,
+        net: Any,
+        x: Array,
+        y: Array,
+        metric: Metric | str | Function | None = None,
+        training: Training | None = None,
     ) -> Problem:
+        """The metric is the one that labels and outputs ask for, unless given."""
         x, y = np.asarray(x), np.asarray(y)
         if len(x) != len(y) or not len(x):
             raise ValueError(
                 f"{len(x)} inputs and {len(y)} labels do not make data; each input needs one label"
             )
-        metric = metric or Metric.for_labels(y)
-        scores, predicted = judge(lambda block: _floats(net, block), x, y, metric)
-        return cls(net, x, y, metric, predicted, float(scores.mean()), training)
+        shape = (len(x), *_floats(net, x[:1]).shape[1:])
+        chosen = default_metric(y, shape) if metric is None else Metric.of(metric)
+        demand_fitting(chosen, y, shape)
+        judged = judge(lambda block: _floats(net, block), x, y, chosen)
+        return cls(net, x, y, chosen, judged.predicted, judged.value, training)
 
     def key(self, plan: Plan, trained: bool) -> str:
         """Of the content that decides a point's result."""
@@ -85,20 +93,6 @@ def _floats(net: Any, x: Array) -> Array:
     with no_gradient():
         data: Array = net(as_input(x)).data
     return data
-
-
-def judge(
-    model: Any, x: Array, y: Array, metric: Metric, ledger: OverflowStats | None = None
-) -> tuple[Array, Array]:
-    """The score of every label, and every prediction, block by block."""
-    scores, predicted = [], []
-    for start in range(0, len(x), BLOCK):
-        if ledger is not None:
-            ledger.first_row = start
-        logits = model(x[start : start + BLOCK])
-        scores.append(metric.scores(logits, y[start : start + BLOCK]))
-        predicted.append(predictions(logits))
-    return np.concatenate(scores), np.concatenate(predicted)
 
 
 def trained_for(problem: Problem, plan: Plan) -> tuple[Any, Quantized]:
@@ -129,15 +123,15 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
     ledger = RoundingNoiseStats(NOISE_SAMPLES)
     with ledger:
         run = partial(_integers, fixed)
-        scores, predicted = judge(run, problem.x, problem.y, problem.metric, ledger)
+        judged = judge(run, problem.x, problem.y, problem.metric, ledger)
     exact = float_values(net, problem.x[:NOISE_SAMPLES]) if trained else problem.float_values
-    low, high = interval(scores)
+    low, high = judged.interval()
     return {
-        "metric": float(scores.mean()),
+        "metric": judged.value,
         "low": low,
         "high": high,
-        "changed": int(np.count_nonzero(_counted(predicted != problem.float_predictions, problem.y))),
-        "predictions": int(np.size(scores)),
+        "changed": judged.changed_from(problem.float_predictions),
+        "predictions": judged.count,
         "saturated": {path: entry.saturated for path, entry in ledger.items() if entry.saturated},
         "wrapped": {path: entry.wrapped for path, entry in ledger.items() if entry.wrapped},
         "values": {path: entry.values for path, entry in ledger.items()},
@@ -147,11 +141,5 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
 
 
 def _integers(fixed: Quantized, x: Array) -> Array:
-    result: Array = fixed(x).to_float()
-    return result
-
-
-def _counted(changed: Array, y: Array) -> Array:
-    """Without padding."""
-    counted: Array = changed[y != IGNORED] if y.shape == changed.shape and changed.ndim > 1 else changed
-    return counted
+    integers: Array = fixed(x).to_float()
+    return integers

@@ -14,7 +14,7 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.table import Table
-from fixedpoint_nn.precision.plan import INPUT, Entry, Plan, PlanError, input_paths
+from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry, PlanError, input_paths
 
 MOST_ADDRESS_BITS = 16
 IMAGES = 64  # samples at a time where there are windows
@@ -44,7 +44,7 @@ def leaf_value(leaf: Leaf, plan: Plan) -> Any:
     return table(leaf, plan) if leaf.kind == TABLE else entry
 
 
-def _quantizer(entry: Entry) -> Quantizer | ChannelQuantizer:
+def _quantizer(entry: PlanEntry) -> Quantizer | ChannelQuantizer:
     assert isinstance(entry, Quantizer | ChannelQuantizer)
     return entry
 
@@ -84,7 +84,7 @@ def _needs_an_entry(leaf: Leaf) -> bool:
     return leaf.kind != ACCUMULATOR and not (leaf.kind == PARAMETER and leaf.value is None)
 
 
-def _problem(path: str, entry: Entry, leaves: dict[str, Leaf], plan: Plan) -> str:
+def _problem(path: str, entry: PlanEntry, leaves: dict[str, Leaf], plan: Plan) -> str:
     leaf = leaves.get(path)
     kind = leaf.kind if leaf else INPUT
     if kind == ACCUMULATOR:

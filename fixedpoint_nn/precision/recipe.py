@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.rounding import Rounding
-from fixedpoint_nn.precision.ranges import PERCENTILE, Method
+from fixedpoint_nn.precision.value_ranges import PERCENTILE, Method
 
 MOST_ADDRESS_BITS = 12
 LONGEST_WORD = 32

@@ -44,3 +44,12 @@ def pack(thing: Any, directory: Path) -> bytes:
 def unpack(message: bytes) -> Any:
     """The thing again, over arrays that are mapped from the files."""
     return _Unpacker(io.BytesIO(message)).load()
+
+
+def can_travel(thing: Any) -> bool:
+    """Whether other processes can have the thing: a function must have a name that they can import."""
+    try:
+        pickle.dumps(thing)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True

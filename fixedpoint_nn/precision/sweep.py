@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,10 +18,12 @@ from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
 from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.cluster import run_all
 from fixedpoint_nn.precision.cost import Cost, cost
-from fixedpoint_nn.precision.metric import Metric
+from fixedpoint_nn.precision.duration import expected_seconds
+from fixedpoint_nn.precision.metric import Function, Metric
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.problem import Problem, Training, evaluate
 from fixedpoint_nn.precision.recipe import Recipe
+from fixedpoint_nn.precision.shared import can_travel
 from fixedpoint_nn.precision.store import Store
 
 CALIBRATION = 500
@@ -44,8 +46,8 @@ class Point:
     metric: float
     low: float
     high: float
-    loss: float  # points of accuracy, or percent of NLL, against float
-    changed: int  # predictions other than the float network's
+    loss: float  # against float: points of a share such as accuracy, else percent
+    changed: int  # predictions other than the float network's; of a regression, samples
     predictions: int
     saturated: Mapping[str, int]
     wrapped: Mapping[str, int]
@@ -142,7 +144,7 @@ def sweep(
     base: Recipe | None = None,
     methods: Iterable[str] = (PTQ,),
     samples: Array | None = None,
-    metric: Metric | None = None,
+    metric: Metric | str | Function | None = None,
     training: Training | None = None,
     jobs: int = 1,
     executor: Executor | None = None,
@@ -150,19 +152,30 @@ def sweep(
     store: str | os.PathLike[str] | None = None,
     engine: EngineFigures | None = None,
     progress: bool = True,
+    announce: Callable[[float], None] | None = None,
 ) -> Sweep:
     """Compute every point of the axes that the store does not hold yet.
 
     `data` has .x and .y, or is the pair of them; `samples` calibrate (the first of the data, unless given).
+    `metric` is a `Metric`, its name, "module:function", or a function (outputs, labels) -> float of which more
+    is better (less, if it has an attribute `more_is_better = False`); without one, labels and outputs choose:
+    `accuracy` for a class for each sample, `nll` for sequences of classes, `mse` for targets.
     `base` is the recipe that the axes vary. `methods` are "ptq" and, with `training`, "qat". `jobs` processes
     share the data; an `executor` or a Dask `scheduler`'s address computes elsewhere. `store` is an SQLite
-    file (":memory:" keeps nothing). `engine`, an `EngineCost`, adds what the hardware needs.
+    file (":memory:" keeps nothing). `engine`, an `EngineCost`, adds what the hardware needs. `announce` is told
+    before the first point how many seconds all of them will take, as a few samples let expect.
     """
     x, y = (data.x, data.y) if hasattr(data, "x") else data
     wanted = variants(axes, tuple(words), base or Recipe(), methods)
     if training is None and any(variant.method == QAT for variant in wanted):
         raise ValueError("method 'qat' needs training=Training(source, ...): the data to train with")
     problem = Problem.of(net, x, y, metric, training)
+    elsewhere = jobs > 1 or executor is not None or scheduler is not None
+    if elsewhere and not can_travel(problem.metric):
+        raise ValueError(
+            f"the metric {problem.metric.name} cannot be sent to other processes; "
+            "define it with `def` in a module, or use one process"
+        )
     seen = observe(net, problem.x[:CALIBRATION] if samples is None else samples)
     plans = [seen.plan(variant.recipe) for variant in wanted]
     keys = [problem.key(plan, variant.method == QAT) for plan, variant in zip(plans, wanted, strict=True)]
@@ -173,6 +186,8 @@ def sweep(
             for key, plan, variant in zip(keys, plans, wanted, strict=True)
             if known[key] is None
         }
+        if announce is not None and missing:
+            announce(expected_seconds(problem, list(missing.values()), jobs))
         done = run_all(evaluate, problem, missing, jobs, executor, scheduler)
         for key, result in _shown(done, len(missing), len(known) - len(missing), progress):
             results.put(key, result)

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The report: one self-contained page about everything that was run in a folder."""
 
+from typing import Any
+
 from fixedpoint_nn.report.record import Record, Stopwatch
-from fixedpoint_nn.report.write import write_report
 
 __all__ = ["Record", "Stopwatch", "write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    """The page's pictures need matplotlib, which is slow to import, and records do not."""
+    if name == "write_report":
+        from fixedpoint_nn.report.write import write_report
+
+        return write_report
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -66,7 +66,7 @@ def sweep(record: Record) -> list[Section]:
     ]
     metric, better = found["metric"], "more" if found["more_is_better"] else "less"
     known = {title: key for title, key in ENGINE_COLUMNS.items() if any(key in point for point in points)}
-    unit = "points of accuracy" if metric == "accuracy" else "percent of the float network's"
+    unit = found.get("loss_unit", "points, or percent of the float network's")
     grid = _grid(
         {"point": "point", metric: "metric", **SWEEP, **known},
         points,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Checkpoint:
     path: Path
     parameters: Mapping[str, Tensor]
     optimiser: Optimiser
+    settings: Mapping[str, Any] = field(default_factory=dict)  # whatever else decides the training, as JSON
 
     def save(self, history: History, best: Mapping[str, Array], seed: int) -> None:
         arrays = {f"weight/{path}": parameter.data for path, parameter in self.parameters.items()}
@@ -47,19 +48,7 @@ class Checkpoint:
         """Put everything back in place; the number of epochs already done (0 without a file)."""
         if not self.path.exists():
             return 0
-        try:
-            with safe_open(self.path, "numpy") as file:
-                notes = json.loads(file.metadata()["checkpoint"])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            whole = "sha256" in notes and matches_checksum(notes, arrays)
-        except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-            raise CheckpointError(
-                f"{self.path} is no checkpoint of a training; delete it to start anew"
-            ) from error
-        if not whole:
-            raise CheckpointError(
-                f"{self.path} is damaged: its checksum does not match; delete it to start anew"
-            )
+        notes, arrays = _read(self.path)
         self._demand_same(notes, arrays, seed)
         for name, values in arrays.items():
             kind, _, path = name.partition("/")
@@ -76,10 +65,17 @@ class Checkpoint:
         return len(history)
 
     def _kind(self) -> dict[str, Any]:
-        return {"optimiser": type(self.optimiser).__name__}
+        return {"optimiser": type(self.optimiser).__name__, "settings": dict(self.settings)}
 
     def _demand_same(self, notes: Mapping[str, Any], arrays: Mapping[str, Array], seed: int) -> None:
         """A checkpoint of another training must not be continued silently."""
+        before, wanted = notes.get("settings", {}), dict(self.settings)
+        for name in dict.fromkeys((*wanted, *before)):
+            if before.get(name) != wanted.get(name):
+                raise CheckpointError(
+                    f"{self.path} belongs to a training with {name} {before.get(name)}, not {wanted.get(name)}; "
+                    "go on as it began, or delete it to start anew"
+                )
         now = {path: parameter.shape for path, parameter in self.parameters.items()}
         then = {
             name.removeprefix("weight/"): values.shape
@@ -91,3 +87,26 @@ class Checkpoint:
                 f"{self.path} belongs to another training (network, optimiser or seed differ); "
                 "delete it or give another checkpoint file"
             )
+
+
+def stored_settings(path: Path) -> tuple[dict[str, Any], int, int]:
+    """The settings that a checkpoint was made with, its seed, and how many epochs are done."""
+    notes, _ = _read(path)
+    try:
+        history = History(**notes["history"])
+        return dict(notes.get("settings", {})), int(notes["seed"]), len(history)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is no checkpoint of a training; delete it to start anew") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    try:
+        with safe_open(path, "numpy") as file:
+            notes = json.loads(file.metadata()["checkpoint"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        whole = "sha256" in notes and matches_checksum(notes, arrays)
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no checkpoint of a training; delete it to start anew") from error
+    if not whole:
+        raise CheckpointError(f"{path} is damaged: its checksum does not match; delete it to start anew")
+    return notes, arrays

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
@@ -22,6 +23,8 @@ from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam, Optimiser, clip_gradients
 from fixedpoint_nn.training.schedules import Schedule, constant
+
+ENOUGH_SECONDS = 0.5  # of batches, for a forecast
 
 Evaluate = Callable[[Any], Mapping[str, float]]
 
@@ -46,7 +49,9 @@ def fit(
     seed: int = 0,
     threads: int | None = 1,
     checkpoint: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
     progress: bool = True,
+    announce: Callable[[float], None] | None = None,
     title: str = "training",
 ) -> History:
     """Train the parameters of `net` in place; on one machine, a seed gives the same weights bit for bit.
@@ -54,7 +59,9 @@ def fit(
     `evaluate(net)` gives the figures of an epoch; `watch` names the one (smaller is better; "accuracy" is the
     exception) that early stopping waits for during `patience` epochs and by which the best weights are kept.
     BLAS works on `threads` threads, None for as many as it likes: their number changes how sums round.
-    With `checkpoint` an interrupted training goes on, from the last whole epoch, to the same end.
+    With `checkpoint` an interrupted training goes on, from the last whole epoch, to the same end; `settings`
+    are kept in it, and a training with other ones is refused. `announce` is told once, after the first
+    batches, how many seconds all of them will take.
     """
     optimiser = optimiser or Adam()
     schedule = schedule or constant()
@@ -64,15 +71,16 @@ def fit(
         parameter.needs_gradient = path in moving
     keep_best = keep_best or patience is not None
     history, best = History(), Best(watch)
-    saved = Checkpoint(Path(checkpoint), everything, optimiser) if checkpoint else None
+    saved = Checkpoint(Path(checkpoint), everything, optimiser, settings or {}) if checkpoint else None
     start = saved.resume(history, best.weights, seed) if saved else 0
     if start and keep_best:
         best.resume(history)
+    forecast = Forecast((epochs - start) * len(source), announce)
     for epoch in range(start, 0 if history.stopped_early else epochs):
         rng = np.random.default_rng([seed, epoch])
         label = f"{title} {epoch + 1}/{epochs}"
-        with threadpool_limits(threads, "blas"):
-            bar = tqdm(total=len(source), desc=label, disable=not progress, leave=False)
+        bar = tqdm(total=len(source), desc=label, disable=not progress, leave=False)
+        with threadpool_limits(threads, "blas"), bar:
             total = count = 0.0
             active = tree.training_mode(net, rng)
             for x, y in source.epoch(rng):
@@ -85,9 +93,10 @@ def fit(
                     clip_gradients(moving, clip)
                 optimiser.step(moving, schedule((epoch + (count - 1) / len(source)) / epochs))
                 bar.update()
+                forecast.after_batch()
                 if count % 16 == 0:
                     bar.set_postfix(loss=f"{total / count:.4f}", refresh=False)
-            bar.close()
+        with threadpool_limits(threads, "blas"):
             figures = {"train_loss": total / count, **(evaluate(net) if evaluate else {})}
         history.add(figures)
         if progress:
@@ -102,6 +111,27 @@ def fit(
     if keep_best and best.weights:
         restore(everything, best.weights)
     return history
+
+
+class Forecast:
+    """Tells once how many seconds so many batches take, as soon as the first ones let expect it."""
+
+    def __init__(self, batches: int, announce: Callable[[float], None] | None) -> None:
+        self.batches, self.announce = batches, announce
+        self.done, self.start = 0, 0.0
+
+    def after_batch(self) -> None:
+        """The first batch is left out: it warms caches up."""
+        if self.announce is None:
+            return
+        self.done += 1
+        if self.done == 1:
+            self.start = time.perf_counter()
+            return
+        passed = time.perf_counter() - self.start
+        if passed >= ENOUGH_SECONDS:
+            self.announce(passed / (self.done - 1) * self.batches)
+            self.announce = None
 
 
 def as_input(x: Array) -> Any:

@@ -46,6 +46,11 @@ def perplexity(negative_log_likelihood: float) -> float:
 def accuracy(logits: Array, labels: ArrayLike) -> float:
     """The share of rows whose largest logit is the label's; padding (-1) does not count."""
     wanted = np.asarray(labels)
+    if wanted.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"labels of shape {wanted.shape} do not fit logits of shape {logits.shape}; "
+            f"give one label for each row, of shape {logits.shape[:-1]}"
+        )
     counted = wanted != IGNORED
     return float((logits.argmax(-1) == wanted)[counted].mean())
 

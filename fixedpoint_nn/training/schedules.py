@@ -34,3 +34,13 @@ def warmup(share: float, then: Schedule) -> Schedule:
     if not 0 < share < 1:
         raise ValueError(f"a warm-up of {share} of the training is not between 0 and 1")
     return lambda done: done / share if done < share else then((done - share) / (1 - share))
+
+
+# By name, for those who choose one without writing Python.
+SCHEDULES: dict[str, Callable[[], Schedule]] = {
+    "constant": constant,
+    "linear": linear,
+    "cosine": cosine,
+    "steps": lambda: steps((0.5, 0.75)),
+    "warmup": lambda: warmup(0.05, cosine()),
+}

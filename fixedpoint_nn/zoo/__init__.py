@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,17 @@ from fixedpoint_nn.network import serialization
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.loop import fit
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.fingerprint import arithmetic_fingerprint
+from fixedpoint_nn.zoo.settings import Settings
 
 __all__ = [
     "Bar",
     "Entry",
-    "Recipe",
+    "Settings",
+    "TrainingRecipe",
     "build",
+    "checkpoint_of",
     "entry",
     "evaluate",
     "load",
@@ -58,8 +63,10 @@ def names() -> tuple[str, ...]:
     return MODULES
 
 
-def entry(name: str) -> Entry:
-    """All that the zoo knows of one network."""
+def entry(name: str | Entry) -> Entry:
+    """All that the zoo knows of one network; an entry of somebody's own stands for itself."""
+    if isinstance(name, Entry):
+        return name
     if name not in MODULES:
         raise KeyError(f"there is no network {name!r} in the zoo; there are {', '.join(MODULES)}")
     found: Entry = import_module(f"fixedpoint_nn.zoo.{name}").ENTRY
@@ -97,7 +104,9 @@ def samples(name: str, n: int, split: str | None = None) -> Array:
     return found.examples(split or found.held_out)[0][:n]
 
 
-def evaluate(net: Any, name: str, split: str | None = None, limit: int | None = None) -> dict[str, float]:
+def evaluate(
+    net: Any, name: str | Entry, split: str | None = None, limit: int | None = None
+) -> dict[str, float]:
     """The figures of a float or quantised network on held-out data, or on its first `limit` rows."""
     found = entry(name)
     x, y = found.examples(split or found.held_out)
@@ -105,73 +114,103 @@ def evaluate(net: Any, name: str, split: str | None = None, limit: int | None = 
 
 
 def train(
-    name: str,
+    name: str | Entry,
     epochs: int | None = None,
     seed: int = 0,
     *,
     net: Any = None,
+    settings: Settings | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    announce: Callable[[float], None] | None = None,
 ) -> tuple[Any, History]:
-    """Train by the network's recipe, from new weights or from those of `net`: the network and its curves."""
-    found = entry(name)
+    """Train by the network's recipe, from new weights or from those of `net`: the network and its curves.
+
+    `settings` take the place of the recipe's; `announce` is told how many seconds it will take.
+    """
+    settings = settings or Settings()
+    found = settings.applied(entry(name))
     recipe = found.recipe
     net = found.build(seed) if net is None else net
+    epochs = recipe.epochs if epochs is None else epochs
     history = fit(
         net,
         found.source(),
-        epochs=recipe.epochs if epochs is None else epochs,
+        epochs=epochs,
         loss=recipe.loss,
         optimiser=recipe.optimiser(),
         schedule=recipe.schedule,
         clip=recipe.clip,
-        evaluate=lambda now: evaluate(now, name),
+        evaluate=lambda now: evaluate(now, found),
         watch=recipe.watch,
         patience=recipe.patience,
         seed=seed,
         checkpoint=checkpoint,
+        settings={"network": found.name, "epochs": epochs, **settings.as_json()},
         progress=progress,
-        title=name,
+        announce=announce,
+        title=found.name,
     )
     return net, history
 
 
+def checkpoint_of(path: str | os.PathLike[str]) -> Path:
+    """Where `train_to_file` keeps an unfinished training of this file."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}.checkpoint.safetensors")
+
+
 def train_to_file(
-    name: str,
+    name: str | Entry,
     path: str | os.PathLike[str],
     epochs: int | None = None,
     seed: int = 0,
     *,
+    settings: Settings | None = None,
+    story: Mapping[str, Any] | None = None,
     resume: bool = False,
     progress: bool = True,
+    announce: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """Train and save: the network with its story at `path`, its curves beside it as a picture; the story.
 
-    A checkpoint beside the file lets an interrupted training go on (`resume`) to the same weights.
+    A checkpoint beside the file lets an interrupted training go on (`resume`) to the same weights. `story` is
+    added to what the file tells of its network.
     """
     from fixedpoint_nn.training.pictures import learning_curves  # matplotlib is slow to import
 
-    path = Path(path)
+    path, found, settings = Path(path), entry(name), settings or Settings()
     path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = path.with_name(f"{path.stem}.checkpoint.safetensors")
+    checkpoint = checkpoint_of(path)
     if not resume:
         checkpoint.unlink(missing_ok=True)
     start, start_cpu = time.perf_counter(), time.process_time()
-    net, history = train(name, epochs, seed, checkpoint=checkpoint, progress=progress)
+    net, history = train(
+        found,
+        epochs,
+        seed,
+        settings=settings,
+        checkpoint=checkpoint,
+        progress=progress,
+        announce=announce,
+    )
     with threadpool_limits(1, "blas"):
-        result = evaluate(net, name)
-    story = {
-        "network": name,
-        "command": f"fixedpoint-nn train {name}{f' --epochs {epochs}' if epochs else ''} --seed {seed}",
+        result = evaluate(net, found)
+    options = [*(["--epochs", str(epochs)] if epochs else []), "--seed", str(seed), *settings.options()]
+    told = {
+        "network": found.name,
+        "command": shlex.join(["fixedpoint-nn", "train", found.name, *options]),
         "seed": seed,
         "epochs": len(history),
         "seconds": round(time.perf_counter() - start, 1),
         "cpu_seconds": round(time.process_time() - start_cpu, 1),
         "result": result,
+        "settings": settings.as_json(),
         "numpy": np.__version__,
         "arithmetic": arithmetic_fingerprint(),
+        **(story or {}),
     }
-    serialization.save(net, path, story)
-    learning_curves(history, path.with_suffix(".png"), name)
+    serialization.save(net, path, told)
+    learning_curves(history, path.with_suffix(".png"), found.name)
     checkpoint.unlink(missing_ok=True)
-    return story
+    return told

@@ -15,7 +15,7 @@ from fixedpoint_nn.training.batches import WordBatches
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 from fixedpoint_nn.zoo.characters import encoded, language, names, word_rows
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 
 
 def build(seed: int = 0, symbols: int = 27) -> Sequential:
@@ -46,7 +46,7 @@ ENTRY = Entry(
     source=lambda: WordBatches(encoded(names(), "train"), size=512),
     examples=lambda split: word_rows(names(), split),
     figures=language,
-    recipe=Recipe(epochs=30, optimiser=lambda: Adam(0.05), schedule=cosine()),
+    recipe=TrainingRecipe(epochs=30, optimiser=lambda: Adam(0.05), schedule=cosine()),
     bar=Bar("loss", 2.46),
     held_out="dev",
 )

@@ -32,7 +32,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """How a network is trained; everything that decides the weights, besides the seed."""
 
     epochs: int
@@ -58,6 +58,6 @@ class Entry:
     source: Callable[[], Source]
     examples: Callable[[str], Examples]
     figures: Callable[[Any, Array, Array], dict[str, float]]
-    recipe: Recipe
+    recipe: TrainingRecipe
     bar: Bar | None = None
     held_out: str = "test"

@@ -9,7 +9,7 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.images import fashion_mnist
 
 
@@ -35,6 +35,6 @@ ENTRY = Entry(
     source=lambda: Samples(*fashion_mnist("train"), size=128),
     examples=fashion_mnist,
     figures=classification,
-    recipe=Recipe(epochs=40, optimiser=lambda: Adam(1e-3, l2=1e-5), schedule=cosine()),
+    recipe=TrainingRecipe(epochs=40, optimiser=lambda: Adam(1e-3, l2=1e-5), schedule=cosine()),
     bar=Bar("accuracy", 0.90, at_least=True),
 )

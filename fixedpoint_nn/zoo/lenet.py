@@ -10,11 +10,13 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import AdamW
 from fixedpoint_nn.training.schedules import cosine, warmup
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.images import fashion_mnist
 
 
-def build(seed: int = 0, channels: int = 1, classes: int = 10) -> Sequential:
+def build(
+    seed: int = 0, channels: int = 1, classes: int = 10, hidden: int = 120, dropout: float = 0.25
+) -> Sequential:
     """Images of 28 x 28."""
     init = Initialiser(seed)
     return Sequential(
@@ -25,10 +27,10 @@ def build(seed: int = 0, channels: int = 1, classes: int = 10) -> Sequential:
         relu2=ReLU(),
         pool2=init.avg_pool(2),
         flatten=Flatten(),
-        fc1=init.dense(7 * 7 * 32, 120),
+        fc1=init.dense(7 * 7 * 32, hidden),
         relu3=ReLU(),
-        drop=Dropout(0.25),
-        fc2=init.dense(120, classes, "xavier"),
+        drop=Dropout(dropout),
+        fc2=init.dense(hidden, classes, "xavier"),
     )
 
 
@@ -39,6 +41,8 @@ ENTRY = Entry(
     source=lambda: Samples(*fashion_mnist("train"), size=128, augment=InTurn(Shift(1), Flip())),
     examples=fashion_mnist,
     figures=classification,
-    recipe=Recipe(epochs=14, optimiser=lambda: AdamW(2e-3, decay=0.02), schedule=warmup(0.05, cosine())),
+    recipe=TrainingRecipe(
+        epochs=14, optimiser=lambda: AdamW(2e-3, decay=0.02), schedule=warmup(0.05, cosine())
+    ),
     bar=Bar("accuracy", 0.92, at_least=True),
 )

@@ -8,12 +8,12 @@ from fixedpoint_nn.training.batches import WordBatches
 from fixedpoint_nn.training.optimisers import AdamW
 from fixedpoint_nn.training.schedules import cosine
 from fixedpoint_nn.zoo.characters import encoded, language, names, word_rows
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.writer import writer
 
 
-def build(seed: int = 0, hidden: int = 128) -> Sequential:
-    return writer(seed, 27, 32, hidden, dropout=0.1)
+def build(seed: int = 0, hidden: int = 128, dropout: float = 0.1) -> Sequential:
+    return writer(seed, 27, 32, hidden, dropout=dropout)
 
 
 ENTRY = Entry(
@@ -23,7 +23,9 @@ ENTRY = Entry(
     source=lambda: WordBatches(encoded(names(), "train"), size=64),
     examples=lambda split: word_rows(names(), split),
     figures=language,
-    recipe=Recipe(epochs=14, optimiser=lambda: AdamW(3e-3, decay=0.02), schedule=cosine(0.02), clip=1.0),
+    recipe=TrainingRecipe(
+        epochs=14, optimiser=lambda: AdamW(3e-3, decay=0.02), schedule=cosine(0.02), clip=1.0
+    ),
     bar=Bar("loss", 2.02),
     held_out="dev",
 )

@@ -9,7 +9,7 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.images import mnist
 
 
@@ -29,6 +29,6 @@ ENTRY = Entry(
     source=lambda: Samples(*mnist("train"), size=128),
     examples=mnist,
     figures=classification,
-    recipe=Recipe(epochs=12, optimiser=lambda: Adam(2e-3), schedule=cosine(), clip=1.0),
+    recipe=TrainingRecipe(epochs=12, optimiser=lambda: Adam(2e-3), schedule=cosine(), clip=1.0),
     bar=Bar("accuracy", 0.985, at_least=True),
 )

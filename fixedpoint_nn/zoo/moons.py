@@ -21,22 +21,22 @@ from fixedpoint_nn.training.losses import hinge
 from fixedpoint_nn.training.metrics import loss_of, outputs
 from fixedpoint_nn.training.optimisers import Nesterov
 from fixedpoint_nn.training.schedules import cosine, linear
-from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 HIDDEN = 16
 
 
-def build(seed: int = 0, activation: str = "relu") -> Layers:
+def build(seed: int = 0, activation: str = "relu", hidden: tuple[int, int] = (HIDDEN, HIDDEN)) -> Layers:
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is not known here; use one of {', '.join(ACTIVATIONS)}")
     init, make = Initialiser(seed), ACTIVATIONS[activation]
     return Layers(
-        fc1=init.dense(2, HIDDEN),
+        fc1=init.dense(2, hidden[0]),
         act1=make(),
-        fc2=init.dense(HIDDEN, HIDDEN),
+        fc2=init.dense(hidden[0], hidden[1]),
         act2=make(),
-        fc3=init.dense(HIDDEN, 1, "xavier"),
+        fc3=init.dense(hidden[1], 1, "xavier"),
     )
 
 
@@ -61,7 +61,9 @@ ENTRY = Entry(
     source=lambda: Samples(*examples("train"), size=20),
     examples=examples,
     figures=figures,
-    recipe=Recipe(epochs=100, optimiser=lambda: Nesterov(0.05, l2=1e-4), schedule=cosine(), loss=hinge),
+    recipe=TrainingRecipe(
+        epochs=100, optimiser=lambda: Nesterov(0.05, l2=1e-4), schedule=cosine(), loss=hinge
+    ),
     bar=Bar("accuracy", 1.0, at_least=True),
 )
 

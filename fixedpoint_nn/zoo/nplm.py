@@ -12,7 +12,7 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.optimisers import AdamW
 from fixedpoint_nn.training.schedules import cosine
 from fixedpoint_nn.zoo.characters import language, names
-from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
 
 CONTEXT = 3
 
@@ -43,7 +43,7 @@ ENTRY = Entry(
     source=lambda: Samples(*examples("train"), size=256),
     examples=examples,
     figures=language,
-    recipe=Recipe(epochs=20, optimiser=lambda: AdamW(2e-3, decay=0.05), schedule=cosine()),
+    recipe=TrainingRecipe(epochs=20, optimiser=lambda: AdamW(2e-3, decay=0.05), schedule=cosine()),
     bar=Bar("loss", 2.15),
     held_out="dev",
 )

@@ -19,7 +19,7 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Nesterov
 from fixedpoint_nn.training.schedules import cosine, warmup
-from fixedpoint_nn.zoo.entry import Entry, Examples, Recipe
+from fixedpoint_nn.zoo.entry import Entry, Examples, TrainingRecipe
 from fixedpoint_nn.zoo.images import fashion_mnist
 
 DEPTHS = (3, 4, 6, 3)
@@ -111,5 +111,7 @@ ENTRY = Entry(
     source=lambda: Samples(*fashion_mnist("train"), size=8, augment=ENLARGE),
     examples=examples,
     figures=classification,
-    recipe=Recipe(epochs=1, optimiser=lambda: Nesterov(0.1, l2=1e-4), schedule=warmup(0.05, cosine())),
+    recipe=TrainingRecipe(
+        epochs=1, optimiser=lambda: Nesterov(0.1, l2=1e-4), schedule=warmup(0.05, cosine())
+    ),
 )

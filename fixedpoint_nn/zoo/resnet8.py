@@ -10,7 +10,7 @@ from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.metrics import classification
 from fixedpoint_nn.training.optimisers import Nesterov
 from fixedpoint_nn.training.schedules import cosine, warmup
-from fixedpoint_nn.zoo.entry import Bar, Entry, Recipe
+from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 from fixedpoint_nn.zoo.images import fashion_mnist
 
 
@@ -59,6 +59,8 @@ ENTRY = Entry(
     source=lambda: Samples(*fashion_mnist("train"), size=128, augment=InTurn(Shift(2), Flip(), Cutout(6))),
     examples=fashion_mnist,
     figures=classification,
-    recipe=Recipe(epochs=20, optimiser=lambda: Nesterov(0.1, l2=4e-4), schedule=warmup(0.1, cosine())),
+    recipe=TrainingRecipe(
+        epochs=20, optimiser=lambda: Nesterov(0.1, l2=4e-4), schedule=warmup(0.1, cosine())
+    ),
     bar=Bar("accuracy", 0.93, at_least=True),
 )

@@ -5,15 +5,16 @@
     found = search("fashion_mlp", space, trials=40, storage="fashion.db", epochs=5, jobs=2)
     found.best
 
-A name is a setting of the recipe's optimiser (`rate`, `l2`, `decay`, ...), `batch` for the size of a batch,
-`clip`, or `build.` and an argument of the network's build function. Every trial trains on nine tenths of the
-training data and is judged on the last tenth: the data that the zoo reports its results on stays unseen.
+A name is one of `Settings` (`learning_rate`, `batch`, `hidden`, `l2`, `dropout`, `optimiser`, `schedule`), a field of
+the recipe's optimiser (`rate`, `decay`, ...), `clip`, or `build.` and an argument of the network's build function.
+Every trial trains on nine tenths of the training data and is judged on the last tenth: the data that the zoo reports
+its results on stays unseen.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import singledispatch
 from inspect import signature
@@ -27,6 +28,7 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches, padded
 from fixedpoint_nn.training.loop import Diverged, fit
 from fixedpoint_nn.zoo.entry import Entry, Examples
+from fixedpoint_nn.zoo.settings import Settings, taken
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,36 @@ class Choice:
 
 
 Space = Mapping[str, Real | Integer | Choice]
+Tell = Callable[["Found"], None]
+WEAKEST_L2, STRONGEST_L2 = 1e-6, 1e-2
+
+
+def usual_space(entry: Entry) -> Space:
+    """Around the recipe's own values: what `fixedpoint-nn tune` searches unless told otherwise."""
+    rate, known = entry.recipe.optimiser().rate, taken(entry)
+    size = int(getattr(entry.source(), "size", None) or 64)
+    space: dict[str, Real | Integer | Choice] = {
+        "learning_rate": Real(rate / 10, rate * 10, log=True),
+        "batch": Choice(*sorted({max(size // 2, 1), size, 2 * size})),
+        "l2": Real(WEAKEST_L2, STRONGEST_L2, log=True),
+        "schedule": Choice("constant", "linear", "cosine"),
+    }
+    if "dropout" in known:
+        space["dropout"] = Real(0.0, 0.5)
+    if "hidden" in known:
+        usual = signature(entry.build).parameters["hidden"].default
+        sizes = usual if isinstance(usual, tuple) else (usual,)
+        space["hidden"] = Choice(*(",".join(str(max(int(n * f), 1)) for n in sizes) for f in (0.5, 1, 2)))
+    return space
+
+
+def as_settings(chosen: Mapping[str, Any]) -> Settings:
+    """Those of a trial's values that `fixedpoint-nn train` takes."""
+    known = {field.name for field in fields(Settings)}
+    given = {name: value for name, value in chosen.items() if name in known}
+    if "hidden" in given:
+        given["hidden"] = tuple(int(part) for part in str(given["hidden"]).split(","))
+    return Settings(**given)
 
 
 @dataclass(frozen=True)
@@ -76,30 +108,45 @@ class Found:
     best: dict[str, Any]
     loss: float
     trials: tuple[tuple[dict[str, Any], float], ...]
+    pruned: int = 0  # given up early, because they were worse than the others at that time
+
+    @property
+    def settings(self) -> Settings:
+        """The best ones, as `train` takes them."""
+        return as_settings(self.best)
 
 
 def search(
-    name: str,
+    name: str | Entry,
     space: Space,
-    trials: int,
+    trials: int | None,
     storage: str | os.PathLike[str],
     *,
+    minutes: float | None = None,
     epochs: int | None = None,
     jobs: int = 1,
     seed: int = 0,
     limit: int | None = None,
+    tell: Tell | None = None,
+    announce: Callable[[float], None] | None = None,
 ) -> Found:
-    """Try settings until the file `storage` (SQLite) has `trials` of them; one process for each job.
+    """Try settings until the file `storage` (SQLite) has `trials` of them, or for so many minutes.
 
-    Called again with the same file, it goes on where it was. `limit` takes the first samples only.
+    Called again with the same file, it goes on where it was. One process for each job. `limit` takes the first
+    samples only. `tell` hears what has been found after each trial, `announce` the seconds that one trial takes.
     """
     optuna = _optuna()
-    demand_known(zoo.entry(name), space)
+    entry = zoo.entry(name)
+    if trials is None and minutes is None:
+        raise ValueError("a search needs an end: a number of trials, or of minutes")
+    if jobs > 1 and isinstance(name, Entry):
+        raise ValueError(f"{jobs} jobs search networks of the zoo only; search {entry.name} with one")
+    demand_known(entry, space)
     url = f"sqlite:///{Path(storage).resolve()}"
-    study = optuna.create_study(storage=url, study_name=name, load_if_exists=True)
-    task = (name, dict(space), trials, url, epochs, limit)
+    study = optuna.create_study(storage=url, study_name=entry.name, load_if_exists=True)
+    task = (name, dict(space), trials, minutes, url, epochs, limit)
     if jobs == 1:
-        _work(*task, seed)
+        _work(*task, seed, tell, announce)
     else:
         context = get_context("spawn")
         workers = [context.Process(target=_work, args=(*task, seed + job)) for job in range(jobs)]
@@ -109,19 +156,36 @@ def search(
             worker.join()
         if any(worker.exitcode for worker in workers):
             raise RuntimeError("a process of the search failed (see above); the same call again goes on")
+    return found_in(study, storage)
+
+
+def found_in(study: Any, storage: str | os.PathLike[str]) -> Found:
+    """The trials of a study that came to their end."""
     complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if not complete:
-        raise RuntimeError(f"none of the trials in {storage} came to an end; lower the rates of the space")
+        raise RuntimeError(
+            f"none of the trials in {storage} came to an end; give it more time, or lower the rates"
+        )
     return Found(
         dict(study.best_params),
         float(study.best_value),
         tuple((dict(trial.params), float(trial.value)) for trial in complete),
+        sum(trial.state.name == "PRUNED" for trial in study.trials),
     )
+
+
+def count_trials(storage: str | os.PathLike[str]) -> int:
+    """How many trials a file keeps, those that were given up early included."""
+    optuna = _optuna()
+    url = f"sqlite:///{Path(storage).resolve()}"
+    studies = [optuna.load_study(study_name=name, storage=url) for name in optuna.get_all_study_names(url)]
+    return sum(trial.state.name in ("COMPLETE", "PRUNED") for study in studies for trial in study.trials)
 
 
 def demand_known(entry: Entry, space: Space) -> None:
     """Every name of the space must be something that this network has."""
     settings = {field.name for field in fields(entry.recipe.optimiser()) if field.init} | {"batch", "clip"}
+    settings |= set(taken(entry))
     settings |= {f"build.{argument}" for argument in signature(entry.build).parameters if argument != "seed"}
     for name in space:
         if name not in settings:
@@ -129,30 +193,55 @@ def demand_known(entry: Entry, space: Space) -> None:
 
 
 def _work(
-    name: str, space: Space, trials: int, url: str, epochs: int | None, limit: int | None, seed: int
+    name: str | Entry,
+    space: Space,
+    trials: int | None,
+    minutes: float | None,
+    url: str,
+    epochs: int | None,
+    limit: int | None,
+    seed: int,
+    tell: Tell | None = None,
+    announce: Callable[[float], None] | None = None,
 ) -> None:
     optuna = _optuna()
     entry = zoo.entry(name)
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     study = optuna.load_study(
-        study_name=name, storage=url, pruner=optuna.pruners.MedianPruner(n_startup_trials=8)
+        study_name=entry.name, storage=url, pruner=optuna.pruners.MedianPruner(n_startup_trials=8)
     )
     before = study.trials
-    if sum(trial.state in states for trial in before) >= trials:
+    if trials is not None and sum(trial.state in states for trial in before) >= trials:
         return
     study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + len(before))  # a resumed search goes on
-    enough = optuna.study.MaxTrialsCallback(trials, states)
-    study.optimize(lambda trial: _objective(trial, entry, space, epochs, limit), callbacks=[enough])
+    callbacks: list[Any] = [] if trials is None else [optuna.study.MaxTrialsCallback(trials, states)]
+
+    def heard(study: Any, trial: Any) -> None:
+        if tell is not None and any(trial.state.name == "COMPLETE" for trial in study.trials):
+            tell(found_in(study, url))
+
+    study.optimize(
+        lambda trial: _objective(trial, entry, space, epochs, limit, announce),
+        callbacks=[heard, *callbacks],
+        timeout=None if minutes is None else 60 * minutes,
+    )
 
 
-def _objective(trial: Any, entry: Entry, space: Space, epochs: int | None, limit: int | None) -> float:
+def _objective(
+    trial: Any,
+    entry: Entry,
+    space: Space,
+    epochs: int | None,
+    limit: int | None,
+    announce: Callable[[float], None] | None,
+) -> float:
     optuna = _optuna()
     chosen = {name: axis.suggest(trial, name) for name, axis in space.items()}
+    entry = as_settings(chosen).applied(entry)
+    for field in fields(Settings):
+        chosen.pop(field.name, None)
     build = {name.removeprefix("build."): chosen.pop(name) for name in space if name.startswith("build.")}
-    source: Any = entry.source()
-    if "batch" in chosen:
-        source = replace(source, size=chosen.pop("batch"))
-    source, (x, y) = hold_back(source, limit)
+    source, (x, y) = hold_back(entry.source(), limit)
     clip = chosen.pop("clip", entry.recipe.clip)
     settings: Any = {**chosen}
     optimiser = replace(entry.recipe.optimiser(), **settings)
@@ -177,6 +266,7 @@ def _objective(trial: Any, entry: Entry, space: Space, epochs: int | None, limit
             clip=clip,
             evaluate=judge,
             progress=False,
+            announce=announce,
         )
     except Diverged as error:
         raise optuna.TrialPruned from error
@@ -221,5 +311,5 @@ def _optuna() -> Any:
         raise ImportError(
             "a search needs Optuna; install it with `pip install fixedpoint_nn[search]`"
         ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # an interrupted trial is no news
     return optuna

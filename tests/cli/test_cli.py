@@ -18,7 +18,7 @@ import pytest
 
 from fixedpoint_nn import zoo
 from fixedpoint_nn.cli import main
-from fixedpoint_nn.cli.program import COMMANDS, sentence
+from fixedpoint_nn.cli.program import COMMANDS, build_parser, sentence
 from fixedpoint_nn.cli.sweep_pictures import compromise
 from fixedpoint_nn.network import serialization
 from fixedpoint_nn.precision import Plan
@@ -27,7 +27,9 @@ from fixedpoint_nn.report.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
-NAMES = ("zoo", "train", "sweep", "emit", "verify", "generate", "report", "demo")
+NAMES = (
+    "zoo", "train", "tune", "sweep", "emit", "verify", "generate", "report", "demo", "completion",
+)  # fmt: skip
 
 
 def run(*arguments: object) -> int:
@@ -67,7 +69,28 @@ def test_help_ends_in_an_example(name: str, capsys: Capture) -> None:
 
 
 def test_the_commands_are_those_of_the_documentation() -> None:
-    assert tuple(module.__name__.rpartition(".")[2] for module in COMMANDS) == NAMES
+    assert tuple(COMMANDS) == NAMES
+
+
+def test_the_help_of_the_program_says_what_the_help_of_each_command_says() -> None:
+    (group,) = [action for action in build_parser()._actions if isinstance(action.choices, dict)]
+    assert group.choices is not None
+    for name, summary in COMMANDS.items():
+        assert group.choices[name].description == summary[0].upper() + summary[1:] + "."
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("zoo", "--json"), ("train", "--help"), ("verify", "--help")]
+)
+def test_what_needs_no_picture_and_no_cluster_does_not_wait_for_them(arguments: tuple[str, ...]) -> None:
+    code = (
+        "import sys; from fixedpoint_nn.cli import main\n"
+        f"try: main({list(arguments)!r})\nexcept SystemExit: pass\n"
+        "slow = {'matplotlib', 'optuna', 'distributed', 'jinja2'} & set(sys.modules)\n"
+        "print(sorted(slow), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr == "[]\n"
 
 
 def test_python_m_is_the_same_program() -> None:
@@ -83,7 +106,7 @@ def test_python_m_is_the_same_program() -> None:
 
 def test_zoo_lists_every_network(capsys: Capture) -> None:
     assert run("zoo", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["networks"]
     assert [network["name"] for network in found] == list(zoo.names())
     assert next(n["parameters"] for n in found if n["name"] == "moons") == 337
     assert run("zoo") == 0
@@ -229,8 +252,8 @@ def test_report_shows_what_was_run(pack: Path, tmp_path: Path, capsys: Capture) 
         ),
         (
             ("train", "mons"),
-            "fixedpoint-nn: argument NET: there is no network 'mons' in the zoo; did you mean 'moons'? "
-            "(`fixedpoint-nn zoo` lists the networks); `fixedpoint-nn train --help` shows an example",
+            "fixedpoint-nn: 'mons' is neither a network of the zoo nor a file; did you mean 'moons'? "
+            "(`fixedpoint-nn zoo` lists the networks)",
         ),
         (
             ("train", "moons", "--epochs", 0),
@@ -285,7 +308,7 @@ def test_report_shows_what_was_run(pack: Path, tmp_path: Path, capsys: Capture) 
         (
             ("generate", "moons"),
             "fixedpoint-nn: 'moons' does not write text; those that do are names_lstm, makemore_lstm, "
-            "shakespeare_lstm",
+            "shakespeare_lstm, and networks with the parts embedding, lstm, head",
         ),
         (
             ("generate", "names_lstm", "--temperature", -1),
@@ -311,9 +334,8 @@ def test_a_network_that_does_not_say_whose_data_it_needs_is_refused(tmp_path: Pa
     path = tmp_path / "mine.safetensors"
     serialization.save(zoo.build("moons"), path)
     assert refused(capsys, "emit", path, "--word", 8, "--out", tmp_path / "x") == (
-        f"fixedpoint-nn: {path} does not say which network of the zoo it is (its metadata has "
-        "network=None), so its "
-        "data and metric are unknown; save it with metadata {'network': NAME}, or use the Python functions"
+        f"fixedpoint-nn: {path} is no network of the zoo, so its samples are unknown; give them by "
+        "--data samples.npz, which np.savez(path, x=x, y=y) writes"
     )
 
 
@@ -375,7 +397,9 @@ def test_control_c_ends_a_training_with_status_130_and_nothing_half_written(tmp_
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, read + rest
-    assert rest.strip().splitlines()[-1] == "fixedpoint-nn: interrupted; nothing half-written was left behind"
+    assert rest.strip().splitlines()[-1] == (
+        "fixedpoint-nn: interrupted; nothing was left behind, because its first epoch had not ended"
+    )
     assert not (tmp_path / "net.safetensors").exists()
 
 

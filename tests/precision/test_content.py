@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fixedpoint_nn.precision import content, engine
+from fixedpoint_nn.precision import content
+from fixedpoint_nn.precision import engine_cost as engine
 
 DECISIVE = (
     "numerics/rounding.py",

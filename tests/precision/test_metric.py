@@ -1,42 +1,132 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import re
+from functools import partial
+from typing import Any
+
 import numpy as np
+import pytest
 
-from fixedpoint_nn import Tensor
 from fixedpoint_nn.precision import Metric
-from fixedpoint_nn.precision.metric import interval, predictions
-from fixedpoint_nn.training.losses import cross_entropy
+from fixedpoint_nn.precision.content import function_digest
+from fixedpoint_nn.precision.judge import judge
+from fixedpoint_nn.precision.metric import METRICS, interval
 
 
-def test_accuracy_scores_every_label_and_leaves_padding_out() -> None:
-    logits = np.array([[[1.0, 2], [3, 1]], [[0, 5], [1, 0]]])
-    y = np.array([[1, 1], [0, -1]])
-    assert Metric.ACCURACY.scores(logits, y).tolist() == [True, False, False]
+def largest_error(outputs: Any, labels: Any) -> float:
+    return float(np.abs(outputs - labels).max())
 
 
-def test_likelihood_is_the_loss_of_training() -> None:
-    rng = np.random.default_rng(0)
-    logits, y = rng.standard_normal((4, 6, 9)), rng.integers(-1, 9, (4, 6))
-    loss = float(cross_entropy(Tensor(logits), y).data)
-    assert abs(Metric.NLL.scores(logits, y).mean() - loss) < 1e-12
+largest_error.more_is_better = False  # type: ignore[attr-defined]
 
 
-def test_one_logit_is_judged_by_its_sign() -> None:
-    logits = np.array([[0.5], [-2.0], [3.0]])
-    assert Metric.ACCURACY.scores(logits, np.array([1, -1, -1])).tolist() == [True, True, False]
-    assert predictions(logits).tolist() == [1, 0, 1]
+def test_a_metric_has_a_name_and_a_direction() -> None:
+    better = {name: metric.more_is_better for name, metric in METRICS.items()}
+    assert better == {"accuracy": True, "top5": True, "nll": False, "mse": False, "mae": False, "auc": True}
+    assert all(Metric.of(name) is metric for name, metric in METRICS.items())
 
 
-def test_the_metric_follows_from_the_labels() -> None:
-    assert Metric.for_labels(np.zeros(5)) is Metric.ACCURACY
-    assert Metric.for_labels(np.zeros((5, 1))) is Metric.ACCURACY
-    assert Metric.for_labels(np.zeros((5, 7))) is Metric.NLL
+def test_a_function_is_a_metric_of_which_more_is_better_unless_it_says_otherwise() -> None:
+    assert Metric.of(lambda outputs, labels: 0.5).more_is_better
+    assert not Metric.of(lambda outputs, labels: 0.5, more_is_better=False).more_is_better
+    assert not Metric.of(largest_error).more_is_better
+    assert Metric.of(largest_error).name == "largest_error"
 
 
-def test_losses_are_points_of_accuracy_and_percent_of_likelihood() -> None:
+def test_a_function_is_found_by_module_and_name() -> None:
+    assert Metric.of("tests.precision.test_metric:largest_error") == Metric.of(largest_error)
+
+
+@pytest.mark.parametrize(
+    ("metric", "sentence"),
+    [
+        ("f1", "metric 'f1' is not known; use one of accuracy, top5, nll, mse, mae, auc, or module:function"),
+        (
+            "nowhere:f1",
+            "metric 'nowhere:f1' cannot be imported (No module named 'nowhere'); write module:function of a "
+            "module that Python finds from here",
+        ),
+        ("math:f1", "metric 'math:f1': the module math has no function 'f1'"),
+        (
+            3,
+            "a metric is one of accuracy, top5, nll, mse, mae, auc or a function (outputs, labels) -> float, not 3",
+        ),
+    ],
+)
+def test_what_is_no_metric_is_one_sentence(metric: Any, sentence: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=f"^{re.escape(sentence)}$"):
+        Metric.of(metric)
+    with pytest.raises(ValueError, match=r"^of nll, less is better; leave the direction out$"):
+        Metric.of("nll", more_is_better=True)
+
+
+def test_a_function_that_gives_no_number_is_one_sentence() -> None:
+    outputs, labels = np.zeros((4, 3)), np.zeros(4, np.int64)
+    array = Metric.of(lambda outputs, labels: outputs)
+    with pytest.raises(TypeError, match=r"^metric <lambda> gave a ndarray, and a metric gives one number$"):
+        array.value(outputs, labels)
+    sentence = (
+        "metric <lambda> gave nan for outputs of shape (4, 3) and labels of shape (4,); "
+        "it needs a finite number for every network"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        Metric.of(lambda outputs, labels: float("nan")).value(outputs, labels)
+
+
+def test_losses_are_points_of_a_share_and_percent_of_everything_else() -> None:
     assert round(Metric.ACCURACY.loss(0.89, 0.9), 9) == 1
+    assert round(Metric.AUC.loss(0.89, 0.9), 9) == 1
     assert round(Metric.NLL.loss(2.1, 2.0), 9) == 5
+    assert round(Metric.of(lambda o, y: 1.0).loss(-2.1, -2.0), 9) == 5
+    assert Metric.MSE.loss(0.25, 0.0) == 25
+
+
+def test_the_content_of_a_function_decides_whether_two_are_the_same() -> None:
+    def scaled(factor: float) -> Any:
+        return lambda outputs, labels: factor * float(outputs.mean())
+
+    assert Metric.of(scaled(1)) != Metric.of(scaled(2))
+    assert function_digest(scaled(1)) == function_digest(scaled(1))
+    assert function_digest(lambda o, y: o.min()) != function_digest(lambda o, y: o.max())
+    assert function_digest(partial(largest_error, labels=1)) != function_digest(
+        partial(largest_error, labels=2)
+    )
+    assert function_digest(max) != function_digest(max), "unknown content is never the same"
+
+
+def test_a_change_of_a_function_that_is_called_is_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    space: dict[str, Any] = {}
+    exec("def inner(o): return 1\ndef outer(o, y): return inner(o)", space)
+    before = function_digest(space["outer"])
+    exec("def inner(o): return 2", space)
+    assert function_digest(space["outer"]) != before
+
+
+def test_a_judgement_is_that_of_all_blocks_together() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2500, 1)), rng.integers(0, 2, 2500)
+    for metric in (
+        Metric.AUC,
+        Metric.ACCURACY,
+        Metric.of(lambda o, labels: float((o[:, 0] * labels).mean())),
+    ):
+        found = judge(lambda block: block, x, y, metric)
+        assert found.value == metric.value(x, y)
+        low, high = found.interval()
+        assert low <= found.value <= high
+        assert 0 < high - low < 0.1
+        assert found.count == 2500
+        assert found.changed_from(1 - found.predicted) == 2500
+
+
+def test_of_a_regression_samples_change() -> None:
+    outputs = np.zeros((5, 3))
+    found = judge(lambda x: x, outputs, outputs, Metric.MSE)
+    other = outputs.copy()
+    other[2, :2] = 1
+    assert found.changed_from(other) == 1
+    assert found.count == 5
 
 
 def test_the_interval_of_right_and_wrong_is_that_of_drawing_again() -> None:

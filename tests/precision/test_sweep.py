@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fixedpoint_nn.layers import ReLU, Sequential
+from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.precision import Metric, Recipe, Training, calibrate, quantize, sweep
 from fixedpoint_nn.precision.axes import AXES
 from fixedpoint_nn.precision.content import digest
 from fixedpoint_nn.precision.sweep import Sweep
 from fixedpoint_nn.training.batches import Samples
+from fixedpoint_nn.training.metrics import outputs
 from tests.support.small_networks import small_network
 
 
 def problem(name: str = "mlp") -> tuple[Any, Any]:
     net, x = small_network(name, np.float32)
-    from fixedpoint_nn.training.metrics import outputs
-
     logits = outputs(net, x)
     return net, (x, logits.argmax(-1) if logits.ndim == 2 else np.abs(logits).argmax(-1))
 
@@ -111,6 +112,54 @@ def test_text_is_judged_by_its_likelihood() -> None:
     assert found.metric is Metric.NLL
     assert found[0].loss > found[1].loss
     assert abs(found[1].loss) < 1
+
+
+def regression(width: int) -> tuple[Any, Any]:
+    """A network of so many outputs, and targets that it nearly hits."""
+    rng = np.random.default_rng(0)
+    init = Initialiser(1)
+    net = Sequential(fc1=init.dense(6, 16), relu=ReLU(), fc2=init.dense(16, width))
+    x = rng.standard_normal((50, 6)).astype(np.float32)
+    return net, (x, outputs(net, x) + rng.normal(0, 0.1, (50, width)))
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_regression_is_judged_by_mean_squares(width: int) -> None:
+    net, (x, y) = regression(width)
+    found = sweep(net, (x, y), (4, 12), store=":memory:", progress=False)
+    assert found.metric is Metric.MSE
+    for point in found:
+        assert abs(point.metric - np.mean((quantize(net, point.plan)(x).to_float() - y) ** 2)) < 1e-12
+    assert abs(found.float_score - np.mean((outputs(net, x) - y) ** 2)) < 1e-9
+    assert found[0].loss > found[1].loss
+    assert found[0].changed == 50
+
+
+def test_a_sweep_takes_a_name_or_a_function_for_a_metric(tmp_path: Path) -> None:
+    net, (x, y) = regression(3)
+    options: dict[str, Any] = {"words": (5,), "store": tmp_path / "s.sqlite", "progress": False}
+
+    def worst(given: Any, wanted: Any) -> float:
+        return float(-np.abs(given - wanted).max())
+
+    for metric in ("mae", worst):
+        (point,) = sweep(net, (x, y), metric=metric, **options)
+        given = quantize(net, point.plan)(x).to_float()
+        wanted = np.abs(given - y).mean() if metric == "mae" else -np.abs(given - y).max()
+        assert abs(point.metric - wanted) < 1e-12
+        assert sweep(net, (x, y), metric=metric, **options).computed == 0
+    with pytest.raises(ValueError, match=r"^labels of float64 and shape \(50, 3\) .* judged by accuracy: "):
+        sweep(net, (x, y), metric="accuracy", **options)
+
+
+def test_a_function_that_no_other_process_can_have_is_refused() -> None:
+    net, (x, y) = regression(3)
+    sentence = (
+        "the metric <lambda> cannot be sent to other processes; define it with `def` in a module, or use "
+        "one process"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        sweep(net, (x, y), (4, 5), metric=lambda o, t: 0.0, store=":memory:", progress=False, jobs=2)
 
 
 def test_processes_give_the_same_points_as_one(tmp_path: Path) -> None:

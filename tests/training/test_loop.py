@@ -14,6 +14,8 @@ from fixedpoint_nn.layers import BatchNorm, Dropout, Flatten, ReLU, Sequential
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.tree import parameters
 from fixedpoint_nn.training import SGD, Adam, Diverged, History, Momentum, Samples, fit
+from fixedpoint_nn.training.checkpoint import stored_settings
+from fixedpoint_nn.training.loop import Forecast
 from fixedpoint_nn.training.metrics import classification
 
 X = np.random.default_rng(0).standard_normal((96, 4)).astype(np.float32)
@@ -190,3 +192,30 @@ def test_clipping_and_schedule_reach_the_optimiser() -> None:
     assert moved(plain) > 1e-3
     assert moved(clipped) < 1e-6
     assert moved(slow) < 1e-6
+
+
+def test_a_training_says_once_how_long_it_takes_and_leaves_its_first_batch_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = iter([10.0, 10.2, 10.4, 10.6, 10.8])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    said: list[float] = []
+    forecast = Forecast(1000, said.append)
+    for _ in range(6):
+        forecast.after_batch()
+    assert [round(seconds, 6) for seconds in said] == [200]
+
+
+def test_a_checkpoint_keeps_settings_and_refuses_other_ones(tmp_path: Path) -> None:
+    file = tmp_path / "run.safetensors"
+    run(small(), 2, checkpoint=file, settings={"learning_rate": 0.1, "hidden": [8]})
+    assert stored_settings(file) == ({"learning_rate": 0.1, "hidden": [8]}, 0, 2)
+    sentence = (
+        f"{file} belongs to a training with learning_rate 0.1, not 0.2; go on as it began, "
+        "or delete it to start anew"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        run(small(), 3, checkpoint=file, settings={"learning_rate": 0.2, "hidden": [8]})
+    file.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="is no checkpoint of a training; delete it to start anew"):
+        stored_settings(file)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,12 @@ def test_a_quantised_network_is_measured_like_a_float_one() -> None:
     assert figures["accuracy"] >= 0.98
     assert figures["loss"] == pytest.approx(classification(net, x, labels)["loss"], abs=1e-2)
     assert np.array_equal(outputs(fixed, x, 7), fixed(x).to_float())
+
+
+def test_labels_are_not_broadcast() -> None:
+    sentence = (
+        "labels of shape (8, 1) do not fit logits of shape (8, 10); "
+        "give one label for each row, of shape (8,)"
+    )
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        accuracy(np.zeros((8, 10)), np.zeros((8, 1), np.int64))

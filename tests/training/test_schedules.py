@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixedpoint_nn.training.schedules import constant, cosine, linear, steps, warmup
+from fixedpoint_nn.training.schedules import SCHEDULES, constant, cosine, linear, steps, warmup
 
 
 def test_constant_stays_one() -> None:
@@ -35,3 +35,10 @@ def test_warm_up_rises_then_hands_over() -> None:
 def test_a_warm_up_of_nothing_or_everything_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match=f"a warm-up of {share} of the training is not between 0 and 1"):
         warmup(share, constant())
+
+
+def test_every_named_schedule_starts_or_ends_where_its_name_says() -> None:
+    ends = {name: (make()(0.0), round(make()(1.0), 9)) for name, make in SCHEDULES.items()}
+    assert ends == {
+        "constant": (1, 1), "linear": (1, 0), "cosine": (1, 0), "steps": (1, 0.01), "warmup": (0, 0),
+    }  # fmt: skip

@@ -73,7 +73,10 @@ def test_an_interrupted_trial_does_not_count(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_setting_that_the_network_does_not_have_is_a_sentence(tmp_path: Path) -> None:
-    sentence = "moons has no setting 'beta1'; it has batch, build.activation, clip, l2, momentum, rate"
+    sentence = (
+        "moons has no setting 'beta1'; it has batch, build.activation, build.hidden, clip, hidden, l2, "
+        "learning_rate, momentum, optimiser, rate, schedule"
+    )
     with pytest.raises(KeyError, match=re.escape(sentence)):
         search("moons", {"beta1": Real(0, 1)}, 1, tmp_path / "moons.db")
 
@@ -92,3 +95,20 @@ def test_what_is_held_back_is_not_trained_on() -> None:
     assert text.ids.max() == 80
     assert inputs.min() == 81
     assert (targets == inputs + 1).all()
+
+
+def test_a_search_needs_an_end_and_jobs_need_a_network_of_the_zoo(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^a search needs an end: a number of trials, or of minutes$"):
+        search("moons", SPACE, None, tmp_path / "moons.db")
+    with pytest.raises(ValueError, match=r"^2 jobs search networks of the zoo only; search moons with one$"):
+        search(moons.ENTRY, SPACE, 2, tmp_path / "moons.db", jobs=2)
+
+
+def test_settings_of_training_can_be_searched_by_their_names(tmp_path: Path) -> None:
+    space = {"hidden": Choice("4,4", "6,6"), "optimiser": Choice("sgd"), "schedule": Choice("linear")}
+    found = search("moons", space, 2, tmp_path / "moons.db", epochs=1)
+    assert found.settings.as_json() == {
+        "hidden": [int(part) for part in found.best["hidden"].split(",")],
+        "optimiser": "sgd",
+        "schedule": "linear",
+    }

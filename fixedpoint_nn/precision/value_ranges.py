@@ -54,7 +54,7 @@ class ValueRange:
 
 
 @dataclass
-class Probe:
+class RangeObserver:
     """Stands in a cast point, looks on and rounds nothing."""
 
     name: str
@@ -77,7 +77,7 @@ class Probe:
             self.parts = [part[::2] for part in self.parts]
             self.kept = sum(part.size for part in self.parts)
 
-    def spread(self) -> ValueRange:
+    def value_range(self) -> ValueRange:
         return ValueRange(self.low, self.high, thinned(np.concatenate(self.parts), SAMPLE))
 
 
@@ -110,7 +110,7 @@ def squared_error(values: Array, quantizer: Quantizer) -> float:
 
 
 def choose(
-    spread: ValueRange,
+    value_range: ValueRange,
     bits: int,
     signed: bool,
     method: Method = Method.MAX,
@@ -124,15 +124,15 @@ def choose(
     def quantizer(int_bits: int) -> Quantizer:
         return Quantizer(QFormat(int_bits, bits - int_bits, signed), rounding, overflow)
 
-    widest = int_bits_for(spread.low, spread.high, bits, signed, whole)
-    if method is Method.PERCENTILE and spread.sample.size:
+    widest = int_bits_for(value_range.low, value_range.high, bits, signed, whole)
+    if method is Method.PERCENTILE and value_range.sample.size:
         outside = (100 - percentile) / 2
-        low, high = np.percentile(spread.sample, (outside, 100 - outside) if signed else (0, percentile))
+        low, high = np.percentile(value_range.sample, (outside, 100 - outside) if signed else (0, percentile))
         return quantizer(min(widest, int_bits_for(float(low), float(high), bits, signed, whole)))
     if method is Method.LEAST_ERROR and overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
-        best, error = widest, squared_error(spread.sample, quantizer(widest))
+        best, error = widest, squared_error(value_range.sample, quantizer(widest))
         for int_bits in range(widest - 1, widest - 1 - CANDIDATES, -1):
-            other = squared_error(spread.sample, quantizer(int_bits))
+            other = squared_error(value_range.sample, quantizer(int_bits))
             if other >= error:
                 break
             best, error = int_bits, other

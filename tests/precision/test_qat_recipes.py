@@ -9,7 +9,7 @@ import pytest
 
 from fixedpoint_nn import data, zoo
 from fixedpoint_nn.precision import sweep
-from fixedpoint_nn.precision.recipes import SHORT_RUNS, training_for
+from fixedpoint_nn.precision.qat_recipes import SHORT_RUNS, training_for
 
 # Network, word length, the most that may be lost: points of accuracy, or percent of the likelihood.
 AFTER_TRAINING = [

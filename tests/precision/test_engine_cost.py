@@ -11,8 +11,8 @@ from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.precision import calibrate, quantize, sweep
-from fixedpoint_nn.precision import engine as module
-from fixedpoint_nn.precision.engine import EngineCost, engine_figures
+from fixedpoint_nn.precision import engine_cost as module
+from fixedpoint_nn.precision.engine_cost import EngineCost, engine_figures
 from tests.precision.test_sweep import problem
 from tests.support.small_networks import small_network
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixedpoint_nn.numerics.qformat import QFormat
-from fixedpoint_nn.precision.ranges import (
+from fixedpoint_nn.precision.value_ranges import (
     Method,
-    Probe,
+    RangeObserver,
     ValueRange,
     choose,
     int_bits_for,
@@ -46,32 +46,34 @@ def test_a_constant_power_of_two_is_kept_exactly_when_it_must_be() -> None:
 def test_least_squared_error_beats_every_other_choice_of_the_binary_point() -> None:
     values = np.random.default_rng(1).standard_normal(5000)
     values[0] = 30.0  # an outlier, which is not worth three bits
-    spread = ValueRange.of(values)
-    best = choose(spread, 6, True, Method.LEAST_ERROR)
+    value_range = ValueRange.of(values)
+    best = choose(value_range, 6, True, Method.LEAST_ERROR)
     errors = {
-        i: squared_error(spread.sample, choose(ValueRange(-(2.0 ** (i - 1)), 0, spread.sample), 6, True))
+        i: squared_error(
+            value_range.sample, choose(ValueRange(-(2.0 ** (i - 1)), 0, value_range.sample), 6, True)
+        )
         for i in range(-1, 8)
     }
     assert best.format.int_bits == min(errors, key=errors.__getitem__)
-    assert choose(spread, 6, True, Method.MAX).format.int_bits == 6
-    assert choose(spread, 6, True, Method.PERCENTILE, percentile=99.9).format.int_bits == 3
+    assert choose(value_range, 6, True, Method.MAX).format.int_bits == 6
+    assert choose(value_range, 6, True, Method.PERCENTILE, percentile=99.9).format.int_bits == 3
 
 
-def test_a_probe_keeps_the_extremes_of_everything_and_a_sample_of_bounded_size() -> None:
-    probe = Probe("x")
+def test_a_range_observer_keeps_the_extremes_of_everything_and_a_sample_of_bounded_size() -> None:
+    observer = RangeObserver("x")
     rng = np.random.default_rng(0)
     for _ in range(40):
-        probe.observe(rng.standard_normal((100, 100)))
-    probe.observe(np.array([-50.0, 60.0]))
-    spread = probe.spread()
-    assert (spread.low, spread.high) == (-50, 60)
-    assert 10_000 < spread.sample.size <= 1 << 16
-    assert abs(spread.sample.std() - 1) < 0.3
+        observer.observe(rng.standard_normal((100, 100)))
+    observer.observe(np.array([-50.0, 60.0]))
+    value_range = observer.value_range()
+    assert (value_range.low, value_range.high) == (-50, 60)
+    assert 10_000 < value_range.sample.size <= 1 << 16
+    assert abs(value_range.sample.std() - 1) < 0.3
 
 
-def test_a_probe_refuses_infinities() -> None:
+def test_a_range_observer_refuses_infinities() -> None:
     with pytest.raises(ValueError, match=r"^fc.out sees inf: the network diverges on these samples$"):
-        Probe("fc.out").observe(np.array([1.0, np.inf]))
+        RangeObserver("fc.out").observe(np.array([1.0, np.inf]))
 
 
 def test_thinning_does_not_walk_along_one_column() -> None:

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""`fixedpoint-nn completion`: what a shell needs to complete commands, options and their values.
+
+The scripts are made of the argument parsers: each option's choices, the zoo's names where a network is wanted, and
+files or folders elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from fixedpoint_nn.cli import completion_scripts
+from fixedpoint_nn.cli.arguments import Commands, command
+from fixedpoint_nn.cli.described_commands import described
+from fixedpoint_nn.cli.results import show
+
+SHELLS = {
+    "bash": completion_scripts.bash,
+    "zsh": completion_scripts.zsh,
+    "fish": completion_scripts.fish,
+}
+
+
+def add(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "completion",
+        "print a script that completes commands and options in a shell",
+        "fixedpoint-nn completion bash > ~/.local/share/bash-completion/completions/fixedpoint-nn",
+        run,
+    )
+    parser.add_argument("shell", choices=tuple(SHELLS), help="the shell that reads the script")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    script = SHELLS[arguments.shell](described())
+    show(arguments, {"shell": arguments.shell, "script": script}, script.rstrip("\n"))
+    return 0

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""A network of one's own, as an entry like those of the zoo: its samples, its loss, its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fixedpoint_nn.cli.samples_file import Samples
+from fixedpoint_nn.layers import Dropout
+from fixedpoint_nn.network import tree
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.precision.labels import default_metric, demand_fitting
+from fixedpoint_nn.precision.metric import Metric
+from fixedpoint_nn.precision.qat import own_weights
+from fixedpoint_nn.training import batches
+from fixedpoint_nn.training.loss_for import loss_for
+from fixedpoint_nn.training.losses import Loss
+from fixedpoint_nn.training.metrics import loss_of, outputs
+from fixedpoint_nn.training.optimisers import Adam
+from fixedpoint_nn.training.schedules import cosine
+from fixedpoint_nn.zoo.entry import Entry, TrainingRecipe
+
+EPOCHS, BATCH, RATE, CLIP = 20, 64, 1e-3, 1.0
+
+
+def entry_for(name: str, net: Any, samples: Samples, metric: Metric | None) -> Entry:
+    """Trained on nine tenths of the samples, judged on every tenth one."""
+    train, test = samples.split()
+    shape = outputs(net, train[0][:1]).shape[1:]
+    loss, _ = loss_for(train[1], (len(train[1]), *shape))
+    recurrent = any(hasattr(layer, "cells") for layer in tree.every_layer(net))
+    recipe = TrainingRecipe(
+        epochs=EPOCHS,
+        optimiser=lambda: Adam(RATE),
+        schedule=cosine(),
+        loss=loss,
+        clip=CLIP if recurrent else None,
+    )
+    chosen = metric or default_metric(test[1], (len(test[1]), *shape))
+    demand_fitting(chosen, test[1], (len(test[1]), *shape))
+    splits = {"train": train, "test": test}
+    return Entry(
+        name=name,
+        summary=f"a network of {samples.path}",
+        build=building(net),
+        source=lambda: batches.Samples(train[0], loss_for(train[1], (len(train[1]), *shape))[1], BATCH),
+        examples=lambda split: splits[split],
+        figures=Figures(loss, chosen),
+        recipe=recipe,
+    )
+
+
+def from_weights(entry: Entry, net: Any) -> Entry:
+    """The entry of the zoo, with training that starts from the weights of a file."""
+    return replace(entry, build=building(net))
+
+
+def building(net: Any) -> Callable[..., Any]:
+    """A build function that gives a copy of the network; it takes `dropout` if the network has any."""
+
+    def build(seed: int = 0) -> Any:
+        return own_weights(net)
+
+    def build_with_dropout(seed: int = 0, dropout: float | None = None) -> Any:
+        if dropout is None:
+            return own_weights(net)
+        changed = tree.transform(
+            net, lambda layer: replace(layer, rate=dropout) if isinstance(layer, Dropout) else layer
+        )
+        return own_weights(changed)
+
+    has_dropout = any(isinstance(layer, Dropout) for layer in tree.every_layer(net))
+    return build_with_dropout if has_dropout else build
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The loss, and the metric beside it."""
+
+    loss: Loss
+    metric: Metric
+
+    def __call__(self, net: Any, x: Array, y: Array) -> dict[str, float]:
+        given = outputs(net, x)
+        _, labels = loss_for(y, given.shape)
+        return {"loss": loss_of(net, x, labels, self.loss), self.metric.name: self.metric.value(given, y)}

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""What a command has found: text for people, or with --json one object, the only thing on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def show(arguments: argparse.Namespace, results: Mapping[str, Any], text: str) -> None:
+    """Print the results as JSON if that was asked for, else the text."""
+    if arguments.json:
+        print(json.dumps(dict(results), indent=1, ensure_ascii=False, default=_plain))
+    elif text:
+        print(text)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays, and paths, as JSON has them."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is no result that JSON can hold")

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""`--data samples.npz`: somebody's own samples, in the arrays `x` and `y`."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.numerics.arrays import Array
+
+HELD_OUT = 10  # of so many samples in their order, the last one is held out from training
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs `x` and, where the file has them, labels `y` and the `symbols` that a network writes."""
+
+    path: Path
+    x: Array
+    y: Array | None = None
+    symbols: str | None = None
+
+    def labels(self) -> Array:
+        """The labels, or a sentence that says that there are none."""
+        if self.y is None:
+            raise CommandError(f"{self.path} holds no labels; save them too: np.savez(path, x=x, y=y)")
+        return self.y
+
+    def split(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """(x, y) to train with, and every tenth sample, which is held out."""
+        y = self.labels()
+        if len(self.x) < HELD_OUT:
+            raise CommandError(
+                f"{self.path} holds {len(self.x)} samples; training needs {HELD_OUT} or more, "
+                "because every tenth one is held out"
+            )
+        held = np.arange(len(self.x)) % HELD_OUT == HELD_OUT - 1
+        return (self.x[~held], y[~held]), (self.x[held], y[held])
+
+
+def load(path: Path) -> Samples:
+    """The samples of a file; all that is wrong with it is one sentence."""
+    try:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise CommandError(f"{path} is one array; save samples by np.savez(path, x=x, y=y)")
+        with file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise CommandError(f"there is no file {path} with samples") from None
+    except (ValueError, zipfile.BadZipFile, EOFError, OSError, MemoryError, NotImplementedError) as error:
+        raise CommandError(
+            f"{path} holds no samples that can be read ({' '.join(str(error).split())[:120]}); "
+            "save them by np.savez(path, x=x, y=y)"
+        ) from error
+    if "x" not in arrays:
+        raise CommandError(
+            f"{path} holds {', '.join(arrays) or 'nothing'}, and no x; save samples by np.savez(path, x=x, y=y)"
+        )
+    x, y = arrays["x"], arrays.get("y")
+    if x.dtype.kind not in "iuf" or x.ndim < 2 or not len(x):
+        raise CommandError(
+            f"x of {path} is {x.dtype} of shape {x.shape}; it needs numbers, with one row for each sample"
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise CommandError(f"x of {path} holds NaN or infinity; leave those samples out")
+    if y is not None and (y.ndim == 0 or len(y) != len(x)):
+        raise CommandError(f"{path} holds {len(x)} inputs and labels of shape {y.shape}; each needs one")
+    symbols = arrays.get("symbols")
+    return Samples(Path(path), x, y, None if symbols is None else "".join(map(str, symbols.reshape(-1))))

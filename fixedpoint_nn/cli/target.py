@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""NET|FILE on the command line: which network, with which weights, which samples and which metric.
+
+The one place where a network's name or file becomes a network. `_loaded` is where further kinds of file go.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import zoo
+from fixedpoint_nn.cli import samples_file
+from fixedpoint_nn.cli.errors import CommandError, did_you_mean
+from fixedpoint_nn.cli.own_network import entry_for
+from fixedpoint_nn.cli.progress import detail
+from fixedpoint_nn.network import serialization, tree
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.precision.metric import Metric
+
+CALIBRATION = 500  # samples
+LIST = "`fixedpoint-nn zoo` lists the networks"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A float network with its weights, and where its samples come from: a file, or the zoo."""
+
+    net: Any
+    name: str
+    source: str  # as it was written on the command line
+    given: samples_file.Samples | None = None
+    metric: Metric | None = None  # None: as the labels ask
+    metadata: dict[str, Any] | None = None
+
+    @cached_property
+    def weights(self) -> str:
+        """What tells this network from another one of the same name: the hash of all its numbers."""
+        return serialization.identity(self.net)
+
+    def about(self) -> dict[str, str]:
+        """Which network a result is of."""
+        return {"network": self.name, "weights": self.weights, "source": self.source}
+
+    @cached_property
+    def entry(self) -> zoo.Entry:
+        """How the network is trained and judged: by the zoo, or by the samples that were given."""
+        if self.given is not None:
+            return entry_for(self.name, self.net, self.given, self.metric)
+        if self.name not in zoo.names() or "data" in (self.metadata or {}):
+            raise CommandError(
+                f"{self.source} is no network of the zoo, so its samples are unknown; give them by "
+                "--data samples.npz, which np.savez(path, x=x, y=y) writes"
+            )
+        return zoo.entry(self.name)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training would move."""
+        return sum(int(np.prod(value.shape)) for value in tree.parameters(self.net).values())
+
+    @cached_property
+    def held_out(self) -> tuple[Array, Array]:
+        """The samples that the network is judged on, with their labels."""
+        if self.given is not None:
+            return self.given.x, self.given.labels()
+        return self.entry.examples(self.entry.held_out)
+
+    def samples(self, count: int) -> Array:
+        """The first inputs that the network is judged on."""
+        if self.given is not None:
+            return self.given.x[:count]
+        return zoo.samples(self.entry.name, count)
+
+    @cached_property
+    def calibration(self) -> Array:
+        """Inputs to choose formats by: of a file the first ones, of the zoo those of the training data."""
+        if self.given is not None:
+            return self.given.x[:CALIBRATION]
+        return zoo.samples(self.entry.name, CALIBRATION, "train")
+
+
+def add_arguments(parser: argparse.ArgumentParser, metric: bool = False) -> None:
+    """The network, and the options that say what it is used with."""
+    parser.add_argument(
+        "network", metavar="NET|FILE", help="a network of `fixedpoint-nn zoo`, or a .safetensors file"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="samples of your own: an .npz file with x (samples, ...) and y (labels or targets)",
+    )
+    if metric:
+        add_metric(parser)
+
+
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """--metric and its direction."""
+    parser.add_argument(
+        "--metric",
+        metavar="M",
+        help="accuracy, top5, nll, mse, mae, auc, or module:function (default: as the labels ask)",
+    )
+    parser.add_argument(
+        "--lower-is-better", action="store_true", help="of the --metric module:function, less is better"
+    )
+
+
+def resolve(text: str, data: Path | None = None, metric: Metric | None = None) -> Target:
+    """The network that a name or a file gives, with the samples of `data` if there are any."""
+    given = None if data is None else samples_file.load(data)
+    net, name, metadata = _loaded(text)
+    detail(f"{text}: {name}, samples of {'the zoo' if data is None else data}")
+    return Target(net, name, text, given, metric, metadata)
+
+
+def from_arguments(arguments: argparse.Namespace) -> Target:
+    """The network of a command's arguments, with their samples and their metric."""
+    return resolve(arguments.network, arguments.data, chosen_metric(arguments))
+
+
+def chosen_metric(arguments: argparse.Namespace) -> Metric | None:
+    """The metric of the options; None where the labels decide."""
+    name, lower = getattr(arguments, "metric", None), getattr(arguments, "lower_is_better", False)
+    if name is None:
+        if lower:
+            raise CommandError("--lower-is-better belongs to a --metric module:function; give that too")
+        return None
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # the module of a metric may lie where the command is run
+    return Metric.of(name, False if lower else None)
+
+
+def again(arguments: argparse.Namespace) -> list[object]:
+    """The network and its options as they were written, to repeat the command."""
+    given: list[object] = [arguments.network]
+    for option in ("data", "metric"):
+        value = getattr(arguments, option, None)
+        given += [f"--{option}", value] if value is not None else []
+    return given + (["--lower-is-better"] if getattr(arguments, "lower_is_better", False) else [])
+
+
+def _loaded(text: str) -> tuple[Any, str, dict[str, Any]]:
+    """The float network, its name, and what its file says about it."""
+    if text in zoo.names():
+        return zoo.load(text), text, zoo.metadata(text)
+    path = Path(text)
+    if not path.exists():
+        raise CommandError(
+            f"{text!r} is neither a network of the zoo nor a file{did_you_mean(text, zoo.names())} ({LIST})"
+        )
+    if path.is_dir():
+        raise CommandError(f"{text} is a folder; give a network of the zoo or a .safetensors file ({LIST})")
+    net, metadata = serialization.load(path), serialization.load_metadata(path)
+    if isinstance(net, Quantized):
+        raise CommandError(f"{text} is quantised already; give the float network that it was made from")
+    name = path.stem if "data" in metadata else metadata.get("network") or path.stem
+    return net, str(name), metadata
+
+
+def zoo_name(text: str) -> str:
+    """An argument that must be a network of the zoo."""
+    if text not in zoo.names():
+        raise argparse.ArgumentTypeError(
+            f"there is no network {text!r} in the zoo{did_you_mean(text, zoo.names())} ({LIST})"
+        )
+    return text

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""Which metric labels ask for, and whether labels fit a metric: all else is refused, nothing is broadcast."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.precision.metric import Metric
+from fixedpoint_nn.precision.scores import MOST_GUESSES
+from fixedpoint_nn.training.losses import IGNORED
+
+Shape = tuple[int, ...]
+
+
+def default_metric(labels: Array, shape: Shape) -> Metric:
+    """Accuracy for one class of each sample, likelihood for sequences of them, mean squares for targets.
+
+    `shape` is that of the network's outputs for all samples.
+    """
+    if _whole(labels) and class_labels_fit(labels, shape):
+        return Metric.ACCURACY if len(shape) == 2 else Metric.NLL
+    if labels.dtype.kind == "f" and labels.shape == shape:
+        return Metric.MSE
+    raise ValueError(f"{_told(labels, shape)} say no metric: {_way_out(labels, shape)}")
+
+
+def demand_fitting(metric: Metric, labels: Array, shape: Shape) -> None:
+    """Raise a sentence unless the metric can judge outputs of this shape by these labels."""
+    if metric.labels == "anything":
+        return
+    if metric.labels == "targets":
+        if labels.dtype.kind not in "iuf" or labels.shape != shape:
+            raise ValueError(
+                f"{metric.name} needs numbers of the outputs' shape {shape}, not "
+                f"{labels.dtype} of shape {labels.shape}; {_reshaping(labels, shape)}"
+            )
+        return
+    if not (_whole(labels) and class_labels_fit(labels, shape)):
+        raise ValueError(
+            f"{_told(labels, shape)} cannot be judged by {metric.name}: {_way_out(labels, shape)}"
+        )
+    if shape[-1] == 1:
+        _demand_two_values(labels)
+    else:
+        _demand_range(labels, shape[-1])
+    if metric == Metric.TOP5 and shape[-1] <= MOST_GUESSES:
+        raise ValueError(f"top5 of {shape[-1]} classes counts every answer as right; use accuracy, or nll")
+    if metric == Metric.AUC:
+        if shape[-1] > 2 or len(shape) != 2:
+            raise ValueError(
+                f"auc judges one output or two classes, not outputs of shape {shape}; use accuracy, or nll"
+            )
+        if len(np.unique(labels > 0)) < 2:
+            raise ValueError(f"auc needs samples of both classes, and every label here is {labels.flat[0]}")
+
+
+def class_labels_fit(labels: Array, shape: Shape) -> bool:
+    """One label for each row of outputs; for a single output, also a column of them."""
+    return labels.shape == shape[:-1] or (shape[-1] == 1 and labels.shape == shape)
+
+
+def _whole(labels: Array) -> bool:
+    return labels.dtype.kind in "iub"
+
+
+def _demand_two_values(labels: Array) -> None:
+    values = np.unique(labels)
+    if not (np.isin(values, (0, 1)).all() or np.isin(values, (-1, 1)).all()):
+        raise ValueError(
+            f"labels of a single output are 0 and 1, or -1 and 1, and these run from {values[0]} to "
+            f"{values[-1]}; if they are targets, pass floats of the outputs' shape, y.astype(float)[:, None]"
+        )
+
+
+def _demand_range(labels: Array, classes: int) -> None:
+    if labels.size and not IGNORED <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(
+            f"labels run from {labels.min()} to {labels.max()}, but the network has {classes} outputs; "
+            f"they are 0 to {classes - 1}, or {IGNORED} for padding"
+        )
+    if labels.size and int(labels.max()) == IGNORED:
+        raise ValueError(f"every label is {IGNORED}, padding, so there is nothing to judge; give real labels")
+
+
+def _told(labels: Array, shape: Shape) -> str:
+    return f"labels of {labels.dtype} and shape {labels.shape} for outputs of shape {shape}"
+
+
+def _way_out(labels: Array, shape: Shape) -> str:
+    """What to write instead, for the usual mistakes."""
+    if not _whole(labels) and labels.dtype.kind != "f":
+        return "use whole numbers for classes, or floats for targets"
+    if shape[-1] > 1 and labels.shape == (*shape[:-1], 1) and _whole(labels):
+        return "classes are one number for each sample, y[..., 0]"
+    if _whole(labels) and labels.shape == shape:
+        one_hot = "classes are one number for each sample, y.argmax(-1) of one-hot rows"
+        return f"{one_hot}; targets are floats, y.astype(float)"
+    if not _whole(labels) and labels.shape == shape:
+        return "classes are whole numbers, one for each sample; targets have the metrics mse and mae"
+    if labels.shape == shape[:-1]:
+        column = ", and targets have the outputs' shape, y[..., None]" if shape[-1] == 1 else ""
+        return f"classes are whole numbers, y.astype(int){column}"
+    return f"classes are whole numbers of shape {shape[:-1]}, targets floats of shape {shape}"
+
+
+def _reshaping(labels: Array, shape: Shape) -> str:
+    if labels.dtype.kind not in "iuf":
+        return "use floats"
+    return f"write y.reshape{shape}" if labels.size == np.prod(shape) else "give a target for every output"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The formulas of the metrics: a score for every label that counts, or one figure for all of them.
+
+Outputs are floats (samples, ..., outputs). Class labels are whole numbers (samples, ...), where -1 is padding
+and counts nothing; with a single output they are 0 and 1, or -1 and 1. Targets have the shape of the outputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.training.losses import IGNORED
+
+MOST_GUESSES = 5
+
+
+def predictions(outputs: Array) -> Array:
+    """The place of the largest output, the first of equal ones; with a single output, 1 if it is positive."""
+    if outputs.shape[-1] == 1:
+        return np.asarray(outputs[..., 0] > 0).astype(np.int64)
+    return np.asarray(outputs.argmax(-1), np.int64)
+
+
+def accuracy(outputs: Array, labels: Array) -> Array:
+    """True where the prediction is the label."""
+    if outputs.shape[-1] == 1:
+        return np.asarray(predictions(outputs) == _positive(outputs, labels))
+    return np.asarray((predictions(outputs) == labels)[labels != IGNORED])
+
+
+def top5(outputs: Array, labels: Array) -> Array:
+    """True where the label is among the five largest outputs; of equal ones, the first are taken."""
+    outputs, labels = _counted(outputs, labels)
+    own = np.take_along_axis(outputs, labels[:, np.newaxis], -1)
+    earlier = np.arange(outputs.shape[-1]) < labels[:, np.newaxis]
+    before = (outputs > own) | ((outputs == own) & earlier)
+    return np.asarray(before.sum(-1) < MOST_GUESSES)
+
+
+def nll(outputs: Array, labels: Array) -> Array:
+    """-log softmax(outputs)[label] in nats; with a single output, -log sigmoid of it for 1, of -it for 0."""
+    if outputs.shape[-1] == 1:
+        signed = np.where(_positive(outputs, labels), 1.0, -1.0) * outputs[..., 0].astype(np.float64)
+        return np.asarray(np.logaddexp(0, -signed))
+    outputs, labels = _counted(outputs, labels)
+    outputs = outputs.astype(np.float64)
+    outputs -= outputs.max(-1, keepdims=True)
+    own = np.take_along_axis(outputs, labels[:, np.newaxis], -1)[:, 0]
+    return np.asarray(np.log(np.exp(outputs).sum(-1)) - own)
+
+
+def mse(outputs: Array, targets: Array) -> Array:
+    """(output - target)², the mean of each sample."""
+    return _each_sample(np.square(outputs.astype(np.float64) - targets))
+
+
+def mae(outputs: Array, targets: Array) -> Array:
+    """|output - target|, the mean of each sample."""
+    return _each_sample(np.abs(outputs.astype(np.float64) - targets))
+
+
+def auc(outputs: Array, labels: Array) -> float:
+    """How often a sample of class 1 has a higher output than one of class 0; an equal one counts half.
+
+    Of two outputs the difference is taken. NaN where one of the classes is missing.
+    """
+    values = outputs[..., 0] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0]
+    positive = labels.reshape(-1) > 0
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    if not ones or not zeros:
+        return float("nan")
+    _, places, counts = np.unique(values.reshape(-1), return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2  # from 1 up; equal values share their mean rank
+    return float((ranks[places.reshape(-1)][positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def _positive(outputs: Array, labels: Array) -> Array:
+    return np.asarray(labels.reshape(outputs.shape[:-1]) > 0)
+
+
+def _counted(outputs: Array, labels: Array) -> tuple[Array, Array]:
+    """(labels, outputs) and (labels,) without padding."""
+    counted = labels != IGNORED
+    return outputs[counted], labels[counted].astype(np.int64)
+
+
+def _each_sample(errors: Array) -> Array:
+    return np.asarray(errors.reshape(len(errors), -1).mean(-1))

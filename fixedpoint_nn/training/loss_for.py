@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""Which loss labels ask for: classes a likelihood, targets mean squares."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.training.losses import Loss, binary_cross_entropy, cross_entropy, mean_squared_error
+
+
+def loss_for(labels: Array, shape: tuple[int, ...]) -> tuple[Loss, Array]:
+    """The loss for outputs of this shape, and the labels as it takes them (0 and 1 instead of -1 and 1)."""
+    if labels.dtype.kind in "iub" and shape[-1] == 1 and labels.shape in (shape, shape[:-1]):
+        return binary_cross_entropy, np.asarray(labels > 0, np.float32)
+    if labels.dtype.kind in "iub" and labels.shape == shape[:-1]:
+        return cross_entropy, labels.astype(np.int64)
+    if labels.dtype.kind == "f" and labels.shape == shape:
+        return mean_squared_error, labels
+    raise ValueError(
+        f"labels of {labels.dtype} and shape {labels.shape} say no loss for outputs of shape {shape}; classes are "
+        f"whole numbers of shape {shape[:-1]}, targets floats of shape {shape}"
+    )

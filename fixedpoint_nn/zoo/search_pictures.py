@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Pictures of a search: the losses of its trials in their order, and against each setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture
+from fixedpoint_nn.zoo.search import Found
+
+COLUMNS = 3
+WIDE_RANGE = 20.0  # from here on a logarithmic axis shows more
+
+
+def draw(found: Found, folder: Path, title: str = "") -> tuple[Path, Path]:
+    """`trials.svg` and `settings.svg` in the folder."""
+    trials, settings = folder / "trials.svg", folder / "settings.svg"
+    losses_in_order(found, trials, title)
+    losses_by_setting(found, settings, title)
+    return trials, settings
+
+
+def losses_in_order(found: Found, path: Path, title: str = "") -> None:
+    """Each trial's loss, and the best one so far."""
+    losses = [loss for _, loss in found.trials]
+    with picture(path, 6.4, 3.6) as figure:
+        axes = figure.add_subplot()
+        order = range(1, len(losses) + 1)
+        axes.scatter(order, losses, color=SOFT, s=18, label="a trial")
+        axes.plot(
+            order,
+            np.minimum.accumulate(losses),
+            color=COLOURS[0],
+            drawstyle="steps-post",
+            label="the best so far",
+        )
+        axes.set_xlabel("trial")
+        axes.set_ylabel("loss on held-back data")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(title)
+        axes.legend()
+
+
+def losses_by_setting(found: Found, path: Path, title: str = "") -> None:
+    """One panel for each setting; the best trial is marked."""
+    names = list(found.best)
+    rows = -(-len(names) // COLUMNS)
+    with picture(path, 3.2 * min(len(names), COLUMNS), 2.7 * rows) as figure:
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        for place, name in enumerate(names, 1):
+            _panel(figure.add_subplot(rows, min(len(names), COLUMNS), place), found, name)
+
+
+def _panel(axes: Axes, found: Found, name: str) -> None:
+    values: list[Any] = [settings[name] for settings, _ in found.trials]
+    losses = [loss for _, loss in found.trials]
+    if any(isinstance(value, str) for value in values):
+        options = sorted({str(value) for value in values})
+        places = [options.index(str(value)) for value in values]
+        axes.set_xticks(range(len(options)), options)
+        best: Any = options.index(str(found.best[name]))
+    else:
+        places, best = values, found.best[name]
+        if min(values) > 0 and max(values) > WIDE_RANGE * min(values):
+            axes.set_xscale("log")
+    axes.scatter(places, losses, color=SOFT, s=16)
+    axes.scatter([best], [found.loss], color=INK, s=34, zorder=3)
+    axes.set_title(name.replace("_", " "))
