@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.layers.fields import cast_point, constant
+from fixedpoint_nn.layers.fields import cast_point, constant, demand_numbers
 from fixedpoint_nn.layers.padding import PaddingRule, resolve
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numbers.sliding_windows import Pair
@@ -36,6 +36,9 @@ class AvgPool2D:
     padding: PaddingRule = "valid"
     out: Quantizer | None = cast_point()
 
+    def __post_init__(self) -> None:
+        demand_numbers(self)
+
     def __call__(self, x: Number) -> Any:
         padding = resolve(self.padding, x.shape, self.kernel, self.stride)
         total = x.windows(self.kernel, self.stride, padding).sum(axis=3)
@@ -48,6 +51,9 @@ class GlobalAvgPool:
 
     reciprocal: Number = constant()
     out: Quantizer | None = cast_point()
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
 
     def __call__(self, x: Number) -> Any:
         _, height, width, channels = x.shape

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.on_arrays import demand_network, demand_samples
 from fixedpoint_nn.network.tree import Leaf, rebuild, walk
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
@@ -40,8 +41,10 @@ def calibrate(net: Any, samples: ArrayLike, word: int = 8, **options: Any) -> Pl
 
 def observe(net: Any, samples: ArrayLike) -> Observations:
     """Run the float network on real samples and remember what was seen in each place."""
+    demand_network(net)
     net = fold(net)
     x = np.asarray(samples)
+    demand_samples(net, x)
     if x.size == 0:
         raise ValueError(f"calibration needs samples, and there are none in an array of shape {x.shape}")
     leaves = tuple(walk(net))
@@ -52,21 +55,17 @@ def observe(net: Any, samples: ArrayLike) -> Observations:
     with no_gradient():
         for start in range(0, len(x), BATCH):
             seen.observe(x[start : start + BATCH])
-            watched(_operand(x[start : start + BATCH]))
+            watched(Tensor(x[start : start + BATCH]))
     ranges = {path: observer.value_range() for path, observer in observers.items() if observer.parts}
 
     parameters = {
         leaf.path: leaf.value for leaf in leaves if leaf.kind == PARAMETER and leaf.value is not None
     }
-    first = _operand(x[:STRUCTURE])
+    first = Tensor(x[:STRUCTURE])  # with gradients: the tape of what follows tells where values go
     names = {id(value): path for path, value in parameters.items()} | {id(first): INPUT}
     flow = Dataflow.read(watched(first), names, observers)
-    return Observations(leaves, seen.value_range(), ranges, flow, flow.rows_of_a_take(parameters))
-
-
-def _operand(x: Any) -> Any:
-    """Token ids stay integers: an embedding looks them up."""
-    return x if x.dtype.kind in "iu" else Tensor(x)
+    vocabulary = flow.rows_of_a_take(parameters)
+    return Observations(leaves, seen.value_range(), ranges, flow, vocabulary, x.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ class Observations:
     ranges: Mapping[str, ValueRange]
     flow: Dataflow
     vocabulary: int
+    sample_shape: tuple[int, ...] | None = None
 
     @cached_property
     def parameters(self) -> dict[str, ValueRange]:
@@ -107,7 +107,8 @@ class _Planner:
         for kind in (self.casts, self.tables, self.weights, self.biases, self.accumulators):
             kind()
         order = [INPUT, *(leaf.path for leaf in self.seen.leaves)]
-        return Plan({path: self.entries[path] for path in order if path in self.entries})
+        entries = {path: self.entries[path] for path in order if path in self.entries}
+        return Plan(entries, self.seen.sample_shape)
 
     def known(self, path: str, entry: PlanEntry) -> None:
         self.entries[path] = entry
