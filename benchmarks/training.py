@@ -24,9 +24,9 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.layers import Flatten, ReLU, Sequential
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training import Adam, Samples, cross_entropy
-from fixedpoint_nn.training.loop import as_input
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Step = Callable[[Array, Array], float]

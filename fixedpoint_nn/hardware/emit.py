@@ -19,7 +19,7 @@ from fixedpoint_nn.hardware.pack.writer import (
     write,
 )
 from fixedpoint_nn.hardware.vectors import cover_points, reachability, search
-from fixedpoint_nn.network.quantized import Quantized, taken
+from fixedpoint_nn.network.quantized import Quantized, demand_quantized, taken
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
@@ -45,6 +45,7 @@ def emit(
     float network (`network.serialization.identity`), is kept in the manifest.
     """
     say = progress or (lambda line: None)
+    demand_quantized(fixed, "emit")
     samples = taken(fixed, inputs)
     directory = Path(directory)
     check_replaceable(directory)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.layers.fields import accumulator_point, cast_point, parameter
+from fixedpoint_nn.layers.fields import accumulator_point, cast_point, demand_numbers, parameter
 from fixedpoint_nn.layers.movement import spread
 from fixedpoint_nn.layers.padding import PaddingRule, resolve
 from fixedpoint_nn.numbers.number import Number
@@ -34,7 +34,26 @@ class Conv2D:
     accumulator: Accumulator | None = accumulator_point()
     dilation: Pair = (1, 1)
 
+    def __post_init__(self) -> None:
+        demand_numbers(self)
+
+    @property
+    def channels(self) -> int:
+        """How many channels an image has."""
+        taps = self.kernel[0] * self.kernel[1]
+        return self.weight.shape[-2] * self.groups // taps
+
     def __call__(self, x: Number) -> Any:
+        if len(x.shape) == 4 and x.shape[-1] != self.channels:
+            hint = (
+                "; of channels that come first: x.transpose(0, 2, 3, 1)"
+                if x.shape[1] == self.channels
+                else ""
+            )
+            raise ValueError(
+                f"this convolution takes images (batch, height, width, {self.channels}), and this has shape "
+                f"{x.shape}{hint}"
+            )
         padding = resolve(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
         windows = x.windows(self.kernel, self.stride, padding, self.groups, dilation=self.dilation)
         *positions, taps, channels = windows.shape

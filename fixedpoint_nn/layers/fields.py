@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Any
+
+import numpy as np
 
 PARAMETER, CAST, TABLE, ACCUMULATOR = "parameter", "cast", "table", "accumulator"
 INLINE = "inline"
@@ -33,3 +35,20 @@ def table_point(function: str, address: str) -> Any:
 def accumulator_point() -> Any:
     """A modelled accumulator; None is exact."""
     return field(default=None, metadata={"kind": ACCUMULATOR})
+
+
+def demand_numbers(layer: Any) -> None:
+    """Raise a sentence unless every parameter is a number, such as a Tensor: a size or a bare array is none."""
+    for place in fields(layer):
+        value = getattr(layer, place.name)
+        if place.metadata.get("kind") != PARAMETER or (value is None and place.default is None):
+            continue
+        name = type(layer).__name__
+        if isinstance(value, np.ndarray | np.generic):
+            raise TypeError(f"{name}'s {place.name} is a bare array; write Tensor(...) around it")
+        if not hasattr(value, "shape"):
+            raise TypeError(
+                f"{name} takes its numbers, and its {place.name} here is {value!r:.40}; a new layer of given sizes "
+                "comes from fixedpoint_nn.network.initialise.Initialiser(seed), such as "
+                "Initialiser(0).dense(5, 3)"
+            )

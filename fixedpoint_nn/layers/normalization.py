@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.layers.fields import cast_point, constant, parameter
+from fixedpoint_nn.layers.fields import cast_point, constant, demand_numbers, parameter
 from fixedpoint_nn.numbers.number import Number, TrainingNumber
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
@@ -26,6 +26,9 @@ class BatchNorm:
     eps: float = 1e-5
     momentum: float = 0.1
     training: bool = False
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
 
     def __call__(self, x: TrainingNumber) -> Any:
         if self.training:
@@ -49,6 +52,9 @@ class ScaleShift:
     scale: Number = parameter()
     shift: Number = parameter()
     out: Quantizer | None = cast_point()
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
 
     def __call__(self, x: Number) -> Any:
         return (x * self.scale + self.shift).cast(self.out)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from fixedpoint_nn.layers.fields import cast_point, constant
+from fixedpoint_nn.layers.fields import cast_point, constant, demand_numbers
 from fixedpoint_nn.layers.padding import PaddingRule, resolve
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numbers.sliding_windows import Pair, reach
@@ -43,6 +43,9 @@ class AvgPool2D:
     out: Quantizer | None = cast_point()
     dilation: Pair = (1, 1)
 
+    def __post_init__(self) -> None:
+        demand_numbers(self)
+
     def __call__(self, x: Number) -> Any:
         padding = resolve(self.padding, x.shape, reach(self.kernel, self.dilation), self.stride)
         total = x.windows(self.kernel, self.stride, padding, dilation=self.dilation).sum(axis=3)
@@ -55,6 +58,9 @@ class GlobalAvgPool:
 
     reciprocal: Number = constant()
     out: Quantizer | None = cast_point()
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
 
     def __call__(self, x: Number) -> Any:
         _, height, width, channels = x.shape

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from fixedpoint_nn.layers.activation import Sigmoid, Tanh
-from fixedpoint_nn.layers.fields import INLINE, accumulator_point, cast_point, parameter
+from fixedpoint_nn.layers.fields import INLINE, accumulator_point, cast_point, demand_numbers, parameter
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -28,6 +28,9 @@ class RNNCell:
     state: Quantizer | None = cast_point()
     accumulator: Accumulator | None = accumulator_point()
     states: ClassVar[tuple[str, ...]] = ("state",)
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
 
     @property
     def hidden(self) -> int:
@@ -70,6 +73,9 @@ class GRUCell:
     state: Quantizer | None = cast_point()
     accumulator: Accumulator | None = accumulator_point()
     states: ClassVar[tuple[str, ...]] = ("state",)
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
 
     @property
     def hidden(self) -> int:
@@ -118,6 +124,9 @@ class LSTMCell:
     state: Quantizer | None = cast_point()
     accumulator: Accumulator | None = accumulator_point()
     states: ClassVar[tuple[str, ...]] = ("state", "cell")
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
 
     @property
     def hidden(self) -> int:

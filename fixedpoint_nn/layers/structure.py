@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
 from math import prod
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.layers.fields import INLINE, cast_point, constant, parameter
+from fixedpoint_nn.layers.fields import INLINE, cast_point, constant, demand_numbers, parameter
 from fixedpoint_nn.numbers.number import Number, TrainingNumber
 from fixedpoint_nn.numbers.places import inside
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Layer = Callable[..., Any]
+_on_array: Callable[[Any, Any], Any] | None = None
+
+
+def answer_arrays_with(answer: Callable[[Any, Any], Any]) -> None:
+    """What a network does with something that is no number: `answer(network, it)`. A layer knows no number class."""
+    global _on_array
+    _on_array = answer
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,8 @@ class Parts:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
+        for name, layer in self.parts.items():
+            demand_layer(name, layer)
 
     def __getstate__(self) -> dict[str, Any]:
         """A network may be copied, and sent to another process."""
@@ -36,6 +45,8 @@ class Parts:
         self.__dict__.update({**state, "parts": MappingProxyType(state["parts"])})
 
     def __call__(self, x: Number) -> Any:
+        if _on_array is not None and not hasattr(x, "cast"):
+            return _on_array(self, x)
         for name, layer in self.parts.items():
             with inside(name):
                 x = layer(x)
@@ -53,13 +64,45 @@ class Parts:
         return len(self.parts)
 
 
-class Sequential(Parts):
-    """`Sequential(fc1=Dense(...), relu=ReLU())`, or without names, which then are "0", "1", ..."""
+def demand_layer(name: str, layer: Any) -> None:
+    """Raise a sentence unless the part of a network is a layer: an object of a dataclass that can be called."""
+    if isinstance(layer, type):
+        raise TypeError(f"the part {name!r} is the class {layer.__name__}; write {layer.__name__}()")
+    if not (is_dataclass(layer) and callable(layer)):
+        raise TypeError(
+            f"the part {name!r} is {_kind(layer)}, which is no layer; make its class a frozen dataclass with a "
+            "__call__, whose fields are its parameters"
+        )
 
-    def __init__(self, *layers: Layer, parts: Mapping[str, Layer] | None = None, **named: Layer) -> None:
+
+def _kind(thing: Any) -> str:
+    return f"the function {thing.__name__}" if hasattr(thing, "__name__") else f"a {type(thing).__name__}"
+
+
+class Sequential(Parts):
+    """`Sequential(fc1=Dense(...), relu=ReLU())`, or without names, which then are "0", "1", ...
+
+    A list or a dictionary of layers is taken as well.
+    """
+
+    def __init__(
+        self,
+        *layers: Layer | Sequence[Layer] | Mapping[str, Layer],
+        parts: Mapping[str, Layer] | None = None,
+        **named: Layer,
+    ) -> None:
         if (bool(layers) + bool(named) + (parts is not None)) > 1:
             raise TypeError("Sequential takes layers in order, or layers by name, not both")
-        super().__init__(parts or named or {str(i): layer for i, layer in enumerate(layers)})
+        super().__init__(parts or named or _numbered(layers))
+
+
+def _numbered(layers: tuple[Any, ...]) -> Mapping[str, Layer]:
+    """Layers in their order, or one list or one dictionary of them, by name."""
+    if len(layers) == 1 and isinstance(layers[0], Mapping):
+        return layers[0]
+    if len(layers) == 1 and isinstance(layers[0], list | tuple):
+        layers = tuple(layers[0])
+    return {str(i): layer for i, layer in enumerate(layers)}
 
 
 @dataclass(frozen=True)
@@ -97,6 +140,9 @@ class Embedding:
     """The row of `weight` that each token id names; an id may have any shape."""
 
     weight: Number = parameter()
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
 
     def __call__(self, ids: Any) -> Any:
         return self.weight.take(ids, axis=0)

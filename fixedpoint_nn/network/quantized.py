@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fixedpoint_nn.network.summary import table
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics import overflow_stats
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 ROWS = 512  # samples computed at a time, so that layers hand each other cached data
@@ -22,13 +25,21 @@ class Quantized:
     """Takes floats, which `input` rounds, or integers that are in its format already; gives a FixedArray.
 
     A graph of several inputs takes as many arrays, rounded by `input` and `further`; one of several outputs gives
-    a tuple.
+    a tuple. `shape` is that of one sample, where it is known: a summary needs it.
     """
 
     net: Callable[..., Any]
     input: Quantizer
     rows: int = field(default=ROWS, compare=False)
     further: tuple[Quantizer, ...] = ()
+    shape: tuple[int, ...] | None = field(default=None, compare=False)
+
+    def summary(self, shape: tuple[int, ...] | None = None) -> str:
+        """A table of layers, formats, parameters and multiply-accumulates, these for one sample of `shape`."""
+        return table(self.net, self.input.format, shape or self.shape)
+
+    def __str__(self) -> str:
+        return self.summary()
 
     @property
     def inputs(self) -> tuple[Quantizer, ...]:
@@ -74,6 +85,7 @@ def _taken(samples: Any, quantizer: Quantizer) -> FixedArray:
     """Floats are rounded; whole numbers for a format of whole numbers (token ids) must fit."""
     if isinstance(samples, FixedArray):
         return samples
+    demand_scaled(samples, quantizer.format)
     if samples.dtype.kind in "iu" and quantizer.format.frac_bits == 0:
         format = quantizer.format
         outside = samples[(samples < format.int_min) | (samples > format.int_max)]
@@ -83,6 +95,24 @@ def _taken(samples: Any, quantizer: Quantizer) -> FixedArray:
             )
         return FixedArray.from_ints(samples.astype(np.int64), format)
     return FixedArray.from_float(samples, quantizer)
+
+
+def demand_scaled(samples: Array, format: QFormat) -> None:
+    """Raise a sentence for pixels that nobody has scaled: they would saturate, all of them."""
+    if samples.dtype == np.uint8 and format.frac_bits > 0:
+        raise ValueError(
+            f"the network's input is {format}, and this is uint8 of shape {samples.shape}; scale it as the samples "
+            "of the training were, x.astype(np.float32) / 255, or pass FixedArray.from_ints(x, format)"
+        )
+
+
+def demand_quantized(net: Any, use: str) -> None:
+    """Raise a sentence unless the network is a quantised one; `use` is what wants it."""
+    if not isinstance(net, Quantized):
+        raise TypeError(
+            f"{use} takes a quantised network, and this is a {type(net).__name__} over floats; quantise it first: "
+            "quantize(net, calibrate(net, samples))"
+        )
 
 
 def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
@@ -101,6 +131,7 @@ def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
                 f"the network's input is {fixed.input.format}, and this is {samples.format}; cast it first"
             )
         return samples
+    demand_scaled(samples, fixed.input.format)
     if samples.dtype.kind in "iu" and fixed.input.format.frac_bits == 0:
         return FixedArray.from_ints(samples.astype(np.int64), fixed.input.format)
     return FixedArray.from_float(samples, fixed.input)

@@ -63,6 +63,14 @@ def every_layer(net: Any) -> Iterator[Any]:
             yield from every_layer(child)
 
 
+def layers_by_path(net: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The network and all layers inside it, each with its path, in their order."""
+    yield prefix, net
+    for field in fields(net):
+        for path, child in _children(net, field, prefix).items():
+            yield from layers_by_path(child, path)
+
+
 def walk(net: Any, prefix: str = "") -> Iterator[Leaf]:
     """Every leaf of the network, in the order of its layers."""
     for field in fields(net):

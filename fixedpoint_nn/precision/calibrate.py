@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.on_arrays import demand_network, demand_samples
 from fixedpoint_nn.network.tree import Leaf, rebuild, walk
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
@@ -43,9 +44,12 @@ def calibrate(net: Any, samples: Samples, word: int = 8, **options: Any) -> Plan
 
 def observe(net: Any, samples: Samples) -> Observations:
     """Run the float network on real samples and remember what was seen in each place."""
+    demand_network(net)
     net = fold(net)
     paths = input_paths(net)
     given = _arrays(samples, paths)
+    for x in given:
+        demand_samples(net, x)
     leaves = tuple(walk(net))
     observers = {leaf.path: RangeObserver(leaf.path) for leaf in leaves if leaf.kind == CAST}
     bare = {leaf.path: None for leaf in leaves if leaf.kind in (TABLE, ACCUMULATOR)}
@@ -56,19 +60,20 @@ def observe(net: Any, samples: Samples) -> Observations:
             batch = [x[start : start + BATCH] for x in given]
             for path, x in zip(paths, batch, strict=True):
                 seen[path].observe(x)
-            watched(*map(_operand, batch))
+            watched(*map(Tensor, batch))
     ranges = {path: observer.value_range() for path, observer in observers.items() if observer.parts}
 
     parameters = {
         leaf.path: leaf.value for leaf in leaves if leaf.kind == PARAMETER and leaf.value is not None
     }
-    first = [_operand(x[:STRUCTURE]) for x in given]
+    first = [Tensor(x[:STRUCTURE]) for x in given]  # with gradients: their tape tells where values go
     names = {id(value): path for path, value in parameters.items()}
     names |= {id(x): path for path, x in zip(paths, first, strict=True)}
     flow = Dataflow.read(watched(*first), names, observers)
     inputs = {path: observer.value_range() for path, observer in seen.items()}
     ids = [path for path, x in zip(paths, given, strict=True) if len(paths) == 1 or x.dtype.kind in "iu"]
-    return Observations(leaves, inputs, ranges, flow, flow.rows_of_a_take(parameters), frozenset(ids))
+    shape = given[0].shape[1:] if len(given) == 1 else None
+    return Observations(leaves, inputs, ranges, flow, flow.rows_of_a_take(parameters), frozenset(ids), shape)
 
 
 def _arrays(samples: Samples, paths: tuple[str, ...]) -> list[Any]:
@@ -84,11 +89,6 @@ def _arrays(samples: Samples, paths: tuple[str, ...]) -> list[Any]:
     return arrays
 
 
-def _operand(x: Any) -> Any:
-    """Token ids stay integers: an embedding looks them up."""
-    return x if x.dtype.kind in "iu" else Tensor(x)
-
-
 @dataclass(frozen=True)
 class Observations:
     """What `observe` saw; every plan for the same network and samples comes from one of these."""
@@ -99,6 +99,7 @@ class Observations:
     flow: Dataflow
     vocabulary: int
     ids: frozenset[str]  # inputs that may be token ids, if there is a vocabulary
+    sample_shape: tuple[int, ...] | None = None
 
     @cached_property
     def parameters(self) -> dict[str, ValueRange]:
@@ -129,7 +130,8 @@ class _Planner:
         for kind in (self.casts, self.tables, self.weights, self.biases, self.accumulators):
             kind()
         order = [*self.seen.inputs, *(leaf.path for leaf in self.seen.leaves)]
-        return Plan({path: self.entries[path] for path in order if path in self.entries})
+        entries = {path: self.entries[path] for path in order if path in self.entries}
+        return Plan(entries, self.seen.sample_shape)
 
     def known(self, path: str, entry: PlanEntry) -> None:
         self.entries[path] = entry

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -35,10 +35,12 @@ class Plan(Mapping[str, PlanEntry]):
     """Entries by path: `input`, and the paths of `tree.walk`.
 
     A parameter, a cast point and a table have a quantizer (a table's is that of its values); an accumulator
-    has an `Accumulator`. None keeps every bit.
+    has an `Accumulator`. None keeps every bit. `sample_shape` is that of one of the samples that it was made
+    of, where that is known; JSON does not hold it.
     """
 
     entries: Mapping[str, PlanEntry]
+    sample_shape: tuple[int, ...] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         named = {path: _named(entry, path) for path, entry in self.entries.items()}
@@ -63,7 +65,7 @@ class Plan(Mapping[str, PlanEntry]):
 
     def changed(self, entries: Mapping[str, PlanEntry]) -> Plan:
         """The same plan with some entries replaced or added."""
-        return Plan({**self.entries, **entries})
+        return Plan({**self.entries, **entries}, self.sample_shape)
 
     # ---- JSON -----------------------------------------------------------------------------
 

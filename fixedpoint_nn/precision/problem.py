@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
@@ -22,7 +23,6 @@ from fixedpoint_nn.precision.qat import train_quantized
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.rounding_noise import RoundingNoiseStats, float_values, signal_to_noise
 from fixedpoint_nn.training.batches import Source
-from fixedpoint_nn.training.loop import as_input
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine

@@ -16,6 +16,7 @@ import numpy as np
 from fixedpoint_nn.layers import Dropout
 from fixedpoint_nn.layers.fields import ACCUMULATOR, INLINE, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.on_arrays import takes_ids
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.network.tree import parameters, rebuild, transform, walk
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -38,7 +39,7 @@ class FakeQuantized:
     rounded: tuple[tuple[str, Quantizer | ChannelQuantizer], ...]
 
     def __call__(self, x: Any) -> Any:
-        if isinstance(x, Tensor):
+        if isinstance(x, Tensor) and not takes_ids(self.net):
             x = x.cast(self.input)
         weights = parameters(self.net, trained_only=False)
         return rebuild(self.net, {path: weights[path].cast(q) for path, q in self.rounded})(x)

@@ -8,6 +8,7 @@ from typing import Any
 
 from fixedpoint_nn.layers.fields import ACCUMULATOR, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.on_arrays import demand_network
 from fixedpoint_nn.network.quantized import ROWS, Quantized
 from fixedpoint_nn.network.tree import Leaf, every_layer, rebuild, walk
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -22,6 +23,7 @@ IMAGES = 64  # samples at a time where there are windows
 
 def quantize(net: Any, plan: Plan) -> Quantized:
     """The same network over integers, with batch normalisation folded first."""
+    demand_network(net)
     net = fold(net)
     leaves = {leaf.path: leaf for leaf in walk(net)}
     paths = input_paths(net)
@@ -33,7 +35,8 @@ def quantize(net: Any, plan: Plan) -> Quantized:
         if path in plan or leaf.kind == ACCUMULATOR
     }
     windows = any(hasattr(layer, "kernel") for layer in every_layer(net))
-    return Quantized(rebuild(net, values), source, IMAGES if windows else ROWS, tuple(further))
+    rows = IMAGES if windows else ROWS
+    return Quantized(rebuild(net, values), source, rows, tuple(further), plan.sample_shape)
 
 
 def leaf_value(leaf: Leaf, plan: Plan) -> Any:

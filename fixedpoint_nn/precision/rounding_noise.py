@@ -10,6 +10,7 @@ import numpy as np
 
 from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, TABLE
 from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.tree import rebuild, walk
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
@@ -18,7 +19,6 @@ from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.requantize import requantized
 from fixedpoint_nn.precision.plan import Plan
-from fixedpoint_nn.training.loop import as_input
 
 EXACT_DB = 150.0  # what no noise at all is shown as
 ConversionStats = Mapping[str, list[Array]]  # by cast point, the values of every call

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from fixedpoint_nn.network import tree
+from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.batches import Source
@@ -132,11 +133,6 @@ class Forecast:
         if passed >= ENOUGH_SECONDS:
             self.announce(passed / (self.done - 1) * self.batches)
             self.announce = None
-
-
-def as_input(x: Array) -> Any:
-    """Token ids stay integers; anything else becomes a Tensor."""
-    return x if x.dtype.kind in "iu" else Tensor(x, needs_gradient=False)
 
 
 def restore(parameters: Mapping[str, Tensor], weights: Mapping[str, Array]) -> None:

@@ -21,6 +21,7 @@ def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
 
     logits (..., classes), labels (...). Its gradient is (softmax - one_hot) / count.
     """
+    _demand_tensor(logits)
     classes = logits.shape[-1]
     wanted = np.asarray(labels).reshape(-1)
     z = logits.data.reshape(-1, classes)
@@ -52,6 +53,7 @@ def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
 
 def binary_cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
     """-log sigmoid(logit) for the label 1, -log(1 - sigmoid(logit)) for 0, averaged."""
+    _demand_tensor(logits)
     y = _like(logits, labels)
     z = logits.data
     each = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
@@ -64,6 +66,7 @@ def binary_cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
 
 def mean_squared_error(outputs: Tensor, targets: ArrayLike) -> Tensor:
     """(output - target)², averaged."""
+    _demand_tensor(outputs)
     difference = outputs.data - _like(outputs, targets)
 
     def backward(g: Array) -> None:
@@ -74,6 +77,7 @@ def mean_squared_error(outputs: Tensor, targets: ArrayLike) -> Tensor:
 
 def hinge(scores: Tensor, labels: ArrayLike) -> Tensor:
     """max(0, 1 - score * label) for labels -1 and 1, averaged."""
+    _demand_tensor(scores)
     y = _like(scores, labels)
     if not np.isin(y, (-1, 1)).all():
         raise ValueError("the hinge loss needs labels of -1 or 1; for labels 0 and 1 pass 2 * labels - 1")
@@ -83,6 +87,15 @@ def hinge(scores: Tensor, labels: ArrayLike) -> Tensor:
         scores.add_gradient(np.where(margin > 0, -y, 0).astype(y.dtype) * (g / y.size))
 
     return record(np.asarray(np.maximum(margin, 0).mean()), "hinge", (scores,), backward)
+
+
+def _demand_tensor(outputs: object) -> None:
+    """An array has no gradient: a network that was called with one would learn nothing, and say nothing."""
+    if not isinstance(outputs, Tensor):
+        raise TypeError(
+            f"a loss takes a Tensor, and this is a {type(outputs).__name__}; call the network with Tensor(x), "
+            "which remembers the way to the gradients"
+        )
 
 
 def _like(outputs: Tensor, targets: ArrayLike) -> Array:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.loop import as_input
 from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy
 
 

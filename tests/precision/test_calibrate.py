@@ -16,6 +16,7 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.precision import Plan, Recipe, calibrate, observe, quantize
+from fixedpoint_nn.precision.plan import INPUT
 from tests.support.small_networks import NAMES, small_network
 
 
@@ -217,3 +218,11 @@ def test_calibration_leaves_the_network_as_it_was() -> None:
     calibrate(net, np.random.default_rng(0).random((10, 4)))
     after = [leaf.value.data for leaf in walk(net) if leaf.kind == PARAMETER]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "residual", "normalised"])
+def test_the_way_of_the_input_is_seen(name: str) -> None:
+    """How fine a sum is follows from what goes into it, so the samples must be on the tape themselves."""
+    net, x = small_network(name)
+    seen = observe(net, x)
+    assert INPUT in {node.label for node in seen.flow.nodes.values()}

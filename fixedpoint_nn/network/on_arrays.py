@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""A float network takes an array and gives an array: `net(x)`; what is no network or no samples is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.layers import Embedding
+from fixedpoint_nn.layers.structure import Parts, answer_arrays_with
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.network.tree import is_layer, parameters
+from fixedpoint_nn.numbers.tensor.tape import no_gradient
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
+
+
+def as_input(x: Array) -> Tensor:
+    """Samples as a constant of the tape; token ids become whole floats, which an embedding takes."""
+    return Tensor(x, needs_gradient=False)
+
+
+def on_array(net: Any, x: Any) -> Array:
+    """The network's outputs for an array of samples, without gradients."""
+    if not isinstance(x, np.ndarray):
+        raise TypeError(
+            f"a network takes an array with one row for each sample, not a {type(x).__name__}; "
+            "write np.asarray(x, np.float32)"
+        )
+    if any(not isinstance(value, Tensor) for value in parameters(net, trained_only=False).values()):
+        raise TypeError(
+            "the layers of a quantised network take integers; call the Quantized that holds them, which takes floats"
+        )
+    demand_samples(net, x)
+    with no_gradient():
+        outputs: Array = net(as_input(x)).to_float()
+    return outputs
+
+
+def demand_samples(net: Any, x: Array) -> None:
+    """Raise a sentence for samples that no network takes, and for pixels that nobody has scaled."""
+    if x.ndim == 0 or x.dtype.kind not in "iuf":
+        raise ValueError(f"a network takes a batch of numbers, not {x.dtype} of shape {x.shape}")
+    if x.dtype == np.uint8 and not takes_ids(net):
+        raise ValueError(
+            f"a network takes the samples that it was trained with, and this is uint8 of shape {x.shape}; scale it "
+            "in the same way, such as x.astype(np.float32) / 255"
+        )
+
+
+def takes_ids(net: Any) -> bool:
+    """Whether the first layer looks ids up."""
+    while isinstance(net, Parts) and len(net):
+        net = next(iter(net))
+    return isinstance(net, Embedding)
+
+
+def demand_network(net: Any) -> None:
+    """Raise a sentence unless this is a float network that is made of layers."""
+    if isinstance(net, Quantized):
+        raise TypeError("the network is quantised already; give the float network that it was made from")
+    if isinstance(net, type):
+        raise TypeError(
+            f"{net.__name__} is a class, and a network is an object of one; write {net.__name__}(...)"
+        )
+    if not is_layer(net):
+        raise TypeError(
+            f"a {type(net).__name__} is no network; build one of layers, such as Sequential(fc1=..., relu=ReLU()), "
+            "or make its class a frozen dataclass whose fields are its layers"
+        )
+
+
+answer_arrays_with(on_array)
