@@ -12,7 +12,9 @@ from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative
 from fixedpoint_nn.cli.progress import detail, say
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.cli.writer import CHARACTERS, NAMES, plan_writing, writer_of
+from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
+from fixedpoint_nn.hardware.textgen import SamplingConfig, lower_writer
 from fixedpoint_nn.precision import calibrate, quantize
 from fixedpoint_nn.report.record import Stopwatch
 
@@ -53,6 +55,12 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--simulator", choices=SIMULATORS, default="iverilog", help="for --rtl (default: iverilog)"
     )
+    parser.add_argument(
+        "--show",
+        metavar="PASS",
+        choices=PASSES,
+        help=f"print the engine's program that writes, after a pass of the compiler: {', '.join(PASSES)}",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the result here, for a report")
 
 
@@ -61,13 +69,19 @@ def run(arguments: argparse.Namespace) -> int:
     writer = writer_of(chosen)
     watch = Stopwatch("generate", _again(arguments))
     count = arguments.count or (NAMES if writer.words else CHARACTERS)
-    bits = arguments.word or (DEFAULT_WORD if arguments.rtl else None)
+    bits = arguments.word or (DEFAULT_WORD if arguments.rtl or arguments.show else None)
     verilog = None
     if bits is None:
         model = writer.in_float(chosen.net, count, arguments.seed, arguments.temperature)
     else:
         detail(f"formats of {bits} bits from {len(chosen.calibration)} samples")
         fixed = quantize(chosen.net, calibrate(chosen.net, chosen.calibration, bits))
+        if arguments.show:
+            how = SamplingConfig(CHARACTERS, arguments.temperature, restart=writer.words)
+            program = lower_writer(fixed, how).stages.show(arguments.show)
+            results = {"network": chosen.name, "pass": arguments.show, "program": program}
+            show(arguments, results, program.rstrip("\n"))
+            return 0
         how, ids = plan_writing(fixed, writer, count, arguments.temperature, arguments.seed)
         model = writer.split(ids)
         if arguments.rtl:

@@ -26,7 +26,7 @@ CALLS: dict[str, list[tuple[object, ...]]] = {
         ("moons", "--word", 8, "--show", "lower"),
     ],
     "verify": [("pack",)],
-    "generate": [("names_lstm", "--count", 1)],
+    "generate": [("names_lstm", "--count", 1), ("names_lstm", "--show", "select")],
     "report": [(".", "--out", "page.html")],
     "completion": [("bash",)],
 }
