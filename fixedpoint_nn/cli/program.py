@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from fixedpoint_nn.cli import demo, emit, generate, report, sweep, train, verify, zoo
 from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.files.whole import FULL
 from fixedpoint_nn.version import __version__
 
 NAME = "fixedpoint-nn"
@@ -75,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def sentence(error: BaseException) -> str:
     """The message on one line; a KeyError's without the quotes that Python puts around it."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        if error.errno in FULL:
+            return f"{error.filename}: {error.strerror}; make room there, or choose another place"
         return f"{error.filename}: {error.strerror}; choose a place that can be read and written"
     if isinstance(error, MemoryError):
         return "the memory is full; use fewer vectors, fewer jobs or a smaller network"

@@ -105,4 +105,6 @@ class Store:
                     "INSERT OR IGNORE INTO results (key, result) VALUES (?, ?)", (key, text)
                 )
         except BROKEN as error:
-            raise StoreError(f"a result cannot be written to {self.path} ({error})") from error
+            raise StoreError(
+                f"a result cannot be written to {self.path} ({error}); make room there, or name another file"
+            ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from fixedpoint_nn.network.serialization import write_whole
+from fixedpoint_nn.files.whole import write_whole
 
 Cell = str | int | float | None
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.network.serialization import write_whole
+from fixedpoint_nn.files.whole import write_whole
 
 PREFIX = "run-"
 DEEPEST = 3  # folders below the one that is reported

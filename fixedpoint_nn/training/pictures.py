@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fixedpoint_nn.files.whole import whole
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
 
@@ -51,7 +52,8 @@ def picture(path: PathLike, width: float = 7.0, height: float = 4.0) -> Iterator
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         dated = {"Date": None} if Path(path).suffix == ".svg" else {"Software": None}
-        figure.savefig(path, metadata=dated)
+        with whole(path) as beside:
+            figure.savefig(beside, metadata=dated)
 
 
 def _readable(name: str) -> str:

@@ -148,6 +148,7 @@ def _run(
     # demanded.
     wanted = f"PASS: {len(inputs)} vectors, {words} words, {sum(outcome.cycles)} cycles"
     if status or wanted not in text.splitlines():
+        scratch.demand_room(folder)  # what it has read and written may be a part
         raise SimulationError(explain(text, status, job.simulator, first))
     return outcome
 

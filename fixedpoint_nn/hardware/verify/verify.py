@@ -19,7 +19,7 @@ from fixedpoint_nn.hardware.sim.build import compiled
 from fixedpoint_nn.hardware.sim.run import Job, Outcome, SimulationError, attempt, simulate
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
-from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
+from fixedpoint_nn.hardware.verify.verdict import Verdict
 from fixedpoint_nn.numerics.arrays import Ints
 
 
@@ -37,12 +37,13 @@ def verify(
     `vcd` names a file for the waveforms of the first vector that fails, or of the first one; a GTKWave save file
     is written beside it.
     """
-    try:
+
+    def run() -> Verdict:
         pack = load_pack(directory)
         _same_in_both_forms(pack)
         return _verify(pack, simulator, trace, vcd, vectors, progress)
-    except FAILURES as error:
-        return Verdict.because(error)
+
+    return Verdict.of(Path(directory), run)
 
 
 def _same_in_both_forms(pack: Pack) -> None:

@@ -214,7 +214,7 @@ def test_the_waveforms_are_those_of_the_vector_that_fails(folder, tmp_path, monk
 
 def test_waveforms_that_cannot_be_written_fail_and_hide_no_other_failure(folder, tmp_path):
     (tmp_path / "waves.vcd").mkdir()
-    sentence = f"{tmp_path / 'waves.vcd'} cannot be written"
+    sentence = f"{tmp_path / 'waves.vcd'} cannot be written (Is a directory); choose another file"
     assert str(verify(folder, vcd=tmp_path / "waves.vcd")) == f"FAIL: {sentence}"
     change(folder, "expected", lambda words: [words[0] ^ 1, *words[1:]])
     first, *_, last = str(verify(folder, vcd=tmp_path / "waves.vcd")).splitlines()
