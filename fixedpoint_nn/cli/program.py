@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import signal
@@ -48,6 +49,10 @@ def build_parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status (0 only on success, 130 after Ctrl-C, 143 after `kill`)."""
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # a name may hold bytes, or letters, that the terminal has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     before = signal.getsignal(signal.SIGTERM)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for

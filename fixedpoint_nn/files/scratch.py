@@ -32,7 +32,7 @@ def place(plain: bool = False) -> Path:
     """Where temporary files go: TMPDIR, else /tmp or /var/tmp. `plain`: a place with only plain letters in its path."""
     usual, *others = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp"))
     fault = weakness(Path(usual), shared=True)
-    if not fault and not (plain and not PLAIN.fullmatch(usual)):
+    if not fault and (not plain or is_plain(usual)):
         return Path(usual)
     for other in others:
         if not weakness(Path(other), shared=True):
@@ -46,6 +46,10 @@ def place(plain: bool = False) -> Path:
         else "a folder that only you can change"
     )
     raise PlaceError(f"{why}, and neither /tmp nor /var/tmp can be used; set TMPDIR to {way}")
+
+
+def is_plain(path: str | Path) -> bool:
+    return PLAIN.fullmatch(str(path)) is not None
 
 
 @contextmanager

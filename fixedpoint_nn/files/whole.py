@@ -23,9 +23,9 @@ STALE = 3600  # seconds after which a file that nobody goes on writing was left 
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """The content as the file; text as UTF-8."""
+    """The content as the file; text as UTF-8, and bytes of a path that are none of it as JSON writes them."""
     with whole(path) as beside:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Page:
         """The whole page or nothing."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, self.html().encode("utf-8"))
+        write_whole(target, self.html())
 
 
 def text_of(cell: Cell) -> str:

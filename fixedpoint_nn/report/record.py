@@ -45,7 +45,7 @@ class Record:
         """`run-COMMAND.json` in the record's folder; a later run of the same command replaces it."""
         content = {name: value for name, value in asdict(self).items() if name != "folder"}
         path = self.folder / f"{PREFIX}{self.command}.json"
-        write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n").encode())
+        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n")
         return path
 
     @classmethod

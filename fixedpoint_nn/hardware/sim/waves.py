@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -41,7 +42,7 @@ def record(job: Job, inputs: Ints, path: Path) -> None:
             with whole(path) as beside:
                 shutil.copyfile(made, beside)
             with made.open() as lines:
-                write_whole(path.with_suffix(".gtkw"), save_file(path, declared(lines)))
+                write_whole(path.with_suffix(".gtkw"), os.fsencode(save_file(path, declared(lines))))
     except OSError as error:
         raise SimulationError(f"{path} cannot be written ({error.strerror}); choose another file") from None
 

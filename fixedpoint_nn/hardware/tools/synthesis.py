@@ -89,7 +89,7 @@ def _sum(cells: dict[str, int], pattern: str) -> int:
 
 def xilinx(config: EngineConfig) -> Size:
     """Cells after `synth_xilinx`; a shift register is one LUT, a RAM32M four."""
-    with scratch.folder() as folder:
+    with scratch.folder(plain=True) as folder:
         cells = _yosys(config, "xilinx", folder)
     luts = _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, "RAM32M|RAM64M")
     rams = _sum(cells, r"RAMB36E1\w*") + -(-_sum(cells, r"RAMB18E1\w*") // 2)
@@ -98,7 +98,7 @@ def xilinx(config: EngineConfig) -> Size:
 
 def ecp5(config: EngineConfig, speed: int = 6, seed: int = 1) -> Size:
     """Placed and routed on an LFE5U-25F of this speed grade, with nothing connected to pins."""
-    with scratch.folder() as folder:
+    with scratch.folder(plain=True) as folder:
         cells = _yosys(config, "ecp5", folder)
         command = [
             str(find_tool("nextpnr-ecp5").path),
