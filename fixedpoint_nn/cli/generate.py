@@ -18,6 +18,7 @@ from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.progress import quiet, say
 from fixedpoint_nn.data import Vocabulary
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
+from fixedpoint_nn.hardware.sim.run import SimulationError, SimulatorError
 from fixedpoint_nn.hardware.textgen import RtlWriter, SamplingConfig, write
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.precision import calibrate, quantize
@@ -98,7 +99,12 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.rtl:
             ends = ", ends of names included," if chosen.name in NAME_WRITERS else ""
             tell(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
-            written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
+            try:
+                written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
+            except SimulatorError:  # of which nothing follows for the network
+                raise
+            except SimulationError as error:
+                raise SimulationError(f"FAIL: {error}") from error
             verilog = split(chosen.name, vocabulary, written)
     results = compared(chosen.name, bits, arguments.seed, arguments.temperature, model, verilog)
     if arguments.out:

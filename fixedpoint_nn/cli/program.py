@@ -15,12 +15,12 @@ from threading import current_thread, main_thread
 from typing import NoReturn
 
 from fixedpoint_nn.cli import demo, emit, generate, report, sweep, train, verify, zoo
-from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.cli.errors import FAILURE, USAGE, CommandError, status_of
 from fixedpoint_nn.files.whole import FULL
 from fixedpoint_nn.version import __version__
 
 NAME = "fixedpoint-nn"
-SUCCESS, FAILURE, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+SUCCESS, INTERRUPTED, TERMINATED = 0, 130, 143
 COMMANDS = (zoo, train, sweep, emit, verify, generate, report, demo)
 
 # What the package raises when the user, a file, a tool or the disk is at fault; all else is a defect of ours.
@@ -48,12 +48,19 @@ def build_parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status (0 only on success, 130 after Ctrl-C, 143 after `kill`)."""
+    """Run one command; its exit status.
+
+    0 only on success, 1 for a failure (of `verify` and `generate --rtl`: for a difference), 2 for a command line that
+    asks for what there is not, 3 for a tool that is missing or broken, 130 after Ctrl-C, 143 after `kill`.
+    """
     if isinstance(
         sys.stdout, io.TextIOWrapper
     ):  # a name may hold bytes, or letters, that the terminal has not
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
+    otherwise: int = getattr(
+        arguments, "otherwise", FAILURE
+    )  # what a command says that has no result to give
     before = signal.getsignal(signal.SIGTERM)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for
     try:
@@ -66,12 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
+        return otherwise
     except FAULTS as error:
         if os.environ.get("FIXEDPOINT_NN_DEBUG"):
             traceback.print_exc()
         print(f"{NAME}: {sentence(error)}", file=sys.stderr)
-        return FAILURE
+        return status_of(error, otherwise)
     finally:
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, before)

@@ -56,6 +56,8 @@ def _built(key: str, config: EngineConfig, simulator: str, tool: str, rtl: Path,
             with cache.new_folder() as built:
                 shutil.copy2(work / cache.PROGRAM, built / cache.PROGRAM)
                 return cache.keep(key, built)
+        except ValueError as error:  # of the cache's limit
+            raise ToolError(str(error)) from None
         except OSError as error:
             raise ToolError(
                 f"the compiled simulator cannot be kept in {cache.cache_folder()} ({error.strerror}); make room there, "
@@ -81,7 +83,8 @@ def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, wa
         raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
     scratch.demand_room(work)  # Icarus does not notice that what it wrote was not kept
     if status or not (work / cache.PROGRAM).exists():
-        raise ToolError(f"{simulator} could not compile the engine: {_cause(text)}")
+        cause = _cause(text) if status >= 0 else f"it was killed by signal {-status}"
+        raise ToolError(f"{simulator} could not compile the engine: {cause}")
     if simulator == "iverilog" and not (work / cache.PROGRAM).read_bytes().endswith(b";\n"):
         raise ToolError(f"{simulator} wrote a part of the compiled engine into {work.parent}; is there room?")
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixedpoint_nn.files import scratch
+from fixedpoint_nn.files.scratch import PlaceError
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
@@ -149,9 +150,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for title, config in engines.items():
             for family in options.family or ("xilinx", "ecp5"):
                 print(row(title, xilinx(config) if family == "xilinx" else ecp5(config)), flush=True)
-    except (ToolError, ValueError) as error:
+    except (ToolError, PlaceError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return 3
+    except ValueError as error:  # widths that no engine has
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

@@ -37,7 +37,7 @@ class Verdict:
     vectors: int = 0
     words: int = 0
     cycles: int = 0
-    ran: bool = True  # False: no simulator could run, so that nothing is known of the pack
+    ran: bool = True  # False: a tool, or room, was missing, so that this is no verdict on the pack
 
     @classmethod
     def because(cls, error: Exception) -> Verdict:
