@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from threading import current_thread, main_thread
 from typing import NoReturn
 
-from fixedpoint_nn.cli import demo, emit, generate, report, sweep, train, verify, zoo
+from fixedpoint_nn.cli import demo, doctor, emit, generate, report, sweep, train, verify, zoo
 from fixedpoint_nn.cli.errors import FAILURE, USAGE, CommandError, status_of
 from fixedpoint_nn.files.whole import FULL
 from fixedpoint_nn.version import __version__
 
 NAME = "fixedpoint-nn"
 SUCCESS, INTERRUPTED, TERMINATED = 0, 130, 143
-COMMANDS = (zoo, train, sweep, emit, verify, generate, report, demo)
+COMMANDS = (zoo, train, sweep, emit, verify, generate, report, demo, doctor)
 
 # What the package raises when the user, a file, a tool or the disk is at fault; all else is a defect of ours.
 FAULTS = (CommandError, OSError, ValueError, LookupError, RuntimeError, ArithmeticError, MemoryError)
