@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pooch
 
+from fixedpoint_nn.files.trust import make_private
 from fixedpoint_nn.files.whole import whole
 
 VARIABLE = "FIXEDPOINT_NN_DATA"
@@ -62,6 +63,7 @@ def _download(source: Source, path: Path) -> None:
     remedy = f"put it at {path} by hand, or set {VARIABLE} to a folder that has {source.place}."
     pooch.get_logger().setLevel(logging.WARNING)
     try:
+        make_private(path.parent)  # as the other caches beside it demand
         with whole(path) as fresh:
             pooch.retrieve(source.url, known_hash=None, fname=fresh.name, path=fresh.parent, progressbar=True)
             if (found := _sha256(fresh, source)) != source.sha256:

@@ -46,7 +46,7 @@ def replaced(place: Path) -> Iterator[Path]:
 def _synchronise(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
-            with path.open("rb") as file:
+            with path.open("rb+" if os.name == "nt" else "rb") as file:
                 os.fsync(file.fileno())
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.files.scratch import PlaceError
 from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim import guard
 from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
 
@@ -160,4 +161,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    guard.end_with_make()
     sys.exit(main())
