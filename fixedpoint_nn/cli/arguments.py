@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fixedpoint_nn.files.replace import heal
 from fixedpoint_nn.precision.recipe import LONGEST_WORD
 
 Commands = Any  # argparse gives its collection of sub-parsers no public name
@@ -113,6 +114,7 @@ def words(text: str) -> tuple[int, ...]:
 
 def existing_folder(text: str) -> Path:
     path = Path(text)
+    heal(path)
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {text!r}")
     return path

@@ -24,6 +24,7 @@ from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
 from fixedpoint_nn.hardware.isa.config import LANES
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.sim.toolchain import find_tool
 from fixedpoint_nn.hardware.tools.synthesis import xilinx
 from fixedpoint_nn.layers.fields import TABLE
 from fixedpoint_nn.network import tree
@@ -76,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "emit takes either --out, the folder of the pack, or --show, a pass of the compiler"
         )
+    if arguments.size:
+        find_tool("yosys")  # an error now, and not after the work
     chosen = target.from_arguments(arguments)
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)

@@ -14,6 +14,7 @@ from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.cli.writer import CHARACTERS, NAMES, plan_writing, writer_of
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
+from fixedpoint_nn.hardware.sim.run import SimulationError, SimulatorError
 from fixedpoint_nn.hardware.textgen import SamplingConfig, lower_writer
 from fixedpoint_nn.precision import calibrate, quantize
 from fixedpoint_nn.report.record import Stopwatch
@@ -89,7 +90,13 @@ def run(arguments: argparse.Namespace) -> int:
 
             ends = ", ends of names included," if writer.words else ""
             say(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
-            verilog = writer.split(RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0])
+            try:
+                written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
+            except SimulatorError:  # of which nothing follows for the network
+                raise
+            except SimulationError as error:
+                raise SimulationError(f"FAIL: {error}") from error
+            verilog = writer.split(written)
     results = compared(chosen, bits, arguments.seed, arguments.temperature, model, verilog)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ A command's module is imported when the command is called, so that help and shor
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import signal
@@ -18,12 +19,13 @@ from threading import current_thread, main_thread
 from typing import Any, NoReturn
 
 from fixedpoint_nn.cli.arguments import add_common
-from fixedpoint_nn.cli.errors import CommandError, did_you_mean
+from fixedpoint_nn.cli.errors import FAILURE, USAGE, CommandError, did_you_mean, status_of
 from fixedpoint_nn.cli.progress import configure
+from fixedpoint_nn.files.whole import FULL
 from fixedpoint_nn.version import __version__
 
 NAME = "fixedpoint-nn"
-SUCCESS, FAILURE, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+SUCCESS, INTERRUPTED, TERMINATED = 0, 130, 143
 
 # Each is a module of this room with `add(commands)`, and what the help says of it.
 COMMANDS = {
@@ -36,6 +38,7 @@ COMMANDS = {
     "generate": "let a network write, and the Verilog write the same",
     "report": "write one self-contained HTML page about every run in a folder",
     "demo": "train, quantise, sweep, emit and verify a network that writes French names",
+    "doctor": "say what is installed, where everything lies, and whether the main job works",
     "completion": "print a script that completes commands and options in a shell",
 }
 
@@ -78,7 +81,13 @@ def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status (0 only on success, 130 after Ctrl-C, 143 after `kill`)."""
+    """Run one command; its exit status.
+
+    0 only on success, 1 for a failure (of `verify` and `generate --rtl`: for a difference), 2 for a command line that
+    asks for what there is not, 3 for a tool that is missing or broken, 130 after Ctrl-C, 143 after `kill`.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name may hold letters that the terminal has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if argv is None else list(argv)
     called = next((word for word in given if not word.startswith("-")), "")
     try:
@@ -92,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     configure(arguments)
+    # what a command says that has no result to give
+    otherwise: int = getattr(arguments, "otherwise", FAILURE)
     before = signal.getsignal(signal.SIGTERM)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for
     try:
@@ -104,12 +115,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
+        return otherwise
     except FAULTS as error:
         if arguments.verbose or os.environ.get("FIXEDPOINT_NN_DEBUG"):
             traceback.print_exc()
         print(f"{NAME}: {sentence(error)}", file=sys.stderr)
-        return FAILURE
+        return status_of(error, otherwise)
     finally:
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, before)
@@ -128,6 +139,8 @@ def left_behind(arguments: argparse.Namespace) -> str:
 def sentence(error: BaseException) -> str:
     """The message on one line; a KeyError's without the quotes that Python puts around it."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        if error.errno in FULL:
+            return f"{error.filename}: {error.strerror}; make room there, or choose another place"
         return f"{error.filename}: {error.strerror}; choose a place that can be read and written"
     if isinstance(error, MemoryError):
         return "the memory is full; use fewer vectors, fewer jobs or a smaller network"

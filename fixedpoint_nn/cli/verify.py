@@ -2,18 +2,20 @@
 """`fixedpoint-nn verify`: run a pack on the Verilog and compare every word.
 
 The exit status is 0 for equal, 1 for a difference or a damaged pack, 2 for a wrong command line, 3 where a simulator is
-missing or broken.
+missing or broken, so that nothing is known of the pack, or where waveforms that were asked for cannot be written.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, positive
+from fixedpoint_nn.cli.errors import FAILURE, TOOL_MISSING, CommandError
 from fixedpoint_nn.cli.progress import bars
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.pack import manifest
@@ -24,7 +26,6 @@ from fixedpoint_nn.hardware.verify.verdict import Verdict
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.report.record import Stopwatch
 
-TOOL_MISSING = 3  # exit status
 TITLES = {"iverilog": "Icarus Verilog", "verilator": "Verilator"}
 
 
@@ -36,6 +37,7 @@ def add(commands: Commands) -> None:
         "fixedpoint-nn verify runs/names/pack --simulator verilator --trace",
         run,
     )
+    parser.set_defaults(otherwise=TOOL_MISSING)
     parser.add_argument("pack", metavar="DIR", type=existing_folder, help="a pack that `emit` wrote")
     parser.add_argument("--simulator", choices=SIMULATORS, default="iverilog", help="default: iverilog")
     parser.add_argument("--vectors", type=positive, metavar="N", help="only the first N (default: all)")
@@ -51,6 +53,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    _demand_vectors(arguments.pack, arguments.vectors)
     watch = Stopwatch("verify", _again(arguments))
     verdict, results = verify_pack(
         arguments.pack,
@@ -63,9 +66,22 @@ def run(arguments: argparse.Namespace) -> int:
     )
     # A folder that is no pack is left as it is, and a pack may lie where it cannot be written to.
     if (arguments.pack / manifest.NAME).exists() and os.access(arguments.pack, os.W_OK):
-        watch.record(arguments.pack, results).save()
+        try:
+            watch.record(arguments.pack, results).save()
+        except OSError as error:  # the verdict is known all the same
+            print(f"{error.filename}: {error.strerror}; this run is not in the report", file=sys.stderr)
     show(arguments, results, verdict.text)
-    return 0 if verdict.passed else 1 if verdict.ran else TOOL_MISSING
+    return 0 if verdict.passed else FAILURE if verdict.ran else TOOL_MISSING
+
+
+def _demand_vectors(folder: Path, wanted: int | None) -> None:
+    """So many that the pack has them; whatever else is wrong with it the verification says."""
+    try:
+        there = manifest.read(folder)["vectors"]
+    except (manifest.PackError, KeyError):
+        return
+    if wanted and isinstance(there, int) and wanted > there:
+        raise CommandError(f"{folder} holds {there} vectors, not {wanted}; ask for no more")
 
 
 def verify_pack(
@@ -88,6 +104,7 @@ def verify_pack(
     return verdict, {
         **_network(folder),
         "passed": verdict.passed,
+        "ran": verdict.ran,
         "text": verdict.text,
         "simulator": _title(simulator),
         "vectors": verdict.vectors,

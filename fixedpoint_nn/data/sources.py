@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import logging
@@ -13,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
+
+from fixedpoint_nn.files.trust import make_private
+from fixedpoint_nn.files.whole import whole
 
 VARIABLE = "FIXEDPOINT_NN_DATA"
 
@@ -60,20 +62,17 @@ def locate(source: Source) -> Path:
 def _download(source: Source, path: Path) -> None:
     remedy = f"put it at {path} by hand, or set {VARIABLE} to a folder that has {source.place}."
     pooch.get_logger().setLevel(logging.WARNING)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.download")
     try:
-        pooch.retrieve(source.url, known_hash=None, fname=fresh.name, path=fresh.parent, progressbar=True)
-        if (found := _sha256(fresh, source)) != source.sha256:
-            raise DataError(
-                f"{source.url} did not give the published file (its sha256 is {found}, not {source.sha256}): "
-                f"half a download, or a changed file; try again, {remedy}"
-            )
-        os.replace(fresh, path)
+        make_private(path.parent)  # as the other caches beside it demand
+        with whole(path) as fresh:
+            pooch.retrieve(source.url, known_hash=None, fname=fresh.name, path=fresh.parent, progressbar=True)
+            if (found := _sha256(fresh, source)) != source.sha256:
+                raise DataError(
+                    f"{source.url} did not give the published file (its sha256 is {found}, not {source.sha256}): "
+                    f"half a download, or a changed file; try again, {remedy}"
+                )
     except OSError as error:  # requests' errors are OSErrors too
         raise DataError(f"{source.url} could not be downloaded ({_reason(error)}); {remedy}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
 
 
 def _sha256(path: Path, source: Source) -> str:

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,16 +44,19 @@ def let_go(handle: int | None) -> None:
         os.close(handle)
 
 
-def remove(above: Path, name: str) -> None:
-    """Remove the folders `above/name-...` that nobody holds, and `above/name+...` that nobody has held for an hour."""
+def remove(above: Path, name: str, needed: Callable[[Path], bool] = lambda folder: False) -> None:
+    """Remove the folders `above/name-...` that nobody holds, and `above/name+...` that nobody has held for an hour.
+
+    Those that are `needed` stay.
+    """
     with suppress(OSError):
         for entry in os.scandir(above):
             if entry.name.startswith((f"{name}-", f"{name}+")):
                 with suppress(OSError):  # another process was faster, or uses it
-                    _remove_unless_held(Path(entry.path), begun=entry.name.startswith(f"{name}+"))
+                    _remove_unless_held(Path(entry.path), entry.name.startswith(f"{name}+"), needed)
 
 
-def _remove_unless_held(folder: Path, begun: bool) -> None:
+def _remove_unless_held(folder: Path, begun: bool, needed: Callable[[Path], bool]) -> None:
     about = folder.lstat()
     if hasattr(os, "geteuid") and about.st_uid != os.geteuid():
         return
@@ -61,7 +65,7 @@ def _remove_unless_held(folder: Path, begun: bool) -> None:
         return
     handle = hold(folder)
     try:
-        if handle is not None or age > WEEK:
+        if (handle is not None or age > WEEK) and not needed(folder):
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         let_go(handle)

@@ -9,15 +9,17 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from fixedpoint_nn.files import abandoned
 from fixedpoint_nn.files.trust import make_private, weakness
+from fixedpoint_nn.files.whole import FULL
 
 NAME = "fixedpoint_nn_run"
+ROOM = 1 << 16  # bytes that still fit where what was written before has fitted
 PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")  # letters that make, a shell and a simulator leave alone
 _log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ def place(plain: bool = False) -> Path:
     """Where temporary files go: TMPDIR, else /tmp or /var/tmp. `plain`: a place with only plain letters in its path."""
     usual, *others = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp"))
     fault = weakness(Path(usual), shared=True)
-    if not fault and not (plain and not PLAIN.fullmatch(usual)):
+    if not fault and (not plain or is_plain(usual)):
         return Path(usual)
     for other in others:
         if not weakness(Path(other), shared=True):
@@ -46,20 +48,38 @@ def place(plain: bool = False) -> Path:
     raise PlaceError(f"{why}, and neither /tmp nor /var/tmp can be used; set TMPDIR to {way}")
 
 
+def is_plain(path: str | Path) -> bool:
+    return PLAIN.fullmatch(str(path)) is not None
+
+
 @contextmanager
 def folder(plain: bool = False) -> Iterator[Path]:
     """A new folder for temporary files that goes at the end of the block."""
-    with folder_in(place(plain), NAME) as made:
-        yield made
+    above = place(plain)
+    try:
+        with folder_in(above, NAME) as made:
+            yield made
+    except OSError as error:
+        if error.errno in FULL and _is_about(error, above / NAME):
+            raise PlaceError(no_room_in(above)) from error
+        raise
+
+
+def _is_about(error: OSError, start: Path) -> bool:
+    """Names it a file whose path starts so, or none at all?"""
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+    return not names or any(name.startswith(str(start)) for name in names)
 
 
 @contextmanager
-def folder_in(above: Path, name: str) -> Iterator[Path]:
-    """A new folder `above/name-...`, unless the block renames it, it goes at the end of the block.
+def folder_in(
+    above: Path, name: str, needed: Callable[[Path], bool] = lambda folder: False
+) -> Iterator[Path]:
+    """A new folder `above/name-...`; unless the block renames it, it goes at the end of the block.
 
-    A process that is killed leaves its folders; so those that nobody holds any more go first.
+    A process that is killed leaves its folders: those that nobody holds any more go first, unless they are `needed`.
     """
-    abandoned.remove(above, name)
+    abandoned.remove(above, name, needed)
     made, owner = Path(tempfile.mkdtemp(prefix=f"{name}+", dir=above)), os.getpid()
     held, hold = made.with_name(made.name.replace("+", "-", 1)), abandoned.hold(made)
     try:
@@ -70,6 +90,23 @@ def folder_in(above: Path, name: str) -> Iterator[Path]:
             for path in (made, held):
                 shutil.rmtree(path, ignore_errors=True)
         abandoned.let_go(hold)
+
+
+def demand_room(inside: Path) -> None:
+    """A PlaceError if the disk is full: not every program notices that what it wrote was not kept."""
+    try:
+        with tempfile.TemporaryFile(dir=inside) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno in FULL:
+            raise PlaceError(no_room_in(inside.parent)) from error
+        raise
+
+
+def no_room_in(above: Path) -> str:
+    return f"there is no room for temporary files in {above}; make room there, or set TMPDIR to another place"
 
 
 @cache

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -23,6 +22,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from fixedpoint_nn import layers
+from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.layers.fields import INLINE
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.network.tree import is_layer
@@ -64,7 +64,7 @@ def save(net: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
     header = {"version": VERSION, "net": structure, "metadata": dict(metadata or {})}
     header = with_checksum(header, arrays)
     blob = save_tensors(arrays, {KEY: json.dumps(header, ensure_ascii=False)})
-    write_whole(Path(path), blob)
+    write_whole(path, blob)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -108,21 +108,6 @@ def _checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, An
         found.update(f"{name} {values.dtype.str} {values.shape}".encode())
         found.update(np.ascontiguousarray(values).data)
     return found.hexdigest()
-
-
-def write_whole(path: Path, blob: bytes) -> None:
-    """Write beside the target and rename: the file is the old one or the whole new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _sentence(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fixedpoint_nn.network.serialization import write_whole
+from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
@@ -90,7 +90,7 @@ class Plan(Mapping[str, PlanEntry]):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it, or leave the old file."""
-        write_whole(Path(path), self.to_json().encode())
+        write_whole(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:

@@ -31,12 +31,15 @@ class StoreError(RuntimeError):
     """A file that is not a store of results, or cannot be written; the message is one sentence."""
 
 
-def default_path() -> Path:
+def usual_path() -> Path:
     """FIXEDPOINT_NN_RESULTS, or results.sqlite in the user's cache."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return Path(given)
-    return unless_weak(Path(pooch.os_cache("fixedpoint_nn")), "results", VARIABLE) / "results.sqlite"
+    return Path(os.environ.get(VARIABLE) or Path(pooch.os_cache("fixedpoint_nn")) / "results.sqlite")
+
+
+def default_path() -> Path:
+    """The usual path; in a cache that others can change, one that goes with this process."""
+    usual = usual_path()
+    return usual if os.environ.get(VARIABLE) else unless_weak(usual.parent, "results", VARIABLE) / usual.name
 
 
 class Store:
@@ -105,4 +108,6 @@ class Store:
                     "INSERT OR IGNORE INTO results (key, result) VALUES (?, ?)", (key, text)
                 )
         except BROKEN as error:
-            raise StoreError(f"a result cannot be written to {self.path} ({error})") from error
+            raise StoreError(
+                f"a result cannot be written to {self.path} ({error}); make room there, or name another file"
+            ) from error

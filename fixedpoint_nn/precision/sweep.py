@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
 from fixedpoint_nn.precision.calibrate import Observations, observe
@@ -121,10 +122,11 @@ class Sweep(Sequence[Point]):
         """A line for each point, or, with `layers`, for each place of each point."""
         rows = self.layers() if layers else self.rows()
         names = list(dict.fromkeys(name for row in rows for name in row))
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, names)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(path, text.getvalue())
 
     def to_frame(self) -> Any:
         """A pandas DataFrame."""

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fixedpoint_nn.network.serialization import write_whole
+from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.report.svg import Picture
 from fixedpoint_nn.training.pictures import printable
 
@@ -128,7 +128,7 @@ class Page:
         """The whole page or nothing."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, self.html().encode("utf-8"))
+        write_whole(target, self.html())
 
 
 def _finalized(value: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.network.serialization import write_whole
+from fixedpoint_nn.files.whole import write_whole
 
 PREFIX = "run-"
 DEEPEST = 3  # folders below the one that is reported
@@ -45,7 +45,7 @@ class Record:
         """`run-COMMAND.json` in the record's folder; a later run of the same command replaces it."""
         content = {name: value for name, value in asdict(self).items() if name != "folder"}
         path = self.folder / f"{PREFIX}{self.command}.json"
-        write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n").encode())
+        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n")
         return path
 
     @classmethod

@@ -13,7 +13,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from fixedpoint_nn.network.serialization import matches_checksum, with_checksum, write_whole
+from fixedpoint_nn.files.whole import write_whole
+from fixedpoint_nn.network.serialization import matches_checksum, with_checksum
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History

@@ -16,6 +16,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from fixedpoint_nn.files.whole import whole
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
 
@@ -55,7 +56,8 @@ def picture(path: PathLike, width: float = 7.0, height: float = 4.0) -> Iterator
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         dated = {"Date": None} if Path(path).suffix == ".svg" else {"Software": None}
-        figure.savefig(path, metadata=dated)
+        with whole(path) as beside:
+            figure.savefig(beside, metadata=dated)
 
 
 def printable(text: object) -> str:

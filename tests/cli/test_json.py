@@ -28,6 +28,7 @@ CALLS: dict[str, list[tuple[object, ...]]] = {
     "verify": [("pack",)],
     "generate": [("names_lstm", "--count", 1), ("names_lstm", "--show", "select")],
     "report": [(".", "--out", "page.html")],
+    "doctor": [()],
     "completion": [("bash",)],
 }
 
@@ -103,7 +104,7 @@ def test_quiet_leaves_results_and_verbose_adds_details(tmp_path: Path, capsys: C
 
 def test_errors_are_said_even_when_quiet_and_shown_in_full_when_verbose(capsys: Capture) -> None:
     def err(*options: str) -> str:
-        assert main(["sweep", "nowhere.safetensors", "--words", "4", "--out", "x", *options]) == 1
+        assert main(["sweep", "nowhere.safetensors", "--words", "4", "--out", "x", *options]) == 2
         return capsys.readouterr().err
 
     sentence = err("-q")

@@ -33,7 +33,7 @@ def found(capsys: Capture, *arguments: object) -> Any:
 
 def refused(capsys: Capture, *arguments: object) -> str:
     capsys.readouterr()
-    assert run(*arguments) == 1
+    assert run(*arguments) == 2
     return capsys.readouterr().err.strip().splitlines()[-1].removeprefix("fixedpoint-nn: ")
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -76,3 +78,45 @@ def test_where_no_folder_has_a_plain_name_the_way_out_is_said(monkeypatch: pytes
         "/tmp/été has letters in its path that simulators do not take, and neither /tmp nor /var/tmp can be used; "
         "set TMPDIR to a folder with a plain name that only you can change"
     )
+
+
+def full(name: str | None = None) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([name] if name else []))
+
+
+def no_room(place: Path) -> str:
+    return f"there is no room for temporary files in {place}; make room there, or set TMPDIR to another place"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_full_disk_is_one_sentence_about_the_place(
+    named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def fill() -> None:
+        with scratch.folder() as folder:
+            full(str(folder / "file") if named else None)
+
+    with pytest.raises(scratch.PlaceError) as caught:
+        fill()
+    assert str(caught.value) == no_room(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_error_and_one_about_another_place_stay_what_they_are(tmp_path: Path) -> None:
+    for error in (OSError(errno.ENOSPC, "full", str(tmp_path / "mine")), OSError(errno.EACCES, "closed")):
+        with pytest.raises(OSError, match=error.strerror), scratch.folder():
+            raise error
+
+
+def test_a_program_that_filled_the_disk_without_a_word_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    scratch.demand_room(tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+    monkeypatch.setattr(os, "fsync", lambda handle: full())
+    with pytest.raises(scratch.PlaceError) as caught:
+        scratch.demand_room(tmp_path / "run")
+    assert str(caught.value) == no_room(tmp_path)

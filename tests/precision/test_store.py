@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -115,3 +116,19 @@ def test_results_in_a_cache_that_others_can_change_are_not_believed(
         f"{instead.parent} and are lost when this process ends; set FIXEDPOINT_NN_RESULTS to a place that only you can "
         "change"
     ]
+
+
+def test_a_full_disk_is_a_sentence_and_keeps_what_had_ended(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.sqlite") as store:
+        store.put("first", {"metric": 1})
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            with pytest.raises(StoreError) as caught:
+                store.put("second", {"metric": 2})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert str(caught.value).startswith(f"a result cannot be written to {tmp_path / 's.sqlite'} (")
+        assert str(caught.value).endswith("); make room there, or name another file")
+    with Store(tmp_path / "s.sqlite") as store:
+        assert (store.get("first"), store.get("second")) == ({"metric": 1}, None)

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -26,11 +25,11 @@ from hypothesis import strategies as st
 from fixedpoint_nn import Q, emit, layers
 from fixedpoint_nn.data import DataError, read_idx
 from fixedpoint_nn.data.lines import read_lines, read_tagged_names
+from fixedpoint_nn.files import replace
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import load_pack
-from fixedpoint_nn.hardware.pack.writer import replace_directory
 from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.initialise import Initialiser
@@ -333,15 +332,22 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     assert not (place / "pack").exists()
 
 
-def test_runs_in_one_folder_at_once_leave_one_whole_pack(tmp_path):
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_runs_in_one_folder_at_once_leave_one_whole_pack(exchanges, tmp_path, monkeypatch):
     """Each takes the place of what it finds, as if they had come one after the other."""
     place = tmp_path / "here" / "pack"
     packs = [small_pack(tmp_path / f"of {seed}", seed) for seed in range(6)]
     place.parent.mkdir()
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: None
+    )  # which takes most of the time, and decides nothing here
+    if not exchanges:
+        monkeypatch.setattr(replace, "exchange", lambda *_: False)
 
     def again(pack: Path) -> None:
         for _ in range(100):
-            replace_directory(Path(shutil.copytree(pack, tmp_path / f"{pack.parent.name} {uuid4()}")), place)
+            with replace.replaced(place) as new:
+                shutil.copytree(pack, new, dirs_exist_ok=True)
 
     with ThreadPoolExecutor(len(packs)) as pool:
         for done in [pool.submit(again, pack) for pack in packs] + [pool.submit(small_pack, place.parent)]:
@@ -353,9 +359,10 @@ def test_runs_in_one_folder_at_once_leave_one_whole_pack(tmp_path):
 def test_a_pack_whose_place_cannot_be_taken_is_there_again(tmp_path, monkeypatch):
     pack, renamed = small_pack(tmp_path), Path.rename
     before = (pack / "manifest.json").read_bytes()
+    monkeypatch.setattr(replace, "exchange", lambda *_: False)
 
     def refused(path: Path, target: Path) -> Path:
-        if target == pack and not pack.exists() and path.name != "0":
+        if target == pack and not pack.exists() and path.name != "old":
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         return renamed(path, target)
 

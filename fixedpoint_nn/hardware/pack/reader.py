@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.files.replace import heal
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import SHIFT_BITS, Images
@@ -75,8 +76,31 @@ class Pack:
 
 
 def load_pack(directory: str | Path) -> Pack:
-    """Read a pack: every file's checksum is verified, and the integers come from the .coe files alone."""
+    """Read a pack: every file's checksum is verified, and the integers come from the .coe files alone.
+
+    One that is replaced meanwhile is read again, so that what is read is the old pack or the new one.
+    """
     directory = Path(directory)
+    while True:
+        heal(directory)
+        before = identity(directory)
+        try:
+            return _load(directory)
+        except (PackError, OSError):
+            if identity(directory) == before:
+                raise
+
+
+def identity(directory: Path) -> tuple[int, ...]:
+    """Another one as soon as another pack has taken the place of this one (which may get its inode's number)."""
+    try:
+        about = directory.stat()
+    except OSError:
+        return ()
+    return about.st_dev, about.st_ino, about.st_ctime_ns
+
+
+def _load(directory: Path) -> Pack:
     about = manifest.read(directory)
     try:
         files = about["files"]

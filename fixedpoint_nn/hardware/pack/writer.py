@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
+from fixedpoint_nn.files.replace import heal, replaced
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -101,46 +98,20 @@ class Contents:
 
 
 def write(directory: Path, contents: Contents, radix: int = 16, mif: bool = False) -> Path:
-    """Into a temporary folder beside the place, then renamed; a pack that is there already is replaced."""
+    """Beside the place, then in one step into it; a pack that is there already is replaced."""
     check_replaceable(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(directory) as new:
+            contents.write_into(new, radix, mif)
     except OSError as error:  # of the place that was asked for, not of a name that nobody knows
-        raise OSError(error.errno, error.strerror, str(directory)) from None
-    try:
-        contents.write_into(scratch, radix, mif)
-        scratch.chmod(0o755)
-        replace_directory(scratch, directory)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        raise OSError(error.errno, error.strerror, str(directory)) from error
     return directory
-
-
-def replace_directory(scratch: Path, directory: Path) -> None:
-    """Rename `scratch` to `directory`, whatever other runs do there; if that fails, what was there is there again."""
-    retired = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    old = None
-    try:
-        for turn in count():
-            try:
-                scratch.rename(directory)
-                break
-            except OSError as error:  # there is a pack
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-            with suppress(FileNotFoundError):  # another run was quicker to take it away
-                old = directory.rename(retired / str(turn))
-    except BaseException:
-        if old is not None and not directory.exists():
-            old.rename(directory)
-        raise
-    finally:
-        shutil.rmtree(retired, ignore_errors=True)
 
 
 def check_replaceable(directory: Path) -> None:
     """Is there nothing yet, or a pack?"""
+    heal(directory)
     if not directory.exists() or (directory / manifest.NAME).exists():
         return
     with suppress(FileNotFoundError):  # another run has just taken it away

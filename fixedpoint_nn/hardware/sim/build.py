@@ -32,7 +32,7 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[
     content = hashlib.sha256()
     for part in (str(config.verilog()), simulator, tool.version, str(tool.path), str(waves)):
         content.update(part.encode())
-    for source in sorted([*rtl.glob("*.v"), *rtl.glob("*.vh"), *(rtl / "tb").glob(f"{BENCH}.*")]):
+    for source in _sources(rtl):
         content.update(source.name.encode() + source.read_bytes())
     for option in VERILATOR:
         content.update(option.encode())
@@ -41,14 +41,28 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[
     return [str(find_tool("vvp").path), "-n", str(program)] if simulator == "iverilog" else [str(program)]
 
 
+def _sources(rtl: Path) -> list[Path]:
+    return sorted([*rtl.glob("*.v"), *rtl.glob("*.vh"), *(rtl / "tb").glob(f"{BENCH}.*")])
+
+
 def _built(key: str, config: EngineConfig, simulator: str, tool: str, rtl: Path, waves: bool) -> Path:
     """Build in a folder whose path every tool can read, then move the program into the cache."""
     with scratch.folder(plain=True) as work:
-        shutil.copytree(rtl, work / "rtl", ignore=shutil.ignore_patterns("formal", "*.md", "*.svg"))
+        (work / "rtl" / "tb").mkdir(parents=True)
+        for source in _sources(rtl):
+            shutil.copyfile(source, work / "rtl" / source.relative_to(rtl))
         compile_into(work, config, simulator, tool, waves)
-        with cache.new_folder() as built:
-            shutil.copy2(work / cache.PROGRAM, built / cache.PROGRAM)
-            return cache.keep(key, built)
+        try:
+            with cache.new_folder() as built:
+                shutil.copy2(work / cache.PROGRAM, built / cache.PROGRAM)
+                return cache.keep(key, built)
+        except ValueError as error:  # of the cache's limit
+            raise ToolError(str(error)) from None
+        except OSError as error:
+            raise ToolError(
+                f"the compiled simulator cannot be kept in {cache.cache_folder()} ({error.strerror}); make room there, "
+                f"or set {cache.VARIABLE} to another place"
+            ) from None
 
 
 def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, waves: bool) -> None:
@@ -67,8 +81,12 @@ def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, wa
         text, status = Processes().execute(command, work)
     except OSError as error:
         raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
+    scratch.demand_room(work)  # Icarus does not notice that what it wrote was not kept
     if status or not (work / cache.PROGRAM).exists():
-        raise ToolError(f"{simulator} could not compile the engine: {_cause(text)}")
+        cause = _cause(text) if status >= 0 else f"it was killed by signal {-status}"
+        raise ToolError(f"{simulator} could not compile the engine: {cause}")
+    if simulator == "iverilog" and not (work / cache.PROGRAM).read_bytes().endswith(b";\n"):
+        raise ToolError(f"{simulator} wrote a part of the compiled engine into {work.parent}; is there room?")
 
 
 def _cause(text: str) -> str:

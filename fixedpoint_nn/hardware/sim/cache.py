@@ -28,12 +28,13 @@ HOLDS = "compiled simulators"
 def cache_folder() -> Path:
     """The folder that `FIXEDPOINT_NN_CACHE` names, the user's cache, or a private one of this process."""
     try:
-        return scratch.unless_weak(_usual(), HOLDS, VARIABLE)
+        return scratch.unless_weak(usual_folder(), HOLDS, VARIABLE)
     except RuntimeError:
         return scratch.instead_of("a cache at home", "this user has no home folder", HOLDS, VARIABLE)
 
 
-def _usual() -> Path:
+def usual_folder() -> Path:
+    """Where the cache is, if nobody else can change it; a RuntimeError for a user without a home."""
     chosen, cache_home = os.environ.get(VARIABLE), os.environ.get("XDG_CACHE_HOME")
     return Path.cwd() / (chosen or Path(cache_home or Path.home() / ".cache") / "fixedpoint_nn")
 
@@ -77,7 +78,7 @@ def new_folder() -> AbstractContextManager[Path]:
 
 def prune() -> None:
     """Remove the least recently used simulators until the others are within the limit."""
-    limit = _limit()
+    limit = limit_in_bytes()
     found = []
     for folder in _simulators().iterdir():
         with suppress(OSError):
@@ -102,7 +103,8 @@ def size_in_bytes() -> int:
     return sum(path.stat().st_size for path in _simulators().rglob("*") if path.is_file())
 
 
-def _limit() -> int:
+def limit_in_bytes() -> int:
+    """What the simulators may take; more is pruned."""
     text = os.environ.get(SIZE_VARIABLE, str(USUAL_MEGABYTES))
     try:
         megabytes = float(text)

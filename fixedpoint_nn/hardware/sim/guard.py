@@ -13,9 +13,10 @@ from __future__ import annotations
 import atexit
 import os
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from threading import Lock
+from threading import Lock, Thread
 
 SHELL = "/bin/sh"
 AVAILABLE = os.name == "posix"
@@ -72,6 +73,18 @@ def ended(number: int) -> None:
         if _guard is not None:
             with suppress(BrokenPipeError):
                 os.write(_guard.pipe, f"- {number}\n".encode())
+
+
+def end_with_make() -> None:
+    """If `make` has started this process, end it (and so its programs) with `make`, which may be killed, too."""
+    if "MAKELEVEL" in os.environ and AVAILABLE:
+        Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _here() -> Guard:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.sim import guard
 
 Process = subprocess.Popen[str]
@@ -71,6 +72,7 @@ def _start(command: Sequence[str], folder: Path | None) -> Process:
     return subprocess.Popen(
         guarded,
         cwd=folder,
+        env={**os.environ, "TMPDIR": str(_temporary(folder))},
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -78,6 +80,11 @@ def _start(command: Sequence[str], folder: Path | None) -> Process:
         text=True,
         errors="replace",
     )
+
+
+def _temporary(folder: Path | None) -> Path:
+    """Where a program puts temporary files of its own: Icarus hands their names to a shell, without quotation marks."""
+    return folder if folder is not None and scratch.is_plain(folder) else scratch.place(plain=True)
 
 
 def _kill(process: Process) -> None:

@@ -35,6 +35,10 @@ class SimulationError(RuntimeError):
     """The simulation did not end as it must."""
 
 
+class SimulatorError(SimulationError, ToolError):
+    """The simulator itself has failed: nothing is known of what it ran."""
+
+
 @dataclass(frozen=True)
 class Job:
     """Vectors to run on one engine with one set of images."""
@@ -148,7 +152,9 @@ def _run(
     # demanded.
     wanted = f"PASS: {len(inputs)} vectors, {words} words, {sum(outcome.cycles)} cycles"
     if status or wanted not in text.splitlines():
-        raise SimulationError(explain(text, status, job.simulator, first))
+        scratch.demand_room(folder)  # what it has read and written may be a part
+        error = SimulationError if _verdict(text) else SimulatorError
+        raise error(explain(text, status, job.simulator, first))
     return outcome
 
 
@@ -209,13 +215,18 @@ def _link(source: Path, link: Path) -> None:
 
 def explain(text: str, status: int, simulator: str, first: int = 0) -> str:
     """The bench's own sentence if there is one."""
-    for line in text.splitlines():
-        _, found, sentence = line.partition("FAIL: ")
-        if found:
-            return re.sub(r"vector (\d+)", lambda match: f"vector {int(match[1]) + first}", sentence)
+    sentence = _verdict(text)
+    if sentence:
+        return re.sub(r"vector (\d+)", lambda match: f"vector {int(match[1]) + first}", sentence)
     if status < 0:
         return f"{simulator} was killed by signal {-status} before it had finished"
     return f"{simulator} ended with status {status} and without a PASS: {last_line(text)}"
+
+
+def _verdict(text: str) -> str:
+    """What the bench says is wrong; nothing if it says nothing."""
+    found = re.search(r"FAIL: (.*)", text)
+    return found[1] if found else ""
 
 
 def read_results(path: Path) -> Outcome:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from fixedpoint_nn.files import scratch
+from fixedpoint_nn.files.whole import whole, write_whole
 from fixedpoint_nn.hardware.sim.build import compiled
 from fixedpoint_nn.hardware.sim.run import Job, SimulationError, attempt, explain
 from fixedpoint_nn.numerics.arrays import Ints
@@ -27,20 +30,28 @@ def record(job: Job, inputs: Ints, path: Path) -> None:
     """Write `path` (a VCD) and the .gtkw file beside it."""
     command = compiled(job.config, job.simulator, waves=True)
     path = path.absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.open("wb").close()
-    except OSError:
-        raise SimulationError(f"{path} cannot be written") from None
-    with scratch.folder() as folder:
-        _, text, status = attempt(command, job, folder, inputs, 0, False, ["+vcd=waves.vcd"])
-        if (folder / "waves.vcd").exists():
-            shutil.copyfile(folder / "waves.vcd", path)
-    if path.stat().st_size == 0:
-        path.unlink()
-        raise SimulationError(f"no waveforms were written: {explain(text, status, job.simulator)}")
-    with path.open() as lines:
-        path.with_suffix(".gtkw").write_text(save_file(path, declared(lines)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _demand_writable(path)  # an error now, and not after the simulation
+        with scratch.folder() as folder:
+            _, text, status = attempt(command, job, folder, inputs, 0, False, ["+vcd=waves.vcd"])
+            scratch.demand_room(folder)
+            made = folder / "waves.vcd"
+            if status < 0 or not made.exists() or made.stat().st_size == 0:
+                raise SimulationError(f"no waveforms were written: {explain(text, status, job.simulator)}")
+            with whole(path) as beside:
+                shutil.copyfile(made, beside)
+            with made.open() as lines:
+                write_whole(path.with_suffix(".gtkw"), os.fsencode(save_file(path, declared(lines))))
+    except OSError as error:
+        raise SimulationError(f"{path} cannot be written ({error.strerror}); choose another file") from None
+
+
+def _demand_writable(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        path.open("ab").close()
+    else:
+        tempfile.TemporaryFile(dir=path.parent).close()
 
 
 def declared(vcd: Iterable[str]) -> dict[str, str]:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixedpoint_nn.files import scratch
+from fixedpoint_nn.files.scratch import PlaceError
 from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim import guard
 from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
 
@@ -89,7 +91,7 @@ def _sum(cells: dict[str, int], pattern: str) -> int:
 
 def xilinx(config: EngineConfig) -> Size:
     """Cells after `synth_xilinx`; a shift register is one LUT, a RAM32M four."""
-    with scratch.folder() as folder:
+    with scratch.folder(plain=True) as folder:
         cells = _yosys(config, "xilinx", folder)
     luts = _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, "RAM32M|RAM64M")
     rams = _sum(cells, r"RAMB36E1\w*") + -(-_sum(cells, r"RAMB18E1\w*") // 2)
@@ -98,7 +100,7 @@ def xilinx(config: EngineConfig) -> Size:
 
 def ecp5(config: EngineConfig, speed: int = 6, seed: int = 1) -> Size:
     """Placed and routed on an LFE5U-25F of this speed grade, with nothing connected to pins."""
-    with scratch.folder() as folder:
+    with scratch.folder(plain=True) as folder:
         cells = _yosys(config, "ecp5", folder)
         command = [
             str(find_tool("nextpnr-ecp5").path),
@@ -150,11 +152,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for title, config in engines.items():
             for family in options.family or ("xilinx", "ecp5"):
                 print(row(title, xilinx(config) if family == "xilinx" else ecp5(config)), flush=True)
-    except (ToolError, ValueError) as error:
+    except (ToolError, PlaceError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return 3
+    except ValueError as error:  # widths that no engine has
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 
 if __name__ == "__main__":
+    guard.end_with_make()
     sys.exit(main())

@@ -11,7 +11,7 @@ from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.sim.run import Job, SimulationError, simulate, write_images
 from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_program
 from fixedpoint_nn.hardware.verify.readback_section import Section
-from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
+from fixedpoint_nn.hardware.verify.verdict import Verdict
 
 CYCLES = 2_000_000  # after which a vector counts as hung; the longest take a tenth of it
 
@@ -21,11 +21,12 @@ def verify_readback(directory: str | Path, simulator: str = "iverilog", *, progr
 
     The program memory holds the readback program meanwhile, so that of the pack's own program nothing is said.
     """
-    try:
+
+    def run() -> Verdict:
         pack = load_pack(directory)
         return _compared(pack, readback_program(pack.config, pack.images), simulator, progress)
-    except FAILURES as error:
-        return Verdict.because(error)
+
+    return Verdict.of(Path(directory), run)
 
 
 def _compared(pack: Pack, readback: Readback, simulator: str, progress: bool) -> Verdict:

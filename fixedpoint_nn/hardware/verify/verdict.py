@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from fixedpoint_nn.files.scratch import PlaceError
 from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.hardware.pack.manifest import PackError
-from fixedpoint_nn.hardware.sim.run import (
-    SimulationError,
-)
+from fixedpoint_nn.hardware.pack.reader import identity
+from fixedpoint_nn.hardware.sim.run import SimulationError
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 
 FAILURES = (
@@ -36,7 +37,7 @@ class Verdict:
     vectors: int = 0
     words: int = 0
     cycles: int = 0
-    ran: bool = True  # False: no simulator could run, so that nothing is known of the pack
+    ran: bool = True  # False: a tool, or room, was missing, so that this is no verdict on the pack
 
     @classmethod
     def because(cls, error: Exception) -> Verdict:
@@ -44,6 +45,18 @@ class Verdict:
         if isinstance(error, (ToolError, PlaceError)):
             return cls(False, f"NOT RUN: {error}", ran=False)
         return cls(False, f"FAIL: {error}")
+
+    @classmethod
+    def of(cls, directory: Path, run: Callable[[], Verdict]) -> Verdict:
+        """What `run` finds; again, if another pack has taken the place of the one that it ran."""
+        while True:
+            before = identity(directory)
+            try:
+                verdict = run()
+            except FAILURES as error:
+                verdict = cls.because(error)
+            if verdict or identity(directory) == before:
+                return verdict
 
     def __str__(self) -> str:
         return self.text

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fixedpoint_nn.files import scratch
+from fixedpoint_nn.files.scratch import PlaceError
 from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.pack import manifest, memory_files
@@ -16,10 +17,10 @@ from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS, VECTORS
 from fixedpoint_nn.hardware.sim import waves
 from fixedpoint_nn.hardware.sim.build import compiled
-from fixedpoint_nn.hardware.sim.run import Job, Outcome, SimulationError, attempt, simulate
+from fixedpoint_nn.hardware.sim.run import Job, Outcome, SimulationError, SimulatorError, attempt, simulate
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
-from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
+from fixedpoint_nn.hardware.verify.verdict import Verdict
 from fixedpoint_nn.numerics.arrays import Ints
 
 
@@ -37,12 +38,13 @@ def verify(
     `vcd` names a file for the waveforms of the first vector that fails, or of the first one; a GTKWave save file
     is written beside it.
     """
-    try:
+
+    def run() -> Verdict:
         pack = load_pack(directory)
         _same_in_both_forms(pack)
         return _verify(pack, simulator, trace, vcd, vectors, progress)
-    except FAILURES as error:
-        return Verdict.because(error)
+
+    return Verdict.of(Path(directory), run)
 
 
 def _same_in_both_forms(pack: Pack) -> None:
@@ -84,14 +86,14 @@ def _verify(
     try:
         verdict = _compared(pack, job, inputs, expected, predicted, label, trace)
     except SimulationError as error:
-        verdict = Verdict(False, f"FAIL: {error}")
-    if vcd is not None:
+        verdict = Verdict.because(error)
+    if vcd is not None and verdict.ran:
         vector = 0 if verdict.passed else _named_vector(verdict.text)
         try:
             waves.record(replace(job, seed=job.seed + vector), inputs[vector : vector + 1], Path(vcd))
-        except (SimulationError, ToolError, OSError) as error:
-            text = f"FAIL: {error}" if verdict.passed else f"{verdict.text}\n      {error}"
-            return replace(verdict, passed=False, text=text)
+        except (SimulationError, ToolError, PlaceError, OSError) as error:
+            text = f"{verdict.text}\n      NO WAVEFORMS: {error}"
+            return replace(verdict, passed=False, text=text, ran=not verdict.passed)
     return verdict
 
 
@@ -107,6 +109,8 @@ def _compared(
     """Run the vectors and compare their words, the words on the way if they are traced, and their cycles."""
     try:
         outcome = simulate(job, inputs, label, trace)
+    except SimulatorError:
+        raise
     except SimulationError as error:
         raise SimulationError(f"{error}{_undefined(pack, job, inputs, str(error))}") from None
     bits = pack.config.activation_width

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.files.trust import weakness
-from fixedpoint_nn.hardware.sim import cache
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.sim import build, cache
+from fixedpoint_nn.hardware.sim.toolchain import Tool, ToolError
 
 NOBODY = 65534
 root = pytest.mark.skipif(
@@ -198,3 +201,36 @@ def test_a_limit_that_is_no_number_is_a_sentence(monkeypatch: pytest.MonkeyPatch
     assert (
         str(caught.value) == "FIXEDPOINT_NN_CACHE_MB='much' is no number of megabytes; use one, such as 500"
     )
+
+
+def test_a_compiler_that_wrote_half_of_a_program_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Icarus does on a full disk, with exit status 0."""
+    half = tmp_path / "iverilog"
+    half.write_text("#!/bin/sh\nprintf ':vpi_module \"sys' >sim\n")
+    half.chmod(0o755)
+    monkeypatch.setattr(build, "find_tool", lambda name: Tool(name, half, "12.0"))
+    with pytest.raises(ToolError) as caught:
+        build.compiled(EngineConfig(), "iverilog")
+    assert (
+        str(caught.value)
+        == f"iverilog wrote a part of the compiled engine into {scratch.place()}; is there room?"
+    )
+    assert list((tmp_path / "cache").rglob("sim")) == []
+
+
+def test_a_cache_without_room_is_named_with_the_way_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+
+    monkeypatch.setattr("shutil.copy2", full)
+    with pytest.raises(ToolError) as caught:
+        build.compiled(EngineConfig(), "iverilog")
+    assert str(caught.value) == (
+        f"the compiled simulator cannot be kept in {folder} (No space left on device); make room there, or set "
+        "FIXEDPOINT_NN_CACHE to another place"
+    )
+    assert list((folder / "simulators").iterdir()) == []

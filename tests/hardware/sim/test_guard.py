@@ -84,6 +84,17 @@ def test_what_a_killed_command_runs_ends_with_it(what: str, tools: str, tmp_path
     process.communicate()
 
 
+def test_make_that_is_killed_takes_the_synthesis_along(tools: str, tmp_path: Path) -> None:
+    """As `make synth` does it."""
+    recipe = next(line for line in (ROOT / "Makefile").read_text().splitlines() if ".tools.synthesis" in line)
+    (tmp_path / "Makefile").write_text(f"PY := {sys.executable}\nsynth:\n{recipe}\n")
+    process, mark = start(["make", "-f", tmp_path / "Makefile", "synth"], PATH=tools, TMPDIR=tmp_path)
+    wait_until(mark, "sleep")
+    process.kill()
+    wait_for_the_end(mark)
+    process.communicate()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("simulator", "name"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -215,12 +216,16 @@ def test_the_waveforms_are_those_of_the_vector_that_fails(folder, tmp_path, monk
 
 def test_waveforms_that_cannot_be_written_fail_and_hide_no_other_failure(folder, tmp_path):
     (tmp_path / "waves.vcd").mkdir()
-    sentence = f"{tmp_path / 'waves.vcd'} cannot be written"
-    assert str(verify(folder, vcd=tmp_path / "waves.vcd")) == f"FAIL: {sentence}"
+    sentence = f"{tmp_path / 'waves.vcd'} cannot be written (Is a directory); choose another file"
+    verdict = verify(folder, vcd=tmp_path / "waves.vcd")
+    assert (verdict.passed, verdict.ran) == (False, False)
+    assert re.fullmatch(
+        rf"PASS: \d+ vectors, .* cycles\n      NO WAVEFORMS: {re.escape(sentence)}", str(verdict)
+    )
     change(folder, "expected", lambda words: [words[0] ^ 1, *words[1:]])
     first, *_, last = str(verify(folder, vcd=tmp_path / "waves.vcd")).splitlines()
     assert first.startswith("FAIL: vector 0, output element 0: expected")
-    assert last.strip() == sentence
+    assert last.strip() == f"NO WAVEFORMS: {sentence}"
 
 
 def test_the_save_file_names_signals_as_each_simulator_does():
@@ -366,6 +371,8 @@ def test_a_simulator_that_dies_or_lies_fails(original, script, sentence, tmp_pat
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     verdict = verify(original)
     assert not verdict
+    assert not verdict.ran
+    assert str(verdict).startswith("NOT RUN: ")
     assert sentence in str(verdict)
 
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Files that are the old one or the whole new one: written beside their place, then renamed.
+
+So a disk that is full, an error half way, and a process that is killed leave what was there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+
+FULL = (
+    errno.ENOSPC,
+    errno.EFBIG,
+    getattr(errno, "EDQUOT", errno.ENOSPC),
+)  # what a full disk, or a limit, answers
+STALE = 3600  # seconds after which a file that nobody goes on writing was left by a killed process
+
+
+def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """The content as the file; text as UTF-8, and bytes of a path that are none of it as JSON writes them."""
+    with whole(path) as beside:
+        beside.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
+
+
+@contextmanager
+def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name beside `path`, of the same kind, for the block to write; at the end it takes the place of `path`.
+
+    A link stays, and the file that it leads to is replaced; a device or a pipe is written as it is.
+    """
+    target = Path(os.path.realpath(path))
+    takes_over = target.is_file() or not target.exists()
+    beside = target.with_name(f"{_start(target)}{token_hex(4)}{target.suffix}") if takes_over else target
+    _remove_stale(target)
+    try:
+        yield beside
+        if takes_over:
+            _take_over(beside, target)
+    except OSError as error:
+        ours = error.filename is None or str(beside) in (error.filename, error.filename2)
+        if error.errno is not None and ours:  # a name that nobody knows, or none, is of no use
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    finally:
+        if takes_over:
+            beside.unlink(missing_ok=True)
+
+
+def _take_over(beside: Path, target: Path) -> None:
+    with beside.open("rb+") as file:
+        os.fsync(file.fileno())
+    with suppress(FileNotFoundError):
+        beside.chmod(target.stat().st_mode & 0o7777)
+    beside.replace(target)
+
+
+def _start(target: Path) -> str:
+    return f".{target.name[:100]}.part-"
+
+
+def _remove_stale(target: Path) -> None:
+    with suppress(OSError):
+        for entry in os.scandir(target.parent):
+            if entry.name.startswith(_start(target)):
+                with suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE:
+                        os.unlink(entry.path)
