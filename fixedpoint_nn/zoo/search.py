@@ -27,6 +27,7 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches, padded
 from fixedpoint_nn.training.loop import Diverged, fit
 from fixedpoint_nn.zoo.entry import Entry, Examples
+from fixedpoint_nn.zoo.search_storage import demand_whole, readable
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,10 @@ def search(
     optuna = _optuna()
     demand_known(zoo.entry(name), space)
     url = f"sqlite:///{Path(storage).resolve()}"
-    study = optuna.create_study(storage=url, study_name=name, load_if_exists=True)
+    demand_whole(Path(storage))
+    with readable(Path(storage)):
+        study = optuna.create_study(storage=url, study_name=name, load_if_exists=True)
+        _found(study)
     task = (name, dict(space), trials, url, epochs, limit)
     if jobs == 1:
         _work(*task, seed)
@@ -109,14 +113,20 @@ def search(
             worker.join()
         if any(worker.exitcode for worker in workers):
             raise RuntimeError("a process of the search failed (see above); the same call again goes on")
-    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    if not complete:
+    with readable(Path(storage)):
+        found = _found(study)
+    if found is None:
         raise RuntimeError(f"none of the trials in {storage} came to an end; lower the rates of the space")
-    return Found(
-        dict(study.best_params),
-        float(study.best_value),
-        tuple((dict(trial.params), float(trial.value)) for trial in complete),
-    )
+    return found
+
+
+def _found(study: Any) -> Found | None:
+    """All that is read of a study; None if no trial has come to an end."""
+    trials = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    if not trials:
+        return None
+    complete = tuple((dict(trial.params), float(trial.value)) for trial in trials)
+    return Found(dict(study.best_params), float(study.best_value), complete)
 
 
 def demand_known(entry: Entry, space: Space) -> None:
