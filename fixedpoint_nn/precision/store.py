@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS results (
     ended TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 )
 """
-BROKEN = (sqlite3.Error, UnicodeDecodeError)  # the message of an error may quote a damaged name
+BROKEN = (sqlite3.Error, UnicodeDecodeError, MemoryError)  # the message of an error may quote a damaged name
 PATIENCE = 60.0  # seconds to wait while another process writes
 
 
@@ -122,6 +122,8 @@ class Store:
 
 def _said(error: Exception) -> str:
     """What SQLite said, on one line; it quotes names of a damaged file."""
+    if isinstance(error, MemoryError):
+        return "it asks for more than the memory"
     return (
         "a name in it is no text"
         if isinstance(error, UnicodeDecodeError)

@@ -20,7 +20,11 @@ def demand_whole(path: Path) -> None:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
-    except (sqlite3.Error, UnicodeDecodeError, TypeError) as error:
+    except UnicodeDecodeError:
+        said = "a name in it is no text"
+    except MemoryError:
+        said = "it asks for more than the memory"
+    except (sqlite3.Error, TypeError) as error:
         said = _short(error)
     if said != "ok":
         raise SearchError(

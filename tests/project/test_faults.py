@@ -162,13 +162,17 @@ def test_a_damaged_file_of_any_kind_is_one_sentence_or_still_a_good_one(name, or
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(9, id="hundreds"), pytest.param(320, id="ten_thousand", marks=pytest.mark.slow)]
+    ("count", "total"),
+    [
+        pytest.param(9, 290, id="hundreds"),
+        pytest.param(345, 10_000, id="ten_thousand", marks=pytest.mark.slow),
+    ],
 )
-def test_damaged_files_of_every_kind_are_read_as_they_were_or_refused_in_a_sentence(count):
+def test_damaged_files_of_every_kind_are_read_as_they_were_or_refused_in_a_sentence(count, total):
     """In a process with little memory: flipped, cut, repeated, enormous, and files that lie."""
     lines, whole = survey(count, seed=count)
     assert whole, "\n".join(lines)
-    assert int(re.search(r"[\d,]+$", lines[-1])[0].replace(",", "")) >= 31 * count  # type: ignore[index]
+    assert int(re.search(r"[\d,]+$", lines[-1])[0].replace(",", "")) >= total  # type: ignore[index]
 
 
 def content(net: Any) -> list[object]:
