@@ -42,6 +42,10 @@ def _read(path: Path, file: BinaryIO) -> Array:
         raise DataError(f"{path} ends within its header; get it again.")
     shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
     promised = math.prod(shape) * dtype.itemsize
+    if path.stat().st_size > 2 * promised + _BLOCK:  # packed or not: nobody needs to read all of it
+        raise DataError(
+            f"{path} promises an array of shape {shape}, {promised} bytes, and holds more; get it again."
+        )
     values = bytearray()
     while len(values) <= promised and (
         block := file.read(_BLOCK)

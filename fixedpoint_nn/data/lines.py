@@ -41,7 +41,7 @@ def read_tagged_names(path: str | os.PathLike[str], language: str | None = None)
     if missing:
         raise DataError(
             f"{path} has no column {' or '.join(sorted(missing))}; "
-            f"its columns are {', '.join(rows.fieldnames or ()) or 'none'}."
+            f"its columns are {_printable(', '.join(rows.fieldnames or ())) or 'none'}."
         )
     wanted, seen = [], set()
     try:
@@ -65,9 +65,17 @@ def _tags(text: str) -> set[str]:
     return {re.sub(r"\s*\(.*?\)", "", tag).strip() for tag in text.lower().split(",")}
 
 
+def _printable(text: str) -> str:
+    """What a file says, on one line that a terminal can show."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return shown if len(shown) <= 200 else f"{shown[:200]}..."
+
+
 def _decoded(path: Path, encoding: str) -> str:
     try:
         return path.read_bytes().decode(encoding)
+    except MemoryError:
+        raise DataError(f"{path} is larger than the memory; it is no list of words.") from None
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not {encoding} text (byte {error.start} is {error.object[error.start]:#04x}); "

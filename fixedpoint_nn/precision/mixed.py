@@ -16,6 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fixedpoint_nn.layers.fields import CAST, PARAMETER
+from fixedpoint_nn.network.json_shapes import Fields, Number
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision.calibrate import Observations, observe
@@ -111,7 +112,7 @@ class Search:
 
     def _metric(self, plan: Plan, problem: Problem) -> float:
         key = digest("metric", problem.key(plan, trained=False))
-        known = None if self.store is None else self.store.get(key)
+        known = None if self.store is None else self.store.get(key, Fields({"metric": Number()}))
         if known is not None:
             return float(known["metric"])
         fixed = quantize(problem.net, plan)

@@ -12,11 +12,13 @@ from types import MappingProxyType
 from typing import Any
 
 from fixedpoint_nn.files.whole import write_whole
+from fixedpoint_nn.network.json_shapes import shown
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 
 INPUT = "input"
+LARGEST = 1 << 26  # bytes; the plan of a network with a thousand cast points takes a thousandth of it
 PlanEntry = Quantizer | ChannelQuantizer | Accumulator | None
 
 
@@ -82,10 +84,16 @@ class Plan(Mapping[str, PlanEntry]):
             code = json.loads(text, object_pairs_hook=_unique)
         except PlanError:
             raise
-        except (ValueError, RecursionError) as error:
+        except json.JSONDecodeError as error:
             raise PlanError(f"the plan is not JSON: {' '.join(str(error).split())}") from error
+        except ValueError:
+            raise PlanError(
+                "the plan is not JSON that can be read: it has a number of thousands of digits"
+            ) from None
+        except RecursionError:
+            raise PlanError("the plan is not JSON that can be read: it is nested too deeply") from None
         if not isinstance(code, dict):
-            raise PlanError(f"a plan is a JSON object of paths and quantizers, not a {type(code).__name__}")
+            raise PlanError(f"a plan is a JSON object of paths and quantizers, not {shown(code)}")
         return cls({path: _decode(path, value) for path, value in code.items()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -95,6 +103,8 @@ class Plan(Mapping[str, PlanEntry]):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
         try:
+            if Path(path).stat().st_size > LARGEST:
+                raise PlanError(f"{path} is larger than {LARGEST} bytes, which no plan is; name another file")
             text = Path(path).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise FileNotFoundError(f"there is no plan {path}") from None
@@ -142,17 +152,21 @@ def _decode(path: str, value: Any) -> PlanEntry:
                 raise ValueError(f"channel_frac_bits is a list of integers, not {channels!r}")
             return ChannelQuantizer(quantizer, tuple(quantizer.format.frac_bits - bits for bits in channels))
     except (ValueError, TypeError) as error:
-        raise PlanError(f"{path!r} of the plan is impossible: {error}") from error
+        raise PlanError(f"{_short(repr(path))} of the plan is impossible: {_short(str(error))}") from error
     raise PlanError(
-        f"{path!r} of the plan is {json.dumps(value)[:80]}; write a quantizer such as "
+        f"{_short(repr(path))} of the plan is {json.dumps(value)[:80]}; write a quantizer such as "
         '"ap_fixed<8,2,AP_RND_CONV,AP_SAT>", or null to keep every bit'
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for key, value in pairs:
         if key in seen:
-            raise PlanError(f"the plan has {key!r} twice; keep one of them")
+            raise PlanError(f"the plan has {_short(repr(key))} twice; keep one of them")
         seen[key] = value
     return seen

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.network.json_shapes import Fields, Number, Table, Whole
 from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
@@ -113,6 +114,23 @@ def trained_for(problem: Problem, plan: Plan) -> tuple[Any, Quantized]:
         progress=False,
     )
     return result.net, result.fixed
+
+
+COUNTS = Table(Whole())
+EVALUATED = Fields(
+    {
+        "metric": Number(),
+        "low": Number(),
+        "high": Number(),
+        "changed": Whole(),
+        "predictions": Whole(),
+        "saturated": COUNTS,
+        "wrapped": COUNTS,
+        "values": COUNTS,
+        "snr_db": Table(Number()),
+        "seconds": Number(),
+    }
+)
 
 
 def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -14,6 +15,7 @@ from typing import Any
 import pooch
 
 from fixedpoint_nn.files.scratch import unless_weak
+from fixedpoint_nn.network.json_shapes import Anything, Shape, ShapeError, Table, demand, parsed
 
 VARIABLE = "FIXEDPOINT_NN_RESULTS"
 TABLE = """
@@ -23,7 +25,7 @@ CREATE TABLE IF NOT EXISTS results (
     ended TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 )
 """
-BROKEN = (sqlite3.Error, UnicodeDecodeError)  # the message of an error may quote a damaged name
+BROKEN = (sqlite3.Error, UnicodeDecodeError, MemoryError)  # the message of an error may quote a damaged name
 PATIENCE = 60.0  # seconds to wait while another process writes
 
 
@@ -40,6 +42,9 @@ def default_path() -> Path:
     """The usual path; in a cache that others can change, one that goes with this process."""
     usual = usual_path()
     return usual if os.environ.get(VARIABLE) else unless_weak(usual.parent, "results", VARIABLE) / usual.name
+
+
+ANYTHING = Table(Anything())
 
 
 class Store:
@@ -59,7 +64,7 @@ class Store:
                 self._connection.execute(TABLE)
         except BROKEN as error:
             raise StoreError(
-                f"{self.path} cannot be used as a store of results ({error}); name another file"
+                f"{self.path} cannot be used as a store of results ({_said(error)}); name another file"
             ) from error
 
     def __enter__(self) -> Store:
@@ -81,27 +86,36 @@ class Store:
             return self._connection.execute(query, values).fetchone()
         except BROKEN as error:
             raise StoreError(
-                f"{self.path} is damaged ({error}); delete the file to compute its results again"
+                f"{self.path} is damaged ({_said(error)}); delete the file to compute its results again"
             ) from error
 
-    def get(self, key: str) -> dict[str, Any] | None:
-        """The result with this key; None if it was never computed."""
+    def get(self, key: str, shape: Shape = ANYTHING) -> dict[str, Any] | None:
+        """The result with this key, which has that shape; None if it was never computed."""
         row = self._row("SELECT result FROM results WHERE key = ?", key)
         if row is None:
             return None
         try:
-            found = json.loads(row[0])
-        except (ValueError, TypeError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
+            if not isinstance(row[0], str):
+                raise ShapeError("it is no text")
+            checksum, _, text = row[0].partition(" ")
+            if row[0].startswith("{"):  # those of 0.1.0 have no checksum
+                text = row[0]
+            elif checksum != _checksum(key, text):
+                raise ShapeError("its checksum does not match")
+            found = parsed(text)
+            demand(found, ANYTHING)
+            demand(found, shape)
+        except ShapeError as error:
             raise StoreError(
-                f"the result {key[:12]} in {self.path} is damaged; delete the file to compute it again"
-            )
-        return found
+                f"the result {key[:12]} in {self.path} is damaged ({error}); "
+                "delete the file to compute its results again"
+            ) from None
+        return dict(found)
 
     def put(self, key: str, result: Mapping[str, Any]) -> None:
         """Keep a result; the first one with a key stays."""
-        text = json.dumps(dict(result), allow_nan=False)
+        plain = json.dumps(dict(result), allow_nan=False)
+        text = f"{_checksum(key, plain)} {plain}"
         try:
             with self._connection:
                 self._connection.execute(
@@ -109,5 +123,21 @@ class Store:
                 )
         except BROKEN as error:
             raise StoreError(
-                f"a result cannot be written to {self.path} ({error}); make room there, or name another file"
+                f"a result cannot be written to {self.path} ({_said(error)}); make room there, or name another file"
             ) from error
+
+
+def _said(error: Exception) -> str:
+    """What SQLite said, on one line; it quotes names of a damaged file."""
+    if isinstance(error, MemoryError):
+        return "it asks for more than the memory"
+    return (
+        "a name in it is no text"
+        if isinstance(error, UnicodeDecodeError)
+        else " ".join(str(error).split())[:200]
+    )
+
+
+def _checksum(key: str, text: str) -> str:
+    """The SHA-256 of a result under its key, so that no flipped bit becomes another result."""
+    return hashlib.sha256(f"{key}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from fixedpoint_nn.files.whole import write_whole
+from fixedpoint_nn.network.json_shapes import Number, Table
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
 from fixedpoint_nn.precision.calibrate import Observations, observe
@@ -22,7 +23,7 @@ from fixedpoint_nn.precision.cost import Cost, cost
 from fixedpoint_nn.precision.duration import expected_seconds
 from fixedpoint_nn.precision.metric import Function, Metric
 from fixedpoint_nn.precision.plan import Plan
-from fixedpoint_nn.precision.problem import Problem, Training, evaluate
+from fixedpoint_nn.precision.problem import EVALUATED, Problem, Training, evaluate
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.shared import can_travel
 from fixedpoint_nn.precision.store import Store
@@ -182,7 +183,7 @@ def sweep(
     plans = [seen.plan(variant.recipe) for variant in wanted]
     keys = [problem.key(plan, variant.method == QAT) for plan, variant in zip(plans, wanted, strict=True)]
     with Store(store) as results:
-        known = {key: results.get(key) for key in dict.fromkeys(keys)}
+        known = {key: results.get(key, EVALUATED) for key in dict.fromkeys(keys)}
         missing = {
             key: (plan.to_json(), variant.method == QAT)
             for key, plan, variant in zip(keys, plans, wanted, strict=True)
@@ -213,7 +214,7 @@ def _shown(done: Iterator[Any], missing: int, found: int, progress: bool) -> Ite
 def _engine(engine: EngineFigures, plan: Plan, results: Store) -> dict[str, Any]:
     """The engine's figures, computed once for each content, as the points are."""
     key = engine.key(plan)
-    known = results.get(key)
+    known = results.get(key, Table(Number()))
     if known is None:
         known = engine(plan)
         results.put(key, known)

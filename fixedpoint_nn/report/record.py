@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -17,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.files.whole import write_whole
+from fixedpoint_nn.network.json_shapes import ShapeError, demand, parsed
+from fixedpoint_nn.report.shapes import RECORD, RESULTS
 
 PREFIX = "run-"
 DEEPEST = 3  # folders below the one that is reported
-KINDS: dict[str, type | tuple[type, ...]] = {
-    "command": str, "line": str, "started": str, "seconds": (int, float), "results": dict, "machine": dict
-}  # fmt: skip
+LARGEST = 1 << 26  # bytes; a sweep of a thousand points takes a hundredth of it
 
 
 class RecordError(ValueError):
@@ -44,23 +45,37 @@ class Record:
     def save(self) -> Path:
         """`run-COMMAND.json` in the record's folder; a later run of the same command replaces it."""
         content = {name: value for name, value in asdict(self).items() if name != "folder"}
+        content = json.loads(json.dumps(content, default=_plain))
+        content["sha256"] = _checksum(content)
         path = self.folder / f"{PREFIX}{self.command}.json"
-        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n")
+        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         return path
 
     @classmethod
     def load(cls, path: Path) -> Record:
+        """The record of a file; one without a checksum, such as those of 0.1.0, is taken as it is."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            fields = {name: content[name] for name in KINDS}
-            for name, kind in KINDS.items():
-                if not isinstance(fields[name], kind):
-                    raise TypeError(f"{name} is {fields[name]!r:.60}")
-            return cls(**fields, folder=path.parent)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            if path.stat().st_size > LARGEST:
+                raise ShapeError(f"it is larger than {LARGEST} bytes")
+            content = parsed(path.read_bytes(), constants=True)
+            demand(content, RECORD)
+            if content.get("sha256") not in (None, _checksum(content)):
+                raise ShapeError("its checksum does not match")
+        except ShapeError as error:
             raise RecordError(
                 f"{path} is not the record of a run ({error}); delete it and run the command again"
-            ) from error
+            ) from None
+        return cls(**{name: content[name] for name in RECORD.required}, folder=path.parent)
+
+    def demand_complete(self) -> None:
+        """Raise unless the results are what the report needs of this command."""
+        try:
+            demand(self.results, RESULTS[self.command], "results")
+        except ShapeError as error:
+            raise RecordError(
+                f"{self.folder / f'{PREFIX}{self.command}.json'} lacks what the report needs ({error}); "
+                f"run the command again: {self.line[:400]}"
+            ) from None
 
 
 class Stopwatch:
@@ -98,6 +113,12 @@ def this_machine() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": np.__version__,
     }
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of everything but itself."""
+    rest = {name: value for name, value in content.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

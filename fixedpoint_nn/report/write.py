@@ -33,10 +33,16 @@ def write_report(folder: str | os.PathLike[str], out: str | os.PathLike[str]) ->
 
 def page_of(records: Sequence[Record], folder: str, out: str) -> Page:
     known = [record for record in records if record.command in BUILDERS]
+    for record in known:
+        record.demand_complete()
     ordered = sorted(known, key=lambda record: ORDER.index(record.command))
     networks = by_network(ordered)
     parts = [
-        Part(subject.title, subject.note, [section for record in group for section in _built(record)])
+        Part(
+            subject.title,
+            subject.note,
+            [section for record in group for section in BUILDERS[record.command](record)],
+        )
         for subject, group in networks.items()
     ]
     verdicts = [
@@ -68,16 +74,6 @@ def _notice(subjects: Sequence[Subject]) -> str:
         f"This page is about {len(subjects)} networks, each in a part of its own: {titles}. "
         "What is measured of one says nothing about another."
     )
-
-
-def _built(record: Record) -> list[Section]:
-    try:
-        return BUILDERS[record.command](record)
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(
-            f"{record.folder}/run-{record.command}.json lacks what the report needs ({error!r}); run the "
-            f"command again: {record.line}"
-        ) from error
 
 
 def _runs(records: Sequence[Record], folder: str, out: str) -> Section:

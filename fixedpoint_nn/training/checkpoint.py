@@ -10,15 +10,47 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from fixedpoint_nn.files.whole import write_whole
-from fixedpoint_nn.network.serialization import matches_checksum, with_checksum
+from fixedpoint_nn.network.json_shapes import (
+    Anything,
+    Fields,
+    Items,
+    Maybe,
+    Number,
+    ShapeError,
+    Table,
+    Text,
+    Truth,
+    Whole,
+    demand,
+    parsed,
+)
+from fixedpoint_nn.network.serialization import (
+    FileError,
+    content_of,
+    matches_checksum,
+    tensors,
+    with_checksum,
+)
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.optimisers import Optimiser
+
+ANEW = "delete it to start anew"
+HISTORY = Fields(
+    {
+        "curves": Table(Items(Number(finite=False))),
+        "best_epoch": Maybe(Whole()),
+        "stopped_early": Truth(),
+    }
+)
+NOTES = Fields(
+    {"history": HISTORY, "seed": Whole(), "steps": Whole(), "optimiser": Text(), "sha256": Text()},
+    {"settings": Table(Anything())},
+)
 
 
 class CheckpointError(ValueError):
@@ -61,8 +93,8 @@ class Checkpoint:
                 path, _, moment = path.rpartition("/")
                 self.optimiser.state.setdefault(path, {})[moment] = values
         self.optimiser.steps = notes["steps"]
-        for name, value in notes["history"].items():
-            setattr(history, name, value)
+        for name in HISTORY.required:
+            setattr(history, name, notes["history"][name])
         return len(history)
 
     def _kind(self) -> dict[str, Any]:
@@ -88,26 +120,44 @@ class Checkpoint:
                 f"{self.path} belongs to another training (network, optimiser or seed differ); "
                 "delete it or give another checkpoint file"
             )
+        for name, values in arrays.items():
+            if not self._belongs(name, values):
+                raise CheckpointError(
+                    f"{self.path} is no checkpoint of a training: {name!r} of shape {values.shape} has no place in "
+                    f"this one; {ANEW}"
+                )
+
+    def _belongs(self, name: str, values: Array) -> bool:
+        """Are these numbers a weight, a best weight or a moment of one?"""
+        kind, _, path = name.partition("/")
+        path, _, moment = path.rpartition("/") if kind == "moment" else (path, "", "")
+        known = self.parameters.get(path)
+        return (
+            known is not None
+            and values.dtype == known.data.dtype
+            and (values.shape == known.shape)
+            and (kind in ("weight", "best") or (kind == "moment" and moment in self.optimiser.moments))
+        )
 
 
 def stored_settings(path: Path) -> tuple[dict[str, Any], int, int]:
     """The settings that a checkpoint was made with, its seed, and how many epochs are done."""
     notes, _ = _read(path)
-    try:
-        history = History(**notes["history"])
-        return dict(notes.get("settings", {})), int(notes["seed"]), len(history)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} is no checkpoint of a training; delete it to start anew") from error
+    history = History(**{name: notes["history"][name] for name in HISTORY.required})
+    return dict(notes.get("settings", {})), int(notes["seed"]), len(history)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Notes and arrays of the file, each as the other methods use it."""
     try:
-        with safe_open(path, "numpy") as file:
-            notes = json.loads(file.metadata()["checkpoint"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        whole = "sha256" in notes and matches_checksum(notes, arrays)
-    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is no checkpoint of a training; delete it to start anew") from error
-    if not whole:
-        raise CheckpointError(f"{path} is damaged: its checksum does not match; delete it to start anew")
+        arrays, text = tensors(content_of(path), "checkpoint", path)
+        if text is None:
+            raise ShapeError("it is a safetensors file of something else")
+        notes = parsed(text, constants=True)
+        demand(notes, NOTES)
+    except (FileError, ShapeError) as error:
+        about = str(error).partition(" (")[2].rpartition(")")[0] if isinstance(error, FileError) else error
+        raise CheckpointError(f"{path} is no checkpoint of a training: {about}; {ANEW}") from None
+    if not matches_checksum(notes, arrays):
+        raise CheckpointError(f"{path} is damaged: its checksum does not match; {ANEW}")
     return notes, arrays

@@ -28,6 +28,7 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches, padded
 from fixedpoint_nn.training.loop import Diverged, fit
 from fixedpoint_nn.zoo.entry import Entry, Examples
+from fixedpoint_nn.zoo.search_storage import demand_whole, readable
 from fixedpoint_nn.zoo.settings import Settings, taken
 
 
@@ -143,7 +144,10 @@ def search(
         raise ValueError(f"{jobs} jobs search networks of the zoo only; search {entry.name} with one")
     demand_known(entry, space)
     url = f"sqlite:///{Path(storage).resolve()}"
-    study = optuna.create_study(storage=url, study_name=entry.name, load_if_exists=True)
+    demand_whole(Path(storage))
+    with readable(Path(storage)):
+        study = optuna.create_study(storage=url, study_name=entry.name, load_if_exists=True)
+        _found(study)
     task = (name, dict(space), trials, minutes, url, epochs, limit)
     if jobs == 1:
         _work(*task, seed, tell, announce)
@@ -161,17 +165,23 @@ def search(
 
 def found_in(study: Any, storage: str | os.PathLike[str]) -> Found:
     """The trials of a study that came to their end."""
-    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    if not complete:
+    with readable(Path(storage)):
+        found = _found(study)
+    if found is None:
         raise RuntimeError(
             f"none of the trials in {storage} came to an end; give it more time, or lower the rates"
         )
-    return Found(
-        dict(study.best_params),
-        float(study.best_value),
-        tuple((dict(trial.params), float(trial.value)) for trial in complete),
-        sum(trial.state.name == "PRUNED" for trial in study.trials),
-    )
+    return found
+
+
+def _found(study: Any) -> Found | None:
+    """All that is read of a study; None if no trial has come to an end."""
+    trials = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    if not trials:
+        return None
+    complete = tuple((dict(trial.params), float(trial.value)) for trial in trials)
+    pruned = sum(trial.state.name == "PRUNED" for trial in study.trials)
+    return Found(dict(study.best_params), float(study.best_value), complete, pruned)
 
 
 def count_trials(storage: str | os.PathLike[str]) -> int:

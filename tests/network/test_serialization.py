@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import save as save_tensors
 
 from fixedpoint_nn import Tensor, layers
+from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.network.initialise import Initialiser
-from fixedpoint_nn.network.serialization import KEY, FileError, load, load_metadata, save, write_whole
+from fixedpoint_nn.network.serialization import KEY, FileError, load, load_metadata, save
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
 def test_a_safetensors_file_of_somebody_else_is_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     path.write_bytes(save_tensors({"weight": np.zeros(3)}))
-    sentence = f"{path} is a safetensors file, but not a network saved by fixedpoint_nn"
+    sentence = f"{path} is a safetensors file, but not a network saved by fixedpoint_nn; name another file"
     with pytest.raises(FileError, match=f"^{re.escape(sentence)}$"):
         load(path)
 
@@ -146,7 +147,7 @@ def test_a_file_is_whole_and_readable_by_all(tmp_path: Path) -> None:
 
 def test_integers_are_stored_in_the_smallest_type(tmp_path: Path) -> None:
     from fixedpoint_nn import UQ, FixedArray, Q
-    from fixedpoint_nn.network.serialization import _smallest
+    from fixedpoint_nn.network.encoding import _smallest
 
     for value, dtype in ((127, np.int8), (128, np.int16), (-(2**15) - 1, np.int32), (2**62, np.int64)):
         assert _smallest(np.array([value])).dtype == dtype

@@ -89,7 +89,7 @@ def test_a_damaged_result_is_answered_with_a_sentence(tmp_path: Path) -> None:
         connection.execute("INSERT INTO results (key, result) VALUES ('abc', '{\"metric\": 0.')")
     with (
         Store(path) as store,
-        pytest.raises(StoreError, match=r"^the result abc in .* is damaged; delete the file"),
+        pytest.raises(StoreError, match=r"^the result abc in .* is damaged \(it is not JSON: "),
     ):
         store.get("abc")
 

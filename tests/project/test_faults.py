@@ -10,6 +10,7 @@ import errno
 import gzip
 import json
 import os
+import re
 import resource
 import shutil
 from collections.abc import Callable
@@ -44,6 +45,7 @@ from fixedpoint_nn.report.record import Record, RecordError
 from fixedpoint_nn.training import Adam
 from fixedpoint_nn.training.checkpoint import Checkpoint, CheckpointError
 from fixedpoint_nn.training.history import History
+from tests.proof.faults import survey
 
 WORD = Q(2, 6)
 ERRORS = (
@@ -158,6 +160,20 @@ def test_a_damaged_file_of_any_kind_is_one_sentence_or_still_a_good_one(name, or
         assert one_sentence(error)
 
 
+@pytest.mark.parametrize(
+    ("count", "total"),
+    [
+        pytest.param(9, 290, id="hundreds"),
+        pytest.param(345, 10_000, id="ten_thousand", marks=pytest.mark.slow),
+    ],
+)
+def test_damaged_files_of_every_kind_are_read_as_they_were_or_refused_in_a_sentence(count, total):
+    """In a process with little memory: flipped, cut, repeated, enormous, and files that lie."""
+    lines, whole = survey(count, seed=count)
+    assert whole, "\n".join(lines)
+    assert int(re.search(r"[\d,]+$", lines[-1])[0].replace(",", "")) >= total  # type: ignore[index]
+
+
 def content(net: Any) -> list[object]:
     return [repr(net), *(array.data.tobytes() for array in parameters(net).values())]
 
@@ -239,6 +255,9 @@ LIES = {
     "files as a list": lambda m: m.update(files=[]),
     "cycles as text": lambda m: m.update(cycles=["many"]),
     "runs without places": lambda m: m.update(runs=[{}]),
+    "weights that are no hash": lambda m: m.update(weights="mine"),
+    "an input beyond the memory": lambda m: m["input"].update(address=10**6),
+    "words of other bits": lambda m: m["files"]["images/weights.coe"].update(bits=63),
     "a seed that is no number": lambda m: m.update(seed=None),
 }
 

@@ -12,7 +12,7 @@ import pytest
 
 from fixedpoint_nn.report import Record, Stopwatch, write_report
 from fixedpoint_nn.report.page import Grid, text_of
-from fixedpoint_nn.report.record import records_below
+from fixedpoint_nn.report.record import RecordError, records_below
 from tests.support.browser import asked_of, chromium
 
 
@@ -38,10 +38,12 @@ def test_a_damaged_record_is_one_sentence(tmp_path: Path) -> None:
 def test_a_record_without_its_results_names_the_command_that_repairs_it(runs: Path, tmp_path: Path) -> None:
     path = runs / "emit" / "run-emit.json"
     content = json.loads(path.read_text())
-    del content["results"]["engine"]
+    del content["results"]["engine"], content["sha256"]
     path.write_text(json.dumps(content))
     with pytest.raises(
-        ValueError, match=r"lacks what the report needs .*; run the command again: fixedpoint-nn emit"
+        RecordError,
+        match=rf"^{re.escape(str(path))} lacks what the report needs \(results has no 'engine'\); "
+        r"run the command again: fixedpoint-nn emit fashion_mlp --out 'a folder'$",
     ):
         write_report(runs, tmp_path / "report.html")
 
@@ -95,7 +97,9 @@ def test_the_page_stands_alone_and_holds_every_section(runs: Path, tmp_path: Pat
 
 def test_a_failed_verification_stands_on_top_in_red(runs: Path, tmp_path: Path) -> None:
     path = runs / "verify" / "run-verify.json"
-    path.write_text(path.read_text().replace("true", "false").replace("PASS", "FAIL"))
+    content = json.loads(path.read_text())
+    content["results"] |= {"passed": False, "text": content["results"]["text"].replace("PASS", "FAIL")}
+    path.write_text(json.dumps({key: value for key, value in content.items() if key != "sha256"}))
     write_report(runs, tmp_path / "report.html")
     assert re.search(
         r'<p class="verdict fail">FAIL: 4 vectors', (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,12 +16,12 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.isa.schedule import Schedule
+from fixedpoint_nn.network.json_shapes import ShapeError, parsed, shown
 from fixedpoint_nn.numerics.qformat import QFormat
 
 VERSION = 2
 WRITERS = {1: "0.1"}  # which release of fixedpoint_nn wrote packs of an older version
 FOLDERS = {"input": "vectors", "expected": "vectors", "status": "vectors"}  # of all other kinds: images
-FILE = re.compile(r"(images|vectors)/[a-z]+\.(coe|mem|mif)")
 NAME = "manifest.json"
 LARGEST = 1 << 26  # bytes; every golden pack's manifest is less than a thousandth of it
 ORDER = {
@@ -156,26 +155,26 @@ def read(folder: Path) -> dict[str, Any]:
     """The manifest, checked for its version; the files are checked by `load_pack`."""
     path = folder / NAME
     try:
+        if not path.is_file():
+            raise FileNotFoundError
         if path.stat().st_size > LARGEST:
             raise PackError(
                 f"{path} is larger than {LARGEST} bytes, which no manifest is; emit the pack again"
             )
-        manifest = json.loads(path.read_text())
+        manifest = parsed(path.read_bytes())
     except FileNotFoundError:
         raise PackError(f"{folder} holds no {NAME}; is it a pack that `emit` wrote?") from None
     except PackError:
         raise
     except OSError as error:
         raise PackError(f"{path} cannot be read ({error.strerror}); choose another folder") from None
-    except RecursionError:
-        raise PackError(f"{path} is nested too deeply; emit the pack again") from None
-    except ValueError as error:
-        raise PackError(f"{path} is not JSON ({error}); emit the pack again") from None
+    except ShapeError as error:
+        raise PackError(f"{path} cannot be read: {error}; emit the pack again") from None
     if not isinstance(manifest, dict) or manifest.get("version") != VERSION:
         found = manifest.get("version") if isinstance(manifest, dict) else None
         writer = WRITERS.get(found) if isinstance(found, int) else None
         about = f", which fixedpoint_nn {writer} wrote," if writer else ""
         raise PackError(
-            f"{path} has version {found!r}{about} and this program reads {VERSION}; emit the pack again"
+            f"{path} has version {shown(found)}{about} and this program reads {VERSION}; emit the pack again"
         )
     return manifest

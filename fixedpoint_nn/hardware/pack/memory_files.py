@@ -53,7 +53,9 @@ def read_coe(text: str, bits: int, name: str = "the .coe text") -> list[int]:
         keyword, value = found[1].lower(), found[2]
         if keyword in ("memory_initialization_radix", "radix"):
             if value.strip() not in map(str, RADIXES):
-                raise ImageError(f"{name} has radix {value.strip()!r}; a .coe file has radix 2, 10 or 16")
+                raise ImageError(
+                    f"{name} has radix {value.strip()[:40]!r}; a .coe file has radix 2, 10 or 16"
+                )
             radix = int(value)
         elif keyword == "memory_initialization_vector":
             if radix is None:
@@ -68,13 +70,13 @@ def read_coe(text: str, bits: int, name: str = "the .coe text") -> list[int]:
 def _parse(tokens: Sequence[str], radix: int, bits: int, name: str) -> list[int]:
     if list(tokens) == [""]:
         return []
-    pattern, words = _DIGITS[radix], []
+    pattern, words, longest = _DIGITS[radix], [], bits + 64  # digits; some programs write zeros in front
     for place, token in enumerate(tokens):
         if not pattern.fullmatch(token):
-            raise ImageError(f"word {place} of {name} is {token!r}, which is no number of radix {radix}")
-        word = int(token, radix)
+            raise ImageError(f"word {place} of {name} is {token[:40]!r}, which is no number of radix {radix}")
+        word = int(token, radix) if len(token) <= longest else -1
         if word >> bits:
-            raise ImageError(f"word {place} of {name} is {token!r}, which has more than {bits} bits")
+            raise ImageError(f"word {place} of {name} is {token[:40]!r}, which has more than {bits} bits")
         words.append(word)
     return words
 
@@ -107,8 +109,11 @@ def read_mif(text: str, bits: int, name: str = "the .mif text") -> list[int]:
     head, begin, body = text.partition("CONTENT BEGIN")
     declared: dict[str, Any] = dict(re.findall(r"(\w+)\s*=\s*(\w+)\s*;", head))
     entries = _MIF_LINE.findall(body)
-    if not begin or [int(address, 16) for address, _ in entries] != list(
-        range(int(declared.get("DEPTH", -1)))
+    depth = f"{len(entries)}"
+    if (
+        not begin
+        or declared.get("DEPTH") != depth
+        or any(int(address, 16) != place for place, (address, _) in enumerate(entries))
     ):
         raise ImageError(f"{name} does not hold the words 0 to DEPTH - 1 in order; it may be cut short")
     return _parse([word for _, word in entries] or [""], 16, bits, name)

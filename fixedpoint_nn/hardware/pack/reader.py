@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,20 @@ from fixedpoint_nn.files.replace import heal
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import SHIFT_BITS, Images
+from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
+from fixedpoint_nn.hardware.pack.manifest_shape import demand_manifest, demand_port, depth, word_bits
 from fixedpoint_nn.hardware.pack.memory_files import Image
 from fixedpoint_nn.hardware.pack.writer import (
     STATUS,
     VECTORS,
 )
-from fixedpoint_nn.hardware.vectors import reachability
+from fixedpoint_nn.network.json_shapes import ShapeError
 from fixedpoint_nn.numerics.arrays import Ints
-from fixedpoint_nn.numerics.qformat import QFormat
 
+STATUS_FILE = manifest.file_name("status", ".coe")
 IMAGES = ("program", "weights", "parameters", "tables", "activations")
 
 
@@ -102,76 +103,56 @@ def identity(directory: Path) -> tuple[int, ...]:
 
 def _load(directory: Path) -> Pack:
     about = manifest.read(directory)
+    path = directory / manifest.NAME
     try:
-        files = about["files"]
-        config = EngineConfig(**about["engine"])
-        ports = manifest.read_port(about["input"]), manifest.read_port(about["output"])
+        config, ports = _stated(about)
+    except (ShapeError, AssemblyError) as error:
+        raise PackError(f"{path} cannot be right: {error}; emit the pack again") from None
+    files = about["files"]
+    try:
         for name, entry in files.items():
-            if not manifest.FILE.fullmatch(name):
-                raise PackError(f"{name!r} is no file of a pack, such as 'images/weights.coe'; emit it again")
             verify_file(directory / name, entry)
-        _check_statements(about)
-        words = {kind: _from_coe(directory, kind, files) for kind in (*IMAGES, *VECTORS, "status")}
+        words = {kind: _from_coe(directory, kind, files, config) for kind in (*IMAGES, *VECTORS, "status")}
         images = _images(words, config)
         bits, vectors = config.activation_width, about["vectors"]
         rows = [
-            _vectors(words[kind], bits, vectors, port, kind)
+            _vectors(words[kind], bits, vectors, port, directory / manifest.file_name(kind, ".coe"))
             for kind, port in zip(VECTORS, ports, strict=True)
         ]
-        status = _status(words["status"], vectors) if manifest.file_name("status", ".coe") in files else None
-    except PackError:
-        raise
+        status = _status(words["status"], vectors, directory) if STATUS_FILE in files else None
     except bit_packing.ImageError as error:
-        raise PackError(f"{directory}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise PackError(
-            f"{directory / manifest.NAME} lacks or misstates {_short(error)}; emit the pack again"
-        ) from None
+        raise PackError(f"{error}; emit the pack again") from None
+    except MemoryError:
+        raise PackError(f"{directory} does not fit into the memory; emit it with fewer vectors") from None
     return Pack(directory, about, config, images, ports[0], ports[1], rows[0], rows[1], status)
 
 
-def _vectors(words: list[int], bits: int, vectors: int, port: Port, kind: str) -> Ints:
+def _stated(about: Mapping[str, Any]) -> tuple[EngineConfig, tuple[Port, Port]]:
+    """The engine and the places of its input and output, if the manifest can be right."""
+    demand_manifest(about)
+    config = EngineConfig(**about["engine"])
+    ports = manifest.read_port(about["input"]), manifest.read_port(about["output"])
+    for port, name in zip(ports, ("input", "output"), strict=True):
+        demand_port(port, config.activation_depth, name)
+    return config, ports
+
+
+def _vectors(words: list[int], bits: int, vectors: int, port: Port, path: Path) -> Ints:
     if len(words) != vectors * port.words:
         raise PackError(
-            f"{kind} holds {len(words)} words, and {vectors} vectors of {port.words} are stated; emit "
-            f"it again"
+            f"{path} holds {len(words)} words, and {vectors} vectors of {port.words} are stated; "
+            "emit the pack again"
         )
     return np.array(bit_packing.signed(words, bits), np.int64).reshape(vectors, port.words)
 
 
-def _status(words: list[int], vectors: int) -> Ints:
+def _status(words: list[int], vectors: int, directory: Path) -> Ints:
     if len(words) != vectors * len(STATUS):
         raise PackError(
-            f"status holds {len(words)} words, and {vectors} vectors of {len(STATUS)} registers are stated; "
-            f"emit it again"
+            f"{directory / STATUS_FILE} holds {len(words)} words, and {vectors} vectors of {len(STATUS)} registers "
+            "are stated; emit the pack again"
         )
     return np.array(words, np.int64).reshape(vectors, len(STATUS))
-
-
-def _check_statements(about: Mapping[str, Any]) -> None:
-    """What is used after loading; a statement of the wrong kind is an error here already."""
-    for count in (about["vectors"], about["seed"], *about["cycles"]):
-        if type(count) is not int or count < 0:
-            raise ValueError(f"a count, as {count!r}")
-    weights = about.get("weights")
-    if weights is not None and not (isinstance(weights, str) and re.fullmatch("[0-9a-f]{64}", weights)):
-        raise ValueError(f"the hash of the float network, as {weights!r}")
-    for run in about["runs"]:
-        QFormat.parse(run["format"])
-        if type(run["place"]) is not int or type(run["channels"]) is not int or run["channels"] < 1:
-            raise ValueError(f"a run, as {run!r}")
-        str(run["layer"])
-    for layer in about["corners"].values():
-        for hits in layer.values():
-            reason = isinstance(hits, str) and hits.startswith(reachability.UNREACHABLE)
-            if not reason and (type(hits) is not int or hits < 0):
-                raise ValueError(f"hits of a corner, as {hits!r}")
-
-
-def _short(error: Exception) -> str:
-    """The key that is missing, or what was said, on one line of some length."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def verify_file(path: Path, entry: Mapping[str, Any]) -> None:
@@ -181,17 +162,34 @@ def verify_file(path: Path, entry: Mapping[str, Any]) -> None:
     size = path.stat().st_size  # before the file is read: it may be of any size
     if size != entry["bytes"]:
         raise PackError(f"{path} has {size} bytes and {entry['bytes']} were written; emit the pack again")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+    with path.open("rb") as file:
+        found = hashlib.sha256()
+        while block := file.read(1 << 20):
+            found.update(block)
+    if found.hexdigest() != entry["sha256"]:
         raise PackError(f"{path} does not have the checksum that the manifest states; emit the pack again")
 
 
-def _from_coe(directory: Path, kind: str, files: Mapping[str, Any]) -> list[int]:
+def _from_coe(directory: Path, kind: str, files: Mapping[str, Any], config: EngineConfig) -> list[int]:
     name = manifest.file_name(kind, ".coe")
     if name not in files:
         return []
-    words = memory_files.read_coe((directory / name).read_text(), files[name]["bits"], str(directory / name))
-    if len(words) != files[name]["words"]:
-        raise PackError(f"{directory / name} holds {len(words)} words and {files[name]['words']} are stated")
+    path, entry, bits = directory / name, files[name], word_bits(config, kind)
+    if entry["bits"] != bits:
+        raise PackError(
+            f"{path} has words of {entry['bits']} bits by the manifest, and of {bits} by its engine; "
+            "emit the pack again"
+        )
+    words = memory_files.read_coe(path.read_bytes().decode("ascii", "replace"), bits, str(path))
+    if len(words) != entry["words"]:
+        raise PackError(
+            f"{path} holds {len(words)} words and {entry['words']} are stated; emit the pack again"
+        )
+    room = depth(config, kind)
+    if room is not None and len(words) > room:
+        raise PackError(
+            f"{path} holds {len(words)} words, and the engine has room for {room}; emit the pack again"
+        )
     return words
 
 

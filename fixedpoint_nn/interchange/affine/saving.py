@@ -9,7 +9,7 @@ from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
-from fixedpoint_nn.network.serialization import register
+from fixedpoint_nn.network.encoding import register
 
 CLASSES = (
     AffineQuantizer,

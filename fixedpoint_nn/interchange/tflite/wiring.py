@@ -9,7 +9,7 @@ from typing import Any
 
 from fixedpoint_nn.layers.fields import INLINE
 from fixedpoint_nn.layers.structure import Layer, Parts
-from fixedpoint_nn.network.serialization import register
+from fixedpoint_nn.network.encoding import register
 from fixedpoint_nn.numbers.number import Number
 
 

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""What a manifest states, held against what a reader uses of it, before any file of the pack is opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.vectors import reachability
+from fixedpoint_nn.network.json_shapes import (
+    Either,
+    Fields,
+    Items,
+    Number,
+    ShapeError,
+    Table,
+    Text,
+    Whole,
+    demand,
+)
+from fixedpoint_nn.numerics.qformat import QFormat
+
+HASH = Text("64 hexadecimal digits", matches=re.compile("[0-9a-f]{64}").fullmatch)
+MOST_WORDS = 1 << 40
+
+
+def _is_format(text: str) -> bool:
+    try:
+        QFormat.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+FORMAT = Text('a format such as "Q(2, 6)"', matches=_is_format)
+REASON = Text(matches=lambda text: text.startswith(reachability.UNREACHABLE))
+FILE = Text(
+    'a file of a pack, such as "images/weights.coe"',
+    matches=re.compile(r"(images|vectors)/[a-z]+\.(coe|mem|mif)").fullmatch,
+)
+PORT = Fields(
+    {
+        "shape": Items(Whole(1, MOST_WORDS)),
+        "format": FORMAT,
+        "address": Whole(),
+        "run": Whole(1),
+        "stride": Whole(1),
+    }
+)
+RUN = Fields(
+    {"place": Whole(), "layer": Text(), "format": FORMAT, "channels": Whole(1)},
+    {"cycles": Whole(), "mac_cycles": Whole(), "quantizer": Text(), "table": Text()},
+)
+ENTRY = Fields(
+    {
+        "kind": Text(),
+        "bits": Whole(1, 1 << 16),
+        "words": Whole(0, MOST_WORDS),
+        "bytes": Whole(),
+        "sha256": HASH,
+    }
+)
+MANIFEST = Fields(
+    {
+        "network": Text(),
+        "engine": Table(Whole()),
+        "input": PORT,
+        "output": PORT,
+        "vectors": Whole(0, MOST_WORDS),
+        "origins": Items(Text()),
+        "seed": Whole(),
+        "cycles": Items(Whole()),
+        "mac_cycles": Items(Whole()),
+        "corners": Table(Table(Either(REASON, Whole()))),
+        "runs": Items(RUN),
+        "files": Table(ENTRY),
+    },
+    {"weights": HASH, "utilisation": Number()},
+)
+
+
+def demand_manifest(about: Mapping[str, Any]) -> None:
+    """Raise a `ShapeError` for what is missing, of another kind, or contradicts the rest."""
+    demand(about, MANIFEST)
+    for name in about["files"]:
+        demand(name, FILE, "the name of a file")
+    known = {field.name for field in fields(EngineConfig)}
+    for missing in sorted(known - about["engine"].keys()):
+        raise ShapeError(f"engine has no {missing!r}")
+    for name in about["engine"]:
+        if name not in known:
+            raise ShapeError(f"engine has no parameter {name!r}; it has {', '.join(sorted(known))}")
+    for name in ("cycles", "mac_cycles", "origins"):
+        if len(about[name]) != about["vectors"]:
+            raise ShapeError(
+                f"{name} are stated of {len(about[name])} vectors, and there are {about['vectors']}"
+            )
+
+
+def demand_port(port: Port, depth: int, name: str) -> None:
+    """Every word of a sample has a place in the activation memory."""
+    last = port.address + (port.words - 1) // port.run * port.stride + (port.words - 1) % port.run
+    if last >= depth:
+        raise ShapeError(f"{name} ends at address {last}, and the activation memory has {depth} words")
+
+
+def word_bits(config: EngineConfig, kind: str) -> int:
+    """How wide the words of a kind of file are in an engine."""
+    lanes, word = config.lanes, config.activation_width
+    bits: dict[str, int] = {
+        "program": 32,
+        "weights": lanes * config.weight_width,
+        "parameters": 6 + config.bias_width,
+        "activations": lanes * word,
+        "status": 32,
+    }
+    return bits.get(kind, word)
+
+
+def depth(config: EngineConfig, kind: str) -> int | None:
+    """How many words of a kind of image an engine holds; None for vectors."""
+    depths = {
+        "program": config.program_depth,
+        "weights": config.weight_depth,
+        "parameters": config.parameter_depth,
+        "tables": config.table_depth,
+        "activations": config.activation_depth // config.lanes,
+    }
+    return depths.get(kind)
