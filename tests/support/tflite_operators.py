@@ -346,6 +346,52 @@ def softmax(d: Drawn) -> int:
     )
 
 
+def lstm(d: Drawn) -> int:
+    time, inputs, n = d.integer(1, 5), d.integer(1, 5), d.integer(1, 5)
+    coupled = d.draw(st.integers(0, 2)) == 0
+    x = d.input((time, inputs), scale=d.scale(0.005, 0.1))
+    state = {
+        "scale": 1 / 128 if d.draw(st.booleans()) else d.scale(0.004, 0.02),
+        "zero": d.choice(0, 0, d.zero()),
+    }
+    model = d.model
+
+    def weights(columns: int) -> list[int]:
+        made = []
+        for gate in range(4):
+            ints = d.rng.integers(-127, 128, (n, columns)).astype(np.int8)
+            size = d.scale(1e-3, 0.05)
+            made.append(-1 if gate == 0 and coupled else model.constant(ints, scale=size))
+        return made
+
+    from_input, from_state = weights(inputs), weights(n)
+    bias = [
+        -1
+        if gate == 0 and coupled
+        else model.constant(d.rng.integers(-3000, 3001, n).astype(np.int32), scale=1e-4)
+        for gate in range(4)
+    ]
+    h = model.tensor((1, n), "int8", variable=True, **state)
+    c = model.tensor((1, n), "int16", scale=2.0 ** d.integer(-15, -9), variable=True)
+    between = [model.tensor((), "int16", scale=2.0**-12) for _ in range(4)]
+    hidden = {
+        "scale": state["scale"],
+        "zero": d.choice(state["zero"], -state["zero"] if state["zero"] > -128 else 0),
+    }
+    between.append(model.tensor((), "int8", **hidden))
+    made = options(
+        "UnidirectionalSequenceLSTM",
+        fusedActivationFunction=4,
+        cellClip=d.choice(0.0, 0.0, 0.3, 2.0),
+        projClip=0.0,
+        timeMajor=False,
+    )
+    inputs_of = [x, *from_input, *from_state, -1, -1, -1, *bias, -1, -1, h, c, -1, -1, -1, -1]
+    return model.operator(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM", inputs_of, (1, time, n), made, intermediates=between, **state
+    )
+
+
 MAKERS: dict[str, Callable[[Drawn], int]] = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
@@ -359,6 +405,7 @@ MAKERS: dict[str, Callable[[Drawn], int]] = {
     "RESHAPE": reshape,
     "CONCATENATION": concatenation,
     "SOFTMAX": softmax,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     **{
         kind: (lambda d, kind=kind: _unary(d, kind))
         for kind in ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LOGISTIC", "TANH", "QUANTIZE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fixedpoint_nn.interchange.tflite import arithmetic, codes, products, regions, softmax
+from fixedpoint_nn.interchange.tflite import arithmetic, codes, lstm, products, regions, softmax
 from fixedpoint_nn.interchange.tflite.step import Made, Step
 
 OPERATORS: dict[str, Callable[[Step], Made]] = {
@@ -22,6 +22,7 @@ OPERATORS: dict[str, Callable[[Step], Made]] = {
     "QUANTIZE": codes.requantize,
     "RESHAPE": regions.reshape,
     "SOFTMAX": softmax.softmax,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm.lstm,
     **codes.CURVES,
     **codes.RECTIFIERS,
 }

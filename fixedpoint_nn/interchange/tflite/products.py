@@ -35,7 +35,7 @@ def conv_2d(step: Step) -> Made:
     if inputs == 0 or channels % inputs or outputs % (channels // max(inputs, 1)):
         raise Unsuited(f"has {channels} channels, and weights of shape {weight.shape}")
     groups = channels // inputs
-    rows = _integers(weight).reshape(groups, outputs // groups, height, width, inputs)
+    rows = weights_of(weight).reshape(groups, outputs // groups, height, width, inputs)
     return _convolution(step, x, weight, rows, outputs)
 
 
@@ -48,7 +48,7 @@ def depthwise_conv_2d(step: Step) -> Made:
     channels = x.shape[-1]
     if channels == 0 or outputs == 0 or outputs % channels:
         raise Unsuited(f"has {channels} channels, and weights of shape {weight.shape}")
-    rows = _integers(weight).reshape(height, width, channels, outputs // channels).transpose(2, 3, 0, 1)
+    rows = weights_of(weight).reshape(height, width, channels, outputs // channels).transpose(2, 3, 0, 1)
     return _convolution(step, x, weight, rows[..., np.newaxis], outputs)
 
 
@@ -64,7 +64,7 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
     taps = rows.reshape(groups, rows.shape[1], -1)
     flat = taps.reshape(outputs, -1)
     bias, wide = _bias(step, outputs, output.dtype)
-    sums = _sums(flat, bias, x)
+    sums = sums_of(flat, bias, *x.range)
     reals = _reals(x.tensor, weight, output, outputs, 3 if step.operator.kind.startswith("DEPTH") else 0)
     rescale = _rescale(step, reals, sums, wide)
     weights = taps[0].T if groups == 1 else taps.transpose(0, 2, 1)
@@ -105,10 +105,10 @@ def fully_connected(step: Step) -> Made:
         raise Unsuited(
             f"gives {size // inputs} rows for each sample, and one is supported unless axes are kept"
         )
-    rows = _integers(weight)
+    rows = weights_of(weight)
     check_work(output, (size // inputs, outputs), inputs)
     bias, wide = _bias(step, outputs, dtype)
-    sums = _sums(rows, bias, x)
+    sums = sums_of(rows, bias, *x.range)
     _fits(sums, 47 if wide else 31)
     reals = _reals(x.tensor, weight, output, outputs, 0)
     codes = step.activation_range()
@@ -155,7 +155,7 @@ def dilated(rows: Ints, dilation: tuple[int, int]) -> Ints:
     return wide
 
 
-def _integers(weight: Tensor) -> Ints:
+def weights_of(weight: Tensor) -> Ints:
     """The weights less their zero points."""
     assert weight.data is not None
     if weight.dtype != "int8":
@@ -189,12 +189,12 @@ def _bias(step: Step, outputs: int, dtype: str) -> tuple[Ints | None, bool]:
     return ints, wide
 
 
-def _sums(rows: Ints, bias: Ints | None, x: Value) -> tuple[int, int]:
-    """The lowest and the highest sum that weights (outputs, taps) and bias allow."""
+def sums_of(rows: Ints, bias: Ints | None, low: int, high: int) -> tuple[int, int]:
+    """The lowest and the highest sum that weights (outputs, taps), bias and values low..high (or zero) allow."""
     up, down = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
     offset = 0 if bias is None else bias
-    lowest = up * min(x.low, 0) + down * max(x.high, 0) + offset
-    highest = up * max(x.high, 0) + down * min(x.low, 0) + offset
+    lowest = up * min(low, 0) + down * max(high, 0) + offset
+    highest = up * max(high, 0) + down * min(low, 0) + offset
     return min(int(lowest.min()), 0), max(int(highest.max()), 0)
 
 

@@ -10,7 +10,7 @@ from math import floor
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
-from fixedpoint_nn.interchange.affine.gemmlowp import exp_of_negative
+from fixedpoint_nn.interchange.affine.gemmlowp import WIDE
 from fixedpoint_nn.interchange.affine.interpolation import HIGHEST, LOWEST, RANGE, interpolated
 from fixedpoint_nn.interchange.affine.multiplier import high_product, quantized_multiplier
 from fixedpoint_nn.interchange.affine.rescale import rescaled_twice
@@ -70,7 +70,7 @@ def _exponential(step: Step, scale: float) -> Callable[[int], int]:
     def exponential(difference: int) -> int:
         if difference > 0 or difference < least:
             return 0
-        return exp_of_negative(high_product(difference << shift, m), INTEGER_BITS)
+        return WIDE.exp_of_negative(high_product(difference << shift, m), INTEGER_BITS)
 
     return exponential
 
