@@ -348,47 +348,49 @@ def softmax(d: Drawn) -> int:
 
 def lstm(d: Drawn) -> int:
     time, inputs, n = d.integer(1, 5), d.integer(1, 5), d.integer(1, 5)
-    coupled = d.draw(st.integers(0, 2)) == 0
+    outputs = d.integer(1, 4) if d.draw(st.booleans()) else None  # of a projection
+    size = outputs or n
+    model, coupled = d.model, d.draw(st.integers(0, 2)) == 0
     x = d.input((time, inputs), scale=d.scale(0.005, 0.1))
-    state = {
-        "scale": 1 / 128 if d.draw(st.booleans()) else d.scale(0.004, 0.02),
-        "zero": d.choice(0, 0, d.zero()),
-    }
-    model = d.model
+    state = {"scale": d.choice(1 / 128, d.scale(0.004, 0.02)), "zero": d.choice(0, d.integer(-60, 60))}
 
-    def weights(columns: int) -> list[int]:
-        made = []
-        for gate in range(4):
-            ints = d.rng.integers(-127, 128, (n, columns)).astype(np.int8)
-            size = d.scale(1e-3, 0.05)
-            made.append(-1 if gate == 0 and coupled else model.constant(ints, scale=size))
-        return made
+    def of_gates(gates: tuple[int, ...], shape: tuple[int, ...], dtype: str, scale: Any) -> list[int]:
+        most = {"int8": 127, "int16": 32767, "int32": 3000}[dtype]
+        return [
+            -1
+            if gate == 0 and coupled
+            else model.constant(d.rng.integers(-most, most + 1, shape).astype(dtype), scale=scale())
+            for gate in gates
+        ]
 
-    from_input, from_state = weights(inputs), weights(n)
-    bias = [
-        -1
-        if gate == 0 and coupled
-        else model.constant(d.rng.integers(-3000, 3001, n).astype(np.int32), scale=1e-4)
-        for gate in range(4)
-    ]
-    h = model.tensor((1, n), "int8", variable=True, **state)
-    c = model.tensor((1, n), "int16", scale=2.0 ** d.integer(-15, -9), variable=True)
+    small = lambda: d.scale(1e-3, 0.05)  # noqa: E731
+    every = (0, 1, 2, 3)
+    from_input = of_gates(every, (n, inputs), "int8", small)
+    from_state = of_gates(every, (n, size), "int8", small)
+    from_cell = [-1] * 3
+    if size <= n and d.draw(st.booleans()):
+        from_cell = of_gates((0, 1, 3), (n,), "int16", lambda: d.scale(1e-5, 1e-3))
+    bias = of_gates(every, (n,), "int32", lambda: 1e-4)
+    projection = [-1, -1]
+    if outputs:
+        projection[0] = model.constant(d.rng.integers(-127, 128, (outputs, n)).astype(np.int8), scale=small())
+        if d.draw(st.booleans()):
+            projection[1] = model.constant(d.rng.integers(-300, 301, outputs).astype(np.int32), scale=1e-4)
+    h = model.tensor((1, size), "int8", variable=True, **state)
+    c = model.tensor((1, n), "int16", scale=2.0 ** d.choice(-15, -11, -9), variable=True)
     between = [model.tensor((), "int16", scale=2.0**-12) for _ in range(4)]
-    hidden = {
-        "scale": state["scale"],
-        "zero": d.choice(state["zero"], -state["zero"] if state["zero"] > -128 else 0),
-    }
+    hidden = {"scale": d.choice(state["scale"], d.scale(0.004, 0.02)), "zero": d.choice(state["zero"], 0, 25)}
     between.append(model.tensor((), "int8", **hidden))
     made = options(
         "UnidirectionalSequenceLSTM",
         fusedActivationFunction=4,
         cellClip=d.choice(0.0, 0.0, 0.3, 2.0),
-        projClip=0.0,
+        projClip=d.choice(0.0, 0.0, 0.9) if abs(state["zero"]) * state["scale"] < 0.85 else 0.0,
         timeMajor=False,
     )
-    inputs_of = [x, *from_input, *from_state, -1, -1, -1, *bias, -1, -1, h, c, -1, -1, -1, -1]
+    takes = [x, *from_input, *from_state, *from_cell, *bias, *projection, h, c, -1, -1, -1, -1]
     return model.operator(
-        "UNIDIRECTIONAL_SEQUENCE_LSTM", inputs_of, (1, time, n), made, intermediates=between, **state
+        "UNIDIRECTIONAL_SEQUENCE_LSTM", takes, (1, time, size), made, intermediates=between, **state
     )
 
 

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from fixedpoint_nn.interchange.affine.multiplier import rounding_shift
 
@@ -15,7 +18,10 @@ _48_17, _NEGATIVE_32_17 = 1515870810, -1010580540  # in units of 2**-29
 
 @dataclass(frozen=True)
 class Gemmlowp:
-    """Functions of signed integers of so many bits, which are worth raw * 2**(integer_bits - bits + 1)."""
+    """Functions of signed integers of so many bits, which are worth raw * 2**(integer_bits - bits + 1).
+
+    They take one integer, or an array of int64.
+    """
 
     bits: int
 
@@ -28,18 +34,16 @@ class Gemmlowp:
         """A constant of 32 bits in this width."""
         return rounding_shift(raw, 32 - self.bits)
 
-    def product(self, x: int, y: int) -> int:
+    def product(self, x: Any, y: Any) -> Any:
         """Half the high part of twice the product, rounded half up."""
         return (x * y + (1 << (self.bits - 2))) >> (self.bits - 1)
 
-    def fit(self, x: int) -> int:
+    def fit(self, x: Any) -> Any:
         """x, saturated."""
-        return min(max(x, -self.one - 1), self.one)
+        return np.clip(x, -self.one - 1, self.one)
 
-    def exp_of_negative(self, raw: int, integer_bits: int) -> int:
+    def exp_of_negative(self, raw: Any, integer_bits: int) -> Any:
         """exp of a number that is not positive, without integer bits."""
-        if raw == 0:
-            return self.one
         fraction_bits = self.bits - 1 - integer_bits
         quarter = 1 << (fraction_bits - 2)
         rest = (raw & (quarter - 1)) - quarter
@@ -47,42 +51,46 @@ class Gemmlowp:
         remainder = rest - raw
         for number, power in enumerate(_POWERS):
             exponent = number - 2
-            if integer_bits > exponent and remainder & (1 << (fraction_bits + exponent)):
-                result = self.product(result, self.constant(power))
-        return result
+            if integer_bits > exponent:
+                there = remainder & (1 << (fraction_bits + exponent))
+                result = np.where(there != 0, self.product(result, self.constant(power)), result)
+        return np.where(raw == 0, self.one, result)
 
-    def _exp_of_quarter(self, raw: int) -> int:
+    def _exp_of_quarter(self, raw: Any) -> Any:
         """The same for -1/4 <= x < 0: four terms of a Taylor series around -1/8."""
         x = raw + (1 << (self.bits - 4))
         x2 = self.product(x, x)
         x3, x4 = self.product(x2, x), self.product(x2, x2)
         third, start = self.constant(_THIRD), self.constant(_EXP_EIGHTH)
-        series = rounding_shift(self.product(rounding_shift(x4, 2) + x3, third) + x2, 1)
+        series = _shifted(self.product(_shifted(x4, 2) + x3, third) + x2, 1)
         return self.fit(start + self.product(start, x + series))
 
-    def reciprocal(self, a: int) -> int:
+    def reciprocal(self, a: Any) -> Any:
         """2 / (1 + a) for 0 <= a <= 1, with two integer bits: three steps of Newton's iteration."""
         half = (a + self.one + 1) >> 1
         x = self.constant(_48_17) + self.product(half, self.constant(_NEGATIVE_32_17))
         for _ in range(3):
             error = (1 << (self.bits - 3)) - self.product(half, x)
-            x += self.fit(self.product(x, error) << 2)
+            x = x + self.fit(self.product(x, error) << 2)
         return x
 
-    def logistic(self, raw: int, integer_bits: int) -> int:
+    def logistic(self, raw: Any, integer_bits: int) -> Any:
         """1 / (1 + exp(-x)), without integer bits."""
-        if raw == 0:
-            return 1 << (self.bits - 2)
-        positive = self.fit(self.reciprocal(self.exp_of_negative(-abs(raw), integer_bits)) << 1)
-        return positive if raw > 0 else self.one - positive
+        positive = self.fit(self.reciprocal(self.exp_of_negative(-np.abs(raw), integer_bits)) << 1)
+        half = 1 << (self.bits - 2)
+        return np.where(raw == 0, half, np.where(raw > 0, positive, self.one - positive))
 
-    def tanh(self, raw: int, integer_bits: int) -> int:
+    def tanh(self, raw: Any, integer_bits: int) -> Any:
         """(1 - exp(-2x)) / (1 + exp(-2x)), without integer bits."""
-        if raw == 0:
-            return 0
-        power = self.exp_of_negative(-abs(raw), integer_bits + 1)
+        power = self.exp_of_negative(-np.abs(raw), integer_bits + 1)
         positive = self.fit((self.reciprocal(power) - (1 << (self.bits - 3))) << 2)
-        return positive if raw > 0 else -positive
+        return np.where(raw == 0, 0, np.where(raw > 0, positive, -positive))
+
+
+def _shifted(x: Any, shift: int) -> Any:
+    """`rounding_shift` of every element."""
+    half = 1 << (shift - 1)
+    return np.where(x >= 0, (x + half) >> shift, -((-x + half) >> shift))
 
 
 WIDE, SHORT = Gemmlowp(32), Gemmlowp(16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from fixedpoint_nn.interchange.affine.centred import Scaled, Shifted
 from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, RescaledSum
+from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale
@@ -16,12 +17,14 @@ CLASSES = (
     AxesMean,
     Clamp,
     Fitted,
+    IntegerLSTM,
     Joined,
     Lookup,
     Rescale,
     RescaledProduct,
     RescaledSum,
     Scaled,
+    Share,
     Shifted,
     Softmax8,
     Softmax16,

@@ -20,6 +20,7 @@ REMARKS = {
     "RELU_0_TO_1": "8 bits only, as in TFLite",
     "RELU_N1_TO_1": "8 bits only, as in TFLite",
     "SOFTMAX": "over the last axis; the one of 8 bits needs products of 62 bits, which the engine does not have",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "8-bit states, 16-bit cells; peepholes, coupled gates, a projection, both clips",
     "TANH": "8 bits: the C library's `tanh`, correctly rounded",
 }
 

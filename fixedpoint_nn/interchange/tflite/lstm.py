@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -60,7 +61,19 @@ def lstm(step: Step) -> Made:
             min(max(np.float32(step.options["CellClip"]) / np.float32(cell.scale), CODES[0]), CODES[1])
         )
         about["clip"] = Clamp(None, -most, most, None)
-    layer = IntegerLSTM(of_input, of_state, _hidden(step, output), n, coupled, **about)
+    if step.has(FROM_CELL + OUTPUT - 1):
+        if output.shape[-1] > n:
+            raise Unsuited(f"has peepholes of {n} cells and a projection to {output.shape[-1]} values")
+        about |= _peepholes(step, [*([] if coupled else [INPUT]), FORGET], power, n, output.shape[-1])
+    hidden = _hidden_tensor(step)
+    if step.has(PROJECTION):
+        # Before a projection the kernel subtracts the zero point of the hidden values, and adds it in the product.
+        ends = output.codes[0] + hidden.zero, output.codes[1] + hidden.zero
+        about["projection"] = _projection(step, hidden, output, n)
+        rescale = _hidden(step, hidden, hidden.zero, ends)
+    else:
+        rescale = _hidden(step, hidden, output.zero, output.centred)
+    layer = IntegerLSTM(of_input, of_state, rescale, n, coupled, **about)
     return Made(layer, (x,), output.centred)
 
 
@@ -75,11 +88,8 @@ def _checked(step: Step, output: Tensor) -> tuple[Tensor, Tensor]:
         raise Unsuited("has time as its first axis")
     if step.options["FusedActivationFunction"] != TANH:
         raise Unsuited("has another activation than TANH")
-    for name, places in (("layer normalisation", NORMS), ("a projection", (PROJECTION, PROJECTION_BIAS))):
-        if any(step.has(place) for place in places):
-            raise Unsuited(f"has {name}")
-    if any(step.has(FROM_CELL + gate) for gate in range(3)):
-        raise Unsuited("has peepholes")
+    if any(step.has(place) for place in NORMS):
+        raise Unsuited("has layer normalisation")
     state, cell = step.tensor(STATE), step.tensor(CELL_STATE)
     checked(state)
     checked(cell)
@@ -138,39 +148,98 @@ def _bias(step: Step, place: int, n: int) -> Ints:
     return bias.data.astype(np.int64)
 
 
-def _hidden(step: Step, output: Tensor) -> Rescale:
-    """o * tanh(c), in units of 2**-30, to the codes of the state."""
+def _peepholes(step: Step, inner: list[int], power: int, n: int, outputs: int) -> dict[str, Any]:
+    """The cell's shares of the gates; the output gate sees the new cell."""
+    places = [FROM_CELL + gate for gate in inner], [FROM_CELL + OUTPUT - 1]
+    names = "peephole_rescale", "output_peephole_rescale"
+    made: dict[str, Any] = {}
+    every: list[Ints] = []
+    for name, group in zip(names, places):
+        reals: list[float] = []
+        for place in group:
+            weight = step.constant(place)
+            if (
+                weight.dtype != "int16"
+                or weight.shape != (n,)
+                or len(weight.scales) != 1
+                or weight.data is None
+            ):
+                raise Unsuited(
+                    f"has the peepholes {weight.name!r} of {weight.dtype} and shape {weight.shape}"
+                )
+            # The kernel goes through as many cells as the state has values: with a projection, fewer or too many.
+            every.append(weight.data.astype(np.int64) * (np.arange(n) < outputs))
+            reals += [float(np.float32(2.0**power * weight.scale / float(GATE_SCALE)))] * n
+        most = int(np.abs(np.concatenate(every[-len(group) :])).max()) << 15
+        made[name] = rescaled_twice(reals, (-most, most), WIDER, f"{step.name}.{name}")
+    every_one = np.concatenate(every)
+    most = int(np.abs(every_one).max()) << 15
+    return {**made, "peepholes": constant(every_one), "seen": exact(-most, most, f"{step.name}.seen")}
+
+
+def _projection(step: Step, hidden: Tensor, output: Tensor, n: int) -> Share:
+    """From the cells' outputs to the state, which has its own number of values."""
+    weight = step.constant(PROJECTION)
+    ints = weights_of(weight)
+    if len(weight.scales) != 1 or ints.shape != (output.shape[-1], n) or weight.zero:
+        raise Unsuited(
+            f"has the weights {weight.name!r} of shape {weight.shape} and {len(weight.scales)} scales"
+        )
+    bias = _bias(step, PROJECTION_BIAS, len(ints)) if step.has(PROJECTION_BIAS) else None
+    low, high = output.codes
+    if step.options["ProjClip"] > 0:
+        most = int(min(max(np.float32(step.options["ProjClip"]) / np.float32(output.scale), low), high))
+        low, high = max(low, -most), min(high, most)
+    values = output.codes[0] + hidden.zero, output.codes[1] + hidden.zero
+    sums = sums_of(ints, bias, *values)
+    real = float(np.float32(weight.scale) * np.float32(hidden.scale) / np.float32(output.scale))
+    codes = low - output.zero, high - output.zero
+    if codes[0] > 0 or codes[1] < 0:
+        raise Unsuited(
+            f"clips its projection to {low}..{high}, which does not hold the zero point {output.zero}"
+        )
+    name = f"{step.name}.projection"
+    return Share(
+        constant(ints.T),
+        None if bias is None else constant(bias),
+        exact(*sums, f"{name}.sum"),
+        rescaled_twice(real, sums, codes, name),
+    )
+
+
+def _hidden_tensor(step: Step) -> Tensor:
     if len(step.operator.intermediates) != 5:
         raise Unsuited(f"has {len(step.operator.intermediates)} intermediate tensors, and 5 are needed")
     hidden = step.tensors[step.operator.intermediates[4]]
-    if len(hidden.scales) != 1 or not hidden.scale > 0:
-        raise Unsuited("lacks the scale of its hidden values")
+    if len(hidden.scales) != 1 or not hidden.scale > 0 or not -128 <= hidden.zero <= 127:
+        raise Unsuited(
+            f"has hidden values with the scales {hidden.scales[:2]} and the zero point {hidden.zero}"
+        )
+    return hidden
+
+
+def _hidden(step: Step, hidden: Tensor, zero: int, codes: tuple[int, int]) -> Rescale:
+    """o * tanh(c), in units of 2**-30, to codes less `zero`."""
     real = float(np.float32(2.0**-15 / hidden.scale * 2.0**-15))
-    low, high = output.centred
     most = ((1 << 15) - 1) << 15
-    if hidden.zero == output.zero:
-        return rescaled_twice(real, (-most, most), (low, high), f"{step.name}.hidden")
+    name = f"{step.name}.hidden"
+    if hidden.zero == zero:
+        return rescaled_twice(real, (-most, most), codes, name)
     wide = -512, 511
-    rescale = rescaled_twice(real, (-most, most), wide, f"{step.name}.hidden")
-    ends = output.codes
+    rescale = rescaled_twice(real, (-most, most), wide, name)
+    low, high = codes[0] + zero, codes[1] + zero
     table = ValueTable.of(
-        "clamp",
-        lambda v: min(max(v + hidden.zero, ends[0]), ends[1]) - output.zero,
-        whole(*wide),
-        whole(low, high),
+        "clamp", lambda v: min(max(v + hidden.zero, low), high) - zero, whole(*wide), whole(*codes)
     )
-    return Rescale(
-        rescale.multiplier, None, None, rescale.first, rescale.power, rescale.half, rescale.out, Clamp(table)
-    )
+    return replace(rescale, clamp=Clamp(table))
 
 
 @lru_cache(maxsize=16)
 def _table(name: str, integer_bits: int, source: QFormat) -> ValueTable:
     """A curve of 16-bit integers that are worth raw * 2**(integer_bits - 15), in steps of 2**-15."""
-    function = SHORT.logistic if name == "sigmoid" else SHORT.tanh
-    return ValueTable.of(
-        name,
-        lambda raw: function(raw, integer_bits),
-        source,
-        UQ(0, 15) if name == "sigmoid" else Q(1, 15),
-    )
+    codes = np.arange(CODES[0], CODES[1] + 1)
+    if name == "sigmoid":
+        return ValueTable(
+            name, source, Quantizer(UQ(0, 15)), tuple(SHORT.logistic(codes, integer_bits).tolist())
+        )
+    return ValueTable(name, source, Quantizer(Q(1, 15)), tuple(SHORT.tanh(codes, integer_bits).tolist()))
