@@ -258,28 +258,28 @@ def _second(d: Drawn, x: int, shape: tuple[int, ...]) -> int:
 
 def _binary(d: Drawn, kind: str) -> int:
     image = d.image()
-    if kind == "ADD" and d.bits == 16 and d.draw(st.booleans()):
-        return _add_by_shifts(d, image)
+    if kind != "MUL" and d.bits == 16 and d.draw(st.booleans()):
+        return _add_by_shifts(d, image, kind)
     x = d.input(image)
     second = _second(d, x, image)
     pair = [x, second] if d.draw(st.booleans()) else [second, x]
     a, b = _scale(d, x), _scale(d, second)
-    if kind == "ADD":
-        about = options("Add", fusedActivationFunction=d.fused(), potScaleInt16=False)
+    if kind != "MUL":
+        about = options(kind.capitalize(), fusedActivationFunction=d.fused(), potScaleInt16=False)
         scale = max(a, b)
     else:
         about, scale = options("Mul", fusedActivationFunction=d.fused()), 60 * a * b
     return d.model.operator(kind, pair, (1, *image), about, **d.out(scale))
 
 
-def _add_by_shifts(d: Drawn, image: tuple[int, ...]) -> int:
+def _add_by_shifts(d: Drawn, image: tuple[int, ...], kind: str) -> int:
     """16-bit values whose scales are powers of two, one of them that of the output."""
     far, scale = d.integer(0, 15), 2.0 ** d.integer(-14, 0)
     x = d.input(image, scale=scale)
     other = d.model.operator("QUANTIZE", [x], (1, *image), dtype="int16", scale=scale * 2.0**-far)
     pair = [x, other] if d.draw(st.booleans()) else [other, x]
-    about = options("Add", fusedActivationFunction=d.fused(), potScaleInt16=True)
-    return d.model.operator("ADD", pair, (1, *image), about, "int16", scale=scale)
+    about = options(kind.capitalize(), fusedActivationFunction=d.fused(), potScaleInt16=True)
+    return d.model.operator(kind, pair, (1, *image), about, "int16", scale=scale)
 
 
 def pad(d: Drawn) -> int:
@@ -309,6 +309,29 @@ def reshape(d: Drawn) -> int:
     )
 
 
+def squeeze(d: Drawn) -> int:
+    x = d.input((d.integer(1, 4), 1, d.integer(1, 4)))
+    about = d.model.tensors[x].quantization
+    size = d.model.tensors[x].shape
+    shape = (1, size[1], size[3])
+    made = options("Squeeze", squeezeDims=[2])
+    return d.model.operator(
+        "SQUEEZE", [x], shape, made, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+    )
+
+
+def expand_dims(d: Drawn) -> int:
+    x = d.input((d.integer(1, 4), d.integer(1, 4)))
+    about = d.model.tensors[x].quantization
+    axis = d.integer(1, 3)
+    shape = list(d.model.tensors[x].shape)
+    shape.insert(axis, 1)
+    place = d.model.constant(np.array([axis], np.int32))
+    return d.model.operator(
+        "EXPAND_DIMS", [x, place], shape, None, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+    )
+
+
 def concatenation(d: Drawn) -> int:
     image = d.image()
     x = d.input(image)
@@ -330,10 +353,11 @@ def _unary(d: Drawn, kind: str) -> int:
         out["scale"] = 1 / 256 if d.bits == 8 else 1 / 32768
     if kind == "TANH":
         out["scale"] = d.choice(1 / 128, 0.01) if d.bits == 8 else 1 / 32768
+    made = options("LeakyRelu", alpha=d.choice(0.01, 0.1, 0.5, 1.0)) if kind == "LEAKY_RELU" else None
     if kind == "QUANTIZE":
         out["dtype"] = d.choice("int8", "int16")
         out["zero"] = 0 if out["dtype"] == "int16" else d.integer(-128, 127)
-    return d.model.operator(kind, [x], (1, *image), **out)
+    return d.model.operator(kind, [x], (1, *image), made, **out)
 
 
 def softmax(d: Drawn) -> int:
@@ -402,14 +426,27 @@ MAKERS: dict[str, Callable[[Drawn], int]] = {
     "MAX_POOL_2D": lambda d: _pool(d, "MAX_POOL_2D"),
     "MEAN": mean,
     "ADD": lambda d: _binary(d, "ADD"),
+    "SUB": lambda d: _binary(d, "SUB"),
     "MUL": lambda d: _binary(d, "MUL"),
     "PAD": pad,
     "RESHAPE": reshape,
+    "SQUEEZE": squeeze,
+    "EXPAND_DIMS": expand_dims,
     "CONCATENATION": concatenation,
     "SOFTMAX": softmax,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     **{
         kind: (lambda d, kind=kind: _unary(d, kind))
-        for kind in ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LOGISTIC", "TANH", "QUANTIZE")
+        for kind in (
+            "RELU",
+            "RELU6",
+            "RELU_N1_TO_1",
+            "RELU_0_TO_1",
+            "LOGISTIC",
+            "TANH",
+            "QUANTIZE",
+            "HARD_SWISH",
+            "LEAKY_RELU",
+        )
     },
 }

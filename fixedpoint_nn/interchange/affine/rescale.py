@@ -98,6 +98,19 @@ class Rescale:
         return y if self.clamp is None else self.clamp(y)
 
 
+@dataclass(frozen=True)
+class TwoSlopes:
+    """rise(x) where x is positive, lean(x) where it is negative."""
+
+    rise: Rescale
+    lean: Rescale
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        above = x.relu()
+        return (self.rise(above) + self.lean(x - above)).cast(self.out)
+
+
 def landing(low: int, high: int, name: str = "") -> tuple[QFormat, Clamp | None]:
     """The format that saturates to low..high, and what is left to do if the range is not that of a format."""
     format = whole(low, high)

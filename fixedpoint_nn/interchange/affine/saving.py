@@ -8,7 +8,7 @@ from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, Re
 from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
-from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale
+from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale, TwoSlopes
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
 from fixedpoint_nn.network.serialization import register
 
@@ -28,6 +28,7 @@ CLASSES = (
     Shifted,
     Softmax8,
     Softmax16,
+    TwoSlopes,
     WindowMean,
     ZeroPad,
 )

@@ -104,7 +104,7 @@ class Conversion:
     @staticmethod
     def _checked(what: str, tensor: Tensor) -> Tensor:
         try:
-            return checked(tensor)
+            return checked(tensor, ("int8", "int16", "uint8"))
         except Unsuited as reason:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 
