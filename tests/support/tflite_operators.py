@@ -275,7 +275,7 @@ def _binary(d: Drawn, kind: str) -> int:
 
 def _add_by_shifts(d: Drawn, image: tuple[int, ...], kind: str) -> int:
     """16-bit values whose scales are powers of two, one of them that of the output."""
-    far, scale = d.integer(0, 15), 2.0 ** d.integer(-14, 0)
+    far, scale = d.integer(0, 13), 2.0 ** d.integer(-14, 0)
     x = d.input(image, scale=scale)
     other = d.model.operator("QUANTIZE", [x], (1, *image), dtype="int16", scale=scale * 2.0**-far)
     pair = [x, other] if d.draw(st.booleans()) else [other, x]

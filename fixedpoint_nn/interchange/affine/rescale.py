@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact, whole
-from fixedpoint_nn.interchange.affine.multiplier import Proven, quantized_multipliers
+from fixedpoint_nn.interchange.affine.multiplier import Proven, high_product, quantized_multipliers
 from fixedpoint_nn.interchange.affine.narrow import Narrow, narrowed
 from fixedpoint_nn.layers.fields import cast_point, parameter, table_point
 from fixedpoint_nn.numbers.number import Number
@@ -172,8 +172,11 @@ def multiplied_twice(
     if not furthest:
         return _once(scaled, [31] * len(scaled), Rounding.HALF_UP, codes, name)
     # What is past all codes is cut off here already, and stays past them.
-    bound = min((most * max(scaled) >> 31) + 1, (max(-codes[0], codes[1]) + 1) << furthest)
-    first = Quantizer(whole(-bound, bound), Rounding.HALF_UP, Overflow.SATURATE, f"{name}.high")
+    past = (max(-codes[0], codes[1]) + 1) << furthest
+    low, high = (sorted(high_product(end, m) for m in scaled) for end in sums)
+    first = Quantizer(
+        whole(max(low[0], -past), min(high[-1], past)), Rounding.HALF_UP, Overflow.SATURATE, f"{name}.high"
+    )
     power = [1 << (furthest - shift) for shift in right]
     return Rescale(
         constant(_one_or_all(scaled), 31),

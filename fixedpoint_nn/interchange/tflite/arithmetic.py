@@ -178,6 +178,7 @@ def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Laye
             name,
         )
         return Lookup(table), ends
-    shifted = rescaled_twice(real, (x.low << up, x.high << up), ends, name)
+    format = whole(*ends)  # which holds every result, so nothing is limited
+    shifted = rescaled_twice(real, (x.low << up, x.high << up), (format.int_min, format.int_max), name)
     scaled: Any = Sequential(shifted=Scaled(up), rescale=shifted)
     return scaled, ends

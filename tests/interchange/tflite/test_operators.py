@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
 
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.interchange.tflite import from_tflite
@@ -69,7 +70,11 @@ def test_the_engines_twin_gives_the_interpreters_words(operator: str, bits: int)
         blob, samples = drawn
         network = from_tflite(blob)
         assume(network(samples[:1]).ndim > 1)
-        engine = lower(network.net, samples.shape[1:], network.input.format, lanes=4)
+        try:
+            engine = lower(network.net, samples.shape[1:], network.input.format, lanes=4)
+        except LoweringError as refusal:
+            assume(bits == 8 or "63 is the most" not in str(refusal))  # a sum of 32 bits, times 31
+            raise
         twin = Twin(engine.config, engine.images, engine.input, samples[0].reshape(-1).astype(np.int64))
         twin.run()
         words = np.concatenate([twin.read(address) for address in engine.output.addresses().tolist()])
