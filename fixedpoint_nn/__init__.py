@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Neural networks from NumPy to silicon, bit for bit."""
 
+from typing import TYPE_CHECKING, Any
+
 from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
-from fixedpoint_nn.interchange import from_tflite, load_model
+from fixedpoint_nn.interchange.affine import saving as _saving  # noqa: F401 - files may name its layers
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.accumulator import Accumulator
@@ -12,6 +14,10 @@ from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision import calibrate, quantize, sweep
 from fixedpoint_nn.version import __version__
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.interchange.load import load_model
+    from fixedpoint_nn.interchange.tflite.convert import from_tflite
 
 __all__ = [
     "UQ",
@@ -37,3 +43,16 @@ __all__ = [
     "sweep",
     "zoo",
 ]
+
+_LATER = {  # imported when they are asked for
+    "from_tflite": "fixedpoint_nn.interchange.tflite.convert",
+    "load_model": "fixedpoint_nn.interchange.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATER[name]), name)

@@ -10,6 +10,7 @@ from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale, TwoSlopes
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
+from fixedpoint_nn.interchange.affine.wiring import Wired, Wiring
 from fixedpoint_nn.network.serialization import register
 
 CLASSES = (
@@ -30,6 +31,8 @@ CLASSES = (
     Softmax16,
     TwoSlopes,
     WindowMean,
+    Wired,
+    Wiring,
     ZeroPad,
 )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The operators that are converted, as the table of docs/interchange.md."""
+"""The operators that are converted, as the table of docs/tflite.md."""
 
 from __future__ import annotations
 
