@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
-from fixedpoint_nn.interchange import from_tflite, load_model
+from fixedpoint_nn.interchange.affine import saving as _saving  # noqa: F401 - files may name its layers
 from fixedpoint_nn.numbers import loops as _loops  # noqa: F401 - registers the planned loops
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -17,7 +17,9 @@ from fixedpoint_nn.precision import calibrate, quantize, sweep
 from fixedpoint_nn.version import __version__
 
 if TYPE_CHECKING:
+    from fixedpoint_nn.interchange.load import load_model
     from fixedpoint_nn.interchange.onnx.reader import from_onnx
+    from fixedpoint_nn.interchange.tflite.convert import from_tflite
 
 __all__ = [
     "UQ",
@@ -45,9 +47,11 @@ __all__ = [
     "zoo",
 ]
 
-_LATER = {
-    "from_onnx": "fixedpoint_nn.interchange.onnx.reader"
-}  # readers are imported when they are asked for
+_LATER = {  # imported when they are asked for
+    "from_onnx": "fixedpoint_nn.interchange.onnx.reader",
+    "from_tflite": "fixedpoint_nn.interchange.tflite.convert",
+    "load_model": "fixedpoint_nn.interchange.load",
+}
 
 
 def __getattr__(name: str) -> Any:

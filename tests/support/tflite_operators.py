@@ -247,7 +247,8 @@ def mean(d: Drawn) -> int:
 
 def _second(d: Drawn, x: int, shape: tuple[int, ...]) -> int:
     """A second operand: the first one rescaled, or a constant of a shape that broadcasts."""
-    scale, zero = d.scale(), d.zero()
+    spread = float(np.exp(d.draw(st.floats(-5, 5))))  # a larger one overflows in 32 bits
+    scale, zero = float(np.float32(_scale(d, x) * spread)), d.zero()
     if d.draw(st.booleans()):
         return d.model.operator(
             "QUANTIZE", [x], (1, *shape), options("Quantize"), d.dtype, scale=scale, zero=zero
@@ -258,28 +259,28 @@ def _second(d: Drawn, x: int, shape: tuple[int, ...]) -> int:
 
 def _binary(d: Drawn, kind: str) -> int:
     image = d.image()
-    if kind == "ADD" and d.bits == 16 and d.draw(st.booleans()):
-        return _add_by_shifts(d, image)
+    if kind != "MUL" and d.bits == 16 and d.draw(st.booleans()):
+        return _add_by_shifts(d, image, kind)
     x = d.input(image)
     second = _second(d, x, image)
     pair = [x, second] if d.draw(st.booleans()) else [second, x]
     a, b = _scale(d, x), _scale(d, second)
-    if kind == "ADD":
-        about = options("Add", fusedActivationFunction=d.fused(), potScaleInt16=False)
+    if kind != "MUL":
+        about = options(kind.capitalize(), fusedActivationFunction=d.fused(), potScaleInt16=False)
         scale = max(a, b)
     else:
         about, scale = options("Mul", fusedActivationFunction=d.fused()), 60 * a * b
     return d.model.operator(kind, pair, (1, *image), about, **d.out(scale))
 
 
-def _add_by_shifts(d: Drawn, image: tuple[int, ...]) -> int:
+def _add_by_shifts(d: Drawn, image: tuple[int, ...], kind: str) -> int:
     """16-bit values whose scales are powers of two, one of them that of the output."""
-    far, scale = d.integer(0, 15), 2.0 ** d.integer(-14, 0)
+    far, scale = d.integer(0, 13), 2.0 ** d.integer(-14, 0)
     x = d.input(image, scale=scale)
     other = d.model.operator("QUANTIZE", [x], (1, *image), dtype="int16", scale=scale * 2.0**-far)
     pair = [x, other] if d.draw(st.booleans()) else [other, x]
-    about = options("Add", fusedActivationFunction=d.fused(), potScaleInt16=True)
-    return d.model.operator("ADD", pair, (1, *image), about, "int16", scale=scale)
+    about = options(kind.capitalize(), fusedActivationFunction=d.fused(), potScaleInt16=True)
+    return d.model.operator(kind, pair, (1, *image), about, "int16", scale=scale)
 
 
 def pad(d: Drawn) -> int:
@@ -309,6 +310,29 @@ def reshape(d: Drawn) -> int:
     )
 
 
+def squeeze(d: Drawn) -> int:
+    x = d.input((d.integer(1, 4), 1, d.integer(1, 4)))
+    about = d.model.tensors[x].quantization
+    size = d.model.tensors[x].shape
+    shape = (1, size[1], size[3])
+    made = options("Squeeze", squeezeDims=[2])
+    return d.model.operator(
+        "SQUEEZE", [x], shape, made, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+    )
+
+
+def expand_dims(d: Drawn) -> int:
+    x = d.input((d.integer(1, 4), d.integer(1, 4)))
+    about = d.model.tensors[x].quantization
+    axis = d.integer(1, 3)
+    shape = list(d.model.tensors[x].shape)
+    shape.insert(axis, 1)
+    place = d.model.constant(np.array([axis], np.int32))
+    return d.model.operator(
+        "EXPAND_DIMS", [x, place], shape, None, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+    )
+
+
 def concatenation(d: Drawn) -> int:
     image = d.image()
     x = d.input(image)
@@ -330,10 +354,11 @@ def _unary(d: Drawn, kind: str) -> int:
         out["scale"] = 1 / 256 if d.bits == 8 else 1 / 32768
     if kind == "TANH":
         out["scale"] = d.choice(1 / 128, 0.01) if d.bits == 8 else 1 / 32768
+    made = options("LeakyRelu", alpha=d.choice(0.01, 0.1, 0.5, 1.0)) if kind == "LEAKY_RELU" else None
     if kind == "QUANTIZE":
         out["dtype"] = d.choice("int8", "int16")
         out["zero"] = 0 if out["dtype"] == "int16" else d.integer(-128, 127)
-    return d.model.operator(kind, [x], (1, *image), **out)
+    return d.model.operator(kind, [x], (1, *image), made, **out)
 
 
 def softmax(d: Drawn) -> int:
@@ -346,6 +371,54 @@ def softmax(d: Drawn) -> int:
     )
 
 
+def lstm(d: Drawn) -> int:
+    time, inputs, n = d.integer(1, 5), d.integer(1, 5), d.integer(1, 5)
+    outputs = d.integer(1, 4) if d.draw(st.booleans()) else None  # of a projection
+    size = outputs or n
+    model, coupled = d.model, d.draw(st.integers(0, 2)) == 0
+    x = d.input((time, inputs), scale=d.scale(0.005, 0.1))
+    state = {"scale": d.choice(1 / 128, d.scale(0.004, 0.02)), "zero": d.choice(0, d.integer(-60, 60))}
+
+    def of_gates(gates: tuple[int, ...], shape: tuple[int, ...], dtype: str, scale: Any) -> list[int]:
+        most = {"int8": 127, "int16": 32767, "int32": 3000}[dtype]
+        return [
+            -1
+            if gate == 0 and coupled
+            else model.constant(d.rng.integers(-most, most + 1, shape).astype(dtype), scale=scale())
+            for gate in gates
+        ]
+
+    small = lambda: d.scale(1e-3, 0.05)  # noqa: E731
+    every = (0, 1, 2, 3)
+    from_input = of_gates(every, (n, inputs), "int8", small)
+    from_state = of_gates(every, (n, size), "int8", small)
+    from_cell = [-1] * 3
+    if size <= n and d.draw(st.booleans()):
+        from_cell = of_gates((0, 1, 3), (n,), "int16", lambda: d.scale(1e-5, 1e-3))
+    bias = of_gates(every, (n,), "int32", lambda: 1e-4)
+    projection = [-1, -1]
+    if outputs:
+        projection[0] = model.constant(d.rng.integers(-127, 128, (outputs, n)).astype(np.int8), scale=small())
+        if d.draw(st.booleans()):
+            projection[1] = model.constant(d.rng.integers(-300, 301, outputs).astype(np.int32), scale=1e-4)
+    h = model.tensor((1, size), "int8", variable=True, **state)
+    c = model.tensor((1, n), "int16", scale=2.0 ** d.choice(-15, -11, -9), variable=True)
+    between = [model.tensor((), "int16", scale=2.0**-12) for _ in range(4)]
+    hidden = {"scale": d.choice(state["scale"], d.scale(0.004, 0.02)), "zero": d.choice(state["zero"], 0, 25)}
+    between.append(model.tensor((), "int8", **hidden))
+    made = options(
+        "UnidirectionalSequenceLSTM",
+        fusedActivationFunction=4,
+        cellClip=d.choice(0.0, 0.0, 0.3, 2.0),
+        projClip=d.choice(0.0, 0.0, 0.9) if abs(state["zero"]) * state["scale"] < 0.85 else 0.0,
+        timeMajor=False,
+    )
+    takes = [x, *from_input, *from_state, *from_cell, *bias, *projection, h, c, -1, -1, -1, -1]
+    return model.operator(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM", takes, (1, time, size), made, intermediates=between, **state
+    )
+
+
 MAKERS: dict[str, Callable[[Drawn], int]] = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
@@ -354,13 +427,27 @@ MAKERS: dict[str, Callable[[Drawn], int]] = {
     "MAX_POOL_2D": lambda d: _pool(d, "MAX_POOL_2D"),
     "MEAN": mean,
     "ADD": lambda d: _binary(d, "ADD"),
+    "SUB": lambda d: _binary(d, "SUB"),
     "MUL": lambda d: _binary(d, "MUL"),
     "PAD": pad,
     "RESHAPE": reshape,
+    "SQUEEZE": squeeze,
+    "EXPAND_DIMS": expand_dims,
     "CONCATENATION": concatenation,
     "SOFTMAX": softmax,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     **{
         kind: (lambda d, kind=kind: _unary(d, kind))
-        for kind in ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LOGISTIC", "TANH", "QUANTIZE")
+        for kind in (
+            "RELU",
+            "RELU6",
+            "RELU_N1_TO_1",
+            "RELU_0_TO_1",
+            "LOGISTIC",
+            "TANH",
+            "QUANTIZE",
+            "HARD_SWISH",
+            "LEAKY_RELU",
+        )
     },
 }

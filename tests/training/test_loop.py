@@ -217,5 +217,5 @@ def test_a_checkpoint_keeps_settings_and_refuses_other_ones(tmp_path: Path) -> N
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         run(small(), 3, checkpoint=file, settings={"learning_rate": 0.2, "hidden": [8]})
     file.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match="is no checkpoint of a training: .*; delete it to start anew"):
+    with pytest.raises(ValueError, match=r"is no checkpoint of a training: .*; delete it to start anew"):
         stored_settings(file)

@@ -1,35 +1,96 @@
 # SPDX-License-Identifier: MIT
-"""exp of numbers that are not positive, in 32-bit integers, as the library gemmlowp computes it."""
+"""exp, logistic and tanh in integers of 16 or 32 bits, as the library gemmlowp computes them."""
 
 from __future__ import annotations
 
-from fixedpoint_nn.interchange.affine.multiplier import high_product, rounding_shift
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.multiplier import rounding_shift
 
 # exp(-1/4), exp(-1/2), exp(-1), ... in units of 2**-31
 _POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 _EXP_EIGHTH, _THIRD = 1895147668, 715827883  # exp(-1/8) and 1/3
+_48_17, _NEGATIVE_32_17 = 1515870810, -1010580540  # in units of 2**-29
 
 
-def exp_of_negative(raw: int, integer_bits: int) -> int:
-    """exp(raw * 2**(integer_bits - 31)) for raw <= 0, in units of 2**-31."""
-    if raw == 0:
-        return (1 << 31) - 1
-    fraction_bits = 31 - integer_bits
-    quarter = 1 << (fraction_bits - 2)
-    rest = (raw & (quarter - 1)) - quarter
-    result = _exp_of_quarter(rest << integer_bits)
-    remainder = rest - raw
-    for number, power in enumerate(_POWERS):
-        exponent = number - 2
-        if integer_bits > exponent and remainder & (1 << (fraction_bits + exponent)):
-            result = high_product(result, power)
-    return result
+@dataclass(frozen=True)
+class Gemmlowp:
+    """Functions of signed integers of so many bits, which are worth raw * 2**(integer_bits - bits + 1).
+
+    They take one integer, or an array of int64.
+    """
+
+    bits: int
+
+    @property
+    def one(self) -> int:
+        """The largest number without integer bits, which stands for 1."""
+        return (1 << (self.bits - 1)) - 1
+
+    def constant(self, raw: int) -> int:
+        """A constant of 32 bits in this width."""
+        return rounding_shift(raw, 32 - self.bits)
+
+    def product(self, x: Any, y: Any) -> Any:
+        """Half the high part of twice the product, rounded half up."""
+        return (x * y + (1 << (self.bits - 2))) >> (self.bits - 1)
+
+    def fit(self, x: Any) -> Any:
+        """x, saturated."""
+        return np.clip(x, -self.one - 1, self.one)
+
+    def exp_of_negative(self, raw: Any, integer_bits: int) -> Any:
+        """exp of a number that is not positive, without integer bits."""
+        fraction_bits = self.bits - 1 - integer_bits
+        quarter = 1 << (fraction_bits - 2)
+        rest = (raw & (quarter - 1)) - quarter
+        result = self._exp_of_quarter(self.fit(rest << integer_bits))
+        remainder = rest - raw
+        for number, power in enumerate(_POWERS):
+            exponent = number - 2
+            if integer_bits > exponent:
+                there = remainder & (1 << (fraction_bits + exponent))
+                result = np.where(there != 0, self.product(result, self.constant(power)), result)
+        return np.where(raw == 0, self.one, result)
+
+    def _exp_of_quarter(self, raw: Any) -> Any:
+        """The same for -1/4 <= x < 0: four terms of a Taylor series around -1/8."""
+        x = raw + (1 << (self.bits - 4))
+        x2 = self.product(x, x)
+        x3, x4 = self.product(x2, x), self.product(x2, x2)
+        third, start = self.constant(_THIRD), self.constant(_EXP_EIGHTH)
+        series = _shifted(self.product(_shifted(x4, 2) + x3, third) + x2, 1)
+        return self.fit(start + self.product(start, x + series))
+
+    def reciprocal(self, a: Any) -> Any:
+        """2 / (1 + a) for 0 <= a <= 1, with two integer bits: three steps of Newton's iteration."""
+        half = (a + self.one + 1) >> 1
+        x = self.constant(_48_17) + self.product(half, self.constant(_NEGATIVE_32_17))
+        for _ in range(3):
+            error = (1 << (self.bits - 3)) - self.product(half, x)
+            x = x + self.fit(self.product(x, error) << 2)
+        return x
+
+    def logistic(self, raw: Any, integer_bits: int) -> Any:
+        """1 / (1 + exp(-x)), without integer bits."""
+        positive = self.fit(self.reciprocal(self.exp_of_negative(-np.abs(raw), integer_bits)) << 1)
+        half = 1 << (self.bits - 2)
+        return np.where(raw == 0, half, np.where(raw > 0, positive, self.one - positive))
+
+    def tanh(self, raw: Any, integer_bits: int) -> Any:
+        """(1 - exp(-2x)) / (1 + exp(-2x)), without integer bits."""
+        power = self.exp_of_negative(-np.abs(raw), integer_bits + 1)
+        positive = self.fit((self.reciprocal(power) - (1 << (self.bits - 3))) << 2)
+        return np.where(raw == 0, 0, np.where(raw > 0, positive, -positive))
 
 
-def _exp_of_quarter(raw: int) -> int:
-    """The same for -1/4 <= raw * 2**-31 < 0: four terms of a Taylor series around -1/8."""
-    x = raw + (1 << 28)
-    x2 = high_product(x, x)
-    x3, x4 = high_product(x2, x), high_product(x2, x2)
-    series = rounding_shift(high_product(rounding_shift(x4, 2) + x3, _THIRD) + x2, 1)
-    return _EXP_EIGHTH + high_product(_EXP_EIGHTH, x + series)
+def _shifted(x: Any, shift: int) -> Any:
+    """`rounding_shift` of every element."""
+    half = 1 << (shift - 1)
+    return np.where(x >= 0, (x + half) >> shift, -((-x + half) >> shift))
+
+
+WIDE, SHORT = Gemmlowp(32), Gemmlowp(16)

@@ -15,18 +15,22 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class RescaledSum:
-    """rescale(left(x) + right(y)): `left` and `right` bring both to one scale; without y, `constant` is added."""
+    """rescale(left(x) + right(y)): `left` and `right` bring both to one scale; without y, `constant` is added.
+
+    `signs` makes it left(x) - right(y), or right(y) - left(x).
+    """
 
     rescale: Rescale | Fitted
     left: Layer
     right: Layer | None = None
     constant: Number | None = parameter(default=None)
+    signs: tuple[int, int] = (1, 1)
 
     def __call__(self, x: Number, y: Number | None = None) -> Any:
-        if y is None:
-            return self.rescale(self.left(x) + self.constant)
-        assert self.right is not None
-        return self.rescale(self.left(x) + self.right(y))
+        a, b = self.left(x), self.constant if self.right is None else self.right(y)
+        if self.signs == (1, 1):
+            return self.rescale(a + b)
+        return self.rescale(a - b if self.signs[1] < 0 else b - a)
 
 
 @dataclass(frozen=True)

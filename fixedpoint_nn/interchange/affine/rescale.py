@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact, whole
-from fixedpoint_nn.interchange.affine.multiplier import Proven, quantized_multipliers
+from fixedpoint_nn.interchange.affine.multiplier import Proven, high_product, quantized_multipliers
+from fixedpoint_nn.interchange.affine.narrow import Narrow, narrowed
 from fixedpoint_nn.layers.fields import cast_point, parameter, table_point
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.overflow import Overflow
@@ -98,6 +99,19 @@ class Rescale:
         return y if self.clamp is None else self.clamp(y)
 
 
+@dataclass(frozen=True)
+class TwoSlopes:
+    """rise(x) where x is positive, lean(x) where it is negative."""
+
+    rise: Rescale
+    lean: Rescale
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        above = x.relu()
+        return (self.rise(above) + self.lean(x - above)).cast(self.out)
+
+
 def landing(low: int, high: int, name: str = "") -> tuple[QFormat, Clamp | None]:
     """The format that saturates to low..high, and what is left to do if the range is not that of a format."""
     format = whole(low, high)
@@ -110,18 +124,26 @@ def landing(low: int, high: int, name: str = "") -> tuple[QFormat, Clamp | None]
     return format, Clamp(table)
 
 
-def rescaled_twice(reals: Any, sums: tuple[int, int], codes: tuple[int, int], name: str) -> Rescale:
+def rescaled_twice(
+    reals: Any, sums: tuple[int, int], codes: tuple[int, int], name: str, most_bits: int = 0
+) -> Rescale:
     """32-bit sums times the 31-bit multipliers of real numbers, rounded twice."""
-    return multiplied_twice(*quantized_multipliers(reals), sums, codes, name)
+    return multiplied_twice(*quantized_multipliers(reals), sums, codes, name, most_bits)
 
 
 def multiplied_twice(
-    ms: Sequence[int], shifts: Sequence[int], sums: tuple[int, int], codes: tuple[int, int], name: str
+    ms: Sequence[int],
+    shifts: Sequence[int],
+    sums: tuple[int, int],
+    codes: tuple[int, int],
+    name: str,
+    most_bits: int = 0,
 ) -> Rescale:
     """32-bit sums times m / 2**31 * 2**shift: rounded half up at bit 31, then half away from zero.
 
     Where no code is negative the two roundings are one. With r the second shift, code k > 0 is reached where
     x * m + 2**30 >= (k * 2**r - 2**(r-1)) * 2**31, which is where (x * m / 2**31 + 1/2) / 2**r rounds half up to k.
+    There a multiplier of `most_bits` or fewer is used if it is proven to give the same codes.
     """
     left, right = [max(shift, 0) for shift in shifts], [max(-shift, 0) for shift in shifts]
     most = max(-sums[0], sums[1])
@@ -133,6 +155,11 @@ def multiplied_twice(
     scaled = [m << up for m, up in zip(ms, left)]
     furthest = max(right)
     if codes[0] >= 0:
+        narrow = narrowed(scaled, right, sums, codes[1], most_bits) if most_bits else None
+        if narrow is not None:
+            once = _offset_once(narrow, most, format, clamp, name)
+            if once is not None:
+                return once
         fused = [m << (furthest - shift) for m, shift in zip(scaled, right)]
         half = [1 << (30 + furthest - shift) if shift else 0 for shift in right]
         if most.bit_length() + max(fused).bit_length() < MOST_BITS:
@@ -145,14 +172,36 @@ def multiplied_twice(
     if not furthest:
         return _once(scaled, [31] * len(scaled), Rounding.HALF_UP, codes, name)
     # What is past all codes is cut off here already, and stays past them.
-    bound = min((most * max(scaled) >> 31) + 1, (max(-codes[0], codes[1]) + 1) << furthest)
-    first = Quantizer(whole(-bound, bound), Rounding.HALF_UP, Overflow.SATURATE, f"{name}.high")
+    past = (max(-codes[0], codes[1]) + 1) << furthest
+    low, high = (sorted(high_product(end, m) for m in scaled) for end in sums)
+    first = Quantizer(
+        whole(max(low[0], -past), min(high[-1], past)), Rounding.HALF_UP, Overflow.SATURATE, f"{name}.high"
+    )
     power = [1 << (furthest - shift) for shift in right]
     return Rescale(
         constant(_one_or_all(scaled), 31),
         first=first,
         power=constant(_one_or_all(power), furthest),
         out=Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, name),
+        clamp=clamp,
+    )
+
+
+def _offset_once(
+    narrow: Narrow, most: int, format: QFormat, clamp: Clamp | None, name: str
+) -> Rescale | None:
+    """floor((x * m + h) / 2**s), as half up of what lies half a step below; None where that takes too many bits."""
+    furthest = max(narrow.shifts)
+    ups = [furthest - shift for shift in narrow.shifts]
+    below = [offset - (1 << (shift - 1)) for offset, shift in zip(narrow.offsets, narrow.shifts)]
+    fused = [m << up for m, up in zip(narrow.multipliers, ups)]
+    halves = [offset << up for offset, up in zip(below, ups)]
+    if max(most.bit_length() + max(fused).bit_length(), *(half.bit_length() for half in halves)) >= MOST_BITS:
+        return None
+    return Rescale(
+        constant(_one_or_all(fused), furthest),
+        half=constant(_one_or_all(halves), furthest),
+        out=Quantizer(format, Rounding.HALF_UP, Overflow.SATURATE, name),
         clamp=clamp,
     )
 

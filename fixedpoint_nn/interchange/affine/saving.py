@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from fixedpoint_nn.interchange.affine.centred import Scaled, Shifted
 from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, RescaledSum
+from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
-from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale
+from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale, TwoSlopes
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
+from fixedpoint_nn.interchange.affine.wiring import Wired, Wiring
 from fixedpoint_nn.network.encoding import register
 
 CLASSES = (
@@ -16,16 +18,21 @@ CLASSES = (
     AxesMean,
     Clamp,
     Fitted,
+    IntegerLSTM,
     Joined,
     Lookup,
     Rescale,
     RescaledProduct,
     RescaledSum,
     Scaled,
+    Share,
     Shifted,
     Softmax8,
     Softmax16,
+    TwoSlopes,
     WindowMean,
+    Wired,
+    Wiring,
     ZeroPad,
 )
 

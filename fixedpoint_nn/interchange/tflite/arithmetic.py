@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ADD and MUL, of two values or of a value and a constant, with broadcasting."""
+"""ADD, SUB and MUL, of two values or of a value and a constant, with broadcasting."""
 
 from __future__ import annotations
 
@@ -24,11 +24,20 @@ LEFT_SHIFTS = {"int8": 20, "int16": 15}
 
 def add(step: Step) -> Made:
     """Both operands times 2**20 (16 bits: 2**15), brought to twice the larger scale, added, brought to the output's."""
+    return _sum(step, 1)
+
+
+def subtract(step: Step) -> Made:
+    """The same with the second one's opposite."""
+    return _sum(step, -1)
+
+
+def _sum(step: Step, sign: int) -> Made:
     pair, output = _operands(step), step.output()
     dtype = step.same_type(pair.first.tensor, pair.second_tensor, output)
     up = LEFT_SHIFTS[dtype]
     if dtype == "int16" and step.options["PotScaleInt16"] and pair.powers_of_two(output):
-        return _add_by_shifts(step, pair, output)
+        return _add_by_shifts(step, pair, output, sign)
     scales = pair.first.tensor.scale, pair.second_tensor.scale
     twice = 2 * max(scales)
     reals = scales[0] / twice, scales[1] / twice
@@ -43,15 +52,16 @@ def add(step: Step) -> Made:
             pair.integers()
         )
         right, right_range, fixed = None, (min(int(ints.min()), 0), max(int(ints.max()), 0)), constant(ints)
-    sums = left_range[0] + right_range[0], left_range[1] + right_range[1]
+    signs = (sign, 1) if pair.swapped else (1, sign)
+    sums = _added(_signed(left_range, signs[0]), _signed(right_range, signs[1]))
     real = twice / (float(1 << up) * output.scale)
     if not 0 < real < 1:
         raise Unsuited(f"scales its sum by {real:.4g}, and TFLite by less than 1")
     rescale = rescaled_twice(real, sums, codes, step.name)
-    return Made(RescaledSum(rescale, left, right, fixed), pair.takes, codes)
+    return Made(RescaledSum(rescale, left, right, fixed, signs), pair.takes, codes)
 
 
-def _add_by_shifts(step: Step, pair: Pair, output: Tensor) -> Made:
+def _add_by_shifts(step: Step, pair: Pair, output: Tensor, sign: int) -> Made:
     """16-bit values whose scales are powers of two: one of them is shifted right, then they are added."""
     if pair.second is None or pair.first.shape != pair.second.shape:
         raise Unsuited("adds 16-bit values of different shapes by shifts")
@@ -68,7 +78,15 @@ def _add_by_shifts(step: Step, pair: Pair, output: Tensor) -> Made:
         fitted(shift, whole_range, f"{step.name}.{side}") for shift, side in zip(shifts, ("left", "right"))
     )
     codes = step.activation_range()
-    return Made(RescaledSum(fitted(0, codes, step.name), left, right), pair.takes, codes)
+    return Made(RescaledSum(fitted(0, codes, step.name), left, right, None, (1, sign)), pair.takes, codes)
+
+
+def _signed(ends: tuple[int, int], sign: int) -> tuple[int, int]:
+    return ends if sign > 0 else (-ends[1], -ends[0])
+
+
+def _added(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+    return a[0] + b[0], a[1] + b[1]
 
 
 def mul(step: Step) -> Made:
@@ -94,6 +112,7 @@ class Pair:
     first: Value
     second: Value | None
     second_tensor: Tensor
+    swapped: bool = False  # the operator's first operand is the second one here
 
     @property
     def takes(self) -> tuple[Value, ...]:
@@ -116,7 +135,7 @@ class Pair:
 
 
 def _operands(step: Step) -> Pair:
-    """The operands in an order in which a computed one comes first; both verbs commute."""
+    """The operands in an order in which a computed one comes first."""
     tensors = step.tensor(0), step.tensor(1)
     values = [place for place in (0, 1) if tensors[place].data is None]
     if not values:
@@ -142,7 +161,7 @@ def _operands(step: Step) -> Pair:
         raise Unsuited(
             f"has the constant {other.name!r} of shape {other.shape}, and the first axis is a batch of 1"
         )
-    return Pair(first, None, other)
+    return Pair(first, None, other, swapped=values[0] == 1)
 
 
 def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Layer, tuple[int, int]]:
@@ -159,6 +178,7 @@ def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Laye
             name,
         )
         return Lookup(table), ends
-    shifted = rescaled_twice(real, (x.low << up, x.high << up), ends, name)
+    format = whole(*ends)  # which holds every result, so nothing is limited
+    shifted = rescaled_twice(real, (x.low << up, x.high << up), (format.int_min, format.int_max), name)
     scaled: Any = Sequential(shifted=Scaled(up), rescale=shifted)
     return scaled, ends

@@ -8,9 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
-from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier, round_away
-from fixedpoint_nn.interchange.affine.rescale import Lookup, rescaled_twice
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
+from fixedpoint_nn.interchange.affine.gemmlowp import SHORT
+from fixedpoint_nn.interchange.affine.multiplier import (
+    multiplied,
+    quantized_multiplier,
+    round_away,
+    rounding_shift,
+)
+from fixedpoint_nn.interchange.affine.rescale import Lookup, TwoSlopes, rescaled_twice
 from fixedpoint_nn.interchange.tflite.curves16 import CURVES16
 from fixedpoint_nn.interchange.tflite.step import (
     RELU,
@@ -49,7 +55,7 @@ def requantize(step: Step) -> Made:
 
 
 def _rescaled(step: Step, x: Value, real: float, codes: tuple[int, int]) -> Made:
-    if x.tensor.dtype != "int8":
+    if x.tensor.dtype == "int16":
         return Made(rescaled_twice(real, x.range, codes, step.name), (x,), codes)
     m, shift = quantized_multiplier(real)
     low, high = codes
@@ -58,6 +64,72 @@ def _rescaled(step: Step, x: Value, real: float, codes: tuple[int, int]) -> Made
     table = ValueTable.of(
         "rescale",
         lambda code: min(max(multiplied(code, m, shift), low), high),
+        x.format,
+        whole(*codes),
+        step.name,
+    )
+    return Made(Lookup(table), (x,), codes)
+
+
+def leaky_relu(step: Step) -> Made:
+    """One multiplier for each sign."""
+    x, output = step.value(0), step.output()
+    dtype = step.same_type(x.tensor, output)
+    scale, out = np.float32(x.tensor.scale), np.float32(output.scale)
+    rise, lean = float(scale / out), float(scale * np.float32(step.options["Alpha"]) / out)
+    if lean < 0 or x.format.int_max * max(rise, lean) >= 1 << 30:
+        raise Unsuited(f"multiplies by {lean:.4g} below zero and {rise:.4g} above, which is not supported")
+    codes = output.centred
+    if dtype == "int16":
+        above, below = (rescaled_twice(real, x.range, codes, f"{step.name}.slope") for real in (rise, lean))
+        return Made(TwoSlopes(above, below, exact(*codes, step.name)), (x,), codes)
+    pair = quantized_multiplier(rise), quantized_multiplier(lean)
+    return _tabulated(step, x, lambda code: multiplied(code, *pair[code < 0]))
+
+
+def hard_swish(step: Step) -> Made:
+    """x * relu6(x + 3) / 6 in integers of 16 bits."""
+    x, output = step.value(0), step.output()
+    _eight_bits(step, x)
+    fine = np.float32(1 / 128) * np.float32(x.tensor.scale)
+    out, up = _short(float(fine / np.float32(output.scale)))
+    reluish, power = _short(float(fine / (np.float32(3) / np.float32(32768))))
+    if up > 0:
+        raise Unsuited(
+            f"has an output scale of {output.scale}, too small for its input scale {x.tensor.scale}"
+        )
+
+    def function(code: int) -> int:
+        value = SHORT.fit(code << 7)
+        straight = SHORT.product(value, out)
+        share = SHORT.fit(value << (power - 1)) if power > 0 else value
+        share = SHORT.product(share, reluish)
+        if power > 0:
+            share = SHORT.fit(share << 1)
+        share = rounding_shift(int(share), max(-power, 0))
+        product = ((share + (1 << 15)) >> 1) * int(straight)
+        return rounding_shift(abs(product) >> 15 if product >= 0 else -(abs(product) >> 15), -up)
+
+    return _tabulated(step, x, function)
+
+
+def _short(real: float) -> tuple[int, int]:
+    """A multiplier of 15 bits and its shift."""
+    m, shift = quantized_multiplier(real)
+    return (min((m + (1 << 15)) >> 16, (1 << 15) - 1), shift)
+
+
+def _eight_bits(step: Step, x: Value) -> None:
+    if step.same_type(x.tensor, step.output()) != "int8":
+        raise Unsuited("has 16-bit activations, and 8 bits are supported")
+
+
+def _tabulated(step: Step, x: Value, function: Callable[[int], int]) -> Made:
+    """A function of centred codes that saturates."""
+    low, high = codes = step.output().centred
+    table = ValueTable.of(
+        step.operator.kind.lower(),
+        lambda code: min(max(function(code), low), high),
         x.format,
         whole(*codes),
         step.name,

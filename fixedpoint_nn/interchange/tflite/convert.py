@@ -12,11 +12,11 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
+from fixedpoint_nn.interchange.affine.wiring import Wired, Wiring
 from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
-from fixedpoint_nn.interchange.tflite.wiring import Wired, Wiring
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
@@ -104,7 +104,7 @@ class Conversion:
     @staticmethod
     def _checked(what: str, tensor: Tensor) -> Tensor:
         try:
-            return checked(tensor)
+            return checked(tensor, ("int8", "int16", "uint8"))
         except Unsuited as reason:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 

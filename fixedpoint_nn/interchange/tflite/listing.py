@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The operators that are converted, as the table of docs/interchange.md."""
+"""The operators that are converted, as the table of docs/tflite.md."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ REMARKS = {
     "CONV_2D": "groups, dilation, a scale for each channel",
     "DEPTHWISE_CONV_2D": "channel multiplier, dilation, a scale for each channel",
     "FULLY_CONNECTED": "a scale for each channel; one row for each sample, unless axes are kept",
+    "HARD_SWISH": "8 bits only, as in TFLite",
     "LOGISTIC": "8 bits: the C library's `exp`, correctly rounded",
     "MEAN": "over any axes but the batch",
     "MUL": "of two values, or a value and a constant",
     "PAD": "with the zero point; any axes but the batch",
-    "QUANTIZE": "from integers to integers; from floats at the input of the model",
+    "QUANTIZE": "from integers to integers, of 8 bits without a sign at the ends of a model; from floats at its input",
     "RELU_0_TO_1": "8 bits only, as in TFLite",
     "RELU_N1_TO_1": "8 bits only, as in TFLite",
     "SOFTMAX": "over the last axis; the one of 8 bits needs products of 62 bits, which the engine does not have",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "8-bit states, 16-bit cells; peepholes, coupled gates, a projection, both clips",
+    "SUB": "of two values, or a value and a constant",
     "TANH": "8 bits: the C library's `tanh`, correctly rounded",
 }
 

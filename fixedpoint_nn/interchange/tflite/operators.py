@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fixedpoint_nn.interchange.tflite import arithmetic, codes, products, regions, softmax
+from fixedpoint_nn.interchange.tflite import arithmetic, codes, lstm, products, regions, softmax
 from fixedpoint_nn.interchange.tflite.step import Made, Step
 
 OPERATORS: dict[str, Callable[[Step], Made]] = {
@@ -15,6 +15,9 @@ OPERATORS: dict[str, Callable[[Step], Made]] = {
     "CONV_2D": products.conv_2d,
     "DEPTHWISE_CONV_2D": products.depthwise_conv_2d,
     "FULLY_CONNECTED": products.fully_connected,
+    "EXPAND_DIMS": regions.reshape,
+    "HARD_SWISH": codes.hard_swish,
+    "LEAKY_RELU": codes.leaky_relu,
     "MAX_POOL_2D": regions.max_pool_2d,
     "MEAN": regions.mean,
     "MUL": arithmetic.mul,
@@ -22,6 +25,9 @@ OPERATORS: dict[str, Callable[[Step], Made]] = {
     "QUANTIZE": codes.requantize,
     "RESHAPE": regions.reshape,
     "SOFTMAX": softmax.softmax,
+    "SQUEEZE": regions.reshape,
+    "SUB": arithmetic.subtract,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm.lstm,
     **codes.CURVES,
     **codes.RECTIFIERS,
 }

@@ -32,6 +32,8 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "MAX_POOL_2D": ("Pool2DOptions", _POOL),
     "MEAN": ("ReducerOptions", {"KeepDims": False}),
     "ADD": ("AddOptions", {**_ACTIVATION, "PotScaleInt16": True}),
+    "SUB": ("SubOptions", {**_ACTIVATION, "PotScaleInt16": True}),
+    "LEAKY_RELU": ("LeakyReluOptions", {"Alpha": 0.0}),
     "MUL": ("MulOptions", _ACTIVATION),
     "SOFTMAX": ("SoftmaxOptions", {"Beta": 0.0}),
     "CONCATENATION": ("ConcatenationOptions", {"Axis": 0, **_ACTIVATION}),

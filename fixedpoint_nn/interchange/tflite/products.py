@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact
 from fixedpoint_nn.interchange.affine.multiplier import proven_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Rescale, rescaled_once, rescaled_short, rescaled_twice
 from fixedpoint_nn.interchange.tflite.geometry import check_work, padding_of
@@ -19,6 +18,7 @@ from fixedpoint_nn.layers.convolution import Conv2D
 from fixedpoint_nn.layers.dense import Dense
 from fixedpoint_nn.layers.structure import Reshape, Sequential
 from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.qformat import QFormat
 
 MOST_WEIGHTS = 1 << 25
 INT32 = 2  # of the schema's types
@@ -35,7 +35,7 @@ def conv_2d(step: Step) -> Made:
     if inputs == 0 or channels % inputs or outputs % (channels // max(inputs, 1)):
         raise Unsuited(f"has {channels} channels, and weights of shape {weight.shape}")
     groups = channels // inputs
-    rows = _integers(weight).reshape(groups, outputs // groups, height, width, inputs)
+    rows = weights_of(weight).reshape(groups, outputs // groups, height, width, inputs)
     return _convolution(step, x, weight, rows, outputs)
 
 
@@ -48,7 +48,7 @@ def depthwise_conv_2d(step: Step) -> Made:
     channels = x.shape[-1]
     if channels == 0 or outputs == 0 or outputs % channels:
         raise Unsuited(f"has {channels} channels, and weights of shape {weight.shape}")
-    rows = _integers(weight).reshape(height, width, channels, outputs // channels).transpose(2, 3, 0, 1)
+    rows = weights_of(weight).reshape(height, width, channels, outputs // channels).transpose(2, 3, 0, 1)
     return _convolution(step, x, weight, rows[..., np.newaxis], outputs)
 
 
@@ -64,9 +64,9 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
     taps = rows.reshape(groups, rows.shape[1], -1)
     flat = taps.reshape(outputs, -1)
     bias, wide = _bias(step, outputs, output.dtype)
-    sums = _sums(flat, bias, x)
+    sums = sums_of(flat, bias, *x.range)
     reals = _reals(x.tensor, weight, output, outputs, 3 if step.operator.kind.startswith("DEPTH") else 0)
-    rescale = _rescale(step, reals, sums, wide)
+    rescale = _rescale(step, reals, sums, wide, bits_of(flat))
     weights = taps[0].T if groups == 1 else taps.transpose(0, 2, 1)
     layer = Conv2D(
         constant(weights),
@@ -75,16 +75,35 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
         stride,
         padding,
         groups,
-        out=None if wide else exact(*sums, f"{step.name}.sum"),
+        out=None if _folds(rescale, flat, x) else exact(*sums, f"{step.name}.sum"),
     )
     return Made(Sequential(sum=layer, rescale=rescale), (x,), step.activation_range())
 
 
-def _rescale(step: Step, reals: Any, sums: tuple[int, int], wide: bool) -> Rescale:
+def _rescale(step: Step, reals: Any, sums: tuple[int, int], wide: bool, weight_bits: int) -> Rescale:
     """Sums of 32 bits are rounded twice, those of 64 once."""
     _fits(sums, 47 if wide else 31)
-    rescaled: Callable[..., Rescale] = rescaled_short if wide else rescaled_twice
-    return rescaled(reals, sums, step.activation_range(), step.name)
+    codes = step.activation_range()
+    if wide:
+        return rescaled_short(reals, sums, codes, step.name)
+    return rescaled_twice(reals, sums, codes, step.name, MOST_WEIGHT_BITS - weight_bits)
+
+
+def _folds(rescale: Rescale, ints: Ints, x: Value) -> bool:
+    """Do weights (outputs, taps) times the multipliers of their channels fit, with no cast of the sum in between?"""
+    multiplier: Any = rescale.multiplier
+    if rescale.first is not None or rescale.low is not None or not multiplier.ints.all():
+        return False
+    sums = QFormat.for_dot(x.format, constant(ints).format, ints.shape[1])
+    if sums.bits + multiplier.format.bits + 2 > MOST_BITS:  # two: for the bias, and the half
+        return False
+    most = max(int(m) // (int(m) & -int(m)) for m in np.atleast_1d(multiplier.ints))
+    return most.bit_length() + bits_of(ints) <= MOST_WEIGHT_BITS
+
+
+def bits_of(ints: Ints) -> int:
+    """Bits of a signed word that holds each of them."""
+    return int(np.abs(ints).max()).bit_length() + 1
 
 
 def fully_connected(step: Step) -> Made:
@@ -105,10 +124,10 @@ def fully_connected(step: Step) -> Made:
         raise Unsuited(
             f"gives {size // inputs} rows for each sample, and one is supported unless axes are kept"
         )
-    rows = _integers(weight)
+    rows = weights_of(weight)
     check_work(output, (size // inputs, outputs), inputs)
     bias, wide = _bias(step, outputs, dtype)
-    sums = _sums(rows, bias, x)
+    sums = sums_of(rows, bias, *x.range)
     _fits(sums, 47 if wide else 31)
     reals = _reals(x.tensor, weight, output, outputs, 0)
     codes = step.activation_range()
@@ -124,15 +143,10 @@ def fully_connected(step: Step) -> Made:
         shifts=tuple(proven.shifts[i] for i in order),
     )
     rescale = rescaled_once(proven, sums, codes, step.name)
-    widest = max(proven.multipliers) << (max(proven.shifts) - min(proven.shifts))
-    fits = (
-        rescale.low is None
-        and widest.bit_length() + int(np.abs(rows).max()).bit_length() + 1 <= MOST_WEIGHT_BITS
-    )
     dense = Dense(
         constant(rows.T),
         None if bias is None else constant(bias),
-        out=None if fits else exact(*sums, f"{step.name}.sum"),
+        out=None if _folds(rescale, rows, x) else exact(*sums, f"{step.name}.sum"),
     )
     parts: dict[str, Any] = {"sum": dense, "rescale": rescale}
     if len(x.shape) > 1 and x.shape[-1] != inputs or len(output.shape) == 2 < len(x.tensor.shape):
@@ -155,7 +169,7 @@ def dilated(rows: Ints, dilation: tuple[int, int]) -> Ints:
     return wide
 
 
-def _integers(weight: Tensor) -> Ints:
+def weights_of(weight: Tensor) -> Ints:
     """The weights less their zero points."""
     assert weight.data is not None
     if weight.dtype != "int8":
@@ -189,12 +203,12 @@ def _bias(step: Step, outputs: int, dtype: str) -> tuple[Ints | None, bool]:
     return ints, wide
 
 
-def _sums(rows: Ints, bias: Ints | None, x: Value) -> tuple[int, int]:
-    """The lowest and the highest sum that weights (outputs, taps) and bias allow."""
+def sums_of(rows: Ints, bias: Ints | None, low: int, high: int) -> tuple[int, int]:
+    """The lowest and the highest sum that weights (outputs, taps), bias and values low..high (or zero) allow."""
     up, down = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
     offset = 0 if bias is None else bias
-    lowest = up * min(x.low, 0) + down * max(x.high, 0) + offset
-    highest = up * max(x.high, 0) + down * min(x.low, 0) + offset
+    lowest = up * min(low, 0) + down * max(high, 0) + offset
+    highest = up * max(high, 0) + down * min(low, 0) + offset
     return min(int(lowest.min()), 0), max(int(highest.max()), 0)
 
 

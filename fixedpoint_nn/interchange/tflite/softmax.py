@@ -10,7 +10,7 @@ from math import floor
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
-from fixedpoint_nn.interchange.affine.gemmlowp import exp_of_negative
+from fixedpoint_nn.interchange.affine.gemmlowp import WIDE
 from fixedpoint_nn.interchange.affine.interpolation import HIGHEST, LOWEST, RANGE, interpolated
 from fixedpoint_nn.interchange.affine.multiplier import high_product, quantized_multiplier
 from fixedpoint_nn.interchange.affine.rescale import rescaled_twice
@@ -70,7 +70,7 @@ def _exponential(step: Step, scale: float) -> Callable[[int], int]:
     def exponential(difference: int) -> int:
         if difference > 0 or difference < least:
             return 0
-        return exp_of_negative(high_product(difference << shift, m), INTEGER_BITS)
+        return int(WIDE.exp_of_negative(high_product(difference << shift, m), INTEGER_BITS))
 
     return exponential
 
@@ -89,13 +89,9 @@ def _softmax16(step: Step) -> Made:
         real, (x.low - x.high, x.high - x.low), (-(1 << 16), (1 << 16) - 1), f"{step.name}.far"
     )
     falling = interpolated(exponential_of, -10.0, 0.0)
-    exp = ValueTable.of(
-        "exp",
-        lambda far: int(falling[min(max(far, ends[0]), 0) - ends[0]]),
-        Q(17, 0),
-        UQ(15, 0),
-        f"{step.name}.exp",
-    )
+    far = np.arange(-(1 << 16), 1 << 16)
+    values = falling[np.clip(far - ends[0], 0, len(falling) - 1)]
+    exp = ValueTable("exp", Q(17, 0), Quantizer(UQ(15, 0), name=f"{step.name}.exp"), tuple(values.tolist()))
     halves = interpolated(lambda a: 1.0 / (1.0 + a), 0.0, 1.0)
     address = Quantizer(Q(16, 0), Rounding.FLOOR, Overflow.SATURATE, f"{step.name}.address")
     reciprocal = ValueTable("reciprocal", address.format, Quantizer(UQ(15, 0)), tuple(halves.tolist()))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,11 @@ class Step:
     operator: Operator
     tensors: tuple[Tensor, ...]
     values: dict[int, Value]
-    made: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """What it may take and give; unsigned integers only change their zero point, at the ends of a model."""
+        return ("int8", "int16", "uint8") if self.operator.kind == "QUANTIZE" else ("int8", "int16")
 
     @property
     def options(self) -> Any:
@@ -87,7 +91,7 @@ class Step:
             raise Unsuited(
                 f"has the constant {tensor.name!r} as its input {place}, where a computed value stands"
             )
-        checked(tensor)
+        checked(tensor, self.types)
         if tensor.index not in self.values:
             raise Unsuited(f"takes {tensor.name!r}, which nothing before it computes")
         return self.values[tensor.index]
@@ -103,7 +107,7 @@ class Step:
     def output(self) -> Tensor:
         if len(self.operator.outputs) != 1:
             raise Unsuited(f"has {len(self.operator.outputs)} outputs, and one is supported")
-        return checked(self.tensors[self.operator.outputs[0]])
+        return checked(self.tensors[self.operator.outputs[0]], self.types)
 
     def same_type(self, *tensors: Tensor) -> str:
         """The one type of all of them."""
@@ -117,10 +121,10 @@ class Step:
         return activation_range(self.output(), self.options.get("FusedActivationFunction", 0))
 
 
-def checked(tensor: Tensor) -> Tensor:
-    """A computed tensor of int8 or int16, with one scale, whose first axis is a batch of one."""
-    if tensor.dtype not in ("int8", "int16"):
-        raise Unsuited(f"has {tensor.name!r} of {tensor.dtype}, and int8 and int16 are supported")
+def checked(tensor: Tensor, types: tuple[str, ...] = ("int8", "int16")) -> Tensor:
+    """A computed tensor of one of these types, with one scale, whose first axis is a batch of one."""
+    if tensor.dtype not in types:
+        raise Unsuited(f"has {tensor.name!r} of {tensor.dtype}, and {' and '.join(types)} are supported")
     if len(tensor.scales) != 1 or len(tensor.zeros) > 1 or not tensor.scale > 0:
         raise Unsuited(
             f"has {tensor.name!r} with {len(tensor.scales)} scales, and one positive scale is needed"

@@ -17,7 +17,7 @@ pytest.importorskip("ai_edge_litert", reason="models are written with the schema
 
 from fixedpoint_nn import from_tflite
 from fixedpoint_nn.interchange.tflite import TfliteError, UnsupportedModel
-from tests.support.tflite_models import ModelBuilder, options
+from tests.support.tflite_models import ModelBuilder, options, run
 from tests.support.tflite_networks import ds_cnn
 
 GOOD, SAMPLES = ds_cnn(seed=4, size=(7, 5), channels=2)
@@ -127,6 +127,19 @@ def test_floats_of_input_and_output_are_left_outside() -> None:
     floats = np.array([[-1.0, 0.25, 1.3, 1e9]])
     assert network(floats).ints.tolist() == [[-128, -126, -122, 120]]
     assert network.input.to_floats([3, 4]).tolist() == [0.0, 0.5]
+
+
+def test_unsigned_integers_at_the_ends_only_move_the_zero_point() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4), "uint8", scale=0.5, zero=131)
+    q = model.operator("QUANTIZE", [x], (1, 4), scale=0.5, zero=3)
+    r = model.operator("RELU", [q], (1, 4), scale=0.25, zero=-128)
+    y = model.operator("QUANTIZE", [r], (1, 4), dtype="uint8", scale=0.25, zero=0)
+    blob = model.finish([y])
+    samples = np.arange(256, dtype=np.uint8).reshape(-1, 4)
+    network = from_tflite(blob)
+    assert np.array_equal(network(samples).ints, run(blob, samples))
+    assert network(np.zeros((1, 4))).ints.tolist() == [[0, 0, 0, 0]]  # floats are worth what they are
 
 
 def test_a_model_that_computes_with_floats_is_refused() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""docs/interchange.md lists the operators that the code converts, and the tests draw every one of them."""
+"""docs/tflite.md lists the operators that the code converts, and the tests draw every one of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from fixedpoint_nn.interchange.tflite.listing import REMARKS, table
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "interchange.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "tflite.md"
 
 
 def test_the_table_of_operators_is_the_codes() -> None:

@@ -38,7 +38,7 @@ def test_every_word_of_200_samples_is_the_interpreters(make: Make, bits: int, tm
     assert np.array_equal(load_model(tmp_path / "net.safetensors")(samples[:5]).ints, expected[:5])
 
 
-@pytest.mark.parametrize("make", [resnet8, ds_cnn])
+@pytest.mark.parametrize("make", [pytest.param(resnet8, marks=pytest.mark.slow), ds_cnn])
 def test_the_engines_verilog_gives_the_interpreters_words(make: Make, tmp_path: Path) -> None:
     blob, samples = make(seed=2, **SMALL[make], softmax=False)
     expected = run(blob, samples)

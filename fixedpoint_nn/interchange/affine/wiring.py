@@ -9,7 +9,6 @@ from typing import Any
 
 from fixedpoint_nn.layers.fields import INLINE
 from fixedpoint_nn.layers.structure import Layer, Parts
-from fixedpoint_nn.network.encoding import register
 from fixedpoint_nn.numbers.number import Number
 
 
@@ -37,6 +36,3 @@ class Wiring(Parts):
         for name, node in self.parts.items():
             value = values[name] = node(*(values[taken] for taken in node.takes))
         return value
-
-
-register(Wired, Wiring)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Multipliers of few bits for the two roundings of 8-bit layers: proven equal, or not used.
+
+A layer whose codes are 0..high is a step function of its sum: code k is first reached at the sum T[k], and nothing
+else about it can be seen. So floor((x * m + h) / 2**s) is the same function if it reaches every k at T[k]:
+
+    T[k] * m + h >= k * 2**s > (T[k] - 1) * m + h
+
+For one m that is an interval for h. Weights times such an m fit into the engine's weights, so that no sum has to be
+stored in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Ints
+
+FEWEST_BITS, MOST_INT64_BITS = 8, 62
+NUDGES = (0, 1, -1, 2, -2, 3, -3)
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """For each channel: code = floor((x * multiplier + offset) / 2**shift)."""
+
+    multipliers: tuple[int, ...]
+    offsets: tuple[int, ...]
+    shifts: tuple[int, ...]
+
+
+def narrowed(
+    scaled: Sequence[int], right: Sequence[int], sums: tuple[int, int], high: int, most_bits: int
+) -> Narrow | None:
+    """For codes 0..high of x * scaled / 2**31 / 2**right, rounded half up, then half away from zero."""
+    found: dict[tuple[int, int], tuple[int, int, int] | None] = {}
+    for pair in zip(scaled, right):
+        if pair not in found:
+            found[pair] = _channel(*pair, sums, high, most_bits)
+        if found[pair] is None:
+            return None
+    channels = [channel for pair in zip(scaled, right) if (channel := found[pair]) is not None]
+    ms, hs, shifts = zip(*channels)
+    return Narrow(tuple(ms), tuple(hs), tuple(shifts))
+
+
+def _channel(
+    scaled: int, right: int, sums: tuple[int, int], high: int, most_bits: int
+) -> tuple[int, int, int] | None:
+    if scaled < 1 or high < 1 or 31 + right + high.bit_length() > MOST_INT64_BITS:
+        return None
+    codes = np.arange(1, high + 1, dtype=np.int64)
+    # x * scaled + 2**30 >= (k * 2**right - 2**(right-1)) * 2**31, where a shift by nothing rounds nothing
+    ties = (codes << (31 + right)) - ((1 << (30 + right)) if right else 0) - (1 << 30)
+    first = np.clip(-(-ties // scaled), sums[0], sums[1] + 1)
+    exponent = scaled.bit_length() - 31 - right  # of scaled / 2**(31 + right)
+    for bits in range(FEWEST_BITS, most_bits + 1):
+        shift = bits - exponent
+        if shift < 1 or shift + high.bit_length() + 1 > MOST_INT64_BITS:
+            continue
+        nearest = (scaled << bits) >> scaled.bit_length()
+        for nudge in NUDGES:
+            offset = _offset(nearest + nudge, shift, codes, first, sums[0])
+            if offset is not None:
+                return nearest + nudge, offset, shift
+    return None
+
+
+def _offset(m: int, shift: int, codes: Ints, first: Ints, lowest: int) -> int | None:
+    """The middle of the interval of h; None where it is empty."""
+    levels = codes << shift
+    least = int((levels - first * m).max())
+    missed = first > lowest  # a code that every sum reaches is missed by none
+    most = int((levels - (first - 1) * m)[missed].min(initial=least + 2)) - 1
+    return None if most < least else (least + most) // 2

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Tables that are given by their values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn import UQ, FixedArray, Q, Quantizer
+from fixedpoint_nn.numerics.value_table import ValueTable
+
+SQUARE = ValueTable.of("square", lambda code: code * code, Q(4, 0), UQ(7, 0))
+
+
+def test_each_integer_finds_its_value() -> None:
+    x = FixedArray.from_ints(np.arange(-8, 8), Q(4, 0))
+    y = x.lookup("square", SQUARE)
+    assert y.ints.tolist() == [code * code for code in range(-8, 8)]
+    assert y.format == UQ(7, 0)
+    assert SQUARE.on_floats(np.array([-3.0, 2.0])).tolist() == [9.0, 4.0]
+
+
+def test_entries_stand_in_the_order_of_addresses() -> None:
+    assert SQUARE.ints.tolist() == [0, 1, 4, 9, 16, 25, 36, 49, 64, 49, 36, 25, 16, 9, 4, 1]
+
+
+def test_unsigned_codes_start_at_zero() -> None:
+    table = ValueTable("half", UQ(2, 0), Quantizer(UQ(2, 1)), (0, 1, 2, 3))
+    assert table.ints.tolist() == [0, 1, 2, 3]
+    assert table.certificate().monotonic
+    assert not SQUARE.certificate().monotonic
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError) as count:
+        ValueTable("f", Q(2, 0), Quantizer(Q(4, 0)), (1, 2, 3))
+    assert str(count.value) == "a table over Q(2, 0) has 4 values, not 3"
+    with pytest.raises(ValueError) as outside:
+        ValueTable("f", Q(2, 0), Quantizer(Q(4, 0)), (1, 2, 3, 8))
+    assert str(outside.value) == "the table's value 8 is outside of its output, Q(4, 0)"
+    with pytest.raises(ValueError) as large:
+        ValueTable("f", Q(21, 0), Quantizer(Q(4, 0)), ())
+    assert str(large.value) == (
+        "a table over Q(21, 0) would have 2**21 entries; cast its input to 20 bits or fewer"
+    )
