@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from threading import current_thread, main_thread
 from typing import NoReturn
 
-from fixedpoint_nn.cli import demo, emit, generate, report, sweep, train, verify, zoo
+from fixedpoint_nn.cli import board, demo, emit, generate, report, sweep, train, verify, zoo
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.version import __version__
 
 NAME = "fixedpoint-nn"
 SUCCESS, FAILURE, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-COMMANDS = (zoo, train, sweep, emit, verify, generate, report, demo)
+COMMANDS = (zoo, train, sweep, emit, verify, generate, board, report, demo)
 
 # What the package raises when the user, a file, a tool or the disk is at fault; all else is a defect of ours.
 FAULTS = (CommandError, OSError, ValueError, LookupError, RuntimeError, ArithmeticError, MemoryError)

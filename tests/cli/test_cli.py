@@ -27,7 +27,7 @@ from fixedpoint_nn.report.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
-NAMES = ("zoo", "train", "sweep", "emit", "verify", "generate", "report", "demo")
+NAMES = ("zoo", "train", "sweep", "emit", "verify", "generate", "board", "report", "demo")
 
 
 def run(*arguments: object) -> int:
