@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn board`: run a pack on a board or a simulated one, and give a board new weights.
+"""`fixedpoint-nn board`: make a bitstream of a pack, run it on a board or a simulated one, give a board new weights.
 
-The exit status of `run` is 0 for equal, 1 for a difference, 2 for a wrong command line, 3 where nothing could run.
+The exit status of `run` is 0 for equal, 1 for a difference, 2 for a wrong command line, 3 where nothing could run; that
+of `build` is 0 only if the clock of the board is met.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
+from fixedpoint_nn.board import boards
+from fixedpoint_nn.board.build import build as build_bitstream
+from fixedpoint_nn.board.build import page, prepare
 from fixedpoint_nn.board.engine import Engine
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.golden import run_golden
@@ -23,21 +28,45 @@ from fixedpoint_nn.hardware.sim.build import SIMULATORS
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 
 NOT_RUN = 3  # exit status
+UNTESTED = "was written from AMD's documentation and has not been run by this project"
 
 
 def add(commands: Commands) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "board",
-        help="run a pack on a board, or on a simulated one",
-        description="Run a pack on a board, or on a simulated one.",
+        help="make a bitstream of a pack, and run packs on a board or a simulated one",
+        description="Make a bitstream of a pack, and run packs on a board or a simulated one.",
         epilog="example:\n  fixedpoint-nn board run golden_vectors/moons --port sim",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = parser.add_subparsers(
         dest="board_command", metavar="WHAT", required=True, parser_class=type(parser)
     )
+    _add_build(below)
     _add_run(below)
     _add_load(below)
+
+
+def _add_build(below: Commands) -> None:
+    parser = command(
+        below,
+        "build",
+        "synthesise, place, route and pack a design with a pack's network in it",
+        "fixedpoint-nn board build golden_vectors/moons --board ulx3s --out runs/ulx3s",
+        build,
+    )
+    _add_pack(parser)
+    parser.add_argument(
+        "--board",
+        required=True,
+        metavar="NAME",
+        help=f"{', '.join(boards.names())}, or the file of a board of your own (mine.json)",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where everything is written to"
+    )
+    parser.add_argument("--files-only", action="store_true", help="write the design, and run no tool")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def _add_run(below: Commands) -> None:
@@ -68,8 +97,12 @@ def _add_load(below: Commands) -> None:
     _add_common(parser)
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_pack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pack", metavar="DIR", type=existing_folder, help="a pack that `emit` wrote")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    _add_pack(parser)
     parser.add_argument(
         "--port",
         required=True,
@@ -85,6 +118,20 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         default="iverilog",
         help=f"for --port {SIMULATED} (default: iverilog)",
     )
+
+
+def build(arguments: argparse.Namespace) -> int:
+    pack, board = load_pack(arguments.pack), boards.find_board(arguments.board)
+    if arguments.files_only or not board.chip.synth:
+        prepare(pack, board, arguments.out)
+        script = "sh build.sh" if board.chip.synth else "vivado -mode batch -source build.tcl"
+        untested = "" if board.chip.synth else f", which {UNTESTED}"
+        print(f"the design is in {arguments.out}; `{script}` builds it there{untested}")
+        return 0
+    built = build_bitstream(pack, board, arguments.out, quiet if arguments.json else say)
+    text = json.dumps(built.as_json(), indent=1) if arguments.json else page(built, board).rstrip()
+    print(text)
+    return 0 if built.meets_the_clock else 1
 
 
 def run(arguments: argparse.Namespace) -> int:
