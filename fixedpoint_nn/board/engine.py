@@ -181,11 +181,13 @@ class Engine:
         status = self.wait(seconds)
         return Outcome(self.read_value(pack.output), status)
 
-    def stream(self, pack: Pack, vectors: Ints, seed: int | None = None) -> Iterator[Outcome]:
+    def stream(
+        self, pack: Pack, vectors: Ints, seed: int | None = None, seconds: float = 60.0
+    ) -> Iterator[Outcome]:
         """The result of each vector as soon as it is there; each further one has the next seed, as in a pack."""
         first = pack.seed if seed is None else seed
         for number, vector in enumerate(vectors):
-            yield self.run(pack, vector, first + number)
+            yield self.run(pack, vector, first + number, seconds)
 
     def write_text(
         self, pack: Pack, symbols: Sequence[str], runs: int, seed: int = 1, first: int = 0

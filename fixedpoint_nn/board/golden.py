@@ -13,7 +13,9 @@ from fixedpoint_nn.hardware.pack.writer import STATUS
 from fixedpoint_nn.hardware.verify.verdict import Verdict
 
 
-def run_golden(engine: Engine, pack: Pack, vectors: int | None = None, progress: bool = False) -> Verdict:
+def run_golden(
+    engine: Engine, pack: Pack, vectors: int | None = None, progress: bool = False, seconds: float = 60.0
+) -> Verdict:
     """The first `vectors` of the pack, or all of them, over the wire."""
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
     if not len(inputs) or (vectors is not None and vectors > len(inputs)):
@@ -21,7 +23,7 @@ def run_golden(engine: Engine, pack: Pack, vectors: int | None = None, progress:
             f"{pack.directory} holds {len(pack.vectors)} vectors, not {vectors or 1}; ask for no more"
         )
     words = cycles = 0
-    outcomes = engine.stream(pack, inputs)
+    outcomes = engine.stream(pack, inputs, seconds=seconds)
     for number, wanted in enumerate(tqdm(expected, desc=pack.name, disable=not progress, unit="vector")):
         outcome = next(outcomes)
         places = np.flatnonzero(outcome.words != wanted)

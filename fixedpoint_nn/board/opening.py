@@ -6,7 +6,8 @@ from __future__ import annotations
 from fixedpoint_nn.board import engine as driver
 from fixedpoint_nn.board.engine import Engine
 from fixedpoint_nn.board.ports import BAUD, Port, SerialPort
-from fixedpoint_nn.board.simulated import SECONDS, SimulatedBoard, SimulatedPort
+from fixedpoint_nn.board.process import SimulatedPort
+from fixedpoint_nn.board.simulated import SECONDS, SimulatedBoard
 from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.hardware.verify.readback_program import readback_program
 

@@ -14,7 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fixedpoint_nn.board.netlist import CHIPS, verify_netlist
 from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, positive
+from fixedpoint_nn.cli.progress import quiet, say
 from fixedpoint_nn.hardware.pack import manifest
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool
@@ -47,10 +49,17 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="first read weights, parameters, tables and activation image back through the engine",
     )
+    parser.add_argument(
+        "--netlist",
+        choices=tuple(CHIPS),
+        help="instead synthesise a board's design, and simulate the netlist with the chip's cells",
+    )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.netlist:
+        return _run_netlist(arguments)
     watch = Stopwatch("verify", _again(arguments))
     verdict, results = verify_pack(
         arguments.pack,
@@ -64,6 +73,16 @@ def run(arguments: argparse.Namespace) -> int:
     # A folder that is no pack is left as it is, and a pack may lie where it cannot be written to.
     if (arguments.pack / manifest.NAME).exists() and os.access(arguments.pack, os.W_OK):
         watch.record(arguments.pack, results).save()
+    print(json.dumps(results, indent=1) if arguments.json else verdict.text)
+    return 0 if verdict.passed else 1 if verdict.ran else TOOL_MISSING
+
+
+def _run_netlist(arguments: argparse.Namespace) -> int:
+    tell = quiet if arguments.json else say
+    verdict = verify_netlist(
+        arguments.pack, arguments.netlist, arguments.simulator, vectors=arguments.vectors, progress=tell
+    )
+    results = {"network": _network(arguments.pack), "passed": verdict.passed, "text": verdict.text}
     print(json.dumps(results, indent=1) if arguments.json else verdict.text)
     return 0 if verdict.passed else 1 if verdict.ran else TOOL_MISSING
 

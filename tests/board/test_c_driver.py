@@ -13,12 +13,12 @@ from fixedpoint_nn.board.simulated import SimulatedBoard
 from fixedpoint_nn.hardware.pack.reader import Pack
 from tests.board.conftest import GOLDEN
 
-HEADER = Path(__file__).resolve().parents[2] / "fixedpoint_nn" / "board" / "fixedpoint_nn.h"
+HEADER = Path(__file__).resolve().parents[2] / "fixedpoint_nn" / "board" / "fpnn.h"
 PROGRAM = r"""
 #define _POSIX_C_SOURCE 200809L
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
-#include "fixedpoint_nn.h"
+#include "fpnn.h"
 
 static fpnn_engine engine;
 

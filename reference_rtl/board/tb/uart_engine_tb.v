@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // A board in a simulator: uart_engine, its serial line bit by bit, and the line's other end on standard input and output.
 //
-// The bench prints, and a program beside it (fixedpoint_nn/board/simulated.py) reads:
+// The bench prints, and a program beside it (fixedpoint_nn/board/process.py) reads:
 //   =hh   the chip has sent this byte
 //   -     nothing goes on; is there a byte for the chip? The answer may take its time, for simulated time stands still
 //   b     something goes on; is there a byte for the chip?
 // Each question is answered by two hexadecimal digits, or by `--`: no byte now, and ten bits pass. The end of the input ends the
-// simulation. With CLOCK_PORT defined the clock comes from outside (uart_engine_tb.cpp).
+// simulation. With CLOCK_PORT defined the clock comes from outside (uart_engine_tb.cpp). With TOP defined the board is a module `top`,
+// such as a netlist, of which nothing but its pins is known: something goes on for a while after each byte.
 `default_nettype none
 `ifdef CLOCK_PORT
 module uart_engine_tb (clock);
@@ -43,7 +44,17 @@ module uart_engine_tb;
     localparam [31:0] STANDARD_INPUT = 32'h8000_0000;
 
     reg rx = 1'b1;
+    integer wait_for = 0, heard = 0;
     wire tx, busy, done, idle;
+`ifdef TOP
+    localparam RECENT_BYTES = 40;
+    integer recent = RECENT_BYTES;
+    top board (.clk(clock), .rx(rx), .tx(tx), .led({done, busy}));
+    assign idle = recent == 0;
+    always @(posedge clock)
+        if (heard != 0 || !rx) recent <= 10 * DIVIDER * RECENT_BYTES;
+        else if (!idle) recent <= recent - 1;
+`else
     uart_engine #(
         .DIVIDER(DIVIDER), .TIMEOUT(TIMEOUT), .CLOCK_KHZ(CLOCK_KHZ), .CONTENT(CONTENT),
         .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
@@ -56,11 +67,11 @@ module uart_engine_tb;
         .WEIGHT_IMAGE(BUILT_IN != 0 ? "weights.mem" : ""), .PARAMETER_IMAGE(BUILT_IN != 0 ? "parameters.mem" : ""),
         .TABLE_IMAGE(BUILT_IN != 0 ? "tables.mem" : ""), .PROGRAM_IMAGE(BUILT_IN != 0 ? "program.mem" : "")
     ) board (.clock(clock), .rx(rx), .tx(tx), .busy(busy), .done(done), .idle(idle));
+`endif
 
     // To the chip: a byte (or nothing) every ten bits.
     // The chip is in reset at first.
     integer clocks = 64, bits = 0, high, low;
-    integer wait_for = 0, heard = 0;
     reg [9:0] line = 10'h3FF;
 
     function integer digit(input integer symbol);
@@ -75,7 +86,7 @@ module uart_engine_tb;
             bits <= bits - 1;
             if (bits == 0) begin
                 bits <= 9;
-                $write("%s", busy || !idle || heard != 0 || !tx ? "b" : "-");
+                $write("%s", busy === 1'b1 || !idle || heard != 0 || !tx ? "b" : "-");
                 $fflush;
                 high = $fgetc(STANDARD_INPUT);
                 low = $fgetc(STANDARD_INPUT);

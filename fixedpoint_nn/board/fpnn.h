@@ -11,8 +11,8 @@
  *
  * Every call gives 0, or -1 with a sentence in `error`; the next call works. The protocol is told in docs/board.md.
  */
-#ifndef FIXEDPOINT_NN_H
-#define FIXEDPOINT_NN_H
+#ifndef FPNN_H
+#define FPNN_H
 
 #include <errno.h>
 #include <fcntl.h>
