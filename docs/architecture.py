@@ -32,6 +32,11 @@ ROWS = (
         ("hardware/sim", "hardware/emulator", "reference_rtl"),
     ),
     (
+        "board",
+        "over a serial line, simulated or real; synthesis, placing, routing",
+        ("board", "reference_rtl/board"),
+    ),
+    (
         "verdict",
         "every word compared, or the first difference; a page about it",
         ("hardware/verify", "report", "cli"),

@@ -14,9 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fixedpoint_nn.board.netlist import CHIPS, verify_netlist
 from fixedpoint_nn.cli.arguments import Commands, command, existing_folder, positive
 from fixedpoint_nn.cli.errors import FAILURE, TOOL_MISSING, CommandError
-from fixedpoint_nn.cli.progress import bars
+from fixedpoint_nn.cli.progress import bars, say
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.pack import manifest
 from fixedpoint_nn.hardware.sim.build import SIMULATORS
@@ -50,10 +51,17 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="first read weights, parameters, tables and activation image back through the engine",
     )
+    parser.add_argument(
+        "--netlist",
+        choices=tuple(CHIPS),
+        help="instead synthesise a board's design, and simulate the netlist with the chip's cells",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     _demand_vectors(arguments.pack, arguments.vectors)
+    if arguments.netlist:
+        return _run_netlist(arguments)
     watch = Stopwatch("verify", _again(arguments))
     verdict, results = verify_pack(
         arguments.pack,
@@ -82,6 +90,21 @@ def _demand_vectors(folder: Path, wanted: int | None) -> None:
         return
     if wanted and isinstance(there, int) and wanted > there:
         raise CommandError(f"{folder} holds {there} vectors, not {wanted}; ask for no more")
+
+
+def _run_netlist(arguments: argparse.Namespace) -> int:
+    verdict = verify_netlist(
+        arguments.pack, arguments.netlist, arguments.simulator, vectors=arguments.vectors, progress=say
+    )
+    results = {
+        **_network(arguments.pack),
+        "passed": verdict.passed,
+        "ran": verdict.ran,
+        "text": verdict.text,
+        "netlist": arguments.netlist,
+    }
+    show(arguments, results, verdict.text)
+    return 0 if verdict.passed else FAILURE if verdict.ran else TOOL_MISSING
 
 
 def verify_pack(

@@ -67,6 +67,11 @@ def guarded(command: Sequence[str]) -> tuple[Sequence[str], int]:
     return (SHELL, "-c", BECOME, SHELL, *command), _here().pipe
 
 
+def began(number: int) -> None:
+    """A program that needs a stdin of its own has been started, in a session of this number."""
+    os.write(_here().pipe, f"+ {number}\n".encode())
+
+
 def ended(number: int) -> None:
     """The program of this number is gone, and another one may get the number."""
     with _lock:

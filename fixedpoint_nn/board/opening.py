@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""From what the user calls a port to an engine that answers: `sim`, or a serial port's name."""
+
+from __future__ import annotations
+
+from fixedpoint_nn.board import engine as driver
+from fixedpoint_nn.board.engine import Engine
+from fixedpoint_nn.board.ports import BAUD, Port, SerialPort
+from fixedpoint_nn.board.process import SimulatedPort
+from fixedpoint_nn.board.simulated import SECONDS, SimulatedBoard
+from fixedpoint_nn.hardware.pack.reader import Pack
+from fixedpoint_nn.hardware.verify.readback_program import readback_program
+
+SIMULATED = "sim"
+
+
+def open_engine(name: str, pack: Pack, simulator: str = "iverilog", baud: int = BAUD) -> Engine:
+    """The engine at a serial port; `sim` simulates a board that is built for this pack, with room for its readback."""
+    if name != SIMULATED:
+        return _opened(SerialPort(name, baud), driver.ANSWER_SECONDS)
+    config = readback_program(pack.config, pack.images).config
+    return _opened(SimulatedPort(SimulatedBoard(config, pack.images, simulator)), SECONDS)
+
+
+def _opened(port: Port, seconds: float) -> Engine:
+    try:
+        return Engine(port, seconds)
+    except BaseException:
+        port.close()
+        raise

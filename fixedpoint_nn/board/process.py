@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""A simulator of a board as a process, and the pseudo-terminal at the other end of which it is.
+
+`uart_engine_tb.v` asks for a byte every ten bits of simulated time. While nothing goes on the question is left open, so
+that a board nobody talks to costs nothing; so simulated time stands still until a byte comes, or a moment has passed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.board.ports import SerialPort
+from fixedpoint_nn.hardware.sim import guard
+
+PATIENCE = 0.02  # seconds for which the question of a board at rest is left open
+
+
+class BoardProcess:
+    """Runs `command` in `folder`, and calls `closing` at its end; `path` is the board's serial port, until `close`."""
+
+    def __init__(self, command: Sequence[str], folder: Path, closing: Callable[[], None]) -> None:
+        if not hasattr(os, "openpty"):
+            raise BoardError("a simulated board needs a pseudo-terminal, which this system does not have")
+        import tty
+
+        self._command, self._folder, self._closing = command, folder, closing
+        self._closed = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self.said = ""  # by the simulator, besides the protocol
+        self._chip, self._host = os.openpty()
+        tty.setraw(self._host)  # kept open: a line that nobody listens to is no error
+        self.path = os.ttyname(self._host)
+        self._power_up()
+
+    def __enter__(self) -> BoardProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def power_cycle(self) -> None:
+        """Off and on again: the memories hold what is built in, and a request or a run is forgotten."""
+        self._power_down()
+        self._power_up()
+
+    def close(self) -> None:
+        """End the simulation; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._power_down()
+            os.close(self._chip)
+            os.close(self._host)
+            self._closing()
+
+    def _power_up(self) -> None:
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=self._folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=guard.AVAILABLE,
+        )
+        if guard.AVAILABLE:
+            guard.began(self._process.pid)
+        self._line = threading.Thread(target=self._carry, args=(self._process,), daemon=True)
+        self._line.start()
+
+    def _power_down(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if guard.AVAILABLE:
+                guard.ended(self._process.pid)
+            self._line.join()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._process = None
+
+    def _carry(self, process: subprocess.Popen[bytes]) -> None:
+        """Bytes between the pseudo-terminal and the bench, as its header tells."""
+        assert process.stdin is not None and process.stdout is not None
+        questions, answers = process.stdout.fileno(), process.stdin.fileno()
+        waiting, text, said = b"", b"", b""
+        with contextlib.suppress(OSError):
+            while chunk := os.read(questions, 4096):
+                text += chunk
+                while text:
+                    mark, text = text[:1], text[1:]
+                    if mark == b"=":
+                        while len(text) < 2:
+                            text += os.read(questions, 4096) or b"--"
+                        os.write(self._chip, bytes([int(text[:2], 16)]))
+                        text = text[2:]
+                    elif mark in b"-b":
+                        if (
+                            not waiting
+                            and select.select([self._chip], [], [], PATIENCE if mark == b"-" else 0)[0]
+                        ):
+                            waiting = os.read(self._chip, 4096)
+                        os.write(answers, b"%02x" % waiting[0] if waiting else b"--")
+                        waiting = waiting[1:]
+                    else:
+                        said = (said + mark)[-2000:]
+                        self.said = said.decode(errors="replace")
+
+
+class SimulatedPort(SerialPort):
+    """The serial port of a board that is simulated as long as the port is open."""
+
+    def __init__(self, board: BoardProcess) -> None:
+        self.board = board
+        super().__init__(board.path)
+        self.name = "the simulated board"
+
+    def close(self) -> None:
+        super().close()
+        self.board.close()

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// An engine behind a serial line: what a board's top needs to connect is a clock and two pins.
+//
+// Every memory can be loaded over the wire, or holds its image from the beginning (the *_IMAGE parameters). The wire protocol is
+// told in host_link.v and docs/board.md. Reset is made here, in the first clocks after the configuration.
+// Python twin: fixedpoint_nn/board/frames.py, and fixedpoint_nn/hardware/emulator/emulator.py.
+`default_nettype none
+module uart_engine #(
+    // Clocks per bit of the serial line, 4 to 65535.
+    parameter DIVIDER = 16,
+    // Clocks of silence after which a request that stopped in the middle is given up, 1 to 2**24 - 1.
+    parameter TIMEOUT = 100000,
+    // What IDENTIFY answers besides the engine's parameters: the clock in kHz, and a number that tells one build from another.
+    parameter CLOCK_KHZ = 0,
+    parameter [31:0] CONTENT = 32'd0,
+    // The engine's parameters, as in engine.v.
+    parameter LANES = 8,
+    parameter ACTIVATION_WIDTH = 16,
+    parameter WEIGHT_WIDTH = 16,
+    parameter ACCUMULATOR_WIDTH = 48,
+    parameter BIAS_WIDTH = 32,
+    parameter MODEL_WIDTH = 0,
+    parameter MODEL_SATURATE = 0,
+    parameter PRODUCT_BITS = 0,
+    parameter PRODUCT_SHIFT = 0,
+    parameter PRODUCT_SIGNED = 1,
+    parameter PRODUCT_ROUNDING = 0,
+    parameter PRODUCT_OVERFLOW = 0,
+    parameter ACTIVATION_DEPTH = 4096,
+    parameter WEIGHT_DEPTH = 4096,
+    parameter PARAMETER_DEPTH = 512,
+    parameter TABLE_DEPTH = 4096,
+    parameter PROGRAM_DEPTH = 1024,
+    parameter ACTIVATION_IMAGE = "",
+    parameter WEIGHT_IMAGE = "",
+    parameter PARAMETER_IMAGE = "",
+    parameter TABLE_IMAGE = "",
+    parameter PROGRAM_IMAGE = ""
+) (
+    input  wire clock,
+    input  wire rx,
+    output wire tx,
+    // A program runs; it has run, and its results are there.
+    output wire busy,
+    output wire done,
+    // No request is under way.
+    output wire idle
+);
+    localparam WIDER_WIDTH = 6 + BIAS_WIDTH > 32 ? 6 + BIAS_WIDTH : 32;
+    localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH;
+
+    // The identity: the protocol's version, twelve parameters of a byte, five depths, the clock and the build.
+    localparam IDENTITY_BYTES = 35;
+    localparam [8*IDENTITY_BYTES-1:0] IDENTITY = {
+        CONTENT, CLOCK_KHZ[23:0],
+        PROGRAM_DEPTH[23:0], TABLE_DEPTH[23:0], PARAMETER_DEPTH[23:0], WEIGHT_DEPTH[23:0], ACTIVATION_DEPTH[23:0],
+        PRODUCT_OVERFLOW[7:0], PRODUCT_ROUNDING[7:0], PRODUCT_SIGNED[7:0], PRODUCT_SHIFT[7:0], PRODUCT_BITS[7:0],
+        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], BIAS_WIDTH[7:0], ACCUMULATOR_WIDTH[7:0], WEIGHT_WIDTH[7:0],
+        ACTIVATION_WIDTH[7:0], LANES[7:0], 8'd1
+    };
+
+    initial begin
+        if (DIVIDER < 4 || DIVIDER > 65535) $fatal(1, "%m: DIVIDER = %0d; use 4 to 65535 clocks per bit", DIVIDER);
+        if (TIMEOUT < 1 || TIMEOUT > 16777215) $fatal(1, "%m: TIMEOUT = %0d; use 1 to 16777215 clocks", TIMEOUT);
+    end
+
+    reg [3:0] power_up;
+    initial power_up = 4'd15;
+    wire reset = power_up != 4'd0;
+    always @(posedge clock) if (reset) power_up <= power_up - 4'd1;
+
+    wire [7:0] received, sent;
+    wire received_valid, send, send_ready, engine_reset, start, host_write, load_enable, accumulator_overflow;
+    wire [31:0] seed, cycles, mac_cycles, saturations, argmax;
+    wire [23:0] address;
+    wire [1:0] load_memory;
+    wire [LOAD_WIDTH-1:0] load_data;
+    wire signed [ACTIVATION_WIDTH-1:0] host_write_data, host_read_data;
+
+    uart_receiver #(.DIVIDER(DIVIDER)) receiver (
+        .clock(clock), .reset(reset), .rx(rx), .data(received), .valid(received_valid)
+    );
+    uart_transmitter #(.DIVIDER(DIVIDER)) transmitter (
+        .clock(clock), .reset(reset), .send(send), .data(sent), .ready(send_ready), .tx(tx)
+    );
+    host_link #(
+        .TIMEOUT(TIMEOUT), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .LOAD_WIDTH(LOAD_WIDTH),
+        .IDENTITY_BYTES(IDENTITY_BYTES), .IDENTITY(IDENTITY)
+    ) link (
+        .clock(clock), .reset(reset),
+        .received(received), .received_valid(received_valid), .sent(sent), .send(send), .send_ready(send_ready), .idle(idle),
+        .engine_reset(engine_reset), .start(start), .seed(seed), .busy(busy), .done(done),
+        .host_write(host_write), .address(address), .host_write_data(host_write_data), .host_read_data(host_read_data),
+        .load_enable(load_enable), .load_memory(load_memory), .load_data(load_data),
+        .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
+        .accumulator_overflow(accumulator_overflow), .argmax(argmax)
+    );
+    engine #(
+        .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
+        .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT),
+        .PRODUCT_SIGNED(PRODUCT_SIGNED), .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
+        .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
+        .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH),
+        .ACTIVATION_IMAGE(ACTIVATION_IMAGE), .WEIGHT_IMAGE(WEIGHT_IMAGE), .PARAMETER_IMAGE(PARAMETER_IMAGE),
+        .TABLE_IMAGE(TABLE_IMAGE), .PROGRAM_IMAGE(PROGRAM_IMAGE)
+    ) engine (
+        .clock(clock), .reset(reset || engine_reset), .start(start), .seed(seed), .busy(busy), .done(done),
+        .host_write(host_write), .host_address(address), .host_write_data(host_write_data), .host_read_data(host_read_data),
+        .load_enable(load_enable), .load_memory(load_memory), .load_address(address), .load_data(load_data),
+        .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
+        .accumulator_overflow(accumulator_overflow), .argmax(argmax)
+    );
+endmodule
+`default_nettype wire

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""What an engine takes of a chip, before synthesis; tests/board/test_build.py compares it with what yosys takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fixedpoint_nn.board import BoardError
+from fixedpoint_nn.board.boards import find_board
+from fixedpoint_nn.board.build import fitting_config
+from fixedpoint_nn.board.families import FAMILIES
+from fixedpoint_nn.board.fit import Memory, blocks, misfit, needs
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.pack.reader import load_pack
+from tests.board.conftest import GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("words", "bits", "written", "family", "count"),
+    [
+        (10885, 72, 72, "ecp5", 44),  # 22 rows of 2, of 512 x 36
+        (622, 128, 16, "ecp5", 8),  # 16 parts of 9 bits, two in 1024 x 18
+        (16384, 1, 1, "ecp5", 1),
+        (512, 36, 36, "ecp5", 1),
+        (513, 36, 36, "ecp5", 2),
+        (32, 32, 32, "ecp5", 0),  # logic
+        (65, 72, 9, "ice40", 5),
+        (256, 17, 17, "ice40", 2),
+        (257, 16, 16, "ice40", 2),
+    ],
+)
+def test_block_memories_by_the_shapes_of_the_chip(
+    words: int, bits: int, written: int, family: str, count: int
+) -> None:
+    assert blocks(Memory("it", words, bits, written), FAMILIES[family]) == count
+
+
+def test_a_large_memory_of_the_ice40_takes_none_of_its_blocks() -> None:
+    config = load_pack(GOLDEN / "nplm").config
+    found = needs(config, find_board("icebreaker"))
+    assert (found.large, found.total, found.multipliers) == ({"weights": 4}, 13, 8)
+
+
+def test_a_factor_wider_than_the_multipliers_takes_several() -> None:
+    wide = EngineConfig(lanes=4, activation_width=20, weight_width=16)
+    assert needs(wide, find_board("ulx3s")).multipliers == 16
+    assert needs(replace(wide, activation_width=18), find_board("ulx3s")).multipliers == 4
+
+
+@pytest.mark.parametrize(
+    ("network", "board", "sentence"),
+    [
+        (
+            "names_lstm",
+            "colorlight-i5",
+            "names_lstm takes 58 DP16KD block memories (weights 44, activations 8, parameters 2, tables 3, program 1), "
+            "and the LFE5U-25F has 56; words 2 bits shorter would fit: emit it again with a smaller --word",
+        ),
+        (
+            "names_lstm",
+            "icebreaker",
+            "names_lstm takes 43 EBR block memories (activations 24, parameters 6, tables 9, program 4), and the "
+            "iCE40UP5K has 30; the board arty-a7 has room for it",
+        ),
+        (
+            "fashion_mlp",
+            "icebreaker",
+            "fashion_mlp takes 8 large memories (weights 8), and the iCE40UP5K has 4; words 4 bits shorter would fit: "
+            "emit it again with a smaller --word",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said_with_the_smallest_change(network: str, board: str, sentence: str) -> None:
+    with pytest.raises(BoardError) as error:
+        fitting_config(load_pack(GOLDEN / network), find_board(board))
+    assert str(error.value) == sentence
+
+
+def test_too_many_lanes_are_made_fewer() -> None:
+    moons = load_pack(GOLDEN / "moons")
+    wide = replace(moons, config=replace(moons.config, lanes=16, activation_depth=48, weight_depth=26))
+    assert misfit(wide.config, find_board("icebreaker")) == "16 SB_MAC16 multipliers, and the iCE40UP5K has 8"
+    # its images are of 8 lanes: only the sentence is asked for
+    from fixedpoint_nn.board.fit import smallest_change
+
+    assert (
+        smallest_change(wide.config, find_board("icebreaker"), {})
+        == "8 lanes would fit: emit it again with --lanes 8"
+    )
+
+
+def test_room_for_the_readback_is_left_where_there_is_some() -> None:
+    moons = load_pack(GOLDEN / "moons")
+    assert fitting_config(moons, find_board("ulx3s")).weight_depth == 64
+    tight = replace(find_board("ulx3s"), block_memories=3)
+    assert fitting_config(moons, tight).weight_depth == 52

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""A synthesised netlist, cell by cell, runs the golden vectors over its pins; one changed LUT and it does not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fixedpoint_nn.board import netlist
+from fixedpoint_nn.board.netlist import cells, run_netlist, synthesise, verify_netlist
+from fixedpoint_nn.hardware.pack.reader import Pack
+from tests.board.conftest import GOLDEN
+
+LUT = re.compile(r"SB_LUT4 #\(\s*\.LUT_INIT\(16'h([0-9a-f]{4})\)\s*\) \\?(\S*requantize\S*)")
+
+
+def test_cells_are_counted() -> None:
+    lut = "  SB_LUT4 #(\n    .LUT_INIT(16'h1234)\n  ) one (\n    .I0(a)\n  );\n"
+    text = f"module top(clk);\n  wire a;\n{lut}  SB_GB two (\n  );\n"
+    assert cells(text) == 2
+
+
+def test_a_folder_that_is_no_pack_fails_in_a_sentence(tmp_path: Path) -> None:
+    verdict = verify_netlist(tmp_path, "ice40")
+    assert not verdict.passed and verdict.text.startswith("FAIL: ")
+
+
+def test_a_synthesis_that_is_missing_is_no_failure_of_the_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netlist, "find", lambda name: ["sh", "-c", "echo ERROR: out of luck; exit 1", name])
+    verdict = verify_netlist(GOLDEN / "moons", "ice40")
+    assert (str(verdict), verdict.ran) == (
+        "NOT RUN: yosys could not synthesise the design: ERROR: out of luck",
+        False,
+    )
+
+
+@pytest.fixture(scope="module")
+def moons_netlist(tmp_path_factory: pytest.TempPathFactory, moons: Pack) -> Path:
+    folder = tmp_path_factory.mktemp("netlist")
+    synthesise(moons, "ice40", folder)
+    return folder
+
+
+def _copy(folder: Path, place: Path) -> Path:
+    return Path(shutil.copytree(folder, place / "copy"))
+
+
+@pytest.mark.slow
+def test_every_word_and_cycle_of_a_netlist_is_the_packs(
+    moons_netlist: Path, moons: Pack, tmp_path: Path
+) -> None:
+    verdict = run_netlist(moons, "ice40", _copy(moons_netlist, tmp_path), "iverilog", 2)
+    assert str(verdict) == "PASS: 2 vectors, 2 words, 284 cycles, as predicted"
+
+
+@pytest.mark.slow
+def test_a_netlist_with_one_changed_lut_fails(moons_netlist: Path, moons: Pack, tmp_path: Path) -> None:
+    folder = _copy(moons_netlist, tmp_path)
+    path = folder / "netlist.v"
+    text = path.read_text()
+    found = LUT.search(text)
+    assert found is not None
+    path.write_text(f"{text[: found.start(1)]}{int(found[1], 16) ^ 0xFFFF:04x}{text[found.end(1) :]}")
+    verdict = run_netlist(moons, "ice40", folder, "iverilog", 2)
+    assert not verdict.passed and verdict.text.startswith("FAIL: vector 0")
