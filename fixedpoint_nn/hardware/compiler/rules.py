@@ -19,7 +19,7 @@ from fixedpoint_nn.hardware.compiler.broadcasting import (
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import StoreArgmax
-from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows
+from fixedpoint_nn.hardware.compiler.kernel_selection import is_broadcast, is_rows, pixel_atoms
 from fixedpoint_nn.hardware.compiler.scope import Rule, Scope, Value
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -158,6 +158,9 @@ def reduce(scope: Scope, place: int, node: Node) -> Expression:
             )
         raise LoweringError("sums a sample to one word without an axis for it; set keepdims=True")
     axis = node.attributes["axis"] % len(view.axes)
+    aligned = is_broadcast(view) or is_rows(view, (), scope.assembly.lanes)
+    if view.window is None and axis < len(view.axes) - 1 and not aligned:
+        view = rules_movement.dense(scope, view, place)
     over, axes = view.axes[axis], list(view.axes)
     if axis == len(axes) - 1:
         axes[axis] = ()
@@ -192,6 +195,8 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
     try:
         return view.reshape(node.shape)
     except LoweringError:  # the padding between pixels is in the way
+        if len(pixel_atoms(view.axes[:-1])) > 2:
+            view = rules_movement.dense(scope, view, place)
         target, strides = scope.assembly.target(view.shape, padded=False)
         scope.assembly.copied(view, scope.path(place), target)
         return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
@@ -202,7 +207,11 @@ def index(scope: Scope, place: int, node: Node) -> Value:
     chosen = _columns(index, len(scope.program.nodes[node.inputs[0]].shape))
     if isinstance(value, Expression) and chosen is not None and len(value.parts) == 1:
         return replace(value.columns(chosen, node.shape), format=node.format)
-    return scope.view(node.inputs[0]).index(index)
+    view = scope.view(node.inputs[0])
+    try:
+        return view.index(index)
+    except LoweringError:  # of a flattened axis
+        return rules_movement.dense(scope, view, place).index(index)
 
 
 def concat(scope: Scope, place: int, node: Node) -> View:

@@ -7,13 +7,14 @@ Each becomes what the engine can do already: views with other strides, copies, m
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.broadcasting import broadcast_to
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Expression, Product, Scale, load
-from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows
+from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows, pixel_atoms
 from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -23,6 +24,29 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
+
+MOST_PIECES = 512  # copies of one value, each a run of its own
+
+
+def dense(scope: Scope, view: View, place: int) -> View:
+    """A copy in rows; a run has two loops over pixels, so what is outside of them is unrolled."""
+    atoms = pixel_atoms(view.axes[:-1])
+    outer, inner = atoms[:-2], atoms[-2:]
+    if not outer or view.window is not None:
+        return scope.assembly.copied(view, scope.path(place))
+    pieces = prod(atom.size for atom in outer)
+    if pieces > MOST_PIECES:
+        raise LoweringError(
+            f"walks through a value of shape {view.shape} in another order in {pieces} pieces, and {MOST_PIECES} is "
+            "the most; move fewer axes at once"
+        )
+    target, strides = scope.assembly.target(view.shape)
+    step = prod(atom.size for atom in inner) * target.stride
+    for number, chosen in enumerate(np.ndindex(*(atom.size for atom in outer))):
+        offset = view.offset + sum(i * atom.stride for i, atom in zip(chosen, outer, strict=True))
+        piece = View(view.buffer, offset, ((), *((atom,) for atom in inner), view.axes[-1]), view.format)
+        scope.assembly.copied(piece, scope.path(place), replace(target, offset=number * step))
+    return View(target.buffer, 0, dense_axes(view.shape, strides), view.format)
 
 
 def transpose(scope: Scope, place: int, node: Node) -> View:
@@ -43,7 +67,8 @@ def concat_along(scope: Scope, place: int, node: Node, axis: int) -> View:
     target, strides = scope.assembly.target(shape)
     at = 0
     for i in node.inputs:
-        part = load(_turned(scope.view(i), order))
+        view = _turned(scope.view(i), order)
+        part = load(dense(scope, view, place) if len(pixel_atoms(view.axes[:-1])) > 2 else view)
         exact = replace(part, quantizer=_exact(node.format), format=node.format)
         scope.assembly.emit(exact, replace(target, offset=at), scope.path(place))
         at += scope.program.nodes[i].shape[axis] * strides[1]
@@ -117,7 +142,7 @@ def matmul(scope: Scope, place: int, node: Node) -> Expression:
     shape = (*lead, m, k, n)
     rows = replace(a, axes=(*a.axes, (Atom(n, 0),) if n > 1 else ()))
     columns = replace(b, axes=(*b.axes[:-2], (Atom(m, 0),) if m > 1 else (), *b.axes[-2:]))
-    left, right = (scope.assembly.copied(view, scope.path(place)) for view in (rows, columns))
+    left, right = (dense(scope, view, place) for view in (rows, columns))
     format = QFormat.for_product(left.format, right.format)
     product = Product(left, right, format.frac_bits)
     every = scope.assembly.emit(Expression(shape, format, ((product,),)), None, scope.path(place))

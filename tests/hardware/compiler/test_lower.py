@@ -76,6 +76,20 @@ def test_products_of_values_that_are_repeated_over_pixels_walk_in_step() -> None
         )
 
 
+def test_another_order_in_too_many_pieces_is_refused_in_one_sentence():
+    net = layers.Sequential(
+        turned=layers.Transpose((0, 2, 1, 4, 3, 5)),
+        shape=layers.Reshape((3600, 3)),
+        mirrored=layers.Slice(1, None, None, -1),
+    )
+    with pytest.raises(LoweringError) as refusal:
+        lower(net, (30, 30, 2, 2, 3), Q(2, 6))
+    assert str(refusal.value) == (
+        "Layer 'mirrored' does not fit the engine: it walks through a value of shape (1, 3600, 3) in another order "
+        "in 900 pieces, and 512 is the most; move fewer axes at once."
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_networks_are_lowered_to_the_same_integers(kind):
     for seed in range(12):
