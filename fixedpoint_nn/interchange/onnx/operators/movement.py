@@ -15,7 +15,7 @@ from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
 
-@operator("Slice", "Slice", "slices of the batch; limits that are computed")
+@operator("Slice", "Slice", "slices of the batch, or of nothing; limits that are computed")
 def slice_(step: Step) -> Value:
     x = step.value(0, kind="")
     starts, ends = step.integers(1, "starts"), step.integers(2, "ends")
@@ -54,7 +54,7 @@ def part(step: Step, x: Value, axis: int, indices: range, name: str = "") -> Val
     return replace(x, node=step.builder.add(name or step.name, layer, x.node), dims=dims, flat=None)
 
 
-@operator("Split", "Slice", "splits of the batch")
+@operator("Split", "Slice", "splits of the batch, or into nothing")
 def split(step: Step) -> list[Value]:
     x = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
