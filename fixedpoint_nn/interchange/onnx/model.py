@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +65,7 @@ def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
             made[name] = operation.name
     waiting: dict[int, int] = {}
     users: dict[str, list[int]] = {}
-    ready = []
+    ready: deque[int] = deque()
     for number, operation in enumerate(operations):
         needed = [name for name in dict.fromkeys(operation.inputs) if name and name not in known]
         for name in needed:
@@ -76,7 +77,7 @@ def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
             ready.append(number)
     order: list[Operation] = []
     while ready:
-        number = ready.pop(0)
+        number = ready.popleft()
         operation = operations[number]
         order.append(operation)
         for name in filter(None, operation.outputs):

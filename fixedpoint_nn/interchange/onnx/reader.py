@@ -99,7 +99,7 @@ class Conversion:
                 raise OnnxError(f"the model has no input {name!r}; its inputs are {', '.join(known)}")
         self.operands: dict[str, Operand] = dict(model.constants)
         self.operands |= {name: np.asarray(value) for name, value in constants.items()}
-        self.builder = Builder(set())
+        self.builder = Builder()
         self.refusals: list[Refusal] = []
         self.inputs: list[Door] = []
         for declared in model.inputs:
@@ -160,9 +160,14 @@ class Conversion:
                         raise Refused(_unknown(operation))
                     return
                 operands.append(self.operands[name] if name else None)
-            results = self._results(operation, operands, supported)
+            with np.errstate(all="ignore"):
+                results = self._results(operation, operands, supported)
         except Refused as refused:
             self.refusals.append(Refusal(operation.name, operation.op, refused.reason, refused.wants))
+            return
+        except (TypeError, ValueError, IndexError, KeyError, ArithmeticError) as error:  # of a broken file
+            reason = f"it is not as its specification says: {' '.join(str(error).split())[:200]}"
+            self.refusals.append(Refusal(operation.name, operation.op, reason))
             return
         for name, result in zip(operation.outputs, results, strict=False):
             if name:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-MOST_ELEMENTS = 1 << 27  # of one sample of one value
+MOST_ELEMENTS = 1 << 25  # of one sample of one value
 BATCH = 65521  # stands for a batch whose size the file leaves open; a prime, so that no product hides it
 
 

@@ -15,7 +15,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from fixedpoint_nn import from_onnx
 from fixedpoint_nn.interchange.onnx.model import OnnxError
@@ -24,7 +24,7 @@ from tests.interchange.onnx.models import model, node
 from tests.interchange.onnx.test_slice import small_cnn
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def bounded() -> Iterator[None]:
     """No refusal takes long, or much memory."""
     tracemalloc.start()
@@ -77,6 +77,10 @@ def no_output(proto: Any) -> None:
     proto.graph.output[0].name = "nothing"
 
 
+def mistyped(proto: Any) -> None:
+    proto.graph.node[0].attribute[0].CopyFrom(helper.make_attribute("pads", "wide"))
+
+
 def old(proto: Any) -> None:
     proto.opset_import[0].version = 3
 
@@ -102,6 +106,10 @@ DAMAGED = {
         changed(no_output),
         "is damaged: its output 'nothing' is computed by none of its nodes",
     ),
+    "an attribute of another type": (
+        changed(mistyped),
+        "is damaged: attribute pads of node '/conv1/Conv' is of the type STRING, and the specification says INTS",
+    ),
     "an old operator set": (
         changed(old),
         "is damaged: its operators are those of opset 3; export it with opset 7 or later",
@@ -113,6 +121,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_file_is_refused_in_one_sentence(name: str) -> None:
     blob, sentence = DAMAGED[name]
@@ -186,13 +195,18 @@ PROMISES = {
         [node("Resize", "x _ huge", "y", mode="nearest")],
         "elements along axis 2",
     ),
+    "parts without end": (
+        [node("Split", "x", "y", axis=2, num_outputs=1 << 40)],
+        "it splits 4 elements into 1099511627776 parts",
+    ),
     "results of gigabytes": (
         [node("Conv", "x w", "y", pads=[30000] * 4)],
-        "elements for each sample, and 134,217,728 is the most",
+        "elements for each sample, and 33,554,432 is the most",
     ),
 }
 
 
+@pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("name", PROMISES)
 def test_a_model_that_promises_gigabytes_is_refused_before_it_gets_them(name: str) -> None:
     nodes, sentence = PROMISES[name]
@@ -225,6 +239,38 @@ def test_deep_nesting_is_refused_in_one_sentence() -> None:
         from_onnx(blob)
 
 
+def with_functions(*functions: onnx.FunctionProto) -> bytes:
+    proto = onnx.load_model_from_string(model([node("Relu", "x", "t")], {"x": ["N", 3]}, ["y"]))
+    proto.functions.extend(functions)
+    proto.graph.node.append(helper.make_node(functions[-1].name, ["t"], ["y"], domain="own"))
+    proto.opset_import.append(helper.make_opsetid("own", 1))
+    return bytes(proto.SerializeToString())
+
+
+def function(name: str, called: str, domain: str = "own") -> onnx.FunctionProto:
+    """f(a) = g(g(a))."""
+    calls = [helper.make_node(called, [a], [b], domain=domain) for a, b in (("a", "t"), ("t", "b"))]
+    sets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    return helper.make_function("own", name, ["a"], ["b"], calls, sets)
+
+
+def test_local_functions_are_put_in_where_they_are_called() -> None:
+    net = from_onnx(with_functions(function("Twice", "Relu", ""), function("Again", "Twice")))
+    assert [type(part.layer).__name__ for part in net.parts.values()] == ["ReLU"] * 5
+
+
+def test_functions_without_end_are_refused() -> None:
+    with pytest.raises(OnnxError, match=r"is damaged: its function 'Twice' calls itself$"):
+        from_onnx(with_functions(function("Twice", "Again"), function("Again", "Twice")))
+    with pytest.raises(OnnxError, match=r"is damaged: its function 'Again' calls itself$"):
+        from_onnx(with_functions(function("Again", "Again")))
+    doubling = [function(f"F{i}", f"F{i - 1}" if i else "Relu", "own" if i else "") for i in range(50)]
+    with pytest.raises(
+        OnnxError, match=r"its functions make 1,125,899,906,842,625 nodes of it, and 200,000 is the most$"
+    ):
+        from_onnx(with_functions(*doubling))
+
+
 def _length(blob: bytes) -> bytes:
     size, digits = len(blob), bytearray()
     while True:
@@ -234,12 +280,12 @@ def _length(blob: bytes) -> bytes:
             return bytes(digits)
 
 
-def test_a_chain_of_thousands_of_nodes_is_read() -> None:
-    nodes = [node("Relu", f"v{i}" if i else "x", f"v{i + 1}") for i in range(3000)]
-    assert len(from_onnx(model(nodes, {"x": ["N", 3]}, ["v3000"])).parts) == 3000
+def test_a_chain_of_thousands_of_nodes_with_one_name_is_read() -> None:
+    nodes = [node("Relu", f"v{i}" if i else "x", f"v{i + 1}", "same") for i in range(5000)]
+    assert len(from_onnx(model(nodes, {"x": ["N", 3]}, ["v5000"])).parts) == 5000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_flipped_and_missing_bytes_never_raise_anything_else(data: st.DataObject) -> None:
     blob = bytearray(small_cnn())

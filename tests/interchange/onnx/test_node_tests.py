@@ -10,7 +10,7 @@ import pytest
 from fixedpoint_nn.interchange.onnx.step import OPERATORS
 from tests.interchange.onnx.node_tests import PAGE, cases, outcomes, with_section
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:onnx.backend.test")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::RuntimeWarning:onnx.backend.test")]
 
 ASKED = [
     "Gemm",

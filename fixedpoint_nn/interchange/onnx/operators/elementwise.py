@@ -132,7 +132,7 @@ def cast(step: Step) -> Value:
     onnx = package()
     step.must_be("saturate", 1)
     step.attribute("round_mode")
-    x, to = step.value(0, kind=""), onnx.TensorProto.DataType.Name(step.attribute("to"))
+    x, to = step.value(0, kind=""), onnx.TensorProto.DataType.Name(step.needed("to"))
     if x.kind == "float" and to not in ("FLOAT", "DOUBLE"):
         raise Refused(f"it casts floats to {to}, which rounds them")
     if x.kind == "int" and not (to in FLOATS or to in ("INT32", "INT64")):

@@ -61,6 +61,8 @@ def split(step: Step) -> list[Value]:
     sizes, count = step.integers(1, "split"), step.attribute("num_outputs")
     if sizes is None:
         parts = int(count or len(step.operation.outputs))
+        if not 1 <= parts <= x.dims[axis]:
+            raise Refused(f"it splits {x.dims[axis]} elements into {parts} parts")
         each = -(-x.dims[axis] // parts)
         sizes = [each] * (parts - 1) + [x.dims[axis] - each * (parts - 1)]
     if sum(sizes) != x.dims[axis] or min(sizes) < 0:
@@ -76,7 +78,7 @@ def split(step: Step) -> list[Value]:
 def concat(step: Step) -> Value:
     values = [x for x in step.operands if isinstance(x, Value)]
     rank = len(values[0].dims)
-    axis = axis_of(int(step.attribute("axis")), rank)
+    axis = axis_of(int(step.needed("axis")), rank)
     if any(len(x.dims if isinstance(x, Value) else x.shape) != rank for x in step.operands if x is not None):
         raise Refused("its operands have different numbers of axes")
     if len({x.kind for x in values}) > 1:
@@ -207,7 +209,7 @@ def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
 
 @operator("DepthToSpace", "Reshape, Transpose, Reshape")
 def depth_to_space(step: Step) -> Value:
-    size, mode = int(step.attribute("blocksize")), step.attribute("mode", "DCR")
+    size, mode = int(step.needed("blocksize")), step.attribute("mode", "DCR")
     x = step.value(0)
     if len(x.dims) != 4 or size < 1 or x.dims[1] % (size * size) or mode not in ("DCR", "CRD"):
         raise Refused(f"its blocksize is {size} and its mode {mode!r}, for an input of shape {list(x.dims)}")
