@@ -13,6 +13,7 @@ from typing import Any
 from fixedpoint_nn.hardware.compiler.allocation import allocate
 from fixedpoint_nn.hardware.compiler.barriers import place_barriers
 from fixedpoint_nn.hardware.compiler.builder import Assembly
+from fixedpoint_nn.hardware.compiler.dense_copy import dense
 from fixedpoint_nn.hardware.compiler.encode import instructions
 from fixedpoint_nn.hardware.compiler.engine_fit import fitted
 from fixedpoint_nn.hardware.compiler.engine_sizing import smallest_engine
@@ -129,7 +130,7 @@ def _settled(assembly: Assembly, scope: Scope, view: View, program: Program) -> 
             pass
     assembly.layer = "output"
     place = program.outputs[0]
-    copied = assembly.copied(view, scope.path(place))
+    copied = dense(assembly, view, scope.path(place))
     if copied.format != wanted:
         raise LoweringError(
             f"The output is {copied.format} on the engine and {wanted} in the model; cast it last."

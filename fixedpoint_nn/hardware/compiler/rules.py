@@ -16,12 +16,13 @@ from fixedpoint_nn.hardware.compiler.broadcasting import (
     per_channel,
     repeated,
 )
+from fixedpoint_nn.hardware.compiler.dense_copy import dense, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import StoreArgmax
-from fixedpoint_nn.hardware.compiler.kernel_selection import is_broadcast, is_rows, pixel_atoms
+from fixedpoint_nn.hardware.compiler.kernel_selection import is_broadcast, is_rows
 from fixedpoint_nn.hardware.compiler.scope import Rule, Scope, Value
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes, merge
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node
 from fixedpoint_nn.numerics.overflow import Overflow
@@ -160,7 +161,7 @@ def reduce(scope: Scope, place: int, node: Node) -> Expression:
     axis = node.attributes["axis"] % len(view.axes)
     aligned = is_broadcast(view) or is_rows(view, (), scope.assembly.lanes)
     if view.window is None and axis < len(view.axes) - 1 and not aligned:
-        view = rules_movement.dense(scope, view, place)
+        view = dense(scope.assembly, view, scope.path(place))
     over, axes = view.axes[axis], list(view.axes)
     if axis == len(axes) - 1:
         axes[axis] = ()
@@ -185,8 +186,10 @@ def windows(scope: Scope, place: int, node: Node) -> View:
     ):
         return rules_movement.padded(scope, place, node)
     view = scope.view(node.inputs[0])
-    if scope.consumers.needs_rows(place) and not is_rows(view, (), scope.assembly.lanes):
-        view = scope.assembly.copied(view, scope.path(node.inputs[0]))
+    in_rows = scope.consumers.needs_rows(place) or node.attributes["groups"] > 1
+    flattened = any(len(merge(axis)) > 1 for axis in view.axes[1:3])
+    if flattened or (in_rows and not is_rows(view, (), scope.assembly.lanes)):
+        view = dense(scope.assembly, view, scope.path(node.inputs[0]))
     return view.windows(**node.attributes)
 
 
@@ -195,8 +198,7 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
     try:
         return view.reshape(node.shape)
     except LoweringError:  # the padding between pixels is in the way
-        if len(pixel_atoms(view.axes[:-1])) > 2:
-            view = rules_movement.dense(scope, view, place)
+        view = walkable(scope.assembly, view, scope.path(place))
         target, strides = scope.assembly.target(view.shape, padded=False)
         scope.assembly.copied(view, scope.path(place), target)
         return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
@@ -211,7 +213,7 @@ def index(scope: Scope, place: int, node: Node) -> Value:
     try:
         return view.index(index)
     except LoweringError:  # of a flattened axis
-        return rules_movement.dense(scope, view, place).index(index)
+        return dense(scope.assembly, view, scope.path(place)).index(index)
 
 
 def concat(scope: Scope, place: int, node: Node) -> View:

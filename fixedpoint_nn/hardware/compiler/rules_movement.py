@@ -7,16 +7,16 @@ Each becomes what the engine can do already: views with other strides, copies, m
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.broadcasting import broadcast_to
+from fixedpoint_nn.hardware.compiler.dense_copy import dense, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Expression, Product, Scale, load
-from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows, pixel_atoms
+from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows
 from fixedpoint_nn.hardware.compiler.scope import Scope
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes, merge
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.sliding_windows import Padding, reach
 from fixedpoint_nn.numbers.traced.program import Node
@@ -24,29 +24,6 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
-
-MOST_PIECES = 512  # copies of one value, each a run of its own
-
-
-def dense(scope: Scope, view: View, place: int) -> View:
-    """A copy in rows; a run has two loops over pixels, so what is outside of them is unrolled."""
-    atoms = pixel_atoms(view.axes[:-1])
-    outer, inner = atoms[:-2], atoms[-2:]
-    if not outer or view.window is not None:
-        return scope.assembly.copied(view, scope.path(place))
-    pieces = prod(atom.size for atom in outer)
-    if pieces > MOST_PIECES:
-        raise LoweringError(
-            f"walks through a value of shape {view.shape} in another order in {pieces} pieces, and {MOST_PIECES} is "
-            "the most; move fewer axes at once"
-        )
-    target, strides = scope.assembly.target(view.shape)
-    step = prod(atom.size for atom in inner) * target.stride
-    for number, chosen in enumerate(np.ndindex(*(atom.size for atom in outer))):
-        offset = view.offset + sum(i * atom.stride for i, atom in zip(chosen, outer, strict=True))
-        piece = View(view.buffer, offset, ((), *((atom,) for atom in inner), view.axes[-1]), view.format)
-        scope.assembly.copied(piece, scope.path(place), replace(target, offset=number * step))
-    return View(target.buffer, 0, dense_axes(view.shape, strides), view.format)
 
 
 def transpose(scope: Scope, place: int, node: Node) -> View:
@@ -68,7 +45,7 @@ def concat_along(scope: Scope, place: int, node: Node, axis: int) -> View:
     at = 0
     for i in node.inputs:
         view = _turned(scope.view(i), order)
-        part = load(dense(scope, view, place) if len(pixel_atoms(view.axes[:-1])) > 2 else view)
+        part = load(walkable(scope.assembly, view, scope.path(place)))
         exact = replace(part, quantizer=_exact(node.format), format=node.format)
         scope.assembly.emit(exact, replace(target, offset=at), scope.path(place))
         at += scope.program.nodes[i].shape[axis] * strides[1]
@@ -84,6 +61,8 @@ def padded(scope: Scope, place: int, node: Node) -> View:
 
 
 def _with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: bool) -> View:
+    if _flattened(view):
+        view = dense(scope.assembly, view, scope.path(place))
     windows = view.windows((1, 1), (1, 1), padding, 1, False)
     image = replace(windows, axes=(*windows.axes[:3], windows.axes[4]))
     channels = image.shape[-1]
@@ -101,14 +80,19 @@ def _with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: 
     )
 
 
+def _flattened(view: View) -> bool:
+    """Rows and columns of the image are not one step each."""
+    return any(len(merge(axis)) > 1 for axis in view.axes[1:3])
+
+
 def dilated_windows(scope: Scope, place: int, node: Node) -> View:
     """Windows with larger steps inside; what hangs over the edge is copied with its edges first."""
     about = dict(node.attributes)
     view, dilation = scope.view(node.inputs[0]), about.pop("dilation")
     if any(sum(pad) for pad in about["padding"]):
         view = _with_edges(scope, place, view, about["padding"], about["lowest"])
-    elif not is_rows(view, (), scope.assembly.lanes):
-        view = scope.assembly.copied(view, scope.path(place))
+    elif _flattened(view) or not is_rows(view, (), scope.assembly.lanes):
+        view = dense(scope.assembly, view, scope.path(place))
     about |= {"kernel": reach(about["kernel"], dilation), "padding": ((0, 0), (0, 0))}
     wide = view.windows(**about)
     taps = 4 if about["groups"] > 1 else 3
@@ -142,7 +126,7 @@ def matmul(scope: Scope, place: int, node: Node) -> Expression:
     shape = (*lead, m, k, n)
     rows = replace(a, axes=(*a.axes, (Atom(n, 0),) if n > 1 else ()))
     columns = replace(b, axes=(*b.axes[:-2], (Atom(m, 0),) if m > 1 else (), *b.axes[-2:]))
-    left, right = (dense(scope, view, place) for view in (rows, columns))
+    left, right = (dense(scope.assembly, view, scope.path(place)) for view in (rows, columns))
     format = QFormat.for_product(left.format, right.format)
     product = Product(left, right, format.frac_bits)
     every = scope.assembly.emit(Expression(shape, format, ((product,),)), None, scope.path(place))

@@ -10,6 +10,7 @@ import numpy as np
 
 from fixedpoint_nn.hardware.compiler.broadcasting import constant_expression
 from fixedpoint_nn.hardware.compiler.builder import Assembly
+from fixedpoint_nn.hardware.compiler.dense_copy import walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Expression, load
 from fixedpoint_nn.hardware.compiler.kernel import Path
@@ -105,7 +106,7 @@ class Scope:
             return value
         if isinstance(value, FixedArray):
             return constant_expression(value, self.assembly)
-        return load(self.view(place))
+        return load(walkable(self.assembly, self.view(place), self.path(place)))
 
     def sum(self, place: int) -> Expression:
         """As something that can be added to."""
