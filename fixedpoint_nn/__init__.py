@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
+from fixedpoint_nn.numbers import loops as _loops  # noqa: F401 - registers the planned loops
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.accumulator import Accumulator

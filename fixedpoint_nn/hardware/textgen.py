@@ -11,33 +11,40 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.hardware.compiler.builder import ALL_PADDING, Assembly
+from fixedpoint_nn.hardware.compiler.builder import Builder
 from fixedpoint_nn.hardware.compiler.expression import Expression, Scale
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
 from fixedpoint_nn.hardware.compiler.ir import (
     Advance,
+    EngineProgram,
     JumpIfEqual,
     Label,
     LoadRegister,
     Repeat,
     SetRegister,
     StoreArgmax,
+    WriteBack,
 )
 from fixedpoint_nn.hardware.compiler.kernel import Target
-from fixedpoint_nn.hardware.compiler.kernel_selection import build
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, finish
 from fixedpoint_nn.hardware.compiler.rules import RULES
-from fixedpoint_nn.hardware.compiler.rules_scan import write_back_state
 from fixedpoint_nn.hardware.compiler.scan_layout import in_place
 from fixedpoint_nn.hardware.compiler.scope import Scope
-from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View, dense_axes
+from fixedpoint_nn.hardware.compiler.strided_view import (
+    ALL_PADDING,
+    ZERO_REGISTER,
+    Buffer,
+    Register,
+    View,
+    dense_axes,
+)
 from fixedpoint_nn.hardware.emit import emit_lowered
 from fixedpoint_nn.hardware.isa.lfsr import Noise
 from fixedpoint_nn.hardware.sim.run import Job, simulate, write_images
@@ -157,74 +164,61 @@ def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8) -> Compi
     writer = Writer(fixed)
     table = writer.noise(how)
     body = _trace(writer, table)
-    assembly = Assembly(lanes)
-    scope = Scope(assembly, body, RULES)
-    items = assembly.items
+    builder = Builder(lanes)
+    scope = Scope(builder, body, RULES)
+    items = builder.items
     format = fixed.input.format
-    token_buffer, text = assembly.buffer("token", 1), assembly.buffer("text", how.length)
-    token_buffer.keep = text.keep = True
+    token_buffer = builder.buffer("token", 1, keep=True)
+    text = builder.buffer("text", how.length, keep=True)
     token = View(token_buffer, 0, ((),), format)
     noise = None
     if table is not None:
         noise = View(
-            assembly.buffer("noise", writer.symbols),
+            builder.buffer("noise", writer.symbols),
             0,
             dense_axes((1, writer.symbols), (0, 1)),
             table.output.format,
         )
     tokens = 1 if noise is None else 2
-    states, targets = in_place(body, assembly, body.inputs[tokens:])
+    states, targets = in_place(body, builder, body.inputs[tokens:])
     scope.targets.update(targets)
-    counter, place, last, never = Register(0), Register(1), Register(0), Register(0)
-    for register in (counter, place, last):
-        assembly.take_register(register)
+    scope.targets[body.outputs[0]] = Target(token_buffer, 0, 1)
+    counter, place, last = Register(), Register(1), Register()
+    builder.registers(counter, place, last)
     restart, again, check, end = (Label(name) for name in ("restart", "again", "check", "end"))
     items += [SetRegister(place, 0), SetRegister(counter, how.length), restart]
     for state, node in zip(states, body.inputs[tokens:], strict=True):
         zeros = FixedArray.from_ints(np.zeros(state.shape, np.int64), body.nodes[node].format)
-        assembly.layer = "states of zero"
-        assembly.fill(zeros, Target(state.buffer, state.offset, zeros.size))
+        builder.layer = "states of zero"
+        builder.fill(zeros, Target(state.buffer, state.offset, zeros.size))
     items.append(again)
-    starts = len(items)
     if noise is not None and table is not None:
-        _draw(assembly, noise, table)
+        _draw(builder, noise, table)
     results = scope.run(*([] if noise is None else [noise]), token, *states)
-    _return_states(scope, body, states, results[1:], tokens, starts)
-    results[0].buffer.place_in(token_buffer, 0)
+    for number, (state, result) in enumerate(zip(states, results[1:], strict=True)):
+        before, after = body.inputs[tokens + number], body.outputs[1 + number]
+        if after != before:
+            items.append(WriteBack(builder.layer, builder.refused, result, state, after in body.inputs))
     moving = Buffer("character", 1, parent=text, loop_register=place)
     items.append(StoreArgmax(View(moving, 0, ((),), format), (body.outputs[0],)))
-    items += [Advance(place), Repeat(counter, check), JumpIfEqual(never, 0, end), check]
+    items += [Advance(place), Repeat(counter, check), JumpIfEqual(ZERO_REGISTER, 0, end), check]
     if how.restart:
         items += [LoadRegister(last, token, 0), JumpIfEqual(last, END, restart)]
-    items += [JumpIfEqual(never, 0, again), end]
+    items += [JumpIfEqual(ZERO_REGISTER, 0, again), end]
     output = View(text, 0, dense_axes((1, how.length), (0, 1)), format)
-    return finish(assembly, body, (token, (1, 1)), (output, (1, how.length)))
+    constants = tuple(builder.constants.buffers)
+    return finish(body, EngineProgram(lanes, tuple(items), constants, token.reshape((1, 1)), output))
 
 
-def _draw(assembly: Assembly, noise: View, table: NoiseTable) -> None:
+def _draw(builder: Builder, noise: View, table: NoiseTable) -> None:
     """A run that takes one word of the table for each symbol."""
-    assembly.layer = "noise"
+    builder.layer = "noise"
     size = noise.shape[-1]
     nothing = View(noise.buffer, 0, dense_axes((1, size), (0, 0)), noise.format, ALL_PADDING)
     term = Scale(nothing, np.zeros((1, size), np.int64), 0)
     address = Quantizer(table.input_format, Rounding.FLOOR, Overflow.WRAP)
     drawn = Expression((1, size), noise.format, ((term,),), quantizer=address)
-    kernel = build("noise", (), drawn, (term,), slice(None), Target(noise.buffer, 0, size), assembly.lanes)
-    assembly.items.append(replace(kernel, table=table, noise=True))
-
-
-def _return_states(
-    scope: Scope, body: Program, states: Sequence[View], results: Sequence[View], tokens: int, starts: int
-) -> None:
-    for number, (state, result) in enumerate(zip(states, results, strict=True)):
-        if body.outputs[1 + number] != body.inputs[tokens + number]:
-            write_back_state(
-                scope.assembly,
-                scope.assembly.items[starts:],
-                result,
-                state,
-                body.outputs[1 + number] in body.inputs,
-            )
+    builder.compute(drawn, Target(noise.buffer, 0, size), (), noise=table)
 
 
 def emit_writer(

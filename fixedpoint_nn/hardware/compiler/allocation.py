@@ -8,52 +8,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fixedpoint_nn.hardware.compiler.errors import LoweringError, in_layer
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
-from fixedpoint_nn.hardware.compiler.ir import Flat, JumpIfEqual, Label, LoadRegister, Repeat, StoreArgmax
+from fixedpoint_nn.hardware.compiler.ir import (
+    Advance,
+    Declare,
+    EngineProgram,
+    Flat,
+    JumpIfEqual,
+    LoadRegister,
+    Repeat,
+    SetRegister,
+)
 from fixedpoint_nn.hardware.compiler.kernel import Kernel, Placement
+from fixedpoint_nn.hardware.compiler.lifetimes import lifetimes, reads, writes
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.table import Table
 
-Span = tuple[Buffer, "Register | None", int, int]  # root, register, lowest and highest offset
-
-
-def reads(item: Flat) -> Iterator[Span]:
-    """The words that an item may read."""
-    if isinstance(item, LoadRegister):
-        yield item.word.buffer.root, item.word.buffer.register, item.word.place[1], item.word.place[1]
-    if not isinstance(item, Kernel):
-        return
-    for view in (*item.operands, *item.factors):
-        root, low = view.place
-        high = low
-        for atom in (*item.taps, *item.pixels):
-            walk = atom.stride * (atom.size - 1)
-            low, high = low + min(walk, 0), high + max(walk, 0)
-        if item.tile_stride:
-            high += item.tile_stride * item.tiles - 1
-        yield root, view.buffer.register, low, high
-
-
-def writes(item: Flat) -> Iterator[Span]:
-    """The words that an item may write."""
-    if isinstance(item, StoreArgmax):
-        yield item.word.buffer.root, item.word.buffer.register, item.word.place[1], item.word.place[1]
-    if isinstance(item, Kernel) and item.write:
-        root, low, high = item.writes
-        yield root, item.target.buffer.register, low, high
-
-
-def overlap(a: Span, b: Span) -> bool:
-    """May both touch one word? Words that move in different ways may, if they are of one buffer."""
-    return a[0] is b[0] and (a[1] is not b[1] or (a[2] <= b[3] and b[2] <= a[3]))
-
-
-def targets(item: Flat) -> tuple[Label, ...]:
-    """The labels that an item may jump to."""
-    if isinstance(item, Repeat):
-        return (item.begin,)
-    return (item.target,) if isinstance(item, JumpIfEqual) else ()
+REGISTERS = 8  # of the engine; number 0 reads 0
 
 
 @dataclass(frozen=True)
@@ -68,41 +41,43 @@ class Allocation:
     depth: int
 
 
-def allocate(
-    items: Sequence[Flat], buffers: Sequence[Buffer], inputs: Sequence[Buffer], lanes: int
-) -> Allocation:
-    """Memory for every buffer, weight, parameter and table; `inputs` are written before the program starts."""
+def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
+    """Memory for every buffer, weight, parameter and table of a program that was flattened to `items`."""
+    lanes = program.lanes
     kernels = [item for item in items if isinstance(item, Kernel)]
-    addresses, depth = _addresses(items, buffers, inputs, lanes)
+    buffers = [item.value for item in items if isinstance(item, Declare) and isinstance(item.value, Buffer)]
+    buffers = [*program.constants, *buffers]
+    addresses, depth = _addresses(
+        items, buffers, program.input.buffer.root, program.output.buffer.root, lanes
+    )
     weights, weight_rows = _stacked(
         [(k, k.weights) for k in kernels if k.weights is not None], np.zeros((1, lanes), np.int64)
     )
     parameters, parameter_words = _stacked([(k, k.parameters) for k in kernels], np.zeros((1, 2), np.int64))
     tables, table_bases = _tables(kernels)
-    placement = Placement(addresses, weight_rows, parameter_words, table_bases)
+    placement = Placement(addresses, weight_rows, parameter_words, table_bases, number_registers(items))
     return Allocation(placement, weights, parameters, tables, _constants(buffers, addresses), depth)
 
 
 def _addresses(
-    items: Sequence[Flat], buffers: Sequence[Buffer], inputs: Sequence[Buffer], lanes: int
+    items: Sequence[Flat], buffers: Sequence[Buffer], input: Buffer, output: Buffer, lanes: int
 ) -> tuple[dict[Buffer, int], int]:
     """Constants first; buffers whose lifetimes do not meet share words. Addresses, and the number of words in all."""
-    roots = [buffer for buffer in buffers if buffer.parent is None]
-    life = _lifetimes(items, roots, inputs)
+    life = lifetimes(items, _touched, {input: (-1, -1)})
+    whole = -1, len(items)
+    lasting = {b for b in buffers if b.keep or b.constants is not None or b is output}
     addresses: dict[Buffer, int] = {}
     end = 0
-    placed: list[Buffer] = []
-    for root in sorted(roots, key=lambda b: (b.constants is None, not b.keep, -b.words)):
-        span = life[root]
-        if root.keep or root.constants is not None:
-            span[:] = [-1, len(items)]
-        if span[1] < span[0]:
+    placed: list[tuple[Buffer, tuple[int, int]]] = []
+    for root in sorted(buffers, key=lambda b: (b.constants is None, b not in lasting, -b.words)):
+        span = whole if root in lasting else life.get(root)
+        if span is None:
             addresses[root] = 0  # nothing touches it
             continue
         taken = sorted(
             (addresses[other], addresses[other] + other.words)
-            for other in placed
-            if life[other][0] <= span[1] and span[0] <= life[other][1]
+            for other, (first, last) in placed
+            if first <= span[1] and span[0] <= last
         )
         at = 0
         for low, high in taken:
@@ -110,33 +85,42 @@ def _addresses(
                 break
             at = max(at, high)
         addresses[root] = at
-        placed.append(root)
+        placed.append((root, span))
         end = max(end, at + root.words)
     return addresses, -(-end // lanes) * lanes
 
 
-def _lifetimes(
-    items: Sequence[Flat], roots: Sequence[Buffer], inputs: Sequence[Buffer]
-) -> dict[Buffer, list[int]]:
-    """The first and the last item that touches each buffer; a loop keeps what it finds and leaves."""
-    places = {item: number for number, item in enumerate(items) if isinstance(item, Label)}
-    life = {root: [len(items), -1] for root in roots}
-    for buffer in inputs:
-        life[buffer.root] = [-1, -1]
-    for number, item in enumerate(items):
-        for span in (*reads(item), *writes(item)):
-            _extend(life[span[0]], number, number)
-    for number, item in enumerate(items):
-        for label in targets(item):
-            target = places[label]
-            for alive in life.values():
-                if target <= number and alive[0] <= number and alive[1] >= target:
-                    _extend(alive, min(target, alive[0]), number)
-    return life
+def _touched(item: Flat) -> Iterator[Buffer]:
+    for span in (*reads(item), *writes(item)):
+        yield span[0]
 
 
-def _extend(span: list[int], first: int, last: int) -> None:
-    span[0], span[1] = min(span[0], first), max(span[1], last)
+def number_registers(items: Sequence[Flat]) -> dict[Register, int]:
+    """The engine's registers 1 to 7, in the order of declaration: the lowest that is free as long as it is needed."""
+    life = lifetimes(items, _registers)
+    numbers: dict[Register, int] = {}
+    for item in items:
+        if not (isinstance(item, Declare) and isinstance(item.value, Register)) or item.value not in life:
+            continue
+        first, last = life[item.value]
+        taken = {numbers[r] for r in numbers if life[r][0] <= last and first <= life[r][1]}
+        free = [number for number in range(1, REGISTERS) if number not in taken]
+        with in_layer(item.layer):
+            if not free:
+                raise LoweringError(
+                    "needs more than the engine's seven registers; use fewer sequences in one loop"
+                )
+        numbers[item.value] = free[0]
+    return numbers
+
+
+def _registers(item: Flat) -> Iterator[Register]:
+    match item:
+        case SetRegister() | Advance() | Repeat() | LoadRegister() | JumpIfEqual():
+            yield item.register
+    for span in (*reads(item), *writes(item)):
+        if span[1] is not None:
+            yield span[1]
 
 
 def _constants(buffers: Sequence[Buffer], addresses: Mapping[Buffer, int]) -> Ints:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fixedpoint_nn.hardware.compiler.allocation import overlap, reads, targets, writes
 from fixedpoint_nn.hardware.compiler.ir import Flat, LoadRegister, StoreArgmax
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
+from fixedpoint_nn.hardware.compiler.lifetimes import overlap, reads, targets, writes
 from fixedpoint_nn.hardware.compiler.strided_view import Atom
 from fixedpoint_nn.hardware.isa.timing import HANDOVER, LATENCY
 

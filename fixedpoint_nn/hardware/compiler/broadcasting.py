@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fixedpoint_nn.hardware.compiler.builder import Assembly
+from fixedpoint_nn.hardware.compiler.builder import Builder
 from fixedpoint_nn.hardware.compiler.expression import Expression, constant, load
 from fixedpoint_nn.hardware.compiler.kernel import Path
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View
@@ -19,28 +19,28 @@ def per_channel(value: FixedArray) -> bool:
 
 
 def constant_expression(
-    value: FixedArray, assembly: Assembly, shape: tuple[int, ...] | None = None
+    value: FixedArray, builder: Builder, shape: tuple[int, ...] | None = None
 ) -> Expression:
     shape = value.shape if shape is None else shape
     if not per_channel(value):
-        return repeated(assembly.constant(value), shape, assembly, ())
+        return repeated(builder.constant(value), shape, builder, ())
     channels = shape[-1] if shape else 1
     ints = np.broadcast_to(value.ints.reshape(-1), (channels,))
     return constant(ints, value.format.frac_bits, shape, value.format)
 
 
-def repeated(view: View, shape: tuple[int, ...], assembly: Assembly, path: Path) -> Expression:
-    return load(broadcast_to(view, shape, assembly, path))
+def repeated(view: View, shape: tuple[int, ...], builder: Builder, path: Path) -> Expression:
+    return load(broadcast_to(view, shape, builder, path))
 
 
-def broadcast_to(view: View, shape: tuple[int, ...], assembly: Assembly, path: Path) -> View:
+def broadcast_to(view: View, shape: tuple[int, ...], builder: Builder, path: Path) -> View:
     """The value repeated to a shape: pixels by a stride of 0, channels by a copy of each."""
     if view.shape == shape:
         return view
     missing = len(shape) - len(view.axes)
     view = replace(view, axes=((),) * missing + view.axes)
     if view.shape[-1] != shape[-1]:
-        view = assembly.copied(replace(view, axes=(*view.axes[:-1], (Atom(shape[-1], 0),))), path)
+        view = builder.copied(replace(view, axes=(*view.axes[:-1], (Atom(shape[-1], 0),))), path)
     axes = list(view.axes)
     for number, (axis, size) in enumerate(zip(axes, shape, strict=True)):
         if not axis and size > 1:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from fixedpoint_nn.hardware.compiler.ir import (
     Advance,
+    Declare,
     Flat,
     JumpIfEqual,
     Label,
@@ -30,6 +31,7 @@ from fixedpoint_nn.hardware.isa.instructions import (
 
 SIZES: dict[type, int] = {
     Kernel: Run.words,
+    Declare: 0,
     Label: 0,
     SetRegister: Set.words,
     Advance: Add.words,
@@ -47,7 +49,7 @@ def instructions(items: Sequence[Flat], at: Placement) -> tuple[tuple[Instructio
         places.append(end)
         end += SIZES[type(item)]
     labels = {item: place for item, place in zip(items, places, strict=True) if isinstance(item, Label)}
-    program = [_instruction(item, at, labels) for item in items if not isinstance(item, Label)]
+    program = [_instruction(item, at, labels) for item in items if not isinstance(item, (Declare, Label))]
     return (*program, Halt()), (*places, end)
 
 
@@ -56,15 +58,15 @@ def _instruction(item: Flat, at: Placement, labels: Mapping[Label, int]) -> Inst
         case Kernel():
             return item.run(at)
         case SetRegister(register, value):
-            return Set(register.number, value)
+            return Set(at.number(register), value)
         case Advance(register):
-            return Add(register.number, register.stride)
+            return Add(at.number(register), register.stride)
         case Repeat(register, begin):
-            return Loop(register.number, labels[begin])
+            return Loop(at.number(register), labels[begin])
         case LoadRegister(register, word, shift):
-            return Load(register.number, at.word(word), shift)
+            return Load(at.number(register), at.word(word), shift)
         case StoreArgmax(word):
             return Store(at.word(word))
         case JumpIfEqual(register, value, target):
-            return JumpEqual(register.number, value, labels[target])
+            return JumpEqual(at.number(register), value, labels[target])
     raise TypeError(f"{type(item).__name__} is no item that becomes an instruction")

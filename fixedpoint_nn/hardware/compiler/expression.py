@@ -9,6 +9,7 @@ term counts in units of 2**-frac of its own; `aligned` brings them all to one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -49,6 +50,14 @@ class Dot:
     def scaled(self, power: int) -> Dot:
         return replace(self, frac=self.frac - power)
 
+    def views(self) -> tuple[View, ...]:
+        """What it reads."""
+        return (self.view,)
+
+    def over_views(self, change: Callable[[View], View]) -> Dot:
+        """The same term over other views."""
+        return replace(self, view=change(self.view))
+
 
 @dataclass(frozen=True, eq=False)
 class Scale:
@@ -83,6 +92,14 @@ class Scale:
     def scaled(self, power: int) -> Scale:
         return replace(self, frac=self.frac - power)
 
+    def views(self) -> tuple[View, ...]:
+        """What it reads."""
+        return (self.view,)
+
+    def over_views(self, change: Callable[[View], View]) -> Scale:
+        """The same term over other views."""
+        return replace(self, view=change(self.view))
+
 
 @dataclass(frozen=True, eq=False)
 class Product:
@@ -106,6 +123,14 @@ class Product:
 
     def scaled(self, power: int) -> Product:
         return replace(self, frac=self.frac - power)
+
+    def views(self) -> tuple[View, ...]:
+        """What it reads."""
+        return self.view, self.other
+
+    def over_views(self, change: Callable[[View], View]) -> Product:
+        """The same term over other views."""
+        return replace(self, view=change(self.view), other=change(self.other))
 
 
 Term = Dot | Scale | Product

@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fixedpoint_nn.hardware.compiler.ir import Advance, Flat, Item, Label, Loop, Repeat, SetRegister
+from fixedpoint_nn.hardware.compiler.ir import (
+    Advance,
+    Compute,
+    Flat,
+    Item,
+    Label,
+    Loop,
+    Repeat,
+    SetRegister,
+    WriteBack,
+)
 
 
 def flatten(items: Sequence[Item]) -> tuple[Flat, ...]:
@@ -15,6 +25,8 @@ def flatten(items: Sequence[Item]) -> tuple[Flat, ...]:
 
 def _flat(items: Sequence[Item]) -> Iterator[Flat]:
     for item in items:
+        if isinstance(item, (Compute, WriteBack)):
+            raise TypeError(f"{type(item).__name__} is no item of the engine yet; select kernels first")
         if not isinstance(item, Loop):
             yield item
             continue

@@ -1,16 +1,67 @@
 # SPDX-License-Identifier: MIT
-"""The intermediate form of a program: kernels, and control around them.
+"""The intermediate form of a program: its items in the order of execution.
 
-Lowering writes loops as `Loop`; the pass `flatten` turns them into labels and jumps. Every pass takes a program and
-returns a new one.
+Lowering writes `Compute`, `WriteBack` and `Loop`; later passes (`legalise`, `select`, `flatten`) turn each of them into
+something closer to the engine, until kernels, labels and jumps are left. Every pass takes a program and returns a new
+one; nothing in it is ever changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fixedpoint_nn.hardware.compiler.kernel import Kernel, Path
-from fixedpoint_nn.hardware.compiler.strided_view import Register, View
+from fixedpoint_nn.hardware.compiler.expression import Expression
+from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
+from fixedpoint_nn.hardware.compiler.kernel import Kernel, Path, Target
+from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View
+
+
+@dataclass(frozen=True, eq=False)
+class Declare:
+    """A buffer or a register exists from here on; `layer` is what needs it."""
+
+    value: Buffer | Register
+    layer: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Compute:
+    """target = expression, pixel by pixel in rows of channels.
+
+    `declares`: the target's buffer begins here. `search`: the index of the largest word is searched as well, and the
+    words are written only if `write` says so. `noise`: the words are drawn from this table.
+    """
+
+    name: str
+    layer: str  # for refusals
+    path: Path  # of the traced value that this is
+    expression: Expression
+    target: Target
+    declares: bool = False
+    search: bool = False
+    write: bool = True
+    noise: NoiseTable | None = None
+
+    def views(self) -> Iterator[View]:
+        """What it reads."""
+        for part in self.expression.parts:
+            for term in part:
+                yield from term.views()
+
+
+@dataclass(frozen=True, eq=False)
+class WriteBack:
+    """A loop's new state becomes its old one, in place if nothing reads the old one any more.
+
+    `must_copy`: the new state is an argument of the body, so it cannot be computed elsewhere.
+    """
+
+    name: str
+    layer: str
+    new: View
+    old: View
+    must_copy: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,5 +130,25 @@ class Loop:
     body: tuple[Item, ...]
 
 
-Flat = Kernel | Label | SetRegister | Advance | Repeat | LoadRegister | StoreArgmax | JumpIfEqual
-Item = Flat | Loop
+Flat = Kernel | Declare | Label | SetRegister | Advance | Repeat | LoadRegister | StoreArgmax | JumpIfEqual
+Item = Flat | Compute | WriteBack | Loop
+
+
+@dataclass(frozen=True, eq=False)
+class EngineProgram:
+    """What every pass from lowering to selection takes and returns."""
+
+    lanes: int
+    items: tuple[Item, ...]
+    constants: tuple[Buffer, ...]
+    input: View
+    output: View
+
+
+def computations(items: Sequence[Item]) -> Iterator[Compute]:
+    """All computations, those in loops too."""
+    for item in items:
+        if isinstance(item, Compute):
+            yield item
+        elif isinstance(item, Loop):
+            yield from computations(item.body)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, View, Window
+from fixedpoint_nn.hardware.compiler.strided_view import ZERO_REGISTER, Atom, Buffer, Register, View, Window
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Address, Run
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.arrays import Ints
@@ -161,13 +161,18 @@ class Placement:
     weight_rows: Mapping[Kernel, int]
     parameter_words: Mapping[Kernel, int]
     table_bases: Mapping[Kernel, int]
+    registers: Mapping[Register, int]
 
     def address(self, buffer: Buffer, offset: int) -> Address:
         """The address of a word, with the loop's register if the buffer moves."""
         register = buffer.register
         # A window may begin before its buffer, and before word 0: addresses are modulo their width.
         base = (self.addresses[buffer.root] + buffer.place + offset) % (1 << 24)
-        return Address(base, register.number if register else 0)
+        return Address(base, self.number(register) if register else 0)
+
+    def number(self, register: Register) -> int:
+        """Which of the engine's registers it is."""
+        return 0 if register is ZERO_REGISTER else self.registers[register]
 
     def word(self, view: View) -> Address:
         """The address of a view's first word."""

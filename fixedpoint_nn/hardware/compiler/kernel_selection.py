@@ -12,7 +12,7 @@ import numpy as np
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, Term, aligned, times
 from fixedpoint_nn.hardware.compiler.kernel import Kernel, Path, Target
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, Axis, View, merge
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Axis, Register, View, merge
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.arrays import Array, Ints
 from fixedpoint_nn.numerics.overflow import Overflow
@@ -37,13 +37,12 @@ def is_broadcast(view: View) -> bool:
     return not atoms or (len(atoms) == 1 and atoms[0].stride == 0)
 
 
-def is_rows(view: View, over: Sequence[Atom], lanes: int) -> bool:
-    """Channels stand side by side from the start of a row on, wherever the loops go."""
+def is_rows(view: View, over: Sequence[Atom], lanes: int, start: int, register: Register | None) -> bool:
+    """Channels stand side by side from the start of a row on, wherever the loops and the register go."""
     atoms = merge(view.axes[-1])
-    if len(atoms) != 1 or atoms[0].stride != 1 or view.place[1] % lanes:
+    if len(atoms) != 1 or atoms[0].stride != 1 or start % lanes:
         return False
     walked = [*pixel_atoms(view.axes[:-1]), *merge(over)]
-    register = view.buffer.register
     strides = [atom.stride for atom in walked] + ([register.stride] if register else [])
     return all(stride % lanes == 0 for stride in strides)
 

@@ -10,45 +10,60 @@ from typing import Protocol
 
 import numpy as np
 
+from fixedpoint_nn.hardware.compiler.computation import new_target
+from fixedpoint_nn.hardware.compiler.constants import Constants
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, Term
-from fixedpoint_nn.hardware.compiler.kernel import Path, Target
+from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, Term, load
+from fixedpoint_nn.hardware.compiler.ir import Compute
+from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.kernel_selection import bound_of, is_broadcast, is_rows, pixel_atoms
+from fixedpoint_nn.hardware.compiler.pairing import apart, beside_state, spaced
+from fixedpoint_nn.hardware.compiler.placing import Placing
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, merge
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.qformat import QFormat
 
 
-class Memory(Protocol):
-    """What rearranging operands needs of the program under construction."""
+class Legaliser(Protocol):
+    """What rearranging operands needs of the pass that does it."""
 
     lanes: int
-    layer: str
-    buffers: list[Buffer]
+    constants: Constants
+    placing: Placing
 
-    def target(self, shape: Sequence[int], padded: bool = True) -> tuple[Target, tuple[int, ...]]: ...
+    def computed(self, expression: Expression, source: Compute, target: Target | None) -> View: ...
 
-    def constant(self, value: FixedArray) -> View: ...
-
-    def copied(self, view: View, path: Path, target: Target | None = None) -> View: ...
-
-    def emit(self, expression: Expression, target: Target | None, path: Path) -> View: ...
-
-    def buffer(self, name: str, words: int) -> Buffer: ...
+    def buffer(self, name: str, words: int, layer: str) -> Buffer: ...
 
 
 @dataclass(frozen=True)
 class Operands:
-    """The operands of one expression that is about to be computed, and put to `target` if that is known."""
+    """The operands of one computation."""
 
-    assembly: Memory
-    path: Path
-    target: Target | None
+    owner: Legaliser
+    item: Compute
+
+    @property
+    def _placing(self) -> Placing:
+        return self.owner.placing
+
+    def _copied(self, view: View, target: Target | None = None) -> View:
+        return self.owner.computed(load(view), self.item, target)
+
+    def _buffer(self, words: int) -> Buffer:
+        return self.owner.buffer(self.item.name, words, self.item.layer)
+
+    def _is_rows(self, view: View, over: Sequence[Atom] = ()) -> bool:
+        return is_rows(
+            view, over, self.owner.lanes, self._placing.place(view)[1], self._placing.register(view.buffer)
+        )
 
     def arranged(self, expression: Expression) -> Expression:
         """The same expression with terms of one kind, standing where one run can read them."""
         if not expression.terms:
-            return self._of_constant(expression)
+            raise LoweringError(
+                "leaves over a value that does not depend on the input; fold it into a constant"
+            )
         if len(expression.parts) > 1:
             if any(len(part) > 1 for part in expression.parts):
                 raise LoweringError(
@@ -68,15 +83,11 @@ class Operands:
             terms = self._side_by_side(terms)
         return replace(expression, parts=(tuple(terms),))
 
-    def _of_constant(self, expression: Expression) -> Expression:
-        """A fill: one tap that is outside of every image reads 0, so the result is the bias."""
-        raise LoweringError("leaves over a value that does not depend on the input; fold it into a constant")
-
     def _readable(self, term: Term, alone: bool) -> Term:
         """Rows for all lanes, or one word for all lanes; else a matrix with a diagonal reads word by word."""
         if not isinstance(term, Scale):
             return term
-        if is_rows(term.view, term.over, self.assembly.lanes):
+        if self._is_rows(term.view, term.over):
             return term
         if is_broadcast(term.view):
             if alone:
@@ -86,14 +97,14 @@ class Operands:
             return diagonal if alone else self._stored(diagonal)
         if term.over:
             raise LoweringError(
-                f"sums over values that are no rows of {self.assembly.lanes} words; cast them before"
+                f"sums over values that are no rows of {self.owner.lanes} words; cast them before"
             )
-        return replace(term, view=self.assembly.copied(term.view, self.path))
+        return replace(term, view=self._copied(term.view))
 
     def _stored(self, term: Term) -> Scale:
         """The exact value of one term, in memory."""
         expression = Expression(self._shape(term), _exact_format(term), ((term,),))
-        view = self.assembly.emit(expression, None, self.path)
+        view = self.owner.computed(expression, self.item, None)
         return Scale(view, np.ones((1, term.channels), np.int64), view.format.frac_bits)
 
     def _shape(self, term: Term) -> tuple[int, ...]:
@@ -112,7 +123,7 @@ class Operands:
                 assert isinstance(term, Scale)
                 power = _power(term, frac)
                 assert power is not None
-                ones = self.assembly.constant(_constant_row(term.channels, power))
+                ones = self.owner.constants.pixels(_constant_row(term.channels, power))
                 term = Product(term.view, _spread(ones, term.view), frac)
             result.append(replace(term, view=self._row(term.view), other=self._row(term.other)))
         return self._in_step([term for term in result if isinstance(term, Product)])
@@ -124,14 +135,17 @@ class Operands:
             return list(products)
 
         def dense(view: View) -> View:
-            return self.assembly.copied(view, self.path)
+            return self._copied(view)
 
         return [
             replace(product, view=dense(product.view), other=dense(product.other)) for product in products
         ]
 
+    def _registers(self, terms: Sequence[Term]) -> set[Register | None]:
+        return {self._placing.register(term.view.buffer) for term in terms}
+
     def _row(self, view: View) -> View:
-        return view if is_rows(view, (), self.assembly.lanes) else self.assembly.copied(view, self.path)
+        return view if self._is_rows(view) else self._copied(view)
 
     # ---- operands that one loop must reach -----------------------------------------------------------------
 
@@ -144,8 +158,8 @@ class Operands:
         scales = [term for term in terms if isinstance(term, Scale)]
         if any(term.over for term in scales) and len(scales) > 1:
             scales = [self._stored(term) if term.over else term for term in scales]
-        if len({tuple(pixel_atoms(term.pixels)) for term in scales}) > 1 or len(registers(scales)) > 1:
-            scales = [replace(term, view=self.assembly.copied(term.view, self.path)) for term in scales]
+        if len({tuple(pixel_atoms(term.pixels)) for term in scales}) > 1 or len(self._registers(scales)) > 1:
+            scales = [replace(term, view=self._copied(term.view)) for term in scales]
         if scales[0].maximum and len({term.frac for term in scales}) > 1:
             raise LoweringError(
                 "takes the larger of two values with different fraction bits; cast one of them first"
@@ -157,12 +171,11 @@ class Operands:
 
     def _row_of_copies(self, views: Sequence[View]) -> list[View]:
         """Copies, one directly after the other."""
-        sizes = [self.assembly.target(view.shape) for view in views]
-        home = self.assembly.buffer(self.assembly.layer, sum(target.buffer.words for target, _ in sizes))
+        targets = [new_target(self.item.name, view.shape, self.owner.lanes)[0] for view in views]
+        home = self._buffer(sum(target.buffer.words for target in targets))
         copies, at = [], 0
-        for view, (target, _) in zip(views, sizes, strict=True):
-            self.assembly.buffers.remove(target.buffer)
-            copies.append(self.assembly.copied(view, self.path, Target(home, at, target.stride)))
+        for view, target in zip(views, targets, strict=True):
+            copies.append(self._copied(view, Target(home, at, target.stride)))
             at += target.buffer.words
         return copies
 
@@ -174,11 +187,11 @@ class Operands:
         sizes = [prod(atom.size for atom in dot.view.axes[-1]) for dot in dots]
         shape = dots[0].view.shape
         pixels = prod(shape[:-1])
-        home = self.assembly.buffer(self.assembly.layer, pixels * sum(sizes))
+        home = self._buffer(pixels * sum(sizes))
         result: list[Term] = []
         at = 0
         for dot, size in zip(dots, sizes, strict=True):
-            view = self.assembly.copied(dot.view, self.path, Target(home, at, sum(sizes)))
+            view = self._copied(dot.view, Target(home, at, sum(sizes)))
             result.append(replace(dot, view=view))
             at += size
         return result
@@ -190,107 +203,44 @@ class Operands:
             atoms = merge(dot.view.axes[-1])
             if dot.view.window is not None or len(atoms) > 1 or (atoms and atoms[0].stride != 1):
                 return False
-            if at is not None and dot.view.place != at:
+            root, offset = self._placing.place(dot.view)
+            if at is not None and at != (root, offset):
                 return False
-            root, offset = dot.view.place
             at = (root, offset + (atoms[0].size if atoms else 1))
-        return len({tuple(pixel_atoms(dot.pixels)) for dot in dots}) == 1 and len(registers(dots)) == 1
+        return len({tuple(pixel_atoms(dot.pixels)) for dot in dots}) == 1 and len(self._registers(dots)) == 1
 
     def _paired(self, products: list[Product]) -> list[Term]:
-        """f*c + i*g: from f to c it is as far as from i to g.
-
-        Free buffers are put so; else operands are copied.
-        """
+        """Products whose factors one loop reaches: free buffers are put so, else operands are copied."""
         if len(products) == 2:
-            (f, c), (i, g) = ((p.view, p.other) for p in products)
-            for x, y in ((i, g), (g, i)):
-                if _spaced(f, c, x, y):
-                    return [products[0], replace(products[1], view=x, other=y)]
-            four = [f, c, i, g]
-            distinct = len({view.buffer for view in four}) == 4
-            bound = [view for view in four if not _is_free(view)]
-            if distinct and not bound:
-                words = max(view.buffer.words for view in four)
-                home = self.assembly.buffer(self.assembly.layer, 4 * words)
-                for number, view in enumerate((i, f, g, c)):
-                    view.buffer.place_in(home, number * words)
-                return list(products)
-            if distinct and len(bound) == 1 and bound[0].buffer.root.used:
-                return self._place_near_state(bound[0], products)
+            four = {view.buffer for product in products for view in product.views()}
+            found = spaced(self._placing, products) or beside_state(self._placing, products, self.item.target)
+            if found is None and len(four) == 4 and all(map(self._is_free, products)):
+                words = max(self._placing.words(buffer) for buffer in four)
+                found = apart(self._placing, products, self._buffer(4 * words), words)
+            if found is not None:
+                return list(found)
         firsts = self._row_of_copies([product.view for product in products])
         seconds = self._row_of_copies([product.other for product in products])
         return [
             replace(product, view=a, other=b) for product, a, b in zip(products, firsts, seconds, strict=True)
         ]
 
-    def _place_near_state(self, fixed: View, products: list[Product]) -> list[Term]:
-        """p*fixed + x*y, where `fixed` stands in the rows of a loop and the other three may still be put
-        anywhere.
-
-        Everything moves with the rows. From p to `fixed` it is as far as from x to y. If the result is the
-        next row's state, p may take its place until then; else it stands behind the rows, and x as far behind
-        that.
-        """
-        first, second = products if fixed in (products[0].view, products[0].other) else products[::-1]
-        p = first.view if first.other is fixed else first.other
-        x, y = second.view, second.other
-        region, at = fixed.place
-        register = fixed.buffer.register
-        target = None if self.target is None else self.target.place
-        if register is not None and target == (region, at + register.stride):
-            self._put(p, region, at + register.stride, register)
-        else:
-            self._put(p, region, region.used, register)
-        self._put(y, region, region.used, register)
-        self._put(x, region, y.place[1] + p.place[1] - at, register)
-        ordered = [replace(first, view=p, other=fixed), replace(second, view=x, other=y)]
-        return list(ordered if first is products[0] else ordered[::-1])
-
-    def _put(self, view: View, region: Buffer, offset: int, register: Register | None) -> None:
-        """A free buffer becomes a part of a region, and moves with its rows."""
-        view.buffer.place_in(region, offset)
-        view.buffer.loop_register = register
-        region.used = max(region.used, offset + view.buffer.words)
-        region.words = max(region.words, region.used + (register.span if register is not None else 0))
+    def _is_free(self, product: Product) -> bool:
+        return all(map(self._placing.is_free, product.views()))
 
     def _one_register(self, product: Product) -> Product:
         """Both operands of a product must move alike: a free one follows, else what moves is copied."""
+        placing = self._placing
         a, b = product.view, product.other
-        if a.buffer.register is b.buffer.register:
+        if placing.register(a.buffer) is placing.register(b.buffer):
             return product
         for moving, free in ((a, b), (b, a)):
-            root = moving.buffer.root
-            if moving.buffer.register is not None and _is_free(free) and root.used:
-                self._put(free, root, root.used, moving.buffer.register)
+            root, register = placing.place(moving)[0], placing.register(moving.buffer)
+            if register is not None and placing.is_free(free) and placing.used(root):
+                placing.put_in_rows(free, root, placing.used(root), register)
                 return product
-        a, b = (self.assembly.copied(v, self.path) if v.buffer.register is not None else v for v in (a, b))
+        a, b = (self._copied(v) if placing.register(v.buffer) is not None else v for v in (a, b))
         return replace(product, view=a, other=b)
-
-
-def registers(terms: Sequence[Term]) -> set[Register | None]:
-    return {term.view.buffer.register for term in terms}
-
-
-def _is_free(view: View) -> bool:
-    """Its buffer may be put anywhere."""
-    buffer = view.buffer
-    return (
-        buffer.parent is None
-        and buffer.loop_register is None
-        and view.offset == 0
-        and buffer.constants is None
-        and not buffer.distance_fixed
-        and not buffer.used
-    )
-
-
-def _spaced(f: View, c: View, i: View, g: View) -> bool:
-    roots = [view.place[0] for view in (f, c, i, g)]
-    if len({view.buffer.register for view in (f, c, i, g)}) > 1:
-        return False
-    at_f, at_c, at_i, at_g = (view.place[1] for view in (f, c, i, g))
-    same = len(set(roots)) == 1 or (roots[0] is roots[2] and roots[1] is roots[3])
-    return same and at_i - at_f == at_g - at_c
 
 
 def _power(term: Term, frac: int) -> int | None:

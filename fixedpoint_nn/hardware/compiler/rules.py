@@ -16,13 +16,13 @@ from fixedpoint_nn.hardware.compiler.broadcasting import (
     per_channel,
     repeated,
 )
-from fixedpoint_nn.hardware.compiler.dense_copy import dense, walkable
+from fixedpoint_nn.hardware.compiler.dense_copy import dense, in_rows, is_flattened, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import StoreArgmax
-from fixedpoint_nn.hardware.compiler.kernel_selection import is_broadcast, is_rows
+from fixedpoint_nn.hardware.compiler.kernel_selection import is_broadcast
 from fixedpoint_nn.hardware.compiler.scope import Rule, Scope, Value
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes, merge
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node
 from fixedpoint_nn.numerics.overflow import Overflow
@@ -41,16 +41,16 @@ def add(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def _stored_again(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
-    return repeated(scope.view(place), shape, scope.assembly, scope.path(place))
+    return repeated(scope.view(place), shape, scope.builder, scope.path(place))
 
 
 def _broadcast(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
     value = scope.values[place]
     if isinstance(value, FixedArray):
-        return constant_expression(value, scope.assembly, shape)
+        return constant_expression(value, scope.builder, shape)
     if scope.program.nodes[place].shape == shape:
         return scope.sum(place)
-    return repeated(scope.view(place), shape, scope.assembly, scope.path(place))
+    return repeated(scope.view(place), shape, scope.builder, scope.path(place))
 
 
 def multiply(scope: Scope, place: int, node: Node) -> Expression:
@@ -68,7 +68,7 @@ def multiply(scope: Scope, place: int, node: Node) -> Expression:
                     else constant_factor.ints.reshape(())
                 )
                 return expression.times(ints, constant_factor.format.frac_bits, node.shape, node.format)
-    views = [broadcast_to(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in (a, b)]
+    views = [broadcast_to(scope.view(i), node.shape, scope.builder, scope.path(i)) for i in (a, b)]
     frac = views[0].format.frac_bits + views[1].format.frac_bits
     return Expression(node.shape, node.format, ((Product(views[0], views[1], frac),),))
 
@@ -133,7 +133,7 @@ def maximum(scope: Scope, place: int, node: Node) -> Expression:
     if leaky is not None:
         source, power = leaky
         return replace(scope.sum(source), leak=power, format=node.format)
-    views = [broadcast_to(scope.view(i), node.shape, scope.assembly, scope.path(i)) for i in node.inputs]
+    views = [broadcast_to(scope.view(i), node.shape, scope.builder, scope.path(i)) for i in node.inputs]
     frac = max(view.format.frac_bits for view in views)
     views = [_with_fraction(scope, view, frac, i) for view, i in zip(views, node.inputs, strict=True)]
     terms = tuple(replace(Scale.of(view), maximum=True) for view in views)
@@ -146,50 +146,52 @@ def _with_fraction(scope: Scope, view: View, frac: int, place: int) -> View:
         return view
     wide = QFormat(f.int_bits, frac, f.signed)
     copy = replace(load(view), quantizer=Quantizer(wide, Rounding.FLOOR, Overflow.WRAP), format=wide)
-    return scope.assembly.emit(copy, None, scope.path(place))
+    return scope.builder.compute(copy, None, scope.path(place))
 
 
 def reduce(scope: Scope, place: int, node: Node) -> Expression:
-    """Sums and maxima over one axis."""
+    """Sums and maxima over one axis, or over several."""
     view, largest = scope.view(node.inputs[0]), node.op == "max"
+    over, chosen = _reduced_axes(node.attributes["axis"], len(view.axes)), "takes" if largest else "sums"
+    if 0 in over:
+        raise LoweringError(f"{chosen} over the samples of a batch, and the engine runs one after the other")
     if len(node.shape) < 2:
         if largest:
             raise LoweringError(
                 "takes the largest word of a sample without an axis for it; set keepdims=True"
             )
         raise LoweringError("sums a sample to one word without an axis for it; set keepdims=True")
-    axis = node.attributes["axis"] % len(view.axes)
-    aligned = is_broadcast(view) or is_rows(view, (), scope.assembly.lanes)
-    if view.window is None and axis < len(view.axes) - 1 and not aligned:
-        view = dense(scope.assembly, view, scope.path(place))
-    over, axes = view.axes[axis], list(view.axes)
-    if axis == len(axes) - 1:
-        axes[axis] = ()
-        if not node.attributes["keepdims"]:
-            axes = axes[:axis]
-            shape: tuple[int, ...] = (*node.shape, 1)
-            view_1 = replace(view, axes=(*axes, ()))
-            scale = _over(view_1, over, view.format.frac_bits, largest)
-            result = scope.assembly.emit(Expression(shape, node.format, ((scale,),)), None, scope.path(place))
-            return load(replace(result, axes=result.axes[:-1]))
-    else:
-        axes[axis : axis + 1] = [()] if node.attributes["keepdims"] else []
-    scale = _over(replace(view, axes=tuple(axes)), over, view.format.frac_bits, largest)
-    return Expression(node.shape, node.format, ((scale,),))
+    aligned = is_broadcast(view) or in_rows(view, scope.builder.lanes)
+    if view.window is None and len(view.axes) - 1 not in over and not aligned:
+        view = dense(scope.builder, view, scope.path(place))
+    walked = tuple(atom for axis in over for atom in view.axes[axis])
+    kept = [() if axis in over else atoms for axis, atoms in enumerate(view.axes)]
+    channels_too = len(view.axes) - 1 in over
+    if not node.attributes["keepdims"]:
+        kept = [atoms for axis, atoms in enumerate(kept) if axis not in over] + [()] * channels_too
+    scale = _over(replace(view, axes=tuple(kept)), walked, view.format.frac_bits, largest)
+    if not channels_too or node.attributes["keepdims"]:
+        return Expression(node.shape, node.format, ((scale,),))
+    result = scope.builder.compute(
+        Expression((*node.shape, 1), node.format, ((scale,),)), None, scope.path(place)
+    )
+    return load(replace(result, axes=result.axes[:-1]))
+
+
+def _reduced_axes(axis: int | tuple[int, ...] | None, axes: int) -> tuple[int, ...]:
+    """The axes counted from 0, in order."""
+    if axis is None:
+        return tuple(range(axes))
+    return tuple(sorted(one % axes for one in ((axis,) if isinstance(axis, int) else axis)))
 
 
 def windows(scope: Scope, place: int, node: Node) -> View:
-    if (
-        node.attributes["kernel"] == node.attributes["stride"] == (1, 1)
-        and node.attributes["groups"] == 1
-        and any(sum(pad) for pad in node.attributes["padding"])
-    ):
+    if rules_movement.only_adds_edges(node):
         return rules_movement.padded(scope, place, node)
     view = scope.view(node.inputs[0])
-    in_rows = scope.consumers.needs_rows(place) or node.attributes["groups"] > 1
-    flattened = any(len(merge(axis)) > 1 for axis in view.axes[1:3])
-    if flattened or (in_rows and not is_rows(view, (), scope.assembly.lanes)):
-        view = dense(scope.assembly, view, scope.path(node.inputs[0]))
+    for_all_lanes = scope.consumers.needs_rows(place) or node.attributes["groups"] > 1
+    if is_flattened(view) or (for_all_lanes and not in_rows(view, scope.builder.lanes)):
+        view = dense(scope.builder, view, scope.path(node.inputs[0]))
     return view.windows(**node.attributes)
 
 
@@ -198,14 +200,17 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
     try:
         return view.reshape(node.shape)
     except LoweringError:  # the padding between pixels is in the way
-        view = walkable(scope.assembly, view, scope.path(place))
-        target, strides = scope.assembly.target(view.shape, padded=False)
-        scope.assembly.copied(view, scope.path(place), target)
+        view = walkable(scope.builder, view, scope.path(place))
+        target, strides = scope.builder.target(view.shape, in_rows=False)
+        scope.builder.copied(view, scope.path(place), target)
         return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
 
 
 def index(scope: Scope, place: int, node: Node) -> Value:
     value, index = scope.values[node.inputs[0]], node.attributes["index"]
+    items = index if isinstance(index, tuple) else (index,)
+    if not all(item is ... or isinstance(item, (int, slice, np.integer)) for item in items):
+        raise LoweringError("takes elements by an array of indices, which is not lowered; use slices")
     chosen = _columns(index, len(scope.program.nodes[node.inputs[0]].shape))
     if isinstance(value, Expression) and chosen is not None and len(value.parts) == 1:
         return replace(value.columns(chosen, node.shape), format=node.format)
@@ -213,14 +218,14 @@ def index(scope: Scope, place: int, node: Node) -> Value:
     try:
         return view.index(index)
     except LoweringError:  # of a flattened axis
-        return dense(scope.assembly, view, scope.path(place)).index(index)
+        return dense(scope.builder, view, scope.path(place)).index(index)
 
 
 def concat(scope: Scope, place: int, node: Node) -> View:
     axis = node.attributes["axis"] % len(node.shape)
     if axis != len(node.shape) - 1:
         return rules_movement.concat_along(scope, place, node, axis)
-    target, strides = scope.assembly.target(node.shape)
+    target, strides = scope.builder.target(node.shape)
     at = 0
     for i in node.inputs:
         expression = scope.expression(i)
@@ -233,7 +238,7 @@ def concat(scope: Scope, place: int, node: Node) -> View:
             quantizer=Quantizer(node.format, Rounding.FLOOR, Overflow.WRAP),
             format=node.format,
         )
-        scope.assembly.emit(wide, replace(target, offset=at), scope.path(place))
+        scope.builder.compute(wide, replace(target, offset=at), scope.path(place))
         at += scope.program.nodes[i].shape[-1]
     return View(target.buffer, 0, dense_axes(node.shape, strides), node.format)
 
@@ -270,26 +275,25 @@ def argmax(scope: Scope, place: int, node: Node) -> View:
     """A search over each pixel's words."""
     if node.attributes["axis"] % len(scope.program.nodes[node.inputs[0]].shape) != len(node.shape):
         raise LoweringError("searches along another axis than the last, which is not lowered")
-    waits = isinstance(scope.values[node.inputs[0]], Expression)
-    view = scope.view(node.inputs[0])
-    pixels = prod(node.shape)
-    buffer = scope.assembly.buffer(scope.assembly.layer, pixels)
+    value, pixels = scope.values[node.inputs[0]], prod(node.shape)
+    at_once = isinstance(value, Expression) and len(value.parts) == 1 and pixels == 1
+    view = scope.view(node.inputs[0], search=at_once)
+    target = scope.targets.get(place)
+    buffer = scope.builder.buffer(scope.builder.layer, pixels) if target is None else target.buffer
     flat = view.reshape((pixels, view.shape[-1]))
     for pixel in range(pixels):
-        if not waits or pixels > 1:  # else the run that has just been emitted searches as well
-            scope.assembly.copied(flat.index((slice(pixel, pixel + 1),)), ())
-        scope.assembly.search_in_last(write=waits and pixels == 1)
+        if not at_once:
+            row = flat.index((slice(pixel, pixel + 1),))
+            scope.builder.copied(row, (), search=True, write=False)
         word = View(buffer, pixel, ((),), node.format)
-        scope.assembly.items.append(StoreArgmax(word, scope.path(place)))
+        scope.builder.items.append(StoreArgmax(word, scope.path(place)))
     strides = np.cumprod([1, *node.shape[:0:-1]])[::-1].tolist()
     return View(buffer, 0, dense_axes(node.shape, [0, *strides[1:]] if node.shape else []), node.format)
 
 
 def _over(view: View, over: tuple[Atom, ...], frac: int, maximum: bool) -> Scale:
     channels = prod(atom.size for atom in view.axes[-1])
-    taps = 1 if maximum else prod(atom.size for atom in over)
-    if maximum:
-        taps = prod(atom.size for atom in over)
+    taps = prod(atom.size for atom in over)
     return Scale(view, np.ones((taps, channels), np.int64), frac, over, maximum)
 
 

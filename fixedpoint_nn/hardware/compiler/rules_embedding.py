@@ -21,13 +21,15 @@ def take(scope: Scope, place: int, node: Node) -> View:
     table, ids = scope.values[node.inputs[0]], scope.view(node.inputs[1])
     if not isinstance(table, FixedArray) or table.ndim != 2 or node.attributes["axis"] != 0:
         raise LoweringError("takes rows of something else than a constant matrix, which is not lowered")
-    assembly = scope.assembly
+    builder = scope.builder
+    casts = [scope.program.nodes[user] for user in scope.consumers.users[place]]
+    builder.layer = next((cast.name for cast in casts if cast.op == "cast" and cast.name), "embedding")
     width = table.shape[1]
-    home = _table(scope, table)
+    home = scope.builder.constants.columns(table)
     count = prod(ids.shape)
     target = scope.targets.get(place)
     if target is None:
-        target, strides = assembly.target(node.shape, scope.consumers.needs_rows(place))
+        target, strides = builder.target(node.shape, scope.consumers.needs_rows(place))
         axes = dense_axes(node.shape, strides)
     else:
         axes = dense_axes((1, count, width), (0, target.stride, 1))
@@ -49,7 +51,7 @@ def _copy(
     row = View(
         Buffer("row", 1, parent=home, loop_register=token), 0, ((), (Atom(width, tokens),), ()), table.format
     )
-    scope.assembly.copied(row, scope.path(place), Target(target, offset, 1))
+    scope.builder.copied(row, scope.path(place), Target(target, offset, 1))
 
 
 def _unrolled(
@@ -62,15 +64,14 @@ def _unrolled(
     table: FixedArray,
 ) -> None:
     """All tokens are loaded before the first copy, because a load waits for copies."""
-    assembly = scope.assembly
-    tokens = [Register(0) for _ in range(count)]
+    builder = scope.builder
+    tokens = [Register() for _ in range(count)]
     flat = ids.reshape((count, 1))
     for number, token in enumerate(tokens):
-        assembly.take_register(token)
-        assembly.items.append(LoadRegister(token, flat.index(number), 0))
+        builder.registers(token)
+        builder.items.append(LoadRegister(token, flat.index(number), 0))
     for number, token in enumerate(tokens):
         _copy(scope, place, home, token, table, target.buffer, target.offset + number * target.stride)
-        assembly.give_register(token)
 
 
 def _in_a_loop(
@@ -82,28 +83,14 @@ def _in_a_loop(
     distance: int,
     table: FixedArray,
 ) -> None:
-    assembly, count = scope.assembly, prod(ids.shape)
-    by_id, by_row, counter, token = Register(distance), Register(target.stride), Register(0), Register(0)
+    builder, count = scope.builder, prod(ids.shape)
+    by_id, by_row, counter, token = Register(distance), Register(target.stride), Register(), Register()
     moving = [by_id] if by_id.stride == by_row.stride else [by_id, by_row]
     by_row = moving[-1]
-    for register in (*moving, counter, token):
-        assembly.take_register(register)
+    builder.registers(*moving, counter, token)
     where = Buffer("ids", ids.buffer.words, parent=ids.buffer, loop_register=by_id)
     there = Buffer("rows", table.shape[1], parent=target.buffer, offset=target.offset, loop_register=by_row)
-    with assembly.block() as body:
-        assembly.items.append(LoadRegister(token, View(where, ids.offset, (), ids.format), 0))
+    with builder.block() as body:
+        builder.items.append(LoadRegister(token, View(where, ids.offset, (), ids.format), 0))
         _copy(scope, place, home, token, table, there, 0)
-    assembly.items.append(Loop(counter, count, tuple(moving), tuple(body)))
-    for register in (*moving, counter, token):
-        assembly.give_register(register)
-
-
-def _table(scope: Scope, table: FixedArray) -> Buffer:
-    """The table by columns: a token is an offset as it is, without a multiplication."""
-    key = b"table" + table.ints.tobytes() + repr((table.shape, table.format)).encode()
-    known = scope.assembly.constants
-    if key not in known:
-        words = table.ints.T.reshape(-1).tolist()
-        buffer = scope.assembly.buffer("table", len(words), constants=words, keep=True)
-        known[key] = View(buffer, 0, (), table.format)
-    return known[key].buffer
+    builder.items.append(Loop(counter, count, tuple(moving), tuple(body)))

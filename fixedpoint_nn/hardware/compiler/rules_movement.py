@@ -11,12 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.broadcasting import broadcast_to
-from fixedpoint_nn.hardware.compiler.dense_copy import dense, walkable
+from fixedpoint_nn.hardware.compiler.dense_copy import dense, in_rows, is_flattened, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Expression, Product, Scale, load
-from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows
 from fixedpoint_nn.hardware.compiler.scope import Scope
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes, merge
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.sliding_windows import Padding, reach
 from fixedpoint_nn.numbers.traced.program import Node
@@ -41,16 +40,23 @@ def concat_along(scope: Scope, place: int, node: Node, axis: int) -> View:
     """Blocks one after the other: the axis goes first, so that each part stands in one piece."""
     order = (0, axis, *(other for other in range(1, len(node.shape)) if other != axis))
     shape = tuple(node.shape[other] for other in order)
-    target, strides = scope.assembly.target(shape)
+    target, strides = scope.builder.target(shape)
     at = 0
     for i in node.inputs:
         view = _turned(scope.view(i), order)
-        part = load(walkable(scope.assembly, view, scope.path(place)))
+        part = load(walkable(scope.builder, view, scope.path(place)))
         exact = replace(part, quantizer=_exact(node.format), format=node.format)
-        scope.assembly.emit(exact, replace(target, offset=at), scope.path(place))
+        scope.builder.compute(exact, replace(target, offset=at), scope.path(place))
         at += scope.program.nodes[i].shape[axis] * strides[1]
     whole = View(target.buffer, 0, dense_axes(shape, strides), node.format)
     return _turned(whole, tuple(order.index(other) for other in range(len(order))))
+
+
+def only_adds_edges(node: Node) -> bool:
+    """Windows of one pixel, at every pixel of a larger image."""
+    about = node.attributes
+    one = about["kernel"] == about["stride"] == (1, 1) and about["groups"] == 1
+    return one and any(sum(pad) for pad in about["padding"])
 
 
 def padded(scope: Scope, place: int, node: Node) -> View:
@@ -61,28 +67,23 @@ def padded(scope: Scope, place: int, node: Node) -> View:
 
 
 def _with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: bool) -> View:
-    if _flattened(view):
-        view = dense(scope.assembly, view, scope.path(place))
+    if is_flattened(view):
+        view = dense(scope.builder, view, scope.path(place))
     windows = view.windows((1, 1), (1, 1), padding, 1, False)
     image = replace(windows, axes=(*windows.axes[:3], windows.axes[4]))
     channels = image.shape[-1]
-    copy = scope.assembly.emit(load(image), None, scope.path(place), padded=channels > 1)
+    copy = scope.builder.compute(load(image), None, scope.path(place), in_rows=channels > 1)
     if not lowest:
         return copy
     edges = np.full(copy.shape, view.format.int_min)
     (top, bottom), (left, right) = padding
     edges[:, top : copy.shape[1] - bottom, left : copy.shape[2] - right] = 0
     lowered = load(copy).plus(
-        load(scope.assembly.constant(FixedArray.from_ints(edges, view.format))), copy.shape, view.format
+        load(scope.builder.constant(FixedArray.from_ints(edges, view.format))), copy.shape, view.format
     )
-    return scope.assembly.emit(
-        replace(lowered, quantizer=_exact(view.format)), None, scope.path(place), padded=channels > 1
+    return scope.builder.compute(
+        replace(lowered, quantizer=_exact(view.format)), None, scope.path(place), in_rows=channels > 1
     )
-
-
-def _flattened(view: View) -> bool:
-    """Rows and columns of the image are not one step each."""
-    return any(len(merge(axis)) > 1 for axis in view.axes[1:3])
 
 
 def dilated_windows(scope: Scope, place: int, node: Node) -> View:
@@ -91,8 +92,8 @@ def dilated_windows(scope: Scope, place: int, node: Node) -> View:
     view, dilation = scope.view(node.inputs[0]), about.pop("dilation")
     if any(sum(pad) for pad in about["padding"]):
         view = _with_edges(scope, place, view, about["padding"], about["lowest"])
-    elif _flattened(view) or not is_rows(view, (), scope.assembly.lanes):
-        view = dense(scope.assembly, view, scope.path(place))
+    elif is_flattened(view) or not in_rows(view, scope.builder.lanes):
+        view = dense(scope.builder, view, scope.path(place))
     about |= {"kernel": reach(about["kernel"], dilation), "padding": ((0, 0), (0, 0))}
     wide = view.windows(**about)
     taps = 4 if about["groups"] > 1 else 3
@@ -104,16 +105,16 @@ def dilated_windows(scope: Scope, place: int, node: Node) -> View:
 def minimum(scope: Scope, place: int, node: Node) -> Expression:
     """min(a, b) = -max(-a, -b)."""
     path, shape = scope.path(place), node.shape
-    views = [broadcast_to(scope.view(i), shape, scope.assembly, scope.path(i)) for i in node.inputs]
+    views = [broadcast_to(scope.view(i), shape, scope.builder, scope.path(i)) for i in node.inputs]
     format = QFormat.for_negation(QFormat.for_any([view.format for view in views]))
     negated = []
     for view in views:
         opposite = load(view).times(np.int64(-1), 0, shape, format)
         negated.append(
-            scope.assembly.emit(replace(opposite, quantizer=_exact(format), format=format), None, path)
+            scope.builder.compute(replace(opposite, quantizer=_exact(format), format=format), None, path)
         )
     terms = tuple(replace(Scale.of(view), maximum=True) for view in negated)
-    largest = scope.assembly.emit(Expression(shape, format, (terms,)), None, path)
+    largest = scope.builder.compute(Expression(shape, format, (terms,)), None, path)
     return load(largest).times(np.int64(-1), 0, shape, node.format)
 
 
@@ -126,10 +127,10 @@ def matmul(scope: Scope, place: int, node: Node) -> Expression:
     shape = (*lead, m, k, n)
     rows = replace(a, axes=(*a.axes, (Atom(n, 0),) if n > 1 else ()))
     columns = replace(b, axes=(*b.axes[:-2], (Atom(m, 0),) if m > 1 else (), *b.axes[-2:]))
-    left, right = (dense(scope.assembly, view, scope.path(place)) for view in (rows, columns))
+    left, right = (dense(scope.builder, view, scope.path(place)) for view in (rows, columns))
     format = QFormat.for_product(left.format, right.format)
     product = Product(left, right, format.frac_bits)
-    every = scope.assembly.emit(Expression(shape, format, ((product,),)), None, scope.path(place))
+    every = scope.builder.compute(Expression(shape, format, ((product,),)), None, scope.path(place))
     over, summed = every.axes[-2], replace(every, axes=(*every.axes[:-2], every.axes[-1]))
     scale = Scale(summed, np.ones((k, n), np.int64), format.frac_bits, over)
     return Expression(node.shape, node.format, ((scale,),))

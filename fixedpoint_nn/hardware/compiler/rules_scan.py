@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-from fixedpoint_nn.hardware.compiler.builder import Assembly
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.ir import Item, Loop
-from fixedpoint_nn.hardware.compiler.kernel import Kernel, Target
+from fixedpoint_nn.hardware.compiler.ir import Item, Loop, WriteBack
+from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.scan_layout import Rows, size_of
 from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes
@@ -20,7 +19,7 @@ from fixedpoint_nn.numbers.traced.program import Node, Program
 
 def scan(scope: Scope, place: int, node: Node) -> list[View]:
     """Emit the loop; the views of its results."""
-    assembly, body = scope.assembly, node.body
+    builder, body = scope.builder, node.body
     assert body is not None
     if scope.prefix:
         raise LoweringError("has a loop inside of a loop, which is not lowered")
@@ -28,7 +27,7 @@ def scan(scope: Scope, place: int, node: Node) -> list[View]:
     steps = xs.shape[1]
     rows = scope.rows.get(place)
     loop = _Loop(scope, steps, rows)
-    inner = Scope(assembly, body, scope.rules, (place,))
+    inner = Scope(builder, body, scope.rules, (place,))
     arguments = [loop.sequence(xs, body)]
     if rows is not None:
         loop.temporaries(body, inner)
@@ -36,20 +35,21 @@ def scan(scope: Scope, place: int, node: Node) -> list[View]:
     for number, outer in enumerate(node.inputs[1:]):
         argument, after = loop.state(body, body.inputs[1 + number], body.outputs[1 + number], inner)
         initial = scope.values[outer]
-        loop.begin(initial, argument, scope, outer)
+        name = inner.consumers.name(body.outputs[1 + number])
+        loop.begin(initial, argument, scope, outer, f"{name or 'state'} (initial)")
         arguments.append(argument)
         starts.append((argument, after))
     y = body.outputs[0]
     if y not in inner.targets:
         inner.targets[y] = loop.sequence_target(body.nodes[y], steps)
-    assembly.take_register(loop.counter)
-    with assembly.block() as items:
+    with builder.block() as items:
         results = inner.run(*arguments)
         there = inner.targets[y]
         if results[0].place != there.place or results[0].buffer.register is not there.buffer.register:
-            results[0] = assembly.copied(results[0].reshape((1, prod(results[0].shape))), (), there)
+            results[0] = builder.copied(results[0].reshape((1, prod(results[0].shape))), (), there)
         finals = loop.close_states(body, inner, results[1:], starts)
-    assembly.items.append(loop.closed(items))
+    builder.registers(loop.counter, *loop.registers.values())
+    builder.items.append(loop.closed(items))
     return [loop.stacked(results[0], inner.targets[y], steps), *finals]
 
 
@@ -66,11 +66,11 @@ class _Loop:
 
     def __init__(self, scope: Scope, steps: int, rows: Rows | None) -> None:
         self.scope, self.steps, self.rows = scope, steps, rows
-        self.assembly = scope.assembly
+        self.builder = scope.builder
         self.registers: dict[int, Register] = {}
         if rows is not None:
             self.registers[rows.stride] = rows.register
-        self.counter = Register(0)
+        self.counter = Register()
 
     def register(self, stride: int) -> Register:
         return self.registers.setdefault(stride, Register(stride))
@@ -88,7 +88,7 @@ class _Loop:
             time = xs.axes[1][0].stride if xs.axes[1] else self.rows.stride
             if xs.place != (self.rows.region, offset) or time != self.rows.stride or len(xs.axes[1]) > 1:
                 target = Target(self.rows.region, offset, self.rows.stride)
-                self.assembly.copied(xs.reshape((1, self.steps, words)), (), target)
+                self.builder.copied(xs.reshape((1, self.steps, words)), (), target)
             return View(self._slot(offset, words), 0, dense_axes((1, words), (0, 1)), xs.format).reshape(
                 at.shape
             )
@@ -109,7 +109,7 @@ class _Loop:
             if after not in inner.targets and after not in body.inputs:
                 inner.targets[after] = target
             return View(self._slot(offset, size), 0, axes, node.format).reshape(node.shape), target
-        buffer = self.assembly.buffer("state", size)
+        buffer = self.builder.buffer("state", size)
         return View(buffer, 0, axes, node.format).reshape(node.shape), None
 
     def temporaries(self, body: Program, inner: Scope) -> None:
@@ -120,20 +120,24 @@ class _Loop:
                 size = size_of(body.nodes[value])
                 inner.targets[value] = Target(self._slot(offset, size), 0, size)
 
-    def begin(self, initial: object, argument: View, scope: Scope, outer: int) -> None:
-        """The first state."""
+    def begin(self, initial: object, argument: View, scope: Scope, outer: int, name: str) -> None:
+        """The first state, under this name."""
         buffer, offset = argument.place
-        target = Target(buffer, offset, prod(argument.shape))
-        if isinstance(initial, FixedArray) and initial.size == prod(argument.shape):
-            self.assembly.fill(initial, target)
+        size = prod(argument.shape)
+        target = Target(buffer, offset, size)
+        if isinstance(initial, FixedArray) and initial.size == size:
+            self.builder.layer = name
+            self.builder.fill(initial, target)
         else:
-            self.assembly.copied(scope.view(outer).reshape((1, prod(argument.shape))), (), target)
+            start = scope.view(outer).reshape((1, size))
+            self.builder.layer = name
+            self.builder.copied(start, (), target)
 
     def sequence_target(self, node: Node, steps: int) -> Target:
         """Where the outputs of all steps are stacked."""
         size = size_of(node)
-        stride = self.assembly.padded(size)
-        buffer = self.assembly.buffer("outputs", stride * steps)
+        stride = self.builder.padded(size)
+        buffer = self.builder.buffer("outputs", stride * steps)
         return Target(Buffer("output", stride, parent=buffer, loop_register=self.register(stride)), 0, size)
 
     def close_states(
@@ -145,25 +149,24 @@ class _Loop:
             before, after = body.inputs[1 + number], body.outputs[1 + number]
             if target is not None:
                 if view.place != target.place or view.buffer.register is not target.buffer.register:
-                    self.assembly.copied(view.reshape((1, prod(view.shape))), (), target)
+                    self.builder.copied(view.reshape((1, prod(view.shape))), (), target)
                 assert self.rows is not None
                 offset = self.rows.offsets[before] + self.rows.stride * self.steps
                 final = View(self.rows.region, offset, argument.axes, argument.format)
             else:
                 if after != before:
-                    write_back_state(self.assembly, self.assembly.items, view, argument, after in body.inputs)
+                    self.builder.items.append(
+                        WriteBack(
+                            self.builder.layer, self.builder.refused, view, argument, after in body.inputs
+                        )
+                    )
                 final = argument
             finals.append(final)
         return finals
 
     def closed(self, body: Sequence[Item]) -> Loop:
-        """The loop; its registers are free again."""
-        moving = tuple(self.registers.values())
-        for register in moving:
-            self.assembly.take_register(register)
-        for register in (*moving, self.counter):
-            self.assembly.give_register(register)
-        return Loop(self.counter, self.steps, moving, tuple(body))
+        """The loop around the items of one step."""
+        return Loop(self.counter, self.steps, tuple(self.registers.values()), tuple(body))
 
     def stacked(self, view: View, target: Target, steps: int) -> View:
         """The outputs of all steps, time on axis 1."""
@@ -172,30 +175,3 @@ class _Loop:
         root, offset = target.place
         axes = (view.axes[0], (Atom(steps, stride),) if steps > 1 else (), *view.axes[1:])
         return View(root, offset, axes, view.format)
-
-
-def write_back_state(
-    assembly: Assembly, items: Sequence[Item], view: View, argument: View, is_argument: bool
-) -> None:
-    """The new state becomes the old one: in place if no item reads the old one any more, else by copies."""
-    writers = [
-        n for n, item in enumerate(items) if isinstance(item, Kernel) and item.target.buffer is view.buffer
-    ]
-    readers = [
-        n
-        for n, item in enumerate(items)
-        if isinstance(item, Kernel)
-        and any(operand.buffer is argument.buffer for operand in (*item.operands, *item.factors))
-    ]
-    free = (
-        view.buffer.parent is None
-        and view.buffer.loop_register is None
-        and view.offset == 0
-        and not view.buffer.distance_fixed
-    )
-    if not is_argument and free and writers and max(readers, default=-1) <= min(writers):
-        assembly.buffers.remove(view.buffer)
-        view.buffer.place_in(argument.buffer, 0)
-        return
-    copy = assembly.copied(view.reshape((1, prod(view.shape))), ())
-    assembly.copied(copy, (), Target(argument.buffer, argument.offset, prod(argument.shape)))

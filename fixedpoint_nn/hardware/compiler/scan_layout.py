@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from fixedpoint_nn.hardware.compiler.builder import Assembly
+from fixedpoint_nn.hardware.compiler.builder import Builder
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View, dense_axes
 from fixedpoint_nn.numbers.traced.program import Node, Program
@@ -87,7 +87,7 @@ def _order(body: Program) -> list[int]:
 
 
 def plan_rows(
-    program: Program, assembly: Assembly
+    program: Program, builder: Builder
 ) -> tuple[dict[int, Rows], dict[int, Target], dict[int, int]]:
     """Rows for every loop of the program; where values are to be computed straight into them, and in which blocks."""
     plans: dict[int, Rows] = {}
@@ -96,7 +96,7 @@ def plan_rows(
     for place, node in enumerate(program.nodes):
         if node.op != "scan":
             continue
-        body, lanes = node.body, assembly.lanes
+        body, lanes = node.body, builder.lanes
         assert body is not None
         order = _order(body)
         if not order:
@@ -105,8 +105,7 @@ def plan_rows(
         offsets, end = _offsets(body, order, states, lanes)
         steps = program.nodes[node.inputs[0]].shape[1]
         stride = -(-end // lanes) * lanes
-        region = assembly.buffer("rows", (steps + 1) * stride)
-        region.used = (steps + 1) * stride
+        region = builder.buffer("rows", (steps + 1) * stride, used=(steps + 1) * stride)
         rows = Rows(region, Register(stride, span=(steps - 1) * stride), stride, offsets)
         plans[place] = rows
         x = body.inputs[0]
@@ -123,18 +122,14 @@ def plan_rows(
     return plans, targets, blocks
 
 
-def in_place(
-    body: Program, assembly: Assembly, states: Sequence[int]
-) -> tuple[list[View], dict[int, Target]]:
+def in_place(body: Program, builder: Builder, states: Sequence[int]) -> tuple[list[View], dict[int, Target]]:
     """States that stay where they are; one that is read beside other values stands in a row with them.
 
     The views of the states, and where the other values of that row are to be computed.
     """
     order = _order(body)
-    offsets, end = _offsets(body, order, states, assembly.lanes)
-    row = assembly.buffer("row", end) if order else None
-    if row is not None:
-        row.used = row.words
+    offsets, end = _offsets(body, order, states, builder.lanes)
+    row = builder.buffer("row", end, used=builder.padded(end)) if order else None
     found: dict[int, View] = {}
     targets: dict[int, Target] = {}
     for value in [*order, *(state for state in states if state not in order)]:
@@ -146,7 +141,7 @@ def in_place(
             if value not in body.inputs:
                 targets[value] = Target(slot, 0, size)
         else:
-            slot = assembly.buffer("state", size)
+            slot = builder.buffer("state", size)
         if value in states:
             found[value] = View(slot, 0, dense_axes((1, size), (0, 1)), node.format).reshape(node.shape)
     return [found[state] for state in states], targets

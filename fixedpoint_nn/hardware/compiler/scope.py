@@ -9,9 +9,9 @@ from math import prod
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.broadcasting import constant_expression
-from fixedpoint_nn.hardware.compiler.builder import Assembly
+from fixedpoint_nn.hardware.compiler.builder import Builder
 from fixedpoint_nn.hardware.compiler.dense_copy import walkable
-from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.errors import LoweringError, in_layer
 from fixedpoint_nn.hardware.compiler.expression import Expression, load
 from fixedpoint_nn.hardware.compiler.kernel import Path
 from fixedpoint_nn.hardware.compiler.scan_layout import plan_rows
@@ -31,15 +31,15 @@ class Scope:
     """One program, or the body of a loop, on its way to kernels."""
 
     def __init__(
-        self, assembly: Assembly, program: Program, rules: Mapping[str, Rule], prefix: Path = ()
+        self, builder: Builder, program: Program, rules: Mapping[str, Rule], prefix: Path = ()
     ) -> None:
-        self.assembly = assembly
+        self.builder = builder
         self.program = program
         self.rules = rules
         self.prefix = prefix
         self.values: dict[int, Value] = {}
         self.consumers = Consumers(program)
-        self.rows, self.targets, self.blocks = plan_rows(program, assembly)
+        self.rows, self.targets, self.blocks = plan_rows(program, builder)
 
     def run(self, *arguments: View) -> list[View]:
         """Lower every node by its verb's rule; the views of the program's outputs."""
@@ -52,19 +52,14 @@ class Scope:
         return [self.view(place) for place in self.program.outputs]
 
     def _lower(self, place: int, node: Node) -> Value:
-        self.assembly.layer = self.consumers.name(place)
-        try:
+        self.builder.layer, self.builder.verb = self.consumers.name(place), node.op
+        self.builder.part = self.consumers.where(place)
+        with in_layer(self.builder.refused):
             value = self._value(place, node)
             if isinstance(value, Expression) and not self.consumers.can_fuse(place):
                 self.values[place] = value
                 return self.view(place)
             return value
-        except LoweringError as refusal:
-            if self.prefix or str(refusal).startswith("Layer "):
-                raise
-            raise LoweringError(
-                f"Layer {self.consumers.where(place) or node.op!r} does not fit the engine: it {refusal}."
-            ) from None
 
     def _value(self, place: int, node: Node) -> Value:
         if node.op == "constant":
@@ -86,15 +81,20 @@ class Scope:
     def path(self, place: int) -> Path:
         return (*self.prefix, place)
 
-    def view(self, place: int) -> View:
-        """The value in memory; what waits is computed now."""
+    def view(self, place: int, search: bool = False) -> View:
+        """The value in memory; what waits is computed now, and its largest word searched if `search` says so."""
         value = self.values[place]
         if isinstance(value, FixedArray):
-            return self.assembly.constant(value)
+            return self.builder.constant(value)
         if isinstance(value, Expression):
-            self.assembly.layer = self.consumers.name(place)
-            padded = self.consumers.needs_rows(place)
-            value = self.assembly.emit(value, self.targets.get(place), self.path(place), padded)
+            self.builder.layer, self.builder.part = self.consumers.name(place), self.consumers.where(place)
+            value = self.builder.compute(
+                value,
+                self.targets.get(place),
+                self.path(place),
+                self.consumers.needs_rows(place),
+                search=search,
+            )
             self.values[place] = value
         if not isinstance(value, View):
             raise LoweringError("takes all results of a loop at once; take them one by one")
@@ -105,8 +105,8 @@ class Scope:
         if isinstance(value, Expression):
             return value
         if isinstance(value, FixedArray):
-            return constant_expression(value, self.assembly)
-        return load(walkable(self.assembly, self.view(place), self.path(place)))
+            return constant_expression(value, self.builder)
+        return load(walkable(self.builder, self.view(place), self.path(place)))
 
     def sum(self, place: int) -> Expression:
         """As something that can be added to."""
@@ -114,13 +114,13 @@ class Scope:
         return expression if expression.is_sum else load(self.view(place))
 
 
-def input_view(scope: Scope, assembly: Assembly, shape: Sequence[int], format: QFormat, place: int) -> View:
+def input_view(scope: Scope, shape: Sequence[int], format: QFormat, place: int) -> View:
     """Where the host writes a sample."""
     target = scope.targets.get(place)
     if target is not None:
         block = target.stride, scope.blocks[place]
         axes = ((), (Atom(prod(shape) // block[1], block[0]), Atom(block[1], 1)))
         return View(target.buffer, target.offset, axes, format).reshape(shape)
-    assembly.layer = "input"
-    target, strides = assembly.target(shape, scope.consumers.needs_rows(place))
+    scope.builder.layer = "input"
+    target, strides = scope.builder.target(shape, scope.consumers.needs_rows(place))
     return View(target.buffer, 0, dense_axes(shape, strides), format)

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from fixedpoint_nn.hardware.compiler.allocation import Allocation
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Term
+from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
 from fixedpoint_nn.hardware.compiler.ir import (
     Advance,
+    Compute,
+    Declare,
+    EngineProgram,
     Flat,
     Item,
     JumpIfEqual,
@@ -20,15 +26,27 @@ from fixedpoint_nn.hardware.compiler.ir import (
     Repeat,
     SetRegister,
     StoreArgmax,
+    WriteBack,
 )
-from fixedpoint_nn.hardware.compiler.kernel import Kernel
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View
+from fixedpoint_nn.hardware.compiler.kernel import Kernel, Target
+from fixedpoint_nn.hardware.compiler.strided_view import (
+    ALL_PADDING,
+    ZERO_REGISTER,
+    Atom,
+    Buffer,
+    Register,
+    View,
+)
 from fixedpoint_nn.hardware.isa.instructions import Instruction
 from fixedpoint_nn.numbers.traced.program import Program
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.table import Table
 
 PASSES = {
     "trace": "the network as verbs over values, with shapes and formats",
-    "lower": "kernels, one for each run of the engine, and loops around them",
+    "lower": "what each layer computes, where its result goes, and loops around it",
+    "legalise": "operands where one run can read them: copies, and buffers beside each other",
+    "select": "kernels, one for each run of the engine",
     "flatten": "loops as labels and jumps",
     "barriers": "which kernels wait for earlier results",
     "allocate": "where buffers, weights, parameters and tables stand",
@@ -41,7 +59,9 @@ class Stages:
     """What each pass made of a network."""
 
     trace: Program
-    lower: tuple[Item, ...]
+    lower: EngineProgram
+    legalise: EngineProgram
+    select: EngineProgram
     flatten: tuple[Flat, ...]
     barriers: tuple[Flat, ...]
     allocate: Allocation
@@ -52,97 +72,175 @@ class Stages:
         """The program after a pass."""
         if name not in PASSES:
             raise LoweringError(f"There is no pass {name!r}; the passes are {', '.join(PASSES)}.")
+        names = Names()
         lines: Callable[[], Iterator[str]] = {
             "trace": lambda: iter(str(self.trace).splitlines()),
-            "lower": lambda: _items(self.lower),
-            "flatten": lambda: _items(self.flatten),
-            "barriers": lambda: _items(self.barriers, barriers=True),
-            "allocate": lambda: _allocated(self.barriers, self.allocate),
+            "lower": lambda: names.items(self.lower.items),
+            "legalise": lambda: names.items(self.legalise.items),
+            "select": lambda: names.items(self.select.items),
+            "flatten": lambda: names.items(self.flatten),
+            "barriers": lambda: names.items(self.barriers, barriers=True),
+            "allocate": lambda: _allocated(names, self.barriers, self.allocate),
             "encode": lambda: _encoded(self.barriers, self.encode, self.places),
         }[name]
         return "\n".join([f"; after {name}: {PASSES[name]}", *lines()]) + "\n"
 
 
-def _items(items: Sequence[Item], indent: str = "", barriers: bool = False) -> Iterator[str]:
-    for item in items:
-        if isinstance(item, Loop):
-            moving = "".join(f", {_register(register)}" for register in item.moving)
-            yield f"{indent}loop {item.count} times with {_register(item.counter)}{moving}"
-            yield from _items(item.body, indent + "    ", barriers)
-        elif isinstance(item, Label):
-            yield f"{indent}{item.name}:"
-        else:
-            wait = "wait " if barriers and isinstance(item, Kernel) and item.barrier else ""
-            yield f"{indent}{' ' * 4 if barriers and not wait else ''}{wait}{_item(item)}"
+class Names:
+    """A name of its own for every buffer, label and register that is printed."""
 
+    def __init__(self) -> None:
+        self._names: dict[Buffer | Register | Label, str] = {ZERO_REGISTER: "zero"}
+        self._taken: Counter[str] = Counter()
 
-def _item(item: Flat) -> str:
-    match item:
-        case Kernel():
-            return _kernel(item)
-        case SetRegister(register, value):
-            return f"set {_register(register)} = {value}"
-        case Advance(register):
-            return f"advance {_register(register)}"
-        case Repeat(register, begin):
-            return f"repeat from {begin.name} while {_register(register)} counts"
-        case LoadRegister(register, word, shift):
-            return f"load {_register(register)} = {_place(word)} << {shift}"
-        case StoreArgmax(word):
-            return f"store the largest word's index at {_place(word)}"
-        case JumpIfEqual(register, value, target):
-            return f"jump to {target.name}" + (
-                f" if {_register(register)} == {value}" if register.number else ""
+    def of(self, thing: Buffer | Register | Label) -> str:
+        """The name, with a number behind it from the second thing of this name on."""
+        if thing not in self._names:
+            wanted = "r" if isinstance(thing, Register) else thing.name or "buffer"
+            self._taken[wanted] += 1
+            number = self._taken[wanted]
+            self._names[thing] = (
+                f"{wanted}{number}" if wanted == "r" else wanted + f"#{number}" * (number > 1)
             )
-    return item.name + ":"
+        return self._names[thing]
+
+    def buffer(self, buffer: Buffer) -> str:
+        """Its own name, its root's if it is a part, and the register that moves it."""
+        name = self.of(buffer)
+        if buffer.root is not buffer:
+            name = f"{self.of(buffer.root)}[{buffer.place}]"
+        return f"{name}@{self.of(buffer.register)}" if buffer.register is not None else name
+
+    def place(self, view: View) -> str:
+        """Where a view begins."""
+        return f"{self.buffer(view.buffer)}+{view.offset}"
+
+    # ---- items ---------------------------------------------------------------------------------------------
+
+    def items(self, items: Sequence[Item], indent: str = "", barriers: bool = False) -> Iterator[str]:
+        """One line each, the bodies of loops indented; `barriers`: which kernels wait, instead of declarations."""
+        for item in items:
+            if barriers and isinstance(item, Declare):
+                continue
+            if isinstance(item, Loop):
+                moving = "".join(f", {self._moving(register)}" for register in item.moving)
+                yield f"{indent}loop {item.count} times, counted by {self.of(item.counter)}{moving}"
+                yield from self.items(item.body, indent + "    ", barriers)
+            elif isinstance(item, Label):
+                yield f"{indent}{self.of(item)}:"
+            else:
+                wait = "wait " if barriers and isinstance(item, Kernel) and item.barrier else ""
+                yield f"{indent}{' ' * 4 if barriers and not wait else ''}{wait}{self.item(item)}"
+
+    def item(self, item: Item) -> str:
+        """One item in words."""
+        match item:
+            case Kernel():
+                return self._kernel(item)
+            case Compute():
+                return self._compute(item)
+            case WriteBack(name, _, new, old):
+                return f"write back {name}: {self.place(old)} = {self.place(new)}"
+            case Declare(value):
+                return (
+                    f"register {self.of(value)}"
+                    if isinstance(value, Register)
+                    else f"buffer {self.of(value)}, {value.words} words"
+                )
+            case SetRegister(register, value):
+                return f"set {self.of(register)} = {value}"
+            case Advance(register):
+                return f"advance {self._moving(register)}"
+            case Repeat(register, begin):
+                return f"repeat from {self.of(begin)} while {self.of(register)} counts"
+            case LoadRegister(register, word, shift):
+                return f"load {self.of(register)} = {self.place(word)} << {shift}"
+            case StoreArgmax(word):
+                return f"store the largest word's index at {self.place(word)}"
+            case JumpIfEqual(register, value, target):
+                condition = "" if register is ZERO_REGISTER else f" if {self.of(register)} == {value}"
+                return f"jump to {self.of(target)}{condition}"
+        raise TypeError(f"{type(item).__name__} is no item of a program")
+
+    def _moving(self, register: Register) -> str:
+        return f"{self.of(register)} by {register.stride}"
+
+    def _compute(self, item: Compute) -> str:
+        e = item.expression
+        name = (e.quantizer.name if e.quantizer is not None else "") or item.name or "a copy"
+        parts = [
+            f"compute {name}{list(e.shape[1:])} = {self._terms(e)}",
+            *_conversions(e.relu_before, e.leak, e.quantizer, e.relu_after, e.table or item.noise),
+            "search" if item.search else "",
+        ]
+        return ", ".join(part for part in parts if part) + f" -> {self._target(item.target, item.write)}"
+
+    def _terms(self, e: Expression) -> str:
+        return " | ".join(" + ".join(map(self._term, part)) for part in e.parts) + (
+            " + bias" if e.bias is not None else ""
+        )
+
+    def _term(self, term: Term) -> str:
+        if term.view.window == ALL_PADDING:
+            return "nothing"
+        match term:
+            case Dot():
+                return f"{self.place(term.view)} @ weights{list(term.weights.shape)}"
+            case Product():
+                return f"{self.place(term.view)} * {self.place(term.other)}"
+        if term.over:
+            kind = "largest" if term.maximum else "sum"
+            return f"{kind} of {prod(atom.size for atom in term.over)} from {self.place(term.view)}"
+        return self.place(term.view) if (term.weights == 1).all() else f"{self.place(term.view)} * constants"
+
+    def _target(self, target: Target, write: bool) -> str:
+        return f"{self.buffer(target.buffer)}+{target.offset}" if write else "nowhere"
+
+    def _kernel(self, kernel: Kernel) -> str:
+        taps, pixels = (prod(atom.size for atom in atoms) for atoms in (kernel.taps, kernel.pixels))
+        kind = "largest" if kernel.maximum else "products" if kernel.paired else "sum"
+        read = " and ".join(self.place(view) for view in (*kernel.operands, *kernel.factors))
+        parts = [
+            f"run {kernel.name or 'a copy'}: {kind} of {taps * len(kernel.operands)} x {kernel.channels} channels",
+            f"{pixels} pixels" if pixels > 1 else "",
+            f"reads {read}{_walk(kernel.taps)}",
+            f"writes {self._target(kernel.target, kernel.write)}",
+            *_conversions(kernel.relu_before, kernel.leak, kernel.quantizer, kernel.relu_after, kernel.table),
+            "search" if kernel.argmax else "",
+        ]
+        return ", ".join(part for part in parts if part)
 
 
-def _kernel(kernel: Kernel) -> str:
-    taps, pixels = (prod(atom.size for atom in atoms) for atoms in (kernel.taps, kernel.pixels))
-    kind = "largest" if kernel.maximum else "products" if kernel.paired else "sum"
-    read = " and ".join(_place(view) for view in (*kernel.operands, *kernel.factors))
-    parts = [
-        f"run {kernel.name or 'a copy'}: {kind} of {taps * len(kernel.operands)} x {kernel.channels} channels",
-        f"{pixels} pixels" if pixels > 1 else "",
-        f"reads {read}{_walk(kernel.taps)}",
-        f"writes {_buffer(kernel.target.buffer)}+{kernel.target.offset}"
-        if kernel.write
-        else "writes nothing",
-        "ReLU" if kernel.relu_before or kernel.relu_after else "",
-        str(kernel.quantizer),
-        f"table {kernel.table.function}" if kernel.table is not None else "",
-        "searches" if kernel.argmax else "",
+def _conversions(
+    relu_before: bool,
+    leak: int,
+    quantizer: Quantizer | None,
+    relu_after: bool,
+    table: Table | NoiseTable | None,
+) -> list[str]:
+    """What happens to a sum, in this order."""
+    return [
+        "ReLU" if relu_before else "",
+        f"leaky ReLU with a slope of 2**-{leak}" if leak else "",
+        str(quantizer or ""),
+        "ReLU" if relu_after else "",
+        f"table {table.function}" if table is not None else "",
     ]
-    return ", ".join(part for part in parts if part)
 
 
 def _walk(atoms: Sequence[Atom]) -> str:
     return " by " + "/".join(f"{atom.size}*{atom.stride}" for atom in atoms) if atoms else ""
 
 
-def _place(view: View) -> str:
-    return f"{_buffer(view.buffer)}+{view.offset}"
-
-
-def _buffer(buffer: Buffer) -> str:
-    """Its own name and its root's, and the register that moves it."""
-    name = buffer.name or "buffer"
-    if buffer.root is not buffer:
-        name = f"{buffer.root.name or 'buffer'}[{buffer.place}].{name}"
-    return f"{name}@{_register(buffer.register)}" if buffer.register is not None else name
-
-
-def _register(register: Register | None) -> str:
-    return "r0" if register is None else f"r{register.number}"
-
-
-def _allocated(items: Sequence[Flat], allocation: Allocation) -> Iterator[str]:
+def _allocated(names: Names, items: Sequence[Flat], allocation: Allocation) -> Iterator[str]:
     at = allocation.placement
     yield f"{allocation.depth} words of activations; {len(allocation.weights)} rows of weights, "
     yield f"{len(allocation.parameters)} parameter words, {len(allocation.tables)} table words"
+    for register, number in sorted(at.registers.items(), key=lambda entry: entry[1]):
+        yield f"register {number}: {names.of(register)}"
     for buffer, address in sorted(at.addresses.items(), key=lambda entry: (entry[1], -entry[0].words)):
         constant = ", constant" if buffer.constants is not None else ""
-        yield f"{address:6d}  {buffer.name or 'buffer'}, {buffer.words} words{constant}"
+        yield f"{address:6d}  {names.of(buffer)}, {buffer.words} words{constant}"
     for kernel in (item for item in items if isinstance(item, Kernel)):
         parts = [f"parameters from {at.parameter_words[kernel]}"]
         if kernel in at.weight_rows:

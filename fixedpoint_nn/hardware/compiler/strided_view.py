@@ -17,22 +17,37 @@ from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, output_size
 from fixedpoint_nn.numerics.qformat import QFormat
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class Register:
+    """A register of the engine, added to addresses; a loop adds `stride` to it after every round."""
+
+    stride: int = 0
+    span: int = 0  # how far it moves in all
+
+
+ZERO_REGISTER = Register()  # reads 0, always
+
+
+@dataclass(frozen=True, eq=False)
 class Buffer:
-    """Words that are alive together; `loop_register` is the loop's register that is added to their address."""
+    """Words that are alive together, of their own or a part of another buffer; equal only to itself.
+
+    `loop_register` is added to its addresses. Rows of a loop are in `used` words; what moves with them may stand
+    behind. Constants are written before the program starts.
+    """
 
     name: str
     words: int
     parent: Buffer | None = None
-    offset: int = 0
+    offset: int = 0  # in the parent
     loop_register: Register | None = None
-    constants: list[int] | None = None
-    keep: bool = False
-    distance_fixed: bool = False  # its distance to another buffer is part of an instruction
-    used: int = 0  # of rows that move: where the words that move with them may begin
+    constants: tuple[int, ...] | None = None
+    keep: bool = False  # from the first item to the last
+    used: int = 0
 
     @property
     def root(self) -> Buffer:
+        """The buffer that it is a part of, which is a part of none."""
         return self if self.parent is None else self.parent.root
 
     @property
@@ -40,25 +55,12 @@ class Buffer:
         """The offset in the root."""
         return self.offset + (0 if self.parent is None else self.parent.place)
 
-    def place_in(self, parent: Buffer, offset: int) -> None:
-        """This buffer becomes a part of another one."""
-        assert self.parent is None
-        self.parent, self.offset = parent, offset
-
     @property
     def register(self) -> Register | None:
+        """The register that moves it: its own, or its parent's."""
         if self.loop_register is not None or self.parent is None:
             return self.loop_register
         return self.parent.register
-
-
-@dataclass(eq=False)
-class Register:
-    """A register of the engine that a loop adds `stride` to in every step."""
-
-    stride: int
-    number: int = 0
-    span: int = 0  # how far it loop_register in all
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ class Window:
     x_limit: int
     y_limit: int
     lowest: bool
+
+
+ALL_PADDING = Window(0, 0, 1, 1, 0, 0, lowest=False)  # every position is outside: all reads are 0
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 Axis = int | tuple[int, ...] | None
 _SMALL_BATCH = 2048  # rows of all time steps together
 
+# Faster ways to run a loop over time, asked in this order; each gives the results, or None if the loop is not for it.
+FUSED_SCANS: list[Callable[..., tuple[Any, ...] | None]] = []
+
 
 class FixedArray:
     """An immutable array of fixed-point numbers, each `ints * 2**-format.frac_bits`.
@@ -468,6 +471,8 @@ class FixedArray:
         axes = range(self.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
         terms = 1
         for i in axes:
+            if not -self.ndim <= i < self.ndim:
+                raise np.exceptions.AxisError(i, self.ndim)
             terms *= self.shape[i]
         if terms == 0 or self.size == 0:
             raise ValueError(f"an array of shape {self.shape} has nothing to choose from or to add")
@@ -500,6 +505,10 @@ class FixedArray:
         """
         if self.ndim < 2 or self.shape[1] == 0:
             raise ValueError(f"scan needs steps along axis 1, and an array of shape {self.shape} has none")
+        for fused in FUSED_SCANS:
+            results = fused(self, step, states, each)
+            if results is not None:
+                return results
         outputs = []
         at = self._steps(each)
         for t in range(self.shape[1]):

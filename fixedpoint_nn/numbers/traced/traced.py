@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.fixed.array import Axis, FixedArray
 from fixedpoint_nn.numbers.places import here
 from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -163,12 +163,12 @@ class Traced:
         """Record the smaller one, element by element."""
         return self._record("minimum", self, other)
 
-    def max(self, axis: int, keepdims: bool = False) -> Traced:
-        """Record the largest element along the axis."""
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Traced:
+        """Record the largest element along an axis, or several, or all."""
         return self._record("max", self, axis=axis, keepdims=keepdims)
 
-    def sum(self, axis: int, keepdims: bool = False) -> Traced:
-        """Record the exact sum along the axis."""
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Traced:
+        """Record the exact sum along an axis, or several, or all."""
         return self._record("sum", self, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int = -1) -> Traced:

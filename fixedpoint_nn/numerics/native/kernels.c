@@ -439,6 +439,105 @@ void fx_lookup(int level, const float *codes, int64_t n, const float *table, int
     lookup_portable(codes, n, table, mask, out);
 }
 
+// ---- a loop over time: a list of operations on slots, for every block of rows and every step ------------------------
+
+enum { SCAN_PRODUCT, SCAN_REQUANTIZE, SCAN_LOOKUP, SCAN_MULTIPLY, SCAN_COMBINE };
+
+// A matrix of floats. Scratch has rows for one block; a matrix of the whole batch (`whole`) moves with block and step.
+typedef struct {
+    float *base;
+    int64_t row_stride, step_stride;
+    int64_t whole;
+} Slot;
+
+typedef struct {
+    int32_t kind, out, a, b, a_column, b_column;  // slots, -1 for none; columns in the slots of the operands
+    int64_t width;
+    float a_factor, b_factor;
+    const float *row;                             // a constant for each column of SCAN_COMBINE, or the table of SCAN_LOOKUP
+    int64_t mask;                                 // of SCAN_LOOKUP
+    const void *packed;                           // weights and bias of SCAN_PRODUCT; its addend is slot b
+    const int32_t *bias;
+    Product product;
+    Requantize requantize;
+} Operation;
+
+INLINE float *slot_at(const Slot *slots, int32_t slot, int64_t row, int64_t step) {
+    const Slot *s = slots + slot;
+    return s->base + s->whole * row * s->row_stride + step * s->step_stride;
+}
+
+INLINE void multiply_rows(const Operation *o, const Slot *slots, int64_t rows, const float *a, const float *b, float *out) {
+    int64_t as = slots[o->a].row_stride, bs = slots[o->b].row_stride, os = slots[o->out].row_stride;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < o->width; j++) out[i * os + j] = a[i * as + j] * b[i * bs + j];
+}
+
+// a * a_factor + b * b_factor + row; whole numbers below 2**24, so that no order of adding matters.
+INLINE void combine_rows(const Operation *o, const Slot *slots, int64_t rows, const float *a, const float *b, float *out) {
+    int64_t as = slots[o->a].row_stride, bs = b ? slots[o->b].row_stride : 0, os = slots[o->out].row_stride;
+    float af = o->a_factor, bf = o->b_factor;
+    for (int64_t i = 0; i < rows; i++, a += as, b += bs, out += os) {
+        if (b) for (int64_t j = 0; j < o->width; j++) out[j] = a[j] * af + b[j] * bf;
+        else for (int64_t j = 0; j < o->width; j++) out[j] = a[j] * af;
+        if (o->row) for (int64_t j = 0; j < o->width; j++) out[j] += o->row[j];
+    }
+}
+
+INLINE void lookup_rows(const Operation *o, const Slot *slots, int64_t rows, const float *a, float *out) {
+    int64_t as = slots[o->a].row_stride, os = slots[o->out].row_stride;
+    for (int64_t i = 0; i < rows; i++) lookup(a + i * as, o->width, o->row, (int32_t)o->mask, out + i * os);
+}
+
+INLINE void element_wise(const Operation *o, const Slot *slots, int64_t rows, const float *a, const float *b, float *out) {
+    if (o->kind == SCAN_LOOKUP) lookup_rows(o, slots, rows, a, out);
+    else if (o->kind == SCAN_MULTIPLY) multiply_rows(o, slots, rows, a, b, out);
+    else combine_rows(o, slots, rows, a, b, out);
+}
+
+typedef void (*ElementWise)(const Operation *, const Slot *, int64_t, const float *, const float *, float *);
+
+static void element_wise_portable(const Operation *o, const Slot *s, int64_t n, const float *a, const float *b, float *out) {
+    element_wise(o, s, n, a, b, out);
+}
+#if X86
+FOR_AVX2 static void element_wise_avx2(const Operation *o, const Slot *s, int64_t n, const float *a, const float *b, float *out) {
+    element_wise(o, s, n, a, b, out);
+}
+FOR_AVX512 static void element_wise_avx512(const Operation *o, const Slot *s, int64_t n, const float *a, const float *b, float *out) {
+    element_wise(o, s, n, a, b, out);
+}
+#endif
+
+void fx_scan(int level, const Operation *operations, int64_t count, const Slot *slots, int64_t batch, int64_t block,
+             int64_t steps, void *scratch) {
+    ElementWise by_element = element_wise_portable;
+#if X86
+    if (level == AVX512_VNNI) by_element = element_wise_avx512;
+    else if (level == AVX2) by_element = element_wise_avx2;
+#endif
+    for (int64_t first = 0; first < batch; first += block) {
+        int64_t rows = batch - first < block ? batch - first : block;
+        for (int64_t t = 0; t < steps; t++)
+            for (const Operation *o = operations; o < operations + count; o++) {
+                const float *a = slot_at(slots, o->a, first, t) + o->a_column;
+                const float *b = o->b < 0 ? 0 : slot_at(slots, o->b, first, t) + o->b_column;
+                float *out = slot_at(slots, o->out, first, t);
+                if (o->kind == SCAN_PRODUCT) {
+                    Product p = o->product;
+                    p.rows = rows, p.row_stride = slots[o->a].row_stride;
+                    fx_product(level, &p, a, o->packed, o->bias, b, scratch, out);
+                } else if (o->kind == SCAN_REQUANTIZE) {
+                    Requantize p = o->requantize;
+                    p.rows = rows, p.row_stride = slots[o->a].row_stride;
+                    fx_requantize(level, &p, a, out);
+                } else {
+                    by_element(o, slots, rows, a, b, out);
+                }
+            }
+    }
+}
+
 // ---- the extension module itself is empty: Python finds the functions above through ctypes --------------------------
 
 #ifndef FX_NO_PYTHON

@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -127,23 +128,28 @@ class Kernels:
 
         `offset` is added to every element of the rows to make it an unsigned byte; the bias has to undo it.
         """
-        scratch = np.empty(self._library.fx_scratch_bytes(ctypes.c_int64(source.taps), bits), np.int8)
-        described = _Product(
-            source.rows, source.taps, columns, source.array.strides[0] // 4, bits, offset,
-            epilogue.relu, epilogue.shift, *_modes(epilogue), epilogue.quantizer is None, *source.fields(),
-        )  # fmt: skip
+        scratch = self.scratch(source.taps, bits)
+        described = described_product(source, columns, bits, offset, epilogue)
         self._library.fx_product(
             self.level, ctypes.byref(described), *map(_at, (source.array, packed, bias, addend, scratch, out))
         )
 
+    def scratch(self, taps: int, bits: int) -> Array:
+        """Space for the rows of one block, packed."""
+        return np.empty(self._library.fx_scratch_bytes(ctypes.c_int64(taps), bits), np.int8)
+
     def requantize(self, x: Array, shift: int, quantizer: Quantizer, out: Array) -> None:
         """Integers of at most 2**24 in float32 times 2**shift, rounded and saturated; x is a matrix without gaps in its
         rows, out has none at all."""
-        low, high = limits(quantizer.format, quantizer.overflow)
-        described = _Requantize(
-            *x.shape, x.strides[0] // 4, _code_of(quantizer.rounding), 2.0**shift, low, high
-        )
+        described = described_requantize(x.shape, x.strides[0] // 4, shift, quantizer)
         self._library.fx_requantize(self.level, ctypes.byref(described), _at(x), _at(out))
+
+    def scan(
+        self, operations: Any, count: int, slots: Any, batch: int, block: int, steps: int, scratch: Array
+    ) -> None:
+        """A loop over time; native/scan.py makes the operations and slots."""
+        sizes = map(ctypes.c_int64, (batch, block, steps))
+        self._library.fx_scan(self.level, operations, ctypes.c_int64(count), slots, *sizes, _at(scratch))
 
     def lookup(self, codes: Array, table: Array, bits: int, out: Array) -> None:
         """The float32 table's entry for the lowest bits of each integer in float32; no array has gaps."""
@@ -151,6 +157,27 @@ class Kernels:
         self._library.fx_lookup(
             self.level, _at(codes), ctypes.c_int64(codes.size), _at(table), mask, _at(out)
         )
+
+
+product_structure, requantize_structure = _Product, _Requantize
+
+
+def described_product(
+    source: Source, columns: int, bits: int, offset: int, epilogue: Epilogue
+) -> ctypes.Structure:
+    """`Product` of kernels.c."""
+    return _Product(
+        source.rows, source.taps, columns, source.array.strides[0] // 4, bits, offset,
+        epilogue.relu, epilogue.shift, *_modes(epilogue), epilogue.quantizer is None, *source.fields(),
+    )  # fmt: skip
+
+
+def described_requantize(
+    shape: tuple[int, ...], row_stride: int, shift: int, quantizer: Quantizer, fits: bool = False
+) -> ctypes.Structure:
+    """`Requantize` of kernels.c; what fits anyway is not clipped."""
+    low, high = (-inf, inf) if fits else limits(quantizer.format, quantizer.overflow)
+    return _Requantize(*shape, row_stride, _code_of(quantizer.rounding), 2.0**shift, low, high)
 
 
 def _at(array: Array | None) -> ctypes.c_void_p | None:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""An expression and the memory for its result: the item that computes it, and the view of what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from fixedpoint_nn.hardware.compiler.expression import Expression
+from fixedpoint_nn.hardware.compiler.ir import Compute
+from fixedpoint_nn.hardware.compiler.kernel import Path, Target
+from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View, dense_axes
+
+
+def padded(words: int, lanes: int) -> int:
+    """The words of whole rows of the memory."""
+    return -(-words // lanes) * lanes
+
+
+def new_target(
+    name: str, shape: Sequence[int], lanes: int, in_rows: bool = True
+) -> tuple[Target, tuple[int, ...]]:
+    """A buffer for a value, and its strides: pixel after pixel, each at the start of a row if `in_rows`."""
+    channels = shape[-1]
+    pixels = prod(shape[1:-1])
+    stride = padded(channels, lanes) if in_rows and pixels > 1 else channels
+    strides = [1]
+    for size in reversed(shape[1:-1]):
+        strides.insert(0, stride)
+        stride *= size
+    pixel = strides[-2] if len(strides) > 1 else channels
+    return Target(Buffer(name, padded(max(stride, 1), lanes)), 0, pixel), (0, *strides)
+
+
+def computation(
+    expression: Expression,
+    name: str,
+    layer: str,
+    path: Path,
+    lanes: int,
+    target: Target | None = None,
+    in_rows: bool = True,
+    **options: Any,
+) -> tuple[Compute, View]:
+    """The item that computes an expression into `target`, or into a buffer of its own, and the view of the result."""
+    declares = target is None
+    if target is None:
+        target, strides = new_target(name, expression.shape, lanes, in_rows)
+        axes = dense_axes(expression.shape, strides)
+    else:
+        walk, strides = target.stride, (1,)
+        for size in reversed(expression.shape[1:-1]):
+            strides = (walk, *strides)
+            walk *= size
+        axes = dense_axes(expression.shape, (0, *strides)[-len(expression.shape) :])
+    item = Compute(name, layer, path, expression, target, declares, **options)
+    return item, View(target.buffer, target.offset, axes, expression.format)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Constants in the activation memory: each distinct one once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fixedpoint_nn.hardware.compiler.computation import padded
+from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View, dense_axes
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+
+
+class Constants:
+    """The constants of one program, for an engine of so many lanes; those that are `there` already come first."""
+
+    def __init__(self, lanes: int, there: Sequence[Buffer] = ()) -> None:
+        self.lanes = lanes
+        self.buffers = list(there)
+        self._known = {(buffer.name, buffer.constants): buffer for buffer in there}
+
+    def pixels(self, value: FixedArray) -> View:
+        """A value pixel after pixel, each from the start of a row on."""
+        channels = value.shape[-1] if value.ndim else 1
+        stride = padded(channels, self.lanes) if value.size > channels else channels
+        words = np.zeros((value.size // channels, stride), np.int64)
+        words[:, :channels] = value.ints.reshape(-1, channels)
+        strides, walk = [1], stride
+        for size in reversed(value.shape[:-1]):
+            strides.insert(0, walk)
+            walk *= size
+        buffer = self._buffer("constant", tuple(words.reshape(-1).tolist()))
+        return View(buffer, 0, dense_axes(value.shape or (1,), strides), value.format)
+
+    def columns(self, matrix: FixedArray) -> Buffer:
+        """A matrix column after column, so that a row's number is its offset, without a multiplication."""
+        return self._buffer("table", tuple(matrix.ints.T.reshape(-1).tolist()))
+
+    def _buffer(self, name: str, words: tuple[int, ...]) -> Buffer:
+        key = name, words
+        if key not in self._known:
+            size = padded(max(len(words), 1), self.lanes)
+            self._known[key] = Buffer(name, size, constants=words, keep=True)
+            self.buffers.append(self._known[key])
+        return self._known[key]

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""What the host writes and reads: blocks of words at equal distances."""
+
+from __future__ import annotations
+
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.kernel import Placement
+from fixedpoint_nn.hardware.compiler.strided_view import View, merge
+from fixedpoint_nn.hardware.isa.port import Port
+
+
+def host_port(view: View, at: Placement) -> Port:
+    """The port through which the host reaches a value; the first axis is the batch."""
+    run, stride = blocks(view)
+    root, offset = view.place
+    return Port(view.shape[1:], view.format, at.addresses[root] + offset, run, stride)
+
+
+def blocks(view: View) -> tuple[int, int]:
+    """Words side by side, and the distance from block to block; the host's port knows no more than that."""
+    atoms = merge([atom for axis in view.axes for atom in axis])
+    if len(atoms) > 2 or (len(atoms) == 2 and atoms[1].stride != 1):
+        raise LoweringError(
+            "The values that the host writes or reads must be blocks of words at equal distances."
+        )
+    if not atoms:
+        return 1, 1
+    if len(atoms) == 1:
+        return (atoms[0].size, atoms[0].size) if atoms[0].stride == 1 else (1, atoms[0].stride)
+    return atoms[1].size, atoms[0].stride

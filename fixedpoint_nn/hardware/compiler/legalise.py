@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Operands to where one run can read them: copies are inserted, and free buffers are put beside each other.
+
+After this pass the terms of every computation are of one kind and stand as a run of the engine reads them, each buffer
+knows what it is a part of, and states of loops are written back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+from fixedpoint_nn.hardware.compiler.computation import computation
+from fixedpoint_nn.hardware.compiler.constants import Constants
+from fixedpoint_nn.hardware.compiler.errors import in_layer
+from fixedpoint_nn.hardware.compiler.expression import Expression, Product, load
+from fixedpoint_nn.hardware.compiler.ir import (
+    Compute,
+    Declare,
+    EngineProgram,
+    Item,
+    LoadRegister,
+    Loop,
+    StoreArgmax,
+    WriteBack,
+    computations,
+)
+from fixedpoint_nn.hardware.compiler.kernel import Target
+from fixedpoint_nn.hardware.compiler.operand_layout import Operands
+from fixedpoint_nn.hardware.compiler.placing import Placing
+from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View
+
+
+def legalise(program: EngineProgram) -> EngineProgram:
+    """The same program, in which every computation is one that a run can do."""
+    pass_ = _Legaliser(program.lanes, Constants(program.lanes, program.constants))
+    items = pass_.block(program.items)
+    return replace(
+        program,
+        items=_resolved(items, pass_.placing),
+        constants=tuple(map(pass_.placing.resolved, pass_.constants.buffers)),
+        input=pass_.placing.view(program.input),
+        output=pass_.placing.view(program.output),
+    )
+
+
+class _Legaliser:
+    """The items so far, of the block that is being worked on, and where buffers stand."""
+
+    def __init__(self, lanes: int, constants: Constants) -> None:
+        self.lanes = lanes
+        self.constants = constants
+        self.placing = Placing()
+        self.items: list[Item] = []
+
+    def block(self, items: Sequence[Item]) -> tuple[Item, ...]:
+        """The items of one block, legalised."""
+        outer, self.items = self.items, []
+        for item in items:
+            match item:
+                case Compute():
+                    with in_layer(item.layer):
+                        self.compute(item)
+                case WriteBack():
+                    with in_layer(item.layer):
+                        self._write_back(item)
+                case Loop():
+                    self.items.append(replace(item, body=self.block(item.body)))
+                case _:
+                    self.items.append(item)
+        inner, self.items = self.items, outer
+        return tuple(inner)
+
+    def compute(self, item: Compute) -> None:
+        """Append the computation, after the copies that it needs."""
+        expression = Operands(self, item).arranged(item.expression)
+        if item.declares:
+            self.items.append(Declare(item.target.buffer, item.layer))
+        for terms in expression.parts:
+            if len(terms) > 1 or isinstance(terms[0], Product):
+                for view in (view for term in terms for view in term.views()):
+                    self.placing.fix_distance(view)
+        self.items.append(replace(item, expression=expression, declares=False))
+
+    def computed(self, expression: Expression, source: Compute | WriteBack, target: Target | None) -> View:
+        """A part of a computation on its own; the view of its result."""
+        path = source.path if isinstance(source, Compute) else ()
+        item, view = computation(expression, source.name, source.layer, path, self.lanes, target)
+        self.compute(item)
+        return view
+
+    def buffer(self, name: str, words: int, layer: str) -> Buffer:
+        """A new buffer of whole rows."""
+        buffer = Buffer(name, -(-words // self.lanes) * self.lanes)
+        self.items.append(Declare(buffer, layer))
+        return buffer
+
+    def _write_back(self, item: WriteBack) -> None:
+        """In place if nothing reads the old state after the new one is first written, else by two copies."""
+        new, old = item.new, item.old
+        users = [(number, c) for number, one in enumerate(self.items) for c in computations([one])]
+        writers = [number for number, c in users if c.target.buffer is new.buffer]
+        readers = [number for number, c in users if any(view.buffer is old.buffer for view in c.views())]
+        movable = self.placing.is_movable(new) and new.buffer.constants is None
+        if not item.must_copy and movable and writers and max(readers, default=-1) <= min(writers):
+            self.placing.put(new.buffer, old.buffer, 0)
+            return
+        flat = load(new.reshape((1, prod(new.shape))))
+        copy = self.computed(flat, item, None)
+        self.computed(load(copy), item, Target(old.buffer, old.offset, prod(old.shape)))
+
+
+def _resolved(items: Sequence[Item], placing: Placing) -> tuple[Item, ...]:
+    """The items over resolved buffers; those that are parts of others are not declared."""
+    changed: list[Item] = []
+    for item in items:
+        match item:
+            case Declare(value) if isinstance(value, Buffer):
+                if not placing.has_parent(value):
+                    changed.append(replace(item, value=placing.resolved(value)))
+            case Compute():
+                parts = tuple(
+                    tuple(term.over_views(placing.view) for term in part) for part in item.expression.parts
+                )
+                target = replace(item.target, buffer=placing.resolved(item.target.buffer))
+                expression = replace(item.expression, parts=parts)
+                changed.append(replace(item, expression=expression, target=target))
+            case LoadRegister() | StoreArgmax():
+                changed.append(replace(item, word=placing.view(item.word)))
+            case Loop():
+                changed.append(replace(item, body=_resolved(item.body, placing)))
+            case _:
+                changed.append(item)
+    return tuple(changed)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""A traced program to computations, loops and data movement, by one rule for each verb (`rules.py`)."""
+
+from __future__ import annotations
+
+from fixedpoint_nn.hardware.compiler.builder import Builder
+from fixedpoint_nn.hardware.compiler.dense_copy import dense
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.host_port import blocks
+from fixedpoint_nn.hardware.compiler.ir import EngineProgram
+from fixedpoint_nn.hardware.compiler.rules import RULES
+from fixedpoint_nn.hardware.compiler.scope import Scope, input_view
+from fixedpoint_nn.hardware.compiler.strided_view import View
+from fixedpoint_nn.numbers.traced.program import Program
+
+
+def lowered(program: Program, lanes: int) -> EngineProgram:
+    """A program of one input and one output."""
+    builder = Builder(lanes)
+    scope = Scope(builder, program, RULES)
+    (place,) = program.inputs
+    node = program.nodes[place]
+    source = input_view(scope, node.shape, node.format, place)
+    (result,) = scope.run(source)
+    output = _settled(scope, result)
+    return EngineProgram(lanes, tuple(builder.items), tuple(builder.constants.buffers), source, output)
+
+
+def _settled(scope: Scope, view: View) -> View:
+    """The output in the format that the model gives it, and not in memory that is a constant or the input."""
+    program = scope.program
+    (place,) = program.outputs
+    wanted = program.nodes[place].format
+    if view.buffer.root.constants is None and view.format == wanted and view.window is None:
+        try:
+            blocks(view)
+            return view
+        except LoweringError:
+            pass
+    scope.builder.layer = "output"
+    copied = dense(scope.builder, view, scope.path(place))
+    if copied.format != wanted:
+        raise LoweringError(
+            f"The output is {copied.format} on the engine and {wanted} in the model; cast it last."
+        )
+    return copied

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""`FixedArray.scan` by a plan: the step is traced once for each layer, and then runs without a call per verb.
+
+Only the step of a layer is planned, which is a formula and therefore the same at every time; a function of one's own
+may do anything, and runs verb by verb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass
+from types import MethodType
+from typing import Any
+from weakref import finalize
+
+import numpy as np
+
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.loops.native_loop import NativeLoop, native_loop
+from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
+from fixedpoint_nn.numbers.loops.plan import Plan
+from fixedpoint_nn.numbers.loops.planner import plan_of
+from fixedpoint_nn.numbers.traced.program import Program
+from fixedpoint_nn.numbers.traced.traced import Traced
+from fixedpoint_nn.numerics import overflow_stats
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, FLOAT64, BoundedInts
+from fixedpoint_nn.numerics.native.library import chosen
+
+Step = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class _Loops:
+    """A plan with what runs it, each made when it is first needed."""
+
+    plan: Plan
+    by_numpy: NumpyLoop
+    by_kernels: dict[str, NativeLoop | None]
+
+    def loop(self) -> NumpyLoop | NativeLoop:
+        """The compiled one, if the kernels are chosen and take the plan."""
+        kernels = chosen().kernels
+        if kernels is None:
+            return self.by_numpy
+        if kernels.name not in self.by_kernels:
+            self.by_kernels[kernels.name] = native_loop(self.plan, kernels)
+        return self.by_kernels[kernels.name] or self.by_numpy
+
+
+_known: dict[int, dict[Any, _Loops | None]] = {}  # by the layer's id, as long as the layer lives
+
+
+def _loops(
+    layer: Any, x: FixedArray, step: Step, states: Sequence[FixedArray], each: Step | None
+) -> _Loops | None:
+    """What runs this layer's step for such inputs; remembered."""
+    key = (
+        step.__name__,
+        each.__name__ if each is not None else "",
+        x.shape[2],
+        x.format,
+        *((state.shape[1], state.format) for state in states),
+    )
+    plans = _known.get(id(layer))
+    if plans is None:
+        try:
+            finalize(layer, _known.pop, id(layer), None)
+        except TypeError:  # a layer that nobody can refer to weakly is planned in vain
+            return None
+        plans = _known[id(layer)] = {}
+    if key not in plans:
+        plans[key] = _planned(x, step, states, each)
+    return plans[key]
+
+
+def _planned(x: FixedArray, step: Step, states: Sequence[FixedArray], each: Step | None) -> _Loops | None:
+    body = Program()
+    now = Traced.argument(body, (1, x.shape[2]), x.format)
+    inside = [Traced.argument(body, (1, state.shape[1]), state.format) for state in states]
+    try:
+        y, *after = step(now if each is None else each(now), *inside)
+    except (TypeError, ValueError):  # verb by verb, the same step says what is wrong
+        return None
+    formats = [(state.shape[1], state.format) for state in states]
+    traced = all(isinstance(value, Traced) for value in (y, *after))
+    if not traced or [(value.shape[-1], value.format) for value in after] != formats:
+        return None
+    body.outputs = [y.place, *(value.place for value in after)]
+    plan = plan_of(body)
+    if plan is None:
+        return None
+    dtype = FLOAT32 if max(plan.bound, plan.sum_bound) <= FLOAT32_EXACT else FLOAT64
+    return _Loops(plan, NumpyLoop(plan, dtype), {})
+
+
+def fused_scan(
+    x: FixedArray, step: Step, states: Sequence[FixedArray], each: Step | None
+) -> tuple[FixedArray, ...] | None:
+    """The outputs of all steps and the last states, or None where there is no plan."""
+    if overflow_stats.active() is not None or x.ndim != 3 or not isinstance(step, MethodType):
+        return None
+    layer = step.__self__
+    if not is_dataclass(layer) or (each is not None and getattr(each, "__self__", None) is not layer):
+        return None
+    if any(not isinstance(state, FixedArray) or state.ndim != 2 for state in states):
+        return None
+    loops = _loops(layer, x, step, states, each)
+    if loops is None:
+        return None
+    batch = x.shape[0]
+    if any(state.shape[0] not in (1, batch) for state in states):
+        return None
+    starts = [np.broadcast_to(state._bounded.array, (batch, state.shape[1])) for state in states]
+    ys, finals = loops.loop().run(x._bounded.array, starts)
+    y = loops.plan.y
+    results = [FixedArray._of(BoundedInts(ys, y.bound, y.signed), y.format)]
+    for array, state in zip(finals, states, strict=True):
+        format = state.format
+        results.append(FixedArray._of(BoundedInts(array, format.magnitude, format.signed), format))
+    return tuple(results)

@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: MIT
+"""From the program of one step to its plan; what no plan can hold raises `NoPlan`, and the step runs verb by verb."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.loops.plan import (
+    Combine,
+    Cut,
+    Dot,
+    Lookup,
+    Multiply,
+    Operation,
+    Part,
+    Plan,
+    Products,
+    Requantize,
+)
+from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import FLOAT64_EXACT, BoundedInts
+from fixedpoint_nn.numerics.overflow import Overflow, limits
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+
+WIDEST_SHIFT = 60  # powers of two by which floats are scaled: far inside of their exponents
+
+
+class NoPlan(Exception):
+    """The step does something that plans do not hold."""
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """Columns of a sum of products that nobody has rounded yet."""
+
+    of: Products
+    start: int
+    width: int
+    format: QFormat
+    relu: bool = False
+    shared: bool = False  # by several operations: what one of them does to the sum, another must not see
+
+
+_Value = Part | _Sum | FixedArray
+
+
+class Planner:
+    """The values of one step's program so far, and the operations that compute them."""
+
+    def __init__(self, body: Program) -> None:
+        self.body = body
+        self.widths: list[int] = []
+        self.operations: list[Operation] = []
+        self.values: list[_Value] = []
+        self.bound = 0
+        self.uses = Counter(place for node in body.nodes for place in node.inputs) + Counter(body.outputs)
+
+    def plan(self) -> Plan:
+        """The whole step."""
+        rules = _rules()
+        inputs = []
+        for node in self.body.nodes:
+            if node.op == "input":
+                value: _Value = self._new(node)
+                inputs.append(value)
+            elif node.op == "constant":
+                assert node.value is not None
+                value = node.value
+            else:
+                if node.op not in rules:
+                    raise NoPlan(node.op)
+                operands = [self._operand(place) for place in node.inputs]
+                if all(isinstance(operand, FixedArray) for operand in operands) and node.op in VERBS:
+                    value = VERBS[node.op](*operands, **node.attributes)
+                else:
+                    value = rules[node.op](self, node, operands)
+            self.values.append(value)
+        y, *after = (self._part(self.values[place]) for place in self.body.outputs)
+        x, *states = (part.slot for part in inputs if isinstance(part, Part))
+        after = [self._apart(part, {x, *states} - {own}) for part, own in zip(after, states, strict=True)]
+        sums = [operation.bound for operation in self.operations if isinstance(operation, Products)]
+        sum_bound = max(sums, default=0)
+        if max(self.bound, sum_bound) > FLOAT64_EXACT:
+            raise NoPlan("wider than a double")
+        return Plan(
+            tuple(self.widths),
+            x,
+            tuple(states),
+            tuple(self.operations),
+            y,
+            tuple(after),
+            self.bound,
+            sum_bound,
+        )
+
+    # ---- slots ---------------------------------------------------------------------------------------------
+
+    def _new(self, node: Node, bound: int | None = None, signed: bool | None = None) -> Part:
+        """A new slot for a value of rows."""
+        if len(node.shape) != 2:
+            raise NoPlan("values that are no rows")
+        return self._slot(node.shape[1], node.format, bound, signed)
+
+    def _slot(
+        self, width: int, format: QFormat, bound: int | None = None, signed: bool | None = None
+    ) -> Part:
+        self.widths.append(width)
+        bound = format.magnitude if bound is None else bound
+        self.bound = max(self.bound, bound)
+        return Part(
+            len(self.widths) - 1, 0, width, format, bound, format.signed if signed is None else signed
+        )
+
+    def _operand(self, place: int) -> _Value:
+        value = self.values[place]
+        return replace(value, shared=True) if isinstance(value, _Sum) and self.uses[place] > 1 else value
+
+    def _apart(self, part: Part, others: set[int]) -> Part:
+        """The part, or a copy of it if it is an input that the next step's inputs would overwrite."""
+        if part.slot not in others:
+            return part
+        out = self._slot(part.width, part.format, part.bound, part.signed)
+        self.operations.append(Combine(out.slot, part, 1, None, 0, None))
+        return out
+
+    def _part(self, value: _Value) -> Part:
+        """The value in a slot."""
+        if isinstance(value, Part):
+            return value
+        if isinstance(value, FixedArray) or value.relu:
+            raise NoPlan("a constant, or a ReLU without a cast")
+        products = value.of
+        if products.raw is None:
+            self.bound = max(self.bound, products.bound)
+            self.widths.append(products.width)
+            products.raw = len(self.widths) - 1
+        return Part(products.raw, value.start, value.width, value.format, products.bound, True)
+
+    # ---- verbs ---------------------------------------------------------------------------------------------
+
+    def dot(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """rows @ weights, added to another sum of products or to rows."""
+        source, weights = self._part(operands[0]), operands[1]
+        if (
+            not isinstance(weights, FixedArray)
+            or weights.ndim != 2
+            or node.attributes["accumulator"] is not None
+        ):
+            raise NoPlan("a product with something else than a constant matrix")
+        format = QFormat.for_dot(source.format, weights.format, weights.shape[0])
+        product = self._products(source, BoundedInts.of(weights.ints), format)
+        return product if len(operands) == 2 else self._total(node, operands[2], product)
+
+    def _products(self, source: Part, weights: BoundedInts, format: QFormat) -> _Sum:
+        columns = weights.columns
+        bound = source.bound * (columns.norm if source.signed else columns.one_sided)
+        width = weights.shape[1]
+        products = Products((Dot(source, weights),), None, width, bound, [])
+        self.operations.append(products)
+        return _Sum(products, 0, width, format)
+
+    def add(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """The sum of two values."""
+        return self._total(node, *operands)
+
+    def sub(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """The difference of two values in slots."""
+        return self._combined(node, operands, (1, -1))
+
+    def neg(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """The negative of a value in a slot."""
+        part = self._part(operands[0])
+        out = self._new(node, part.bound)
+        self.operations.append(Combine(out.slot, part, -1, None, 0, None))
+        return out
+
+    def _total(self, node: Node, a: _Value, b: _Value) -> _Value:
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, _Sum) and self._open(one):
+                shift = node.format.frac_bits - one.format.frac_bits
+                if isinstance(other, FixedArray) and other.size in (1, one.width):
+                    bias = np.broadcast_to(other.ints.reshape(-1), (one.width,))
+                    moved = node.format.frac_bits - other.format.frac_bits
+                    return self._with_bias(node, self._scaled_up(one, shift), _shifted(bias, moved))
+        if (
+            isinstance(a, _Sum)
+            and isinstance(b, _Sum)
+            and self._open(a)
+            and self._open(b)
+            and a.of is not b.of
+        ):
+            return self._joined(node, a, b)
+        return self._combined(node, (a, b), (1, 1))
+
+    @staticmethod
+    def _open(value: _Sum) -> bool:
+        """Has nobody used the sum yet, and is it there as a whole?"""
+        products = value.of
+        used = products.cuts or products.raw is not None or value.relu or value.shared
+        return not used and value.width == products.width
+
+    def _replaced(self, old: Products, new: Products) -> None:
+        """`new` in the place of `old`, at the end: everything that it reads is there by now."""
+        self.operations.remove(old)
+        self.operations.append(new)
+
+    def _with_bias(self, node: Node, value: _Sum, bias: Array) -> _Sum:
+        products = value.of
+        total = bias if products.bias is None else products.bias + bias
+        bound = products.bound + int(np.abs(bias).max())
+        new = Products(products.dots, total, products.width, bound, [])
+        self._replaced(products, new)
+        return _Sum(new, 0, value.width, node.format)
+
+    def _scaled_up(self, value: _Sum, shift: int) -> _Sum:
+        """The sum at another binary point: its weights and bias times 2**shift."""
+        if shift == 0:
+            return value
+        if not 0 < shift <= WIDEST_SHIFT:
+            raise NoPlan("a sum at a coarser binary point")
+        products = value.of
+        dots = tuple(Dot(dot.part, dot.weights.shifted(shift)) for dot in products.dots)
+        bias = None if products.bias is None else _shifted(products.bias, shift)
+        new = Products(dots, bias, products.width, products.bound << shift, [])
+        self._replaced(products, new)
+        return replace(value, of=new)
+
+    def _joined(self, node: Node, a: _Sum, b: _Sum) -> _Sum:
+        a, b = (self._scaled_up(one, node.format.frac_bits - one.format.frac_bits) for one in (a, b))
+        biases = [one.of.bias for one in (a, b) if one.of.bias is not None]
+        bias = sum(biases[1:], biases[0]) if biases else None
+        dots = (*a.of.dots, *b.of.dots)
+        new = Products(dots, bias, a.width, a.of.bound + b.of.bound, [])
+        self.operations.remove(a.of)
+        self._replaced(b.of, new)
+        return _Sum(new, 0, a.width, node.format)
+
+    def _combined(self, node: Node, operands: Sequence[_Value], signs: tuple[int, int]) -> Part:
+        """Both at one binary point, added with their signs; one may be a constant."""
+        parts, factors, constant, bound = [], [], None, 0
+        for value, sign in zip(operands, signs, strict=True):
+            moved = node.format.frac_bits - value.format.frac_bits
+            if isinstance(value, FixedArray):
+                if value.size not in (1, node.shape[-1]):
+                    raise NoPlan("a constant of another shape")
+                constant = _shifted(np.broadcast_to(value.ints.reshape(-1), node.shape[-1:]), moved) * sign
+                bound += int(np.abs(constant).max())
+                continue
+            part = self._part(value)
+            if part.width != node.shape[-1]:
+                raise NoPlan("values that are repeated")
+            parts.append(part)
+            factors.append(sign << moved)
+            bound += part.bound << moved
+        out = self._new(node, bound)
+        b, b_factor = (parts[1], factors[1]) if len(parts) == 2 else (None, 0)
+        self.operations.append(Combine(out.slot, parts[0], factors[0], b, b_factor, constant))
+        return out
+
+    def mul(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """The product of two values in slots."""
+        a, b = map(self._part, operands)
+        if a.width != b.width:
+            raise NoPlan("values that are repeated")
+        out = self._new(node, a.bound * b.bound, a.signed or b.signed)
+        self.operations.append(Multiply(out.slot, a, b))
+        return out
+
+    def relu(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """max(0, a sum of products), which waits for its cast."""
+        (value,) = operands
+        if not isinstance(value, _Sum) or not self._open(value):
+            raise NoPlan("a ReLU of something else than a sum of products")
+        return replace(value, relu=True, format=node.format)
+
+    def scaled(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """The same integers at another binary point."""
+        return replace(self._part(operands[0]), format=node.format)
+
+    def reshape(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """The shape that it has already."""
+        (value,) = operands
+        if isinstance(value, FixedArray) or len(node.shape) != 2 or node.shape[-1] != value.width:
+            raise NoPlan("another shape")
+        return value
+
+    def index(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """Some of the columns."""
+        (value,), index = operands, node.attributes["index"]
+        if isinstance(value, FixedArray):
+            raise NoPlan("a part of a constant")
+        items = index if isinstance(index, tuple) else (index,)
+        whole = [item for item in items[:-1] if item is not Ellipsis]
+        last = items[-1]
+        named = len(items) == 2
+        if not named or any(item != slice(None) for item in whole) or not isinstance(last, slice):
+            raise NoPlan("an index of something else than columns")
+        start, stop, step = last.indices(value.width)
+        if step != 1 or stop <= start:
+            raise NoPlan("columns that are not side by side")
+        return replace(value, start=value.start + start, width=stop - start)
+
+    def lookup(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """The table's entries."""
+        part, table = self._part(operands[0]), node.attributes["table"]
+        out = self._new(node, table.entries.bound)
+        self.operations.append(Lookup(out.slot, part, table))
+        return out
+
+    def cast(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        """Rounded and fitted, from a sum of products in the same pass."""
+        (value,), quantizer = operands, node.attributes["quantizer"]
+        if not isinstance(quantizer, Quantizer) or isinstance(value, FixedArray):
+            raise NoPlan("a cast of each channel by itself")
+        shift = quantizer.format.frac_bits - value.format.frac_bits
+        if abs(shift) > WIDEST_SHIFT or quantizer.format.magnitude > FLOAT64_EXACT:
+            raise NoPlan("a shift that is too wide")
+        if isinstance(value, Part) or value.of.raw is not None or shift > 0:
+            part = self._part(value)
+            fits, bound = _outcome(part.bound, shift, quantizer)
+            self.bound = max(self.bound, part.bound << max(shift, 0))
+            out = self._new(node, bound)
+            self.operations.append(Requantize(out.slot, part, shift, quantizer, fits))
+            return out
+        fits, bound = _outcome(value.of.bound, shift, quantizer)
+        out = self._new(node, bound)
+        value.of.cuts.append(Cut(out.slot, value.start, value.width, value.relu, shift, quantizer, fits))
+        return out
+
+
+def _rules() -> dict[str, Callable[[Planner, Node, Sequence[_Value]], _Value]]:
+    names = ("dot", "add", "sub", "neg", "mul", "relu", "scaled", "reshape", "index", "lookup", "cast")
+    return {name: getattr(Planner, name) for name in names}
+
+
+def _outcome(bound: int, shift: int, quantizer: Quantizer) -> tuple[bool, int]:
+    """Does everything fit after the shift, and what is the bound then?"""
+    lo, hi = limits(quantizer.format, quantizer.overflow)
+    scaled = bound << shift if shift >= 0 else -(-bound >> -shift)
+    fits = scaled <= hi and scaled <= -lo
+    if quantizer.overflow is Overflow.WRAP and not fits:
+        return fits, quantizer.format.magnitude
+    return fits, min(scaled, quantizer.format.magnitude)
+
+
+def _shifted(ints: Any, shift: int) -> Array:
+    """Integers times 2**shift, in int64."""
+    if not 0 <= shift <= WIDEST_SHIFT or int(np.abs(ints).max()) << shift > FLOAT64_EXACT:
+        raise NoPlan("constants that are too wide")
+    moved: Array = np.asarray(ints, np.int64) << np.int64(shift)
+    return moved
+
+
+def plan_of(body: Program) -> Plan | None:
+    """The plan of one step, or None."""
+    try:
+        return Planner(body).plan()
+    except NoPlan:
+        return None

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""Each verb becomes the same integers on the engine, or is refused in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn import FixedArray, Q, Quantizer
+from fixedpoint_nn.hardware import LoweringError
+from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.numerics.qformat import UQ, QFormat
+
+OUT = Quantizer(Q(4, 4))
+
+
+def check(
+    net: Callable[[Any], Any], shape: tuple[int, ...], format: QFormat, high: int | None = None
+) -> None:
+    """The engine's twin gives the integers of the model."""
+    compiled = lower(net, shape, format, 4)
+    top = format.int_max + 1 if high is None else high
+    for sample in np.random.default_rng(0).integers(format.int_min, top, (3, *shape)):
+        twin = Twin(compiled.config, compiled.images, compiled.input, sample.reshape(-1))
+        twin.run()
+        expected = net(FixedArray.from_ints(sample[None], format)).ints
+        assert np.array_equal(twin.memory[compiled.output.addresses()], expected.reshape(-1))
+
+
+NETS: dict[str, Callable[[Any], Any]] = {
+    "maximum(3)": lambda x: x.maximum(3),
+    "maximum(-1)": lambda x: x.maximum(-1),
+    "x + 1": lambda x: x + 1,
+    "1 - x": lambda x: 1 - x,
+    "x * 3": lambda x: x * 3,
+    "sum with keepdims": lambda x: x.sum(1, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 6)])
+@pytest.mark.parametrize("name", NETS)
+def test_integers_in_a_layer_are_lowered(name: str, shape: tuple[int, ...]) -> None:
+    check(lambda x: NETS[name](x).cast(OUT), shape, Q(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("net", "sentence"),
+    [
+        (
+            lambda x: x.sum(1).cast(OUT),
+            "Layer 'sum' does not fit the engine: it sums a sample to one word without an axis for it; "
+            "set keepdims=True.",
+        ),
+        (
+            lambda x: x.max(1).cast(OUT),
+            "Layer 'max' does not fit the engine: it takes the largest word of a sample without an axis for it; "
+            "set keepdims=True.",
+        ),
+        (
+            lambda x: x.sum(0).cast(OUT),
+            "Layer 'sum' does not fit the engine: it sums over the samples of a batch, and the engine runs one after "
+            "the other.",
+        ),
+        (
+            lambda x: x[:, np.array([1, 0])].cast(OUT),
+            "Layer 'index' does not fit the engine: it takes elements by an array of indices, which is not lowered; "
+            "use slices.",
+        ),
+    ],
+)
+def test_what_the_engine_cannot_do_is_refused_in_a_sentence(net, sentence: str) -> None:
+    with pytest.raises(LoweringError) as caught:
+        lower(net, (6,), Q(4, 4), 4)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("verb", ["sum", "max"])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [1, 2, 3, -1, (1, 2), (2, 1), (-2, -3), (1, 3), (2, 3)])
+def test_sums_and_maxima_over_any_axes(verb: str, keepdims: bool, axis: Any) -> None:
+    check(lambda x: getattr(x, verb)(axis, keepdims=keepdims).cast(OUT), (3, 2, 5), Q(4, 4))
+
+
+def weights(*shape: int) -> FixedArray:
+    ints = np.random.default_rng(sum(shape)).integers(-8, 8, shape)
+    return FixedArray.from_ints(ints, Q(2, 2))
+
+
+def test_a_lookup_of_rows_inside_of_a_loop_leaves_the_loops_registers_alone() -> None:
+    table, matrix = weights(6, 5), weights(5, 5)
+
+    def net(x: Any) -> Any:
+        def step(token: Any, state: Any) -> tuple[Any, Any]:
+            new = (table.take(token) @ matrix + state).cast(OUT)
+            return new, new
+
+        return x.scan(step, FixedArray.from_ints(np.zeros((1, 5), np.int64), OUT.format))[1]
+
+    check(net, (7,), UQ(3, 0), high=6)
+
+
+def test_the_largest_of_grouped_channels_is_searched_over_all_groups() -> None:
+    groups = weights(2, 3, 4)
+    check(lambda x: x.reshape(-1, 2, 3).dot(groups).cast(OUT).argmax(), (6,), Q(2, 2))

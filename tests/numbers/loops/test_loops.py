@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MIT
+"""A planned loop gives the integers of the same loop verb by verb, by NumPy and by every compiled kernel."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer, Rounding, Table
+from fixedpoint_nn.layers.fields import CAST
+from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.network.tree import rebuild, walk
+from fixedpoint_nn.numbers.fixed import array
+from fixedpoint_nn.numbers.loops import dispatch
+from fixedpoint_nn.numbers.loops.native_loop import native_loop
+from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
+from fixedpoint_nn.numerics.native.library import Kernels, available
+from fixedpoint_nn.numerics.overflow_stats import OverflowStats
+from fixedpoint_nn.numerics.qformat import UQ, QFormat
+from tests.support.battery import over_integers, randomly_quantized
+
+RECURRENT = {
+    "RNN": lambda i: i.rnn(5, 7, depth=2),
+    "GRU, reset before": lambda i: i.gru(5, 7),
+    "GRU, reset after": lambda i: i.gru(5, 7, reset_after=True),
+    "LSTM": lambda i: i.lstm(5, 7, depth=2),
+    "wide LSTM": lambda i: i.lstm(3, 40),
+}
+
+
+def ints(*shape: int, format: QFormat = Q(2, 6), seed: int = 0) -> FixedArray:
+    rng = np.random.default_rng(seed)
+    return FixedArray.from_ints(rng.integers(format.int_min, format.int_max + 1, shape), format)
+
+
+@pytest.fixture
+def by_verbs(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Calls a function with the loops verb by verb."""
+
+    def call(function: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(array, "FUSED_SCANS", [])
+            return function()
+
+    return call
+
+
+def equal(a: FixedArray, b: FixedArray) -> bool:
+    return a.format == b.format and np.array_equal(a.ints, b.ints)
+
+
+def loops_of(step: Any, x: FixedArray, states: Any, each: Any = None) -> dispatch._Loops | None:
+    return dispatch._loops(step.__self__, x, step, states, each)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 300])
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", RECURRENT)
+def test_every_cell_with_random_formats_and_modes(name: str, seed: int, batch: int, by_verbs: Any) -> None:
+    net = over_integers(randomly_quantized(RECURRENT[name](Initialiser(seed, np.float64)), seed))
+    x = ints(batch, 4, net.cells[0].input_weight.shape[0], format=Q(3, 6), seed=seed)
+    ys, finals = net.run(x)
+    expected, last = by_verbs(lambda: net.run(x))
+    assert equal(ys, expected)
+    assert len(finals) == len(last)
+    assert all(map(equal, finals, last))
+
+
+@pytest.mark.parametrize("kernels", available(), ids=lambda kernels: kernels.name)
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("name", RECURRENT)
+def test_the_compiled_loop_is_numpys(name: str, seed: int, kernels: Kernels) -> None:
+    net = saturating(over_integers(randomly_quantized(RECURRENT[name](Initialiser(seed, np.float64)), seed)))
+    cell = net.cells[0]
+    x = ints(101, 3, cell.input_weight.shape[0], format=(Q(1, 7), UQ(1, 7), Q(3, 9))[seed % 3], seed=seed)
+    states = net.initial(x)[: len(cell.states)]
+    loops = loops_of(cell.step, x, states, cell.project)
+    assert loops is not None
+    compiled = native_loop(loops.plan, kernels)
+    assert compiled is not None
+    starts = [np.zeros((101, cell.hidden), np.float32) for _ in states]
+    starts[0][:] = np.arange(101 * cell.hidden).reshape(101, -1) % 5
+    for got, expected in zip(
+        flat(compiled.run(x.ints.astype(np.float32), starts)),
+        flat(NumpyLoop(loops.plan, np.dtype(np.float64)).run(x.ints.astype(np.float64), starts)),
+        strict=True,
+    ):
+        assert np.array_equal(got, expected)
+
+
+def saturating(net: Any) -> Any:
+    """The network with casts that saturate, which is what the compiled loop takes."""
+    casts = {leaf.path: leaf.value for leaf in walk(net) if leaf.kind == CAST and leaf.value is not None}
+    return rebuild(net, {path: replace(q, overflow=Overflow.SATURATE) for path, q in casts.items()})
+
+
+def flat(results: Any) -> list[Any]:
+    return [results[0], *results[1]]
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("overflow", Overflow)
+def test_every_rounding_and_overflow(rounding: Rounding, overflow: Overflow, by_verbs: Any) -> None:
+    def quantizer(whole: int, frac: int) -> Quantizer:
+        return Quantizer(Q(whole, frac), rounding, overflow)
+
+    net = Initialiser(1, np.float64).lstm(3, 6)
+    fixed = over_integers(randomly_quantized(net, 1))
+    cell = fixed.cells[0]
+    sharp = {"cell": quantizer(2, 3), "state": quantizer(1, 4)}
+    cell = replace(cell, **sharp)
+    x = ints(7, 5, 3)
+    states = [ints(1, 6, format=q.format, seed=2) for q in (cell.state, cell.cell)]
+    run = lambda: x.scan(cell.step, *states, each=cell.project)  # noqa: E731
+    assert loops_of(cell.step, x, states, cell.project) is not None
+    assert all(map(equal, run(), by_verbs(run)))
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A formula that uses its sum of products twice, negates, subtracts, and exchanges its states."""
+
+    weight: FixedArray
+    other: FixedArray
+    out: Quantizer = field(default_factory=lambda: Quantizer(Q(2, 6)))
+
+    def step(self, x: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
+        z = x @ self.weight
+        first = (z + self.other).cast(self.out)
+        second = (z - a).cast(self.out)
+        third = (x @ self.weight + self.other).relu().cast(self.out)
+        mixed = (1 - first + (-second) + third).cast(self.out)
+        return (mixed * first + b).cast(self.out), b, second
+
+
+def test_a_formula_with_shared_sums_and_exchanged_states(by_verbs: Any) -> None:
+    layer = Odd(ints(3, 6, seed=4), ints(6, seed=5))
+    x, states = ints(5, 6, 3), [ints(5, 6, seed=6), ints(5, 6, seed=7)]
+    loops = loops_of(layer.step, x, states)
+    assert loops is not None
+    run = lambda: x.scan(layer.step, *states)  # noqa: E731
+    assert all(map(equal, run(), by_verbs(run)))
+    for kernels in available():
+        assert native_loop(loops.plan, kernels) is not None
+
+
+@dataclass(frozen=True)
+class Wide:
+    """Sums that a float32 does not hold, and one that a float64 does not hold either."""
+
+    weight: FixedArray
+    out: Quantizer
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        h = (x @ self.weight + h * h).cast(self.out)
+        return h, h
+
+
+@pytest.mark.parametrize(("bits", "planned"), [(6, True), (16, True), (30, False)])
+def test_formats_of_every_width(bits: int, planned: bool, by_verbs: Any) -> None:
+    format = Q(2, bits - 2)
+    layer = Wide(ints(4, 5, format=format), Quantizer(format, Rounding.HALF_AWAY))
+    x, state = ints(3, 4, 4, format=format, seed=1), ints(1, 5, format=format, seed=2)
+    assert (loops_of(layer.step, x, [state]) is not None) == planned
+    run = lambda: x.scan(layer.step, state)  # noqa: E731
+    assert all(map(equal, run(), by_verbs(run)))
+
+
+@dataclass(frozen=True)
+class Maximal:
+    """A verb that no plan holds."""
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        h = x.maximum(h)
+        return h, h
+
+
+def test_what_no_plan_holds_runs_verb_by_verb(by_verbs: Any) -> None:
+    layer, x, state = Maximal(), ints(2, 3, 4), ints(2, 4, seed=1)
+    assert loops_of(layer.step, x, [state]) is None
+    run = lambda: x.scan(layer.step, state)  # noqa: E731
+    assert all(map(equal, run(), by_verbs(run)))
+
+
+def test_a_function_of_ones_own_is_called_at_every_step() -> None:
+    calls = []
+
+    def step(x: Any, h: Any) -> tuple[Any, Any]:
+        calls.append(1)
+        return x, h
+
+    ints(2, 5, 4).scan(step, ints(2, 4))
+    assert len(calls) == 5
+
+
+def test_a_step_that_changes_a_states_format_is_refused_as_ever() -> None:
+    @dataclass(frozen=True)
+    class Growing:
+        def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+            return x, h + x
+
+    x, state = ints(2, 3, 4), ints(2, 4)
+    assert loops_of(Growing().step, x, [state]) is None
+    y, last = x.scan(Growing().step, state)
+    assert last.format != state.format
+    assert equal(y, x)
+
+
+def test_counting_overflows_looks_at_every_verb() -> None:
+    net = over_integers(randomly_quantized(Initialiser(0, np.float64).lstm(3, 4), 0))
+    x = ints(2, 3, 3, format=Q(3, 6))
+    with OverflowStats() as stats:
+        counted = net(x)
+    assert equal(counted, net(x))
+    assert len(list(stats)) > 3
+
+
+def test_plans_leave_with_their_layer() -> None:
+    layer = Odd(ints(3, 6, seed=4), ints(6, seed=5))
+    x, states = ints(5, 6, 3), [ints(5, 6), ints(5, 6)]
+    x.scan(layer.step, *states)
+    known = id(layer)
+    assert known in dispatch._known
+    del layer
+    gc.collect()
+    assert known not in dispatch._known
+
+
+def test_a_table_of_unsigned_codes(by_verbs: Any) -> None:
+    @dataclass(frozen=True)
+    class Looked:
+        table: Table
+        weight: FixedArray
+
+        def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+            z = (x @ self.weight + h).cast(Quantizer(self.table.input_format))
+            h = z.lookup("sigmoid", self.table).cast(Quantizer(Q(2, 6)))
+            return h, h
+
+    layer = Looked(Table("sigmoid", UQ(3, 3), Quantizer(UQ(0, 6))), ints(4, 5))
+    x, state = ints(3, 6, 4, seed=3), ints(1, 5, seed=4)
+    assert loops_of(layer.step, x, [state]) is not None
+    run = lambda: x.scan(layer.step, state)  # noqa: E731
+    assert all(map(equal, run(), by_verbs(run)))
