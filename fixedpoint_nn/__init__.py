@@ -17,6 +17,7 @@ from fixedpoint_nn.version import __version__
 
 if TYPE_CHECKING:
     from fixedpoint_nn.interchange.onnx.reader import from_onnx
+    from fixedpoint_nn.interchange.onnx.writer import to_onnx
 
 __all__ = [
     "UQ",
@@ -39,12 +40,14 @@ __all__ = [
     "load_pack",
     "quantize",
     "sweep",
+    "to_onnx",
     "zoo",
 ]
 
-_LATER = {
-    "from_onnx": "fixedpoint_nn.interchange.onnx.reader"
-}  # readers are imported when they are asked for
+_LATER = {  # imported when they are asked for
+    "from_onnx": "fixedpoint_nn.interchange.onnx.reader",
+    "to_onnx": "fixedpoint_nn.interchange.onnx.writer",
+}
 
 
 def __getattr__(name: str) -> Any:
