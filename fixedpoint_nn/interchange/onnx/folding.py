@@ -31,6 +31,11 @@ def computed(operation: Operation, operands: Sequence[Array | None], opset: int)
     size = _bound(operation, operands)
     if size > MOST_ELEMENTS:
         raise Refused(f"it makes a constant of {size:,} elements, and {MOST_ELEMENTS:,} is the most")
+    return evaluated(operation, operands, opset)
+
+
+def evaluated(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
+    """What ONNX's reference computes."""
     onnx = package()
     from onnx.reference import ReferenceEvaluator
 

@@ -241,6 +241,17 @@ ORDERS = {
             nearest_mode="floor",
         ),
     ],
+    "interpolated": [
+        node("Conv", "x w", "a"),
+        node("Resize", "a _ scales", "y", mode="linear", coordinate_transformation_mode="half_pixel"),
+    ],
+    "bicubic": [
+        node("Conv", "x w", "a"),
+        node("Resize", "a _ scales", "y", mode="cubic", coordinate_transformation_mode="align_corners"),
+    ],
+    "sum of features": [node("Conv", "x w", "a"), node("ReduceSum", "a ones", "y", keepdims=0)],
+    "largest feature": [node("Conv", "x w", "a"), node("ArgMax", "a", "y", axis=1, keepdims=0)],
+    "blocks to features": [node("Conv", "x w", "a"), node("SpaceToDepth", "a", "y", blocksize=2)],
     "squeezed": [
         node("GlobalAveragePool", "x", "a"),
         node("Squeeze", "a last", "b"),
@@ -280,6 +291,7 @@ def test_the_order_of_elements_is_that_of_the_file(name: str) -> None:
         "last": np.array([2, 3]),
         "one": np.array(2),
         "some": np.array([[3, -4], [0, 0]]),
+        "ones": np.array([1]),
         "zero": np.array(0),
         "zeros": np.array([0]),
         "minus": np.array([-1]),
@@ -289,7 +301,9 @@ def test_the_order_of_elements_is_that_of_the_file(name: str) -> None:
     nodes = ORDERS[name]
     used = {key for part in nodes for key in part.input}
     batch: int | str = 2 if name == "with a constant row" else "N"
-    blob = model(nodes, {"x": [batch, 4, 4, 4]}, ["y"], {k: v for k, v in constants.items() if k in used})
+    kinds = {"y": INT64} if name == "largest feature" else {}
+    used_ones = {k: v for k, v in constants.items() if k in used}
+    blob = model(nodes, {"x": [batch, 4, 4, 4]}, ["y"], used_ones, kinds=kinds)
     check(blob, {"x": floats(2, 4, 4, 4)})
 
 

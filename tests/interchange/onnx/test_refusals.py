@@ -127,11 +127,11 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
         {},
         "'net' (MaxPool): its output 1 ('where') is not computed",
     ),
-    "linear resizing": (
+    "interpolation of a large image": (
         [node("Resize", "x _ s", "y", "net", mode="linear")],
-        {"x": ["N", 2, 5, 5]},
+        {"x": ["N", 2, 1500, 5]},
         {"s": np.array([1, 1, 2, 2], np.float32)},
-        "'net' (Resize): its attribute mode is 'linear', and only 'nearest' is read",
+        "'net' (Resize): it interpolates 1500 elements to 3000 along axis 2, which is too much",
     ),
     "dropout in training": (
         [node("Dropout", "x ratio on", "y", "net")],

@@ -222,3 +222,19 @@ def depth_to_space(step: Step) -> Value:
     turned = step.builder.add(f"{step.name}_turned", layers.Transpose(order), apart)
     layer = layers.Reshape((height * size, width * size, kept))
     return step.made(layer, [turned], (batch, kept, height * size, width * size), x.axes)
+
+
+@operator("SpaceToDepth", "Reshape, Transpose, Reshape")
+def space_to_depth(step: Step) -> Value:
+    size, x = int(step.needed("blocksize")), step.value(0)
+    if len(x.dims) != 4 or size < 1 or x.dims[2] % size or x.dims[3] % size:
+        raise Refused(f"its blocksize is {size}, for an input of shape {list(x.dims)}")
+    x = step.builder.channels_last(x)
+    batch, channels, height, width = x.dims
+    rows, columns = height // size, width // size
+    apart = step.builder.add(
+        f"{step.name}_blocks", layers.Reshape((rows, size, columns, size, channels)), x.node
+    )
+    turned = step.builder.add(f"{step.name}_turned", layers.Transpose((0, 1, 3, 2, 4, 5)), apart)
+    layer = layers.Reshape((rows, columns, size * size * channels))
+    return step.made(layer, [turned], (batch, size * size * channels, rows, columns), x.axes)
