@@ -226,8 +226,9 @@ def depth_to_space(step: Step) -> Value:
 
 @operator("SpaceToDepth", "Reshape, Transpose, Reshape")
 def space_to_depth(step: Step) -> Value:
-    size, x = int(step.needed("blocksize")), step.value(0)
-    if len(x.dims) != 4 or size < 1 or x.dims[2] % size or x.dims[3] % size:
+    size, x, mode = int(step.needed("blocksize")), step.value(0), step.attribute("mode", "DCR")
+    whole = size >= 1 and len(x.dims) == 4 and not (x.dims[2] % size or x.dims[3] % size)
+    if not whole or mode not in ("DCR", "CRD"):
         raise Refused(f"its blocksize is {size}, for an input of shape {list(x.dims)}")
     x = step.builder.channels_last(x)
     batch, channels, height, width = x.dims
@@ -235,6 +236,7 @@ def space_to_depth(step: Step) -> Value:
     apart = step.builder.add(
         f"{step.name}_blocks", layers.Reshape((rows, size, columns, size, channels)), x.node
     )
-    turned = step.builder.add(f"{step.name}_turned", layers.Transpose((0, 1, 3, 2, 4, 5)), apart)
+    order = (0, 1, 3, 2, 4, 5) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
+    turned = step.builder.add(f"{step.name}_turned", layers.Transpose(order), apart)
     layer = layers.Reshape((rows, columns, size * size * channels))
     return step.made(layer, [turned], (batch, size * size * channels, rows, columns), x.axes)

@@ -16,7 +16,7 @@ def reduce_mean(step: Step) -> Value:
     return _reduced(step, mean=True)
 
 
-@operator("ReduceSum", "Mean without a division", "sums over the batch")
+@operator("ReduceSum", "Mean without a division", "sums over the batch, or of nothing")
 def reduce_sum(step: Step) -> Value:
     return _reduced(step, mean=False)
 
