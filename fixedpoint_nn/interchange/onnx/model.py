@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fixedpoint_nn.numerics.arrays import Array
@@ -45,6 +45,21 @@ class Model:
     outputs: tuple[Declared, ...]
     constants: Mapping[str, Array]
     opset: int
+
+    def only(self, outputs: Sequence[str] | None) -> Model:
+        """What these outputs need, or all of them."""
+        names = [output.name for output in self.outputs]
+        for name in outputs or ():
+            if name not in names:
+                raise OnnxError(f"the model has no output {name!r}; its outputs are {', '.join(names)}")
+        chosen = tuple(output for output in self.outputs if outputs is None or output.name in outputs)
+        needed = {output.name for output in chosen}
+        kept = []
+        for operation in reversed(self.operations):
+            if needed.intersection(operation.outputs):
+                needed.update(operation.inputs)
+                kept.append(operation)
+        return replace(self, operations=tuple(kept[::-1]), outputs=chosen)
 
     def users(self) -> dict[str, list[Operation]]:
         """The operations that take each value."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from fixedpoint_nn import from_onnx
+from fixedpoint_nn import Tensor, from_onnx
 from fixedpoint_nn.interchange.onnx.model import OnnxError
 from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
 from tests.interchange.onnx.models import INT64, model, node
@@ -186,3 +186,24 @@ def test_open_axes_are_given_by_shapes() -> None:
         from_onnx(blob, shapes={"z": (1, 7)})
     with pytest.raises(OnnxError, match=re.escape("input 'x' has 2 axes, and shapes says 3")):
         from_onnx(blob, shapes={"x": (1, 7, 3)})
+
+
+def test_nodes_that_no_chosen_output_needs_are_not_read() -> None:
+    nodes = [
+        node("Relu", "x", "y", "net"),
+        node("Erf", "x", "z", "other"),
+        node("LRN", "x", "nothing", "dead", size=3),
+    ]
+    blob = model(nodes, {"x": ["N", 3]}, ["y", "z"])
+    assert list(from_onnx(blob, outputs=["y"]).parts) == ["net"]
+    with pytest.raises(UnsupportedModel, match=r"1 node that cannot be imported: 'other' \(Erf\)"):
+        from_onnx(blob)
+    with pytest.raises(OnnxError, match=re.escape("the model has no output 'w'; its outputs are y, z")):
+        from_onnx(blob, outputs=["w"])
+
+
+def test_a_model_of_one_sample_gets_a_batch_before_it() -> None:
+    blob = model([node("Softmax", "x", "y", "net", axis=0)], {"x": [3, 2]}, ["y"])
+    x = np.random.default_rng(0).standard_normal((5, 3, 2))
+    y = from_onnx(blob, batched=False)(Tensor(x)).data
+    assert y.shape == (5, 3, 2) and np.allclose(y.sum(1), 1)
