@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import prod
 
@@ -15,7 +16,7 @@ class Refused(Exception):
 
     def __init__(self, reason: str, wants: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.wants = reason, wants
+        self.reason, self.wants = re.sub(rf"\b{BATCH}\b", "batch", reason), wants
 
 
 @dataclass(frozen=True)

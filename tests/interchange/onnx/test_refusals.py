@@ -91,6 +91,12 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
         {"s": np.array([-1, 3])},
         "'net' (Reshape): it joins the batch with other axes",
     ),
+    "a batch of one in the shape": (
+        [node("Reshape", "x s", "y", "net")],
+        {"x": ["N", 2, 3]},
+        {"s": np.array([1, 6])},
+        "'net' (Reshape): it reshapes [batch, 2, 3] to [1, 6], which has other elements",
+    ),
     "a mean over the batch": (
         [node("ReduceMean", "x", "y", "net", axes=[0])],
         {"x": ["N", 2]},
