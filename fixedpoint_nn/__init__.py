@@ -19,6 +19,7 @@ from fixedpoint_nn.version import __version__
 if TYPE_CHECKING:
     from fixedpoint_nn.interchange.load import load_model
     from fixedpoint_nn.interchange.onnx.reader import from_onnx
+    from fixedpoint_nn.interchange.onnx.writer import to_onnx
     from fixedpoint_nn.interchange.tflite.convert import from_tflite
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "load_pack",
     "quantize",
     "sweep",
+    "to_onnx",
     "zoo",
 ]
 
@@ -51,6 +53,7 @@ _LATER = {  # imported when they are asked for
     "from_onnx": "fixedpoint_nn.interchange.onnx.reader",
     "from_tflite": "fixedpoint_nn.interchange.tflite.convert",
     "load_model": "fixedpoint_nn.interchange.load",
+    "to_onnx": "fixedpoint_nn.interchange.onnx.writer",
 }
 
 

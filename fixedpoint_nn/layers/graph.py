@@ -46,9 +46,9 @@ class Graph(Parts):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "outputs", self.outputs or tuple(self.parts)[-1:])
-        known = list(self.inputs)
-        if len(set(known)) < len(known):
-            raise ValueError(f"a graph's inputs have different names, unlike {', '.join(known)}")
+        known = dict.fromkeys(self.inputs)
+        if len(known) < len(self.inputs):
+            raise ValueError(f"a graph's inputs have different names, unlike {', '.join(self.inputs)}")
         for name, node in self.parts.items():
             if name in known:
                 raise ValueError(f"node {name!r} has the name of an input; give it another one")
@@ -58,7 +58,7 @@ class Graph(Parts):
                         f"node {name!r} takes {value!r}, which nothing before it gives; "
                         "list nodes in the order of computation, without circles"
                     )
-            known.append(name)
+            known[name] = None
         for name in self.outputs:
             if name not in known:
                 raise ValueError(

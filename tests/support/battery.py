@@ -163,6 +163,25 @@ CASES: dict[str, Case] = {
         ),
         IMAGE,
     ),
+    "Heads apart, and their mean": Case(
+        lambda i: layers.Sequential(
+            heads=layers.Reshape((4, 2, 3)),
+            apart=layers.Transpose((0, 2, 1, 3)),
+            joined=layers.Transpose((0, 2, 1, 3)),
+            flat=layers.Reshape((4, 6)),
+            mean=layers.Mean(i.tensor(1 / 4), (1,)),
+        ),
+        (4, 6),
+    ),
+    "Pixels shuffled, then mirrored": Case(
+        lambda i: layers.Sequential(
+            blocks=layers.Reshape((3, 2, 2, 2, 2)),
+            turned=layers.Transpose((0, 1, 3, 2, 4, 5)),
+            image=layers.Reshape((6, 4, 2)),
+            mirrored=layers.Slice(1, None, None, -1),
+        ),
+        (3, 2, 8),
+    ),
     "Graph with last states": Case(
         lambda i: layers.Graph(
             {

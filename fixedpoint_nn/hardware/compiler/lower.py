@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from fixedpoint_nn.hardware.compiler.builder import Builder
+from fixedpoint_nn.hardware.compiler.dense_copy import dense
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.host_port import blocks
 from fixedpoint_nn.hardware.compiler.ir import EngineProgram
@@ -37,7 +38,7 @@ def _settled(scope: Scope, view: View) -> View:
         except LoweringError:
             pass
     scope.builder.layer = "output"
-    copied = scope.builder.copied(view, scope.path(place))
+    copied = dense(scope.builder, view, scope.path(place))
     if copied.format != wanted:
         raise LoweringError(
             f"The output is {copied.format} on the engine and {wanted} in the model; cast it last."

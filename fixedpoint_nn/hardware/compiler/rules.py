@@ -16,10 +16,11 @@ from fixedpoint_nn.hardware.compiler.broadcasting import (
     per_channel,
     repeated,
 )
+from fixedpoint_nn.hardware.compiler.dense_copy import dense, in_rows, is_flattened, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import StoreArgmax
-from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows
+from fixedpoint_nn.hardware.compiler.kernel_selection import is_broadcast
 from fixedpoint_nn.hardware.compiler.scope import Rule, Scope, Value
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -160,6 +161,9 @@ def reduce(scope: Scope, place: int, node: Node) -> Expression:
                 "takes the largest word of a sample without an axis for it; set keepdims=True"
             )
         raise LoweringError("sums a sample to one word without an axis for it; set keepdims=True")
+    aligned = is_broadcast(view) or in_rows(view, scope.builder.lanes)
+    if view.window is None and len(view.axes) - 1 not in over and not aligned:
+        view = dense(scope.builder, view, scope.path(place))
     walked = tuple(atom for axis in over for atom in view.axes[axis])
     kept = [() if axis in over else atoms for axis, atoms in enumerate(view.axes)]
     channels_too = len(view.axes) - 1 in over
@@ -182,17 +186,12 @@ def _reduced_axes(axis: int | tuple[int, ...] | None, axes: int) -> tuple[int, .
 
 
 def windows(scope: Scope, place: int, node: Node) -> View:
-    if (
-        node.attributes["kernel"] == node.attributes["stride"] == (1, 1)
-        and node.attributes["groups"] == 1
-        and any(sum(pad) for pad in node.attributes["padding"])
-    ):
+    if rules_movement.only_adds_edges(node):
         return rules_movement.padded(scope, place, node)
     view = scope.view(node.inputs[0])
-    if scope.consumers.needs_rows(place) and not is_rows(
-        view, (), scope.builder.lanes, view.place[1], view.buffer.register
-    ):
-        view = scope.builder.copied(view, scope.path(node.inputs[0]))
+    for_all_lanes = scope.consumers.needs_rows(place) or node.attributes["groups"] > 1
+    if is_flattened(view) or (for_all_lanes and not in_rows(view, scope.builder.lanes)):
+        view = dense(scope.builder, view, scope.path(node.inputs[0]))
     return view.windows(**node.attributes)
 
 
@@ -201,6 +200,7 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
     try:
         return view.reshape(node.shape)
     except LoweringError:  # the padding between pixels is in the way
+        view = walkable(scope.builder, view, scope.path(place))
         target, strides = scope.builder.target(view.shape, in_rows=False)
         scope.builder.copied(view, scope.path(place), target)
         return View(target.buffer, 0, dense_axes(view.shape, strides), view.format).reshape(node.shape)
@@ -214,7 +214,11 @@ def index(scope: Scope, place: int, node: Node) -> Value:
     chosen = _columns(index, len(scope.program.nodes[node.inputs[0]].shape))
     if isinstance(value, Expression) and chosen is not None and len(value.parts) == 1:
         return replace(value.columns(chosen, node.shape), format=node.format)
-    return scope.view(node.inputs[0]).index(index)
+    view = scope.view(node.inputs[0])
+    try:
+        return view.index(index)
+    except LoweringError:  # of a flattened axis
+        return dense(scope.builder, view, scope.path(place)).index(index)
 
 
 def concat(scope: Scope, place: int, node: Node) -> View:

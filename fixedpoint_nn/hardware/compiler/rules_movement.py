@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from fixedpoint_nn.hardware.compiler.broadcasting import broadcast_to
+from fixedpoint_nn.hardware.compiler.dense_copy import dense, in_rows, is_flattened, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Expression, Product, Scale, load
-from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows
 from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -43,12 +43,20 @@ def concat_along(scope: Scope, place: int, node: Node, axis: int) -> View:
     target, strides = scope.builder.target(shape)
     at = 0
     for i in node.inputs:
-        part = load(_turned(scope.view(i), order))
+        view = _turned(scope.view(i), order)
+        part = load(walkable(scope.builder, view, scope.path(place)))
         exact = replace(part, quantizer=_exact(node.format), format=node.format)
         scope.builder.compute(exact, replace(target, offset=at), scope.path(place))
         at += scope.program.nodes[i].shape[axis] * strides[1]
     whole = View(target.buffer, 0, dense_axes(shape, strides), node.format)
     return _turned(whole, tuple(order.index(other) for other in range(len(order))))
+
+
+def only_adds_edges(node: Node) -> bool:
+    """Windows of one pixel, at every pixel of a larger image."""
+    about = node.attributes
+    one = about["kernel"] == about["stride"] == (1, 1) and about["groups"] == 1
+    return one and any(sum(pad) for pad in about["padding"])
 
 
 def padded(scope: Scope, place: int, node: Node) -> View:
@@ -59,6 +67,8 @@ def padded(scope: Scope, place: int, node: Node) -> View:
 
 
 def _with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: bool) -> View:
+    if is_flattened(view):
+        view = dense(scope.builder, view, scope.path(place))
     windows = view.windows((1, 1), (1, 1), padding, 1, False)
     image = replace(windows, axes=(*windows.axes[:3], windows.axes[4]))
     channels = image.shape[-1]
@@ -82,8 +92,8 @@ def dilated_windows(scope: Scope, place: int, node: Node) -> View:
     view, dilation = scope.view(node.inputs[0]), about.pop("dilation")
     if any(sum(pad) for pad in about["padding"]):
         view = _with_edges(scope, place, view, about["padding"], about["lowest"])
-    elif not is_rows(view, (), scope.builder.lanes, view.place[1], view.buffer.register):
-        view = scope.builder.copied(view, scope.path(place))
+    elif is_flattened(view) or not in_rows(view, scope.builder.lanes):
+        view = dense(scope.builder, view, scope.path(place))
     about |= {"kernel": reach(about["kernel"], dilation), "padding": ((0, 0), (0, 0))}
     wide = view.windows(**about)
     taps = 4 if about["groups"] > 1 else 3
@@ -117,7 +127,7 @@ def matmul(scope: Scope, place: int, node: Node) -> Expression:
     shape = (*lead, m, k, n)
     rows = replace(a, axes=(*a.axes, (Atom(n, 0),) if n > 1 else ()))
     columns = replace(b, axes=(*b.axes[:-2], (Atom(m, 0),) if m > 1 else (), *b.axes[-2:]))
-    left, right = (scope.builder.copied(view, scope.path(place)) for view in (rows, columns))
+    left, right = (dense(scope.builder, view, scope.path(place)) for view in (rows, columns))
     format = QFormat.for_product(left.format, right.format)
     product = Product(left, right, format.frac_bits)
     every = scope.builder.compute(Expression(shape, format, ((product,),)), None, scope.path(place))

@@ -10,6 +10,7 @@ import numpy as np
 
 from fixedpoint_nn.hardware.compiler.broadcasting import constant_expression
 from fixedpoint_nn.hardware.compiler.builder import Builder
+from fixedpoint_nn.hardware.compiler.dense_copy import walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError, in_layer
 from fixedpoint_nn.hardware.compiler.expression import Expression, load
 from fixedpoint_nn.hardware.compiler.kernel import Path
@@ -109,7 +110,7 @@ class Scope:
             return value
         if isinstance(value, FixedArray):
             return constant_expression(value, self.builder)
-        return load(self.view(place))
+        return load(walkable(self.builder, self.view(place), self.path(place)))
 
     def sum(self, place: int) -> Expression:
         """As something that can be added to."""

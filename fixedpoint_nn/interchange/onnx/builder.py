@@ -25,7 +25,9 @@ Block = tuple[
 class Builder:
     """Nodes in the order of computation."""
 
-    taken: set[str]  # names that are in use
+    taken: dict[str, int] = field(
+        default_factory=dict
+    )  # names in use, each with the last number given to one like it
     parts: dict[str, Node] = field(default_factory=dict)
 
     def add(self, name: str, layer: Any, *takes: str) -> str:
@@ -37,11 +39,13 @@ class Builder:
     def free(self, name: str) -> str:
         """The name in the form that paths of leaves have, made different from all others."""
         name = name.strip("/").replace(".", "_") or "node"
-        unique, number = name, 1
+        number = self.taken.get(name, 0) + 1
+        unique = name if number == 1 else f"{name}_{number}"
         while unique in self.taken:
             number += 1
             unique = f"{name}_{number}"
-        self.taken.add(unique)
+        self.taken[name] = number
+        self.taken[unique] = 1 if unique != name else number
         return unique
 
     # ---- order of axes ------------------------------------------------------------------------------------
@@ -148,6 +152,8 @@ class Builder:
 
 def tensor(array: Array) -> Tensor:
     """Floats as a parameter; doubles stay doubles."""
+    if not np.isfinite(array).all():
+        raise Refused("a constant of it holds nan or infinity")
     return Tensor(np.ascontiguousarray(array, np.float64 if array.dtype == np.float64 else np.float32))
 
 

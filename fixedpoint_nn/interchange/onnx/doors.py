@@ -16,7 +16,7 @@ FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
 WHOLE = ("INT64", "INT32", "INT16", "INT8", "UINT8", "UINT16", "UINT32", "UINT64")
 IMAGES = (
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization",
-    "DepthToSpace", "Resize", "Upsample",
+    "DepthToSpace", "SpaceToDepth", "Resize", "Upsample",
 )  # fmt: skip
 ALONG = (
     "Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "HardSigmoid", "Tanh", "HardSwish", "Elu", "Identity", "Dropout",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.interchange.onnx.functions import inlined
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation, in_order
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -65,11 +66,10 @@ def _sentence(error: BaseException) -> str:
 
 
 def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
-    if proto.functions:
-        from onnx import inliner
-
-        proto = inliner.inline_local_functions(proto)
-    opset = max((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    proto = inlined(proto)
+    opset = max(
+        (entry.version for entry in proto.opset_import if text(entry.domain) in ("", "ai.onnx")), default=0
+    )
     if opset < OLDEST_OPSET:
         raise OnnxError(
             f"its operators are those of opset {opset}; export it with opset {OLDEST_OPSET} or later"
@@ -77,19 +77,9 @@ def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
     graph = proto.graph
     if graph.sparse_initializer:
         raise OnnxError("it has sparse constants; store them as dense ones")
-    constants = {tensor.name: array_of(onnx, tensor, folder) for tensor in graph.initializer}
-    inputs = tuple(_declared(onnx, info) for info in graph.input if info.name not in constants)
-    operations = [
-        Operation(
-            node.name or f"{node.op_type}_{number}",
-            node.op_type,
-            tuple(node.input),
-            tuple(node.output),
-            {attribute.name: _value(onnx, attribute, folder) for attribute in node.attribute},
-            "" if node.domain == "ai.onnx" else node.domain,
-        )
-        for number, node in enumerate(graph.node)
-    ]
+    constants = {text(tensor.name): array_of(onnx, tensor, folder) for tensor in graph.initializer}
+    inputs = tuple(_declared(onnx, info) for info in graph.input if text(info.name) not in constants)
+    operations = [_operation(onnx, node, number, opset, folder) for number, node in enumerate(graph.node)]
     known = {*constants, *(declared.name for declared in inputs)}
     ordered = in_order(operations, known)
     outputs = tuple(_declared(onnx, info) for info in graph.output)
@@ -102,22 +92,60 @@ def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
     return Model(tuple(ordered), inputs, outputs, constants, opset)
 
 
+def text(name: str | bytes) -> str:
+    """A name; protobuf gives bytes where they are no UTF-8."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+
+
+def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | None) -> Operation:
+    name, op, domain = text(node.name), text(node.op_type), text(node.domain)
+    domain = "" if domain == "ai.onnx" else domain
+    operation = Operation(
+        name or f"{op}_{number}",
+        op,
+        tuple(text(part) for part in node.input),
+        tuple(text(part) for part in node.output),
+        {text(attribute.name): _value(onnx, attribute, folder) for attribute in node.attribute},
+        domain,
+    )
+    _check_types(onnx, node, operation, opset)
+    return operation
+
+
+def _check_types(onnx: Any, node: Any, operation: Operation, opset: int) -> None:
+    """Every attribute has the type that the operator's specification says."""
+    try:
+        schema = onnx.defs.get_schema(operation.op, opset, operation.domain)
+    except Exception:  # an operator that ONNX does not have; the reader says so later
+        return
+    for attribute in node.attribute:
+        known = schema.attributes.get(text(attribute.name))
+        kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
+        if known is not None and known.type.name != kind:
+            raise OnnxError(
+                f"attribute {text(attribute.name)} of node {operation.name!r} is of the type {kind}, "
+                f"and the specification says {known.type.name}"
+            )
+
+
 def _declared(onnx: Any, info: Any) -> Declared:
     if not info.type.HasField("tensor_type"):
-        return Declared(info.name, info.type.WhichOneof("value") or "nothing", ())
+        return Declared(text(info.name), info.type.WhichOneof("value") or "nothing", ())
     tensor = info.type.tensor_type
     axes: list[int | str] = []
     for dim in tensor.shape.dim:
         if dim.HasField("dim_value"):
             if dim.dim_value < 0:
-                raise OnnxError(f"{info.name!r} has an axis of {dim.dim_value} elements")
+                raise OnnxError(f"{text(info.name)!r} has an axis of {dim.dim_value} elements")
             axes.append(int(dim.dim_value))
         else:
-            axes.append(dim.dim_param)
+            axes.append(text(dim.dim_param))
     if len(axes) > MOST_AXES:
-        raise OnnxError(f"{info.name!r} has {len(axes)} axes")
+        raise OnnxError(f"{text(info.name)!r} has {len(axes)} axes")
     kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
-    return Declared(info.name, kind if tensor.HasField("shape") else f"{kind} of unknown shape", tuple(axes))
+    return Declared(
+        text(info.name), kind if tensor.HasField("shape") else f"{kind} of unknown shape", tuple(axes)
+    )
 
 
 def _value(onnx: Any, attribute: Any, folder: Path | None) -> Any:

@@ -31,6 +31,11 @@ def computed(operation: Operation, operands: Sequence[Array | None], opset: int)
     size = _bound(operation, operands)
     if size > MOST_ELEMENTS:
         raise Refused(f"it makes a constant of {size:,} elements, and {MOST_ELEMENTS:,} is the most")
+    return evaluated(operation, operands, opset)
+
+
+def evaluated(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
+    """What ONNX's reference computes."""
     onnx = package()
     from onnx.reference import ReferenceEvaluator
 
@@ -73,8 +78,8 @@ def _bound(operation: Operation, operands: Sequence[Array | None]) -> int:
         if operation.op == "Gather" and given[0].ndim:
             return prod(given[0].shape) * max(given[1].size, 1)
         return sum(sizes)
-    if operation.op in ("MatMul", "Gemm") and all(operand.ndim == 2 for operand in given[:2]):
-        return prod(given[0].shape) * int(max(given[1].shape))
+    if operation.op in ("MatMul", "Gemm"):  # every product of two elements, at most
+        return sizes[0] * (given[1].shape[-1] if given[1].ndim > 1 else 1) + sum(sizes[2:])
     last = given[-1] if given else np.zeros(1)
     if operation.op == "ConstantOfShape":
         return prod(int(x) for x in last.ravel())

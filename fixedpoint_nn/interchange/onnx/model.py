@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fixedpoint_nn.numerics.arrays import Array
@@ -45,6 +46,21 @@ class Model:
     constants: Mapping[str, Array]
     opset: int
 
+    def only(self, outputs: Sequence[str] | None) -> Model:
+        """What these outputs need, or all of them."""
+        names = [output.name for output in self.outputs]
+        for name in outputs or ():
+            if name not in names:
+                raise OnnxError(f"the model has no output {name!r}; its outputs are {', '.join(names)}")
+        chosen = tuple(output for output in self.outputs if outputs is None or output.name in outputs)
+        needed = {output.name for output in chosen}
+        kept = []
+        for operation in reversed(self.operations):
+            if needed.intersection(operation.outputs):
+                needed.update(operation.inputs)
+                kept.append(operation)
+        return replace(self, operations=tuple(kept[::-1]), outputs=chosen)
+
     def users(self) -> dict[str, list[Operation]]:
         """The operations that take each value."""
         found: dict[str, list[Operation]] = {}
@@ -64,7 +80,7 @@ def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
             made[name] = operation.name
     waiting: dict[int, int] = {}
     users: dict[str, list[int]] = {}
-    ready = []
+    ready: deque[int] = deque()
     for number, operation in enumerate(operations):
         needed = [name for name in dict.fromkeys(operation.inputs) if name and name not in known]
         for name in needed:
@@ -76,7 +92,7 @@ def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
             ready.append(number)
     order: list[Operation] = []
     while ready:
-        number = ready.pop(0)
+        number = ready.popleft()
         operation = operations[number]
         order.append(operation)
         for name in filter(None, operation.outputs):

@@ -56,15 +56,20 @@ class Imported:
 
 
 def from_onnx(
-    source: str | os.PathLike[str] | bytes, *, shapes: Mapping[str, Sequence[int]] | None = None
+    source: str | os.PathLike[str] | bytes,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+    batched: bool = True,
 ) -> Graph:
     """The float network of an ONNX file (its path, or its bytes).
 
-    Axis 0 of every input is the batch. Images come in and go out as (batch, height, width, channels), whatever the
-    file has; sequences of an LSTM, GRU or RNN as (batch, time, features). `shapes` gives the sizes of axes that the
-    file leaves open, by input: `shapes={"x": (1, 3, 32, 32)}`, in the file's order.
+    Axis 0 of every input is the batch; without `batched` the file's arrays are one sample, and the batch is a new
+    axis before them. Images come in and go out as (batch, height, width, channels), whatever the file has; sequences
+    of an LSTM, GRU or RNN as (batch, time, features). `shapes` gives the sizes of axes that the file leaves open, by
+    input: `shapes={"x": (1, 3, 32, 32)}`, in the file's order. `outputs` chooses some of the file's outputs.
     """
-    return imported(source, shapes=shapes).net
+    return imported(source, shapes=shapes, outputs=outputs, batched=batched).net
 
 
 def imported(
@@ -72,14 +77,12 @@ def imported(
     *,
     batched: bool = True,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
 ) -> Imported:
-    """The same, with the arrangement of inputs and outputs.
-
-    Without `batched` the file's arrays are one sample, and the network's first axis is new. `constants` fixes inputs
-    (weights that a file takes from outside, say).
-    """
-    return Conversion(read(source), batched, shapes or {}, constants or {}).run()
+    """The same, with the arrangement of inputs and outputs; `constants` fixes inputs, such as weights."""
+    model = read(source)
+    return Conversion(model.only(outputs), batched, shapes or {}, constants or {}).run()
 
 
 class Conversion:
@@ -99,11 +102,13 @@ class Conversion:
                 raise OnnxError(f"the model has no input {name!r}; its inputs are {', '.join(known)}")
         self.operands: dict[str, Operand] = dict(model.constants)
         self.operands |= {name: np.asarray(value) for name, value in constants.items()}
-        self.builder = Builder(set())
+        self.builder = Builder()
         self.refusals: list[Refusal] = []
         self.inputs: list[Door] = []
+        used = {name for operation in model.operations for name in operation.inputs}
+        used.update(output.name for output in model.outputs)
         for declared in model.inputs:
-            if declared.name not in constants:
+            if declared.name not in constants and declared.name in used:
                 self._input(declared, shapes.get(declared.name))
         self.free = frozenset(door.name for door in self.inputs)
 
@@ -160,9 +165,14 @@ class Conversion:
                         raise Refused(_unknown(operation))
                     return
                 operands.append(self.operands[name] if name else None)
-            results = self._results(operation, operands, supported)
+            with np.errstate(all="ignore"):
+                results = self._results(operation, operands, supported)
         except Refused as refused:
             self.refusals.append(Refusal(operation.name, operation.op, refused.reason, refused.wants))
+            return
+        except (TypeError, ValueError, IndexError, KeyError, ArithmeticError) as error:  # of a broken file
+            reason = f"it is not as its specification says: {' '.join(str(error).split())[:200]}"
+            self.refusals.append(Refusal(operation.name, operation.op, reason))
             return
         for name, result in zip(operation.outputs, results, strict=False):
             if name:

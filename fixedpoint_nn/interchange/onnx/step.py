@@ -62,6 +62,13 @@ class Step:
         self.asked.add(name)
         return self.operation.attributes.get(name, default)
 
+    def needed(self, name: str) -> Any:
+        """An attribute that has no default."""
+        value = self.attribute(name)
+        if value is None:
+            raise Refused(f"its attribute {name} is missing")
+        return value
+
     def must_be(self, name: str, *allowed: Any) -> None:
         """Refuse an attribute that has none of these values; an absent one is allowed."""
         value = self.attribute(name, allowed[0])
@@ -117,6 +124,8 @@ class Step:
         if listed is not None:
             return [int(x) for x in np.ravel(listed)]
         found = self.optional(index, attribute)
+        if found is not None and found.dtype.kind not in "iu":
+            raise Refused(f"its {attribute} are {found.dtype.name}, and not whole numbers")
         return None if found is None else [int(x) for x in np.ravel(found)]
 
     # ---- results ------------------------------------------------------------------------------------------

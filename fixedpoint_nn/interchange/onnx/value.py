@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import prod
 
-MOST_ELEMENTS = 1 << 27  # of one sample of one value
+MOST_ELEMENTS = 1 << 25  # of one sample of one value
 BATCH = 65521  # stands for a batch whose size the file leaves open; a prime, so that no product hides it
 
 
@@ -15,7 +16,7 @@ class Refused(Exception):
 
     def __init__(self, reason: str, wants: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.wants = reason, wants
+        self.reason, self.wants = re.sub(rf"\b{BATCH}\b", "batch", reason), wants
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fixedpoint_nn import layers
+from fixedpoint_nn import calibrate, layers, quantize
 from fixedpoint_nn.hardware import LoweringError
 from fixedpoint_nn.hardware.compiler import scope as lower_module
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
@@ -24,6 +24,7 @@ from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 from tests.support.battery import CASES, quantized_case
+from tests.support.random_graphs import random_graph
 from tests.support.random_networks import KINDS, random_network
 
 EIGHT_BITS = Q(2, 6)
@@ -74,6 +75,35 @@ def test_products_of_values_that_are_repeated_over_pixels_walk_in_step() -> None
             FixedArray.from_ints(np.random.default_rng(0).integers(-99, 99, (3, 4, 5, 3)), Q(2, 6)),
             lanes,
         )
+
+
+def test_another_order_in_too_many_pieces_is_refused_in_one_sentence():
+    net = layers.Sequential(
+        turned=layers.Transpose((0, 2, 1, 4, 3, 5)),
+        shape=layers.Reshape((3600, 3)),
+        mirrored=layers.Slice(1, None, None, -1),
+    )
+    with pytest.raises(LoweringError) as refusal:
+        lower(net, (30, 30, 2, 2, 3), Q(2, 6))
+    assert str(refusal.value) == (
+        "Layer 'mirrored' does not fit the engine: it walks through a value of shape (1, 3600, 3) in another order "
+        "in 900 pieces, and 512 is the most; move fewer axes at once."
+    )
+
+
+def test_random_graphs_are_lowered_to_the_same_integers_or_refused_in_a_sentence():
+    refused = 0
+    for seed in range(60):
+        net, shape = random_graph(seed)
+        x = np.random.default_rng(seed).standard_normal((4, *shape)).astype(np.float32)
+        fixed = quantize(net, calibrate(net, x, (6, 8, 10)[seed % 3]))
+        batch = FixedArray.from_float(x[:2], fixed.input)
+        try:
+            check(fixed.net, batch, (1, 2, 4, 8)[seed % 4])
+        except LoweringError as refusal:
+            assert str(refusal).startswith("Layer 'n") and "does not fit the engine: it" in str(refusal)
+            refused += 1
+    assert refused <= 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -55,7 +55,7 @@ def test_the_command_shows_a_pass_and_writes_nothing(capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "; after barriers: which kernels wait for earlier results"
     assert "wait run act2.out: sum of 16 x 16 channels" in out
-    assert main(["emit", "moons", "--word", "8"]) == 1
+    assert main(["emit", "moons", "--word", "8"]) == 2
     assert "emit takes either --out, the folder of the pack, or --show" in capsys.readouterr().err
 
 

@@ -20,7 +20,9 @@ FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 def node(op: str, inputs: str, outputs: str, name: str = "", **attributes: Any) -> onnx.NodeProto:
     """`node("Conv", "x w", "y")`; an input that is left out is written as _."""
     names = ["" if part == "_" else part for part in inputs.split()]
-    return helper.make_node(op, names, outputs.split(), name=name or f"the_{op}", **attributes)
+    return helper.make_node(
+        op, names, outputs.split(), name=name or f"{op}_{outputs.split()[0]}", **attributes
+    )
 
 
 def model(

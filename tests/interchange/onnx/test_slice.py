@@ -56,12 +56,12 @@ def test_a_small_cnn_goes_from_its_file_to_the_verilog(tmp_path: Path) -> None:
 def test_images_are_arranged_once_and_flattened_features_find_their_weights() -> None:
     assert str(from_onnx(small_cnn())).splitlines() == [
         "Graph: image -> fc",
-        "node                   layer      takes",
-        "conv1/Conv             Conv2D     image",
-        "the_Relu               ReLU       conv1/Conv",
-        "the_MaxPool            MaxPool2D  the_Relu",
-        "the_Flatten_unordered  Flatten    the_MaxPool",
-        "fc                     Dense      the_Flatten_unordered",
+        "node                 layer      takes",
+        "conv1/Conv           Conv2D     image",
+        "Relu_b               ReLU       conv1/Conv",
+        "MaxPool_c            MaxPool2D  Relu_b",
+        "Flatten_d_unordered  Flatten    MaxPool_c",
+        "fc                   Dense      Flatten_d_unordered",
     ]
 
 

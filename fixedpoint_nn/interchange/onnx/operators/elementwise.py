@@ -18,18 +18,20 @@ from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.step import Step, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
+WRAPS = "whole numbers, which would wrap around"
 
-@operator("Add", "Add, or the bias of the product before it")
+
+@operator("Add", "Add, or the bias of the product before it", WRAPS)
 def add(step: Step) -> Value:
     return joined(step, layers.Add(), 2)
 
 
-@operator("Sum", "Add")
+@operator("Sum", "Add", WRAPS)
 def total(step: Step) -> Value:
     return joined(step, layers.Add(), len(step.operands))
 
 
-@operator("Sub", "Subtract, or Add of the negated constant")
+@operator("Sub", "Subtract, or Add of the negated constant", WRAPS)
 def subtract(step: Step) -> Value:
     if isinstance(step.operands[1], np.ndarray):
         step.operands = [step.operands[0], -step.operands[1]]
@@ -37,12 +39,12 @@ def subtract(step: Step) -> Value:
     return joined(step, layers.Subtract(), 2, commutes=False)
 
 
-@operator("Mul", "Multiply")
+@operator("Mul", "Multiply", WRAPS)
 def multiply(step: Step) -> Value:
     return joined(step, layers.Multiply(), 2)
 
 
-@operator("Div", "Multiply by the constant's reciprocal", "divisors that are computed")
+@operator("Div", "Multiply by the constant's reciprocal", f"divisors that are computed; {WRAPS}")
 def divide(step: Step) -> Value:
     divisor = step.constant(1, "divisors")
     if not np.all(divisor) or divisor.dtype.kind != "f":
@@ -111,7 +113,7 @@ def aligned(step: Step, values: Sequence[Value], rank: int) -> list[Value]:
     return [builder.arranged(v, largest.order) for v in raised]
 
 
-@operator("Identity", "nothing")
+@operator("Identity", "nothing", "sequences and optional values")
 def identity(step: Step) -> Value:
     return step.value(0, kind="")
 
@@ -130,7 +132,7 @@ def cast(step: Step) -> Value:
     onnx = package()
     step.must_be("saturate", 1)
     step.attribute("round_mode")
-    x, to = step.value(0, kind=""), onnx.TensorProto.DataType.Name(step.attribute("to"))
+    x, to = step.value(0, kind=""), onnx.TensorProto.DataType.Name(step.needed("to"))
     if x.kind == "float" and to not in ("FLOAT", "DOUBLE"):
         raise Refused(f"it casts floats to {to}, which rounds them")
     if x.kind == "int" and not (to in FLOATS or to in ("INT32", "INT64")):

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.step import Step
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+from fixedpoint_nn.numerics.arrays import Ints
 
 LARGEST = 1 << 16  # a stride, dilation, kernel or padding
 
@@ -49,14 +52,16 @@ class Spatial:
         """The padding that gives exactly these windows."""
         return self.before, max((self.count - 1) * self.stride + self.reach - self.size - self.before, 0)
 
-    def inside(self, with_padding: bool) -> list[int]:
-        """How many taps of each window count."""
+    def inside(self, with_padding: bool) -> Ints:
+        """How many taps of each window count: those at low, low + 1, ... high - 1."""
         low, high = (-self.before, self.size + self.after) if with_padding else (0, self.size)
-        return [sum(low <= at < high for at in self._taps(number)) for number in range(self.count)]
-
-    def _taps(self, number: int) -> range:
-        first = number * self.stride - self.before
-        return range(first, first + self.reach, self.dilation)
+        first = np.arange(self.count) * self.stride - self.before
+        begin = np.clip(
+            -((first - low) // self.dilation), 0, self.kernel
+        )  # the first tap at low or behind it
+        end = np.clip(-((first - high) // self.dilation), 0, self.kernel)
+        counted: Ints = np.maximum(end - begin, 0)
+        return counted
 
 
 def spatial(

@@ -15,7 +15,7 @@ from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
 
-@operator("Slice", "Slice", "slices of the batch; limits that are computed")
+@operator("Slice", "Slice", "slices of the batch, or of nothing; limits that are computed")
 def slice_(step: Step) -> Value:
     x = step.value(0, kind="")
     starts, ends = step.integers(1, "starts"), step.integers(2, "ends")
@@ -54,13 +54,15 @@ def part(step: Step, x: Value, axis: int, indices: range, name: str = "") -> Val
     return replace(x, node=step.builder.add(name or step.name, layer, x.node), dims=dims, flat=None)
 
 
-@operator("Split", "Slice", "splits of the batch")
+@operator("Split", "Slice", "splits of the batch, or into nothing")
 def split(step: Step) -> list[Value]:
     x = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
     sizes, count = step.integers(1, "split"), step.attribute("num_outputs")
     if sizes is None:
         parts = int(count or len(step.operation.outputs))
+        if not 1 <= parts <= x.dims[axis]:
+            raise Refused(f"it splits {x.dims[axis]} elements into {parts} parts")
         each = -(-x.dims[axis] // parts)
         sizes = [each] * (parts - 1) + [x.dims[axis] - each * (parts - 1)]
     if sum(sizes) != x.dims[axis] or min(sizes) < 0:
@@ -76,7 +78,7 @@ def split(step: Step) -> list[Value]:
 def concat(step: Step) -> Value:
     values = [x for x in step.operands if isinstance(x, Value)]
     rank = len(values[0].dims)
-    axis = axis_of(int(step.attribute("axis")), rank)
+    axis = axis_of(int(step.needed("axis")), rank)
     if any(len(x.dims if isinstance(x, Value) else x.shape) != rank for x in step.operands if x is not None):
         raise Refused("its operands have different numbers of axes")
     if len({x.kind for x in values}) > 1:
@@ -207,7 +209,7 @@ def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
 
 @operator("DepthToSpace", "Reshape, Transpose, Reshape")
 def depth_to_space(step: Step) -> Value:
-    size, mode = int(step.attribute("blocksize")), step.attribute("mode", "DCR")
+    size, mode = int(step.needed("blocksize")), step.attribute("mode", "DCR")
     x = step.value(0)
     if len(x.dims) != 4 or size < 1 or x.dims[1] % (size * size) or mode not in ("DCR", "CRD"):
         raise Refused(f"its blocksize is {size} and its mode {mode!r}, for an input of shape {list(x.dims)}")
@@ -220,3 +222,21 @@ def depth_to_space(step: Step) -> Value:
     turned = step.builder.add(f"{step.name}_turned", layers.Transpose(order), apart)
     layer = layers.Reshape((height * size, width * size, kept))
     return step.made(layer, [turned], (batch, kept, height * size, width * size), x.axes)
+
+
+@operator("SpaceToDepth", "Reshape, Transpose, Reshape")
+def space_to_depth(step: Step) -> Value:
+    size, x, mode = int(step.needed("blocksize")), step.value(0), step.attribute("mode", "DCR")
+    whole = size >= 1 and len(x.dims) == 4 and not (x.dims[2] % size or x.dims[3] % size)
+    if not whole or mode not in ("DCR", "CRD"):
+        raise Refused(f"its blocksize is {size}, for an input of shape {list(x.dims)}")
+    x = step.builder.channels_last(x)
+    batch, channels, height, width = x.dims
+    rows, columns = height // size, width // size
+    apart = step.builder.add(
+        f"{step.name}_blocks", layers.Reshape((rows, size, columns, size, channels)), x.node
+    )
+    order = (0, 1, 3, 2, 4, 5) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
+    turned = step.builder.add(f"{step.name}_turned", layers.Transpose(order), apart)
+    layer = layers.Reshape((rows, columns, size * size * channels))
+    return step.made(layer, [turned], (batch, size * size * channels, rows, columns), x.axes)

@@ -34,7 +34,7 @@ def average_pool(step: Step) -> Value:
     x = as_image(step, step.value(0))
     axes = spatial(step, x.dims[2:], None, bool(step.attribute("ceil_mode", 0)))
     with_padding = bool(step.attribute("count_include_pad", 0))
-    counts = [np.array(axis.inside(with_padding)) for axis in axes]
+    counts = [axis.inside(with_padding) for axis in axes]
     taps = np.multiply.outer(*counts) if len(counts) == 2 else counts[0][np.newaxis]
     reciprocals = 1 / np.maximum(taps, 1)[..., np.newaxis]
     if (taps == taps.flat[0]).all():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Means over axes."""
+"""Means, sums and maxima over axes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
 @operator("ReduceMean", "GlobalAvgPool over images, else Mean", "means over the batch")
 def reduce_mean(step: Step) -> Value:
+    return _reduced(step, mean=True)
+
+
+@operator("ReduceSum", "Mean without a division", "sums over the batch, or of nothing")
+def reduce_sum(step: Step) -> Value:
+    return _reduced(step, mean=False)
+
+
+def _reduced(step: Step, mean: bool) -> Value:
     x = step.value(0)
     listed = step.integers(1, "axes")
     keep = bool(step.attribute("keepdims", 1))
@@ -22,10 +31,10 @@ def reduce_mean(step: Step) -> Value:
     axes = sorted({axis_of(a, len(x.dims)) for a in listed}) if listed else list(range(len(x.dims)))
     if x.batch in axes:
         if x.dims[x.batch] != 1:
-            raise Refused("it takes the mean over the batch")
+            raise Refused(f"it takes the {'mean' if mean else 'sum'} over the batch")
         x = step.builder.with_batch(x, None)
     dims = tuple(1 if a in axes else size for a, size in enumerate(x.dims))
-    share = scalar(1 / prod(x.dims[a] for a in axes))
+    share = scalar(1 / prod(x.dims[a] for a in axes) if mean else 1)
     places = tuple(sorted(x.place(a) for a in axes))
     if places == (1, 2) and len(x.axes) == 4:
         made = step.builder.add(step.name, layers.GlobalAvgPool(share), x.node)
@@ -37,3 +46,20 @@ def reduce_mean(step: Step) -> Value:
         return result
     blocks = [((a,), () if a in axes else (size,)) for a, size in enumerate(dims)]
     return step.builder.regrouped(result, blocks, f"{step.name}_squeezed")
+
+
+@operator("ArgMax", "Argmax", "another axis than the channels of an image; select_last_index")
+def arg_max(step: Step) -> Value:
+    step.must_be("select_last_index", 0)
+    x = step.value(0)
+    axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
+    x = step.builder.last(x, axis)
+    keep = bool(step.attribute("keepdims", 1))
+    node = step.builder.add(step.name, layers.Argmax(), x.node)
+    if keep:
+        node = step.builder.add(f"{step.name}_kept", layers.Reshape((*x.sample[:-1], 1)), node)
+        dims, axes = tuple(1 if a == axis else n for a, n in enumerate(x.dims)), x.axes
+    else:
+        dims = tuple(n for a, n in enumerate(x.dims) if a != axis)
+        axes = tuple(None if a is None else a - (a > axis) for a in x.axes[:-1])
+    return Value(node, dims, axes, "int")

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Images of other sizes, by the nearest pixel."""
+"""Images of other sizes, by the nearest pixel or by weighted sums of several."""
 
 from __future__ import annotations
 
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.interchange.onnx.folding import evaluated
+from fixedpoint_nn.interchange.onnx.model import Operation
 from fixedpoint_nn.interchange.onnx.operators.movement import selected
+from fixedpoint_nn.interchange.onnx.operators.products import relabelled, times
 from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
@@ -17,15 +21,19 @@ ROUNDS = {
     "floor": floor,
     "ceil": ceil,
 }
+MOST_WEIGHTS = 1 << 20  # of one axis
 
 
-@operator("Resize", "Select", "mode linear and cubic; tf_crop_and_resize; sizes that are computed")
+@operator(
+    "Resize",
+    "Select for the nearest pixel, else Dense along each axis",
+    "tf_crop_and_resize; sizes that are computed; linear and cubic of large images",
+)
 def resize(step: Step) -> Value:
     x = step.value(0)
-    step.must_be("mode", "nearest")
-    step.must_be("antialias", 0)
-    for unused in ("cubic_coeff_a", "exclude_outside", "extrapolation_value"):
-        step.attribute(unused)
+    mode = step.attribute("mode", "nearest")
+    if mode not in ("nearest", "linear", "cubic"):
+        raise Refused(f"its mode is {mode!r}")
     rank = len(x.dims)
     axes = [axis_of(int(a), rank) for a in step.attribute("axes", range(rank))]
     where = step.attribute(
@@ -35,23 +43,53 @@ def resize(step: Step) -> Value:
     policy = step.attribute("keep_aspect_ratio_policy", "stretch")
     scales = step.optional(2 if step.opset >= 11 else 1, "scales")
     sizes = step.optional(3, "sizes")
+    more = {name: step.attribute(name) for name in ("antialias", "cubic_coeff_a", "exclude_outside")}
+    step.attribute("extrapolation_value")
     if rule not in ROUNDS or where == "tf_crop_and_resize":
         raise Refused(f"its coordinate_transformation_mode is {where!r} and its nearest_mode {rule!r}")
     given = sizes if sizes is not None and sizes.size else scales
     if given is None or given.size != len(axes):
         raise Refused(f"it has no scale or size for each of the axes {axes}")
     if given is sizes:
+        if policy != "stretch" and mode != "nearest":
+            raise Refused(f"its mode is {mode!r} and its keep_aspect_ratio_policy {policy!r}")
         wanted = _by_policy([x.dims[a] for a in axes], [int(n) for n in sizes], policy)
     else:
         wanted = [(floor(x.dims[a] * float(s)), float(s)) for a, s in zip(axes, given, strict=True)]
     for axis, (size, scale) in zip(axes, wanted, strict=True):
         if size < 1 or size > 1 << 16:
             raise Refused(f"its result has {size} elements along axis {axis}")
-        places = [_place(i, size, x.dims[axis], scale, where) for i in range(size)]
-        indices = [min(max(ROUNDS[rule](place), 0), x.dims[axis] - 1) for place in places]
-        if indices != list(range(x.dims[axis])):
-            x = selected(step, x, axis, indices)
+        if mode == "nearest":
+            places = [_place(i, size, x.dims[axis], scale, where) for i in range(size)]
+            indices = [min(max(ROUNDS[rule](place), 0), x.dims[axis] - 1) for place in places]
+            if indices != list(range(x.dims[axis])):
+                x = selected(step, x, axis, indices)
+        elif size != x.dims[axis] or scale != 1:
+            about = {"mode": mode, "coordinate_transformation_mode": where, **more}
+            x = _interpolated(step, x, axis, size, None if given is sizes else scale, about)
     return x
+
+
+def _interpolated(
+    step: Step, x: Value, axis: int, size: int, scale: float | None, about: dict[str, Any]
+) -> Value:
+    """Along one axis each result is a weighted sum: what ONNX's reference makes of every single pixel."""
+    count = x.dims[axis]
+    if count * size > MOST_WEIGHTS:
+        raise Refused(f"it interpolates {count} elements to {size} along axis {axis}, which is too much")
+    pixels = np.eye(count, dtype=np.float32)
+    names, given = ["x", ""], [pixels, None]
+    if scale is None:
+        names, given = [*names, "", "sizes"], [*given, None, np.array([size], np.int64)]
+    else:
+        names, given = [*names, "scales"], [*given, np.array([scale], np.float32)]
+    attributes = {name: value for name, value in about.items() if value is not None}
+    part = Operation(step.name, "Resize", tuple(names), ("y",), {**attributes, "axes": [1]})
+    (weights,) = evaluated(part, given, max(step.opset, 18))
+    rank = len(x.dims)
+    last = (*(a for a in range(rank) if a != axis), axis)
+    made = times(step, relabelled(x, last), weights, None)
+    return relabelled(made, tuple(last.index(a) for a in range(rank)))
 
 
 @operator("Upsample", "Select", "mode linear")

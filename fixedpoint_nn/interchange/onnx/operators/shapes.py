@@ -13,7 +13,7 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 @operator(
     "Reshape",
     "Reshape, and Transpose where images are flattened",
-    "shapes that are computed; the batch joined with other axes",
+    "shapes that are computed, or of no elements; the batch joined with other axes",
 )
 def reshape(step: Step) -> Value:
     x = step.value(0, kind="")

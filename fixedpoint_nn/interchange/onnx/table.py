@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""The table of operators for the documentation: what each becomes, and what of it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fixedpoint_nn.interchange.onnx import operators  # noqa: F401 - fills the table
+from fixedpoint_nn.interchange.onnx.step import OPERATORS
+
+
+def operator_table(tests: Mapping[str, tuple[int, int]]) -> str:
+    """Markdown; `tests` says by operator how many of ONNX's node tests pass, and how many are refused."""
+    lines = ["| operator | becomes | refused | node tests: passed | refused |", "|---|---|---|---|---|"]
+    rows = {name: (entry.becomes, entry.limits) for name, entry in OPERATORS.items()}
+    rows["Constant"] = (
+        "a parameter; what is computed from constants alone is computed at once",
+        "as an output",
+    )
+    for name in sorted(rows):
+        passed, refused = tests.get(name, (0, 0))
+        becomes, limits = rows[name]
+        lines.append(f"| {name} | {becomes} | {limits or '–'} | {passed} | {refused} |")
+    return "\n".join(lines)

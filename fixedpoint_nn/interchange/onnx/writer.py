@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""A quantised network to an ONNX file that other runtimes execute with the same result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from fixedpoint_nn.files.whole import write_whole
+from fixedpoint_nn.interchange.onnx.file import package
+from fixedpoint_nn.interchange.onnx.nodes import Nodes
+from fixedpoint_nn.interchange.onnx.verbs import Unwritable, check, written
+from fixedpoint_nn.layers.fields import PARAMETER
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.network.tree import walk
+from fixedpoint_nn.numbers.traced.program import Program
+from fixedpoint_nn.numbers.traced.traced import Traced
+
+STYLES = ("float64",)
+OPSET, IR_VERSION = 18, 8  # of 2022: read by every runtime of these years
+
+
+def to_onnx(
+    fixed: Quantized,
+    path: str | os.PathLike[str],
+    style: str = "float64",
+    shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
+) -> None:
+    """Write a quantised network: floats in, rounded as `fixed` rounds them, and the real numbers of `fixed(x)` out.
+
+    Style "float64" computes in doubles with floor, minimum and maximum, every value a whole number of steps below
+    2**53, so that all is exact, on any machine and at any level of optimisation. `shape` is that of one sample, or
+    of one sample of each input; a network that starts with a dense layer knows it.
+    """
+    if style not in STYLES:
+        raise ValueError(f"the style {style!r} is not known; there is {', '.join(map(repr, STYLES))}")
+    if not isinstance(fixed, Quantized):
+        raise TypeError(
+            f"to_onnx writes a quantised network, not a {type(fixed).__name__}; quantize(net, plan) makes one"
+        )
+    onnx = package()
+    shapes = _shapes(fixed, shape)
+    program = Program()
+    arguments = [
+        Traced.argument(program, (1, *sizes), quantizer.format)
+        for sizes, quantizer in zip(shapes, fixed.inputs, strict=True)
+    ]
+    result = fixed.net(*arguments)
+    program.outputs = [one.place for one in (result if isinstance(result, tuple) else (result,))]
+    nodes = Nodes()
+    names = [f"x{number}" if len(shapes) > 1 else "x" for number in range(len(shapes))]
+    try:
+        rounded = []
+        for name, quantizer in zip(names, fixed.inputs, strict=True):
+            check(quantizer.format, "input")
+            rounded.append(nodes.cast(name, quantizer))
+        results = written(nodes, program, rounded)
+    except Unwritable as reason:
+        raise ValueError(f"the network cannot be written in the style {style!r}: it {reason}") from None
+    outputs = [f"y{number}" if len(results) > 1 else "y" for number in range(len(results))]
+    for name, output in zip(results, outputs, strict=True):
+        nodes.add("Identity", name, outputs=[output])
+    double = onnx.TensorProto.DOUBLE
+    places = [program.nodes[place].shape for place in program.outputs]
+    graph = onnx.helper.make_graph(
+        nodes.nodes,
+        "fixedpoint_nn",
+        [
+            onnx.helper.make_tensor_value_info(name, double, ["batch", *sizes])
+            for name, sizes in zip(names, shapes, strict=True)
+        ],
+        [
+            onnx.helper.make_tensor_value_info(name, double, ["batch", *sizes[1:]])
+            for name, sizes in zip(outputs, places, strict=True)
+        ],
+        [onnx.numpy_helper.from_array(value, name) for name, value in nodes.constants.items()],
+    )
+    model = onnx.helper.make_model(
+        graph,
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="fixedpoint_nn",
+    )
+    onnx.checker.check_model(model)
+    write_whole(Path(path), model.SerializeToString())
+
+
+def _shapes(fixed: Quantized, shape: Sequence[int] | Sequence[Sequence[int]] | None) -> list[tuple[int, ...]]:
+    """The shape of one sample of each input."""
+    count = len(fixed.inputs)
+    if shape is None:
+        first = next(
+            (leaf for leaf in walk(fixed.net) if leaf.kind == PARAMETER and leaf.value is not None), None
+        )
+        if count > 1 or first is None or first.path.rpartition(".")[2] != "weight" or first.value.ndim != 2:
+            raise ValueError("say the shape of one sample: to_onnx(fixed, path, shape=(28, 28, 1))")
+        return [(first.value.shape[0],)]
+    several = [tuple(sizes) for sizes in shape if not isinstance(sizes, int)]
+    shapes = several or [tuple(size for size in shape if isinstance(size, int))]
+    if len(shapes) != count:
+        raise ValueError(f"the network has {count} inputs, and there are shapes for {len(shapes)}")
+    return shapes
