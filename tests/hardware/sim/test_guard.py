@@ -72,7 +72,12 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("what", COMMANDS)
+LATER = ("yosys for make synth", "yosys for emit")  # `make` itself and a sweep run yosys in the quick suite
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=[pytest.mark.slow] if what in LATER else []) for what in COMMANDS]
+)
 def test_what_a_killed_command_runs_ends_with_it(what: str, tools: str, tmp_path: Path) -> None:
     command = [tmp_path / "out" if part == "OUT" else part for part in COMMANDS[what]]
     process, mark = start(
