@@ -190,8 +190,9 @@ def sleepers(mark: str) -> list[str]:
     found = []
     for number, name in running(mark).items():
         with suppress(OSError):
-            if name == "sleep":
-                found.append(Path(f"/proc/{number}/cmdline").read_text().split("\0")[1])
+            command = Path(f"/proc/{number}/cmdline").read_text().split("\0")
+            if name == "sleep" and len(command) > 1:  # a process that ends has none
+                found.append(command[1])
     return found
 
 
