@@ -16,7 +16,7 @@ import pytest
 
 from fixedpoint_nn.hardware.sim import guard
 from fixedpoint_nn.hardware.sim.processes import Processes
-from tests.support.running import by_proc, running, start, wait_for_the_end, wait_until
+from tests.support.running import by_proc, running, start, wait_for, wait_for_the_end, wait_until
 
 ROOT = Path(__file__).parents[3]
 PACK, LONG = (ROOT / "golden_vectors" / name for name in ("moons", "resnet8"))
@@ -174,11 +174,9 @@ def test_a_forked_child_does_not_keep_the_programs_of_its_parent_alive_and_has_i
     process, mark = start([sys.executable, "-c", code])
     assert process.stdout is not None
     child = int(process.stdout.readline())
-    while sorted(sleepers(mark)) != ["1001", "1002"]:
-        pass
+    wait_for(lambda: sorted(sleepers(mark)) == ["1001", "1002"], "one of the two does not run")
     process.kill()
-    while "1001" in sleepers(mark):
-        pass
+    wait_for(lambda: "1001" not in sleepers(mark), "the parent's program goes on")
     assert sleepers(mark) == ["1002"]
     os.kill(child, signal.SIGKILL)
     wait_for_the_end(mark)
