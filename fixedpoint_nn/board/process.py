@@ -13,12 +13,13 @@ import select
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.ports import SerialPort
-from fixedpoint_nn.hardware.sim import guard
+from fixedpoint_nn.hardware.sim.processes import conversation
 
 PATIENCE = 0.02  # seconds for which the question of a board at rest is left open
 
@@ -33,7 +34,7 @@ class BoardProcess:
 
         self._command, self._folder, self._closing = command, folder, closing
         self._closed = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running = ExitStack()
         self.said = ""  # by the simulator, besides the protocol
         self._chip, self._host = os.openpty()
         tty.setraw(self._host)  # kept open: a line that nobody listens to is no error
@@ -63,31 +64,14 @@ class BoardProcess:
             self._closing()
 
     def _power_up(self) -> None:
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=self._folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=guard.AVAILABLE,
-        )
-        if guard.AVAILABLE:
-            guard.began(self._process.pid)
+        self._process = self._running.enter_context(conversation(self._command, self._folder))
         self._line = threading.Thread(target=self._carry, args=(self._process,), daemon=True)
         self._line.start()
 
     def _power_down(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            if guard.AVAILABLE:
-                guard.ended(self._process.pid)
-            self._line.join()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            self._process = None
+        self._process.kill()
+        self._line.join()  # before the pipes are closed, or it might read from other files of their numbers
+        self._running.close()
 
     def _carry(self, process: subprocess.Popen[bytes]) -> None:
         """Bytes between the pseudo-terminal and the bench, as its header tells."""

@@ -8,13 +8,15 @@ as `name+...`, held, and only then called `name-...`: so one with that name that
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+BEGUN, HELD, ENDING = "+", "-", r"[+-][a-z0-9_]{8}"
 HOUR = 3600
 WEEK = 7 * 24 * HOUR  # longer than any run, for systems without such locks
 
@@ -44,16 +46,23 @@ def let_go(handle: int | None) -> None:
         os.close(handle)
 
 
+def made_as(above: Path, name: str) -> Iterator[Path]:
+    """The folders `above/name-...` and `above/name+...`, and none of another name that begins in the same way."""
+    ours = re.compile(re.escape(name) + ENDING)
+    with suppress(OSError):
+        for entry in os.scandir(above):
+            if ours.fullmatch(entry.name):
+                yield Path(entry.path)
+
+
 def remove(above: Path, name: str, needed: Callable[[Path], bool] = lambda folder: False) -> None:
     """Remove the folders `above/name-...` that nobody holds, and `above/name+...` that nobody has held for an hour.
 
     Those that are `needed` stay.
     """
-    with suppress(OSError):
-        for entry in os.scandir(above):
-            if entry.name.startswith((f"{name}-", f"{name}+")):
-                with suppress(OSError):  # another process was faster, or uses it
-                    _remove_unless_held(Path(entry.path), entry.name.startswith(f"{name}+"), needed)
+    for folder in made_as(above, name):
+        with suppress(OSError):  # another process was faster, or uses it
+            _remove_unless_held(folder, folder.name[len(name)] == BEGUN, needed)
 
 
 def _remove_unless_held(folder: Path, begun: bool, needed: Callable[[Path], bool]) -> None:

@@ -15,12 +15,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
-from fixedpoint_nn.files import scratch
+from fixedpoint_nn.files import abandoned, scratch
 from fixedpoint_nn.files.exchange import exchange
 
 NEW, OLD = "new", "old"
+LONGEST = 50  # letters, which may be four bytes each, of the 255 that a name may have
 OCCUPIED = (
     (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) if os.name == "nt" else (errno.ENOTEMPTY, errno.EEXIST)
 )
@@ -55,15 +57,20 @@ def heal(place: Path) -> None:
     place = Path(os.path.realpath(place))
     if place.exists():
         return
-    with suppress(OSError):
-        for entry in os.scandir(place.parent):
-            if entry.name.startswith(f"{_name(place)}-") and _is_needed(Path(entry.path), place):
-                with suppress(OSError):  # another process was faster
-                    Path(entry.path, NEW).rename(place)
+    for journal in abandoned.made_as(place.parent, _name(place)):
+        if _is_needed(journal, place):
+            with suppress(OSError):  # another process was faster
+                (journal / NEW).rename(place)
 
 
 def _name(place: Path) -> str:
-    return f".{place.name[:100]}"
+    """Of its journals: short enough that something can follow, and another one for each place."""
+    name = place.name
+    return (
+        f".{name}"
+        if len(name) <= LONGEST
+        else f".{name[:LONGEST]}{sha256(os.fsencode(name)).hexdigest()[:8]}"
+    )
 
 
 def _is_needed(journal: Path, place: Path) -> bool:

@@ -80,8 +80,8 @@ def folder_in(
     A process that is killed leaves its folders: those that nobody holds any more go first, unless they are `needed`.
     """
     abandoned.remove(above, name, needed)
-    made, owner = Path(tempfile.mkdtemp(prefix=f"{name}+", dir=above)), os.getpid()
-    held, hold = made.with_name(made.name.replace("+", "-", 1)), abandoned.hold(made)
+    made, owner = Path(tempfile.mkdtemp(prefix=name + abandoned.BEGUN, dir=above)), os.getpid()
+    held, hold = above / f"{name}{abandoned.HELD}{made.name[len(name) + 1 :]}", abandoned.hold(made)
     try:
         held = made.rename(held)  # only now, so that a folder with this name is one that has been held
         yield held

@@ -61,7 +61,7 @@ def _take_over(beside: Path, target: Path) -> None:
 
 
 def _start(target: Path) -> str:
-    return f".{target.name[:100]}.part-"
+    return f".{target.name[:50]}.part-"
 
 
 def _remove_stale(target: Path) -> None:

@@ -75,6 +75,7 @@ def test_train_leaves_no_half_network_no_half_picture_and_no_half_record(
         load(out)
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_whole_tables_and_pictures(tmp_path: Path, capsys: Capture) -> None:
     command = ("sweep", "moons", "--words", "4", "--limit", "50", "--out", tmp_path / "out")
     assert main([*map(str, command)]) == 0

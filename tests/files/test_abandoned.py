@@ -39,16 +39,26 @@ def test_a_folder_goes_with_the_call_after_the_process_that_was_killed(tmp_path:
 
 
 def test_a_folder_that_is_about_to_be_held_stays_for_an_hour(tmp_path: Path) -> None:
-    (tmp_path / "name+1").mkdir()
+    (tmp_path / "name+00000001").mkdir()
     abandoned.remove(tmp_path, "name")
-    assert (tmp_path / "name+1").exists()
+    assert (tmp_path / "name+00000001").exists()
     then = time.time() - abandoned.HOUR
-    os.utime(tmp_path / "name+1", (then, then))
+    os.utime(tmp_path / "name+00000001", (then, then))
     abandoned.remove(tmp_path, "name")
-    assert not (tmp_path / "name+1").exists()
+    assert not (tmp_path / "name+00000001").exists()
 
 
-@pytest.mark.parametrize("name", ["other-1", "name", "namely-1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "other-00000001",
+        "name",
+        "namely-00000001",
+        "name-1",
+        "name-y-00000001",
+        "name-12345678-00000001",
+    ],
+)
 def test_what_has_another_name_stays(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     abandoned.remove(tmp_path, "name")
@@ -57,30 +67,30 @@ def test_what_has_another_name_stays(tmp_path: Path, name: str) -> None:
 
 def test_a_link_or_a_file_of_such_a_name_stays(tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
-    (tmp_path / "name-link").symlink_to(tmp_path / "precious")
-    (tmp_path / "name-file").touch()
+    (tmp_path / "name-link0000").symlink_to(tmp_path / "precious")
+    (tmp_path / "name-file0000").touch()
     abandoned.remove(tmp_path, "name")
     assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
 def test_a_folder_of_another_user_stays(tmp_path: Path) -> None:
-    (tmp_path / "name-1").mkdir()
-    os.chown(tmp_path / "name-1", NOBODY, NOBODY)
+    (tmp_path / "name-00000001").mkdir()
+    os.chown(tmp_path / "name-00000001", NOBODY, NOBODY)
     abandoned.remove(tmp_path, "name")
-    assert (tmp_path / "name-1").exists()
+    assert (tmp_path / "name-00000001").exists()
 
 
 def test_without_locks_a_folder_stays_for_a_week(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(abandoned, "hold", lambda folder: None)
-    (tmp_path / "name-1").mkdir()
+    (tmp_path / "name-00000001").mkdir()
     then = time.time() - abandoned.WEEK
-    os.utime(tmp_path / "name-1", (then + 60, then + 60))
+    os.utime(tmp_path / "name-00000001", (then + 60, then + 60))
     abandoned.remove(tmp_path, "name")
-    assert (tmp_path / "name-1").exists()
-    os.utime(tmp_path / "name-1", (then - 60, then - 60))
+    assert (tmp_path / "name-00000001").exists()
+    os.utime(tmp_path / "name-00000001", (then - 60, then - 60))
     abandoned.remove(tmp_path, "name")
-    assert not (tmp_path / "name-1").exists()
+    assert not (tmp_path / "name-00000001").exists()
 
 
 def test_a_folder_that_its_block_renames_stays(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_writer_that_was_healed_between_its_two_renames_has_nothing_left_to_do
 
 
 def test_a_place_that_somebody_has_emptied_is_not_filled_by_what_was_never_finished(tmp_path: Path) -> None:
-    journal = tmp_path / ".place-abc"
+    journal = tmp_path / ".place-abcdefgh"
     (journal / replace.NEW).mkdir(parents=True)
     replace.heal(tmp_path / "place")
     assert not (tmp_path / "place").exists()
@@ -178,7 +178,7 @@ def test_a_place_that_somebody_has_emptied_is_not_filled_by_what_was_never_finis
 
 def test_a_writer_does_not_sweep_away_the_only_copy_of_another_one(tmp_path: Path) -> None:
     """Its owner was killed between its two renames, just after this writer had looked."""
-    journal, place = tmp_path / ".place-abc", tmp_path / "place"
+    journal, place = tmp_path / ".place-abcdefgh", tmp_path / "place"
     for name in (replace.NEW, replace.OLD):
         (journal / name).mkdir(parents=True)
     with scratch.folder_in(tmp_path, ".place", lambda left: replace._is_needed(left, place)):
@@ -186,3 +186,27 @@ def test_a_writer_does_not_sweep_away_the_only_copy_of_another_one(tmp_path: Pat
     place.mkdir()
     with scratch.folder_in(tmp_path, ".place", lambda left: replace._is_needed(left, place)):
         assert not journal.exists()
+
+
+@pytest.mark.parametrize("name", ["a+b", "a-b", "x" * 250, "é" * 120, "[a-z]*", ".hidden", "a b\n"])
+def test_a_place_of_any_name_is_replaced_and_healed_and_its_neighbours_are_not(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replace, "exchange", lambda *_: False)
+    place = tmp_path / name
+    for text in ("old", "new"):
+        with replace.replaced(place) as new:
+            (new / text).touch()
+    assert [path.name for path in place.iterdir()] == ["new"]
+    with scratch.folder_in(tmp_path, replace._name(place)) as journal:  # as between the two renames
+        place.rename(journal / replace.OLD)
+        (journal / replace.NEW).mkdir()
+        for other in (name[:-1], f"{name[:-1]}z", name.partition("-")[0]):
+            if other and other != name:
+                replace.heal(tmp_path / other)
+                assert not (tmp_path / other).exists()
+                with replace.replaced(tmp_path / other):
+                    pass
+                assert (journal / replace.NEW).exists()
+        replace.heal(place)
+        assert place.exists()

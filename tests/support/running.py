@@ -52,15 +52,16 @@ def running(mark: str) -> dict[int, str]:
 
 def wait_until(mark: str, *names: str) -> None:
     """Until a process of each of these names runs."""
-    _wait(lambda: set(names) <= set(running(mark).values()), f"{names} do not run")
+    wait_for(lambda: set(names) <= set(running(mark).values()), f"{names} do not run")
 
 
 def wait_for_the_end(mark: str) -> None:
     """Until none runs."""
-    _wait(lambda: not running(mark), "something goes on")
+    wait_for(lambda: not running(mark), "something goes on")
 
 
-def _wait(done: Callable[[], bool], otherwise: str) -> None:
+def wait_for(done: Callable[[], bool], otherwise: str) -> None:
+    """Until something is so; an AssertionError that says `otherwise` after a minute."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         if done():

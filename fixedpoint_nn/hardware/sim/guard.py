@@ -31,7 +31,7 @@ while read -r sign number; do
 done
 for number in $left; do kill -s KILL -- "-$number"; done
 """
-BECOME = 'echo "+ $$" >&0 && exec "$@" </dev/null'  # stdin is the pipe until then
+BECOME = 'echo "+ $$" >&0 && input=$1 && shift && exec "$@" <"$input"'  # stdin is the pipe until then
 
 _lock = Lock()
 _guard: Guard | None = None
@@ -62,14 +62,9 @@ class Guard:
         self.shell.wait()
 
 
-def guarded(command: Sequence[str]) -> tuple[Sequence[str], int]:
-    """The command that says its number and becomes this one, and the pipe that has to be its stdin."""
-    return (SHELL, "-c", BECOME, SHELL, *command), _here().pipe
-
-
-def began(number: int) -> None:
-    """A program that needs a stdin of its own has been started, in a session of this number."""
-    os.write(_here().pipe, f"+ {number}\n".encode())
+def guarded(command: Sequence[str], reads: str = os.devnull) -> tuple[Sequence[str], int]:
+    """The command that says its number and becomes this one, and the pipe that has to be its stdin until then."""
+    return (SHELL, "-c", BECOME, SHELL, reads, *command), _here().pipe
 
 
 def ended(number: int) -> None:

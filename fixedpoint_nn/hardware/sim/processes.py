@@ -12,10 +12,11 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.sim import guard
@@ -64,21 +65,58 @@ class Processes:
                 _kill(process)
 
 
+@contextmanager
+def conversation(command: Sequence[str], folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that is talked to by the pipes `stdin` and `stdout`, without buffers; the end of the block ends it."""
+    _demand(command)
+    if guard.AVAILABLE:
+        reading, writing = os.pipe()
+        guarded, pipe = guard.guarded(command, f"/dev/fd/{reading}")
+        try:
+            process = _popen(guarded, folder, pipe, text=False, bufsize=0, pass_fds=(reading,))
+        except BaseException:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
+        process.stdin = os.fdopen(writing, "wb", buffering=0)
+    else:
+        process = _popen(command, folder, subprocess.PIPE, text=False, bufsize=0)
+    try:
+        with process:
+            try:
+                yield process
+            finally:
+                _kill(process)
+    finally:
+        if guard.AVAILABLE:
+            guard.ended(process.pid)
+
+
 def _start(command: Sequence[str], folder: Path | None) -> Process:
-    if shutil.which(command[0]) is None:  # the guard's shell would say so in words of its own
+    _demand(command)
+    guarded, stdin = guard.guarded(command) if guard.AVAILABLE else (command, subprocess.DEVNULL)
+    process: Process = _popen(guarded, folder, stdin, text=True, errors="replace")
+    return process
+
+
+def _demand(command: Sequence[str]) -> None:
+    """An OSError if there is no such program: the guard's shell would say so in words of its own."""
+    if shutil.which(command[0]) is None:
         reason = errno.EACCES if os.path.exists(command[0]) else errno.ENOENT
         raise OSError(reason, os.strerror(reason), command[0])
-    guarded, stdin = guard.guarded(command) if guard.AVAILABLE else (command, subprocess.DEVNULL)
+
+
+def _popen(command: Sequence[str], folder: Path | None, stdin: int, **more: Any) -> Any:
     return subprocess.Popen(
-        guarded,
+        command,
         cwd=folder,
         env={**os.environ, "TMPDIR": str(_temporary(folder))},
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=guard.AVAILABLE,
-        text=True,
-        errors="replace",
+        **more,
     )
 
 
@@ -87,7 +125,7 @@ def _temporary(folder: Path | None) -> Path:
     return folder if folder is not None and scratch.is_plain(folder) else scratch.place(plain=True)
 
 
-def _kill(process: Process) -> None:
+def _kill(process: subprocess.Popen[Any]) -> None:
     """The program and all that it has started, also where itself has ended: nobody has waited for it yet."""
     if process.returncode is not None:
         return

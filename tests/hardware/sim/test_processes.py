@@ -18,8 +18,8 @@ from fixedpoint_nn import Q
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.sim import run as simulation
-from fixedpoint_nn.hardware.sim.processes import Processes
-from tests.support.running import by_proc, start, wait_for_the_end
+from fixedpoint_nn.hardware.sim.processes import Processes, conversation
+from tests.support.running import by_proc, start, wait_for_the_end, wait_until
 
 
 def test_a_program_gives_all_that_it_printed_and_its_status():
@@ -163,3 +163,28 @@ def test_a_program_gets_its_arguments_its_folder_and_no_input(tmp_path):
         f"{odd} {tmp_path} ''\n",
         0,
     )
+
+
+def test_a_program_that_is_talked_to_answers_and_ends_with_the_block(tmp_path):
+    code = "import os, sys\nwhile line := sys.stdin.readline(): print(os.getcwd(), line.upper(), end='', flush=True)"
+    with conversation([sys.executable, "-c", code], tmp_path) as process:
+        for word in (b"one\n", b"two\n"):
+            process.stdin.write(word)
+            assert process.stdout.readline() == os.fsencode(tmp_path) + b" " + word.upper()
+    assert process.returncode == -signal.SIGKILL
+    with conversation(["cat"]) as process:
+        process.stdin.close()  # and it hears it
+        assert process.stdout.read() == b""
+
+
+@by_proc
+def test_a_program_that_is_talked_to_ends_with_a_killed_process():
+    code = (
+        "from fixedpoint_nn.hardware.sim.processes import conversation\nimport time\n"
+        "with conversation(['sh', '-c', 'sleep 1000 & cat']): time.sleep(1000)"
+    )
+    process, mark = start([sys.executable, "-c", code])
+    wait_until(mark, "sleep", "cat")
+    process.kill()
+    wait_for_the_end(mark)
+    process.communicate()
