@@ -398,7 +398,7 @@ def test_control_c_ends_a_training_with_status_130_and_nothing_half_written(tmp_
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, read + rest
     assert rest.strip().splitlines()[-1] == (
-        "fixedpoint-nn: interrupted; nothing was left behind, because its first epoch had not ended"
+        "fixedpoint-nn: interrupted; nothing was left behind, because there was no checkpoint yet"
     )
     assert not (tmp_path / "net.safetensors").exists()
 
