@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn.cli import main
+from fixedpoint_nn.cli import main, samples_file
+from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.layers import Dropout, ReLU, Sequential
 from fixedpoint_nn.network import serialization
 from fixedpoint_nn.network.initialise import Initialiser
@@ -236,3 +237,22 @@ def test_a_file_that_is_no_npz_is_one_sentence(own: Any, capsys: Capture) -> Non
     assert refused(capsys, "emit", ".", "--word", 8, "--out", "p") == (
         ". is a folder; give a network of the zoo or a .safetensors file (`fixedpoint-nn zoo` lists the networks)"
     )
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damaged_samples_are_one_sentence_or_whole(save: Any, tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "s.npz"
+    save(path, x=rng.standard_normal((30, 6)), y=rng.integers(0, 3, 30), symbols=np.array(list("abc")))
+    blob, refusals = path.read_bytes(), 0
+    for number in range(200):
+        damaged = bytearray(blob)
+        for _ in range(int(rng.integers(1, 5))):
+            damaged[rng.integers(len(damaged))] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(damaged))] if number % 3 == 0 else damaged)
+        try:
+            samples_file.load(path)
+        except CommandError as error:
+            refusals += 1
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+    assert refusals > 100
