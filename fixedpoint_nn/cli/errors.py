@@ -11,6 +11,10 @@ class CommandError(Exception):
     """One sentence: the offending value, what was expected, the way out."""
 
 
+class UsageError(CommandError):
+    """A command line that cannot be meant, as far as only the command itself can tell."""
+
+
 def did_you_mean(text: str, known: Iterable[str]) -> str:
     """`; did you mean 'lenet'?`, or nothing if nothing is near."""
     near = get_close_matches(text, list(known), 1)

@@ -18,7 +18,7 @@ from threading import current_thread, main_thread
 from typing import Any, NoReturn
 
 from fixedpoint_nn.cli.arguments import add_common
-from fixedpoint_nn.cli.errors import CommandError, did_you_mean
+from fixedpoint_nn.cli.errors import CommandError, UsageError, did_you_mean
 from fixedpoint_nn.cli.progress import configure
 from fixedpoint_nn.version import __version__
 
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.verbose or os.environ.get("FIXEDPOINT_NN_DEBUG"):
             traceback.print_exc()
         print(f"{NAME}: {sentence(error)}", file=sys.stderr)
-        return FAILURE
+        return USAGE if isinstance(error, UsageError) else FAILURE
     finally:
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, before)

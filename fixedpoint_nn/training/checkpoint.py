@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A training on disk, whole after every epoch: weights, optimiser, curves and the best weights so far."""
+"""A training on disk: weights, optimiser, curves, the best weights so far, and how far its epoch has come."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Checkpoint:
         return {"optimiser": type(self.optimiser).__name__, "settings": dict(self.settings)}
 
     def _demand_same(self, notes: Mapping[str, Any], arrays: Mapping[str, Array], seed: int) -> None:
-        """A checkpoint of another training must not be continued silently."""
+        """Raise CheckpointError unless the checkpoint is one of this training."""
         before, wanted = notes.get("settings", {}), dict(self.settings)
         for name in dict.fromkeys((*wanted, *before)):
             if before.get(name) != wanted.get(name):

@@ -136,7 +136,7 @@ class Forecast:
         self.done, self.start = 0, 0.0
 
     def after_batch(self) -> None:
-        """The first batch is left out: it warms caches up."""
+        """Count a batch; the first one is not timed, because it fills caches."""
         if self.announce is None:
             return
         self.done += 1
