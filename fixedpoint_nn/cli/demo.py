@@ -51,6 +51,9 @@ def add(commands: Commands) -> None:
         "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo"
     )
     parser.add_argument("--fresh", action="store_true", help="forget an earlier demo's training and sweep")
+    parser.set_defaults(
+        interrupted=lambda given: f"what had ended is kept in {given.out}; the same command goes on"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -126,7 +129,7 @@ def train(folder: Path) -> None:
         print(f"trained by an earlier demo, {story['epochs']} epochs in {story['seconds']} s; --fresh: again")
     else:
         watch = Stopwatch("train", [NET, "--epochs", EPOCHS, "--out", path])
-        story = zoo.train_to_file(NET, path, EPOCHS, progress=bars())
+        story = zoo.train_to_file(NET, path, EPOCHS, resume=True, progress=bars())
         watch.record(folder, story).save()
     shipped = zoo.metadata(NET)
     symbols = characters.french_names().vocabulary.symbols

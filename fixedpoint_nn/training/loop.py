@@ -76,7 +76,8 @@ def fit(
     start = saved.resume(history, best.weights, seed) if saved else 0
     if start and keep_best:
         best.resume(history)
-    forecast = Forecast((epochs - start) * len(source), announce)
+    done = saved.started.batches if saved and saved.started else 0
+    forecast = Forecast((epochs - start) * len(source) - done, announce)
     for epoch in range(start, 0 if history.stopped_early else epochs):
         rng = np.random.default_rng([seed, epoch])
         label = f"{title} {epoch + 1}/{epochs}"

@@ -135,6 +135,14 @@ def test_a_sweep_that_is_run_again_computes_nothing(tmp_path: Path, capsys: Capt
         assert (tmp_path / name).exists()
 
 
+def test_a_network_that_writes_is_swept_and_drawn(tmp_path: Path, capsys: Capture) -> None:
+    assert run("sweep", "names_lstm", "--words", 6, "--limit", 12, "--out", tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["metric"] == "nll"
+    assert {path.name for path in tmp_path.glob("*.svg")} == {
+        "accuracy.svg", "noise.svg", "scatter.svg", "weights.svg",
+    }  # fmt: skip
+
+
 def test_an_interrupted_sweep_says_what_is_kept_and_the_command_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

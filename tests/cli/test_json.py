@@ -87,6 +87,19 @@ def test_the_story_of_the_demo_leaves_stdout_to_the_object(
             assert json.loads(captured.out)["passed"] is True
 
 
+def test_an_interrupted_demo_does_not_claim_that_nothing_was_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def walk(arguments: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fixedpoint_nn.cli.demo.walk", walk)
+    assert main(["demo", "--out", "d"]) == 130
+    assert capsys.readouterr().err.strip() == (
+        "fixedpoint-nn: interrupted; what had ended is kept in d; the same command goes on"
+    )
+
+
 def test_every_command_is_documented_and_called() -> None:
     assert set(CALLS) | {"demo"} == set(COMMANDS)
     for name in COMMANDS:
