@@ -18,7 +18,7 @@ Commands = Any  # argparse gives its collection of sub-parsers no public name
 def command(
     commands: Commands, name: str, summary: str, example: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
-    """A sub-parser whose help ends in an example."""
+    """Add the parser of a command; its help ends in an example."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
@@ -121,7 +121,7 @@ def existing_folder(text: str) -> Path:
 
 
 def _number(text: str) -> float:
-    """NaN, which no range holds, for what is no number."""
+    """The number; NaN, which every range refuses, for text that is none."""
     try:
         return float(text)
     except ValueError:

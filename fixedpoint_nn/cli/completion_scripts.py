@@ -130,7 +130,7 @@ def _fish_names(option: Argument) -> str:
 
 
 def _fish_values(argument: Argument, positional: bool = False) -> str:
-    """-x takes no files, -r takes them; an argument without a name takes only what it lists unless -F."""
+    """Options of `complete`: -x wants a value that is no file, -r any value, -F offers files."""
     if not argument.takes_value:
         return ""
     words = _words(argument)
@@ -156,7 +156,7 @@ def _words(argument: Argument) -> Sequence[str]:
 
 
 def _plain(text: str) -> str:
-    """Without what zsh reads as a part of a specification."""
+    """Text without the brackets and colons that structure a specification of zsh."""
     return text.replace("[", "(").replace("]", ")").replace(":", " ")
 
 

@@ -52,6 +52,9 @@ def add(commands: Commands) -> None:
         "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo"
     )
     parser.add_argument("--fresh", action="store_true", help="forget an earlier demo's training and sweep")
+    parser.set_defaults(
+        interrupted=lambda given: f"what had ended is kept in {given.out}; the same command goes on"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -124,7 +127,7 @@ def train(folder: Path) -> target.Target:
     chosen = trained_before(path)
     if chosen is None:
         watch = Stopwatch("train", [NET, "--epochs", EPOCHS, "--out", path])
-        story = zoo.train_to_file(NET, path, EPOCHS, progress=bars())
+        story = zoo.train_to_file(NET, path, EPOCHS, resume=True, progress=bars())
         chosen = target.resolve(str(path))
         watch.record(folder, {**story, **chosen.about()}).save()
     else:

@@ -4,19 +4,17 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fixedpoint_nn.cli import target
 from fixedpoint_nn.cli.arguments import Commands, command, natural, positive, word
 from fixedpoint_nn.cli.duration import WORTH_SAYING, about
 from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.cli.pack_figures import REPEATS, latency_of, ledger_of, tables_of
 from fixedpoint_nn.cli.progress import detail, say
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.compiler.pipeline import lower
@@ -26,17 +24,12 @@ from fixedpoint_nn.hardware.isa.config import LANES
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.sim.toolchain import find_tool
 from fixedpoint_nn.hardware.tools.synthesis import xilinx
-from fixedpoint_nn.layers.fields import TABLE
-from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.precision import Plan, calibrate, quantize
 from fixedpoint_nn.report.record import Stopwatch
-from fixedpoint_nn.training.metrics import outputs
 
 CALIBRATION = target.CALIBRATION
-REPEATS = 9
 # Passes over one input that a pack costs: lowering and latency, and the search for corners in a large network.
 FIXED_PASSES, CORNER_PASSES = 2 * REPEATS + 4, 64
 SECONDS_PER_PARAMETER = 8e-6  # to write images and read them again: a network of 1.6 million took 12 s
@@ -51,7 +44,7 @@ def add(commands: Commands) -> None:
         run,
     )
     target.add_arguments(parser)
-    formats = parser.add_mutually_exclusive_group(required=True)
+    formats = parser.add_mutually_exclusive_group()  # of a float network one of them is needed
     formats.add_argument("--word", type=word, metavar="N", help="bits of every word; formats from data")
     formats.add_argument("--plan", type=Path, metavar="FILE", help="a plan in JSON")
     parser.add_argument("--vectors", type=positive, default=8, metavar="N", help="real inputs (default: 8)")
@@ -79,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.size:
         find_tool("yosys")  # an error now, and not after the work
-    chosen = target.from_arguments(arguments)
+    chosen = target.from_arguments(arguments, quantised=True)
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     if arguments.show:
@@ -107,25 +100,38 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def shown(chosen: target.Target, plan: Plan, name: str, lanes: int) -> str:
-    """The network's program after a pass of the compiler."""
-    fixed = quantize(chosen.net, plan)
+def shown(chosen: target.Target, plan: Plan | None, name: str, lanes: int) -> str:
+    """The network's program after a pass of the compiler, as text."""
+    fixed = fixed_network(chosen, plan)
     shape = chosen.samples(1).shape[1:]
     return lower(fixed.net, shape, fixed.input.format, lanes).stages.show(name)
 
 
-def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan:
-    """The plan of a file, or one calibrated on the network's training data."""
+def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan | None:
+    """The plan of a file, or one calibrated on the network's training data; a quantised network needs none."""
+    if isinstance(chosen.net, Quantized):
+        if bits is not None or path is not None:
+            raise CommandError(f"{chosen.source} is quantised already; leave --word and --plan out")
+        return None
     if path is not None:
         return Plan.load(path)
-    assert bits is not None
+    if bits is None:
+        raise CommandError(
+            "one of the arguments --word --plan is required; `fixedpoint-nn emit --help` shows an example"
+        )
     detail(f"formats of {bits} bits from {len(chosen.calibration)} samples")
     return calibrate(chosen.net, chosen.calibration, word=bits)
 
 
+def fixed_network(chosen: target.Target, plan: Plan | None) -> Quantized:
+    """The network over integers: as its file has it, or by a plan."""
+    fixed: Quantized = chosen.net if plan is None else quantize(chosen.net, plan)
+    return fixed
+
+
 def emit_network(
     chosen: target.Target,
-    plan: Plan,
+    plan: Plan | None,
     out: Path,
     *,
     vectors: int = 8,
@@ -137,7 +143,7 @@ def emit_network(
     say: Callable[[str], None] = say,
 ) -> tuple[Pack, dict[str, Any]]:
     """The pack, its plan beside it, and what the report needs of both."""
-    fixed = quantize(chosen.net, plan)
+    fixed = fixed_network(chosen, plan)
     inputs = chosen.samples(vectors)
     announce(fixed, inputs, corners, chosen.parameters, say)
     emit(
@@ -152,7 +158,8 @@ def emit_network(
         progress=say,
         weights=chosen.weights,
     )
-    plan.save(out / "plan.json")
+    if plan is not None:
+        plan.save(out / "plan.json")
     pack = load_pack(out)
     say("measuring ledger and latency")
     return pack, {
@@ -186,68 +193,10 @@ def announce(
         say(f"this pack: {about(seconds)}; interrupt at any time, nothing half-written is left{hint}")
 
 
-def ledger_of(fixed: Quantized, inputs: Any) -> list[dict[str, Any]]:
-    """What every cast did to these inputs."""
-    with OverflowStats() as ledger:
-        fixed(inputs)
-    return [
-        {
-            "path": path,
-            "values": entry.values,
-            "saturated": entry.saturated,
-            "wrapped": entry.wrapped,
-            "rounded": entry.rounded,
-            "headroom_bits": entry.headroom_bits,
-            "first": entry.first,
-        }
-        for path, entry in ledger.items()
-    ]
-
-
-def tables_of(fixed: Quantized) -> list[dict[str, Any]]:
-    """Every table with its certificate."""
-    tables = [(leaf.path, leaf.value) for leaf in tree.walk(fixed.net) if leaf.kind == TABLE]
-    return [
-        {
-            "path": path,
-            "function": table.function,
-            "input": str(table.input_format),
-            "output": str(table.output.format),
-            "entries": len(table.ints),
-            **vars(table.certificate()),
-        }
-        for path, table in tables
-        if table is not None
-    ]
-
-
-def latency_of(net: Any, fixed: Quantized, x: Any, cycles: int, clock_mhz: int) -> dict[str, Any]:
-    """One sample on the engine at that clock, and on this processor."""
-    return {
-        "cycles": cycles,
-        "clock_mhz": clock_mhz,
-        "repeats": REPEATS,
-        "milliseconds": {
-            f"engine, {clock_mhz} MHz": cycles / clock_mhz / 1000,
-            "NumPy, float": _milliseconds(lambda: outputs(net, x)),
-            "NumPy, bit-accurate": _milliseconds(lambda: fixed(np.asarray(x))),
-        },
-    }
-
-
-def _milliseconds(call: Callable[[], Any]) -> float:
-    call()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times)
-
-
 def _again(arguments: argparse.Namespace) -> list[object]:
     given = target.again(arguments)
-    given += ["--word", arguments.word] if arguments.plan is None else ["--plan", arguments.plan]
+    given += ["--word", arguments.word] if arguments.word is not None else []
+    given += ["--plan", arguments.plan] if arguments.plan is not None else []
     given += ["--vectors", arguments.vectors, "--corners", arguments.corners, "--lanes", arguments.lanes]
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []

@@ -26,7 +26,7 @@ EPOCHS, BATCH, RATE, CLIP = 20, 64, 1e-3, 1.0
 
 
 def entry_for(name: str, net: Any, samples: Samples, metric: Metric | None) -> Entry:
-    """Trained on nine tenths of the samples, judged on every tenth one."""
+    """An entry that trains on nine tenths of the samples, and judges on every tenth one."""
     train, test = samples.split()
     shape = outputs(net, train[0][:1]).shape[1:]
     loss, _ = loss_for(train[1], (len(train[1]), *shape))
@@ -77,7 +77,7 @@ def building(net: Any) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class Figures:
-    """The loss, and the metric beside it."""
+    """Computes the loss, and the metric beside it."""
 
     loss: Loss
     metric: Metric

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,11 @@ import numpy as np
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.numerics.arrays import Array
 
+# What NumPy and the standard library raise for files that are no archive, or a damaged one.
+DAMAGED = (
+    ValueError, TypeError, LookupError, OverflowError, RecursionError, SyntaxError, EOFError, OSError, MemoryError,
+    NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 HELD_OUT = 10  # of so many samples in their order, the last one is held out from training
 
 
@@ -52,7 +59,7 @@ def load(path: Path) -> Samples:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise CommandError(f"there is no file {path} with samples") from None
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError, MemoryError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise CommandError(
             f"{path} holds no samples that can be read ({' '.join(str(error).split())[:120]}); "
             "save them by np.savez(path, x=x, y=y)"

@@ -29,5 +29,5 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """What was given."""
+    """The settings that were given as options."""
     return Settings(**{field.name: getattr(arguments, field.name) for field in fields(Settings)})

@@ -158,7 +158,7 @@ def training_of(chosen: target.Target) -> Training:
 
 
 def search_mixed(chosen: target.Target, out: Path, limit: int | None, progress: bool) -> Mixed:
-    """Searched on one half of the held-out samples, reported on the other, so that the front is not luck."""
+    """The mixed front: searched on one half of the held-out samples, reported on the other."""
     import matplotlib
 
     from fixedpoint_nn.precision import pictures
@@ -241,7 +241,7 @@ def mixed_lines(mixed: Mixed) -> list[str]:
 
 
 def _once(given: list[str]) -> tuple[str, ...]:
-    """In their order, and each of them once."""
+    """Without repetitions, in the order in which they were given."""
     return tuple(dict.fromkeys(given))
 
 

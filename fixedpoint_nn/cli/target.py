@@ -32,7 +32,7 @@ LIST = "`fixedpoint-nn zoo` lists the networks"
 
 @dataclass(frozen=True)
 class Target:
-    """A float network with its weights, and where its samples come from: a file, or the zoo."""
+    """A network with its weights, and where its samples come from: a file, or the zoo."""
 
     net: Any
     name: str
@@ -115,17 +115,24 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def resolve(text: str, data: Path | None = None, metric: Metric | None = None) -> Target:
-    """The network that a name or a file gives, with the samples of `data` if there are any."""
+def resolve(
+    text: str, data: Path | None = None, metric: Metric | None = None, quantised: bool = False
+) -> Target:
+    """The network that a name or a file gives, with the samples of `data` if there are any.
+
+    A `quantised` one is taken only where that is said.
+    """
     given = None if data is None else samples_file.load(data)
     net, name, metadata = _loaded(text)
+    if isinstance(net, Quantized) and not quantised:
+        raise CommandError(f"{text} is quantised already; give the float network that it was made from")
     detail(f"{text}: {name}, samples of {'the zoo' if data is None else data}")
     return Target(net, name, text, given, metric, metadata)
 
 
-def from_arguments(arguments: argparse.Namespace) -> Target:
+def from_arguments(arguments: argparse.Namespace, quantised: bool = False) -> Target:
     """The network of a command's arguments, with their samples and their metric."""
-    return resolve(arguments.network, arguments.data, chosen_metric(arguments))
+    return resolve(arguments.network, arguments.data, chosen_metric(arguments), quantised)
 
 
 def chosen_metric(arguments: argparse.Namespace) -> Metric | None:
@@ -150,7 +157,7 @@ def again(arguments: argparse.Namespace) -> list[object]:
 
 
 def _loaded(text: str) -> tuple[Any, str, dict[str, Any]]:
-    """The float network, its name, and what its file says about it."""
+    """The network, its name, and what its file says about it."""
     if text in zoo.names():
         return zoo.load(text), text, zoo.metadata(text)
     path = Path(text)
@@ -161,8 +168,6 @@ def _loaded(text: str) -> tuple[Any, str, dict[str, Any]]:
     if path.is_dir():
         raise CommandError(f"{text} is a folder; give a network of the zoo or a .safetensors file ({LIST})")
     net, metadata = serialization.load(path), serialization.load_metadata(path)
-    if isinstance(net, Quantized):
-        raise CommandError(f"{text} is quantised already; give the float network that it was made from")
     name = path.stem if "data" in metadata else metadata.get("network") or path.stem
     return net, str(name), metadata
 

@@ -17,7 +17,7 @@ from fixedpoint_nn.cli.progress import bars, detail
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.cli.settings_options import add_settings, settings_of
 from fixedpoint_nn.report.record import Stopwatch
-from fixedpoint_nn.training.checkpoint import CheckpointError, stored_settings
+from fixedpoint_nn.training.checkpoint import CheckpointError, stored
 
 
 def add(commands: Commands) -> None:
@@ -83,12 +83,13 @@ def continued(arguments: argparse.Namespace, out: Path) -> tuple[int | None, int
     checkpoint, settings = zoo.checkpoint_of(out), settings_of(arguments)
     if not checkpoint.exists() or arguments.fresh:
         return arguments.epochs, arguments.seed or 0, settings
-    before, seed, done = stored_settings(checkpoint)
+    kept = stored(checkpoint)
     if not arguments.resume:
         raise CommandError(
-            f"{checkpoint} holds an interrupted training ({done} epochs done); go on with --resume, "
+            f"{checkpoint} holds an interrupted training ({kept} done); go on with --resume, "
             "or start anew with --fresh"
         )
+    before, seed = kept.settings, kept.seed
     began = zoo.Settings.from_json(before)
     stated = {**settings.as_json(), "epochs": arguments.epochs, "seed": arguments.seed}
     known: dict[str, Any] = {**before, "seed": seed}
@@ -106,12 +107,12 @@ def interrupted(arguments: argparse.Namespace) -> str:
     out = network_file(arguments.out, training_target.name_of(arguments.network))
     checkpoint = zoo.checkpoint_of(out)
     try:
-        _, _, done = stored_settings(checkpoint)
+        kept = stored(checkpoint)
     except (FileNotFoundError, CheckpointError):
-        return "nothing was left behind, because its first epoch had not ended"
+        return "nothing was left behind, because there was no checkpoint yet"
     given = _again(arguments, out, arguments.epochs, arguments.seed, settings_of(arguments))
     line = command_line("train", [*given, "--resume"])
-    return f"{done} epochs are kept in {checkpoint}; go on with: {line}"
+    return f"{kept} are kept in {checkpoint}; go on with: {line}"
 
 
 def _again(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two half circles that reach into each other: the smallest problem that no line solves."""
+"""Two half circles that reach into each other: a small problem that no straight line solves."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Source:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept; removing it costs nothing but another download."""
+    """The folder where downloads are kept; it can be removed, and files are downloaded again."""
     return Path(pooch.os_cache("fixedpoint_nn"))
 
 

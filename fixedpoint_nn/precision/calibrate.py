@@ -116,7 +116,7 @@ class Observations:
 
 
 class _Planner:
-    """Chooses in the order of dependence: data, tables, weights, biases, accumulators."""
+    """Chooses formats in the order in which they depend on each other: data, tables, weights, biases, accumulators."""
 
     def __init__(self, seen: Observations, recipe: Recipe, words: Mapping[str, int]) -> None:
         self.seen, self.recipe, self.words, self.flow = seen, recipe, words, seen.flow
@@ -164,7 +164,7 @@ class _Planner:
     # ---- cast points ----------------------------------------------------------------------
 
     def casts(self) -> None:
-        """Tables' addresses last, because they are no finer than what arrives."""
+        """Choose a format for every cast point; a table's address comes last, because it is no finer than its input."""
         for path in sorted(self.seen.ranges, key=self.addresses.__contains__):
             value_range = self.seen.ranges[path]
             if self.kept_whole(path):
@@ -178,7 +178,7 @@ class _Planner:
                 self.known(leaf.path, None)
 
     def kept_whole(self, path: str) -> bool:
-        """A value is rounded once: where a ReLU, a leaky ReLU or a table follows, after or by that."""
+        """Whether this cast keeps every bit, because a ReLU, a leaky ReLU or a table that follows does the rounding."""
         if path.rpartition(".")[2] == "out" and self.rounded_later(path):
             return True
         before = self.flow.came_from(path)
@@ -200,7 +200,9 @@ class _Planner:
         return self.quantizer(path, value_range, bits, self.signed(value_range))
 
     def address(self, path: str, value_range: ValueRange) -> Quantizer:
-        """No wider than where the function still changes, no finer than what arrives."""
+        """The format of a table's address: it covers the inputs where the function still changes, and is no finer than
+        the value that arrives.
+        """
         function, bits = self.addresses[path].function, self.recipe.addresses
         edge = (self.recipe.activations + 1) * log(2)
         limits = {"sigmoid": (-edge, edge), "tanh": (-edge / 2, edge / 2), "exp": (-edge, np.inf)}
@@ -218,7 +220,7 @@ class _Planner:
         return Quantizer(QFormat(int_bits, frac_bits, signed), r.rounding, saturating)
 
     def tables(self) -> None:
-        """The values of a table, in a word like that of any other activation.
+        """Choose the formats of tables' values, in words like those of other activations.
 
         Unsigned ones stay within what a signed word of 16 bits holds: an engine's words have a sign, and a
         wider one would make gates' products too long for its accumulator.
@@ -268,7 +270,7 @@ class _Planner:
         return ChannelQuantizer(base, tuple(max(n - base.format.int_bits, FEWEST_SHIFTS) for n in int_bits))
 
     def biases(self) -> None:
-        """As fine as the sum that it joins, so that it needs no shift of its own.
+        """Choose biases' formats: as fine as the sum that the bias is added to, so that it needs no shift.
 
         Over the time steps the finest counts: in the first one, a state of zeros has no fraction bits yet.
         """
@@ -312,7 +314,7 @@ class _Planner:
 
 
 def _fraction_bits(entry: PlanEntry) -> Any:
-    """One number, or one for each channel."""
+    """The fraction bits of an entry: one number, or one for each channel."""
     if isinstance(entry, ChannelQuantizer):
         return np.array([channel.format.frac_bits for channel in entry.channels])
     assert entry is not None

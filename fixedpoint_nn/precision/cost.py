@@ -28,7 +28,9 @@ BLOCK_SHAPES = (
 
 @dataclass(frozen=True)
 class Cost:
-    """Bits of all parameters; width times width over all multiplications of one sample; RAMB36 for both."""
+    """The bits of all parameters; the sum of width times width over all multiplications of one sample; the RAMB36
+    blocks that parameters and activations fill.
+    """
 
     weight_bits: int
     bit_operations: int
@@ -44,7 +46,7 @@ def word_bits(plan: Plan, path: str) -> int:
 
 
 def cost(seen: Observations, plan: Plan) -> Cost:
-    """Of a plan for the observed network."""
+    """What a plan for the observed network costs."""
     sizes = {
         leaf.path: leaf.value.data.size
         for leaf in seen.leaves
@@ -55,7 +57,7 @@ def cost(seen: Observations, plan: Plan) -> Cost:
 
 
 def bit_operations(seen: Observations, plan: Plan) -> int:
-    """Each multiplication counts as the product of its operands' widths."""
+    """The multiplications of one sample, each counted as the product of its operands' widths in bits."""
     flow, total = seen.flow, 0
     tables = {leaf.address: leaf.path for leaf in seen.leaves if leaf.kind == TABLE}
 

@@ -75,7 +75,7 @@ class Dataflow:
         return [number for number, node in self.nodes.items() if node.label == label]
 
     def _uses(self, number: int) -> Iterator[int | None]:
-        """The nodes that compute with this value, however it was moved; None: it leaves the network."""
+        """The nodes that compute with this value, after any data movement; None stands for the network's output."""
         if number in self.outputs or not self.users[number]:
             yield None
         for user in self.users[number]:
@@ -107,11 +107,11 @@ class Dataflow:
         return names.pop() if len(names) == 1 else ""
 
     def followed_by_relu(self, label: str) -> bool:
-        """Whatever is computed with this value, its negative part is cut off first."""
+        """Whether every use of this value goes through a ReLU first."""
         return self.uses(label) == {"relu"}
 
     def only_a_relu_before_a_cast(self, label: str) -> bool:
-        """This value goes straight into a ReLU, and that one's result straight into a cast."""
+        """Whether this value is used by one ReLU only, whose result is cast next."""
         relus = [user for place in self.places(label) for user in self.users[place]]
         after = [user for relu in relus for user in self.users[relu]]
         return (
@@ -163,7 +163,7 @@ class Dataflow:
         ]
 
     def is_matrix(self, label: str) -> bool:
-        """This parameter is used in dot products only, so that its columns are outputs."""
+        """Whether this parameter is used in dot products only, so that its columns are outputs."""
         users = [self.nodes[user].operation for place in self.places(label) for user in self.users[place]]
         return set(users) == {"@"}
 

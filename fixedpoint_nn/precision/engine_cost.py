@@ -37,7 +37,7 @@ class EngineCost:
         return engine_figures(quantize(self.net, plan), self.shape, self.lanes, self.synthesise)
 
     def key(self, plan: Plan) -> str:
-        """Of the content that decides the figures."""
+        """The key under which the figures of a plan are stored: a digest of everything that decides them."""
         return digest("engine", self._common, plan.to_json())
 
     @cached_property
@@ -79,7 +79,7 @@ def _blocks(lowered: CompiledNetwork) -> int:
 
 
 def _size(config: EngineConfig) -> dict[str, int]:
-    """Memories of one usual size, so that networks and widths are compared, not depths."""
+    """LUTs and DSPs of an engine of these widths; its memories have one standard size, so that sizes compare."""
     try:
         size = xilinx(replace(config, **SMALL_MEMORIES))
     except ToolError:

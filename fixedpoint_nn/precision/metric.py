@@ -102,11 +102,18 @@ class Metric:
         if self.scores is not None:
             return float(self.scores(outputs, labels).mean())
         assert self.function is not None
-        found = self.function(outputs, labels)
+        try:
+            found = self.function(outputs, labels)
+        except Exception as error:
+            told = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(
+                f"metric {self.name} failed ({told[:160]}) for outputs of shape {outputs.shape} and labels of shape "
+                f"{labels.shape}"
+            ) from error
         try:
             figure = float(found)
         except (TypeError, ValueError):
-            raise TypeError(
+            raise ValueError(
                 f"metric {self.name} gave a {type(found).__name__}, and a metric gives one number"
             ) from None
         if not isfinite(figure):

@@ -84,7 +84,7 @@ class Search:
 
     @cached_property
     def places(self) -> tuple[str, ...]:
-        """What has a word length of its own: the input, matrices, rounded values inside the network."""
+        """The places that get word lengths of their own: the input, weight matrices, rounded values between layers."""
         plan, found = self.seen.plan(self.base), []
         if not self.seen.vocabulary:
             found.append(INPUT)
@@ -161,7 +161,7 @@ class Search:
 
     @staticmethod
     def _harm(candidate: Candidate, before: Candidate) -> float:
-        """Loss for each share of the cost that is saved; a gain counts as a very small harm."""
+        """The loss per share of the cost that is saved; a network that gets better counts as losing very little."""
         saved = (before.price - candidate.price) / before.price
         return float(max(candidate.loss, 0.02) / max(saved, 1e-9) ** 0.5)
 

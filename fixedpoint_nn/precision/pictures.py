@@ -13,9 +13,9 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 
 from fixedpoint_nn.layers.fields import PARAMETER
 from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.tree import walk
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
-from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.metric import Metric
@@ -233,7 +233,7 @@ def float_against_fixed(
 ) -> None:
     """Each output of the fixed network over the same one of the float network."""
     with no_gradient():
-        exact = net(x if x.dtype.kind in "iu" else Tensor(x)).data.reshape(-1)
+        exact = net(as_input(x)).data.reshape(-1)
     fixed = quantize(net, plan)(x).to_float().reshape(-1)
     step = max(exact.size // most, 1)
     correlation = float(np.corrcoef(exact, fixed)[0, 1]) if np.std(fixed) else 0.0

@@ -64,7 +64,7 @@ class Problem:
         metric: Metric | str | Function | None = None,
         training: Training | None = None,
     ) -> Problem:
-        """The metric is the one that labels and outputs ask for, unless given."""
+        """The problem of this network and these data; without a `metric`, labels and outputs choose it."""
         x, y = np.asarray(x), np.asarray(y)
         if len(x) != len(y) or not len(x):
             raise ValueError(
@@ -77,7 +77,7 @@ class Problem:
         return cls(net, x, y, chosen, judged.predicted, judged.value, training)
 
     def key(self, plan: Plan, trained: bool) -> str:
-        """Of the content that decides a point's result."""
+        """The key under which a point's result is stored: a digest of everything that decides it."""
         return digest(self._common, plan.to_json(), self.training if trained else None)
 
     @cached_property

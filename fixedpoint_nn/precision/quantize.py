@@ -40,7 +40,7 @@ def quantize(net: Any, plan: Plan) -> Quantized:
 
 
 def leaf_value(leaf: Leaf, plan: Plan) -> Any:
-    """What stands in the leaf's place in the fixed network."""
+    """What the fixed network has in the place of this leaf: integers, a table, a quantizer or an accumulator."""
     entry = plan.get(leaf.path)
     if leaf.kind == PARAMETER:
         return None if leaf.value is None else FixedArray.from_float(leaf.value.data, _quantizer(entry))

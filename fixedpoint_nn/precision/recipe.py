@@ -16,7 +16,7 @@ FEWEST_OUTPUT_BITS = 8
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that is not given follows from `word`."""
+    """How formats are chosen; every length that is not given follows from `word`."""
 
     word: int = 8
     weight_bits: int | None = None  # weights and constants

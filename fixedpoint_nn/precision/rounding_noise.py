@@ -25,7 +25,7 @@ ConversionStats = Mapping[str, list[Array]]  # by cast point, the values of ever
 
 
 class Collector:
-    """Stands in a cast point of a float network and keeps what it sees."""
+    """Takes the place of a cast point's quantizer in a float network, and keeps the values that reach it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -71,7 +71,7 @@ def signal_to_noise(exact: ConversionStats, rounded: ConversionStats, plan: Plan
 
 
 def _kept(values: Array, plan: Plan, path: str) -> Array:
-    """An unsigned format takes the ReLU's place, so what a ReLU cuts off is no noise."""
+    """The float values to compare with: negative ones become 0 where the format is unsigned, as the ReLU would do."""
     format = plan.format(path)
     return values if format is None or format.signed else np.maximum(values, 0)
 

@@ -42,7 +42,7 @@ def pack(thing: Any, directory: Path) -> bytes:
 
 
 def unpack(message: bytes) -> Any:
-    """The thing again, over arrays that are mapped from the files."""
+    """What `pack` was given, with its large arrays mapped from their files."""
     return _Unpacker(io.BytesIO(message)).load()
 
 

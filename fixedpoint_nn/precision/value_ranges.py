@@ -47,7 +47,7 @@ class ValueRange:
         return ValueRange(*bounds, np.clip(self.sample, low, high))
 
     def through(self, function: Callable[[Array], Array]) -> ValueRange:
-        """The values of a function of these."""
+        """The range of a function of these values."""
         with np.errstate(divide="ignore", over="ignore"):
             values = function(np.append(self.sample, np.array([self.low, self.high], self.sample.dtype)))
         return ValueRange.of(values[np.isfinite(values)])
@@ -55,7 +55,7 @@ class ValueRange:
 
 @dataclass
 class RangeObserver:
-    """Stands in a cast point, looks on and rounds nothing."""
+    """Takes the place of a cast point's quantizer during calibration: records the range of values, and rounds none."""
 
     name: str
     low: float = np.inf
@@ -82,7 +82,9 @@ class RangeObserver:
 
 
 def thinned(flat: Array, size: int) -> Array:
-    """Every n-th value, n odd, so that it does not walk along one column of an even-sized array."""
+    """At most `size` values, evenly spaced; the step is odd, so that it does not hit the same column of an array again
+    and again.
+    """
     step = max(-(-flat.size // size), 1)
     return flat[:: step | 1]
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A training on disk, whole after every epoch: weights, optimiser, curves and the best weights so far."""
+"""A training on disk: weights, optimiser, curves, the best weights so far, and how far its epoch has come."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,9 +48,10 @@ HISTORY = Fields(
         "stopped_early": Truth(),
     }
 )
+STARTED = Fields({"batches": Whole(), "total": Number(finite=False), "rng": Table(Anything())})
 NOTES = Fields(
     {"history": HISTORY, "seed": Whole(), "steps": Whole(), "optimiser": Text(), "sha256": Text()},
-    {"settings": Table(Anything())},
+    {"settings": Table(Anything()), "started": STARTED},
 )
 
 
@@ -57,25 +59,56 @@ class CheckpointError(ValueError):
     """A file that is no checkpoint of this training; the message is one sentence."""
 
 
+SHORTEST_INTERVAL = 60.0  # seconds between two saves within an epoch
+LEAST_SHARE = 50  # and at least so many times as long as a save takes
+
+
+@dataclass(frozen=True)
+class StartedEpoch:
+    """How far an epoch has come: its batches, the sum of their losses, and where its random numbers are."""
+
+    batches: int
+    total: float
+    rng: Mapping[str, Any]
+
+
 @dataclass
 class Checkpoint:
-    """Where an interrupted training goes on; an interrupted save leaves the last whole one."""
+    """Where an interrupted training goes on; an interrupted save leaves the last whole one.
+
+    It is saved after every epoch, and within a long one from time to time.
+    """
 
     path: Path
     parameters: Mapping[str, Tensor]
     optimiser: Optimiser
     settings: Mapping[str, Any] = field(default_factory=dict)  # whatever else decides the training, as JSON
+    started: StartedEpoch | None = None  # of the epoch that `resume` found begun
+    _last: float = field(default_factory=lambda: time.monotonic())
+    _took: float = 0.0
 
-    def save(self, history: History, best: Mapping[str, Array], seed: int) -> None:
+    def is_due(self) -> bool:
+        """Whether so much has happened since the last save that another one is worth its time."""
+        return time.monotonic() - self._last >= max(SHORTEST_INTERVAL, LEAST_SHARE * self._took)
+
+    def save(
+        self, history: History, best: Mapping[str, Array], seed: int, started: StartedEpoch | None = None
+    ) -> None:
+        """All that the training needs to go on: after an epoch, or within one that has `started`."""
+        begin = time.monotonic()
         arrays = {f"weight/{path}": parameter.data for path, parameter in self.parameters.items()}
         arrays |= {f"best/{path}": values for path, values in best.items()}
         for path, moments in self.optimiser.state.items():
             arrays |= {f"moment/{path}/{name}": values for name, values in moments.items()}
         notes = {"history": asdict(history), "seed": seed, "steps": self.optimiser.steps, **self._kind()}
+        if started is not None:
+            notes["started"] = asdict(started)
         arrays = {name: np.asarray(values, order="C") for name, values in arrays.items()}
         blob = to_bytes(arrays, {"checkpoint": json.dumps(with_checksum(notes, arrays))})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, blob)
+        self._last = time.monotonic()
+        self._took = self._last - begin
 
     def resume(self, history: History, best: dict[str, Array], seed: int) -> int:
         """Put everything back in place; the number of epochs already done (0 without a file)."""
@@ -95,13 +128,15 @@ class Checkpoint:
         self.optimiser.steps = notes["steps"]
         for name in HISTORY.required:
             setattr(history, name, notes["history"][name])
+        if "started" in notes:
+            self.started = StartedEpoch(**{name: notes["started"][name] for name in STARTED.required})
         return len(history)
 
     def _kind(self) -> dict[str, Any]:
         return {"optimiser": type(self.optimiser).__name__, "settings": dict(self.settings)}
 
     def _demand_same(self, notes: Mapping[str, Any], arrays: Mapping[str, Array], seed: int) -> None:
-        """A checkpoint of another training must not be continued silently."""
+        """Raise CheckpointError unless the checkpoint is one of this training."""
         before, wanted = notes.get("settings", {}), dict(self.settings)
         for name in dict.fromkeys((*wanted, *before)):
             if before.get(name) != wanted.get(name):
@@ -140,11 +175,29 @@ class Checkpoint:
         )
 
 
-def stored_settings(path: Path) -> tuple[dict[str, Any], int, int]:
-    """The settings that a checkpoint was made with, its seed, and how many epochs are done."""
+@dataclass(frozen=True)
+class Stored:
+    """What a checkpoint tells of its training."""
+
+    settings: Mapping[str, Any]
+    seed: int
+    epochs: int
+    batches: int = 0  # of the epoch after those
+
+    def __str__(self) -> str:
+        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+        batches = f"{self.batches} batch{'' if self.batches == 1 else 'es'}"
+        if not self.batches:
+            return epochs
+        return f"{epochs} and {batches}" if self.epochs else batches
+
+
+def stored(path: Path) -> Stored:
+    """Read the notes of a checkpoint, and nothing else of it."""
     notes, _ = _read(path)
-    history = History(**{name: notes["history"][name] for name in HISTORY.required})
-    return dict(notes.get("settings", {})), int(notes["seed"]), len(history)
+    done = len(History(**{name: notes["history"][name] for name in HISTORY.required}))
+    batches = notes["started"]["batches"] if "started" in notes else 0
+    return Stored(dict(notes.get("settings", {})), notes["seed"], done, batches)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:

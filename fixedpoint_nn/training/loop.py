@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.batches import Source
-from fixedpoint_nn.training.checkpoint import Checkpoint
+from fixedpoint_nn.training.batches import Batch, Source
+from fixedpoint_nn.training.checkpoint import Checkpoint, StartedEpoch
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam, Optimiser, clip_gradients
@@ -60,9 +60,9 @@ def fit(
     `evaluate(net)` gives the figures of an epoch; `watch` names the one (smaller is better; "accuracy" is the
     exception) that early stopping waits for during `patience` epochs and by which the best weights are kept.
     BLAS works on `threads` threads, None for as many as it likes: their number changes how sums round.
-    With `checkpoint` an interrupted training goes on, from the last whole epoch, to the same end; `settings`
-    are kept in it, and a training with other ones is refused. `announce` is told once, after the first
-    batches, how many seconds all of them will take.
+    With `checkpoint` an interrupted training goes on to the same end, from the last epoch, or within a long one
+    from a minute or so before. `settings` are kept in it, and a training with other ones is refused. `announce`
+    is told once, after the first batches, how many seconds all of them will take.
     """
     optimiser = optimiser or Adam()
     schedule = schedule or constant()
@@ -76,15 +76,19 @@ def fit(
     start = saved.resume(history, best.weights, seed) if saved else 0
     if start and keep_best:
         best.resume(history)
-    forecast = Forecast((epochs - start) * len(source), announce)
+    done = saved.started.batches if saved and saved.started else 0
+    forecast = Forecast((epochs - start) * len(source) - done, announce)
     for epoch in range(start, 0 if history.stopped_early else epochs):
         rng = np.random.default_rng([seed, epoch])
         label = f"{title} {epoch + 1}/{epochs}"
-        bar = tqdm(total=len(source), desc=label, disable=not progress, leave=False)
+        batches, total, count = source.epoch(rng), 0.0, 0
+        if saved and saved.started:
+            total, count = go_on(batches, rng, saved.started)
+            saved.started = None
+        bar = tqdm(total=len(source), desc=label, disable=not progress, leave=False, initial=count)
         with threadpool_limits(threads, "blas"), bar:
-            total = count = 0.0
             active = tree.training_mode(net, rng)
-            for x, y in source.epoch(rng):
+            for x, y in batches:
                 value = loss(active(as_input(x)), y)
                 total, count = total + float(value.data), count + 1
                 if not isfinite(total):
@@ -97,6 +101,9 @@ def fit(
                 forecast.after_batch()
                 if count % 16 == 0:
                     bar.set_postfix(loss=f"{total / count:.4f}", refresh=False)
+                if saved and saved.is_due():
+                    here = StartedEpoch(count, total, rng.bit_generator.state)
+                    saved.save(history, best.weights, seed, here)
         with threadpool_limits(threads, "blas"):
             figures = {"train_loss": total / count, **(evaluate(net) if evaluate else {})}
         history.add(figures)
@@ -114,6 +121,14 @@ def fit(
     return history
 
 
+def go_on(batches: Iterator[Batch], rng: np.random.Generator, started: StartedEpoch) -> tuple[float, int]:
+    """Pass over the batches that were done, and draw on from where the random numbers were."""
+    for _ in range(started.batches):
+        next(batches)
+    rng.bit_generator.state = dict(started.rng)
+    return started.total, started.batches
+
+
 class Forecast:
     """Tells once how many seconds so many batches take, as soon as the first ones let expect it."""
 
@@ -122,7 +137,7 @@ class Forecast:
         self.done, self.start = 0, 0.0
 
     def after_batch(self) -> None:
-        """The first batch is left out: it warms caches up."""
+        """Count a batch; the first one is not timed, because it fills caches."""
         if self.announce is None:
             return
         self.done += 1

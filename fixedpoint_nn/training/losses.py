@@ -16,12 +16,12 @@ Loss = Callable[[Tensor, Array], Tensor]
 IGNORED = -1
 
 
-def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
+def cross_entropy(logits: Tensor | Array, labels: ArrayLike) -> Tensor:
     """-log softmax(logits)[label], averaged; a label of -1 (padding) does not count.
 
     logits (..., classes), labels (...). Its gradient is (softmax - one_hot) / count.
     """
-    _demand_tensor(logits)
+    logits = _on_tape(logits)
     classes = logits.shape[-1]
     wanted = np.asarray(labels).reshape(-1)
     z = logits.data.reshape(-1, classes)
@@ -51,9 +51,9 @@ def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
     return record(np.asarray(value, logits.data.dtype), "cross_entropy", (logits,), backward)
 
 
-def binary_cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
+def binary_cross_entropy(logits: Tensor | Array, labels: ArrayLike) -> Tensor:
     """-log sigmoid(logit) for the label 1, -log(1 - sigmoid(logit)) for 0, averaged."""
-    _demand_tensor(logits)
+    logits = _on_tape(logits)
     y = _like(logits, labels)
     z = logits.data
     each = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
@@ -64,9 +64,9 @@ def binary_cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
     return record(np.asarray(each.mean()), "binary_cross_entropy", (logits,), backward)
 
 
-def mean_squared_error(outputs: Tensor, targets: ArrayLike) -> Tensor:
+def mean_squared_error(outputs: Tensor | Array, targets: ArrayLike) -> Tensor:
     """(output - target)², averaged."""
-    _demand_tensor(outputs)
+    outputs = _on_tape(outputs)
     difference = outputs.data - _like(outputs, targets)
 
     def backward(g: Array) -> None:
@@ -75,9 +75,9 @@ def mean_squared_error(outputs: Tensor, targets: ArrayLike) -> Tensor:
     return record(np.asarray((difference**2).mean()), "mean_squared_error", (outputs,), backward)
 
 
-def hinge(scores: Tensor, labels: ArrayLike) -> Tensor:
+def hinge(scores: Tensor | Array, labels: ArrayLike) -> Tensor:
     """max(0, 1 - score * label) for labels -1 and 1, averaged."""
-    _demand_tensor(scores)
+    scores = _on_tape(scores)
     y = _like(scores, labels)
     if not np.isin(y, (-1, 1)).all():
         raise ValueError("the hinge loss needs labels of -1 or 1; for labels 0 and 1 pass 2 * labels - 1")
@@ -89,13 +89,17 @@ def hinge(scores: Tensor, labels: ArrayLike) -> Tensor:
     return record(np.asarray(np.maximum(margin, 0).mean()), "hinge", (scores,), backward)
 
 
-def _demand_tensor(outputs: object) -> None:
-    """An array has no gradient: a network that was called with one would learn nothing, and say nothing."""
-    if not isinstance(outputs, Tensor):
-        raise TypeError(
-            f"a loss takes a Tensor, and this is a {type(outputs).__name__}; call the network with Tensor(x), "
-            "which remembers the way to the gradients"
-        )
+def _on_tape(outputs: Tensor | Array) -> Tensor:
+    """The outputs; those that are an array can be judged, but gradients find no way from them to the network."""
+    return (
+        outputs if isinstance(outputs, Tensor) else record(outputs, "array", (Tensor(outputs),), _no_way_back)
+    )
+
+
+def _no_way_back(gradient: Array) -> None:
+    raise TypeError(
+        "this loss was computed from an array, which leads gradients to no parameter; call the network with Tensor(x)"
+    )
 
 
 def _like(outputs: Tensor, targets: ArrayLike) -> Array:

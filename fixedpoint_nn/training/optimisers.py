@@ -57,11 +57,11 @@ class Optimiser:
 
     @property
     def decays(self) -> bool:
-        """Do matrices shrink even where no gradient moves them?"""
+        """Whether matrices shrink even where no gradient moves them."""
         return self.l2 > 0
 
     def _flush(self, w: Array, state: Moments) -> None:
-        """Zero for weights that have decayed to nothing, and for subnormal moments: both only cost time."""
+        """Set weights that have decayed to nothing, and subnormal moments, to zero: they only slow products down."""
         if self.decays and w.ndim > 1:
             flush_negligible(w)
         for moment in state.values():

@@ -10,7 +10,7 @@ Schedule = Callable[[float], float]
 
 
 def constant() -> Schedule:
-    """Always 1."""
+    """A factor of 1 throughout."""
     return lambda done: 1.0
 
 

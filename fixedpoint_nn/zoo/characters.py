@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the networks that write share: words as padded rows of ids, a long text as windows."""
+"""Data and figures of the networks that write: words as padded rows of ids, a long text as windows."""
 
 from __future__ import annotations
 

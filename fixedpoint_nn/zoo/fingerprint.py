@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which machine trained the weights, as far as it matters: by how its floats round."""
+"""A fingerprint of how this machine's floats round, which decides the bits of trained weights."""
 
 from __future__ import annotations
 

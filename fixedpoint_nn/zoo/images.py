@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the networks that look at pictures share."""
+"""MNIST and Fashion-MNIST by split, loaded once, for the networks that classify images."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class ScalarNetwork:
         return total / len(x)
 
     def train(self, x: Array, y: Array, epochs: int = 20, size: int = 10, rate: float = 0.05) -> list[float]:
-        """Mini-batches in the order of the points, the rate falling to a tenth; every epoch's mean loss."""
+        """Train on mini-batches in the order of the points, at a falling rate; each epoch's mean loss."""
         optimiser, parameters, falling = Nesterov(rate), self.parameters(), linear(0.1)
         starts, losses = range(0, len(x), size), []
         for epoch in range(epochs):

@@ -14,92 +14,24 @@ its results on stays unseen.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import singledispatch
 from inspect import signature
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fixedpoint_nn import zoo
-from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches, padded
 from fixedpoint_nn.training.loop import Diverged, fit
-from fixedpoint_nn.zoo.entry import Entry, Examples
+from fixedpoint_nn.zoo.entry import Entry
+from fixedpoint_nn.zoo.hold_back import hold_back
+from fixedpoint_nn.zoo.search_space import Choice, Integer, Real, Space, as_settings, usual_space
 from fixedpoint_nn.zoo.search_storage import demand_whole, readable
 from fixedpoint_nn.zoo.settings import Settings, taken
 
+__all__ = ["Choice", "Found", "Integer", "Real", "Space", "hold_back", "search", "usual_space"]
 
-@dataclass(frozen=True)
-class Real:
-    """A number between low and high; with `log`, each power of ten is as likely as the others."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    def suggest(self, trial: Any, name: str) -> float:
-        return float(trial.suggest_float(name, self.low, self.high, log=self.log))
-
-
-@dataclass(frozen=True)
-class Integer:
-    """A whole number from low to high in steps."""
-
-    low: int
-    high: int
-    step: int = 1
-
-    def suggest(self, trial: Any, name: str) -> int:
-        return int(trial.suggest_int(name, self.low, self.high, step=self.step))
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a few values."""
-
-    options: tuple[Any, ...]
-
-    def __init__(self, *options: Any) -> None:
-        object.__setattr__(self, "options", options)
-
-    def suggest(self, trial: Any, name: str) -> Any:
-        return trial.suggest_categorical(name, self.options)
-
-
-Space = Mapping[str, Real | Integer | Choice]
 Tell = Callable[["Found"], None]
-WEAKEST_L2, STRONGEST_L2 = 1e-6, 1e-2
-
-
-def usual_space(entry: Entry) -> Space:
-    """Around the recipe's own values: what `fixedpoint-nn tune` searches unless told otherwise."""
-    rate, known = entry.recipe.optimiser().rate, taken(entry)
-    size = int(getattr(entry.source(), "size", None) or 64)
-    space: dict[str, Real | Integer | Choice] = {
-        "learning_rate": Real(rate / 10, rate * 10, log=True),
-        "batch": Choice(*sorted({max(size // 2, 1), size, 2 * size})),
-        "l2": Real(WEAKEST_L2, STRONGEST_L2, log=True),
-        "schedule": Choice("constant", "linear", "cosine"),
-    }
-    if "dropout" in known:
-        space["dropout"] = Real(0.0, 0.5)
-    if "hidden" in known:
-        usual = signature(entry.build).parameters["hidden"].default
-        sizes = usual if isinstance(usual, tuple) else (usual,)
-        space["hidden"] = Choice(*(",".join(str(max(int(n * f), 1)) for n in sizes) for f in (0.5, 1, 2)))
-    return space
-
-
-def as_settings(chosen: Mapping[str, Any]) -> Settings:
-    """Those of a trial's values that `fixedpoint-nn train` takes."""
-    known = {field.name for field in fields(Settings)}
-    given = {name: value for name, value in chosen.items() if name in known}
-    if "hidden" in given:
-        given["hidden"] = tuple(int(part) for part in str(given["hidden"]).split(","))
-    return Settings(**given)
 
 
 @dataclass(frozen=True)
@@ -281,37 +213,6 @@ def _objective(
     except Diverged as error:
         raise optuna.TrialPruned from error
     return min(losses)
-
-
-@singledispatch
-def hold_back(source: object, limit: int | None = None) -> tuple[Any, Examples]:
-    """The source without the last tenth of its data, and that tenth; of the first `limit` samples only."""
-    raise TypeError(f"nothing can be held back from a {type(source).__name__}")
-
-
-@hold_back.register
-def _(source: Samples, limit: int | None = None) -> tuple[Any, Examples]:
-    x, y = source.x[:limit], source.y[:limit]
-    cut = len(x) * 9 // 10
-    return replace(source, x=x[:cut], y=y[:cut]), (x[cut:], y[cut:])
-
-
-@hold_back.register
-def _(source: WordBatches, limit: int | None = None) -> tuple[Any, Examples]:
-    order = np.random.default_rng(0).permutation(len(source.words))[:limit]
-    words = [source.words[i] for i in order]  # lists are sorted: the last tenth is special
-    cut = len(words) * 9 // 10
-    return replace(source, words=words[:cut]), padded(words[cut:], source.end)
-
-
-@hold_back.register
-def _(source: TextWindows, limit: int | None = None) -> tuple[Any, Examples]:
-    ids = source.ids[:limit]
-    cut = len(ids) * 9 // 10
-    rest, length = ids[cut:], source.length
-    whole = (len(rest) - 1) // length * length
-    examples = rest[:whole].reshape(-1, length), rest[1 : whole + 1].reshape(-1, length)
-    return replace(source, ids=ids[:cut]), examples
 
 
 def _optuna() -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The character network that the text networks are: embedding, LSTM, logits of the next character."""
+"""The network behind all that write: embedding, LSTM, logits of the next character."""
 
 from __future__ import annotations
 

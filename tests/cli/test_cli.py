@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -132,6 +133,39 @@ def test_a_sweep_that_is_run_again_computes_nothing(tmp_path: Path, capsys: Capt
     assert "0 of 3 points were computed now" in capsys.readouterr().out
     for name in ("sweep.sqlite", "sweep.csv", "layers.csv", "accuracy.svg", "noise.svg", "run-sweep.json"):
         assert (tmp_path / name).exists()
+
+
+def test_a_network_that_writes_is_swept_and_drawn(tmp_path: Path, capsys: Capture) -> None:
+    assert run("sweep", "names_lstm", "--words", 6, "--limit", 12, "--out", tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["metric"] == "nll"
+    assert {path.name for path in tmp_path.glob("*.svg")} == {
+        "accuracy.svg", "noise.svg", "scatter.svg", "weights.svg",
+    }  # fmt: skip
+
+
+def test_an_interrupted_sweep_says_what_is_kept_and_the_command_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    module = import_module("fixedpoint_nn.precision.sweep")
+    evaluate, calls = module.evaluate, []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "evaluate", interrupted)
+        assert run("sweep", "moons", "--words", "3:6", "--limit", 50, "--out", tmp_path / "s", "-q") == 130
+    said = capsys.readouterr().err.strip()
+    line = f"fixedpoint-nn sweep moons --words 3,4,5,6 --limit 50 --out {tmp_path / 's'}"
+    assert said == (
+        f"fixedpoint-nn: interrupted; the points that had ended are in {tmp_path / 's' / 'sweep.sqlite'}; "
+        f"go on with: {line}"
+    )
+    assert main(line.split()[1:]) == 0
+    assert "2 of 4 points were computed now" in capsys.readouterr().out
 
 
 def test_a_sweep_of_two_axes_and_both_methods_is_drawn_side_by_side(tmp_path: Path, capsys: Capture) -> None:
@@ -398,7 +432,7 @@ def test_control_c_ends_a_training_with_status_130_and_nothing_half_written(tmp_
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, read + rest
     assert rest.strip().splitlines()[-1] == (
-        "fixedpoint-nn: interrupted; nothing was left behind, because its first epoch had not ended"
+        "fixedpoint-nn: interrupted; nothing was left behind, because there was no checkpoint yet"
     )
     assert not (tmp_path / "net.safetensors").exists()
 

@@ -67,8 +67,43 @@ def test_json_is_one_object_with_the_documented_fields_and_stderr_is_silent(
         assert captured.err == ""
 
 
+def test_the_story_of_the_demo_leaves_stdout_to_the_object(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def walk(arguments: Any) -> dict[str, Any]:
+        print("[1/6] What is here")
+        (fields,) = documented("demo")
+        return {**dict.fromkeys(fields, "x"), "passed": True, "seconds": 1.0}
+
+    monkeypatch.setattr("fixedpoint_nn.cli.demo.walk", walk)
+    for options, out, err in (
+        (["--json"], "", ""),
+        (["--json", "-v"], "", "[1/6]"),
+        (["-q"], "PASS in 1 s", ""),
+    ):
+        assert main(["demo", *options]) == 0
+        captured = capsys.readouterr()
+        assert captured.out.strip().startswith(out or "{")
+        assert captured.err.startswith(err)
+        if "--json" in options:
+            assert json.loads(captured.out)["passed"] is True
+
+
+def test_an_interrupted_demo_does_not_claim_that_nothing_was_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def walk(arguments: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fixedpoint_nn.cli.demo.walk", walk)
+    assert main(["demo", "--out", "d"]) == 130
+    assert capsys.readouterr().err.strip() == (
+        "fixedpoint-nn: interrupted; what had ended is kept in d; the same command goes on"
+    )
+
+
 def test_every_command_is_documented_and_called() -> None:
-    assert set(CALLS) | {"demo"} == set(COMMANDS), "the demo's are checked in test_demo.py"
+    assert set(CALLS) | {"demo"} == set(COMMANDS)
     for name in COMMANDS:
         assert documented(name)
 

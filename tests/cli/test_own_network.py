@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn.cli import main
+from fixedpoint_nn import calibrate, load_pack
+from fixedpoint_nn.cli import main, samples_file
+from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.layers import Dropout, ReLU, Sequential
 from fixedpoint_nn.network import serialization
 from fixedpoint_nn.network.initialise import Initialiser
@@ -108,8 +110,6 @@ def test_the_pack_holds_the_samples_that_were_given(own: Any) -> None:
     np.savez("inputs.npz", x=x)
     options = ("--word", 8, "--vectors", 3, "--corners", 0, "--out", "p")
     assert run("emit", "mine.safetensors", "--data", "inputs.npz", *options) == 0
-    from fixedpoint_nn import load_pack
-
     fixed = quantize(net, Plan.load("p/plan.json"))
     assert np.array_equal(load_pack("p").expected, fixed(x[:3]).ints.reshape(3, -1))
 
@@ -236,3 +236,50 @@ def test_a_file_that_is_no_npz_is_one_sentence(own: Any, capsys: Capture) -> Non
     assert refused(capsys, "emit", ".", "--word", 8, "--out", "p") == (
         ". is a folder; give a network of the zoo or a .safetensors file (`fixedpoint-nn zoo` lists the networks)"
     )
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damaged_samples_are_one_sentence_or_whole(save: Any, tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "s.npz"
+    save(path, x=rng.standard_normal((30, 6)), y=rng.integers(0, 3, 30), symbols=np.array(list("abc")))
+    blob, refusals = path.read_bytes(), 0
+    for number in range(200):
+        damaged = bytearray(blob)
+        for _ in range(int(rng.integers(1, 5))):
+            damaged[rng.integers(len(damaged))] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(damaged))] if number % 3 == 0 else damaged)
+        try:
+            samples_file.load(path)
+        except CommandError as error:
+            refusals += 1
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+    assert refusals > 100
+
+
+def test_a_quantised_file_is_emitted_as_it_is(own: Any, capsys: Capture) -> None:
+    net, x, _ = own
+    fixed = quantize(net, calibrate(net, x, word=6))
+    serialization.save(fixed, "fixed.safetensors")
+    command = (
+        "emit",
+        "fixed.safetensors",
+        "--data",
+        "targets.npz",
+        "--vectors",
+        3,
+        "--corners",
+        0,
+        "--out",
+        "p",
+    )
+    results = found(capsys, *command)
+    assert "NumPy, float" not in results["latency"]["milliseconds"]
+    assert np.array_equal(load_pack("p").expected, fixed(x[:3]).ints.reshape(3, -1))
+    assert main([*map(str, command), "--word", "8"]) == 2
+    assert capsys.readouterr().err == (
+        "fixedpoint-nn: fixed.safetensors is quantised already; leave --word and --plan out\n"
+    )
+    assert refused(
+        capsys, "sweep", "fixed.safetensors", "--data", "targets.npz", "--words", 4, "--out", "s"
+    ) == ("fixed.safetensors is quantised already; give the float network that it was made from")

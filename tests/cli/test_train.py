@@ -14,7 +14,7 @@ import pytest
 from fixedpoint_nn import zoo
 from fixedpoint_nn.cli import main
 from fixedpoint_nn.network import serialization, tree
-from fixedpoint_nn.training.checkpoint import stored_settings
+from fixedpoint_nn.training.checkpoint import stored
 
 Capture = pytest.CaptureFixture[str]
 SETTINGS = (
@@ -168,8 +168,9 @@ def test_resume_alone_goes_on_with_what_the_training_began_with(
     half_done: tuple[Path, str], tmp_path: Path
 ) -> None:
     out, _ = half_done
-    settings, seed, done = stored_settings(zoo.checkpoint_of(out))
-    assert (settings["network"], settings["epochs"], settings["hidden"], seed, done) == (
+    kept = stored(zoo.checkpoint_of(out))
+    settings = kept.settings
+    assert (settings["network"], settings["epochs"], settings["hidden"], kept.seed, kept.epochs) == (
         "moons",
         4,
         [8, 6],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,13 @@ def test_the_space_lies_around_the_recipe() -> None:
     assert space["learning_rate"].low < moons.ENTRY.recipe.optimiser().rate < space["learning_rate"].high
     assert space["batch"].options == (10, 20, 40)
     assert space["hidden"].options == ("8,8", "16,16", "32,32")
+
+
+def test_without_optuna_the_way_to_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert tune("moons", "--trials", 1, "--out", tmp_path) == 1
+    assert capsys.readouterr().err == (
+        "fixedpoint-nn: a search needs Optuna; install it with `pip install fixedpoint_nn[search]`\n"
+    )

@@ -53,10 +53,11 @@ def test_ids_are_an_array_like_any_other() -> None:
 def test_an_array_without_gradients_teaches_nothing_and_a_loss_says_so() -> None:
     net = Sequential(fc=INIT.dense(3, 2))
     x, y = np.ones((4, 3), np.float32), np.zeros(4, np.int64)
-    assert sentence(lambda: cross_entropy(net(x), y), TypeError) == (
-        "a loss takes a Tensor, and this is a ndarray; call the network with Tensor(x), which remembers the way to "
-        "the gradients"
+    assert float(cross_entropy(net(x), y).data) == float(cross_entropy(net(Tensor(x)), y).data)
+    assert sentence(cross_entropy(net(x), y).backward, TypeError) == (
+        "this loss was computed from an array, which leads gradients to no parameter; call the network with Tensor(x)"
     )
+    assert net["fc"].weight.grad is None  # type: ignore[attr-defined]
     cross_entropy(net(Tensor(x)), y).backward()
     assert net["fc"].weight.grad is not None  # type: ignore[attr-defined]
 

@@ -64,7 +64,7 @@ def test_what_is_no_metric_is_one_sentence(metric: Any, sentence: str) -> None:
 def test_a_function_that_gives_no_number_is_one_sentence() -> None:
     outputs, labels = np.zeros((4, 3)), np.zeros(4, np.int64)
     array = Metric.of(lambda outputs, labels: outputs)
-    with pytest.raises(TypeError, match=r"^metric <lambda> gave a ndarray, and a metric gives one number$"):
+    with pytest.raises(ValueError, match=r"^metric <lambda> gave a ndarray, and a metric gives one number$"):
         array.value(outputs, labels)
     sentence = (
         "metric <lambda> gave nan for outputs of shape (4, 3) and labels of shape (4,); "
@@ -147,3 +147,12 @@ def test_the_interval_holds_the_true_mean_about_95_times_in_100() -> None:
         low, high = interval(scores)
         hits += low <= 1.0 <= high
     assert 178 <= hits <= 199
+
+
+def test_a_function_that_fails_is_named_with_what_it_was_given() -> None:
+    sentence = (
+        "metric <lambda> failed (ZeroDivisionError: division by zero) for outputs of shape (4, 3) and labels of "
+        "shape (4,)"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        Metric.of(lambda outputs, labels: 1 / 0).value(np.zeros((4, 3)), np.zeros(4))

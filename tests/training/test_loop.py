@@ -13,8 +13,8 @@ import pytest
 from fixedpoint_nn.layers import BatchNorm, Dropout, Flatten, ReLU, Sequential
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.tree import parameters
-from fixedpoint_nn.training import SGD, Adam, Diverged, History, Momentum, Samples, fit
-from fixedpoint_nn.training.checkpoint import stored_settings
+from fixedpoint_nn.training import SGD, Adam, Diverged, History, Momentum, Samples, TextWindows, fit
+from fixedpoint_nn.training.checkpoint import Checkpoint, Stored, stored
 from fixedpoint_nn.training.loop import Forecast
 from fixedpoint_nn.training.metrics import classification
 
@@ -209,7 +209,7 @@ def test_a_training_says_once_how_long_it_takes_and_leaves_its_first_batch_out(
 def test_a_checkpoint_keeps_settings_and_refuses_other_ones(tmp_path: Path) -> None:
     file = tmp_path / "run.safetensors"
     run(small(), 2, checkpoint=file, settings={"learning_rate": 0.1, "hidden": [8]})
-    assert stored_settings(file) == ({"learning_rate": 0.1, "hidden": [8]}, 0, 2)
+    assert stored(file) == Stored({"learning_rate": 0.1, "hidden": [8]}, 0, 2)
     sentence = (
         f"{file} belongs to a training with learning_rate 0.1, not 0.2; go on as it began, "
         "or delete it to start anew"
@@ -218,4 +218,78 @@ def test_a_checkpoint_keeps_settings_and_refuses_other_ones(tmp_path: Path) -> N
         run(small(), 3, checkpoint=file, settings={"learning_rate": 0.2, "hidden": [8]})
     file.write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match=r"is no checkpoint of a training: .*; delete it to start anew"):
-        stored_settings(file)
+        stored(file)
+
+
+class Stopped:
+    """A source that is interrupted in the middle of an epoch; its text windows draw for every batch."""
+
+    def __init__(self, source: Any, epoch: int, batch: int) -> None:
+        self.source, self.left, self.batch = source, epoch, batch
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def epoch(self, rng: Any) -> Any:
+        self.left -= 1
+        for number, batch in enumerate(self.source.epoch(rng)):
+            if self.left == 0 and number == self.batch:
+                raise KeyboardInterrupt
+            yield batch
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("kind", ["images", "text"])
+def test_a_training_that_is_interrupted_within_an_epoch_goes_on_to_the_same_weights(
+    kind: str, epoch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    if kind == "images":
+        x, y = rng.random((60, 6)).astype(np.float32), rng.integers(0, 3, 60)
+        source: Any = Samples(
+            x, y, 8, augment=lambda x, rng: x + rng.normal(0, 0.1, x.shape).astype(np.float32)
+        )
+    else:
+        source = TextWindows(rng.integers(0, 5, 300), length=6, size=4, steps=8)
+
+    def net() -> Any:
+        init = Initialiser(1)
+        if kind == "text":
+            return Sequential(e=init.embedding(5, 4), drop=Dropout(0.3), head=init.dense(4, 5))
+        return Sequential(
+            fc1=init.dense(6, 8),
+            norm=init.batch_norm(8),
+            relu=ReLU(),
+            drop=Dropout(0.3),
+            fc2=init.dense(8, 3),
+        )
+
+    def train(net: Any, source: Any, **options: Any) -> History:
+        return fit(net, source, epochs=3, optimiser=Momentum(0.05), seed=7, progress=False, **options)
+
+    whole, again = net(), net()
+    curves = train(whole, source).curves
+    monkeypatch.setattr(Checkpoint, "is_due", lambda self: True)
+    file = tmp_path / "run.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train(again, Stopped(source, epoch, 5), checkpoint=file)
+    assert str(stored(file)) == ("5 batches" if epoch == 1 else "1 epoch and 5 batches")
+    resumed = net()
+    assert train(resumed, source, checkpoint=file).curves == curves
+    for path, values in parameters(whole, trained_only=False).items():
+        assert np.array_equal(values.data, parameters(resumed, trained_only=False)[path].data), path
+
+
+def test_a_checkpoint_within_an_epoch_waits_a_minute_and_longer_if_it_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    checkpoint = Checkpoint(tmp_path / "c", {}, SGD())
+    due = []
+    for now[0] in (59.0, 60.0):
+        due.append(checkpoint.is_due())
+    checkpoint._last, checkpoint._took = 60.0, 2.0
+    for now[0] in (130.0, 160.0):
+        due.append(checkpoint.is_due())
+    assert due == [False, True, False, True]

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""The last tenth of training data, held back to judge settings by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches, padded
+from fixedpoint_nn.zoo.entry import Examples
+
+
+@singledispatch
+def hold_back(source: object, limit: int | None = None) -> tuple[Any, Examples]:
+    """The source without the last tenth of its data, and that tenth; of the first `limit` samples only."""
+    raise TypeError(f"nothing can be held back from a {type(source).__name__}")
+
+
+@hold_back.register
+def _(source: Samples, limit: int | None = None) -> tuple[Any, Examples]:
+    x, y = source.x[:limit], source.y[:limit]
+    cut = len(x) * 9 // 10
+    return replace(source, x=x[:cut], y=y[:cut]), (x[cut:], y[cut:])
+
+
+@hold_back.register
+def _(source: WordBatches, limit: int | None = None) -> tuple[Any, Examples]:
+    order = np.random.default_rng(0).permutation(len(source.words))[:limit]
+    words = [source.words[i] for i in order]  # lists are sorted: the last tenth is special
+    cut = len(words) * 9 // 10
+    return replace(source, words=words[:cut]), padded(words[cut:], source.end)
+
+
+@hold_back.register
+def _(source: TextWindows, limit: int | None = None) -> tuple[Any, Examples]:
+    ids = source.ids[:limit]
+    cut = len(ids) * 9 // 10
+    rest, length = ids[cut:], source.length
+    whole = (len(rest) - 1) // length * length
+    examples = rest[:whole].reshape(-1, length), rest[1 : whole + 1].reshape(-1, length)
+    return replace(source, ids=ids[:cut]), examples

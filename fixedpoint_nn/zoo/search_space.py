@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What a search varies: ranges and choices by name, and the usual ones around a recipe's values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from inspect import signature
+from typing import Any
+
+from fixedpoint_nn.zoo.entry import Entry
+from fixedpoint_nn.zoo.settings import Settings, taken
+
+WEAKEST_L2, STRONGEST_L2 = 1e-6, 1e-2
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number between low and high; with `log`, each power of ten is as likely as the others."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def suggest(self, trial: Any, name: str) -> float:
+        return float(trial.suggest_float(name, self.low, self.high, log=self.log))
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number from low to high in steps."""
+
+    low: int
+    high: int
+    step: int = 1
+
+    def suggest(self, trial: Any, name: str) -> int:
+        return int(trial.suggest_int(name, self.low, self.high, step=self.step))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values."""
+
+    options: tuple[Any, ...]
+
+    def __init__(self, *options: Any) -> None:
+        object.__setattr__(self, "options", options)
+
+    def suggest(self, trial: Any, name: str) -> Any:
+        return trial.suggest_categorical(name, self.options)
+
+
+Space = Mapping[str, Real | Integer | Choice]
+
+
+def usual_space(entry: Entry) -> Space:
+    """Around the recipe's own values: what `fixedpoint-nn tune` searches unless told otherwise."""
+    rate, known = entry.recipe.optimiser().rate, taken(entry)
+    size = int(getattr(entry.source(), "size", None) or 64)
+    space: dict[str, Real | Integer | Choice] = {
+        "learning_rate": Real(rate / 10, rate * 10, log=True),
+        "batch": Choice(*sorted({max(size // 2, 1), size, 2 * size})),
+        "l2": Real(WEAKEST_L2, STRONGEST_L2, log=True),
+        "schedule": Choice("constant", "linear", "cosine"),
+    }
+    if "dropout" in known:
+        space["dropout"] = Real(0.0, 0.5)
+    if "hidden" in known:
+        usual = signature(entry.build).parameters["hidden"].default
+        sizes = usual if isinstance(usual, tuple) else (usual,)
+        space["hidden"] = Choice(*(",".join(str(max(int(n * f), 1)) for n in sizes) for f in (0.5, 1, 2)))
+    return space
+
+
+def as_settings(chosen: Mapping[str, Any]) -> Settings:
+    """Those of a trial's values that `fixedpoint-nn train` takes."""
+    known = {field.name for field in fields(Settings)}
+    given = {name: value for name, value in chosen.items() if name in known}
+    if "hidden" in given:
+        given["hidden"] = tuple(int(part) for part in str(given["hidden"]).split(","))
+    return Settings(**given)
