@@ -15,15 +15,17 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.hardware.sim.build import VERILATOR
 from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
+from tests.proof.conformance import programs
 from tests.proof.equivalence import Prover
 from tests.proof.facts import facts
 from tests.proof.judges import Judge, golden_packs
@@ -234,9 +236,9 @@ class Subject:
 
 
 SUBJECTS = (
-    Subject("conformance", 700, quick=-2),
-    Subject("conformance_saturating", 200, quick=-2),
-    Subject("conformance_wrapping", 150, quick=-2),
+    Subject("conformance", 700, quick=-3),
+    Subject("conformance_saturating", 200, quick=-3),
+    Subject("conformance_wrapping", 150, quick=-3),
 )
 SEED_VARIABLE = "FIXEDPOINT_NN_MUTANTS"  # names other mutants, for which no vector was made on purpose
 SEED = int(os.environ.get(SEED_VARIABLE, "1"))
@@ -253,28 +255,54 @@ class Fate:
     reason: str = ""
 
 
+def judges_of(pack: Pack, quick: int | None, folder: Path, kinds: Sequence[str]) -> list[Judge]:
+    """The judges of an engine's mutants in the order in which they are asked."""
+    first = judge_of(pack, pack.config, folder / "quick", quick)
+    asked = {"quick": first, "harsh": first.harsh()}
+    if quick is not None:
+        asked["whole"] = judge_of(pack, pack.config, folder / "whole").asked("+load=reversed")
+    return [judge for kind, judge in asked.items() if kind in kinds]
+
+
+def seed_judges(pack: Pack, folder: Path) -> list[Judge]:
+    """A vector of noise, from every seed of one bit; a pack's own seeds follow each other."""
+    program, vectors, origins = programs.assembled(pack.name)
+    vector, judges = vectors[origins.index("noise")], []
+    for bit in range(32):
+        words, status = program.results(vector, 1 << bit)
+        about = {**pack.manifest, "seed": 1 << bit, "cycles": [int(status[0])]}
+        one = replace(pack, manifest=about, vectors=vector[None], expected=words[None], status=status[None])
+        judges.append(judge_of(one, pack.config, folder / f"seed {bit}"))
+    return judges
+
+
 def judged(subject: Subject, workers: int, judges: Sequence[str] = ("quick", "harsh", "whole")) -> list[Fate]:
-    """The fates of all mutants of one engine."""
+    """The fates of all mutants of one engine.
+
+    The first judge is the quickest. What it lets pass is compared with the engine, and only what is not proven equal
+    is asked by the others; mutants of the noise generator also from more seeds.
+    """
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as name:
         folder, (pack,) = Path(name), golden_packs([subject.pack])
         mutants = choose(pack.config, subject.mutants, SEED, folder)
-        quick = judge_of(pack, pack.config, folder / "quick", subject.quick)
-        asked = {"quick": quick, "harsh": quick.harsh()}
-        if subject.quick is not None:
-            asked["whole"] = judge_of(pack, pack.config, folder / "whole").asked("+load=reversed")
-        asking = [judge for kind, judge in asked.items() if kind in judges]
-        alive = (
-            survivors(build(pack.config, mutants, folder), asking, mutants, workers) if asking else mutants
-        )
-    equal = proven_equal(pack.config, alive, workers)
-    left = {mutant.number for mutant in alive}
+        asked = judges_of(pack, subject.quick, folder, judges)
+        simulator = build(pack.config, mutants, folder) if asked else folder
+        alive = survivors(simulator, asked[:1], mutants, workers)
+        equal = proven_equal(pack.config, alive, workers)
+        different = [mutant for mutant in alive if mutant.number not in equal]
+        different = survivors(simulator, asked[1:], different, workers)
+        noise = [mutant for mutant in different if mutant.module == "noise"]
+        if asked and noise:
+            lost = set(noise) - set(survivors(simulator, seed_judges(pack, folder), noise, workers))
+            different = [mutant for mutant in different if mutant not in lost]
+    left = {mutant.number for mutant in different}
     return [
         Fate(
             subject.pack,
             mutant,
-            mutant.number not in left,
+            mutant.number not in left | equal,
             mutant.number in equal,
-            reason(subject.pack, mutant.place) if mutant.number in left - equal else "",
+            reason(subject.pack, mutant.place) if mutant.number in left else "",
         )
         for mutant in mutants
     ]

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +26,16 @@ from tests.support.engine_bench import RTL, hexadecimal, scratch, write_images
 ROUNDINGS, OVERFLOWS = list(Rounding), list(Overflow)
 
 
-def bench(top: str, parameters: dict[str, int] | None = None, plusargs: list[str] | None = None) -> str:
+def bench(
+    top: str, parameters: dict[str, int] | None = None, plusargs: list[str] | None = None, rtl: Path = RTL
+) -> str:
     """Compiles and runs one bench in Icarus; what it printed."""
     target = scratch() / "bench.vvp"
-    command = ["iverilog", "-g2005", f"-I{RTL}", "-s", top, "-o", str(target)]
+    command = ["iverilog", "-g2005", f"-I{rtl}", "-s", top, "-o", str(target)]
     command += [f"-P{top}.{name}={value}" for name, value in (parameters or {}).items()]
-    subprocess.run([*command, str(RTL / "tb" / f"{top}.v"), *map(str, sorted(RTL.glob("*.v")))], check=True)
-    done = subprocess.run(["vvp", "-n", str(target), *(plusargs or [])], capture_output=True, text=True)
+    subprocess.run([*command, str(rtl / "tb" / f"{top}.v"), *map(str, sorted(rtl.glob("*.v")))], check=True)
+    run = ["vvp", "-n", str(target), *(plusargs or [])]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300)
     text = done.stdout + done.stderr
     assert (done.returncode == 0) == ("PASS" in text), text
     return text
@@ -181,7 +186,7 @@ def test_quantize_product_equals_the_quantizer_on_all_products(
 # ---- the small ones ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [1, 0, 0xDEADBEEF, 0xFFFFFFFF])
+@pytest.mark.parametrize("seed", [1, 0, 0xDEADBEEF, 0xFFFFFFFF, *(1 << bit for bit in range(3, 32, 4))])
 def test_the_noise_generator_equals_its_twin(seed: int) -> None:
     noise = Noise(seed)
     path = vectors([(np.array([noise.draw() for _ in range(500)]), 32)])
@@ -207,21 +212,19 @@ def test_argmax_is_the_first_of_the_largest() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "top",
-    [
-        "memory_tb",
-        "activation_memory_tb",
-        "status_tb",
-        "lane_tb",
-        "drain_tb",
-        "write_back_tb",
-        "loop_nest_tb",
-        "sequencer_tb",
-    ],
-)
-def test_module_against_its_model(top: str) -> None:
-    assert re.search(r"PASS: \d+ vectors", bench(top))
+BENCHES = [
+    *(
+        (f"{name}_tb", {})
+        for name in ("memory", "activation_memory", "status", "lane", "write_back", "sequencer")
+    ),
+    *(("drain_tb", {"LANES": lanes}) for lanes in (1, 2, 4, 8, 16, 32)),
+    *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32)),
+]
+
+
+@pytest.mark.parametrize(("top", "parameters"), BENCHES, ids=str)
+def test_module_against_its_model(top: str, parameters: dict[str, int]) -> None:
+    assert re.search(r"PASS: \d+ vectors", bench(top, parameters))
 
 
 # ---- the wrapper -------------------------------------------------------------------------------------------
@@ -270,6 +273,100 @@ def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, c
     ]
     values = {k: v for k, v in SMALL.verilog().items() if not k.startswith(("PRODUCT", "MODEL"))}
     assert f"PASS: 4 vectors, 12 words, {cycles} cycles" in bench("axi_engine_tb", values, plusargs)
+
+
+def strided_plusargs(seed: int) -> tuple[dict[str, int], list[str], str]:
+    """A network whose input and output are tensors of three runs each: parameters, plusargs, what must be printed."""
+    rng = np.random.default_rng(seed)
+    a = Assembly()
+    run = dense(a, 3, 64, rng.integers(-128, 128, (6, 9)), rng.integers(-999, 999, 9), 7)
+    a.add(replace(run, counts=(2, 3, 1, 3, 1, 1), strides=(1, 5, 0, 0, 0, 0)), Halt())
+    images = a.images(activations=rng.integers(-128, 128, 96))
+    place = np.arange(6)
+    source, target = 3 + place // 2 * 5 + place % 2, 63 + place // 2 * 4 + place % 2
+    inputs = rng.integers(-128, 128, (3, 6))
+    emulator, expected, cycles = Emulator(SMALL, images), [], 0
+    for row in inputs:
+        emulator.memory[source] = row
+        cycles += emulator.run().cycles
+        expected.append(emulator.memory[target])
+    folder = scratch()
+    plusargs = write_images(folder, SMALL, images)
+    plusargs += [
+        f"+inputs={hexadecimal(folder / 'i', inputs, 8)}",
+        f"+expected={hexadecimal(folder / 'e', np.array(expected), 8)}",
+        *("+vectors=3", "+input_words=6", "+input_address=3", "+input_run=2", "+input_stride=5"),
+        *("+output_words=6", "+output_address=63", "+output_run=2", "+output_stride=4", f"+seed={seed}"),
+    ]
+    values = {k: v for k, v in SMALL.verilog().items() if not k.startswith(("PRODUCT", "MODEL"))}
+    return values, plusargs, f"PASS: 3 vectors, 18 words, {cycles} cycles"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_axi_wrapper_streams_tensors_of_three_runs(seed: int) -> None:
+    values, plusargs, passed = strided_plusargs(seed)
+    assert passed in bench("axi_engine_tb", values, plusargs)
+
+
+# ---- mistakes that a bench must notice ------------------------------------------------------------------------------
+
+# (file, what stands there and the mistake, bench, its parameters); registers without a reset begin with 0 as in a chip
+MISTAKES = [
+    (
+        "sequencer.v",
+        {
+            "wire loaded_now = loading && wait_load == 3'd1;": "wire loaded_now = wait_load == 3'd1;",
+            "reg [2:0] wait_load;": "reg [2:0] wait_load = 3'd0;",
+        },
+        *("sequencer_tb", {}),
+    ),
+    (
+        "loop_nest.v",
+        {
+            "            state <= IDLE;\n            spacing <= 6'd0;\n": "            state <= IDLE;\n",
+            "reg  [5:0]  spacing;": "reg  [5:0]  spacing = 6'd0;",
+        },
+        *("loop_nest_tb", {"LANES": 8}),
+    ),
+    (
+        "loop_nest.v",
+        {
+            "            spacing <= 6'd0;\n            settle <= 5'd0;\n": "            spacing <= 6'd0;\n",
+            "reg  [4:0]  settle;": "reg  [4:0]  settle = 5'd0;",
+        },
+        *("loop_nest_tb", {"LANES": 8}),
+    ),
+    ("drain.v", {"picked | groups[group-1].partial_or": "picked"}, *("drain_tb", {"LANES": 16})),
+    (
+        "drain.v",
+        {"if (group % HALF == 0) begin : first": "if (group % HALF <= 1) begin : first"},
+        *("drain_tb", {"LANES": 32}),
+    ),
+    (
+        "drain.v",
+        {"GROUPS > 1 ? groups[GROUPS-1].partial_or": "GROUPS > 2 ? groups[GROUPS-2].partial_or"},
+        *("drain_tb", {"LANES": 16}),
+    ),
+    ("axi_engine.v", {"                run_left <= run_words;\n": ""}, *("axi_engine_tb", {})),
+    ("axi_engine.v", {"                run_start <= run_start + stride;\n": ""}, *("axi_engine_tb", {})),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "top", "parameters"), MISTAKES, ids=range(len(MISTAKES)))
+def test_a_mistake_in_a_module_is_noticed_by_its_bench(
+    name: str, changes: dict[str, str], top: str, parameters: dict[str, int], tmp_path: Path
+) -> None:
+    rtl = tmp_path / "rtl"
+    shutil.copytree(RTL, rtl)
+    text = (rtl / name).read_text()
+    for old, new in changes.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (rtl / name).write_text(text)
+    plusargs: list[str] = []
+    if top == "axi_engine_tb":
+        parameters, plusargs, _ = strided_plusargs(1)
+    assert "FAIL: " in bench(top, parameters, plusargs, rtl)
 
 
 # ---- text --------------------------------------------------------------------------------------------------
