@@ -61,7 +61,8 @@ module axi_engine_tb;
     reg [31:0] value, total_cycles;
     reg signed [ACTIVATION_WIDTH-1:0] word;
     integer words, place, chunk, vector, vectors, element, status, pauses, calm, compared;
-    integer input_address, input_words, output_address, output_words, inputs, expected;
+    integer input_address, input_words, input_run, input_stride;
+    integer output_address, output_words, output_run, output_stride, inputs, expected;
 
     // A pause of 0 to 3 clocks before or after a handshake.
     task pause;
@@ -199,16 +200,20 @@ module axi_engine_tb;
               && $value$plusargs("input_address=%d", input_address) && $value$plusargs("output_words=%d", output_words)
               && $value$plusargs("output_address=%d", output_address)))
             $fatal(1, "FAIL: +vectors= +input_words= +input_address= +output_words= +output_address= are mandatory");
+        // Without +output_run the output in runs of one word, one apart: the same place.
+        if (!$value$plusargs("input_run=%d", input_run)) input_run = input_words;
+        if (!$value$plusargs("input_stride=%d", input_stride)) input_stride = 0;
+        if (!$value$plusargs("output_run=%d", output_run)) output_run = 1;
+        if (!$value$plusargs("output_stride=%d", output_stride)) output_stride = 1;
         write_register(8'h08, 1);
         write_register(8'h20, input_address);
         write_register(8'h24, input_words);
-        write_register(8'h28, input_words);
-        write_register(8'h2C, 0);
-        // The output in runs of one word, one apart: the same place.
+        write_register(8'h28, input_run);
+        write_register(8'h2C, input_stride);
         write_register(8'h30, output_address);
         write_register(8'h34, output_words);
-        write_register(8'h38, 1);
-        write_register(8'h3C, 1);
+        write_register(8'h38, output_run);
+        write_register(8'h3C, output_stride);
         status = $value$plusargs("inputs=%s", name);
         inputs = $fopen(name, "r");
         status = $value$plusargs("expected=%s", name);

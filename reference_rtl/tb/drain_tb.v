@@ -3,7 +3,8 @@
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module drain_tb;
-    localparam LANES = 4, WIDTH = 12, WRAP = 8, ADDRESS = 8, TILES = 600;
+    parameter LANES = 4;
+    localparam WIDTH = 12, WRAP = 8, ADDRESS = 8, TILES = 600;
     reg clock = 1'b0;
     always #5 clock = ~clock;
     reg configure, per_tile, modelled, complete, pixel_end;
@@ -55,7 +56,7 @@ module drain_tb;
             end
             pixel_end = ($random & 3) == 0;
             channels = pixel_end ? $unsigned($random) % LANES : LANES - 1;
-            next_totals = {$random, $random};
+            for (lane = 0; lane < LANES; lane = lane + 1) next_totals[lane*WIDTH +: WIDTH] = $random;
             for (lane = 0; lane <= channels; lane = lane + 1) begin
                 value = next_totals[lane*WIDTH +: WIDTH];
                 kept = modelled ? {{(WIDTH-WRAP){value[WRAP-1]}}, value[WRAP-1:0]} : value;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// loop_nest.v against six nested loops: addresses, first and last steps, padding and spacing of random runs.
+// loop_nest.v against six nested loops: addresses, first and last steps, padding and spacing of random runs. Then runs
+// that a reset of one clock ends anywhere, after which nothing is left of them.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
 module loop_nest_tb;
-    localparam LANES = 4, ADDRESS = 12, LATENCY = 15, RUNS = 120;
+    parameter LANES = 4;
+    localparam ADDRESS = 12, LATENCY = 15, RUNS = 120, RESETS = 60;
     reg clock = 1'b0;
     always #5 clock = ~clock;
     reg reset = 1'b1;
@@ -166,8 +168,37 @@ module loop_nest_tb;
         end
         while (!idle) @(negedge clock);
         if (checked != wanted) $fatal(1, "FAIL: %0d of %0d steps", checked, wanted);
+        for (number = 0; number < RESETS; number = number + 1) begin
+            // A run that is ended, and one that follows at once.
+            describe;
+            offered = 1'b1;
+            @(posedge clock);
+            #1 offered = 1'b0;
+            repeat (2 + ($unsigned($random) % 60)) @(negedge clock);
+            #1 reset = 1'b1;
+            @(posedge clock);
+            #1 reset = 1'b0;
+            checked = wanted;
+            last_step = -100;
+            last_channels = 0;
+            tile_first = 1'b0;
+            if (!idle) $fatal(1, "FAIL: reset %0d leaves a wait", number);
+            describe;
+            offered = 1'b1;
+            @(posedge clock);
+            #1 offered = 1'b0;
+            @(negedge clock);
+            while (!idle) @(negedge clock);
+            if (checked != wanted) $fatal(1, "FAIL: %0d of %0d steps after reset %0d", checked, wanted, number);
+        end
+        if (checked != wanted) $fatal(1, "FAIL: %0d of %0d steps", checked, wanted);
         $display("PASS: %0d vectors", checked);
         $finish;
+    end
+
+    initial begin
+        repeat (400000) @(posedge clock);
+        $fatal(1, "FAIL: not done");
     end
 endmodule
 `default_nettype wire

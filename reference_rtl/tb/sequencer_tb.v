@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // sequencer.v on a program of its own: registers, jumps, loops, a Load with shift, a Store, descriptions with and
 // without registers, while a loop nest takes its time. What it offers and stores, and when it halts,
-// is compared with the program's meaning.
+// is compared with the program's meaning. Then the program is ended by a reset of one clock around its Load, and starts
+// again.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "fields.vh"
 `default_nettype none
@@ -79,6 +80,32 @@ module sequencer_tb;
         if (loading && !idle) $fatal(1, "FAIL: a load does not wait");
     end
 
+    task restart;
+        begin
+            runs = 0;
+            stores = 0;
+            delay = 0;
+            take = 1'b0;
+            idle = 1'b1;
+            start = 1'b1;
+            @(negedge clock);
+            start = 1'b0;
+        end
+    endtask
+
+    task run_to_the_end;
+        begin
+            restart;
+            @(negedge clock);
+            while (!done) begin
+                if (!busy) $fatal(1, "FAIL: neither busy nor done");
+                @(negedge clock);
+            end
+            if (!idle || busy || runs != 4 || stores != 1)
+                $fatal(1, "FAIL: halted with idle %b busy %b runs %0d stores %0d", idle, busy, runs, stores);
+        end
+    endtask
+
     initial begin
         place = 0;
         words[0] = {1'b0, `OP_SET, 1'b0, 3'd1, 24'd3};          // r1 = 3
@@ -110,22 +137,21 @@ module sequencer_tb;
         repeat (3) @(negedge clock);
         reset = 1'b0;
         for (round = 0; round < 20; round = round + 1) begin
-            runs = 0;
-            stores = 0;
-            delay = 0;
-            start = 1'b1;
-            @(negedge clock);
-            start = 1'b0;
-            @(negedge clock);
-            while (!done) begin
-                if (!busy) $fatal(1, "FAIL: neither busy nor done");
-                @(negedge clock);
-            end
-            if (!idle || busy || runs != 4 || stores != 1)
-                $fatal(1, "FAIL: halted with idle %b busy %b runs %0d stores %0d", idle, busy, runs, stores);
+            run_to_the_end;
             repeat (5) @(negedge clock);
         end
-        $display("PASS: %0d vectors", 20 * 5);
+        for (round = 0; round < 10; round = round + 1) begin
+            restart;
+            while (!loading) @(negedge clock);
+            repeat (round) @(negedge clock);
+            reset = 1'b1;
+            @(negedge clock);
+            reset = 1'b0;
+            if (busy || done || loading || offered || access_write)
+                $fatal(1, "FAIL: a reset %0d clocks after the beginning of a load leaves something", round);
+            run_to_the_end;
+        end
+        $display("PASS: %0d vectors", 30 * 5);
         $finish;
     end
 

@@ -48,8 +48,21 @@ def facts(config: EngineConfig) -> Facts:
             ((r"u_sequencer\.left\[[1-4]\]", 0), (rf"u_sequencer\.operation\[{bit}\]", int(bit == 0)))
             for bit in range(3)
         ),
+        # Of Run, JumpEqual, Load and Store words are to come: 001, 101, 110 and 111.
+        (
+            (r"u_sequencer\.left\[\d\]", 0),
+            (r"u_sequencer\.operation\[0\]", 1),
+            (r"u_sequencer\.operation\[1\]", 1),
+        ),
+        (
+            (r"u_sequencer\.left\[\d\]", 0),
+            (r"u_sequencer\.operation\[1\]", 0),
+            (r"u_sequencer\.operation\[2\]", 1),
+        ),
+        ((r"u_sequencer\.wait_load\[2\]", 0), (LOADING, 0)),
         ((r"(u_sequencer\.)?done\[0\]", 0), (BUSY, 0)),
     ]
+    clauses += [((r"u_loop_nest\.state\[0\]", 0), (r"u_loop_nest\.state\[1\]", 0))]
     # The second wait does not begin before the first has ended.
     clauses += [
         ((r"u_loop_nest\.spacing\[\d\]", 0), (rf"u_loop_nest\.settle\[{bit}\]", 1)) for bit in range(4)

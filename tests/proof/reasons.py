@@ -9,43 +9,38 @@ from collections.abc import Iterable
 # (pack, place) as a pattern, and why.
 ANY = r"conformance.*"
 REASONS: dict[tuple[str, str], str] = {
-    ("conformance", r"engine\.v:\d+, engine\.v:\d+: const1 of u_loop_nest fire_3\[0\] \(fire_3\[0\]\)"): (
-        "where nothing is to be done, the operand is the one that was compared already, or the next step is a first "
-        "one, which replaces the largest whatever it is"
-    ),
-    ("conformance", r"loop_nest\.v:\d+, loop_nest\.v:\d+: const1 of logic_and A\[0\] \(stages\[64\]\)"): (
-        "an operand that is loaded without a step is loaded again by the next one; the second of two operands waits "
-        "as a second one, which loads none"
-    ),
-    (ANY, r"sequencer\.v:(109|135): .* of procmux A\[(366|307|508)\].*"): (
-        "a bit of an address above the engine's addresses; the words of the next run push it out"
-    ),
     (ANY, r"sequencer\.v:\d+, sequencer\.v:\d+: .* of procmux A\[\d+\].* \(access_address\[\d+\]\)"): (
         "the address of a Load or a Store is used in the clock after it was written; this changes it in later ones"
     ),
-    (ANY, r"sequencer\.v:87: const1 of eq Y\[0\]"): (
-        "the register of a Load is doubled while its word is awaited, which then takes its place"
+    (ANY, r"sequencer\.v:77: const1 of eq A\[2\]"): (
+        "a Halt adds -1 to its register as a Loop does, and nobody reads the sum"
     ),
-    (
-        ANY,
-        r"(engine\.v:300: const1 of procmux Y\[0\]|requantize\.v:90, requantize\.v:87: const1 of procmux S\[3\])",
-    ): ("a selector asks its conditions in order, and this is the last, of which one always holds"),
-    (ANY, r"write_back\.v:83: cnot1 of procmux B\[7\] by bit 19"): (
-        "only formats of more than 19 bits have such a bit in the mask; a table of so many words does not exist, so "
+    (ANY, r"sequencer\.v:111: cnot0 of procmux A\[(283|447)\] by bit \d+"): (
+        "a bit of a description that no field has, changed while no word comes; the words of the next run push it out"
+    ),
+    ("conformance_saturating", r"sequencer\.v:111: cnot1 of procmux B\[32\] by bit 29"): (
+        "bit 29 is 0 in the first word of a run and in the last word of the run before, which are the ones that "
+        "decide; after a reset it may be 1, which changes the barrier of the first run, which has nothing to wait for"
+    ),
+    (ANY, r"sequencer\.v:40, sequencer\.v:92: inv of procdff Q\[0\] \(access_best\[0\]\)"): (
+        "it is used two clocks after it is written, and inverted in each of the two"
+    ),
+    (ANY, r"lane\.v:77: (cnot0|const1) of procmux A\[[23]\]( by bit 6)?"): (
+        "the largest word of a tile, changed by a step that is not on the slow path: none of a tile with a largest is"
+    ),
+    (ANY, r"drain\.v:67: const0 of procmux A\[1\]"): (
+        "a selector asks its conditions in order, and this is the last, of which one always holds"
+    ),
+    (ANY, r"write_back\.v:84: cnot0 of not A\[10\] by bit 14"): (
+        "only formats of more than 14 bits have such a bit in the mask; a table of so many words does not exist, so "
         "that their words are small and not negative"
     ),
-    (ANY, r"loop_nest\.v:246: const1 of ternary B\[40\]"): (
+    (ANY, r"loop_nest\.v:254: inv of ternary B\[51\]"): (
         "in the clock of a reset the bits that have an effect are cleared; this is one that has none without them"
     ),
-    (ANY, r"loop_nest\.v:203: inv of procmux B\[0\]"): (
-        "the one clock that this waits after a reset is over before the first word is fetched"
-    ),
-    (ANY, r"requantize\.v:93: const0 of reduce_or A\[8\]"): (
-        "sums have 25 bits: a shift by 32 and more leaves a half only of a negative one, of which the sign is lost "
-        "as well; without a half, what is lost does not matter to a sum that is not negative"
-    ),
-    (ANY, r"argmax\.v:24: cnot1 of procmux B\[4\] by bit 0"): (
-        "the largest word of a search that has not begun is undefined, and replaced by the first one"
+    (ANY, r"requantize\.v:95: const1 of reduce_or A\[10\]"): (
+        "sums have 25 bits: a shift by 32 and more loses bits of every negative one, and leaves no half of another; "
+        "without a half, what is lost does not matter to a sum that is not negative"
     ),
 }
 

@@ -23,6 +23,7 @@ from tests.proof import (
     formal,
     machine,
     model,
+    mutants,
     mutation,
     reasons,
 )
@@ -184,7 +185,7 @@ def test_a_reason_that_no_mutant_needs_is_told(monkeypatch):
 
 def test_a_fact_that_does_not_hold_is_refuted():
     config = programs.PACKS["conformance_wrapping"].config
-    design = machine.flattened(mutation.elaborate(config))
+    design = machine.flattened(mutants.elaborate(config))
     wrong = equivalence.Facts(
         clauses=(((r"u_drain\.draining\[0\]", 0),),),
         idle={r"u_write_back\.word_1\[\d+\]": (r"u_drain\.draining\[0\]",)},

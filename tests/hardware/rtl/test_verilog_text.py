@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixedpoint_nn.hardware.isa.instructions import INSTRUCTIONS, JumpEqual, Run
+from fixedpoint_nn.hardware.isa.reference_tables import markdown
+from fixedpoint_nn.hardware.isa.verilog_header import header
 from tests.support.engine_bench import RTL
 
 FILES = sorted(path for path in RTL.rglob("*") if path.suffix in {".v", ".vh", ".vlt", ".cpp"})
@@ -146,3 +149,31 @@ def test_the_header_says_which_language_the_file_is_in(path: Path) -> None:
         )
         == []
     )
+
+
+def test_the_verilog_header_is_what_the_instruction_table_gives() -> None:
+    assert (RTL / "fields.vh").read_text() == header()
+    defined = {name: int(value) for name, value in re.findall(r"`define RUN_(\w+) (\d+)", header())}
+    for field in Run.layout:
+        if not field.name.endswith(".register"):
+            assert defined.pop(field.name.upper().replace(".", "_")) == 32 * field.word + field.low, (
+                field.name
+            )
+    assert defined == {"WORDS": Run.words, "BITS": 32 * Run.words}
+    operations = {name: int(value) for name, value in re.findall(r"`define OP_(\w+) 3'd(\d)", header())}
+    assert sorted(operations.values()) == sorted(INSTRUCTIONS)
+    assert operations["JUMP_EQUAL"] == JumpEqual.opcode
+
+
+def test_the_page_on_the_engine_holds_the_instruction_tables() -> None:
+    assert markdown() in (RTL.parent / "docs" / "engine.md").read_text()
+
+
+def test_every_module_has_a_header_and_a_bench_and_guards_its_nets() -> None:
+    for path in sorted(RTL.glob("*.v")):
+        text = path.read_text()
+        assert text.startswith("// SPDX-License-Identifier: MIT\n// "), path
+        assert "Python twin:" in text, path
+        assert "`default_nettype none" in text, path
+        assert text.rstrip().endswith("`default_nettype wire"), path
+        assert (RTL / "tb" / f"{path.stem}_tb.v").exists(), path

@@ -12,10 +12,8 @@ import numpy as np
 
 from fixedpoint_nn.hardware.emulator.result import Result
 from fixedpoint_nn.hardware.isa.instructions import Add, Address, Loop, Run, Set, Store
-from tests.proof.conformance.counted import COUNTED
+from tests.proof.conformance.counted import COUNTED, clipped
 from tests.proof.conformance.memories import (
-    CLIPPING,
-    CLIPS,
     CLOSE,
     ENDS,
     ENDS_AT,
@@ -80,19 +78,7 @@ def _alone(section: Section) -> None:
 
 def _clips(section: Section, lane: int) -> None:
     """One lane loses bits, and no other."""
-    section.add(
-        Run(
-            activation=Address(ENDS_AT),
-            weight=Address(CLIPPING + lane * CLIPS),
-            parameter=Address(PLAIN),
-            output=Address(section.window.address),
-            counts=(CLIPS - lane, 1, 1, 1, 1, 1),  # an odd number of clocks, and an even one
-            strides=(1, 0, 0, 0, 0, 0),
-            last_channels=section.config.lanes,
-            modelled=True,
-            out_bits=8,
-        )
-    )
+    section.add(clipped(section, lane))
 
 
 def _largest(section: Section) -> None:

@@ -3,19 +3,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from fixedpoint_nn.hardware.isa.instructions import Address, JumpEqual, Loop, Run, Set, Store
-from tests.proof.conformance.memories import FULL, PLAIN, SHIFTED, SMALL_WEIGHTS, WINDOW
+from tests.proof.conformance.memories import (
+    CLIPPING,
+    CLIPS,
+    ENDS_AT,
+    FULL,
+    PLAIN,
+    RAMP,
+    SHIFTED,
+    SMALL_WEIGHTS,
+    WINDOW,
+)
 from tests.proof.conformance.sections import RandomSource, Section
 
 
-def _search(section: Section) -> None:
-    """The largest word stands at a place of many bits: one pixel inside the image, all others are padding."""
+def _search(section: Section, places: Sequence[tuple[int, int]], stored: bool = True) -> None:
+    """The largest word stands at a place of many bits: one pixel inside the image, all others are padding.
+
+    `places` are pairs of the place and of how many words follow it. A Store keeps the low bits of a place, the status
+    registers all bits of the last one.
+    """
     draw = section.draw
-    for place, more in ((0xA5A, 3), (0x5A5, 3), (0xFFE, 1), (0x3C7, 1)):
+    for place, more in places:
         section.add_one(
             lambda place=place, more=more: Run(
                 activation=Address(draw.between(0, 4095)),
@@ -33,8 +49,47 @@ def _search(section: Section) -> None:
             ),
             lambda results, place=place: all(result.argmax == place for result in results),
         )
-        section.add(Store(Address(section.window.address + 2 * (place % 12))))
-        section.add(Store(Address(section.window.address + 2 * (place % 12) + 1), True))
+        if stored:
+            section.add(Store(Address(section.window.address + 2 * (place % 12))))
+            section.add(Store(Address(section.window.address + 2 * (place % 12) + 1), True))
+
+
+def _tables(section: Section) -> None:
+    """Codes of one bit, of negative words too: a bit of the table's index that comes from above it is noticed."""
+    draw, run = section.draw, section.window.run
+    ones = np.flatnonzero(section.images.weights[:4000, 0] == 1)
+    section.add(
+        Run(
+            activation=Address(RAMP + 120),
+            weight=Address(int(ones[draw.between(0, len(ones) - 1)])),
+            parameter=Address(PLAIN),
+            output=Address(section.window.address),
+            counts=(1, 1, 1, 1, run, 1),
+            strides=(0, 0, 0, 0, 1, 0),
+            overflow=0,
+            out_bits=1,
+            table=True,
+        )
+    )
+
+
+def _rows(section: Section) -> None:
+    """Sums of whole rows: every lane has its own words."""
+    lanes = section.config.lanes
+    section.add_one(
+        lambda: Run(
+            activation=Address(section.draw.between(0, 4095)),
+            weight=Address(section.draw.between(100, 1400)),
+            parameter=Address(PLAIN),
+            output=Address(section.window.address),
+            counts=(3, 1, 1, 2, 3, 1),
+            strides=(3 * lanes, 0, 0, lanes, 5 * lanes, 0),
+            last_channels=lanes,
+            vector=True,
+            overflow=0,
+            out_bits=8,
+        )
+    )
 
 
 def _bounds(section: Section) -> None:
@@ -167,12 +222,36 @@ def _long_taps(section: Section) -> None:
 
 
 def _long_tiles(section: Section, words: int, clocks: int = 0) -> None:
-    """Very many tiles, and no word of them fits; so many clocks more after the last."""
+    """Very many tiles, and no word of them fits; so many clocks more after the last, or a sum that loses bits."""
     run = _tiles(section.draw, min(65536, words // section.config.lanes))
     run = replace(
         run, counts=(4, *run.counts[1:]), parameter=Address(FULL), last_channels=section.config.lanes
     )
     section.add(run, Store(Address(section.window.address)), *[Set(1, 0)] * clocks)
+    if clocks and section.config.model_width:
+        section.add(clipped(section, 0))
+
+
+def _more_tiles(section: Section) -> None:
+    """2**17 + 2 words that do not fit, of two pixels: the count ends while its bit 17 is set."""
+    run = _tiles(section.draw, (1 << 16) // section.config.lanes + 1)
+    run = replace(run, counts=(1, 1, 1, run.counts[3], 2, 1), parameter=Address(FULL), last_channels=1)
+    section.add(run, Store(Address(section.window.address)))
+
+
+def clipped(section: Section, lane: int) -> Run:
+    """A run of which one lane's sum loses bits, and no other's."""
+    return Run(
+        activation=Address(ENDS_AT),
+        weight=Address(CLIPPING + lane * CLIPS),
+        parameter=Address(PLAIN),
+        output=Address(section.window.address),
+        counts=(CLIPS - lane, 1, 1, 1, 1, 1),  # an odd number of clocks, and an even one
+        strides=(1, 0, 0, 0, 0, 0),
+        last_channels=section.config.lanes,
+        modelled=True,
+        out_bits=8,
+    )
 
 
 def _tiles(draw: RandomSource, count: int) -> Run:
@@ -189,7 +268,11 @@ def _tiles(draw: RandomSource, count: int) -> Run:
 
 
 COUNTED: dict[str, Callable[[Section], None]] = {
-    "search": _search,
+    "search": partial(_search, places=((0xA5A, 3), (0x5A5, 3), (0xFFE, 1), (0x3C7, 1))),
+    "search 1": partial(_search, places=((0xA5A, 2),), stored=False),
+    "search 2": partial(_search, places=((0xC36, 1),), stored=False),
+    "tables": _tables,
+    "rows": _rows,
     "jumps": _jumps,
     "loops": _loops,
     "bounds": _bounds,
@@ -197,4 +280,5 @@ COUNTED: dict[str, Callable[[Section], None]] = {
     "long taps": _long_taps,
     "long tiles": partial(_long_tiles, words=1 << 18),
     "long tiles again": partial(_long_tiles, words=(1 << 17) - 4, clocks=1),
+    "long tiles and more": _more_tiles,
 }

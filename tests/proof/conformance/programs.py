@@ -59,6 +59,8 @@ SECTIONS = (
         "unknown",
         "nothing",
         "search",
+        "tables",
+        "rows",
         "bounds",
         "largest",
         "small",
