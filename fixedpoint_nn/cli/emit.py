@@ -35,6 +35,7 @@ from fixedpoint_nn.training.metrics import outputs
 
 CALIBRATION = 500
 REPEATS = 9
+LAYER = ("layer", "format", "channels", "cycles", "mac_cycles")  # what the report tells of each run
 
 
 def add(commands: Commands) -> None:
@@ -155,6 +156,7 @@ def emit_network(
         "utilisation": pack.manifest.get("utilisation"),
         "cycles": sum(pack.cycles),
         "vectors": len(pack.vectors),
+        "layers": [{key: run.get(key) for key in LAYER} for run in pack.manifest["runs"]],
         "images": [
             {"name": entry["kind"], "words": entry["words"], "bits": entry["bits"]}
             for name, entry in pack.manifest["files"].items()

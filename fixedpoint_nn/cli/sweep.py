@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     results = summary(chosen, found)
     if arguments.mixed:
-        mixed = search_mixed(chosen, arguments.out, arguments.limit, progress)
+        mixed = search_mixed(chosen, arguments.out, arguments.limit, progress, found.metric)
         results["mixed"] = mixed_summary(mixed, found.metric)
     watch.record(arguments.out, results).save()
     if arguments.json:
@@ -132,7 +132,13 @@ def sweep_network(
     return found
 
 
-def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress: bool) -> Mixed:
+def search_mixed(
+    chosen: network.Network,
+    out: Path,
+    limit: int | None,
+    progress: bool,
+    metric: Metric = Metric.ACCURACY,
+) -> Mixed:
     """Searched on one half of the held-out samples, reported on the other, so that the front is not luck."""
     x, y = (part[:limit] for part in chosen.entry.examples(chosen.entry.held_out))
     samples = zoo.samples(chosen.name, CALIBRATION, "train")
@@ -145,7 +151,7 @@ def search_mixed(chosen: network.Network, out: Path, limit: int | None, progress
         progress=progress,
     )
     with matplotlib.rc_context({"svg.fonttype": "none"}):
-        pictures.pareto_front(mixed, out / "pareto.svg", chosen.name)
+        pictures.pareto_front(mixed, out / "pareto.svg", chosen.name, metric)
     for candidate in mixed.front:
         candidate.plan.save(out / f"mixed-{candidate.price}.json")
     return mixed
