@@ -33,6 +33,7 @@ CALIBRATION = target.CALIBRATION
 # Passes over one input that a pack costs: lowering and latency, and the search for corners in a large network.
 FIXED_PASSES, CORNER_PASSES = 2 * REPEATS + 4, 64
 SECONDS_PER_PARAMETER = 8e-6  # to write images and read them again: a network of 1.6 million took 12 s
+LAYER = ("layer", "format", "channels", "cycles", "mac_cycles")  # what the report tells of each run
 
 
 def add(commands: Commands) -> None:
@@ -168,6 +169,7 @@ def emit_network(
         "utilisation": pack.manifest.get("utilisation"),
         "cycles": sum(pack.cycles),
         "vectors": len(pack.vectors),
+        "layers": [{key: run.get(key) for key in LAYER} for run in pack.manifest["runs"]],
         "images": [
             {"name": entry["kind"], "words": entry["words"], "bits": entry["bits"]}
             for name, entry in pack.manifest["files"].items()

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     results = summary(chosen, found)
     if arguments.mixed:
-        mixed = search_mixed(chosen, arguments.out, arguments.limit, bars())
+        mixed = search_mixed(chosen, arguments.out, arguments.limit, bars(), found.metric)
         results["mixed"] = mixed_summary(mixed, found.metric)
     watch.record(arguments.out, results).save()
     text = lines(found) + (mixed_lines(mixed) if arguments.mixed else [])
@@ -157,7 +157,9 @@ def training_of(chosen: target.Target) -> Training:
     return Training(Samples(x, y), loss=loss)
 
 
-def search_mixed(chosen: target.Target, out: Path, limit: int | None, progress: bool) -> Mixed:
+def search_mixed(
+    chosen: target.Target, out: Path, limit: int | None, progress: bool, metric: Metric
+) -> Mixed:
     """The mixed front: searched on one half of the held-out samples, reported on the other."""
     import matplotlib
 
@@ -176,7 +178,7 @@ def search_mixed(chosen: target.Target, out: Path, limit: int | None, progress: 
         progress=progress,
     )
     with matplotlib.rc_context({"svg.fonttype": "none"}):
-        pictures.pareto_front(mixed, out / "pareto.svg", chosen.name)
+        pictures.pareto_front(mixed, out / "pareto.svg", chosen.name, metric)
     for candidate in mixed.front:
         candidate.plan.save(out / f"mixed-{candidate.price}.json")
     return mixed

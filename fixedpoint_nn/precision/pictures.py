@@ -23,7 +23,16 @@ from fixedpoint_nn.precision.mixed import Candidate, Mixed
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.sweep import Point, Sweep
-from fixedpoint_nn.training.pictures import CELL, COLOURS, INK, SOFT, picture, printable
+from fixedpoint_nn.training.pictures import (
+    CELL,
+    COLOURS,
+    INK,
+    SOFT,
+    picture,
+    plain_numbers,
+    printable,
+    whole_share,
+)
 
 PathLike = str | os.PathLike[str]
 NAMES = {"ptq": "rounded after training", "qat": "trained for it"}
@@ -53,8 +62,10 @@ def accuracy_against_bits(found: Sweep, path: PathLike, axis: str = "word", titl
         )
         axes.set_xlabel("word length, bits" if axis == "word" else TITLES.get(axis, axis))
         axes.set_ylabel(found.metric.axis_label)
+        if found.metric.in_points:
+            whole_share(axes)
         axes.set_title(printable(title))
-        axes.legend()
+        figure.legend(loc="outside lower center", ncols=2, fontsize=9)
 
 
 def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour: str, label: str) -> None:
@@ -65,7 +76,9 @@ def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour:
     low, high = (scale * np.array([getattr(point, side) for point in points]) for side in ("low", "high"))
     if numeric:
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(x, y, color=colour, marker="o", markersize=4, label=f"{label}, 95 % interval")
+        axes.plot(
+            x, y, color=colour, marker="o", markersize=4, clip_on=False, label=f"{label}, 95 % interval"
+        )
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         axes.errorbar(
@@ -81,7 +94,7 @@ def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour:
         axes.set_xticks(x, [point.value.replace("_", " ") for point in points], rotation=30, ha="right")
 
 
-def pareto_front(found: Mixed, path: PathLike, title: str = "") -> None:
+def pareto_front(found: Mixed, path: PathLike, title: str = "", metric: Metric = Metric.ACCURACY) -> None:
     """Loss against bit operations: mixed plans and uniform ones."""
     with picture(path, 6.4, 3.8) as figure:
         axes = figure.add_subplot()
@@ -116,10 +129,11 @@ def pareto_front(found: Mixed, path: PathLike, title: str = "") -> None:
         axes.xaxis.set_major_formatter(EngFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_yscale("symlog", linthresh=1)
-        axes.margins(y=0.12)
+        axes.margins(x=0.08, y=0.12)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel("bit operations per sample")
-        axes.set_ylabel("points lost against float")
+        unit = f"points of {metric.name}" if metric.in_points else "% of the float network's"
+        axes.set_ylabel(f"{unit} lost")
         axes.set_title(printable(title))
         axes.legend()
 
@@ -158,12 +172,12 @@ def noise_by_layer(
             )
             axes.set_yticks(
                 range(len(places)),
-                list(map(printable, places)) if index == 1 else [""] * len(places),
+                [shortened(printable(place)) if index == 1 else "" for place in places],
                 fontsize=8,
             )
             axes.set_xlabel(TITLES.get(axis, axis))
             for (row, column), value in np.ndenumerate(values):
-                dark = (value < 0.6 * high) if colours == "viridis" else (value > 0.5 * high)
+                dark = (value < 0.6 * high) if colours == "viridis" else (value > 0.35 * high)
                 text = _decibels(value) if index == 1 else _share(value)
                 axes.text(
                     column,
@@ -175,6 +189,11 @@ def noise_by_layer(
                     color="white" if dark else INK,
                     gid=f"{CELL}{index}-{row}-{column}",
                 )
+
+
+def shortened(path: str, most: int = 44) -> str:
+    """A long path without its middle; the picture needs its place."""
+    return path if len(path) <= most else f"{path[: most // 2 - 1]}...{path[-(most // 2 - 2) :]}"
 
 
 def _decibels(value: float) -> str:
@@ -213,13 +232,14 @@ def _histogram(axes: Axes, name: str, values: Array, plan: Plan) -> None:
     axes.axvspan(format.min, format.max, color=COLOURS[2], alpha=0.15, linewidth=0)
     for edge in (format.min, format.max):
         axes.axvline(edge, color=COLOURS[2], linewidth=1)
-    axes.set_title(printable(name), fontsize=9)
+    axes.set_title(shortened(printable(name)), fontsize=9)
     axes.set_ylabel("values", fontsize=8)
+    plain_numbers(axes.yaxis)
     per_channel = " per channel" if isinstance(entry, ChannelQuantizer) else ""
     axes.text(
         0.02,
         0.97,
-        f"{format}{per_channel}\n{100 * outside:.2g} % outside",
+        f"{format}{per_channel} (green)\n{100 * outside:.2g} % outside",
         transform=axes.transAxes,
         va="top",
         fontsize=7.5,

@@ -3,45 +3,53 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import FuncFormatter, NullFormatter
-
 from fixedpoint_nn.precision.pareto import front
 from fixedpoint_nn.report.svg import Picture
 from fixedpoint_nn.report.theme import inline
-from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture, printable
+from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture, printable, whole_share
 
 
 def pareto_front(found: Mapping[str, Any]) -> Picture:
     """The metric over the kilobytes of all weights; a step joins the points that no other one beats."""
     sign = -1 if found["more_is_better"] else 1
-    rows = found["points"]
-    points = [(point["weight_bits"] / 8192, point["metric"], printable(point["value"])) for point in rows]
+    share = found["metric"] == "accuracy"
+    scale = 100 if share else 1
+    points = [
+        (point["weight_bits"] / 8192, scale * point["metric"], printable(point["value"]))
+        for point in found["points"]
+        if math.isfinite(point["metric"])
+    ]
     best = front(points, lambda point: point[0], lambda point: sign * point[1])
 
     def draw(path: Path) -> None:
         with picture(path, 6.4, 3.8) as figure:
             axes = figure.add_subplot()
-            sizes, scores, _ = zip(*points, strict=True)
-            axes.scatter(sizes, scores, color=COLOURS[0], s=22, zorder=3)
-            sizes, scores, _ = zip(*best, strict=True)
+            sizes, scores = [point[0] for point in points], [point[1] for point in points]
+            axes.scatter(sizes, scores, color=COLOURS[0], s=22, zorder=3, clip_on=False)
+            sizes, scores = [point[0] for point in best], [point[1] for point in best]
             axes.plot(sizes, scores, color=INK, linewidth=1, drawstyle="steps-post", label="front")
             for size, score, value in best:
                 below = (3, -10 if found["more_is_better"] else 5)
                 axes.annotate(value, (size, score), below, textcoords="offset points", color=SOFT, fontsize=8)
-            axes.axhline(found["float_score"], color=SOFT, linestyle=":", label="float")
+            if math.isfinite(found["float_score"]):
+                axes.axhline(scale * found["float_score"], color=SOFT, linestyle=":", label="float")
             axes.set_xlabel("kilobytes of weights")
-            axes.set_ylabel(printable(found["metric"]))
+            axes.set_xlim(left=0)
+            axes.set_ylabel("accuracy, %" if share else printable(found["metric"]))
+            if share:
+                whole_share(axes)
             axes.legend()
 
     return inline(draw, f"Pareto front of {found['metric']} and size")
 
 
 def latency_bars(milliseconds: Mapping[str, float]) -> Picture:
-    """One bar each, on a logarithmic scale."""
+    """One bar each, from zero on."""
 
     def draw(path: Path) -> None:
         with picture(path, 6.4, 0.9 + 0.42 * len(milliseconds)) as figure:
@@ -49,12 +57,10 @@ def latency_bars(milliseconds: Mapping[str, float]) -> Picture:
             bars = axes.barh(
                 list(map(printable, milliseconds)), list(milliseconds.values()), color=COLOURS[0], height=0.6
             )
-            axes.bar_label(bars, [f" {value:.3g} ms" for value in milliseconds.values()], color=INK)
+            axes.bar_label(bars, [f"{value:.3g} ms" for value in milliseconds.values()], color=INK, padding=4)
             axes.invert_yaxis()
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.margins(x=0.25)
+            axes.set_xlim(0, 1.25 * max(milliseconds.values(), default=1))
+            axes.set_xlabel("milliseconds")
             axes.grid(axis="y", visible=False)
 
     return inline(draw, "Latency of one sample")

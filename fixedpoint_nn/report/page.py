@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from base64 import b64encode
@@ -33,6 +34,7 @@ class Grid:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
+    aligned: bool = True  # the numbers of a column are of one kind, and have equally many decimals
 
     def numeric(self, column: int) -> bool:
         """Whether a column holds numbers, which stand right."""
@@ -40,6 +42,14 @@ class Grid:
         return bool(cells) and all(
             isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells
         )
+
+    def decimals(self, column: int) -> int | None:
+        """How many digits after the point all numbers of a column have; None where each has its own."""
+        if not self.aligned:
+            return None
+        numbers = [abs(row[column]) for row in self.rows if isinstance(row[column], float)]  # type: ignore[arg-type]
+        largest = max(filter(math.isfinite, numbers), default=0.0)
+        return max(4 - len(f"{largest:.0f}"), 1) if 1 <= largest < 1000 else None
 
 
 @dataclass(frozen=True)
@@ -136,14 +146,16 @@ def _finalized(value: Any) -> Any:
     return value if isinstance(value, Markup) else printable(value)
 
 
-def text_of(cell: Cell) -> str:
-    """A number as a reader wants it: thousands apart, four significant digits after the point."""
+def text_of(cell: Cell, decimals: int | None = None) -> str:
+    """A number as a reader wants it: thousands apart; so many decimals, or four significant digits."""
     if cell is None:
         return "–"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, int):
         return f"{cell:,}"
+    if isinstance(cell, float) and decimals is not None and math.isfinite(cell):
+        return f"{round(cell, decimals) + 0.0:,.{decimals}f}"  # + 0.0: there is no -0.00
     if isinstance(cell, float):
         return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:#.4g}"
     return str(cell)

@@ -84,7 +84,7 @@ class Stopwatch:
     def __init__(self, command: str, arguments: Sequence[object]) -> None:
         self.command = command
         self.line = shlex.join(["fixedpoint-nn", command, *map(str, arguments)])
-        self.started = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        self.started = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
         self._start = time.perf_counter()
 
     def record(self, folder: Path, results: Mapping[str, Any]) -> Record:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -15,8 +15,7 @@ from fixedpoint_nn.report.theme import saved
 Values = Mapping[str, Any]
 
 SWEEP = {
-    "low": "low",
-    "high": "high",
+    "95 % interval": "interval",
     "lost": "loss",
     "changed": "changed",
     "saturated": "saturated",
@@ -55,14 +54,19 @@ def training(record: Record) -> list[Section]:
         f"{story['network']} was trained from scratch in NumPy: {story['epochs']} epochs with seed "
         f"{story['seed']} in {story['seconds']} s. These are its figures on held-out data."
     )
-    grid = Grid(("figure", "value"), list(story["result"].items()))
+    grid = Grid(("figure", "value"), list(story["result"].items()), aligned=False)
     return [Section("Training", text, grids=[grid], line=record.line)]
 
 
 def sweep(record: Record) -> list[Section]:
     found = record.results
     points: list[Values] = [
-        {**point, "point": f"{point['axis']} {point['value']} {point['method']}"} for point in found["points"]
+        {
+            **point,
+            "point": f"{point['axis']} {point['value']} {point['method']}",
+            "interval": f"{point['low']:.3f} to {point['high']:.3f}",
+        }
+        for point in found["points"]
     ]
     metric, better = found["metric"], "more" if found["more_is_better"] else "less"
     known = {title: key for title, key in ENGINE_COLUMNS.items() if any(key in point for point in points)}
@@ -130,11 +134,31 @@ def emission(record: Record) -> list[Section]:
         grids.insert(0, _grid(SIZE, [pack["size"]]))
     else:
         text += f" It has {pack['engine']['lanes']} multipliers; `emit --size` adds LUTs, by yosys."
-    further = {"ledger": _ledger, "tables": _tables, "latency": _latency}
+    further = {"layers": _layers, "ledger": _ledger, "tables": _tables, "latency": _latency}
     return [
         Section("Engine", text, grids=grids, line=record.line),
         *(section(record) for name, section in further.items() if pack.get(name)),
     ]
+
+
+def _layers(record: Record) -> Section:
+    """Every run of the program; what is left of a vector's cycles is set-up, loops and waits."""
+    runs, vectors = record.results["layers"], record.results["vectors"]
+    known = [run for run in runs if run.get("cycles") is not None]
+    rows: list[Sequence[Any]] = [
+        (run["layer"] or "a copy", run["format"], run["channels"], run.get("cycles"), run.get("mac_cycles"))
+        for run in runs
+    ]
+    columns: tuple[str, ...] = ("layer", "format of its results", "channels", "cycles", "of these MAC cycles")
+    text = "Every run of the program, in its order: whose layer, the format that it writes, and for how many cycles."
+    if known and vectors:
+        whole = record.results["cycles"] // vectors
+        spent, macs = (sum(run[key] or 0 for run in known) for key in ("cycles", "mac_cycles"))
+        rows.append(("between the runs", None, None, whole - spent, None))
+        rows = [(*row, None if row[3] is None else 100 * row[3] / max(whole, 1)) for row in rows]
+        columns = (*columns, "% of all cycles")
+        text += f" One vector takes {whole:,} cycles, and the multipliers work in {macs:,} of them."
+    return Section("Layers", text, grids=[Grid(columns, rows)], line=record.line)
 
 
 def _ledger(record: Record) -> Section:

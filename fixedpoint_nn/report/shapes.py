@@ -79,6 +79,10 @@ LEDGER = Fields(
         "first": Maybe(Items(Whole())),
     }
 )
+LAYER = Fields(
+    {"layer": Text(), "format": Text(), "channels": Whole()},
+    {"cycles": Maybe(Whole()), "mac_cycles": Maybe(Whole())},
+)
 TABLE = Fields(
     {
         "path": Text(),
@@ -136,6 +140,7 @@ RESULTS: dict[str, Fields] = {
         | {
             "size": Maybe(SIZE),
             "ledger": Items(LEDGER),
+            "layers": Items(LAYER),
             "tables": Items(TABLE),
             "latency": Maybe(LATENCY),
             "engine": Table(FIGURE),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def page_of(records: Sequence[Record], folder: str, out: str) -> Page:
         for record in group
         if record.command == "verify"
     ]
-    machine = records[-1].machine
+    machines = dict.fromkeys(
+        ", ".join(f"{name} {value}" for name, value in record.machine.items()) for record in records
+    )
     return Page(
         title=", ".join(dict.fromkeys(subject.name for subject in networks)) or "Report",
         subtitle=SUBTITLE,
@@ -59,7 +62,7 @@ def page_of(records: Sequence[Record], folder: str, out: str) -> Page:
         verdicts=verdicts,
         parts=parts,
         closing=_runs(records, folder, out),
-        footer=[", ".join(f"{name} {value}" for name, value in machine.items())],
+        footer=[*machines],
     )
 
 
@@ -76,8 +79,12 @@ def _notice(subjects: Sequence[Subject]) -> str:
     )
 
 
+def _to_the_second(started: str) -> str:
+    return re.sub(r"\.\d+", "", started)
+
+
 def _runs(records: Sequence[Record], folder: str, out: str) -> Section:
-    rows = [(record.started, record.seconds, record.line) for record in records]
+    rows = [(_to_the_second(record.started), record.seconds, record.line) for record in records]
     grid = Grid(("started", "seconds", "command"), rows)
     return Section(
         "What was run",

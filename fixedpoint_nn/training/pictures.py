@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
@@ -74,6 +75,11 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def whole_share(axes: Axes) -> None:
+    """A vertical axis of percentages: all of it, 0 to 100."""
+    axes.set_ylim(0, 100)
+
+
 def _readable(name: str) -> str:
     return printable(name).replace("_", " ")
 
@@ -95,9 +101,17 @@ def learning_curves(history: History, path: PathLike, title: str = "") -> None:
                 axes.axvline(history.best_epoch + 1, color=SOFT, linewidth=1, linestyle=":")
             axes.set_title("loss" if names is losses else _readable(names[0]))
             axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            if len(names) > 1:
+            whole_epochs(axes, len(history))
+            if names is losses and len(names) > 1:
                 axes.legend()
+
+
+def whole_epochs(axes: Axes, count: int) -> None:
+    """Marks at whole epochs only, also if there is one."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if count <= 1:
+        axes.set_xlim(0.5, 1.5)
+        axes.set_xticks([1])
 
 
 def _dot(values: Sequence[float]) -> str:
@@ -123,7 +137,7 @@ def comparison(histories: Mapping[str, History], path: PathLike, figure_name: st
             plain_numbers(axes.yaxis)
         axes.set_title(_readable(figure_name))
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        whole_epochs(axes, max(map(len, histories.values()), default=1))
         axes.legend()
 
 
@@ -193,7 +207,7 @@ def decision_boundary(net: Any, x: Array, labels: Array, path: PathLike, title: 
         axes.grid(False)
         axes.contourf(horizontal, vertical, scores, 20, cmap="RdBu_r", vmin=-limit, vmax=limit, alpha=0.55)
         axes.contour(horizontal, vertical, scores, [0.0], colors=INK, linewidths=1.5)
-        for value, colour in ((0, COLOURS[0]), (1, COLOURS[1])):
+        for value, colour in zip(np.unique(labels), COLOURS, strict=False):  # 0 and 1, or -1 and 1
             chosen = labels.reshape(-1) == value
             axes.scatter(
                 x[chosen, 0],
@@ -202,7 +216,7 @@ def decision_boundary(net: Any, x: Array, labels: Array, path: PathLike, title: 
                 color=colour,
                 edgecolors="white",
                 linewidths=0.5,
-                label=f"class {value}",
+                label=f"class {int(value)}",
             )
         axes.set_title(printable(title))
         axes.legend(loc="upper right")

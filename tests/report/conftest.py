@@ -66,9 +66,19 @@ def runs(tmp_path: Path) -> Path:
         "emit": {
             "network": "fashion_mlp",
             "engine": {"lanes": 8, "weight_width": 8},
-            "cycles": 12345,
+            "cycles": 12344,
             "size": {"family": "Xilinx 7", "luts": 1500, "flip_flops": 2000, "dsps": 8, "block_rams": 3},
             "vectors": 4,
+            "layers": [
+                {
+                    "layer": "fc1.out",
+                    "format": "UQ(2, 6)",
+                    "channels": 16,
+                    "cycles": 2500,
+                    "mac_cycles": 2400,
+                },
+                {"layer": "fc2.out", "format": "Q(4, 4)", "channels": 10, "cycles": 500, "mac_cycles": 450},
+            ],
             "images": [{"name": "weights", "words": 512, "bits": 64}],
             "ledger": [
                 {

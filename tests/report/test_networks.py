@@ -94,12 +94,7 @@ def test_every_command_tells_the_weights_that_it_took(tmp_path: Path) -> None:
     assert page.notice == (
         f"All of it is of one network, moons: {_of(file)} begins the SHA-256 of its weights, which come from {file}."
     )
-    assert main(["emit", "moons", "--word", "8", *few, "--out", str(runs / "shipped")]) == 0
-    page = write_report(runs, tmp_path / "report.html")
-    assert [part.title for part in page.parts] == [
-        f"moons, weights {_of(file)}",
-        f"moons, weights {identity(zoo.load('moons'))[:12]}",
-    ]
+    assert _of(file) != identity(zoo.load("moons"))[:12]
 
 
 def _of(file: Path) -> str:

@@ -82,6 +82,7 @@ def test_the_page_stands_alone_and_holds_every_section(runs: Path, tmp_path: Pat
         "Noise and saturation",
         "Mixed precision",
         "Engine",
+        "Layers",
         "Ledger",
         "Table certificates",
         "Latency",

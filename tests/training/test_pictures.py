@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -53,3 +55,38 @@ def test_other_data_gives_another_picture(tmp_path: Path) -> None:
     pictures.confusion(MATRIX, tmp_path / "a.png")
     pictures.confusion(MATRIX.T, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+
+
+def words(drawing: Callable[[Path], None], folder: Path) -> list[str]:
+    """Every text of a picture."""
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        drawing(folder / "picture.svg")
+    return re.findall(r"<text[^>]*>(.*?)</text>", (folder / "picture.svg").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_no_letter_is_a_formula(name: str, tmp_path: Path) -> None:
+    assert [word for word in words(DRAWINGS[name], tmp_path) if "$" in word or "math" in word] == []
+
+
+def test_names_are_names_whatever_is_in_them(tmp_path: Path) -> None:
+    name = "$\\frac{a$ \x00 <b>"
+    shown = words(lambda path: pictures.learning_curves(HISTORY, path, name), tmp_path)
+    assert "$\\frac{a$ \ufffd &lt;b&gt;" in shown
+
+
+def test_one_epoch_has_one_mark(tmp_path: Path) -> None:
+    shown = words(DRAWINGS["curves of one epoch"], tmp_path)
+    assert shown[: shown.index("epoch")] == ["1"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1)])
+def test_a_boundary_shows_the_points_of_both_classes(low: int, high: int, tmp_path: Path) -> None:
+    x, y = moons.examples("train")
+    labels = np.where(y > 0, high, low)
+    shown = words(lambda path: pictures.decision_boundary(moons.build(), x, labels, path), tmp_path)
+    assert [word for word in shown if word.startswith("class")] == [f"class {low}", f"class {high}"]
+    svg = (tmp_path / "picture.svg").read_text(encoding="utf-8")
+    for colour, value in zip(pictures.COLOURS[:2], (low, high), strict=True):
+        points = len(re.findall(rf"<use [^>]*fill: {colour}; stroke: #ffffff", svg))
+        assert points == np.count_nonzero(labels == value) + 1  # one in the legend

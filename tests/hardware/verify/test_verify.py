@@ -306,7 +306,10 @@ def test_the_bench_itself_refuses_a_short_image(folder):
 
 def test_a_count_that_differs_fails(folder):
     state(folder, vectors=4)
-    assert "and 4 vectors of 6 are stated; emit it again" in str(verify(folder))
+    assert "cycles are stated of 5 vectors, and there are 4; emit the pack again" in str(verify(folder))
+    about = json.loads((folder / "manifest.json").read_text())
+    state(folder, **{name: about[name][:4] for name in ("cycles", "mac_cycles", "origins")})
+    assert "holds 30 words, and 4 vectors of 6 are stated; emit the pack again" in str(verify(folder))
 
 
 def test_more_vectors_than_the_pack_holds_are_refused(original):
