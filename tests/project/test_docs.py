@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import page_files
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *sorted(ROOT.glob("*.md")),
-    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
     *sorted(ROOT.glob("reference_rtl/*.md")),
 ]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)")
+TITLED = re.compile(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
 def python_of(page: str) -> str:
@@ -40,9 +43,14 @@ def test_only_python_blocks_are_run_and_keep_their_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if python_of(page.read_text("utf-8")).strip()], ids=lambda p: p.name
+    "page",
+    [page for page in PAGES if python_of(page.read_text("utf-8")).strip()],
+    ids=lambda p: p.name if p.parent.name == "docs" else str(p.relative_to(ROOT)).removeprefix("docs/"),
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
+    page_files.write(str(page.relative_to(ROOT)), tmp_path)
+    for name, content in TITLED.findall(page.read_text("utf-8")):
+        (tmp_path / name).write_text(content, "utf-8")
     script = tmp_path / f"{page.stem}.py"
     script.write_text(python_of(page.read_text("utf-8")), "utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
