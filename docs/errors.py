@@ -42,7 +42,7 @@ def page() -> str:
     parts = [HEAD]
     for title, messages in sections().items():
         parts.append(f"## {title}\n")
-        parts += [f"`{m.text}`\n\n- Cause: {m.cause}\n- Cure: {m.cure}\n" for m in messages]
+        parts += [f"`{m.text}`\n\n- **Cause**: {m.cause}\n- **Cure**: {m.cure}\n" for m in messages]
     return "\n".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import re
 import runpy
@@ -117,3 +118,30 @@ def test_no_message_stands_twice_and_there_are_forty() -> None:
 
 def test_the_page_of_errors_is_what_the_script_writes() -> None:
     assert (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8") == ERRORS["page"]()
+
+
+def test_the_comparison_states_what_was_measured() -> None:
+    page = (ROOT / "docs" / "explanation" / "comparison.md").read_text("utf-8")
+    table = page.split("| times NumPy float32 |")[1].split("\n\n")[0]
+    stated = [tuple(cell.strip() for cell in row.split("|")[2:4]) for row in table.splitlines()[2:]]
+    results = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))
+    measured = [
+        (engine, f"{figures['ratio']:.3g}")
+        for result in results.values()
+        for comparison in result["comparisons"]
+        for engine, figures in comparison["engines"].items()
+    ]
+    assert len(stated) == 11
+    assert set(stated) <= set(measured)
+    assert all(result["date"].startswith("2026-11-27") for result in results.values())
+    assert "on 27 November 2026" in page
+
+
+def test_the_comparison_has_the_table_of_the_readme() -> None:
+    def table(page: Path) -> list[str]:
+        rows = page.read_text("utf-8").split("| | what it is |")[1].split("\n\n")[0].splitlines()
+        return [re.sub(r"\]\([^)]*\)", "]", row) for row in rows]
+
+    rows = table(ROOT / "README.md")
+    assert len(rows) >= 8
+    assert table(ROOT / "docs" / "explanation" / "comparison.md") == rows

@@ -34,12 +34,13 @@ def an_onnx_model(folder: Path) -> None:
 
 
 def a_tflite_model(folder: Path) -> None:
-    """`model.tflite`: depthwise separable convolutions of 8 bits."""
+    """`model.tflite`, depthwise separable convolutions of 8 bits, and `samples.npy`."""
     pytest.importorskip("ai_edge_litert")
     from tests.support.tflite_networks import ds_cnn
 
-    model, _ = ds_cnn(size=(10, 6), channels=4, softmax=False)
+    model, samples = ds_cnn(size=(10, 6), channels=4, softmax=False)
     (folder / "model.tflite").write_bytes(model)
+    np.save(folder / "samples.npy", samples)
 
 
 BROUGHT: dict[str, Callable[[Path], None]] = {
