@@ -93,7 +93,7 @@ def text() -> Text:
 def contexts(words: Iterable[str], length: int, vocabulary: Vocabulary) -> Examples:
     """Every letter of the words, and their ends, as y; the `length` ids before it as x, 0 before the start.
 
-    With two words "ab" and "c", and a length of 2: x is `[0 0] [0 a] [a b] [0 0] [0 c]`, y is `a b 0 c 0`.
+    With two words "ab" and "c", and a length of 2: x is [0 0] [0 a] [a b] [0 0] [0 c], y is a b 0 c 0.
     """
     if length < 1:
         raise ValueError(f"A context of {length} letters cannot be; it must be 1 or more.")

@@ -72,6 +72,15 @@ def test_a_dead_link_fails_the_build(text: str, complaint: str, tmp_path: Path) 
     assert complaint in done.stderr
 
 
+@needs_mkdocs
+def test_a_docstring_looks_as_it_was_written() -> None:
+    pytest.importorskip("griffe", reason="the site needs the extra `docs`")
+    markdown = runpy.run_path(str(ROOT / "docs" / "docstring_markup.py"))["markdown"]
+    assert markdown("z*h of `a*b`, [0 0]\n\n>>> x * x\n4\n\nn_out") == (
+        "z\\*h of `a*b`, \\[0 0]\n\n```pycon\n>>> x * x\n4\n```\n\nn\\_out"
+    )
+
+
 @pytest.mark.parametrize("room", PUBLIC)
 def test_the_reference_names_every_public_name(room: str) -> None:
     package = importlib.import_module(f"fixedpoint_nn{room}")
