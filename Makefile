@@ -7,9 +7,9 @@ WORKERS ?= auto
 # What a developer runs before every commit: a minute on two cores.
 CHECKED := tests/numerics tests/numbers tests/layers tests/project/test_sources.py \
     "tests/hardware/rtl/test_golden.py::test_a_golden_pack_passes_in_icarus_with_every_write_traced[moons]"
-EXTRAS := test dask search notebooks synth onnx tflite board dev
+EXTRAS := test dask search notebooks synth onnx tflite board docs dev
 
-.PHONY: help demo check test test-all coverage lint bench synth mutation mutation-python proof golden clean python simulators
+.PHONY: help demo check test test-all coverage lint docs bench synth mutation mutation-python proof golden clean python simulators
 help:
 	@echo 'make demo      train, quantise, sweep, emit and verify a network that writes French names (4 minutes)'
 	@echo 'make check     formats, numbers, layers and one pack in Icarus, before every commit (a minute at most)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make test-all  all of it, with the slow tests and the peers'
 	@echo 'make lint      ruff, mypy and the import contracts'
 	@echo 'make coverage  which lines of the Python the quick suite runs'
+	@echo 'make docs      the documentation as a site, in site/ (Python 3.11 or newer)'
 	@echo 'make bench     speed, side by side with other packages'
 	@echo 'make synth     size and clock of the engine, by yosys and nextpnr'
 	@echo 'make mutation  does the verification notice a broken engine?'
@@ -60,6 +61,10 @@ lint:
 	.venv/bin/lint-imports
 	$(PY) -m mypy
 
+docs:
+	@.ci/setup python $(EXTRAS)
+	$(PY) -m mkdocs build --strict
+
 bench:
 	@.ci/setup python $(EXTRAS)
 	@.ci/setup peers
@@ -90,4 +95,4 @@ simulators:
 	@.ci/setup verilator
 
 clean:
-	rm -rf .venv .tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import page_files
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *sorted(ROOT.glob("*.md")),
-    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
     *sorted(ROOT.glob("reference_rtl/*.md")),
 ]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)")
+TITLED = re.compile(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def python_of(page: str) -> str:
@@ -40,16 +44,23 @@ def test_only_python_blocks_are_run_and_keep_their_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if python_of(page.read_text("utf-8")).strip()], ids=lambda p: p.name
+    "page",
+    [page for page in PAGES if python_of(page.read_text("utf-8")).strip()],
+    ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
-    script = tmp_path / f"{page.stem}.py"
+    page_files.write(str(page.relative_to(ROOT)), tmp_path)
+    for name, content in TITLED.findall(page.read_text("utf-8")):
+        (tmp_path / name).write_text(content, "utf-8")
+    script = tmp_path / f"{page.stem}_page.py"  # `tflite.py` would stand before the package
     script.write_text(python_of(page.read_text("utf-8")), "utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
     run = subprocess.run(
         [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
     )
     assert run.returncode == 0, run.stderr
+    for text in PRINTED.findall(page.read_text("utf-8")):
+        assert text in run.stdout, f"the page says that this is printed:\n{text}\nbut this is:\n{run.stdout}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

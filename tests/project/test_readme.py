@@ -45,3 +45,13 @@ def test_the_example_of_the_readme_is_as_short_as_it_says() -> None:
     example = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert example is not None
     assert len([line for line in example[1].splitlines() if line.strip()]) <= 15
+
+
+def test_the_way_of_an_own_model_takes_ten_lines_and_the_page_a_hundred_and_fifty() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = re.search(
+        r"^## Your own model in ten lines\n\n```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL
+    )
+    assert example is not None
+    assert len(example[1].splitlines()) <= 10
+    assert len(page.splitlines()) <= 150

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""The files of their own that readers bring to a page: its code finds them beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def an_onnx_model(folder: Path) -> None:
+    """`model.onnx`, a matrix, a ReLU and a matrix, and `samples.npy`."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    weights = {"w1": rng.standard_normal((6, 16)) / 2, "w2": rng.standard_normal((16, 3)) / 4}
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "w1"], ["a"], name="first"),
+            helper.make_node("Relu", ["a"], ["b"], name="relu"),
+            helper.make_node("MatMul", ["b", "w2"], ["y"], name="second"),
+        ],
+        "mlp",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(folder / "model.onnx"))
+    np.save(folder / "samples.npy", rng.standard_normal((100, 6)).astype(np.float32))
+
+
+def a_tflite_model(folder: Path) -> None:
+    """`model.tflite`, depthwise separable convolutions of 8 bits, and `samples.npy`."""
+    pytest.importorskip("ai_edge_litert")
+    from tests.support.tflite_networks import ds_cnn
+
+    model, samples = ds_cnn(size=(10, 6), channels=4, softmax=False)
+    (folder / "model.tflite").write_bytes(model)
+    np.save(folder / "samples.npy", samples)
+
+
+BROUGHT: dict[str, Callable[[Path], None]] = {
+    "README.md": an_onnx_model,
+    "docs/how-to/tflite.md": a_tflite_model,
+}
+
+
+def write(page: str, folder: Path) -> None:
+    """Write what this page, by its path in the repository, says that its readers have."""
+    if page in BROUGHT:
+        BROUGHT[page](folder)
