@@ -17,6 +17,7 @@ from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
+from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
@@ -43,6 +44,7 @@ class Conversion:
         self.parts: dict[str, Wired] = {}
         self.values: dict[int, Value] = {}
         self.problems: list[str] = []
+        self.index_only = False  # the model gives the place of the largest output
 
     def network(self) -> Quantized:
         operators = list(self.model.operators)
@@ -60,7 +62,8 @@ class Conversion:
             raise UnsupportedModel(f"the model's output {result.name!r} is computed by none of its operators")
         value = self.values[result.index]
         low, high = result.codes
-        self._add("output", Shifted(result.zero, exact(low, high, "output")), (value,))
+        last = Argmax() if self.index_only else Shifted(result.zero, exact(low, high, "output"))
+        self._add("output", last, (value,))
         quantizer = AffineQuantizer.of(source.dtype, source.scale, source.zero, "input")
         return Quantized(Wiring(self.parts), quantizer, IMAGES)
 
@@ -94,7 +97,30 @@ class Conversion:
                 )
             operators.remove(last[0])
             result = self.model.tensors[last[0].inputs[0]]
+        if result.dtype in ("int32", "int64"):
+            result = self._largest(operators, result)
         return self._checked("output", result)
+
+    def _largest(self, operators: list[Operator], result: Tensor) -> Tensor:
+        """What an ARG_MAX at the end takes."""
+        last = [operator for operator in operators if result.index in operator.outputs]
+        if [operator.kind for operator in last] != ["ARG_MAX"] or len(last[0].inputs) != 2:
+            raise UnsupportedModel(
+                f"the model's output {result.name!r} is {result.dtype} and comes from "
+                f"{', '.join(operator.kind for operator in last) or 'no operator'}; an ARG_MAX must give it"
+            )
+        source, axis = (self.model.tensors[place] for place in last[0].inputs)
+        rank = len(source.shape)
+        if (
+            axis.data is None
+            or axis.data.size != 1
+            or int(axis.data.reshape(-1)[0]) not in (-1, rank - 1)
+            or rank < 2
+        ):
+            raise UnsupportedModel(f"the model's ARG_MAX {result.name!r} does not go along the last axis")
+        operators.remove(last[0])
+        self.index_only = True
+        return source
 
     def _only(self, what: str, places: tuple[int, ...]) -> Tensor:
         if len(places) != 1:

@@ -137,6 +137,14 @@ def checked(tensor: Tensor, types: tuple[str, ...] = ("int8", "int16")) -> Tenso
     return tensor
 
 
+def same_scale(*tensors: Tensor) -> None:
+    """Values that are only moved or chosen are worth the same on both sides."""
+    about = {(tensor.dtype, tensor.scales, tensor.zero) for tensor in tensors}
+    if len(about) > 1:
+        scales = " and ".join(f"{tensor.dtype} {tensor.scales[:1]} {tensor.zero}" for tensor in tensors[:2])
+        raise Unsuited(f"has values of different scales or zero points ({scales}), and moves them unchanged")
+
+
 def activation_range(tensor: Tensor, activation: int) -> tuple[int, int]:
     """The centred integers of a tensor that an activation function lets through, in 32-bit floats as in TFLite."""
     low, high = tensor.centred

@@ -142,6 +142,17 @@ def test_unsigned_integers_at_the_ends_only_move_the_zero_point() -> None:
     assert network(np.zeros((1, 4))).ints.tolist() == [[0, 0, 0, 0]]  # floats are worth what they are
 
 
+def test_the_place_of_the_largest_value_may_end_a_model() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 9), scale=0.5, zero=-7)
+    r = model.operator("RELU", [x], (1, 9), scale=0.5, zero=-128)
+    axis = model.constant(np.array(-1, np.int32))
+    y = model.operator("ARG_MAX", [r, axis], (1,), options("ArgMax", outputType=2), "int32")
+    blob = model.finish([y])
+    samples = np.random.default_rng(0).integers(-128, 128, (50, 9)).astype(np.int8)
+    assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))
+
+
 def test_a_model_that_computes_with_floats_is_refused() -> None:
     model = ModelBuilder()
     x = model.input((1, 4), "float32")
