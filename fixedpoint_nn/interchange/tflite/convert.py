@@ -28,19 +28,21 @@ class UnsupportedModel(ValueError):
     """Raised for a model with operators that have no exact layer here; the message names all of them."""
 
 
-def from_tflite(source: str | os.PathLike[str] | bytes) -> Quantized:
+def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Quantized:
     """The network of a TFLite file (its path, or its bytes), over the integers of TFLite's reference kernels.
 
     It takes the file's integers, or floats, which are quantised as the file says, and gives the file's integers.
+    Without `softmax`, a softmax at the end is left out: what is largest stays so, and the engine has no such
+    products as the 8-bit one needs.
     """
-    return Conversion(read(source)).network()
+    return Conversion(read(source), softmax).network()
 
 
 class Conversion:
     """The state of one conversion: the nodes so far, the values that they give, what is wrong."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, softmax: bool = True) -> None:
+        self.model, self.softmax = model, softmax
         self.parts: dict[str, Wired] = {}
         self.values: dict[int, Value] = {}
         self.problems: list[str] = []
@@ -99,6 +101,11 @@ class Conversion:
             result = self.model.tensors[last[0].inputs[0]]
         if result.dtype in ("int32", "int64"):
             result = self._largest(operators, result)
+        if not self.softmax:
+            last = [operator for operator in operators if result.index in operator.outputs]
+            if [operator.kind for operator in last] == ["SOFTMAX"] and len(last[0].inputs) == 1:
+                operators.remove(last[0])
+                result = self.model.tensors[last[0].inputs[0]]
         return self._checked("output", result)
 
     def _largest(self, operators: list[Operator], result: Tensor) -> Tensor:

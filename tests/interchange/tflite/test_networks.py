@@ -50,6 +50,14 @@ def test_the_engines_verilog_gives_the_interpreters_words(make: Make, tmp_path: 
     assert str(verdict).startswith("PASS: 2 vectors"), verdict
 
 
+def test_a_final_softmax_may_be_left_out() -> None:
+    whole, samples = ds_cnn(seed=2, **SMALL[ds_cnn])
+    logits, same = ds_cnn(seed=2, **SMALL[ds_cnn], softmax=False)
+    assert np.array_equal(samples, same)
+    assert np.array_equal(from_tflite(whole, softmax=False)(samples).ints, run(logits, samples))
+    assert np.array_equal(from_tflite(logits, softmax=False)(samples).ints, run(logits, samples))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [resnet8, ds_cnn])
 @pytest.mark.parametrize("bits", [8, 16])
