@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
-IMAGES = 64  # samples at a time
+MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
 
 
 class UnsupportedModel(ValueError):
@@ -67,7 +68,8 @@ class Conversion:
         last = Argmax() if self.index_only else Shifted(result.zero, exact(low, high, "output"))
         self._add("output", last, (value,))
         quantizer = AffineQuantizer.of(source.dtype, source.scale, source.zero, "input")
-        return Quantized(Wiring(self.parts), quantizer, IMAGES)
+        largest = max(prod(value.shape) for value in self.values.values())
+        return Quantized(Wiring(self.parts), quantizer, min(max(MOST_VALUES // largest, 1), MOST_IMAGES))
 
     def _input(self, operators: list[Operator]) -> Tensor:
         """The quantised tensor that the model starts from; a QUANTIZE of floats before it is its quantizer."""

@@ -11,7 +11,7 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact
 from fixedpoint_nn.interchange.affine.multiplier import proven_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Rescale, rescaled_once, rescaled_short, rescaled_twice
-from fixedpoint_nn.interchange.tflite.geometry import check_work, padding_of
+from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, MOST_PRODUCTS, check_work, padding_of
 from fixedpoint_nn.interchange.tflite.model import Tensor
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
 from fixedpoint_nn.layers.convolution import Conv2D
@@ -60,7 +60,7 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
     rows = dilated(rows, dilation)
     groups, kernel = rows.shape[0], (rows.shape[2], rows.shape[3])
     stride, padding, size = padding_of(step.options, x.shape[:2], kernel)
-    check_work(output, (*size, outputs), rows[0, 0].size)
+    check_work(output, (*size, outputs), rows[0, 0].size, MOST_PRODUCTS if groups == 1 else MOST_COPIES)
     taps = rows.reshape(groups, rows.shape[1], -1)
     flat = taps.reshape(outputs, -1)
     bias, wide = _bias(step, outputs, output.dtype)

@@ -12,11 +12,12 @@ from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
 from fixedpoint_nn.interchange.affine.multiplier import quantized_multiplier
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale, landing, multiplied_twice
-from fixedpoint_nn.interchange.tflite.geometry import check_work, padding_of
+from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, check_work, padding_of
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, same_scale
 from fixedpoint_nn.layers.pooling import MaxPool2D
 from fixedpoint_nn.layers.structure import Sequential
-from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, windows
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -27,10 +28,12 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 def average_pool_2d(step: Step) -> Made:
     """The mean of the codes q themselves, ties away from zero; only places inside of the image count."""
     x, kernel, stride, padding = _pool(step)
-    codes = step.activation_range()
+    output, codes = step.output(), step.activation_range()
     zero = x.tensor.zero
-    inside = np.ones((1, *x.shape[:2], 1))
-    counts = windows(inside, kernel, stride, padding, 1, 0).sum(axis=3).astype(np.int64)
+    rows, columns = (
+        _inside(*about) for about in zip(x.shape, kernel, stride, padding, (output.shape[1], output.shape[2]))
+    )
+    counts = (rows[:, np.newaxis] * columns)[np.newaxis, :, :, np.newaxis]
     if (counts == counts.flat[0]).all():
         counts = counts.reshape(-1)[:1].reshape(())
     most = int(counts.max()) * max(-x.tensor.codes[0], x.tensor.codes[1])
@@ -43,6 +46,12 @@ def average_pool_2d(step: Step) -> Made:
     )
     offset = constant(counts * zero) if zero else None
     return Made(WindowMean(rescale, kernel, stride, padding, offset), (x,), codes)
+
+
+def _inside(size: int, kernel: int, stride: int, padding: Pair, count: int) -> Ints:
+    """How many places of each window, along one axis, are inside of the image."""
+    first = np.arange(count, dtype=np.int64) * stride - padding[0]
+    return np.minimum(first + kernel, size) - np.maximum(first, 0)
 
 
 def reciprocals(counts: Any, most: int) -> tuple[Any, int]:
@@ -90,7 +99,7 @@ def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
     if len(x.shape) != 3:
         raise Unsuited(f"pools a value of shape {x.tensor.shape}")
     stride, padding, size = padding_of(step.options, x.shape[:2], kernel)
-    check_work(output, (*size, x.shape[-1]), prod(kernel))
+    check_work(output, (*size, x.shape[-1]), prod(kernel), MOST_COPIES)
     return x, kernel, stride, padding
 
 

@@ -78,6 +78,19 @@ def test_a_shape_of_gigabytes_is_refused() -> None:
     )
 
 
+def test_endless_work_is_refused() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 2048, 2048, 1), scale=0.1)
+    pool = options("Pool2D", padding=0, strideH=1, strideW=1, filterHeight=99, filterWidth=99)
+    y = model.operator("AVERAGE_POOL_2D", [x], (1, 2048, 2048, 1), pool, scale=0.1)
+    with pytest.raises(UnsupportedModel) as refused:
+        from_tflite(model.finish([y]))
+    assert str(refused.value) == (
+        "the model has 1 operator that cannot be converted exactly: AVERAGE_POOL_2D 't1' takes 41108373504 "
+        "products for each sample, and 268435456 is the most"
+    )
+
+
 def test_what_is_no_model_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "x.tflite"
     path.write_bytes(b"PK\3\4 a zip file")
