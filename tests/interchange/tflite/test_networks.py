@@ -22,7 +22,7 @@ Make = Callable[..., tuple[bytes, np.ndarray]]
 SMALL: dict[Make, Any] = {resnet8: {"size": 8, "channels": 4}, ds_cnn: {"size": (13, 6), "channels": 4}}
 
 
-@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("bits", [8, pytest.param(16, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("make", [resnet8, ds_cnn])
 def test_every_word_of_200_samples_is_the_interpreters(make: Make, bits: int, tmp_path: Path) -> None:
     blob, samples = make(seed=1, bits=bits)
