@@ -306,7 +306,13 @@ def reshape(d: Drawn) -> int:
         inputs.append(d.model.constant(np.array(shape, np.int32)))
     made = options("Reshape", newShape=list(shape))
     return d.model.operator(
-        "RESHAPE", inputs, shape, made, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+        "RESHAPE",
+        inputs,
+        shape,
+        made,
+        d.dtype,
+        scale=about.scale[0] * d.choice(1, 2),
+        zero=about.zeroPoint[0],
     )
 
 

@@ -17,7 +17,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 def pad(step: Step) -> Made:
     """Padding with the zero point."""
     x, output = step.value(0), step.output()
-    same_scale(x.tensor, output)
+    same_scale(x.tensor, output, scales=False)
     data = step.constant(1).data
     rank = len(x.tensor.shape)
     if data is None or data.shape != (rank, 2) or data.min() < 0 or data.max() >= 1 << 24 or data[0].any():
@@ -41,7 +41,7 @@ def pad(step: Step) -> Made:
 def reshape(step: Step) -> Made:
     """The same values in the shape that the output declares."""
     x, output = step.value(0), step.output()
-    same_scale(x.tensor, output)
+    same_scale(x.tensor, output, scales=False)
     return Made(Reshape(output.shape[1:]), (x,), x.range)
 
 
@@ -64,7 +64,7 @@ def concatenation(step: Step) -> Made:
 def strided_slice(step: Step) -> Made:
     """Every so many places of each axis, or one place, whose axis goes."""
     x, output = step.value(0), step.output()
-    same_scale(x.tensor, output)
+    same_scale(x.tensor, output, scales=False)
     masks = {
         name: step.options[f"{name}Mask"] for name in ("Begin", "End", "Ellipsis", "NewAxis", "ShrinkAxis")
     }
@@ -92,7 +92,7 @@ def strided_slice(step: Step) -> Made:
 def slice_(step: Step) -> Made:
     """So many places of each axis, from one on."""
     x, output = step.value(0), step.output()
-    same_scale(x.tensor, output)
+    same_scale(x.tensor, output, scales=False)
     rank = len(x.tensor.shape)
     begins, counts = _places(step, 1, rank).tolist(), _places(step, 2, rank).tolist()
     parts = []

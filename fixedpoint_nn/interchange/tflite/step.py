@@ -15,6 +15,7 @@ from fixedpoint_nn.layers.structure import Layer
 from fixedpoint_nn.numerics.qformat import QFormat
 
 RELU, RELU_N1_TO_1, RELU6 = 1, 2, 3
+CONSTANTS = ("int8", "int16", "int32", "int64", "float32", "uint8", "bool")
 ACTIVATIONS = {
     0: "NONE",
     RELU: "RELU",
@@ -99,6 +100,8 @@ class Step:
     def constant(self, place: int) -> Tensor:
         """An input that is a constant."""
         tensor = self.tensor(place)
+        if tensor.dtype not in CONSTANTS:
+            raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not read")
         if tensor.data is None or tensor.sparse:
             kind = "sparse" if tensor.sparse else "computed while the model runs"
             raise Unsuited(f"has the input {tensor.name!r}, which is {kind}, and a dense constant is needed")
@@ -137,12 +140,12 @@ def checked(tensor: Tensor, types: tuple[str, ...] = ("int8", "int16")) -> Tenso
     return tensor
 
 
-def same_scale(*tensors: Tensor) -> None:
-    """Values that are only moved or chosen are worth the same on both sides."""
-    about = {(tensor.dtype, tensor.scales, tensor.zero) for tensor in tensors}
+def same_scale(*tensors: Tensor, scales: bool = True) -> None:
+    """What is chosen or moved is worth the same on both sides; where only codes move, `scales` do not count."""
+    about = {(tensor.dtype, tensor.scales if scales else (), tensor.zero) for tensor in tensors}
     if len(about) > 1:
-        scales = " and ".join(f"{tensor.dtype} {tensor.scales[:1]} {tensor.zero}" for tensor in tensors[:2])
-        raise Unsuited(f"has values of different scales or zero points ({scales}), and moves them unchanged")
+        listed = " and ".join(f"{t.dtype} {t.scales[0]:.6g} {t.zero}" for t in tensors[:2])
+        raise Unsuited(f"has values of different scales or zero points ({listed}), and moves them unchanged")
 
 
 def activation_range(tensor: Tensor, activation: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
 
 from fixedpoint_nn import FixedArray, RtlModel, emit, from_tflite, load_model
+from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.serialization import save
 from tests.support.tflite_models import run
@@ -48,6 +49,14 @@ def test_the_engines_verilog_gives_the_interpreters_words(make: Make, tmp_path: 
     emit(network, samples[:1], tmp_path / "pack", corner_vectors=1)
     verdict = verify(tmp_path / "pack")
     assert str(verdict).startswith("PASS: 2 vectors"), verdict
+
+
+def test_layers_with_relu_are_one_run_each() -> None:
+    blob, samples = ds_cnn(seed=1, size=(49, 10), channels=64, softmax=False)
+    network = from_tflite(blob)
+    engine = lower(network.net, samples.shape[1:], network.input.format, lanes=8)
+    assert engine.config.activation_width == 9
+    assert len(engine.kernels) == len(network.net.parts) - 1  # a reshape runs nothing
 
 
 def test_a_final_softmax_may_be_left_out() -> None:
