@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from math import prod
 from typing import Any
 
@@ -21,8 +22,11 @@ from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
 from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.value_table import ValueTable
 
 MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
+
+MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  # for one sample
 
 
 class UnsupportedModel(ValueError):
@@ -47,6 +51,7 @@ class Conversion:
         self.parts: dict[str, Wired] = {}
         self.values: dict[int, Value] = {}
         self.problems: list[str] = []
+        self.spent = dict.fromkeys(MOST, 0)
         self.index_only = False  # the model gives the place of the largest output
 
     def network(self) -> Quantized:
@@ -128,6 +133,7 @@ class Conversion:
         ):
             raise UnsupportedModel(f"the model's ARG_MAX {result.name!r} does not go along the last axis")
         operators.remove(last[0])
+        self.spent = dict.fromkeys(MOST, 0)
         self.index_only = True
         return source
 
@@ -154,12 +160,27 @@ class Conversion:
             if output.index in self.values:
                 raise Unsuited(f"gives {output.name!r}, which has a value already")
             made = convert(step)
+            self._spend(step, made, output)
             self._compare(made, output)
             self.values[output.index] = Value(name, output, *made.range)
             self._add(name, made.layer, made.takes)
         except Unsuited as reason:
             self.problems.append(f"{operator.kind} {self._label(operator)} {reason}")
             self._assume(operator)
+
+    def _spend(self, step: Step, made: Made, output: Tensor) -> None:
+        """The work of all layers together is bounded, and so are the entries of their tables."""
+        values = prod(output.shape) + sum(prod(value.shape) for value in made.takes)
+        for what, spent in (
+            ("products", step.work),
+            ("values", values),
+            ("entries of tables", entries_of_tables(made.layer)),
+        ):
+            self.spent[what] += spent
+            if self.spent[what] > MOST[what]:
+                raise UnsupportedModel(
+                    f"the model has more than {MOST[what]} {what}, up to its layer {step.name!r}"
+                )
 
     def _label(self, operator: Operator) -> str:
         names = [self.model.tensors[place].name for place in operator.outputs if place != -1]
@@ -189,3 +210,13 @@ class Conversion:
         if result.shape != output.shape:
             raise Unsuited(f"declares an output of shape {output.shape}, and gives {result.shape}")
         assert result.format == whole(*made.range), (result.format, made.range)
+
+
+def entries_of_tables(layer: Any) -> int:
+    """How many entries the tables of a layer, and of those inside it, have."""
+    if isinstance(layer, ValueTable):
+        return len(layer.values)
+    parts: list[Any] = list(layer.values()) if isinstance(layer, Mapping) else []
+    if is_dataclass(layer):
+        parts = [getattr(layer, field.name) for field in fields(layer)]
+    return sum(entries_of_tables(part) for part in parts)

@@ -27,7 +27,7 @@ def pad(step: Step) -> Made:
         return Made(ZeroPad(channels=edges[0]), (x,), x.range)
     if rank not in (3, 4):
         raise Unsuited(f"pads a value of {rank} axes, and 2 to 4 are supported")
-    check_work(output, tuple(size + sum(edge) for size, edge in zip(x.shape, edges)), 1)
+    check_work(step, tuple(size + sum(edge) for size, edge in zip(x.shape, edges)), 1)
     if rank == 4:
         return Made(ZeroPad((edges[0], edges[1]), edges[2]), (x,), x.range)
     parts = (
@@ -57,6 +57,9 @@ def concatenation(step: Step) -> Made:
         raise Unsuited("has a fused activation, which TFLite has not for integers")
     if not -rank <= axis < rank or axis % rank == 0:
         raise Unsuited(f"joins along axis {axis}, and the batch stays as it is")
+    places = sum(value.tensor.shape[axis] if len(value.tensor.shape) == rank else 0 for value in values)
+    if places != output.shape[axis]:
+        raise Unsuited(f"declares {output.shape[axis]} places along axis {axis}, and has {places}")
     codes = min(value.low for value in values), max(value.high for value in values)
     return Made(Joined(axis % rank - rank, exact(*codes, step.name)), values, codes)
 

@@ -11,7 +11,8 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
 from fixedpoint_nn.interchange.affine.multiplier import quantized_multiplier
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean
-from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale, landing, multiplied_twice
+from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
+from fixedpoint_nn.interchange.affine.rescaling import landing, multiplied_twice
 from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, check_work, padding_of
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, same_scale
 from fixedpoint_nn.layers.pooling import MaxPool2D
@@ -99,7 +100,7 @@ def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
     if len(x.shape) != 3:
         raise Unsuited(f"pools a value of shape {x.tensor.shape}")
     stride, padding, size = padding_of(step.options, x.shape[:2], kernel)
-    check_work(output, (*size, x.shape[-1]), prod(kernel), MOST_COPIES)
+    check_work(step, (*size, x.shape[-1]), prod(kernel), MOST_COPIES)
     return x, kernel, stride, padding
 
 

@@ -66,6 +66,7 @@ class Step:
     operator: Operator
     tensors: tuple[Tensor, ...]
     values: dict[int, Value]
+    work: int = 0  # products for each sample
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -91,6 +91,36 @@ def test_endless_work_is_refused() -> None:
     )
 
 
+def test_values_that_would_not_fit_into_memory_are_not_computed() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4096, 1, 4096), scale=0.1)
+    y = model.constant(np.ones((1, 1, 4096, 1), np.int8), scale=0.1)
+    z = model.operator("ADD", [x, y], (1, 4096, 1, 4096), options("Add"), scale=0.1)
+    w = model.operator(
+        "CONCATENATION", [x] * 5000, (1, 4096, 1, 4096), options("Concatenation", axis=3), scale=0.1
+    )
+    with pytest.raises(UnsupportedModel) as refused:
+        from_tflite(model.finish([z]))
+    assert w > z
+    assert str(refused.value) == (
+        "the model has 2 operators that cannot be converted exactly: ADD 't2' joins the shapes "
+        "(1, 4096, 1, 4096) and (1, 1, 4096, 1), and declares (1, 4096, 1, 4096); "
+        "CONCATENATION 't3' declares 4096 places along axis 3, and has 20480000"
+    )
+
+
+def test_tables_of_all_layers_together_are_bounded() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 1), "int16", scale=2.0**-12)
+    for _ in range(130):
+        x = model.operator("LOGISTIC", [x], (1, 1), dtype="int16", scale=2.0**-15)
+    with pytest.raises(UnsupportedModel) as refused:
+        from_tflite(model.finish([x]))
+    assert str(refused.value) == (
+        "the model has more than 8388608 entries of tables, up to its layer 'logistic_128'"
+    )
+
+
 def test_what_is_no_model_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "x.tflite"
     path.write_bytes(b"PK\3\4 a zip file")

@@ -18,7 +18,7 @@ from fixedpoint_nn.interchange.affine.multiplier import (
     quantized_multiplier,
     round_away,
 )
-from fixedpoint_nn.interchange.affine.rescale import landing, rescaled_once, rescaled_short, rescaled_twice
+from fixedpoint_nn.interchange.affine.rescaling import landing, rescaled_once, rescaled_short, rescaled_twice
 from fixedpoint_nn.interchange.tflite.regions import reciprocals
 
 REALS = st.floats(-18, 1).map(lambda power: float(np.float32(2.0**power)))
