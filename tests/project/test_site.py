@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = "".join(page.read_text("utf-8") for page in sorted((ROOT / "docs" / "reference").glob("*.md")))
 ERRORS = runpy.run_path(str(ROOT / "docs" / "errors.py"))
 MESSAGES = [message for messages in ERRORS["sections"]().values() for message in messages]
-PUBLIC = ("", ".data", ".hardware", ".interchange", ".layers", ".precision", ".training", ".zoo")
+PUBLIC = ("", ".data", ".hardware", ".layers", ".precision", ".training", ".zoo")
 needs_mkdocs = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="the site is built by Python 3.11 or newer"
 )

@@ -306,7 +306,13 @@ def reshape(d: Drawn) -> int:
         inputs.append(d.model.constant(np.array(shape, np.int32)))
     made = options("Reshape", newShape=list(shape))
     return d.model.operator(
-        "RESHAPE", inputs, shape, made, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+        "RESHAPE",
+        inputs,
+        shape,
+        made,
+        d.dtype,
+        scale=about.scale[0] * d.choice(1, 2),
+        zero=about.zeroPoint[0],
     )
 
 
@@ -330,6 +336,60 @@ def expand_dims(d: Drawn) -> int:
     place = d.model.constant(np.array([axis], np.int32))
     return d.model.operator(
         "EXPAND_DIMS", [x, place], shape, None, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+    )
+
+
+def slice_(d: Drawn) -> int:
+    image = d.image()
+    x = d.input(image)
+    about = d.model.tensors[x].quantization
+    begins = [0, *(d.integer(0, size - 1) for size in image)]
+    counts = [1, *(d.integer(1, size - begin) for size, begin in zip(image, begins[1:]))]
+    places = [d.model.constant(np.array(values, np.int32)) for values in (begins, counts)]
+    return d.model.operator(
+        "SLICE", [x, *places], counts, None, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
+    )
+
+
+def strided_slice(d: Drawn) -> int:
+    image = d.image()
+    x = d.input(image)
+    about = d.model.tensors[x].quantization
+    begins, ends, strides, shape = [0], [1], [1], [1]
+    masks = {"begin": 0, "end": 0, "shrink": 0}
+    for axis, size in enumerate(image, 1):
+        kind = d.choice("all", "part", "place", "back")
+        begin = d.integer(0, size - 1)
+        if kind == "place" and len(shape) == axis - masks["shrink"].bit_count():
+            masks["shrink"] |= 1 << axis
+            begins.append(begin - d.choice(0, size))
+            ends.append(begin + 1)
+            strides.append(1)
+            continue
+        end, stride = d.integer(begin + 1, size), d.integer(1, 3)
+        if kind == "back":
+            begin, end, stride = size - 1, 0, -d.integer(1, 2)
+            masks["end"] |= 1 << axis
+        elif kind != "part":
+            masks["begin"] |= 1 << axis
+            masks["end"] |= 1 << axis
+        begins.append(begin)
+        ends.append(end)
+        strides.append(stride)
+        first = None if masks["begin"] >> axis & 1 else begin
+        last = None if masks["end"] >> axis & 1 else end
+        shape.append(len(range(size)[slice(first, last, stride)]))
+    places = [d.model.constant(np.array(values, np.int32)) for values in (begins, ends, strides)]
+    made = options(
+        "StridedSlice",
+        beginMask=masks["begin"],
+        endMask=masks["end"],
+        shrinkAxisMask=masks["shrink"],
+        ellipsisMask=0,
+        newAxisMask=0,
+    )
+    return d.model.operator(
+        "STRIDED_SLICE", [x, *places], shape, made, d.dtype, scale=about.scale[0], zero=about.zeroPoint[0]
     )
 
 
@@ -432,6 +492,8 @@ MAKERS: dict[str, Callable[[Drawn], int]] = {
     "PAD": pad,
     "RESHAPE": reshape,
     "SQUEEZE": squeeze,
+    "SLICE": slice_,
+    "STRIDED_SLICE": strided_slice,
     "EXPAND_DIMS": expand_dims,
     "CONCATENATION": concatenation,
     "SOFTMAX": softmax,

@@ -20,7 +20,7 @@ import numpy as np
 from fixedpoint_nn.numerics.arrays import Ints
 
 FEWEST_BITS, MOST_INT64_BITS = 8, 62
-NUDGES = (0, 1, -1, 2, -2, 3, -3)
+NUDGES = (0, 1, -1)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def _channel(
     ties = (codes << (31 + right)) - ((1 << (30 + right)) if right else 0) - (1 << 30)
     first = np.clip(-(-ties // scaled), sums[0], sums[1] + 1)
     exponent = scaled.bit_length() - 31 - right  # of scaled / 2**(31 + right)
-    for bits in range(FEWEST_BITS, most_bits + 1):
+    # The last code's place is told from its neighbours by about as many bits as it has.
+    fewest = max(FEWEST_BITS, int(np.abs(first).max()).bit_length() - 2)
+    for bits in range(fewest, most_bits + 1):
         shift = bits - exponent
         if shift < 1 or shift + high.bit_length() + 1 > MOST_INT64_BITS:
             continue

@@ -50,6 +50,18 @@ class AxesMean:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Part of each axis behind the batch: (begin, end, step), None for an open end; or one place, without its axis."""
+
+    parts: tuple[tuple[int | None, int | None, int] | int, ...]
+
+    def __call__(self, x: Number) -> Any:
+        parts = (part if isinstance(part, int) else slice(*part) for part in self.parts)
+        index = (slice(None), *parts)
+        return x[index]
+
+
+@dataclass(frozen=True)
 class ZeroPad:
     """Zeros around an image (`edges`: rows, columns) and before and after its channels."""
 

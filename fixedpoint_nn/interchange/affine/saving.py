@@ -7,7 +7,7 @@ from fixedpoint_nn.interchange.affine.centred import Scaled, Shifted
 from fixedpoint_nn.interchange.affine.joining import Joined, RescaledProduct, RescaledSum
 from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
-from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
+from fixedpoint_nn.interchange.affine.regions import AxesMean, Cut, WindowMean, ZeroPad
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale, TwoSlopes
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
 from fixedpoint_nn.interchange.affine.wiring import Wired, Wiring
@@ -17,6 +17,7 @@ CLASSES = (
     AffineQuantizer,
     AxesMean,
     Clamp,
+    Cut,
     Fitted,
     IntegerLSTM,
     Joined,

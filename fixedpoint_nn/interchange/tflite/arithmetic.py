@@ -12,7 +12,8 @@ from fixedpoint_nn.interchange.affine.centred import Scaled
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
 from fixedpoint_nn.interchange.affine.joining import RescaledProduct, RescaledSum
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
-from fixedpoint_nn.interchange.affine.rescale import Lookup, fitted, rescaled_twice
+from fixedpoint_nn.interchange.affine.rescale import Lookup
+from fixedpoint_nn.interchange.affine.rescaling import fitted, rescaled_twice
 from fixedpoint_nn.interchange.tflite.model import Tensor
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
 from fixedpoint_nn.layers.structure import Layer, Sequential
@@ -140,6 +141,13 @@ def _operands(step: Step) -> Pair:
     values = [place for place in (0, 1) if tensors[place].data is None]
     if not values:
         raise Unsuited("joins two constants")
+    shapes = tensors[0].shape, tensors[1].shape
+    try:
+        joined = np.broadcast_shapes(*shapes)
+    except ValueError:
+        joined = ()
+    if joined != step.output().shape:
+        raise Unsuited(f"joins the shapes {shapes[0]} and {shapes[1]}, and declares {step.output().shape}")
     first = step.value(values[0])
     if len(values) == 2:
         second = step.value(1)

@@ -16,7 +16,8 @@ from fixedpoint_nn.interchange.affine.multiplier import (
     round_away,
     rounding_shift,
 )
-from fixedpoint_nn.interchange.affine.rescale import Lookup, TwoSlopes, rescaled_twice
+from fixedpoint_nn.interchange.affine.rescale import Lookup, TwoSlopes
+from fixedpoint_nn.interchange.affine.rescaling import rescaled_twice
 from fixedpoint_nn.interchange.tflite.curves16 import CURVES16
 from fixedpoint_nn.interchange.tflite.step import (
     RELU,

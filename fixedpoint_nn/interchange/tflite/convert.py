@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,32 +19,40 @@ from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
+from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.value_table import ValueTable
 
-IMAGES = 64  # samples at a time
+MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
+
+MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  # for one sample
 
 
 class UnsupportedModel(ValueError):
     """Raised for a model with operators that have no exact layer here; the message names all of them."""
 
 
-def from_tflite(source: str | os.PathLike[str] | bytes) -> Quantized:
+def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Quantized:
     """The network of a TFLite file (its path, or its bytes), over the integers of TFLite's reference kernels.
 
     It takes the file's integers, or floats, which are quantised as the file says, and gives the file's integers.
+    Without `softmax`, a softmax at the end is left out: what is largest stays so, and the engine has no such
+    products as the 8-bit one needs.
     """
-    return Conversion(read(source)).network()
+    return Conversion(read(source), softmax).network()
 
 
 class Conversion:
     """The state of one conversion: the nodes so far, the values that they give, what is wrong."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, softmax: bool = True) -> None:
+        self.model, self.softmax = model, softmax
         self.parts: dict[str, Wired] = {}
         self.values: dict[int, Value] = {}
         self.problems: list[str] = []
+        self.spent = dict.fromkeys(MOST, 0)
+        self.index_only = False  # the model gives the place of the largest output
 
     def network(self) -> Quantized:
         operators = list(self.model.operators)
@@ -60,9 +70,11 @@ class Conversion:
             raise UnsupportedModel(f"the model's output {result.name!r} is computed by none of its operators")
         value = self.values[result.index]
         low, high = result.codes
-        self._add("output", Shifted(result.zero, exact(low, high, "output")), (value,))
+        last = Argmax() if self.index_only else Shifted(result.zero, exact(low, high, "output"))
+        self._add("output", last, (value,))
         quantizer = AffineQuantizer.of(source.dtype, source.scale, source.zero, "input")
-        return Quantized(Wiring(self.parts), quantizer, IMAGES)
+        largest = max(prod(value.shape) for value in self.values.values())
+        return Quantized(Wiring(self.parts), quantizer, min(max(MOST_VALUES // largest, 1), MOST_IMAGES))
 
     def _input(self, operators: list[Operator]) -> Tensor:
         """The quantised tensor that the model starts from; a QUANTIZE of floats before it is its quantizer."""
@@ -94,7 +106,36 @@ class Conversion:
                 )
             operators.remove(last[0])
             result = self.model.tensors[last[0].inputs[0]]
+        if result.dtype in ("int32", "int64"):
+            result = self._largest(operators, result)
+        if not self.softmax:
+            last = [operator for operator in operators if result.index in operator.outputs]
+            if [operator.kind for operator in last] == ["SOFTMAX"] and len(last[0].inputs) == 1:
+                operators.remove(last[0])
+                result = self.model.tensors[last[0].inputs[0]]
         return self._checked("output", result)
+
+    def _largest(self, operators: list[Operator], result: Tensor) -> Tensor:
+        """What an ARG_MAX at the end takes."""
+        last = [operator for operator in operators if result.index in operator.outputs]
+        if [operator.kind for operator in last] != ["ARG_MAX"] or len(last[0].inputs) != 2:
+            raise UnsupportedModel(
+                f"the model's output {result.name!r} is {result.dtype} and comes from "
+                f"{', '.join(operator.kind for operator in last) or 'no operator'}; an ARG_MAX must give it"
+            )
+        source, axis = (self.model.tensors[place] for place in last[0].inputs)
+        rank = len(source.shape)
+        if (
+            axis.data is None
+            or axis.data.size != 1
+            or int(axis.data.reshape(-1)[0]) not in (-1, rank - 1)
+            or rank < 2
+        ):
+            raise UnsupportedModel(f"the model's ARG_MAX {result.name!r} does not go along the last axis")
+        operators.remove(last[0])
+        self.spent = dict.fromkeys(MOST, 0)
+        self.index_only = True
+        return source
 
     def _only(self, what: str, places: tuple[int, ...]) -> Tensor:
         if len(places) != 1:
@@ -119,12 +160,27 @@ class Conversion:
             if output.index in self.values:
                 raise Unsuited(f"gives {output.name!r}, which has a value already")
             made = convert(step)
+            self._spend(step, made, output)
             self._compare(made, output)
             self.values[output.index] = Value(name, output, *made.range)
             self._add(name, made.layer, made.takes)
         except Unsuited as reason:
             self.problems.append(f"{operator.kind} {self._label(operator)} {reason}")
             self._assume(operator)
+
+    def _spend(self, step: Step, made: Made, output: Tensor) -> None:
+        """The work of all layers together is bounded, and so are the entries of their tables."""
+        values = prod(output.shape) + sum(prod(value.shape) for value in made.takes)
+        for what, spent in (
+            ("products", step.work),
+            ("values", values),
+            ("entries of tables", entries_of_tables(made.layer)),
+        ):
+            self.spent[what] += spent
+            if self.spent[what] > MOST[what]:
+                raise UnsupportedModel(
+                    f"the model has more than {MOST[what]} {what}, up to its layer {step.name!r}"
+                )
 
     def _label(self, operator: Operator) -> str:
         names = [self.model.tensors[place].name for place in operator.outputs if place != -1]
@@ -154,3 +210,13 @@ class Conversion:
         if result.shape != output.shape:
             raise Unsuited(f"declares an output of shape {output.shape}, and gives {result.shape}")
         assert result.format == whole(*made.range), (result.format, made.range)
+
+
+def entries_of_tables(layer: Any) -> int:
+    """How many entries the tables of a layer, and of those inside it, have."""
+    if isinstance(layer, ValueTable):
+        return len(layer.values)
+    parts: list[Any] = list(layer.values()) if isinstance(layer, Mapping) else []
+    if is_dataclass(layer):
+        parts = [getattr(layer, field.name) for field in fields(layer)]
+    return sum(entries_of_tables(part) for part in parts)

@@ -92,7 +92,9 @@ class Reader:
             number: name for name, number in vars(readers.BuiltinOperator).items() if isinstance(number, int)
         }
         self.types = {
-            number: TYPES[name] for name, number in vars(readers.TensorType).items() if name in TYPES
+            number: TYPES.get(name, name.lower())
+            for name, number in vars(readers.TensorType).items()
+            if isinstance(number, int)
         }
 
     def model(self) -> Model:

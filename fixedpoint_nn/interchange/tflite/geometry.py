@@ -8,11 +8,12 @@ from math import prod
 from typing import Any
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
-from fixedpoint_nn.interchange.tflite.model import Tensor
+from fixedpoint_nn.interchange.tflite.step import Step
 from fixedpoint_nn.layers.padding import resolve
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 
-MOST_PRODUCTS = 1 << 32  # of one layer, for one sample
+MOST_PRODUCTS = 1 << 31  # of one layer, for one sample
+MOST_COPIES = 1 << 28  # the same where windows are copied, channel by channel
 RULES = {0: "same", 1: "valid"}
 
 
@@ -34,11 +35,11 @@ def padding_of(
     return stride, padding, size
 
 
-def check_work(output: Tensor, shape: tuple[int, ...], taps: int) -> None:
+def check_work(step: Step, shape: tuple[int, ...], taps: int, most: int = MOST_PRODUCTS) -> None:
     """The output has the declared number of values, and they can be computed."""
+    output = step.output()
     if prod(output.shape) != prod(shape):
         raise Unsuited(f"declares an output of shape {output.shape}, and gives {shape}")
-    if prod(shape) * taps > MOST_PRODUCTS:
-        raise Unsuited(
-            f"takes {prod(shape) * taps} products for each sample, and {MOST_PRODUCTS} is the most"
-        )
+    step.work = prod(shape) * taps
+    if step.work > most:
+        raise Unsuited(f"takes {step.work} products for each sample, and {most} is the most")

@@ -22,6 +22,7 @@ REMARKS = {
     "RELU_N1_TO_1": "8 bits only, as in TFLite",
     "SOFTMAX": "over the last axis; the one of 8 bits needs products of 62 bits, which the engine does not have",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "8-bit states, 16-bit cells; peepholes, coupled gates, a projection, both clips",
+    "STRIDED_SLICE": "without an ellipsis, a new axis or an offset",
     "SUB": "of two values, or a value and a constant",
     "TANH": "8 bits: the C library's `tanh`, correctly rounded",
 }
@@ -31,4 +32,5 @@ def table() -> str:
     """One row for each operator."""
     rows = ["| operator | remarks |", "|---|---|"]
     rows += [f"| `{name}` | {REMARKS.get(name, '')} |" for name in sorted(OPERATORS)]
+    rows.append("| `ARG_MAX`, `DEQUANTIZE` | at the end of a model; `QUANTIZE` of floats at its beginning |")
     return "\n".join(rows)

@@ -12,7 +12,8 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
 from fixedpoint_nn.interchange.affine.gemmlowp import SHORT
 from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
-from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale, rescaled_twice
+from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
+from fixedpoint_nn.interchange.affine.rescaling import rescaled_twice
 from fixedpoint_nn.interchange.tflite.model import Tensor
 from fixedpoint_nn.interchange.tflite.products import sums_of, weights_of
 from fixedpoint_nn.interchange.tflite.step import Made, Step, checked
@@ -24,6 +25,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 TANH = 4
+MOST_STEPS = 4096
 GATE_SCALE = np.float32(2.0**-12)
 # Places among the operator's inputs, in the order in which the layer has its columns.
 INPUT, FORGET, CELL, OUTPUT = 0, 1, 2, 3
@@ -84,6 +86,8 @@ def _checked(step: Step, output: Tensor) -> tuple[Tensor, Tensor]:
         raise Unsuited(
             f"takes a value of {x.tensor.dtype} and shape {x.tensor.shape}, and (1, time, n) of int8 is needed"
         )
+    if x.shape[0] > MOST_STEPS:
+        raise Unsuited(f"has {x.shape[0]} steps in time, and {MOST_STEPS} is the most")
     if step.options["TimeMajor"]:
         raise Unsuited("has time as its first axis")
     if step.options["FusedActivationFunction"] != TANH:

@@ -5,27 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fixedpoint_nn.interchange.tflite import arithmetic, codes, lstm, products, regions, softmax
+from fixedpoint_nn.interchange.tflite import arithmetic, codes, lstm, movement, products, regions, softmax
 from fixedpoint_nn.interchange.tflite.step import Made, Step
 
 OPERATORS: dict[str, Callable[[Step], Made]] = {
     "ADD": arithmetic.add,
     "AVERAGE_POOL_2D": regions.average_pool_2d,
-    "CONCATENATION": regions.concatenation,
+    "CONCATENATION": movement.concatenation,
     "CONV_2D": products.conv_2d,
     "DEPTHWISE_CONV_2D": products.depthwise_conv_2d,
     "FULLY_CONNECTED": products.fully_connected,
-    "EXPAND_DIMS": regions.reshape,
+    "EXPAND_DIMS": movement.reshape,
     "HARD_SWISH": codes.hard_swish,
     "LEAKY_RELU": codes.leaky_relu,
     "MAX_POOL_2D": regions.max_pool_2d,
     "MEAN": regions.mean,
     "MUL": arithmetic.mul,
-    "PAD": regions.pad,
+    "PAD": movement.pad,
     "QUANTIZE": codes.requantize,
-    "RESHAPE": regions.reshape,
+    "RESHAPE": movement.reshape,
     "SOFTMAX": softmax.softmax,
-    "SQUEEZE": regions.reshape,
+    "SQUEEZE": movement.reshape,
+    "SLICE": movement.slice_,
+    "STRIDED_SLICE": movement.strided_slice,
     "SUB": arithmetic.subtract,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm.lstm,
     **codes.CURVES,

@@ -36,6 +36,17 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "LEAKY_RELU": ("LeakyReluOptions", {"Alpha": 0.0}),
     "MUL": ("MulOptions", _ACTIVATION),
     "SOFTMAX": ("SoftmaxOptions", {"Beta": 0.0}),
+    "STRIDED_SLICE": (
+        "StridedSliceOptions",
+        {
+            "BeginMask": 0,
+            "EndMask": 0,
+            "EllipsisMask": 0,
+            "NewAxisMask": 0,
+            "ShrinkAxisMask": 0,
+            "Offset": False,
+        },
+    ),
     "CONCATENATION": ("ConcatenationOptions", {"Axis": 0, **_ACTIVATION}),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": ("UnidirectionalSequenceLSTMOptions", _LSTM),
 }

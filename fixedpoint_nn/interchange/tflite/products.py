@@ -10,8 +10,9 @@ import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact
 from fixedpoint_nn.interchange.affine.multiplier import proven_multiplier
-from fixedpoint_nn.interchange.affine.rescale import Rescale, rescaled_once, rescaled_short, rescaled_twice
-from fixedpoint_nn.interchange.tflite.geometry import check_work, padding_of
+from fixedpoint_nn.interchange.affine.rescale import Rescale
+from fixedpoint_nn.interchange.affine.rescaling import rescaled_once, rescaled_short, rescaled_twice
+from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, MOST_PRODUCTS, check_work, padding_of
 from fixedpoint_nn.interchange.tflite.model import Tensor
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
 from fixedpoint_nn.layers.convolution import Conv2D
@@ -60,7 +61,7 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
     rows = dilated(rows, dilation)
     groups, kernel = rows.shape[0], (rows.shape[2], rows.shape[3])
     stride, padding, size = padding_of(step.options, x.shape[:2], kernel)
-    check_work(output, (*size, outputs), rows[0, 0].size)
+    check_work(step, (*size, outputs), rows[0, 0].size, MOST_PRODUCTS if groups == 1 else MOST_COPIES)
     taps = rows.reshape(groups, rows.shape[1], -1)
     flat = taps.reshape(outputs, -1)
     bias, wide = _bias(step, outputs, output.dtype)
@@ -125,7 +126,7 @@ def fully_connected(step: Step) -> Made:
             f"gives {size // inputs} rows for each sample, and one is supported unless axes are kept"
         )
     rows = weights_of(weight)
-    check_work(output, (size // inputs, outputs), inputs)
+    check_work(step, (size // inputs, outputs), inputs)
     bias, wide = _bias(step, outputs, dtype)
     sums = sums_of(rows, bias, *x.range)
     _fits(sums, 47 if wide else 31)

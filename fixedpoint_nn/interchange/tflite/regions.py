@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operators over regions: pooling, means, padding, and those that only move values."""
+"""Operators over regions: pooling and means."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
-from fixedpoint_nn.interchange.affine.joining import Joined
 from fixedpoint_nn.interchange.affine.multiplier import quantized_multiplier
-from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean, ZeroPad
-from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale, landing, multiplied_twice
-from fixedpoint_nn.interchange.tflite.geometry import check_work, padding_of
-from fixedpoint_nn.interchange.tflite.model import Tensor
-from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
+from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean
+from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
+from fixedpoint_nn.interchange.affine.rescaling import landing, multiplied_twice
+from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, check_work, padding_of
+from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, same_scale
 from fixedpoint_nn.layers.pooling import MaxPool2D
-from fixedpoint_nn.layers.structure import Reshape, Sequential
-from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, windows
+from fixedpoint_nn.layers.structure import Sequential
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
+from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -29,10 +29,12 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 def average_pool_2d(step: Step) -> Made:
     """The mean of the codes q themselves, ties away from zero; only places inside of the image count."""
     x, kernel, stride, padding = _pool(step)
-    codes = step.activation_range()
+    output, codes = step.output(), step.activation_range()
     zero = x.tensor.zero
-    inside = np.ones((1, *x.shape[:2], 1))
-    counts = windows(inside, kernel, stride, padding, 1, 0).sum(axis=3).astype(np.int64)
+    rows, columns = (
+        _inside(*about) for about in zip(x.shape, kernel, stride, padding, (output.shape[1], output.shape[2]))
+    )
+    counts = (rows[:, np.newaxis] * columns)[np.newaxis, :, :, np.newaxis]
     if (counts == counts.flat[0]).all():
         counts = counts.reshape(-1)[:1].reshape(())
     most = int(counts.max()) * max(-x.tensor.codes[0], x.tensor.codes[1])
@@ -45,6 +47,12 @@ def average_pool_2d(step: Step) -> Made:
     )
     offset = constant(counts * zero) if zero else None
     return Made(WindowMean(rescale, kernel, stride, padding, offset), (x,), codes)
+
+
+def _inside(size: int, kernel: int, stride: int, padding: Pair, count: int) -> Ints:
+    """How many places of each window, along one axis, are inside of the image."""
+    first = np.arange(count, dtype=np.int64) * stride - padding[0]
+    return np.minimum(first + kernel, size) - np.maximum(first, 0)
 
 
 def reciprocals(counts: Any, most: int) -> tuple[Any, int]:
@@ -92,16 +100,8 @@ def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
     if len(x.shape) != 3:
         raise Unsuited(f"pools a value of shape {x.tensor.shape}")
     stride, padding, size = padding_of(step.options, x.shape[:2], kernel)
-    check_work(output, (*size, x.shape[-1]), prod(kernel))
+    check_work(step, (*size, x.shape[-1]), prod(kernel), MOST_COPIES)
     return x, kernel, stride, padding
-
-
-def same_scale(*tensors: Tensor) -> None:
-    """Values that are only moved or chosen are worth the same on both sides."""
-    about = {(tensor.dtype, tensor.scales, tensor.zero) for tensor in tensors}
-    if len(about) > 1:
-        scales = " and ".join(f"{tensor.dtype} {tensor.scales[:1]} {tensor.zero}" for tensor in tensors[:2])
-        raise Unsuited(f"has values of different scales or zero points ({scales}), and moves them unchanged")
 
 
 def mean(step: Step) -> Made:
@@ -130,50 +130,3 @@ def mean(step: Step) -> Made:
         raise Unsuited(f"adds {terms} values, whose sum leaves 32 bits")
     rescale = multiplied_twice([m], [shift], sums, output.centred, step.name)
     return Made(AxesMean(rescale, axes, kept[1:]), (x,), output.centred)
-
-
-def pad(step: Step) -> Made:
-    """Padding with the zero point."""
-    x, output = step.value(0), step.output()
-    same_scale(x.tensor, output)
-    data = step.constant(1).data
-    rank = len(x.tensor.shape)
-    if data is None or data.shape != (rank, 2) or data.min() < 0 or data.max() >= 1 << 24 or data[0].any():
-        raise Unsuited(f"pads a value of shape {x.tensor.shape} in a way that is not supported")
-    edges = [(int(before), int(after)) for before, after in data[1:]]
-    if rank == 2:
-        return Made(ZeroPad(channels=edges[0]), (x,), x.range)
-    if rank not in (3, 4):
-        raise Unsuited(f"pads a value of {rank} axes, and 2 to 4 are supported")
-    check_work(output, tuple(size + sum(edge) for size, edge in zip(x.shape, edges)), 1)
-    if rank == 4:
-        return Made(ZeroPad((edges[0], edges[1]), edges[2]), (x,), x.range)
-    parts = (
-        Reshape((x.shape[0], 1, x.shape[1])),
-        ZeroPad((edges[0], (0, 0)), edges[1]),
-        Reshape(output.shape[1:]),
-    )
-    return Made(Sequential(*parts), (x,), x.range)
-
-
-def reshape(step: Step) -> Made:
-    """The same values in the shape that the output declares."""
-    x, output = step.value(0), step.output()
-    same_scale(x.tensor, output)
-    return Made(Reshape(output.shape[1:]), (x,), x.range)
-
-
-def concatenation(step: Step) -> Made:
-    """Values of one scale, one after the other."""
-    values = tuple(step.value(place) for place in range(len(step.operator.inputs)))
-    output = step.output()
-    if not values:
-        raise Unsuited("joins nothing")
-    same_scale(output, *(value.tensor for value in values))
-    rank, axis = len(output.shape), step.options["Axis"]
-    if step.options["FusedActivationFunction"]:
-        raise Unsuited("has a fused activation, which TFLite has not for integers")
-    if not -rank <= axis < rank or axis % rank == 0:
-        raise Unsuited(f"joins along axis {axis}, and the batch stays as it is")
-    codes = min(value.low for value in values), max(value.high for value in values)
-    return Made(Joined(axis % rank - rank, exact(*codes, step.name)), values, codes)

@@ -13,7 +13,7 @@ from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.affine.gemmlowp import WIDE
 from fixedpoint_nn.interchange.affine.interpolation import HIGHEST, LOWEST, RANGE, interpolated
 from fixedpoint_nn.interchange.affine.multiplier import high_product, quantized_multiplier
-from fixedpoint_nn.interchange.affine.rescale import rescaled_twice
+from fixedpoint_nn.interchange.affine.rescaling import rescaled_twice
 from fixedpoint_nn.interchange.affine.softmax import (
     DIFFERENCE,
     SUM_BITS,

@@ -15,6 +15,7 @@ from fixedpoint_nn.layers.structure import Layer
 from fixedpoint_nn.numerics.qformat import QFormat
 
 RELU, RELU_N1_TO_1, RELU6 = 1, 2, 3
+CONSTANTS = ("int8", "int16", "int32", "int64", "float32", "uint8", "bool")
 ACTIVATIONS = {
     0: "NONE",
     RELU: "RELU",
@@ -65,6 +66,7 @@ class Step:
     operator: Operator
     tensors: tuple[Tensor, ...]
     values: dict[int, Value]
+    work: int = 0  # products for each sample
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -99,6 +101,8 @@ class Step:
     def constant(self, place: int) -> Tensor:
         """An input that is a constant."""
         tensor = self.tensor(place)
+        if tensor.dtype not in CONSTANTS:
+            raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not read")
         if tensor.data is None or tensor.sparse:
             kind = "sparse" if tensor.sparse else "computed while the model runs"
             raise Unsuited(f"has the input {tensor.name!r}, which is {kind}, and a dense constant is needed")
@@ -135,6 +139,14 @@ def checked(tensor: Tensor, types: tuple[str, ...] = ("int8", "int16")) -> Tenso
     if not tensor.shape or tensor.shape[0] != 1 or 0 in tensor.shape:
         raise Unsuited(f"has {tensor.name!r} of shape {tensor.shape}, and the first axis is a batch of 1")
     return tensor
+
+
+def same_scale(*tensors: Tensor, scales: bool = True) -> None:
+    """What is chosen or moved is worth the same on both sides; where only codes move, `scales` do not count."""
+    about = {(tensor.dtype, tensor.scales if scales else (), tensor.zero) for tensor in tensors}
+    if len(about) > 1:
+        listed = " and ".join(f"{t.dtype} {t.scales[0]:.6g} {t.zero}" for t in tensors[:2])
+        raise Unsuited(f"has values of different scales or zero points ({listed}), and moves them unchanged")
 
 
 def activation_range(tensor: Tensor, activation: int) -> tuple[int, int]:

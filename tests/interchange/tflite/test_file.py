@@ -78,6 +78,49 @@ def test_a_shape_of_gigabytes_is_refused() -> None:
     )
 
 
+def test_endless_work_is_refused() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 2048, 2048, 1), scale=0.1)
+    pool = options("Pool2D", padding=0, strideH=1, strideW=1, filterHeight=99, filterWidth=99)
+    y = model.operator("AVERAGE_POOL_2D", [x], (1, 2048, 2048, 1), pool, scale=0.1)
+    with pytest.raises(UnsupportedModel) as refused:
+        from_tflite(model.finish([y]))
+    assert str(refused.value) == (
+        "the model has 1 operator that cannot be converted exactly: AVERAGE_POOL_2D 't1' takes 41108373504 "
+        "products for each sample, and 268435456 is the most"
+    )
+
+
+def test_values_that_would_not_fit_into_memory_are_not_computed() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 4096, 1, 4096), scale=0.1)
+    y = model.constant(np.ones((1, 1, 4096, 1), np.int8), scale=0.1)
+    z = model.operator("ADD", [x, y], (1, 4096, 1, 4096), options("Add"), scale=0.1)
+    w = model.operator(
+        "CONCATENATION", [x] * 5000, (1, 4096, 1, 4096), options("Concatenation", axis=3), scale=0.1
+    )
+    with pytest.raises(UnsupportedModel) as refused:
+        from_tflite(model.finish([z]))
+    assert w > z
+    assert str(refused.value) == (
+        "the model has 2 operators that cannot be converted exactly: ADD 't2' joins the shapes "
+        "(1, 4096, 1, 4096) and (1, 1, 4096, 1), and declares (1, 4096, 1, 4096); "
+        "CONCATENATION 't3' declares 4096 places along axis 3, and has 20480000"
+    )
+
+
+def test_tables_of_all_layers_together_are_bounded() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 1), "int16", scale=2.0**-12)
+    for _ in range(130):
+        x = model.operator("LOGISTIC", [x], (1, 1), dtype="int16", scale=2.0**-15)
+    with pytest.raises(UnsupportedModel) as refused:
+        from_tflite(model.finish([x]))
+    assert str(refused.value) == (
+        "the model has more than 8388608 entries of tables, up to its layer 'logistic_128'"
+    )
+
+
 def test_what_is_no_model_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "x.tflite"
     path.write_bytes(b"PK\3\4 a zip file")
@@ -104,7 +147,7 @@ def test_every_operator_that_is_not_converted_is_named_with_its_reason() -> None
     about = {"scale": 0.1, "zero": 0}
     a = model.operator("SIN", [x], (1, 4), name="wave", **about)
     b = model.operator("ADD", [a, x], (1, 4), options("Add", fusedActivationFunction=4), name="sum", **about)
-    c = model.operator("RESHAPE", [b], (1, 2, 2), options("Reshape"), name="moved", scale=0.2)
+    c = model.operator("RESHAPE", [b], (1, 2, 2), options("Reshape"), name="moved", scale=0.1, zero=3)
     d = model.operator("RELU", [c], (1, 2, 2), name="fine", **about)
     with pytest.raises(UnsupportedModel) as refused:
         from_tflite(model.finish([d]))
@@ -113,7 +156,7 @@ def test_every_operator_that_is_not_converted_is_named_with_its_reason() -> None
         "SIN 'wave' is an operator that is not supported; "
         "ADD 'sum' has the fused activation TANH; "
         "RESHAPE 'moved' has values of different scales or zero points "
-        "(int8 (0.10000000149011612,) 0 and int8 (0.20000000298023224,) 0), and moves them unchanged"
+        "(int8 0.1 0 and int8 0.1 3), and moves them unchanged"
     )
 
 
@@ -140,6 +183,17 @@ def test_unsigned_integers_at_the_ends_only_move_the_zero_point() -> None:
     network = from_tflite(blob)
     assert np.array_equal(network(samples).ints, run(blob, samples))
     assert network(np.zeros((1, 4))).ints.tolist() == [[0, 0, 0, 0]]  # floats are worth what they are
+
+
+def test_the_place_of_the_largest_value_may_end_a_model() -> None:
+    model = ModelBuilder()
+    x = model.input((1, 9), scale=0.5, zero=-7)
+    r = model.operator("RELU", [x], (1, 9), scale=0.5, zero=-128)
+    axis = model.constant(np.array(-1, np.int32))
+    y = model.operator("ARG_MAX", [r, axis], (1,), options("ArgMax", outputType=2), "int32")
+    blob = model.finish([y])
+    samples = np.random.default_rng(0).integers(-128, 128, (50, 9)).astype(np.int8)
+    assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))
 
 
 def test_a_model_that_computes_with_floats_is_refused() -> None:

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
 
 from fixedpoint_nn import FixedArray, RtlModel, emit, from_tflite, load_model
+from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.serialization import save
 from tests.support.tflite_models import run
@@ -22,7 +23,7 @@ Make = Callable[..., tuple[bytes, np.ndarray]]
 SMALL: dict[Make, Any] = {resnet8: {"size": 8, "channels": 4}, ds_cnn: {"size": (13, 6), "channels": 4}}
 
 
-@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("bits", [8, pytest.param(16, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("make", [resnet8, ds_cnn])
 def test_every_word_of_200_samples_is_the_interpreters(make: Make, bits: int, tmp_path: Path) -> None:
     blob, samples = make(seed=1, bits=bits)
@@ -48,6 +49,22 @@ def test_the_engines_verilog_gives_the_interpreters_words(make: Make, tmp_path: 
     emit(network, samples[:1], tmp_path / "pack", corner_vectors=1)
     verdict = verify(tmp_path / "pack")
     assert str(verdict).startswith("PASS: 2 vectors"), verdict
+
+
+def test_layers_with_relu_are_one_run_each() -> None:
+    blob, samples = ds_cnn(seed=1, size=(49, 10), channels=64, softmax=False)
+    network = from_tflite(blob)
+    engine = lower(network.net, samples.shape[1:], network.input.format, lanes=8)
+    assert engine.config.activation_width == 9
+    assert len(engine.kernels) == len(network.net.parts) - 1  # a reshape runs nothing
+
+
+def test_a_final_softmax_may_be_left_out() -> None:
+    whole, samples = ds_cnn(seed=2, **SMALL[ds_cnn])
+    logits, same = ds_cnn(seed=2, **SMALL[ds_cnn], softmax=False)
+    assert np.array_equal(samples, same)
+    assert np.array_equal(from_tflite(whole, softmax=False)(samples).ints, run(logits, samples))
+    assert np.array_equal(from_tflite(logits, softmax=False)(samples).ints, run(logits, samples))
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.interchange.tflite import from_tflite
 from fixedpoint_nn.network.serialization import load, save
-from tests.support.tflite_models import run
+from tests.support.tflite_models import ModelBuilder, options, run
 from tests.support.tflite_operators import MAKERS, models
 
 EIGHT_BITS_ONLY = ("RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH", "UNIDIRECTIONAL_SEQUENCE_LSTM")  # as TFLite
@@ -81,3 +81,20 @@ def test_the_engines_twin_gives_the_interpreters_words(operator: str, bits: int)
         assert np.array_equal(words, run(blob, samples[:1]).reshape(-1))
 
     check()
+
+
+@pytest.mark.parametrize("power", [-1, -2, -3, -5])
+@pytest.mark.parametrize("operator", ["CONV_2D", "FULLY_CONNECTED"])
+def test_ties_are_rounded_as_in_the_interpreter(operator: str, power: int) -> None:
+    model = ModelBuilder()
+    image = operator == "CONV_2D"
+    x = model.input((1, 1, 1, 1) if image else (1, 1), scale=0.5)
+    weight = np.array([[3], [-3]], np.int8)
+    weights = model.constant(weight.reshape(2, 1, 1, 1) if image else weight, scale=1.0)
+    bias = model.constant(np.zeros(2, np.int32), scale=0.5)
+    made = options("Conv2D", padding=1, strideH=1, strideW=1) if image else options("FullyConnected")
+    shape = (1, 1, 1, 2) if image else (1, 2)
+    y = model.operator(operator, [x, weights, bias], shape, made, scale=0.5 * 2.0**-power, zero=-3)
+    blob = model.finish([y])
+    samples = np.arange(-128, 128, dtype=np.int8).reshape(-1, *model.tensors[x].shape[1:])
+    assert np.array_equal(from_tflite(blob)(samples).ints, run(blob, samples))

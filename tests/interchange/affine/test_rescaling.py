@@ -18,7 +18,7 @@ from fixedpoint_nn.interchange.affine.multiplier import (
     quantized_multiplier,
     round_away,
 )
-from fixedpoint_nn.interchange.affine.rescale import landing, rescaled_once, rescaled_short, rescaled_twice
+from fixedpoint_nn.interchange.affine.rescaling import landing, rescaled_once, rescaled_short, rescaled_twice
 from fixedpoint_nn.interchange.tflite.regions import reciprocals
 
 REALS = st.floats(-18, 1).map(lambda power: float(np.float32(2.0**power)))
@@ -53,7 +53,7 @@ def test_the_two_roundings_are_those_of_the_definition(x: int, m: int, shift: in
     assert multiplied(x, m, shift) == twice(x, m, shift)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(REALS, min_size=1, max_size=3),
     st.sampled_from([(-128, 127), (-131, 124), (0, 255), (0, 60), (-255, 0), (-5, 7)]),
@@ -89,7 +89,7 @@ def test_a_proven_multiplier_rounds_as_the_double_does(real: float, codes: tuple
 
 def test_a_proven_multiplier_rounds_as_the_double_does_for_16_bits() -> None:
     codes, most = (-(1 << 15), (1 << 15) - 1), (1 << 27) - 1
-    for real in (0.000123, 0.0070001, 1 / 3, 0.05):
+    for real in (0.000123, 1 / 3):
         proven = proven_multiplier([real, real / 3], (-most, most), codes)
         layer = rescaled_once(proven, (-most, most), codes, "fc")
         sums = sums_near_ties(real, codes, most)

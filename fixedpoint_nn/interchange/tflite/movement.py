@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Operators that move values: padding, other shapes, parts, and values side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
+from fixedpoint_nn.interchange.affine.joining import Joined
+from fixedpoint_nn.interchange.affine.regions import Cut, ZeroPad
+from fixedpoint_nn.interchange.tflite.geometry import check_work
+from fixedpoint_nn.interchange.tflite.step import Made, Step, same_scale
+from fixedpoint_nn.layers.structure import Reshape, Sequential
+from fixedpoint_nn.numerics.arrays import Ints
+
+
+def pad(step: Step) -> Made:
+    """Padding with the zero point."""
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output, scales=False)
+    data = step.constant(1).data
+    rank = len(x.tensor.shape)
+    if data is None or data.shape != (rank, 2) or data.min() < 0 or data.max() >= 1 << 24 or data[0].any():
+        raise Unsuited(f"pads a value of shape {x.tensor.shape} in a way that is not supported")
+    edges = [(int(before), int(after)) for before, after in data[1:]]
+    if rank == 2:
+        return Made(ZeroPad(channels=edges[0]), (x,), x.range)
+    if rank not in (3, 4):
+        raise Unsuited(f"pads a value of {rank} axes, and 2 to 4 are supported")
+    check_work(step, tuple(size + sum(edge) for size, edge in zip(x.shape, edges)), 1)
+    if rank == 4:
+        return Made(ZeroPad((edges[0], edges[1]), edges[2]), (x,), x.range)
+    parts = (
+        Reshape((x.shape[0], 1, x.shape[1])),
+        ZeroPad((edges[0], (0, 0)), edges[1]),
+        Reshape(output.shape[1:]),
+    )
+    return Made(Sequential(*parts), (x,), x.range)
+
+
+def reshape(step: Step) -> Made:
+    """The same values in the shape that the output declares."""
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output, scales=False)
+    return Made(Reshape(output.shape[1:]), (x,), x.range)
+
+
+def concatenation(step: Step) -> Made:
+    """Values of one scale, one after the other."""
+    values = tuple(step.value(place) for place in range(len(step.operator.inputs)))
+    output = step.output()
+    if not values:
+        raise Unsuited("joins nothing")
+    same_scale(output, *(value.tensor for value in values))
+    rank, axis = len(output.shape), step.options["Axis"]
+    if step.options["FusedActivationFunction"]:
+        raise Unsuited("has a fused activation, which TFLite has not for integers")
+    if not -rank <= axis < rank or axis % rank == 0:
+        raise Unsuited(f"joins along axis {axis}, and the batch stays as it is")
+    places = sum(value.tensor.shape[axis] if len(value.tensor.shape) == rank else 0 for value in values)
+    if places != output.shape[axis]:
+        raise Unsuited(f"declares {output.shape[axis]} places along axis {axis}, and has {places}")
+    codes = min(value.low for value in values), max(value.high for value in values)
+    return Made(Joined(axis % rank - rank, exact(*codes, step.name)), values, codes)
+
+
+def strided_slice(step: Step) -> Made:
+    """Every so many places of each axis, or one place, whose axis goes."""
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output, scales=False)
+    masks = {
+        name: step.options[f"{name}Mask"] for name in ("Begin", "End", "Ellipsis", "NewAxis", "ShrinkAxis")
+    }
+    begins, ends, strides = (_places(step, place, len(x.tensor.shape)) for place in (1, 2, 3))
+    if masks["Ellipsis"] or masks["NewAxis"] or step.options["Offset"] or not strides.all():
+        raise Unsuited("has an ellipsis, a new axis, an offset or a stride of 0")
+    parts: list[Any] = []
+    for axis, (begin, end, stride) in enumerate(zip(begins.tolist(), ends.tolist(), strides.tolist())):
+        first = None if masks["Begin"] >> axis & 1 else begin
+        last = None if masks["End"] >> axis & 1 else end
+        parts.append(begin if masks["ShrinkAxis"] >> axis & 1 else (first, last, stride))
+    if isinstance(parts[0], int) or len(range(1)[slice(*parts[0])]) != 1:
+        raise Unsuited("cuts through the batch")
+    sizes = [
+        len(range(size)[slice(*part)]) for size, part in zip(x.shape, parts[1:]) if not isinstance(part, int)
+    ]
+    places = [
+        part for part, size in zip(parts[1:], x.shape) if isinstance(part, int) and not -size <= part < size
+    ]
+    if places or 0 in sizes:
+        raise Unsuited(f"cuts nothing out of a value of shape {x.tensor.shape}")
+    return Made(Cut(tuple(parts[1:])), (x,), x.range)
+
+
+def slice_(step: Step) -> Made:
+    """So many places of each axis, from one on."""
+    x, output = step.value(0), step.output()
+    same_scale(x.tensor, output, scales=False)
+    rank = len(x.tensor.shape)
+    begins, counts = _places(step, 1, rank).tolist(), _places(step, 2, rank).tolist()
+    parts = []
+    for size, begin, count in zip(x.tensor.shape, begins, counts):
+        end = size if count == -1 else begin + count
+        if not 0 <= begin < end <= size:
+            raise Unsuited(f"cuts {count} from {begin} on out of {size}")
+        parts.append((begin, end, 1))
+    return Made(Cut(tuple(parts[1:])), (x,), x.range)
+
+
+def _places(step: Step, place: int, rank: int) -> Ints:
+    data = step.constant(place).data
+    if data is None or data.shape != (rank,) or data.dtype.kind != "i":
+        raise Unsuited(f"has an input {place} that is not {rank} integers")
+    return data
