@@ -21,7 +21,8 @@ from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folde
 BENCH = "uart_engine_tb"
 DIVIDER = 4  # clocks per bit
 SILENT_BITS = 500  # after which the simulated chip gives up a request
-SECONDS = 5.0  # for an answer: simulated time is slow
+SECONDS = 60.0  # for an answer: simulated time is slow, above all on a busy machine
+RUN_SECONDS = 3600.0  # for a vector
 VERILATOR = (
     *("--cc", "--exe", "--build", "-O3", "+define+CLOCK_PORT", "-MAKEFLAGS", "OPT_FAST=-O2"),
     *("-Wno-fatal", "-Wno-lint", "-Wno-style"),

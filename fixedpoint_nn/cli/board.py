@@ -19,6 +19,7 @@ from fixedpoint_nn.board.golden import run_golden
 from fixedpoint_nn.board.opening import SIMULATED, open_engine
 from fixedpoint_nn.board.ports import BAUD
 from fixedpoint_nn.board.readback import read_back
+from fixedpoint_nn.board.simulated import RUN_SECONDS
 from fixedpoint_nn.cli.arguments import Commands, add_common, command, existing_folder, positive
 from fixedpoint_nn.cli.errors import FAILURE, TOOL_MISSING, CommandError
 from fixedpoint_nn.cli.progress import bars, say
@@ -145,7 +146,8 @@ def run(arguments: argparse.Namespace) -> int:
                 verdict = read_back(engine, pack, say)
                 lines.append(verdict.text)
             if verdict is None or verdict.passed:
-                verdict = run_golden(engine, pack, arguments.vectors, progress=bars())
+                seconds = RUN_SECONDS if arguments.port == SIMULATED else 60.0
+                verdict = run_golden(engine, pack, arguments.vectors, bars(), seconds)
                 lines.append(verdict.text)
             clock = engine.identity.clock_khz
     except (BoardError, ToolError) as error:

@@ -36,7 +36,7 @@ int main(int count, char **arguments)
     char path[500];
     const char *images[] = { "program", "weights", "parameters" };
     if (fpnn_open(&engine, arguments[1], 1000000)) return stop("open");
-    engine.seconds = 3.0;
+    engine.seconds = 60.0;
     printf("%d lanes, %u kHz, %08x\n", engine.lanes, engine.clock_khz, engine.content);
     if (count == 2) return 0;
     for (int memory = 0; memory < 3; memory++) {
@@ -54,7 +54,7 @@ int main(int count, char **arguments)
         /* Half of a request, as of a program that was stopped; the next call works. */
         if (vector == 5 && write(engine.file, "\xA5\x01\x06", 3) == 3) engine.disturbed = 1;
         if (fpnn_write(&engine, 24, input, 2) || fpnn_start(&engine, 1)) return stop("start");
-        if (fpnn_wait(&engine, 20.0, &status) || fpnn_read(&engine, 0, &output, 1)) return stop("wait");
+        if (fpnn_wait(&engine, 60.0, &status) || fpnn_read(&engine, 0, &output, 1)) return stop("wait");
         printf("%d after %u cycles\n", output, status.cycles);
     }
     if (fpnn_load(&engine, FPNN_TABLES, path) == 0) return stop("an image that is too long was loaded");

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fixedpoint_nn.board.opening import open_engine
 from fixedpoint_nn.cli import main
+from fixedpoint_nn.hardware.pack.reader import load_pack
 from tests.board.conftest import GOLDEN
 
 MOONS = str(GOLDEN / "moons")
@@ -65,3 +67,12 @@ def test_packs_of_the_zoo_run_on_a_board_in_verilator_with_their_memories_read_b
     )
     readback, golden = capsys.readouterr().out.splitlines()
     assert readback.startswith("PASS: ") and f", {cycles} cycles, as predicted" in golden
+
+
+@pytest.mark.slow
+def test_a_network_that_writes_writes_its_letters_on_a_board() -> None:
+    pack = load_pack(GOLDEN / "names_writer")
+    symbols = "".join(chr(ord("A") + place) for place in range(1 << 6))
+    with open_engine("sim", pack, "verilator") as engine:
+        written = "".join(engine.write_text(pack, symbols, 2, seed=pack.seed, first=int(pack.vectors[0, 0])))
+    assert written == "".join(symbols[place] for place in pack.expected.reshape(-1))

@@ -14,7 +14,7 @@ from fixedpoint_nn.board.netlist import cells, run_netlist, synthesise, verify_n
 from fixedpoint_nn.hardware.pack.reader import Pack
 from tests.board.conftest import GOLDEN
 
-LUT = re.compile(r"SB_LUT4 #\(\s*\.LUT_INIT\(16'h([0-9a-f]{4})\)\s*\) \\?(\S*requantize\S*)")
+LUT = re.compile(r"LUT4 #\(\s*\.(?:LUT_)?INIT\(16'h([0-9a-f]{4})\)\s*\) \\?(\S*requantize\S*)")
 
 
 def test_cells_are_counted() -> None:
@@ -37,10 +37,15 @@ def test_a_synthesis_that_is_missing_is_no_failure_of_the_pack(monkeypatch: pyte
     )
 
 
+@pytest.fixture(scope="module", params=["ice40", "ecp5"])
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def moons_netlist(tmp_path_factory: pytest.TempPathFactory, moons: Pack) -> Path:
+def synthesised(tmp_path_factory: pytest.TempPathFactory, moons: Pack, family: str) -> Path:
     folder = tmp_path_factory.mktemp("netlist")
-    synthesise(moons, "ice40", folder)
+    synthesise(moons, family, folder)
     return folder
 
 
@@ -50,19 +55,21 @@ def _copy(folder: Path, place: Path) -> Path:
 
 @pytest.mark.slow
 def test_every_word_and_cycle_of_a_netlist_is_the_packs(
-    moons_netlist: Path, moons: Pack, tmp_path: Path
+    synthesised: Path, moons: Pack, family: str, tmp_path: Path
 ) -> None:
-    verdict = run_netlist(moons, "ice40", _copy(moons_netlist, tmp_path), "iverilog", 2)
+    verdict = run_netlist(moons, family, _copy(synthesised, tmp_path), "iverilog", 2)
     assert str(verdict) == "PASS: 2 vectors, 2 words, 284 cycles, as predicted"
 
 
 @pytest.mark.slow
-def test_a_netlist_with_one_changed_lut_fails(moons_netlist: Path, moons: Pack, tmp_path: Path) -> None:
-    folder = _copy(moons_netlist, tmp_path)
+def test_a_netlist_with_one_changed_lut_fails(
+    synthesised: Path, moons: Pack, family: str, tmp_path: Path
+) -> None:
+    folder = _copy(synthesised, tmp_path)
     path = folder / "netlist.v"
     text = path.read_text()
     found = LUT.search(text)
     assert found is not None
     path.write_text(f"{text[: found.start(1)]}{int(found[1], 16) ^ 0xFFFF:04x}{text[found.end(1) :]}")
-    verdict = run_netlist(moons, "ice40", folder, "iverilog", 2)
+    verdict = run_netlist(moons, family, folder, "iverilog", 2)
     assert not verdict.passed and verdict.text.startswith("FAIL: vector 0")
