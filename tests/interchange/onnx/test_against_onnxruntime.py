@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
 from tests.interchange.onnx.models import FLOAT, INT64, check, model, node
+from tests.interchange.onnx.random_models import RandomModel
 
 size = st.integers(1, 3)
 
@@ -357,3 +359,18 @@ def test_constants_behind_a_product_are_absorbed_by_it(groups: int) -> None:
     )
     names = {"Conv_a", "Add_c_constant", "Add_c", "Mul_y_constant", "Mul_y", "Relu_z"}
     assert set(kept.net.parts) == names  # what Relu takes too keeps its value
+
+
+def test_random_graphs() -> None:
+    computed = 0
+    for seed in range(300):
+        written = RandomModel(seed).written()
+        if written is None:
+            continue
+        blob, shape = written
+        try:
+            check(blob, {"x": np.random.default_rng(seed).standard_normal(shape).astype(np.float32)})
+            computed += 1
+        except UnsupportedModel as refused:
+            assert "batch" in str(refused)  # nothing else is refused of these
+    assert computed > 250
