@@ -72,7 +72,9 @@ def bit_operations(seen: Observations, plan: Plan) -> int:
 
     # A first state of zeros has no width; its matrix meets real states in the other time steps.
     products = [
-        node for node in flow.nodes.values() if node.operation in ("@", "*") and len(node.parents) > 1
+        node
+        for node in flow.nodes.values()
+        if node.operation in ("@", "*", "matmul") and len(node.parents) > 1
     ]
     widest: dict[str, int] = {}
     for node in products:
@@ -80,7 +82,7 @@ def bit_operations(seen: Observations, plan: Plan) -> int:
         widest[matrix] = max(widest.get(matrix, 1), width(node.parents[0]))
     for node in products:
         x, w = node.parents[:2]
-        terms = flow.nodes[w].shape[-2] if node.operation == "@" and len(flow.nodes[w].shape) > 1 else 1
+        terms = flow.nodes[w].shape[-2] if node.operation != "*" and len(flow.nodes[w].shape) > 1 else 1
         matrix = flow.nodes[w].label
         total += prod(node.shape) * terms * (widest[matrix] if matrix else width(x)) * width(w)
     return total // STRUCTURE

@@ -21,6 +21,8 @@ from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.network.serialization import load, save
 from fixedpoint_nn.network.tree import walk
 from fixedpoint_nn.numbers.traced.traced import trace
+from fixedpoint_nn.precision.calibrate import observe
+from fixedpoint_nn.precision.cost import bit_operations
 
 
 def two_paths() -> Graph:
@@ -132,6 +134,25 @@ def test_a_traced_program_applies_to_several_outputs() -> None:
 def test_a_refusal_of_the_engine_names_the_node() -> None:
     with pytest.raises(LoweringError, match=r"^Layer 'tail' does not fit the engine: it searches along"):
         lower(Graph({"tail": Node(_Search(), ("x",))}), (3, 2), Q(4, 4))
+
+
+def test_the_engine_takes_one_input_and_gives_one_output() -> None:
+    for graph in (
+        two_inputs(),
+        Graph({"a": Node(ReLU(), ("x",)), "b": Node(ReLU(), ("a",))}, outputs=("a", "b")),
+    ):
+        with pytest.raises(
+            LoweringError, match=r"^A program on the engine has one input and one output; join the others\.$"
+        ):
+            lower(graph, (3,), Q(4, 4))
+
+
+def test_products_of_values_cost_what_they_multiply() -> None:
+    x = np.random.default_rng(0).standard_normal((4, 5, 3))
+    net = Graph(
+        {"turned": Node(layers.Transpose((0, 2, 1)), ("x",)), "y": Node(layers.MatMul(), ("x", "turned"))}
+    )
+    assert bit_operations(observe(net, x), calibrate(net, x, 8)) == 5 * 5 * 3 * 8 * 8
 
 
 class _Search:

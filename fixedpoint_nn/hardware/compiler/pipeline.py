@@ -34,6 +34,8 @@ from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics.qformat import QFormat
 
+ONE_OF_EACH = "A program on the engine has one input and one output; join the others."
+
 
 @dataclass(frozen=True)
 class CompiledNetwork:
@@ -65,6 +67,8 @@ def lower(
 
     It runs on `engine`, if that is large enough, or on the smallest one of so many lanes.
     """
+    if len(getattr(net, "inputs", ("x",))) != 1:
+        raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format)
     if engine is None:
         return lower_program(program, lanes)
@@ -75,7 +79,7 @@ def lower(
 def lower_program(program: Program, lanes: int = 8) -> CompiledNetwork:
     """A traced program of one input and one output."""
     if len(program.inputs) != 1 or len(program.outputs) != 1:
-        raise LoweringError("A program on the engine has one input and one output; join the others.")
+        raise LoweringError(ONE_OF_EACH)
     return finish(program, lowered(program, lanes))
 
 

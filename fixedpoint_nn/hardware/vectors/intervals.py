@@ -61,7 +61,7 @@ def _value(
         return _taken(program, node, operands)
     if node.op == "cast":
         return _cast(node, operands[0])
-    if node.op == "argmax" or (node.op == "lookup" and node.attributes["function"] not in RISING):
+    if node.op in ("argmax", "matmul") or (node.op == "lookup" and node.attributes["function"] not in RISING):
         return everything(node.format, node.shape)
     # The others rise with every operand: the ends go to the ends.
     low, high = (VERBS[node.op](*(operand[end] for operand in operands), **node.attributes) for end in (0, 1))
@@ -204,7 +204,7 @@ def zeros(program: Program, place: int) -> int:
     if node.value is not None:
         joined = int(np.bitwise_or.reduce(node.value.ints.ravel(), initial=0))
         return (joined & -joined).bit_length() - 1 if joined else 62
-    if node.op in ("take", "reshape", "index", "windows", "max", "sum", "relu", "neg"):
+    if node.op in ("take", "reshape", "transpose", "index", "windows", "max", "sum", "relu", "neg"):
         return zeros(program, node.inputs[0])
     if node.op == "mul" or (
         node.op == "dot" and len(node.inputs) == 2 and not node.attributes["accumulator"]

@@ -154,7 +154,7 @@ def tensor(array: Array) -> Tensor:
     """Floats as a parameter; doubles stay doubles."""
     if not np.isfinite(array).all():
         raise Refused("a constant of it holds nan or infinity")
-    return Tensor(np.ascontiguousarray(array, np.float64 if array.dtype == np.float64 else np.float32))
+    return Tensor(np.array(array, np.float64 if array.dtype == np.float64 else np.float32, order="C"))
 
 
 def beside(array: Array, v: Value) -> Array:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is left to do when all nodes are there: leave out what nobody takes, and put biases into products."""
+"""When all nodes are there: what nobody takes is left out, and constants go into the products before them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from fixedpoint_nn import layers
 from fixedpoint_nn.layers import Node
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
 
 
 def tidy(parts: Mapping[str, Node], outputs: Sequence[str]) -> tuple[dict[str, Node], dict[str, str]]:
     """The same function in fewer nodes, and which node gives what a node that is gone gave."""
-    fewer, instead = _with_biases(_needed(parts, outputs), outputs)
+    fewer, instead = _absorbed(_needed(parts, outputs), outputs)
     return _needed(fewer, [instead.get(name, name) for name in outputs]), instead
 
 
@@ -26,20 +30,20 @@ def _needed(parts: Mapping[str, Node], outputs: Sequence[str]) -> dict[str, Node
     return {name: node for name, node in parts.items() if name in needed}
 
 
-def _with_biases(parts: Mapping[str, Node], outputs: Sequence[str]) -> tuple[dict[str, Node], dict[str, str]]:
-    """A product that only has a constant per channel added to it takes that as its bias."""
+def _absorbed(parts: Mapping[str, Node], outputs: Sequence[str]) -> tuple[dict[str, Node], dict[str, str]]:
+    """A product that only has a constant per channel added to it, or multiplied with it, takes that into its own."""
     uses = Counter(value for node in parts.values() for value in node.takes)
     uses.update(outputs)
     instead: dict[str, str] = {}
     result: dict[str, Node] = {}
     for name, node in parts.items():
         node = replace(node, takes=tuple(instead.get(value, value) for value in node.takes))
-        if isinstance(node.layer, layers.Add) and len(node.takes) == 2:
+        if isinstance(node.layer, layers.Add | layers.Multiply) and len(node.takes) == 2:
             product, constant = (result.get(value) for value in node.takes)
             if product is not None and constant is not None and uses[node.takes[0]] == 1:
-                biased = _biased(product.layer, constant.layer)
-                if biased is not None:
-                    result[node.takes[0]] = replace(product, layer=biased)
+                larger = _larger(product.layer, node.layer, constant.layer)
+                if larger is not None:
+                    result[node.takes[0]] = replace(product, layer=larger)
                     instead[name] = node.takes[0]
                     uses[node.takes[0]] = uses[name]
                     continue
@@ -47,10 +51,26 @@ def _with_biases(parts: Mapping[str, Node], outputs: Sequence[str]) -> tuple[dic
     return result, instead
 
 
-def _biased(product: Any, constant: Any) -> Any:
+def _larger(product: Any, kind: Any, constant: Any) -> Any:
+    """The product with the constant in it; None where it does not fit."""
     if not isinstance(product, layers.Dense | layers.Conv2D) or not isinstance(constant, layers.Constant):
         return None
-    channels = product.weight.shape[-1] * (product.weight.shape[0] if len(product.weight.shape) == 3 else 1)
-    if product.bias is not None or constant.value.shape != (channels,):
+    parameters: Any = product
+    weight, value = parameters.weight.data, _data(constant)
+    groups = weight.shape[0] if weight.ndim == 3 else 1
+    channels = weight.shape[-1] * groups
+    if value.shape not in ((), (channels,)):
         return None
-    return replace(product, bias=constant.value)
+    each = np.broadcast_to(value, (channels,)).astype(weight.dtype)
+    if isinstance(kind, layers.Add):
+        bias = each if parameters.bias is None else parameters.bias.data + each
+        return replace(product, bias=Tensor(np.array(bias)))
+    by_output = each.reshape(groups, 1, -1) if weight.ndim == 3 else each
+    scaled = None if parameters.bias is None else Tensor(parameters.bias.data * each)
+    return replace(product, weight=Tensor(weight * by_output), bias=scaled)
+
+
+def _data(constant: Any) -> Array:
+    """The floats of a constant."""
+    data: Array = constant.value.data
+    return data

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
 from tests.interchange.onnx.models import FLOAT, INT64, check, model, node
+from tests.interchange.onnx.random_models import RandomModel
 
 size = st.integers(1, 3)
 
@@ -333,3 +335,42 @@ def test_attributes_of_old_operator_sets() -> None:
     ]
     blob = model(nodes, {"x": ["N", 3]}, ["y"], {"s": np.array([1, 1, 2], np.float32)}, opset=9)
     check(blob, {"x": floats(2, 3)})
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_constants_behind_a_product_are_absorbed_by_it(groups: int) -> None:
+    nodes = [
+        node("Conv", "x w", "a", group=groups),
+        node("Mul", "a scale", "b"),
+        node("Add", "shift b", "c"),
+        node("Mul", "two c", "y"),
+    ]
+    constants = {
+        "w": floats(4, 2 // groups, 3, 3),
+        "scale": floats(4, 1, 1),
+        "shift": floats(1, 4, 1, 1),
+        "two": np.float32(2),
+    }
+    found = check(model(nodes, {"x": ["N", 2, 5, 5]}, ["y"], constants), {"x": floats(2, 2, 5, 5)})
+    assert list(found.net.parts) == ["Conv_a"] and found.outputs[0].node == "Conv_a"
+    kept = check(
+        model([*nodes, node("Relu", "b", "z")], {"x": ["N", 2, 5, 5]}, ["y", "z"], constants),
+        {"x": floats(2, 2, 5, 5)},
+    )
+    names = {"Conv_a", "Add_c_constant", "Add_c", "Mul_y_constant", "Mul_y", "Relu_z"}
+    assert set(kept.net.parts) == names  # what Relu takes too keeps its value
+
+
+def test_random_graphs() -> None:
+    computed = 0
+    for seed in range(300):
+        written = RandomModel(seed).written()
+        if written is None:
+            continue
+        blob, shape = written
+        try:
+            check(blob, {"x": np.random.default_rng(seed).standard_normal(shape).astype(np.float32)})
+            computed += 1
+        except UnsupportedModel as refused:
+            assert "batch" in str(refused)  # nothing else is refused of these
+    assert computed > 250

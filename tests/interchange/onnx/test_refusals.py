@@ -213,3 +213,15 @@ def test_a_model_of_one_sample_gets_a_batch_before_it() -> None:
     x = np.random.default_rng(0).standard_normal((5, 3, 2))
     y = from_onnx(blob, batched=False)(Tensor(x)).data
     assert y.shape == (5, 3, 2) and np.allclose(y.sum(1), 1)
+
+
+def test_padding_by_nothing_is_nothing() -> None:
+    blob = model(
+        [
+            node("Pad", "x p v", "y", "net"),
+        ],
+        {"x": ["N"]},
+        ["y"],
+        {"p": np.array([0, 0]), "v": np.float32(2)},
+    )
+    assert from_onnx(blob).parts == {}

@@ -46,6 +46,7 @@ def conv(
     pad: tuple[int, ...] = (1, 1, 1, 1),
     groups: int = 1,
     prefix: str = "",
+    dilation: tuple[int, int] = (1, 1),
 ) -> Twin:
     """`pad` is left, right, top, bottom."""
 
@@ -56,7 +57,7 @@ def conv(
         weight = weight.reshape(groups, *kernel, taps // (kernel[0] * kernel[1]), outputs)
         weight = weight.permute(0, 4, 3, 1, 2).flatten(0, 1)
         bias = p.get(f"{prefix}bias")
-        return images(lambda z: F.conv2d(F.pad(z, pad), weight, bias, stride, groups=groups))(x)
+        return images(lambda z: F.conv2d(F.pad(z, pad), weight, bias, stride, 0, dilation, groups))(x)
 
     return run
 
@@ -72,7 +73,38 @@ def rnn(x: Any, p: dict[str, Any]) -> Any:
     return torch.func.functional_call(module, given, (x,))[0]
 
 
-def lstm(depth: int, inputs: int = 3, hidden: int = 4, prefix: str = "") -> Twin:
+def conv_transpose(kernel: tuple[int, int], stride: tuple[int, int], cut: tuple[slice, slice]) -> Twin:
+    """`cut` says which rows and columns stay of those that the whole windows reach."""
+
+    def run(x: Any, p: dict[str, Any]) -> Any:
+        outputs = p["weight"].shape[1]
+        taps = p["weight"].reshape(*kernel, x.shape[3], outputs).flip(0, 1).permute(2, 3, 0, 1)
+        y = images(lambda z: F.conv_transpose2d(z, taps, p.get("bias"), stride))(x)
+        return y[:, cut[0], cut[1]]
+
+    return run
+
+
+def joins(x: Any, p: dict[str, Any]) -> Any:
+    one = dense(x, p, "one.")
+    rows = torch.cat([one, p["more.value"].expand(len(x), 1, 3)], 1)
+    least = torch.minimum(torch.minimum(x, torch.maximum(x, one)), one)
+    return least + rows[:, :2]
+
+
+def gate(x: Any, p: dict[str, Any]) -> Any:
+    mean = x.sum((1, 2), keepdim=True) * p["mean.reciprocal"]
+    return x * mean - mean
+
+
+def graph(x: Any, p: dict[str, Any]) -> Any:
+    stem = dense(x, p, "stem.")
+    scaled = stem * torch.sigmoid(stem)
+    less = p["base.value"] - scaled
+    return dense(torch.cat([scaled, less, x], -1), p, "head.") + stem + less
+
+
+def lstm(depth: int, inputs: int = 3, hidden: int = 4, prefix: str = "", states: bool = False) -> Twin:
     def order(z: Any) -> Any:  # ours i f o g, theirs i f g o
         i, f, o, g = z.chunk(4, -1)
         return torch.cat([i, f, g, o], -1)
@@ -85,7 +117,8 @@ def lstm(depth: int, inputs: int = 3, hidden: int = 4, prefix: str = "") -> Twin
             given[f"weight_hh_l{k}"] = order(p[f"{prefix}cells.{k}.state_weight"]).T
             given[f"bias_ih_l{k}"] = order(p[f"{prefix}cells.{k}.bias"])
             given[f"bias_hh_l{k}"] = torch.zeros(4 * hidden, dtype=torch.float64)
-        return torch.func.functional_call(module, given, (x,))[0]
+        ys, (h, c) = torch.func.functional_call(module, given, (x,))
+        return torch.cat([h[-1], c[-1]], -1) if states else ys
 
     return run
 
@@ -156,6 +189,44 @@ TWINS: dict[str, Twin] = {
     "Residual": lambda x, p: x + dense(x, p, "body."),
     "Residual with shortcut": lambda x, p: dense(x, p, "body.") + dense(x, p, "shortcut."),
     "Sequential": sequential,
+    "Conv2D dilated": conv((2, 3), (2, 1), (2, 0, 1, 1), dilation=(3, 2)),
+    "Conv2D dilated and depthwise": conv((2, 2), pad=(0, 0, 0, 0), groups=4, dilation=(2, 2)),
+    "ConvTranspose2D": conv_transpose((3, 2), (2, 3), (slice(None), slice(-1))),
+    "ConvTranspose2D cut": conv_transpose((1, 1), (2, 1), (slice(1, None), slice(2, -1))),
+    "MaxPool2D dilated": lambda x, p: images(lambda z: F.max_pool2d(z, 2, 1, 1, (2, 3)))(x),
+    "AvgPool2D that does not count padding": lambda x, p: (
+        9 * images(lambda z: F.avg_pool2d(F.pad(z, (1, 1, 2, 1)), 3, 2))(x) * p["reciprocal"]
+    ),
+    "GlobalMaxPool": lambda x, p: x.amax((1, 2)),
+    "Mean": lambda x, p: x.sum((1, 2), keepdim=True) * p["reciprocal"],
+    "PReLU": lambda x, p: F.relu(x) - F.relu(-x) * p["slope"],
+    "Clip": lambda x, p: torch.minimum(torch.maximum(x, p["low"]), p["high"]),
+    "Clip above": lambda x, p: torch.minimum(x, p["high"]),
+    "Elu": lambda x, p: F.relu(x) + (torch.exp(-F.relu(-x)) - 1) * p["alpha"],
+    "Transpose": lambda x, p: x.permute(0, 3, 1, 2),
+    "Transpose before a dense layer": lambda x, p: dense(x.permute(0, 2, 1), p, "1."),
+    "Transpose and flatten": lambda x, p: dense(x.permute(0, 3, 1, 2).flatten(1), p, "2."),
+    "Slice": lambda x, p: x[:, :, 1:5:2],
+    "Slice backwards": lambda x, p: x.flip(1),
+    "Slice of channels": lambda x, p: x[..., 1:3],
+    "Select": lambda x, p: x[:, [0, 2, 4, 3, 3, 1]],
+    "Select channels": lambda x, p: x[..., [3, 0, 1, 1]],
+    "Select repeated": lambda x, p: x.repeat_interleave(2, 2),
+    "Pad": lambda x, p: F.pad(x, (0, 0, 0, 1, 1, 2)),
+    "Pad channels and cut rows": lambda x, p: F.pad(x[:, 1:], (1, 2)),
+    "Pad with a value": lambda x, p: F.pad(x, (1, 0)) + p["fill"],
+    "Heads apart, and their mean": lambda x, p: x.sum(1, keepdim=True) * p["mean.reciprocal"],
+    "Pixels shuffled, then mirrored": lambda x, p: (
+        x.reshape(-1, 3, 2, 2, 2, 2).permute(0, 1, 3, 2, 4, 5).reshape(-1, 6, 4, 2).flip(1)
+    ),
+    "Graph": graph,
+    "Graph of joins": joins,
+    "Graph of attention": lambda x, p: dense(x, p, "query.") @ dense(x, p, "key.").transpose(1, 2) @ x,
+    "Graph of a gate over an image": gate,
+    "Graph with a recurrent layer": lambda x, p: lstm(1, 4, 2, "lstm.")(
+        torch.tanh(dense(dense(x, p, "first."), p, "again.a.")), p
+    )[:, -1],
+    "Graph with last states": lstm(1, prefix="lstm.", states=True),
     "text model": lambda x, p: dense(
         lstm(1, 4, 5, "lstm.")(F.embedding(x.long(), p["embedding.weight"]), p), p, "head."
     ),

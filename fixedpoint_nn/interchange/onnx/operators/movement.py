@@ -137,6 +137,8 @@ def pad(step: Step) -> Value:
     widths = {axis: (pads[i], pads[len(axes) + i]) for i, axis in enumerate(axes)}
     if x.batch in widths and any(widths.pop(x.batch)):
         raise Refused("it pads the batch")
+    if not any(map(any, widths.values())):
+        return x
     dims = tuple(size + sum(widths.get(axis, (0, 0))) for axis, size in enumerate(x.dims))
     if mode == "constant":
         order = [widths.get(axis, (0, 0)) for axis in x.order]
