@@ -49,10 +49,12 @@ class Board:
 
     @property
     def hertz(self) -> int:
+        """The clock in Hz."""
         return round(self.mhz * 1e6)
 
     @property
     def chip(self) -> Family:
+        """The family of its chip."""
         return FAMILIES[self.family]
 
 

@@ -44,9 +44,11 @@ class Built:
 
     @property
     def meets_the_clock(self) -> bool:
+        """Did placing and routing reach the clock of the board?"""
         return self.reached_mhz >= self.clock_mhz
 
     def as_json(self) -> dict[str, Any]:
+        """Everything as JSON has it."""
         return {**asdict(self), "meets_the_clock": self.meets_the_clock}
 
 

@@ -88,10 +88,12 @@ class Engine:
         self.close()
 
     def close(self) -> None:
+        """Close the port."""
         self.port.close()
 
     @property
     def config(self) -> EngineConfig:
+        """The parameters that the engine on the board is built with."""
         return self.identity.config
 
     # ---- requests --------------------------------------------------------------------------------------------------

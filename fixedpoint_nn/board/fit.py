@@ -36,6 +36,7 @@ class Needs:
 
     @property
     def total(self) -> int:
+        """Block memories in all."""
         return sum(self.blocks.values())
 
 

@@ -16,11 +16,14 @@ class Port(Protocol):
 
     name: str
 
-    def write(self, message: bytes) -> None: ...
+    def write(self, message: bytes) -> None:
+        """Send these bytes."""
 
-    def read(self, most: int, seconds: float) -> bytes: ...
+    def read(self, most: int, seconds: float) -> bytes:
+        """At most so many bytes, waiting so long for the first one."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let the other side go."""
 
 
 class SerialPort:
@@ -32,6 +35,7 @@ class SerialPort:
         self._opened()
 
     def write(self, message: bytes) -> None:
+        """Send these bytes."""
         port = self._opened()
         try:
             port.write(message)
@@ -40,6 +44,7 @@ class SerialPort:
             raise self._gone(error) from None
 
     def read(self, most: int, seconds: float) -> bytes:
+        """At most so many bytes, waiting so long for the first one."""
         port = self._opened()
         try:
             port.timeout = seconds
@@ -50,6 +55,7 @@ class SerialPort:
         return first + rest
 
     def close(self) -> None:
+        """Close the port; a second call does nothing."""
         if self._port is not None:
             self._port.close()
             self._port = None

@@ -110,5 +110,6 @@ class SimulatedPort(SerialPort):
         self.name = "the simulated board"
 
     def close(self) -> None:
+        """Close the port, and end the simulation."""
         super().close()
         self.board.close()

@@ -51,6 +51,7 @@ def command_line(name: str, given: Sequence[object]) -> str:
 
 
 def positive(text: str) -> int:
+    """A whole number of 1 or more."""
     value = _integer(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
@@ -58,6 +59,7 @@ def positive(text: str) -> int:
 
 
 def natural(text: str) -> int:
+    """A whole number of 0 or more."""
     value = _integer(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
@@ -65,6 +67,7 @@ def natural(text: str) -> int:
 
 
 def not_negative(text: str) -> float:
+    """A number of 0 or more."""
     value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
@@ -72,6 +75,7 @@ def not_negative(text: str) -> float:
 
 
 def above_zero(text: str) -> float:
+    """A number above 0."""
     value = _number(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
@@ -79,6 +83,7 @@ def above_zero(text: str) -> float:
 
 
 def share(text: str) -> float:
+    """A probability: 0 to below 1."""
     value = _number(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a probability of 0 to below 1")
@@ -91,6 +96,7 @@ def layer_sizes(text: str) -> tuple[int, ...]:
 
 
 def word(text: str) -> int:
+    """A word length in bits."""
     value = _integer(text)
     if not 2 <= value <= LONGEST_WORD:
         raise argparse.ArgumentTypeError(f"{text!r} is not a word length of 2 to {LONGEST_WORD} bits")
@@ -113,6 +119,7 @@ def words(text: str) -> tuple[int, ...]:
 
 
 def existing_folder(text: str) -> Path:
+    """A folder that is there."""
     path = Path(text)
     heal(path)
     if not path.is_dir():

@@ -32,6 +32,7 @@ UNTESTED = "was written from AMD's documentation and has not been run by this pr
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "board",
         help="put a pack on a board: build a bitstream, load images, run the golden vectors over the wire",
@@ -120,6 +121,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def build(arguments: argparse.Namespace) -> int:
+    """Build a bitstream, or write its files."""
     pack, board = load_pack(arguments.pack), boards.find_board(arguments.board)
     if arguments.files_only or not board.chip.synth:
         prepare(pack, board, arguments.out)
@@ -134,6 +136,7 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     pack = load_pack(arguments.pack)
     lines = []
     try:
@@ -173,6 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def load(arguments: argparse.Namespace) -> int:
+    """Load the images of a pack into a board."""
     if arguments.port == SIMULATED:
         raise CommandError(
             f"a simulated board is gone when the command ends; use `fixedpoint-nn board run --port {SIMULATED} --load`"

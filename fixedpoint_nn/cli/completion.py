@@ -22,6 +22,7 @@ SHELLS = {
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "completion",
@@ -33,6 +34,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     script = SHELLS[arguments.shell](described())
     show(arguments, {"shell": arguments.shell, "script": script}, script.rstrip("\n"))
     return 0

@@ -41,6 +41,7 @@ VECTORS, CORNERS, COUNT, TEMPERATURE, SEED = 1, 1, 6, 0.8, 1
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "demo",
@@ -58,6 +59,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     with redirect_stdout(chatter(arguments)):
         results = walk(arguments)
     verb, report = "PASS" if results["passed"] else "FAIL", results["report"]
@@ -117,6 +119,7 @@ class Steps:
         self.count, self.number = count, 0
 
     def begin(self, title: str) -> None:
+        """Print the heading of the next step."""
         self.number += 1
         print(f"\n[{self.number}/{self.count}] {title}", flush=True)
 
@@ -161,6 +164,7 @@ def sweep(chosen: target.Target, folder: Path) -> int:
 
 
 def emit(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> None:
+    """The pack of the network, with its size if yosys is here."""
     given = [
         chosen.source,
         "--word",

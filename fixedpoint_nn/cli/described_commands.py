@@ -31,6 +31,7 @@ class Completed:
 
     @property
     def options(self) -> tuple[Argument, ...]:
+        """The arguments that begin with a dash."""
         return tuple(argument for argument in self.arguments if argument.names)
 
     @property

@@ -32,6 +32,7 @@ WORKS = "a layer on the Verilog, in Icarus, equals its model in every bit"
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     command(
         commands,
         "doctor",
@@ -42,6 +43,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     status, sentence = trial()
     results = findings() | {"works": status == 0, "trial": sentence}
     show(arguments, results, "\n".join(lines(results)))

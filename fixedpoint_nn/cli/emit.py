@@ -37,6 +37,7 @@ LAYER = ("layer", "format", "channels", "cycles", "mac_cycles")  # what the repo
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "emit",
@@ -67,6 +68,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     if (arguments.out is None) == (arguments.show is None):
         raise CommandError(
             "emit takes either --out, the folder of the pack, or --show, a pass of the compiler"

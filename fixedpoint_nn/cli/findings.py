@@ -36,6 +36,7 @@ TOOLS = {  # whether the main job needs it, and its name
 
 
 def findings() -> Findings:
+    """What is installed, and where everything lies."""
     return {
         "fixedpoint_nn": fixedpoint_nn.__version__,
         "place": str(Path(fixedpoint_nn.__file__).parent),
@@ -90,6 +91,7 @@ def blas() -> list[Findings]:
 
 
 def tool(name: str) -> Findings:
+    """The version and the place of a tool, or how to get it."""
     needed, title = TOOLS[name]
     about: Findings = {"title": title, "needed": needed, "version": None, "path": None, "missing": None}
     try:
@@ -100,6 +102,7 @@ def tool(name: str) -> Findings:
 
 
 def simulators() -> Findings:
+    """The cache of compiled simulators."""
     try:
         place, limit = cache.usual_folder() / "simulators", cache.limit_in_bytes()
     except (RuntimeError, ValueError) as error:
@@ -115,6 +118,7 @@ def downloads() -> Findings:
 
 
 def results() -> Findings:
+    """The store of results of sweeps."""
     place = store.usual_path()
     given = os.environ.get(store.VARIABLE)
     return _measured(place, None if given else place.parent)
@@ -128,6 +132,7 @@ def data() -> Findings:
 
 
 def temporary() -> Findings:
+    """Where temporary files go."""
     try:
         return {"place": str(scratch.place()), "fault": None}
     except scratch.PlaceError as error:

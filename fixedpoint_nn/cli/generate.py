@@ -25,6 +25,7 @@ __all__ = ["add", "compared", "plan_writing", "side_by_side", "writer_of"]
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "generate",
@@ -66,6 +67,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     chosen = target.from_arguments(arguments)
     writer = writer_of(chosen)
     watch = Stopwatch("generate", _again(arguments))

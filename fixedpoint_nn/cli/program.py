@@ -60,6 +60,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence."""
 
     def error(self, message: str) -> NoReturn:
+        """End with one line that says what is wrong, and where an example stands."""
         self.exit(USAGE, f"{NAME}: {message}; `{self.prog} --help` shows an example\n")
 
 

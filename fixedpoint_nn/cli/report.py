@@ -12,6 +12,7 @@ from fixedpoint_nn.report import write_report
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "report",
@@ -26,6 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     page = write_report(arguments.folder, arguments.out)
     size = arguments.out.stat().st_size
     results = {"file": str(arguments.out), "sections": len(page.sections), "bytes": size}

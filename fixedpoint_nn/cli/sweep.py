@@ -28,6 +28,7 @@ STORE = "sweep.sqlite"
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "sweep",
@@ -65,6 +66,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     chosen = target.from_arguments(arguments)
     axes, methods = _once(arguments.axis or ["word"]), _once(arguments.method or ["ptq"])
     given = _again(arguments, axes, methods)
@@ -197,6 +199,7 @@ def summary(chosen: target.Target, found: Sweep) -> dict[str, Any]:
 
 
 def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
+    """What the report needs of a mixed search."""
     front = [
         {
             "bit_operations": candidate.price,

@@ -21,6 +21,7 @@ from fixedpoint_nn.training.checkpoint import CheckpointError, stored
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "train",
@@ -50,6 +51,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     entry, story = training_target.resolve(arguments)
     out = network_file(arguments.out, training_target.name_of(arguments.network))
     epochs, seed, settings = continued(arguments, out)

@@ -22,6 +22,7 @@ STORE = "tune.sqlite"
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "tune",
@@ -44,6 +45,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     if arguments.trials is None and arguments.minutes is None:
         raise CommandError("tune needs an end: --trials N, or --minutes M")
     entry, _ = training_target.resolve(arguments)

@@ -31,6 +31,7 @@ TITLES = {"iverilog": "Icarus Verilog", "verilator": "Verilator"}
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     parser = command(
         commands,
         "verify",
@@ -59,6 +60,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     _demand_vectors(arguments.pack, arguments.vectors)
     if arguments.netlist:
         return _run_netlist(arguments)

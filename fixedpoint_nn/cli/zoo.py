@@ -15,12 +15,14 @@ from fixedpoint_nn.network import tree
 
 
 def add(commands: Commands) -> None:
+    """Add the command to the program."""
     command(
         commands, "zoo", "list the networks with their sizes and results", "fixedpoint-nn zoo --json", run
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     networks = [describe(name) for name in zoo.names()]
     width = max(len(network["name"]) for network in networks)
     lines = []

@@ -109,6 +109,7 @@ class Standardise:
         return z
 
     def undo(self, z: Array) -> Array:
+        """The values before they were standardised."""
         x: Array = z * z.dtype.type(self.deviation) + z.dtype.type(self.mean)
         return x
 

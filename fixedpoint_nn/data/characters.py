@@ -47,6 +47,7 @@ class Words:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> Words:
+        """Words with their vocabulary, split into training, development and test words."""
         words = tuple(words)
         return cls(*by_position(words), Vocabulary.of_words(words))
 
@@ -64,6 +65,7 @@ class Text:
 
     @classmethod
     def of(cls, text: str) -> Text:
+        """A text as token ids with its vocabulary; its end is held out."""
         vocabulary = Vocabulary.of_text(text)
         ids = vocabulary.encode(text)
         cut = held_out_end(len(ids))

@@ -35,6 +35,7 @@ class Source:
 
     @property
     def place(self) -> str:
+        """The file below the folder of data."""
         return f"{self.folder}/{self.file}"
 
 

@@ -42,6 +42,7 @@ def hold(folder: Path) -> int | None:
 
 
 def let_go(handle: int | None) -> None:
+    """Close the handle of a folder, if there is one."""
     if handle is not None:
         os.close(handle)
 

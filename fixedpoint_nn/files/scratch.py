@@ -49,6 +49,7 @@ def place(plain: bool = False) -> Path:
 
 
 def is_plain(path: str | Path) -> bool:
+    """Has the path only letters that make, a shell and a simulator leave alone?"""
     return PLAIN.fullmatch(str(path)) is not None
 
 
@@ -106,6 +107,7 @@ def demand_room(inside: Path) -> None:
 
 
 def no_room_in(above: Path) -> str:
+    """The sentence about a place that is full."""
     return f"there is no room for temporary files in {above}; make room there, or set TMPDIR to another place"
 
 

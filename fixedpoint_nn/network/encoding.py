@@ -49,6 +49,8 @@ def register(*classes: type) -> None:
 
 
 def encoded(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """A network, or a part of it, as JSON; its numbers go into `arrays` by their paths."""
+
     def inside(name: str, part: Any) -> Any:
         return encoded(part, f"{path}.{name}" if path else name, arrays)
 
@@ -94,6 +96,7 @@ SHAPES: dict[str, Fields] = {
 
 
 def decoded(code: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Any:
+    """What `encoded` made JSON of."""
     if not isinstance(code, dict):
         return code
     kind = next((name for name in SHAPES if name in code), None)

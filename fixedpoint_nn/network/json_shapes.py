@@ -78,6 +78,7 @@ class Whole:
     high: int = LARGEST
 
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         if type(value) is not int or not self.low <= value <= self.high:
             beyond = isinstance(value, int) and value > self.high
             end = f"to {self.high}" if beyond or self.high < LARGEST else "on"
@@ -92,6 +93,7 @@ class Number:
     positive: bool = False
 
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         known = isinstance(value, int | float) and not isinstance(value, bool)
         allowed = known and (abs(value) <= FARTHEST or not (self.finite or math.isfinite(value)))
         if not allowed or (self.positive and value <= 0):
@@ -108,13 +110,17 @@ class Text:
     matches: Callable[[str], object] = field(default=lambda text: True)
 
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         if not isinstance(value, str) or not self.matches(value):
             raise _wrong(value, place, self.expected)
 
 
 @dataclass(frozen=True)
 class Truth:
+    """True or false."""
+
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         if not isinstance(value, bool):
             raise _wrong(value, place, "true or false")
 
@@ -126,6 +132,7 @@ class Maybe:
     shape: Shape
 
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         if value is not None:
             self.shape.demand(value, place)
 
@@ -138,6 +145,7 @@ class Either:
     second: Shape
 
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         try:
             self.first.demand(value, place)
         except ShapeError:
@@ -146,6 +154,8 @@ class Either:
 
 @dataclass(frozen=True)
 class Anything:
+    """Any value."""
+
     def demand(self, value: Any, place: str) -> None:
         """Whatever it is."""
 
@@ -159,6 +169,7 @@ class Items:
     least: int = 0
 
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         count = "a list" if self.length is None else f"a list of {self.length}"
         if not isinstance(value, list) or self.length not in (None, len(value)):
             raise _wrong(value, place, count)
@@ -175,6 +186,7 @@ class Table:
     shape: Shape
 
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         if not isinstance(value, dict):
             raise _wrong(value, place, "an object of names and values")
         for key, item in value.items():
@@ -189,6 +201,7 @@ class Fields:
     optional: Mapping[str, Shape] = field(default_factory=dict)
 
     def demand(self, value: Any, place: str) -> None:
+        """Raise ShapeError, naming the place, unless the value is one."""
         if not isinstance(value, dict):
             raise _wrong(value, place, f"an object with {', '.join(self.required)}")
         for key, shape in self.required.items():

@@ -31,6 +31,7 @@ class Row:
     multiply_accumulates: int | None
 
     def cells(self) -> tuple[str, ...]:
+        """What stands in each column."""
         size = f"{self.parameters:,}" if self.parameters else ""
         unknown = "?" if self.parameters else ""
         macs = unknown if self.multiply_accumulates is None else f"{self.multiply_accumulates:,}"

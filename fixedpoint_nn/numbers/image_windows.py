@@ -117,6 +117,7 @@ def pool(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> A
 
 
 def padded(images: Array, geometry: Geometry, fill: float) -> Array:
+    """The images with their edges."""
     if not any(sum(pad) for pad in geometry.padding):
         return images
     return np.pad(images, ((0, 0), *geometry.padding, (0, 0)), constant_values=fill)

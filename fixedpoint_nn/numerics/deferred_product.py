@@ -52,14 +52,17 @@ class MatrixRows:
 
     @property
     def count(self) -> int:
+        """Rows in all."""
         return len(self.matrix)
 
     def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
+        """(first row, rows) for blocks whose results fit the cache."""
         size = max(512, BLOCK_BYTES // (4 * outputs))
         for start in range(0, len(self.matrix), size):
             yield start, self.matrix[start : start + size]
 
     def source(self) -> Source:
+        """The matrix, for the compiled kernels."""
         matrix = self.matrix if self.matrix.strides[1] == 4 else np.ascontiguousarray(self.matrix)
         return Source(matrix, *matrix.shape)
 
@@ -100,10 +103,12 @@ class DeferredProduct(BoundedInts):
         compiled: Operands | None,
         eager: Callable[[], Array],
     ) -> DeferredProduct:
+        """A product that nobody has added to yet; `eager` computes it by other ways."""
         return cls(_Plan(rows, weights, compiled, eager), shape, bound)
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
         return self._shape
 
     @property
@@ -113,6 +118,7 @@ class DeferredProduct(BoundedInts):
 
     @property
     def array(self) -> Array:  # type: ignore[override]
+        """The integers, computed now."""
         if self._computed is None:
             wide = self.bound > FLOAT32_EXACT
             self._computed = (self._in_wide_floats() if wide else self._in_float32()).reshape(self._shape)
@@ -130,12 +136,14 @@ class DeferredProduct(BoundedInts):
         )
 
     def plus(self, other: BoundedInts, bound: int) -> DeferredProduct:
+        """The product that waits, with one more addend."""
         array = other.to_cached(FLOAT32)
         addend = array if array.ndim == 1 else array.reshape(-1, array.shape[-1])
         plan = replace(self._plan, addends=(*self._plan.addends, addend))
         return DeferredProduct(plan, self._shape, bound)
 
     def relu(self) -> DeferredProduct:
+        """The product that waits, with a ReLU at its end."""
         return DeferredProduct(replace(self._plan, relu=True), self._shape, self.bound)
 
     def can_requantize(self, shift: int, quantizer: Quantizer) -> bool:

@@ -24,6 +24,7 @@ class Variant:
 
     @property
     def label(self) -> str:
+        """Axis, value and method in words."""
         return f"{self.axis} {self.value} {self.method}"
 
 

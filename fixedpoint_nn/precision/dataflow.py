@@ -72,6 +72,7 @@ class Dataflow:
     # ---- questions about a place, over all time steps ------------------------------------------------
 
     def places(self, label: str) -> list[int]:
+        """The nodes that carry this label."""
         return [number for number, node in self.nodes.items() if node.label == label]
 
     def _uses(self, number: int) -> Iterator[int | None]:

@@ -28,6 +28,7 @@ class FirstBatches:
         return min(BATCHES, len(self.source))
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """The first batches of the epoch."""
         for _, batch in zip(range(BATCHES), self.source.epoch(rng), strict=False):
             yield batch
 

@@ -98,6 +98,7 @@ class Search:
         return tuple(found)
 
     def uniform(self, word: int) -> Candidate:
+        """The candidate with one word length everywhere."""
         return self.judged({}, replace(self.base, word=word))
 
     def judged(self, words: Words, recipe: Recipe | None = None) -> Candidate:

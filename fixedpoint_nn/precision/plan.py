@@ -80,6 +80,7 @@ class Plan(Mapping[str, PlanEntry]):
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
+        """The plan in a text of JSON; what is no plan is refused in a sentence."""
         try:
             code = json.loads(text, object_pairs_hook=_unique)
         except PlanError:
@@ -102,6 +103,7 @@ class Plan(Mapping[str, PlanEntry]):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """The plan in a file."""
         try:
             if Path(path).stat().st_size > LARGEST:
                 raise PlanError(f"{path} is larger than {LARGEST} bytes, which no plan is; name another file")

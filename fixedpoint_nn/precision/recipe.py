@@ -63,10 +63,12 @@ class Recipe:
 
     @property
     def weights(self) -> int:
+        """Bits of a weight."""
         return self.weight_bits or self.word
 
     @property
     def activations(self) -> int:
+        """Bits of an activation."""
         return self.activation_bits or self.word
 
     @property
@@ -76,6 +78,7 @@ class Recipe:
 
     @property
     def addresses(self) -> int:
+        """Bits of a table's address."""
         return self.address_bits or min(self.activations + 2, MOST_ADDRESS_BITS)
 
     def integer_bits(self, signed: bool) -> int | None:

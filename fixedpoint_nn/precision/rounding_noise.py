@@ -32,6 +32,7 @@ class Collector:
         self.parts: list[Array] = []
 
     def observe(self, data: Array) -> None:
+        """Keep the values."""
         self.parts.append(data)
 
 
@@ -54,6 +55,7 @@ class RoundingNoiseStats(OverflowStats):
         self.seen: dict[str, list[Array]] = {}
 
     def record_cast(self, held: BoundedInts, shift: int, quantizer: Quantizer) -> None:
+        """Count the overflows of a cast, and keep the values of the first rows."""
         super().record_cast(held, shift, quantizer)
         if self.first_row == 0 and quantizer.name:
             first = requantized(BoundedInts(held.array[: self.rows], held.bound), shift, quantizer)

@@ -76,6 +76,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
+        """Close the database."""
         self._connection.close()
 
     def __len__(self) -> int:

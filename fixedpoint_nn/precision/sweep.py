@@ -35,7 +35,8 @@ class EngineFigures(Protocol):
     """What the hardware needs for a plan, as numbers by name, and the key under which they are kept."""
 
     def __call__(self, plan: Plan) -> dict[str, int]: ...
-    def key(self, plan: Plan) -> str: ...
+    def key(self, plan: Plan) -> str:
+        """What the figures depend on."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Sweep(Sequence[Point]):
         return [point for point in self.points if (point.axis, point.method) == (axis, method)]
 
     def rows(self) -> list[dict[str, Any]]:
+        """A dictionary for each point."""
         return [point.row() for point in self.points]
 
     def layers(self) -> list[dict[str, Any]]:

@@ -39,10 +39,12 @@ class ValueRange:
 
     @classmethod
     def of(cls, values: Array) -> ValueRange:
+        """Ends and a sample of an array."""
         flat = np.asarray(values).reshape(-1)
         return cls(float(flat.min()), float(flat.max()), thinned(flat, SAMPLE))
 
     def clipped(self, low: float, high: float) -> ValueRange:
+        """The range within these ends."""
         bounds = max(self.low, low), min(self.high, high)
         return ValueRange(*bounds, np.clip(self.sample, low, high))
 
@@ -64,6 +66,7 @@ class RangeObserver:
     kept: int = 0
 
     def observe(self, data: Array) -> None:
+        """Widen the range by these values; infinities and NaN raise."""
         low, high = float(data.min()), float(data.max())
         if not (isfinite(low) and isfinite(high)):
             raise ValueError(
@@ -78,6 +81,7 @@ class RangeObserver:
             self.kept = sum(part.size for part in self.parts)
 
     def value_range(self) -> ValueRange:
+        """What was seen so far."""
         return ValueRange(self.low, self.high, thinned(np.concatenate(self.parts), SAMPLE))
 
 
@@ -107,6 +111,7 @@ def int_bits_for(low: float, high: float, bits: int, signed: bool, whole: bool =
 
 
 def squared_error(values: Array, quantizer: Quantizer) -> float:
+    """The sum of squared differences that rounding makes."""
     wrong = (quantizer.round_floats(values) - values).astype(np.float64)
     return float(np.dot(wrong, wrong))
 

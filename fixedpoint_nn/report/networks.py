@@ -22,6 +22,7 @@ class Subject:
 
     @property
     def title(self) -> str:
+        """The network with the first digits of its hash."""
         if self.weights is None:
             return f"{self.name}, {f'images {self.images[:SHOWN]}' if self.images else 'weights not told'}"
         return f"{self.name}, weights {self.weights[:SHOWN]}"

@@ -65,6 +65,7 @@ class Section:
 
     @property
     def anchor(self) -> str:
+        """The name that links point to."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "section"
 
 
@@ -87,6 +88,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Page:
+    """The whole page."""
+
     title: str
     subtitle: str
     notice: str  # which network, or that there are several
@@ -109,6 +112,7 @@ class Page:
         return given
 
     def html(self) -> str:
+        """The page as one self-contained file."""
         environment = Environment(
             loader=PackageLoader("fixedpoint_nn.report", "."),
             undefined=StrictUndefined,

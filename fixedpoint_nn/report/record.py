@@ -88,6 +88,7 @@ class Stopwatch:
         self._start = time.perf_counter()
 
     def record(self, folder: Path, results: Mapping[str, Any]) -> Record:
+        """The record of the command, with the time since it began."""
         seconds = round(time.perf_counter() - self._start, 2)
         return Record(self.command, self.line, self.started, seconds, results, this_machine(), folder)
 
@@ -107,6 +108,7 @@ def _files(folder: Path, levels: int) -> Iterator[Path]:
 
 
 def this_machine() -> dict[str, str]:
+    """System, cores and versions."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(os.cpu_count() or 1),

@@ -49,6 +49,7 @@ TABLES = {
 
 
 def training(record: Record) -> list[Section]:
+    """How the network was trained, with its curves."""
     story = record.results
     text = (
         f"{story['network']} was trained from scratch in NumPy: {story['epochs']} epochs with seed "
@@ -59,6 +60,7 @@ def training(record: Record) -> list[Section]:
 
 
 def sweep(record: Record) -> list[Section]:
+    """Score and cost at every word length."""
     found = record.results
     points: list[Values] = [
         {
@@ -120,6 +122,7 @@ def _mixed(record: Record) -> list[Section]:
 
 
 def emission(record: Record) -> list[Section]:
+    """The pack: engine, images, layers."""
     pack = record.results
     parameters = [(name.replace("_", " "), value) for name, value in pack["engine"].items()]
     images = [{**image, "kilobytes": image["words"] * image["bits"] / 8192} for image in pack["images"]]
@@ -196,6 +199,7 @@ def _latency(record: Record) -> Section:
 
 
 def verification(record: Record) -> list[Section]:
+    """What the simulator said."""
     result = record.results
     text = (
         f"The Verilog ran in {result['simulator']}; every word of its outputs was compared with the model's, "
@@ -211,6 +215,7 @@ def verdict(record: Record, of: str = "") -> Verdict:
 
 
 def generation(record: Record) -> list[Section]:
+    """What was written, by the model and by the Verilog."""
     model, verilog = record.results["model"], record.results["verilog"]
     if verilog is None:
         text = f"What {record.results['network']} wrote in NumPy."

@@ -78,9 +78,11 @@ class Picture:
 
     @classmethod
     def of(cls, svg: str | bytes, label: str) -> Picture:
+        """The picture in an SVG, after everything that may not be in one is gone."""
         return cls(parsed(svg), label)
 
     def changed(self, attributes: Callable[[Element], Mapping[str, str] | None]) -> Picture:
+        """The picture with other attributes for some elements."""
         return replace(self, root=self.root.changed(attributes))
 
     def markup(self, prefix: str) -> Markup:

@@ -33,6 +33,7 @@ def write_report(folder: str | os.PathLike[str], out: str | os.PathLike[str]) ->
 
 
 def page_of(records: Sequence[Record], folder: str, out: str) -> Page:
+    """The page of these records."""
     known = [record for record in records if record.command in BUILDERS]
     for record in known:
         record.demand_complete()

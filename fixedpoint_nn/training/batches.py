@@ -22,7 +22,8 @@ class Source(Protocol):
     """One epoch of batches."""
 
     def __len__(self) -> int: ...
-    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]: ...
+    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """The batches of one epoch, in the order that `rng` decides."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Samples:
         return ceil(len(self.x) / (self.size or len(self.x)))
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """The batches of one epoch, in the order that `rng` decides."""
         order = rng.permutation(len(self.x)) if self.shuffle else np.arange(len(self.x))
         size = self.size or len(self.x)
         for start in range(0, len(order), size):
@@ -66,6 +68,7 @@ class TextWindows:
         return self.steps
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Windows of the text, and the same moved by one character."""
         along = np.arange(self.length + 1)
         for _ in range(self.steps):
             text = self.ids[rng.integers(0, len(self.ids) - self.length, self.size)[:, None] + along]
@@ -97,6 +100,7 @@ class WordBatches:
         return ceil(len(self.words) / self.size)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Words, padded to the longest of each batch."""
         order = rng.permutation(len(self.words))
         for start in range(0, len(order), self.size):
             yield padded([self.words[i] for i in order[start : start + self.size]], self.end)

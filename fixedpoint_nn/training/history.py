@@ -19,10 +19,12 @@ class History:
         return max(map(len, self.curves.values()), default=0)
 
     def add(self, values: Mapping[str, float]) -> None:
+        """One more value for each curve."""
         for name, value in values.items():
             self.curves.setdefault(name, []).append(float(value))
 
     def last(self) -> dict[str, float]:
+        """The last value of each curve."""
         return {name: values[-1] for name, values in self.curves.items()}
 
     def best(self) -> dict[str, float]:

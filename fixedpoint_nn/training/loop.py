@@ -165,6 +165,7 @@ class Best:
         self.weights: dict[str, Array] = {}
 
     def offer(self, figures: Mapping[str, float], epoch: int, parameters: Mapping[str, Tensor]) -> bool:
+        """Keep these parameters if they are the best so far; tells whether they are."""
         name = self.watch if self.watch in figures else "train_loss"
         if self.watch not in figures and self.watch != "loss":
             raise KeyError(f"watch={self.watch!r} is not among the figures {', '.join(figures)}")
@@ -176,6 +177,7 @@ class Best:
         return True
 
     def resume(self, history: History) -> None:
+        """Go on from what an interrupted training had found."""
         figures = history.best()
         self.epoch = history.best_epoch or 0
         self.value = self.sign * figures[self.watch if self.watch in figures else "train_loss"]

@@ -173,6 +173,7 @@ class AdamW(Adam):
 
     @property
     def decays(self) -> bool:
+        """Do weights decay?"""
         return self.decay > 0 or super().decays
 
     def _move(self, w: Array, g: Array, state: Moments, t: Array, rate: float) -> None:

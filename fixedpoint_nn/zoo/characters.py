@@ -22,16 +22,19 @@ WINDOW = 128
 
 @cache
 def names() -> data.Words:
+    """makemore's names."""
     return data.names()
 
 
 @cache
 def french_names() -> data.Words:
+    """French given names."""
     return data.french_names()
 
 
 @cache
 def play() -> data.Text:
+    """Tiny Shakespeare."""
     return data.text()
 
 

@@ -25,6 +25,7 @@ class Bar:
     at_least: bool = False
 
     def reached(self, result: float) -> bool:
+        """Is the result good enough?"""
         return result >= self.value if self.at_least else result <= self.value
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ from fixedpoint_nn.zoo.images import fashion_mnist
 
 
 def build(seed: int = 0, hidden: tuple[int, int] = (256, 128), dropout: float = 0.2) -> Sequential:
+    """The untrained network."""
     init = Initialiser(seed)
     first, second = hidden
     return Sequential(

@@ -13,6 +13,7 @@ from fixedpoint_nn.zoo.writer import writer
 
 
 def build(seed: int = 0, hidden: int = 128, dropout: float = 0.1) -> Sequential:
+    """The untrained network."""
     return writer(seed, 27, 32, hidden, dropout=dropout)
 
 

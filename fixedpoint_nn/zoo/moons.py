@@ -28,6 +28,7 @@ HIDDEN = 16
 
 
 def build(seed: int = 0, activation: str = "relu", hidden: tuple[int, int] = (HIDDEN, HIDDEN)) -> Layers:
+    """The untrained network."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is not known here; use one of {', '.join(ACTIVATIONS)}")
     init, make = Initialiser(seed), ACTIVATIONS[activation]
@@ -50,6 +51,7 @@ def examples(split: str) -> Examples:
 
 
 def figures(net: Any, x: Array, y: Array) -> dict[str, float]:
+    """Loss and accuracy."""
     right = (outputs(net, x)[:, 0] > 0) == (y > 0)
     return {"loss": loss_of(net, x, y, hinge), "accuracy": float(right.mean())}
 
@@ -98,6 +100,7 @@ class ScalarNetwork:
         return result
 
     def parameters(self) -> dict[str, Tensor]:
+        """Every weight and bias as a number of its own."""
         named: dict[str, Tensor] = {}
         for layer, neurons in self.weights.items():
             for j, (weights, bias) in enumerate(zip(neurons, self.biases[layer], strict=True)):
@@ -127,5 +130,6 @@ class ScalarNetwork:
         return losses
 
     def accuracy(self, x: Array, y: Array) -> float:
+        """The share of points on the right side."""
         scores = np.array([float(self(point).data) for point in x])
         return float(((scores > 0) == (y > 0)).mean())

@@ -13,6 +13,7 @@ from fixedpoint_nn.zoo.writer import writer
 
 
 def build(seed: int = 0, hidden: int = 128, dropout: float = 0.4) -> Sequential:
+    """The untrained network."""
     return writer(seed, len(french_names().vocabulary), 32, hidden, dropout=dropout)
 
 

@@ -18,6 +18,7 @@ CONTEXT = 3
 
 
 def build(seed: int = 0, embedding: int = 16, hidden: int = 256) -> Sequential:
+    """The untrained network."""
     init = Initialiser(seed)
     return Sequential(
         embedding=init.embedding(27, embedding),

@@ -23,6 +23,7 @@ class Real:
     log: bool = False
 
     def suggest(self, trial: Any, name: str) -> float:
+        """A real number of the range."""
         return float(trial.suggest_float(name, self.low, self.high, log=self.log))
 
 
@@ -35,6 +36,7 @@ class Integer:
     step: int = 1
 
     def suggest(self, trial: Any, name: str) -> int:
+        """A whole number of the range."""
         return int(trial.suggest_int(name, self.low, self.high, step=self.step))
 
 
@@ -48,6 +50,7 @@ class Choice:
         object.__setattr__(self, "options", options)
 
     def suggest(self, trial: Any, name: str) -> Any:
+        """One of the options."""
         return trial.suggest_categorical(name, self.options)
 
 

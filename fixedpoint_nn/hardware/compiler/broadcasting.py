@@ -15,12 +15,14 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
 def per_channel(value: FixedArray) -> bool:
+    """Is it one constant, or one for each channel?"""
     return value.size == 1 or value.size == value.shape[-1]
 
 
 def constant_expression(
     value: FixedArray, builder: Builder, shape: tuple[int, ...] | None = None
 ) -> Expression:
+    """A constant of this shape: a bias if it is the same for every pixel, else a value in memory."""
     shape = value.shape if shape is None else shape
     if not per_channel(value):
         return repeated(builder.constant(value), shape, builder, ())
@@ -30,6 +32,7 @@ def constant_expression(
 
 
 def repeated(view: View, shape: tuple[int, ...], builder: Builder, path: Path) -> Expression:
+    """A stored value, repeated to a shape."""
     return load(broadcast_to(view, shape, builder, path))
 
 

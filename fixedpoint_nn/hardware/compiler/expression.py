@@ -35,19 +35,24 @@ class Dot:
 
     @property
     def channels(self) -> int:
+        """How many channels come out."""
         return int(self.weights.shape[1])
 
     @property
     def pixels(self) -> tuple[Axis, ...]:
+        """The axes of the result without its channels."""
         return self.view.axes[:-1]
 
     def times(self, factor: Array, frac: int) -> Dot:
+        """The term times constants, which have `frac` fraction bits."""
         return replace(self, weights=times(self.weights, factor), frac=self.frac + frac)
 
     def columns(self, chosen: slice) -> Dot:
+        """Some of the channels."""
         return replace(self, weights=self.weights[:, chosen])
 
     def scaled(self, power: int) -> Dot:
+        """The term times 2**power."""
         return replace(self, frac=self.frac - power)
 
     def views(self) -> tuple[View, ...]:
@@ -77,19 +82,24 @@ class Scale:
 
     @property
     def channels(self) -> int:
+        """How many channels come out."""
         return int(self.weights.shape[1])
 
     @property
     def pixels(self) -> tuple[Axis, ...]:
+        """The axes of the result without its channels."""
         return self.view.axes[:-1]
 
     def times(self, factor: Array, frac: int) -> Scale:
+        """The term times constants, which have `frac` fraction bits."""
         return replace(self, weights=times(self.weights, factor), frac=self.frac + frac)
 
     def columns(self, chosen: slice) -> Scale:
+        """Some of the channels."""
         return replace(self, view=self.view.index((..., chosen)), weights=self.weights[:, chosen])
 
     def scaled(self, power: int) -> Scale:
+        """The term times 2**power."""
         return replace(self, frac=self.frac - power)
 
     def views(self) -> tuple[View, ...]:
@@ -112,16 +122,20 @@ class Product:
 
     @property
     def channels(self) -> int:
+        """How many channels come out."""
         return prod(atom.size for atom in self.view.axes[-1])
 
     @property
     def pixels(self) -> tuple[Axis, ...]:
+        """The axes of the result without its channels."""
         return self.view.axes[:-1]
 
     def columns(self, chosen: slice) -> Product:
+        """Some of the channels."""
         return replace(self, view=self.view.index((..., chosen)), other=self.other.index((..., chosen)))
 
     def scaled(self, power: int) -> Product:
+        """The term times 2**power."""
         return replace(self, frac=self.frac - power)
 
     def views(self) -> tuple[View, ...]:
@@ -154,6 +168,7 @@ class Expression:
 
     @property
     def terms(self) -> tuple[Term, ...]:
+        """The terms of an expression that is no grouped convolution."""
         return self.parts[0]
 
     @property
@@ -172,6 +187,7 @@ class Expression:
 
     @property
     def channels(self) -> int:
+        """How many channels come out."""
         return self.shape[-1]
 
     @property
@@ -209,6 +225,7 @@ class Expression:
         return Expression(shape, format, tuple(parts), bias, self.bias_frac + frac)
 
     def scaled(self, power: int, format: QFormat) -> Expression:
+        """The sum times 2**power: the binary point moves."""
         parts = tuple(tuple(term.scaled(power) for term in part) for part in self.parts)
         return replace(self, format=format, parts=parts, bias_frac=self.bias_frac - power)
 

@@ -51,14 +51,17 @@ class NoiseTable:
 
     @property
     def ints(self) -> Ints:
+        """The entries, by address."""
         return np.array(_gumbel(self.address_bits, self.frac_bits, self.temperature), np.int64)
 
     @property
     def input_format(self) -> QFormat:
+        """The format of an address."""
         return QFormat(self.address_bits, 0, signed=False)
 
     @property
     def output(self) -> Quantizer:
+        """The quantizer whose format holds every entry."""
         ints = self.ints
         return Quantizer(QFormat.enclosing(int(ints.min()), int(ints.max()), self.frac_bits))
 

@@ -30,6 +30,7 @@ class Target:
 
     @property
     def place(self) -> tuple[Buffer, int]:
+        """The root buffer and the offset in it."""
         return self.buffer.root, self.buffer.place + self.offset
 
 
@@ -68,10 +69,12 @@ class Kernel:
 
     @property
     def paired(self) -> bool:
+        """Does it multiply values by values?"""
         return bool(self.factors)
 
     @property
     def tiles(self) -> int:
+        """How many times the lanes are filled for one pixel."""
         return -(-self.channels // self.lanes)
 
     @property

@@ -28,6 +28,7 @@ def conversion(expression: Expression) -> Quantizer:
 
 
 def pixel_atoms(axes: Sequence[Axis]) -> list[Atom]:
+    """The loops over pixels, as few as possible."""
     return merge([atom for axis in axes for atom in axis])
 
 

@@ -31,9 +31,11 @@ class Legaliser(Protocol):
     constants: Constants
     placing: Placing
 
-    def computed(self, expression: Expression, source: Compute, target: Target | None) -> View: ...
+    def computed(self, expression: Expression, source: Compute, target: Target | None) -> View:
+        """A part of a computation on its own; the view of its result."""
 
-    def buffer(self, name: str, words: int, layer: str) -> Buffer: ...
+    def buffer(self, name: str, words: int, layer: str) -> Buffer:
+        """A new buffer of whole rows."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class CompiledNetwork:
 
     @property
     def kernels(self) -> list[Kernel]:
+        """The runs of the program, in order."""
         return [item for item in self.items if isinstance(item, Kernel)]
 
 

@@ -32,6 +32,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 
 def add(scope: Scope, place: int, node: Node) -> Expression:
+    """A sum or a difference, which stays one expression if one run can compute it."""
     a, b = (_broadcast(scope, i, node.shape) for i in node.inputs)
     if node.op == "sub":
         if not b.linear:
@@ -54,6 +55,7 @@ def _broadcast(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
 
 
 def multiply(scope: Scope, place: int, node: Node) -> Expression:
+    """A product with constants becomes weights, one of two values a product of factors."""
     a, b = node.inputs
     for x, factor in ((a, b), (b, a)):
         constant_factor = scope.values[factor]
@@ -74,6 +76,7 @@ def multiply(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def negate(scope: Scope, place: int, node: Node) -> Expression:
+    """Times -1."""
     expression = scope.sum(node.inputs[0])
     if not expression.linear:
         expression = load(scope.view(node.inputs[0]))
@@ -81,6 +84,7 @@ def negate(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def dot(scope: Scope, place: int, node: Node) -> Expression:
+    """A product with constant weights; depthwise ones are scaled sums, grouped ones have a part for each group."""
     view, weights = scope.view(node.inputs[0]), scope.values[node.inputs[1]]
     if not isinstance(weights, FixedArray) or weights.ndim < 2:
         raise LoweringError(
@@ -113,6 +117,7 @@ def dot(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def relu(scope: Scope, place: int, node: Node) -> Expression:
+    """ReLU before or after the cast, in the same run."""
     e = scope.expression(node.inputs[0])
     if e.table is not None or e.relu_before or e.relu_after or e.leak:
         e = load(scope.view(node.inputs[0]))
@@ -122,6 +127,7 @@ def relu(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def scaled(scope: Scope, place: int, node: Node) -> Value:
+    """Another binary point for the same integers."""
     expression, power = scope.expression(node.inputs[0]), node.attributes["power"]
     if expression.is_sum and expression.accumulator is None:
         return expression.scaled(power, node.format)
@@ -129,6 +135,7 @@ def scaled(scope: Scope, place: int, node: Node) -> Value:
 
 
 def maximum(scope: Scope, place: int, node: Node) -> Expression:
+    """The larger of two values; x.maximum(x.scaled(-k)) is a leaky ReLU."""
     leaky = scope.consumers.leaky.get(place)
     if leaky is not None:
         source, power = leaky
@@ -186,6 +193,7 @@ def _reduced_axes(axis: int | tuple[int, ...] | None, axes: int) -> tuple[int, .
 
 
 def windows(scope: Scope, place: int, node: Node) -> View:
+    """Windows of an image: other strides, and padding by a bounds check."""
     if rules_movement.only_adds_edges(node):
         return rules_movement.padded(scope, place, node)
     view = scope.view(node.inputs[0])
@@ -196,6 +204,7 @@ def windows(scope: Scope, place: int, node: Node) -> View:
 
 
 def reshape(scope: Scope, place: int, node: Node) -> View:
+    """Other axes for the same words; a copy without gaps where the padding of rows is in the way."""
     view = scope.view(node.inputs[0])
     try:
         return view.reshape(node.shape)
@@ -207,6 +216,7 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
 
 
 def index(scope: Scope, place: int, node: Node) -> Value:
+    """Slices: of channels that are not computed yet, or of a stored value."""
     value, index = scope.values[node.inputs[0]], node.attributes["index"]
     items = index if isinstance(index, tuple) else (index,)
     if not all(item is ... or isinstance(item, (int, slice, np.integer)) for item in items):
@@ -222,6 +232,7 @@ def index(scope: Scope, place: int, node: Node) -> Value:
 
 
 def concat(scope: Scope, place: int, node: Node) -> View:
+    """Values side by side in one buffer."""
     axis = node.attributes["axis"] % len(node.shape)
     if axis != len(node.shape) - 1:
         return rules_movement.concat_along(scope, place, node, axis)
@@ -244,6 +255,7 @@ def concat(scope: Scope, place: int, node: Node) -> View:
 
 
 def lookup(scope: Scope, place: int, node: Node) -> Expression:
+    """A table after the cast, in the same run."""
     table = node.attributes["table"]
     e = scope.expression(node.inputs[0])
     if e.quantizer is None or e.table is not None or e.quantizer.format != table.input_format:
@@ -253,6 +265,7 @@ def lookup(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def cast(scope: Scope, place: int, node: Node) -> Value:
+    """Shift, rounding and overflow at the end of a run."""
     quantizer = node.attributes["quantizer"]
     if not isinstance(quantizer, Quantizer):
         raise LoweringError("rounds activations channel by channel; use one quantizer for all channels")

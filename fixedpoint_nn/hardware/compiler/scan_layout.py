@@ -44,6 +44,7 @@ def _root(program: Program, place: int) -> int:
 
 
 def size_of(node: Node) -> int:
+    """The words of one sample."""
     return prod(node.shape[1:])
 
 

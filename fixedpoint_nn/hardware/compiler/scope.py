@@ -83,6 +83,7 @@ class Scope:
     # ---- values in other forms -----------------------------------------------------------------------------
 
     def path(self, place: int) -> Path:
+        """The place in the whole program: loops first."""
         return (*self.prefix, place)
 
     def view(self, place: int, search: bool = False) -> View:
@@ -105,6 +106,7 @@ class Scope:
         return value
 
     def expression(self, place: int) -> Expression:
+        """The value as an expression; what is stored is loaded."""
         value = self.values[place]
         if isinstance(value, Expression):
             return value

@@ -103,6 +103,7 @@ class View:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis; that of the batch is 1."""
         return tuple(prod(atom.size for atom in axis) for axis in self.axes)
 
     @property

@@ -58,6 +58,7 @@ class Guard:
             os.close(reading)
 
     def close(self) -> None:
+        """Let the guard go, and wait until it has ended."""
         os.close(self.pipe)
         self.shell.wait()
 

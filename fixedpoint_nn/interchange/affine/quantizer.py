@@ -39,12 +39,14 @@ class AffineQuantizer(Quantizer):
         return f"AffineQuantizer({self.format!r}{name}, scale={self.scale!r}, zero={self.zero})"
 
     def to_bounded(self, x: Array, stats: ConversionStats | None = None) -> BoundedInts:
+        """The codes of floats, as TFLite makes them: divided in float32, rounded half away from zero."""
         if x.dtype.kind in "iu":
             return super().to_bounded(x, stats)
         steps = x.astype(np.float32) / np.float32(self.scale)
         return super().to_bounded(round_away(steps).astype(np.float64) + self.zero, stats)
 
     def round_floats(self, x: Array) -> Array:
+        """Each float as its code says."""
         return self.to_floats(self.to_bounded(np.asarray(x)).ints()).astype(x.dtype)
 
     def to_floats(self, ints: ArrayLike) -> NDArray[np.float32]:

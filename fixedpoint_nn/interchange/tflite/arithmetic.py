@@ -117,6 +117,7 @@ class Pair:
 
     @property
     def takes(self) -> tuple[Value, ...]:
+        """The operands that are computed."""
         return (self.first,) if self.second is None else (self.first, self.second)
 
     def integers(self) -> Ints:
@@ -125,10 +126,12 @@ class Pair:
         return self.second_tensor.data.astype(np.int64) - self.second_tensor.zero
 
     def constant_range(self) -> tuple[int, int]:
+        """The lowest and the highest integer of the constant, and zero."""
         ints = self.integers()
         return min(int(ints.min()), 0), max(int(ints.max()), 0)
 
     def powers_of_two(self, output: Tensor) -> bool:
+        """Are all scales powers of two?"""
         return all(
             np.frexp(scale)[0] == 0.5
             for scale in (self.first.tensor.scale, self.second_tensor.scale, output.scale)

@@ -55,6 +55,7 @@ class Conversion:
         self.index_only = False  # the model gives the place of the largest output
 
     def network(self) -> Quantized:
+        """The quantised network, or one message with all that stands against it."""
         operators = list(self.model.operators)
         source = self._input(operators)
         result = self._output(operators)

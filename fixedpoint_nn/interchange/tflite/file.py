@@ -98,6 +98,7 @@ class Reader:
         }
 
     def model(self) -> Model:
+        """The first graph of the file."""
         model = self.readers.Model.GetRootAs(self.blob, 0)
         if model.SubgraphsLength() < 1:
             raise TfliteError("it has no graph")
@@ -121,27 +122,32 @@ class Reader:
         return tuple(read(i) for i in range(count))
 
     def pay(self, elements: int) -> None:
+        """Count what is read; a file that describes more than it holds is refused."""
         self.budget -= elements
         if self.budget < 0:
             raise TfliteError("it describes more than it holds")
 
     @staticmethod
     def check(place: int, tensors: tuple[Tensor, ...]) -> None:
+        """Refuse a tensor that is not there."""
         if not 0 <= place < len(tensors):
             raise TfliteError(f"it names tensor {place}, and there are {len(tensors)}")
 
     def text(self, name: bytes | None) -> str:
+        """A name as printable letters, cut if it is long."""
         self.pay(len(name or b""))
         text = (name or b"")[: 4 * MOST_LETTERS].decode("utf-8", "replace")
         text = "".join(letter if letter.isprintable() else "?" for letter in text)
         return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 3] + "..."
 
     def kind(self, code: Any) -> str:
+        """An operator's name."""
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         name = self.names.get(number, f"operator {number}")
         return f"CUSTOM {self.text(code.CustomCode())}" if name == "CUSTOM" else name
 
     def tensor(self, model: Any, index: int, tensor: Any) -> Tensor:
+        """A tensor with its quantisation, and its values if it is a constant."""
         name = self.text(tensor.Name())
         shape = tuple(int(size) for size in self.each(tensor.ShapeLength(), tensor.Shape))
         if len(shape) > MOST_AXES or any(size < 0 for size in shape):
@@ -174,6 +180,7 @@ class Reader:
         )
 
     def data(self, model: Any, place: int, dtype: str, shape: tuple[int, ...], name: str) -> Any:
+        """The values of a constant, or None."""
         if not 0 <= place < model.BuffersLength():
             raise TfliteError(f"tensor {name!r} names buffer {place}, and there are {model.BuffersLength()}")
         buffer = model.Buffers(place)
@@ -188,6 +195,7 @@ class Reader:
         return values.astype(dtype).reshape(shape)
 
     def operator(self, index: int, operator: Any, kinds: tuple[str, ...]) -> Operator:
+        """One operator with its tensors and options."""
         code = operator.OpcodeIndex()
         if not 0 <= code < len(kinds):
             raise TfliteError(f"operator {index} has the code {code}, and there are {len(kinds)}")

@@ -34,6 +34,7 @@ class Tensor:
 
     @property
     def zero(self) -> int:
+        """The zero point of the whole tensor."""
         return self.zeros[0] if self.zeros else 0
 
     @property

@@ -37,6 +37,7 @@ class Value:
 
     @property
     def format(self) -> QFormat:
+        """The narrowest format of whole numbers that holds it."""
         return whole(self.low, self.high)
 
     @property
@@ -46,6 +47,7 @@ class Value:
 
     @property
     def range(self) -> tuple[int, int]:
+        """The lowest and the highest integer."""
         return self.low, self.high
 
 
@@ -75,6 +77,7 @@ class Step:
 
     @property
     def options(self) -> Any:
+        """The options of the operator."""
         return self.operator.options
 
     def has(self, place: int) -> bool:
@@ -82,6 +85,7 @@ class Step:
         return place < len(self.operator.inputs) and self.operator.inputs[place] != -1
 
     def tensor(self, place: int) -> Tensor:
+        """The tensor of an input."""
         if not self.has(place):
             raise Unsuited(f"lacks its input {place}")
         return self.tensors[self.operator.inputs[place]]
@@ -109,6 +113,7 @@ class Step:
         return tensor
 
     def output(self) -> Tensor:
+        """The tensor of the only output."""
         if len(self.operator.outputs) != 1:
             raise Unsuited(f"has {len(self.operator.outputs)} outputs, and one is supported")
         return checked(self.tensors[self.operator.outputs[0]], self.types)

@@ -32,6 +32,7 @@ class WindowedInts(BoundedInts):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """That of the windows: positions, then taps and channels, or both in one axis."""
         batch, _, _, channels = self.images.shape
         taps = self.geometry.taps
         last = (taps * channels,) if self.flat else (taps, channels)
@@ -39,6 +40,7 @@ class WindowedInts(BoundedInts):
 
     @property
     def array(self) -> Array:  # type: ignore[override]
+        """The windows themselves, copied when somebody looks at them."""
         if self._copied is None:
             at = self.geometry
             container = wider(self.images, self.bound)
@@ -47,6 +49,7 @@ class WindowedInts(BoundedInts):
         return self._copied
 
     def within(self, low: int, high: int) -> bool:
+        """Is every integer in low..high, the fill of the edges too?"""
         return low <= self.fill <= high and self.images.within(low, high)
 
     def reshaped(self, shape: tuple[int, ...]) -> WindowedInts | None:
@@ -79,15 +82,18 @@ class ConvolutionRows:
 
     @property
     def count(self) -> int:
+        """One row for each window."""
         rows, columns = self.geometry.positions(self.images.shape)
         return len(self.images) * rows * columns
 
     def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
+        """(first row, rows) for blocks of windows."""
         blocks = WindowBlocks(self.images, self.geometry)
         for start in blocks.starts():
             yield start * blocks.length, blocks.rows(start)
 
     def source(self) -> Source:
+        """The padded images, for the compiled kernels."""
         at = self.geometry
         images = np.ascontiguousarray(padded(self.images, at, 0))
         taps = at.taps * images.shape[-1]

@@ -107,6 +107,7 @@ class Kernels:
 
     @property
     def name(self) -> str:
+        """The instructions that they use."""
         return LEVELS[self.level]
 
     def pack(self, weights: Array, bits: int) -> Array:

@@ -18,21 +18,25 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
 @operator("Relu", "ReLU")
 def relu(step: Step) -> Value:
+    """Relu."""
     return step.unary(layers.ReLU(), step.value(0))
 
 
 @operator("Sigmoid", "Sigmoid")
 def sigmoid(step: Step) -> Value:
+    """Sigmoid."""
     return step.unary(layers.Sigmoid(), step.value(0))
 
 
 @operator("Tanh", "Tanh")
 def tanh(step: Step) -> Value:
+    """Tanh."""
     return step.unary(layers.Tanh(), step.value(0))
 
 
 @operator("LeakyRelu", "LeakyReLU where alpha is a power of two, else PReLU")
 def leaky_relu(step: Step) -> Value:
+    """LeakyRelu, with any slope."""
     return step.unary(leaky(float(step.attribute("alpha", 0.01))), step.value(0))
 
 
@@ -46,6 +50,7 @@ def leaky(slope: float) -> Any:
 
 @operator("PRelu", "PReLU", "slopes that are computed")
 def prelu(step: Step) -> Value:
+    """PRelu, with a slope for each channel."""
     x = step.value(0)
     slope = beside(step.constant(1, "slopes"), x)
     return step.unary(leaky(float(slope)) if slope.ndim == 0 else layers.PReLU(tensor(slope)), x)
@@ -53,11 +58,13 @@ def prelu(step: Step) -> Value:
 
 @operator("Elu", "Elu")
 def elu(step: Step) -> Value:
+    """Elu."""
     return step.unary(layers.Elu(scalar(step.attribute("alpha", 1.0))), step.value(0))
 
 
 @operator("Clip", "ReLU, Clip", "limits that are computed")
 def clip(step: Step) -> Value:
+    """Clip, by attributes or by inputs."""
     if step.opset < 11:
         low, high = step.attribute("min"), step.attribute("max")
     else:
@@ -83,6 +90,7 @@ def clipped(step: Step, x: Value, low: float | None, high: float | None) -> Valu
 
 @operator("HardSigmoid", "ScaleShift, ReLU, Clip")
 def hard_sigmoid(step: Step) -> Value:
+    """HardSigmoid, as a clip."""
     return _hard_sigmoid(step, step.value(0), step.attribute("alpha", 0.2), step.attribute("beta", 0.5))
 
 
@@ -93,6 +101,7 @@ def _hard_sigmoid(step: Step, x: Value, alpha: float, beta: float) -> Value:
 
 @operator("HardSwish", "ScaleShift, ReLU, Clip, Multiply")
 def hard_swish(step: Step) -> Value:
+    """HardSwish, as a product with a hard sigmoid."""
     x = step.value(0)
     gate = _hard_sigmoid(step, x, 1 / 6, 0.5)
     return step.made(layers.Multiply(), [x, gate], x.dims, x.axes)
@@ -100,6 +109,7 @@ def hard_swish(step: Step) -> Value:
 
 @operator("Softmax", "Softmax", "along the batch axis")
 def softmax(step: Step) -> Value:
+    """Softmax, along any axis."""
     x = step.value(0)
     rank = len(x.dims)
     axis = axis_of(step.attribute("axis", -1 if step.opset >= 13 else 1), rank)

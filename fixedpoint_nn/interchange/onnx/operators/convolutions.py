@@ -24,6 +24,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @operator("Conv", "Conv2D; a sequence is an image of one row", "3-D; weights that are computed")
 def conv(step: Step) -> Value:
+    """Conv, 1-D and 2-D, with groups, dilations and any padding."""
     x, weight, bias, groups = _operands(step)
     outputs, inputs = weight.shape[:2]
     if inputs * groups != x.dims[1] or outputs % groups:
@@ -46,6 +47,7 @@ def conv(step: Step) -> Value:
 
 @operator("ConvTranspose", "ConvTranspose2D", "3-D; weights that are computed")
 def conv_transpose(step: Step) -> Value:
+    """ConvTranspose."""
     x, weight, bias, groups = _operands(step)
     inputs, per_group = weight.shape[:2]
     if inputs != x.dims[1] or inputs % groups:

@@ -23,16 +23,19 @@ WRAPS = "whole numbers, which would wrap around"
 
 @operator("Add", "Add, or the bias of the product before it", WRAPS)
 def add(step: Step) -> Value:
+    """Add."""
     return joined(step, layers.Add(), 2)
 
 
 @operator("Sum", "Add", WRAPS)
 def total(step: Step) -> Value:
+    """Sum."""
     return joined(step, layers.Add(), len(step.operands))
 
 
 @operator("Sub", "Subtract, or Add of the negated constant", WRAPS)
 def subtract(step: Step) -> Value:
+    """Sub."""
     if isinstance(step.operands[1], np.ndarray):
         step.operands = [step.operands[0], -step.operands[1]]
         return joined(step, layers.Add(), 2)
@@ -41,11 +44,13 @@ def subtract(step: Step) -> Value:
 
 @operator("Mul", "Multiply", WRAPS)
 def multiply(step: Step) -> Value:
+    """Mul."""
     return joined(step, layers.Multiply(), 2)
 
 
 @operator("Div", "Multiply by the constant's reciprocal", f"divisors that are computed; {WRAPS}")
 def divide(step: Step) -> Value:
+    """Div by constants."""
     divisor = step.constant(1, "divisors")
     if not np.all(divisor) or divisor.dtype.kind != "f":
         raise Refused("it divides by zero or by whole numbers")
@@ -55,6 +60,7 @@ def divide(step: Step) -> Value:
 
 @operator("Neg", "Multiply by -1")
 def negate(step: Step) -> Value:
+    """Neg."""
     x = step.value(0)
     minus = step.builder.add(f"{step.name}_minus_one", layers.Constant(scalar(-1)))
     return step.made(layers.Multiply(), [x, minus], x.dims, x.axes)
@@ -62,11 +68,13 @@ def negate(step: Step) -> Value:
 
 @operator("Max", "Maximum")
 def maximum(step: Step) -> Value:
+    """Max."""
     return joined(step, layers.Maximum(), len(step.operands), kind="")
 
 
 @operator("Min", "Minimum")
 def minimum(step: Step) -> Value:
+    """Min."""
     return joined(step, layers.Minimum(), len(step.operands), kind="")
 
 
@@ -115,11 +123,13 @@ def aligned(step: Step, values: Sequence[Value], rank: int) -> list[Value]:
 
 @operator("Identity", "nothing", "sequences and optional values")
 def identity(step: Step) -> Value:
+    """Identity."""
     return step.value(0, kind="")
 
 
 @operator("Dropout", "nothing", "training_mode with a ratio; the mask")
 def dropout(step: Step) -> Value:
+    """Dropout, which does nothing after training."""
     step.attribute("seed"), step.attribute("ratio"), step.attribute("is_test")
     training, ratio = step.optional(2, "training_mode"), step.optional(1, "ratio")
     if training is not None and training.any() and (ratio is None or ratio.any()):
@@ -129,6 +139,7 @@ def dropout(step: Step) -> Value:
 
 @operator("Cast", "nothing", "from floats to another type than FLOAT and DOUBLE")
 def cast(step: Step) -> Value:
+    """Cast between kinds of float."""
     onnx = package()
     step.must_be("saturate", 1)
     step.attribute("round_mode")
@@ -144,6 +155,7 @@ def cast(step: Step) -> Value:
     "BatchNormalization", "BatchNorm, which calibration folds into the product before it", "training_mode"
 )
 def batch_normalization(step: Step) -> Value:
+    """BatchNormalization, as a scale and a shift for each channel."""
     step.must_be("training_mode", 0)
     step.must_be("spatial", 1)
     step.attribute("momentum")

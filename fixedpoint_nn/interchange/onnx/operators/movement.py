@@ -17,6 +17,7 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
 @operator("Slice", "Slice", "slices of the batch, or of nothing; limits that are computed")
 def slice_(step: Step) -> Value:
+    """Slice."""
     x = step.value(0, kind="")
     starts, ends = step.integers(1, "starts"), step.integers(2, "ends")
     axes, steps = step.integers(3, "axes"), step.integers(4, "steps")
@@ -56,6 +57,7 @@ def part(step: Step, x: Value, axis: int, indices: range, name: str = "") -> Val
 
 @operator("Split", "Slice", "splits of the batch, or into nothing")
 def split(step: Step) -> list[Value]:
+    """Split."""
     x = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
     sizes, count = step.integers(1, "split"), step.attribute("num_outputs")
@@ -76,6 +78,7 @@ def split(step: Step) -> list[Value]:
 
 @operator("Concat", "Concat", "joins along the batch")
 def concat(step: Step) -> Value:
+    """Concat."""
     values = [x for x in step.operands if isinstance(x, Value)]
     rank = len(values[0].dims)
     axis = axis_of(int(step.needed("axis")), rank)
@@ -125,6 +128,7 @@ def beside_whole(array: np.ndarray, v: Value) -> np.ndarray:
 
 @operator("Pad", "Pad; Select for edge, reflect and wrap", "pads that are computed, or of the batch")
 def pad(step: Step) -> Value:
+    """Pad."""
     mode = step.attribute("mode", "constant")
     x = step.value(0, kind="float" if mode == "constant" else "")
     pads = step.integers(1, "pads")
@@ -183,6 +187,7 @@ def selected(step: Step, x: Value, axis: int, indices: list[int]) -> Value:
 
 @operator("Gather", "Select; Embedding where a constant's rows are chosen by the input", "both computed")
 def gather(step: Step) -> Value:
+    """Gather by constants, or from an embedding by ids."""
     data, indices = step.operands[:2]
     axis = int(step.attribute("axis", 0))
     if isinstance(data, np.ndarray) and isinstance(indices, Value):
@@ -211,6 +216,7 @@ def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
 
 @operator("DepthToSpace", "Reshape, Transpose, Reshape")
 def depth_to_space(step: Step) -> Value:
+    """DepthToSpace, in both orders."""
     size, mode = int(step.needed("blocksize")), step.attribute("mode", "DCR")
     x = step.value(0)
     if len(x.dims) != 4 or size < 1 or x.dims[1] % (size * size) or mode not in ("DCR", "CRD"):
@@ -228,6 +234,7 @@ def depth_to_space(step: Step) -> Value:
 
 @operator("SpaceToDepth", "Reshape, Transpose, Reshape")
 def space_to_depth(step: Step) -> Value:
+    """SpaceToDepth, in both orders."""
     size, x, mode = int(step.needed("blocksize")), step.value(0), step.attribute("mode", "DCR")
     whole = size >= 1 and len(x.dims) == 4 and not (x.dims[2] % size or x.dims[3] % size)
     if not whole or mode not in ("DCR", "CRD"):

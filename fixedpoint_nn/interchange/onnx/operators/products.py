@@ -16,6 +16,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @operator("MatMul", "Dense, MatMul", "products along the batch axis")
 def matmul(step: Step) -> Value:
+    """MatMul, with constants or of two values."""
     a, b = step.operands
     if isinstance(a, Value) and isinstance(b, np.ndarray):
         if b.ndim == 2:
@@ -39,6 +40,7 @@ def matmul(step: Step) -> Value:
 
 @operator("Gemm", "Dense, MatMul, Add")
 def gemm(step: Step) -> Value:
+    """Gemm."""
     alpha, beta = float(step.attribute("alpha", 1.0)), float(step.attribute("beta", 1.0))
     swap = [bool(step.attribute(name, 0)) for name in ("transA", "transB")]
     a, b = step.value(0), step.operands[1]

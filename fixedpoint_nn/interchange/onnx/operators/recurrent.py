@@ -19,6 +19,7 @@ LIMITS = "clip; other activations than the usual ones; sequences of different le
 
 @operator("LSTM", "LSTM, Slice, Concat", f"{LIMITS}; peepholes; input_forget")
 def lstm(step: Step) -> list[Value]:
+    """LSTM."""
     step.must_be("input_forget", 0)
     peepholes = step.optional(7, "peepholes")
     if peepholes is not None and peepholes.any():
@@ -28,6 +29,7 @@ def lstm(step: Step) -> list[Value]:
 
 @operator("GRU", "GRU, Slice, Concat", LIMITS)
 def gru(step: Step) -> list[Value]:
+    """GRU, with the reset before or after the product."""
     after = bool(step.attribute("linear_before_reset", 0))
 
     def layer(w: Array, r: Array, bias: tuple[Array, Array], _: str) -> Any:
@@ -38,6 +40,7 @@ def gru(step: Step) -> list[Value]:
 
 @operator("RNN", "RNN, Slice, Concat", LIMITS)
 def rnn(step: Step) -> list[Value]:
+    """RNN."""
     return _recurrent(step, 1, ["Tanh"], _rnn_layer, states=1)
 
 

@@ -13,11 +13,13 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
 @operator("ReduceMean", "GlobalAvgPool over images, else Mean", "means over the batch")
 def reduce_mean(step: Step) -> Value:
+    """ReduceMean."""
     return _reduced(step, mean=True)
 
 
 @operator("ReduceSum", "Mean without a division", "sums over the batch, or of nothing")
 def reduce_sum(step: Step) -> Value:
+    """ReduceSum."""
     return _reduced(step, mean=False)
 
 
@@ -50,6 +52,7 @@ def _reduced(step: Step, mean: bool) -> Value:
 
 @operator("ArgMax", "Argmax", "another axis than the channels of an image; select_last_index")
 def arg_max(step: Step) -> Value:
+    """ArgMax."""
     step.must_be("select_last_index", 0)
     x = step.value(0)
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))

@@ -30,6 +30,7 @@ MOST_WEIGHTS = 1 << 20  # of one axis
     "tf_crop_and_resize; sizes that are computed; linear and cubic of large images",
 )
 def resize(step: Step) -> Value:
+    """Resize to the nearest pixel."""
     x = step.value(0)
     mode = step.attribute("mode", "nearest")
     if mode not in ("nearest", "linear", "cubic"):
@@ -94,6 +95,7 @@ def _interpolated(
 
 @operator("Upsample", "Select", "mode linear")
 def upsample(step: Step) -> Value:
+    """Upsample to the nearest pixel."""
     x = step.value(0)
     step.must_be("mode", "nearest")
     scales = step.attribute("scales") or step.constant(1, "scales").tolist()
