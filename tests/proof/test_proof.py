@@ -13,6 +13,7 @@ import pytest
 from fixedpoint_nn import QFormat, Quantizer
 from fixedpoint_nn.hardware.pack.reader import load_pack
 from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
+from fixedpoint_nn.precision.plan import PlanError
 from tests.proof import (
     claims,
     coverage,
@@ -29,6 +30,7 @@ from tests.proof import (
 )
 from tests.proof.conformance import programs
 from tests.proof.judges import GOLDEN
+from tests.support.damaged_kinds import Kind, outcome
 
 
 def test_flipped_bits_of_moons_are_caught_by_the_checksum_and_by_reading_back():
@@ -203,14 +205,50 @@ def test_a_fault_in_use_that_is_not_answered_breaks_the_claim(monkeypatch, tmp_p
         "def test_a_killed_simulator_is_told(): assert False, 'nobody noticed'\n"
     )
     monkeypatch.setattr(faults, "TESTS", suite)
+    monkeypatch.setattr(faults, "survey", lambda count, seed: ([], True))
     lines, holds = faults.report(workers=1)
     assert lines[:2] == ["a full disk is told: 1 of 1", "a killed simulator is told: 0 of 1"]
     assert "nobody noticed" in lines[2]
     assert not holds
     suite.write_text("def test_a_full_disk_is_told(): pass\n")
     assert faults.report(workers=1) == (["a full disk is told: 1 of 1"], True)
+    monkeypatch.setattr(faults, "survey", lambda count, seed: (["damaged plan: fault 1"], False))
+    assert faults.report(workers=1) == (["a full disk is told: 1 of 1", "damaged plan: fault 1"], False)
     suite.write_text("")
     assert not faults.report(workers=1)[1]
+
+
+def _raising(error: BaseException) -> Kind:
+    def read(path: Path) -> object:
+        raise error
+
+    return Kind(lambda folder: folder, read)
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "about"),
+    [
+        (_raising(KeyError("bits")), "fault", "KeyError: 'bits'"),
+        (_raising(MemoryError()), "fault", "MemoryError"),
+        (_raising(PlanError("bits")), "fault", "it is no sentence of a reader's length"),
+        (_raising(PlanError("something about it is wrong somewhere")), "fault", "it does not name the file"),
+        (_raising(PlanError("/a/plan.json: 'passed' is missing")), "fault", "it says nothing"),
+        (
+            _raising(PlanError("/a/plan.json: 'int' object has no attribute 'get', emit it again")),
+            "fault",
+            "of Python",
+        ),
+        (_raising(PlanError("/a/plan.json has two\nlines about what is wrong")), "fault", "no sentence"),
+        (_raising(PlanError("/a/plan.json is nested too deeply; write it again")), "refused", "too deeply"),
+        (Kind(lambda folder: folder, lambda path: "whole"), "equal", ""),
+        (Kind(lambda folder: folder, lambda path: "other"), "fault", "what was read is not what was written"),
+        (Kind(lambda folder: folder, lambda path: "other", by_hand=True), "another", ""),
+    ],
+)
+def test_a_damaged_file_that_is_answered_badly_is_a_fault(kind, word, about):
+    found, text = outcome(kind, Path("/a/plan.json"), "whole")
+    assert found == word
+    assert about in text
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones():
