@@ -17,13 +17,20 @@ from fixedpoint_nn.numbers.places import inside
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Layer = Callable[..., Any]
-_on_array: Callable[[Any, Any], Any] | None = None
+_on_arrays: Callable[..., Any] | None = None
 
 
-def answer_arrays_with(answer: Callable[[Any, Any], Any]) -> None:
-    """What a network does with something that is no number: `answer(network, it)`. A layer knows no number class."""
-    global _on_array
-    _on_array = answer
+def answer_arrays_with(answer: Callable[..., Any]) -> None:
+    """What a network does with what is no number: `answer(network, *things)`. A layer knows no number class."""
+    global _on_arrays
+    _on_arrays = answer
+
+
+def answered(net: Any, given: Sequence[Any]) -> Any:
+    """The network's answer where nothing that it was given is a number, else None."""
+    if _on_arrays is None or any(hasattr(x, "cast") for x in given):
+        return None
+    return _on_arrays(net, *given)
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,9 @@ class Parts:
         self.__dict__.update({**state, "parts": MappingProxyType(state["parts"])})
 
     def __call__(self, x: Number) -> Any:
-        if _on_array is not None and not hasattr(x, "cast"):
-            return _on_array(self, x)
+        answer = answered(self, (x,))
+        if answer is not None:
+            return answer
         for name, layer in self.parts.items():
             with inside(name):
                 x = layer(x)

@@ -21,21 +21,23 @@ def as_input(x: Array) -> Tensor:
     return Tensor(x, needs_gradient=False)
 
 
-def on_array(net: Any, x: Any) -> Array:
-    """The network's outputs for an array of samples, without gradients."""
-    if not isinstance(x, np.ndarray):
-        raise TypeError(
-            f"a network takes an array with one row for each sample, not a {type(x).__name__}; "
-            "write np.asarray(x, np.float32)"
-        )
+def on_arrays(net: Any, *xs: Any) -> Any:
+    """The network's outputs for arrays of samples, one for each input, without gradients."""
+    for x in xs:
+        if not isinstance(x, np.ndarray):
+            raise TypeError(
+                f"a network takes an array with one row for each sample, not a {type(x).__name__}; "
+                "write np.asarray(x, np.float32)"
+            )
     if any(not isinstance(value, Tensor) for value in parameters(net, trained_only=False).values()):
         raise TypeError(
             "the layers of a quantised network take integers; call the Quantized that holds them, which takes floats"
         )
-    demand_samples(net, x)
+    for x in xs:
+        demand_samples(net, x)
     with no_gradient():
-        outputs: Array = net(as_input(x)).to_float()
-    return outputs
+        outputs = net(*map(as_input, xs))
+    return tuple(y.to_float() for y in outputs) if isinstance(outputs, tuple) else outputs.to_float()
 
 
 def demand_samples(net: Any, x: Array) -> None:
@@ -71,4 +73,4 @@ def demand_network(net: Any) -> None:
         )
 
 
-answer_arrays_with(on_array)
+answer_arrays_with(on_arrays)

@@ -39,8 +39,8 @@ class FakeQuantized:
     rounded: tuple[tuple[str, Quantizer | ChannelQuantizer], ...]
 
     def __call__(self, x: Any) -> Any:
-        if isinstance(x, Tensor) and not takes_ids(self.net):
-            x = x.cast(self.input)
+        if not takes_ids(self.net):
+            x = x.cast(self.input) if isinstance(x, Tensor) else self.input.round_floats(np.asarray(x))
         weights = parameters(self.net, trained_only=False)
         return rebuild(self.net, {path: weights[path].cast(q) for path, q in self.rounded})(x)
 

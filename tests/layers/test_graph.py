@@ -219,3 +219,14 @@ def test_what_cannot_be_is_answered_with_a_sentence(wrong, sentence: str) -> Non
 
 def several() -> Quantized:
     return quantize(two_inputs(), calibrate(two_inputs(), (np.ones((2, 3)), np.ones(2, int))))
+
+
+def test_it_takes_arrays_and_gives_arrays() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.random((2, 4, 4, 2))
+    assert np.array_equal(two_paths()(image), two_paths()(Tensor(image)).data)
+    features, ids = rng.random((5, 3)), rng.integers(0, 9, 5)
+    found = two_inputs()(features, ids)
+    expected = two_inputs()(Tensor(features), Tensor(ids.astype(float)))
+    assert [type(y) for y in found] == [np.ndarray, np.ndarray]
+    assert all(np.array_equal(y, z.data) for y, z in zip(found, expected, strict=True))

@@ -40,6 +40,12 @@ def test_fake_quantised_floats_equal_the_integers_exactly(name: str, recipe: str
     assert np.array_equal(fake.data, quantize(net, plan)(x).to_float())
 
 
+def test_fake_quantisation_rounds_an_array_as_it_rounds_a_tensor() -> None:
+    net, x = small_network("mlp")
+    fake = fake_quantize(net, calibrate(net, x, word=4))
+    assert np.array_equal(fake(x), fake(Tensor(x)).data)
+
+
 def test_fake_quantisation_shares_the_master_weights() -> None:
     net, x = small_network("mlp")
     fake = fake_quantize(net, calibrate(net, x))

@@ -12,6 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "fixedpoint_nn"
 
+
 def undocumented(path: Path) -> Iterator[str]:
     """Public names of a file that have no docstring; what a class with a leading underscore holds is private."""
     tree = ast.parse(path.read_text("utf-8"))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Expression
 from fixedpoint_nn.hardware.compiler.ir import Compute
 from fixedpoint_nn.hardware.compiler.kernel import Path, Target
@@ -22,6 +23,10 @@ def new_target(
     name: str, shape: Sequence[int], lanes: int, in_rows: bool = True
 ) -> tuple[Target, tuple[int, ...]]:
     """A buffer for a value, and its strides: pixel after pixel, each at the start of a row if `in_rows`."""
+    if len(shape) < 2:
+        raise LoweringError(
+            "has one word for a sample, without an axis for it; keep the axis, as in x[:, 0:1]"
+        )
     channels = shape[-1]
     pixels = prod(shape[1:-1])
     stride = padded(channels, lanes) if in_rows and pixels > 1 else channels

@@ -62,11 +62,12 @@ def only_adds_edges(node: Node) -> bool:
 def padded(scope: Scope, place: int, node: Node) -> View:
     """Windows of one pixel that hang over the edge are the image with its edges: a copy."""
     about = node.attributes
-    copy = _with_edges(scope, place, scope.view(node.inputs[0]), about["padding"], about["lowest"])
+    copy = with_edges(scope, place, scope.view(node.inputs[0]), about["padding"], about["lowest"])
     return replace(copy, axes=(*copy.axes[:3], (), copy.axes[3]))
 
 
-def _with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: bool) -> View:
+def with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: bool) -> View:
+    """A copy of the image with its edges, zeros or the lowest word."""
     if is_flattened(view):
         view = dense(scope.builder, view, scope.path(place))
     windows = view.windows((1, 1), (1, 1), padding, 1, False)
@@ -91,7 +92,7 @@ def dilated_windows(scope: Scope, place: int, node: Node) -> View:
     about = dict(node.attributes)
     view, dilation = scope.view(node.inputs[0]), about.pop("dilation")
     if any(sum(pad) for pad in about["padding"]):
-        view = _with_edges(scope, place, view, about["padding"], about["lowest"])
+        view = with_edges(scope, place, view, about["padding"], about["lowest"])
     elif is_flattened(view) or not in_rows(view, scope.builder.lanes):
         view = dense(scope.builder, view, scope.path(place))
     about |= {"kernel": reach(about["kernel"], dilation), "padding": ((0, 0), (0, 0))}

@@ -65,6 +65,14 @@ class Consumers:
                 return True
         return False
 
+    def readers(self, place: int) -> set[str]:
+        """The verbs that compute with the value, after any movement of it."""
+        found: set[str] = set()
+        for user in self.users[place]:
+            verb = self.program.nodes[user].op
+            found |= self.readers(user) if verb in (*MOVES, "transpose") else {verb}
+        return found
+
     def name(self, place: int) -> str:
         """The cast that ends the operation, or one that it comes from."""
         seen, here = set(), place

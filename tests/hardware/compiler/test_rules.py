@@ -66,6 +66,11 @@ def test_integers_in_a_layer_are_lowered(name: str, shape: tuple[int, ...]) -> N
             "the other.",
         ),
         (
+            lambda x: (x[:, 0] + x[:, 1]).cast(OUT),
+            "Layer 'cast' does not fit the engine: it has one word for a sample, without an axis for it; keep the "
+            "axis, as in x[:, 0:1].",
+        ),
+        (
             lambda x: x[:, np.array([1, 0])].cast(OUT),
             "Layer 'index' does not fit the engine: it takes elements by an array of indices, which is not lowered; "
             "use slices.",
@@ -101,6 +106,18 @@ def test_a_lookup_of_rows_inside_of_a_loop_leaves_the_loops_registers_alone() ->
         return x.scan(step, FixedArray.from_ints(np.zeros((1, 5), np.int64), OUT.format))[1]
 
     check(net, (7,), UQ(3, 0), high=6)
+
+
+@pytest.mark.parametrize("lowest", [False, True])
+@pytest.mark.parametrize("verb", ["sum", "max"])
+def test_windows_read_beyond_the_edge_what_the_model_has_there(verb: str, lowest: bool) -> None:
+    """By itself the engine's maxima read the lowest word there, and its sums 0."""
+
+    def net(x: Any) -> Any:
+        windows = x.windows((2, 2), (1, 1), ((1, 0), (1, 0)), lowest=lowest)
+        return getattr(windows, verb)(axis=3).cast(OUT)
+
+    check(net, (4, 4, 3), Q(2, 2))
 
 
 def test_the_largest_of_grouped_channels_is_searched_over_all_groups() -> None:
