@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The layers: each a formula, written once, for every kind of number."""
 
-from fixedpoint_nn.layers.activation import Argmax, Clip, Elu, LeakyReLU, PReLU, ReLU, Sigmoid, Softmax, Tanh
+from fixedpoint_nn.layers.activation import (
+    Argmax,
+    Clip,
+    Elu,
+    LeakyReLU,
+    PReLU,
+    Rectifier,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from fixedpoint_nn.layers.convolution import Conv2D, ConvTranspose2D
 from fixedpoint_nn.layers.dense import Dense
 from fixedpoint_nn.layers.graph import Graph, Node, Pick
@@ -59,6 +70,7 @@ __all__ = [
     "RNN",
     "RNNCell",
     "ReLU",
+    "Rectifier",
     "Repeated",
     "Reshape",
     "Residual",

@@ -23,6 +23,14 @@ class ReLU:
 
 
 @dataclass(frozen=True)
+class Rectifier:
+    """max(x, 0) without a rounding of its own: the activation of a recurrent cell, which rounds its state."""
+
+    def __call__(self, x: Number) -> Any:
+        return x.relu()
+
+
+@dataclass(frozen=True)
 class LeakyReLU:
     """max(x, x / 2**power): the slope of the negative side is a power of two, so nothing is multiplied."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from fixedpoint_nn.layers.activation import Sigmoid, Tanh
+from fixedpoint_nn.layers.activation import Rectifier, Sigmoid, Tanh
 from fixedpoint_nn.layers.fields import INLINE, accumulator_point, cast_point, demand_numbers, parameter
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.accumulator import Accumulator
@@ -19,12 +19,12 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class RNNCell:
-    """h' = tanh(x @ input_weight + h @ state_weight + bias)."""
+    """h' = tanh(x @ input_weight + h @ state_weight + bias), or with a `Rectifier` max(..., 0)."""
 
     input_weight: Number = parameter()
     state_weight: Number = parameter()
     bias: Number = parameter()
-    tanh: Tanh = Tanh()
+    tanh: Tanh | Rectifier = Tanh()
     state: Quantizer | None = cast_point()
     accumulator: Accumulator | None = accumulator_point()
     states: ClassVar[tuple[str, ...]] = ("state",)

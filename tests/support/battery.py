@@ -66,6 +66,9 @@ CASES: dict[str, Case] = {
     "Embedding": Case(lambda i: i.embedding(9, 4), (5,), ids=9),
     "OneHot": Case(lambda i: i.one_hot(9), (5,), ids=9),
     "RNN": Case(lambda i: i.rnn(3, 4, depth=2), (5, 3)),
+    "Rectified RNN": Case(
+        lambda i: layers.RNN((replace(i.rnn(3, 4).cells[0], tanh=layers.Rectifier()),)), (5, 3)
+    ),
     "GRU, reset before": Case(lambda i: i.gru(3, 4), (5, 3)),
     "GRU, reset after": Case(lambda i: i.gru(3, 4, reset_after=True, last=True), (5, 3)),
     "LSTM": Case(lambda i: i.lstm(3, 4, depth=2), (5, 3)),

@@ -73,6 +73,17 @@ def rnn(x: Any, p: dict[str, Any]) -> Any:
     return torch.func.functional_call(module, given, (x,))[0]
 
 
+def rectified_rnn(x: Any, p: dict[str, Any]) -> Any:
+    module = torch.nn.RNN(3, 4, nonlinearity="relu", batch_first=True, dtype=torch.float64)
+    given = {
+        "weight_ih_l0": p["cells.0.input_weight"].T,
+        "weight_hh_l0": p["cells.0.state_weight"].T,
+        "bias_ih_l0": p["cells.0.bias"],
+        "bias_hh_l0": torch.zeros(4, dtype=torch.float64),
+    }
+    return torch.func.functional_call(module, given, (x,))[0]
+
+
 def conv_transpose(kernel: tuple[int, int], stride: tuple[int, int], cut: tuple[slice, slice]) -> Twin:
     """`cut` says which rows and columns stay of those that the whole windows reach."""
 
@@ -182,6 +193,7 @@ TWINS: dict[str, Twin] = {
     "Embedding": lambda x, p: F.embedding(x.long(), p["weight"]),
     "OneHot": lambda x, p: F.one_hot(x.long(), 9).double() + 0 * p["weight"].sum(),
     "RNN": rnn,
+    "Rectified RNN": rectified_rnn,
     "GRU, reset before": gru_reset_before,
     "GRU, reset after": lambda x, p: gru_reset_after(x, p)[:, -1],
     "LSTM": lstm(2),

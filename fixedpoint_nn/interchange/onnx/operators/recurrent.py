@@ -69,7 +69,7 @@ def _gru_layer(w: Array, r: Array, bias: tuple[Array, Array], after: bool) -> An
 
 
 def _rnn_layer(w: Array, r: Array, bias: tuple[Array, Array], activation: str) -> Any:
-    function: Any = layers.Tanh() if activation == "Tanh" else layers.ReLU()
+    function = layers.Tanh() if activation == "Tanh" else layers.Rectifier()
     return layers.RNN((layers.RNNCell(tensor(w.T), tensor(r.T), tensor(bias[0] + bias[1]), function),))
 
 
