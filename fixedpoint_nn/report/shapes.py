@@ -80,8 +80,13 @@ LEDGER = Fields(
     }
 )
 LAYER = Fields(
-    {"layer": Text(), "format": Text(), "channels": Whole()},
-    {"cycles": Maybe(Whole()), "mac_cycles": Maybe(Whole())},
+    {
+        "layer": Text(),
+        "format": Text(),
+        "channels": Whole(),
+        "cycles": Maybe(Whole()),
+        "mac_cycles": Maybe(Whole()),
+    }
 )
 TABLE = Fields(
     {

@@ -44,7 +44,7 @@ def report(workers: int) -> tuple[list[str], bool]:
 def survey(count: int, seed: int, *kinds: str) -> tuple[list[str], bool]:
     """Damaged files of every kind, read in a process with little memory and time: what came of them, and whether each
     was read as it was, or refused in one sentence."""
-    command = [sys.executable, "-m", "tests.support.damaged_kinds", str(count), str(seed), *kinds]
+    command = [sys.executable, "-m", "tests.support.damaged_survey", str(count), str(seed), *kinds]
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -30,7 +30,8 @@ from tests.proof import (
 )
 from tests.proof.conformance import programs
 from tests.proof.judges import GOLDEN
-from tests.support.damaged_kinds import Kind, outcome
+from tests.support.damaged_kinds import Kind
+from tests.support.damaged_survey import outcome
 
 
 def test_flipped_bits_of_moons_are_caught_by_the_checksum_and_by_reading_back():
