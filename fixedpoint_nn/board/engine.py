@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.board import frames
-from fixedpoint_nn.board.errors import BoardError, NoAnswer
-from fixedpoint_nn.board.frames import Command, Result
+from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.board.frames import Command
 from fixedpoint_nn.board.identity import Identity
+from fixedpoint_nn.board.link import ANSWER_SECONDS, CHUNK, Link
 from fixedpoint_nn.board.ports import Port
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
@@ -23,22 +24,12 @@ from fixedpoint_nn.hardware.isa.port import Port as Place
 from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.numerics.arrays import Ints
 
-CHUNK = 1024  # bytes of words in one request or answer
-ANSWER_SECONDS = 1.0  # of silence after which no answer is waited for; the chip gives up a request after 0.1
-QUIET_SECONDS = 0.05  # of silence after which a line that was disturbed is taken to be quiet
-ATTEMPTS = 3  # to be understood again after a disturbance
 POLL_SECONDS = 0.001
 LOADS = {
     "program": Command.LOAD_PROGRAM,
     "weights": Command.LOAD_WEIGHTS,
     "parameters": Command.LOAD_PARAMETERS,
     "tables": Command.LOAD_TABLES,
-}
-REFUSALS = {
-    Result.DAMAGED: "the request arrived damaged, and what it wrote is undefined; call again",
-    Result.CUT_SHORT: "a part of the request was lost, and what it wrote is undefined; call again",
-    Result.BUSY: "the engine is running; wait for it, or reset it",
-    Result.UNKNOWN: "it knows no such request; build the board again with this version",
 }
 
 
@@ -63,7 +54,7 @@ class Outcome:
     status: Status
 
 
-class Engine:
+class Engine(Link):
     """An engine on a board.
 
     A call that fails raises a `BoardError` of one sentence; the next call works as if nothing had been, for the chip
@@ -75,8 +66,7 @@ class Engine:
     """
 
     def __init__(self, port: Port, seconds: float = ANSWER_SECONDS) -> None:
-        self.port, self.seconds = port, seconds
-        self._tag, self._disturbed = 0, True
+        super().__init__(port, seconds)
         self.identity = self.identify()
 
     def __enter__(self) -> Engine:
@@ -250,77 +240,6 @@ class Engine:
             raise BoardError(
                 f"cannot {verb} words {address} to {address + count - 1}: the memory holds {depth}"
             )
-
-    def _ask(self, command: Command, address: int = 0, count: int = 0, words: bytes = b"") -> bytes:
-        return self._send(command, lambda tag: frames.request(tag, command, address, count, words))
-
-    def _send(self, command: Command, message: Callable[[int], bytes]) -> bytes:
-        """Send a request and give its answer's content; after anything else the next call finds its way back first."""
-        if self._disturbed:
-            self._recover(command)
-        self._disturbed = True
-        answer = self._exchange(command, message)
-        self._disturbed = False
-        if answer.result != Result.DONE:
-            raise BoardError(f"{self.port.name} refused {command.name}: {REFUSALS[Result(answer.result)]}")
-        return answer.content
-
-    def _recover(self, wanted: Command) -> None:
-        """Until a question is answered: the chip may take the first one for the rest of a request that was cut off."""
-        failure: BoardError | None = None
-        for _ in range(ATTEMPTS):
-            self._let_the_line_fall_silent()
-            try:
-                answer = self._exchange(wanted, lambda tag: frames.request(tag, Command.STATUS))
-            except BoardError as error:
-                failure = error
-                continue
-            if answer.result == Result.DONE:
-                return
-        raise failure or self._damaged(wanted)
-
-    def _exchange(self, command: Command, message: Callable[[int], bytes]) -> frames.Answer:
-        self._tag = (self._tag + 1) % 256
-        self.port.write(message(self._tag))
-        return self._answer(command)
-
-    def _answer(self, command: Command) -> frames.Answer:
-        """The answer with the tag of the request, or to a damaged one; noise and late answers are passed over."""
-        while True:
-            mark = self._exactly(1, command)
-            if mark[0] != frames.ANSWER:
-                continue
-            head = mark + self._exactly(frames.HEAD_BYTES - 1, command)
-            length = frames.content_length(head)
-            if length > CHUNK:
-                raise self._damaged(command)
-            rest = self._exactly(length + frames.CHECKSUM_BYTES, command)
-            answer = frames.parse_answer(head + rest)
-            if answer is None or answer.result not in set(Result):
-                raise self._damaged(command)
-            if answer.tag == self._tag or answer.result in (Result.DAMAGED, Result.CUT_SHORT):
-                return answer
-
-    def _damaged(self, command: Command) -> BoardError:
-        return BoardError(f"the answer of {self.port.name} to {command.name} is damaged; call again")
-
-    def _exactly(self, count: int, command: Command) -> bytes:
-        found = b""
-        while len(found) < count:
-            part = self.port.read(count - len(found), self.seconds)
-            if not part:
-                raise NoAnswer(
-                    f"{self.port.name} did not answer {command.name} within {self.seconds:g} s; is the board on, and "
-                    f"built with this design? Call again"
-                )
-            found += part
-        return found
-
-    def _let_the_line_fall_silent(self) -> None:
-        end = time.monotonic() + self.seconds
-        while self.port.read(CHUNK, QUIET_SECONDS):
-            if time.monotonic() > end:
-                raise BoardError(f"{self.port.name} sends without being asked; is this the board's port?")
 
 
 def _bytes(words: Sequence[int], size: int) -> bytes:

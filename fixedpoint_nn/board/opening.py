@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from fixedpoint_nn.board import engine as driver
 from fixedpoint_nn.board.engine import Engine
+from fixedpoint_nn.board.link import ANSWER_SECONDS
 from fixedpoint_nn.board.ports import BAUD, Port, SerialPort
 from fixedpoint_nn.board.process import SimulatedPort
 from fixedpoint_nn.board.simulated import SECONDS, SimulatedBoard
@@ -17,7 +17,7 @@ SIMULATED = "sim"
 def open_engine(name: str, pack: Pack, simulator: str = "iverilog", baud: int = BAUD) -> Engine:
     """The engine at a serial port; `sim` simulates a board that is built for this pack, with room for its readback."""
     if name != SIMULATED:
-        return _opened(SerialPort(name, baud), driver.ANSWER_SECONDS)
+        return _opened(SerialPort(name, baud), ANSWER_SECONDS)
     config = readback_program(pack.config, pack.images).config
     return _opened(SimulatedPort(SimulatedBoard(config, pack.images, simulator)), SECONDS)
 

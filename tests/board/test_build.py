@@ -136,7 +136,7 @@ BLOCKS = {"ecp5": "DP16KD", "ice40": "ICESTORM_RAM", "gowin": "BSRAM"}
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "name"),
-    [("moons", "icebreaker"), ("nplm", "tangnano20k"), ("names_lstm", "ulx3s"), ("nplm", "icebreaker")],
+    [("moons", "icebreaker"), ("nplm", "tangnano20k"), ("names_lstm", "ulx3s")],
 )
 def test_a_bitstream_meets_the_clock_of_its_board_with_the_memories_that_were_predicted(
     tmp_path: Path, network: str, name: str
