@@ -63,7 +63,10 @@ def ours(found: Imported, arrays: Mapping[str, Any]) -> list[np.ndarray[Any, Any
     given = [door.inward(arrays[door.name]) for door in found.inputs]
     results = found.net(*(Tensor(x) if x.dtype.kind == "f" else x for x in given))
     several = results if isinstance(results, tuple) else (results,)
-    return [door.outward(y.data if isinstance(y, Tensor) else y) for door, y in zip(found.outputs, several, strict=True)]
+    return [
+        door.outward(y.data if isinstance(y, Tensor) else y)
+        for door, y in zip(found.outputs, several, strict=True)
+    ]
 
 
 def check(blob: bytes, arrays: Mapping[str, Any], **options: Any) -> Imported:
