@@ -44,7 +44,7 @@ class Subject:
         files = [source for source in self.sources if source != self.name]
         whence = " and ".join([*shipped, *files])
         return (
-            f"All of it is of one network, {self.name}: {self.weights[:SHOWN]} begins the SHA-256 of its weights"
+            f"All of it is of one network, {self.name}: the SHA-256 of its weights begins with {self.weights[:SHOWN]}"
             f"{f', which come from {whence}' if whence else ''}."
         )
 

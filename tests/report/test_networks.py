@@ -42,7 +42,7 @@ def test_runs_of_one_network_are_one_part_and_the_page_tells_its_weights(runs: P
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert len(page.parts) == 1
     assert notice(html) == (
-        "All of it is of one network, fashion_mlp: abababababab begins the SHA-256 of its weights."
+        "All of it is of one network, fashion_mlp: the SHA-256 of its weights begins with abababababab."
     )
     assert 'class="part"' not in html
 
@@ -92,7 +92,7 @@ def test_every_command_tells_the_weights_that_it_took(tmp_path: Path) -> None:
     page = write_report(runs, tmp_path / "report.html")
     assert [part.title for part in page.parts] == [f"moons, weights {_of(file)}"]
     assert page.notice == (
-        f"All of it is of one network, moons: {_of(file)} begins the SHA-256 of its weights, which come from {file}."
+        f"All of it is of one network, moons: the SHA-256 of its weights begins with {_of(file)}, which come from {file}."
     )
     assert _of(file) != identity(zoo.load("moons"))[:12]
 
