@@ -136,11 +136,9 @@ class Operands:
         if len({tuple(pixel_atoms(view.axes[:-1])) for view in views}) == 1:
             return list(products)
 
-        def dense(view: View) -> View:
-            return self._copied(view)
-
         return [
-            replace(product, view=dense(product.view), other=dense(product.other)) for product in products
+            replace(product, view=self._copied(product.view), other=self._copied(product.other))
+            for product in products
         ]
 
     def _registers(self, terms: Sequence[Term]) -> set[Register | None]:
