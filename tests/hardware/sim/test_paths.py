@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.hardware.test_textgen import writer
+from tests.hardware.textgen.test_textgen import writer
 
 from fixedpoint_nn import Q, RtlModel
 from fixedpoint_nn.cli import main

@@ -29,6 +29,7 @@ _FURTHER: dict[str, tuple[str, ...]] = {
     "numerics/matmul_blocked": ("numerics/test_matmul",),
     "numerics/matmul_packed": ("numerics/test_matmul",),
     "numerics/native/operands": ("numerics/native/test_library", "numerics/test_deferred_product"),
+    "numerics/native/scan": ("numbers/loops/test_loops",),
     "numerics/overflow": ("numerics/test_quantizer",),
     "numerics/overflow_stats": ("network/test_quantized",),
     "numerics/qformat": ("numbers/fixed/test_array",),
@@ -54,6 +55,8 @@ _FURTHER: dict[str, tuple[str, ...]] = {
         "numerics/test_overflow_stats",
         "layers/test_layers",
     ),
+    "numbers/loops": ("numbers/loops/test_loops",),
+    "numbers/places": ("layers/test_graph",),
     "numbers/tensor": (
         "numbers/tensor/test_tensor",
         "numbers/tensor/test_gradients_by_index",
