@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The checksum of the wire, one byte further: CRC-16 with the polynomial x^16 + x^12 + x^5 + 1, most significant bit first.
+// The checksum of the wire, one byte further: CRC-16 with the polynomial x^16 + x^12 + x^5 + 1,
+// most significant bit first.
 //
 //   next = the checksum of what `crc` is the checksum of, and then `data`; combinational
 //

@@ -6,8 +6,9 @@
 //
 // Numbers go lowest byte first, checksums (crc16.v, from FFFF on, without A5 and 5A) highest byte first. A word takes
 // ceil(ACTIVATION_WIDTH / 8) bytes for WRITE and READ, and ceil(LOAD_WIDTH / 8) bytes for LOAD, of any memory.
-// Nothing is done before the checksum of a request's head is right. What is damaged, or stops in the middle, is answered once the
-// line has been silent for TIMEOUT clocks; so the next request is always understood. docs/board.md has the commands.
+// Nothing is done before the checksum of a request's head is right. What is damaged, or stops in the middle, is
+// answered once the line has been silent for TIMEOUT clocks; so the next request is always understood. docs/board.md
+// has the commands.
 // Python twin: fixedpoint_nn/board/frames.py.
 `default_nettype none
 module host_link #(
@@ -52,7 +53,8 @@ module host_link #(
     input  wire [31:0]                        argmax
 );
     localparam [7:0] REQUEST = 8'hA5, ANSWER = 8'h5A;
-    localparam [7:0] IDENTIFY = 8'd1, STATUS = 8'd2, RESET = 8'd3, START = 8'd4, READ = 8'd5, WRITE = 8'd6, LOAD = 8'd8;  // to 11
+    // LOAD + 0 to 3: the memory.
+    localparam [7:0] IDENTIFY = 8'd1, STATUS = 8'd2, RESET = 8'd3, START = 8'd4, READ = 8'd5, WRITE = 8'd6, LOAD = 8'd8;
     localparam [7:0] DONE = 8'd0, DAMAGED = 8'd1, CUT_SHORT = 8'd2, BUSY = 8'd3, UNKNOWN = 8'd4;
 
     localparam WORD_BYTES = (ACTIVATION_WIDTH + 7) / 8;
@@ -119,7 +121,7 @@ module host_link #(
 
     wire sending = send_ready && !send;
     wire [15:0] next_crc;
-    crc16 crc16 (.crc(crc), .data(received_valid ? received : next_sent), .next(next_crc));
+    crc16 u_crc16 (.crc(crc), .data(received_valid ? received : next_sent), .next(next_crc));
 
     always @(posedge clock) begin
         {send, engine_reset, start, host_write, load_enable} <= 5'd0;

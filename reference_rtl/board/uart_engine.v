@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 // An engine behind a serial line: what a board's top needs to connect is a clock and two pins.
 //
-// Every memory can be loaded over the wire, or holds its image from the beginning (the *_IMAGE parameters). The wire protocol is
-// told in host_link.v and docs/board.md. Reset is made here, in the first clocks after the configuration.
+// Every memory can be loaded over the wire, or holds its image from the beginning (the *_IMAGE parameters). The wire
+// protocol is told in host_link.v and docs/board.md. Reset is made here, in the first clocks after the
+// configuration.
 // Python twin: fixedpoint_nn/board/frames.py, and fixedpoint_nn/hardware/emulator/emulator.py.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module uart_engine #(
     // Clocks per bit of the serial line, 4 to 65535.
     parameter DIVIDER = 16,
     // Clocks of silence after which a request that stopped in the middle is given up, 1 to 2**24 - 1.
     parameter TIMEOUT = 100000,
-    // What IDENTIFY answers besides the engine's parameters: the clock in kHz, and a number that tells one build from another.
+    // What IDENTIFY answers besides the engine's parameters: the clock in kHz,
+    // and a number that tells one build from another.
     parameter CLOCK_KHZ = 0,
     parameter [31:0] CONTENT = 32'd0,
     // The engine's parameters, as in engine.v.
@@ -77,18 +80,19 @@ module uart_engine #(
     wire [LOAD_WIDTH-1:0] load_data;
     wire signed [ACTIVATION_WIDTH-1:0] host_write_data, host_read_data;
 
-    uart_receiver #(.DIVIDER(DIVIDER)) receiver (
+    uart_receiver #(.DIVIDER(DIVIDER)) u_receiver (
         .clock(clock), .reset(reset), .rx(rx), .data(received), .valid(received_valid)
     );
-    uart_transmitter #(.DIVIDER(DIVIDER)) transmitter (
+    uart_transmitter #(.DIVIDER(DIVIDER)) u_transmitter (
         .clock(clock), .reset(reset), .send(send), .data(sent), .ready(send_ready), .tx(tx)
     );
     host_link #(
         .TIMEOUT(TIMEOUT), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .LOAD_WIDTH(LOAD_WIDTH),
         .IDENTITY_BYTES(IDENTITY_BYTES), .IDENTITY(IDENTITY)
-    ) link (
+    ) u_link (
         .clock(clock), .reset(reset),
-        .received(received), .received_valid(received_valid), .sent(sent), .send(send), .send_ready(send_ready), .idle(idle),
+        .received(received), .received_valid(received_valid), .sent(sent), .send(send), .send_ready(send_ready),
+        .idle(idle),
         .engine_reset(engine_reset), .start(start), .seed(seed), .busy(busy), .done(done),
         .host_write(host_write), .address(address), .host_write_data(host_write_data), .host_read_data(host_read_data),
         .load_enable(load_enable), .load_memory(load_memory), .load_data(load_data),
@@ -98,15 +102,17 @@ module uart_engine #(
     engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
-        .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT),
+        .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS),
+        .PRODUCT_SHIFT(PRODUCT_SHIFT),
         .PRODUCT_SIGNED(PRODUCT_SIGNED), .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
         .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH),
         .ACTIVATION_IMAGE(ACTIVATION_IMAGE), .WEIGHT_IMAGE(WEIGHT_IMAGE), .PARAMETER_IMAGE(PARAMETER_IMAGE),
         .TABLE_IMAGE(TABLE_IMAGE), .PROGRAM_IMAGE(PROGRAM_IMAGE)
-    ) engine (
+    ) u_engine (
         .clock(clock), .reset(reset || engine_reset), .start(start), .seed(seed), .busy(busy), .done(done),
-        .host_write(host_write), .host_address(address), .host_write_data(host_write_data), .host_read_data(host_read_data),
+        .host_write(host_write), .host_address(address), .host_write_data(host_write_data),
+        .host_read_data(host_read_data),
         .load_enable(load_enable), .load_memory(load_memory), .load_address(address), .load_data(load_data),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
         .accumulator_overflow(accumulator_overflow), .argmax(argmax)

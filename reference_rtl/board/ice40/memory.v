@@ -3,9 +3,11 @@
 //
 //   read_data (two enabled clocks after read_address) = words[read_address]
 //
-// A large memory has one port and no first contents: it is loaded over the wire, and a word must not be written in a clock in which
-// one is read (the load port writes while the engine stands still). Up to 16,384 words; smaller memories are as in memory.v.
+// A large memory has one port and no first contents: it is loaded over the wire, and a word must not be written in a
+// clock in which one is read (the load port writes while the engine stands still). Up to 16,384 words; smaller
+// memories are as in memory.v.
 // Python twin: an array.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module memory #(
     // Bits of a word.
@@ -32,7 +34,8 @@ module memory #(
 
     initial begin
         if (DEPTH < 2) $fatal(1, "%m: DEPTH = %0d; a memory needs at least 2 words", DEPTH);
-        if (WIDTH * DEPTH > LARGE_BITS && DEPTH > 16384) $fatal(1, "%m: DEPTH = %0d; a large memory holds 16384 words", DEPTH);
+        if (WIDTH * DEPTH > LARGE_BITS && DEPTH > 16384)
+            $fatal(1, "%m: DEPTH = %0d; a large memory holds 16384 words", DEPTH);
     end
 
     generate
@@ -44,8 +47,9 @@ module memory #(
             wire [16*COLUMNS-1:0] fetched;
             genvar column;
             for (column = 0; column < COLUMNS; column = column + 1) begin : columns
-                SB_SPRAM256KA block (
-                    .CLOCK(clock), .ADDRESS(whole), .DATAIN(written[16*column +: 16]), .MASKWREN(4'b1111), .WREN(write_enable),
+                SB_SPRAM256KA u_block (
+                    .CLOCK(clock), .ADDRESS(whole), .DATAIN(written[16*column +: 16]), .MASKWREN(4'b1111),
+                    .WREN(write_enable),
                     .CHIPSELECT(read_enable || write_enable), .STANDBY(1'b0), .SLEEP(1'b0), .POWEROFF(1'b1),
                     .DATAOUT(fetched[16*column +: 16])
                 );

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A board in a simulator: uart_engine, its serial line bit by bit, and the line's other end on standard input and output.
+// A board in a simulator: uart_engine, its serial line bit by bit, and the line's other end on standard input and
+// output.
 //
 // The bench prints, and a program beside it (fixedpoint_nn/board/process.py) reads:
 //   =hh   the chip has sent this byte
 //   -     nothing goes on; is there a byte for the chip? The answer may take its time, for simulated time stands still
 //   b     something goes on; is there a byte for the chip?
-// Each question is answered by two hexadecimal digits, or by `--`: no byte now, and ten bits pass. The end of the input ends the
-// simulation. With CLOCK_PORT defined the clock comes from outside (uart_engine_tb.cpp). With TOP defined the board is a module `top`,
-// such as a netlist, of which nothing but its pins is known: something goes on for a while after each byte.
+// Each question is answered by two hexadecimal digits, or by `--`: no byte now, and ten bits pass. The end of the
+// input ends the simulation. With CLOCK_PORT defined the clock comes from outside (uart_engine_tb.cpp). With TOP
+// defined the board is a module `top`, such as a netlist, of which nothing but its pins is known: something goes on
+// for a while after each byte.
 `default_nettype none
 `ifdef CLOCK_PORT
 module uart_engine_tb (clock);
@@ -49,7 +51,7 @@ module uart_engine_tb;
 `ifdef TOP
     localparam RECENT_BYTES = 40;
     integer recent = RECENT_BYTES;
-    top board (.clk(clock), .rx(rx), .tx(tx), .led({done, busy}));
+    top u_board (.clk(clock), .rx(rx), .tx(tx), .led({done, busy}));
     assign idle = recent == 0;
     always @(posedge clock)
         if (heard != 0 || !rx) recent <= 10 * DIVIDER * RECENT_BYTES;
@@ -59,14 +61,15 @@ module uart_engine_tb;
         .DIVIDER(DIVIDER), .TIMEOUT(TIMEOUT), .CLOCK_KHZ(CLOCK_KHZ), .CONTENT(CONTENT),
         .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
-        .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT),
+        .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS),
+        .PRODUCT_SHIFT(PRODUCT_SHIFT),
         .PRODUCT_SIGNED(PRODUCT_SIGNED), .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
         .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH),
         .ACTIVATION_IMAGE(BUILT_IN != 0 ? "activations.mem" : ""),
         .WEIGHT_IMAGE(BUILT_IN != 0 ? "weights.mem" : ""), .PARAMETER_IMAGE(BUILT_IN != 0 ? "parameters.mem" : ""),
         .TABLE_IMAGE(BUILT_IN != 0 ? "tables.mem" : ""), .PROGRAM_IMAGE(BUILT_IN != 0 ? "program.mem" : "")
-    ) board (.clock(clock), .rx(rx), .tx(tx), .busy(busy), .done(done), .idle(idle));
+    ) u_board (.clock(clock), .rx(rx), .tx(tx), .busy(busy), .done(done), .idle(idle));
 `endif
 
     // To the chip: a byte (or nothing) every ten bits.

@@ -82,7 +82,7 @@ def missing(text: str) -> list[str]:
     """What comments name and is not there: files, and the Python twins inside of them."""
     lost = []
     for name in re.findall(r"[\w/]+\.(?:py|vh|vlt|cpp|md|v)\b", text):
-        folders = (RTL, RTL / "formal", RTL / "tb", RTL.parent)
+        folders = (RTL, RTL / "formal", RTL / "tb", RTL / "board", RTL / "board" / "tb", RTL.parent)
         if not any((folder / name).is_file() for folder in folders):
             lost.append(name)
     for names, file in re.findall(r"((?:`[\w.]+`(?:, | and )?)+) in ([\w/]+\.py)", text):

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A model of the ECP5's block memory: 18,432 bits, two ports, as yosys uses it; yosys has it as a black box only.
 //
-//   DO (one enabled clock after AD) = the word at AD; with WE the word that stood there before (READBEFOREWRITE), or no change (NORMAL)
+//   DO (one enabled clock after AD) = the word at AD;
+//     with WE the word that stood there before (READBEFOREWRITE), or no change (NORMAL)
 //
-// Ports of 18, 9, 4, 2 or 1 bits; a port of 18 has a write enable for each 9 bits in AD1 and AD0. With 36 bits (pseudo dual port)
-// A writes {DIB, DIA} with write enables in ADA3 to ADA0, and B reads {DOB, DOA}. No output registers, no resets, all selects 0.
+// Ports of 18, 9, 4, 2 or 1 bits; a port of 18 has a write enable for each 9 bits in AD1 and AD0. With 36 bits
+// (pseudo dual port) A writes {DIB, DIA} with write enables in ADA3 to ADA0, and B reads {DOB, DOA}. No output
+// registers, no resets, all selects 0.
 // Lattice: ECP5 and ECP5-5G Memory User Guide. Python twin: `Blocks` in tests/board/test_cells.py.
+// SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module DP16KD #(
     // Bits of a word at each port; what a port reads while it writes.
@@ -60,14 +63,18 @@ module DP16KD #(
     parameter [319:0] INITVAL_3C = 320'd0, parameter [319:0] INITVAL_3D = 320'd0,
     parameter [319:0] INITVAL_3E = 320'd0, parameter [319:0] INITVAL_3F = 320'd0
 ) (
-    input  wire DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0,
+    input  wire DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3,
+        DIA2, DIA1, DIA0,
     input  wire ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0,
     input  wire CLKA, CEA, OCEA, WEA, RSTA, CSA2, CSA1, CSA0,
-    output wire DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0,
-    input  wire DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0,
+    output wire DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3,
+        DOA2, DOA1, DOA0,
+    input  wire DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3,
+        DIB2, DIB1, DIB0,
     input  wire ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0,
     input  wire CLKB, CEB, OCEB, WEB, RSTB, CSB2, CSB1, CSB0,
-    output wire DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0
+    output wire DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3,
+        DOB2, DOB1, DOB0
 );
     reg [17:0] words [0:1023];
     integer place;
@@ -89,9 +96,11 @@ module DP16KD #(
     end
 
     wire [13:0] address_a = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0};
-    wire [17:0] written_a = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
+    wire [17:0] written_a = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5,
+        DIA4, DIA3, DIA2, DIA1, DIA0};
     wire [13:0] address_b = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0};
-    wire [17:0] written_b = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
+    wire [17:0] written_b = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5,
+        DIB4, DIB3, DIB2, DIB1, DIB0};
 
     // The 9 bits (or, of narrow words, 8) that an address is in.
     function [8:0] part(input [13:0] address);
@@ -142,7 +151,9 @@ module DP16KD #(
             default: words[address_b[13:4]][(address_b[3] ? 9 : 0) + address_b[2:0]] <= written_b[0];
         endcase
     end
-    assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = DATA_WIDTH_B == 36 ? read_b[17:0] : read_a[17:0];
-    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = DATA_WIDTH_B == 36 ? read_b[35:18] : read_b[17:0];
+    assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2,
+        DOA1, DOA0} = DATA_WIDTH_B == 36 ? read_b[17:0] : read_a[17:0];
+    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2,
+        DOB1, DOB0} = DATA_WIDTH_B == 36 ? read_b[35:18] : read_b[17:0];
 endmodule
 `default_nettype wire
