@@ -92,7 +92,8 @@ def test_every_command_tells_the_weights_that_it_took(tmp_path: Path) -> None:
     page = write_report(runs, tmp_path / "report.html")
     assert [part.title for part in page.parts] == [f"moons, weights {_of(file)}"]
     assert page.notice == (
-        f"All of it is of one network, moons: the SHA-256 of its weights begins with {_of(file)}, which come from {file}."
+        f"All of it is of one network, moons: the SHA-256 of its weights begins with {_of(file)}, "
+        f"which come from {file}."
     )
     assert _of(file) != identity(zoo.load("moons"))[:12]
 

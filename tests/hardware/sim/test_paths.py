@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.hardware.textgen.test_textgen import writer
 
 from fixedpoint_nn import Q, RtlModel
 from fixedpoint_nn.cli import main
@@ -23,6 +22,7 @@ from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.report.record import Record
+from tests.hardware.textgen.test_textgen import writer
 from tests.proof.conformance.__main__ import HERE
 from tests.support.battery import over_integers, randomly_quantized
 
