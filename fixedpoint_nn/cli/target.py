@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """NET|FILE on the command line: which network, with which weights, which samples and which metric.
 
-The one place where a network's name or file becomes a network. `_loaded` is where further kinds of file go.
+The one place where a network's name or file becomes a network.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.cli import samples_file
 from fixedpoint_nn.cli.errors import CommandError, did_you_mean
 from fixedpoint_nn.cli.own_network import entry_for
-from fixedpoint_nn.cli.progress import detail
+from fixedpoint_nn.cli.progress import detail, say
+from fixedpoint_nn.interchange.load import kind_of, load_model
 from fixedpoint_nn.network import serialization, tree
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.arrays import Array
@@ -91,7 +92,9 @@ class Target:
 def add_arguments(parser: argparse.ArgumentParser, metric: bool = False) -> None:
     """The network, and the options that say what it is used with."""
     parser.add_argument(
-        "network", metavar="NET|FILE", help="a network of `fixedpoint-nn zoo`, or a .safetensors file"
+        "network",
+        metavar="NET|FILE",
+        help="a network of `fixedpoint-nn zoo`, or a .safetensors, .onnx or .tflite file",
     )
     parser.add_argument(
         "--data",
@@ -126,8 +129,27 @@ def resolve(
     net, name, metadata = _loaded(text)
     if isinstance(net, Quantized) and not quantised:
         raise CommandError(f"{text} is quantised already; give the float network that it was made from")
+    if given is not None and text not in zoo.names() and kind_of(text) == "onnx":
+        given = arranged(given, text)
     detail(f"{text}: {name}, samples of {'the zoo' if data is None else data}")
     return Target(net, name, text, given, metric, metadata)
+
+
+def arranged(given: samples_file.Samples, path: str) -> samples_file.Samples:
+    """Samples in the order of axes of the ONNX file (channels first) as the network takes them: channels last."""
+    from fixedpoint_nn.interchange.onnx.reader import imported  # imports `onnx`, which takes its time
+
+    doors = imported(path).inputs
+    if len(doors) != 1:
+        names = ", ".join(door.name for door in doors)
+        raise CommandError(f"{path} has {len(doors)} inputs ({names}), and a file of samples gives one")
+    door, shape = doors[0], given.x.shape[1:]
+    if shape == door.sample:
+        return given
+    if door.axes[0] == 0 and shape == door.filed:
+        say(f"the samples are arranged as in {path}, {shape}; the network takes them as {door.sample}")
+        return replace(given, x=door.inward(given.x))
+    raise CommandError(f"{path} takes samples of shape {door.sample}, and those of {given.path} have {shape}")
 
 
 def from_arguments(arguments: argparse.Namespace, quantised: bool = False) -> Target:
@@ -166,7 +188,9 @@ def _loaded(text: str) -> tuple[Any, str, dict[str, Any]]:
             f"{text!r} is neither a network of the zoo nor a file{did_you_mean(text, zoo.names())} ({LIST})"
         )
     if path.is_dir():
-        raise CommandError(f"{text} is a folder; give a network of the zoo or a .safetensors file ({LIST})")
+        raise CommandError(f"{text} is a folder; give a network of the zoo or a file of one ({LIST})")
+    if kind_of(path) != "safetensors":
+        return load_model(path), path.stem, {"data": text}  # of no data set of the zoo
     net, metadata = serialization.load(path), serialization.load_metadata(path)
     name = path.stem if "data" in metadata else metadata.get("network") or path.stem
     return net, str(name), metadata

@@ -28,11 +28,25 @@ RECURRENT = ("LSTM", "GRU", "RNN")
 
 @dataclass(frozen=True)
 class Door:
-    """An input or output: its name in the network, and the file's axis that is each axis of the network's value."""
+    """An input or output: its name in the network, and the file's axis that is each axis of the network's value.
+
+    `dims` are the sizes of the file's axes, BATCH where the file leaves that open.
+    """
 
     name: str
     node: str
     axes: tuple[int | None, ...]
+    dims: tuple[int, ...] = ()
+
+    @property
+    def filed(self) -> tuple[int, ...]:
+        """The shape of a sample in the file's order."""
+        return tuple(size for axis, size in enumerate(self.dims) if axis != self.axes[0])
+
+    @property
+    def sample(self) -> tuple[int, ...]:
+        """The shape of a sample as the network takes it."""
+        return tuple(self.dims[axis] for axis in self.axes[1:] if axis is not None)
 
     def inward(self, array: Array) -> Array:
         """The file's array as the network takes it."""

@@ -136,7 +136,7 @@ class Conversion:
             node = self.builder.free(declared.name)
             sizes = tuple(int(size) for size in dims)
             self.operands[declared.name] = Value(node, sizes, axes, kind)
-            self.inputs.append(Door(declared.name, node, axes))
+            self.inputs.append(Door(declared.name, node, axes, sizes))
         except Refused as refused:
             self.refusals.append(Refusal(declared.name, "input", refused.reason, declared.name))
 
@@ -208,7 +208,7 @@ class Conversion:
             return None
         if operand.order != (*range(2, len(operand.dims)), 1) or operand.batch != 0:
             operand = self.builder.plain(operand)
-        return Door(declared.name, operand.node, operand.axes)
+        return Door(declared.name, operand.node, operand.axes, operand.dims)
 
 
 def _unknown(operation: Operation) -> str:
