@@ -30,6 +30,8 @@ SUCCESS, INTERRUPTED, TERMINATED = 0, 130, 143
 # Each is a module of this room with `add(commands)`, and what the help says of it.
 COMMANDS = {
     "zoo": "list the networks with their sizes and results",
+    "import": "say what is in a model of ONNX or TFLite and what would not fit, and save its network",
+    "compare": "run a model of ONNX or TFLite here and in its own runtime: equal, or the first tensor that differs",
     "train": "train a network from scratch in NumPy",
     "tune": "search for better training settings; an interrupted search goes on",
     "sweep": "measure a network at many bit widths; an interrupted sweep goes on",
@@ -42,6 +44,8 @@ COMMANDS = {
     "doctor": "say what is installed, where everything lies, and whether the main job works",
     "completion": "print a script that completes commands and options in a shell",
 }
+
+MODULES = {"import": "import_model"}  # of commands that are named like a statement of Python
 
 # What the package raises when the user, a file, a tool or the disk is at fault; all else is a defect of ours.
 FAULTS = (
@@ -75,7 +79,7 @@ def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
     group: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, summary in COMMANDS.items():
         if name in commands:
-            import_module(f"fixedpoint_nn.cli.{name}").add(group)
+            import_module(f"fixedpoint_nn.cli.{MODULES.get(name, name)}").add(group)
             add_common(group.choices[name])
         else:
             group.add_parser(name, help=summary)

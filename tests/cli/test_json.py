@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fixedpoint_nn.cli import main
@@ -18,6 +19,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "command_line.md"
 FIELDS = PAGE.read_text("utf-8").split("## The fields of --json")[1]
 CALLS: dict[str, list[tuple[object, ...]]] = {
     "zoo": [()],
+    "import": [("model.onnx", "--check"), ("refused.onnx", "--check")],
+    "compare": [("model.onnx", "--data", "samples.npz")],
     "train": [("moons", "--epochs", 1, "--out", "t.safetensors")],
     "tune": [("moons", "--trials", 1, "--epochs", 1, "--out", "tune")],
     "sweep": [("moons", "--words", 4, "--limit", 20, "--out", "sweep")],
@@ -37,8 +40,19 @@ CALLS: dict[str, list[tuple[object, ...]]] = {
 def documented(name: str) -> list[set[str]]:
     """The fields of a command, each variant's in its own set; what only an option adds is left out."""
     (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", FIELDS, re.MULTILINE)
-    variants = row.split("; with `--show`: ")
+    variants = re.split("; (?:with `--show`|of a refused model): ", row)
     return [set(re.findall(r"`(\w+)`", re.split(r"; (?:with|of)|: a list", part)[0])) for part in variants]
+
+
+def onnx_files(folder: Path) -> None:
+    """model.onnx with samples.npz, and refused.onnx."""
+    from tests.interchange.onnx.models import model, node
+
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.standard_normal((6, 3)).astype(np.float32)}
+    (folder / "model.onnx").write_bytes(model([node("Gemm", "x w", "y")], {"x": ["n", 6]}, ["y"], weights))
+    (folder / "refused.onnx").write_bytes(model([node("Det", "x", "y")], {"x": ["n", 6, 6]}, ["y"]))
+    np.savez(folder / "samples.npz", x=rng.standard_normal((9, 6)).astype(np.float32))
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +72,12 @@ def test_json_is_one_object_with_the_documented_fields_and_stderr_is_silent(
 ) -> None:
     if name == "tune":
         pytest.importorskip("optuna", reason="Optuna is in the `search` extra")
+    if name in ("import", "compare"):
+        pytest.importorskip("onnxruntime", reason="the runtime is in the `onnx` extra")
+        onnx_files(folder)
     monkeypatch.chdir(folder)
     for call, fields in zip(CALLS[name], documented(name), strict=True):
-        assert main([name, *map(str, call), "--json"]) == 0
+        assert main([name, *map(str, call), "--json"]) == (call[:1] == ("refused.onnx",))
         captured = capsys.readouterr()
         result = json.loads(captured.out)
         assert set(result) == fields

@@ -234,7 +234,7 @@ def test_a_file_that_is_no_npz_is_one_sentence(own: Any, capsys: Capture) -> Non
     np.savez("objects.npz", x=np.array([{}, []], dtype=object))
     assert "allow_pickle=False" in refused(capsys, *command, "objects.npz")
     assert refused(capsys, "emit", ".", "--word", 8, "--out", "p") == (
-        ". is a folder; give a network of the zoo or a .safetensors file (`fixedpoint-nn zoo` lists the networks)"
+        ". is a folder; give a network of the zoo or a file of one (`fixedpoint-nn zoo` lists the networks)"
     )
 
 

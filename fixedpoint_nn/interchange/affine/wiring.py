@@ -31,8 +31,11 @@ class Wiring(Parts):
     inputs: tuple[str, ...] = ("x",)
 
     def __call__(self, *given: Number) -> Any:
+        return list(self.values_of(*given).values())[-1]
+
+    def values_of(self, *given: Number) -> dict[str, Any]:
+        """The value of each node, by its name, with the inputs before them."""
         values: dict[str, Any] = dict(zip(self.inputs, given, strict=True))
-        value = given[0]
         for name, node in self.parts.items():
-            value = values[name] = node(*(values[taken] for taken in node.takes))
-        return value
+            values[name] = node(*(values[taken] for taken in node.takes))
+        return values

@@ -19,7 +19,7 @@ from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Ope
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
 from fixedpoint_nn.interchange.onnx.tidying import tidy
 from fixedpoint_nn.interchange.onnx.value import BATCH, Refused, Value
-from fixedpoint_nn.layers import Graph
+from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
 
 
@@ -53,6 +53,7 @@ class Imported:
     net: Graph
     inputs: tuple[Door, ...]
     outputs: tuple[Door, ...]
+    inside: tuple[Door, ...] = ()  # every value of the file that a node of the graph still gives
 
 
 def from_onnx(
@@ -153,7 +154,19 @@ class Conversion:
         taken = {name for node in parts.values() for name in node.takes} | {door.node for door in doors}
         inputs = tuple(door for door in self.inputs if door.node in taken)
         net = Graph(parts, tuple(door.node for door in inputs), tuple(door.node for door in doors))
-        return Imported(net, inputs, tuple(doors))
+        return Imported(net, inputs, tuple(doors), self._inside(parts, instead))
+
+    def _inside(self, parts: Mapping[str, Node], instead: Mapping[str, str]) -> tuple[Door, ...]:
+        """A product that took other nodes into its own gives the value of the last of them."""
+        last = {node: name for name, node in instead.items()}
+        given = {name: name for name in parts if name not in last} | {
+            name: node for node, name in last.items()
+        }
+        return tuple(
+            Door(name, given[value.node], value.axes, value.dims)
+            for name, value in self.operands.items()
+            if isinstance(value, Value) and value.node in given and None not in value.axes
+        )
 
     def _convert(self, operation: Operation) -> None:
         try:

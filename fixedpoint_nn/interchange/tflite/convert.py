@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from math import prod
 from typing import Any
@@ -30,7 +30,11 @@ MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  #
 
 
 class UnsupportedModel(ValueError):
-    """Raised for a model with operators that have no exact layer here; the message names all of them."""
+    """Raised for a model with operators that have no exact layer here; the message and `refusals` name all of them."""
+
+    def __init__(self, message: str, refusals: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.refusals = tuple(refusals) or (message,)
 
 
 def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Quantized:
@@ -65,7 +69,8 @@ class Conversion:
             count = len(self.problems)
             listed = "; ".join(self.problems)
             raise UnsupportedModel(
-                f"the model has {count} operator{'s' * (count > 1)} that cannot be converted exactly: {listed}"
+                f"the model has {count} operator{'s' * (count > 1)} that cannot be converted exactly: {listed}",
+                self.problems,
             )
         if result.index not in self.values:
             raise UnsupportedModel(f"the model's output {result.name!r} is computed by none of its operators")
@@ -151,7 +156,7 @@ class Conversion:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 
     def _convert(self, operator: Operator) -> None:
-        name = f"{operator.kind.lower()}_{operator.index}".replace(" ", "_").replace(".", "_")
+        name = part_name(operator)
         step = Step(name, operator, self.model.tensors, self.values)
         convert: Callable[[Step], Made] | None = OPERATORS.get(operator.kind)
         try:
@@ -211,6 +216,11 @@ class Conversion:
         if result.shape != output.shape:
             raise Unsuited(f"declares an output of shape {output.shape}, and gives {result.shape}")
         assert result.format == whole(*made.range), (result.format, made.range)
+
+
+def part_name(operator: Operator) -> str:
+    """The name that an operator's layer gets."""
+    return f"{operator.kind.lower()}_{operator.index}".replace(" ", "_").replace(".", "_")
 
 
 def entries_of_tables(layer: Any) -> int:

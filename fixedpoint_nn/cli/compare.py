@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""`fixedpoint-nn compare`: an .onnx or .tflite file here and in its own runtime, tensor by tensor."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from fixedpoint_nn import zoo
+from fixedpoint_nn.cli import target
+from fixedpoint_nn.cli.arguments import Commands, command, positive
+from fixedpoint_nn.cli.errors import FAILURE, CommandError
+from fixedpoint_nn.cli.results import show
+from fixedpoint_nn.interchange.comparison import Pair, compare
+from fixedpoint_nn.interchange.load import kind_of
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the program."""
+    parser = command(
+        commands,
+        "compare",
+        "run a model of ONNX or TFLite here and in its own runtime: equal, or the first tensor that differs",
+        "fixedpoint-nn compare model.tflite --data samples.npz",
+        run,
+    )
+    target.add_arguments(parser)
+    parser.add_argument(
+        "--samples", type=positive, default=100, metavar="N", help="the first N samples (default: 100)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit status: 0 if all tensors are equal."""
+    chosen = target.from_arguments(arguments, quantised=True)
+    if chosen.given is None:
+        raise CommandError("a comparison needs samples: --data samples.npz, which np.savez(path, x=x) writes")
+    if chosen.source in zoo.names() or kind_of(chosen.source) == "safetensors":
+        raise CommandError(f"{chosen.source} is this project's own network, and no other runtime reads it")
+    found = compare(chosen.source, chosen.given.x[: arguments.samples])
+    results = {
+        **chosen.about(),
+        "judge": found.judge,
+        "equal": found.equal,
+        "exact": found.exact,
+        "samples": found.samples,
+        "tensors": [_row(pair) for pair in found.pairs],
+    }
+    show(arguments, results, str(found))
+    return 0 if found.equal else FAILURE
+
+
+def _row(pair: Pair) -> dict[str, object]:
+    alike = pair.theirs.shape == pair.ours.shape and pair.theirs.size > 0
+    largest = float(np.abs(pair.theirs - pair.ours).max()) if alike else None
+    return {
+        "name": pair.name,
+        "values": pair.theirs.size,
+        "differing": len(pair.differing),
+        "largest_difference": largest,
+        "margin": pair.margin,
+    }

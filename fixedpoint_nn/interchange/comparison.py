@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Tensor by tensor: what another runtime computes of a file, and what this project does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fixedpoint_nn.interchange.load import kind_of
+from fixedpoint_nn.numerics.arrays import Array
+
+SHARE = 1e-4  # of a tensor's largest value, by which floats that were summed in another order may differ
+SHOWN = 3  # values of a tensor that differs
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A tensor of the file, computed by both; `margin` is by how much values may differ (integers: 0)."""
+
+    name: str
+    theirs: Array
+    ours: Array
+    margin: float
+
+    @property
+    def differing(self) -> Array:
+        """The indices of values that differ, one row for each; all rows of shapes that differ are one empty row."""
+        if self.theirs.shape != self.ours.shape:
+            return np.zeros((1, 0), np.int64)
+        theirs, ours = self.theirs, self.ours
+        same = theirs == ours
+        if self.margin:
+            with np.errstate(invalid="ignore"):
+                near = np.abs(theirs - ours) <= self.margin
+            same = same | near | (np.isnan(theirs) & np.isnan(ours))
+        return np.argwhere(~same)
+
+    def __str__(self) -> str:
+        if self.theirs.shape != self.ours.shape:
+            return f"{self.name}: its shape is {self.theirs.shape} there and {self.ours.shape} here"
+        places = self.differing
+        if not len(places):
+            return f"{self.name}: {self.theirs.size:,} values equal"
+        shown = "; ".join(
+            f"[{', '.join(map(str, place))}] {self.theirs[tuple(place)]} there, {self.ours[tuple(place)]} here"
+            for place in places[:SHOWN]
+        )
+        more = f"; and {len(places) - SHOWN:,} more" if len(places) > SHOWN else ""
+        return f"{self.name}: {len(places):,} of {self.theirs.size:,} values differ: {shown}{more}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All tensors in the order of computation; `judge` is the runtime that was asked."""
+
+    judge: str
+    exact: bool  # integers, with no margin
+    samples: int
+    pairs: tuple[Pair, ...]
+
+    @property
+    def first(self) -> Pair | None:
+        """The first tensor that differs."""
+        return next((pair for pair in self.pairs if len(pair.differing)), None)
+
+    @property
+    def equal(self) -> bool:
+        """Whether none differs."""
+        return self.first is None
+
+    def __str__(self) -> str:
+        values = sum(pair.theirs.size for pair in self.pairs)
+        if self.first is not None:
+            return f"DIFFERENT from {self.judge}, first in {self.first}"
+        how = "in every bit" if self.exact else f"within {SHARE:g} of each tensor's largest value"
+        return f"EQUAL to {self.judge} {how}: {len(self.pairs)} tensors, {values:,} values, {self.samples} samples"
+
+
+def compare(path: str | os.PathLike[str], x: Array) -> Comparison:
+    """A .tflite or .onnx file on samples, here and in its own runtime, every tensor that both have.
+
+    The samples are as the network of `load_model` takes them. TFLite's integers are compared as they are; floats of
+    ONNX are summed in another order by onnxruntime, so they have a margin.
+    """
+    if len(x) == 0:
+        raise ValueError("a comparison takes at least one sample")
+    kind = kind_of(path)
+    if kind == "tflite":
+        from fixedpoint_nn.interchange.tflite.interpreter import JUDGE as judge
+        from fixedpoint_nn.interchange.tflite.interpreter import tensors
+    elif kind == "onnx":
+        from fixedpoint_nn.interchange.onnx.runtime import JUDGE as judge
+        from fixedpoint_nn.interchange.onnx.runtime import tensors
+    else:
+        raise ValueError(f"{path} is this project's own file, and no other runtime reads it")
+    exact = kind == "tflite"
+    pairs = tuple(
+        Pair(name, theirs, ours, 0 if exact else SHARE * _largest(theirs))
+        for name, theirs, ours in _named(tensors(path, x))
+    )
+    return Comparison(judge, exact, len(x), pairs)
+
+
+def _named(tensors: Iterator[tuple[str, Array, Array]]) -> Iterator[tuple[str, Array, Array]]:
+    for name, theirs, ours in tensors:
+        yield name, np.asarray(theirs), np.asarray(ours)
+
+
+def _largest(values: Array) -> float:
+    finite = np.abs(values[np.isfinite(values)])
+    return float(finite.max()) if finite.size else 0.0

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What is in a file of a network, and what of it cannot be read."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fixedpoint_nn.interchange.load import kind_of
+from fixedpoint_nn.network.serialization import load
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Operators with their counts, inputs and outputs with their types and shapes; a network, or all refusals.
+
+    `shape` is that of one sample as the network takes it, None where the file does not say it.
+    """
+
+    kind: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    operators: Mapping[str, int] | None = None
+    net: Any = None
+    shape: tuple[int, ...] | None = None
+    whole: bool = False  # samples are whole numbers
+    refusals: tuple[str, ...] = ()
+
+
+def contents(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None) -> Contents:
+    """Everything that can be said of the file; `shapes` as in `from_onnx`."""
+    kind = kind_of(path)
+    if kind == "onnx":
+        return _onnx(path, shapes)
+    if shapes:
+        raise ValueError(f"{path} says all of its shapes; they are given for .onnx files only")
+    if kind == "tflite":
+        return _tflite(path)
+    net = load(os.fspath(path))
+    return Contents(kind, net=net, shape=getattr(net, "shape", None))
+
+
+def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None) -> Contents:
+    from fixedpoint_nn.interchange.onnx.file import read
+    from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel, imported
+
+    model = read(path)
+    inputs, outputs = (
+        tuple(f"{x.name} {x.type.lower()} ({', '.join(str(a) or '?' for a in x.axes)})" for x in group)
+        for group in (model.inputs, model.outputs)
+    )
+    operators = Counter(operation.op for operation in model.operations)
+    try:
+        found = imported(path, shapes=shapes)
+    except UnsupportedModel as error:
+        return Contents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
+    types = {x.name: x.type for x in model.inputs}
+    shape = found.inputs[0].sample if len(found.inputs) == 1 else None
+    whole = bool(found.inputs) and "INT" in types[found.inputs[0].name]
+    return Contents("onnx", inputs, outputs, operators, found.net, shape, whole)
+
+
+def _tflite(path: str | os.PathLike[str]) -> Contents:
+    from fixedpoint_nn.interchange.tflite.convert import Conversion, UnsupportedModel
+    from fixedpoint_nn.interchange.tflite.file import read
+
+    model = read(path)
+    inputs, outputs = (
+        tuple(f"{t.name} {t.dtype} {t.shape}" for t in (model.tensors[place] for place in group))
+        for group in (model.inputs, model.outputs)
+    )
+    operators = Counter(operator.kind for operator in model.operators)
+    try:
+        net = Conversion(model).network()
+    except UnsupportedModel as error:
+        return Contents("tflite", inputs, outputs, operators, refusals=error.refusals)
+    return Contents(
+        "tflite", inputs, outputs, operators, net, model.tensors[model.inputs[0]].shape[1:], whole=True
+    )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""TFLite's interpreter with its reference kernels: every tensor of a file, beside the same one here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.tflite.convert import Conversion, part_name
+from fixedpoint_nn.interchange.tflite.file import TfliteError, read
+from fixedpoint_nn.network.quantized import taken
+from fixedpoint_nn.numerics.arrays import Array
+
+JUDGE = "LiteRT's interpreter with reference kernels"
+
+
+def tensors(path: str | os.PathLike[str], x: Array) -> Iterator[tuple[str, Array, Array]]:
+    """(name, theirs, ours) of each tensor that an operator of the file gives, and of the output."""
+    model = read(path)
+    conversion = Conversion(model)
+    network = conversion.network()
+    wiring: Any = network.net
+    places = {
+        operator.outputs[0]: part_name(operator)
+        for operator in model.operators
+        if operator.outputs and part_name(operator) in wiring.parts
+    }
+    (output,) = model.outputs
+    if model.tensors[output].dtype != "float32":
+        places[output] = "output"
+    theirs = _interpreted(Path(path), x, list(places))
+    ours = wiring.values_of(taken(network, x))
+    for index, part in places.items():
+        tensor = model.tensors[index]
+        zero = 0 if part == "output" else tensor.zero
+        yield tensor.name, theirs[index].astype(np.int64), ours[part].ints.astype(np.int64) + zero
+
+
+def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError:
+        raise ImportError(
+            "comparing takes the package 'ai-edge-litert': pip install 'fixedpoint_nn[tflite]'"
+        ) from None
+    interpreter = Interpreter(
+        model_content=path.read_bytes(),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=True,
+        num_threads=1,
+    )
+    interpreter.allocate_tensors()
+    (entry,) = interpreter.get_input_details()
+    wanted = np.dtype(entry["dtype"])
+    if x.dtype.kind != wanted.kind:
+        raise TfliteError(
+            f"{path} takes {wanted.name}, and the samples are {x.dtype}; save them as {wanted.name} to compare"
+        )
+    rows: dict[int, list[Array]] = {place: [] for place in places}
+    for sample in x.astype(wanted):
+        interpreter.set_tensor(entry["index"], sample[np.newaxis])
+        interpreter.reset_all_variables()
+        interpreter.invoke()
+        for place, found in rows.items():
+            found.append(interpreter.get_tensor(place))
+    return {place: np.concatenate(found) for place, found in rows.items()}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""Tensor by tensor against the file's own runtime: equal, or the first tensor that differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime", reason="the runtime is in the `onnx` extra")
+pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
+
+from fixedpoint_nn.interchange.affine.wiring import Wiring
+from fixedpoint_nn.interchange.comparison import Pair, compare
+from fixedpoint_nn.layers import Graph, Node, ReLU
+from fixedpoint_nn.network.serialization import save
+from tests.interchange.onnx.models import model, node
+from tests.support.tflite_networks import ds_cnn
+
+RNG = np.random.default_rng(3)
+
+
+def onnx_file(path: Path, batch: int | str = "n") -> Path:
+    """A convolution with a constant that its channels absorb, a branch, and a matrix."""
+    nodes = [
+        node("Conv", "x k", "c", pads=[1, 1, 1, 1]),
+        node("Mul", "c s", "m"),
+        node("Add", "m t", "a"),
+        node("Relu", "a", "r"),
+        node("Add", "r a", "sum"),
+        node("GlobalAveragePool", "sum", "p"),
+        node("Flatten", "p", "f"),
+        node("Gemm", "f w", "y"),
+    ]
+    constants = {
+        "k": RNG.standard_normal((4, 2, 3, 3)),
+        "s": RNG.standard_normal((4, 1, 1)),
+        "t": RNG.standard_normal((4, 1, 1)),
+        "w": RNG.standard_normal((4, 3)),
+    }
+    floats = {name: value.astype(np.float32) for name, value in constants.items()}
+    path.write_bytes(model(nodes, {"x": (batch, 2, 6, 5)}, ["y"], floats))
+    return path
+
+
+def images(count: int) -> Any:
+    return RNG.standard_normal((count, 6, 5, 2)).astype(np.float32)
+
+
+def tflite_file(path: Path) -> tuple[Path, Any]:
+    blob, samples = ds_cnn(8)
+    path.write_bytes(blob)
+    return path, samples[:4]
+
+
+@pytest.mark.parametrize("batch", ["n", 2])
+def test_every_value_of_an_onnx_file_that_is_still_there_is_compared(
+    tmp_path: Path, batch: int | str
+) -> None:
+    found = compare(onnx_file(tmp_path / "m.onnx", batch), images(6))
+    assert found.equal and not found.exact
+    assert [pair.name for pair in found.pairs] == [
+        "a",
+        "r",
+        "sum",
+        "p",
+        "f",
+        "y",
+    ]  # c and m went into the product
+    assert found.pairs[0].theirs.shape == (6, 4, 6, 5)
+    assert str(found).startswith(
+        "EQUAL to onnxruntime within 0.0001 of each tensor's largest value: 6 tensors"
+    )
+
+
+def test_the_first_tensor_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Graph.__call__
+
+    def wrong(self: Graph, *given: Any) -> Any:
+        parts = {
+            name: replace(part, layer=lambda x: x) if isinstance(part.layer, ReLU) else part
+            for name, part in self.parts.items()
+        }
+        return real(replace(self, parts=parts), *given)
+
+    monkeypatch.setattr(Graph, "__call__", wrong)
+    found = compare(onnx_file(tmp_path / "m.onnx"), images(3))
+    assert found.first is not None and found.first.name == "r"
+    place = tuple(found.first.differing[0])
+    assert f"{found.first.theirs[place]} there, {found.first.ours[place]} here" in str(found)
+    assert str(found).startswith("DIFFERENT from onnxruntime, first in r: ")
+
+
+def test_a_tflite_file_is_compared_in_every_bit(tmp_path: Path) -> None:
+    path, samples = tflite_file(tmp_path / "m.tflite")
+    found = compare(path, samples)
+    assert found.equal and found.exact and len(found.pairs) > 5
+    assert all(pair.theirs.dtype == pair.ours.dtype == np.int64 for pair in found.pairs)
+
+
+def test_one_code_more_in_one_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, samples = tflite_file(tmp_path / "m.tflite")
+    names = [pair.name for pair in compare(path, samples).pairs]
+    real = Wiring.values_of
+
+    def wrong(self: Wiring, *given: Any) -> dict[str, Any]:
+        values = real(self, *given)
+        third = list(self.parts)[3]
+        ints = values[third].ints.copy()
+        ints.reshape(-1)[7] += 1
+        return {**values, third: replace_ints(values[third], ints)}
+
+    monkeypatch.setattr(Wiring, "values_of", wrong)
+    found = compare(path, samples)
+    assert found.first is not None and found.first.name == names[2]
+    assert len(found.first.differing) == 1
+
+
+def replace_ints(value: Any, ints: Any) -> Any:
+    return type("Codes", (), {"ints": ints})()
+
+
+def test_shapes_that_differ_and_values_that_are_not_numbers() -> None:
+    assert "its shape is (2,) there and (3,) here" in str(Pair("t", np.zeros(2), np.zeros(3), 0.0))
+    nan = np.array([np.nan, 1.0, np.inf])
+    assert not len(Pair("t", nan, nan, 1e-4).differing)
+    assert Pair("t", nan, np.array([np.nan, 1.0, -np.inf]), 1e-4).differing.tolist() == [[2]]
+    assert Pair("t", np.array([1.0]), np.array([np.nan]), 1e-4).differing.tolist() == [[0]]
+    assert Pair("t", np.array([1]), np.array([2]), 0).differing.tolist() == [[0]]
+
+
+def test_what_cannot_be_compared_is_a_sentence(tmp_path: Path) -> None:
+    path = onnx_file(tmp_path / "m.onnx", 4)
+    with pytest.raises(ValueError, match="takes 4 samples at a time, and there are 6; give a multiple"):
+        compare(path, images(6))
+    with pytest.raises(ValueError, match=r"takes samples of shape \(6, 5, 2\), and these have \(5, 5, 2\)"):
+        compare(path, images(4)[:, :5])
+    with pytest.raises(ValueError, match="at least one sample"):
+        compare(path, images(0))
+    lite, samples = tflite_file(tmp_path / "m.tflite")
+    with pytest.raises(ValueError, match="takes int8, and the samples are float32"):
+        compare(lite, samples.astype(np.float32))
+    save(Graph({"relu": Node(ReLU(), ("x",))}), tmp_path / "own.safetensors")
+    with pytest.raises(ValueError, match="this project's own file, and no other runtime reads it"):
+        compare(tmp_path / "own.safetensors", images(1))
