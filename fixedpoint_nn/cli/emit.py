@@ -10,11 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fixedpoint_nn.board.boards import names
+from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.cli import target
-from fixedpoint_nn.cli.arguments import Commands, command, natural, positive, word
+from fixedpoint_nn.cli.arguments import Commands, above_zero, command, natural, positive, word
 from fixedpoint_nn.cli.duration import WORTH_SAYING, about
 from fixedpoint_nn.cli.errors import CommandError
-from fixedpoint_nn.cli.pack_figures import REPEATS, latency_of, ledger_of, tables_of
+from fixedpoint_nn.cli.pack_figures import REPEATS, Clock, latency_of, ledger_of, tables_of
 from fixedpoint_nn.cli.progress import detail, say
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.compiler.pipeline import lower
@@ -30,6 +32,7 @@ from fixedpoint_nn.precision import Plan, calibrate, quantize
 from fixedpoint_nn.report.record import Stopwatch
 
 CALIBRATION = target.CALIBRATION
+BOARD = "ulx3s"
 # Passes over one input that a pack costs: lowering and latency, and the search for corners in a large network.
 FIXED_PASSES, CORNER_PASSES = 2 * REPEATS + 4, 64
 SECONDS_PER_PARAMETER = 8e-6  # to write images and read them again: a network of 1.6 million took 12 s
@@ -54,8 +57,15 @@ def add(commands: Commands) -> None:
     parser.add_argument("--lanes", type=int, choices=LANES, default=8, help="default: 8")
     parser.add_argument("--radix", type=int, choices=(2, 10, 16), default=16, help="of .coe (default: 16)")
     parser.add_argument("--mif", action="store_true", help="also write .mif images")
-    parser.add_argument(
-        "--clock-mhz", type=positive, default=100, metavar="N", help="the report's clock (default: 100)"
+    clock = parser.add_mutually_exclusive_group()
+    clock.add_argument(
+        "--board",
+        default=BOARD,
+        metavar="B",
+        help=f"the board whose clock the report's latency is for: {', '.join(names())}, or a file (default: {BOARD})",
+    )
+    clock.add_argument(
+        "--clock-mhz", type=above_zero, metavar="N", help="a clock in the place of a board's, in MHz"
     )
     parser.add_argument("--size", action="store_true", help="also the engine's LUTs and DSPs, by yosys")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder of the pack")
@@ -73,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "emit takes either --out, the folder of the pack, or --show, a pass of the compiler"
         )
+    clock = _clock(arguments)
     if arguments.size:
         find_tool("yosys")  # an error now, and not after the work
     chosen = target.from_arguments(arguments, quantised=True)
@@ -92,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         lanes=arguments.lanes,
         radix=arguments.radix,
         mif=arguments.mif,
-        clock_mhz=arguments.clock_mhz,
+        clock=clock,
     )
     if arguments.size:
         say("synthesising the engine for its size")
@@ -142,7 +153,7 @@ def emit_network(
     lanes: int = 8,
     radix: int = 16,
     mif: bool = False,
-    clock_mhz: int = 100,
+    clock: Clock | None = None,
     say: Callable[[str], None] = say,
 ) -> tuple[Pack, dict[str, Any]]:
     """The pack, its plan beside it, and what the report needs of both."""
@@ -179,7 +190,7 @@ def emit_network(
         ],
         "ledger": ledger_of(fixed, inputs),
         "tables": tables_of(fixed),
-        "latency": latency_of(chosen.net, fixed, inputs[:1], pack.cycles[0], clock_mhz),
+        "latency": latency_of(chosen.net, fixed, inputs[:1], pack.cycles[0], clock or Clock.of_board(BOARD)),
     }
 
 
@@ -197,6 +208,15 @@ def announce(
         say(f"this pack: {about(seconds)}; interrupt at any time, nothing half-written is left{hint}")
 
 
+def _clock(arguments: argparse.Namespace) -> Clock:
+    if arguments.clock_mhz is not None:
+        return Clock.stated(arguments.clock_mhz)
+    try:
+        return Clock.of_board(arguments.board)
+    except BoardError as error:
+        raise CommandError(str(error)) from error
+
+
 def _again(arguments: argparse.Namespace) -> list[object]:
     given = target.again(arguments)
     given += ["--word", arguments.word] if arguments.word is not None else []
@@ -204,6 +224,7 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     given += ["--vectors", arguments.vectors, "--corners", arguments.corners, "--lanes", arguments.lanes]
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []
-    given += ["--clock-mhz", arguments.clock_mhz] if arguments.clock_mhz != 100 else []
+    given += ["--board", arguments.board] if arguments.board != BOARD else []
+    given += ["--clock-mhz", f"{arguments.clock_mhz:g}"] if arguments.clock_mhz is not None else []
     given += ["--size"] if arguments.size else []
     return [*given, "--out", arguments.out]

@@ -6,10 +6,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.board.boards import find_board
 from fixedpoint_nn.layers.fields import TABLE
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.quantized import Quantized
@@ -54,13 +56,38 @@ def tables_of(fixed: Quantized) -> list[dict[str, Any]]:
     ]
 
 
-def latency_of(net: Any, fixed: Quantized, x: Any, cycles: int, clock_mhz: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Clock:
+    """What the engine is clocked with: a board's clock, or one that somebody states."""
+
+    mhz: float
+    of: str
+
+    @classmethod
+    def of_board(cls, name: str) -> Clock:
+        """The clock of a board, by its name or the path of its file."""
+        board = find_board(name)
+        return cls(board.mhz, f"the clock of {board.name}")
+
+    @classmethod
+    def stated(cls, mhz: float) -> Clock:
+        """A clock that was given; whether placing and routing reaches it is not known here."""
+        return cls(mhz, "as stated")
+
+
+def latency_of(net: Any, fixed: Quantized, x: Any, cycles: int, clock: Clock) -> dict[str, Any]:
     """One sample on the engine at that clock, and on this processor."""
-    times = {f"engine, {clock_mhz} MHz": cycles / clock_mhz / 1000}
+    times = {f"engine, {clock.mhz:g} MHz": cycles / clock.mhz / 1000}
     if net is not fixed:
         times["NumPy, float"] = _milliseconds(lambda: outputs(net, x))
     times["NumPy, bit-accurate"] = _milliseconds(lambda: fixed(np.asarray(x)))
-    return {"cycles": cycles, "clock_mhz": clock_mhz, "repeats": REPEATS, "milliseconds": times}
+    return {
+        "cycles": cycles,
+        "clock_mhz": clock.mhz,
+        "clock_of": clock.of,
+        "repeats": REPEATS,
+        "milliseconds": times,
+    }
 
 
 def _milliseconds(call: Callable[[], Any]) -> float:

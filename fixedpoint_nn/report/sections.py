@@ -190,8 +190,9 @@ def _latency(record: Record) -> Section:
     latency: Values = record.results["latency"]
     milliseconds = latency["milliseconds"]
     text = (
-        f"One sample from input to output. The engine takes {latency['cycles']:,} cycles, stated at "
-        f"{latency['clock_mhz']} MHz; the processor's times were measured here, with NumPy, as the median of "
+        f"One sample from input to output. The engine takes {latency['cycles']:,} cycles, at "
+        f"{latency['clock_mhz']:g} MHz ({latency.get('clock_of', 'as stated')}); the processor's times were "
+        "measured here, with NumPy, as the median of "
         f"{latency['repeats']} runs of one sample, and include Python's overhead, which a batch would share."
     )
     grid = Grid(("on", "milliseconds"), list(milliseconds.items()))

@@ -106,7 +106,8 @@ LATENCY = Fields(
         "clock_mhz": Number(positive=True),
         "repeats": Whole(),
         "milliseconds": Table(Number(positive=True)),
-    }
+    },
+    {"clock_of": Text()},
 )
 SIZE = Fields(
     {"family": Text(), "luts": Whole(), "flip_flops": Whole(), "dsps": Whole(), "block_rams": Whole()}

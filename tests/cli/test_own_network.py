@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fixedpoint_nn.layers import Dropout, ReLU, Sequential
 from fixedpoint_nn.network import serialization
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.precision import Plan, quantize
+from fixedpoint_nn.report.record import Record
 from fixedpoint_nn.training.metrics import outputs
 from fixedpoint_nn.zoo.writer import writer
 
@@ -283,3 +285,25 @@ def test_a_quantised_file_is_emitted_as_it_is(own: Any, capsys: Capture) -> None
     assert refused(
         capsys, "sweep", "fixed.safetensors", "--data", "targets.npz", "--words", 4, "--out", "s"
     ) == ("fixed.safetensors is quantised already; give the float network that it was made from")
+
+
+def test_the_latency_is_stated_for_the_clock_of_a_board(own: Any, capsys: Capture) -> None:
+    emit = ("emit", "mine.safetensors", "--data", "classes.npz", "--word", 8, "--vectors", 1, "--corners", 0)
+    stated = {}
+    for number, option in enumerate([(), ("--board", "icebreaker"), ("--clock-mhz", 33.5)]):
+        latency = found(capsys, *emit, *option, "--out", f"clock{number}")["latency"]
+        stated[latency["clock_mhz"]] = latency["clock_of"]
+        cycles, engine = latency["cycles"], f"engine, {latency['clock_mhz']:g} MHz"
+        assert latency["milliseconds"][engine] == cycles / latency["clock_mhz"] / 1000
+    assert stated == {25.0: "the clock of ulx3s", 12.0: "the clock of icebreaker", 33.5: "as stated"}
+    assert refused(capsys, *emit, "--board", "icebraker", "--out", "c").startswith(
+        "there is no board 'icebraker'; did you mean 'icebreaker'?"
+    )
+    assert run("report", ".", "--out", "page.html") == 0
+    page = Path("page.html").read_text("utf-8")
+    assert "at 25 MHz (the clock of ulx3s)" in page and "at 33.5 MHz (as stated)" in page
+    old = Record.load(Path("clock0/run-emit.json"))  # as of a version that did not say whose clock it was
+    latency = {key: value for key, value in old.results["latency"].items() if key != "clock_of"}
+    replace(old, results={**old.results, "latency": latency}).save()
+    assert run("report", ".", "--out", "page.html") == 0
+    assert "at 25 MHz (as stated)" in Path("page.html").read_text("utf-8")

@@ -108,6 +108,7 @@ def runs(tmp_path: Path) -> Path:
             "latency": {
                 "cycles": 3086,
                 "clock_mhz": 100,
+                "clock_of": "the clock of a board",
                 "repeats": 9,
                 "milliseconds": {"engine": 0.03086, "NumPy": 1.5},
             },
