@@ -11,6 +11,11 @@ from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Assemb
 LANES = (1, 2, 4, 8, 16, 32)
 
 
+def is_lanes(lanes: object) -> bool:
+    """Whether an engine of so many lanes can be built."""
+    return type(lanes) is int and lanes in LANES
+
+
 @dataclass(frozen=True)
 class EngineConfig:
     """Every parameter of the Verilog module `engine`; docs/engine.md says what they mean."""
@@ -36,7 +41,7 @@ class EngineConfig:
     def __post_init__(self) -> None:
         product = self.activation_width + max(self.activation_width, self.weight_width)
         rules = (
-            ("lanes", self.lanes in LANES, "use 1, 2, 4, 8, 16 or 32"),
+            ("lanes", is_lanes(self.lanes), "use 1, 2, 4, 8, 16 or 32"),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
             ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
             (

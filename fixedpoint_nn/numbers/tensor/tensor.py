@@ -393,6 +393,11 @@ class Tensor:
             self.data.transpose(axes), "transpose", (self,), lambda g: self.add_gradient(g.transpose(back))
         )
 
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return self.transpose(*range(self.ndim)[::-1])
+
     def __getitem__(self, index: Any) -> Tensor:
         if not isinstance(index, (int, slice)):
             refuse_masked(index)

@@ -201,8 +201,17 @@ class Traced:
             raise ValueError(f"the axes {axes} move the batch; it stays first")
         return self._record("transpose", self, axes=axes)
 
+    @property
+    def T(self) -> Traced:
+        """The axes in reverse order, which an engine refuses: the batch stays first."""
+        return self.transpose(*range(self.ndim)[::-1])
+
     def take(self, indices: Any, axis: int = 0) -> Traced:
         """Record the rows that the indices name."""
+        if not isinstance(indices, Traced | FixedArray):
+            raise TypeError(
+                f"rows are taken by a value of the network, not by a {type(indices).__name__} of indices; use slices"
+            )
         return self._record("take", self, indices, axis=axis)
 
     def taken_from(self, rows: Any, axis: int = 0) -> Traced:

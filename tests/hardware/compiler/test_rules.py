@@ -123,3 +123,23 @@ def test_windows_read_beyond_the_edge_what_the_model_has_there(verb: str, lowest
 def test_the_largest_of_grouped_channels_is_searched_over_all_groups() -> None:
     groups = weights(2, 3, 4)
     check(lambda x: x.reshape(-1, 2, 3).dot(groups).cast(OUT).argmax(), (6,), Q(2, 2))
+
+
+@pytest.mark.parametrize("lanes", [8.0, True, 3, "8", 0])
+def test_lanes_that_no_engine_has_are_refused_in_a_sentence(lanes: Any) -> None:
+    with pytest.raises(LoweringError) as caught:
+        lower(lambda x: x.cast(OUT), (6,), Q(4, 4), lanes)
+    assert str(caught.value) == (
+        f"The network does not fit any engine: lanes = {lanes!r} is no engine; use 1, 2, 4, 8, 16 or 32."
+    )
+
+
+def test_rows_by_an_array_and_reversed_axes_are_refused_while_the_network_is_traced() -> None:
+    with pytest.raises(TypeError) as caught:
+        lower(lambda x: x.take(np.array([1, 0]), 1).cast(OUT), (6,), Q(4, 4), 4)
+    assert str(caught.value) == (
+        "rows are taken by a value of the network, not by a ndarray of indices; use slices"
+    )
+    with pytest.raises(ValueError) as moved:
+        lower(lambda x: x.T.cast(OUT), (6,), Q(4, 4), 4)
+    assert str(moved.value) == "the axes (1, 0) move the batch; it stays first"

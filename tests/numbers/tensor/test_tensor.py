@@ -189,3 +189,11 @@ def test_an_operation_made_elsewhere_joins_the_tape() -> None:
     (cubed * 2).sum().backward()
     assert a.grad is not None
     assert a.grad.tolist() == [24.0, 54.0]
+
+
+def test_t_has_the_axes_in_reverse_order_and_its_gradient() -> None:
+    x = Tensor(np.arange(6.0).reshape(1, 2, 3))
+    factor = np.arange(6.0).reshape(3, 2, 1)
+    assert np.array_equal(x.T.data, x.data.T)
+    (x.T * Tensor(factor)).sum().backward()
+    assert np.array_equal(x.grad, factor.T)
