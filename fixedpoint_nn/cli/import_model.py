@@ -125,7 +125,8 @@ def _sizes(found: Contents, bits: int) -> tuple[dict[str, Any], list[str]]:
     layers = rows(fixed.net, fixed.input.format, found.shape)
     results["parameters"] = sum(row.parameters for row in layers)
     results["multiply_accumulates"] = sum(row.multiply_accumulates or 0 for row in layers)
-    lines = [f"{'sample':<10}{found.shape}, channels last", "", fixed.summary(found.shape), ""]
+    order = ", channels last" if len(found.shape) == 3 else ""
+    lines = [f"{'sample':<10}{found.shape}{order}", "", fixed.summary(found.shape), ""]
     if found.net is not fixed:
         lines[-1:] = [
             f"The formats are those of random samples, with words of {bits} bits; `emit` takes yours."

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,18 +96,15 @@ def compare(path: str | os.PathLike[str], x: Array) -> Comparison:
     else:
         raise ValueError(f"{path} is this project's own file, and no other runtime reads it")
     exact = kind == "tflite"
-    pairs = tuple(
-        Pair(name, theirs, ours, 0 if exact else SHARE * _largest(theirs))
-        for name, theirs, ours in _named(tensors(path, x))
-    )
+    pairs = tuple(Pair(name, theirs, ours, _margin(theirs)) for name, theirs, ours in tensors(path, x))
+    if not pairs:
+        raise ValueError(f"{path} computes nothing that can be compared")
     return Comparison(judge, exact, len(x), pairs)
 
 
-def _named(tensors: Iterator[tuple[str, Array, Array]]) -> Iterator[tuple[str, Array, Array]]:
-    for name, theirs, ours in tensors:
-        yield name, np.asarray(theirs), np.asarray(ours)
-
-
-def _largest(values: Array) -> float:
-    finite = np.abs(values[np.isfinite(values)])
-    return float(finite.max()) if finite.size else 0.0
+def _margin(theirs: Array) -> float:
+    """How far floats may be apart; whole numbers are equal."""
+    if theirs.dtype.kind != "f":
+        return 0
+    finite = np.abs(theirs[np.isfinite(theirs)])
+    return SHARE * float(finite.max()) if finite.size else 0

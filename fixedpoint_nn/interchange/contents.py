@@ -44,6 +44,7 @@ def contents(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] |
 
 
 def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None) -> Contents:
+    from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel, imported
 
@@ -59,7 +60,7 @@ def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | No
         return Contents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}
     shape = found.inputs[0].sample if len(found.inputs) == 1 else None
-    whole = bool(found.inputs) and "INT" in types[found.inputs[0].name]
+    whole = bool(found.inputs) and types[found.inputs[0].name] in WHOLE
     return Contents("onnx", inputs, outputs, operators, found.net, shape, whole)
 
 

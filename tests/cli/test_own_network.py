@@ -21,24 +21,7 @@ from fixedpoint_nn.precision import Plan, quantize
 from fixedpoint_nn.report.record import Record
 from fixedpoint_nn.training.metrics import outputs
 from fixedpoint_nn.zoo.writer import writer
-
-Capture = pytest.CaptureFixture[str]
-
-
-def run(*arguments: object) -> int:
-    return main([str(argument) for argument in arguments])
-
-
-def found(capsys: Capture, *arguments: object) -> Any:
-    capsys.readouterr()
-    assert run(*arguments, "--json") == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys: Capture, *arguments: object) -> str:
-    capsys.readouterr()
-    assert run(*arguments) == 2
-    return capsys.readouterr().err.strip().splitlines()[-1].removeprefix("fixedpoint-nn: ")
+from tests.support.commands import Capture, found, refused, run
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ pytest.importorskip("onnxruntime", reason="the runtime is in the `onnx` extra")
 pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
 
 from fixedpoint_nn.interchange.affine.wiring import Wiring
-from fixedpoint_nn.interchange.comparison import Pair, compare
+from fixedpoint_nn.interchange.comparison import Pair, _margin, compare
 from fixedpoint_nn.layers import Graph, Node, ReLU
 from fixedpoint_nn.network.serialization import save
-from tests.interchange.onnx.models import model, node
+from tests.interchange.onnx.models import INT64, model, node
 from tests.support.tflite_networks import ds_cnn
 
 RNG = np.random.default_rng(3)
@@ -117,6 +117,19 @@ def test_one_code_more_in_one_layer_is_found(tmp_path: Path, monkeypatch: pytest
     found = compare(path, samples)
     assert found.first is not None and found.first.name == names[2]
     assert len(found.first.differing) == 1
+
+
+def test_whole_numbers_have_no_margin_and_an_output_without_a_node_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.onnx"
+    table = {"e": RNG.standard_normal((5, 4)).astype(np.float32)}
+    nodes = [node("Identity", "x", "same"), node("Gather", "e x", "y")]
+    path.write_bytes(model(nodes, {"x": ["n", 3]}, ["y"], table, kinds={"x": INT64}))
+    ids = RNG.integers(0, 5, (4, 3))
+    assert [(pair.name, pair.margin > 0) for pair in compare(path, ids).pairs] == [("y", True)]
+    assert _margin(ids) == 0
+    path.write_bytes(model([node("Identity", "x", "y")], {"x": ["n", 3]}, ["y"]))
+    with pytest.raises(ValueError, match="cannot be compared: no node gives it sample by sample"):
+        compare(path, RNG.standard_normal((4, 3)).astype(np.float32))
 
 
 def replace_ints(value: Any, ints: Any) -> Any:

@@ -37,6 +37,12 @@ def tensors(path: str | os.PathLike[str], x: Array) -> Iterator[tuple[str, Array
     (door,) = found.inputs
     if x.shape[1:] != door.sample:
         raise OnnxError(f"{path} takes samples of shape {door.sample}, and these have {x.shape[1:]}")
+    known = {inner.name for inner in found.inside}
+    for output in found.outputs:
+        if output.name not in known:
+            raise OnnxError(
+                f"the output {output.name!r} of {path} cannot be compared: no node gives it sample by sample"
+            )
     theirs = _run(path, door.outward(x), door, found.inside)
     net: Any = replace(found.net, outputs=tuple(inner.node for inner in found.inside))
     ours = net(x) if len(found.inside) > 1 else (net(x),)
