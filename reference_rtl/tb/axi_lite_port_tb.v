@@ -47,6 +47,7 @@ module axi_lite_port_tb;
     reg b_waits, r_waits;
     reg [1:0] b_held;
     reg [33:0] r_held;
+    reg [40:0] before;
 
     task forget;
         begin
@@ -93,6 +94,14 @@ module axi_lite_port_tb;
             r_taken = rvalid && rready;
             did_write = write;
             did_read = read;
+            // No output follows a master's input in the same clock.
+            before = {awready, wready, bvalid, bresp, arready, rvalid, rresp, rdata};
+            {awvalid, wvalid, bready, arvalid, rready} = ~{awvalid, wvalid, bready, arvalid, rready};
+            #1;
+            if ({awready, wready, bvalid, bresp, arready, rvalid, rresp, rdata} !== before)
+                $fatal(1, "FAIL: clock %0d: an output follows an input", number);
+            {awvalid, wvalid, bready, arvalid, rready} = ~{awvalid, wvalid, bready, arvalid, rready};
+            #1;
             if (write && write_hold || read && read_hold) $fatal(1, "FAIL: clock %0d: it does not hold", number);
             if (write && (write_address !== (addresses[done_writes % 16] & 8'hFC)
                           || write_prot !== addresses[done_writes % 16][2:0]

@@ -55,7 +55,7 @@ class Register:
 def elaborate(folder: Path | None = None) -> Any:
     """The map as the SystemRDL compiler has it."""
     try:
-        from systemrdl import RDLCompiler
+        from systemrdl.compiler import RDLCompiler
     except ImportError:
         raise BoardError(
             f"{SOURCE} is read by the SystemRDL compiler; install it by `pip install fixedpoint_nn[axi]`"
