@@ -7,7 +7,7 @@ WORKERS ?= auto
 # What a developer runs before every commit: a minute on two cores.
 CHECKED := tests/numerics tests/numbers tests/layers tests/project/test_sources.py \
     "tests/hardware/rtl/test_golden.py::test_a_golden_pack_passes_in_icarus_with_every_write_traced[moons]"
-EXTRAS := test dask search notebooks synth onnx tflite board docs dev
+EXTRAS := test dask search notebooks synth onnx tflite board axi docs dev
 
 .PHONY: help demo check test test-all coverage lint docs bench synth mutation mutation-python proof golden clean python simulators
 help:

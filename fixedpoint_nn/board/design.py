@@ -26,7 +26,7 @@ PARAMETERS = {
     "tables": "TABLE_IMAGE",
     "activations": "ACTIVATION_IMAGE",
 }
-NOT_FOR_BOARDS = {"axi_engine.v"}
+NOT_FOR_BOARDS = {"axi_engine.v", "axi_lite_port.v", "axi_registers.vh"}
 
 
 @dataclass(frozen=True)

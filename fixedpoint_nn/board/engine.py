@@ -3,28 +3,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.board import frames
+from fixedpoint_nn.board.driver import Driver, Status
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.frames import Command
 from fixedpoint_nn.board.identity import Identity
 from fixedpoint_nn.board.link import ANSWER_SECONDS, CHUNK, Link
 from fixedpoint_nn.board.ports import Port
 from fixedpoint_nn.hardware.isa import bit_packing
-from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.port import Port as Place
-from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.numerics.arrays import Ints
 
-POLL_SECONDS = 0.001
 LOADS = {
     "program": Command.LOAD_PROGRAM,
     "weights": Command.LOAD_WEIGHTS,
@@ -33,28 +27,7 @@ LOADS = {
 }
 
 
-@dataclass(frozen=True)
-class Status:
-    """The engine's registers since the last start."""
-
-    busy: bool
-    done: bool
-    accumulator_overflow: bool
-    cycles: int
-    mac_cycles: int
-    saturations: int
-    argmax: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The words that one run gave, and the registers after it."""
-
-    words: Ints
-    status: Status
-
-
-class Engine(Link):
+class Engine(Link, Driver):
     """An engine on a board.
 
     A call that fails raises a `BoardError` of one sentence; the next call works as if nothing had been, for the chip
@@ -67,6 +40,7 @@ class Engine(Link):
 
     def __init__(self, port: Port, seconds: float = ANSWER_SECONDS) -> None:
         super().__init__(port, seconds)
+        self.name = port.name
         self.identity = self.identify()
 
     def __enter__(self) -> Engine:
@@ -80,11 +54,6 @@ class Engine(Link):
     def close(self) -> None:
         """Close the port."""
         self.port.close()
-
-    @property
-    def config(self) -> EngineConfig:
-        """The parameters that the engine on the board is built with."""
-        return self.identity.config
 
     # ---- requests --------------------------------------------------------------------------------------------------
 
@@ -135,93 +104,14 @@ class Engine(Link):
         ]
         return np.array(words, np.int64)
 
-    # ---- whole packs -----------------------------------------------------------------------------------------------
-
-    def load(self, pack: Pack) -> None:
-        """Put a pack's images into the memories; what the engine cannot run is refused before anything is written."""
-        self.identity.refuse(pack.config, f"the pack {pack.name}")
-        self.load_images(pack.images)
-
-    def load_images(self, images: Images) -> None:
-        """Program, weights, parameters and tables by the load port, activations by the host port."""
-        for memory, (_, words) in images.words(self.config).items():
-            if memory in LOADS:
-                self.load_words(memory, 0, words)
-        self.write(0, images.activations)
-
     def load_words(self, memory: str, address: int, words: Sequence[int]) -> None:
         """Bit patterns into `program`, `weights`, `parameters` or `tables`."""
-        depth = getattr(
-            self.config,
-            {"weights": "weight", "parameters": "parameter", "tables": "table"}.get(memory, memory)
-            + "_depth",
-        )
-        if address + len(words) > depth:
-            raise BoardError(
-                f"{memory} holds {depth} words, not {address + len(words)}; build the board for more"
-            )
+        self._fits(memory, address, len(words))
         size = self._load_bytes
         step = max(1, CHUNK // size)
         for first in range(0, len(words), step):
             part = words[first : first + step]
             self._ask(LOADS[memory], address + first, len(part), _bytes(part, size))
-
-    def run(self, pack: Pack, inputs: ArrayLike, seed: int | None = None, seconds: float = 60.0) -> Outcome:
-        """Write one vector, start, wait, and read the output."""
-        self.write_value(pack.input, np.ravel(np.asarray(inputs, np.int64)))
-        self.start(pack.seed if seed is None else seed)
-        status = self.wait(seconds)
-        return Outcome(self.read_value(pack.output), status)
-
-    def stream(
-        self, pack: Pack, vectors: Ints, seed: int | None = None, seconds: float = 60.0
-    ) -> Iterator[Outcome]:
-        """The result of each vector as soon as it is there; each further one has the next seed, as in a pack."""
-        first = pack.seed if seed is None else seed
-        for number, vector in enumerate(vectors):
-            yield self.run(pack, vector, first + number, seconds)
-
-    def write_text(
-        self, pack: Pack, symbols: Sequence[str], runs: int, seed: int = 1, first: int = 0
-    ) -> Iterator[str]:
-        """Letters that a network which writes has chosen (packs as of `lower_writer`), run after run.
-
-        The host cannot read the activation memory while the engine runs: the letters of a run come together.
-        """
-        for outcome in self.stream(pack, np.full((runs, pack.input.words), first, np.int64), seed):
-            for place in outcome.words.tolist():
-                yield symbols[place]
-
-    def write_value(self, place: Place, ints: Ints) -> None:
-        """One value, in the blocks in which the activation memory holds it."""
-        for first in range(0, place.words, place.run):
-            part = ints[first : first + place.run]
-            self.write(place.address + first // place.run * place.stride, part)
-
-    def read_value(self, place: Place) -> Ints:
-        """One value, from its blocks."""
-        parts = [
-            self.read(place.address + first // place.run * place.stride, min(place.run, place.words - first))
-            for first in range(0, place.words, place.run)
-        ]
-        return np.concatenate(parts)
-
-    def wait(self, seconds: float = 60.0) -> Status:
-        """Until the run is over."""
-        end = time.monotonic() + seconds
-        while True:
-            status = self.status()
-            if status.done:
-                return status
-            if not status.busy:
-                raise BoardError(
-                    f"the board at {self.port.name} was reset while it ran; load, write and start again"
-                )
-            if time.monotonic() > end:
-                raise BoardError(
-                    f"the engine still runs after {seconds:g} s and {status.cycles} cycles; reset it"
-                )
-            time.sleep(POLL_SECONDS)
 
     # ---- bytes -----------------------------------------------------------------------------------------------------
 
@@ -233,13 +123,6 @@ class Engine(Link):
     def _load_bytes(self) -> int:
         config = self.config
         return -(-max(config.lanes * config.weight_width, 6 + config.bias_width, 32) // 8)
-
-    def _in_range(self, verb: str, address: int, count: int) -> None:
-        depth = self.config.activation_depth
-        if address < 0 or address + count > depth:
-            raise BoardError(
-                f"cannot {verb} words {address} to {address + count - 1}: the memory holds {depth}"
-            )
 
 
 def _bytes(words: Sequence[int], size: int) -> bytes:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from tqdm import tqdm
 
-from fixedpoint_nn.board.engine import Engine
+from fixedpoint_nn.board.driver import Driver
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.hardware.pack.writer import STATUS
@@ -14,7 +14,7 @@ from fixedpoint_nn.hardware.verify.verdict import Verdict
 
 
 def run_golden(
-    engine: Engine, pack: Pack, vectors: int | None = None, progress: bool = False, seconds: float = 60.0
+    engine: Driver, pack: Pack, vectors: int | None = None, progress: bool = False, seconds: float = 60.0
 ) -> Verdict:
     """The first `vectors` of the pack, or all of them, over the wire."""
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fixedpoint_nn.board.engine import Engine
+from fixedpoint_nn.board.driver import Driver
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.hardware.verify.readback_program import readback_program
@@ -24,7 +24,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 MEMORIES = ("parameters", "weights", "tables")
 
 
-def read_back(engine: Engine, pack: Pack, progress: Callable[[str], None] = lambda line: None) -> Verdict:
+def read_back(engine: Driver, pack: Pack, progress: Callable[[str], None] = lambda line: None) -> Verdict:
     """Compare every word of activations, parameters, weights and tables with the pack's images."""
     engine.identity.refuse(pack.config, f"the pack {pack.name}")
     readback = readback_program(engine.config, pack.images)
@@ -53,7 +53,7 @@ def read_back(engine: Engine, pack: Pack, progress: Callable[[str], None] = lamb
     return Verdict(True, text, words=words, cycles=cycles)
 
 
-def _run(engine: Engine, images: Images, section: Section) -> tuple[str, int]:
+def _run(engine: Driver, images: Images, section: Section) -> tuple[str, int]:
     """The first difference that a section finds, and its cycles."""
     built, wanted = images.words(engine.config), section.images.words(engine.config)
     engine.load_words("program", 0, section.images.program)

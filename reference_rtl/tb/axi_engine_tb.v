@@ -2,9 +2,11 @@
 // Runs one network through axi_engine: loads the memories by AXI4-Lite, streams vectors in and out; random pauses.
 //
 // Plusargs as in engine_tb.v (images, inputs, expected, vectors, addresses and words); +seed=N also seeds the pauses,
-// +calm=1 makes none. The activation image is streamed in before the vectors. Ends with
+// +calm=1 makes none. The activation image is streamed in before the vectors, with beats that keep no byte between its
+// words; the interrupt must follow what happens, and what is refused must be refused. Ends with
 // "PASS: N vectors, W words, C cycles" or "FAIL: ..." and status 1.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
+`include "axi_registers.vh"
 `default_nettype none
 module axi_engine_tb;
     parameter LANES = 8;
@@ -29,13 +31,16 @@ module axi_engine_tb;
 
     reg [7:0] awaddr = 0, araddr = 0;
     reg [31:0] wdata = 0;
+    reg [3:0] wstrb = 4'hF;
     reg awvalid = 0, wvalid = 0, bready = 0, arvalid = 0, rready = 0;
     wire awready, wready, bvalid, arready, rvalid;
     wire [1:0] bresp, rresp;
     wire [31:0] rdata;
     reg [STREAM_WIDTH-1:0] in_data = 0;
-    reg in_valid = 0, out_ready = 0;
-    wire in_ready, out_valid, out_last;
+    reg in_valid = 0, in_last = 0, out_ready = 0;
+    reg [STREAM_WIDTH/8-1:0] in_keep = 0;
+    wire in_ready, out_valid, out_last, irq;
+    wire [STREAM_WIDTH/8-1:0] out_keep;
     wire [STREAM_WIDTH-1:0] out_data;
 
     axi_engine #(
@@ -45,13 +50,15 @@ module axi_engine_tb;
         .PROGRAM_DEPTH(PROGRAM_DEPTH)
     ) u_axi_engine (
         .clock(clock), .reset_n(reset_n),
-        .s_axil_awaddr(awaddr), .s_axil_awvalid(awvalid), .s_axil_awready(awready),
-        .s_axil_wdata(wdata), .s_axil_wvalid(wvalid), .s_axil_wready(wready),
+        .s_axil_awaddr(awaddr), .s_axil_awprot(3'b000), .s_axil_awvalid(awvalid), .s_axil_awready(awready),
+        .s_axil_wdata(wdata), .s_axil_wstrb(wstrb), .s_axil_wvalid(wvalid), .s_axil_wready(wready),
         .s_axil_bresp(bresp), .s_axil_bvalid(bvalid), .s_axil_bready(bready),
-        .s_axil_araddr(araddr), .s_axil_arvalid(arvalid), .s_axil_arready(arready),
+        .s_axil_araddr(araddr), .s_axil_arprot(3'b000), .s_axil_arvalid(arvalid), .s_axil_arready(arready),
         .s_axil_rdata(rdata), .s_axil_rresp(rresp), .s_axil_rvalid(rvalid), .s_axil_rready(rready),
-        .s_axis_tdata(in_data), .s_axis_tvalid(in_valid), .s_axis_tready(in_ready),
-        .m_axis_tdata(out_data), .m_axis_tvalid(out_valid), .m_axis_tlast(out_last), .m_axis_tready(out_ready)
+        .s_axis_tdata(in_data), .s_axis_tkeep(in_keep), .s_axis_tlast(in_last),
+        .s_axis_tvalid(in_valid), .s_axis_tready(in_ready),
+        .m_axis_tdata(out_data), .m_axis_tkeep(out_keep), .m_axis_tlast(out_last),
+        .m_axis_tvalid(out_valid), .m_axis_tready(out_ready), .irq(irq)
     );
 
     reg [8*1024-1:0] name;
@@ -69,28 +76,24 @@ module axi_engine_tb;
         if (calm == 0) repeat ($random(pauses) & 3) @(negedge clock);
     endtask
 
-    task write_register(input [7:0] where, input [31:0] what);
+    // Address and data may arrive in any order.
+    reg address_left, data_left, address_taken, data_taken;
+    task write_answered(input [7:0] where, input [31:0] what, input [1:0] answer);
         begin
-            // Address and data may arrive in any order.
             awaddr = where;
             wdata = what;
-            if (calm == 0 && ($random(pauses) & 1) != 0) begin
-                awvalid = 1'b1;
-                pause;
-                wvalid = 1'b1;
-            end else begin
-                wvalid = 1'b1;
-                pause;
-                awvalid = 1'b1;
-            end
-            #1;
-            while (!(awready && wready)) begin
-                @(negedge clock);
+            address_left = 1'b1;
+            data_left = 1'b1;
+            while (address_left || data_left) begin
+                if (address_left && (calm != 0 || ($random(pauses) & 1) != 0)) awvalid = 1'b1;
+                if (data_left && (calm != 0 || ($random(pauses) & 1) != 0)) wvalid = 1'b1;
                 #1;
+                address_taken = awvalid && awready;
+                data_taken = wvalid && wready;
+                @(negedge clock);
+                if (address_taken) {awvalid, address_left} = 2'b00;
+                if (data_taken) {wvalid, data_left} = 2'b00;
             end
-            @(negedge clock);
-            awvalid = 1'b0;
-            wvalid = 1'b0;
             pause;
             bready = 1'b1;
             #1;
@@ -98,10 +101,18 @@ module axi_engine_tb;
                 @(negedge clock);
                 #1;
             end
-            if (bresp !== 2'b00) $fatal(1, "FAIL: a write is answered with %b", bresp);
+            if (bresp !== answer) $fatal(1, "FAIL: a write of %h to %h is answered with %b", what, where, bresp);
             @(negedge clock);
             bready = 1'b0;
         end
+    endtask
+
+    task write_register(input [7:0] where, input [31:0] what);
+        write_answered(where, what, 2'b00);
+    endtask
+
+    task write_is_refused(input [7:0] where, input [31:0] what);
+        write_answered(where, what, 2'b10);
     endtask
 
     task read_register(input [7:0] where);
@@ -129,10 +140,20 @@ module axi_engine_tb;
         end
     endtask
 
-    task send(input [STREAM_WIDTH-1:0] what);
+    // A word, now and then after a beat that keeps no byte.
+    task send(input [STREAM_WIDTH-1:0] what, input is_last);
         begin
             pause;
+            if (calm == 0 && ($random(pauses) & 3) == 0) send_beat({STREAM_WIDTH{1'b1}}, 1'b1, {STREAM_WIDTH/8{1'b0}});
+            send_beat(what, is_last, {STREAM_WIDTH/8{1'b1}});
+        end
+    endtask
+
+    task send_beat(input [STREAM_WIDTH-1:0] what, input is_last, input [STREAM_WIDTH/8-1:0] keep);
+        begin
             in_data = what;
+            in_last = is_last;
+            in_keep = keep;
             in_valid = 1'b1;
             #1;
             while (!in_ready) begin
@@ -141,6 +162,8 @@ module axi_engine_tb;
             end
             @(negedge clock);
             in_valid = 1'b0;
+            in_last = 1'bx;
+            in_keep = {STREAM_WIDTH/8{1'bx}};
             in_data = {STREAM_WIDTH{1'bx}};
         end
     endtask
@@ -148,15 +171,16 @@ module axi_engine_tb;
     task wait_rest;
         begin
             value = 32'd1;
-            while (value[0]) read_register(8'h04);
+            while (value[0]) read_register(`AXI_STATUS);
         end
     endtask
 
     task load(input [1:0] memory);
         for (place = 0; place < words; place = place + 1) begin
             if (^image[place][31:0] === 1'bx) $fatal(1, "FAIL: memory image %0d is missing or short", memory);
-            for (chunk = 0; chunk < CHUNKS; chunk = chunk + 1) write_register(8'h40, image[place][32*chunk +: 32]);
-            write_register(8'h44, {6'd0, memory, place[23:0]});
+            for (chunk = 0; chunk < CHUNKS; chunk = chunk + 1)
+                write_register(`AXI_LOAD_DATA, image[place][32*chunk +: 32]);
+            write_register(`AXI_LOAD_COMMIT, {6'd0, memory, place[23:0]});
         end
     endtask
 
@@ -182,19 +206,32 @@ module axi_engine_tb;
         status = $value$plusargs("activations_words=%d", words) && $value$plusargs("activations=%s", name);
         if (words > 0) begin
             $readmemh(name, rows, 0, words - 1);
-            write_register(8'h20, 0);
-            write_register(8'h24, words * LANES);
-            write_register(8'h28, words * LANES);
-            write_register(8'h2C, 0);
-            write_register(8'h00, 1);
+            write_register(`AXI_INPUT_ADDRESS, 0);
+            write_register(`AXI_INPUT_WORDS, words * LANES);
+            write_register(`AXI_INPUT_RUN, words * LANES);
+            write_register(`AXI_INPUT_STRIDE, 0);
+            write_register(`AXI_CONTROL, 1);
             for (place = 0; place < words; place = place + 1)
                 for (element = 0; element < LANES; element = element + 1) begin
                     held = {STREAM_WIDTH{1'b0}};
                     held[ACTIVATION_WIDTH-1:0] = rows[place][element*ACTIVATION_WIDTH +: ACTIVATION_WIDTH];
-                    send(held);
+                    send(held, place == words - 1 && element == LANES - 1);
                 end
             wait_rest;
         end
+        // The first word by its address, whichever way it came.
+        if (words > 0) begin
+            write_register(`AXI_WORD_ADDRESS, 0);
+            read_register(`AXI_WORD_DATA);
+            word = rows[0][ACTIVATION_WIDTH-1:0];
+            if (value !== {{32-ACTIVATION_WIDTH{word[ACTIVATION_WIDTH-1]}}, word})
+                $fatal(1, "FAIL: word 0 reads %h, not %h", value, word);
+            read_register(`AXI_WORD_ADDRESS);
+            if (value !== 32'd1) $fatal(1, "FAIL: the address of the next word is %0d, not 1", value);
+        end
+        write_is_refused(8'h5C, 0);  // there is no register
+        write_is_refused(`AXI_LANES, 0);
+        write_is_refused(`AXI_LOAD_COMMIT, {8'd2, PARAMETER_DEPTH[23:0]});
 
         if (!($value$plusargs("vectors=%d", vectors) && $value$plusargs("input_words=%d", input_words)
               && $value$plusargs("input_address=%d", input_address) && $value$plusargs("output_words=%d", output_words)
@@ -205,21 +242,25 @@ module axi_engine_tb;
         if (!$value$plusargs("input_stride=%d", input_stride)) input_stride = 0;
         if (!$value$plusargs("output_run=%d", output_run)) output_run = 1;
         if (!$value$plusargs("output_stride=%d", output_stride)) output_stride = 1;
-        write_register(8'h08, 1);
-        write_register(8'h20, input_address);
-        write_register(8'h24, input_words);
-        write_register(8'h28, input_run);
-        write_register(8'h2C, input_stride);
-        write_register(8'h30, output_address);
-        write_register(8'h34, output_words);
-        write_register(8'h38, output_run);
-        write_register(8'h3C, output_stride);
+        write_register(`AXI_SEED, 1);
+        write_register(`AXI_INPUT_ADDRESS, input_address);
+        write_register(`AXI_INPUT_WORDS, input_words);
+        write_register(`AXI_INPUT_RUN, input_run);
+        write_register(`AXI_INPUT_STRIDE, input_stride);
+        write_register(`AXI_OUTPUT_ADDRESS, output_address);
+        write_register(`AXI_OUTPUT_WORDS, output_words);
+        write_register(`AXI_OUTPUT_RUN, output_run);
+        write_register(`AXI_OUTPUT_STRIDE, output_stride);
         status = $value$plusargs("inputs=%s", name);
         inputs = $fopen(name, "r");
         status = $value$plusargs("expected=%s", name);
         expected = $fopen(name, "r");
         if (inputs == 0 || expected == 0) $fatal(1, "FAIL: inputs or expected outputs cannot be read");
-        write_register(8'h00, 32'hF);
+        write_register(`AXI_INTERRUPT_PENDING, 32'hF);
+        write_register(`AXI_INTERRUPT_ENABLE, 32'hC);  // sent, framing
+        write_register(`AXI_CONTROL, 32'hF);
+        write_is_refused(`AXI_CONTROL, 32'hF);
+        write_is_refused(`AXI_WORD_DATA, 32'h0);
         for (vector = 0; vector < vectors; vector = vector + 1) begin
             for (element = 0; element < input_words; element = element + 1) begin
                 status = $fscanf(inputs, "%h", word);
@@ -227,9 +268,9 @@ module axi_engine_tb;
                     $fatal(1, "FAIL: input word %0d of vector %0d is missing", element, vector);
                 held = {STREAM_WIDTH{1'b0}};
                 held[ACTIVATION_WIDTH-1:0] = word;
-                send(held);
+                send(held, element == input_words - 1);
             end
-            if (vector == vectors - 1) write_register(8'h00, 32'h0);  // this one is the last
+            if (vector == vectors - 1) write_register(`AXI_CONTROL, 32'h0);  // this one is the last
             for (element = 0; element < output_words; element = element + 1) begin
                 status = $fscanf(expected, "%h", word);
                 if (status != 1 || ^word === 1'bx)
@@ -254,13 +295,21 @@ module axi_engine_tb;
                 end
                 if (out_data[ACTIVATION_WIDTH-1:0] !== word)
                     $fatal(1, "FAIL: vector %0d element %0d expected %h got %h", vector, element, word, out_data);
+                if (out_keep !== {STREAM_WIDTH/8{1'b1}} || ^out_data === 1'bx)
+                    $fatal(1, "FAIL: vector %0d element %0d keeps %b of %h", vector, element, out_keep, out_data);
+                if (irq !== 1'b0) $fatal(1, "FAIL: an interrupt before the last word of vector %0d", vector);
                 if (out_last !== (element == output_words - 1))
                     $fatal(1, "FAIL: vector %0d element %0d has tlast = %b", vector, element, out_last);
                 @(negedge clock);
                 out_ready = 1'b0;
                 compared = compared + 1;
             end
-            read_register(8'h0C);
+            read_register(`AXI_INTERRUPT_PENDING);
+            if (value[2:0] !== 3'b111 || value[3] || irq !== 1'b1)
+                $fatal(1, "FAIL: pending %b and irq %b after vector %0d", value[3:0], irq, vector);
+            write_register(`AXI_INTERRUPT_PENDING, value);
+            if (irq !== 1'b0) $fatal(1, "FAIL: the interrupt is not cleared after vector %0d", vector);
+            read_register(`AXI_CYCLES);
             total_cycles = total_cycles + value;
         end
         wait_rest;
@@ -270,9 +319,11 @@ module axi_engine_tb;
         $finish;
     end
 
-    initial begin
-        repeat (20000000) @(posedge clock);
-        $fatal(1, "FAIL: not done after 20000000 clocks");
+    // Reads of STATUS are no progress.
+    integer still = 0;
+    always @(posedge clock) begin
+        still <= bvalid && bready || in_valid && in_ready || out_valid && out_ready ? 0 : still + 1;
+        if (still == 400000) $fatal(1, "FAIL: nothing moved for 400000 clocks");
     end
 endmodule
 `default_nettype wire

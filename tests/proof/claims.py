@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
+from tests.proof import axi_claims
 from tests.proof.solver import FOR_EVER, ONCE, Netlist, clocks
 
 # Bits of the sum, of the bias and of the word.
@@ -169,6 +170,22 @@ def control(output: str) -> Claim:
     )
 
 
+# --- the AXI wrapper -------------------------------------------------------------------------------------------------
+
+
+def axi(output: str) -> Claim:
+    """A rule of AXI4-Lite or AXI4-Stream, for any masters and any engine."""
+    what = f"axi_engine: {axi_claims.RULES[output]}"
+    return Claim(what, axi_claims.FORM, axi_claims.NETLIST, output, FOR_EVER)
+
+
+def axi_controls() -> list[Control]:
+    """A mistake for each rule."""
+    return [
+        Control(what, axi(output), source, old, new) for what, output, source, old, new in axi_claims.MISTAKES
+    ]
+
+
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +194,8 @@ def claims() -> list[Claim]:
     controls = [control(output) for output in CONTROL]
     addresses = [claim for output in ADDRESSES for claim in back_end(output)]
     requantizers = [claim for sizes in SIZES[::-1] for claim in requantizer(sizes)]
-    return [*loop_nest(4, 8), *controls, *requantizers, *sequencer(), *addresses]
+    rules = [axi(output) for output in axi_claims.RULES]
+    return [*loop_nest(4, 8), *controls, *requantizers, *sequencer(), *addresses, *rules]
 
 
 def controls() -> list[Control]:
@@ -278,4 +296,5 @@ def controls() -> list[Control]:
             "busy ? access_write || result_valid && write_enable : host_write",
             "busy ? access_write || result_valid && write_enable : host_write || write_enable",
         ),
+        *axi_controls(),
     ]

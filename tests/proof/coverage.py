@@ -65,7 +65,7 @@ def build(config: EngineConfig, folder: Path) -> Path:
     main.write_text(MAIN)
     sources = [
         rtl / "tb" / "engine_tb.v",
-        *(path for path in sorted(rtl.glob("*.v")) if path.stem != "axi_engine"),
+        *(path for path in sorted(rtl.glob("*.v")) if not path.stem.startswith("axi_")),
     ]
     command = [
         str(find_tool("verilator").path),

@@ -70,6 +70,8 @@ QUICK_CLAIMS = [
     claims.control("store_from_nothing"),
     claims.sequencer()[1],
     claims.back_end("parameter_wrong")[1],
+    claims.axi("stream_changes"),
+    claims.axi("write_unanswered"),
 ]
 QUICK_MISTAKES = [
     "the bias is forgotten",
@@ -81,6 +83,8 @@ QUICK_MISTAKES = [
     "a run that writes goes on writing",
     "addresses of a run have no register",
     "parameters do not start again with a tile",
+    "an abort takes a beat back",
+    "an address alone is a write",
 ]
 
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fixedpoint_nn.board.axi.registers import PARAMETERS
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
+from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Halt
 from tests.hardware.rtl.test_engine import SMALL, Assembly, dense
 from tests.support.engine_bench import RTL, hexadecimal, scratch, write_images
@@ -96,8 +98,16 @@ def test_the_axi_wrapper_streams_tensors_of_three_runs(seed: int) -> None:
 
 def test_the_wrapper_hands_every_parameter_to_the_engine() -> None:
     engine, wrapper = ((RTL / name).read_text() for name in ("engine.v", "axi_engine.v"))
-    values = re.compile(r"parameter (\w+) = (-?\d+)\b(?! *[*+?])")
-    here = dict(values.findall(engine))
-    del here["COUNTER_WIDTH"]
-    assert dict(values.findall(wrapper)) == here and len(here) == 17
-    assert set(re.findall(r"\.([A-Z_]+)\(\1\)", wrapper)) == set(here)
+    values = re.compile(r"parameter (\w+) = (-?\d+|\"\")(?=[,\n])")
+    wanted = dict(values.findall(engine))
+    del wanted["COUNTER_WIDTH"]
+    found = dict(values.findall(wrapper))
+    assert found.pop("SECURE_ONLY") == "0"
+    assert found == wanted and set(EngineConfig().verilog()) == {
+        n for n in wanted if not n.endswith("_IMAGE")
+    }
+    assert set(re.findall(r"\.([A-Z_]+)\(\1\)", wrapper)) == set(wanted)
+
+
+def test_the_wrapper_has_a_register_for_every_parameter() -> None:
+    assert [register.name for register in PARAMETERS] == list(EngineConfig().verilog())

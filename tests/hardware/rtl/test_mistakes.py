@@ -49,6 +49,31 @@ MISTAKES = [
         {"GROUPS > 1 ? groups[GROUPS-1].partial_or": "GROUPS > 2 ? groups[GROUPS-2].partial_or"},
         *("drain_tb", {"LANES": 16}),
     ),
+    (
+        "axi_lite_port.v",
+        {" && (!bvalid || bready) && !write_hold": " && !write_hold"},
+        *("axi_lite_port_tb", {}),
+    ),
+    ("axi_lite_port.v", {"if (rready) rvalid <= 1'b0;": "rvalid <= 1'b0;"}, *("axi_lite_port_tb", {})),
+    (
+        "axi_lite_port.v",
+        {"            data_held <= 1'b0;\n            bvalid": "            bvalid"},
+        *("axi_lite_port_tb", {}),
+    ),
+    ("axi_engine.v", {" || !(&s_axis_tkeep))": " || &s_axis_tkeep)"}, *("axi_engine_tb", {})),
+    (
+        "axi_engine.v",
+        {
+            "wire sent = state == SEND && m_axis_tready && last;": "wire sent = state == SEND && m_axis_tready;"
+        },
+        *("axi_engine_tb", {}),
+    ),
+    ("axi_engine.v", {" && s_axis_tkeep != {STREAM_WIDTH/8{1'b0}};": ";"}, *("axi_engine_tb", {})),
+    (
+        "axi_engine.v",
+        {"write_refused = !whole || !at_rest || !load_there;": "write_refused = !whole;"},
+        *("axi_engine_tb", {}),
+    ),
     ("axi_engine.v", {"                run_left <= run_words;\n": ""}, *("axi_engine_tb", {})),
     ("axi_engine.v", {"                run_start <= run_start + stride;\n": ""}, *("axi_engine_tb", {})),
 ]

@@ -41,7 +41,15 @@ def test_argmax_is_the_first_of_the_largest() -> None:
 BENCHES = [
     *(
         (f"{name}_tb", {})
-        for name in ("memory", "activation_memory", "status", "lane", "write_back", "sequencer")
+        for name in (
+            "memory",
+            "activation_memory",
+            "status",
+            "lane",
+            "write_back",
+            "sequencer",
+            "axi_lite_port",
+        )
     ),
     *(("drain_tb", {"LANES": lanes}) for lanes in (1, 2, 4, 8, 16, 32)),
     *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32)),

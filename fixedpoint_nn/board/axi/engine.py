@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""`AxiEngine`: the driver of an engine behind AXI4-Lite, with the same calls as that of a serial line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.board.axi import registers
+from fixedpoint_nn.board.axi.registers import Control, InterruptPending, Register
+from fixedpoint_nn.board.axi.registers import Status as StatusBits
+from fixedpoint_nn.board.axi.wire import Wire, signed
+from fixedpoint_nn.board.driver import LOADED, Driver, Status
+from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.board.identity import Identity
+from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.port import Port as Place
+from fixedpoint_nn.hardware.pack.reader import Pack
+from fixedpoint_nn.numerics.arrays import Ints
+
+CHUNK_BITS = 32
+ADDRESS_BITS = 24
+
+
+class AxiEngine(Driver):
+    """An engine behind axi_engine.v; needs its registers alone, and no stream.
+
+    The wire is a `DevMem`, PYNQ's `MMIO`, or anything else with `read(offset)` and `write(offset, value)`.
+
+    >>> with DevMem(0x43C0_0000) as wire:  # doctest: +SKIP
+    ...     engine = AxiEngine(wire)
+    ...     engine.load(pack)
+    ...     engine.run(pack, pack.vectors[0]).words
+    """
+
+    def __init__(self, wire: Wire, name: str = "") -> None:
+        self.wire, self.name = wire, name or str(getattr(wire, "name", "these registers"))
+        self.identity = self.identify()
+
+    def identify(self) -> Identity:
+        """What the engine is built of."""
+        letters = self.wire.read(Register.IDENTIFICATION)
+        if letters != registers.IDENTIFICATION:
+            raise BoardError(
+                f"at {self.name} stands 0x{letters:08X} where an engine has 0x{registers.IDENTIFICATION:08X}; "
+                "is it its address?"
+            )
+        major = self.wire.read(Register.VERSION) >> 16
+        if major != registers.MAJOR:
+            raise BoardError(
+                f"the engine at {self.name} has version {major} of the registers and this program version "
+                f"{registers.MAJOR}; build it again"
+            )
+        values = {register.name.lower(): self.wire.read(register) for register in registers.PARAMETERS}
+        clock, content = self.wire.read(Register.CLOCK_KHZ), self.wire.read(Register.CONTENT)
+        return Identity(EngineConfig(**values), clock, content)
+
+    # ---- single steps ----------------------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """The registers; while the engine runs its counters go on."""
+        flags = StatusBits(self.wire.read(Register.STATUS))
+        counters = (Register.CYCLES, Register.MAC_CYCLES, Register.SATURATIONS, Register.ARGMAX)
+        return Status(
+            StatusBits.BUSY in flags,
+            StatusBits.DONE in flags,
+            StatusBits.ACCUMULATOR_OVERFLOW in flags,
+            *map(self.wire.read, counters),
+        )
+
+    def reset(self) -> None:
+        """End whatever is under way; memories and registers stay as they are."""
+        self.command(Control.ABORT)
+
+    def start(self, seed: int = 1) -> None:
+        """Run the program from its first word."""
+        self._at_rest("start")
+        self.wire.write(Register.SEED, seed & 0xFFFFFFFF)
+        self.command(Control.RUN)
+
+    def write(self, address: int, ints: ArrayLike) -> None:
+        """Words of the activation memory."""
+        words = bit_packing.unsigned(
+            np.ravel(np.asarray(ints, np.int64)).tolist(), self.config.activation_width
+        )
+        self._in_range("write", address, len(words))
+        self._at_rest("write")
+        self.wire.write(Register.WORD_ADDRESS, address)
+        for word in words:
+            self.wire.write(Register.WORD_DATA, word)
+
+    def read(self, address: int, count: int) -> Ints:
+        """Words of the activation memory, as signed integers."""
+        self._in_range("read", address, count)
+        self._at_rest("read")
+        self.wire.write(Register.WORD_ADDRESS, address)
+        return np.array([signed(self.wire.read(Register.WORD_DATA)) for _ in range(count)], np.int64)
+
+    def load_words(self, memory: str, address: int, words: Sequence[int]) -> None:
+        """Bit patterns into `program`, `weights`, `parameters` or `tables`."""
+        self._fits(memory, address, len(words))
+        self._at_rest("load")
+        config = self.config
+        widest = max(config.lanes * config.weight_width, 6 + config.bias_width, CHUNK_BITS)
+        kind = LOADED.index(memory) << ADDRESS_BITS
+        for place, word in enumerate(words, address):
+            for low in range(0, widest, CHUNK_BITS):
+                self.wire.write(Register.LOAD_DATA, word >> low & 0xFFFFFFFF)
+            self.wire.write(Register.LOAD_COMMIT, kind | place)
+
+    # ---- what a stream needs ---------------------------------------------------------------------------------------
+
+    def command(self, bits: Control) -> None:
+        """Write CONTROL."""
+        self.wire.write(Register.CONTROL, int(bits))
+
+    def set_tensors(self, pack: Pack, seed: int | None = None) -> None:
+        """Where a pack's input and output stand, and its seed: what CONTROL's commands with streams need."""
+        self._set_tensor(Register.INPUT_ADDRESS, pack.input)
+        self._set_tensor(Register.OUTPUT_ADDRESS, pack.output)
+        self.wire.write(Register.SEED, (pack.seed if seed is None else seed) & 0xFFFFFFFF)
+
+    def _set_tensor(self, first: Register, place: Place) -> None:
+        for number, value in enumerate((place.address, place.words, place.run, place.stride)):
+            self.wire.write(first + 4 * number, value & 0xFFFFFF)
+
+    def enable_interrupt(self, events: InterruptPending) -> None:
+        """These events, and no others, raise `irq`."""
+        self.wire.write(Register.INTERRUPT_ENABLE, int(events))
+
+    def take_interrupts(self) -> InterruptPending:
+        """What has happened since the last call."""
+        events = self.wire.read(Register.INTERRUPT_PENDING)
+        self.wire.write(Register.INTERRUPT_PENDING, events)
+        return InterruptPending(events)
+
+    def _at_rest(self, verb: str) -> None:
+        if self.wire.read(Register.STATUS) & StatusBits.BUSY:
+            raise BoardError(f"cannot {verb}: the engine at {self.name} is busy; wait for it, or reset it")

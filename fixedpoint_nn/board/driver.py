@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""`Driver`: what can be done with an engine, whatever leads to it; a wire gives the few single steps."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.board.identity import Identity
+from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.port import Port as Place
+from fixedpoint_nn.hardware.pack.reader import Pack
+from fixedpoint_nn.numerics.arrays import Ints
+
+POLL_SECONDS = 0.001
+LOADED = ("program", "weights", "parameters", "tables")  # memories with a load port, by their numbers
+
+
+@dataclass(frozen=True)
+class Status:
+    """The engine's registers since the last start."""
+
+    busy: bool
+    done: bool
+    accumulator_overflow: bool
+    cycles: int
+    mac_cycles: int
+    saturations: int
+    argmax: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The words that one run gave, and the registers after it."""
+
+    words: Ints
+    status: Status
+
+
+class Driver(ABC):
+    """An engine at the end of a wire."""
+
+    name: str
+    identity: Identity
+
+    @property
+    def config(self) -> EngineConfig:
+        """The parameters that the engine is built with."""
+        return self.identity.config
+
+    # ---- single steps ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def status(self) -> Status:
+        """The registers; while the engine runs its counters go on."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """End whatever runs; the memories stay as they are."""
+
+    @abstractmethod
+    def start(self, seed: int = 1) -> None:
+        """Run the program from its first word."""
+
+    @abstractmethod
+    def write(self, address: int, ints: ArrayLike) -> None:
+        """Words of the activation memory."""
+
+    @abstractmethod
+    def read(self, address: int, count: int) -> Ints:
+        """Words of the activation memory, as signed integers."""
+
+    @abstractmethod
+    def load_words(self, memory: str, address: int, words: Sequence[int]) -> None:
+        """Bit patterns into `program`, `weights`, `parameters` or `tables`."""
+
+    # ---- whole packs -----------------------------------------------------------------------------------------------
+
+    def load(self, pack: Pack) -> None:
+        """Put a pack's images into the memories; what the engine cannot run is refused before anything is written."""
+        self.identity.refuse(pack.config, f"the pack {pack.name}")
+        self.load_images(pack.images)
+
+    def load_images(self, images: Images) -> None:
+        """Program, weights, parameters and tables by the load port, activations by the host port."""
+        for memory, (_, words) in images.words(self.config).items():
+            if memory in LOADED:
+                self.load_words(memory, 0, words)
+        self.write(0, images.activations)
+
+    def run(self, pack: Pack, inputs: ArrayLike, seed: int | None = None, seconds: float = 60.0) -> Outcome:
+        """Write one vector, start, wait, and read the output."""
+        self.write_value(pack.input, np.ravel(np.asarray(inputs, np.int64)))
+        self.start(pack.seed if seed is None else seed)
+        status = self.wait(seconds)
+        return Outcome(self.read_value(pack.output), status)
+
+    def stream(
+        self, pack: Pack, vectors: Ints, seed: int | None = None, seconds: float = 60.0
+    ) -> Iterator[Outcome]:
+        """The result of each vector as soon as it is there; each further one has the next seed, as in a pack."""
+        first = pack.seed if seed is None else seed
+        for number, vector in enumerate(vectors):
+            yield self.run(pack, vector, first + number, seconds)
+
+    def write_text(
+        self, pack: Pack, symbols: Sequence[str], runs: int, seed: int = 1, first: int = 0
+    ) -> Iterator[str]:
+        """Letters that a network which writes has chosen (packs as of `lower_writer`), run after run.
+
+        The host cannot read the activation memory while the engine runs: the letters of a run come together.
+        """
+        for outcome in self.stream(pack, np.full((runs, pack.input.words), first, np.int64), seed):
+            for place in outcome.words.tolist():
+                yield symbols[place]
+
+    def write_value(self, place: Place, ints: Ints) -> None:
+        """One value, in the blocks in which the activation memory holds it."""
+        for first in range(0, place.words, place.run):
+            part = ints[first : first + place.run]
+            self.write(place.address + first // place.run * place.stride, part)
+
+    def read_value(self, place: Place) -> Ints:
+        """One value, from its blocks."""
+        parts = [
+            self.read(place.address + first // place.run * place.stride, min(place.run, place.words - first))
+            for first in range(0, place.words, place.run)
+        ]
+        return np.concatenate(parts)
+
+    def wait(self, seconds: float = 60.0) -> Status:
+        """Until the run is over."""
+        end = time.monotonic() + seconds
+        while True:
+            status = self.status()
+            if status.done:
+                return status
+            if not status.busy:
+                raise BoardError(
+                    f"the board at {self.name} was reset while it ran; load, write and start again"
+                )
+            if time.monotonic() > end:
+                raise BoardError(
+                    f"the engine still runs after {seconds:g} s and {status.cycles} cycles; reset it"
+                )
+            time.sleep(POLL_SECONDS)
+
+    # ---- bounds ----------------------------------------------------------------------------------------------------
+
+    def _in_range(self, verb: str, address: int, count: int) -> None:
+        depth = self.config.activation_depth
+        if address < 0 or address + count > depth:
+            raise BoardError(
+                f"cannot {verb} words {address} to {address + count - 1}: the memory holds {depth}"
+            )
+
+    def _fits(self, memory: str, address: int, count: int) -> None:
+        kind = {"weights": "weight", "parameters": "parameter", "tables": "table"}.get(memory, memory)
+        depth: int = getattr(self.config, f"{kind}_depth")
+        if address + count > depth:
+            raise BoardError(f"{memory} holds {depth} words, not {address + count}; build the board for more")
