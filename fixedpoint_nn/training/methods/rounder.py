@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.layers.fields import parameter
+from fixedpoint_nn.layers.fields import constant, parameter
 from fixedpoint_nn.numbers.tensor import channels
 from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
 from fixedpoint_nn.numerics.arrays import Array
@@ -25,6 +25,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.training.methods.method import Entry
 
 SPEED = 8.0  # an exponent moves so many times as fast as a weight, at the same rate
+STUBBORN = 0.75  # how far an exponent goes before the step follows; at 0.5 steps would flip to and fro
 SATURATING = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 FARTHEST = 4  # a channel's step is at most 2**4 times finer than the coarsest channel's
 
@@ -34,6 +35,7 @@ class Rounder:
     """A trained rounding to `quantizer`'s words; `exponent` is log2 of the step over SPEED, one or one per channel."""
 
     exponent: Any = parameter()
+    held: Any = constant()  # log2 of the step in use
     quantizer: Quantizer = field(default_factory=lambda: Quantizer(QFormat(1, 7)))
     stochastic: bool = False
     rng: np.random.Generator | None = field(default=None, compare=False, repr=False)
@@ -49,7 +51,7 @@ class Rounder:
                 "learned for HALF_EVEN and SATURATE; calibrate with those, or use method='straight-through'"
             )
         steps = np.log2(np.asarray(entry.step if by_channel else [base.step]))
-        return cls(Tensor((steps / SPEED).astype(dtype)), base, **options)
+        return cls(Tensor((steps / SPEED).astype(dtype)), Tensor(steps.astype(dtype)), base, **options)
 
     def in_training(self, rng: np.random.Generator) -> Rounder:
         """The same, with random numbers to draw from if it rounds at random."""
@@ -61,9 +63,11 @@ class Rounder:
     # ---- the step ---------------------------------------------------------------------------------------
 
     def powers(self) -> Array:
-        """log2 of the step, a whole number."""
-        raw: Array = np.rint(SPEED * self.exponent.data)
-        return np.asarray(np.maximum(raw, raw.max() - FARTHEST))
+        """log2 of the step, a whole number; it follows the exponent when that is well on its way to another one."""
+        wanted, held = SPEED * self.exponent.data, self.held.data
+        far = np.abs(wanted - held) > STUBBORN
+        held[far] = np.rint(wanted[far])
+        return np.asarray(np.maximum(held, held.max() - FARTHEST))
 
     def entry(self) -> Entry:
         """The quantizer with the steps as they are now."""
