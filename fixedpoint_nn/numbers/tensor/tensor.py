@@ -329,6 +329,9 @@ class Tensor:
         if hasattr(quantizer, "observe"):  # calibration looks on and rounds nothing
             quantizer.observe(self.data)
             return self._result(self.data, quantizer.name, (self,), self.add_gradient)
+        if hasattr(quantizer, "round_tensor"):  # a rounding that is trained itself
+            rounded: Tensor = quantizer.round_tensor(self)
+            return rounded
         data, name = quantizer.round_floats(self.data), quantizer.name or "cast"
         if not is_recording():
             return self._result(data, name, (self,), self.add_gradient)
