@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Speed, side by side: `python -m benchmarks [mlp lstm networks quantising accumulators sweep simulators]`.
+"""Speed, side by side: `python -m benchmarks [part ...]`, all parts if none is named.
 
 Medians over rounds; every engine runs in each of them, with one BLAS thread. Engines whose package is missing
 are left out. The exit status is 1 if a target is missed, or if a float baseline is too slow to be compared with.
@@ -22,7 +22,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 from benchmarks.results import RESULTS, write_part  # noqa: E402
 from benchmarks.timing import CLOCKS, DirtyBaseline  # noqa: E402
 
-PARTS = ("mlp", "lstm", "networks", "quantising", "accumulators", "sweep", "simulators")
+PARTS = ("peaks", "mlp", "lstm", "networks", "quantising", "accumulators", "sweep", "training", "simulators")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -43,6 +43,7 @@ class Comparison:
     unit: str
     rates: dict[str, list[float]]
     targets: Sequence[Target] = ()
+    work: Mapping[str, float] = field(default_factory=dict)  # "macs" and "bytes" of one unit
 
     def ratio(self, engine: str, baseline: str) -> float:
         """The median over rounds that both ran in; neighbours in time, so load cancels."""
@@ -95,6 +96,7 @@ class Comparison:
             "baseline": first,
             "engines": engines,
             "targets": targets,
+            **self.work,
         }
 
 
@@ -105,6 +107,7 @@ def compare(
     rounds: int,
     clock: str,
     targets: Sequence[Target] = (),
+    work: Mapping[str, float] | None = None,
 ) -> Comparison:
     """Every engine once per round, each after a run that nobody times: memory and caches are its own then.
 
@@ -121,7 +124,7 @@ def compare(
             start = now()
             engine.run()
             rates[engine.name].append(engine.amount / (now() - start))
-    return Comparison(title, unit, rates, targets)
+    return Comparison(title, unit, rates, targets, work or {})
 
 
 def check_baseline(

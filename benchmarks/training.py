@@ -1,43 +1,41 @@
 # SPDX-License-Identifier: MIT
-"""What the tape costs: one epoch of `fashion_mlp` against a hand-written NumPy loop of the same mathematics,
-and one epoch of `mnist_lstm` against PyTorch, on the CPU, with the same number of threads.
+"""Steps of training beside PyTorch on one thread, and beside a hand-written NumPy loop of the same mathematics.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/training.py --steps 100
-
-Both sides train from the same weights on the same batches, step by step in turn, so a busy machine is busy
-for both. The epoch is the median step times the number of batches. `--clock cpu` counts processor time, which
-other processes hardly change. The losses of both sides are compared after ten steps, before rounding grows.
+Both sides train from the same weights on the same batches, step by step in turn. Where the mathematics is the same to
+the last operation, the losses of the first steps are compared too, before rounding grows.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
+from benchmarks.timing import Comparison, Engine, Target, compare
 from fixedpoint_nn import zoo
 from fixedpoint_nn.layers import Flatten, ReLU, Sequential
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training import Adam, Samples, cross_entropy
+from fixedpoint_nn.training import Adam, cross_entropy
 
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+HERE, HAND, TORCH = "fixedpoint_nn", "NumPy by hand", "PyTorch"
+# An epoch takes at most so many times PyTorch's time.
+LONGEST = {"fashion_mlp": 1.0, "lenet": 1.5, "resnet8": 1.5, "mnist_lstm": 1.3}
+SAME_MATHEMATICS = ("fashion_mlp", "mnist_lstm")  # no dropout, no batch statistics
+FIRST_STEPS, APART = 3, 1e-4
 Step = Callable[[Array, Array], float]
 
 
-def taped(net: Any) -> Step:
+def taped(net: Any, optimiser: Any) -> Step:
     """A training step of this project."""
-    moving, optimiser = tree.parameters(net), Adam(1e-3)
+    moving, active = tree.parameters(net), tree.training_mode(net, np.random.default_rng(0))
 
     def step(x: Array, y: Array) -> float:
-        loss = cross_entropy(net(as_input(x)), y)
+        loss = cross_entropy(active(as_input(x)), y)
         loss.backward()
         optimiser.step(moving)
         return float(loss.data)
@@ -96,84 +94,51 @@ def by_hand(net: Any) -> Step:
     return step
 
 
-def by_pytorch(net: Any) -> Step:
-    """The LSTM of 128 and its head, from the same weights."""
-    import torch
-    from torch import nn
-
-    torch.set_num_threads(int(os.environ.get("OPENBLAS_NUM_THREADS", torch.get_num_threads())))
-    lstm, head = nn.LSTM(28, 128, batch_first=True), nn.Linear(128, 10)
-    cell = net["lstm"].cells[0]
-
-    def theirs(values: Array) -> torch.Tensor:  # gates i f o g become i f g o
-        i, f, o, g = np.split(values, 4, -1)
-        return torch.tensor(np.ascontiguousarray(np.concatenate([i, f, g, o], -1).T))
-
-    lstm.weight_ih_l0.data = theirs(cell.input_weight.data)
-    lstm.weight_hh_l0.data = theirs(cell.state_weight.data)
-    lstm.bias_ih_l0.data, lstm.bias_hh_l0.data = theirs(cell.bias.data), torch.zeros(512)
-    lstm.bias_hh_l0.requires_grad_(False)  # PyTorch has two biases where one is enough
-    head.weight.data, head.bias.data = torch.tensor(net["head"].weight.data.T.copy()), torch.zeros(10)
-    optimiser = torch.optim.Adam([*lstm.parameters(), *head.parameters()], 1e-3)
-
-    def step(x: Array, y: Array) -> float:
-        optimiser.zero_grad()
-        rows = torch.from_numpy(x.reshape(-1, 28, 28))
-        loss = nn.functional.cross_entropy(head(lstm(rows)[0][:, -1]), torch.from_numpy(y))
-        loss.backward()
-        optimiser.step()
-        return float(loss.detach())
-
-    return step
+def steps_of(name: str) -> dict[str, Step]:
+    """The ways to train a network, all from the same weights."""
+    net = mlp() if name == "fashion_mlp" else zoo.build(name)
+    steps: dict[str, Step] = {}
+    try:
+        from benchmarks.training_torch import step_of
+    except ImportError:
+        pass
+    else:
+        steps[TORCH] = step_of(name, net)
+    if name == "fashion_mlp":
+        steps[HAND] = by_hand(net)
+    optimiser = Adam(1e-3) if name in SAME_MATHEMATICS else zoo.entry(name).recipe.optimiser()
+    return {**steps, HERE: taped(net, optimiser)}
 
 
-def measure(pair: tuple[Step, Step], steps: int, clock: Callable[[], float], images: Any) -> dict[str, float]:
-    """Seconds for one epoch of each, their ratio, and how far apart their losses are after ten steps."""
-    source = Samples(images.x, images.y, 128)
-    seconds: tuple[list[float], list[float]] = ([], [])
-    apart = 0.0
-    for number, (x, y) in enumerate(source.epoch(np.random.default_rng(0))):
-        if number == steps:
-            break
-        losses = []
-        for step, record in zip(pair, seconds, strict=True):
-            start = clock()
-            losses.append(step(x, y))
-            record.append(clock() - start)
-        apart = abs(losses[0] - losses[1]) if number == 9 else apart
-    here, there = (float(np.median(record[3:])) * len(source) for record in seconds)
-    return {"here": here, "there": there, "ratio": here / there, "losses_apart": apart}
+def check_losses(name: str, losses: dict[str, list[float]]) -> None:
+    """Demand that all ways have the same losses in their first steps."""
+    first = next(iter(losses.values()))
+    for way, values in losses.items():
+        apart = float(np.abs(np.subtract(values, first)).max())
+        assert apart < APART, f"{name}: the losses of {way} are {apart:.1e} off; it trains something else"
 
 
-def main() -> None:
-    from fixedpoint_nn import data
-
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument("--steps", type=int, default=100, help="steps of each, 4 or more")
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    clock = CLOCKS[options.clock]
-    dense, recurrent = mlp(), zoo.build("mnist_lstm")
-    results = {
-        "fashion_mlp, by hand in NumPy": measure(
-            (taped(dense), by_hand(dense)), options.steps, clock, data.fashion_mnist()[0]
-        ),
-        "mnist_lstm, PyTorch": measure(
-            (taped(recurrent), by_pytorch(recurrent)), options.steps, clock, data.mnist()[0]
-        ),
-    }
-    if options.json:
-        print(json.dumps(results, indent=1))
-        return
-    print(f"{options.clock} clock, one epoch, {os.environ.get('OPENBLAS_NUM_THREADS', 'all')} threads")
-    for name, r in results.items():
-        print(
-            f"{name:32s} here {r['here']:6.2f} s   there {r['there']:6.2f} s   ratio {r['ratio']:.2f}"
-            f"   losses apart {r['losses_apart']:.1e}"
-        )
+def run(rounds: int, clock: str) -> list[Comparison]:
+    return [comparison for name in LONGEST for comparison in _network(name, rounds, clock)]
 
 
-if __name__ == "__main__":
-    main()
+def _network(name: str, rounds: int, clock: str) -> Iterator[Comparison]:
+    source, steps = zoo.entry(name).source(), steps_of(name)
+    batches = [batch for batch, _ in zip(source.epoch(np.random.default_rng(0)), range(16), strict=False)]
+    losses = {way: [step(*batches[n]) for n in range(FIRST_STEPS)] for way, step in steps.items()}
+    if name in SAME_MATHEMATICS:
+        check_losses(name, losses)
+
+    def repeated(step: Step) -> Callable[[], None]:
+        numbers = cycle(range(len(batches)))
+
+        def work() -> None:
+            step(*batches[next(numbers)])
+
+        return work
+
+    engines = [Engine(way, repeated(step), len(batches[0][0])) for way, step in steps.items()]
+    target = Target(HERE, TORCH, 1 / LONGEST[name])
+    yield compare(
+        f"Training {name}, batch {len(batches[0][0])}", engines, "samples", 3 * rounds, clock, [target]
+    )

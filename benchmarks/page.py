@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""`python -m benchmarks.page` writes docs/performance.md and its picture from benchmarks/results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import peaks
+from benchmarks.networks import FLOAT
+from benchmarks.results import RESULTS, read
+
+ROOT = Path(__file__).parents[1]
+PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "roofline.svg"
+HEAD = """# Performance
+
+How fast the bit-accurate model is, beside plain float32 NumPy. This page is written by `python -m benchmarks.page` from
+`benchmarks/results.json`, which `make bench` writes; nothing on it is typed by hand. A ratio is the median over rounds
+in which the engines take turns, so that a busy machine is busy for all of them; it is larger than 1 where the engine is
+faster than the float32 pass in the first line. All engines run on one thread.
+"""
+PARTS = {
+    "networks": "Networks of the zoo",
+    "mlp": "A perceptron beside other packages",
+    "lstm": "An LSTM",
+    "quantising": "Rounding floats to words",
+    "accumulators": "Modelled accumulators",
+    "sweep": "A sweep of bit widths",
+    "training": "Training",
+    "simulators": "Simulators",
+    "peaks": "The processor's limits",
+}
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page in Markdown."""
+    parts = [HEAD]
+    if "peaks" in results and "networks" in results:
+        parts.append(_roofline_text())
+    for name, title in PARTS.items():
+        if name in results:
+            parts.append("\n".join([f"## {title}\n", *_part(name, results[name])]))
+    return "\n".join(parts)
+
+
+def _part(name: str, part: dict[str, Any]) -> Iterator[str]:
+    date = datetime.fromisoformat(part["date"])
+    versions = ", ".join(f"{package} {version}" for package, version in part["versions"].items())
+    clock = "processor time" if part["clock"] == "cpu" else "wall clock"
+    yield (
+        f"`python -m benchmarks {name} --clock {part['clock']}` on {date.day} {date:%B %Y}: {part['processor']}, "
+        f"{part['cores']} cores, {part['system']}; {versions}; {clock}.\n"
+    )
+    for comparison in part["comparisons"]:
+        yield f"**{comparison['title']}**\n"
+        yield f"| engine | {comparison['unit']} per second | times {comparison['baseline']} |"
+        yield "|---|---|---|"
+        for engine, figures in comparison["engines"].items():
+            yield f"| {engine} | {figures['rate']:,.4g} | {figures['ratio']:.3g} |"
+        yield ""
+        yield from _targets(comparison["targets"])
+
+
+def _targets(targets: list[dict[str, Any]]) -> Iterator[str]:
+    if not targets:
+        return
+    yield "| aim | measured | |"
+    yield "|---|---|---|"
+    for target in targets:
+        verdict = "reached" if target["holds"] else "**missed**"
+        aim = f"{target['engine']} at least {target['aim']:.3g} × {target['baseline']}"
+        yield f"| {aim} | {target['ratio']:.3g} | {verdict} |"
+    yield ""
+
+
+def _roofline_text() -> str:
+    return f"""## Where the limit is
+
+Each point is a network at its largest batch: how many multiply-accumulates it does for a byte that its matrix
+products read and write (in float32, windows of convolutions copied out), and how many it does in a second. The roofs
+are this processor's own: memory on the left, multipliers on the right, for float32 and for the compiled kernels'
+8 bits. A point far below its roof waits for something else than multipliers: tables, calls of Python, copies of
+windows.
+
+![Multiply-accumulates per second over multiply-accumulates per byte, under the roofs]({PICTURE.name})
+"""
+
+
+def points(results: dict[str, Any]) -> Iterator[tuple[str, str, float, float]]:
+    """Network, engine, multiply-accumulates per byte, and per second: the largest batch of each network."""
+    largest: dict[str, dict[str, Any]] = {}
+    for comparison in results["networks"]["comparisons"]:
+        largest[comparison["title"].split(",")[0]] = comparison  # batches rise
+    for name, comparison in largest.items():
+        intensity = comparison["macs"] / comparison["bytes"]
+        for engine in (FLOAT, "8 bits", "8 bits, NumPy alone"):
+            if engine in comparison["engines"]:
+                rate = comparison["engines"][engine]["rate"] * comparison["macs"]
+                yield name, engine, intensity, rate
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """The roofline as SVG."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from fixedpoint_nn.training.pictures import COLOURS, GRID, INK, SOFT
+
+    (limits,) = results["peaks"]["comparisons"]
+    rates = {name: figures["rate"] for name, figures in limits["engines"].items()}
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "roofline", "font.size": 10}):
+        figure = Figure(figsize=(7.6, 4.6), layout="constrained")
+        axes = figure.subplots()
+        found = list(points(results))
+        left, right = min(x for _, _, x, _ in found) / 2, max(x for _, _, x, _ in found) * 3
+        roofs = [(peaks.BLAS, SOFT)] + ([(peaks.BYTES, INK)] if peaks.BYTES in rates else [])
+        for name, colour in roofs:
+            bend = rates[name] / rates[peaks.COPY]
+            heights = [rates[peaks.COPY] * min(x, bend) / 1e9 for x in (left, bend, right)]
+            axes.plot([left, bend, right], heights, color=colour, linewidth=1.2)
+            axes.annotate(
+                name, (right, heights[-1]), (-2, 4), textcoords="offset points", ha="right", color=colour
+            )
+        marks = {FLOAT: "o", "8 bits": "D", "8 bits, NumPy alone": "s"}
+        names = list(dict.fromkeys(name for name, *_ in found))
+        for name, engine, intensity, rate in found:
+            colour = COLOURS[names.index(name) % len(COLOURS)]
+            axes.plot([intensity], [rate / 1e9], marks[engine], color=colour, markersize=7, alpha=0.9)
+        for name in names:
+            best = max((rate, x) for other, _, x, rate in found if other == name)
+            axes.annotate(
+                name, (best[1], best[0] / 1e9), (8, 0), textcoords="offset points", va="center", color=INK
+            )
+        for engine, mark in marks.items():
+            axes.plot([], [], mark, color=SOFT, label=engine)
+        axes.set(xscale="log", yscale="log", xlabel="multiply-accumulates per byte")
+        axes.set_ylabel("10⁹ multiply-accumulates per second")
+        axes.grid(True, which="major", color=GRID, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, loc="lower right")
+        figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    results = read(RESULTS)
+    PAGE.write_text(page(results), "utf-8")
+    if "peaks" in results and "networks" in results:
+        draw(results, PICTURE)
+    print(f"wrote {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
