@@ -18,8 +18,8 @@ from typing import Protocol
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, BoundedInts
-from fixedpoint_nn.numerics.native.library import MOST_SHIFT, SUM_LIMIT, Epilogue, Source
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, FLOAT64, BoundedInts
+from fixedpoint_nn.numerics.native.library import Epilogue, Source
 from fixedpoint_nn.numerics.native.operands import Operands
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -126,18 +126,19 @@ class DeferredProduct(BoundedInts):
 
     def can_add(self, other: BoundedInts, bound: int) -> bool:
         """May `other` be added before the rounding? One row of the outputs, or a whole array of the result's shape."""
-        most = FLOAT32_EXACT if self._plan.compiled is None else SUM_LIMIT
+        compiled = self._plan.compiled
+        by_column = other.shape == self._shape[-1:]
         return (
             self.waiting
             and not self._plan.relu
-            and bound <= most
-            and other.bound <= FLOAT32_EXACT
-            and other.shape in (self._shape[-1:], self._shape)
+            and bound <= (FLOAT32_EXACT if compiled is None else compiled.most)
+            and (other.bound <= FLOAT32_EXACT or (by_column and compiled is not None and bool(compiled.wide)))
+            and (by_column or other.shape == self._shape)
         )
 
     def plus(self, other: BoundedInts, bound: int) -> DeferredProduct:
         """The product that waits, with one more addend."""
-        array = other.to_cached(FLOAT32)
+        array = other.to_cached(FLOAT32 if other.bound <= FLOAT32_EXACT else FLOAT64)
         addend = array if array.ndim == 1 else array.reshape(-1, array.shape[-1])
         plan = replace(self._plan, addends=(*self._plan.addends, addend))
         return DeferredProduct(plan, self._shape, bound)
@@ -162,7 +163,7 @@ class DeferredProduct(BoundedInts):
         return BoundedInts(result.reshape(self._shape), bound, quantizer.format.signed)
 
     def _compiled_for(self, shift: int) -> bool:
-        return self._plan.compiled is not None and -MOST_SHIFT <= shift <= 0
+        return self._plan.compiled is not None and self._plan.compiled.can_finish(shift)
 
     def _by_kernels(self, epilogue: Epilogue) -> Array:
         plan, outputs = self._plan, self._shape[-1]
@@ -177,7 +178,7 @@ class DeferredProduct(BoundedInts):
 
     def _in_float32(self, shift: int = 0, quantizer: Quantizer | None = None, fits: bool = True) -> Array:
         plan, outputs = self._plan, self._shape[-1]
-        if quantizer is None and plan.compiled is not None:
+        if quantizer is None and plan.compiled is not None and not plan.compiled.wide:
             return self._by_kernels(Epilogue(plan.relu))
         result = np.empty((plan.rows.count, outputs), np.float32)
         weights = _scaled(plan.weights, shift)

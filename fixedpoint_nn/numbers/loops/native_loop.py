@@ -139,7 +139,7 @@ def _packed(dot: Dot, weights: BoundedInts, bound: int) -> Operands:
     low = -dot.part.bound if dot.part.signed else 0
     extremes = BoundedInts(np.array([low, dot.part.bound], np.float32), dot.part.bound, dot.part.signed)
     packed = operands(extremes, weights, bound)
-    if packed is None:
+    if packed is None or packed.wide:
         raise NotCompiled("operands that are too wide")
     return packed
 

@@ -7,6 +7,10 @@
 //
 // with sums in int32: the caller has proven that no sum leaves it. Weights are packed once, in blocks of 64 columns:
 // four taps of 8 bits side by side (vpdpbusd), or two taps of 16 bits (pmaddwd, vpdpwssd). No instruction here saturates.
+//
+// Words of 16 bits times weights of 16 bits (`wide`) make sums that int32 cannot hold: there the weights are two words,
+// weight = low + 256 * high with low a signed byte, and the two sums, taken over so few taps that each fits int32, are
+// joined in int64.
 
 #include <stdint.h>
 #include <string.h>
@@ -39,12 +43,13 @@ typedef struct {
     int64_t rows, taps, columns;
     int64_t row_stride;      // of the rows, in floats
     int32_t bits;            // 8: packed by fours, rows as unsigned bytes; 16: packed by pairs
-    int32_t offset;          // added to every element of the rows before it becomes a byte (the bias undoes it)
+    int32_t offset;          // added to every element of the rows before it is packed (the bias undoes it)
     int32_t relu, shift, rounding, overflow, low, high, word, is_signed;
     int32_t raw;             // the sums themselves: no epilogue but ReLU
     int32_t runs;            // of taps that lie side by side in memory: 1 for a matrix, a window's rows for a convolution
     int64_t run_stride;      // from one run to the next, in floats
     int64_t out_columns, out_rows, column_step, row_step, image_stride;  // of a convolution's windows
+    int64_t wide;            // 0, or the taps after which sums go to int64: low and high weights are packed, bias is int64
 } Product;
 
 int fx_best_level(void) {
@@ -138,6 +143,57 @@ INLINE void finish(const Product *p, const int32_t *sums, int columns, float *ou
 #undef CASE
 }
 
+INLINE int64_t rounded_wide(int64_t sum, int shift, int rounding) {
+    if (shift == 0) return sum;
+    int64_t whole = sum >> shift, rest = sum & (int64_t)((1ull << shift) - 1ull), half = (int64_t)(1ull << (shift - 1));
+    int64_t above = rest > half, tie = rest == half, negative = sum < 0;
+    switch (rounding) {
+        case TOWARD_ZERO: return whole + ((rest != 0) & negative);
+        case HALF_UP: return whole + (above | tie);
+        case HALF_DOWN: return whole + above;
+        case HALF_AWAY: return whole + (above | (tie & !negative));
+        case HALF_TOWARD_ZERO: return whole + (above | (tie & negative));
+        case HALF_EVEN: return whole + (above | (tie & (whole & 1)));
+        default: return whole;
+    }
+}
+
+INLINE float fitted_wide(int64_t value, int overflow, int64_t low, int64_t high, int word, int is_signed) {
+    switch (overflow) {
+        case WRAP: {
+            uint64_t left = (uint64_t)value << (64 - word);
+            return (float)(is_signed ? (int64_t)left >> (64 - word) : (int64_t)(left >> (64 - word)));
+        }
+        case ZERO: return (value < low || value > high) ? 0 : (float)value;
+        case NO_OVERFLOW: return (float)value;
+        default: return (float)(value < low ? low : value > high ? high : value);
+    }
+}
+
+INLINE void finish_wide_as(const Product *p, const int64_t *sums, int columns, float *out, int rounding, int overflow) {
+    int shift = p->shift, word = p->word, is_signed = p->is_signed;
+    int64_t low = p->low, high = p->high, floor = p->relu ? 0 : INT64_MIN;
+    for (int j = 0; j < columns; j++) {
+        int64_t sum = sums[j] < floor ? floor : sums[j];
+        out[j] = fitted_wide(rounded_wide(sum, shift, rounding), overflow, low, high, word, is_signed);
+    }
+}
+
+INLINE void finish_wide(const Product *p, const int64_t *sums, int columns, float *out) {
+#define CASE(r)                                                                               \
+    case r:                                                                                   \
+        switch (p->overflow) {                                                                \
+            case WRAP: finish_wide_as(p, sums, columns, out, r, WRAP); return;                \
+            case ZERO: finish_wide_as(p, sums, columns, out, r, ZERO); return;                \
+            case NO_OVERFLOW: finish_wide_as(p, sums, columns, out, r, NO_OVERFLOW); return;  \
+            default: finish_wide_as(p, sums, columns, out, r, SATURATE); return;              \
+        }
+    switch (p->rounding) {
+        CASE(FLOOR) CASE(TOWARD_ZERO) CASE(HALF_UP) CASE(HALF_DOWN) CASE(HALF_AWAY) CASE(HALF_TOWARD_ZERO) CASE(HALF_EVEN)
+    }
+#undef CASE
+}
+
 // ---- rows: float32 to bytes or to int16, padded with zeros ---------------------------------------------------------
 
 INLINE void pack_bytes_from(const float *row, int64_t k, int64_t taps, int64_t padded, int32_t offset, uint8_t *to) {
@@ -145,8 +201,8 @@ INLINE void pack_bytes_from(const float *row, int64_t k, int64_t taps, int64_t p
     for (; k < padded; k++) to[k] = 0;
 }
 
-INLINE void pack_words_from(const float *row, int64_t k, int64_t taps, int64_t padded, int16_t *to) {
-    for (; k < taps; k++) to[k] = (int16_t)(int32_t)row[k];
+INLINE void pack_words_from(const float *row, int64_t k, int64_t taps, int64_t padded, int32_t offset, int16_t *to) {
+    for (; k < taps; k++) to[k] = (int16_t)((int32_t)row[k] + offset);
     for (; k < padded; k++) to[k] = 0;
 }
 
@@ -161,21 +217,23 @@ INLINE const float *row_at(const Product *p, const float *rows, int64_t row) {
 
 static void pack_row_portable(const float *row, int64_t taps, int64_t padded, int bits, int32_t offset, void *to) {
     if (bits == 8) pack_bytes_from(row, 0, taps, padded, offset, to);
-    else pack_words_from(row, 0, taps, padded, to);
+    else pack_words_from(row, 0, taps, padded, offset, to);
 }
 #if X86
 FOR_AVX2 static void pack_row_avx2(const float *row, int64_t taps, int64_t padded, int bits, int32_t offset, void *to) {
     if (bits == 8) { pack_bytes_from(row, 0, taps, padded, offset, to); return; }
     int64_t k = 0;
+    __m256i shift = _mm256_set1_epi32(offset);
     for (; k + 16 <= taps; k += 16) {
-        __m256i a = _mm256_cvtps_epi32(_mm256_loadu_ps(row + k)), b = _mm256_cvtps_epi32(_mm256_loadu_ps(row + k + 8));
+        __m256i a = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_loadu_ps(row + k)), shift);
+        __m256i b = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_loadu_ps(row + k + 8)), shift);
         __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
         _mm256_storeu_si256((__m256i *)((int16_t *)to + k), both);
     }
-    pack_words_from(row, k, taps, padded, to);
+    pack_words_from(row, k, taps, padded, offset, to);
 }
 FOR_AVX512 static void pack_row_avx512(const float *row, int64_t taps, int64_t padded, int bits, int32_t offset, void *to) {
-    __m512i shift = _mm512_set1_epi32(bits == 8 ? offset : 0);
+    __m512i shift = _mm512_set1_epi32(offset);
     for (int64_t k = 0; k < padded; k += 16) {
         int64_t left = taps - k, space = padded - k;
         __mmask16 there = left >= 16 ? 0xffff : left > 0 ? (__mmask16)((1u << left) - 1u) : 0;
@@ -214,33 +272,37 @@ INLINE void add_fours_portable(const uint8_t *row, const int8_t *weights, int64_
     }
 }
 
-static void tile_portable(const Product *p, const void *rows, int count, const void *weights, int columns, int32_t *sums) {
-    int64_t padded = fx_padded_taps(p->taps, p->bits);
+// Some of the taps: `groups` of four bytes or of two words; the rows are `stride` elements apart.
+typedef struct {
+    int bits;
+    int64_t stride, groups;
+} Taps;
+
+static void tile_portable(const Taps *t, const void *rows, int count, const void *weights, int columns, int32_t *sums) {
     (void)columns;
     for (int r = 0; r < count; r++) {
-        if (p->bits == 8)
-            add_fours_portable((const uint8_t *)rows + r * padded, weights, padded / 4, sums + r * COLUMNS);
+        if (t->bits == 8)
+            add_fours_portable((const uint8_t *)rows + r * t->stride, weights, t->groups, sums + r * COLUMNS);
         else
-            add_pairs_portable((const int16_t *)rows + r * padded, weights, padded / 2, sums + r * COLUMNS);
+            add_pairs_portable((const int16_t *)rows + r * t->stride, weights, t->groups, sums + r * COLUMNS);
     }
 }
 
 #if X86
 // Four rows and sixteen columns at a time: eight sums of eight lanes.
-FOR_AVX2 static void tile_avx2(const Product *p, const void *rows, int count, const void *weights, int columns, int32_t *sums) {
-    if (p->bits == 8) { tile_portable(p, rows, count, weights, columns, sums); return; }
-    int64_t padded = fx_padded_taps(p->taps, 16);
+FOR_AVX2 static void tile_avx2(const Taps *t, const void *rows, int count, const void *weights, int columns, int32_t *sums) {
+    if (t->bits == 8) { tile_portable(t, rows, count, weights, columns, sums); return; }
     for (int first = 0; first < columns; first += 16)
         for (int r0 = 0; r0 < count; r0 += 4) {
             __m256i acc[4][2];
             const int16_t *row[4];
             for (int r = 0; r < 4; r++) {
                 int at = r0 + r < count ? r0 + r : r0;
-                row[r] = (const int16_t *)rows + at * padded;
+                row[r] = (const int16_t *)rows + at * t->stride;
                 for (int v = 0; v < 2; v++)
                     acc[r][v] = _mm256_loadu_si256((const __m256i *)(sums + at * COLUMNS + first + 8 * v));
             }
-            for (int64_t k = 0; k < padded / 2; k++) {
+            for (int64_t k = 0; k < t->groups; k++) {
                 const int16_t *w = (const int16_t *)weights + k * 2 * COLUMNS + 2 * first;
                 __m256i w0 = _mm256_loadu_si256((const __m256i *)w), w1 = _mm256_loadu_si256((const __m256i *)(w + 16));
                 for (int r = 0; r < 4; r++) {
@@ -259,14 +321,14 @@ FOR_AVX2 static void tile_avx2(const Product *p, const void *rows, int count, co
 
 // Six rows and a block of 64 columns at a time (16, 32 or 48 where there are fewer): at most 24 sums of sixteen lanes.
 #define TILE_512(NAME, V, ELEMENT, GROUP, DOT)                                                                       \
-    FOR_AVX512 static void NAME(const Product *p, const ELEMENT *rows, int count, const int8_t *weights, int32_t *sums) {  \
-        int64_t padded = fx_padded_taps(p->taps, p->bits), groups = padded / GROUP;                                   \
+    FOR_AVX512 static void NAME(const Taps *t, const ELEMENT *rows, int count, const int8_t *weights, int32_t *sums) {  \
+        int64_t groups = t->groups;                                                                                   \
         for (int r0 = 0; r0 < count; r0 += 6) {                                                                       \
             __m512i acc[6][V];                                                                                        \
             const ELEMENT *row[6];                                                                                    \
             _Pragma("GCC unroll 6") for (int r = 0; r < 6; r++) {                                                     \
                 int at = r0 + r < count ? r0 + r : r0;                                                                \
-                row[r] = rows + at * padded;                                                                          \
+                row[r] = rows + at * t->stride;                                                                       \
                 _Pragma("GCC unroll 4") for (int v = 0; v < V; v++)                                                   \
                     acc[r][v] = _mm512_loadu_si512(sums + at * COLUMNS + 16 * v);                                     \
             }                                                                                                         \
@@ -295,63 +357,97 @@ TILE_512(pairs_2, 2, int16_t, 2, _mm512_dpwssd_epi32)
 TILE_512(pairs_3, 3, int16_t, 2, _mm512_dpwssd_epi32)
 TILE_512(pairs_4, 4, int16_t, 2, _mm512_dpwssd_epi32)
 
-static void tile_avx512(const Product *p, const void *rows, int count, const void *weights, int columns, int32_t *sums) {
+static void tile_avx512(const Taps *t, const void *rows, int count, const void *weights, int columns, int32_t *sums) {
     int vectors = (columns + 15) / 16;
-    if (p->bits == 8) {
-        if (vectors == 1) fours_1(p, rows, count, weights, sums);
-        else if (vectors == 2) fours_2(p, rows, count, weights, sums);
-        else if (vectors == 3) fours_3(p, rows, count, weights, sums);
-        else fours_4(p, rows, count, weights, sums);
+    if (t->bits == 8) {
+        if (vectors == 1) fours_1(t, rows, count, weights, sums);
+        else if (vectors == 2) fours_2(t, rows, count, weights, sums);
+        else if (vectors == 3) fours_3(t, rows, count, weights, sums);
+        else fours_4(t, rows, count, weights, sums);
     } else {
-        if (vectors == 1) pairs_1(p, rows, count, weights, sums);
-        else if (vectors == 2) pairs_2(p, rows, count, weights, sums);
-        else if (vectors == 3) pairs_3(p, rows, count, weights, sums);
-        else pairs_4(p, rows, count, weights, sums);
+        if (vectors == 1) pairs_1(t, rows, count, weights, sums);
+        else if (vectors == 2) pairs_2(t, rows, count, weights, sums);
+        else if (vectors == 3) pairs_3(t, rows, count, weights, sums);
+        else pairs_4(t, rows, count, weights, sums);
     }
 }
 #endif
 
-typedef void (*Tile)(const Product *, const void *, int, const void *, int, int32_t *);
+typedef void (*Tile)(const Taps *, const void *, int, const void *, int, int32_t *);
 
-INLINE void multiply(const Product *p, const float *rows, const void *packed, const int32_t *bias, const float *addend,
-                     void *scratch, float *out, Tile tile, PackRow pack_row) {
+// The rows of a block, packed side by side.
+INLINE void pack_block(const Product *p, const float *rows, int64_t first, int count, void *scratch, PackRow pack_row) {
+    int64_t padded = fx_padded_taps(p->taps, p->bits), run = p->taps / p->runs, size = p->bits / 8;
+    for (int r = 0; r < count; r++) {
+        const float *row = row_at(p, rows, first + r);
+        char *to = (char *)scratch + r * padded * size;
+        for (int64_t i = 0; i < p->runs; i++)  // the last one fills up with zeros
+            pack_row(row + i * p->run_stride, run, i + 1 < p->runs ? run : padded - i * run, p->bits, p->offset,
+                     to + i * run * size);
+    }
+}
+
+// totals = bias + addend + rows @ (low + 256 * high), some taps at a time.
+INLINE void add_wide(const Product *p, const void *scratch, int64_t first, int count, int64_t column, int columns,
+                     const char *packed, const int64_t *bias, const float *addend, int32_t *sums, int64_t *totals, Tile tile) {
     int64_t padded = fx_padded_taps(p->taps, p->bits);
-    int32_t sums[ROWS * COLUMNS];
-    for (int64_t r0 = 0; r0 < p->rows; r0 += ROWS) {
-        int count = p->rows - r0 < ROWS ? (int)(p->rows - r0) : ROWS;
-        int64_t run = p->taps / p->runs, size = p->bits / 8;
-        for (int r = 0; r < count; r++) {
-            const float *row = row_at(p, rows, r0 + r);
-            char *to = (char *)scratch + r * padded * size;
-            for (int64_t i = 0; i < p->runs; i++)  // the last one fills up with zeros
-                pack_row(row + i * p->run_stride, run, i + 1 < p->runs ? run : padded - i * run, p->bits, p->offset,
-                         to + i * run * size);
+    for (int r = 0; r < count; r++)
+        for (int j = 0; j < COLUMNS; j++) {
+            int64_t start = bias && j < columns ? bias[column + j] : 0;
+            if (addend && j < columns) start += (int64_t)addend[(first + r) * p->columns + column + j];
+            totals[r * COLUMNS + j] = start;
         }
-        for (int64_t column = 0; column < p->columns; column += COLUMNS) {
-            int columns = p->columns - column < COLUMNS ? (int)(p->columns - column) : COLUMNS;
-            for (int r = 0; r < count; r++) begin(p, bias, addend, r0 + r, column, columns, sums + r * COLUMNS);
-            tile(p, scratch, count, (const char *)packed + column * padded * (p->bits / 8), columns, sums);
-            for (int r = 0; r < count; r++) finish(p, sums + r * COLUMNS, columns, out + (r0 + r) * p->columns + column);
+    for (int part = 0; part < 2; part++) {
+        const char *weights = packed + part * fx_packed_bytes(p->taps, p->columns, p->bits) + column * padded * 2;
+        for (int64_t tap = 0; tap < padded; tap += p->wide) {
+            Taps taps = {p->bits, padded, (padded - tap < p->wide ? padded - tap : p->wide) / 2};
+            memset(sums, 0, sizeof(int32_t) * (size_t)count * COLUMNS);
+            tile(&taps, (const int16_t *)scratch + tap, count, weights + tap * 2 * COLUMNS, columns, sums);
+            for (int i = 0; i < count * COLUMNS; i++) totals[i] += (int64_t)sums[i] * (part ? 256 : 1);
         }
     }
 }
 
-static void multiply_portable(const Product *p, const float *rows, const void *packed, const int32_t *bias,
+INLINE void multiply(const Product *p, const float *rows, const void *packed, const void *bias, const float *addend,
+                     void *scratch, float *out, Tile tile, PackRow pack_row) {
+    int64_t padded = fx_padded_taps(p->taps, p->bits);
+    Taps taps = {p->bits, padded, padded / (p->bits == 8 ? 4 : 2)};
+    int32_t sums[ROWS * COLUMNS];
+    int64_t totals[ROWS * COLUMNS];
+    for (int64_t r0 = 0; r0 < p->rows; r0 += ROWS) {
+        int count = p->rows - r0 < ROWS ? (int)(p->rows - r0) : ROWS;
+        pack_block(p, rows, r0, count, scratch, pack_row);
+        for (int64_t column = 0; column < p->columns; column += COLUMNS) {
+            int columns = p->columns - column < COLUMNS ? (int)(p->columns - column) : COLUMNS;
+            float *to = out + r0 * p->columns + column;
+            if (p->wide) {
+                add_wide(p, scratch, r0, count, column, columns, packed, bias, addend, sums, totals, tile);
+                for (int r = 0; r < count; r++) finish_wide(p, totals + r * COLUMNS, columns, to + r * p->columns);
+                continue;
+            }
+            for (int r = 0; r < count; r++) begin(p, bias, addend, r0 + r, column, columns, sums + r * COLUMNS);
+            tile(&taps, scratch, count, (const char *)packed + column * padded * (p->bits / 8), columns, sums);
+            for (int r = 0; r < count; r++) finish(p, sums + r * COLUMNS, columns, to + r * p->columns);
+        }
+    }
+}
+
+static void multiply_portable(const Product *p, const float *rows, const void *packed, const void *bias,
                               const float *addend, void *scratch, float *out) {
     multiply(p, rows, packed, bias, addend, scratch, out, tile_portable, pack_row_portable);
 }
 #if X86
-FOR_AVX2 static void multiply_avx2(const Product *p, const float *rows, const void *packed, const int32_t *bias,
+FOR_AVX2 static void multiply_avx2(const Product *p, const float *rows, const void *packed, const void *bias,
                                    const float *addend, void *scratch, float *out) {
     multiply(p, rows, packed, bias, addend, scratch, out, tile_avx2, pack_row_avx2);
 }
-FOR_AVX512 static void multiply_avx512(const Product *p, const float *rows, const void *packed, const int32_t *bias,
+FOR_AVX512 static void multiply_avx512(const Product *p, const float *rows, const void *packed, const void *bias,
                                        const float *addend, void *scratch, float *out) {
     multiply(p, rows, packed, bias, addend, scratch, out, tile_avx512, pack_row_avx512);
 }
 #endif
 
-void fx_product(int level, const Product *p, const float *rows, const void *packed, const int32_t *bias,
+void fx_product(int level, const Product *p, const float *rows, const void *packed, const void *bias,
                 const float *addend, void *scratch, float *out) {
 #if X86
     if (level == AVX512_VNNI) { multiply_avx512(p, rows, packed, bias, addend, scratch, out); return; }
@@ -456,8 +552,8 @@ typedef struct {
     float a_factor, b_factor;
     const float *row;                             // a constant for each column of SCAN_COMBINE, or the table of SCAN_LOOKUP
     int64_t mask;                                 // of SCAN_LOOKUP
-    const void *packed;                           // weights and bias of SCAN_PRODUCT; its addend is slot b
-    const int32_t *bias;
+    const void *packed;                           // weights and bias (int32; int64 if wide) of SCAN_PRODUCT; its addend is slot b
+    const void *bias;
     Product product;
     Requantize requantize;
 } Operation;

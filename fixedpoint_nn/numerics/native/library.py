@@ -27,7 +27,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 VARIABLE = "FIXEDPOINT_NN_KERNELS"
 LEVELS = ("portable C", "AVX2", "AVX-512 VNNI")
 FASTER_THAN_NUMPY = 1  # the lowest level that is chosen by itself: plain C is slower than BLAS
-MOST_SHIFT = 30
+MOST_SHIFT, MOST_WIDE_SHIFT = 30, 62
 SUM_LIMIT = (1 << 31) - 1
 # The modes in the order of their codes in kernels.c, which are the engine's codes too: a test holds the three equal.
 _ROUNDINGS = tuple(
@@ -50,7 +50,7 @@ class _Product(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("bits", "offset", "relu", "shift", "rounding", "overflow")),
         *((name, ctypes.c_int32) for name in ("low", "high", "word", "is_signed", "raw", "runs")),
         *((name, ctypes.c_int64) for name in ("run_stride", "out_columns", "out_rows")),
-        *((name, ctypes.c_int64) for name in ("column_step", "row_step", "image_stride")),
+        *((name, ctypes.c_int64) for name in ("column_step", "row_step", "image_stride", "wide")),
     ]
 
 
@@ -129,13 +129,15 @@ class Kernels:
         addend: Array | None,
         epilogue: Epilogue,
         out: Array,
+        wide: int = 0,
     ) -> None:
         """out = epilogue(rows @ weights + bias + addend); addend and out are float32 without gaps, bias is int32.
 
-        `offset` is added to every element of the rows to make it an unsigned byte; the bias has to undo it.
+        `offset` is added to every element of the rows, so that it fits its bits; the bias has to undo it. `wide`: the
+        weights are packed as low and high words, whose sums go to int64 after so many taps; bias is int64.
         """
         scratch = self.scratch(source.taps, bits)
-        described = described_product(source, columns, bits, offset, epilogue)
+        described = described_product(source, columns, bits, offset, epilogue, wide)
         self._library.fx_product(
             self.level, ctypes.byref(described), *map(_at, (source.array, packed, bias, addend, scratch, out))
         )
@@ -169,12 +171,12 @@ product_structure, requantize_structure = _Product, _Requantize
 
 
 def described_product(
-    source: Source, columns: int, bits: int, offset: int, epilogue: Epilogue
+    source: Source, columns: int, bits: int, offset: int, epilogue: Epilogue, wide: int = 0
 ) -> ctypes.Structure:
     """`Product` of kernels.c."""
     return _Product(
         source.rows, source.taps, columns, source.array.strides[0] // 4, bits, offset,
-        epilogue.relu, epilogue.shift, *_modes(epilogue), epilogue.quantizer is None, *source.fields(),
+        epilogue.relu, epilogue.shift, *_modes(epilogue), epilogue.quantizer is None, *source.fields(), wide,
     )  # fmt: skip
 
 
@@ -281,7 +283,38 @@ def self_test(kernels: Kernels) -> str:
                 )
                 if not np.array_equal(got, expected):
                     return f"a product of {bits} bits, {taps} x {columns}, {rounding.name}, {overflow.name}"
+    return _wide_self_test(kernels, rng)
+
+
+def _wide_self_test(kernels: Kernels, rng: np.random.Generator) -> str:
+    """The same for words of 16 bits times weights of 16 bits."""
+    for taps, columns, chunk in ((1, 1, 2), (67, 37, 68), (130, 129, 64)):
+        x = rng.integers(0, 1 << 16, (50, taps))
+        w = rng.integers(-(1 << 15), 1 << 15, (taps, columns))
+        x[0], w[:, 0] = (1 << 16) - 1, -(1 << 15)
+        sums = x @ w
+        low, high = split_weights(w)
+        packed = np.concatenate([kernels.pack(part, 16) for part in (low, high)])
+        for number, rounding in enumerate(_ROUNDINGS):
+            overflow = _OVERFLOWS[number % len(_OVERFLOWS)]
+            q, shift = Quantizer(QFormat(12, 0, number % 2 == 0), rounding, overflow), 26
+            out, offset = np.empty((50, columns), np.float32), -(1 << 15)
+            source = Source(x.astype(np.float32), *x.shape)
+            bias = -offset * w.sum(axis=0)
+            kernels.product(
+                source, packed, columns, 16, offset, bias, None, Epilogue(number == 3, shift, q), out, chunk
+            )
+            expected = np.maximum(sums, 0) if number == 3 else sums
+            if not np.array_equal(out, convert(expected, -shift, q.format, rounding, overflow)):
+                return f"a wide product, {taps} x {columns}, {rounding.name}, {overflow.name}"
     return ""
+
+
+def split_weights(weights: Array) -> tuple[Array, Array]:
+    """Low and high words with weights = low + 256 * high, where low is a signed byte."""
+    ints = weights.astype(np.int64)
+    low = ((ints + 128) & 255) - 128
+    return low, (ints - low) >> 8
 
 
 def _by(kernels: Kernels, x: Ints, w: Ints, b: Ints, bits: int, offset: int, epilogue: Epilogue) -> Array:

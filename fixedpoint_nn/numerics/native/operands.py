@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Which products the compiled kernels take, and the weights packed for them."""
+"""Which products the compiled kernels take, and the weights packed for them.
+
+Sums of up to 31 bits stay in int32. Words of 16 bits times weights of 16 bits are `wide`: two products, of the weights'
+low and high bytes, joined in int64.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts
-from fixedpoint_nn.numerics.native.library import SUM_LIMIT, Epilogue, Kernels, Source, chosen
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT64_EXACT, INT64, BoundedInts
+from fixedpoint_nn.numerics.native.library import (
+    FASTER_THAN_NUMPY,
+    MOST_SHIFT,
+    MOST_WIDE_SHIFT,
+    SUM_LIMIT,
+    Epilogue,
+    Kernels,
+    Source,
+    chosen,
+    split_weights,
+)
 
 _BYTES_FROM_LEVEL = 2  # products of bytes need VNNI; below, pairs of 16 bits are as fast
 _INT8, _INT16 = (1 << 7) - 1, (1 << 15) - 1
@@ -25,6 +39,16 @@ class Operands:
     bits: int
     offset: int
     correction: Array  # of the bias, for the offset; int64
+    wide: int = 0  # taps after which sums go to int64; 0: they stay in int32
+
+    @property
+    def most(self) -> int:
+        """The largest sum that they hold."""
+        return FLOAT64_EXACT if self.wide else SUM_LIMIT
+
+    def can_finish(self, shift: int) -> bool:
+        """May the sum be rounded by 2**shift in the same pass?"""
+        return -(MOST_WIDE_SHIFT if self.wide else MOST_SHIFT) <= shift <= 0
 
     def multiply(
         self, source: Source, bias: Array | None, addend: Array | None, epilogue: Epilogue, out: Array
@@ -33,15 +57,17 @@ class Operands:
         corrected = self.correction if bias is None else self.correction + bias.astype(np.int64)
         self.kernels.product(
             source, self.packed, self.columns, self.bits, self.offset,
-            corrected.astype(np.int32), addend, epilogue, out,
+            corrected.astype(np.int64 if self.wide else np.int32), addend, epilogue, out, self.wide,
         )  # fmt: skip
 
 
 def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
     """For sums of at most `bound`, bias and all; None if the kernels are not there or the operands are too wide."""
     kernels = chosen().kernels
-    if kernels is None or bound > SUM_LIMIT or max(a.bound, b.bound) > _INT16:
+    if kernels is None:
         return None
+    if bound > SUM_LIMIT or max(a.bound, b.bound) > _INT16:
+        return _wide(kernels, a, b, bound) if kernels.level >= FASTER_THAN_NUMPY else None
     bits, offset = 16, 0
     if kernels.level >= _BYTES_FROM_LEVEL and a.bound <= 2 * _INT8 + 1 and b.within(-_INT8 - 1, _INT8):
         if a.within(0, 2 * _INT8 + 1):
@@ -55,3 +81,36 @@ def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
         known[key] = Operands(kernels, packed, b.shape[1], bits, offset, -offset * b.columns.sums)
     found: Operands = known[key]
     return found
+
+
+def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
+    """Words of up to 16 bits, signed or not, times weights of up to 16 bits."""
+    if bound > FLOAT64_EXACT or not b.within(-_INT16 - 1, _INT16):
+        return None
+    if a.within(-_INT16 - 1, _INT16):
+        offset = 0
+    elif a.within(0, 2 * _INT16 + 1):
+        offset = -_INT16 - 1
+    else:
+        return None
+    key = (kernels.level, "wide", offset)
+    known = b.columns.native
+    if key not in known:
+        low, high = split_weights(b.to_cached(INT64))
+        packed = np.concatenate([kernels.pack(part, 16) for part in (low, high)])
+        correction = -offset * b.columns.sums
+        known[key] = Operands(kernels, packed, b.shape[1], 16, offset, correction, _chunk(low, high))
+    found: Operands = known[key]
+    return found
+
+
+def _chunk(low: Array, high: Array) -> int:
+    """The most taps (an even number) whose sums with words of 16 bits int32 holds, for every block of so many."""
+    taps, longest = len(low), SUM_LIMIT // (_INT16 + 1)
+    magnitudes = np.maximum(np.abs(low), np.abs(high))
+    for parts in range(1, taps + 1):
+        chunk = -(-taps // parts)
+        chunk += chunk % 2
+        if all(magnitudes[at : at + chunk].sum(axis=0).max() <= longest for at in range(0, taps, chunk)):
+            return chunk
+    raise AssertionError("two taps always fit")

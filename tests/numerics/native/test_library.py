@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn import FixedArray, Overflow, Q, QFormat, Quantizer, Rounding
+from fixedpoint_nn.numerics.bounded_ints import FLOAT64_EXACT, BoundedInts
 from fixedpoint_nn.numerics.conversion import convert
 from fixedpoint_nn.numerics.native import library
+from fixedpoint_nn.numerics.native import operands as operands_module
 from fixedpoint_nn.numerics.native.library import (
     SUM_LIMIT,
     VARIABLE,
@@ -21,7 +23,9 @@ from fixedpoint_nn.numerics.native.library import (
     available,
     chosen,
     self_test,
+    split_weights,
 )
+from fixedpoint_nn.numerics.native.operands import _wide as wide_operands
 
 LEVELS = available()
 MODES = [(rounding, overflow) for rounding in Rounding for overflow in Overflow]
@@ -186,13 +190,102 @@ def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+# ---- words of 16 bits times weights of 16 bits -----------------------------------------------------------------------
+
+
+def wide(kernels, x, w, q, shift, bias=None, addend=None, relu=False, most=1 << 20) -> np.ndarray:
+    """The product by the way that `operands` chooses, at this level of instructions; `most` bounds x."""
+    a = BoundedInts(x.astype(np.float32), most, bool((x < 0).any()))
+    found = wide_operands(
+        kernels, a, BoundedInts.of(w), int(np.abs(x).max()) * int(np.abs(w).sum(axis=0).max())
+    )
+    assert found is not None and found.wide
+    out = np.full((len(x), w.shape[1]), np.nan, np.float32)
+    added = None if addend is None else np.ascontiguousarray(addend, np.float32)
+    source = Source(np.ascontiguousarray(x, np.float32), *x.shape)
+    found.multiply(source, bias, added, Epilogue(relu, shift, q), out)
+    return out
+
+
+@pytest.mark.parametrize("taps", [1, 2, 3, 63, 64, 65, 1023, 1024, 1030, 2500])
+@pytest.mark.parametrize("columns", [1, 16, 17, 64, 65])
+def test_wide_products_of_every_shape_are_exact(kernels: Kernels, taps: int, columns: int) -> None:
+    rng = np.random.default_rng(taps * 1000 + columns)
+    q = Quantizer(QFormat(24, 0), Rounding.HALF_EVEN, Overflow.SATURATE)
+    for rows in (1, 6, 49):
+        w = rng.integers(-(1 << 15), 1 << 15, (taps, columns))
+        for low, high in ((-(1 << 15), (1 << 15) - 1), (0, (1 << 16) - 1)):
+            x = rng.integers(low, high + 1, (rows, taps))
+            x[0] = low if low else high  # the largest sums that there are
+            w[:, 0] = -(1 << 15)
+            expected = convert(x @ w, -22, q.format, q.rounding, q.overflow)
+            assert np.array_equal(wide(kernels, x, w, q, 22, most=max(-low, high)), expected)
+
+
+@pytest.mark.parametrize(("rounding", "overflow"), MODES, ids=lambda mode: mode.name)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shift=st.integers(0, 52),
+    word=st.integers(1, 24),
+    signed=st.booleans(),
+    relu=st.booleans(),
+)
+@settings(max_examples=20, deadline=None)
+def test_every_epilogue_of_a_wide_product_is_exact(
+    rounding, overflow, seed, shift, word, signed, relu
+) -> None:
+    rng = np.random.default_rng(seed)
+    x, w = rng.integers(-(1 << 15), 1 << 15, (9, 21)), rng.integers(-(1 << 15), 1 << 15, (21, 19))
+    bias, addend = rng.integers(-(1 << 40), 1 << 40, 19), rng.integers(-(1 << 23), 1 << 23, (9, 19))
+    sums = x @ w
+    # Half of the sums stand at ties and at whole numbers, where roundings differ.
+    step = 1 << max(shift - 1, 0)
+    bias[::2] = rng.integers(-3, 4, 10) * step - sums[0, ::2] - addend[0, ::2]
+    q = Quantizer(QFormat(word, 0, signed), rounding, overflow)
+    sums = sums + bias + addend
+    expected = convert(np.maximum(sums, 0) if relu else sums, -shift, q.format, rounding, overflow)
+    for kernels in LEVELS:
+        got = wide(kernels, x, w, q, shift, bias.astype(np.float64), addend, relu, most=1 << 15)
+        assert np.array_equal(got, expected), kernels.name
+
+
+def test_words_that_are_too_wide_are_left_to_numpy(kernels: Kernels) -> None:
+    def taken(low: int, high: int, weight_low: int = -(1 << 15), weight_high: int = (1 << 15) - 1) -> bool:
+        x, w = np.array([[low, high]], np.float64), np.array([[weight_low], [weight_high]])
+        a = BoundedInts(x, max(-low, high), low < 0)
+        return wide_operands(kernels, a, BoundedInts.of(w), SUM_LIMIT + 1) is not None
+
+    assert taken(-(1 << 15), (1 << 15) - 1)
+    assert taken(0, (1 << 16) - 1)
+    assert not taken(-(1 << 15) - 1, 0)
+    assert not taken(-1, 1 << 15)
+    assert not taken(0, 1 << 16)
+    assert not taken(0, 1, weight_high=1 << 15)
+    assert not taken(0, 1, weight_low=-(1 << 15) - 1)
+    x = BoundedInts(np.ones((1, 1), np.float64), 1, False)
+    assert wide_operands(kernels, x, BoundedInts.of(np.array([[1]])), FLOAT64_EXACT + 1) is None
+
+
+def test_sums_are_cut_where_int32_would_end(kernels: Kernels) -> None:
+    low, high = split_weights(np.full((1200, 1), -(1 << 15) + 128))
+    assert (low + 256 * high == -(1 << 15) + 128).all() and low.min() == -128
+    chunk = operands_module._chunk(low, high)
+    assert chunk % 2 == 0
+    assert 128 * chunk << 15 <= SUM_LIMIT < 128 * 2 * chunk << 15
+    assert operands_module._chunk(*split_weights(np.ones((1201, 1)))) == 1202
+
+
+@pytest.mark.parametrize("word", [8, 16])
 @pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 1), (1, 1)), ((0, 2), (1, 0))])
 @pytest.mark.parametrize("stride", [(1, 1), (2, 1), (2, 3)])
 @pytest.mark.parametrize("channels", [1, 3, 20])
-def test_a_convolution_is_the_same_with_and_without_kernels(padding, stride, channels, monkeypatch) -> None:
-    rng = np.random.default_rng(1)
-    images, w = rng.integers(-128, 128, (3, 7, 8, channels)), rng.integers(-128, 128, (6 * channels, 70))
-    x, weight = FixedArray.from_ints(images, Q(8, 0)), FixedArray.from_ints(w, Q(8, 0))
+def test_a_convolution_is_the_same_with_and_without_kernels(
+    padding, stride, channels, word, monkeypatch
+) -> None:
+    rng, high = np.random.default_rng(1), 1 << (word - 1)
+    images = rng.integers(-high, high, (3, 7, 8, channels))
+    w = rng.integers(-high, high, (6 * channels, 70))
+    x, weight = FixedArray.from_ints(images, Q(word, 0)), FixedArray.from_ints(w, Q(word, 0))
     results = []
     for choice in ("numpy", "c"):
         monkeypatch.setenv(VARIABLE, choice)
