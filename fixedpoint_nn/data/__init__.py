@@ -3,6 +3,7 @@
 
     train, test = fashion_mnist()          images: .x (n, 28, 28, 1) float32 in [0, 1], .y (n,) classes
     train, test = moons(100, noise=0.1)    points: .x (n, 2), .y (n,) 0 or 1
+    train, test = pump()                   readings: .x (n, 64, 1), .y the readings one step later
     names = french_names()                 words: .train .dev .test .vocabulary
     play = text()                          one long text as ids: .train .test .vocabulary
 
@@ -16,6 +17,7 @@ from fixedpoint_nn.data.idx import read_idx
 from fixedpoint_nn.data.images import DIGITS, FASHION, fashion_mnist, mnist
 from fixedpoint_nn.data.lines import read_lines, read_tagged_names
 from fixedpoint_nn.data.moons import moons
+from fixedpoint_nn.data.pump import faulty_pump, pump
 from fixedpoint_nn.data.sources import DataError
 from fixedpoint_nn.data.split import by_position, held_out_end
 from fixedpoint_nn.data.vocabulary import Vocabulary
@@ -37,11 +39,13 @@ __all__ = [
     "by_position",
     "contexts",
     "fashion_mnist",
+    "faulty_pump",
     "french_names",
     "held_out_end",
     "mnist",
     "moons",
     "names",
+    "pump",
     "read_idx",
     "read_lines",
     "read_tagged_names",

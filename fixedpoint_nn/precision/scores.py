@@ -11,6 +11,7 @@ import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.losses import IGNORED
+from fixedpoint_nn.training.metrics import area_under_curve
 
 MOST_GUESSES = 5
 
@@ -66,13 +67,7 @@ def auc(outputs: Array, labels: Array) -> float:
     Of two outputs the difference is taken. NaN where one of the classes is missing.
     """
     values = outputs[..., 0] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0]
-    positive = labels.reshape(-1) > 0
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    if not ones or not zeros:
-        return float("nan")
-    _, places, counts = np.unique(values.reshape(-1), return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2  # from 1 up; equal values share their mean rank
-    return float((ranks[places.reshape(-1)][positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    return area_under_curve(values, labels > 0)
 
 
 def _positive(outputs: Array, labels: Array) -> Array:

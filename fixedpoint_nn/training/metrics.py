@@ -55,6 +55,17 @@ def accuracy(logits: Array, labels: ArrayLike) -> float:
     return float((logits.argmax(-1) == wanted)[counted].mean())
 
 
+def area_under_curve(scores: Array, positive: Array) -> float:
+    """How often a positive place has a higher score than another one; an equal one counts half. NaN without both."""
+    wanted = np.asarray(positive, np.bool_).reshape(-1)
+    ones, zeros = int(wanted.sum()), int((~wanted).sum())
+    if not ones or not zeros:
+        return float("nan")
+    _, places, counts = np.unique(scores.reshape(-1), return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2  # from 1 up; equal scores share their mean rank
+    return float((ranks[places.reshape(-1)][wanted].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
 def confusion_matrix(predicted: ArrayLike, labels: ArrayLike, classes: int) -> Array:
     """(label, prediction) -> how often."""
     matrix = np.zeros((classes, classes), np.int64)

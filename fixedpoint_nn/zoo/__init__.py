@@ -48,6 +48,8 @@ MODULES = (
     "names_lstm",
     "makemore_lstm",
     "shakespeare_lstm",
+    "pump_gru",
+    "pump_lstm",
     "mnist_lstm",
     "mnist_gru",
     "mnist_rnn",

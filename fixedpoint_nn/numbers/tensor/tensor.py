@@ -7,6 +7,8 @@ A backward function receives the gradient of the result and hands each operand i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import is_dataclass
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -617,9 +619,10 @@ def _fused_scan(
 ) -> tuple[Tensor, ...] | None:
     """The loop of `Tensor.scan` as one operation of the tape, or None for a step that must run on the tape.
 
-    Time comes first here, so that what belongs to one step lies side by side.
+    Only the method of a layer is sure to be a formula and nothing else: a function may watch what it computes. Time
+    comes first here, so that what belongs to one step lies side by side.
     """
-    if sequence.ndim != 3:
+    if sequence.ndim != 3 or not isinstance(step, MethodType) or not is_dataclass(step.__self__):
         return None
     by_time = sequence.transpose(1, 0, 2)
     by_time.data = np.ascontiguousarray(by_time.data)

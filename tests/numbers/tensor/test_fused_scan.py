@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +24,17 @@ from fixedpoint_nn.numerics.table import Table
 BATCH, STEPS = 3, 5
 QUANTIZER = Quantizer(QFormat(2, 4, True), Rounding.HALF_EVEN, Overflow.SATURATE)
 WRAPPING = Quantizer(QFormat(1, 4, True), Rounding.FLOOR, Overflow.WRAP)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A layer whose step is a function; the tensors are its weights."""
+
+    function: Callable[..., Any]
+    weights: tuple[Tensor, ...] = ()
+
+    def step(self, *values):
+        return self.function(*values, *self.weights)
 
 
 def fused(run):
@@ -70,7 +85,7 @@ def results(step, widths, leaves, *, each=None, use=("y", "h", "c"), seed=0, inp
     xs = Tensor(rng.normal(size=(BATCH, STEPS, x_width)), needs_gradient=inputs_need)
     states = [Tensor(rng.normal(size=(BATCH, width))) for width in (h_width, c_width)]
     tensors = [Tensor(leaf) for leaf in leaves]
-    ys, h, c = xs.scan(lambda *values: step(*values, *tensors), *states, each=each)
+    ys, h, c = xs.scan(Formula(step, tuple(tensors)).step, *states, each=each)
     loss = Tensor(0.0)
     for name, value in (("y", ys), ("h", h), ("c", c)):
         if name in use:
@@ -249,7 +264,18 @@ def test_an_error_in_a_step_is_the_users_own():
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        Tensor(np.ones((2, 3, 4))).scan(step, Tensor(np.ones((2, 4))))
+        Tensor(np.ones((2, 3, 4))).scan(Formula(step).step, Tensor(np.ones((2, 4))))
+
+
+def test_a_function_that_watches_its_values_sees_those_of_every_step():
+    seen = []
+
+    def step(x, h):
+        seen.append(h)
+        return h + x, h + x
+
+    Tensor(np.ones((2, 3, 4))).scan(step, Tensor(np.ones((2, 4))))
+    assert [float(value.data[0, 0]) for value in seen] == [1, 2, 3]
 
 
 def test_a_loop_may_be_walked_back_twice():

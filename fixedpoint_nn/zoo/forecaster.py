@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""What the networks that forecast a pump's readings share: examples, figures, and the score of a reading."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import data
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.training.losses import mean_squared_error
+from fixedpoint_nn.training.metrics import area_under_curve, loss_of, outputs
+from fixedpoint_nn.zoo.entry import Examples
+
+WARM_UP = 16  # readings: a turn of the pump
+
+
+@cache
+def readings(split: str) -> Examples:
+    """Readings of healthy pumps, and the readings one step later."""
+    if split not in ("train", "test"):
+        raise ValueError(f"there is no split {split!r}; the readings are split into train and test")
+    found = data.pump()[split == "test"]
+    return found.x, found.y
+
+
+def surprise(net: Any, x: Array) -> Array:
+    """How far each reading but the first is from its forecast: (series, length - 1) from (series, length, 1)."""
+    return np.asarray(np.abs(outputs(net, x[:, :-1]) - x[:, 1:])[..., 0])
+
+
+def largest_surprise(net: Any, x: Array) -> Array:
+    """The largest surprise of each series, after the first readings, from which nobody could forecast."""
+    return np.asarray(surprise(net, x)[:, WARM_UP:].max(axis=1))
+
+
+def figures(net: Any, x: Array, y: Array) -> dict[str, float]:
+    """The forecast's mean squared error, and how often a faulty pump surprises more than a healthy one."""
+    faulty = data.faulty_pump()
+    return {
+        "loss": loss_of(net, x, y, mean_squared_error),
+        "auc": area_under_curve(largest_surprise(net, faulty.x), faulty.y > 0),
+    }
