@@ -13,7 +13,8 @@ from fixedpoint_nn.layers import Conv2D, Dense
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
-from fixedpoint_nn.precision.qat import fake_quantize, own_weights
+from fixedpoint_nn.precision.fake import fake_quantize
+from fixedpoint_nn.precision.qat import own_weights
 from fixedpoint_nn.training import Nesterov, cross_entropy
 from fixedpoint_nn.zoo import lenet, resnet8, resnet50
 
