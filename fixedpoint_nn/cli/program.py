@@ -39,6 +39,7 @@ COMMANDS = {
     "verify": "run a pack on the Verilog: equal in every bit, or the first difference",
     "generate": "let a network write, and the Verilog write the same",
     "board": "put a pack on a board: build a bitstream, load images, run the golden vectors over the wire",
+    "export": "write a pack as a design for others: Verilog behind AXI, IP, FuseSoC, LiteX, tests, drivers",
     "report": "write one self-contained HTML page about every run in a folder",
     "demo": "train, quantise, sweep, emit and verify a network that writes French names",
     "doctor": "say what is installed, where everything lies, and whether the main job works",
