@@ -38,7 +38,7 @@ COMMANDS = {
     "emit": "write memory images (.coe, .mem) and golden vectors of a network",
     "verify": "run a pack on the Verilog: equal in every bit, or the first difference",
     "generate": "let a network write, and the Verilog write the same",
-    "board": "put a pack on a board: build a bitstream, load images, run the golden vectors over the wire",
+    "board": "put a pack on a board: build a bitstream, load images, run the golden vectors, show it on a page",
     "export": "write a pack as a design for others: Verilog behind AXI, IP, FuseSoC, LiteX, tests, drivers",
     "report": "write one self-contained HTML page about every run in a folder",
     "demo": "train, quantise, sweep, emit and verify a network that writes French names",
