@@ -4,6 +4,8 @@
 Medians over rounds; every engine runs in each of them, with one BLAS thread. Engines whose package is missing
 are left out. The exit status is 1 if a target is missed, or if a float baseline is too slow to be compared with.
 The figures go to benchmarks/results.json with the machine, the date and the versions.
+
+`python -m benchmarks precision` is about accuracy, not speed, and takes hours: see its --help.
 """
 
 from __future__ import annotations
@@ -24,12 +26,15 @@ PARTS = ("mlp", "lstm", "networks", "quantising", "accumulators", "sweep", "simu
 
 
 def main(arguments: list[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["precision"]:
+        return int(import_module("benchmarks.precision").main(given[1:]))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all if none")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu hardly notices other processes")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written (JSON)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     missed = 0

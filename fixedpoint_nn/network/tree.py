@@ -144,11 +144,16 @@ def transform(net: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def training_mode(net: Net, rng: np.random.Generator) -> Net:
-    """The same parameters, with dropout drawing from `rng` and batch normalisation using each batch."""
+    """The same parameters, with dropout drawing from `rng` and batch normalisation using each batch.
+
+    Any other layer that is different in training has a method `in_training(rng)`, which gives it as it is then.
+    """
 
     def change(layer: Any) -> Any:
         if isinstance(layer, Dropout):
             return replace(layer, rng=rng)
+        if hasattr(layer, "in_training"):
+            return layer.in_training(rng)
         return replace(layer, training=True) if isinstance(layer, BatchNorm) else layer
 
     return transform(net, change)  # type: ignore[no-any-return]

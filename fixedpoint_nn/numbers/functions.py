@@ -13,23 +13,44 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @dataclass(frozen=True)
 class Function:
-    """`value(x)` is y; `slope(y)` is dy/dx."""
+    """`value(x)` is y; `slope(y)` is dy/dx. Both write to `out`, if it is given; `value` may write over x."""
 
-    value: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
+    value: Callable[..., Array]
+    slope: Callable[..., Array]
 
 
-def _sigmoid(x: Array) -> Array:
+def _sigmoid(x: Array, out: Array | None = None) -> Array:
     """1 / (1 + exp(-x)), as a tanh, which overflows nowhere."""
-    y = np.tanh(x * 0.5)
+    y: Array = np.tanh(np.multiply(x, 0.5, out=out), out=out)
     y *= 0.5
     y += 0.5
     return y
 
 
+def _sigmoid_slope(y: Array, out: Array | None = None) -> Array:
+    slope: Array = np.subtract(1, y, out=out)
+    return np.multiply(slope, y, out=out)
+
+
+def _tanh_slope(y: Array, out: Array | None = None) -> Array:
+    return np.subtract(1, np.multiply(y, y, out=out), out=out)
+
+
+def _exp_slope(y: Array, out: Array | None = None) -> Array:
+    return np.positive(y, out=out)
+
+
+def _reciprocal(x: Array, out: Array | None = None) -> Array:
+    return np.divide(1, x, out=out)
+
+
+def _reciprocal_slope(y: Array, out: Array | None = None) -> Array:
+    return np.negative(np.multiply(y, y, out=out), out=out)
+
+
 FUNCTIONS = {
-    "sigmoid": Function(_sigmoid, lambda y: y * (1 - y)),
-    "tanh": Function(np.tanh, lambda y: 1 - y * y),
-    "exp": Function(np.exp, lambda y: y),
-    "reciprocal": Function(lambda x: 1 / x, lambda y: -y * y),
+    "sigmoid": Function(_sigmoid, _sigmoid_slope),
+    "tanh": Function(np.tanh, _tanh_slope),
+    "exp": Function(np.exp, _exp_slope),
+    "reciprocal": Function(_reciprocal, _reciprocal_slope),
 }

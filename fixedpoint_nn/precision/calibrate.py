@@ -114,6 +114,19 @@ class Observations:
         """Formats by the recipe; `words` gives some places a word length of their own."""
         return _Planner(self, recipe, words or {}).plan()
 
+    def with_biases(self, plan: Plan) -> Plan:
+        """The plan with biases that are as fine as the sums which they join, after other formats were changed."""
+        planner = _Planner(self, Recipe(), {})
+        added = {path for path, _ in planner.parameters(added=True)}
+        for path, entry in plan.items():
+            if path not in added and not isinstance(entry, Accumulator):
+                planner.known(path, None)
+                planner.fractions[path] = _fraction_bits(entry) if entry is not None else None
+        for address, leaf in planner.addresses.items():
+            planner.fractions[f"table of {address}"] = _fraction_bits(plan[leaf.path])
+        planner.biases()
+        return plan.changed({path: planner.entries[path] for path in added if path in plan})
+
 
 class _Planner:
     """Chooses formats in the order in which they depend on each other: data, tables, weights, biases, accumulators."""

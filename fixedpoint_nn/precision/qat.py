@@ -1,72 +1,39 @@
 # SPDX-License-Identifier: MIT
 """Quantisation-aware training: the float network learns to be rounded.
 
-The same layers run over `Tensor` with the plan's quantizers everywhere. Each forward pass rounds the float
-master weights, and gradients pass straight through to them. What is reported is computed by the integers.
+The same layers run over `Tensor` with roundings everywhere. Each forward pass rounds the float master weights, and
+the training method decides where gradients go. What is reported is computed by the integers.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn.layers import Dropout
-from fixedpoint_nn.layers.fields import ACCUMULATOR, INLINE, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
-from fixedpoint_nn.network.on_arrays import takes_ids
 from fixedpoint_nn.network.quantized import Quantized
-from fixedpoint_nn.network.tree import parameters, rebuild, transform, walk
+from fixedpoint_nn.network.tree import parameters, rebuild, transform
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
-from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.precision.plan import INPUT, Plan
-from fixedpoint_nn.precision.quantize import check, quantize, table
+from fixedpoint_nn.precision.calibrate import STRUCTURE
+from fixedpoint_nn.precision.learning import Course
+from fixedpoint_nn.precision.moments import correct_moments
+from fixedpoint_nn.precision.plan import Plan
+from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.loop import fit
+from fixedpoint_nn.training.losses import Loss, cross_entropy
+from fixedpoint_nn.training.methods import Method, joined
+from fixedpoint_nn.training.metrics import outputs
+from fixedpoint_nn.training.schedules import Schedule, constant
 
 Score = Callable[[Quantized], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class FakeQuantized:
-    """A float network that rounds wherever its fixed twin does; its parameters are the master weights."""
-
-    net: Any = field(metadata={INLINE: True})
-    input: Quantizer
-    rounded: tuple[tuple[str, Quantizer | ChannelQuantizer], ...]
-
-    def __call__(self, x: Any) -> Any:
-        if not takes_ids(self.net):
-            x = x.cast(self.input) if isinstance(x, Tensor) else self.input.round_floats(np.asarray(x))
-        weights = parameters(self.net, trained_only=False)
-        return rebuild(self.net, {path: weights[path].cast(q) for path, q in self.rounded})(x)
-
-
-def fake_quantize(net: Any, plan: Plan) -> FakeQuantized:
-    """The float network with the plan's quantizers and tables; it shares the network's parameters.
-
-    In float64 it computes exactly what `quantize(net, plan)` computes, unless an accumulator is modelled:
-    that is the integers' business.
-    """
-    net = fold(net)
-    leaves = {leaf.path: leaf for leaf in walk(net)}
-    check(leaves, plan)
-    places: dict[str, Any] = {}
-    rounded: list[tuple[str, Any]] = []
-    for path, leaf in leaves.items():
-        if leaf.kind == PARAMETER:
-            if leaf.value is not None:
-                rounded.append((path, plan[path]))
-        elif leaf.kind == TABLE:
-            places[path] = table(leaf, plan)
-        elif leaf.kind != ACCUMULATOR:
-            places[path] = plan[path]
-    source = plan[INPUT]
-    assert isinstance(source, Quantizer)
-    return FakeQuantized(rebuild(net, places), source, tuple(rounded))
 
 
 def own_weights(net: Any, dtype: Any = None) -> Any:
@@ -84,11 +51,12 @@ def _without_dropout(layer: Any) -> Any:
 
 @dataclass(frozen=True)
 class Trained:
-    """What quantisation-aware training gives: float master weights, their integers, and the curves."""
+    """What training for few bits gives: float master weights, the plan with its learned steps, integers, curves."""
 
     net: Any
     fixed: Quantized
     history: History
+    plan: Plan
 
 
 def train_quantized(
@@ -97,16 +65,55 @@ def train_quantized(
     source: Source,
     *,
     epochs: int,
+    method: str | Method = "straight-through",
     score: Score | None = None,
     dropout: bool = False,
+    loss: Loss = cross_entropy,
+    teacher: Any = None,
+    schedule: Schedule | None = None,
     **options: Any,
 ) -> Trained:
     """Train a copy of a float network for a plan; `options` are those of `training.fit`.
 
+    `method` names a way of training, or several joined by "+", such as "lsq+distillation" (see
+    `training.methods`). Those that learn steps change the plan: the result's `plan` has the same word lengths, and
+    every step is a power of two. `teacher` is the network that distillation imitates, by default `net` itself.
     `score` judges the fixed network after every epoch, so the last figures are those of the result.
     Rounding is noise enough, so dropout is left out unless it is asked for.
     """
+    chosen = joined(method)
     master = own_weights(fold(net if dropout else transform(net, _without_dropout)))
-    evaluate = None if score is None else lambda _: score(quantize(master, plan))
-    history = fit(fake_quantize(master, plan), source, epochs=epochs, evaluate=evaluate, **options)
-    return Trained(master, quantize(master, plan), history)
+    first, _ = next(source.epoch(np.random.default_rng(options.get("seed", 0))))
+    source = chosen.source(source, partial(outputs, net if teacher is None else teacher))
+    course = Course.of(master, plan, chosen, first[:STRUCTURE])
+    if chosen.corrects_moments:
+        correct_moments(master, fold(net), course.plan, first)
+    history, stages = History(), chosen.stages(epochs)
+    for number, stage in enumerate(stages):
+        network = course.network(stage.extra)
+
+        part = fit(
+            network,
+            source,
+            epochs=stage.epochs,
+            loss=chosen.loss(loss),
+            evaluate=None if score is None else partial(course.figures, score, network, stage.extra),
+            schedule=network.settling(schedule or constant()),
+            **_of_stage(options, number, len(stages)),
+        )
+        history = history.then(part)
+        course = course.after(network, stage.extra)
+    trained = network.settled()
+    return Trained(trained, quantize(trained, course.plan), history, course.plan)
+
+
+def _of_stage(options: Mapping[str, Any], number: int, count: int) -> dict[str, Any]:
+    """The options of one stage: each has a checkpoint and an optimiser of its own."""
+    found = dict(options)
+    if count > 1:
+        if found.get("checkpoint"):
+            found["checkpoint"] = f"{os.fspath(found['checkpoint'])}.{number + 1}"
+        if found.get("optimiser"):
+            found["optimiser"] = replace(found["optimiser"])
+        found["title"] = f"{found.get('title', 'training')}, stage {number + 1} of {count}"
+    return found

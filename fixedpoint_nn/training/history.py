@@ -23,6 +23,14 @@ class History:
         for name, value in values.items():
             self.curves.setdefault(name, []).append(float(value))
 
+    def then(self, other: History) -> History:
+        """These curves, followed by those of a training that went on from here."""
+        if not len(self):
+            return other
+        curves = {name: [*values, *other.curves.get(name, [])] for name, values in self.curves.items()}
+        best = None if other.best_epoch is None else len(self) + other.best_epoch
+        return History(curves, best, other.stopped_early)
+
     def last(self) -> dict[str, float]:
         """The last value of each curve."""
         return {name: values[-1] for name, values in self.curves.items()}

@@ -401,7 +401,7 @@ def test_a_simulator_killed_half_way_is_one_sentence(originals, tmp_path, monkey
         "echo 'PASS: 1'\nkill -9 $$\n"
     )
     killed.chmod(0o755)
-    monkeypatch.setattr("fixedpoint_nn.hardware.sim.run.compiled", lambda *_: [str(killed)])
+    monkeypatch.setattr("fixedpoint_nn.hardware.sim.run.compiled", lambda *_, **__: [str(killed)])
     job = Job(pack.config, pack.mem_files(), pack.input, pack.output)
     with pytest.raises(SimulationError, match=r"^iverilog was killed by signal 9 before it had finished$"):
         simulate(job, pack.vectors)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.sim.build import VERILATOR
+from fixedpoint_nn.hardware.sim import verilator
 from fixedpoint_nn.hardware.sim.toolchain import find_tool, rtl_folder
 from tests.proof.yosys import run_yosys
 
@@ -129,7 +129,7 @@ def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path
     bench.write_text(_bench_with_choice((rtl_folder() / "tb" / "engine_tb.v").read_text(), config))
     command = [
         str(find_tool("verilator").path),
-        *VERILATOR,
+        *verilator.options(),
         "--top-module",
         "engine_tb",
         "--Mdir",

@@ -19,7 +19,7 @@ from fixedpoint_nn.hardware.emulator.result import Result
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.sim.build import VERILATOR
+from fixedpoint_nn.hardware.sim import verilator
 
 RTL = Path(__file__).resolve().parents[2] / "reference_rtl"
 
@@ -41,7 +41,7 @@ def build(config: EngineConfig, simulator: str = "iverilog") -> list[str]:
             command + [f"-Pengine_tb.{name}={value}" for name, value in values.items()] + sources, check=True
         )
         return ["vvp", "-n", str(target)]
-    command = ["verilator", *VERILATOR, f"-I{RTL}"]
+    command = ["verilator", *verilator.options(), f"-I{RTL}"]
     sources.append(str(RTL / "tb" / "engine_tb.cpp"))
     command += ["--top-module", "engine_tb", "--Mdir", str(folder / "obj"), "-o", "sim"]
     subprocess.run(

@@ -6,25 +6,24 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.sim import cache
+from fixedpoint_nn.hardware.sim import cache, verilator
 from fixedpoint_nn.hardware.sim.processes import Processes
-from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
+from fixedpoint_nn.hardware.sim.toolchain import Tool, ToolError, find_tool, rtl_folder
 
 SIMULATORS = ("iverilog", "verilator")
 BENCH = "engine_tb"
-# The clock comes from the bench's .cpp, so that no delay has to be scheduled; the model is compiled for speed.
-VERILATOR = (
-    *("--cc", "--exe", "--build", "-O3", "+define+CLOCK_PORT", "-MAKEFLAGS", "OPT_FAST=-O2"),
-    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
-)
 
 
-def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[str]:
-    """The command that runs this engine, compiled unless it is in the cache. `waves`: it can write a VCD."""
+def compiled(config: EngineConfig, simulator: str, waves: bool = False, cycles: int = 0) -> list[str]:
+    """The command that runs this engine, compiled unless it is in the cache. `waves`: it can write a VCD.
+
+    `cycles`: how many clocks it is going to run; many are worth a simulator that is compiled for speed.
+    """
     if simulator not in SIMULATORS:
         raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
     rtl = rtl_folder()
@@ -34,10 +33,16 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False) -> list[
         content.update(part.encode())
     for source in _sources(rtl):
         content.update(source.name.encode() + source.read_bytes())
-    for option in VERILATOR:
-        content.update(option.encode())
-    key = content.hexdigest()[:32]
-    program = cache.cached(key) or _built(key, config, simulator, str(tool.path), rtl, waves)
+
+    def key(long: bool) -> str:
+        variant = content.copy()
+        variant.update(repr(verilator.options(long)).encode())
+        return variant.hexdigest()[:32]
+
+    long = cycles > verilator.LONG
+    program = cache.cached(key(True)) or (None if long else cache.cached(key(False)))
+    if program is None:
+        program = _built(key(long), config, tool, rtl, waves, long)
     return [str(find_tool("vvp").path), "-n", str(program)] if simulator == "iverilog" else [str(program)]
 
 
@@ -45,13 +50,13 @@ def _sources(rtl: Path) -> list[Path]:
     return sorted([*rtl.glob("*.v"), *rtl.glob("*.vh"), *(rtl / "tb").glob(f"{BENCH}.*")])
 
 
-def _built(key: str, config: EngineConfig, simulator: str, tool: str, rtl: Path, waves: bool) -> Path:
+def _built(key: str, config: EngineConfig, tool: Tool, rtl: Path, waves: bool, long: bool) -> Path:
     """Build in a folder whose path every tool can read, then move the program into the cache."""
     with scratch.folder(plain=True) as work:
         (work / "rtl" / "tb").mkdir(parents=True)
         for source in _sources(rtl):
             shutil.copyfile(source, work / "rtl" / source.relative_to(rtl))
-        compile_into(work, config, simulator, tool, waves)
+        compile_into(work, config, tool, waves, long)
         try:
             with cache.new_folder() as built:
                 shutil.copy2(work / cache.PROGRAM, built / cache.PROGRAM)
@@ -65,20 +70,21 @@ def _built(key: str, config: EngineConfig, simulator: str, tool: str, rtl: Path,
             ) from None
 
 
-def compile_into(work: Path, config: EngineConfig, simulator: str, tool: str, waves: bool) -> None:
+def compile_into(work: Path, config: EngineConfig, tool: Tool, waves: bool, long: bool = False) -> None:
     """Compile the sources in work/rtl to work/sim; all paths are relative, whatever that of `work` is."""
-    values = config.verilog()
+    values, simulator, program = config.verilog(), tool.name, str(tool.path)
     files = [f"rtl/tb/{BENCH}.v", *sorted(f"rtl/{path.name}" for path in (work / "rtl").glob("*.v"))]
     if simulator == "iverilog":
-        command = [tool, "-g2005", "-Irtl", "-s", BENCH, "-o", cache.PROGRAM]
+        command = [program, "-g2005", "-Irtl", "-s", BENCH, "-o", cache.PROGRAM]
         command += [f"-P{BENCH}.{name}={value}" for name, value in values.items()] + files
     else:
-        command = [tool, *VERILATOR, "-Irtl"] + (["--trace"] if waves else [])
-        command += ["--top-module", BENCH, "--Mdir", "obj", "-o", f"../{cache.PROGRAM}"]
+        command = [program, *verilator.options(long), "-Irtl"] + (["--trace"] if waves else [])
+        command += ["--top-module", BENCH, "--Mdir", verilator.OBJECTS, "-o", f"../{cache.PROGRAM}"]
         command += [f"-G{name}={value}" for name, value in values.items()] + files
         command.append(f"rtl/tb/{BENCH}.cpp")  # the clock
     try:
-        text, status = Processes().execute(command, work)
+        with verilator.library(tool, work, waves) if simulator == "verilator" else nullcontext():
+            text, status = Processes().execute(command, work)
     except OSError as error:
         raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
     scratch.demand_room(work)  # Icarus does not notice that what it wrote was not kept

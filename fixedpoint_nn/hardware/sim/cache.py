@@ -39,10 +39,10 @@ def usual_folder() -> Path:
     return Path.cwd() / (chosen or Path(cache_home or Path.home() / ".cache") / "fixedpoint_nn")
 
 
-def cached(key: str) -> Path | None:
-    """The simulator of this key, if there is one and it is what was put there."""
+def cached(key: str, name: str = PROGRAM) -> Path | None:
+    """The simulator of this key (or another file), if there is one and it is what was put there."""
     folder = _simulators() / key
-    program = folder / PROGRAM
+    program = folder / name
     if not folder.exists():
         return None
     try:
@@ -57,18 +57,18 @@ def cached(key: str) -> Path | None:
     return program
 
 
-def keep(key: str, built: Path) -> Path:
+def keep(key: str, built: Path, name: str = PROGRAM) -> Path:
     """Put the folder `built`, with its `sim`, into the cache; of several processes the first one wins."""
     folder = _simulators() / key
-    (built / CHECKSUM).write_text(_checksum(built / PROGRAM))
+    (built / CHECKSUM).write_text(_checksum(built / name))
     built.chmod(0o700)
     try:
         built.rename(folder)
     except OSError:  # another process was faster
-        if cached(key) is None:
+        if cached(key, name) is None:
             raise
     prune()
-    return folder / PROGRAM
+    return folder / name
 
 
 def new_folder() -> AbstractContextManager[Path]:

@@ -50,6 +50,7 @@ class Job:
     simulator: str = "iverilog"
     seed: int = 1
     limit: int = 2_000_000_000  # cycles after which a vector counts as hung
+    cycles: int = 0  # of all vectors, as far as one knows
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def write_vectors(path: Path, ints: Ints, bits: int) -> None:
 
 def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) -> Outcome:
     """Run vectors (vectors, words), split over all cores; with `progress` as its label a bar is shown."""
-    command = compiled(job.config, job.simulator)
+    command = compiled(job.config, job.simulator, cycles=job.cycles)
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     chunks = _chunks(len(inputs), workers if not progress else workers * 4)
     outcome, running = Outcome(), Processes()

@@ -81,7 +81,8 @@ def _verify(
             f"emit it again"
         )
     limit = 4 * max(predicted) + 1000
-    job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit)
+    cycles = sum(predicted)
+    job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit, cycles)
     label = f"{pack.name} on {simulator}" if progress else ""
     try:
         verdict = _compared(pack, job, inputs, expected, predicted, label, trace)

@@ -18,6 +18,8 @@ from fixedpoint_nn.numbers.image_windows import Geometry
 from fixedpoint_nn.numbers.indices import add_at, checked_indices
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numbers.tensor import channels, convolution, matmul_gradient
+from fixedpoint_nn.numbers.tensor.fused_scan import FusedScan
+from fixedpoint_nn.numbers.tensor.recorded_step import NotFusable, record_step
 from fixedpoint_nn.numbers.tensor.tape import Backward, is_recording, next_rank, walk_back
 from fixedpoint_nn.numerics import matmul
 from fixedpoint_nn.numerics.arrays import Array, refuse_masked
@@ -327,6 +329,9 @@ class Tensor:
         if hasattr(quantizer, "observe"):  # calibration looks on and rounds nothing
             quantizer.observe(self.data)
             return self._result(self.data, quantizer.name, (self,), self.add_gradient)
+        if hasattr(quantizer, "round_tensor"):  # a rounding that is trained itself
+            rounded: Tensor = quantizer.round_tensor(self)
+            return rounded
         data, name = quantizer.round_floats(self.data), quantizer.name or "cast"
         if not is_recording():
             return self._result(data, name, (self,), self.add_gradient)
@@ -471,6 +476,8 @@ class Tensor:
 
         `each` needs no state, so it is applied to the whole sequence at once.
         """
+        if is_recording() and (fused := _fused_scan(self, step, states, each)) is not None:
+            return fused
         prepared = self if each is None else each(self)
         outputs = []
         for t in range(self.shape[1]):
@@ -603,6 +610,64 @@ class Windows(Tensor):
             images.add_gradient(convolution.pool_sum_gradient(images.shape, g, geometry))
 
         return self._result(image_windows.pool(images.data, geometry, np.add, 0), "sum", (images,), backward)
+
+
+def _fused_scan(
+    sequence: Tensor, step: Callable[..., Any], states: Sequence[Any], each: Callable[[Any], Any] | None
+) -> tuple[Tensor, ...] | None:
+    """The loop of `Tensor.scan` as one operation of the tape, or None for a step that must run on the tape.
+
+    Time comes first here, so that what belongs to one step lies side by side.
+    """
+    if sequence.ndim != 3:
+        return None
+    by_time = sequence.transpose(1, 0, 2)
+    by_time.data = np.ascontiguousarray(by_time.data)
+    prepared: Any = by_time if each is None else each(by_time)
+    several = isinstance(prepared, tuple)
+    xs: tuple[Tensor, ...] = prepared if several else (prepared,)
+    dtype = xs[0].data.dtype
+    same = all(isinstance(value, Tensor) and value.data.dtype == dtype for value in (*xs, *states))
+    if not same or any(x.ndim != 3 for x in xs) or any(state.ndim != 2 for state in states):
+        return None
+    widths = [(x.shape[-1], x.needs_gradient) for x in xs]
+    try:
+        program = record_step(
+            step,
+            widths,
+            [s.shape[1] for s in states],
+            several,
+            dtype,
+            lambda value: isinstance(value, Tensor),
+        )
+    except NotFusable:
+        return None
+    run = FusedScan(program, [x.data for x in xs], [state.data for state in states])
+    last_gradients: list[Array | None] = [None] * len(states)
+
+    def backward(g: Array) -> None:
+        first = run.backward(g, last_gradients)
+        last_gradients[:] = [None] * len(states)
+        for state, gradient in zip(states, first, strict=True):
+            state.add_gradient(gradient)
+        for number, place in enumerate(program.inputs):
+            if place in program.wanted:
+                xs[number].add_gradient(run.input_gradient(number))
+
+    leaves = (op.leaf for op in program.operations if isinstance(op.leaf, Tensor))
+    read = (x for x, place in zip(xs, program.inputs, strict=True) if place in program.wanted)
+    ys = Tensor._result(run.y, "scan", (*read, *states, *leaves), backward)
+
+    def last_state(number: int) -> Tensor:
+        def backward_last(g: Array) -> None:
+            before = last_gradients[number]
+            last_gradients[number] = g if before is None else before + g
+            if ys.grad is None:
+                ys.grad = np.broadcast_to(np.zeros((), dtype), ys.shape)
+
+        return Tensor._result(run.last(number), "scan", (ys,), backward_last)
+
+    return ys, *(last_state(number) for number in range(len(states)))
 
 
 def stack(parts: Sequence[Tensor], axis: int) -> Tensor:

@@ -63,7 +63,7 @@ def wait_for(path: Path, lines: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by /proc")
 def test_an_interrupted_call_ends_its_simulators_at_once(endless, tmp_path, monkeypatch):
-    monkeypatch.setattr(simulation, "compiled", lambda *_: [str(endless)])
+    monkeypatch.setattr(simulation, "compiled", lambda *_, **__: [str(endless)])
     port = Port((2,), Q(4, 4), 0, 2, 2)
     job = simulation.Job(EngineConfig(), {}, port, port)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""Few bits: every method of training for them, in one table: `python -m benchmarks precision`.
+
+Slow: hours for all. Each cell is kept in an SQLite file as soon as it has ended, and one that was interrupted goes on
+from its last minute. Weights and values between layers have so many bits, logits 8; of 1, the weights have one bit and
+the values two. Figures are of the bit-accurate network, on held-out data that no choice was made by, after the last
+epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from benchmarks.precision_cells import AIMS, COURSES, Cell, measured
+from fixedpoint_nn.network.serialization import write_whole
+from fixedpoint_nn.precision.store import Store
+from fixedpoint_nn.training.methods import joined
+
+OUT = Path("runs") / "precision"
+TABLE = Path(__file__).with_name("precision.json")
+USUAL = "lsq+distillation"
+EVERY = (
+    "straight-through",
+    "stochastic",
+    "pact",
+    "lsq",
+    "lsq+moments",
+    "lsq+progressive",
+    "lsq+stochastic",
+    USUAL,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure the cells, print and keep the table; 1 if an aim is missed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks precision",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--network", action="append", choices=COURSES, help="all if none is named")
+    parser.add_argument("--bits", default="4,3,2,1", help="such as 4,2")
+    parser.add_argument("--method", action="append", help=f'{USUAL} if none; "every" for {", ".join(EVERY)}')
+    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
+    parser.add_argument("--epochs", type=int, help="for all networks")
+    parser.add_argument("--rate", type=float, help="of Adam, for all networks")
+    parser.add_argument("--no-progress", action="store_true", help="print the table's lines only")
+    parser.add_argument("--out", type=Path, default=OUT, help="the folder of the store, plans and weights")
+    parser.add_argument(
+        "--table", type=Path, help=f"where the figures are added (JSON), such as {TABLE.name}"
+    )
+    options = parser.parse_args(arguments)
+    methods = [m for given in options.method or [USUAL] for m in (EVERY if given == "every" else [given])]
+    for method in methods:
+        joined(method)
+    options.out.mkdir(parents=True, exist_ok=True)
+    missed, rows = 0, []
+    with Store(options.out / "results.sqlite") as store:
+        for network in options.network or COURSES:
+            for bits in sorted({int(b) for b in options.bits.split(",")}, reverse=True):
+                if bits not in AIMS[network]:
+                    print(f"{network} has no cell of {bits} bits: {', '.join(map(str, AIMS[network]))}")
+                    continue
+                for method in methods:
+                    epochs, rate = COURSES[network]
+                    cells = [
+                        Cell(network, bits, method, seed, options.epochs or epochs, options.rate or rate)
+                        for seed in range(options.seeds)
+                    ]
+                    found = [measured(cell, store, options.out, not options.no_progress) for cell in cells]
+                    rows.append(row(cells[0], found))
+                    missed += not rows[-1]["reached"]
+                    print(line(rows[-1]), flush=True)
+    if options.table:
+        keep(options.table, rows)
+    return 1 if missed else 0
+
+
+def row(cell: Cell, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One line of the table: mean and spread over the seeds."""
+    lost = [result["lost"] for result in found]
+    aim = AIMS[cell.network][cell.bits]
+    return {
+        "network": cell.network,
+        "bits": cell.bits,
+        "method": cell.method,
+        "epochs": cell.epochs,
+        "rate": cell.rate,
+        "seeds": len(lost),
+        "lost": round(mean(lost), 3),
+        "spread": round(stdev(lost), 3) if len(lost) > 1 else None,
+        "each": [round(value, 3) for value in lost],
+        "rounded": round(found[0]["rounded"], 3),
+        "aim": aim,
+        "reached": mean(lost) <= aim,
+        "minutes": round(sum(result["minutes"] for result in found), 1),
+        "curves": [
+            result["curves"].get("accuracy" if "accuracy" in result["curves"] else "loss") for result in found
+        ],
+    }
+
+
+def line(found: dict[str, Any]) -> str:
+    """The row as text."""
+    spread = "" if found["spread"] is None else f" +- {found['spread']:.2f}"
+    verdict = "reached" if found["reached"] else "MISSED"
+    return (
+        f"{found['network']:12} {found['bits']} bits  {found['method']:22} lost {found['lost']:+.2f}{spread} "
+        f"({found['seeds']} seeds, {found['epochs']} epochs, {found['minutes']:.1f} min; rounded alone "
+        f"{found['rounded']:+.2f}; aim {found['aim']:g}: {verdict})"
+    )
+
+
+def keep(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Put the rows into the file; those of the same network, bits and method replace the old ones."""
+    old = json.loads(path.read_text("utf-8")) if path.exists() else []
+    new = {_place(found): found for found in [*old, *rows]}
+    ordered = sorted(new.values(), key=lambda found: (found["network"], -found["bits"], found["method"]))
+    write_whole(path, (json.dumps(ordered, indent=1) + "\n").encode())
+
+
+def _place(found: dict[str, Any]) -> tuple[str, int, str]:
+    return found["network"], found["bits"], found["method"]

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""A plan tried out over floats: the same layers over `Tensor`, rounding wherever the integers do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.layers.fields import ACCUMULATOR, INLINE, PARAMETER, TABLE
+from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.on_arrays import takes_ids
+from fixedpoint_nn.network.tree import parameters, rebuild, walk
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
+from fixedpoint_nn.precision.plan import INPUT, Plan
+from fixedpoint_nn.precision.quantize import check, table
+
+
+@dataclass(frozen=True)
+class FakeQuantized:
+    """A float network that rounds wherever its fixed twin does; its parameters are the master weights."""
+
+    net: Any = field(metadata={INLINE: True})
+    input: Quantizer
+    rounded: tuple[tuple[str, Quantizer | ChannelQuantizer], ...]
+
+    def __call__(self, x: Any) -> Any:
+        if not takes_ids(self.net):
+            x = x.cast(self.input) if isinstance(x, Tensor) else self.input.round_floats(np.asarray(x))
+        weights = parameters(self.net, trained_only=False)
+        return rebuild(self.net, {path: weights[path].cast(q) for path, q in self.rounded})(x)
+
+
+def fake_quantize(net: Any, plan: Plan) -> FakeQuantized:
+    """The float network with the plan's quantizers and tables; it shares the network's parameters.
+
+    In float64 it computes exactly what `quantize(net, plan)` computes, unless an accumulator is modelled:
+    that is the integers' business.
+    """
+    net = fold(net)
+    leaves = {leaf.path: leaf for leaf in walk(net)}
+    check(leaves, plan)
+    places: dict[str, Any] = {}
+    rounded: list[tuple[str, Any]] = []
+    for path, leaf in leaves.items():
+        if leaf.kind == PARAMETER:
+            if leaf.value is not None:
+                rounded.append((path, plan[path]))
+        elif leaf.kind == TABLE:
+            places[path] = table(leaf, plan)
+        elif leaf.kind != ACCUMULATOR:
+            places[path] = plan[path]
+    source = plan[INPUT]
+    assert isinstance(source, Quantizer)
+    return FakeQuantized(rebuild(net, places), source, tuple(rounded))

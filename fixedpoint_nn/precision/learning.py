@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""A float network that rounds as a training method wants it, and the plan that its steps amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from fixedpoint_nn.layers.fields import ACCUMULATOR, CAST, INLINE, PARAMETER, TABLE
+from fixedpoint_nn.network.on_arrays import takes_ids
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.network.tree import Leaf, layers_by_path, parameters, rebuild, transform, walk
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
+from fixedpoint_nn.precision.calibrate import Observations, observe
+from fixedpoint_nn.precision.dataflow import OUTPUT
+from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry
+from fixedpoint_nn.precision.quantize import check, quantize, table
+from fixedpoint_nn.training.methods.method import Method, Place
+from fixedpoint_nn.training.methods.rounder import Rounder
+from fixedpoint_nn.training.schedules import Schedule
+
+SETTLED = 0.7  # the share of a stage after which steps stay as they are
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The network in training: `learned` roundings of parameters have steps that move, `rounded` ones do not."""
+
+    net: Any = field(metadata={INLINE: True})
+    input: Any
+    learned: Mapping[str, Rounder]
+    rounded: tuple[tuple[str, Quantizer | ChannelQuantizer], ...]
+
+    def __call__(self, x: Any) -> Any:
+        if not takes_ids(self.net):
+            x = x.cast(self.input)
+        weights = parameters(self.net, trained_only=False)
+        places = {path: weights[path].cast(q) for path, q in [*self.learned.items(), *self.rounded]}
+        return rebuild(self.net, places)(x)
+
+    def rounders(self) -> dict[str, Rounder]:
+        """Every learned rounding, by its place."""
+        found = dict(self.learned)
+        if isinstance(self.input, Rounder):
+            found[INPUT] = self.input
+        return found | {path: cast for path, cast in _casts(self.net).items() if isinstance(cast, Rounder)}
+
+    def entries(self) -> dict[str, PlanEntry]:
+        """The formats of every place with a learned step, as they are now."""
+        return {path: rounder.entry() for path, rounder in self.rounders().items()}
+
+    def settling(self, schedule: Schedule) -> Schedule:
+        """The same schedule; near the end the steps stay as they are, so that the weights get used to them."""
+        exponents = [rounder.exponent for rounder in self.rounders().values()]
+
+        def watched(passed: float) -> float:
+            for exponent in exponents:
+                exponent.needs_gradient = passed < SETTLED
+            return schedule(passed)
+
+        return watched
+
+    def settled(self) -> Any:
+        """The float network whose weights have the values that roundings with codes of their own gave them."""
+        weights = parameters(self.net, trained_only=False)
+        own = {path: Tensor(r.settled(weights[path].data)) for path, r in self.learned.items()}
+        return rebuild(_bare(self.net), own)
+
+
+def _bare(net: Any) -> Any:
+    """The float network alone: nothing rounds."""
+    kinds = {leaf.path: None for leaf in walk(net) if leaf.kind in (TABLE, ACCUMULATOR)}
+
+    def without(layer: Any) -> Any:
+        casts = [place.name for place in fields(layer) if place.metadata.get("kind") == CAST]
+        return replace(layer, **dict.fromkeys(casts)) if casts else layer
+
+    return rebuild(transform(net, without), kinds)
+
+
+def _casts(layer: Any, prefix: str = "") -> dict[str, Any]:
+    """What stands in every cast point, by path."""
+    found = {}
+    for path, part in layers_by_path(layer, prefix):
+        for place in fields(part):
+            if place.metadata.get("kind") == CAST:
+                found[f"{path}.{place.name}" if path else place.name] = getattr(part, place.name)
+    return found
+
+
+def places(seen: Observations, net: Any, plan: Plan) -> dict[str, Place]:
+    """Every place whose step could be learned: weights that are trained, and values that address no table."""
+    addresses = {leaf.address for leaf in seen.leaves if leaf.kind == TABLE}
+    found: dict[str, Place] = {}
+    source = plan[INPUT]
+    if isinstance(source, Quantizer) and not seen.vocabulary:
+        found[INPUT] = Place(INPUT, source)
+    for leaf in walk(net):
+        entry = plan.get(leaf.path)
+        if not isinstance(entry, Quantizer | ChannelQuantizer) or leaf.path in addresses:
+            continue
+        if leaf.kind == PARAMETER and leaf.trained and not seen.flow.addend_of(leaf.path):
+            found[leaf.path] = Place(leaf.path, entry, leaf.value.data)
+        elif leaf.kind == CAST:
+            found[leaf.path] = Place(leaf.path, entry, output=OUTPUT in seen.flow.uses(leaf.path))
+    return found
+
+
+def _learning(seen: Observations, net: Any, plan: Plan, method: Method) -> Learning:
+    """The folded network with this method's roundings, over the same parameters."""
+    rounders = {path: method.rounder(place, place.entry) for path, place in places(seen, net, plan).items()}
+    moves = any(isinstance(rounder, Rounder) for rounder in rounders.values())
+    cast: dict[str, Any] = {}
+    learned: dict[str, Rounder] = {}
+    rounded: list[tuple[str, Any]] = []
+    for leaf in walk(net):
+        rounder = rounders.get(leaf.path, plan.get(leaf.path))
+        if leaf.kind == PARAMETER:
+            if isinstance(rounder, Rounder):
+                learned[leaf.path] = rounder
+            elif leaf.value is not None and not (moves and _is_bias(seen, leaf)):
+                rounded.append((leaf.path, rounder))
+        elif leaf.kind == TABLE:
+            cast[leaf.path] = table(leaf, plan)
+        elif leaf.kind != ACCUMULATOR:
+            cast[leaf.path] = rounder
+    return Learning(rebuild(net, cast), rounders.get(INPUT, plan[INPUT]), learned, tuple(rounded))
+
+
+def _is_bias(seen: Observations, leaf: Leaf) -> bool:
+    """Whether it is added: the format of a bias follows the steps, so it is chosen when they have settled."""
+    return bool(seen.flow.addend_of(leaf.path))
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where a training for few bits stands: the master weights, the plan so far, and the method."""
+
+    master: Any
+    plan: Plan
+    method: Method
+    seen: Observations
+    widened: frozenset[str]  # places that have more bits in the early stages
+
+    @classmethod
+    def of(cls, master: Any, plan: Plan, method: Method, samples: Array) -> Course:
+        """The start: the method may want other formats than the plan's in some places."""
+        check({leaf.path: leaf for leaf in walk(master)}, plan)
+        seen = observe(master, samples)
+        found = places(seen, master, plan)
+        wanted = {path: method.entry(place) for path, place in found.items()}
+        changed = {path: entry for path, entry in wanted.items() if entry != plan[path]}
+        kept = frozenset(path for path in found if path not in changed and not found[path].output)
+        plan = seen.with_biases(plan.changed(changed)) if changed else plan
+        return cls(master, plan, method, seen, kept)
+
+    def network(self, extra: int) -> Learning:
+        """The network to train, with so many bits more than the plan has."""
+        return _learning(self.seen, self.master, self._wide(self.plan, extra), self.method)
+
+    def learned(self, network: Learning, extra: int) -> Plan:
+        """What the network's steps amount to now; biases follow them."""
+        entries = network.entries()
+        wide = self._wide(self.plan, extra)
+        return self.seen.with_biases(wide.changed(entries)) if entries else wide
+
+    def figures(
+        self, score: Callable[[Quantized], Mapping[str, float]], network: Learning, extra: int, _: Any = None
+    ) -> Mapping[str, float]:
+        """What `score` says of the integers that the network amounts to now."""
+        return score(quantize(network.settled(), self.learned(network, extra)))
+
+    def after(self, network: Learning, extra: int) -> Course:
+        """The course after a stage with so many extra bits."""
+        return replace(self, plan=self._wide(self.learned(network, extra), -extra))
+
+    def _wide(self, plan: Plan, extra: int) -> Plan:
+        if not extra:
+            return plan
+        return self.seen.with_biases(with_extra_bits(plan, self.widened, extra))
+
+
+def with_extra_bits(plan: Plan, paths: Iterable[str], extra: int) -> Plan:
+    """The plan with so many fraction bits more (or fewer) in these places."""
+
+    def finer(entry: Quantizer | ChannelQuantizer) -> Quantizer | ChannelQuantizer:
+        if isinstance(entry, ChannelQuantizer):
+            base = finer(entry.quantizer)
+            assert isinstance(base, Quantizer)
+            return ChannelQuantizer(base, entry.shifts)
+        f = entry.format
+        return replace(entry, format=QFormat(f.int_bits, f.frac_bits + extra, f.signed))
+
+    entries = {path: plan[path] for path in paths}
+    return plan.changed(
+        {
+            path: finer(entry)
+            for path, entry in entries.items()
+            if isinstance(entry, Quantizer | ChannelQuantizer)
+        }
+    )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""Ways of training for few bits, one file each; "lsq+distillation" joins two of them."""
+
+from fixedpoint_nn.training.methods.binary import Binary, Ternary
+from fixedpoint_nn.training.methods.clipping import LearnedClipping
+from fixedpoint_nn.training.methods.distillation import Distillation
+from fixedpoint_nn.training.methods.learned_steps import LearnedSteps
+from fixedpoint_nn.training.methods.method import Method, Place, Stage
+from fixedpoint_nn.training.methods.moments import Moments
+from fixedpoint_nn.training.methods.names import METHODS, Joined, joined
+from fixedpoint_nn.training.methods.progressive import ProgressiveBits
+from fixedpoint_nn.training.methods.stochastic import StochasticRounding
+from fixedpoint_nn.training.methods.straight_through import StraightThrough
+
+__all__ = [
+    "METHODS",
+    "Binary",
+    "Distillation",
+    "Joined",
+    "LearnedClipping",
+    "LearnedSteps",
+    "Method",
+    "Moments",
+    "Place",
+    "ProgressiveBits",
+    "Stage",
+    "StochasticRounding",
+    "StraightThrough",
+    "Ternary",
+    "joined",
+]

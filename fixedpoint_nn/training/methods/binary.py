@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Weights of one bit, -s or +s, and of three values, -s, 0 or +s; s is learned, for each channel where the plan
+has one. Values between layers may be of one bit as well: 0 or s, or -s, 0, s where they have a sign.
+
+The engine stores such weights in words of two bits and multiplies with them as with any other: it saves memory, not
+multipliers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
+from fixedpoint_nn.training.methods.learned_steps import LearnedStep
+from fixedpoint_nn.training.methods.method import Entry, Method, Place
+
+MATRIX = 2  # axes; biases and constants keep their formats
+
+
+@dataclass(frozen=True)
+class SignStep(LearnedStep):
+    """y = s where x >= 0, else -s; the gradient reaches x up to twice the step."""
+
+    def codes(self, v: Array, low: int, high: int) -> Array:
+        """1 or -1."""
+        return np.asarray(np.where(v >= 0, v.dtype.type(1), v.dtype.type(-1)))
+
+    def limits(self) -> tuple[int, int]:
+        """Where gradients stop."""
+        return -2, 2
+
+    def settled(self, values: Array) -> Array:
+        """The weights on their two values, which the two-bit format holds."""
+        step = np.exp2(self.powers()).astype(values.dtype)
+        return np.where(values >= 0, step, -step)
+
+
+def _is_matrix(place: Place) -> bool:
+    return place.values is not None and place.values.ndim >= MATRIX
+
+
+def _with_bits(entry: Entry, int_bits: int, frac_bits: int, signed: bool) -> Quantizer:
+    base = entry.quantizer if isinstance(entry, ChannelQuantizer) else entry
+    return replace(base, format=QFormat(int_bits, frac_bits, signed), overflow=Overflow.SATURATE_SYMMETRIC)
+
+
+def _two_bits(entry: Entry, steps: Array) -> Entry:
+    """A format of -1, 0 and 1 steps, near these steps; one for each channel where the entry has them."""
+    powers = np.rint(np.log2(np.maximum(steps, 2.0**-24))).astype(int)
+    coarsest = int(powers.max())
+    base = _with_bits(entry, 2 + coarsest, -coarsest, True)
+    return base if powers.size == 1 else ChannelQuantizer(base, tuple(powers - coarsest))
+
+
+def _few_values(place: Place, share: float) -> Entry:
+    """The format of a weight matrix whose step is `share` times the mean magnitude."""
+    values = np.abs(np.asarray(place.values, np.float64))
+    if isinstance(place.entry, ChannelQuantizer):
+        return _two_bits(place.entry, share * values.reshape(-1, values.shape[-1]).mean(0))
+    return _two_bits(place.entry, np.array([share * values.mean()]))
+
+
+def _one_bit(place: Place) -> Entry:
+    """A value of one bit, or of two with a sign, over about the same range."""
+    entry = place.entry
+    if (
+        place.output
+        or isinstance(entry, ChannelQuantizer)
+        or entry.format.frac_bits == entry.format.bits == 0
+    ):
+        return entry
+    f = entry.format
+    bits = 1 + f.signed
+    return entry if f.bits <= bits else _with_bits(entry, f.int_bits, bits - f.int_bits, f.signed)
+
+
+@dataclass(frozen=True)
+class Ternary(Method):
+    """Weight matrices of -s, 0 and s; with `activations`, values between layers of one bit (two with a sign)."""
+
+    activations: bool = False
+    share: float = 1.3  # of the mean magnitude: near the least squared error for normal weights
+
+    def entry(self, place: Place) -> Entry:
+        """Two bits for a matrix; one for a value, if wanted."""
+        if place.is_weight:
+            return _few_values(place, self.share) if _is_matrix(place) else place.entry
+        return _one_bit(place) if self.activations else place.entry
+
+    def rounder(self, place: Place, rounder: Any) -> Any:
+        """A learned step for what has few values."""
+        few = _is_matrix(place)
+        return LearnedStep.of(rounder) if few else rounder
+
+
+@dataclass(frozen=True)
+class Binary(Ternary):
+    """Weight matrices of -s and s; with `activations`, values between layers of one bit (two with a sign)."""
+
+    share: float = 1.0
+
+    def rounder(self, place: Place, rounder: Any) -> Any:
+        """A sign with a learned step."""
+        few = _is_matrix(place)
+        return SignStep.of(rounder) if few else rounder

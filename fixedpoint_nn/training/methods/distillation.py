@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Distillation: the network of few bits learns what the float network says, not the labels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.losses import Loss
+from fixedpoint_nn.training.methods.method import Method
+
+Teacher = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Targets of a batch: the labels, and the teacher's outputs."""
+
+    labels: Array
+    logits: Array
+
+
+@dataclass(frozen=True)
+class TaughtSource:
+    """The same batches, with the teacher's outputs beside the labels."""
+
+    given: Source
+    teacher: Teacher
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[Any]:
+        """The batches of one epoch."""
+        for x, y in self.given.epoch(rng):
+            yield x, Taught(y, self.teacher(x))
+
+
+def softened(logits: Array, temperature: float) -> Array:
+    """softmax(logits / temperature)."""
+    z = logits / logits.dtype.type(temperature)
+    z = np.exp(z - z.max(-1, keepdims=True))
+    return np.asarray(z / z.sum(-1, keepdims=True))
+
+
+def imitation(logits: Tensor, wanted: Array, counted: Array, temperature: float) -> Tensor:
+    """temperature**2 times the cross entropy between both softened outputs, the mean over the counted rows.
+
+    Its gradient is temperature * (softmax(logits / temperature) - softmax(wanted / temperature)) / count.
+    """
+    p, q = softened(wanted, temperature), softened(logits.data, temperature)
+    count = max(int(counted.sum()), 1)
+    each = -(p * np.log(np.maximum(q, 1e-12))).sum(-1)
+    value = temperature**2 * float(each[counted].sum(dtype=np.float64)) / count
+
+    def backward(g: Array) -> None:
+        gradient = (q - p) * (g * temperature / count)
+        gradient[~counted] = 0
+        logits.add_gradient(gradient.astype(logits.data.dtype))
+
+    return record(np.asarray(value, logits.data.dtype), "imitation", (logits,), backward)
+
+
+@dataclass(frozen=True)
+class Distillation(Method):
+    """loss = (1 - share) * loss of the labels + share * imitation (Hinton, Vinyals and Dean, 2015)."""
+
+    share: float = 0.7
+    temperature: float = 2.0
+
+    def source(self, source: Source, teacher: Teacher) -> Source:
+        """Each batch with what the float network says to it."""
+        return TaughtSource(source, teacher)
+
+    def loss(self, loss: Loss) -> Loss:
+        """The labels' loss and the imitation, mixed."""
+
+        def mixed(outputs: Tensor, targets: Any) -> Tensor:
+            labels = np.asarray(targets.labels)
+            if labels.shape != outputs.shape[:-1]:
+                raise ValueError(
+                    f"distillation imitates classes, and labels of shape {labels.shape} are none for outputs of shape "
+                    f"{outputs.shape}; leave 'distillation' out"
+                )
+            copied = imitation(outputs, targets.logits, labels >= 0, self.temperature)
+            return loss(outputs, labels) * (1 - self.share) + copied * self.share
+
+        return mixed

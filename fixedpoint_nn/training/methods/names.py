@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""Methods by name, and several of them joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.losses import Loss
+from fixedpoint_nn.training.methods.binary import Binary, Ternary
+from fixedpoint_nn.training.methods.clipping import LearnedClipping
+from fixedpoint_nn.training.methods.distillation import Distillation
+from fixedpoint_nn.training.methods.learned_steps import LearnedSteps
+from fixedpoint_nn.training.methods.method import Entry, Method, Place, Stage
+from fixedpoint_nn.training.methods.moments import Moments
+from fixedpoint_nn.training.methods.progressive import ProgressiveBits
+from fixedpoint_nn.training.methods.stochastic import StochasticRounding
+from fixedpoint_nn.training.methods.straight_through import StraightThrough
+
+METHODS: dict[str, Method] = {
+    "straight-through": StraightThrough(),
+    "lsq": LearnedSteps(),
+    "pact": LearnedClipping(),
+    "progressive": ProgressiveBits(),
+    "moments": Moments(),
+    "distillation": Distillation(),
+    "stochastic": StochasticRounding(),
+    "binary": Binary(),
+    "ternary": Ternary(),
+    "binary-activations": Binary(activations=True),
+    "ternary-activations": Ternary(activations=True),
+}
+
+
+@dataclass(frozen=True)
+class Joined(Method):
+    """Several methods at once; each place takes the first formats that one of them changes."""
+
+    methods: tuple[Method, ...]
+
+    def entry(self, place: Place) -> Entry:
+        """The format that the first method which cares wants."""
+        changed = [method.entry(place) for method in self.methods]
+        return next((entry for entry in changed if entry != place.entry), place.entry)
+
+    def rounder(self, place: Place, rounder: Any) -> Any:
+        """What all of them make of it, in turn."""
+        for method in self.methods:
+            rounder = method.rounder(place, rounder)
+        return rounder
+
+    def source(self, source: Source, teacher: Callable[[Array], Array]) -> Source:
+        """What all of them make of it, in turn."""
+        for method in self.methods:
+            source = method.source(source, teacher)
+        return source
+
+    def loss(self, loss: Loss) -> Loss:
+        """What all of them make of it, in turn."""
+        for method in self.methods:
+            loss = method.loss(loss)
+        return loss
+
+    def stages(self, epochs: int) -> tuple[Stage, ...]:
+        """The stages of the first method that has some."""
+        every = [method.stages(epochs) for method in self.methods]
+        return max(every, key=len)
+
+    @property
+    def corrects_moments(self) -> bool:
+        """Whether one of them does."""
+        return any(method.corrects_moments for method in self.methods)
+
+
+def joined(method: str | Method) -> Method:
+    """The method of this name, or of several names joined by "+"."""
+    if isinstance(method, Method):
+        return method
+    if not isinstance(method, str):
+        raise TypeError(f"a method is a name or a Method, not {method!r}; names are {', '.join(METHODS)}")
+    names = [name.strip() for name in method.split("+")]
+    for name in names:
+        if name not in METHODS:
+            near = get_close_matches(name, METHODS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(METHODS)}"
+            raise ValueError(f"the training method {name!r} is not known; {hint}")
+    order = sorted(names, key=lambda name: name == "stochastic")  # it changes the rounders of the others
+    found = tuple(METHODS[name] for name in order)
+    return found[0] if len(found) == 1 else Joined(found)
