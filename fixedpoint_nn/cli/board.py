@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn board`: make a bitstream of a pack, run it on a board or a simulated one, give a board new weights.
+"""`fixedpoint-nn board`: make a bitstream of a pack, run it on a board or a simulated one, show it, give new weights.
 
 The exit status of `run` is 0 for equal, 1 for a difference, 2 for a wrong command line, 3 where nothing could run; that
 of `build` is 0 only if the clock of the board is met.
@@ -20,6 +20,7 @@ from fixedpoint_nn.board.opening import SIMULATED, open_engine
 from fixedpoint_nn.board.ports import BAUD
 from fixedpoint_nn.board.readback import read_back
 from fixedpoint_nn.board.simulated import RUN_SECONDS
+from fixedpoint_nn.cli import board_demo
 from fixedpoint_nn.cli.arguments import Commands, add_common, command, existing_folder, positive
 from fixedpoint_nn.cli.errors import FAILURE, TOOL_MISSING, CommandError
 from fixedpoint_nn.cli.progress import bars, say
@@ -35,8 +36,8 @@ def add(commands: Commands) -> None:
     """Add the command to the program."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "board",
-        help="put a pack on a board: build a bitstream, load images, run the golden vectors over the wire",
-        description="Put a pack on a board: build a bitstream, load images, run the golden vectors over the wire.",
+        help="put a pack on a board: build a bitstream, load images, run the golden vectors, show it on a page",
+        description="Put a pack on a board: build a bitstream, load images, run the golden vectors, show it on a page.",
         epilog="example:\n  fixedpoint-nn board run golden_vectors/moons --port sim",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,6 +47,9 @@ def add(commands: Commands) -> None:
     _add_build(below)
     _add_run(below)
     _add_load(below)
+    demo = board_demo.add(below)
+    _add_common(demo)
+    board_demo.add_own(demo)
 
 
 def _add_build(below: Commands) -> None:
