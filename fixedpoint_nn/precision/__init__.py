@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """How few bits, where, and what it costs: calibrate, quantise, train for few bits, sweep, search."""
 
-from fixedpoint_nn.precision.calibrate import Observations, calibrate, observe
+from fixedpoint_nn.precision.calibrate import calibrate
 from fixedpoint_nn.precision.fake import FakeQuantized, fake_quantize
 from fixedpoint_nn.precision.metric import Metric
+from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import Plan, PlanError
 from fixedpoint_nn.precision.problem import Training
 from fixedpoint_nn.precision.qat import Trained, train_quantized

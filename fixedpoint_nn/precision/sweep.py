@@ -17,11 +17,11 @@ from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.network.json_shapes import Number, Table
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
-from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.cluster import run_all
 from fixedpoint_nn.precision.cost import Cost, cost
 from fixedpoint_nn.precision.duration import expected_seconds
 from fixedpoint_nn.precision.metric import Function, Metric
+from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.problem import EVALUATED, Problem, Training, evaluate
 from fixedpoint_nn.precision.recipe import Recipe
