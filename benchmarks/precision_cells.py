@@ -93,7 +93,7 @@ def measured(cell: Cell, store: Store, out: Path, progress: bool = True) -> dict
     x, y = entry.examples(entry.held_out)
     exact = entry.figures(net, x, y)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / f"{cell.name}.checkpoint"
+    checkpoint = out / f"{cell.name}-{key[:8]}.checkpoint"
     start = time.perf_counter()
     trained = train_quantized(
         net,
