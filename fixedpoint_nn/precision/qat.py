@@ -45,7 +45,8 @@ def own_weights(net: Any, dtype: Any = None) -> Any:
     return rebuild(net, copies)
 
 
-def _without_dropout(layer: Any) -> Any:
+def without_dropout(layer: Any) -> Any:
+    """For `transform`: a layer that drops nothing."""
     return replace(layer, rate=0.0) if isinstance(layer, Dropout) else layer
 
 
@@ -82,7 +83,7 @@ def train_quantized(
     Rounding is noise enough, so dropout is left out unless it is asked for.
     """
     chosen = joined(method)
-    folded = fold(net if dropout else transform(net, _without_dropout))
+    folded = fold(net if dropout else transform(net, without_dropout))
     master = own_weights(with_weights(folded, plan))
     plan = replace(plan, weights={})
     first, _ = next(source.epoch(np.random.default_rng(options.get("seed", 0))))
