@@ -120,17 +120,21 @@ class Price:
         return found
 
     def tensor(self, scale: float, dtype: Any = np.float32) -> Tensor:
-        """The price times `scale`, with the gradient of every exponent."""
+        """The price times `scale`, with the gradients of every step and every limit."""
         slopes = self.slopes()
-        exponents = tuple(self.widths[path].exponent for path in slopes)
+        learned = tuple(t for path in slopes for t in (self.widths[path].exponent, self.widths[path].limit))
 
         def backward(g: Array) -> None:
             for path, slope in slopes.items():
-                exponent = self.widths[path].exponent
-                each = -float(g) * scale * slope * SPEED / exponent.data.size
-                exponent.add_gradient(np.full_like(exponent.data, each))
+                rounder = self.widths[path]
+                wide = (
+                    rounder.bits() > rounder.least
+                )  # a word that is as narrow as can be is pulled no further
+                each = float(g) * scale * slope * SPEED / wide.size * wide
+                rounder.exponent.add_gradient(-each.astype(rounder.exponent.data.dtype))
+                rounder.limit.add_gradient(each.astype(rounder.limit.data.dtype))
 
-        return record(np.asarray(self.now() * scale, dtype), "price", exponents, backward)
+        return record(np.asarray(self.now() * scale, dtype), "price", learned, backward)
 
 
 def price_of(seen: Observations, plan: Plan, price: str = BIT_OPERATIONS) -> float:

@@ -98,7 +98,7 @@ def learn_widths(
         raise ValueError(f"pressure {pressure} is two numbers above 0, of which the second is not smaller")
     master = own_weights(fold(transform(net, without_dropout)))
     seen = observe(master, data[0][:500] if samples is None else samples)
-    plan = seen.plan(Recipe(word))
+    plan = seen.plan(Recipe(word, per_channel=per == "channel"))
     course = Course(master, plan, LearnedWidths(per), seen, frozenset())
     network = course.network(0)
     paid = Price.of(seen, plan, network, price)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import RtlModel, Tensor, layers
+from fixedpoint_nn import Q, Quantizer, RtlModel, Tensor, layers
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.initialise import Initialiser
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
 from fixedpoint_nn.precision import Recipe, observe
 from fixedpoint_nn.precision.cost import bit_operations
 from fixedpoint_nn.precision.learning import Course
@@ -19,6 +20,8 @@ from fixedpoint_nn.precision.qat import own_weights
 from fixedpoint_nn.precision.widths import LearnedFront, learn_widths
 from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.loop import fit
+from fixedpoint_nn.training.methods.method import Place
+from fixedpoint_nn.training.methods.rounder import SPEED
 from fixedpoint_nn.training.methods.widths import LearnedWidth, LearnedWidths
 from fixedpoint_nn.training.optimisers import Adam
 from tests.precision.test_qat import two_spirals
@@ -76,7 +79,10 @@ def test_the_price_falls_as_its_gradient_says(price: str, per: str) -> None:
     before, slopes = paid.now(), paid.slopes()
     assert set(slopes) >= {"fc1.weight", "fc2.weight", "fc3.weight"}
     rounder = paid.widths["fc2.weight"]
-    rounder.exponent.data += 1 / 8  # one bit less in every channel
+    paid.tensor(2.0).backward()
+    assert np.isclose(rounder.exponent.grad.sum(), -2 * SPEED * slopes["fc2.weight"])
+    assert np.isclose(rounder.limit.grad.sum(), 2 * SPEED * slopes["fc2.weight"])
+    rounder.exponent.data += 1 / SPEED  # one bit less in every channel
     assert np.isclose(paid.now() - before, -slopes["fc2.weight"])
 
 
@@ -92,14 +98,27 @@ def test_a_width_is_what_its_entry_has() -> None:
         assert width == rounder.bits().max(), path
 
 
-def test_learned_weights_are_never_clipped() -> None:
-    net, x, _ = spirals()
-    seen = observe(net, x)
-    network = Course(net, seen.plan(Recipe(6)), LearnedWidths(), seen, frozenset()).network(0)
-    weight = net["fc1"].weight
-    weight.data *= 40
-    rounder = network.learned["fc1.weight"]
-    assert np.abs(rounder(weight).data - weight.data).max() <= np.exp2(rounder.powers()).max() / 2
+def test_what_is_clipped_moves_the_limit_and_what_is_rounded_the_step() -> None:
+    rounder: Any = LearnedWidths().rounder(
+        Place("a", Quantizer(Q(1, 1))), Quantizer(Q(1, 1))
+    )  # -1..1/2 in halves
+    x = Tensor(np.array([0.2, -0.3, 3.0, -5.0]))
+    rounder(x).backward(np.array([1.0, 10.0, 100.0, 1000.0]))
+    assert np.array_equal(x.grad, [1, 10, 0, 0])
+    unit = 0.5 * np.log(2) * SPEED
+    assert np.isclose(rounder.exponent.grad[0], (1 * (0 - 0.4) + 10 * (-1 + 0.6)) * unit)
+    assert np.isclose(rounder.limit.grad[0], (100 * 1 + 1000 * -2) * unit)
+
+
+def test_a_channel_narrower_than_its_words_is_clipped_at_its_own_limits() -> None:
+    entry = ChannelQuantizer(Quantizer(Q(1, 2)), (0, 0))
+    place = Place("w", entry, np.zeros((3, 2)))
+    rounder: Any = LearnedWidths().rounder(place, entry)
+    rounder.limit.data[1] -= 1 / SPEED
+    values = np.array([[0.9, 0.9], [-0.9, -0.9], [0.3, 0.3]])
+    assert np.array_equal(rounder(Tensor(values)).data, [[0.75, 0.25], [-1, -0.5], [0.25, 0.25]])
+    assert list(rounder.bits()) == [3, 2]
+    assert np.array_equal(rounder.entry().round_floats(rounder.settled(values)), rounder(Tensor(values)).data)
 
 
 def test_one_run_leaves_a_front_from_many_bits_to_few(learned: tuple[LearnedFront, Any, Any]) -> None:

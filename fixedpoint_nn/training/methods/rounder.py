@@ -94,10 +94,6 @@ class Rounder:
         """The smallest and the largest integer."""
         return limits(self.quantizer.format, self.quantizer.overflow)
 
-    def range(self, step: Array) -> tuple[Any, Any]:
-        """The same for steps of these sizes; one for all, or one for each channel."""
-        return self.limits()
-
     def step_gradient(self, g: Array, passed: Array, v: Array, q: Array) -> Array:
         """dL/ds, one number or one for each channel, from dL/dy and the part of it that passed to x."""
         raise NotImplementedError
@@ -112,7 +108,7 @@ class Rounder:
         """The rounded values; gradients reach x where nothing was clipped, and the exponent."""
         exponent = self.exponent
         step = np.exp2(self.powers()).astype(x.data.dtype)
-        low, high = self.range(step)
+        low, high = self.limits()
         v = x.data * (1 / step)
         q = self.codes(v, low, high)
 
@@ -121,7 +117,7 @@ class Rounder:
             x.add_gradient(passed)
             if exponent.needs_gradient:
                 # d s / d exponent = s * ln(2) * SPEED; the scale evens out layers of different sizes (LSQ).
-                scale = np.log(2) * SPEED / np.sqrt(v.size / step.size * np.maximum(high, 1))
+                scale = np.log(2) * SPEED / np.sqrt(v.size / step.size * max(high, 1))
                 gradient = self.step_gradient(g, passed, v, q) * step * scale
                 exponent.add_gradient(gradient.astype(exponent.data.dtype))
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Learned widths: the number of bits of a layer or of a channel moves along a gradient, against their price.
 
-A place's range stays (of values between layers) or follows the largest value (of weights), so a finer step is a wider
-word: bits = integer bits - log2(step). What a step does to the loss is the rounding error that it makes (as in HGQ,
-Sun et al., 2024); what it does to the price is known exactly.
+A word has a step s and a limit L, both powers of two, and log2(L / s) bits, one more with a sign. What the step does to
+the loss is the rounding error inside of the range (as in HGQ, Sun et al., 2024), what the limit does is what was
+clipped (as in PACT); the price pulls both together, and what they do to it is known exactly.
 """
 
 from __future__ import annotations
@@ -13,33 +13,39 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.layers.fields import constant
-from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.layers.fields import constant, parameter
+from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
 from fixedpoint_nn.training.methods.method import Entry, Method, Place
-from fixedpoint_nn.training.methods.rounder import Rounder
+from fixedpoint_nn.training.methods.rounder import SPEED, STUBBORN, Rounder
 
 PER = ("layer", "channel")
 
 
 @dataclass(frozen=True)
 class LearnedWidth(Rounder):
-    """A rounding whose step is paid for; `reach` are the integer bits of each channel, sign included."""
+    """A rounding whose step and limit are paid for; `limit` is log2 of the limit over SPEED, of each channel."""
 
-    reach: Any = constant(default=None)
-    follows: bool = False  # the range follows the largest value
+    limit: Any = parameter(default=None)
+    held_limit: Any = constant(default=None)  # log2 of the limit in use
 
-    def powers(self) -> Array:
-        """log2 of the step; never so coarse that less than a bit is left, or two with a sign."""
-        least = 1 + self.quantizer.format.signed
-        return np.minimum(super().powers(), self.reach.data.max() - least)
+    @property
+    def least(self) -> int:
+        """The narrowest word: one bit, or two with a sign."""
+        return 1 + self.quantizer.format.signed
+
+    def limit_powers(self) -> Array:
+        """log2 of the limit, a whole number for each channel."""
+        wanted, held = SPEED * self.limit.data, self.held_limit.data
+        far = np.abs(wanted - held) > STUBBORN
+        held[far] = np.rint(wanted[far])
+        return np.asarray(np.maximum(held, self.powers() + 1))
 
     def bits(self) -> Array:
         """The width of each channel's words."""
-        least = 1 + self.quantizer.format.signed
-        return np.maximum(self.reach.data - self.powers(), least)
+        return self.limit_powers() - self.powers() + self.quantizer.format.signed
 
     def entry(self) -> Entry:
         """The quantizer with steps and widths as they are now: in words of the widest channel."""
@@ -50,26 +56,33 @@ class LearnedWidth(Rounder):
         )
         return base if powers.size == 1 else ChannelQuantizer(base, tuple(int(p) - coarsest for p in powers))
 
+    def settled(self, values: Array) -> Array:
+        """The weights within their own channel's limits, which may be narrower than those of its words."""
+        step = np.exp2(self.powers())
+        low, high = self.range(step)
+        return np.asarray(np.clip(values, low * step, high * step), values.dtype)
+
     def range(self, step: Array) -> tuple[Any, Any]:
         """The smallest and the largest integer for these steps."""
-        high = np.exp2(self.reach.data - self.quantizer.format.signed) / step
+        high = np.exp2(self.limit_powers()) / step
         return (-high if self.quantizer.format.signed else 0 * high), high - 1
 
-    def step_gradient(self, g: Array, passed: Array, v: Array, q: Array) -> Array:
-        """dL/ds of the rounding error; what is clipped is the range's business."""
-        return self.dot(passed, q - v)
-
     def round_tensor(self, x: Tensor) -> Tensor:
-        """The rounded values; of weights, the range is first made wide enough."""
-        if self.follows:
-            columns = (
-                x.data.reshape(-1, self.reach.data.size)
-                if self.reach.data.size > 1
-                else x.data.reshape(-1, 1)
-            )
-            largest = np.maximum(np.abs(columns).max(0), 2.0**-24)
-            self.reach.data[...] = np.floor(np.log2(largest)) + 2  # below 2**(reach - 1), and a sign
-        return super().round_tensor(x)
+        """The rounded values; gradients reach x where nothing was clipped, the step, and the limit."""
+        exponent, limit = self.exponent, self.limit
+        step = np.exp2(self.powers()).astype(x.data.dtype)
+        low, high = (np.asarray(end, x.data.dtype) for end in self.range(step))
+        v = x.data * (1 / step)
+        q = self.codes(v, low, high)  # type: ignore[arg-type]
+
+        def backward(g: Array) -> None:
+            passed = g * ((v >= low) & (v <= high))
+            x.add_gradient(passed)
+            scale = step * (np.log(2) * SPEED)
+            exponent.add_gradient((self.dot(passed, q - v) * scale).astype(exponent.data.dtype))
+            limit.add_gradient((self.dot(g - passed, q) * scale).astype(limit.data.dtype))
+
+        return record(q * step, self.quantizer.name or "cast", (x, exponent, limit), backward)
 
 
 @dataclass(frozen=True)
@@ -88,12 +101,9 @@ class LearnedWidths(Method):
             return rounder
         entry = place.entry
         if place.values is not None and place.values.ndim == 2 and self.per == "channel":
-            channels = place.values.shape[-1]
-            base = entry.quantizer if isinstance(entry, ChannelQuantizer) else entry
-            shifts = entry.shifts if isinstance(entry, ChannelQuantizer) else (0,) * channels
-            entry = ChannelQuantizer(base, shifts)
-        start = LearnedWidth.of(entry)
-        count = start.exponent.data.size
-        base = entry.quantizer if isinstance(entry, ChannelQuantizer) else entry
-        reach = np.full(count, base.format.int_bits, np.float32)
-        return replace(start, reach=Tensor(reach), follows=place.is_weight)
+            shifts = entry.shifts if isinstance(entry, ChannelQuantizer) else (0,) * place.values.shape[-1]
+            entry = ChannelQuantizer(getattr(entry, "quantizer", entry), shifts)
+        start: Any = LearnedWidth.of(entry)
+        f = start.quantizer.format
+        limits = start.held.data + np.float32(f.bits - f.signed)
+        return replace(start, limit=Tensor(limits / np.float32(SPEED)), held_limit=Tensor(limits.copy()))
