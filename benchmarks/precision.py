@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks import precision_after
+from benchmarks import precision_after, precision_widths
 from benchmarks.precision_cells import AIMS, COURSES, Cell, measured
 from fixedpoint_nn.network.serialization import write_whole
 from fixedpoint_nn.precision.store import Store
@@ -53,6 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--after-training", action="store_true", help="train nothing: compare the efforts of calibrate"
     )
+    parser.add_argument(
+        "--widths",
+        action="store_true",
+        help="learn widths instead, beside the greedy search and one word length",
+    )
     parser.add_argument("--no-progress", action="store_true", help="print the table's lines only")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder of the store, plans and weights")
     parser.add_argument(
@@ -65,6 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.after_training:
         return after_training(options.network or list(precision_after.AIMS), options.bits, options.out)
+    if options.widths:
+        with Store(options.out / "results.sqlite") as store:
+            for network in options.network or list(precision_widths.COURSES):
+                print(
+                    *precision_widths.lines(precision_widths.measured(network, store, options.out)), sep="\n"
+                )
+        return 0
     missed, rows = 0, []
     with Store(options.out / "results.sqlite") as store:
         for network in options.network or COURSES:

@@ -13,11 +13,11 @@ from typing import Any
 
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.quantized import Quantized
-from fixedpoint_nn.network.tree import transform
+from fixedpoint_nn.network.tree import transform, walk
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.judge import judge
-from fixedpoint_nn.precision.learning import Course
+from fixedpoint_nn.precision.learning import Course, Learning
 from fixedpoint_nn.precision.metric import Function, Metric
 from fixedpoint_nn.precision.observe import observe
 from fixedpoint_nn.precision.pareto import front, hypervolume
@@ -32,8 +32,9 @@ from fixedpoint_nn.training.loop import fit
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.methods.widths import LearnedWidths
 from fixedpoint_nn.training.optimisers import Adam, Optimiser
-from fixedpoint_nn.training.schedules import Schedule, constant
+from fixedpoint_nn.training.schedules import Schedule, constant, cosine
 
+RATE = 1e-3
 PRESSURE = (
     0.03,
     3.0,
@@ -49,6 +50,7 @@ class Candidate:
     price: float
     metric: float
     loss: float
+    steps: Mapping[str, Array] = field(repr=False, compare=False)
 
     @property
     def fixed(self) -> Quantized:
@@ -80,9 +82,11 @@ def learn_widths(
     per: str = "channel",
     price: str = BIT_OPERATIONS,
     pressure: tuple[float, float] = PRESSURE,
+    finish: int = 0,
     report: tuple[Array, Array] | None = None,
     metric: Metric | str | Function | None = None,
     loss: Loss = cross_entropy,
+    dropout: bool = False,
     optimiser: Optimiser | None = None,
     schedule: Schedule | None = None,
     **options: Any,
@@ -90,13 +94,14 @@ def learn_widths(
     """Train a copy of a float network while its widths shrink from `word`; `options` are those of `training.fit`.
 
     Widths are learned "per" layer or channel, against "bit_operations" (each multiplication counts the product of its
-    operands' widths) or the "memory" of the weights. Candidates are judged on `data`, the front is chosen there and
-    then judged on `report` (the same, unless given).
+    operands' widths) or the "memory" of the weights. Candidates are judged on `data`, the front is chosen there; each
+    of it is trained for `finish` more epochs with its widths as they are, at a falling rate, and judged on `report`
+    (the same as `data`, unless given).
     """
     first, last = pressure
     if not 0 < first <= last:
         raise ValueError(f"pressure {pressure} is two numbers above 0, of which the second is not smaller")
-    master = own_weights(fold(transform(net, without_dropout)))
+    master = own_weights(fold(net if dropout else transform(net, without_dropout)))
     seen = observe(master, data[0][:500] if samples is None else samples)
     plan = seen.plan(Recipe(word, per_channel=per == "channel"))
     course = Course(master, plan, LearnedWidths(per), seen, frozenset())
@@ -116,7 +121,7 @@ def learn_widths(
 
     def judged(_: Any) -> Mapping[str, float]:
         trained = own_weights(network.settled())
-        now = Candidate(trained, course.learned(network, 0), paid.now(), 0.0, 0.0)
+        now = Candidate(trained, course.learned(network, 0), paid.now(), 0.0, 0.0, _steps(network))
         tried.append(on(now, problem))
         return {"price": tried[-1].price, problem.metric.name: tried[-1].metric}
 
@@ -126,14 +131,17 @@ def learn_widths(
         epochs=epochs,
         loss=paying,
         evaluate=judged,
-        optimiser=optimiser or Adam(1e-3),
+        optimiser=optimiser or Adam(RATE),
         schedule=rising,
         **options,
     )
     best: Sequence[Candidate] = front(tried, lambda c: c.price, lambda c: c.loss)
-    if report is not None:
-        other = Problem.of(net, *report, problem.metric)
-        best = front([on(c, other) for c in best], lambda c: c.price, lambda c: c.loss)
+    judge_on = problem if report is None else Problem.of(net, *report, problem.metric)
+    if finish:
+        rate = optimiser.rate if optimiser else RATE
+        best = [_finished(c, course, source, finish, loss, Adam(rate), options) for c in best]
+    if finish or report is not None:
+        best = front([on(c, judge_on) for c in best], lambda c: c.price, lambda c: c.loss)
     return LearnedFront(tuple(best), tuple(tried), start)
 
 
@@ -142,3 +150,40 @@ def on(candidate: Candidate, problem: Problem) -> Candidate:
     fixed = candidate.fixed
     metric = judge(lambda x: fixed(x).to_float(), problem.x, problem.y, problem.metric).value
     return replace(candidate, metric=metric, loss=problem.metric.loss(metric, problem.float_score))
+
+
+def _steps(network: Learning) -> dict[str, Array]:
+    """The steps and limits of every place, by the names of their tensors."""
+    return {
+        f"{path}.{leaf.path}": leaf.value.data.copy()
+        for path, rounder in network.rounders().items()
+        for leaf in walk(rounder)
+        if leaf.value is not None
+    }
+
+
+def _finished(
+    candidate: Candidate,
+    course: Course,
+    source: Source,
+    epochs: int,
+    loss: Loss,
+    optimiser: Optimiser,
+    options: Mapping[str, Any],
+) -> Candidate:
+    """The candidate's weights trained on while its steps and limits stay."""
+    course = replace(course, master=own_weights(candidate.net))
+    network = course.network(0)
+    for path, rounder in network.rounders().items():
+        for leaf in walk(rounder):
+            if leaf.value is not None:
+                leaf.value.data[...] = candidate.steps[f"{path}.{leaf.path}"]
+    still = [leaf.value for rounder in network.rounders().values() for leaf in walk(rounder)]
+
+    def falling(passed: float) -> float:
+        for tensor in still:
+            tensor.needs_gradient, tensor.grad = False, None
+        return cosine()(passed)
+
+    fit(network, source, epochs=epochs, loss=loss, optimiser=optimiser, schedule=falling, **options)
+    return replace(candidate, net=own_weights(network.settled()), plan=course.learned(network, 0))

@@ -147,6 +147,23 @@ def test_a_network_of_learned_widths_runs_in_the_verilog(learned: tuple[LearnedF
     assert np.array_equal(RtlModel(fixed, lanes=4)(x[:20]).ints, fixed(x[:20]).ints)
 
 
+def test_finishing_keeps_the_widths_and_betters_the_network() -> None:
+    net, x, y = spirals()
+    options: dict[str, Any] = {
+        "epochs": 5,
+        "optimiser": Adam(5e-3),
+        "pressure": (0.3, 3.0),
+        "progress": False,
+    }
+    plain = learn_widths(net, (x, y), Samples(x, y, 32), **options)
+    finished = learn_widths(net, (x, y), Samples(x, y, 32), finish=8, **{**options, "optimiser": Adam(5e-3)})
+    prices = {candidate.price for candidate in plain.front}
+    assert {candidate.price for candidate in finished.front} <= prices
+    assert finished.hypervolume(plain.start_price, 25) > plain.hypervolume(plain.start_price, 25)
+    for candidate in finished.front:
+        assert candidate.metric == (candidate.fixed(x).ints.argmax(-1) == y).mean()
+
+
 def test_wrong_wishes_are_sentences() -> None:
     net, x, y = spirals()
     source = Samples(x, y, 100)
