@@ -17,7 +17,7 @@ from fixedpoint_nn.layers.fields import constant, parameter
 from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
-from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.training.methods.method import Entry, Method, Place
 from fixedpoint_nn.training.methods.rounder import SPEED, STUBBORN, Rounder
 
@@ -100,9 +100,9 @@ class LearnedWidths(Method):
         if isinstance(rounder, Rounder) or place.output:
             return rounder
         entry = place.entry
-        if place.values is not None and place.values.ndim == 2 and self.per == "channel":
-            shifts = entry.shifts if isinstance(entry, ChannelQuantizer) else (0,) * place.values.shape[-1]
-            entry = ChannelQuantizer(getattr(entry, "quantizer", entry), shifts)
+        matrix = place.values is not None and place.values.ndim == 2
+        if matrix and self.per == "channel" and isinstance(entry, Quantizer):
+            entry = ChannelQuantizer(entry, (0,) * np.shape(place.values)[-1])
         start: Any = LearnedWidth.of(entry)
         f = start.quantizer.format
         limits = start.held.data + np.float32(f.bits - f.signed)
