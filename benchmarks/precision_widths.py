@@ -16,8 +16,8 @@ from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 from fixedpoint_nn.zoo.hold_back import hold_back
 
-SEARCHED = {"fashion_mlp": 2000, "lenet": 600}  # training images that the greedy search judges its plans on
-COURSES = {"fashion_mlp": (12, 4), "lenet": (6, 2)}  # epochs, and those that finish each candidate
+SEARCHED = {"fashion_mlp": 1000, "lenet": 600}  # training images that the greedy search judges its plans on
+COURSES = {"fashion_mlp": (10, 2), "lenet": (6, 2)}  # epochs, and those that finish each candidate
 WORD, PRESSURE, RATE = 4, (0.005, 1.0), 1e-3
 
 

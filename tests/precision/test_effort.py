@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import RtlModel, Tensor, calibrate, layers, quantize
+from fixedpoint_nn import RtlModel, Tensor, calibrate, data, layers, quantize, zoo
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.tree import parameters, rebuild
@@ -14,6 +14,7 @@ from fixedpoint_nn.precision import Plan, PlanError, fake_quantize
 from fixedpoint_nn.precision.equalise import equalised, pairs
 from fixedpoint_nn.precision.qat import own_weights, train_quantized
 from fixedpoint_nn.training.batches import Samples
+from fixedpoint_nn.training.metrics import classification
 from tests.support.small_networks import NAMES, small_network
 
 
@@ -146,3 +147,13 @@ def test_weights_of_another_network_are_refused() -> None:
     other, _ = small_network("cnn", np.float32)
     with pytest.raises(PlanError, match=r"the plan carries weights for 'conv1\.weight' of shape"):
         quantize(other, plan)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "most"), [("fashion_mlp", 0.6), ("lenet", 0.6), ("resnet8", 2.0)])
+def test_four_bits_after_training_lose_no_more(name: str, most: float, real: Any) -> None:
+    x, y = real(data.fashion_mnist)[1].x, real(data.fashion_mnist)[1].y
+    net = zoo.load(name)
+    plan = calibrate(net, zoo.samples(name, 3000, "train"), word=4, effort="best")
+    exact = classification(net, x, y)["accuracy"]
+    assert 100 * (exact - classification(quantize(net, plan), x, y)["accuracy"]) <= most
