@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from benchmarks import precision_after, precision_widths
 from benchmarks.precision_cells import AIMS, COURSES, Cell, measured
 from fixedpoint_nn.network.serialization import write_whole
 from fixedpoint_nn.precision.store import Store
@@ -23,16 +24,16 @@ from fixedpoint_nn.training.methods import joined
 
 OUT = Path("runs") / "precision"
 TABLE = Path(__file__).with_name("precision.json")
-USUAL = "lsq+distillation"
+USUAL = "lsq"
 EVERY = (
     "straight-through",
     "stochastic",
     "pact",
-    "lsq",
+    USUAL,
     "lsq+moments",
     "lsq+progressive",
     "lsq+stochastic",
-    USUAL,
+    "lsq+distillation",
 )
 
 
@@ -49,6 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
     parser.add_argument("--epochs", type=int, help="for all networks")
     parser.add_argument("--rate", type=float, help="of Adam, for all networks")
+    parser.add_argument(
+        "--after-training", action="store_true", help="train nothing: compare the efforts of calibrate"
+    )
+    parser.add_argument(
+        "--widths",
+        action="store_true",
+        help="learn widths instead, beside the greedy search and one word length",
+    )
     parser.add_argument("--no-progress", action="store_true", help="print the table's lines only")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder of the store, plans and weights")
     parser.add_argument(
@@ -59,6 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for method in methods:
         joined(method)
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.after_training:
+        return after_training(options.network or list(precision_after.AIMS), options.bits, options.out)
+    if options.widths:
+        with Store(options.out / "results.sqlite") as store:
+            for network in options.network or list(precision_widths.COURSES):
+                print(
+                    *precision_widths.lines(precision_widths.measured(network, store, options.out)), sep="\n"
+                )
+        return 0
     missed, rows = 0, []
     with Store(options.out / "results.sqlite") as store:
         for network in options.network or COURSES:
@@ -78,6 +96,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(line(rows[-1]), flush=True)
     if options.table:
         keep(options.table, rows)
+    return 1 if missed else 0
+
+
+def after_training(networks: Sequence[str], bits: str, out: Path) -> int:
+    """Print what `calibrate` loses and how long it takes; 1 if an aim is missed."""
+    missed = 0
+    with Store(out / "results.sqlite") as store:
+        for network in networks:
+            for length in (int(b) for b in bits.split(",")):
+                for found in precision_after.rows(network, store, length):
+                    missed += found["aim"] is not None and found["lost"] > found["aim"]
+                    print(precision_after.line(found), flush=True)
     return 1 if missed else 0
 
 

@@ -57,6 +57,7 @@ def add(commands: Commands) -> None:
         "--mixed", action="store_true", help="also search for a word length of its own for each place"
     )
     parser.add_argument("--size", action="store_true", help="also the engine's LUTs and DSPs, by yosys")
+    parser.add_argument("--resume-errored", action="store_true", help="try points again that failed before")
     parser.add_argument("--limit", type=positive, metavar="N", help="measure on the first N held-out samples")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes here (default: 1)")
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         size=arguments.size,
         jobs=arguments.jobs,
         scheduler=arguments.scheduler,
+        resume_errored=arguments.resume_errored,
         progress=bars(),
         announce=announcing("the points to compute", command_line("sweep", given)),
     )
@@ -115,6 +117,7 @@ def sweep_network(
     size: bool = False,
     jobs: int = 1,
     scheduler: str | None = None,
+    resume_errored: bool = False,
     progress: bool = True,
     announce: Callable[[float], None] | None = None,
 ) -> Sweep:
@@ -140,6 +143,7 @@ def sweep_network(
         engine=EngineCost(chosen.net, x.shape[1:], synthesise=size),
         jobs=jobs,
         scheduler=scheduler,
+        resume_errored=resume_errored,
         store=out / STORE,
         progress=progress,
         announce=announce,
@@ -232,7 +236,8 @@ def lines(found: Sweep) -> list[str]:
         f"{point.cost.weight_bits:12,}"
         for name, point in zip(names, found, strict=True)
     ]
-    return [head, *rows, f"{'float':{width}} {found.float_score:9.4f}"]
+    absent = [str(point) for point in found.absent]
+    return [head, *rows, f"{'float':{width}} {found.float_score:9.4f}", *absent]
 
 
 def mixed_lines(mixed: Mixed) -> list[str]:

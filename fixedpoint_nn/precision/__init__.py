@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: MIT
 """How few bits, where, and what it costs: calibrate, quantise, train for few bits, sweep, search."""
 
-from fixedpoint_nn.precision.calibrate import Observations, calibrate, observe
+from fixedpoint_nn.precision.calibrate import calibrate
 from fixedpoint_nn.precision.fake import FakeQuantized, fake_quantize
 from fixedpoint_nn.precision.metric import Metric
+from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import Plan, PlanError
+from fixedpoint_nn.precision.point import Absent, Point, Sweep
 from fixedpoint_nn.precision.problem import Training
 from fixedpoint_nn.precision.qat import Trained, train_quantized
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.recipe import Recipe
-from fixedpoint_nn.precision.sweep import Point, Sweep, sweep
+from fixedpoint_nn.precision.sweep import sweep
 from fixedpoint_nn.precision.value_ranges import Method
 
 __all__ = [
+    "Absent",
     "FakeQuantized",
     "Method",
     "Metric",

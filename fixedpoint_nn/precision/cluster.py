@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.files import scratch
+from fixedpoint_nn.precision.heartbeat import beat, watching
 from fixedpoint_nn.precision.shared import pack, unpack
 
 Task = tuple[Any, ...]
@@ -62,6 +63,7 @@ def _start(message: bytes, directory: Path) -> None:
     global _common
     _common = unpack(message)
     threading.Thread(target=_end_with_parent, args=(directory,), daemon=True).start()
+    threading.Thread(target=beat, args=(directory,), daemon=True).start()
 
 
 def _end_with_parent(directory: Path) -> None:
@@ -78,19 +80,37 @@ def _compute_here(compute: Compute, task: Task) -> dict[str, Any]:
 
 
 def _in_processes(compute: Compute, common: Any, tasks: Mapping[str, Task], jobs: int) -> Done:
+    """A point whose worker died, or has shown no sign of life for long, is given to another one, once."""
+    left = dict(tasks)
     with ExitStack() as stack:
         directory = stack.enter_context(scratch.folder())
+        message = pack(common, directory)
+        for last in (False, True):
+            try:
+                for key, result in _in_one_pool(compute, message, directory, left, jobs):
+                    del left[key]
+                    yield key, result
+            except BrokenProcessPool:
+                if last:
+                    raise WorkerDied(
+                        "a worker process was killed in the middle of a point (out of memory?); "
+                        "run the same command again with fewer jobs: what had ended is kept"
+                    ) from None
+                continue
+            return
+
+
+def _in_one_pool(
+    compute: Compute, message: bytes, directory: Path, tasks: Mapping[str, Task], jobs: int
+) -> Done:
+    with ExitStack() as stack:
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(jobs, context, _start, (pack(common, directory), directory))
+        pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _start, (message, directory))
         stack.callback(pool.shutdown, cancel_futures=True)
+        watch = stack.enter_context(watching(directory))
         futures = {pool.submit(_compute_here, compute, task): key for key, task in tasks.items()}
-        try:
-            yield from _as_they_end(futures)
-        except BrokenProcessPool:
-            raise WorkerDied(
-                "a worker process was killed in the middle of a point (out of memory?); "
-                "run the same command again with fewer jobs: what had ended is kept"
-            ) from None
+        watch.start()
+        yield from _as_they_end(futures)
 
 
 def _as_they_end(futures: Mapping[Future[Any], str]) -> Done:

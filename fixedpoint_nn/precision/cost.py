@@ -10,7 +10,7 @@ from fixedpoint_nn.layers.fields import PARAMETER, TABLE
 from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
-from fixedpoint_nn.precision.calibrate import STRUCTURE, Observations
+from fixedpoint_nn.precision.observe import STRUCTURE, Observations
 from fixedpoint_nn.precision.plan import Plan
 
 LANES = 8

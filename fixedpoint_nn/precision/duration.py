@@ -35,8 +35,15 @@ class FirstBatches:
 
 def expected_seconds(problem: Problem, tasks: Sequence[tuple[str, bool]], jobs: int = 1) -> float:
     """Of points to compute, each a plan in JSON and whether it is trained for, in so many processes."""
-    plan = Plan.from_json(max(tasks, key=lambda task: len(task[0]))[0])
-    each = _judging(problem, plan)
+    for text in sorted({plan for plan, _ in tasks}, key=len, reverse=True):
+        plan = Plan.from_json(text)
+        try:
+            each = _judging(problem, plan)
+            break
+        except ValueError:  # some layer cannot have such numbers, so the point will be left out
+            continue
+    else:
+        return 0.0
     total = each * len(tasks)
     trained = sum(1 for _, is_trained in tasks if is_trained)
     if trained and problem.training is not None:

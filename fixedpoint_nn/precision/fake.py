@@ -15,7 +15,7 @@ from fixedpoint_nn.network.tree import parameters, rebuild, walk
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.plan import INPUT, Plan
-from fixedpoint_nn.precision.quantize import check, table
+from fixedpoint_nn.precision.quantize import check, table, with_weights
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,13 @@ class FakeQuantized:
 
 
 def fake_quantize(net: Any, plan: Plan) -> FakeQuantized:
-    """The float network with the plan's quantizers and tables; it shares the network's parameters.
+    """The float network with the plan's quantizers and tables; it shares the network's parameters,
+    but for those that the plan carries.
 
     In float64 it computes exactly what `quantize(net, plan)` computes, unless an accumulator is modelled:
     that is the integers' business.
     """
-    net = fold(net)
+    net = with_weights(fold(net), plan)
     leaves = {leaf.path: leaf for leaf in walk(net)}
     check(leaves, plan)
     places: dict[str, Any] = {}

@@ -15,8 +15,8 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
-from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.dataflow import OUTPUT
+from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry
 from fixedpoint_nn.precision.quantize import check, quantize, table
 from fixedpoint_nn.training.methods.method import Method, Place

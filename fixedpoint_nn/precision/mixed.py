@@ -19,11 +19,11 @@ from fixedpoint_nn.layers.fields import CAST, PARAMETER
 from fixedpoint_nn.network.json_shapes import Fields, Number
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.quantizer import Quantizer
-from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.content import digest
 from fixedpoint_nn.precision.cost import Cost, cost
 from fixedpoint_nn.precision.judge import judge
 from fixedpoint_nn.precision.metric import Function, Metric
+from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.pareto import front, hypervolume
 from fixedpoint_nn.precision.plan import INPUT, Plan
 from fixedpoint_nn.precision.problem import Problem

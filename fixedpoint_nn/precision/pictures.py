@@ -19,7 +19,7 @@ from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.metric import Metric
-from fixedpoint_nn.precision.mixed import Candidate, Mixed
+from fixedpoint_nn.precision.mixed import Mixed
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.quantize import quantize
 from fixedpoint_nn.precision.sweep import Point, Sweep
@@ -94,15 +94,23 @@ def _with_intervals(axes: Axes, points: Sequence[Point], metric: Metric, colour:
         axes.set_xticks(x, [point.value.replace("_", " ") for point in points], rotation=30, ha="right")
 
 
-def pareto_front(found: Mixed, path: PathLike, title: str = "", metric: Metric = Metric.ACCURACY) -> None:
-    """Loss against bit operations: mixed plans and uniform ones."""
+def pareto_front(
+    found: Mixed,
+    path: PathLike,
+    title: str = "",
+    metric: Metric = Metric.ACCURACY,
+    learned: tuple[Sequence[Any], float] | None = None,
+) -> None:
+    """Loss against bit operations: mixed plans and uniform ones; also a `learned` front and its hypervolume."""
     with picture(path, 6.4, 3.8) as figure:
         axes = figure.add_subplot()
-        kinds: list[tuple[str, Sequence[Candidate], float]] = [
+        kinds: list[tuple[str, Sequence[Any], float]] = [
             ("one word length", found.uniform, found.uniform_hypervolume),
             ("mixed", found.front, found.hypervolume),
+            *([("learned", *learned)] if learned else []),
         ]
-        for colour, (name, candidates, volume) in zip((SOFT, COLOURS[0]), kinds, strict=True):
+        colours = (SOFT, COLOURS[0], COLOURS[1])[: len(kinds)]
+        for colour, (name, candidates, volume) in zip(colours, kinds, strict=True):
             x = [candidate.price for candidate in candidates]
             y = [candidate.loss for candidate in candidates]
             axes.plot(

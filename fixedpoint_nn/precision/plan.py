@@ -16,8 +16,9 @@ from fixedpoint_nn.network.json_shapes import shown
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
+from fixedpoint_nn.precision.plan_weights import decode
 
-INPUT = "input"
+INPUT, WEIGHTS = "input", "weights"
 LARGEST = 1 << 26  # bytes; the plan of a network with a thousand cast points takes a thousandth of it
 PlanEntry = Quantizer | ChannelQuantizer | Accumulator | None
 
@@ -38,13 +39,16 @@ class Plan(Mapping[str, PlanEntry]):
 
     A parameter, a cast point and a table have a quantizer (a table's is that of its values); an accumulator
     has an `Accumulator`. None keeps every bit. `sample_shape` is that of one of the samples that it was made
-    of, where that is known; JSON does not hold it.
+    of, where that is known; JSON does not hold it. `weights` are parameters, as texts of `plan_weights`, that take the
+    place of the network's own.
     """
 
     entries: Mapping[str, PlanEntry]
     sample_shape: tuple[int, ...] | None = field(default=None, compare=False)
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
         named = {path: _named(entry, path) for path, entry in self.entries.items()}
         object.__setattr__(self, "entries", MappingProxyType(named))
 
@@ -67,15 +71,25 @@ class Plan(Mapping[str, PlanEntry]):
 
     def changed(self, entries: Mapping[str, PlanEntry]) -> Plan:
         """The same plan with some entries replaced or added."""
-        return Plan({**self.entries, **entries}, self.sample_shape)
+        return replace(self, entries={**self.entries, **entries})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A plan may be copied, and sent to another process."""
+        return {**self.__dict__, "entries": dict(self.entries), "weights": dict(self.weights)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        proxies = {name: MappingProxyType(state[name]) for name in ("entries", "weights")}
+        self.__dict__.update({**state, **proxies})
 
     # ---- JSON -----------------------------------------------------------------------------
 
     def to_json(self) -> str:
-        """One line for each entry."""
+        """One line for each entry, and one for the weights, if the plan carries some."""
         lines = [
             f"  {json.dumps(path)}: {json.dumps(_encode(entry))}" for path, entry in self.entries.items()
         ]
+        if self.weights:
+            lines.append(f"  {json.dumps(WEIGHTS)}: {json.dumps(dict(self.weights))}")
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
@@ -95,7 +109,8 @@ class Plan(Mapping[str, PlanEntry]):
             raise PlanError("the plan is not JSON that can be read: it is nested too deeply") from None
         if not isinstance(code, dict):
             raise PlanError(f"a plan is a JSON object of paths and quantizers, not {shown(code)}")
-        return cls({path: _decode(path, value) for path, value in code.items()})
+        weights = _weights(code.pop(WEIGHTS, {}))
+        return cls({path: _decode(path, value) for path, value in code.items()}, weights=weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it, or leave the old file."""
@@ -159,6 +174,17 @@ def _decode(path: str, value: Any) -> PlanEntry:
         f"{_short(repr(path))} of the plan is {json.dumps(value)[:80]}; write a quantizer such as "
         '"ap_fixed<8,2,AP_RND_CONV,AP_SAT>", or null to keep every bit'
     )
+
+
+def _weights(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise PlanError(f"the weights of the plan are an object of paths and texts, not {shown(value)}")
+    for path, text in value.items():
+        try:
+            decode(text)
+        except ValueError as error:
+            raise PlanError(f"{_short(repr(path))} of the plan is impossible: {error}") from error
+    return value
 
 
 def _short(text: str) -> str:

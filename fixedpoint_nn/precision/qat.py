@@ -20,11 +20,11 @@ from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.network.tree import parameters, rebuild, transform
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
-from fixedpoint_nn.precision.calibrate import STRUCTURE
 from fixedpoint_nn.precision.learning import Course
 from fixedpoint_nn.precision.moments import correct_moments
+from fixedpoint_nn.precision.observe import STRUCTURE
 from fixedpoint_nn.precision.plan import Plan
-from fixedpoint_nn.precision.quantize import quantize
+from fixedpoint_nn.precision.quantize import quantize, with_weights
 from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.history import History
 from fixedpoint_nn.training.loop import fit
@@ -45,7 +45,8 @@ def own_weights(net: Any, dtype: Any = None) -> Any:
     return rebuild(net, copies)
 
 
-def _without_dropout(layer: Any) -> Any:
+def without_dropout(layer: Any) -> Any:
+    """For `transform`: a layer that drops nothing."""
     return replace(layer, rate=0.0) if isinstance(layer, Dropout) else layer
 
 
@@ -82,7 +83,9 @@ def train_quantized(
     Rounding is noise enough, so dropout is left out unless it is asked for.
     """
     chosen = joined(method)
-    master = own_weights(fold(net if dropout else transform(net, _without_dropout)))
+    folded = fold(net if dropout else transform(net, without_dropout))
+    master = own_weights(with_weights(folded, plan))
+    plan = replace(plan, weights={})
     first, _ = next(source.epoch(np.random.default_rng(options.get("seed", 0))))
     source = chosen.source(source, partial(outputs, net if teacher is None else teacher))
     course = Course.of(master, plan, chosen, first[:STRUCTURE])

@@ -10,12 +10,14 @@ from fixedpoint_nn.layers.fields import ACCUMULATOR, PARAMETER, TABLE
 from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.on_arrays import demand_network
 from fixedpoint_nn.network.quantized import ROWS, Quantized
-from fixedpoint_nn.network.tree import Leaf, every_layer, rebuild, walk
+from fixedpoint_nn.network.tree import Leaf, every_layer, parameters, rebuild, walk
 from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry, PlanError, input_paths
+from fixedpoint_nn.precision.plan_weights import decode
 
 MOST_ADDRESS_BITS = 16
 IMAGES = 64  # samples at a time where there are windows
@@ -24,7 +26,7 @@ IMAGES = 64  # samples at a time where there are windows
 def quantize(net: Any, plan: Plan) -> Quantized:
     """The same network over integers, with batch normalisation folded first."""
     demand_network(net)
-    net = fold(net)
+    net = with_weights(fold(net), plan)
     leaves = {leaf.path: leaf for leaf in walk(net)}
     paths = input_paths(net)
     check(leaves, plan, paths)
@@ -37,6 +39,22 @@ def quantize(net: Any, plan: Plan) -> Quantized:
     windows = any(hasattr(layer, "kernel") for layer in every_layer(net))
     rows = IMAGES if windows else ROWS
     return Quantized(rebuild(net, values), source, rows, tuple(further), plan.sample_shape)
+
+
+def with_weights(net: Any, plan: Plan) -> Any:
+    """The folded network with the weights that the plan carries, if any, in the place of its own."""
+    if not plan.weights:
+        return net
+    own = parameters(net, trained_only=False)
+    given = {path: decode(text) for path, text in plan.weights.items()}
+    for path, values in given.items():
+        if path not in own or own[path].shape != values.shape:
+            shape = own[path].shape if path in own else "no such parameter"
+            raise PlanError(
+                f"the plan carries weights for {path!r} of shape {values.shape}, and the network has {shape}; "
+                "calibrate the network again"
+            )
+    return rebuild(net, {path: Tensor(values) for path, values in given.items()})
 
 
 def leaf_value(leaf: Leaf, plan: Plan) -> Any:

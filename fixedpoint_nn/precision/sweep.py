@@ -3,30 +3,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.network.json_shapes import Number, Table
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.precision.attempt import REASON, attempt, error_key, reason_of
 from fixedpoint_nn.precision.axes import PTQ, QAT, Variant, variants
-from fixedpoint_nn.precision.calibrate import Observations, observe
 from fixedpoint_nn.precision.cluster import run_all
-from fixedpoint_nn.precision.cost import Cost, cost
+from fixedpoint_nn.precision.cost import cost
 from fixedpoint_nn.precision.duration import expected_seconds
 from fixedpoint_nn.precision.metric import Function, Metric
+from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import Plan
+from fixedpoint_nn.precision.point import Absent, Point, Sweep
 from fixedpoint_nn.precision.problem import EVALUATED, Problem, Training, evaluate
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.shared import can_travel
 from fixedpoint_nn.precision.store import Store
+
+__all__ = ["Absent", "EngineFigures", "Point", "Sweep", "sweep"]
 
 CALIBRATION = 500
 
@@ -37,107 +38,6 @@ class EngineFigures(Protocol):
     def __call__(self, plan: Plan) -> dict[str, int]: ...
     def key(self, plan: Plan) -> str:
         """What the figures depend on."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point: where it lies, how good it is (with a 95 % interval), and what it costs."""
-
-    axis: str
-    value: str
-    method: str
-    metric: float
-    low: float
-    high: float
-    loss: float  # against float: points of a share such as accuracy, else percent
-    changed: int  # predictions other than the float network's; of a regression, samples
-    predictions: int
-    saturated: Mapping[str, int]
-    wrapped: Mapping[str, int]
-    values: Mapping[str, int]
-    snr_db: Mapping[str, float]
-    cost: Cost
-    plan: Plan
-    seconds: float
-    engine: Mapping[str, int] | None = None  # cycles, luts, dsps: as far as they are known
-
-    def row(self) -> dict[str, Any]:
-        """The point as one line of a table."""
-        return {
-            "axis": self.axis,
-            "value": self.value,
-            "method": self.method,
-            "metric": self.metric,
-            "low": self.low,
-            "high": self.high,
-            "loss": self.loss,
-            "changed": self.changed,
-            "predictions": self.predictions,
-            "saturated": sum(self.saturated.values()),
-            "wrapped": sum(self.wrapped.values()),
-            **asdict(self.cost),
-            **(self.engine or {}),
-            "seconds": self.seconds,
-        }
-
-
-@dataclass(frozen=True)
-class Sweep(Sequence[Point]):
-    """The points of a sweep, in their order, beside the float network's own result."""
-
-    points: tuple[Point, ...]
-    metric: Metric
-    float_score: float
-    computed: int = 0  # points that were not in the store
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.points[index]
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def on(self, axis: str, method: str = PTQ) -> list[Point]:
-        """The points of one axis."""
-        return [point for point in self.points if (point.axis, point.method) == (axis, method)]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """A dictionary for each point."""
-        return [point.row() for point in self.points]
-
-    def layers(self) -> list[dict[str, Any]]:
-        """One line for each point and each place in it that saw values."""
-        return [
-            {
-                "axis": point.axis,
-                "value": point.value,
-                "method": point.method,
-                "place": place,
-                "values": values,
-                "saturated": point.saturated.get(place, 0),
-                "wrapped": point.wrapped.get(place, 0),
-                "snr_db": point.snr_db.get(place),
-            }
-            for point in self.points
-            for place, values in point.values.items()
-        ]
-
-    def to_csv(self, path: str | os.PathLike[str], layers: bool = False) -> None:
-        """A line for each point, or, with `layers`, for each place of each point."""
-        rows = self.layers() if layers else self.rows()
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names)
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(path, text.getvalue())
-
-    def to_frame(self) -> Any:
-        """A pandas DataFrame."""
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("a DataFrame needs pandas: pip install pandas; to_csv() does without") from None
-        return pandas.DataFrame(self.rows())
 
 
 def sweep(
@@ -158,6 +58,8 @@ def sweep(
     engine: EngineFigures | None = None,
     progress: bool = True,
     announce: Callable[[float], None] | None = None,
+    on_point: Callable[[Point], None] | None = None,
+    resume_errored: bool = False,
 ) -> Sweep:
     """Compute every point of the axes that the store does not hold yet.
 
@@ -169,6 +71,9 @@ def sweep(
     share the data; an `executor` or a Dask `scheduler`'s address computes elsewhere. `store` is an SQLite
     file (":memory:" keeps nothing). `engine`, an `EngineCost`, adds what the hardware needs. `announce` is told
     before the first point how many seconds all of them will take, as a few samples let expect.
+    `on_point` is told each new point as soon as it has ended. A point that some layer cannot have, such as sums of
+    more than 63 bits, and one that fails are left out, with the reason in the result's `absent`; one that failed is
+    tried again with `resume_errored` only.
     """
     x, y = (data.x, data.y) if hasattr(data, "x") else data
     wanted = variants(axes, tuple(words), base or Recipe(), methods)
@@ -182,27 +87,71 @@ def sweep(
             "define it with `def` in a module, or use one process"
         )
     seen = observe(net, problem.x[:CALIBRATION] if samples is None else samples)
-    plans = [seen.plan(variant.recipe) for variant in wanted]
-    keys = [problem.key(plan, variant.method == QAT) for plan, variant in zip(plans, wanted, strict=True)]
+    made = _Points(seen, problem, wanted)
     with Store(store) as results:
-        known = {key: results.get(key, EVALUATED) for key in dict.fromkeys(keys)}
-        missing = {
-            key: (plan.to_json(), variant.method == QAT)
-            for key, plan, variant in zip(keys, plans, wanted, strict=True)
-            if known[key] is None
-        }
+        known = {key: results.get(key, EVALUATED) for key in made.tasks}
+        errors = {} if resume_errored else {key: results.get(error_key(key), REASON) for key in made.tasks}
+        found = {key: result or errors.get(key) for key, result in known.items()}
+        missing = {key: task for key, task in made.tasks.items() if found[key] is None}
         if announce is not None and missing:
             announce(expected_seconds(problem, list(missing.values()), jobs))
-        done = run_all(evaluate, problem, missing, jobs, executor, scheduler)
-        for key, result in _shown(done, len(missing), len(known) - len(missing), progress):
-            results.put(key, result)
-            known[key] = result
-        engines = [None if engine is None else _engine(engine, plan, results) for plan in plans]
-    points = tuple(
-        _point(variant, plan, known[key] or {}, seen, problem, figures)
-        for variant, plan, key, figures in zip(wanted, plans, keys, engines, strict=True)
-    )
-    return Sweep(points, problem.metric, problem.float_score, len(missing))
+        done = run_all(partial(attempt, evaluate), problem, missing, jobs, executor, scheduler)
+        for key, result in _shown(done, len(missing), len(found) - len(missing), progress):
+            results.put(error_key(key) if reason_of(result) else key, result)
+            found[key] = result
+            if on_point is not None and not reason_of(result):
+                for point in made.points({key: result}, engine, results):
+                    on_point(point)
+        points = made.points(found, engine, results)
+    absent = made.absent(found)
+    if not points and absent:
+        raise ValueError(f"no point of this sweep is possible; {absent[0]}")
+    return Sweep(tuple(points), problem.metric, problem.float_score, len(missing), absent)
+
+
+class _Points:
+    """The points that are wanted: their plans, their keys in the store, and what has to be computed for them."""
+
+    def __init__(self, seen: Observations, problem: Problem, wanted: Iterable[Variant]) -> None:
+        self.seen, self.problem = seen, problem
+        self.wanted: list[tuple[Variant, Plan, str]] = []
+        self.impossible: list[Absent] = []
+        for variant in wanted:
+            try:
+                plan = seen.plan(variant.recipe)
+            except ValueError as error:
+                self.impossible.append(
+                    Absent(variant.axis, variant.value, variant.method, str(error), failed=False)
+                )
+                continue
+            self.wanted.append((variant, plan, problem.key(plan, variant.method == QAT)))
+        self.tasks = {key: (plan.to_json(), variant.method == QAT) for variant, plan, key in self.wanted}
+
+    def points(self, found: Mapping[str, Any], engine: EngineFigures | None, results: Store) -> list[Point]:
+        """Those of these results that are no reasons."""
+        return [
+            _point(
+                variant,
+                plan,
+                found[key],
+                self.seen,
+                self.problem,
+                None if engine is None else _engine(engine, plan, results),
+            )
+            for variant, plan, key in self.wanted
+            if key in found and not reason_of(found[key])
+        ]
+
+    def absent(self, found: Mapping[str, Any]) -> tuple[Absent, ...]:
+        """The points that there are not, with their reasons."""
+        return (
+            *self.impossible,
+            *(
+                Absent(variant.axis, variant.value, variant.method, reason, bool(found[key]["failed"]))
+                for variant, _, key in self.wanted
+                if (reason := reason_of(found[key]))
+            ),
+        )
 
 
 def _shown(done: Iterator[Any], missing: int, found: int, progress: bool) -> Iterator[Any]:

@@ -21,8 +21,8 @@ from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.network.serialization import load, save
 from fixedpoint_nn.network.tree import walk
 from fixedpoint_nn.numbers.traced.traced import trace
-from fixedpoint_nn.precision.calibrate import observe
 from fixedpoint_nn.precision.cost import bit_operations
+from fixedpoint_nn.precision.observe import observe
 
 
 def two_paths() -> Graph:

@@ -21,7 +21,7 @@ NEEDS = {  # data that is not in the package
 }
 
 
-def test_there_are_nine_of_them_in_the_order_in_which_they_teach() -> None:
+def test_there_are_ten_of_them_in_the_order_in_which_they_teach() -> None:
     assert [path.stem for path in paths()] == [
         "01_formats",
         "02_micrograd",
@@ -32,6 +32,7 @@ def test_there_are_nine_of_them_in_the_order_in_which_they_teach() -> None:
         "07_rnn_gru_lstm",
         "08_bit_width_sweep",
         "09_verify_the_verilog",
+        "10_learned_steps",
     ]
 
 

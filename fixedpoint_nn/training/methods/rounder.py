@@ -106,8 +106,9 @@ class Rounder:
 
     def round_tensor(self, x: Tensor) -> Tensor:
         """The rounded values; gradients reach x where nothing was clipped, and the exponent."""
-        exponent, (low, high) = self.exponent, self.limits()
+        exponent = self.exponent
         step = np.exp2(self.powers()).astype(x.data.dtype)
+        low, high = self.limits()
         v = x.data * (1 / step)
         q = self.codes(v, low, high)
 
