@@ -72,7 +72,10 @@ def meaning(v: Value) -> Meaning:
     """What a value's integers stand for."""
     kind: Any = v.kind
     if not isinstance(kind, Codes | Reals):
-        raise Refused("its operand is floats that nothing has rounded; quantise them before")
+        raise Refused(
+            "its operand is floats that nothing has rounded; quantise them before it, or, if they are an input, say how "
+            "they are rounded, like from_qonnx(path, input=Quantizer(Q(2, 14)))"
+        )
     return kind
 
 

@@ -233,7 +233,7 @@ class Counts(Rounds):
 
     def fused(self, reals: Reals) -> None:
         """There is no other form."""
-        return None
+        return
 
 
 @operator(
