@@ -22,7 +22,7 @@ class Scaled(np.ndarray):
         """The floats, as a DequantizeLinear computes them."""
         ints = np.asarray(ints, np.int64)
         scales = np.broadcast_to(np.asarray(scales, np.float32), ints.shape)
-        made: Scaled = (ints.astype(np.float32) * scales).view(cls)
+        made: Scaled = np.asarray(ints.astype(np.float32) * scales).view(cls)
         made.ints, made.scales = ints, scales
         return made
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.interchange.affine.rescale import Fitted
+from fixedpoint_nn.interchange.affine.rescaling import landing
 from fixedpoint_nn.interchange.onnx.builder import beside
 from fixedpoint_nn.interchange.onnx.integers.chain import (
     Chain,
@@ -26,6 +28,8 @@ from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meanin
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.quantizer import Quantizer
 
 
 def linked(v: Value, *links: Link) -> Value:
@@ -119,9 +123,25 @@ def clip(step: IntegerStep) -> Value:
     else:
         ends = [step.optional(1, "lower limit"), step.optional(2, "upper limit")]
         low, high = (None if end is None or not end.size else end.item() for end in ends)
-    return linked(
-        step.value(0, kind=""), Within(-np.inf if low is None else low, np.inf if high is None else high)
-    )
+    v = step.value(0, kind="")
+    kind = meaning(v)
+    if isinstance(kind, Codes):
+        return limited(step, v, kind, low, high)
+    return linked(v, Within(-np.inf if low is None else low, np.inf if high is None else high))
+
+
+def limited(step: IntegerStep, v: Value, kind: Codes, low: Any, high: Any) -> Value:
+    """Codes no less than `low`, and no more than `high`."""
+    least = kind.low if low is None else max(int(low) - kind.zero, kind.low)
+    most = kind.high if high is None else min(int(high) - kind.zero, kind.high)
+    if least > most:
+        raise Refused(f"it clips to [{low}, {high}]")
+    if (least, most) == (kind.low, kind.high):
+        return v
+    format, clamp = landing(least, most, step.name)
+    fitted = Fitted(0, Quantizer(format, overflow=Overflow.SATURATE, name=step.name), clamp)
+    narrow: Any = replace(kind, low=least, high=most)
+    return replace(v, node=step.builder.add(step.name, fitted, v.node), kind=narrow, flat=None)
 
 
 @operator("LeakyRelu")

@@ -73,8 +73,8 @@ def meaning(v: Value) -> Meaning:
     kind: Any = v.kind
     if not isinstance(kind, Codes | Reals):
         raise Refused(
-            "its operand is floats that nothing has rounded; quantise them before it, or, if they are an input, say how "
-            "they are rounded, like from_qonnx(path, input=Quantizer(Q(2, 14)))"
+            "its operand is floats that nothing has rounded; quantise them before it, or, if they are an input, say "
+            "how they are rounded, like from_qonnx(path, input=Quantizer(Q(2, 14)))"
         )
     return kind
 

@@ -11,12 +11,17 @@ import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import constant, exact
+from fixedpoint_nn.interchange.affine.rescale import Fitted
 from fixedpoint_nn.interchange.affine.weighted import Scaling
 from fixedpoint_nn.interchange.onnx.builder import Builder
 from fixedpoint_nn.interchange.onnx.integers.chain import Within, line
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
 
 GRID_BITS = 24  # of the largest factor on a grid: as many as a 32-bit float has
 
@@ -48,6 +53,10 @@ def filed_output(builder: Builder, v: Value) -> Value:
     """The value as it leaves the network."""
     kind: Any = v.kind
     zero = kind.zero
+    if isinstance(kind, Reals) and kind.linear and not zero and frexp(kind.scale)[0] == 0.5:
+        power = frexp(kind.scale)[1] - 1  # the format says what the integers are worth
+        node = builder.add("output", Fitted(-power, exact_power(kind, power)), v.node) if power else v.node
+        return replace(v, node=node, kind=Shown(kind), flat=None)
     if zero is not None and (isinstance(kind, Codes) or kind.linear):  # codes, or codes that are dequantised
         if not zero:
             return replace(v, kind=Shown(kind))
@@ -57,6 +66,12 @@ def filed_output(builder: Builder, v: Value) -> Value:
     if kind.linear:
         return replace(v, kind=Shown(kind))
     return on_grid(builder, v)
+
+
+def exact_power(kind: Reals, power: int) -> Quantizer:
+    """A cast that changes nothing: the integers in units of 2**power."""
+    format = QFormat.enclosing(min(kind.low, 0), max(kind.high, 0), -power, signed=kind.low < 0)
+    return Quantizer(format, Rounding.FLOOR, Overflow.WRAP, "output")
 
 
 def on_grid(builder: Builder, v: Value) -> Value:

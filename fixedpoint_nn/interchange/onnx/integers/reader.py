@@ -263,6 +263,10 @@ class IntegerConversion(Conversion):
             result = INTEGERS[operation.op].convert(step)
             if isinstance(result, Value) and isinstance(result.kind, Codes) and rounding is not None:
                 self._skip(operation)
+                if self._chain(operation)[-1].op != "QuantizeLinear":
+                    codes = result.kind
+                    worth: Any = Reals(codes.low, codes.high, (Times(rounding.scales),), zero=codes.zero)
+                    result = replace(result, kind=worth)
         elif operation.op in MOVES:
             step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
             result = self._moved(step, values[0])

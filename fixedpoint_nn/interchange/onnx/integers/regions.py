@@ -11,7 +11,7 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
-from fixedpoint_nn.interchange.onnx.integers.chain import Over, Times
+from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Over, Times
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meaning, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
@@ -27,7 +27,8 @@ def averaged(step: IntegerStep, made: Value, x: Value, most: int, terms: int) ->
     """The sum of up to `most` integers, divided by `terms`."""
     kind = reals(x)
     low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
-    meant: Any = Reals(low, high, (Times((kind.scale,)), Over((float(terms),))), summed=True)
+    divided: Chain = (Over((float(terms),)),) if terms > 1 else ()
+    meant: Any = Reals(low, high, (Times((kind.scale,)), *divided), summed=True)
     return replace(made, kind=meant, flat=None)
 
 
