@@ -18,7 +18,8 @@ from fixedpoint_nn.version import __version__
 
 if TYPE_CHECKING:
     from fixedpoint_nn.interchange.load import load_model
-    from fixedpoint_nn.interchange.onnx.reader import from_onnx
+    from fixedpoint_nn.interchange.onnx.importing import from_onnx
+    from fixedpoint_nn.interchange.onnx.integers.reader import from_qonnx
     from fixedpoint_nn.interchange.onnx.writer import to_onnx
     from fixedpoint_nn.interchange.tflite.convert import from_tflite
 
@@ -39,6 +40,7 @@ __all__ = [
     "data",
     "emit",
     "from_onnx",
+    "from_qonnx",
     "from_tflite",
     "layers",
     "load_model",
@@ -50,7 +52,8 @@ __all__ = [
 ]
 
 _LATER = {  # imported when they are asked for
-    "from_onnx": "fixedpoint_nn.interchange.onnx.reader",
+    "from_onnx": "fixedpoint_nn.interchange.onnx.importing",
+    "from_qonnx": "fixedpoint_nn.interchange.onnx.integers.reader",
     "from_tflite": "fixedpoint_nn.interchange.tflite.convert",
     "load_model": "fixedpoint_nn.interchange.load",
     "to_onnx": "fixedpoint_nn.interchange.onnx.writer",

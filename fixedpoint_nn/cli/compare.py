@@ -29,6 +29,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--samples", type=positive, default=100, metavar="N", help="the first N samples (default: 100)"
     )
+    parser.add_argument(
+        "--optimised",
+        action="store_true",
+        help="of a quantised .onnx file, only the outputs, with the graph optimisations of onnxruntime's default",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("a comparison needs samples: --data samples.npz, which np.savez(path, x=x) writes")
     if chosen.source in zoo.names() or kind_of(chosen.source) == "safetensors":
         raise CommandError(f"{chosen.source} is this project's own network, and no other runtime reads it")
-    found = compare(chosen.source, chosen.given.x[: arguments.samples])
+    found = compare(chosen.source, chosen.given.x[: arguments.samples], optimised=arguments.optimised)
     results = {
         **chosen.about(),
         "judge": found.judge,

@@ -137,9 +137,9 @@ def resolve(
 
 def arranged(given: samples_file.Samples, path: str) -> samples_file.Samples:
     """Samples in the order of axes of the ONNX file (channels first) as the network takes them: channels last."""
-    from fixedpoint_nn.interchange.onnx.reader import imported  # imports `onnx`, which takes its time
+    from fixedpoint_nn.interchange.onnx.importing import any_kind  # imports `onnx`, which takes its time
 
-    doors = imported(path).inputs
+    doors = any_kind(path).inputs
     if len(doors) != 1:
         names = ", ".join(door.name for door in doors)
         raise CommandError(f"{path} has {len(doors)} inputs ({names}), and a file of samples gives one")

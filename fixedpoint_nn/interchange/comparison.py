@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,28 +79,41 @@ class Comparison:
         return f"EQUAL to {self.judge} {how}: {len(self.pairs)} tensors, {values:,} values, {self.samples} samples"
 
 
-def compare(path: str | os.PathLike[str], x: Array) -> Comparison:
+def compare(
+    path: str | os.PathLike[str], x: Array | Sequence[Array], *, optimised: bool = False
+) -> Comparison:
     """A .tflite or .onnx file on samples, here and in its own runtime, every tensor that both have.
 
-    The samples are as the network of `load_model` takes them. TFLite's integers are compared as they are; floats of
-    ONNX are summed in another order by onnxruntime, so they have a margin.
+    The samples are as the network of `load_model` takes them, a sequence of arrays if it has several inputs. Integers
+    are compared as they are; floats of ONNX are summed in another order by onnxruntime, so they have a margin. A
+    quantised ONNX file runs without graph optimisations, which change its results; `optimised` leaves them on.
     """
-    if len(x) == 0:
+    xs = (x,) if isinstance(x, np.ndarray) else tuple(x)
+    if not xs or any(len(samples) == 0 for samples in xs):
         raise ValueError("a comparison takes at least one sample")
+    if len({len(samples) for samples in xs}) > 1:
+        raise ValueError(f"the inputs have different numbers of samples: {[len(samples) for samples in xs]}")
     kind = kind_of(path)
     if kind == "tflite":
+        if len(xs) != 1:
+            raise ValueError(f"{path} has one input, and was given {len(xs)} arrays of samples")
         from fixedpoint_nn.interchange.tflite.interpreter import JUDGE as judge
         from fixedpoint_nn.interchange.tflite.interpreter import tensors
+
+        found = tensors(path, xs)
     elif kind == "onnx":
         from fixedpoint_nn.interchange.onnx.runtime import JUDGE as judge
-        from fixedpoint_nn.interchange.onnx.runtime import tensors
+        from fixedpoint_nn.interchange.onnx.runtime import tensors as onnx_tensors
+
+        found = onnx_tensors(path, xs, optimised)
     else:
         raise ValueError(f"{path} is this project's own file, and no other runtime reads it")
-    exact = kind == "tflite"
-    pairs = tuple(Pair(name, theirs, ours, _margin(theirs)) for name, theirs, ours in tensors(path, x))
+    pairs = tuple(
+        Pair(name, theirs, ours, 0 if exact else _margin(theirs)) for name, theirs, ours, exact in found
+    )
     if not pairs:
         raise ValueError(f"{path} computes nothing that can be compared")
-    return Comparison(judge, exact, len(x), pairs)
+    return Comparison(judge, not any(pair.margin for pair in pairs), len(xs[0]), pairs)
 
 
 def _margin(theirs: Array) -> float:

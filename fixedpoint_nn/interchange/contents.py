@@ -46,7 +46,8 @@ def contents(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] |
 def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None) -> Contents:
     from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
-    from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel, imported
+    from fixedpoint_nn.interchange.onnx.importing import any_kind
+    from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
 
     model = read(path)
     inputs, outputs = (
@@ -55,7 +56,7 @@ def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | No
     )
     operators = Counter(operation.op for operation in model.operations)
     try:
-        found = imported(path, shapes=shapes)
+        found = any_kind(path, shapes=shapes)
     except UnsupportedModel as error:
         return Contents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}

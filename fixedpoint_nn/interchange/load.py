@@ -14,7 +14,7 @@ from fixedpoint_nn.network.serialization import load
 
 
 def _from_onnx(path: Path) -> Any:
-    from fixedpoint_nn.interchange.onnx.reader import from_onnx  # imports `onnx`, which takes its time
+    from fixedpoint_nn.interchange.onnx.importing import from_onnx  # imports `onnx`, which takes its time
 
     return from_onnx(path)
 

@@ -19,6 +19,7 @@ _DOTTED = re.compile(rf"(U?)Q{_NUMBER}\.{_NUMBER}")
 _CALL = re.compile(rf"(U?)Q\({_NUMBER},{_NUMBER}\)")
 _FXP = re.compile(r"fxp-([su])(\d+)/(-?\d+)")
 _AMD = re.compile(rf"(?:ap_)?(u?)fixed<{_NUMBER},{_NUMBER}>")
+_AMD_INT = re.compile(rf"(?:ap_)?(u?)int<{_NUMBER}>")
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,7 +104,7 @@ class QFormat:
 
     @classmethod
     def parse(cls, text: str) -> QFormat:
-        """Read Q4.12, UQ0.8, Q(4, 12), fxp-s16/12, ap_fixed<16,4>, ap_ufixed<8,0> or fixed<16,4>."""
+        """Read Q4.12, UQ0.8, Q(4, 12), fxp-s16/12, ap_fixed<16,4>, ap_ufixed<8,0>, fixed<16,4>, ap_int<8>, uint<8>."""
         if not isinstance(text, str):
             raise TypeError(f"a format is parsed from text, not from {text!r}")
         stripped = text.strip()
@@ -115,6 +116,8 @@ class QFormat:
         if found := _AMD.fullmatch(stripped):
             bits, int_bits = int(found[2]), int(found[3])
             return cls(int_bits, bits - int_bits, signed=not found[1])
+        if found := _AMD_INT.fullmatch(stripped):
+            return cls(int(found[2]), 0, signed=not found[1])
         raise ValueError(
             f"{text!r} is not a format; write it like 'Q4.12', 'UQ0.8', 'fxp-s16/12' or 'ap_fixed<16,4>'"
         )

@@ -28,7 +28,7 @@ __all__ = ["ChannelQuantizer", "Overflow", "Quantizer", "Rounding"]
 
 # Of at most 63 bits whose binary point is moved by at most twice as many places, no value leaves float32's range.
 _MODERATE = 30
-_MODES = re.compile(r"(.*<[^<>,]*,[^<>,]*),([^<>,]*)(?:,([^<>,]*))?>")
+_MODES = re.compile(r"(.*<[^<>,]*,[^<>,]*),([^<>,]*)(?:,([^<>,]*))?(?:,\s*(\d+)\s*)?>")
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,8 +68,8 @@ class Quantizer:
     def parse(cls, text: str) -> Quantizer:
         """Read AMD's text or any format's.
 
-        Modes that AMD's text leaves out are AMD's defaults, TRN and WRAP; a format in another notation says
-        nothing of modes and gets this class's.
+        Modes that AMD's text leaves out are AMD's defaults, TRN and WRAP; a fifth number, of saturation bits, is 0. A
+        format in another notation says nothing of modes and gets this class's.
         """
         if not isinstance(text, str):
             raise TypeError(f"a quantizer is parsed from text, not from {text!r}")
@@ -85,6 +85,10 @@ class Quantizer:
             ) from None
         if not found:
             return cls(format, Rounding.FLOOR, Overflow.WRAP) if "<" in stripped else cls(format)
+        if found[4] and int(found[4]):
+            raise ValueError(
+                f"{text!r} has {int(found[4])} saturation bits, and only 0 are modelled; write 0, or leave them out"
+            )
         rounding = Rounding(_mode(found[2], Rounding, text))
         return cls(format, rounding, Overflow(_mode(found[3], Overflow, text) if found[3] else "WRAP"))
 

@@ -90,7 +90,7 @@ def test_a_model_is_compared_with_its_own_runtime(files: None, file: str, data: 
 
 
 def test_a_difference_is_a_failure(files: None, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    monkeypatch.setattr("fixedpoint_nn.interchange.onnx.runtime.imported", shifted)
+    monkeypatch.setattr("fixedpoint_nn.interchange.onnx.runtime.any_kind", shifted)
     assert run("compare", "m.onnx", "--data", "last.npz") == 1
     assert capsys.readouterr().out.startswith("DIFFERENT from onnxruntime, first in c: ")
 
@@ -98,9 +98,9 @@ def test_a_difference_is_a_failure(files: None, monkeypatch: pytest.MonkeyPatch,
 def shifted(*arguments: Any, **options: Any) -> Any:
     from dataclasses import replace
 
-    from fixedpoint_nn.interchange.onnx.reader import imported
+    from fixedpoint_nn.interchange.onnx.importing import any_kind
 
-    real = imported(*arguments, **options)
+    real: Any = any_kind(*arguments, **options)
     parts = {name: replace(part, layer=_plus_one(part.layer)) for name, part in real.net.parts.items()}
     return replace(real, net=replace(real.net, parts=parts))
 

@@ -452,3 +452,23 @@ def test_bad_input_is_one_clear_sentence(make, error, message) -> None:  # type:
     with pytest.raises(error) as caught:
         make()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("fixed<16,6,RND_CONV,SAT,0>", "ap_fixed<16,6,AP_RND_CONV,AP_SAT>"),
+        ("ap_ufixed<8,2,AP_TRN,AP_WRAP, 0>", "ap_ufixed<8,2,AP_TRN,AP_WRAP>"),
+        ("ap_uint<8>", "ap_ufixed<8,8,AP_TRN,AP_WRAP>"),
+        ("ap_int<6>", "ap_fixed<6,6,AP_TRN,AP_WRAP>"),
+        ("uint<4>", "ap_ufixed<4,4,AP_TRN,AP_WRAP>"),
+        ("int<5>", "ap_fixed<5,5,AP_TRN,AP_WRAP>"),
+    ],
+)
+def test_types_as_high_level_synthesis_writes_them(text: str, same: str) -> None:
+    assert str(Quantizer.parse(text)) == same
+
+
+def test_saturation_bits_are_refused() -> None:
+    with pytest.raises(ValueError, match="has 3 saturation bits, and only 0 are modelled"):
+        Quantizer.parse("fixed<16,6,RND,SAT,3>")

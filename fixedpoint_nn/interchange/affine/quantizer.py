@@ -20,12 +20,13 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 class AffineQuantizer(Quantizer):
     """Integers q of a format of whole numbers, each worth scale * (q - zero).
 
-    A float x becomes round(x / scale) + zero, in 32-bit floats as TFLite computes it, ties away from zero, and
-    what is too large saturates. Integers are taken as they are.
+    A float x becomes round(x / scale) + zero, in 32-bit floats as TFLite computes it, ties away from zero
+    (or, as ONNX computes it, to even), and what is too large saturates. Integers are taken as they are.
     """
 
     scale: float = 1.0
     zero: int = 0
+    ties_even: bool = False  # to the even integer, as ONNX rounds
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,14 +37,16 @@ class AffineQuantizer(Quantizer):
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
-        return f"AffineQuantizer({self.format!r}{name}, scale={self.scale!r}, zero={self.zero})"
+        even = ", ties_even=True" if self.ties_even else ""
+        return f"AffineQuantizer({self.format!r}{name}, scale={self.scale!r}, zero={self.zero}{even})"
 
     def to_bounded(self, x: Array, stats: ConversionStats | None = None) -> BoundedInts:
-        """The codes of floats, as TFLite makes them: divided in float32, rounded half away from zero."""
+        """The codes of floats, as the file's runtime makes them: divided in float32, then rounded."""
         if x.dtype.kind in "iu":
             return super().to_bounded(x, stats)
         steps = x.astype(np.float32) / np.float32(self.scale)
-        return super().to_bounded(round_away(steps).astype(np.float64) + self.zero, stats)
+        whole = np.rint(steps) if self.ties_even else round_away(steps)
+        return super().to_bounded(whole.astype(np.float64) + self.zero, stats)
 
     def round_floats(self, x: Array) -> Array:
         """Each float as its code says."""

@@ -10,6 +10,8 @@ from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, Cut, WindowMean, ZeroPad
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale, TwoSlopes
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
+from fixedpoint_nn.interchange.affine.thresholds import Refined, Thresholds
+from fixedpoint_nn.interchange.affine.weighted import Scaling, WeightedSum
 from fixedpoint_nn.interchange.affine.wiring import Wired, Wiring
 from fixedpoint_nn.network.encoding import register
 
@@ -22,15 +24,19 @@ CLASSES = (
     IntegerLSTM,
     Joined,
     Lookup,
+    Refined,
     Rescale,
     RescaledProduct,
     RescaledSum,
     Scaled,
+    Scaling,
     Share,
     Shifted,
     Softmax8,
     Softmax16,
+    Thresholds,
     TwoSlopes,
+    WeightedSum,
     WindowMean,
     Wired,
     Wiring,

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.affine.constants import constant
 from fixedpoint_nn.interchange.onnx.value import Flat, Refused, Value, plain_axes
 from fixedpoint_nn.layers import Node
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.qformat import QFormat
 
 Block = tuple[
     tuple[int, ...], tuple[int, ...]
@@ -29,6 +31,7 @@ class Builder:
         default_factory=dict
     )  # names in use, each with the last number given to one like it
     parts: dict[str, Node] = field(default_factory=dict)
+    formats: dict[str, QFormat] = field(default_factory=dict)  # of what products of integers take
 
     def add(self, name: str, layer: Any, *takes: str) -> str:
         """A new node, with this name or one like it."""
@@ -150,8 +153,14 @@ class Builder:
         return self.add(name, layers.Constant(tensor(beside(array, v))))
 
 
-def tensor(array: Array) -> Tensor:
+class Whole(np.ndarray):
+    """A constant of integers that stay integers."""
+
+
+def tensor(array: Array) -> Any:
     """Floats as a parameter; doubles stay doubles."""
+    if isinstance(array, Whole):
+        return constant(array)
     if not np.isfinite(array).all():
         raise Refused("a constant of it holds nan or infinity")
     return Tensor(np.array(array, np.float64 if array.dtype == np.float64 else np.float32, order="C"))

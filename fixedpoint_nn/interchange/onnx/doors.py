@@ -13,15 +13,28 @@ from fixedpoint_nn.interchange.onnx.value import plain_axes
 from fixedpoint_nn.numerics.arrays import Array
 
 FLOATS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
-WHOLE = ("INT64", "INT32", "INT16", "INT8", "UINT8", "UINT16", "UINT32", "UINT64")
+WHOLE = (
+    "INT64",
+    "INT32",
+    "INT16",
+    "INT8",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "INT4",
+    "UINT4",
+    "INT2",
+    "UINT2",
+)
 IMAGES = (
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization",
-    "DepthToSpace", "SpaceToDepth", "Resize", "Upsample",
+    "DepthToSpace", "SpaceToDepth", "Resize", "Upsample", "QLinearConv", "ConvInteger",
 )  # fmt: skip
 ALONG = (
     "Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "HardSigmoid", "Tanh", "HardSwish", "Elu", "Identity", "Dropout",
     "Cast", "Add", "Sub", "Mul", "Div", "Max", "Min", "Pad", "Concat", "Split", "Slice", "QuantizeLinear",
-    "DequantizeLinear", "Neg", "Sum",
+    "DequantizeLinear", "Neg", "Sum", "Quant", "BipolarQuant", "Trunc", "MultiThreshold",
 )  # fmt: skip
 RECURRENT = ("LSTM", "GRU", "RNN")
 

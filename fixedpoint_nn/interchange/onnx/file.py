@@ -18,6 +18,7 @@ from fixedpoint_nn.numerics.arrays import Array
 MOST_BYTES = 1 << 31  # protobuf's own limit
 MOST_AXES = 16
 OLDEST_OPSET = 7
+SMALL = ("int4", "uint4", "int2", "uint2")
 
 
 def package() -> Any:
@@ -177,6 +178,8 @@ def array_of(onnx: Any, tensor: Any, folder: Path | None) -> Array:
         raise OnnxError(
             f"constant {tensor.name!r} promises the shape {list(dims)} and holds {array.size} numbers"
         )
+    if array.dtype.name in SMALL:  # kept as NumPy's extension types, which say how many bits they have
+        return np.asarray(array)
     if array.dtype.kind == "V" or array.dtype.name in ("bfloat16", "float16"):
         return np.asarray(array, np.float32)
     return np.asarray(array)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.file import package
+from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.overflow import Overflow, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -24,6 +25,7 @@ class Nodes:
     nodes: list[Any] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     known: dict[bytes, str] = field(default_factory=dict)
+    dtype: Any = np.float64  # of everything that is no index
 
     def name(self, hint: str = "v") -> str:
         """A name that nothing else has."""
@@ -35,9 +37,9 @@ class Nodes:
         self.nodes.append(package().helper.make_node(op, list(inputs), names, **attributes))
         return names[0]
 
-    def constant(self, value: Any, dtype: Any = np.float64) -> str:
+    def constant(self, value: Any, dtype: Any = None) -> str:
         """A constant; equal ones are stored once."""
-        array = np.asarray(value, dtype)
+        array = np.asarray(value, self.dtype if dtype is None else dtype)
         key = repr((array.dtype.str, array.shape)).encode() + array.tobytes()
         if key not in self.known:
             self.known[key] = self.name("c")
@@ -51,6 +53,15 @@ class Nodes:
     def times(self, x: str, power: int) -> str:
         """x * 2**power."""
         return x if power == 0 else self.add("Mul", x, self.constant(2.0**power))
+
+    def number(self, x: str) -> str:
+        """Booleans or indices as numbers."""
+        kinds = package().TensorProto
+        return self.add("Cast", x, to=kinds.DOUBLE if self.dtype is np.float64 else kinds.FLOAT)
+
+    def parameter(self, value: FixedArray) -> str:
+        """A constant of the network."""
+        return self.constant(value.to_float())
 
     def reshaped(self, x: str, sizes: Sequence[int]) -> str:
         """The same elements; -1 stands for the batch."""
@@ -88,7 +99,7 @@ class Nodes:
                 side = "GreaterOrEqual" if rounding is Rounding.HALF_AWAY else "Less"
                 tie = self.add("And", self.add("Equal", rest, half), self.add(side, y, zero))
                 more = self.add("Or", more, tie)
-        return self.add("Add", floor, self.add("Cast", more, to=package().TensorProto.DOUBLE))
+        return self.add("Add", floor, self.number(more))
 
     def _fitted(self, codes: str, quantizer: Quantizer) -> str:
         low, high = limits(quantizer.format, quantizer.overflow)

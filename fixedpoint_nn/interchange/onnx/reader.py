@@ -56,23 +56,6 @@ class Imported:
     inside: tuple[Door, ...] = ()  # every value of the file that a node of the graph still gives
 
 
-def from_onnx(
-    source: str | os.PathLike[str] | bytes,
-    *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    outputs: Sequence[str] | None = None,
-    batched: bool = True,
-) -> Graph:
-    """The float network of an ONNX file (its path, or its bytes).
-
-    Axis 0 of every input is the batch; without `batched` the file's arrays are one sample, and the batch is a new
-    axis before them. Images come in and go out as (batch, height, width, channels), whatever the file has; sequences
-    of an LSTM, GRU or RNN as (batch, time, features). `shapes` gives the sizes of axes that the file leaves open, by
-    input: `shapes={"x": (1, 3, 32, 32)}`, in the file's order. `outputs` chooses some of the file's outputs.
-    """
-    return imported(source, shapes=shapes, outputs=outputs, batched=batched).net
-
-
 def imported(
     source: str | os.PathLike[str] | bytes,
     *,
@@ -81,7 +64,10 @@ def imported(
     outputs: Sequence[str] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
 ) -> Imported:
-    """The same, with the arrangement of inputs and outputs; `constants` fixes inputs, such as weights."""
+    """The float network of a file, with the arrangement of inputs and outputs.
+
+    `constants` fixes inputs, such as weights; the other options are those of `from_onnx`.
+    """
     model = read(source)
     return Conversion(model.only(outputs), batched, shapes or {}, constants or {}).run()
 
@@ -170,7 +156,7 @@ class Conversion:
 
     def _convert(self, operation: Operation) -> None:
         try:
-            supported = operation.op in OPERATORS and not operation.domain
+            supported = self._supports(operation)
             operands: list[Operand] = []
             for name in operation.inputs:
                 if name and name not in self.operands:  # of a node that was refused
@@ -194,6 +180,10 @@ class Conversion:
         if missing:
             reason = f"its output {len(results)} ({missing[0]!r}) is not computed"
             self.refusals.append(Refusal(operation.name, operation.op, reason))
+
+    def _supports(self, operation: Operation) -> bool:
+        """Is there a layer for such nodes at all?"""
+        return operation.op in OPERATORS and not operation.domain
 
     def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
         values = [operand for operand in operands if isinstance(operand, Value)]

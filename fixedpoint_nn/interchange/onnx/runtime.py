@@ -12,8 +12,12 @@ import numpy as np
 
 from fixedpoint_nn.interchange.onnx.doors import Door
 from fixedpoint_nn.interchange.onnx.file import package
+from fixedpoint_nn.interchange.onnx.importing import any_kind
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals
+from fixedpoint_nn.interchange.onnx.integers.outputs import Grid
+from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers
 from fixedpoint_nn.interchange.onnx.model import OnnxError
-from fixedpoint_nn.interchange.onnx.reader import imported
+from fixedpoint_nn.interchange.onnx.reader import Imported
 from fixedpoint_nn.interchange.onnx.value import BATCH
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -25,32 +29,84 @@ TYPES = {
     "tensor(float16)": np.float16,
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
+    "tensor(int16)": np.int16,
+    "tensor(uint16)": np.uint16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
 }
 
 
-def tensors(path: str | os.PathLike[str], x: Array) -> Iterator[tuple[str, Array, Array]]:
-    """(name, theirs, ours) of each tensor that the file and the network have both, in the file's order of axes."""
-    found = imported(path)
-    if len(found.inputs) != 1:
+def tensors(
+    path: str | os.PathLike[str], xs: Sequence[Array], optimised: bool = False
+) -> Iterator[tuple[str, Array, Array, bool]]:
+    """(name, theirs, ours, exact) of each tensor that both have, in the file's order of axes.
+
+    Integers are exact, and so are the floats that they are dequantised to.
+    """
+    found = any_kind(path)
+    if len(found.inputs) != len(xs):
         names = ", ".join(door.name for door in found.inputs)
-        raise OnnxError(f"{path} has {len(found.inputs)} inputs ({names}), and a comparison takes one")
-    (door,) = found.inputs
-    if x.shape[1:] != door.sample:
-        raise OnnxError(f"{path} takes samples of shape {door.sample}, and these have {x.shape[1:]}")
-    known = {inner.name for inner in found.inside}
+        raise OnnxError(
+            f"{path} has {len(found.inputs)} inputs ({names}), and was given {len(xs)} arrays of samples"
+        )
+    for door, x in zip(found.inputs, xs, strict=True):
+        if x.shape[1:] != door.sample:
+            raise OnnxError(f"{path} takes samples of shape {door.sample}, and these have {x.shape[1:]}")
+    known = {inner.name for inner in (*found.inside, *found.outputs)}
+    if isinstance(found, Imported):
+        known = {inner.name for inner in found.inside}
     for output in found.outputs:
-        if output.name not in known:
+        if output.name not in known or output.axes[0] is None:
             raise OnnxError(
                 f"the output {output.name!r} of {path} cannot be compared: no node gives it sample by sample"
             )
-    theirs = _run(path, door.outward(x), door, found.inside)
+    if isinstance(found, ImportedIntegers):
+        pairs = _integers(
+            replace(found, inside=()) if optimised else found, xs
+        )  # a tensor that is asked for stays
+    else:
+        pairs = _floats(found, xs)
+    wanted = [door for door, _, _ in pairs]
+    theirs = _run(path, found.inputs, xs, wanted, optimised or isinstance(found, Imported))
+    for door, value, exact in pairs:
+        yield door.name, theirs[door.name], value, exact
+
+
+def _floats(found: Imported, xs: Sequence[Array]) -> list[tuple[Door, Array, bool]]:
     net: Any = replace(found.net, outputs=tuple(inner.node for inner in found.inside))
-    ours = net(x) if len(found.inside) > 1 else (net(x),)
-    for inner, value in zip(found.inside, ours, strict=True):
-        yield inner.name, theirs[inner.name], inner.outward(value)
+    ours = net(*xs) if len(found.inside) > 1 else (net(*xs),)
+    return [(inner, inner.outward(value), False) for inner, value in zip(found.inside, ours, strict=True)]
 
 
-def _run(path: str | os.PathLike[str], x: Array, door: Door, wanted: Sequence[Door]) -> dict[str, Array]:
+def _integers(found: ImportedIntegers, xs: Sequence[Array]) -> list[tuple[Door, Array, bool]]:
+    """Inner tensors that are integers, or stand for codes of the file; and the outputs."""
+    outputs = {door.name for door in found.outputs}
+    inside = [door for door in found.inside if door.name not in outputs and _defined(door.meaning)]
+    doors = [*inside, *found.outputs]
+    graph: Any = found.net.net
+    net = replace(found.net, net=replace(graph, outputs=tuple(door.node for door in doors)))
+    results = net(*xs)
+    several = results if isinstance(results, tuple) else (results,)
+    return [
+        (door, door.filed_values(value.ints), not isinstance(door.meaning, Grid))
+        for door, value in zip(doors, several, strict=True)
+    ]
+
+
+def _defined(meaning: Any) -> bool:
+    """Are these the file's integers, or what they are dequantised to? Floats that others add up differ."""
+    return isinstance(meaning, Codes) or (
+        isinstance(meaning, Reals) and meaning.zero is not None and meaning.linear
+    )
+
+
+def _run(
+    path: str | os.PathLike[str],
+    doors: Sequence[Door],
+    xs: Sequence[Array],
+    wanted: Sequence[Door],
+    optimised: bool,
+) -> dict[str, Array]:
     """What onnxruntime gives for these values of the file; a batch of fixed size is repeated."""
     try:
         import onnxruntime
@@ -66,24 +122,38 @@ def _run(path: str | os.PathLike[str], x: Array, door: Door, wanted: Sequence[Do
     )
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = ERRORS_ONLY, 1
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    (entry,) = session.get_inputs()
-    batch = door.axes[0]
-    assert batch is not None
-    size = x.shape[batch] if door.dims[batch] == BATCH else door.dims[batch]
-    if x.shape[batch] % size:
-        raise OnnxError(
-            f"{path} takes {size} samples at a time, and there are {x.shape[batch]}; give a multiple"
-        )
+    types = {entry.name: entry.type for entry in session.get_inputs()}
+    count = len(xs[0])
+    sizes = {count if door.dims[_batch(door)] == BATCH else door.dims[_batch(door)] for door in doors}
+    size = min(sizes)
+    if count % size:
+        raise OnnxError(f"{path} takes {size} samples at a time, and there are {count}; give a multiple")
     names = [inner.name for inner in wanted]
-    given = x.astype(TYPES.get(entry.type, x.dtype))
+    given = {
+        door.name: door.outward(x).astype(TYPES.get(types[door.name], x.dtype))
+        for door, x in zip(doors, xs, strict=True)
+    }
+    axes = {door.name: _batch(door) for door in doors}
     blocks = [
-        session.run(names, {entry.name: np.take(given, range(start, start + size), batch)})
-        for start in range(0, x.shape[batch], size)
+        session.run(
+            names,
+            {name: np.take(array, range(start, start + size), axes[name]) for name, array in given.items()},
+        )
+        for start in range(0, count, size)
     ]
     return {
-        inner.name: np.concatenate(values, inner.axes[0])
+        inner.name: np.concatenate(values, _batch(inner))
         for inner, values in zip(wanted, zip(*blocks, strict=True), strict=True)
     }
+
+
+def _batch(door: Door) -> int:
+    """The file's axis of the batch."""
+    axis = door.axes[0]
+    assert axis is not None
+    return axis

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 MOST_ELEMENTS = 1 << 25  # of one sample of one value
 BATCH = 65521  # stands for a batch whose size the file leaves open; a prime, so that no product hides it
@@ -38,7 +39,7 @@ class Value:
     node: str
     dims: tuple[int, ...]
     axes: tuple[int | None, ...]
-    kind: str = "float"
+    kind: Any = "float"  # or "int", or what the integers of a quantised file mean
     flat: Flat | None = None
 
     def __post_init__(self) -> None:

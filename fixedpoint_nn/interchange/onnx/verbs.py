@@ -50,7 +50,7 @@ def written(nodes: Nodes, program: Program, names: list[str]) -> list[str]:
             values.append(next(given))
         elif node.op == "constant":
             assert node.value is not None
-            values.append(nodes.constant(node.value.to_float()))
+            values.append(nodes.parameter(node.value))
         elif node.op == "scan":
             values.append(_scan(nodes, program, node, [values[i] for i in node.inputs]))
         elif node.op == "result":
@@ -100,7 +100,7 @@ def _reduced(op: str) -> Write:
 
 def _argmax(nodes: Nodes, x: Operands) -> str:
     places = nodes.add("ArgMax", x.names[0], axis=x.about["axis"], keepdims=0)
-    return nodes.add("Cast", places, to=package().TensorProto.DOUBLE)
+    return nodes.number(places)
 
 
 def _take(nodes: Nodes, x: Operands) -> str:

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fixedpoint_nn.files.whole import write_whole
+from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.nodes import Nodes
+from fixedpoint_nn.interchange.onnx.quantised_nodes import QONNX_DOMAIN, QONNX_VERSION, QdqNodes, QonnxNodes
+from fixedpoint_nn.interchange.onnx.quantised_verbs import quantised
 from fixedpoint_nn.interchange.onnx.verbs import Unwritable, check, written
 from fixedpoint_nn.layers.fields import PARAMETER
 from fixedpoint_nn.network.quantized import Quantized
@@ -17,8 +20,9 @@ from fixedpoint_nn.network.tree import walk
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import Traced
 
-STYLES = ("float64",)
+STYLES: dict[str, type[Nodes]] = {"float64": Nodes, "qdq": QdqNodes, "qonnx": QonnxNodes}
 OPSET, IR_VERSION = 18, 8  # of 2022: read by every runtime of these years
+QDQ_OPSET, QDQ_IR_VERSION = 21, 10  # quantisers of 16 bits
 
 
 def to_onnx(
@@ -30,7 +34,11 @@ def to_onnx(
     """Write a quantised network: floats in, rounded as `fixed` rounds them, and the real numbers of `fixed(x)` out.
 
     Style "float64" computes in doubles with floor, minimum and maximum, every value a whole number of steps below
-    2**53, so that all is exact, on any machine and at any level of optimisation. `shape` is that of one sample, or
+    2**53, so that all is exact, on any machine and at any level of optimisation. Style "qdq" has 32-bit floats between
+    QuantizeLinear and DequantizeLinear, style "qonnx" between QONNX's Quant; they have convolutions, pooling, matrices
+    and sums of up to 24 bits, and no tables and loops. A runtime that optimises "qdq" may change its results.
+
+    `shape` is that of one sample, or
     of one sample of each input; a network that starts with a dense layer knows it.
     """
     if style not in STYLES:
@@ -48,38 +56,43 @@ def to_onnx(
     ]
     result = fixed.net(*arguments)
     program.outputs = [one.place for one in (result if isinstance(result, tuple) else (result,))]
-    nodes = Nodes()
+    nodes = STYLES[style]()
     names = [f"x{number}" if len(shapes) > 1 else "x" for number in range(len(shapes))]
     try:
         rounded = []
         for name, quantizer in zip(names, fixed.inputs, strict=True):
             check(quantizer.format, "input")
+            if isinstance(quantizer, AffineQuantizer):
+                raise Unwritable("takes integers that are worth a scale of their own; its own file holds it")
             rounded.append(nodes.cast(name, quantizer))
-        results = written(nodes, program, rounded)
+        results = (written if style == "float64" else quantised)(nodes, program, rounded)
     except Unwritable as reason:
         raise ValueError(f"the network cannot be written in the style {style!r}: it {reason}") from None
     outputs = [f"y{number}" if len(results) > 1 else "y" for number in range(len(results))]
     for name, output in zip(results, outputs, strict=True):
         nodes.add("Identity", name, outputs=[output])
-    double = onnx.TensorProto.DOUBLE
+    number = onnx.TensorProto.DOUBLE if style == "float64" else onnx.TensorProto.FLOAT
     places = [program.nodes[place].shape for place in program.outputs]
     graph = onnx.helper.make_graph(
         nodes.nodes,
         "fixedpoint_nn",
         [
-            onnx.helper.make_tensor_value_info(name, double, ["batch", *sizes])
+            onnx.helper.make_tensor_value_info(name, number, ["batch", *sizes])
             for name, sizes in zip(names, shapes, strict=True)
         ],
         [
-            onnx.helper.make_tensor_value_info(name, double, ["batch", *sizes[1:]])
+            onnx.helper.make_tensor_value_info(name, number, ["batch", *sizes[1:]])
             for name, sizes in zip(outputs, places, strict=True)
         ],
         [onnx.numpy_helper.from_array(value, name) for name, value in nodes.constants.items()],
     )
     model = onnx.helper.make_model(
         graph,
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
+        opset_imports=[
+            onnx.helper.make_opsetid("", QDQ_OPSET if style == "qdq" else OPSET),
+            *([onnx.helper.make_opsetid(QONNX_DOMAIN, QONNX_VERSION)] if style == "qonnx" else []),
+        ],
+        ir_version=QDQ_IR_VERSION if style == "qdq" else IR_VERSION,
         producer_name="fixedpoint_nn",
     )
     onnx.checker.check_model(model)

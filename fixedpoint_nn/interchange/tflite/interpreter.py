@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from fixedpoint_nn.numerics.arrays import Array
 JUDGE = "LiteRT's interpreter with reference kernels"
 
 
-def tensors(path: str | os.PathLike[str], x: Array) -> Iterator[tuple[str, Array, Array]]:
-    """(name, theirs, ours) of each tensor that an operator of the file gives, and of the output."""
+def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
+    """(name, theirs, ours, exact) of each tensor that an operator of the file gives, and of the output."""
+    (x,) = xs
     model = read(path)
     conversion = Conversion(model)
     network = conversion.network()
@@ -37,7 +38,7 @@ def tensors(path: str | os.PathLike[str], x: Array) -> Iterator[tuple[str, Array
     for index, part in places.items():
         tensor = model.tensors[index]
         zero = 0 if part == "output" else tensor.zero
-        yield tensor.name, theirs[index].astype(np.int64), ours[part].ints.astype(np.int64) + zero
+        yield tensor.name, theirs[index].astype(np.int64), ours[part].ints.astype(np.int64) + zero, True
 
 
 def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:

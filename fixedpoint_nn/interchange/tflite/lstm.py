@@ -14,8 +14,9 @@ from fixedpoint_nn.interchange.affine.gemmlowp import SHORT
 from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
 from fixedpoint_nn.interchange.affine.rescaling import rescaled_twice
+from fixedpoint_nn.interchange.affine.sums import sums_of
 from fixedpoint_nn.interchange.tflite.model import Tensor
-from fixedpoint_nn.interchange.tflite.products import sums_of, weights_of
+from fixedpoint_nn.interchange.tflite.products import weights_of
 from fixedpoint_nn.interchange.tflite.step import Made, Step, checked
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
 from fixedpoint_nn.interchange.affine.multiplier import proven_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Rescale
 from fixedpoint_nn.interchange.affine.rescaling import rescaled_once, rescaled_short, rescaled_twice
+from fixedpoint_nn.interchange.affine.sums import MOST_WEIGHT_BITS, bits_of, folds, sums_of
 from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, MOST_PRODUCTS, check_work, padding_of
 from fixedpoint_nn.interchange.tflite.model import Tensor
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value
@@ -19,11 +20,9 @@ from fixedpoint_nn.layers.convolution import Conv2D
 from fixedpoint_nn.layers.dense import Dense
 from fixedpoint_nn.layers.structure import Reshape, Sequential
 from fixedpoint_nn.numerics.arrays import Ints
-from fixedpoint_nn.numerics.qformat import QFormat
 
 MOST_WEIGHTS = 1 << 25
 INT32 = 2  # of the schema's types
-MOST_WEIGHT_BITS = 32  # of the engine: where multiplied weights fit, no sum is kept in between
 
 
 def conv_2d(step: Step) -> Made:
@@ -76,7 +75,7 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
         stride,
         padding,
         groups,
-        out=None if _folds(rescale, flat, x) else exact(*sums, f"{step.name}.sum"),
+        out=None if folds(rescale, flat, x.format) else exact(*sums, f"{step.name}.sum"),
     )
     return Made(Sequential(sum=layer, rescale=rescale), (x,), step.activation_range())
 
@@ -88,23 +87,6 @@ def _rescale(step: Step, reals: Any, sums: tuple[int, int], wide: bool, weight_b
     if wide:
         return rescaled_short(reals, sums, codes, step.name)
     return rescaled_twice(reals, sums, codes, step.name, MOST_WEIGHT_BITS - weight_bits)
-
-
-def _folds(rescale: Rescale, ints: Ints, x: Value) -> bool:
-    """Do weights (outputs, taps) times the multipliers of their channels fit, with no cast of the sum in between?"""
-    multiplier: Any = rescale.multiplier
-    if rescale.first is not None or rescale.low is not None or not multiplier.ints.all():
-        return False
-    sums = QFormat.for_dot(x.format, constant(ints).format, ints.shape[1])
-    if sums.bits + multiplier.format.bits + 2 > MOST_BITS:  # two: for the bias, and the half
-        return False
-    most = max(int(m) // (int(m) & -int(m)) for m in np.atleast_1d(multiplier.ints))
-    return most.bit_length() + bits_of(ints) <= MOST_WEIGHT_BITS
-
-
-def bits_of(ints: Ints) -> int:
-    """Bits of a signed word that holds each of them."""
-    return int(np.abs(ints).max()).bit_length() + 1
 
 
 def fully_connected(step: Step) -> Made:
@@ -147,7 +129,7 @@ def fully_connected(step: Step) -> Made:
     dense = Dense(
         constant(rows.T),
         None if bias is None else constant(bias),
-        out=None if _folds(rescale, rows, x) else exact(*sums, f"{step.name}.sum"),
+        out=None if folds(rescale, rows, x.format) else exact(*sums, f"{step.name}.sum"),
     )
     parts: dict[str, Any] = {"sum": dense, "rescale": rescale}
     if len(x.shape) > 1 and x.shape[-1] != inputs or len(output.shape) == 2 < len(x.tensor.shape):
@@ -202,15 +184,6 @@ def _bias(step: Step, outputs: int, dtype: str) -> tuple[Ints | None, bool]:
     if max(-int(ints.min()), int(ints.max())) >> 47:
         raise Unsuited(f"has a bias of {ints[np.abs(ints).argmax()]}")
     return ints, wide
-
-
-def sums_of(rows: Ints, bias: Ints | None, low: int, high: int) -> tuple[int, int]:
-    """The lowest and the highest sum that weights (outputs, taps), bias and values low..high (or zero) allow."""
-    up, down = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
-    offset = 0 if bias is None else bias
-    lowest = up * min(low, 0) + down * max(high, 0) + offset
-    highest = up * max(high, 0) + down * min(low, 0) + offset
-    return min(int(lowest.min()), 0), max(int(highest.max()), 0)
 
 
 def _fits(sums: tuple[int, int], bits: int) -> None:

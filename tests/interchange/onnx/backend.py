@@ -16,17 +16,22 @@ import onnx
 from onnx.backend.base import Backend, BackendRep
 
 from fixedpoint_nn import Tensor
+from fixedpoint_nn.interchange.onnx.file import SMALL, read
+from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
 from fixedpoint_nn.interchange.onnx.reader import Imported, UnsupportedModel, imported
 
 
-def network(model: onnx.ModelProto, arrays: dict[str, Any]) -> Imported:
+def network(model: onnx.ModelProto, arrays: dict[str, Any]) -> Imported | ImportedIntegers:
     """The model as a network; first with a batch, else with all as one sample."""
     reasons = []
     for batched in (True, False):
         constants: dict[str, Any] = {}
         while True:
             try:
-                return imported(model.SerializeToString(), batched=batched, constants=constants)
+                blob = model.SerializeToString()
+                if has_integers(read(blob)):
+                    return imported_integers(read(blob), batched=batched, constants=constants)
+                return imported(blob, batched=batched, constants=constants)
             except UnsupportedModel as refused:
                 wanted = {refusal.wants for refusal in refused.refusals if refusal.wants}
                 if wanted - constants.keys():
@@ -35,6 +40,11 @@ def network(model: onnx.ModelProto, arrays: dict[str, Any]) -> Imported:
                 reasons.append(refused)
                 break
     raise reasons[0]
+
+
+def _plain(array: Any) -> Any:
+    """Integers of four bits and fewer, which NumPy does not have, as integers that it has."""
+    return array.astype(np.int8) if array.dtype.name in SMALL else array
 
 
 class Prepared(BackendRep):
@@ -50,14 +60,25 @@ class Prepared(BackendRep):
             found = network(self.model, arrays)
         except ValueError as refused:
             raise unittest.SkipTest(str(refused)) from None
+        types = {
+            info.name: onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+            for info in self.model.graph.output
+        }
+        if isinstance(found, ImportedIntegers):
+            whole = found.net(*(_plain(door.inward(arrays[door.name])) for door in found.inputs))
+            return tuple(
+                outlet.filed_values(result.ints).astype(types[outlet.name])
+                for outlet, result in zip(
+                    found.outputs, whole if isinstance(whole, tuple) else (whole,), strict=True
+                )
+            )
         values = []
         for door in found.inputs:
             array = door.inward(arrays[door.name])
             values.append(Tensor(array if array.dtype.kind == "f" else array.astype(np.float64)))
         results = found.net(*values)
-        types = {info.name: info.type.tensor_type.elem_type for info in self.model.graph.output}
         return tuple(
-            door.outward(result.data).astype(onnx.helper.tensor_dtype_to_np_dtype(types[door.name]))
+            door.outward(result.data).astype(types[door.name])
             for door, result in zip(
                 found.outputs, results if isinstance(results, tuple) else (results,), strict=True
             )

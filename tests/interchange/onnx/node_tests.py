@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fixedpoint_nn.interchange.onnx.integers import operators  # noqa: F401 - fills the table
+from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.step import OPERATORS
 from fixedpoint_nn.interchange.onnx.table import operator_table
 
@@ -29,7 +31,7 @@ def cases() -> dict[str, str]:
     """The names of the tests whose nodes are all among the operators, each with the operator that it tests."""
     from onnx.backend.test.loader import load_model_tests
 
-    known = {*OPERATORS, "Constant"}
+    known = {*OPERATORS, *INTEGERS, "Constant"}
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package's own generators overflow on purpose

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import RtlModel, Tensor, calibrate, quantize
+from fixedpoint_nn import RtlModel, Tensor, calibrate, emit, quantize, sweep
+from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.interchange.onnx.reader import Imported, imported
 
 torch = pytest.importorskip("torch", reason="PyTorch is in the `peers` extra")
@@ -114,7 +115,15 @@ def waves() -> nn.Module:
     )  # fmt: skip
 
 
+def convolutions() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.Flatten(),
+        nn.Linear(54, 5),
+    )  # fmt: skip
+
+
 CASES: dict[str, tuple[Any, tuple[int, ...], int]] = {
+    "CNN": (convolutions, (2, 3, 8, 8), 0),
     "ResNet": (resnet, (2, 3, 8, 8), 0),
     "MobileNet": (mobile, (2, 3, 8, 8), 0),
     "U-Net": (Unet, (2, 1, 6, 6), 0),
@@ -169,3 +178,18 @@ def test_an_exported_network_computes_the_same_and_runs_on_the_engine(
     integers = fixed(x)
     assert np.abs(integers.to_float() - floats).max() < 0.03 * max(1, np.abs(floats).max())
     assert np.array_equal(RtlModel(fixed)(x[:2]).ints, integers[:2].ints)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exporter", EXPORTERS)
+@pytest.mark.parametrize("name", ["CNN", "ResNet", "LSTM", "bidirectional GRU"])
+def test_the_whole_way_to_both_simulators(name: str, exporter: str, tmp_path: Path) -> None:
+    found, filed, expected = exported(name, exporter, tmp_path / "net.onnx")
+    x, labels = found.inputs[0].inward(filed), expected.argmax(axis=-1)
+    swept = sweep(found.net, (x, labels), (4, 8, 12), samples=x, progress=False)
+    scores = [point.metric for point in swept]
+    assert len(scores) == 3 and scores[-1] >= 11 / 12
+    fixed = quantize(found.net, calibrate(found.net, x, 8))
+    emit(fixed, x[:2], tmp_path / "pack", corner_vectors=1)
+    for simulator in ("iverilog", "verilator"):
+        assert str(verify(tmp_path / "pack", simulator)).startswith("PASS: 3 vectors")

@@ -90,7 +90,10 @@ def test_a_dense_network_knows_its_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (lambda path: to_onnx(dense(), path, "qdq2"), "the style 'qdq2' is not known; there is 'float64'"),
+        (
+            lambda path: to_onnx(dense(), path, "qdq2"),
+            "the style 'qdq2' is not known; there is 'float64', 'qdq', 'qonnx'",
+        ),
         (
             lambda path: to_onnx(layers.ReLU(), path),
             "to_onnx writes a quantised network, not a ReLU; quantize(net, plan) makes one",

@@ -123,4 +123,5 @@ def softmax(step: Step) -> Value:
 
 def scalar(number: float) -> Tensor:
     """One number as a parameter."""
-    return tensor(np.array(number, np.float32))
+    made: Tensor = tensor(np.array(number, np.float32))
+    return made

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
@@ -18,7 +19,6 @@ from fixedpoint_nn.interchange.onnx.operators.geometry import (
 )
 from fixedpoint_nn.interchange.onnx.step import Step, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
-from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 
 
@@ -118,7 +118,7 @@ def _operands(step: Step) -> tuple[Value, Array, Array | None, int]:
     return as_image(step, x), weight, step.optional(2, "biases"), groups
 
 
-def _matrix(by_group: Array, order: tuple[int, ...]) -> Tensor:
+def _matrix(by_group: Array, order: tuple[int, ...]) -> Any:
     """(groups, taps * inputs, outputs), or without the first axis if there is one group."""
     turned = by_group.transpose(order)
     groups, outputs = turned.shape[0], turned.shape[-1]
@@ -126,7 +126,7 @@ def _matrix(by_group: Array, order: tuple[int, ...]) -> Tensor:
     return tensor(matrix[0] if groups == 1 else matrix)
 
 
-def _bias(bias: Array | None, channels: int) -> Tensor | None:
+def _bias(bias: Array | None, channels: int) -> Any:
     if bias is not None and bias.shape != (channels,):
         raise Refused(f"its biases have the shape {list(bias.shape)}, and there are {channels} channels")
     return None if bias is None else tensor(bias)

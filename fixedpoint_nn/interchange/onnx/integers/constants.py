@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Constants of a file that are integers times scales, kept as both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.value import Refused
+from fixedpoint_nn.numerics.arrays import Array, Ints
+
+
+class Scaled(np.ndarray):
+    """Floats that are `ints * scales`, element by element."""
+
+    ints: Ints
+    scales: Array
+
+    @classmethod
+    def of(cls, ints: Any, scales: Any) -> Scaled:
+        """The floats, as a DequantizeLinear computes them."""
+        ints = np.asarray(ints, np.int64)
+        scales = np.broadcast_to(np.asarray(scales, np.float32), ints.shape)
+        made: Scaled = np.asarray(ints.astype(np.float32) * scales).view(cls)
+        made.ints, made.scales = ints, scales
+        return made
+
+
+def scaled(array: Any) -> tuple[Ints, Array] | None:
+    """The integers and scales of a constant, or None if it is floats; whole numbers have the scale 1.
+
+    Negative scales become positive ones of negated integers.
+    """
+    if isinstance(array, Scaled) and hasattr(array, "ints"):
+        falling = array.scales < 0
+        return np.where(falling, -array.ints, array.ints), np.abs(array.scales)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64), np.ones(array.shape, np.float32)
+    return None
+
+
+def along(given: Any, axis: int, shape: tuple[int, ...], what: str) -> Array:
+    """A scale or zero point of one number, or one for each place of an axis, beside an array of this shape."""
+    parameter: Array = np.asarray(given)
+    if parameter.size == 1:
+        return np.asarray(parameter.reshape(()))
+    rank = len(shape)
+    if not -rank <= axis < rank or parameter.shape != (shape[axis],):
+        raise Refused(
+            f"its {what} of shape {list(parameter.shape)} does not go along axis {axis} of {list(shape)}"
+        )
+    sizes = [1] * rank
+    sizes[axis] = -1
+    return np.asarray(parameter.reshape(sizes))

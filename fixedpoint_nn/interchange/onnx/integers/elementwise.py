@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""Functions of real numbers one by one: they join what the file makes of an integer, until a quantiser rounds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.rescale import Fitted
+from fixedpoint_nn.interchange.affine.rescaling import landing
+from fixedpoint_nn.interchange.onnx.builder import beside
+from fixedpoint_nn.interchange.onnx.integers.chain import (
+    Chain,
+    Curve,
+    Leaning,
+    Link,
+    Over,
+    Plus,
+    Times,
+    Within,
+    channels,
+)
+from fixedpoint_nn.interchange.onnx.integers.joining import of_two, product
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meaning, reals
+from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
+from fixedpoint_nn.interchange.onnx.integers.table import operator
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.quantizer import Quantizer
+
+
+def linked(v: Value, *links: Link) -> Value:
+    """The real numbers after further operations."""
+    kind = reals(v)
+    chain: Chain = (*kind.chain, *links)
+    count = {len(n) for link in chain for n in vars(link).values() if isinstance(n, tuple)} - {1}
+    if len(count) > 1:
+        raise Refused(f"it mixes constants for {' and '.join(map(str, sorted(count)))} channels")
+    longer: Any = replace(kind, chain=chain, zero=None)
+    return replace(v, kind=longer)
+
+
+def numbers(step: IntegerStep, index: int, v: Value) -> tuple[float, ...]:
+    """A constant beside a value: one number, or one for each channel."""
+    array = np.asarray(step.constant(index, "operands"), np.float32)
+    if np.broadcast_shapes(array.shape, v.dims) != v.dims:
+        raise Refused(f"its constant of shape {list(array.shape)} makes more of its input {list(v.dims)}")
+    found = beside(array, v)
+    if found.size == 1:
+        return (float(found.reshape(())),)
+    if found.ndim != 1 or found.shape != (v.sample[-1],):
+        raise Refused(
+            f"its constant has the shape {list(array.shape)}: one number, or one for each channel, is read"
+        )
+    return tuple(found.tolist())
+
+
+def _either(step: IntegerStep, make: Callable[[tuple[float, ...]], Link]) -> Value:
+    """A value and a constant, in any order."""
+    place = 0 if isinstance(step.operands[0], Value) else 1
+    v = step.value(place, kind="")
+    return linked(v, make(numbers(step, 1 - place, v)))
+
+
+def _both(step: IntegerStep) -> bool:
+    return all(isinstance(operand, Value) for operand in step.operands[:2])
+
+
+@operator("Add")
+def add(step: IntegerStep) -> Value:
+    """Add."""
+    return of_two(step, 1) if _both(step) else _either(step, Plus)
+
+
+@operator("Sub")
+def subtract(step: IntegerStep) -> Value:
+    """Sub."""
+    if _both(step):
+        return of_two(step, -1)
+    if isinstance(step.operands[0], Value):
+        v = step.value(0, kind="")
+        return linked(v, Plus(tuple(-x for x in numbers(step, 1, v))))
+    v = step.value(1, kind="")
+    return linked(v, Times((-1.0,)), Plus(numbers(step, 0, v)))
+
+
+@operator("Mul")
+def multiply(step: IntegerStep) -> Value:
+    """Mul."""
+    return product(step) if _both(step) else _either(step, Times)
+
+
+@operator("Div")
+def divide(step: IntegerStep) -> Value:
+    """Div by constants."""
+    v = step.value(0, kind="")
+    by = numbers(step, 1, v)
+    if not all(by):
+        raise Refused("it divides by zero")
+    return linked(v, Over(by))
+
+
+@operator("Neg")
+def negate(step: IntegerStep) -> Value:
+    """Neg."""
+    return linked(step.value(0, kind=""), Times((-1.0,)))
+
+
+@operator("Relu")
+def relu(step: IntegerStep) -> Value:
+    """Relu."""
+    return linked(step.value(0, kind=""), Within(0.0))
+
+
+@operator("Clip")
+def clip(step: IntegerStep) -> Value:
+    """Clip."""
+    if step.opset < 11:
+        low, high = step.attribute("min"), step.attribute("max")
+    else:
+        ends = [step.optional(1, "lower limit"), step.optional(2, "upper limit")]
+        low, high = (None if end is None or not end.size else end.item() for end in ends)
+    v = step.value(0, kind="")
+    kind = meaning(v)
+    if isinstance(kind, Codes):
+        return limited(step, v, kind, low, high)
+    return linked(v, Within(-np.inf if low is None else low, np.inf if high is None else high))
+
+
+def limited(step: IntegerStep, v: Value, kind: Codes, low: Any, high: Any) -> Value:
+    """Codes no less than `low`, and no more than `high`."""
+    least = kind.low if low is None else max(int(low) - kind.zero, kind.low)
+    most = kind.high if high is None else min(int(high) - kind.zero, kind.high)
+    if least > most:
+        raise Refused(f"it clips to [{low}, {high}]")
+    if (least, most) == (kind.low, kind.high):
+        return v
+    format, clamp = landing(least, most, step.name)
+    fitted = Fitted(0, Quantizer(format, overflow=Overflow.SATURATE, name=step.name), clamp)
+    narrow: Any = replace(kind, low=least, high=most)
+    return replace(v, node=step.builder.add(step.name, fitted, v.node), kind=narrow, flat=None)
+
+
+@operator("LeakyRelu")
+def leaky_relu(step: IntegerStep) -> Value:
+    """LeakyRelu."""
+    return linked(step.value(0, kind=""), Leaning((float(step.attribute("alpha", 0.01)),)))
+
+
+@operator("PRelu")
+def prelu(step: IntegerStep) -> Value:
+    """PRelu."""
+    v = step.value(0, kind="")
+    return linked(v, Leaning(numbers(step, 1, v)))
+
+
+@operator("BatchNormalization")
+def batch_normalization(step: IntegerStep) -> Value:
+    """BatchNormalization, as one product and one sum for each channel."""
+    step.must_be("training_mode", 0)
+    step.must_be("spatial", 1)
+    step.attribute("momentum")
+    v = step.value(0, kind="")
+    if len(v.dims) < 2 or v.axes[-1] != 1:
+        raise Refused("its channels are not those of the product before it")
+    gain, shift, mean, variance = (
+        np.asarray(step.constant(i + 1, name), np.float32)
+        for i, name in enumerate(("scale", "bias", "mean", "variance"))
+    )
+    if any(part.shape != (v.dims[1],) for part in (gain, shift, mean, variance)):
+        raise Refused(f"its parameters are not one for each of the {v.dims[1]} channels")
+    factor = gain / np.sqrt(variance + np.float32(step.attribute("epsilon", 1e-5)))
+    if not (np.isfinite(factor).all() and factor.all()):
+        raise Refused("one of its channels is multiplied by nothing, or by no number")
+    return linked(v, Times(tuple(factor.tolist())), Plus(tuple((shift - mean * factor).tolist())))
+
+
+def _sigmoid(y: Any) -> Any:
+    return 1 / (1 + np.exp(-y.astype(np.float64)))
+
+
+@operator("Sigmoid")
+def sigmoid(step: IntegerStep) -> Value:
+    """Sigmoid."""
+    return linked(step.value(0, kind=""), Curve("sigmoid", _sigmoid))
+
+
+@operator("Tanh")
+def tanh(step: IntegerStep) -> Value:
+    """Tanh."""
+    return linked(step.value(0, kind=""), Curve("tanh", np.tanh))
+
+
+@operator("HardSigmoid")
+def hard_sigmoid(step: IntegerStep) -> Value:
+    """HardSigmoid."""
+    alpha, beta = float(step.attribute("alpha", 0.2)), float(step.attribute("beta", 0.5))
+    return linked(step.value(0, kind=""), Times((alpha,)), Plus((beta,)), Within(0.0, 1.0))
+
+
+@operator("HardSwish")
+def hard_swish(step: IntegerStep) -> Value:
+    """HardSwish."""
+    curve = Curve("hard swish", lambda y: y * np.clip(y / y.dtype.type(6) + y.dtype.type(0.5), 0, 1), 0)
+    return linked(step.value(0, kind=""), curve)
+
+
+@operator("Elu")
+def elu(step: IntegerStep) -> Value:
+    """Elu."""
+    alpha = float(step.attribute("alpha", 1.0))
+    curve = Curve(
+        f"elu {alpha}",
+        lambda y: np.where(y > 0, y, alpha * np.expm1(np.minimum(y, 0))),
+        1 if alpha >= 0 else 0,
+    )
+    return linked(step.value(0, kind=""), curve)
+
+
+@operator("Cast")
+def cast(step: IntegerStep) -> Value:
+    """Cast of integers to floats, and between kinds of float."""
+    from fixedpoint_nn.interchange.onnx.file import package
+
+    step.must_be("saturate", 1)
+    step.attribute("round_mode")
+    v, to = step.value(0, kind=""), package().TensorProto.DataType.Name(step.needed("to"))
+    kind = meaning(v)
+    if to != "FLOAT":
+        raise Refused(f"it casts to {to}, and integers are cast to FLOAT only")
+    if isinstance(kind, Reals):
+        return v
+    more: Chain = (Plus((float(kind.zero),)),) if kind.zero else ()
+    meant: Any = Reals(kind.low, kind.high, (Times((1.0,)), *more))
+    return replace(v, kind=meant)
+
+
+def one_for_all(v: Value) -> bool:
+    """May its elements change their places? Not where each channel has numbers of its own."""
+    kind: Any = v.kind
+    return isinstance(kind, Codes) or channels(kind.chain) == 1

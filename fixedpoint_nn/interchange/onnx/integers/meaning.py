@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""What the integers of the network stand for in the file: codes of an integer type, or real numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Times, applied, channels
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.qformat import QFormat
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Integers n in low..high that stand for the file's integers n + zero."""
+
+    low: int
+    high: int
+    zero: int = 0
+
+    def filed(self, ints: Any) -> Any:
+        """The file's integers."""
+        return np.asarray(ints, np.int64) + self.zero
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Integers n in low..high that stand for the real numbers chain(n).
+
+    `summed`: other runtimes add floats to get them, in an order of their own, so their last bits are not defined.
+    `zero` is what was subtracted from the codes of the file, if n are codes and nothing else.
+    """
+
+    low: int
+    high: int
+    chain: Chain
+    summed: bool = False
+    zero: int | None = None
+
+    def filed(self, ints: Any) -> Any:
+        """The file's floats, where channels are the last axis."""
+        ints = np.asarray(ints)
+        rows = ints.reshape(1, -1) if channels(self.chain) == 1 else ints.reshape(-1, ints.shape[-1]).T
+        return applied(self.chain, rows, np.float32).T.reshape(ints.shape)
+
+    @property
+    def scale(self) -> float:
+        """The only factor, positive; a sentence where there is more to it."""
+        match self.chain:
+            case (Times((scale,)),) if scale > 0:
+                return scale
+        raise Refused("its operand is more than integers times one positive scale; quantise it before")
+
+    @property
+    def linear(self) -> bool:
+        """Are these integers times one positive scale?"""
+        return (
+            len(self.chain) == 1
+            and isinstance(self.chain[0], Times)
+            and channels(self.chain) == 1
+            and (self.chain[0].values[0] > 0)
+        )
+
+
+Meaning = Codes | Reals
+
+
+def meaning(v: Value) -> Meaning:
+    """What a value's integers stand for."""
+    kind: Any = v.kind
+    if not isinstance(kind, Codes | Reals):
+        raise Refused(
+            "its operand is floats that nothing has rounded; quantise them before it, or, if they are an input, say "
+            "how they are rounded, like from_qonnx(path, input=Quantizer(Q(2, 14)))"
+        )
+    return kind
+
+
+def reals(v: Value) -> Reals:
+    """The same, of real numbers."""
+    found = meaning(v)
+    if isinstance(found, Codes):
+        raise Refused(
+            "it takes integers where it computes with real numbers; a DequantizeLinear must stand between"
+        )
+    return found
+
+
+def codes(v: Value) -> Codes:
+    """The same, of integers."""
+    found = meaning(v)
+    if isinstance(found, Reals):
+        raise Refused(
+            "it takes real numbers where it computes with integers; a QuantizeLinear must stand between"
+        )
+    return found
+
+
+def limits(kind: Meaning) -> tuple[int, int]:
+    """The range of the integers."""
+    return kind.low, kind.high
+
+
+def format_of(kind: Meaning) -> QFormat:
+    """The smallest format that holds them."""
+    return QFormat.enclosing(min(kind.low, 0), max(kind.high, 0), 0, signed=kind.low < 0)

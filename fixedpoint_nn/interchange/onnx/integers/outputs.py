@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""What a network gives: the file's codes, or integers that are its real numbers on one grid for all channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import frexp
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.centred import Shifted
+from fixedpoint_nn.interchange.affine.constants import constant, exact
+from fixedpoint_nn.interchange.affine.rescale import Fitted
+from fixedpoint_nn.interchange.affine.weighted import Scaling
+from fixedpoint_nn.interchange.onnx.builder import Builder
+from fixedpoint_nn.interchange.onnx.integers.chain import Within, line
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
+
+GRID_BITS = 24  # of the largest factor on a grid: as many as a 32-bit float has
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Integers that a network gives, and the meaning that they have less `by`."""
+
+    of: Codes | Reals
+    by: int = 0
+
+    def filed(self, ints: Any) -> Any:
+        """The file's values."""
+        return self.of.filed(np.asarray(ints, np.int64) - self.by)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Integers that are real numbers in units of 2**-bits."""
+
+    bits: int
+
+    def filed(self, ints: Any) -> Any:
+        """The file's floats, as near as a 32-bit float is."""
+        return np.ldexp(np.asarray(ints, np.float64), -self.bits).astype(np.float32)
+
+
+def filed_output(builder: Builder, v: Value) -> Value:
+    """The value as it leaves the network."""
+    kind: Any = v.kind
+    zero = kind.zero
+    if isinstance(kind, Reals) and kind.linear and not zero and frexp(kind.scale)[0] == 0.5:
+        power = frexp(kind.scale)[1] - 1  # the format says what the integers are worth
+        node = builder.add("output", Fitted(-power, exact_power(kind, power)), v.node) if power else v.node
+        return replace(v, node=node, kind=Shown(kind), flat=None)
+    if zero is not None and (isinstance(kind, Codes) or kind.linear):  # codes, or codes that are dequantised
+        if not zero:
+            return replace(v, kind=Shown(kind))
+        low, high = kind.low + zero, kind.high + zero
+        node = builder.add("output", Shifted(zero, exact(low, high, "output")), v.node)
+        return replace(v, node=node, kind=Shown(kind, zero), flat=None)
+    if kind.linear:
+        return replace(v, kind=Shown(kind))
+    return on_grid(builder, v)
+
+
+def exact_power(kind: Reals, power: int) -> Quantizer:
+    """A cast that changes nothing: the integers in units of 2**power."""
+    format = QFormat.enclosing(min(kind.low, 0), max(kind.high, 0), -power, signed=kind.low < 0)
+    return Quantizer(format, Rounding.FLOOR, Overflow.WRAP, "output")
+
+
+def on_grid(builder: Builder, v: Value) -> Value:
+    """Sums with factors and biases of their own for each channel, in one unit for all of them."""
+    kind: Any = v.kind
+    found = line(kind.chain)
+    if found is None or any(isinstance(link, Within) for link in kind.chain):
+        raise Refused("it is a function of integers that is not rounded; quantise the output")
+    factor, shift = found
+    largest = float(np.abs(factor).max())
+    bits = GRID_BITS - frexp(largest)[1]
+    factors: Ints = np.floor(np.ldexp(factor, bits) + 0.5).astype(np.int64)
+    shifts: Ints = np.floor(np.ldexp(shift, bits) + 0.5).astype(np.int64)
+    layer = Scaling(constant(factors, bits), constant(shifts, bits))
+    node = builder.add("output", layer, v.node)
+    return replace(v, node=node, kind=Grid(bits), flat=None)

@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: MIT
+"""A quantised ONNX or QONNX file to a network of the file's integers: node by node, or all reasons why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.affine.centred import Shifted
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
+from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
+from fixedpoint_nn.interchange.affine.rescale import Fitted
+from fixedpoint_nn.interchange.onnx.doors import FLOATS, Door
+from fixedpoint_nn.interchange.onnx.file import read
+from fixedpoint_nn.interchange.onnx.folding import evaluated
+from fixedpoint_nn.interchange.onnx.integers import operators  # noqa: F401 - fills the table
+from fixedpoint_nn.interchange.onnx.integers.chain import Link, Times, Within, channels, signs
+from fixedpoint_nn.interchange.onnx.integers.constants import Scaled, scaled
+from fixedpoint_nn.interchange.onnx.integers.hoisting import MOVES, QUANTISERS, REAL_ZERO, hoisted
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Meaning, Reals, meaning
+from fixedpoint_nn.interchange.onnx.integers.outputs import filed_output
+from fixedpoint_nn.interchange.onnx.integers.qonnx import DOMAINS, bipolar, quant_rounds, quantised
+from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, parameters
+from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
+from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
+from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
+from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
+from fixedpoint_nn.interchange.onnx.reader import Conversion, Refusal, UnsupportedModel
+from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
+
+MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
+CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
+FLOAT: Any = "float"
+RUNTIME = "com.microsoft"  # the domain in which onnxruntime has quantisers for 16 bits
+
+
+@dataclass(frozen=True)
+class Outlet(Door):
+    """An output, and what its integers stand for in the file."""
+
+    meaning: Any = None
+
+    def filed_values(self, ints: Any) -> Any:
+        """The file's own values of the network's integers, in the file's order of axes."""
+        return self.outward(self.meaning.filed(ints))
+
+
+@dataclass(frozen=True)
+class ImportedIntegers:
+    """A quantised network, and how the file's arrays are arranged for it."""
+
+    net: Quantized
+    inputs: tuple[Door, ...]
+    outputs: tuple[Outlet, ...]
+    inside: tuple[Outlet, ...] = ()
+
+
+def has_integers(model: Model) -> bool:
+    """Does the file compute with integers, or round what it computes to them?"""
+    computed = {declared.name for declared in model.inputs}
+    for operation in model.operations:
+        if computed.intersection(operation.inputs):
+            computed.update(operation.outputs)
+            if operation.op in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"):
+                return True
+            if operation.op.startswith("QLinear") or operation.op.endswith("Integer"):
+                return True
+        if operation.domain in DOMAINS:
+            return True
+    return False
+
+
+def from_qonnx(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    input: Quantizer | Mapping[str, Quantizer] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+    softmax: bool = True,
+) -> Quantized:
+    """The quantised network of a QONNX file (its path, or its bytes): Quant, BipolarQuant, Trunc, MultiThreshold.
+
+    It takes floats, which the file's first quantiser rounds, and gives the file's integers. A file that does not
+    quantise its input needs `input`, a quantizer (or one for each input, by name). Without `softmax`, a softmax at
+    the end is left out. The other options are those of `from_onnx`.
+    """
+    model = read(source).only(outputs)
+    return imported_integers(model, shapes=shapes, quantizers=input, softmax=softmax).net
+
+
+def imported_integers(
+    model: Model,
+    *,
+    batched: bool = True,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    quantizers: Quantizer | Mapping[str, Quantizer] | None = None,
+    softmax: bool = True,
+) -> ImportedIntegers:
+    """The same of any quantised file, with the arrangement of inputs and outputs."""
+    given: Mapping[str, Quantizer] = {}
+    if isinstance(quantizers, Quantizer):
+        given = {declared.name: quantizers for declared in model.inputs}
+    elif quantizers is not None:
+        given = quantizers
+    if not softmax:
+        model = _without_softmax(model)
+    filed = {name for operation in model.operations for name in operation.outputs}
+    conversion = IntegerConversion(
+        hoisted(_plain_domains(model)), batched, shapes or {}, constants or {}, given
+    )
+    found = conversion.integers()
+    return replace(found, inside=tuple(door for door in found.inside if door.name in filed))
+
+
+def _plain_domains(model: Model) -> Model:
+    """The runtime's quantisers are ONNX's, for more types."""
+    names = ("QuantizeLinear", "DequantizeLinear")
+    return replace(
+        model,
+        operations=tuple(
+            replace(o, domain="") if (o.domain == RUNTIME and o.op in names) or o.domain in DOMAINS else o
+            for o in model.operations
+        ),
+    )
+
+
+def _without_softmax(model: Model) -> Model:
+    """The same model with what its last softmax takes as its output."""
+    ends = {output.name for output in model.outputs}
+    kept, instead = [], {}
+    makers = {name: operation for operation in model.operations for name in operation.outputs}
+    for name in list(ends):
+        maker, passed = makers.get(name), name
+        while maker is not None and maker.op in ("QuantizeLinear", "DequantizeLinear", "Softmax", "Identity"):
+            passed = maker.inputs[0]
+            if maker.op == "Softmax":
+                instead[name] = passed
+            maker = makers.get(passed)
+    kept = [replace(output, name=instead.get(output.name, output.name)) for output in model.outputs]
+    return replace(model, outputs=tuple(kept)).only(None)
+
+
+class IntegerConversion(Conversion):
+    """The state of one conversion; values of real numbers know what their integers stand for."""
+
+    def __init__(
+        self,
+        model: Model,
+        batched: bool,
+        shapes: Mapping[str, Sequence[int]],
+        constants: Mapping[str, Any],
+        given: Mapping[str, Quantizer],
+    ) -> None:
+        self.quantizers: dict[str, Quantizer] = {}
+        self.entries: dict[str, tuple[Rounds, Value]] = {}
+        self.done: set[str] = set()  # outputs whose rounding the node before has computed
+        self.hidden: set[str] = set()  # values that nothing here has, because their rounding is done at once
+        self.given = given
+        self.results: dict[str, Meaning] = {}
+        super().__init__(model, batched, shapes, constants)
+        self.users = model.users()
+
+    def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
+        super()._input(declared, given)
+        v = self.operands.get(declared.name)
+        if not isinstance(v, Value):
+            return
+        if declared.type in RANGES:
+            low, high = RANGES[declared.type]
+            format = QFormat.enclosing(low, high, 0, signed=low < 0)
+            self.quantizers[v.node] = Quantizer(format, Rounding.HALF_EVEN, Overflow.SATURATE, declared.name)
+            kind: Any = Codes(low, high)
+            self.operands[declared.name] = replace(v, kind=kind)
+        elif declared.name in self.given and declared.type in FLOATS:
+            self.operands[declared.name] = self._grid(v, self.given[declared.name])
+        elif declared.type not in FLOATS:
+            self.refusals.append(
+                Refusal(declared.name, "input", f"its type is {declared.type}, which no kernel takes")
+            )
+
+    def _grid(self, v: Value, quantizer: Quantizer) -> Value:
+        """An input of floats that the caller's quantizer rounds."""
+        self.quantizers[v.node] = quantizer
+        format = quantizer.format
+        low, high = format.int_min, format.int_max
+        if isinstance(quantizer, AffineQuantizer):
+            low, high, by, scale = (
+                low - quantizer.zero,
+                high - quantizer.zero,
+                -quantizer.zero,
+                quantizer.scale,
+            )
+            layer: Any = Shifted(by, exact(low, high, f"{v.node}.centred"))
+        else:
+            layer, scale = Fitted(-format.frac_bits, exact(low, high, f"{v.node}.whole")), format.step
+        node = self.builder.add(f"{v.node}_whole", layer, v.node)
+        kind: Any = Reals(low, high, (Times((scale,)),))
+        return replace(v, node=node, kind=kind)
+
+    def integers(self) -> ImportedIntegers:
+        """Everything converted, or `UnsupportedModel`."""
+        found = self.run()
+        bare = [door.name for door in found.inputs if door.node not in self.quantizers]
+        if bare:
+            reason = (
+                "it is floats that no quantiser takes; say how they are rounded: "
+                f"from_qonnx(path, input=Quantizer(Q(2, 14))), or quantise {bare[0]!r} in the file"
+            )
+            raise UnsupportedModel([Refusal(name, "input", reason, name) for name in bare])
+        values = [v for v in self.operands.values() if isinstance(v, Value)]
+        largest = max((prod(v.sample) for v in values), default=1)
+        rows = min(max(MOST_VALUES // max(largest, 1), 1), MOST_IMAGES)
+        first, *further = (self.quantizers[door.node] for door in found.inputs)
+        shape = found.inputs[0].sample if len(found.inputs) == 1 else None
+        net = Quantized(found.net, first, rows, tuple(further), shape)
+        outlets = tuple(
+            Outlet(door.name, door.node, door.axes, door.dims, self.results[door.name])
+            for door in found.outputs
+        )
+        kinds = {name: v.kind for name, v in self.operands.items() if isinstance(v, Value)}
+        inside = tuple(
+            Outlet(door.name, door.node, door.axes, door.dims, kinds[door.name])
+            for door in found.inside
+            if isinstance(kinds.get(door.name), Codes | Reals) and door.name not in self.hidden
+        )
+        return ImportedIntegers(net, found.inputs, outlets, inside)
+
+    # ---- nodes --------------------------------------------------------------------------------------------
+
+    def _supports(self, operation: Operation) -> bool:
+        return (operation.op in INTEGERS or operation.op in MOVES) and not operation.domain
+
+    def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
+        values = [operand for operand in operands if isinstance(operand, Value)]
+        if operation.outputs and operation.outputs[0] in self.done:
+            return [operands[0]]
+        if not values:
+            return self._constant(operation, operands)
+        if operation.op in ("Shape", "Size"):
+            return super()._results(operation, operands, supported)
+        if operation.op == "DynamicQuantizeLinear":
+            raise Refused("its scale depends on the data; quantise the model statically")
+        if operation.domain:
+            raise Refused(f"operators of the domain {operation.domain!r} are not read")
+        if operation.op in QUANTISERS and values[0].kind == "float" and values[0] is operands[0]:
+            return [self._entry(operation, operands)]
+        if operation.op in INTEGERS:
+            rounding, between = self._following(operation)
+            step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
+            step.rounding, step.between = rounding, between
+            result = INTEGERS[operation.op].convert(step)
+            if isinstance(result, Value) and isinstance(result.kind, Codes) and rounding is not None:
+                self._skip(operation)
+                if self._chain(operation)[-1].op != "QuantizeLinear":
+                    codes = result.kind
+                    worth: Any = Reals(codes.low, codes.high, (Times(rounding.scales),), zero=codes.zero)
+                    result = replace(result, kind=worth)
+        elif operation.op in MOVES:
+            step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
+            result = self._moved(step, values[0])
+        else:
+            raise Refused("it has no exact form for integers")
+        step.check_attributes()
+        return [result] if isinstance(result, Value | np.ndarray) else list(result)
+
+    def _constant(self, operation: Operation, operands: list[Operand]) -> Sequence[Operand]:
+        step = Step(operation, operands, self.builder, self.model.opset, self.free)
+        match operation.op:
+            case "DequantizeLinear":
+                return [dequantized(step)]
+            case "Quant":
+                return [quantised(step)]
+            case "BipolarQuant":
+                return [bipolar(step)]
+        first = operands[0] if operands else None
+        parts = scaled(first) if isinstance(first, Scaled) else None
+        if parts is not None and operation.op in CONSTANT_MOVES:
+            arrays: list[Any] = list(operands)
+            ints, scales = (evaluated(operation, [part, *arrays[1:]], self.model.opset)[0] for part in parts)
+            return [Scaled.of(ints, scales)]
+        return super()._results(operation, operands, True)
+
+    def _moved(self, step: IntegerStep, v: Value) -> Any:
+        """An operator that only moves elements, by the converter of the float operator."""
+        kind: Any = meaning(v)
+        pooled = step.operation.op in ("MaxPool", "GlobalMaxPool")
+        if isinstance(kind, Reals):
+            if pooled and not (signs(kind.chain) > 0).all():
+                raise Refused(
+                    "it takes the largest of numbers that fall with their integers; quantise them before"
+                )
+            if not pooled and channels(kind.chain) > 1:
+                raise Refused("it moves channels that have scales of their own; quantise them before")
+        attributes = dict(step.operation.attributes)
+        if step.operation.op == "Pad":
+            real = attributes.pop(REAL_ZERO, None) or isinstance(kind, Reals)
+            given = step.optional(2, "value")
+            value = 0 if given is None or not np.size(given) else np.ravel(given)[0]
+            if attributes.get("mode", "constant") == "constant" and value != (0 if real else kind.zero):
+                raise Refused(f"it pads with {value}, and zeros, or the zero point, are read")
+            kind = replace(kind, low=min(kind.low, 0), high=max(kind.high, 0))
+            step.operands = [*step.operands[:2], None, *step.operands[3:]]
+        step.operation = replace(step.operation, attributes=attributes)
+        step.operands = [replace(x, kind=FLOAT) if isinstance(x, Value) else x for x in step.operands]
+        result = OPERATORS[step.operation.op].convert(step)
+        if isinstance(result, Value):
+            return replace(result, kind=kind)
+        return [replace(one, kind=kind) if isinstance(one, Value) else one for one in result]
+
+    # ---- quantisers ---------------------------------------------------------------------------------------
+
+    def _entry(self, operation: Operation, operands: list[Operand]) -> Value:
+        """A quantiser of an input: it is done before the network."""
+        v = operands[0]
+        assert isinstance(v, Value)
+        step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
+        rounds = self._rounds(step)
+        if operation.op == "Quant" and rounds.early and rounds.zero % 2:
+            raise Refused(f"its zero point {rounds.zero} is odd, and an input's is even, or 0")
+        step.check_attributes()
+        name = operation.inputs[0]
+        if name not in self.free:
+            raise Refused(
+                "it rounds floats that were moved for other operators as well; quantise them only here"
+            )
+        if name in self.entries:
+            known, made = self.entries[name]
+            if known != rounds:
+                raise Refused(f"it rounds the input {name!r} another way than a quantiser before it")
+            return made
+        if len(rounds.scales) > 1:
+            raise Refused("it has a scale for each channel of an input, and one is read")
+        low, high = rounds.low, rounds.high
+        symmetric = low < 0 and low == -high
+        even = rounds.how is np.rint
+        if not even or (low, high) not in (_ends(low, high), (-high, high)):
+            raise Refused(f"it rounds an input to {low}..{high} in a way that inputs are not rounded")
+        quantizer = AffineQuantizer(
+            QFormat.enclosing(low, high, 0, signed=low < 0),
+            Rounding.HALF_EVEN,
+            Overflow.SATURATE_SYMMETRIC if symmetric else Overflow.SATURATE,
+            v.node,
+            rounds.scales[0],
+            rounds.zero,
+            ties_even=True,
+        )
+        self.quantizers[v.node] = quantizer
+        low, high = rounds.centred
+        node = v.node
+        if rounds.zero:
+            node = self.builder.add(
+                f"{v.node}_centred", Shifted(-rounds.zero, exact(low, high, "centred")), v.node
+            )
+        kind: Any = Codes(low, high, rounds.zero)
+        if operation.op != "QuantizeLinear":
+            kind = Reals(low, high, (Times(rounds.scales),), zero=rounds.zero)
+        self.entries[name] = rounds, replace(v, node=node, kind=kind)
+        return self.entries[name][1]
+
+    def _rounds(self, step: Step) -> Rounds:
+        if step.operation.op == "QuantizeLinear":
+            return parameters(step)[0]
+        if step.operation.op == "BipolarQuant":
+            raise Refused(
+                "it rounds an input to its sign; give `input`, a quantizer for what comes before it"
+            )
+        return quant_rounds(step, tuple(np.ravel(step.constant(1, "scales")).astype(float).tolist()))
+
+    def _following(self, operation: Operation) -> tuple[Rounds | None, tuple[Link, ...]]:
+        """The quantiser that alone takes the result, and the limits before it."""
+        links: list[Link] = []
+        for taker in self._chain(operation):
+            operands: list[Operand] = [self.operands.get(name) if name else None for name in taker.inputs]
+            if any(
+                operand is None and name for operand, name in zip(operands[1:], taker.inputs[1:], strict=True)
+            ):
+                return None, ()
+            step = IntegerStep(taker, operands, self.builder, self.model.opset, self.free)
+            try:
+                if taker.op == "Relu":
+                    links.append(Within(0.0))
+                    continue
+                if any(isinstance(operand, Value) for operand in operands[1:]):
+                    return None, ()
+                rounds = self._rounds(step)
+                return (rounds if len(rounds.scales) == 1 else None), tuple(links)
+            except Refused:
+                return None, ()
+        return None, ()
+
+    def _chain(self, operation: Operation) -> list[Operation]:
+        """The operations up to the next quantiser, if each is the only one that takes the result before it."""
+        found: list[Operation] = []
+        ends = {output.name for output in self.model.outputs}
+        name = operation.outputs[0]
+        while name not in ends and len(self.users.get(name, [])) == 1:
+            (taker,) = self.users[name]
+            if taker.inputs[0] != name or taker.op not in ("Relu", "QuantizeLinear", "Quant"):
+                break
+            found.append(taker)
+            if taker.op != "Relu":
+                return found
+            name = taker.outputs[0]
+        return []
+
+    def _skip(self, operation: Operation) -> None:
+        """What follows, up to the quantiser, is computed already."""
+        self.hidden.add(operation.outputs[0])
+        for taker in self._chain(operation):
+            self.done.add(taker.outputs[0])
+            if taker.op == "Relu":
+                self.hidden.add(taker.outputs[0])
+
+    def _output(self, declared: Declared) -> Door | None:
+        operand = self.operands.get(declared.name)
+        if not isinstance(operand, Value) or not isinstance(operand.kind, Codes | Reals):
+            if isinstance(operand, Value):
+                self.refusals.append(Refusal(declared.name, "output", "it is no integer"))
+                return None
+            return super()._output(declared)
+        try:
+            made = filed_output(self.builder, operand)
+        except (Refused, Unsuited) as reason:
+            self.refusals.append(Refusal(declared.name, "output", str(reason)))
+            return None
+        self.results[declared.name] = made.kind
+        self.operands[f"{declared.name} as filed"] = made
+        operands, self.operands = self.operands, {declared.name: made}
+        try:
+            return super()._output(declared)
+        finally:
+            self.operands = operands
+
+
+def _ends(low: int, high: int) -> tuple[int, int]:
+    """The range of the format that holds both."""
+    format = QFormat.enclosing(low, high, 0, signed=low < 0)
+    return format.int_min, format.int_max

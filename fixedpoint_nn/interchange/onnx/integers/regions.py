@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Sums and means of real numbers over regions, by the exact sums of their integers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import lcm, prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Over, Times
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meaning, reals
+from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
+from fixedpoint_nn.interchange.onnx.integers.table import operator
+from fixedpoint_nn.interchange.onnx.operators import movement, pooling, reductions
+from fixedpoint_nn.interchange.onnx.operators.geometry import as_image, over_images, paddings, pair, spatial
+from fixedpoint_nn.interchange.onnx.step import axis_of
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+
+FLOAT: Any = "float"
+
+
+def averaged(step: IntegerStep, made: Value, x: Value, most: int, terms: int) -> Value:
+    """The sum of up to `most` integers, divided by `terms`."""
+    kind = reals(x)
+    low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
+    divided: Chain = (Over((float(terms),)),) if terms > 1 else ()
+    meant: Any = Reals(low, high, (Times((kind.scale,)), *divided), summed=True)
+    return replace(made, kind=meant, flat=None)
+
+
+def ranged(step: IntegerStep, before: set[str], x: Value, most: int) -> None:
+    """The layers that the float converter made add up, and neither divide nor round."""
+    kind = reals(x)
+    low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
+    for name, part in list(step.builder.parts.items()):
+        layer: Any = part.layer
+        if name in before or not isinstance(layer, layers.AvgPool2D | layers.GlobalAvgPool | layers.Mean):
+            continue
+        try:
+            out = exact(low, high, f"{name}.sum")
+        except Unsuited as reason:
+            raise Refused(f"it {reason}") from None
+        step.builder.parts[name] = replace(part, layer=replace(layer, out=out, reciprocal=constant(1)))
+
+
+def _by_float(step: IntegerStep, convert: Any, x: Value) -> Value:
+    given = [replace(v, kind=FLOAT) if isinstance(v, Value) else v for v in step.operands]
+    made = convert(replace(step, operands=given))
+    assert isinstance(made, Value) and isinstance(x, Value)
+    return made
+
+
+@operator("GlobalAveragePool")
+def global_average_pool(step: IntegerStep) -> Value:
+    """GlobalAveragePool."""
+    x = step.value(0, kind="")
+    terms = prod(x.dims[2:])
+    before = set(step.builder.parts)
+    made = _by_float(step, pooling.global_average_pool, x)
+    ranged(step, before, x, terms)
+    return averaged(step, made, x, terms, terms)
+
+
+@operator("ReduceMean")
+def reduce_mean(step: IntegerStep) -> Value:
+    """ReduceMean."""
+    return _reduced(step, reductions.reduce_mean, mean=True)
+
+
+@operator("ReduceSum")
+def reduce_sum(step: IntegerStep) -> Value:
+    """ReduceSum."""
+    return _reduced(step, reductions.reduce_sum, mean=False)
+
+
+def _reduced(step: IntegerStep, convert: Any, mean: bool) -> Value:
+    x = step.value(0, kind="")
+    reals(x)
+    listed = step.integers(1, "axes")
+    axes = {axis_of(a, len(x.dims)) for a in listed} if listed else set(range(len(x.dims)))
+    terms = prod(x.dims[a] for a in axes)
+    before = set(step.builder.parts)
+    made = _by_float(step, convert, x)
+    if made.node == x.node:
+        return x
+    ranged(step, before, x, terms)
+    return averaged(step, made, x, terms, terms if mean else 1)
+
+
+@operator("AveragePool")
+def average_pool(step: IntegerStep) -> Value:
+    """AveragePool; sums of fewer elements, at the edges, are multiplied so that all are divided alike."""
+    x = as_image(step, step.value(0, kind=""))
+    axes = spatial(step, x.dims[2:], None, bool(step.attribute("ceil_mode", 0)))
+    counts = [axis.inside(bool(step.attribute("count_include_pad", 0))) for axis in axes]
+    taps = np.maximum(np.multiply.outer(*counts) if len(counts) == 2 else counts[0][np.newaxis], 1)
+    terms = lcm(*(int(n) for n in np.unique(taps)))
+    shares = terms // taps[..., np.newaxis]
+    if (shares == shares.flat[0]).all():
+        terms, shares = int(taps.flat[0]), np.ones((), np.int64)
+    most = terms if shares.ndim else prod(axis.kernel for axis in axes)
+    kind = reals(x)
+    try:
+        out = exact(min(kind.low, 0) * most, max(kind.high, 0) * most, f"{step.name}.sum")
+        factors = constant(shares)
+    except Unsuited as reason:
+        raise Refused(f"it {reason}") from None
+    layer = layers.AvgPool2D(
+        factors,
+        pair([axis.kernel for axis in axes]),
+        pair([axis.stride for axis in axes]),
+        paddings([axis.edges for axis in axes]),
+        out,
+        pair([axis.dilation for axis in axes]),
+    )
+    made = over_images(step, x, layer, x.dims[1], [axis.count for axis in axes])
+    return averaged(step, made, x, most, terms)
+
+
+@operator("Concat")
+def concat(step: IntegerStep) -> Value:
+    """Concat of codes that mean the same."""
+    values = [step.value(i, kind="") for i in range(len(step.operands))]
+    kinds = [meaning(v) for v in values]
+    low, high = min(kind.low for kind in kinds), max(kind.high for kind in kinds)
+    if len({replace(kind, low=low, high=high) for kind in kinds}) > 1:
+        raise Refused(
+            "its operands have different scales; quantise the result, and each is rounded to its scale"
+        )
+    common: Any = replace(kinds[0], low=low, high=high)
+    given: list[Any] = [replace(v, kind=common) for v in values]
+    made: Any = movement.concat(replace(step, operands=given))
+    part = step.builder.parts[made.node]
+    if isinstance(part.layer, layers.Concat):
+        out = exact(low, high, f"{made.node}.joined")
+        step.builder.parts[made.node] = replace(part, layer=replace(part.layer, out=out))
+    joined: Value = made
+    return joined
+
+
+@operator("ArgMax")
+def arg_max(step: IntegerStep) -> Value:
+    """ArgMax of integers, whose order is that of the real numbers."""
+    x = step.value(0, kind="")
+    kind = meaning(x)
+    if isinstance(kind, Reals):
+        assert kind.scale > 0
+    made = reductions.arg_max(replace(step, operands=[replace(x, kind=FLOAT)]))
+    assert isinstance(made, Value)
+    index: Any = Codes(0, max(x.sample) - 1)
+    return replace(made, kind=index)
