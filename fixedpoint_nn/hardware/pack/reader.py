@@ -198,10 +198,10 @@ def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
     lanes = config.lanes
     weights = bit_packing.unpack(words["weights"], lanes, config.weight_width)
     mask = (1 << config.bias_width) - 1
-    assert SHIFT_BITS == 6
     parameters = [
         (word >> config.bias_width, bit_packing.signed([word & mask], config.bias_width)[0])
-        for word in words["parameters"]
+        for row in bit_packing.unpack(words["parameters"], config.drain, SHIFT_BITS + config.bias_width)
+        for word in row
     ]
     rows = bit_packing.unpack(words["activations"], lanes, config.activation_width)
     return Images(
