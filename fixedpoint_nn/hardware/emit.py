@@ -41,7 +41,8 @@ def emit(
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
-    The engine is the smallest one of so many `lanes` that drains `drain` words per clock, or `engine`, if the network fits into it. The folder
+    The engine is the smallest one of so many `lanes` that drains `drain` words per clock, or `engine`, if the
+    network fits into it. The folder
     appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash of the
     float network (`network.serialization.identity`), is kept in the manifest.
     """

@@ -2,9 +2,9 @@
 """Which runs must wait for results: only those that would read a word before it is written.
 
 By the engine's timing the first step of a run comes at least HANDOVER cycles after the last step of the run
-before it, and a word can be read LATENCY cycles, and one for every `drain` lanes before it, after the last step of its tile. The last step
-of a run's first tile waits until the results of the run before can be read; so only the run directly before
-matters, and a run that reads its latest words late enough needs no barrier.
+before it, and a word can be read LATENCY cycles, and one for every `drain` lanes before its own, after the last
+step of its tile. The last step of a run's first tile waits until the results of the run before can be read; so
+only the run directly before matters, and a run that reads its latest words late enough needs no barrier.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ import numpy as np
 
 from fixedpoint_nn.files.replace import heal
 from fixedpoint_nn.hardware.isa import bit_packing
-from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.images import SHIFT_BITS, Images
+from fixedpoint_nn.hardware.isa.config import SHIFT_BITS, EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack import manifest, memory_files

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.support.engine_bench import compare
 from fixedpoint_nn.hardware.isa.config import EngineConfig
+from tests.support.engine_bench import compare
 from tests.support.random_programs import CONFIGS, WIDE, first_output, random_program
 
 
