@@ -109,7 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "the words that leave a tile per clock.",
     )
     parser.add_argument("networks", nargs="*", metavar="NET", help=f"of {', '.join(NETWORKS)} (default: all)")
-    parser.add_argument("--lanes", type=int, choices=LANES, action="append", help="only so many (may be repeated)")
+    parser.add_argument(
+        "--lanes", type=int, choices=LANES, action="append", help="only so many (may be repeated)"
+    )
     parser.add_argument("--simulate", choices=SIMULATORS, help="run each figure on the Verilog as well")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.networks if name not in NETWORKS]
