@@ -265,25 +265,16 @@ module engine #(
         .out_pixel_end(sum_pixel_end), .sums(sums), .wrapped(wrapped)
     );
 
-    // The requantisers work together, on sums of no channel too, so that what they have in common is there once.
-    wire [WORDS-1:0] word_there;
     generate
         for (index = 0; index < WORDS; index = index + 1) begin : requantizers
             requantize #(.SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD)) u_requantize (
                 .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
                 .rounding(rounding),
                 .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
-                .in_valid(sum_valid[0]), .sum(sums[index*SUM +: SUM]),
+                .in_valid(sum_valid[index]), .sum(sums[index*SUM +: SUM]),
                 .bias(parameters[index*PARAMETER +: BIAS]), .shift(parameters[index*PARAMETER+BIAS +: 6]),
-                .out_valid(word_there[index]), .word(words[index*WORD +: WORD]), .overflowed(word_overflowed[index])
+                .out_valid(word_valid[index]), .word(words[index*WORD +: WORD]), .overflowed(word_overflowed[index])
             );
-            if (index == 0) begin : always_there
-                assign word_valid[index] = word_there[index];
-            end else begin : if_channel
-                reg [3:0] channels;
-                always @(posedge clock) channels <= {channels[2:0], sum_valid[index]};
-                assign word_valid[index] = word_there[index] && channels[3];
-            end
         end
     endgenerate
 
