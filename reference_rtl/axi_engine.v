@@ -17,6 +17,7 @@
 module axi_engine #(
     // As in engine.v.
     parameter LANES = 8,
+    parameter DRAIN = 1,
     parameter ACTIVATION_WIDTH = 16,
     parameter WEIGHT_WIDTH = 16,
     parameter ACCUMULATOR_WIDTH = 48,
@@ -104,7 +105,7 @@ module axi_engine #(
     localparam LEGAL = ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32;
     localparam WORD = LEGAL ? ACTIVATION_WIDTH : 2;
     localparam SIGNS = LEGAL ? STREAM_WIDTH - WORD + 1 : 1;
-    localparam PARAMETER_WIDTH = 6 + BIAS_WIDTH;
+    localparam PARAMETER_WIDTH = DRAIN * (6 + BIAS_WIDTH);
     localparam WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH;
     localparam CHUNKS = (LOAD_WIDTH + 31) / 32;
@@ -306,7 +307,7 @@ module axi_engine #(
     assign m_axis_tkeep = {STREAM_WIDTH/8{1'b1}};
 
     engine #(
-        .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE),
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),

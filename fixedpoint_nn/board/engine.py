@@ -121,8 +121,7 @@ class Engine(Link, Driver):
 
     @property
     def _load_bytes(self) -> int:
-        config = self.config
-        return -(-max(config.lanes * config.weight_width, 6 + config.bias_width, 32) // 8)
+        return -(-self.config.load_width // 8)
 
 
 def _bytes(words: Sequence[int], size: int) -> bytes:

@@ -43,7 +43,7 @@ class Needs:
 def memories(config: EngineConfig) -> tuple[Memory, ...]:
     """The five memories of an engine."""
     row, word = config.lanes * config.activation_width, config.activation_width
-    weights, parameters = config.lanes * config.weight_width, 6 + config.bias_width
+    weights, parameters = config.lanes * config.weight_width, config.parameter_width
     return (
         Memory("weights", config.weight_depth, weights, weights),
         Memory("activations", config.activation_depth // config.lanes, row, word),

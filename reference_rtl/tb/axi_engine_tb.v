@@ -10,6 +10,7 @@
 `default_nettype none
 module axi_engine_tb;
     parameter LANES = 8;
+    parameter DRAIN = 1;
     parameter ACTIVATION_WIDTH = 16;
     parameter WEIGHT_WIDTH = 16;
     parameter ACCUMULATOR_WIDTH = 48;
@@ -21,7 +22,7 @@ module axi_engine_tb;
     parameter PROGRAM_DEPTH = 1024;
 
     localparam STREAM_WIDTH = (ACTIVATION_WIDTH + 7) / 8 * 8;
-    localparam PARAMETER_WIDTH = 6 + BIAS_WIDTH > 32 ? 6 + BIAS_WIDTH : 32;
+    localparam PARAMETER_WIDTH = DRAIN * (6 + BIAS_WIDTH) > 32 ? DRAIN * (6 + BIAS_WIDTH) : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > PARAMETER_WIDTH ? LANES * WEIGHT_WIDTH : PARAMETER_WIDTH;
     localparam CHUNKS = (LOAD_WIDTH + 31) / 32;
 
@@ -44,7 +45,7 @@ module axi_engine_tb;
     wire [STREAM_WIDTH-1:0] out_data;
 
     axi_engine #(
-        .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .ACTIVATION_DEPTH(ACTIVATION_DEPTH),
         .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH), .TABLE_DEPTH(TABLE_DEPTH),
         .PROGRAM_DEPTH(PROGRAM_DEPTH)

@@ -37,6 +37,7 @@ module engine_tb;
     always #5 clock = ~clock;
 `endif
     parameter LANES = 8;
+    parameter DRAIN = 1;
     parameter ACTIVATION_WIDTH = 16;
     parameter WEIGHT_WIDTH = 16;
     parameter ACCUMULATOR_WIDTH = 48;
@@ -54,6 +55,8 @@ module engine_tb;
     parameter TABLE_DEPTH = 4096;
     parameter PROGRAM_DEPTH = 1024;
 
+    // Memories that are kept in copies or banks are loaded through the ports.
+    localparam COPIES = DRAIN > 1 || LANES > 64;
     localparam NAME_BITS = 8 * 1024;
     // From a change of address until its word is seen.
     localparam READ_CLOCKS = 3;
@@ -62,7 +65,7 @@ module engine_tb;
         STOP = 3'd7;
     // Clocks in which a disturbing host leaves its ports unused before a start.
     localparam HOST_IDLE_CLOCKS = 64;
-    localparam PARAMETER_WIDTH = BIAS_WIDTH + 6 > 32 ? BIAS_WIDTH + 6 : 32;
+    localparam PARAMETER_WIDTH = DRAIN * (BIAS_WIDTH + 6) > 32 ? DRAIN * (BIAS_WIDTH + 6) : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > PARAMETER_WIDTH ? LANES * WEIGHT_WIDTH : PARAMETER_WIDTH;
 
     reg reset = 1'b1;
@@ -88,7 +91,7 @@ module engine_tb;
     always @(posedge clock) if (disturb) noise <= {noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]};
 
     engine #(
-        .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE),
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
@@ -155,7 +158,7 @@ module engine_tb;
 
         if (!$value$plusargs("load=%s", name)) name = 0;
         backwards = name == "reversed";
-        through_port = name == "port" || backwards;
+        through_port = name == "port" || backwards || COPIES;
         if (!$value$plusargs("disturb=%b", disturb)) disturb = 1'b0;
         if (!$value$plusargs("interrupt=%d", interrupt)) interrupt = 0;
         for (image = 0; image < 5; image = image + 1) files[image] = 0;
@@ -197,11 +200,11 @@ module engine_tb;
         if (words > 0) begin
             if (!$value$plusargs("tables=%s", name)) demand("tables");
             if (through_port) files[3] = $fopen(name, "r");
-            else $readmemh(name, u_engine.u_table_memory.words, 0, words - 1);
+            else $readmemh(name, u_engine.tables[0].u_table_memory.words, 0, words - 1);
         end
         counts[3] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^u_engine.u_table_memory.words[place] === 1'bx) fail_image("tables");
+            if (^u_engine.tables[0].u_table_memory.words[place] === 1'bx) fail_image("tables");
 
         if (!$value$plusargs("activations_words=%d", words)) demand("activations_words");
         if (words * LANES > ACTIVATION_DEPTH)
@@ -209,11 +212,11 @@ module engine_tb;
         if (words > 0) begin
             if (!$value$plusargs("activations=%s", name)) demand("activations");
             if (through_port) files[4] = $fopen(name, "r");
-            else $readmemh(name, u_engine.u_activation_memory.rows, 0, words - 1);
+            else $readmemh(name, u_engine.u_activation_memory.banks[0].rows, 0, words - 1);
         end
         counts[4] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^u_engine.u_activation_memory.rows[place] === 1'bx) fail_image("activations");
+            if (^u_engine.u_activation_memory.banks[0].rows[place] === 1'bx) fail_image("activations");
 
         if (!$value$plusargs("vectors=%d", vectors)) demand("vectors");
         if (!$value$plusargs("input_words=%d", input_words)) demand("input_words");
@@ -487,9 +490,13 @@ module engine_tb;
         end
     endtask
 
+    integer written;
     always @(posedge clock)
         if (tracing)
-            if (busy && u_engine.write)
-                $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, u_engine.write_address, u_engine.write_data);
+            if (busy && |u_engine.write)
+                for (written = 0; written < DRAIN; written = written + 1)
+                    if (u_engine.write[written])
+                        $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, u_engine.write_address + written,
+                                  u_engine.write_data[written*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]);
 endmodule
 `default_nettype wire

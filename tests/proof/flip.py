@@ -32,8 +32,10 @@ def flipped(images: Images, config: EngineConfig, flip: Flip) -> Images:
         program[flip.word] ^= 1 << flip.bit
         return replace(images, program=program)
     if flip.kind == "parameters":
-        parameters = images.parameters.copy()
-        parameters[flip.word] = flipped_parameter(parameters[flip.word], flip.bit, config.bias_width)
+        parameters = np.pad(images.parameters, ((0, -len(images.parameters) % config.drain), (0, 0)))
+        channel, bit = divmod(flip.bit, config.parameter_width // config.drain)
+        channel += flip.word * config.drain
+        parameters[channel] = flipped_parameter(parameters[channel], bit, config.bias_width)
         return replace(images, parameters=parameters)
     width = config.weight_width if flip.kind == "weights" else config.activation_width
     lane, bit = divmod(flip.bit, width)

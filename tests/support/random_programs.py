@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,17 @@ CONFIGS = [
         model_width=26, product_bits=18, product_shift=7, product_rounding=6, product_overflow=1, **DEPTHS,
     ),
 ]  # fmt: skip
+# Of the same kinds, engines that drain several words per clock: of a whole tile, of parts of it, of few lanes and many.
+WIDE = [
+    replace(CONFIGS[0], drain=2),
+    replace(CONFIGS[0], drain=4),
+    replace(CONFIGS[2], drain=2),
+    replace(CONFIGS[3], drain=4),
+    replace(CONFIGS[1], lanes=16, drain=16, activation_depth=8192),
+    replace(CONFIGS[0], lanes=32, drain=8, activation_depth=16384, parameter_depth=512),
+    replace(CONFIGS[2], lanes=64, activation_depth=16384, parameter_depth=512),
+    replace(CONFIGS[2], lanes=128, drain=16, activation_depth=32768, parameter_depth=512),
+]
 FIRST_OUTPUT, ROOM = 1400, 4000
 
 
@@ -129,25 +142,32 @@ def random_run(draw: RandomSource, config: EngineConfig, output: int) -> Run:
     )
 
 
-def random_program(seed: int) -> tuple[EngineConfig, Images, int]:
+def first_output(config: EngineConfig) -> int:
+    """Where the results of a random program begin: behind everything that its runs read."""
+    return FIRST_OUTPUT if config.lanes <= 8 else 175 * config.lanes
+
+
+def random_program(seed: int, configs: Sequence[EngineConfig] = CONFIGS) -> tuple[EngineConfig, Images, int]:
     """An engine, images with a program of six runs at most, and a seed of the noise generator."""
     draw = RandomSource(seed)
-    config = CONFIGS[seed % len(CONFIGS)]
+    config = configs[seed % len(configs)]
     program: list[Instruction] = []
-    output = FIRST_OUTPUT
+    output = first_output(config)
+    room = ROOM if config.lanes <= 8 else config.activation_depth
     for _ in range(6):
         run = random_run(draw, config, output)
         channels = (run.counts[3] - 1) * config.lanes + run.last_channels
         output += run.counts[4] * run.counts[5] * (channels + run.output_gap)
-        if output > ROOM:
+        if output > room:
             break
         program.append(run)
-    shifts = draw.rng.integers(0, config.accumulator_width // 2, 64)
+    depth = config.parameter_depth * config.drain
+    shifts = draw.rng.integers(0, config.accumulator_width // 2, depth)
     images = Images(
         encode([*program, Halt()]),
         draw.words(config.weight_width, (512, config.lanes)),
-        np.stack([shifts, draw.words(config.bias_width, 64)], 1),
+        np.stack([shifts, draw.words(config.bias_width, depth)], 1),
         draw.words(config.activation_width, 256),
-        draw.words(config.activation_width, FIRST_OUTPUT),
+        draw.words(config.activation_width, first_output(config)),
     )
     return config, images, draw.between(0, (1 << 31) - 1)

@@ -14,7 +14,7 @@ from fixedpoint_nn.hardware.compiler.strided_view import View
 from fixedpoint_nn.numbers.traced.program import Program
 
 
-def lowered(program: Program, lanes: int) -> EngineProgram:
+def lowered(program: Program, lanes: int, drain: int = 1) -> EngineProgram:
     """A program of one input and one output."""
     builder = Builder(lanes)
     scope = Scope(builder, program, RULES)
@@ -23,7 +23,7 @@ def lowered(program: Program, lanes: int) -> EngineProgram:
     source = input_view(scope, node.shape, node.format, place)
     (result,) = scope.run(source)
     output = _settled(scope, result)
-    return EngineProgram(lanes, tuple(builder.items), tuple(builder.constants.buffers), source, output)
+    return EngineProgram(lanes, tuple(builder.items), tuple(builder.constants.buffers), source, output, drain)
 
 
 def _settled(scope: Scope, view: View) -> View:

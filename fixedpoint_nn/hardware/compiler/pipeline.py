@@ -26,7 +26,7 @@ from fixedpoint_nn.hardware.compiler.legalise import legalise
 from fixedpoint_nn.hardware.compiler.lower import lowered
 from fixedpoint_nn.hardware.compiler.select import select
 from fixedpoint_nn.hardware.compiler.show import Stages
-from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.config import EngineConfig, drain_rule, is_drain
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.isa.port import Port
@@ -63,33 +63,39 @@ def lower(
     format: QFormat,
     lanes: int = 8,
     engine: EngineConfig | None = None,
+    drain: int = 1,
 ) -> CompiledNetwork:
     """A network over FixedArrays, for samples of this shape and format.
 
-    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes.
+    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains
+    `drain` words per clock.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format)
     if engine is None:
-        return lower_program(program, lanes)
-    lowered = lower_program(program, engine.lanes)
+        return lower_program(program, lanes, drain)
+    lowered = lower_program(program, engine.lanes, engine.drain)
     return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
 
 
-def lower_program(program: Program, lanes: int = 8) -> CompiledNetwork:
+def lower_program(program: Program, lanes: int = 8, drain: int = 1) -> CompiledNetwork:
     """A traced program of one input and one output."""
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise LoweringError(ONE_OF_EACH)
-    return finish(program, lowered(program, lanes))
+    return finish(program, lowered(program, lanes, drain))
 
 
 def finish(program: Program, lower: EngineProgram) -> CompiledNetwork:
     """The passes after lowering, for a traced program and what it was lowered to."""
+    if not is_drain(lower.drain, lower.lanes):
+        raise LoweringError(
+            f"The network does not fit any engine: drain = {lower.drain!r} is no engine; {drain_rule(lower.lanes)}."
+        )
     legal = legalise(lower)
     selected = select(legal)
     flat = flatten(selected.items)
-    items = place_barriers(flat)
+    items = place_barriers(flat, selected.drain)
     allocation = allocate(selected, items)
     try:
         code, places = instructions(items, allocation.placement)
@@ -101,7 +107,9 @@ def finish(program: Program, lower: EngineProgram) -> CompiledNetwork:
     )
     kernels = [item for item in items if isinstance(item, Kernel)]
     return CompiledNetwork(
-        smallest_engine(selected.lanes, images, kernels, selected.input.format, allocation.depth),
+        smallest_engine(
+            selected.lanes, selected.drain, images, kernels, selected.input.format, allocation.depth
+        ),
         images,
         program,
         code,

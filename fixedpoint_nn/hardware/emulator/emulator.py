@@ -77,7 +77,7 @@ class Emulator:
 
     def run(self, seed: int = 1, *, writes: bool = False, limit: int = 10_000_000) -> Result:
         """Run the program from word 0 to Halt; `limit` instructions at most."""
-        result, timing, place = Result(), Timing(self.config.lanes), 0
+        result, timing, place = Result(), Timing(self.config.lanes, self.config.drain), 0
         self._noise, self._keep = Noise(seed), writes
         self.activations.ready[:] = 0
         self.registers = {}
@@ -175,7 +175,7 @@ class Emulator:
         if run.write:
             tile = np.arange(channels) // lanes
             last = issue.tile(np.arange(pixels)[:, None], tile)
-            cycles = last + np.arange(channels) % lanes + LATENCY
+            cycles = last + np.arange(channels) % lanes // self.config.drain + LATENCY
             self._write(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
 
     def _weights(self, run: Run, place: int, taps: int) -> Ints | None:
@@ -191,7 +191,7 @@ class Emulator:
         return None
 
     def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
-        base, lanes = self._address(run.parameter, place), self.config.lanes
+        base, lanes = self._address(run.parameter, place) * self.config.drain, self.config.lanes
         count = min(channels, lanes) if run.per_tile else channels
         words = self.images.parameters[base : base + count]
         if len(words) < count:

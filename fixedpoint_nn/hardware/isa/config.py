@@ -8,12 +8,25 @@ from dataclasses import dataclass, fields
 
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, AssemblyError
 
-LANES = (1, 2, 4, 8, 16, 32)
+SHIFT_BITS = 6  # of a parameter word, above the bias
+LANES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+LANES_RULE = "use 1, 2, 4, 8, 16, 32, 64, 128 or 256"
+DRAINS = (1, 2, 4, 8, 16)
 
 
 def is_lanes(lanes: object) -> bool:
     """Whether an engine of so many lanes can be built."""
     return type(lanes) is int and lanes in LANES
+
+
+def is_drain(drain: object, lanes: int) -> bool:
+    """Whether an engine of so many lanes can drain so many words per clock."""
+    return type(drain) is int and drain in DRAINS and drain <= lanes
+
+
+def drain_rule(lanes: int) -> str:
+    """What to do about a drain that is none, of an engine of so many lanes."""
+    return f"use 1, 2, 4, 8 or 16, and at most the {lanes} lanes"
 
 
 @dataclass(frozen=True)
@@ -37,11 +50,13 @@ class EngineConfig:
     parameter_depth: int = 512
     table_depth: int = 4096
     program_depth: int = 1024
+    drain: int = 1
 
     def __post_init__(self) -> None:
         product = self.activation_width + max(self.activation_width, self.weight_width)
         rules = (
-            ("lanes", is_lanes(self.lanes), "use 1, 2, 4, 8, 16 or 32"),
+            ("lanes", is_lanes(self.lanes), LANES_RULE),
+            ("drain", is_drain(self.drain, self.lanes), drain_rule(self.lanes)),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
             ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
             (
@@ -95,6 +110,16 @@ class EngineConfig:
         """Bits of the registers and addresses: enough for the deepest memory, and at least 8."""
         depths: Iterator[int] = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_depth"))
         return max(8, *((depth - 1).bit_length() for depth in depths))
+
+    @property
+    def parameter_width(self) -> int:
+        """Bits of a row of the parameter memory: {shift, bias} of as many channels as leave a tile in one clock."""
+        return self.drain * (SHIFT_BITS + self.bias_width)
+
+    @property
+    def load_width(self) -> int:
+        """Bits of the load port: those of the widest memory, and at least 32."""
+        return max(self.lanes * self.weight_width, self.parameter_width, 32)
 
     def verilog(self) -> dict[str, int]:
         """Parameter names and values of reference_rtl/engine.v."""

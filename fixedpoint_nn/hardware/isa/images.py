@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fixedpoint_nn.hardware.isa import bit_packing
-from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.config import SHIFT_BITS, EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.numerics.arrays import Ints
-
-SHIFT_BITS = 6
 
 
 def _empty() -> Ints:
@@ -25,7 +23,7 @@ class Images:
 
     program: list[int]
     weights: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))  # (rows, lanes)
-    parameters: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))  # (words, 2): shift, bias
+    parameters: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))  # (channels, 2): shift, bias
     tables: Ints = field(default_factory=_empty)
     activations: Ints = field(default_factory=_empty)  # words from address 0 on
 
@@ -34,12 +32,15 @@ class Images:
         lanes = config.lanes
         padded = np.zeros(-(-len(self.activations) // lanes) * lanes, np.int64)
         padded[: len(self.activations)] = self.activations
+        drain, word = config.drain, SHIFT_BITS + config.bias_width
         biases = bit_packing.unsigned(self.parameters[:, 1].tolist(), config.bias_width)
         shifts = self.parameters[:, 0].tolist()
         if shifts and not 0 <= min(shifts) <= max(shifts) < 1 << SHIFT_BITS:
             raise AssemblyError(
                 f"a shift of {min(shifts) if min(shifts) < 0 else max(shifts)} does not exist; use 0 to 63"
             )
+        parameters = [shift << config.bias_width | bias for shift, bias in zip(shifts, biases, strict=True)]
+        parameters += [0] * (-len(parameters) % drain)
         return {
             "program": (32, list(self.program)),
             "weights": (
@@ -47,8 +48,10 @@ class Images:
                 bit_packing.pack(self.weights.tolist(), config.weight_width),
             ),
             "parameters": (
-                SHIFT_BITS + config.bias_width,
-                [shift << config.bias_width | bias for shift, bias in zip(shifts, biases, strict=True)],
+                config.parameter_width,
+                bit_packing.joined(
+                    [parameters[n : n + drain] for n in range(0, len(parameters), drain)], word
+                ),
             ),
             "tables": (
                 config.activation_width,

@@ -34,7 +34,7 @@ class Schedule:
         return self.mac_cycles / self.cycles if self.cycles else 0.0
 
 
-def schedule(program: Sequence[Instruction], lanes: int) -> Schedule | None:
+def schedule(program: Sequence[Instruction], lanes: int, drain: int = 1) -> Schedule | None:
     """The schedule of a program; None if it depends on the data (a conditional jump)."""
     if any(isinstance(instruction, JumpEqual) for instruction in program):
         return None
@@ -43,7 +43,7 @@ def schedule(program: Sequence[Instruction], lanes: int) -> Schedule | None:
         places[at] = number
         at += instruction.words
     addresses = {number: place for place, number in places.items()}
-    result, timing, registers, number = Schedule(), Timing(lanes), [0] * 8, 0
+    result, timing, registers, number = Schedule(), Timing(lanes, drain), [0] * 8, 0
     before = 0
     while True:
         instruction = program[number]

@@ -110,8 +110,11 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
 
 
 def describe_engine(config: EngineConfig) -> dict[str, int]:
-    """The manifest's entry of the engine: the parameters of the Verilog by their Python names."""
-    return asdict(config)
+    """The manifest's entry of the engine: the parameters of the Verilog by their Python names.
+
+    A drain of 1 is left out: the engines of before had no other.
+    """
+    return {name: value for name, value in asdict(config).items() if (name, value) != ("drain", 1)}
 
 
 def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 
 from fixedpoint_nn.files.replace import heal
 from fixedpoint_nn.hardware.isa import bit_packing
-from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.images import SHIFT_BITS, Images
+from fixedpoint_nn.hardware.isa.config import SHIFT_BITS, EngineConfig
+from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.pack import manifest, memory_files
@@ -198,10 +198,10 @@ def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
     lanes = config.lanes
     weights = bit_packing.unpack(words["weights"], lanes, config.weight_width)
     mask = (1 << config.bias_width) - 1
-    assert SHIFT_BITS == 6
     parameters = [
         (word >> config.bias_width, bit_packing.signed([word & mask], config.bias_width)[0])
-        for word in words["parameters"]
+        for row in bit_packing.unpack(words["parameters"], config.drain, SHIFT_BITS + config.bias_width)
+        for word in row
     ]
     rows = bit_packing.unpack(words["activations"], lanes, config.activation_width)
     return Images(

@@ -17,12 +17,12 @@ relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck), deran
 
 
 def check(case: Random, simulator: str) -> None:
-    rtl = RtlModel(case.fixed, lanes=case.lanes, simulator=simulator)
+    rtl = RtlModel(case.fixed, lanes=case.lanes, simulator=simulator, drain=case.drain)
     result, expected = rtl(case.batch), case.fixed(case.batch)
     assert result.format == expected.format
     assert np.array_equal(result.ints, expected.ints)
     lowered = rtl.lowered(case.batch.shape[1:])
-    assert set(rtl.outcome.cycles) == {schedule(lowered.instructions, case.lanes).cycles}
+    assert set(rtl.outcome.cycles) == {schedule(lowered.instructions, case.lanes, case.drain).cycles}
 
 
 @settings(relaxed, max_examples=25)
@@ -50,11 +50,11 @@ def test_verilator_computes_what_the_model_computes(case):
     [
         (
             {"lanes": 0},
-            "The network does not fit any engine: lanes = 0 is no engine; use 1, 2, 4, 8, 16 or 32.",
+            "The network does not fit any engine: lanes = 0 is no engine; use 1, 2, 4, 8, 16, 32, 64, 128 or 256.",
         ),
         (
             {"lanes": "8"},
-            "The network does not fit any engine: lanes = '8' is no engine; use 1, 2, 4, 8, 16 or 32.",
+            "The network does not fit any engine: lanes = '8' is no engine; use 1, 2, 4, 8, 16, 32, 64, 128 or 256.",
         ),
         ({"simulator": "modelsim"}, "There is no simulator 'modelsim'; use 'iverilog' or 'verilator'."),
     ],
