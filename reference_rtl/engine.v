@@ -4,7 +4,8 @@
 // Stages, counted from the clock in which a step is issued (docs/engine.md, Timing):
 //    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; channel by channel:
 //    6-8 drain   9-12 requantiser   13-14 table   15 write
-// A word that is written in stage 15 can be read by a step that is issued one clock later.
+// A word that is written in stage 15 can be read by a step that is issued one clock later. A multiplier takes three
+// clocks more, behind stage 9.
 //
 // Python twin: `Emulator` in fixedpoint_nn/hardware/emulator/emulator.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -21,6 +22,8 @@ module engine #(
     parameter ACCUMULATOR_WIDTH = 48,
     // Bits of a bias, 2 to 63.
     parameter BIAS_WIDTH = 32,
+    // Bits of the requantiser's multiplier, 2 to 32; 0: there is none.
+    parameter MULTIPLIER_WIDTH = 0,
     // Bits of the modelled accumulator (0: none), and whether it saturates or wraps.
     parameter MODEL_WIDTH = 0,
     parameter MODEL_SATURATE = 0,
@@ -32,7 +35,8 @@ module engine #(
     parameter PRODUCT_OVERFLOW = 0,
     // Bits of each counter among the status registers, 1 to 32.
     parameter COUNTER_WIDTH = 32,
-    // Activation words (a multiple of LANES), rows of LANES weights, {shift, bias} words, table words, program words.
+    // Activation words (a multiple of LANES), rows of LANES weights, {multiplier, shift, bias} words, table words,
+    // program words.
     parameter ACTIVATION_DEPTH = 4096,
     parameter WEIGHT_DEPTH = 4096,
     parameter PARAMETER_DEPTH = 512,
@@ -45,7 +49,7 @@ module engine #(
     parameter TABLE_IMAGE = "",
     parameter PROGRAM_IMAGE = "",
     // Widths that follow; not to be set.
-    parameter PARAMETER_WIDTH = 6 + BIAS_WIDTH,
+    parameter PARAMETER_WIDTH = MULTIPLIER_WIDTH + 6 + BIAS_WIDTH,
     parameter WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32,
     parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
 ) (
@@ -86,6 +90,7 @@ module engine #(
     localparam LEGAL = LANES_LEGAL
         && ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32 && WEIGHT_WIDTH >= 2 && WEIGHT_WIDTH <= 32
         && ACCUMULATOR_WIDTH >= PRODUCT_WIDTH && ACCUMULATOR_WIDTH <= 63 && BIAS_WIDTH >= 2 && BIAS_WIDTH <= 63
+        && (MULTIPLIER_WIDTH == 0 || MULTIPLIER_WIDTH >= 2 && MULTIPLIER_WIDTH <= 32)
         && COUNTER_WIDTH >= 1 && COUNTER_WIDTH <= 32;
     localparam COUNT = LEGAL ? LANES : 1;
     localparam WORD = LEGAL ? ACTIVATION_WIDTH : 8;
@@ -93,7 +98,8 @@ module engine #(
     localparam SUM = LEGAL ? ACCUMULATOR_WIDTH : 16;
     localparam BIAS = LEGAL ? BIAS_WIDTH : 8;
     localparam COUNTER = LEGAL ? COUNTER_WIDTH : 32;
-    localparam PARAMETER = 6 + BIAS;
+    localparam FACTOR = LEGAL ? MULTIPLIER_WIDTH : 0;
+    localparam PARAMETER = FACTOR + 6 + BIAS;
 
     localparam ROWS = ACTIVATION_DEPTH / COUNT;
     localparam LANE_BITS = $clog2(COUNT);
@@ -108,7 +114,8 @@ module engine #(
     localparam WIDEST_C = WIDEST_A > WIDEST_B ? WIDEST_A : WIDEST_B;
     localparam WIDEST_D = WIDEST_C > PROGRAM_BITS ? WIDEST_C : PROGRAM_BITS;
     localparam ADDRESS_WIDTH = WIDEST_D > 8 ? WIDEST_D : 8;
-    localparam LATENCY = 15;
+    localparam REQUANTIZE = FACTOR > 0 ? 7 : 4;
+    localparam LATENCY = 11 + REQUANTIZE;
 
     initial begin
         if (LANES != 1 && LANES != 2 && LANES != 4 && LANES != 8 && LANES != 16 && LANES != 32)
@@ -125,6 +132,8 @@ module engine #(
                    ACCUMULATOR_WIDTH, PRODUCT_WIDTH);
         if (BIAS_WIDTH < 2 || BIAS_WIDTH > 63)
             $fatal(1, "%m: BIAS_WIDTH = %0d; use 2 to 63", BIAS_WIDTH);
+        if (MULTIPLIER_WIDTH != 0 && (MULTIPLIER_WIDTH < 2 || MULTIPLIER_WIDTH > 32))
+            $fatal(1, "%m: MULTIPLIER_WIDTH = %0d; use 0 (none) or 2 to 32", MULTIPLIER_WIDTH);
         if (MODEL_WIDTH != 0 && (MODEL_WIDTH < 2 || MODEL_WIDTH > ACCUMULATOR_WIDTH))
             $fatal(1, "%m: MODEL_WIDTH = %0d; use 0 (none) or 2 to ACCUMULATOR_WIDTH = %0d", MODEL_WIDTH,
                    ACCUMULATOR_WIDTH);
@@ -176,7 +185,7 @@ module engine #(
 
     // Settings of the run whose results are in the back end; the loop nest may already be at the next run.
     reg [ADDRESS_WIDTH-1:0] parameter_base, output_base, output_gap, table_base;
-    reg per_tile, modelled, relu_before, relu_after, table_enable, noise_enable, argmax_enable, write_enable,
+    reg per_tile, modelled, relu_before, relu_after, twice, table_enable, noise_enable, argmax_enable, write_enable,
         out_signed;
     reg [2:0] rounding;
     reg [1:0] overflow;
@@ -193,6 +202,7 @@ module engine #(
             modelled <= run[`RUN_MODELLED];
             relu_before <= run[`RUN_RELU_BEFORE];
             relu_after <= run[`RUN_RELU_AFTER];
+            twice <= run[`RUN_TWICE];
             table_enable <= run[`RUN_TABLE];
             noise_enable <= run[`RUN_NOISE];
             argmax_enable <= run[`RUN_ARGMAX];
@@ -239,8 +249,9 @@ module engine #(
     wire [PARAMETER-1:0] parameters;
     wire signed [WORD-1:0] word, table_word, result, best;
     wire [31:0] noise_state;
-    reg [3:0] pixel_ends;
-    always @(posedge clock) pixel_ends <= {pixel_ends[2:0], sum_pixel_end};
+    wire signed [(FACTOR > 0 ? FACTOR : 1)-1:0] multiplier = parameters[PARAMETER-1 -: (FACTOR > 0 ? FACTOR : 1)];
+    reg [REQUANTIZE-1:0] pixel_ends;
+    always @(posedge clock) pixel_ends <= {pixel_ends[REQUANTIZE-2:0], sum_pixel_end};
 
     drain #(
         .LANES(COUNT), .WIDTH(SUM), .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH),
@@ -253,11 +264,14 @@ module engine #(
         .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
     );
 
-    requantize #(.SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD)) u_requantize (
-        .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+    requantize #(
+        .SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD), .MULTIPLIER_WIDTH(FACTOR)
+    ) u_requantize (
+        .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
         .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
         .in_valid(sum_valid), .sum(sum), .bias(parameters[BIAS-1:0]), .shift(parameters[BIAS +: 6]),
+        .multiplier(multiplier),
         .out_valid(word_valid), .word(word), .overflowed(word_overflowed)
     );
 
@@ -267,7 +281,7 @@ module engine #(
         .clock(clock), .reset(reset), .configure(configured), .output_base(output_base), .output_gap(output_gap),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
         .noise_enable(noise_enable), .noise(noise_state),
-        .in_valid(word_valid), .pixel_end(pixel_ends[3]), .word(word), .table_read(table_read),
+        .in_valid(word_valid), .pixel_end(pixel_ends[REQUANTIZE-1]), .word(word), .table_read(table_read),
         .table_address(table_address),
         .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result(result)
     );

@@ -86,7 +86,7 @@ def emit_lowered(
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
-    plan = schedule(lowered.instructions, lowered.config.lanes)
+    plan = schedule(lowered.instructions, lowered.config.lanes, lowered.config.latency)
     cycles, macs = _predicted(lowered, plan, vectors, seed)
     contents = Contents(
         name=name,

@@ -22,6 +22,7 @@ module uart_engine #(
     parameter WEIGHT_WIDTH = 16,
     parameter ACCUMULATOR_WIDTH = 48,
     parameter BIAS_WIDTH = 32,
+    parameter MULTIPLIER_WIDTH = 0,
     parameter MODEL_WIDTH = 0,
     parameter MODEL_SATURATE = 0,
     parameter PRODUCT_BITS = 0,
@@ -49,7 +50,8 @@ module uart_engine #(
     // No request is under way.
     output wire idle
 );
-    localparam WIDER_WIDTH = 6 + BIAS_WIDTH > 32 ? 6 + BIAS_WIDTH : 32;
+    localparam PARAMETER_WIDTH = MULTIPLIER_WIDTH + 6 + BIAS_WIDTH;
+    localparam WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH;
 
     // The identity: the protocol's version, twelve parameters of a byte, five depths, the clock and the build.
@@ -101,7 +103,7 @@ module uart_engine #(
     );
     engine #(
         .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
-        .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
+        .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS),
         .PRODUCT_SHIFT(PRODUCT_SHIFT),
         .PRODUCT_SIGNED(PRODUCT_SIGNED), .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),

@@ -34,6 +34,14 @@ CONFIGS = [
         lanes=8, activation_width=16, weight_width=16, accumulator_width=48, bias_width=32,
         model_width=26, product_bits=18, product_shift=7, product_rounding=6, product_overflow=1, **DEPTHS,
     ),
+    EngineConfig(
+        lanes=4, activation_width=9, weight_width=8, accumulator_width=24, bias_width=20, multiplier_width=32,
+        **DEPTHS,
+    ),
+    EngineConfig(
+        lanes=2, activation_width=8, weight_width=8, accumulator_width=48, bias_width=32, multiplier_width=12,
+        model_width=18, **DEPTHS,
+    ),
 ]  # fmt: skip
 FIRST_OUTPUT, ROOM = 1400, 4000
 
@@ -119,6 +127,8 @@ def random_run(draw: RandomSource, config: EngineConfig, output: int) -> Run:
         base = lanes * draw.between(0, 9)
     if chosen.get("maximum"):
         chosen["modelled"] = False
+    if config.multiplier_width:
+        chosen["twice"] = draw.one_in(2)
     return Run(
         activation=Address(base),
         weight=Address(draw.between(0, 99)),
@@ -142,11 +152,17 @@ def random_program(seed: int) -> tuple[EngineConfig, Images, int]:
         if output > ROOM:
             break
         program.append(run)
-    shifts = draw.rng.integers(0, config.accumulator_width // 2, 64)
+    most = config.accumulator_width // 2
+    parameters = [
+        draw.rng.integers(0, 60 if config.multiplier_width else most, 64),
+        draw.words(config.bias_width, 64),
+    ]
+    if config.multiplier_width:
+        parameters.append(draw.words(config.multiplier_width, 64))
     images = Images(
         encode([*program, Halt()]),
         draw.words(config.weight_width, (512, config.lanes)),
-        np.stack([shifts, draw.words(config.bias_width, 64)], 1),
+        np.stack(parameters, 1),
         draw.words(config.activation_width, 256),
         draw.words(config.activation_width, FIRST_OUTPUT),
     )

@@ -9,6 +9,9 @@ from dataclasses import dataclass, fields
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, AssemblyError
 
 LANES = (1, 2, 4, 8, 16, 32)
+SHIFT_BITS = 6  # of a channel's shift
+LATENCY = 15  # from a tile's last step until its first word can be read by a step, without a multiplier
+MULTIPLIER_LATENCY = 3  # cycles more with one
 
 
 def is_lanes(lanes: object) -> bool:
@@ -25,6 +28,7 @@ class EngineConfig:
     weight_width: int = 16
     accumulator_width: int = 48
     bias_width: int = 32
+    multiplier_width: int = 0
     model_width: int = 0
     model_saturate: int = 0
     product_bits: int = 0
@@ -56,6 +60,11 @@ class EngineConfig:
                 f"use {product} (a product's bits) to 63",
             ),
             ("bias_width", 2 <= self.bias_width <= 63, "use 2 to 63"),
+            (
+                "multiplier_width",
+                self.multiplier_width == 0 or 2 <= self.multiplier_width <= 32,
+                "use 0 (none) or 2 to 32",
+            ),
             (
                 "model_width",
                 self.model_width == 0 or 2 <= self.model_width <= self.accumulator_width,
@@ -95,6 +104,16 @@ class EngineConfig:
         """Bits of the registers and addresses: enough for the deepest memory, and at least 8."""
         depths: Iterator[int] = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_depth"))
         return max(8, *((depth - 1).bit_length() for depth in depths))
+
+    @property
+    def parameter_width(self) -> int:
+        """Bits of a word of the parameter memory: {multiplier, shift, bias}."""
+        return self.multiplier_width + SHIFT_BITS + self.bias_width
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a tile's last step until its first word can be read by a step."""
+        return LATENCY + (MULTIPLIER_LATENCY if self.multiplier_width else 0)
 
     def verilog(self) -> dict[str, int]:
         """Parameter names and values of reference_rtl/engine.v."""
