@@ -35,7 +35,7 @@ class Allocation:
 
     placement: Placement
     weights: Ints  # (rows, lanes)
-    parameters: Ints  # (words, 2): shift, bias
+    parameters: Ints  # (words, 3): shift, bias, multiplier
     tables: Ints
     activations: Ints
     depth: int
@@ -53,7 +53,7 @@ def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
     weights, weight_rows = _stacked(
         [(k, k.weights) for k in kernels if k.weights is not None], np.zeros((1, lanes), np.int64)
     )
-    parameters, parameter_words = _stacked([(k, k.parameters) for k in kernels], np.zeros((1, 2), np.int64))
+    parameters, parameter_words = _stacked([(k, k.parameters) for k in kernels], np.zeros((1, 3), np.int64))
     tables, table_bases = _tables(kernels)
     placement = Placement(addresses, weight_rows, parameter_words, table_bases, number_registers(items))
     return Allocation(placement, weights, parameters, tables, _constants(buffers, addresses), depth)

@@ -2,7 +2,7 @@
 """Which runs must wait for results: only those that would read a word before it is written.
 
 By the engine's timing the first step of a run comes at least HANDOVER cycles after the last step of the run
-before it, and a word can be read LATENCY cycles and its lane after the last step of its tile. The last step
+before it, and a word can be read `latency` cycles and its lane after the last step of its tile. The last step
 of a run's first tile waits until the results of the run before can be read; so only the run directly before
 matters, and a run that reads its latest words late enough needs no barrier.
 """
@@ -16,10 +16,11 @@ from fixedpoint_nn.hardware.compiler.ir import Flat, LoadRegister, StoreArgmax
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.compiler.lifetimes import overlap, reads, targets, writes
 from fixedpoint_nn.hardware.compiler.strided_view import Atom
-from fixedpoint_nn.hardware.isa.timing import HANDOVER, LATENCY
+from fixedpoint_nn.hardware.isa.config import LATENCY
+from fixedpoint_nn.hardware.isa.timing import HANDOVER
 
 
-def place_barriers(items: Sequence[Flat]) -> tuple[Flat, ...]:
+def place_barriers(items: Sequence[Flat], latency: int = LATENCY) -> tuple[Flat, ...]:
     """The program with a barrier at those kernels alone that may need one."""
     jumped_to = {target for item in items for target in targets(item)}
     before: Kernel | None = None
@@ -28,7 +29,7 @@ def place_barriers(items: Sequence[Flat]) -> tuple[Flat, ...]:
     for item in items:
         unknown |= item in jumped_to  # what the end of the loop has written
         if isinstance(item, Kernel):
-            waits = item.argmax or unknown or (before is not None and _too_early(item, before))
+            waits = item.argmax or unknown or (before is not None and _too_early(item, before, latency))
             item = replace(item, barrier=waits)
             before, unknown = item, False
         elif isinstance(item, (LoadRegister, StoreArgmax)):
@@ -37,7 +38,7 @@ def place_barriers(items: Sequence[Flat]) -> tuple[Flat, ...]:
     return tuple(placed)
 
 
-def _too_early(kernel: Kernel, producer: Kernel) -> bool:
+def _too_early(kernel: Kernel, producer: Kernel, latency: int) -> bool:
     """May the kernel read a word of the one before it that is not yet there?"""
     written = next(writes(producer), None)
     if written is None or not any(overlap(read, written) for read in reads(kernel)):
@@ -47,9 +48,9 @@ def _too_early(kernel: Kernel, producer: Kernel) -> bool:
     if not alone or operand.buffer.register is not producer.target.buffer.register:
         return True
     width = kernel.lanes if kernel.vector else 1
-    for step, offset in _first_steps(kernel, LATENCY + kernel.lanes):
+    for step, offset in _first_steps(kernel, latency + kernel.lanes):
         start = offset - offset % kernel.lanes if kernel.vector else offset
-        if any(_ready_cycle(producer, word) > HANDOVER + step for word in range(start, start + width)):
+        if any(_ready_cycle(producer, word, latency) > HANDOVER + step for word in range(start, start + width)):
             return True
     return False
 
@@ -66,7 +67,7 @@ def _first_steps(kernel: Kernel, count: int) -> Iterator[tuple[int, int]]:
         yield step, offset
 
 
-def _ready_cycle(producer: Kernel, offset: int) -> int:
+def _ready_cycle(producer: Kernel, offset: int, latency: int) -> int:
     """Cycles from the producer's last step until the word can be read; very negative: it writes another."""
     _, start = producer.target.place
     pixels = producer.steps // (producer.tiles * producer.tile_steps)
@@ -75,4 +76,4 @@ def _ready_cycle(producer: Kernel, offset: int) -> int:
         return -(1 << 30)
     tile, lane = divmod(channel, producer.lanes)
     after = (pixels - 1 - pixel) * producer.tiles + producer.tiles - 1 - tile
-    return LATENCY + lane - after * producer.tile_steps
+    return latency + lane - after * producer.tile_steps

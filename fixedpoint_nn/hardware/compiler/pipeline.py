@@ -26,7 +26,7 @@ from fixedpoint_nn.hardware.compiler.legalise import legalise
 from fixedpoint_nn.hardware.compiler.lower import lowered
 from fixedpoint_nn.hardware.compiler.select import select
 from fixedpoint_nn.hardware.compiler.show import Stages
-from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.config import LATENCY, MULTIPLIER_LATENCY, EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.isa.port import Port
@@ -34,6 +34,7 @@ from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics.qformat import QFormat
 
+MULTIPLIER_BITS = 32  # of the widest multiplier that an engine has
 ONE_OF_EACH = "A program on the engine has one input and one output; join the others."
 
 
@@ -63,42 +64,51 @@ def lower(
     format: QFormat,
     lanes: int = 8,
     engine: EngineConfig | None = None,
+    multiplier: int = MULTIPLIER_BITS,
 ) -> CompiledNetwork:
     """A network over FixedArrays, for samples of this shape and format.
 
-    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes.
+    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes. That has a multiplier in its
+    requantiser where the network gains by one, of at most `multiplier` bits; 0 forbids it.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format)
     if engine is None:
-        return lower_program(program, lanes)
-    lowered = lower_program(program, engine.lanes)
+        return lower_program(program, lanes, multiplier)
+    lowered = lower_program(program, engine.lanes, engine.multiplier_width, engine.latency)
     return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
 
 
-def lower_program(program: Program, lanes: int = 8) -> CompiledNetwork:
-    """A traced program of one input and one output."""
+def lower_program(
+    program: Program, lanes: int = 8, multiplier: int = MULTIPLIER_BITS, latency: int = 0
+) -> CompiledNetwork:
+    """A traced program of one input and one output, for an engine of at least this latency."""
+    if not 0 <= multiplier <= MULTIPLIER_BITS or multiplier == 1:
+        raise LoweringError(f"A multiplier has 2 to {MULTIPLIER_BITS} bits, or 0 for none, not {multiplier!r}.")
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise LoweringError(ONE_OF_EACH)
-    return finish(program, lowered(program, lanes))
+    return finish(program, lowered(program, lanes, multiplier), latency)
 
 
-def finish(program: Program, lower: EngineProgram) -> CompiledNetwork:
-    """The passes after lowering, for a traced program and what it was lowered to."""
+def finish(program: Program, lower: EngineProgram, latency: int = 0) -> CompiledNetwork:
+    """The passes after lowering, for a traced program and what it was lowered to.
+
+    `latency` is that of the engine that the program is for, if one is given.
+    """
     legal = legalise(lower)
     selected = select(legal)
     flat = flatten(selected.items)
-    items = place_barriers(flat)
+    multiplied = any(isinstance(item, Kernel) and item.multiplied for item in flat)
+    items = place_barriers(flat, max(latency, LATENCY + (MULTIPLIER_LATENCY if multiplied else 0)))
     allocation = allocate(selected, items)
     try:
         code, places = instructions(items, allocation.placement)
         words = encode(code)
     except AssemblyError as error:
         raise LoweringError(f"The program does not fit the engine's instructions: {error}.") from None
-    images = Images(
-        words, allocation.weights, allocation.parameters, allocation.tables, allocation.activations
-    )
+    parameters = allocation.parameters if multiplied else allocation.parameters[:, :2]
+    images = Images(words, allocation.weights, parameters, allocation.tables, allocation.activations)
     kernels = [item for item in items if isinstance(item, Kernel)]
     return CompiledNetwork(
         smallest_engine(selected.lanes, images, kernels, selected.input.format, allocation.depth),
