@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The engine: a sequencer, a loop nest, LANES multiply-accumulate lanes, one requantiser, five memories.
+// The engine: a sequencer, a loop nest, LANES multiply-accumulate lanes, DRAIN requantisers, five memories.
 //
 // Stages, counted from the clock in which a step is issued (docs/engine.md, Timing):
-//    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; channel by channel:
+//    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; DRAIN channels a clock:
 //    6-8 drain   9-12 requantiser   13-14 table   15 write
 // A word that is written in stage 15 can be read by a step that is issued one clock later. A multiplier takes three
 // clocks more, behind stage 9.
@@ -12,8 +12,10 @@
 `include "fields.vh"
 `default_nettype none
 module engine #(
-    // Multiply-accumulate lanes: a power of two, 1 to 32.
+    // Multiply-accumulate lanes: a power of two, 1 to 256.
     parameter LANES = 8,
+    // Sums that leave a tile, are requantised and written in one clock: a power of two, 1 to 16, at most LANES.
+    parameter DRAIN = 1,
     // Bits of an activation word, 2 to 32.
     parameter ACTIVATION_WIDTH = 16,
     // Bits of a weight, 2 to 32.
@@ -35,7 +37,7 @@ module engine #(
     parameter PRODUCT_OVERFLOW = 0,
     // Bits of each counter among the status registers, 1 to 32.
     parameter COUNTER_WIDTH = 32,
-    // Activation words (a multiple of LANES), rows of LANES weights, {multiplier, shift, bias} words, table words,
+    // Activation words (a multiple of LANES), rows of LANES weights, rows of DRAIN {multiplier, shift, bias}, table words,
     // program words.
     parameter ACTIVATION_DEPTH = 4096,
     parameter WEIGHT_DEPTH = 4096,
@@ -49,7 +51,7 @@ module engine #(
     parameter TABLE_IMAGE = "",
     parameter PROGRAM_IMAGE = "",
     // Widths that follow; not to be set.
-    parameter PARAMETER_WIDTH = MULTIPLIER_WIDTH + 6 + BIAS_WIDTH,
+    parameter PARAMETER_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH),
     parameter WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32,
     parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
 ) (
@@ -82,17 +84,19 @@ module engine #(
     output wire                               accumulator_overflow,
     output wire [31:0]                        argmax
 );
-    // Lanes, and bits of words, weights, sums, biases and counters, as they are built: the parameters' values, or a
-    // small engine in place of an illegal one, which so gets as far as to be refused by a sentence.
+    // Lanes, words a clock, and bits of words, weights, sums, biases and counters, as they are built: the parameters'
+    // values, or a small engine in place of an illegal one, which so gets as far as to be refused by a sentence.
     localparam WIDER_FACTOR = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH;
     localparam PRODUCT_WIDTH = ACTIVATION_WIDTH + WIDER_FACTOR;
-    localparam LANES_LEGAL = LANES == 1 || LANES == 2 || LANES == 4 || LANES == 8 || LANES == 16 || LANES == 32;
-    localparam LEGAL = LANES_LEGAL
+    localparam LANES_LEGAL = LANES >= 1 && LANES <= 256 && (LANES & (LANES - 1)) == 0;
+    localparam DRAIN_LEGAL = DRAIN >= 1 && DRAIN <= 16 && DRAIN <= LANES && (DRAIN & (DRAIN - 1)) == 0;
+    localparam LEGAL = LANES_LEGAL && DRAIN_LEGAL
         && ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32 && WEIGHT_WIDTH >= 2 && WEIGHT_WIDTH <= 32
         && ACCUMULATOR_WIDTH >= PRODUCT_WIDTH && ACCUMULATOR_WIDTH <= 63 && BIAS_WIDTH >= 2 && BIAS_WIDTH <= 63
         && (MULTIPLIER_WIDTH == 0 || MULTIPLIER_WIDTH >= 2 && MULTIPLIER_WIDTH <= 32)
         && COUNTER_WIDTH >= 1 && COUNTER_WIDTH <= 32;
     localparam COUNT = LEGAL ? LANES : 1;
+    localparam WORDS = LEGAL ? DRAIN : 1;
     localparam WORD = LEGAL ? ACTIVATION_WIDTH : 8;
     localparam WEIGHT = LEGAL ? WEIGHT_WIDTH : 8;
     localparam SUM = LEGAL ? ACCUMULATOR_WIDTH : 16;
@@ -100,6 +104,7 @@ module engine #(
     localparam COUNTER = LEGAL ? COUNTER_WIDTH : 32;
     localparam FACTOR = LEGAL ? MULTIPLIER_WIDTH : 0;
     localparam PARAMETER = FACTOR + 6 + BIAS;
+    localparam CHANNEL_WIDTH = COUNT > 1 ? $clog2(COUNT) : 1;
 
     localparam ROWS = ACTIVATION_DEPTH / COUNT;
     localparam LANE_BITS = $clog2(COUNT);
@@ -118,8 +123,8 @@ module engine #(
     localparam LATENCY = 11 + REQUANTIZE;
 
     initial begin
-        if (LANES != 1 && LANES != 2 && LANES != 4 && LANES != 8 && LANES != 16 && LANES != 32)
-            $fatal(1, "%m: LANES = %0d; use 1, 2, 4, 8, 16 or 32", LANES);
+        if (!LANES_LEGAL) $fatal(1, "%m: LANES = %0d; use 1, 2, 4, 8, 16, 32, 64, 128 or 256", LANES);
+        if (!DRAIN_LEGAL) $fatal(1, "%m: DRAIN = %0d; use 1, 2, 4, 8 or 16, and at most LANES = %0d", DRAIN, LANES);
         if (ACTIVATION_WIDTH < 2 || ACTIVATION_WIDTH > 32)
             $fatal(1, "%m: ACTIVATION_WIDTH = %0d; use 2 to 32", ACTIVATION_WIDTH);
         if (WEIGHT_WIDTH < 2 || WEIGHT_WIDTH > 32)
@@ -172,9 +177,9 @@ module engine #(
 
     wire [4:0] select_2;
     wire slow_path, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
-    wire [5:0] channels_4, channels_5;
+    wire [CHANNEL_WIDTH-1:0] channels_4, channels_5;
 
-    loop_nest #(.LANES(COUNT), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) u_loop_nest (
+    loop_nest #(.LANES(COUNT), .DRAIN(WORDS), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .slow_path(slow_path),
@@ -184,7 +189,10 @@ module engine #(
     );
 
     // Settings of the run whose results are in the back end; the loop nest may already be at the next run.
-    reg [ADDRESS_WIDTH-1:0] parameter_base, output_base, output_gap, table_base;
+    // The words of a pixel's last clock, minus one.
+    localparam [31:0] WORDS_BUT_ONE = WORDS - 1;
+    wire [CHANNEL_WIDTH-1:0] last_words = run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] & WORDS_BUT_ONE[CHANNEL_WIDTH-1:0];
+    reg [ADDRESS_WIDTH-1:0] parameter_base, output_base, pixel_step, table_base;
     reg per_tile, modelled, relu_before, relu_after, twice, table_enable, noise_enable, argmax_enable, write_enable,
         out_signed;
     reg [2:0] rounding;
@@ -196,7 +204,7 @@ module engine #(
         if (configure) begin
             parameter_base <= run[`RUN_PARAMETER_BASE +: ADDRESS_WIDTH];
             output_base <= run[`RUN_OUTPUT_BASE +: ADDRESS_WIDTH];
-            output_gap <= run[`RUN_OUTPUT_GAP +: ADDRESS_WIDTH];
+            pixel_step <= run[`RUN_OUTPUT_GAP +: ADDRESS_WIDTH] + {{(ADDRESS_WIDTH-CHANNEL_WIDTH){1'b0}}, last_words};
             table_base <= run[`RUN_TABLE_BASE +: ADDRESS_WIDTH];
             per_tile <= run[`RUN_PER_TILE];
             modelled <= run[`RUN_MODELLED];
@@ -242,59 +250,70 @@ module engine #(
         end
     endgenerate
 
-    // Drain, requantiser, table, write
-    wire [ADDRESS_WIDTH-1:0] parameter_address, table_address, result_address;
-    wire parameter_enable, table_read, sum_valid, sum_pixel_end, wrapped, word_valid, word_overflowed, result_valid;
-    wire signed [SUM-1:0] sum;
-    wire [PARAMETER-1:0] parameters;
-    wire signed [WORD-1:0] word, table_word, result, best;
-    wire [31:0] noise_state;
-    wire signed [(FACTOR > 0 ? FACTOR : 1)-1:0] multiplier = parameters[PARAMETER-1 -: (FACTOR > 0 ? FACTOR : 1)];
+    // Drain, requantisers, tables, write: WORDS side by side, of which the last clock of a tile may use the first only.
+    wire [ADDRESS_WIDTH-1:0] parameter_address, result_address;
+    wire [WORDS*ADDRESS_WIDTH-1:0] table_address;
+    wire parameter_enable, table_read, sum_pixel_end, wrapped;
+    wire [WORDS-1:0] sum_valid, word_valid, word_overflowed, result_valid;
+    wire [WORDS*SUM-1:0] sums;
+    wire [WORDS*PARAMETER-1:0] parameters;
+    wire [WORDS*WORD-1:0] words, table_words, results;
+    wire [WORDS*32-1:0] noise_numbers;
+    wire signed [WORD-1:0] best;
     reg [REQUANTIZE-1:0] pixel_ends;
     always @(posedge clock) pixel_ends <= {pixel_ends[REQUANTIZE-2:0], sum_pixel_end};
 
     drain #(
-        .LANES(COUNT), .WIDTH(SUM), .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH),
-        .ADDRESS_WIDTH(ADDRESS_WIDTH)
+        .LANES(COUNT), .DRAIN(WORDS), .WIDTH(SUM),
+        .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
     ) u_drain (
         .clock(clock), .reset(reset), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile),
         .modelled(modelled),
         .complete(complete_5), .channels(channels_5), .pixel_end(pixel_end_5), .totals(totals),
         .parameter_enable(parameter_enable), .parameter_address(parameter_address), .out_valid(sum_valid),
-        .out_pixel_end(sum_pixel_end), .sum(sum), .wrapped(wrapped)
+        .out_pixel_end(sum_pixel_end), .sums(sums), .wrapped(wrapped)
     );
 
-    requantize #(
-        .SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD), .MULTIPLIER_WIDTH(FACTOR)
-    ) u_requantize (
-        .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
-        .rounding(rounding),
-        .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
-        .in_valid(sum_valid), .sum(sum), .bias(parameters[BIAS-1:0]), .shift(parameters[BIAS +: 6]),
-        .multiplier(multiplier),
-        .out_valid(word_valid), .word(word), .overflowed(word_overflowed)
+    // Without a multiplier the highest bit of a channel's parameters stands at its port, where nothing reads it.
+    localparam FACTOR_BITS = FACTOR > 0 ? FACTOR : 1;
+    generate
+        for (index = 0; index < WORDS; index = index + 1) begin : requantizers
+            requantize #(
+                .SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD), .MULTIPLIER_WIDTH(FACTOR)
+            ) u_requantize (
+                .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .twice(twice),
+                .leak(leak), .rounding(rounding),
+                .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
+                .in_valid(sum_valid[index]), .sum(sums[index*SUM +: SUM]),
+                .bias(parameters[index*PARAMETER +: BIAS]), .shift(parameters[index*PARAMETER+BIAS +: 6]),
+                .multiplier(parameters[index*PARAMETER+PARAMETER-1 -: FACTOR_BITS]),
+                .out_valid(word_valid[index]), .word(words[index*WORD +: WORD]), .overflowed(word_overflowed[index])
+            );
+        end
+    endgenerate
+
+    noise #(.DRAIN(WORDS)) u_noise (
+        .clock(clock), .start(start), .seed(seed), .draw(word_valid & {WORDS{noise_enable}}), .numbers(noise_numbers)
     );
 
-    noise u_noise (.clock(clock), .start(start), .seed(seed), .draw(word_valid && noise_enable), .state(noise_state));
-
-    write_back #(.WIDTH(WORD), .ADDRESS_WIDTH(ADDRESS_WIDTH)) u_write_back (
-        .clock(clock), .reset(reset), .configure(configured), .output_base(output_base), .output_gap(output_gap),
+    write_back #(.DRAIN(WORDS), .WIDTH(WORD), .ADDRESS_WIDTH(ADDRESS_WIDTH)) u_write_back (
+        .clock(clock), .reset(reset), .configure(configured), .output_base(output_base), .pixel_step(pixel_step),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
-        .noise_enable(noise_enable), .noise(noise_state),
-        .in_valid(word_valid), .pixel_end(pixel_ends[REQUANTIZE-1]), .word(word), .table_read(table_read),
-        .table_address(table_address),
-        .table_word(table_word), .result_valid(result_valid), .result_address(result_address), .result(result)
+        .noise_enable(noise_enable), .noise(noise_numbers),
+        .in_valid(word_valid), .pixel_end(pixel_ends[REQUANTIZE-1]), .words(words), .table_read(table_read),
+        .table_address(table_address), .table_words(table_words),
+        .result_valid(result_valid), .result_address(result_address), .results(results)
     );
 
     wire [ADDRESS_WIDTH-1:0] best_index;
-    argmax #(.WIDTH(WORD), .INDEX_WIDTH(ADDRESS_WIDTH)) u_argmax (
-        .clock(clock), .clear(start || reset || configured && argmax_enable), .valid(result_valid && argmax_enable),
-        .word(result), .index(best_index), .best(best)
+    argmax #(.DRAIN(WORDS), .WIDTH(WORD), .INDEX_WIDTH(ADDRESS_WIDTH)) u_argmax (
+        .clock(clock), .clear(start || reset || configured && argmax_enable),
+        .valid(result_valid & {WORDS{argmax_enable}}), .words(results), .index(best_index), .best(best)
     );
     assign argmax = {{(32-ADDRESS_WIDTH){1'b0}}, best_index};
 
-    status #(.WIDTH(COUNTER)) u_status (
-        .clock(clock), .clear(start || reset), .busy(busy), .mac(mac), .overflowed(word_valid && word_overflowed),
+    status #(.DRAIN(WORDS), .WIDTH(COUNTER)) u_status (
+        .clock(clock), .clear(start || reset), .busy(busy), .mac(mac), .overflowed(word_valid & word_overflowed),
         .accumulator_lost(wrapped || |clipped_channel), .cycles(cycles), .mac_cycles(mac_cycles),
         .saturations(saturations), .accumulator_overflow(accumulator_overflow)
     );
@@ -305,36 +324,44 @@ module engine #(
     wire [ADDRESS_WIDTH-1:0] write_address =
         !busy ? host_address[ADDRESS_WIDTH-1:0] : access_write ? access_address : result_address;
     wire [1:0] source = !busy ? 2'd0 : !access_write ? 2'd1 : {1'b1, access_best};
-    wire signed [WORD-1:0] write_data =
+    wire [WORD-1:0] first_word =
         source[1] ? (source[0] ? best : argmax[WORD-1:0])
-                  : (source[0] ? result : host_write_data);
-    wire write = busy ? access_write || result_valid && write_enable : host_write;
-    wire [COUNT-1:0] write_lane;
-
+                  : (source[0] ? results[WORD-1:0] : host_write_data);
+    // The words of this clock: one of the host or of Store, or those of a run.
+    wire [WORDS-1:0] one_word = 1;
+    wire [WORDS-1:0] write =
+        busy && !access_write ? result_valid & {WORDS{write_enable}} : one_word & {WORDS{busy || host_write}};
+    wire [WORDS*WORD-1:0] write_data;
     generate
+        if (WORDS == 1) begin : one_result
+            assign write_data = first_word;
+        end else begin : several_results
+            assign write_data = {results[WORDS*WORD-1:WORD], first_word};
+        end
+
         if (COUNT == 1) begin : one_lane
-            assign write_lane = write;
             assign broadcast = row;
         end else begin : many_lanes
-            localparam [COUNT-1:0] FIRST = 1;
             reg [LANE_BITS-1:0] place_1, place_2;
             always @(posedge clock) begin
                 place_1 <= read_address[LANE_BITS-1:0];
                 place_2 <= place_1;
             end
-            wire signed [WORD-1:0] words [0:COUNT-1];
+            wire signed [WORD-1:0] words_of_row [0:COUNT-1];
             for (index = 0; index < COUNT; index = index + 1) begin : columns
-                assign words[index] = row[index*WORD +: WORD];
+                assign words_of_row[index] = row[index*WORD +: WORD];
             end
-            assign broadcast = words[place_2];
-            assign write_lane = write ? FIRST << write_address[LANE_BITS-1:0] : {COUNT{1'b0}};
+            assign broadcast = words_of_row[place_2];
         end
     endgenerate
     assign host_read_data = broadcast;
 
-    activation_memory #(.LANES(COUNT), .WIDTH(WORD), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)) u_activation_memory (
+    activation_memory #(
+        .LANES(COUNT), .DRAIN(WORDS), .WIDTH(WORD), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)
+    ) u_activation_memory (
         .clock(clock), .read_row_address(read_address[LANE_BITS +: ROW_BITS]), .read_row(row),
-        .write_lane(write_lane), .write_row_address(write_address[LANE_BITS +: ROW_BITS]), .write_data(write_data)
+        .write(write), .write_row_address(write_address[LANE_BITS +: ROW_BITS]),
+        .write_place(write_address[CHANNEL_WIDTH-1:0]), .write_data(write_data)
     );
 
     // The other memories are written by the load port only.
@@ -351,16 +378,23 @@ module engine #(
         .write_enable(load && load_memory == 2'd1), .write_address(load_address[WEIGHT_BITS-1:0]),
         .write_data(load_data[COUNT*WEIGHT-1:0])
     );
-    memory #(.WIDTH(PARAMETER), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) u_parameter_memory (
+    memory #(.WIDTH(WORDS * PARAMETER), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) u_parameter_memory (
         .clock(clock), .read_enable(parameter_enable), .read_address(parameter_address[PARAMETER_BITS-1:0]),
         .read_data(parameters),
         .write_enable(load && load_memory == 2'd2), .write_address(load_address[PARAMETER_BITS-1:0]),
-        .write_data(load_data[PARAMETER-1:0])
+        .write_data(load_data[WORDS*PARAMETER-1:0])
     );
-    memory #(.WIDTH(WORD), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) u_table_memory (
-        .clock(clock), .read_enable(table_read), .read_address(table_address[TABLE_BITS-1:0]), .read_data(table_word),
-        .write_enable(load && load_memory == 2'd3), .write_address(load_address[TABLE_BITS-1:0]),
-        .write_data(load_data[WORD-1:0])
-    );
+    // Each word looks up a copy of the tables.
+    generate
+        for (index = 0; index < WORDS; index = index + 1) begin : tables
+            wire [ADDRESS_WIDTH-1:0] code = table_address[index*ADDRESS_WIDTH +: ADDRESS_WIDTH];
+            memory #(.WIDTH(WORD), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) u_table_memory (
+                .clock(clock), .read_enable(table_read), .read_address(code[TABLE_BITS-1:0]),
+                .read_data(table_words[index*WORD +: WORD]),
+                .write_enable(load && load_memory == 2'd3), .write_address(load_address[TABLE_BITS-1:0]),
+                .write_data(load_data[WORD-1:0])
+            );
+        end
+    endgenerate
 endmodule
 `default_nettype wire

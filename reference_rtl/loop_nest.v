@@ -6,8 +6,8 @@
 // A run is taken over when `take` is high: its description is held in `run`, one clock sets the counters, then steps
 // are issued. Stage 0 is the clock of issue, in which `address` and `weight_address` stand; the memories answer in
 // stage 2. Two waits keep the pipeline free of collisions: the last steps of neighbouring tiles are at least as far
-// apart as the first has channels (`spacing`), and the last step of a new run's first tile, or the first step of a run
-// with a barrier, waits until the last word of the run before is written (`settle`).
+// apart as the first one takes clocks to be drained (`spacing`), and the last step of a new run's first tile, or the
+// first step of a run with a barrier, waits until the last word of the run before is written (`settle`).
 // Python twin: `walked` in fixedpoint_nn/hardware/emulator/loop_nest.py,
 // `Timing` in fixedpoint_nn/hardware/isa/timing.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -18,8 +18,12 @@ module loop_nest #(
     parameter LANES = 8,
     // Bits of an address.
     parameter ADDRESS_WIDTH = 16,
+    // Sums that leave a tile in one clock: a power of two, at most LANES.
+    parameter DRAIN = 1,
     // Clocks from a tile's last step until its first word can be read again.
-    parameter LATENCY = 15
+    parameter LATENCY = 15,
+    // Bits of a tile's channels minus one, which follow; not to be set.
+    parameter CHANNEL_WIDTH = LANES > 1 ? $clog2(LANES) : 1
 ) (
     input  wire                     clock,
     input  wire                     reset,
@@ -54,15 +58,18 @@ module loop_nest #(
     output wire                     maximum_4,
     output wire                     replace_4,
     output wire                     modelled_4,
-    output wire [5:0]               channels_4,
+    output wire [CHANNEL_WIDTH-1:0] channels_4,
 
     // Stage 5: a tile is complete; its channels minus one, and whether it is its pixel's last.
     output wire                     complete_5,
-    output wire [5:0]               channels_5,
+    output wire [CHANNEL_WIDTH-1:0] channels_5,
     output wire                     pixel_end_5
 );
     localparam [31:0] LANES_BUT_ONE = LANES - 1, WAIT = LATENCY;
-    localparam [5:0] FULL_TILE = LANES_BUT_ONE[5:0];
+    localparam [CHANNEL_WIDTH-1:0] FULL_TILE = LANES_BUT_ONE[CHANNEL_WIDTH-1:0], NO_CHANNELS = 0;
+    // Bits of the clocks in which a tile is drained, minus one.
+    localparam SPACING_WIDTH = LANES / DRAIN > 1 ? $clog2(LANES / DRAIN) : 1;
+    localparam [SPACING_WIDTH-1:0] NO_SPACING = 0, ONE_CLOCK = 1;
     localparam [4:0] SETTLE = WAIT[4:0];
     localparam [1:0] IDLE = 2'd0, SET_UP = 2'd1, STEP = 2'd2;
 
@@ -80,8 +87,8 @@ module loop_nest #(
     reg  [7:0]  kx, ky;
     reg  [11:0] x, y;
     reg         first_tap, first_tile, second_operand, barrier;
-    reg  [5:0]  spacing;
     reg  [4:0]  settle;
+    reg  [SPACING_WIDTH-1:0] spacing;
 
     wire channel_end = channel == channel_count;
     wire kx_end = channel_end && kx == kx_count;
@@ -90,10 +97,12 @@ module loop_nest #(
     wire row_end = pixel_end && x == x_count;
     wire run_end = tile_end && row_end && y == y_count;
 
-    wire drained = spacing == 6'd0 && settle == 5'd0;
-    wire blocked = barrier && !drained || tile_end && (first_tile ? !drained : spacing != 6'd0);
+    wire drained = spacing == NO_SPACING && settle == 5'd0;
+    wire blocked = barrier && !drained || tile_end && (first_tile ? !drained : spacing != NO_SPACING);
     wire issue = state == STEP && !blocked;
-    wire [5:0] channels = pixel_end ? run[`RUN_LAST_CHANNELS +: 6] : FULL_TILE;
+    wire [CHANNEL_WIDTH-1:0] channels = pixel_end ? run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] : FULL_TILE;
+    // Of the channels minus one, the clocks minus one in which they are drained.
+    wire [SPACING_WIDTH-1:0] drain_clocks = LANES == DRAIN ? NO_SPACING : channels[CHANNEL_WIDTH-1 -: SPACING_WIDTH];
 
     // Which loops start again with the next step.
     wire set_up = state == SET_UP;
@@ -149,7 +158,7 @@ module loop_nest #(
 
     always @(posedge clock) begin
         if (!drained)
-            if (spacing != 6'd0) spacing <= spacing - 6'd1;
+            if (spacing != NO_SPACING) spacing <= spacing - ONE_CLOCK;
             else settle <= settle - 5'd1;
 
         if (step) begin
@@ -201,56 +210,58 @@ module loop_nest #(
         end
 
         if (tile_issued) begin
-            spacing <= channels;
+            spacing <= drain_clocks;
             settle <= SETTLE;
         end
 
         if (reset) begin
             state <= IDLE;
-            spacing <= 6'd0;
+            spacing <= NO_SPACING;
             settle <= 5'd0;
         end
     end
 
     // The control signals of the steps in stages 1 to 5. Each stage keeps those that are still needed, all in one
     // register, which costs a simulator little while it does not change.
-    wire [16:0] stage_0 = {issue, run[`RUN_VECTOR], paired, padded, run[`RUN_MAXIMUM], second_operand, mac, first_tap,
+    localparam C = CHANNEL_WIDTH;
+    wire [C+10:0] stage_0 = {issue, run[`RUN_VECTOR], paired, padded, run[`RUN_MAXIMUM], second_operand, mac, first_tap,
                            run[`RUN_MODELLED], issue && tile_end, pixel_end, channels};
-    wire [16:0] stage_1;
-    wire [15:0] stage_2;
-    wire [11:0] stage_3, stage_4;
-    wire [7:0]  stage_5;
-    reg  [64:0] stages;
+    wire [C+10:0] stage_1;
+    wire [C+9:0]  stage_2;
+    wire [C+5:0]  stage_3, stage_4;
+    wire [C+1:0]  stage_5;
+    reg  [5*C+34:0] stages;
     assign {stage_1, stage_2, stage_3, stage_4, stage_5} = stages;
 
     wire issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1;
-    wire [6:0] due_1;
+    wire [C:0] due_1;
     assign {issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1, due_1}
         = stage_1;
-    wire [15:0] next_2 = {issue_1 && !second_1, vector_1, paired_1, padded_1, maximum_1, mac_1, first_1, modelled_1,
+    wire [C+9:0] next_2 = {issue_1 && !second_1, vector_1, paired_1, padded_1, maximum_1, mac_1, first_1, modelled_1,
                           complete_1, due_1};
 
     wire mac_2, first_2, modelled_2, complete_2;
-    wire [6:0] due_2;
+    wire [C:0] due_2;
     assign {select_2, mac_2, first_2, modelled_2, complete_2, due_2} = stage_2;
-    wire [11:0] next_3 = {mac_2, select_2[0], first_2, modelled_2, complete_2, due_2};
+    wire [C+5:0] next_3 = {mac_2, select_2[0], first_2, modelled_2, complete_2, due_2};
 
     wire modelled_3, complete_3;
-    wire [6:0] due_3;
+    wire [C:0] due_3;
     assign {fire_3, maximum_3, first_3, modelled_3, complete_3, due_3} = stage_3;
-    wire [11:0] next_4 = {fire_3, maximum_3, first_3 || maximum_3, modelled_3, complete_3, due_3};
+    wire [C+5:0] next_4 = {fire_3, maximum_3, first_3 || maximum_3, modelled_3, complete_3, due_3};
 
     wire complete_4, pixel_end_4;
     assign {fire_4, maximum_4, replace_4, modelled_4, complete_4, pixel_end_4, channels_4} = stage_4;
-    wire [7:0] next_5 = {complete_4, pixel_end_4, channels_4};
+    wire [C+1:0] next_5 = {complete_4, pixel_end_4, channels_4};
 
     assign {complete_5, pixel_end_5, channels_5} = stage_5;
 
-    initial stages = 65'd0;
+    initial stages = {(5*C+35){1'b0}};
 
-    wire [64:0] next_stages = {stage_0, next_2, next_3, next_4, next_5};
+    wire [5*C+34:0] next_stages = {stage_0, next_2, next_3, next_4, next_5};
     // The bits that a reset clears: a multiplication, a tile's end.
-    localparam [64:0] EFFECTS = {17'h00480, 16'h0480, 12'h880, 12'h880, 8'h80};
+    localparam [5*C+34:0] EFFECTS = {11'b00000010010, NO_CHANNELS, 10'b0000010010, NO_CHANNELS,
+                                     6'b100010, NO_CHANNELS, 6'b100010, NO_CHANNELS, 2'b10, NO_CHANNELS};
     always @(posedge clock) stages <= reset ? next_stages & ~EFFECTS : next_stages;
 
     // Rare cases in one signal: a step that loads anything but a broadcast operand and a weight for each lane, the

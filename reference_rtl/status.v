@@ -5,21 +5,24 @@
 // Python twin: `Result` in fixedpoint_nn/hardware/emulator/result.py.
 `default_nettype none
 module status #(
+    // Words of a clock.
+    parameter DRAIN = 1,
     // Bits of each counter, 1 to 32; it starts again from 0.
     parameter WIDTH = 32
 ) (
-    input  wire        clock,
-    input  wire        clear,
+    input  wire             clock,
+    input  wire             clear,
 
-    input  wire        busy,
-    input  wire        mac,
-    input  wire        overflowed,
-    input  wire        accumulator_lost,
+    input  wire             busy,
+    input  wire             mac,
+    // The words of this clock that did not fit.
+    input  wire [DRAIN-1:0] overflowed,
+    input  wire             accumulator_lost,
 
-    output wire [31:0] cycles,
-    output wire [31:0] mac_cycles,
-    output wire [31:0] saturations,
-    output reg         accumulator_overflow
+    output wire [31:0]      cycles,
+    output wire [31:0]      mac_cycles,
+    output wire [31:0]      saturations,
+    output reg              accumulator_overflow
 );
     localparam [WIDTH-1:0] NONE = 0, ONE = 1;
     reg [WIDTH-1:0] clocks, steps, misfits;
@@ -27,7 +30,14 @@ module status #(
     assign mac_cycles = steps;
     assign saturations = misfits;
 
-    wire anything_lost = overflowed || accumulator_lost;
+    wire anything_lost = |overflowed || accumulator_lost;
+    reg [WIDTH-1:0] new_misfits;
+    integer word;
+    always @* begin
+        new_misfits = NONE;
+        for (word = 0; word < DRAIN; word = word + 1)
+            if (overflowed[word]) new_misfits = new_misfits + ONE;
+    end
 
     always @(posedge clock)
         if (clear) begin
@@ -39,7 +49,7 @@ module status #(
             if (busy) clocks <= clocks + ONE;
             if (mac) steps <= steps + ONE;
             if (anything_lost) begin
-                if (overflowed) misfits <= misfits + ONE;
+                misfits <= misfits + new_misfits;
                 if (accumulator_lost) accumulator_overflow <= 1'b1;
             end
         end

@@ -231,8 +231,7 @@ class Engine(Link):
 
     @property
     def _load_bytes(self) -> int:
-        config = self.config
-        return -(-max(config.lanes * config.weight_width, 6 + config.bias_width, 32) // 8)
+        return -(-self.config.load_width // 8)
 
     def _in_range(self, verb: str, address: int, count: int) -> None:
         depth = self.config.activation_depth

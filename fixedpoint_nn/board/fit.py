@@ -43,7 +43,7 @@ class Needs:
 def memories(config: EngineConfig) -> tuple[Memory, ...]:
     """The five memories of an engine."""
     row, word = config.lanes * config.activation_width, config.activation_width
-    weights, parameters = config.lanes * config.weight_width, 6 + config.bias_width
+    weights, parameters = config.lanes * config.weight_width, config.parameter_width
     return (
         Memory("weights", config.weight_depth, weights, weights),
         Memory("activations", config.activation_depth // config.lanes, row, word),
@@ -83,7 +83,9 @@ def needs(config: EngineConfig, board: Board) -> Needs:
     factors = sorted((config.activation_width, max(config.activation_width, config.weight_width)))
     capacity = sorted(board.chip.multiplier_bits)
     each = -(-factors[0] // capacity[0]) * -(-factors[1] // capacity[1])
-    return Needs(inside, large, config.lanes * each)
+    sums = max(config.accumulator_width, config.bias_width) + 1
+    scaled = -(-sums // capacity[1]) * -(-config.multiplier_width // capacity[0])
+    return Needs(inside, large, config.lanes * each + config.drain * scaled)
 
 
 def misfit(config: EngineConfig, board: Board) -> str:

@@ -14,7 +14,7 @@ import binascii
 from dataclasses import dataclass
 from enum import IntEnum
 
-VERSION = 1
+VERSION = 2
 REQUEST, ANSWER = 0xA5, 0x5A
 HEAD_BYTES = 5  # of an answer: its mark, tag, result and length
 CHECKSUM_BYTES = 2

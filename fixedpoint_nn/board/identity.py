@@ -9,16 +9,24 @@ from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.frames import VERSION
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 
-# As uart_engine.v puts them together: bytes, then depths of three bytes.
+# As uart_engine.v puts them together: bytes (that of the lanes holds one less), then depths of three bytes.
 BYTES = (
-    *("lanes", "activation_width", "weight_width", "accumulator_width", "bias_width", "model_width"),
-    *("model_saturate", "product_bits", "product_shift", "product_signed", "product_rounding"),
+    *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width"),
+    *(
+        "multiplier_width",
+        "model_width",
+        "model_saturate",
+        "product_bits",
+        "product_shift",
+        "product_signed",
+        "product_rounding",
+    ),
     "product_overflow",
 )
 DEPTHS = ("activation_depth", "weight_depth", "parameter_depth", "table_depth", "program_depth")
 LENGTH = 1 + len(BYTES) + 3 * len(DEPTHS) + 3 + 4
 
-SAME = ("lanes", "activation_width")
+SAME = ("lanes", "drain", "activation_width", "multiplier_width")
 AT_LEAST = ("weight_width", "accumulator_width", "bias_width", *DEPTHS)
 MODELLED = tuple(name for name in BYTES if name.startswith(("model_", "product_")))
 
@@ -44,6 +52,7 @@ class Identity:
                 f"the board at {place} identifies itself in {len(content)} bytes and not in {LENGTH}"
             )
         values = dict(zip(BYTES, content[1 : 1 + len(BYTES)], strict=True))
+        values["lanes"] += 1
         rest = content[1 + len(BYTES) :]
         numbers = [int.from_bytes(rest[start : start + 3], "little") for start in range(0, 18, 3)]
         values |= dict(zip(DEPTHS, numbers[:5], strict=True))

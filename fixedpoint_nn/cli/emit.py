@@ -22,7 +22,7 @@ from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
-from fixedpoint_nn.hardware.isa.config import LANES
+from fixedpoint_nn.hardware.isa.config import DRAINS, LANES
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.sim.toolchain import find_tool
 from fixedpoint_nn.hardware.tools.synthesis import xilinx
@@ -55,6 +55,14 @@ def add(commands: Commands) -> None:
     parser.add_argument("--vectors", type=positive, default=8, metavar="N", help="real inputs (default: 8)")
     parser.add_argument("--corners", type=natural, default=8, metavar="N", help="corner vectors (default: 8)")
     parser.add_argument("--lanes", type=int, choices=LANES, default=8, help="default: 8")
+    parser.add_argument(
+        "--drain",
+        type=int,
+        choices=DRAINS,
+        default=1,
+        metavar="W",
+        help="words that leave a tile per clock (default: 1)",
+    )
     parser.add_argument("--radix", type=int, choices=(2, 10, 16), default=16, help="of .coe (default: 16)")
     parser.add_argument("--mif", action="store_true", help="also write .mif images")
     clock = parser.add_mutually_exclusive_group()
@@ -90,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     if arguments.show:
-        program = shown(chosen, plan, arguments.show, arguments.lanes)
+        program = shown(chosen, plan, arguments.show, arguments.lanes, arguments.drain)
         results = {"network": chosen.name, "pass": arguments.show, "program": program}
         show(arguments, results, program.rstrip("\n"))
         return 0
@@ -101,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         vectors=arguments.vectors,
         corners=arguments.corners,
         lanes=arguments.lanes,
+        drain=arguments.drain,
         radix=arguments.radix,
         mif=arguments.mif,
         clock=clock,
@@ -114,11 +123,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def shown(chosen: target.Target, plan: Plan | None, name: str, lanes: int) -> str:
+def shown(chosen: target.Target, plan: Plan | None, name: str, lanes: int, drain: int = 1) -> str:
     """The network's program after a pass of the compiler, as text."""
     fixed = fixed_network(chosen, plan)
     shape = chosen.samples(1).shape[1:]
-    return lower(fixed.net, shape, fixed.input.format, lanes).stages.show(name)
+    return lower(fixed.net, shape, fixed.input.format, lanes, drain=drain).stages.show(name)
 
 
 def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan | None:
@@ -151,6 +160,7 @@ def emit_network(
     vectors: int = 8,
     corners: int = 8,
     lanes: int = 8,
+    drain: int = 1,
     radix: int = 16,
     mif: bool = False,
     clock: Clock | None = None,
@@ -166,6 +176,7 @@ def emit_network(
         out,
         name=chosen.name,
         lanes=lanes,
+        drain=drain,
         radix=radix,
         mif=mif,
         corner_vectors=corners,
@@ -222,6 +233,7 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     given += ["--word", arguments.word] if arguments.word is not None else []
     given += ["--plan", arguments.plan] if arguments.plan is not None else []
     given += ["--vectors", arguments.vectors, "--corners", arguments.corners, "--lanes", arguments.lanes]
+    given += ["--drain", arguments.drain] if arguments.drain != 1 else []
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []
     given += ["--board", arguments.board] if arguments.board != BOARD else []

@@ -30,6 +30,7 @@ def emit(
     *,
     name: str = "network",
     lanes: int = 8,
+    drain: int = 1,
     engine: EngineConfig | None = None,
     radix: int = 16,
     mif: bool = False,
@@ -40,7 +41,7 @@ def emit(
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
-    The engine is the smallest one of so many `lanes`, or `engine`, if the network fits into it. The folder
+    The engine is the smallest one of so many `lanes` that drains `drain` words per clock, or `engine`, if the network fits into it. The folder
     appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash of the
     float network (`network.serialization.identity`), is kept in the manifest.
     """
@@ -50,7 +51,7 @@ def emit(
     directory = Path(directory)
     check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")
-    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine)
+    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain)
     say("searching for corner vectors")
     unreachable = reachability.unreachable(lowered.program, samples)
     vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, unreachable)
@@ -86,7 +87,8 @@ def emit_lowered(
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
-    plan = schedule(lowered.instructions, lowered.config.lanes, lowered.config.latency)
+    config = lowered.config
+    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency)
     cycles, macs = _predicted(lowered, plan, vectors, seed)
     contents = Contents(
         name=name,

@@ -18,6 +18,7 @@ module uart_engine #(
     parameter [31:0] CONTENT = 32'd0,
     // The engine's parameters, as in engine.v.
     parameter LANES = 8,
+    parameter DRAIN = 1,
     parameter ACTIVATION_WIDTH = 16,
     parameter WEIGHT_WIDTH = 16,
     parameter ACCUMULATOR_WIDTH = 48,
@@ -50,22 +51,25 @@ module uart_engine #(
     // No request is under way.
     output wire idle
 );
-    localparam PARAMETER_WIDTH = MULTIPLIER_WIDTH + 6 + BIAS_WIDTH;
+    localparam PARAMETER_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH);
     localparam WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH;
 
-    // The identity: the protocol's version, twelve parameters of a byte, five depths, the clock and the build.
-    localparam IDENTITY_BYTES = 35;
+    // The identity: the protocol's version, fourteen parameters of a byte (of the lanes one less), five depths, the
+    // clock and the build.
+    localparam IDENTITY_BYTES = 37;
+    localparam [31:0] LANES_BUT_ONE = LANES - 1;
     localparam [8*IDENTITY_BYTES-1:0] IDENTITY = {
         CONTENT, CLOCK_KHZ[23:0],
         PROGRAM_DEPTH[23:0], TABLE_DEPTH[23:0], PARAMETER_DEPTH[23:0], WEIGHT_DEPTH[23:0], ACTIVATION_DEPTH[23:0],
         PRODUCT_OVERFLOW[7:0], PRODUCT_ROUNDING[7:0], PRODUCT_SIGNED[7:0], PRODUCT_SHIFT[7:0], PRODUCT_BITS[7:0],
-        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], BIAS_WIDTH[7:0], ACCUMULATOR_WIDTH[7:0], WEIGHT_WIDTH[7:0],
-        ACTIVATION_WIDTH[7:0], LANES[7:0], 8'd1
+        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], MULTIPLIER_WIDTH[7:0], BIAS_WIDTH[7:0], ACCUMULATOR_WIDTH[7:0],
+        WEIGHT_WIDTH[7:0], ACTIVATION_WIDTH[7:0], DRAIN[7:0], LANES_BUT_ONE[7:0], 8'd2
     };
 
     initial begin
         if (DIVIDER < 4 || DIVIDER > 65535) $fatal(1, "%m: DIVIDER = %0d; use 4 to 65535 clocks per bit", DIVIDER);
+        if (LOAD_WIDTH > 2048) $fatal(1, "%m: a memory has words of %0d bits; the line loads 2048 at most", LOAD_WIDTH);
         if (TIMEOUT < 1 || TIMEOUT > 16777215) $fatal(1, "%m: TIMEOUT = %0d; use 1 to 16777215 clocks", TIMEOUT);
     end
 
@@ -102,7 +106,7 @@ module uart_engine #(
         .accumulator_overflow(accumulator_overflow), .argmax(argmax)
     );
     engine #(
-        .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS),
         .PRODUCT_SHIFT(PRODUCT_SHIFT),

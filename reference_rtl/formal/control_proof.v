@@ -9,6 +9,8 @@
 module control_proof #(
     // Multiply-accumulate lanes.
     parameter LANES = 2,
+    // Sums that leave a tile in one clock.
+    parameter DRAIN = 1,
     // Resets may come again (1), or are over (0).
     parameter RESETS = 1
 ) (
@@ -34,13 +36,13 @@ module control_proof #(
     output wire        register_from_nothing,
     output wire        run_from_nothing
 );
-    (* hierconn *) wire \u_engine.idle , \u_engine.take , \u_engine.offered , \u_engine.mac , \u_engine.loading ,
-        \u_engine.write ;
-    (* hierconn *) wire \u_engine.result_valid , \u_engine.access_write , \u_engine.configure , \u_engine.complete_5 ;
-    (* hierconn *) wire \u_engine.sum_valid , \u_engine.word_valid ;
+    (* hierconn *) wire \u_engine.idle , \u_engine.take , \u_engine.offered , \u_engine.mac , \u_engine.loading ;
+    (* hierconn *) wire [DRAIN-1:0] \u_engine.write , \u_engine.result_valid , \u_engine.sum_valid , \u_engine.word_valid ;
+    (* hierconn *) wire \u_engine.access_write , \u_engine.configure , \u_engine.complete_5 ;
     (* hierconn *) wire \u_engine.u_loop_nest.drained ;
     (* hierconn *) wire [`RUN_BITS-1:0] \u_engine.run ;
-    (* hierconn *) wire \u_engine.u_drain.active , \u_engine.u_requantize.active , \u_engine.u_write_back.active ;
+    (* hierconn *) wire \u_engine.u_drain.active , \u_engine.requantizers[0].u_requantize.active ,
+        \u_engine.u_write_back.active ;
     (* hierconn *) wire \u_engine.u_sequencer.execute , \u_engine.u_sequencer.write_register ;
     (* hierconn *) wire [31:0] \u_engine.program_word ;
 
@@ -58,13 +60,13 @@ module control_proof #(
     // from there on.
     reg illegal;
     initial illegal = 1'b0;
-    always @(posedge clock) illegal <= illegal || \u_engine.mac && \u_engine.run [`RUN_LAST_CHANNELS +: 6] >= LANES;
+    always @(posedge clock) illegal <= illegal || \u_engine.mac && \u_engine.run [`RUN_LAST_CHANNELS +: 8] >= LANES;
     wire begun = !resetting && idle_at_first && !illegal;
     wire reset_now = resetting || RESETS && reset;
     wire started = start && !reset_now && !busy;
 
     engine #(
-        .LANES(LANES), .ACTIVATION_WIDTH(2), .WEIGHT_WIDTH(2), .ACCUMULATOR_WIDTH(4), .BIAS_WIDTH(2),
+        .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(2), .WEIGHT_WIDTH(2), .ACCUMULATOR_WIDTH(4), .BIAS_WIDTH(2),
         .ACTIVATION_DEPTH(4 * LANES), .WEIGHT_DEPTH(4), .PARAMETER_DEPTH(4), .TABLE_DEPTH(4), .PROGRAM_DEPTH(4)
     ) u_engine (
         .clock(clock), .reset(reset_now), .start(started), .seed(32'd1), .busy(busy), .done(done),
@@ -74,22 +76,22 @@ module control_proof #(
     );
 
     assign busy_and_done = begun && busy && done;
-    assign write_after_halt = begun && !busy && \u_engine.write && !host_write;
+    assign write_after_halt = begun && !busy && | \u_engine.write && !host_write;
     // After Halt, asked without RESETS. A reset leaves nothing under way, as at the very first.
     reg reset_before;
     always @(posedge clock) reset_before <= reset_now;
-    assign result_after_halt = begun && !RESETS && !busy && ( \u_engine.result_valid || \u_engine.access_write );
+    assign result_after_halt = begun && !RESETS && !busy && ( | \u_engine.result_valid || \u_engine.access_write );
     assign result_after_reset = begun && reset_before &&
-        ( \u_engine.complete_5 || \u_engine.sum_valid || \u_engine.word_valid || \u_engine.result_valid );
+        ( \u_engine.complete_5 || | \u_engine.sum_valid || | \u_engine.word_valid || | \u_engine.result_valid );
     assign accesses_collide = begun &&
-        ( \u_engine.access_write && \u_engine.result_valid || \u_engine.loading && \u_engine.mac );
+        ( \u_engine.access_write && | \u_engine.result_valid || \u_engine.loading && \u_engine.mac );
     // `drained` is when a run's first tile may end, and with it the settings change.
     // A configuration that a reset has met still passes for two clocks; nothing goes with it.
     reg [2:0] recently_reset;
     always @(posedge clock) recently_reset <= {recently_reset[1:0], reset_now};
     assign settings_collide = begun && recently_reset == 3'b0 &&
         ( \u_engine.configure && ! \u_engine.u_loop_nest.drained || \u_engine.u_loop_nest.drained &&
-          ( \u_engine.u_drain.active || \u_engine.u_requantize.active || \u_engine.u_write_back.active ));
+          ( \u_engine.u_drain.active || \u_engine.requantizers[0].u_requantize.active || \u_engine.u_write_back.active ));
 
     // The program's words, read a second time: how many are still to come of which instruction.
     reg [4:0] left;

@@ -21,16 +21,20 @@ endmodule
 
 module activation_memory #(
     parameter LANES = 8,
+    parameter DRAIN = 1,
     parameter WIDTH = 16,
     parameter ROWS = 512,
-    parameter IMAGE = ""
+    parameter IMAGE = "",
+    parameter ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1,
+    parameter PLACE_BITS = LANES > 1 ? $clog2(LANES) : 1
 ) (
-    input  wire                    clock,
-    input  wire [$clog2(ROWS)-1:0] read_row_address,
-    output wire [LANES*WIDTH-1:0]  read_row,
-    input  wire [LANES-1:0]        write_lane,
-    input  wire [$clog2(ROWS)-1:0] write_row_address,
-    input  wire [WIDTH-1:0]        write_data
+    input  wire                   clock,
+    input  wire [ROW_BITS-1:0]    read_row_address,
+    output wire [LANES*WIDTH-1:0] read_row,
+    input  wire [DRAIN-1:0]       write,
+    input  wire [ROW_BITS-1:0]    write_row_address,
+    input  wire [PLACE_BITS-1:0]  write_place,
+    input  wire [DRAIN*WIDTH-1:0] write_data
 );
     wire [LANES*WIDTH-1:0] anything;
     assign read_row = anything;

@@ -12,6 +12,8 @@
 module loop_nest_proof #(
     // Channels of a tile.
     parameter LANES = 8,
+    // Sums that leave a tile in one clock.
+    parameter DRAIN = 1,
     // Bits of an address.
     parameter ADDRESS_WIDTH = 16,
     // Clocks from a tile's last step until its first word can be read again.
@@ -29,6 +31,8 @@ module loop_nest_proof #(
     output wire                       violated_later
 );
     localparam A = ADDRESS_WIDTH;
+    localparam C = LANES > 1 ? $clog2(LANES) : 1;
+    localparam S = LANES / DRAIN > 1 ? $clog2(LANES / DRAIN) : 1;
 
     reg [5:0] age;
     initial age = 6'd0;
@@ -64,8 +68,8 @@ module loop_nest_proof #(
     wire [`RUN_BITS-1:0] run;
     wire slow_path;
     wire [4:0] select_2;
-    wire [5:0] channels_4, channels_5;
-    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_loop_nest (
+    wire [C-1:0] channels_4, channels_5;
+    loop_nest #(.LANES(LANES), .DRAIN(DRAIN), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_loop_nest (
         .clock(clock), .reset(reset_now), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .slow_path(slow_path), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
@@ -77,8 +81,8 @@ module loop_nest_proof #(
     wire tile_end, pixel_end;
     wire [A-1:0] spec_address, spec_weight_address;
     wire [`RUN_BITS-1:0] spec_run;
-    wire [5:0] channels;
-    loop_nest_spec #(.LANES(LANES), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_spec (
+    wire [C-1:0] channels;
+    loop_nest_spec #(.LANES(LANES), .DRAIN(DRAIN), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_spec (
         .clock(clock), .reset(reset_now), .offered(offered), .description(description), .strides(strides),
         .walked(walked),
         .take(spec_take), .idle(spec_idle), .issue(issue), .address(spec_address), .weight_address(spec_weight_address),
@@ -98,13 +102,13 @@ module loop_nest_proof #(
     (* hierconn *) wire [7:0]     \u_loop_nest.kx , \u_loop_nest.ky , \u_spec.kx , \u_spec.ky ;
     (* hierconn *) wire [11:0]    \u_loop_nest.x , \u_loop_nest.y , \u_spec.x , \u_spec.y ;
     (* hierconn *) wire [12:0]    \u_loop_nest.pixel_x , \u_loop_nest.pixel_y ;
-    (* hierconn *) wire [5:0]     \u_loop_nest.spacing ;
+    (* hierconn *) wire [S-1:0]   \u_loop_nest.spacing ;
     (* hierconn *) wire [4:0]     \u_loop_nest.settle ;
     (* hierconn *) wire           \u_loop_nest.barrier , \u_loop_nest.first_tile , \u_loop_nest.first_tap ,
         \u_loop_nest.second_operand ;
     (* hierconn *) wire           \u_spec.setting_up , \u_spec.running , \u_spec.waiting , \u_spec.first_tile ;
     (* hierconn *) wire [22:0]    \u_spec.pixel_x , \u_spec.pixel_y ;
-    (* hierconn *) wire [6:0]     \u_spec.since , \u_spec.due ;
+    (* hierconn *) wire [8:0]     \u_spec.since , \u_spec.due ;
     (* hierconn *) wire [6*A-1:0] \u_spec.stride ;
     (* hierconn *) wire [5*A-1:0] \u_spec.walk ;
 
@@ -124,12 +128,12 @@ module loop_nest_proof #(
         \u_loop_nest.barrier != \u_spec.waiting || \u_loop_nest.first_tile != \u_spec.first_tile ||
         \u_loop_nest.second_operand != (paired && \u_spec.channel [0]) ||
         \u_loop_nest.first_tap != (\u_spec.channel <= (paired ? 16'd1 : 16'd0) && \u_spec.kx == 0 && \u_spec.ky == 0);
-    wire [6:0] clear = \u_spec.due + LATENCY;
+    wire [8:0] clear = \u_spec.due + LATENCY;
     wire waits_differ =
-        \u_loop_nest.spacing != (\u_spec.since < \u_spec.due ? \u_spec.due - \u_spec.since : 7'd0) ||
+        \u_loop_nest.spacing != (\u_spec.since < \u_spec.due ? \u_spec.due - \u_spec.since : 9'd0) ||
         \u_loop_nest.settle != (\u_spec.since < \u_spec.due ? LATENCY
-                                : \u_spec.since < clear ? clear - \u_spec.since : 7'd0) ||
-        \u_spec.due > 64 || \u_spec.since == 0;
+                                : \u_spec.since < clear ? clear - \u_spec.since : 9'd0) ||
+        \u_spec.due > LANES / DRAIN || \u_spec.since == 0;
     wire [A-1:0] after_0 = \u_spec.walk [0*A +: A], after_1 = after_0 + \u_spec.walk [1*A +: A],
                  after_2 = after_1 + \u_spec.walk [2*A +: A],
                  after_3 = after_2 + \u_spec.walk [3*A +: A], after_4 = after_3 + \u_spec.walk [4*A +: A];
@@ -157,15 +161,15 @@ module loop_nest_proof #(
     assign violated_now = broken && (FROM_RESET ? age[5] : trusted && age[0]);
 
     // Stages 1 to 5 of the step, by what it is.
-    wire [17:0] step = {issue, load, spec_mac, padded, tap_fits, first, issue && tile_end, pixel_end, channels,
+    wire [C+11:0] step = {issue, load, spec_mac, padded, tap_fits, first, issue && tile_end, pixel_end, channels,
                         spec_run[`RUN_VECTOR], paired, spec_run[`RUN_MAXIMUM], spec_run[`RUN_MODELLED]};
-    reg [17:0] step_1, step_2, step_3, step_4, step_5;
+    reg [C+11:0] step_1, step_2, step_3, step_4, step_5;
     // Multiplications and ends of tiles that are on their way are forgotten in a reset.
-    wire [17:0] effects = reset_now ? 18'h08800 : 18'd0;
+    wire [C+11:0] effects = reset_now ? {12'b001000100000, {C{1'b0}}} : {(C+12){1'b0}};
     always @(posedge clock)
         {step_1, step_2, step_3, step_4, step_5} <= {step, step_1, step_2, step_3, step_4} & ~{5{effects}};
     wire issue_2, load_2, mac_2, padded_2, fits_2, vector_2, paired_2, maximum_2;
-    assign {issue_2, load_2, mac_2, padded_2, fits_2} = step_2[17:13];
+    assign {issue_2, load_2, mac_2, padded_2, fits_2} = step_2[C+11:C+7];
     assign {vector_2, paired_2, maximum_2} = step_2[3:1];
     wire wrong_2 = select_2[4] != load_2
                 || issue_2 && (select_2[3:2] != {vector_2, paired_2} || fits_2 && select_2[1] != padded_2
@@ -173,11 +177,11 @@ module loop_nest_proof #(
     // What the lanes do only on the slow path: a step that loads anything but a broadcast operand, a tile's end, the
     // largest-of operation.
     wire usual = issue_2 && load_2 && !(padded_2 && fits_2) && !vector_2 && !paired_2 && !maximum_2;
-    wire wrong_slow_path = !slow_path && (!usual && (load_2 || mac_2) || fire_3 && step_3[1] || step_5[11]);
-    wire wrong_3 = fire_3 != step_3[15] || fire_3 && (first_3 != step_3[12] || maximum_3 != step_3[1]);
-    wire wrong_4 = fire_4 != step_4[15] || fire_4 && ({maximum_4, modelled_4} != step_4[1:0]
-                || replace_4 != (step_4[12] || maximum_4) || channels_4 != step_4[9:4]);
-    wire wrong_5 = complete_5 != step_5[11] || complete_5 && {pixel_end_5, channels_5} != step_5[10:4];
+    wire wrong_slow_path = !slow_path && (!usual && (load_2 || mac_2) || fire_3 && step_3[1] || step_5[C+5]);
+    wire wrong_3 = fire_3 != step_3[C+9] || fire_3 && (first_3 != step_3[C+6] || maximum_3 != step_3[1]);
+    wire wrong_4 = fire_4 != step_4[C+9] || fire_4 && ({maximum_4, modelled_4} != step_4[1:0]
+                || replace_4 != (step_4[C+6] || maximum_4) || channels_4 != step_4[C+3:4]);
+    wire wrong_5 = complete_5 != step_5[C+5] || complete_5 && {pixel_end_5, channels_5} != step_5[C+4:4];
     assign violated_later = (wrong_2 || wrong_slow_path || wrong_3 || wrong_4 || wrong_5) &&
         (FROM_RESET ? age[5] : trusted && !broken && age[4]);
 endmodule

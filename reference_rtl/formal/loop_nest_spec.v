@@ -14,10 +14,14 @@
 module loop_nest_spec #(
     // Channels of a tile.
     parameter LANES = 8,
+    // Sums that leave a tile in one clock.
+    parameter DRAIN = 1,
     // Bits of an address.
     parameter ADDRESS_WIDTH = 16,
     // Clocks from a tile's last step until its first word can be read again.
-    parameter LATENCY = 15
+    parameter LATENCY = 15,
+    // Bits of a tile's channels minus one, which follow; not to be set.
+    parameter CHANNEL_WIDTH = LANES > 1 ? $clog2(LANES) : 1
 ) (
     input  wire                       clock,
     input  wire                       reset,
@@ -43,7 +47,7 @@ module loop_nest_spec #(
     output wire                       first,
     output wire                       tile_end,
     output wire                       pixel_end,
-    output wire [5:0]                 channels
+    output wire [CHANNEL_WIDTH-1:0]   channels
 );
     localparam A = ADDRESS_WIDTH;
     localparam POSITION = 23;
@@ -79,8 +83,8 @@ module loop_nest_spec #(
         (ky != last_ky || ky_way == walk[2*A +: A]) && (tile != last_tile || tile_way == walk[3*A +: A]) &&
         (x != last_x || x_way == walk[4*A +: A]);
 
-    // The waits, from the clocks since a tile's last step and the channels that tile has.
-    reg [6:0] since, due;
+    // The waits, from the clocks since a tile's last step and those in which that tile is drained.
+    reg [8:0] since, due;
     wire spaced = since >= due;
     wire settled = since >= due + LATENCY;
     wire waiting = run[`RUN_BARRIER] && !started;
@@ -89,7 +93,7 @@ module loop_nest_spec #(
     assign take = offered && (!setting_up && !running || issue && run_over);
     assign idle = !setting_up && !running && settled;
     assign configure = issue && tile_end && first_tile;
-    assign channels = pixel_end ? run[`RUN_LAST_CHANNELS +: 6] : LANES - 1;
+    assign channels = pixel_end ? run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] : LANES - 1;
 
     // The step.
     assign mac = issue && (!paired || channel[0]);
@@ -111,7 +115,7 @@ module loop_nest_spec #(
     wire signed [12:0] y_origin = run[`RUN_Y_ORIGIN +: 13];
 
     always @(posedge clock) begin
-        if (since != 7'd127) since <= since + 7'd1;
+        if (since != 9'd511) since <= since + 9'd1;
         setting_up <= 1'b0;
         if (setting_up) begin
             running <= 1'b1;
@@ -168,8 +172,8 @@ module loop_nest_spec #(
             end
             if (run_over) running <= 1'b0;
             if (tile_end) begin
-                since <= 7'd1;
-                due <= {1'b0, channels} + 7'd1;
+                since <= 9'd1;
+                due <= ({1'b0, channels} + DRAIN) / DRAIN;
             end
         end
         if (take) begin
@@ -180,8 +184,8 @@ module loop_nest_spec #(
         end
         if (reset) begin
             {setting_up, running} <= 2'b0;
-            since <= 7'd127;
-            due <= 7'd0;
+            since <= 9'd511;
+            due <= 9'd0;
         end
     end
 endmodule

@@ -37,6 +37,7 @@ module engine_tb;
     always #5 clock = ~clock;
 `endif
     parameter LANES = 8;
+    parameter DRAIN = 1;
     parameter ACTIVATION_WIDTH = 16;
     parameter WEIGHT_WIDTH = 16;
     parameter ACCUMULATOR_WIDTH = 48;
@@ -55,6 +56,8 @@ module engine_tb;
     parameter TABLE_DEPTH = 4096;
     parameter PROGRAM_DEPTH = 1024;
 
+    // Memories that are kept in copies or banks are loaded through the ports.
+    localparam COPIES = DRAIN > 1 || LANES > 64;
     localparam NAME_BITS = 8 * 1024;
     // From a change of address until its word is seen.
     localparam READ_CLOCKS = 3;
@@ -63,8 +66,8 @@ module engine_tb;
         STOP = 3'd7;
     // Clocks in which a disturbing host leaves its ports unused before a start.
     localparam HOST_IDLE_CLOCKS = 64;
-    localparam WORD_WIDTH = MULTIPLIER_WIDTH + 6 + BIAS_WIDTH;
-    localparam PARAMETER_WIDTH = WORD_WIDTH > 32 ? WORD_WIDTH : 32;
+    localparam ROW_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH);
+    localparam PARAMETER_WIDTH = ROW_WIDTH > 32 ? ROW_WIDTH : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > PARAMETER_WIDTH ? LANES * WEIGHT_WIDTH : PARAMETER_WIDTH;
 
     reg reset = 1'b1;
@@ -90,7 +93,7 @@ module engine_tb;
     always @(posedge clock) if (disturb) noise <= {noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]};
 
     engine #(
-        .LANES(LANES), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE),
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
@@ -157,7 +160,7 @@ module engine_tb;
 
         if (!$value$plusargs("load=%s", name)) name = 0;
         backwards = name == "reversed";
-        through_port = name == "port" || backwards;
+        through_port = name == "port" || backwards || COPIES;
         if (!$value$plusargs("disturb=%b", disturb)) disturb = 1'b0;
         if (!$value$plusargs("interrupt=%d", interrupt)) interrupt = 0;
         for (image = 0; image < 5; image = image + 1) files[image] = 0;
@@ -199,11 +202,11 @@ module engine_tb;
         if (words > 0) begin
             if (!$value$plusargs("tables=%s", name)) demand("tables");
             if (through_port) files[3] = $fopen(name, "r");
-            else $readmemh(name, u_engine.u_table_memory.words, 0, words - 1);
+            else $readmemh(name, u_engine.tables[0].u_table_memory.words, 0, words - 1);
         end
         counts[3] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^u_engine.u_table_memory.words[place] === 1'bx) fail_image("tables");
+            if (^u_engine.tables[0].u_table_memory.words[place] === 1'bx) fail_image("tables");
 
         if (!$value$plusargs("activations_words=%d", words)) demand("activations_words");
         if (words * LANES > ACTIVATION_DEPTH)
@@ -211,11 +214,11 @@ module engine_tb;
         if (words > 0) begin
             if (!$value$plusargs("activations=%s", name)) demand("activations");
             if (through_port) files[4] = $fopen(name, "r");
-            else $readmemh(name, u_engine.u_activation_memory.rows, 0, words - 1);
+            else $readmemh(name, u_engine.u_activation_memory.banks[0].rows, 0, words - 1);
         end
         counts[4] = words;
         for (place = 0; place < words && !through_port; place = place + 1)
-            if (^u_engine.u_activation_memory.rows[place] === 1'bx) fail_image("activations");
+            if (^u_engine.u_activation_memory.banks[0].rows[place] === 1'bx) fail_image("activations");
 
         if (!$value$plusargs("vectors=%d", vectors)) demand("vectors");
         if (!$value$plusargs("input_words=%d", input_words)) demand("input_words");
@@ -489,9 +492,13 @@ module engine_tb;
         end
     endtask
 
+    integer written;
     always @(posedge clock)
         if (tracing)
-            if (busy && u_engine.write)
-                $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, u_engine.write_address, u_engine.write_data);
+            if (busy && |u_engine.write)
+                for (written = 0; written < DRAIN; written = written + 1)
+                    if (u_engine.write[written])
+                        $fdisplay(trace, "%0d %0d %0d %h", vector, cycles + 1, u_engine.write_address + written,
+                                  u_engine.write_data[written*ACTIVATION_WIDTH +: ACTIVATION_WIDTH]);
 endmodule
 `default_nettype wire

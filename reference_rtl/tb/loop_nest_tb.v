@@ -6,6 +6,8 @@
 `default_nettype none
 module loop_nest_tb;
     parameter LANES = 4;
+    parameter DRAIN = 1;
+    localparam CHANNEL_WIDTH = LANES > 1 ? $clog2(LANES) : 1;
     localparam ADDRESS = 12, LATENCY = 15, RUNS = 120, RESETS = 60;
     reg clock = 1'b0;
     always #5 clock = ~clock;
@@ -17,9 +19,9 @@ module loop_nest_tb;
     wire [ADDRESS-1:0] address, weight_address;
     wire [`RUN_BITS-1:0] run;
     wire [4:0] select_2;
-    wire [5:0] channels_4, channels_5;
+    wire [CHANNEL_WIDTH-1:0] channels_4, channels_5;
 
-    loop_nest #(.LANES(LANES), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)) u_loop_nest (
+    loop_nest #(.LANES(LANES), .DRAIN(DRAIN), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .slow_path(), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
@@ -29,17 +31,17 @@ module loop_nest_tb;
 
     // What a step must show: {barrier's first step, address, weight address, padded, first tap, end of tile, its
     // channels, pixel ends}.
-    localparam STEP = ADDRESS + ADDRESS + 12;
+    localparam STEP = ADDRESS + ADDRESS + 6 + CHANNEL_WIDTH;
     reg [STEP-1:0] due [0:262143];
     reg [STEP-1:0] now;
-    integer wanted, checked, number, clocks, last_step, last_channels;
+    integer wanted, checked, number, clocks, last_step, last_drain;
     integer n [0:5];
     integer jump [0:5];
     integer i [0:5];
     integer at_0, at_1, at_2, at_3, at_4, at_5;  // Icarus cannot count in an array
     integer at, weight, base, weight_base, x0, y0, sx, sy, wx, wy, level, px, py;
     reg per_tile, bounded, barrier, tile_ends, pixel_ends, new_run, padded;
-    reg [5:0] last, channels;
+    reg [CHANNEL_WIDTH-1:0] last, channels;
 
     task describe;
         begin
@@ -71,7 +73,7 @@ module loop_nest_tb;
             description[`RUN_TILE_COUNT +: 16] = n[3] - 1;
             description[`RUN_X_COUNT +: 12] = n[4] - 1;
             description[`RUN_Y_COUNT +: 12] = n[5] - 1;
-            description[`RUN_LAST_CHANNELS +: 6] = last;
+            description[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] = last;
             description[`RUN_CHANNEL_JUMP +: 24] = jump[0];
             description[`RUN_KX_JUMP +: 24] = jump[1];
             description[`RUN_KY_JUMP +: 24] = jump[2];
@@ -132,15 +134,15 @@ module loop_nest_tb;
                 $fatal(1, "FAIL: step %0d: address %0d weights %0d padded %b first %b end %b %0d %b, expected %b",
                        checked, address, weight_address, u_loop_nest.padded, u_loop_nest.first_tap,
                        u_loop_nest.tile_end, u_loop_nest.channels, u_loop_nest.pixel_end, now);
-            if (now[STEP-1] && clocks < last_step + last_channels + LATENCY)
+            if (now[STEP-1] && clocks < last_step + last_drain + LATENCY)
                 $fatal(1, "FAIL: step %0d does not wait at its barrier", checked);
-            if (now[8]) begin
-                if (clocks < last_step + last_channels + (tile_first ? LATENCY : 0))
-                    $fatal(1, "FAIL: step %0d ends its tile %0d clocks after the last, which has %0d channels", checked,
-                           clocks - last_step, last_channels);
+            if (now[CHANNEL_WIDTH+2]) begin
+                if (clocks < last_step + last_drain + (tile_first ? LATENCY : 0))
+                    $fatal(1, "FAIL: step %0d ends its tile %0d clocks after the last, which is drained %0d", checked,
+                           clocks - last_step, last_drain);
                 if (configure !== tile_first) $fatal(1, "FAIL: step %0d has configure = %b", checked, configure);
                 last_step = clocks;
-                last_channels = now[7:2] + 1;
+                last_drain = now[CHANNEL_WIDTH+1:2] / DRAIN + 1;
                 tile_first = 1'b0;
             end
             checked = checked + 1;
@@ -150,7 +152,7 @@ module loop_nest_tb;
     initial begin
         {wanted, checked, clocks} = 0;
         last_step = -100;
-        last_channels = 0;
+        last_drain = 0;
         tile_first = 1'b0;
         repeat (3) @(negedge clock);
         reset = 1'b0;
@@ -180,7 +182,7 @@ module loop_nest_tb;
             #1 reset = 1'b0;
             checked = wanted;
             last_step = -100;
-            last_channels = 0;
+            last_drain = 0;
             tile_first = 1'b0;
             if (!idle) $fatal(1, "FAIL: reset %0d leaves a wait", number);
             describe;

@@ -3,14 +3,16 @@
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module status_tb;
+    parameter DRAIN = 1;
     reg clock = 1'b0;
     always #5 clock = ~clock;
-    reg clear, busy, mac, overflowed, accumulator_lost, sticky;
+    reg clear, busy, mac, accumulator_lost, sticky;
+    reg [DRAIN-1:0] overflowed;
     wire [31:0] cycles, mac_cycles, saturations;
     wire accumulator_overflow;
-    integer number, a, b, c;
+    integer number, a, b, c, word;
 
-    status u_status (
+    status #(.DRAIN(DRAIN)) u_status (
         .clock(clock), .clear(clear), .busy(busy), .mac(mac), .overflowed(overflowed),
         .accumulator_lost(accumulator_lost),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations), .accumulator_overflow(accumulator_overflow)
@@ -29,7 +31,7 @@ module status_tb;
             end else begin
                 a = a + busy;
                 b = b + mac;
-                c = c + overflowed;
+                for (word = 0; word < DRAIN; word = word + 1) c = c + overflowed[word];
                 sticky = sticky || accumulator_lost;
             end
             @(negedge clock);

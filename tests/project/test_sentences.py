@@ -112,7 +112,7 @@ SENTENCES: list[tuple[str, Callable[[Path], object], str]] = [
     ("manifest", stated(lambda about: about["engine"].pop("lanes")),
      "FILE cannot be right: engine has no 'lanes'; emit the pack again"),
     ("manifest", stated(lambda about: about["engine"].update(lanes=3)),
-     "FILE cannot be right: lanes = 3 is no engine; use 1, 2, 4, 8, 16 or 32; emit the pack again"),
+     "FILE cannot be right: lanes = 3 is no engine; use 1, 2, 4, 8, 16, 32, 64, 128 or 256; emit the pack again"),
     ("manifest", only(0, 100), "FILE cannot be read: it is not JSON: Unterminated string starting at line "
      "4, column 13; "
      "emit the pack again"),

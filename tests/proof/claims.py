@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
 from tests.proof.solver import FOR_EVER, ONCE, Netlist, clocks
 
+WIDTHS = ((4, 1), (4, 4), (16, 1), (16, 4))  # lanes, and words per clock
 # Bits of the sum, of the bias and of the word.
 SIZES = ((32, 24, 8), (48, 32, 16), (64, 32, 16))
 # Bits of the sum, of the bias, of the word and of the multiplier: the product compared with a product, or by parts.
@@ -147,18 +148,21 @@ def factors(a_width: int, b_width: int) -> tuple[Claim, Claim]:
 # --- the loop nest ---------------------------------------------------------------------------------------------------
 
 
-def loop_nest(lanes: int, address_width: int) -> tuple[Claim, ...]:
+def loop_nest(lanes: int, address_width: int, drain: int = 1) -> tuple[Claim, ...]:
     """Every output equals the specification's, after a reset and from any clock to the next."""
 
     def netlist(from_reset: int) -> Netlist:
         return Netlist(
             "loop_nest_proof",
             ("loop_nest.v", "formal/loop_nest_spec.v", "formal/loop_nest_proof.v"),
-            (("LANES", lanes), ("ADDRESS_WIDTH", address_width), ("FROM_RESET", from_reset)),
+            (
+                *(("LANES", lanes), ("DRAIN", drain)),
+                *(("ADDRESS_WIDTH", address_width), ("FROM_RESET", from_reset)),
+            ),
             ("u_loop_nest",),
         )
 
-    name = f"loop_nest, {lanes} lanes, {address_width}-bit addresses"
+    name = f"loop_nest, {lanes} lanes, {drain} per clock, {address_width}-bit addresses"
     return (
         Claim(f"{name}: stage 0", "8 clocks from reset", netlist(1), "violated_now", clocks(8)),
         Claim(f"{name}: stage 0", "induction, all time", netlist(0), "violated_now", clocks(2)),
@@ -193,15 +197,20 @@ ADDRESSES = {
 }
 
 
-def back_end(output: str) -> tuple[Claim, Claim]:
+def back_end(output: str, lanes: int = 4, drain: int = 1) -> tuple[Claim, Claim]:
     """The addresses of parameters, table words and results, from a configuration and from any clock to the next."""
 
     def claim(form: str, from_configure: int, count: int) -> Claim:
-        parameters = (("LANES", 4), ("ADDRESS_WIDTH", 8), ("FROM_CONFIGURE", from_configure))
+        parameters = (
+            ("LANES", lanes),
+            ("DRAIN", drain),
+            ("ADDRESS_WIDTH", 8),
+            ("FROM_CONFIGURE", from_configure),
+        )
         sources = ("drain.v", "write_back.v", "formal/back_end_proof.v")
         registers = () if from_configure else ("u_drain", "u_write_back")
         netlist = Netlist("back_end_proof", sources, parameters, registers)
-        return Claim(ADDRESSES[output], form, netlist, output, clocks(count))
+        return Claim(f"{ADDRESSES[output]}; {drain} per clock", form, netlist, output, clocks(count))
 
     return claim("8 clocks from configure", 1, 8), claim("induction, all time", 0, 2)
 
@@ -226,11 +235,15 @@ CONTROL = {
 }
 
 
-def control(output: str) -> Claim:
+def control(output: str, lanes: int = 2, drain: int = 1) -> Claim:
     return Claim(
-        f"engine: {CONTROL[output]}",
+        f"engine: {CONTROL[output]}; {drain} per clock",
         "any program, all time",
-        Netlist("control_proof", ENGINE, (("RESETS", int(output != "result_after_halt")),)),
+        Netlist(
+            "control_proof",
+            ENGINE,
+            (("LANES", lanes), ("DRAIN", drain), ("RESETS", int(output != "result_after_halt"))),
+        ),
         output,
         FOR_EVER,
     )
@@ -241,13 +254,16 @@ def control(output: str) -> Claim:
 
 def claims() -> list[Claim]:
     """Every claim; those that take long first, so that the workers end together."""
-    controls = [control(output) for output in CONTROL]
-    addresses = [claim for output in ADDRESSES for claim in back_end(output)]
+    controls = [control(output, 2, drain) for output in CONTROL for drain in (1, 2)]
+    addresses = [
+        claim for output in ADDRESSES for lanes, drain in WIDTHS for claim in back_end(output, lanes, drain)
+    ]
+    loop_nests = [claim for lanes, drain in WIDTHS for claim in loop_nest(lanes, 8, drain)]
     requantizers = [claim for sizes in SIZES[::-1] for claim in requantizer(sizes)]
     requantizers += [claim for sizes in MULTIPLIERS[::-1] for claim in multiplied(sizes, by_parts=True)]
     requantizers += [claim for sizes in SMALL_MULTIPLIERS for claim in multiplied(sizes, by_parts=False)]
     products = [claim for sizes in FACTORS for claim in factors(*sizes)]
-    return [*loop_nest(4, 8), *controls, *requantizers, *products, *sequencer(), *addresses]
+    return [*loop_nests, *controls, *requantizers, *products, *sequencer(), *addresses]
 
 
 def controls() -> list[Control]:
@@ -318,7 +334,7 @@ def controls() -> list[Control]:
             "tiles follow too closely",
             step,
             "loop_nest.v",
-            "first_tile ? !drained : spacing != 6'd0",
+            "first_tile ? !drained : spacing != NO_SPACING",
             "first_tile && !drained",
         ),
         Control("a maximum is not replaced", later_step, "loop_nest.v", "first_3 || maximum_3", "first_3"),
@@ -368,14 +384,14 @@ def controls() -> list[Control]:
             "a first tile does not wait",
             control("settings_collide"),
             "loop_nest.v",
-            "first_tile ? !drained : spacing != 6'd0",
-            "spacing != 6'd0",
+            "first_tile ? !drained : spacing != NO_SPACING",
+            "spacing != NO_SPACING",
         ),
         Control(
             "a run that writes goes on writing",
             control("write_after_halt"),
             "engine.v",
-            "busy ? access_write || result_valid && write_enable : host_write",
-            "busy ? access_write || result_valid && write_enable : host_write || write_enable",
+            "one_word & {WORDS{busy || host_write}}",
+            "one_word & {WORDS{busy || host_write || write_enable}}",
         ),
     ]

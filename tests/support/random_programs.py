@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,17 @@ CONFIGS = [
         model_width=18, **DEPTHS,
     ),
 ]  # fmt: skip
+# Of the same kinds, engines that drain several words per clock: of a whole tile, of parts of it, of few lanes and many.
+WIDE = [
+    replace(CONFIGS[0], drain=2),
+    replace(CONFIGS[0], drain=4),
+    replace(CONFIGS[2], drain=2),
+    replace(CONFIGS[3], drain=4),
+    replace(CONFIGS[1], lanes=16, drain=16),
+    replace(CONFIGS[0], lanes=32, drain=8),
+    replace(CONFIGS[2], lanes=64, activation_depth=16384, parameter_depth=512),
+    replace(CONFIGS[2], lanes=128, drain=16, activation_depth=32768, parameter_depth=512),
+]
 FIRST_OUTPUT, ROOM = 1400, 4000
 
 
@@ -139,31 +152,37 @@ def random_run(draw: RandomSource, config: EngineConfig, output: int) -> Run:
     )
 
 
-def random_program(seed: int) -> tuple[EngineConfig, Images, int]:
+def first_output(config: EngineConfig) -> int:
+    """Where the results of a random program begin: behind everything that its runs read."""
+    return FIRST_OUTPUT if config.lanes <= 8 else 175 * config.lanes
+
+
+def random_program(seed: int, configs: Sequence[EngineConfig] = CONFIGS) -> tuple[EngineConfig, Images, int]:
     """An engine, images with a program of six runs at most, and a seed of the noise generator."""
     draw = RandomSource(seed)
-    config = CONFIGS[seed % len(CONFIGS)]
+    config = configs[seed % len(configs)]
     program: list[Instruction] = []
-    output = FIRST_OUTPUT
+    output = first_output(config)
+    room = ROOM if config.lanes <= 8 else config.activation_depth
     for _ in range(6):
         run = random_run(draw, config, output)
         channels = (run.counts[3] - 1) * config.lanes + run.last_channels
         output += run.counts[4] * run.counts[5] * (channels + run.output_gap)
-        if output > ROOM:
+        if output > room:
             break
         program.append(run)
-    most = config.accumulator_width // 2
+    most, depth = config.accumulator_width // 2, config.parameter_depth * config.drain
     parameters = [
-        draw.rng.integers(0, 60 if config.multiplier_width else most, 64),
-        draw.words(config.bias_width, 64),
+        draw.rng.integers(0, 60 if config.multiplier_width else most, depth),
+        draw.words(config.bias_width, depth),
     ]
     if config.multiplier_width:
-        parameters.append(draw.words(config.multiplier_width, 64))
+        parameters.append(draw.words(config.multiplier_width, depth))
     images = Images(
         encode([*program, Halt()]),
         draw.words(config.weight_width, (512, config.lanes)),
         np.stack(parameters, 1),
         draw.words(config.activation_width, 256),
-        draw.words(config.activation_width, FIRST_OUTPUT),
+        draw.words(config.activation_width, first_output(config)),
     )
     return config, images, draw.between(0, (1 << 31) - 1)

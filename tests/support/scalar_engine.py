@@ -55,7 +55,8 @@ class ScalarEngine:
         if run.barrier:
             step = max(step, self.readable)
         channel_count, kx_count, ky_count, tile_count, x_count, y_count = run.counts
-        output, weight, parameter = run.output.base, run.weight.base, run.parameter.base
+        drain = self.config.drain
+        output, weight, parameter = run.output.base, run.weight.base, run.parameter.base * drain
         found: list[int] = []
         self.sums = []
         last_of_tile, channels_of_tile = None, 0
@@ -81,22 +82,25 @@ class ScalarEngine:
                     if last_of_tile is None:
                         last_of_tile = max(step + taps - 1, self.readable)
                     else:
-                        last_of_tile = last_of_tile + max(taps, before)
+                        last_of_tile = last_of_tile + max(taps, -(-before // drain))
                     for lane in range(channels_of_tile):
                         self.sums.append(self._leaving(run, total[lane]))
                         word = self._word(run, self.sums[-1], self.parameters[parameter + lane])
                         found.append(word)
                         if run.write:
                             self.memory[output] = word
-                            self.writes.append((last_of_tile + self.latency + lane, output, word))
+                            self.writes.append((last_of_tile + self.latency + lane // drain, output, word))
                         output += 1
                     parameter += channels_of_tile
                     if run.per_tile:
-                        parameter, weight = run.parameter.base, run.weight.base
+                        parameter, weight = run.parameter.base * drain, run.weight.base
                 output += run.output_gap
-                parameter, weight = run.parameter.base, run.weight.base
+                parameter, weight = run.parameter.base * drain, run.weight.base
         assert last_of_tile is not None
-        self.last_step, self.readable = last_of_tile, last_of_tile + self.latency + channels_of_tile
+        self.last_step, self.readable = (
+            last_of_tile,
+            last_of_tile + self.latency - (-channels_of_tile // drain),
+        )
         if run.argmax:
             self.best = max(found)
             self.argmax = found.index(self.best)

@@ -35,7 +35,7 @@ class Allocation:
 
     placement: Placement
     weights: Ints  # (rows, lanes)
-    parameters: Ints  # (words, 3): shift, bias, multiplier
+    parameters: Ints  # (channels, 3): shift, bias, multiplier; those of a kernel begin a row
     tables: Ints
     activations: Ints
     depth: int
@@ -53,9 +53,13 @@ def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
     weights, weight_rows = _stacked(
         [(k, k.weights) for k in kernels if k.weights is not None], np.zeros((1, lanes), np.int64)
     )
-    parameters, parameter_words = _stacked([(k, k.parameters) for k in kernels], np.zeros((1, 3), np.int64))
+    drain = program.drain
+    parameters, parameter_words = _stacked(
+        [(k, _whole_rows(k.parameters, drain)) for k in kernels], np.zeros((drain, 3), np.int64)
+    )
+    parameter_rows = {kernel: word // drain for kernel, word in parameter_words.items()}
     tables, table_bases = _tables(kernels)
-    placement = Placement(addresses, weight_rows, parameter_words, table_bases, number_registers(items))
+    placement = Placement(addresses, weight_rows, parameter_rows, table_bases, number_registers(items))
     return Allocation(placement, weights, parameters, tables, _constants(buffers, addresses), depth)
 
 
@@ -130,6 +134,11 @@ def _constants(buffers: Sequence[Buffer], addresses: Mapping[Buffer, int]) -> In
     for at, words in fixed:
         image[at : at + len(words)] = words
     return image
+
+
+def _whole_rows(parameters: Ints, drain: int) -> Ints:
+    """The parameters, and nothing up to the end of their last row of `drain`."""
+    return np.pad(parameters, ((0, -len(parameters) % drain), (0, 0)))
 
 
 def _stacked(blocks: Sequence[tuple[Kernel, Ints]], none: Ints) -> tuple[Ints, dict[Kernel, int]]:

@@ -17,7 +17,7 @@ from fixedpoint_nn.hardware.compiler.expression import Expression, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import Declare, Item
 from fixedpoint_nn.hardware.compiler.kernel import Path, Target
 from fixedpoint_nn.hardware.compiler.strided_view import ALL_PADDING, Buffer, Register, View, dense_axes
-from fixedpoint_nn.hardware.isa.config import is_lanes
+from fixedpoint_nn.hardware.isa.config import LANES_RULE, is_lanes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
@@ -37,8 +37,7 @@ class Builder:
     def __post_init__(self) -> None:
         if not is_lanes(self.lanes):
             raise LoweringError(
-                f"The network does not fit any engine: lanes = {self.lanes!r} is no engine; "
-                "use 1, 2, 4, 8, 16 or 32."
+                f"The network does not fit any engine: lanes = {self.lanes!r} is no engine; {LANES_RULE}."
             )
         self.constants = Constants(self.lanes)
 

@@ -36,7 +36,7 @@ def _range_bits(array: Ints) -> int:
 
 
 def smallest_engine(
-    lanes: int, images: Images, kernels: Sequence[Kernel], source: QFormat, depth: int
+    lanes: int, drain: int, images: Images, kernels: Sequence[Kernel], source: QFormat, depth: int
 ) -> EngineConfig:
     """The smallest engine that holds every format, weight, bias, and the proven bounds of every sum."""
     formats = [source, *map(stored_format, kernels)]
@@ -70,15 +70,18 @@ def smallest_engine(
         )
     needed: dict[str, int] = dict(
         lanes=lanes,
+        drain=drain,
         activation_width=activation,
         weight_width=weight,
         accumulator_width=accumulator,
         bias_width=max(2, _range_bits(images.parameters[:, 1])),
-        multiplier_width=max(2, _range_bits(images.parameters[:, 2])) if images.parameters.shape[1] > 2 else 0,
+        multiplier_width=max(2, _range_bits(images.parameters[:, 2]))
+        if images.parameters.shape[1] > 2
+        else 0,
         **_model(kernels),
         activation_depth=max(depth, 2 * lanes),
         weight_depth=max(2, len(images.weights)),
-        parameter_depth=max(2, len(images.parameters)),
+        parameter_depth=max(2, -(-len(images.parameters) // drain)),
         table_depth=max(2, len(images.tables)),
         program_depth=max(2, len(images.program)),
     )

@@ -143,6 +143,7 @@ class EngineProgram:
     constants: tuple[Buffer, ...]
     input: View
     output: View
+    drain: int = 1  # words that leave a tile in one clock
 
 
 def computations(items: Sequence[Item]) -> Iterator[Compute]:

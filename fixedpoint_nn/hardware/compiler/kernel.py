@@ -121,7 +121,7 @@ class Kernel:
         return Run(
             activation=at.address(self.operands[0].buffer, self.operands[0].offset),
             weight=Address(at.weight_rows.get(self, 0)),
-            parameter=Address(at.parameter_words[self]),
+            parameter=Address(at.parameter_rows[self]),
             output=at.address(self.target.buffer, self.target.offset),
             counts=counts,
             strides=strides,
@@ -169,7 +169,7 @@ class Placement:
 
     addresses: Mapping[Buffer, int]  # of root buffers in the activation memory
     weight_rows: Mapping[Kernel, int]
-    parameter_words: Mapping[Kernel, int]
+    parameter_rows: Mapping[Kernel, int]
     table_bases: Mapping[Kernel, int]
     registers: Mapping[Register, int]
 

@@ -202,8 +202,7 @@ def build(
         shift, multipliers = shift + own.shifts, own.factors
     if shift.max() + expression.leak > MAX_SHIFT:
         raise LoweringError(
-            f"needs a right shift of {shift.max() + expression.leak} bits, and {MAX_SHIFT} is "
-            f"the most"
+            f"needs a right shift of {shift.max() + expression.leak} bits, and {MAX_SHIFT} is the most"
         )
     stacked = np.concatenate(scaling.weights, axis=0) if scaling.weights else None
     parameters = np.stack([shift, scaling.bias, multipliers], axis=1)

@@ -14,18 +14,18 @@ from fixedpoint_nn.hardware.compiler.strided_view import View
 from fixedpoint_nn.numbers.traced.program import Program
 
 
-def lowered(program: Program, lanes: int, multiplier: int = 0) -> EngineProgram:
+def lowered(program: Program, lanes: int, drain: int = 1, multiplier: int = 0) -> EngineProgram:
     """A program of one input and one output; `multiplier` is the most bits that a multiplier may have.
 
     A network that needs a multiplier somewhere uses it wherever it saves weights or runs; another one has none.
     """
-    builder, made = _lowered(program, Builder(lanes, multiplier))
+    builder, made = _lowered(program, Builder(lanes, multiplier), drain)
     if builder.multiplied:
-        made = _lowered(program, Builder(lanes, multiplier, multiply_everywhere=True))[1]
+        made = _lowered(program, Builder(lanes, multiplier, multiply_everywhere=True), drain)[1]
     return made
 
 
-def _lowered(program: Program, builder: Builder) -> tuple[Builder, EngineProgram]:
+def _lowered(program: Program, builder: Builder, drain: int) -> tuple[Builder, EngineProgram]:
     scope = Scope(builder, program, RULES)
     (place,) = program.inputs
     node = program.nodes[place]
@@ -33,7 +33,7 @@ def _lowered(program: Program, builder: Builder) -> tuple[Builder, EngineProgram
     (result,) = scope.run(source)
     output = _settled(scope, result)
     items, constants = tuple(builder.items), tuple(builder.constants.buffers)
-    return builder, EngineProgram(builder.lanes, items, constants, source, output)
+    return builder, EngineProgram(builder.lanes, items, constants, source, output, drain)
 
 
 def _settled(scope: Scope, view: View) -> View:

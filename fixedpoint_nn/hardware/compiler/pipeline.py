@@ -26,7 +26,13 @@ from fixedpoint_nn.hardware.compiler.legalise import legalise
 from fixedpoint_nn.hardware.compiler.lower import lowered
 from fixedpoint_nn.hardware.compiler.select import select
 from fixedpoint_nn.hardware.compiler.show import Stages
-from fixedpoint_nn.hardware.isa.config import LATENCY, MULTIPLIER_LATENCY, EngineConfig
+from fixedpoint_nn.hardware.isa.config import (
+    LATENCY,
+    MULTIPLIER_LATENCY,
+    EngineConfig,
+    drain_rule,
+    is_drain,
+)
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.isa.port import Port
@@ -64,31 +70,39 @@ def lower(
     format: QFormat,
     lanes: int = 8,
     engine: EngineConfig | None = None,
+    drain: int = 1,
     multiplier: int = MULTIPLIER_BITS,
 ) -> CompiledNetwork:
     """A network over FixedArrays, for samples of this shape and format.
 
-    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes. That has a multiplier in its
-    requantiser where the network gains by one, of at most `multiplier` bits; 0 forbids it.
+    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains
+    `drain` words per clock. That has a multiplier in its requantisers where the network gains by one, of at most
+    `multiplier` bits; 0 forbids it.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format)
     if engine is None:
-        return lower_program(program, lanes, multiplier)
-    lowered = lower_program(program, engine.lanes, engine.multiplier_width, engine.latency)
+        return lower_program(program, lanes, drain, multiplier)
+    lowered = lower_program(program, engine.lanes, engine.drain, engine.multiplier_width, engine.latency)
     return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
 
 
 def lower_program(
-    program: Program, lanes: int = 8, multiplier: int = MULTIPLIER_BITS, latency: int = 0
+    program: Program,
+    lanes: int = 8,
+    drain: int = 1,
+    multiplier: int = MULTIPLIER_BITS,
+    latency: int = 0,
 ) -> CompiledNetwork:
     """A traced program of one input and one output, for an engine of at least this latency."""
     if not 0 <= multiplier <= MULTIPLIER_BITS or multiplier == 1:
-        raise LoweringError(f"A multiplier has 2 to {MULTIPLIER_BITS} bits, or 0 for none, not {multiplier!r}.")
+        raise LoweringError(
+            f"A multiplier has 2 to {MULTIPLIER_BITS} bits, or 0 for none, not {multiplier!r}."
+        )
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise LoweringError(ONE_OF_EACH)
-    return finish(program, lowered(program, lanes, multiplier), latency)
+    return finish(program, lowered(program, lanes, drain, multiplier), latency)
 
 
 def finish(program: Program, lower: EngineProgram, latency: int = 0) -> CompiledNetwork:
@@ -96,11 +110,16 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0) -> Compiled
 
     `latency` is that of the engine that the program is for, if one is given.
     """
+    if not is_drain(lower.drain, lower.lanes):
+        raise LoweringError(
+            f"The network does not fit any engine: drain = {lower.drain!r} is no engine; {drain_rule(lower.lanes)}."
+        )
     legal = legalise(lower)
     selected = select(legal)
     flat = flatten(selected.items)
     multiplied = any(isinstance(item, Kernel) and item.multiplied for item in flat)
-    items = place_barriers(flat, max(latency, LATENCY + (MULTIPLIER_LATENCY if multiplied else 0)))
+    latency = max(latency, LATENCY + (MULTIPLIER_LATENCY if multiplied else 0))
+    items = place_barriers(flat, selected.drain, latency)
     allocation = allocate(selected, items)
     try:
         code, places = instructions(items, allocation.placement)
@@ -111,7 +130,9 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0) -> Compiled
     images = Images(words, allocation.weights, parameters, allocation.tables, allocation.activations)
     kernels = [item for item in items if isinstance(item, Kernel)]
     return CompiledNetwork(
-        smallest_engine(selected.lanes, images, kernels, selected.input.format, allocation.depth),
+        smallest_engine(
+            selected.lanes, selected.drain, images, kernels, selected.input.format, allocation.depth
+        ),
         images,
         program,
         code,

@@ -252,7 +252,7 @@ def _allocated(names: Names, items: Sequence[Flat], allocation: Allocation) -> I
         constant = ", constant" if buffer.constants is not None else ""
         yield f"{address:6d}  {names.of(buffer)}, {buffer.words} words{constant}"
     for kernel in (item for item in items if isinstance(item, Kernel)):
-        parts = [f"parameters from {at.parameter_words[kernel]}"]
+        parts = [f"parameters from {at.parameter_rows[kernel]}"]
         if kernel in at.weight_rows:
             parts.insert(0, f"weights from row {at.weight_rows[kernel]}")
         if kernel in at.table_bases:

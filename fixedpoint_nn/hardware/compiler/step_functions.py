@@ -5,7 +5,7 @@ The requantiser with a multiplier m and a shift s gives code k or more exactly w
 
     HALF_UP     level(k) = (2k - 1) * 2**(s - 1)
     HALF_AWAY   the same, and one more where k <= 0: a negative tie goes away from zero
-    twice, s > 31, then HALF_UP    level(k) = (2k - 1) * 2**(s - 1) - 2**30: the first rounding lifts x * m by a half of 2**31
+    twice, s > 31, then HALF_UP    level(k) = (2k - 1) * 2**(s - 1) - 2**30, for the first rounding adds 2**30
 
 So two such functions are equal for every sum if each code is first reached at the same sum. For a given s the
 multipliers for which this is so are an interval, which is found here by comparing all codes, not samples.
@@ -60,7 +60,7 @@ def levels(codes: Sequence[int], shift: int, rounding: Rounding, twice: bool) ->
 
 
 def multiplier_for(steps: Steps, shift: int, rounding: Rounding, twice: bool) -> tuple[int, int]:
-    """The lowest and the highest multiplier above 0 that gives these steps; the lowest is the larger one if none does."""
+    """The lowest and the highest multiplier above 0 that gives these steps; the lowest is larger if none does."""
     low, high = 1, 1 << 62
     for level, missed, reached in zip(
         levels(steps.codes, shift, rounding, twice), steps.missed, steps.reached, strict=True
@@ -86,7 +86,9 @@ def found(
     exponent = int(np.frexp(slope)[1])
     for bits in range(most_bits - 1, 0, -1):
         shift = bits - exponent
-        if not 0 < shift <= MOST_SHIFT or (twice and rounding is not Rounding.HALF_UP and shift > HIGH_PRODUCT):
+        if not 0 < shift <= MOST_SHIFT or (
+            twice and rounding is not Rounding.HALF_UP and shift > HIGH_PRODUCT
+        ):
             continue
         low, high = multiplier_for(steps, shift, rounding, twice)
         if low <= high and low.bit_length() < most_bits:

@@ -29,13 +29,18 @@ def signed(words: Iterable[int], bits: int) -> list[int]:
 
 def pack(rows: Sequence[Sequence[int]], bits: int) -> list[int]:
     """Rows of words as one wide word each; word 0 is in the least significant bits."""
-    packed = []
+    return joined([unsigned(row, bits) for row in rows], bits)
+
+
+def joined(rows: Sequence[Sequence[int]], bits: int) -> list[int]:
+    """Rows of bit patterns as one wide word each; the first is in the least significant bits."""
+    wides = []
     for row in rows:
         wide = 0
-        for word in reversed(unsigned(row, bits)):
+        for word in reversed(row):
             wide = wide << bits | word
-        packed.append(wide)
-    return packed
+        wides.append(wide)
+    return wides
 
 
 def unpack(words: Iterable[int], count: int, bits: int) -> list[list[int]]:

@@ -8,15 +8,27 @@ from dataclasses import dataclass, fields
 
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, AssemblyError
 
-LANES = (1, 2, 4, 8, 16, 32)
-SHIFT_BITS = 6  # of a channel's shift
+SHIFT_BITS = 6  # of a parameter word, above the bias
 LATENCY = 15  # from a tile's last step until its first word can be read by a step, without a multiplier
 MULTIPLIER_LATENCY = 3  # cycles more with one
+LANES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+LANES_RULE = "use 1, 2, 4, 8, 16, 32, 64, 128 or 256"
+DRAINS = (1, 2, 4, 8, 16)
 
 
 def is_lanes(lanes: object) -> bool:
     """Whether an engine of so many lanes can be built."""
     return type(lanes) is int and lanes in LANES
+
+
+def is_drain(drain: object, lanes: int) -> bool:
+    """Whether an engine of so many lanes can drain so many words per clock."""
+    return type(drain) is int and drain in DRAINS and drain <= lanes
+
+
+def drain_rule(lanes: int) -> str:
+    """What to do about a drain that is none, of an engine of so many lanes."""
+    return f"use 1, 2, 4, 8 or 16, and at most the {lanes} lanes"
 
 
 @dataclass(frozen=True)
@@ -41,11 +53,13 @@ class EngineConfig:
     parameter_depth: int = 512
     table_depth: int = 4096
     program_depth: int = 1024
+    drain: int = 1
 
     def __post_init__(self) -> None:
         product = self.activation_width + max(self.activation_width, self.weight_width)
         rules = (
-            ("lanes", is_lanes(self.lanes), "use 1, 2, 4, 8, 16 or 32"),
+            ("lanes", is_lanes(self.lanes), LANES_RULE),
+            ("drain", is_drain(self.drain, self.lanes), drain_rule(self.lanes)),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
             ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
             (
@@ -107,8 +121,18 @@ class EngineConfig:
 
     @property
     def parameter_width(self) -> int:
-        """Bits of a word of the parameter memory: {multiplier, shift, bias}."""
+        """Bits of a row of the parameter memory: the words of as many channels as leave a tile in one clock."""
+        return self.drain * self.channel_width
+
+    @property
+    def channel_width(self) -> int:
+        """Bits of a channel's parameters: {multiplier, shift, bias}."""
         return self.multiplier_width + SHIFT_BITS + self.bias_width
+
+    @property
+    def load_width(self) -> int:
+        """Bits of the load port: those of the widest memory, and at least 32."""
+        return max(self.lanes * self.weight_width, self.parameter_width, 32)
 
     @property
     def latency(self) -> int:

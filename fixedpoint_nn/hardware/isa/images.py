@@ -23,7 +23,7 @@ class Images:
 
     program: list[int]
     weights: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))  # (rows, lanes)
-    # (words, 2): shift, bias; or (words, 3) with a multiplier, which is 1 where it is left out
+    # (channels, 2): shift, bias; or (channels, 3) with a multiplier, which is 1 where it is left out
     parameters: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     tables: Ints = field(default_factory=_empty)
     activations: Ints = field(default_factory=_empty)  # words from address 0 on
@@ -33,6 +33,8 @@ class Images:
         lanes = config.lanes
         padded = np.zeros(-(-len(self.activations) // lanes) * lanes, np.int64)
         padded[: len(self.activations)] = self.activations
+        drain, parameters = config.drain, self._parameters(config)
+        parameters += [0] * (-len(parameters) % drain)
         return {
             "program": (32, list(self.program)),
             "weights": (
@@ -41,7 +43,10 @@ class Images:
             ),
             "parameters": (
                 config.parameter_width,
-                self._parameters(config),
+                bit_packing.joined(
+                    [parameters[n : n + drain] for n in range(0, len(parameters), drain)],
+                    config.channel_width,
+                ),
             ),
             "tables": (
                 config.activation_width,

@@ -47,10 +47,11 @@ MEMORIES = (
     ),
     Memory(
         "parameters",
-        "MULTIPLIER_WIDTH + 6 + BIAS_WIDTH",
+        "DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH)",
         "PARAMETER_DEPTH",
         "load 2",
-        "`{multiplier, shift, bias}` of one output channel; shift 0 to 63",
+        "rows of `{multiplier, shift, bias}` of DRAIN output channels, the first in the least significant bits; "
+        "shift 0 to 63",
     ),
     Memory(
         "tables",
@@ -138,7 +139,7 @@ def markdown() -> str:
 
 
 def latencies() -> str:
-    """What a designer waits for, in clocks; D is the number of channels of the tile."""
+    """What a designer waits for, in clocks; D is the number of clocks that the tile is drained for."""
     rows = (
         ("`start`", "first word of the program decoded", FIRST_DECODE),
         ("a word of the program", "the next word", 1),
@@ -147,7 +148,11 @@ def latencies() -> str:
         ("a description that is handed over", "its first step", HANDOVER),
         ("last step of a run", "first step of the next one, without `barrier`", HANDOVER),
         ("last step of a run", "first step of the next one, with `barrier`", f"D + {LATENCY}"),
-        ("last step of a tile", "its channel d (0 to D - 1) is written", f"{LATENCY} + d"),
+        (
+            "last step of a tile",
+            "its channels d * DRAIN and on are written (d from 0 to D - 1)",
+            f"{LATENCY} + d",
+        ),
         ("last step of a tile", "last step of the next tile, at least", "D"),
         ("last step of a run", "`Halt`, `Load` or `Store` goes on", f"D + {LATENCY}"),
         ("`Load`, last word", "the next word", f"{LOAD_CYCLES} + shift"),

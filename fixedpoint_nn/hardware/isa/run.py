@@ -124,7 +124,7 @@ class Run(Instruction):
         Field("out_signed", 0, 24, 1, meaning="the result's format is signed"),
         *address_fields("activation", 1, "first activation word"),
         *address_fields("weight", 2, "first row of weights"),
-        *address_fields("parameter", 3, "first parameter word"),
+        *address_fields("parameter", 3, "first row of parameters"),
         *address_fields("output", 4, "where the first result goes"),
         Field("table_base", 5, 0, 24, meaning="first word of the table, a multiple of 2**out_bits"),
         Field("leak", 5, 24, 6, meaning="a negative biased sum is shifted this many bits more"),
@@ -139,7 +139,7 @@ class Run(Instruction):
         Field("kx.count", 6, 16, 8, minus_one=True, meaning="window columns"),
         Field("ky.count", 6, 24, 8, minus_one=True, meaning="window rows"),
         Field("tile.count", 7, 0, 16, minus_one=True, meaning="tiles of LANES channels"),
-        Field("last_channels", 7, 16, 6, minus_one=True, meaning="channels of the last tile, 1 to LANES"),
+        Field("last_channels", 7, 16, 8, minus_one=True, meaning="channels of the last tile, 1 to LANES"),
         Field("x.count", 8, 0, 12, minus_one=True, meaning="pixels of a row"),
         Field("y.count", 8, 12, 12, minus_one=True, meaning="rows"),
         Field(

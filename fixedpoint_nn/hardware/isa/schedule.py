@@ -35,7 +35,9 @@ class Schedule:
         return self.mac_cycles / self.cycles if self.cycles else 0.0
 
 
-def schedule(program: Sequence[Instruction], lanes: int, latency: int = LATENCY) -> Schedule | None:
+def schedule(
+    program: Sequence[Instruction], lanes: int, drain: int = 1, latency: int = LATENCY
+) -> Schedule | None:
     """The schedule of a program; None if it depends on the data (a conditional jump).
 
     `latency` is the engine's (`EngineConfig.latency`).
@@ -47,7 +49,7 @@ def schedule(program: Sequence[Instruction], lanes: int, latency: int = LATENCY)
         places[at] = number
         at += instruction.words
     addresses = {number: place for place, number in places.items()}
-    result, timing, registers, number = Schedule(), Timing(lanes, latency), [0] * 8, 0
+    result, timing, registers, number = Schedule(), Timing(lanes, drain, latency), [0] * 8, 0
     before = 0
     while True:
         instruction = program[number]

@@ -6,7 +6,7 @@ Cycle 0 is the one in which `start` is high.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +21,11 @@ FIRST_DECODE = 3  # from a start or a taken jump until its target is decoded
 LOAD_CYCLES = 4  # from the last word of a Load with shift 0 until the next word is decoded
 
 
+def drain_clocks(channels: int, drain: int) -> int:
+    """The clocks in which a tile's channels leave the lanes, `drain` of them at a time."""
+    return -(-channels // drain)
+
+
 @dataclass(frozen=True)
 class Issue:
     """The cycles in which the steps of one run are issued."""
@@ -31,20 +36,21 @@ class Issue:
     taps: int
     lanes: int
     run: Run
+    drain: int = 1
 
     def tile(self, pixel: Number, tile: Number) -> Number:
         """The cycle of the last step of tile number `tile` of pixel number `pixel` (integers or arrays)."""
         tiles = self.run.counts[3]
-        full, last = max(self.taps, self.lanes), max(self.taps, self.run.last_channels)
+        full = max(self.taps, drain_clocks(self.lanes, self.drain))
+        last = max(self.taps, drain_clocks(self.run.last_channels, self.drain))
         return self.first_tile + pixel * ((tiles - 1) * full + last) + tile * full
 
 
 class Timing:
     """The clock of one execution, from `start` on: call the method of each instruction as it is executed."""
 
-    def __init__(self, lanes: int, latency: int = LATENCY) -> None:
-        self.lanes = lanes
-        self.latency = latency
+    def __init__(self, lanes: int, drain: int = 1, latency: int = LATENCY) -> None:
+        self.lanes, self.drain, self.latency = lanes, drain, latency
         self.decode = FIRST_DECODE  # earliest cycle in which the next word is decoded
         self.taken = 0  # when the last description was taken
         self.last_step = 0  # of the last run
@@ -64,10 +70,10 @@ class Timing:
         start = self.taken + 2
         first_step = max(start, self.drained) if run.barrier else start
         first_tile = max(first_step + taps - 1, self.drained)
-        issue = Issue(first_step, first_tile, 0, taps, self.lanes, run)
+        issue = Issue(first_step, first_tile, 0, taps, self.lanes, run, self.drain)
         self.last_step = issue.tile(x * y - 1, tiles - 1)
-        self.drained = self.last_step + run.last_channels + self.latency
-        return Issue(first_step, first_tile, self.last_step, taps, self.lanes, run)
+        self.drained = self.last_step + drain_clocks(run.last_channels, self.drain) + self.latency
+        return replace(issue, last_step=self.last_step)
 
     def _wait(self) -> None:
         self.decode = max(self.decode, self.drained)

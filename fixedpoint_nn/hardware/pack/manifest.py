@@ -24,7 +24,7 @@ WRITERS = {1: "0.1"}  # which release of fixedpoint_nn wrote packs of an older v
 FOLDERS = {"input": "vectors", "expected": "vectors", "status": "vectors"}  # of all other kinds: images
 NAME = "manifest.json"
 LARGEST = 1 << 26  # bytes; every golden pack's manifest is less than a thousandth of it
-OPTIONAL = ("multiplier_width",)  # parameters that a manifest may leave out, which are 0 then
+OPTIONAL = {"drain": 1, "multiplier_width": 0}  # what is meant where a manifest leaves a parameter out
 ORDER = {
     "program": "instruction after instruction, from word 0",
     "weights": "rows of lanes in the order of the engine's steps; lane 0 in the least significant bits",
@@ -115,9 +115,9 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
 def describe_engine(config: EngineConfig) -> dict[str, int]:
     """The manifest's entry of the engine: the parameters of the Verilog by their Python names.
 
-    A multiplier of 0 bits is left out: packs of engines without one are what they were before there was any.
+    A drain of 1 and a multiplier of 0 bits are left out: the engines of before had no other.
     """
-    return {name: value for name, value in asdict(config).items() if value or name not in OPTIONAL}
+    return {name: value for name, value in asdict(config).items() if OPTIONAL.get(name) != value}
 
 
 def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:

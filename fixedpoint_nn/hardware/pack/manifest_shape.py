@@ -90,7 +90,7 @@ def demand_manifest(about: Mapping[str, Any]) -> None:
     for name in about["files"]:
         demand(name, FILE, "the name of a file")
     known = {field.name for field in fields(EngineConfig)}
-    for missing in sorted(known - about["engine"].keys() - set(OPTIONAL)):
+    for missing in sorted(known - about["engine"].keys() - OPTIONAL.keys()):
         raise ShapeError(f"engine has no {missing!r}")
     for name in about["engine"]:
         if name not in known:

@@ -203,14 +203,15 @@ def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
         np.array([bit_packing.signed(row, config.weight_width) for row in weights], np.int64).reshape(
             -1, lanes
         ),
-        _parameters(words["parameters"], config),
+        _parameters(bit_packing.unpack(words["parameters"], config.drain, config.channel_width), config),
         np.array(bit_packing.signed(words["tables"], config.activation_width), np.int64),
         np.array([bit_packing.signed(row, config.activation_width) for row in rows], np.int64).reshape(-1),
     )
 
 
-def _parameters(words: Sequence[int], config: EngineConfig) -> Ints:
-    """(words, 2): shift and bias; with a multiplier (words, 3)."""
+def _parameters(rows: Sequence[Sequence[int]], config: EngineConfig) -> Ints:
+    """(channels, 2): shift and bias; with a multiplier (channels, 3)."""
+    words = [word for row in rows for word in row]
     low, high = config.bias_width, config.bias_width + SHIFT_BITS
     columns = [
         [word >> low & (1 << SHIFT_BITS) - 1 for word in words],

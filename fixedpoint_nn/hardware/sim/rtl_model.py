@@ -22,7 +22,12 @@ class RtlModel:
     """
 
     def __init__(
-        self, fixed: Quantized, lanes: int = 8, simulator: str = "iverilog", progress: bool = False
+        self,
+        fixed: Quantized,
+        lanes: int = 8,
+        simulator: str = "iverilog",
+        progress: bool = False,
+        drain: int = 1,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -30,13 +35,14 @@ class RtlModel:
             )
         self.fixed = fixed
         self.lanes = lanes
+        self.drain = drain
         self.simulator = simulator
         self.progress = progress
         self.outcome = Outcome()
         self._lowered = lru_cache(maxsize=8)(self._lower)
 
     def _lower(self, shape: tuple[int, ...]) -> CompiledNetwork:
-        return lower(self.fixed.net, shape, self.fixed.input.format, self.lanes)
+        return lower(self.fixed.net, shape, self.fixed.input.format, self.lanes, drain=self.drain)
 
     def lowered(self, shape: tuple[int, ...]) -> CompiledNetwork:
         """The program and the images for samples of this shape."""

@@ -60,7 +60,7 @@ def _trace(writer: Writer, table: NoiseTable | None) -> Program:
     return program
 
 
-def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8) -> CompiledNetwork:
+def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8, drain: int = 1) -> CompiledNetwork:
     """The engine's program that writes: its input is the first character, its output are all that follow."""
     writer = Writer(fixed)
     table = writer.noise(how)
@@ -108,7 +108,7 @@ def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8) -> Compi
     items += [JumpIfEqual(ZERO_REGISTER, 0, again), end]
     output = View(text, 0, dense_axes((1, how.length), (0, 1)), format)
     constants = tuple(builder.constants.buffers)
-    return finish(body, EngineProgram(lanes, tuple(items), constants, token.reshape((1, 1)), output))
+    return finish(body, EngineProgram(lanes, tuple(items), constants, token.reshape((1, 1)), output, drain))
 
 
 def _draw(builder: Builder, noise: View, table: NoiseTable) -> None:

@@ -49,6 +49,7 @@ def emit_writer(
     first: int = END,
     seeds: int = 1,
     lanes: int = 8,
+    drain: int = 1,
     seed: int = 1,
     radix: int = 16,
     progress: Callable[[str], None] | None = None,
@@ -56,7 +57,7 @@ def emit_writer(
     """A pack of a network that writes: `seeds` vectors, each from the next seed."""
     if progress is not None:
         progress(f"lowering {name} for {lanes} lanes")
-    lowered = lower_writer(fixed, how, lanes)
+    lowered = lower_writer(fixed, how, lanes, drain)
     format = fixed.input.format
     vectors = FixedArray.from_ints(np.full((seeds, 1), first), format)
     texts = np.stack([write(fixed, how, seed + number, first) for number in range(seeds)])
@@ -68,9 +69,14 @@ class RtlWriter:
     """The Verilog as a writer: `RtlWriter(fixed, how)(seed)` equals `write(fixed, how, seed)`."""
 
     def __init__(
-        self, fixed: Quantized, how: SamplingConfig, lanes: int = 8, simulator: str = "iverilog"
+        self,
+        fixed: Quantized,
+        how: SamplingConfig,
+        lanes: int = 8,
+        simulator: str = "iverilog",
+        drain: int = 1,
     ) -> None:
-        self.lowered = lower_writer(fixed, how, lanes)
+        self.lowered = lower_writer(fixed, how, lanes, drain)
         self.simulator = simulator
 
     def __call__(self, seed: int = 1, first: int = END, texts: int = 1) -> Ints:

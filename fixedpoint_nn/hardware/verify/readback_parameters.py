@@ -61,7 +61,7 @@ def _section(
     """The section that reads group (index << index_bits) + place, with the index as the vector's first word."""
     lanes = room.lanes
     chosen = np.arange(place, groups, 1 << index_bits)
-    shift = index_bits + (lanes.bit_length() - 1)
+    shift = index_bits + (room.rows.bit_length() - 1)
     first = lanes  # of the rows that make the sums: (SUMS, 2, taps, lanes)
     code: list[Instruction] = [Load(1, Address(0), shift)]
     out = first + SUMS * 2 * taps * lanes
@@ -69,7 +69,7 @@ def _section(
         code.append(
             plain_run(
                 Address(first + number * 2 * taps * lanes),
-                parameter=Address(place * lanes, 1),
+                parameter=Address(place * room.rows, 1),
                 output=Address(out + number * lanes),
                 counts=(2, *_split(taps), 1, 1, 1),
                 strides=(taps * lanes, lanes, lanes * _split(taps)[0], 0, 0, 0),

@@ -62,7 +62,7 @@ def _weights(room: Room) -> Iterator[Section]:
             plain_run(
                 Address(1),
                 weight=Address(0, 1),
-                parameter=Address(room.zero + part * lanes),
+                parameter=Address(room.zero + part * room.rows),
                 output=Address(out + lanes * part, 2),
                 last_channels=lanes,
                 out_bits=room.width,

@@ -52,15 +52,17 @@ class Room:
 
     def __init__(self, config: EngineConfig, images: Images) -> None:
         self.config, self.lanes, self.width = config, config.lanes, config.activation_width
+        self.rows = config.lanes // config.drain  # of parameters that a whole tile has
         self.original = images
         self.parts = -(-config.weight_width // self.width)  # passes that show a whole weight
         self.one_row = len(images.weights)  # a row of weights that are 1
-        self.zero = len(images.parameters)  # words without bias that shift by 0, width, 2 * width ...
+        aligned = np.pad(images.parameters, ((0, -len(images.parameters) % config.drain), (0, 0)))
+        self.zero = len(aligned) // config.drain  # rows without bias that shift by 0, width, 2 * width ...
         shifts = np.repeat(np.arange(self.parts) * self.width, self.lanes)
         self.images = replace(
             images,
             weights=np.concatenate([images.weights, np.ones((1, self.lanes), np.int64)]),
-            parameters=np.concatenate([images.parameters, np.stack([shifts, np.zeros_like(shifts)], 1)]),
+            parameters=np.concatenate([aligned, np.stack([shifts, np.zeros_like(shifts)], 1)]),
             activations=np.zeros(0, np.int64),
         )
         self.format = QFormat(self.width, 0)
@@ -87,7 +89,9 @@ class Room:
             self.config,
             activation_depth=-(-depth // self.lanes) * self.lanes,
             weight_depth=max([self.config.weight_depth, *weights]),
-            parameter_depth=max(self.config.parameter_depth, len(self.images.parameters)),
+            parameter_depth=max(
+                self.config.parameter_depth, len(self.images.parameters) // self.config.drain
+            ),
             table_depth=max([self.config.table_depth, *(len(s.images.tables) for s in sections)]),
             program_depth=max([self.config.program_depth, *(len(s.images.program) for s in sections)]),
         )

@@ -69,7 +69,7 @@ class SelfTest:
 
 def load_width(config: EngineConfig) -> int:
     """Bits of the engine's load port: those of its widest memory, and at least 32."""
-    return max(config.lanes * config.weight_width, config.parameter_width, CHUNK)
+    return config.load_width
 
 
 def selftest(pack: Pack) -> SelfTest:

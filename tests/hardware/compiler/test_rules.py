@@ -130,7 +130,7 @@ def test_lanes_that_no_engine_has_are_refused_in_a_sentence(lanes: Any) -> None:
     with pytest.raises(LoweringError) as caught:
         lower(lambda x: x.cast(OUT), (6,), Q(4, 4), lanes)
     assert str(caught.value) == (
-        f"The network does not fit any engine: lanes = {lanes!r} is no engine; use 1, 2, 4, 8, 16 or 32."
+        f"The network does not fit any engine: lanes = {lanes!r} is no engine; use 1, 2, 4, 8, 16, 32, 64, 128 or 256."
     )
 
 

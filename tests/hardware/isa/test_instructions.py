@@ -132,7 +132,7 @@ def test_a_listing_names_what_differs_from_the_default() -> None:
         ),
         (
             lambda: Run(last_channels=0).encode(),
-            "last_channels = 0 does not fit its field of 6 bits; use 1 to 64",
+            "last_channels = 0 does not fit its field of 8 bits; use 1 to 256",
         ),
         (
             lambda: Run(paired=True),

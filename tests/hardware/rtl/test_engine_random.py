@@ -3,24 +3,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
+from fixedpoint_nn.hardware.isa.config import EngineConfig
 from tests.support.engine_bench import compare
-from tests.support.random_programs import FIRST_OUTPUT, random_program
+from tests.support.random_programs import CONFIGS, WIDE, first_output, random_program
 
 
-def agree(seed: int, simulator: str) -> None:
-    config, images, noise_seed = random_program(seed)
+def agree(seed: int, simulator: str, configs: Sequence[EngineConfig] = CONFIGS) -> None:
+    config, images, noise_seed = random_program(seed, configs)
     if len(images.program) > 1:
         compare(
-            config, images, np.full((2, 1), 3), 0, FIRST_OUTPUT, 1, simulator=simulator, seed=noise_seed
+            config, images, np.full((2, 1), 3), 0, first_output(config), 1, simulator=simulator, seed=noise_seed
         )  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(16))
 def test_random_programs_agree_in_icarus(seed: int) -> None:
     agree(seed, "iverilog")
+
+
+@pytest.mark.parametrize("seed", range(len(WIDE)))
+def test_random_programs_of_many_lanes_and_wide_drains_agree_in_icarus(seed: int) -> None:
+    agree(seed, "iverilog", WIDE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 400))
+def test_many_random_programs_of_many_lanes_and_wide_drains_agree_in_icarus(seed: int) -> None:
+    agree(seed, "iverilog", WIDE)
 
 
 @pytest.mark.slow

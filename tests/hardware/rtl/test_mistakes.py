@@ -25,15 +25,15 @@ MISTAKES = [
     (
         "loop_nest.v",
         {
-            "            state <= IDLE;\n            spacing <= 6'd0;\n": "            state <= IDLE;\n",
-            "reg  [5:0]  spacing;": "reg  [5:0]  spacing = 6'd0;",
+            "            state <= IDLE;\n            spacing <= NO_SPACING;\n": "            state <= IDLE;\n",
+            "] spacing;": "] spacing = NO_SPACING;",
         },
         *("loop_nest_tb", {"LANES": 8}),
     ),
     (
         "loop_nest.v",
         {
-            "            spacing <= 6'd0;\n            settle <= 5'd0;\n": "            spacing <= 6'd0;\n",
+            "            spacing <= NO_SPACING;\n            settle <= 5'd0;\n": "            spacing <= NO_SPACING;\n",
             "reg  [4:0]  settle;": "reg  [4:0]  settle = 5'd0;",
         },
         *("loop_nest_tb", {"LANES": 8}),
@@ -48,6 +48,27 @@ MISTAKES = [
         "drain.v",
         {"GROUPS > 1 ? groups[GROUPS-1].partial_or": "GROUPS > 2 ? groups[GROUPS-2].partial_or"},
         *("drain_tb", {"LANES": 16}),
+    ),
+    (
+        "drain.v",
+        {"assign wrapped = |lost;": "assign wrapped = lost[0];"},
+        *("drain_tb", {"LANES": 16, "DRAIN": 4}),
+    ),
+    ("drain.v", {"|| word <= left": "|| word <= left + 1"}, *("drain_tb", {"LANES": 16, "DRAIN": 4})),
+    (
+        "activation_memory.v",
+        {"SPLIT != 0 && bank == 0 && &group": "1'b0"},
+        *("activation_memory_tb", {"LANES": 16, "DRAIN": 4}),
+    ),
+    (
+        "activation_memory.v",
+        {"TURNED ? wrapped[bank % DRAIN]": "TURNED ? 1'b0"},
+        *("activation_memory_tb", {"LANES": 4, "DRAIN": 4}),
+    ),
+    (
+        "write_back.v",
+        {"pixel_step : DRAIN_BUT_ONE": "pixel_step : ~ONES"},
+        *("write_back_tb", {"DRAIN": 4}),
     ),
     ("axi_engine.v", {"                run_left <= run_words;\n": ""}, *("axi_engine_tb", {})),
     ("axi_engine.v", {"                run_start <= run_start + stride;\n": ""}, *("axi_engine_tb", {})),

@@ -12,11 +12,13 @@ from fixedpoint_nn.hardware.isa.lfsr import Noise
 from tests.support.module_bench import bench, vectors
 
 
+@pytest.mark.parametrize("drain", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("seed", [1, 0, 0xDEADBEEF, 0xFFFFFFFF, *(1 << bit for bit in range(3, 32, 4))])
-def test_the_noise_generator_equals_its_twin(seed: int) -> None:
+def test_the_noise_generator_equals_its_twin(seed: int, drain: int) -> None:
     noise = Noise(seed)
     path = vectors([(np.array([noise.draw() for _ in range(500)]), 32)])
-    assert "PASS: 500 vectors" in bench("noise_tb", None, [f"+vectors={path}", "+count=500", f"+seed={seed}"])
+    plusargs = [f"+vectors={path}", "+count=500", f"+seed={seed}"]
+    assert "PASS: 500 vectors" in bench("noise_tb", {"DRAIN": drain}, plusargs)
 
 
 def test_the_noise_generator_has_no_short_cycle() -> None:
@@ -25,7 +27,8 @@ def test_the_noise_generator_has_no_short_cycle() -> None:
     assert len(set(states)) == len(states)
 
 
-def test_argmax_is_the_first_of_the_largest() -> None:
+@pytest.mark.parametrize("drain", [1, 2, 4, 8, 16])
+def test_argmax_is_the_first_of_the_largest(drain: int) -> None:
     rng = np.random.default_rng(3)
     words = np.concatenate([rng.integers(-8, 8, 40) for _ in range(50)])
     clear = np.arange(words.size) % 40 == 0
@@ -34,17 +37,26 @@ def test_argmax_is_the_first_of_the_largest() -> None:
     best = np.array([[run[: n + 1].max() for n in range(40)] for run in runs])
     path = vectors([(clear, 1), (words, 8), (index, 8), (best, 8)])
     assert f"PASS: {words.size} vectors" in bench(
-        "argmax_tb", {"WIDTH": 8, "INDEX_WIDTH": 8}, [f"+vectors={path}", f"+count={words.size}"]
+        "argmax_tb",
+        {"DRAIN": drain, "WIDTH": 8, "INDEX_WIDTH": 8},
+        [f"+vectors={path}", f"+count={words.size}"],
     )
 
 
+# Lanes and words per clock: all lanes at once, half of them, few of many.
+WIDE = ((2, 2), (4, 2), (16, 16), (16, 4), (32, 2), (64, 8), (256, 16))
+
 BENCHES = [
+    *((f"{name}_tb", {}) for name in ("memory", "lane", "sequencer")),
+    *((name, {"DRAIN": drain}) for name in ("status_tb", "write_back_tb") for drain in (1, 2, 4, 16)),
+    *(("drain_tb", {"LANES": lanes}) for lanes in (1, 2, 4, 8, 16, 32, 64, 256)),
+    *(("drain_tb", {"LANES": lanes, "DRAIN": drain}) for lanes, drain in WIDE),
     *(
-        (f"{name}_tb", {})
-        for name in ("memory", "activation_memory", "status", "lane", "write_back", "sequencer")
+        ("activation_memory_tb", {"LANES": lanes, "DRAIN": drain})
+        for lanes, drain in [(1, 1), (4, 1), (128, 1), *WIDE]
     ),
-    *(("drain_tb", {"LANES": lanes}) for lanes in (1, 2, 4, 8, 16, 32)),
-    *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32)),
+    *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32, 64, 256)),
+    *(("loop_nest_tb", {"LANES": lanes, "DRAIN": drain}) for lanes, drain in WIDE),
 ]
 
 

@@ -50,11 +50,11 @@ def test_verilator_computes_what_the_model_computes(case):
     [
         (
             {"lanes": 0},
-            "The network does not fit any engine: lanes = 0 is no engine; use 1, 2, 4, 8, 16 or 32.",
+            "The network does not fit any engine: lanes = 0 is no engine; use 1, 2, 4, 8, 16, 32, 64, 128 or 256.",
         ),
         (
             {"lanes": "8"},
-            "The network does not fit any engine: lanes = '8' is no engine; use 1, 2, 4, 8, 16 or 32.",
+            "The network does not fit any engine: lanes = '8' is no engine; use 1, 2, 4, 8, 16, 32, 64, 128 or 256.",
         ),
         ({"simulator": "modelsim"}, "There is no simulator 'modelsim'; use 'iverilog' or 'verilator'."),
     ],
