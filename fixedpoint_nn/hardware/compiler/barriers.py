@@ -3,8 +3,8 @@
 
 By the engine's timing the first step of a run comes at least HANDOVER cycles after the last step of the run
 before it, and a word can be read `latency` cycles, and one for every `drain` lanes before it, after the last step of
-its tile. The last step of a run's first tile waits until the results of the run before can be read; so only the run directly before
-matters, and a run that reads its latest words late enough needs no barrier.
+its tile. The last step of a run's first tile waits until the results of the run before can be read; so only the run
+directly before matters, and a run that reads its latest words late enough needs no barrier.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ What is looked for in a traced program, each value used by the next one only:
 
     [cast that loses nothing] -> * factor [-> + offset] -> cast
     [cast that loses nothing] -> * factor -> cast (HALF_UP) -> * power of two -> cast
+    table(x) + table(y)       -> either of them: `scaled_sums.py`
 
 The engine's requantiser has {multiplier, shift} for each channel and rounds once, or twice with the first rounding
 after 31 bits. A chain that is not of this form, or is so with too wide a multiplier, keeps its verbs, with one
@@ -19,10 +20,11 @@ from functools import cached_property
 
 import numpy as np
 
+from fixedpoint_nn.hardware.compiler.scaled_sums import scaled_sum
 from fixedpoint_nn.hardware.compiler.step_functions import HIGH_PRODUCT, MOST_SHIFT, found, steps_of
 from fixedpoint_nn.hardware.compiler.value_ranges import Range, value_ranges
 from fixedpoint_nn.numbers.fixed.array import FixedArray
-from fixedpoint_nn.numbers.traced.program import Node, Program
+from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding, shift_right
@@ -42,6 +44,8 @@ class Rescaling:
     twice: bool
     between: tuple[int, ...]  # places that are not computed on their own
     spared: bool  # a run whose result would be stored
+    operands: tuple[tuple[int, int], ...] = ()  # instead of the sum: what is added, and its weight
+    rounding: Rounding | None = None  # instead of the cast's
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Rescalings:
         for place in reversed(range(len(self.program.nodes))):
             if place in taken or (chain := self._chain(place)) is None:
                 continue
-            rescaling = self._rescaling(place, chain)
+            rescaling = self._two_codes(place, chain) or self._rescaling(place, chain)
             if rescaling is not None and (everywhere or rescaling.spared or self._is_wide(rescaling)):
                 chosen[place] = rescaling
                 taken |= set(rescaling.between)
@@ -158,6 +162,64 @@ class Rescalings:
         bits = 1 if weights is None else weights.format.bits
         return bits + max(factor.bit_length() for factor in rescaling.factors) > WEIGHT_BITS
 
+    # ---- sums of two codes ---------------------------------------------------------------------------------
+
+    def _two_codes(self, place: int, chain: _Chain) -> Rescaling | None:
+        """One run for table(x) + table(y), rescaled: for codes of few bits, if it has such a form."""
+        node = self._node(chain.source, "add", "sub")
+        if node is None or chain.factor.size > 1 or (chain.offset is not None and chain.offset.size > 1):
+            return None
+        lookups = [self._node(i, "lookup") for i in node.inputs]
+        sources = [lookup.inputs[0] for lookup in lookups if lookup is not None]
+        if len(sources) < 2 or sources[0] == sources[1]:
+            return None
+        ends = [self.ranges[i].ends for i in sources]
+        nodes = [self.program.nodes[i] for i in sources]
+        small = all(high - low < MOST_CODES for low, high in ends)
+        if (
+            not small
+            or len({n.format.frac_bits for n in nodes}) > 1
+            or {n.shape for n in nodes} != {node.shape}
+        ):
+            return None
+        codes = [np.arange(low, high + 1) for low, high in ends]
+        entries = [
+            VERBS["lookup"](FixedArray.from_ints(c, n.format), **lookup.attributes)
+            for c, n, lookup in zip(codes, nodes, lookups, strict=True)
+            if lookup is not None
+        ]
+        fine = VERBS[node.op](entries[0].reshape(-1, 1), entries[1].reshape(1, -1))
+        results = self._evaluated(place, chain, fine)
+        slopes = [
+            _slope(e, chain) * sign
+            for e, sign in zip(entries, (1, -1 if node.op == "sub" else 1), strict=True)
+        ]
+        form = scaled_sum(codes[0], codes[1], results.ints, (slopes[0], slopes[1]), self.most_bits)
+        if form is None:
+            return None
+        channels = self.program.nodes[place].shape[-1]
+        between = (*node.inputs, chain.source, *chain.between)
+        return Rescaling(
+            chain.source,
+            nodes[0].format.frac_bits,
+            (form.factor,) * channels,
+            (form.shift,) * channels,
+            form.twice,
+            between,
+            spared=True,
+            operands=tuple(zip(sources, form.weights, strict=True)),
+            rounding=form.rounding,
+        )
+
+    def _evaluated(self, place: int, chain: _Chain, value: FixedArray) -> FixedArray:
+        """What the chain makes of a sum."""
+        values = {chain.source: value}
+        for at in (*chain.between, place):
+            node = self.program.nodes[at]
+            operands = (values.get(i, self.program.nodes[i].value) for i in node.inputs)
+            values[at] = VERBS[node.op](*operands, **node.attributes)
+        return values[place]
+
     # ---- proving -------------------------------------------------------------------------------------------
 
     def _rescaling(self, place: int, chain: _Chain) -> Rescaling | None:
@@ -237,6 +299,14 @@ class Rescalings:
             factors.append(m)
             shifts.append(total)
         return tuple(factors), tuple(shifts), True
+
+
+def _slope(entries: FixedArray, chain: _Chain) -> float:
+    """How much the result rises, in codes of the last format, from one code of an operand to the next."""
+    values = entries.to_float()
+    rise = float(values[-1] - values[0]) / max(len(values) - 1, 1)
+    power = 1.0 if chain.power is None else float(chain.power.to_float().reshape(-1)[0])
+    return rise * float(chain.factor.to_float().reshape(-1)[0]) * power * 2.0**chain.last.format.frac_bits
 
 
 def _passes(first: Quantizer, last: Quantizer, second: int, one: int, products: Sequence[int]) -> bool:

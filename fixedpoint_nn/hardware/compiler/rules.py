@@ -294,12 +294,25 @@ def cast(scope: Scope, place: int, node: Node) -> Value:
 
 def _rescaled(scope: Scope, node: Node, quantizer: Quantizer, by: Rescaling) -> Expression:
     """A sum, a multiplier for each channel, and the cast, in one run."""
-    e = scope.sum(by.source)
-    if e.accumulator is not None:
-        e = load(scope.view(by.source))
     scope.builder.multiplied = True
+    if by.operands:
+        e = _weighted(scope, by)
+    elif (e := scope.sum(by.source)).accumulator is not None:
+        e = load(scope.view(by.source))
+    if by.rounding is not None:
+        quantizer = replace(quantizer, rounding=by.rounding)
     multiplier = Multiplier(by.frac, np.array(by.factors), np.array(by.shifts), by.twice)
     return replace(e, multiplier=multiplier, quantizer=quantizer, format=node.format)
+
+
+def _weighted(scope: Scope, by: Rescaling) -> Expression:
+    """The sum of values times weights."""
+    terms = []
+    for place, weight in by.operands:
+        e, node = load(scope.view(place)), scope.program.nodes[place]
+        terms.append(e.times(np.int64(weight), 0, node.shape, node.format))
+    first, second = terms
+    return first.plus(second, first.shape, first.format)
 
 
 def _renamed(scope: Scope, node: Node) -> View:

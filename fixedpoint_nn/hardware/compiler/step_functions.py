@@ -5,7 +5,8 @@ The requantiser with a multiplier m and a shift s gives code k or more exactly w
 
     HALF_UP     level(k) = (2k - 1) * 2**(s - 1)
     HALF_AWAY   the same, and one more where k <= 0: a negative tie goes away from zero
-    twice, s > 31, then HALF_UP    level(k) = (2k - 1) * 2**(s - 1) - 2**30, for the first rounding adds 2**30
+    twice       of s > 31: the level of the second rounding, which drops s - 31 bits, times 2**31, less 2**30, which
+                the first rounding adds; of another s that of HALF_UP
 
 So two such functions are equal for every sum if each code is first reached at the same sum. For a given s the
 multipliers for which this is so are an interval, which is found here by comparing all codes, not samples.
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.rounding import Rounding
 
 HIGH_PRODUCT = 31  # bits that the first of two roundings drops
@@ -54,9 +54,12 @@ def steps_of(
 
 def levels(codes: Sequence[int], shift: int, rounding: Rounding, twice: bool) -> list[int]:
     """The product at which each code is reached."""
-    lifted = 1 << HIGH_PRODUCT - 1 if twice and shift > HIGH_PRODUCT else 0
-    away = rounding is Rounding.HALF_AWAY
-    return [((2 * k - 1) << shift >> 1) - lifted + (away and k <= 0) for k in codes]
+    far = twice and shift > HIGH_PRODUCT
+    away = rounding is Rounding.HALF_AWAY and (far or not twice)
+    if far:
+        seconds = levels(codes, shift - HIGH_PRODUCT, rounding, False)
+        return [(level << HIGH_PRODUCT) - (1 << HIGH_PRODUCT - 1) for level in seconds]
+    return [((2 * k - 1) << shift >> 1) + (away and k <= 0) for k in codes]
 
 
 def multiplier_for(steps: Steps, shift: int, rounding: Rounding, twice: bool) -> tuple[int, int]:
@@ -83,12 +86,12 @@ def found(
     steps: Steps, slope: float, most_bits: int, rounding: Rounding, twice: bool
 ) -> tuple[int, int] | None:
     """A multiplier of at most so many bits (with its sign) and a shift with these steps; `slope` is about m / 2**s."""
+    if slope <= 0:
+        return None
     exponent = int(np.frexp(slope)[1])
     for bits in range(most_bits - 1, 0, -1):
         shift = bits - exponent
-        if not 0 < shift <= MOST_SHIFT or (
-            twice and rounding is not Rounding.HALF_UP and shift > HIGH_PRODUCT
-        ):
+        if not 0 < shift <= MOST_SHIFT:
             continue
         low, high = multiplier_for(steps, shift, rounding, twice)
         if low <= high and low.bit_length() < most_bits:
@@ -96,8 +99,3 @@ def found(
         if bits < most_bits - 8:
             break
     return None
-
-
-def rises(values: Array) -> bool:
-    """Does no value lie below the one before it?"""
-    return bool((values[1:] >= values[:-1]).all())

@@ -140,13 +140,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--activation-width", type=int, default=16, help="its activation width")
     parser.add_argument("--weight-width", type=int, default=16, help="its weight width")
     parser.add_argument("--accumulator-width", type=int, default=48, help="its accumulator width")
+    parser.add_argument("--multiplier-width", type=int, default=0, help="its multiplier's width; 0: none")
     options = parser.parse_args(arguments)
     try:
         engines = CONFIGURATIONS
         if options.lanes:
             title = f"{options.lanes} lanes, {options.activation_width} bits"
-            widths = {name: getattr(options, name) for name in ("lanes", "activation_width", "weight_width")}
-            widths["accumulator_width"] = options.accumulator_width
+            title += f", multiplier of {options.multiplier_width}" * (options.multiplier_width > 0)
+            names = ("lanes", "activation_width", "weight_width", "accumulator_width", "multiplier_width")
+            widths = {name: getattr(options, name) for name in names}
             engines = {title: EngineConfig(**widths, **SMALL_MEMORIES)}
         print(HEADER, flush=True)
         for title, config in engines.items():
