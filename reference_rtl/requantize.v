@@ -83,11 +83,12 @@ module requantize #(
     localparam PRODUCT_WIDTH = WIDTH + MULTIPLIER_WIDTH;
     localparam VALUE_WIDTH = MULTIPLIER_WIDTH > 0 && PRODUCT_WIDTH < 32 ? 32 : PRODUCT_WIDTH;
     wire signed [VALUE_WIDTH-1:0] value;
-    wire half_up, valid, multiplying;
+    wire [2:0] mode;
+    wire valid, multiplying;
     generate
         if (MULTIPLIER_WIDTH == 0) begin : unscaled
             assign value = biased;
-            assign half_up = 1'b0;
+            assign mode = rounding;
             assign valid = valid_1;
             assign multiplying = 1'b0;
             always @(posedge clock) begin
@@ -112,9 +113,9 @@ module requantize #(
             wire far = twice && shift_b[5];
             wire [5:0] left = far ? shift_b - 6'd31 : shift_b;
             reg signed [VALUE_WIDTH-1:0] scaled_sum;
-            reg valid_c, half_up_c;
+            reg valid_c, half_up_c, half_up_2;
             assign value = scaled_sum;
-            assign half_up = half_up_c;
+            assign mode = half_up_2 ? 3'd2 : rounding;
             assign valid = valid_c;
             assign multiplying = busy || valid_c;
             initial valid_c = 1'b0;
@@ -133,6 +134,7 @@ module requantize #(
                         leaky_distance <= left + leak;
                         half_up_c <= twice && !far;
                     end
+                    if (valid_c) half_up_2 <= half_up_c;
                 end
                 if (reset) valid_c <= 1'b0;
             end
@@ -206,9 +208,9 @@ module requantize #(
     endfunction
 
     // 3: round
-    reg round, half_up_2, valid_3, excess_3, negative_3;
+    reg round, valid_3, excess_3, negative_3;
     reg [KEPT:0] rounded;
-    always @* case (half_up_2 ? 3'd2 : rounding)
+    always @* case (mode)
         3'd1: round = negative && (half || sticky);
         3'd2: round = half;
         3'd3: round = half && sticky;
@@ -254,7 +256,6 @@ module requantize #(
                 sticky <= lost;
                 excess <= too_wide;
                 negative <= below_0;
-                half_up_2 <= half_up;
             end
             if (valid_2) begin
                 rounded <= {floor[KEPT-1], floor} + {{KEPT{1'b0}}, round};
