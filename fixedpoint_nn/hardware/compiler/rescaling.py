@@ -20,17 +20,16 @@ from functools import cached_property
 
 import numpy as np
 
+from fixedpoint_nn.hardware.compiler.multiplier_forms import MOST_CODES, Chain, each, once, twice
 from fixedpoint_nn.hardware.compiler.scaled_sums import scaled_sum
-from fixedpoint_nn.hardware.compiler.step_functions import HIGH_PRODUCT, MOST_SHIFT, found, steps_of
+from fixedpoint_nn.hardware.compiler.step_functions import MOST_SHIFT
 from fixedpoint_nn.hardware.compiler.value_ranges import Range, value_ranges
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
-from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import Quantizer
-from fixedpoint_nn.numerics.rounding import Rounding, shift_right
+from fixedpoint_nn.numerics.rounding import Rounding
 
 WEIGHT_BITS = 18  # of a DSP block: multipliers that fit into such weights are folded into them
-MOST_CODES = 1 << 10  # of a step function that is compared step by step
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +45,6 @@ class Rescaling:
     spared: bool  # a run whose result would be stored
     operands: tuple[tuple[int, int], ...] = ()  # instead of the sum: what is added, and its weight
     rounding: Rounding | None = None  # instead of the cast's
-
-
-@dataclass(frozen=True)
-class _Chain:
-    """The verbs from a sum to its cast."""
-
-    source: int
-    factor: FixedArray
-    offset: FixedArray | None
-    first: Quantizer | None
-    power: FixedArray | None
-    last: Quantizer
-    between: tuple[int, ...]
 
 
 class Rescalings:
@@ -106,7 +92,7 @@ class Rescalings:
                 return (x, value) if each and self.program.nodes[x].shape == node.shape else None
         return None
 
-    def _chain(self, place: int) -> _Chain | None:
+    def _chain(self, place: int) -> Chain | None:
         cast = self.program.nodes[place]
         last = cast.attributes.get("quantizer")
         if cast.op != "cast" or not isinstance(last, Quantizer):
@@ -130,7 +116,7 @@ class Rescalings:
         power: FixedArray | None,
         last: Quantizer,
         behind: tuple[int, ...],
-    ) -> _Chain | None:
+    ) -> Chain | None:
         """The chain that ends in x * factor [+ offset] at this place."""
         offset = None
         between = (place, *behind)
@@ -142,7 +128,7 @@ class Rescalings:
             between = (place, *between)
         if (node := self._node(place, "mul")) is None or (pair := self._with_constant(node)) is None:
             return None
-        return _Chain(pair[0], pair[1], offset, first, power, last, between)
+        return Chain(pair[0], pair[1], offset, first, power, last, between)
 
     def _source(self, place: int) -> tuple[int, bool]:
         """The sum itself, where all that comes between is a cast that loses nothing; whether there is one."""
@@ -164,7 +150,7 @@ class Rescalings:
 
     # ---- sums of two codes ---------------------------------------------------------------------------------
 
-    def _two_codes(self, place: int, chain: _Chain) -> Rescaling | None:
+    def _two_codes(self, place: int, chain: Chain) -> Rescaling | None:
         """One run for table(x) + table(y), rescaled: for codes of few bits, if it has such a form."""
         node = self._node(chain.source, "add", "sub")
         if node is None or chain.factor.size > 1 or (chain.offset is not None and chain.offset.size > 1):
@@ -211,7 +197,7 @@ class Rescalings:
             rounding=form.rounding,
         )
 
-    def _evaluated(self, place: int, chain: _Chain, value: FixedArray) -> FixedArray:
+    def _evaluated(self, place: int, chain: Chain, value: FixedArray) -> FixedArray:
         """What the chain makes of a sum."""
         values = {chain.source: value}
         for at in (*chain.between, place):
@@ -222,123 +208,32 @@ class Rescalings:
 
     # ---- proving -------------------------------------------------------------------------------------------
 
-    def _rescaling(self, place: int, chain: _Chain) -> Rescaling | None:
+    def _rescaling(self, place: int, chain: Chain) -> Rescaling | None:
         """The engine's form of a chain, if it has one."""
         source, spared = self._source(chain.source)
         frac = self.program.nodes[source].format.frac_bits
         channels = self.program.nodes[place].shape[-1]
         sums = self.ranges[source]
-        ends = list(zip(_each(sums.low, channels), _each(sums.high, channels), strict=True))
+        ends = list(zip(each(sums.low, channels), each(sums.high, channels), strict=True))
         if chain.first is None:
-            form = self._once(chain, frac, channels, ends)
+            form = once(chain, frac, ends, self.most_bits)
         else:
-            form = self._twice(chain, frac, channels, ends)
+            form = twice(chain, frac, ends)
         if form is None:
             return None
-        factors, shifts, twice = form
+        factors, shifts, rounds_twice = form
         legal = all(abs(factor) >> self.most_bits - 1 == 0 for factor in factors)
         legal &= all(0 <= shift <= MOST_SHIFT for shift in shifts)
         between = (chain.source, *chain.between) if spared else chain.between
-        return Rescaling(source, frac, factors, shifts, twice, between, spared) if legal else None
-
-    def _once(
-        self, chain: _Chain, frac: int, channels: int, ends: Sequence[tuple[int, int]]
-    ) -> tuple[tuple[int, ...], tuple[int, ...], bool] | None:
-        ms = _each(chain.factor.ints, channels)
-        shift = frac + chain.factor.format.frac_bits - chain.last.format.frac_bits
-        if chain.offset is None:
-            return (*_shortest(ms, [shift] * channels), False)
-        up = frac + chain.factor.format.frac_bits - chain.offset.format.frac_bits
-        if up < 0 or shift < 1 or chain.last.rounding is not Rounding.HALF_UP:
-            return None
-        offsets = [offset << up for offset in _each(chain.offset.ints, channels)]
-        f = chain.last.format
-        if chain.last.overflow is not Overflow.SATURATE or f.int_max - f.int_min > MOST_CODES or min(ms) < 1:
-            return None
-        for twice in (True, False):
-            known: dict[tuple[int, ...], tuple[int, int] | None] = {}
-            for m, offset, (low, high) in zip(ms, offsets, ends, strict=True):
-                channel = (m, offset, low, high)
-                if channel not in known:
-                    steps = steps_of(m, offset, shift, (low, high), (f.int_min, f.int_max))
-                    slope = m / (1 << shift)
-                    known[channel] = found(steps, slope, self.most_bits, chain.last.rounding, twice)
-                if known[channel] is None:
-                    break
-            else:
-                pairs = [known[(m, o, *e)] for m, o, e in zip(ms, offsets, ends, strict=True)]
-                factors, shifts = zip(*(pair for pair in pairs if pair is not None), strict=True)
-                return factors, shifts, twice
-        return None
-
-    def _twice(
-        self, chain: _Chain, frac: int, channels: int, ends: Sequence[tuple[int, int]]
-    ) -> tuple[tuple[int, ...], tuple[int, ...], bool] | None:
-        first, last, power = chain.first, chain.last, chain.power
-        assert first is not None and power is not None
-        if chain.offset is not None or first.rounding is not Rounding.HALF_UP:
-            return None
-        one = frac + chain.factor.format.frac_bits - first.format.frac_bits  # what the first rounding drops
-        two = first.format.frac_bits + power.format.frac_bits - last.format.frac_bits
-        seconds = [two - p.bit_length() + 1 for p in _each(power.ints, channels)]
-        if one < 0 or min(seconds) < 0:
-            return None
-        factors, shifts = [], []
-        for m, second, (low, high) in zip(_each(chain.factor.ints, channels), seconds, ends, strict=True):
-            if not _passes(first, last, second, one, sorted((low * m, high * m))):
-                return None
-            if not second:  # one rounding
-                (m,), (total,) = _shortest([m], [one])
-                if total > HIGH_PRODUCT:
-                    return None
-            else:
-                down = one - HIGH_PRODUCT
-                if down >= 0 and m & (1 << down) - 1:
-                    return None
-                m, total = m >> down if down >= 0 else m << -down, HIGH_PRODUCT + second
-            factors.append(m)
-            shifts.append(total)
-        return tuple(factors), tuple(shifts), True
+        return Rescaling(source, frac, factors, shifts, rounds_twice, between, spared) if legal else None
 
 
-def _slope(entries: FixedArray, chain: _Chain) -> float:
+def _slope(entries: FixedArray, chain: Chain) -> float:
     """How much the result rises, in codes of the last format, from one code of an operand to the next."""
     values = entries.to_float()
     rise = float(values[-1] - values[0]) / max(len(values) - 1, 1)
     power = 1.0 if chain.power is None else float(chain.power.to_float().reshape(-1)[0])
     return rise * float(chain.factor.to_float().reshape(-1)[0]) * power * 2.0**chain.last.format.frac_bits
-
-
-def _passes(first: Quantizer, last: Quantizer, second: int, one: int, products: Sequence[int]) -> bool:
-    """Does the first cast's range leave no trace: is what it cuts off cut off by the last one anyway?"""
-    f, ends = first.format, [int(shift_right(np.array(p, object), one, first.rounding)) for p in products]
-    if f.int_min <= ends[0] and ends[1] <= f.int_max:
-        return True
-    if first.overflow is not Overflow.SATURATE or last.overflow is not Overflow.SATURATE:
-        return False
-    low, high = (
-        int(shift_right(np.array(end, object), second, last.rounding)) for end in (f.int_min, f.int_max)
-    )
-    return low <= last.format.int_min and last.format.int_max <= high
-
-
-def _shortest(ms: Sequence[int], shifts: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The same factors without the zeros at their ends."""
-    pairs = list(map(_short, ms, shifts))
-    return tuple(m for m, _ in pairs), tuple(shift for _, shift in pairs)
-
-
-def _short(m: int, shift: int) -> tuple[int, int]:
-    if shift < 0:
-        return m << -shift, 0
-    zeros = min((m & -m).bit_length() - 1, shift) if m else shift
-    return m >> zeros, shift - zeros
-
-
-def _each(ints: np.ndarray, channels: int) -> list[int]:  # type: ignore[type-arg]
-    """One for each channel."""
-    values: list[int] = np.broadcast_to(np.asarray(ints).reshape(-1), (channels,)).tolist()
-    return values
 
 
 def _powers(value: FixedArray) -> bool:

@@ -219,4 +219,5 @@ def _parameters(rows: Sequence[Sequence[int]], config: EngineConfig) -> Ints:
     ]
     if config.multiplier_width:
         columns.append(bit_packing.signed([word >> high for word in words], config.multiplier_width))
-    return np.array(columns, np.int64).T.reshape(-1, len(columns))
+    table: Ints = np.array(columns, np.int64).T.reshape(-1, len(columns))
+    return table

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Sums that tell a parameter word {multiplier, shift, bias} from every word that differs from it in one bit.
 
-The requantiser shows ((sum + bias) * multiplier) >> shift, saturated or wrapped to a word, or rounded half up. Where a multiplier's lowest
-bit changes the product by `sum + bias` alone, that shows only next to a multiple of 2**shift: the best approximations
-of multiplier / 2**shift by fractions are the sums whose products come closest to one, and a half of it lies beside odd
-multiples of 2**(shift - 1). Among these, sums around changes
-of small results, powers of two and some others, those are chosen that show the most bits that no sum before showed.
+The requantiser shows ((sum + bias) * multiplier) >> shift, saturated or wrapped to a word, or rounded half up. Where a
+multiplier's lowest bit changes the product by `sum + bias` alone, that shows only next to a multiple of 2**shift, or of
+a half of it: the best approximations of multiplier / 2**shift by fractions are the sums whose products come closest to
+one. Among these, sums around changes of small results, powers of two and some others, those are chosen that show the
+most bits that no sum before showed; and if bits are left, all sums are tried for them. A bit that still is not seen
+changes the result of no sum that was tried.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def results(width: int, sums: Ints, words: Ints, mode: Mode) -> Ints:
     if rounding == HALF_UP:  # one more where the highest lost bit is set
         values = values + np.where(shifts > 0, products >> np.maximum(shifts - 1, 0) & 1, 0)
     half = 1 << width - 1
-    fitted = np.clip(values, -half, half - 1) if overflow == SATURATE else (values + half & 2 * half - 1) - half
+    fitted = (
+        np.clip(values, -half, half - 1) if overflow == SATURATE else (values + half & 2 * half - 1) - half
+    )
     return np.asarray(fitted, np.int64)
 
 
@@ -102,7 +105,9 @@ def _candidates(word: tuple[int, int, int], most: int) -> Iterator[int]:
     places = {0, most, -most, *(sign << power for power in range(most.bit_length()) for sign in (1, -1))}
     if multiplier:
         places |= {(u << shift >> 1) // multiplier for u in range(-6, 7)}
-        places |= {sign * below for below in _denominators(abs(multiplier), 1 << shift, 2 * most) for sign in (1, -1)}
+        places |= {
+            sign * below for below in _denominators(abs(multiplier), 1 << shift, 2 * most) for sign in (1, -1)
+        }
     for place in places:
         for step in (-1, 0, 1):
             if abs(place + step - bias) <= most:
