@@ -136,7 +136,8 @@ def _with(images: Images, changed: Images, kind: str) -> Images:
 def _concerned(pack: Pack, section: Section, flip: Flip) -> list[int]:
     """The vectors that ask about the flipped word."""
     starts = np.array(section.firsts)
-    at = int(np.searchsorted(starts, flip.word, side="right")) - 1
+    word = flip.word * (pack.config.drain if flip.kind == "parameters" else 1)
+    at = int(np.searchsorted(starts, word, side="right")) - 1
     return list(range(len(starts))) if flip.kind in ("tables", "activations") else [at]
 
 

@@ -37,6 +37,7 @@ class Random:
     fixed: Quantized
     batch: FixedArray
     lanes: int
+    drain: int = 1
 
 
 class Chance:
@@ -84,7 +85,8 @@ def _network(kind: str, rng: Chance, seed: int) -> Random:
         source = _format(rng, signed=bool(rng.integers(0, 4)))
         ints = rng.bulk.integers(source.int_min, source.int_max + 1, (2, *shape))
         batch = FixedArray.from_ints(ints, source)
-    return Random(Quantized(net, Quantizer(source)), batch, rng.choice([8, 1, 2, 4, 8, 16, 32]))
+    lanes = rng.choice([8, 1, 2, 4, 8, 16, 32])
+    return Random(Quantized(net, Quantizer(source)), batch, lanes, min(lanes, rng.choice([1, 1, 2, 4, 16])))
 
 
 def _size(rng: Chance, high: int = 12) -> int:

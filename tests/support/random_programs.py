@@ -51,8 +51,8 @@ WIDE = [
     replace(CONFIGS[0], drain=4),
     replace(CONFIGS[2], drain=2),
     replace(CONFIGS[3], drain=4),
-    replace(CONFIGS[1], lanes=16, drain=16),
-    replace(CONFIGS[0], lanes=32, drain=8),
+    replace(CONFIGS[1], lanes=16, drain=16, activation_depth=8192),
+    replace(CONFIGS[0], lanes=32, drain=8, activation_depth=16384, parameter_depth=512),
     replace(CONFIGS[2], lanes=64, activation_depth=16384, parameter_depth=512),
     replace(CONFIGS[2], lanes=128, drain=16, activation_depth=32768, parameter_depth=512),
 ]

@@ -20,7 +20,7 @@ SIGNALS = {
     "host": ("host_write", "host_address", "host_write_data", "host_read_data"),
     "program": ("u_engine.program_address", "u_engine.program_word", "u_engine.offered", "u_engine.take"),
     "steps": ("u_engine.mac", "u_engine.nest_address", "u_engine.weight_address", "u_engine.complete_5"),
-    "back end": ("u_engine.sum_valid", "u_engine.sum", "u_engine.word_valid", "u_engine.word"),
+    "back end": ("u_engine.sum_valid", "u_engine.sums", "u_engine.word_valid", "u_engine.words"),
     "writes": ("u_engine.write", "u_engine.write_address", "u_engine.write_data"),
 }
 BINARY, HEXADECIMAL, COMMENT = "@28", "@22", "@200"  # GTKWave's flags of a line

@@ -125,6 +125,16 @@ def test_the_largest_of_grouped_channels_is_searched_over_all_groups() -> None:
     check(lambda x: x.reshape(-1, 2, 3).dot(groups).cast(OUT).argmax(), (6,), Q(2, 2))
 
 
+@pytest.mark.parametrize("drain", [2.0, True, 3, "2", 0, 16])
+def test_a_drain_that_no_engine_has_is_refused_in_a_sentence(drain: Any) -> None:
+    with pytest.raises(LoweringError) as caught:
+        lower(lambda x: x.cast(OUT), (6,), Q(4, 4), drain=drain)
+    assert str(caught.value) == (
+        f"The network does not fit any engine: drain = {drain!r} is no engine; "
+        "use 1, 2, 4, 8 or 16, and at most the 8 lanes."
+    )
+
+
 @pytest.mark.parametrize("lanes", [8.0, True, 3, "8", 0])
 def test_lanes_that_no_engine_has_are_refused_in_a_sentence(lanes: Any) -> None:
     with pytest.raises(LoweringError) as caught:

@@ -15,7 +15,7 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Halt, Run, decode, encode
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.numerics.qformat import QFormat
-from tests.support.random_programs import CONFIGS, random_program
+from tests.support.random_programs import CONFIGS, WIDE, random_program
 from tests.support.scalar_engine import ScalarEngine
 
 
@@ -41,6 +41,11 @@ def agree(config: EngineConfig, images: Images, seed: int) -> ScalarEngine:
 @pytest.mark.parametrize("seed", range(40))
 def test_random_programs_give_the_words_cycles_and_status_of_the_scalar_engine(seed: int) -> None:
     agree(*random_program(seed))
+
+
+@pytest.mark.parametrize("seed", range(len(WIDE)))
+def test_engines_of_many_lanes_and_wide_drains_agree_with_the_scalar_engine(seed: int) -> None:
+    agree(*random_program(seed, WIDE))
 
 
 def test_the_random_programs_meet_every_kind_of_run() -> None:

@@ -15,6 +15,7 @@ from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.vectors import cover_points
+from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -60,6 +61,23 @@ def test_the_integers_come_back_from_the_coe_files_alone(folder):
     assert np.array_equal(loaded.vectors[: len(x)], x.ints.reshape(len(x), -1))
     expected = fixed(FixedArray.from_ints(loaded.vectors.reshape(-1, *x.shape[1:]), x.format))
     assert np.array_equal(loaded.expected, expected.ints.reshape(len(loaded.vectors), -1))
+
+
+@pytest.mark.parametrize(("lanes", "drain"), [(4, 4), (8, 2), (128, 16)])
+def test_a_pack_of_a_wide_drain_comes_back_and_passes_with_its_cycles(lanes, drain, tmp_path):
+    fixed, x = network("text model")
+    folder = emit(fixed, x, tmp_path / "wide", lanes=lanes, drain=drain, corner_vectors=2)
+    loaded, lowered = load_pack(folder), lower(fixed.net, x.shape[1:], x.format, lanes, drain=drain)
+    assert loaded.config == lowered.config
+    assert loaded.manifest["engine"]["drain"] == drain
+    assert np.array_equal(loaded.images.parameters, lowered.images.parameters)
+    assert len(loaded.images.parameters) % drain == 0
+    assert verify(folder, trace=lanes < 128).passed
+
+
+def test_an_engine_that_drains_one_word_per_clock_is_stated_as_ever(folder):
+    assert "drain" not in json.loads((folder / "manifest.json").read_text())["engine"]
+    assert load_pack(folder).config.drain == 1
 
 
 @pytest.mark.parametrize("radix", memory_files.RADIXES)

@@ -17,12 +17,12 @@ relaxed = settings(deadline=None, suppress_health_check=list(HealthCheck), deran
 
 
 def check(case: Random, simulator: str) -> None:
-    rtl = RtlModel(case.fixed, lanes=case.lanes, simulator=simulator)
+    rtl = RtlModel(case.fixed, lanes=case.lanes, simulator=simulator, drain=case.drain)
     result, expected = rtl(case.batch), case.fixed(case.batch)
     assert result.format == expected.format
     assert np.array_equal(result.ints, expected.ints)
     lowered = rtl.lowered(case.batch.shape[1:])
-    assert set(rtl.outcome.cycles) == {schedule(lowered.instructions, case.lanes).cycles}
+    assert set(rtl.outcome.cycles) == {schedule(lowered.instructions, case.lanes, case.drain).cycles}
 
 
 @settings(relaxed, max_examples=25)

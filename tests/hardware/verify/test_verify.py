@@ -99,12 +99,12 @@ BUGS = [
         ".overflow(overflow == 2'd1 ? 2'd0 : overflow)",
         "overflow WRAP instead of SATURATE",
     ),
-    (".bias(parameters[BIAS-1:0])", ".bias({BIAS{1'b0}})", "the bias is missing"),
+    (".bias(parameters[index*PARAMETER +: BIAS])", ".bias({BIAS{1'b0}})", "the bias is missing"),
     (".shift(parameters[", ".shift(6'd1 + parameters[", "a shift by one bit too many"),
     (".shift(parameters[", ".shift(6'd63 + parameters[", "a shift by one bit too few"),
     (
-        "(source[0] ? result :",
-        "(source[0] ? {1'b0, result[WORD-2:0]} :",
+        "(source[0] ? results[WORD-1:0] :",
+        "(source[0] ? {1'b0, results[WORD-2:0]} :",
         "sign extension: only the low 7 bits are right",
     ),
     (

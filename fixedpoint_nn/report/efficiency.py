@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""How much of the engine's multipliers the zoo's networks use, for one sample of 8-bit words.
+
+`python -m fixedpoint_nn.report.efficiency` prints the table of docs/engine.md: useful products over cycles times lanes,
+with the drain that gives the most. With `--simulate` each figure is simulated as well: the words must be the model's
+and the cycles those of the schedule.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fixedpoint_nn import zoo
+from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.isa.config import DRAINS, LANES
+from fixedpoint_nn.hardware.isa.reference_tables import table
+from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
+from fixedpoint_nn.hardware.sim import guard
+from fixedpoint_nn.hardware.sim.build import SIMULATORS
+from fixedpoint_nn.hardware.sim.rtl_model import RtlModel
+from fixedpoint_nn.hardware.sim.toolchain import ToolError
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.precision.calibrate import calibrate
+from fixedpoint_nn.precision.quantize import quantize
+
+COLUMNS = (8, 32, 64, 128, 256)
+# What the engine shall reach in time, in percent of all slots.
+AIMS = {
+    "fashion_mlp": (99, 99, 99, 98, 95),
+    "lenet": (99, 98, 98, 96, 93),
+    "resnet8": (99, 98, 98, 96, 92),
+    "mnist_lstm": (98, 96, 93, 88, 75),
+    "names_lstm": (97, 94, 90, 84, 72),
+}
+# Of every network that the engine takes; the images of resnet50 have more pixels than an instruction counts.
+NETWORKS = tuple(name for name in zoo.names() if name != "resnet50")
+CALIBRATION = 100  # samples
+
+
+@dataclass(frozen=True)
+class Use:
+    """One network on one engine: the drain that gives the fewest cycles, and the share of slots with a product."""
+
+    network: str
+    lanes: int
+    drain: int
+    cycles: int
+    share: float
+
+    def __str__(self) -> str:
+        return f"{self.share:.1%} ({self.drain})"
+
+
+def quantised(name: str) -> tuple[Quantized, Array]:
+    """The shipped network with words of 8 bits, and one sample."""
+    net, x = zoo.load(name), zoo.samples(name, CALIBRATION)
+    return quantize(net, calibrate(net, x, word=8)), x[:1]
+
+
+def use(name: str, fixed: Quantized, x: Array, lanes: int) -> Use:
+    """The best drain of so many lanes."""
+
+    def plan(lanes: int, drain: int) -> Schedule:
+        lowered = lower(fixed.net, x.shape[1:], fixed.input.format, lanes, drain=drain)
+        found = schedule(lowered.instructions, lanes, drain, lowered.config.latency)
+        assert found is not None
+        return found
+
+    products = plan(1, 1).mac_cycles
+    drain = min((drain for drain in DRAINS if drain <= lanes), key=lambda drain: plan(lanes, drain).cycles)
+    cycles = plan(lanes, drain).cycles
+    return Use(name, lanes, drain, cycles, products / (cycles * lanes))
+
+
+def simulated(found: Use, fixed: Quantized, x: Array, simulator: str) -> bool:
+    """Does the Verilog give the model's words, in the predicted cycles?"""
+    rtl = RtlModel(fixed, found.lanes, simulator, drain=found.drain)
+    same = np.array_equal(rtl(x).ints, fixed(x).ints)
+    return same and list(rtl.outcome.cycles) == [found.cycles] * len(x)
+
+
+def rows(names: Sequence[str], lanes: Sequence[int], simulator: str | None) -> Iterator[tuple[str, ...]]:
+    """A row for each network, and below it what it shall reach; a figure that a simulation refutes says FAIL."""
+    for name in names:
+        fixed, x = quantised(name)
+        cells = []
+        for count in lanes:
+            found = use(name, fixed, x, count)
+            holds = simulator is None or simulated(found, fixed, x, simulator)
+            cells.append(str(found) if holds else f"FAIL ({found.drain})")
+        yield (name, *cells)
+        if name in AIMS:
+            aims = dict(zip(COLUMNS, AIMS[name], strict=True))
+            yield ("aim", *(f"{aims[count]}%" if count in aims else "" for count in lanes))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; the exit status: 1 if a simulation differs."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fixedpoint_nn.report.efficiency",
+        description="The share of all multipliers' clocks with a useful product, by network and lanes; in brackets "
+        "the words that leave a tile per clock.",
+    )
+    parser.add_argument("networks", nargs="*", metavar="NET", help=f"of {', '.join(NETWORKS)} (default: all)")
+    parser.add_argument(
+        "--lanes", type=int, choices=LANES, action="append", help="only so many (may be repeated)"
+    )
+    parser.add_argument("--simulate", choices=SIMULATORS, help="run each figure on the Verilog as well")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.networks if name not in NETWORKS]
+    if unknown:
+        parser.error(f"there is no network {unknown[0]!r} in this table; use {', '.join(NETWORKS)}")
+    lanes = tuple(options.lanes or COLUMNS)
+    try:
+        found = list(rows(options.networks or NETWORKS, lanes, options.simulate))
+    except ToolError as error:
+        print(error, file=sys.stderr)
+        return 3
+    print(table(("network", *(f"{count} lanes" for count in lanes)), found), end="")
+    return int(any("FAIL" in cell for row in found for cell in row))
+
+
+if __name__ == "__main__":
+    guard.end_with_make()
+    sys.exit(main())
