@@ -363,8 +363,8 @@ def controls() -> list[Control]:
             "the gap comes a word late",
             back_end("result_wrong")[1],
             "write_back.v",
-            "pixel_end_2 ? output_gap",
-            "pixel_end_1 ? output_gap",
+            "pixel_end_2 ? pixel_step",
+            "pixel_end_1 ? pixel_step",
         ),
         Control(
             "a table is indexed by a bit more",

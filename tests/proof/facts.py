@@ -11,8 +11,10 @@ BUSY, VALID, LOADING = r"(u_sequencer\.)?busy\[0\]", r"u_sequencer\.valid\[0\]",
 OFFERED = r"u_sequencer\.offered\[0\]"
 DRAINING, SELECTED, SUM = r"u_drain\.draining\[0\]", r"u_drain\.valid_1\[0\]", r"u_drain\.out_valid\[0\]"
 BIASED, FLOOR, ROUNDED, WORD = (
-    rf"u_requantize\.{name}\[0\]" for name in ("valid_1", "valid_2", "valid_3", "out_valid")
+    rf"requantizers\[0\]\.u_requantize\.{name}\[0\]"
+    for name in ("valid_1", "valid_2", "valid_3", "out_valid")
 )
+LOW = r"requantizers\[0\]\.u_requantize\.low"
 LOOKED_UP, ANSWERED, RESULT = (
     rf"u_write_back\.{name}\[0\]" for name in ("valid_1", "valid_2", "result_valid")
 )
@@ -31,14 +33,9 @@ def zeros(config: EngineConfig) -> list[int]:
 
 def facts(config: EngineConfig) -> Facts:
     """Of an engine with these parameters."""
-    bits = (config.lanes - 1).bit_length()  # of a channel's number in its tile
-    above = rf"\[[{bits}-5]\]"
     zero = "|".join(map(str, zeros(config)))
     clauses: list[tuple[Literal, ...]] = [
         ((rf"u_loop_nest\.run\[({zero})\]", 0),),
-        ((rf"u_loop_nest\.spacing{above}", 0),),
-        *(((rf"u_loop_nest\.stage_{stage}{above}", 0),) for stage in range(1, 6)),
-        ((rf"u_drain\.left{above}", 0), (DRAINING, 0)),
     ]
     # The words of an instruction follow each other without a gap; only a run has more than two.
     clauses += [
@@ -69,13 +66,12 @@ def facts(config: EngineConfig) -> Facts:
     ]
     clauses += [((r"u_loop_nest\.settle\[4\]", 0),)]
     clauses += [  # as many ones as the format has bits
-        ((rf"u_requantize\.low\[{bit}\]", 1), (rf"u_requantize\.low\[{bit + 1}\]", 0))
-        for bit in range(config.activation_width - 1)
+        ((rf"{LOW}\[{bit}\]", 1), (rf"{LOW}\[{bit + 1}\]", 0)) for bit in range(config.activation_width - 1)
     ]
     if not config.model_width:  # no accumulator can lose bits
         clauses.append(((r"(u_status\.)?accumulator_overflow\[0\]", 0),))
-    if config.lanes <= 8:  # all in the lower half
-        clauses.append(((r"u_drain\.upper_sum\[\d+\]", 0), (SUM, 0)))
+    if config.lanes // config.drain <= 4:  # all in the lower half
+        clauses.append(((r"u_drain\.words\[\d+\]\.upper_sum\[\d+\]", 0), (SUM, 0)))
     return Facts(
         # Unnamed bits are 0, and there are no more channels than lanes: the description, once it is whole.
         assumed=(((rf"u_sequencer\.description\[({zero})\]", 0), (OFFERED, 0)),),
@@ -86,8 +82,8 @@ def facts(config: EngineConfig) -> Facts:
             r"u_sequencer\.(doublings|wait_load)\[\d+\]": (r"u_sequencer\.loading\[0\]",),
             # Data beside a flag that says whether there is any.
             r"u_drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
-            r"u_drain\.(groups\[\d+\]\.picked|pixel_end_1)\[\d+\]": (SELECTED,),
-            r"u_drain\.(lower_sum|upper_sum)\[\d+\]": (SUM,),
+            r"u_drain\.(words\[\d+\]\.groups\[\d+\]\.picked|pixel_end_1)\[\d+\]": (SELECTED,),
+            r"u_drain\.words\[\d+\]\.(lower_sum|upper_sum)\[\d+\]": (SUM,),
             r"u_parameter_memory\.fetched\[\d+\]": (SELECTED,),
             r"u_parameter_memory\.read_data\[\d+\]": (SUM,),
             r"lanes\[\d+\]\.u_lane\.larger_4\[0\]": (r"(u_loop_nest\.)?maximum_4\[0\]",),
@@ -96,19 +92,19 @@ def facts(config: EngineConfig) -> Facts:
             r"pixel_ends\[1\]": (FLOOR,),
             r"pixel_ends\[2\]": (ROUNDED,),
             r"pixel_ends\[3\]": (WORD,),
-            r"u_requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
-            r"u_requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
-            r"u_requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
-            r"u_requantize\.(word|overflowed)\[\d+\]": (WORD,),
+            r"requantizers\[\d+\]\.u_requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
+            r"requantizers\[\d+\]\.u_requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
+            r"requantizers\[\d+\]\.u_requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
+            r"requantizers\[\d+\]\.u_requantize\.(word|overflowed)\[\d+\]": (WORD,),
             r"u_sequencer\.access_address\[\d+\]": (
                 r"u_sequencer\.loading\[0\]",
                 r"u_sequencer\.access_write\[0\]",
             ),
-            r"u_write_back\.(word|pixel_end)_1\[\d+\]": (LOOKED_UP,),
-            r"u_table_memory\.fetched\[\d+\]": (LOOKED_UP,),
-            r"u_write_back\.(word|pixel_end)_2\[\d+\]": (ANSWERED,),
-            r"u_table_memory\.read_data\[\d+\]": (ANSWERED,),
-            r"u_write_back\.(result|result_address)\[\d+\]": (RESULT,),
+            r"u_write_back\.(words|pixel_end)_1\[\d+\]": (LOOKED_UP,),
+            r"tables\[\d+\]\.u_table_memory\.fetched\[\d+\]": (LOOKED_UP,),
+            r"u_write_back\.(words|pixel_end)_2\[\d+\]": (ANSWERED,),
+            r"tables\[\d+\]\.u_table_memory\.read_data\[\d+\]": (ANSWERED,),
+            r"u_write_back\.(results|result_address)\[\d+\]": (RESULT,),
         },
-        unread={r"u_table_memory\.words": (WORD,), r"u_parameter_memory\.words": (DRAINING,)},
+        unread={r"tables\[\d+\]\.u_table_memory\.words": (WORD,), r"u_parameter_memory\.words": (DRAINING,)},
     )

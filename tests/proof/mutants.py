@@ -164,6 +164,8 @@ def _bench_with_choice(text: str, config: EngineConfig) -> str:
     text, found = re.subn(r"engine #\(.*?\n    \) u_engine \(", lambda _: choice, text, flags=re.S)
     if found != 1:
         raise RuntimeError("the bench does not instantiate the engine where it is expected")
+    for name in ("tables[0].u_table_memory", "banks[0].rows"):  # one name each, where yosys writes them
+        text = text.replace(name, f"\\{name} ")
     for name, value in config.verilog().items():
         text, found = re.subn(rf"(parameter {name}) = \d+;", rf"\1 = {value};", text)
         if found != 1:

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fixedpoint_nn.files import scratch
@@ -29,12 +29,22 @@ SMALL_MEMORIES = {
     "table_depth": 4096,
     "program_depth": 1024,
 }
+EIGHT_BITS = EngineConfig(
+    activation_width=9, weight_width=8, accumulator_width=32, bias_width=24, **SMALL_MEMORIES
+)
+WIDTHS = (
+    *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width"),
+    "multiplier_width",
+)
 CONFIGURATIONS = {
     "8 lanes, 16 bits": EngineConfig(**SMALL_MEMORIES),
-    "8 lanes, 8 bits": EngineConfig(
-        activation_width=9, weight_width=8, accumulator_width=32, bias_width=24, **SMALL_MEMORIES
-    ),
+    "8 lanes, 8 bits": EIGHT_BITS,
     "1 lane, 16 bits": EngineConfig(lanes=1, **SMALL_MEMORIES),
+}
+# Engines that the small ECP5 has too few multipliers for.
+LARGE_CONFIGURATIONS = {
+    "64 lanes, 8 per clock, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8),
+    "256 lanes, 16 per clock, 8 bits": replace(EIGHT_BITS, lanes=256, drain=16),
 }
 
 
@@ -137,22 +147,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--family", choices=("xilinx", "ecp5"), action="append", help="only this one")
     parser.add_argument("--lanes", type=int, help="only one engine, with this many lanes")
+    parser.add_argument("--drain", type=int, default=1, help="words that leave a tile per clock")
     parser.add_argument("--activation-width", type=int, default=16, help="its activation width")
     parser.add_argument("--weight-width", type=int, default=16, help="its weight width")
     parser.add_argument("--accumulator-width", type=int, default=48, help="its accumulator width")
+    parser.add_argument("--bias-width", type=int, default=32, help="its bias width")
     parser.add_argument("--multiplier-width", type=int, default=0, help="its multiplier's width; 0: none")
     options = parser.parse_args(arguments)
     try:
-        engines = CONFIGURATIONS
+        engines = CONFIGURATIONS | LARGE_CONFIGURATIONS
         if options.lanes:
-            title = f"{options.lanes} lanes, {options.activation_width} bits"
+            wide = f"{options.drain} per clock, " if options.drain > 1 else ""
+            title = f"{options.lanes} lanes, {wide}{options.activation_width} bits"
             title += f", multiplier of {options.multiplier_width}" * (options.multiplier_width > 0)
-            names = ("lanes", "activation_width", "weight_width", "accumulator_width", "multiplier_width")
-            widths = {name: getattr(options, name) for name in names}
+            widths = {name: getattr(options, name) for name in WIDTHS}
             engines = {title: EngineConfig(**widths, **SMALL_MEMORIES)}
         print(HEADER, flush=True)
         for title, config in engines.items():
-            for family in options.family or ("xilinx", "ecp5"):
+            for family in options.family or (
+                ("xilinx",) if title in LARGE_CONFIGURATIONS else ("xilinx", "ecp5")
+            ):
                 print(row(title, xilinx(config) if family == "xilinx" else ecp5(config)), flush=True)
     except (ToolError, PlaceError) as error:
         print(error, file=sys.stderr)
