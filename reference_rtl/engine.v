@@ -4,7 +4,8 @@
 // Stages, counted from the clock in which a step is issued (docs/engine.md, Timing):
 //    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; DRAIN channels a clock:
 //    6-8 drain   9-12 requantiser   13-14 table   15 write
-// A word that is written in stage 15 can be read by a step that is issued one clock later.
+// A word that is written in stage 15 can be read by a step that is issued one clock later. A multiplier takes three
+// clocks more, behind stage 9.
 //
 // Python twin: `Emulator` in fixedpoint_nn/hardware/emulator/emulator.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -23,6 +24,8 @@ module engine #(
     parameter ACCUMULATOR_WIDTH = 48,
     // Bits of a bias, 2 to 63.
     parameter BIAS_WIDTH = 32,
+    // Bits of the requantiser's multiplier, 2 to 32; 0: there is none.
+    parameter MULTIPLIER_WIDTH = 0,
     // Bits of the modelled accumulator (0: none), and whether it saturates or wraps.
     parameter MODEL_WIDTH = 0,
     parameter MODEL_SATURATE = 0,
@@ -34,8 +37,8 @@ module engine #(
     parameter PRODUCT_OVERFLOW = 0,
     // Bits of each counter among the status registers, 1 to 32.
     parameter COUNTER_WIDTH = 32,
-    // Activation words (a multiple of LANES), rows of LANES weights, rows of DRAIN {shift, bias}, table words, program
-    // words.
+    // Activation words (a multiple of LANES), rows of LANES weights, rows of DRAIN {multiplier, shift, bias}, table words,
+    // program words.
     parameter ACTIVATION_DEPTH = 4096,
     parameter WEIGHT_DEPTH = 4096,
     parameter PARAMETER_DEPTH = 512,
@@ -48,7 +51,7 @@ module engine #(
     parameter TABLE_IMAGE = "",
     parameter PROGRAM_IMAGE = "",
     // Widths that follow; not to be set.
-    parameter PARAMETER_WIDTH = DRAIN * (6 + BIAS_WIDTH),
+    parameter PARAMETER_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH),
     parameter WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32,
     parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
 ) (
@@ -90,6 +93,7 @@ module engine #(
     localparam LEGAL = LANES_LEGAL && DRAIN_LEGAL
         && ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32 && WEIGHT_WIDTH >= 2 && WEIGHT_WIDTH <= 32
         && ACCUMULATOR_WIDTH >= PRODUCT_WIDTH && ACCUMULATOR_WIDTH <= 63 && BIAS_WIDTH >= 2 && BIAS_WIDTH <= 63
+        && (MULTIPLIER_WIDTH == 0 || MULTIPLIER_WIDTH >= 2 && MULTIPLIER_WIDTH <= 32)
         && COUNTER_WIDTH >= 1 && COUNTER_WIDTH <= 32;
     localparam COUNT = LEGAL ? LANES : 1;
     localparam WORDS = LEGAL ? DRAIN : 1;
@@ -98,7 +102,8 @@ module engine #(
     localparam SUM = LEGAL ? ACCUMULATOR_WIDTH : 16;
     localparam BIAS = LEGAL ? BIAS_WIDTH : 8;
     localparam COUNTER = LEGAL ? COUNTER_WIDTH : 32;
-    localparam PARAMETER = 6 + BIAS;
+    localparam FACTOR = LEGAL ? MULTIPLIER_WIDTH : 0;
+    localparam PARAMETER = FACTOR + 6 + BIAS;
     localparam CHANNEL_WIDTH = COUNT > 1 ? $clog2(COUNT) : 1;
 
     localparam ROWS = ACTIVATION_DEPTH / COUNT;
@@ -114,7 +119,8 @@ module engine #(
     localparam WIDEST_C = WIDEST_A > WIDEST_B ? WIDEST_A : WIDEST_B;
     localparam WIDEST_D = WIDEST_C > PROGRAM_BITS ? WIDEST_C : PROGRAM_BITS;
     localparam ADDRESS_WIDTH = WIDEST_D > 8 ? WIDEST_D : 8;
-    localparam LATENCY = 15;
+    localparam REQUANTIZE = FACTOR > 0 ? 7 : 4;
+    localparam LATENCY = 11 + REQUANTIZE;
 
     initial begin
         if (!LANES_LEGAL) $fatal(1, "%m: LANES = %0d; use 1, 2, 4, 8, 16, 32, 64, 128 or 256", LANES);
@@ -131,6 +137,8 @@ module engine #(
                    ACCUMULATOR_WIDTH, PRODUCT_WIDTH);
         if (BIAS_WIDTH < 2 || BIAS_WIDTH > 63)
             $fatal(1, "%m: BIAS_WIDTH = %0d; use 2 to 63", BIAS_WIDTH);
+        if (MULTIPLIER_WIDTH != 0 && (MULTIPLIER_WIDTH < 2 || MULTIPLIER_WIDTH > 32))
+            $fatal(1, "%m: MULTIPLIER_WIDTH = %0d; use 0 (none) or 2 to 32", MULTIPLIER_WIDTH);
         if (MODEL_WIDTH != 0 && (MODEL_WIDTH < 2 || MODEL_WIDTH > ACCUMULATOR_WIDTH))
             $fatal(1, "%m: MODEL_WIDTH = %0d; use 0 (none) or 2 to ACCUMULATOR_WIDTH = %0d", MODEL_WIDTH,
                    ACCUMULATOR_WIDTH);
@@ -185,7 +193,7 @@ module engine #(
     localparam [31:0] WORDS_BUT_ONE = WORDS - 1;
     wire [CHANNEL_WIDTH-1:0] last_words = run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] & WORDS_BUT_ONE[CHANNEL_WIDTH-1:0];
     reg [ADDRESS_WIDTH-1:0] parameter_base, output_base, pixel_step, table_base;
-    reg per_tile, modelled, relu_before, relu_after, table_enable, noise_enable, argmax_enable, write_enable,
+    reg per_tile, modelled, relu_before, relu_after, twice, table_enable, noise_enable, argmax_enable, write_enable,
         out_signed;
     reg [2:0] rounding;
     reg [1:0] overflow;
@@ -202,6 +210,7 @@ module engine #(
             modelled <= run[`RUN_MODELLED];
             relu_before <= run[`RUN_RELU_BEFORE];
             relu_after <= run[`RUN_RELU_AFTER];
+            twice <= run[`RUN_TWICE];
             table_enable <= run[`RUN_TABLE];
             noise_enable <= run[`RUN_NOISE];
             argmax_enable <= run[`RUN_ARGMAX];
@@ -251,8 +260,8 @@ module engine #(
     wire [WORDS*WORD-1:0] words, table_words, results;
     wire [WORDS*32-1:0] noise_numbers;
     wire signed [WORD-1:0] best;
-    reg [3:0] pixel_ends;
-    always @(posedge clock) pixel_ends <= {pixel_ends[2:0], sum_pixel_end};
+    reg [REQUANTIZE-1:0] pixel_ends;
+    always @(posedge clock) pixel_ends <= {pixel_ends[REQUANTIZE-2:0], sum_pixel_end};
 
     drain #(
         .LANES(COUNT), .DRAIN(WORDS), .WIDTH(SUM),
@@ -265,14 +274,19 @@ module engine #(
         .out_pixel_end(sum_pixel_end), .sums(sums), .wrapped(wrapped)
     );
 
+    // Without a multiplier the highest bit of a channel's parameters stands at its port, where nothing reads it.
+    localparam FACTOR_BITS = FACTOR > 0 ? FACTOR : 1;
     generate
         for (index = 0; index < WORDS; index = index + 1) begin : requantizers
-            requantize #(.SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD)) u_requantize (
-                .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
-                .rounding(rounding),
+            requantize #(
+                .SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD), .MULTIPLIER_WIDTH(FACTOR)
+            ) u_requantize (
+                .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .twice(twice),
+                .leak(leak), .rounding(rounding),
                 .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
                 .in_valid(sum_valid[index]), .sum(sums[index*SUM +: SUM]),
                 .bias(parameters[index*PARAMETER +: BIAS]), .shift(parameters[index*PARAMETER+BIAS +: 6]),
+                .multiplier(parameters[index*PARAMETER+PARAMETER-1 -: FACTOR_BITS]),
                 .out_valid(word_valid[index]), .word(words[index*WORD +: WORD]), .overflowed(word_overflowed[index])
             );
         end
@@ -286,7 +300,7 @@ module engine #(
         .clock(clock), .reset(reset), .configure(configured), .output_base(output_base), .pixel_step(pixel_step),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
         .noise_enable(noise_enable), .noise(noise_numbers),
-        .in_valid(word_valid), .pixel_end(pixel_ends[3]), .words(words), .table_read(table_read),
+        .in_valid(word_valid), .pixel_end(pixel_ends[REQUANTIZE-1]), .words(words), .table_read(table_read),
         .table_address(table_address), .table_words(table_words),
         .result_valid(result_valid), .result_address(result_address), .results(results)
     );

@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Requantises one sum per clock: bias, ReLU, shift, rounding, overflow. Latency: 4 clocks.
+// Requantises one sum per clock: bias, multiplier, ReLU, shift, rounding, overflow. Latency: 4 clocks, and 3 more
+// with a multiplier.
 //
 //   1  biased  = sum + bias, exact
-//   2  floor   = biased >> distance, where distance = shift + (biased < 0 ? leak : 0);  half, sticky = the lost bits;
-//      relu_before: all 0 if biased is negative
+//   with MULTIPLIER_WIDTH:
+//   a, b  product = biased * multiplier, exact
+//   c  value   = product;  with twice, of a word whose shift is 32 or more: product / 2**31, half up, and the shift is
+//      31 less; of any other word the rounding below is HALF_UP
+//   2  floor   = value >> distance, where distance = shift + (value < 0 ? leak : 0);  half, sticky = the lost bits;
+//      relu_before: all 0 if value is negative
 //   3  rounded = floor + round(half, sticky, sign, odd)
 //   4  word    = overflow(rounded) into out_bits bits;  relu_after: 0 if negative
+//
+// Without a multiplier value is biased, and `twice` says nothing.
 //
 // round, by `rounding`:  0 FLOOR 0 | 1 TOWARD_ZERO negative & (half | sticky) | 2 HALF_UP half
 //   3 HALF_DOWN half & sticky | 4 HALF_AWAY half & (sticky | positive) | 5 HALF_TOWARD_ZERO half & (sticky | negative)
 //   6 HALF_EVEN half & (sticky | odd)
 // overflow: 0 WRAP | 1 SATURATE | 2 SATURATE_SYMMETRIC | 3 ZERO
 //
-// sum, bias and shift change with every word; the rest is constant from two clocks before the first word of a run to
-// its last. An unsigned format has at most OUTPUT_WIDTH - 1 bits.
+// sum, bias, multiplier and shift change with every word; the rest is constant from two clocks before the first word of
+// a run to its last. An unsigned format has at most OUTPUT_WIDTH - 1 bits.
 // Python twin: `Quantizer.from_ints` in fixedpoint_nn/numerics/quantizer.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
@@ -23,7 +30,11 @@ module requantize #(
     // Bits of the bias.
     parameter BIAS_WIDTH = 32,
     // Bits of the resulting word.
-    parameter OUTPUT_WIDTH = 16
+    parameter OUTPUT_WIDTH = 16,
+    // Bits of the multiplier (signed), 2 to 32; 0: there is none.
+    parameter MULTIPLIER_WIDTH = 0,
+    // Width that follows; not to be set.
+    parameter FACTOR_WIDTH = MULTIPLIER_WIDTH > 0 ? MULTIPLIER_WIDTH : 1
 ) (
     input  wire                           clock,
     // Synchronous: discards the words that are in the pipeline.
@@ -32,6 +43,7 @@ module requantize #(
     // The run's settings.
     input  wire                           relu_before,
     input  wire                           relu_after,
+    input  wire                           twice,
     input  wire [5:0]                     leak,
     input  wire [2:0]                     rounding,
     input  wire [1:0]                     overflow,
@@ -42,6 +54,7 @@ module requantize #(
     input  wire                           in_valid,
     input  wire signed [SUM_WIDTH-1:0]    sum,
     input  wire signed [BIAS_WIDTH-1:0]   bias,
+    input  wire signed [FACTOR_WIDTH-1:0] multiplier,
     input  wire [5:0]                     shift,
 
     // The word; overflowed: it did not fit its format.
@@ -66,6 +79,68 @@ module requantize #(
     reg [5:0] distance, leaky_distance;
     reg valid_1;
 
+    // a to c: multiplier
+    localparam PRODUCT_WIDTH = WIDTH + MULTIPLIER_WIDTH;
+    localparam VALUE_WIDTH = MULTIPLIER_WIDTH > 0 && PRODUCT_WIDTH < 32 ? 32 : PRODUCT_WIDTH;
+    wire signed [VALUE_WIDTH-1:0] value;
+    wire [2:0] mode;
+    wire valid, multiplying;
+    generate
+        if (MULTIPLIER_WIDTH == 0) begin : unscaled
+            assign value = biased;
+            assign mode = rounding;
+            assign valid = valid_1;
+            assign multiplying = 1'b0;
+            always @(posedge clock) begin
+                if (active && in_valid) begin
+                    distance <= shift;
+                    leaky_distance <= shift + leak;
+                end
+            end
+        end else begin : scaled
+            reg signed [MULTIPLIER_WIDTH-1:0] factor;
+            reg [5:0] shift_1, shift_a, shift_b;
+            wire busy, valid_b;
+            wire signed [PRODUCT_WIDTH-1:0] product;
+            multiply #(.A_WIDTH(WIDTH), .B_WIDTH(MULTIPLIER_WIDTH)) u_multiply (
+                .clock(clock), .reset(reset), .in_valid(valid_1), .a(biased), .b(factor),
+                .busy(busy), .out_valid(valid_b), .product(product)
+            );
+            // The carry of `product` / 2**31 is its highest lost bit.
+            wire signed [VALUE_WIDTH-1:0] wide =
+                {{(VALUE_WIDTH-PRODUCT_WIDTH+1){product[PRODUCT_WIDTH-1]}}, product[PRODUCT_WIDTH-2:0]};
+            wire signed [VALUE_WIDTH-1:0] floor_of_31 = {{31{wide[VALUE_WIDTH-1]}}, wide[VALUE_WIDTH-1:31]};
+            wire far = twice && shift_b[5];
+            wire [5:0] left = far ? shift_b - 6'd31 : shift_b;
+            reg signed [VALUE_WIDTH-1:0] scaled_sum;
+            reg valid_c, half_up_c, half_up_2;
+            assign value = scaled_sum;
+            assign mode = half_up_2 ? 3'd2 : rounding;
+            assign valid = valid_c;
+            assign multiplying = busy || valid_c;
+            initial valid_c = 1'b0;
+            always @(posedge clock) begin
+                if (active) begin
+                    valid_c <= valid_b;
+                    if (in_valid) begin
+                        factor <= multiplier;
+                        shift_1 <= shift;
+                    end
+                    if (valid_1) shift_a <= shift_1;
+                    shift_b <= shift_a;
+                    if (valid_b) begin
+                        scaled_sum <= (far ? floor_of_31 : wide) + {{(VALUE_WIDTH-1){1'b0}}, far && wide[30]};
+                        distance <= left;
+                        leaky_distance <= left + leak;
+                        half_up_c <= twice && !far;
+                    end
+                    if (valid_c) half_up_2 <= half_up_c;
+                end
+                if (reset) valid_c <= 1'b0;
+            end
+        end
+    endgenerate
+
     // 2: shift, by sixteens, by fours, by ones. The lowest bit of what is shifted is the half; what leaves on the right
     // is `lost`. Each step keeps only the bits that can still come down to the floor's lowest KEPT; those above them
     // must equal the sign, else the floor is `too_wide` for every format.
@@ -73,9 +148,19 @@ module requantize #(
     localparam FOURS_WIDTH = ONES_WIDTH + 3;
     localparam SIXTEENS_WIDTH = FOURS_WIDTH + 12;
     localparam EXTENDED = SIXTEENS_WIDTH + 48;
-    wire below_0 = biased[WIDTH-1];
+    wire below_0 = value[VALUE_WIDTH-1];
     wire [5:0] places = below_0 ? leaky_distance : distance;
-    wire [EXTENDED-1:0] extended = {{(EXTENDED-WIDTH-1){below_0}}, biased, 1'b0};
+    wire [EXTENDED-1:0] extended;
+    wire beyond;
+    generate
+        if (VALUE_WIDTH < EXTENDED) begin : fits
+            assign extended = {{(EXTENDED-VALUE_WIDTH){below_0}}, value[VALUE_WIDTH-2:0], 1'b0};
+            assign beyond = 1'b0;
+        end else begin : longer
+            assign extended = {value[EXTENDED-2:0], 1'b0};
+            assign beyond = |(value[VALUE_WIDTH-1:EXTENDED-1] ^ {(VALUE_WIDTH-EXTENDED+1){below_0}});
+        end
+    endgenerate
     wire [15:0] signs = {16{below_0}};
     reg [SIXTEENS_WIDTH-1:0] by_sixteens;
     reg [FOURS_WIDTH-1:0] by_fours;
@@ -113,7 +198,7 @@ module requantize #(
         high_1 = by_fours[FOURS_WIDTH-1 -: 4] ^ signs[3:0];
         lost = |(low_16 & thermometer(places[5:4])) || |(low_4 & thermometer(places[3:2])) ||
             |(by_fours[2:0] & thermometer(places[1:0]));
-        too_wide = |(high_16 & ~thermometer(places[5:4])) || |(high_4 & ~thermometer(places[3:2])) ||
+        too_wide = beyond || |(high_16 & ~thermometer(places[5:4])) || |(high_4 & ~thermometer(places[3:2])) ||
             |(high_1 & {1'b1, ~thermometer(places[1:0])});
     end
 
@@ -125,7 +210,7 @@ module requantize #(
     // 3: round
     reg round, valid_3, excess_3, negative_3;
     reg [KEPT:0] rounded;
-    always @* case (rounding)
+    always @* case (mode)
         3'd1: round = negative && (half || sticky);
         3'd2: round = half;
         3'd3: round = half && sticky;
@@ -153,22 +238,20 @@ module requantize #(
 
     // One condition for the whole pipeline: while it is empty, a simulator skips it. What is cleared has a condition of
     // its own, which becomes the registers' synchronous reset.
-    wire active = in_valid || valid_1 || valid_2 || valid_3 || out_valid;
-    wire clear_floor = valid_1 && relu_before && below_0;
+    wire active = in_valid || valid_1 || multiplying || valid_2 || valid_3 || out_valid;
+    wire clear_floor = valid && relu_before && below_0;
     wire clear_word = valid_3 && rectify;
 
     initial {valid_1, valid_2, valid_3, out_valid} = 4'b0;
 
     always @(posedge clock) begin
         if (active) begin
-            {valid_1, valid_2, valid_3, out_valid} <= {in_valid, valid_1, valid_2, valid_3};
+            {valid_1, valid_2, valid_3, out_valid} <= {in_valid, valid, valid_2, valid_3};
             if (in_valid) begin
                 low <= ~(ONES << (out_bits - {5'b0, out_signed}));
                 biased <= sum_and_bias;
-                distance <= shift;
-                leaky_distance <= shift + leak;
             end
-            if (valid_1) begin
+            if (valid) begin
                 {floor, half} <= shifted;
                 sticky <= lost;
                 excess <= too_wide;

@@ -83,7 +83,9 @@ def needs(config: EngineConfig, board: Board) -> Needs:
     factors = sorted((config.activation_width, max(config.activation_width, config.weight_width)))
     capacity = sorted(board.chip.multiplier_bits)
     each = -(-factors[0] // capacity[0]) * -(-factors[1] // capacity[1])
-    return Needs(inside, large, config.lanes * each)
+    sums = max(config.accumulator_width, config.bias_width) + 1
+    scaled = -(-sums // capacity[1]) * -(-config.multiplier_width // capacity[0])
+    return Needs(inside, large, config.lanes * each + config.drain * scaled)
 
 
 def misfit(config: EngineConfig, board: Board) -> str:

@@ -43,7 +43,7 @@ typedef struct {
     uint8_t tag;
     double seconds;  /* of silence after which no answer is waited for */
     /* What the board says of itself. */
-    int lanes, drain, activation_width, weight_width, accumulator_width, bias_width;
+    int lanes, drain, activation_width, weight_width, accumulator_width, bias_width, multiplier_width;
     uint32_t activation_depth, weight_depth, parameter_depth, table_depth, program_depth, clock_khz, content;
     char error[256];
 } fpnn_engine;
@@ -181,7 +181,7 @@ static inline int fpnn_identify(fpnn_engine *engine)
     uint8_t about[FPNN_CHUNK];
     size_t length;
     if (fpnn_ask(engine, FPNN_IDENTIFY, 0, 0, NULL, 0, about, &length)) return -1;
-    if (length != 36 || about[0] != FPNN_VERSION)
+    if (length != 37 || about[0] != FPNN_VERSION)
         return fpnn_fail(engine, "the board speaks another version of the protocol", "build it again");
     engine->lanes = about[1] + 1;
     engine->drain = about[2];
@@ -189,13 +189,14 @@ static inline int fpnn_identify(fpnn_engine *engine)
     engine->weight_width = about[4];
     engine->accumulator_width = about[5];
     engine->bias_width = about[6];
-    engine->activation_depth = fpnn_number(about + 14, 3);
-    engine->weight_depth = fpnn_number(about + 17, 3);
-    engine->parameter_depth = fpnn_number(about + 20, 3);
-    engine->table_depth = fpnn_number(about + 23, 3);
-    engine->program_depth = fpnn_number(about + 26, 3);
-    engine->clock_khz = fpnn_number(about + 29, 3);
-    engine->content = fpnn_number(about + 32, 4);
+    engine->multiplier_width = about[7];
+    engine->activation_depth = fpnn_number(about + 15, 3);
+    engine->weight_depth = fpnn_number(about + 18, 3);
+    engine->parameter_depth = fpnn_number(about + 21, 3);
+    engine->table_depth = fpnn_number(about + 24, 3);
+    engine->program_depth = fpnn_number(about + 27, 3);
+    engine->clock_khz = fpnn_number(about + 30, 3);
+    engine->content = fpnn_number(about + 33, 4);
     return 0;
 }
 
@@ -300,7 +301,7 @@ static inline int fpnn_compare(fpnn_engine *engine, uint32_t address, const int3
 /* Bytes of a word at the load port: those of the widest memory. */
 static inline size_t fpnn_load_bytes(const fpnn_engine *engine)
 {
-    int bits = engine->lanes * engine->weight_width, parameters = engine->drain * (6 + engine->bias_width);
+    int bits = engine->lanes * engine->weight_width, parameters = engine->drain * (engine->multiplier_width + 6 + engine->bias_width);
     if (bits < parameters) bits = parameters;
     if (bits < 32) bits = 32;
     return (size_t)(bits + 7) / 8;

@@ -11,14 +11,22 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 
 # As uart_engine.v puts them together: bytes (that of the lanes holds one less), then depths of three bytes.
 BYTES = (
-    *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width", "model_width"),
-    *("model_saturate", "product_bits", "product_shift", "product_signed", "product_rounding"),
+    *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width"),
+    *(
+        "multiplier_width",
+        "model_width",
+        "model_saturate",
+        "product_bits",
+        "product_shift",
+        "product_signed",
+        "product_rounding",
+    ),
     "product_overflow",
 )
 DEPTHS = ("activation_depth", "weight_depth", "parameter_depth", "table_depth", "program_depth")
 LENGTH = 1 + len(BYTES) + 3 * len(DEPTHS) + 3 + 4
 
-SAME = ("lanes", "drain", "activation_width")
+SAME = ("lanes", "drain", "activation_width", "multiplier_width")
 AT_LEAST = ("weight_width", "accumulator_width", "bias_width", *DEPTHS)
 MODELLED = tuple(name for name in BYTES if name.startswith(("model_", "product_")))
 

@@ -19,7 +19,7 @@ from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.pack_figures import REPEATS, Clock, latency_of, ledger_of, tables_of
 from fixedpoint_nn.cli.progress import detail, say
 from fixedpoint_nn.cli.results import show
-from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
 from fixedpoint_nn.hardware.isa.config import DRAINS, LANES
@@ -63,6 +63,13 @@ def add(commands: Commands) -> None:
         metavar="W",
         help="words that leave a tile per clock (default: 1)",
     )
+    parser.add_argument(
+        "--multiplier",
+        type=natural,
+        default=MULTIPLIER_BITS,
+        metavar="N",
+        help="bits of a multiplier in the engine, at most, where the network gains by one; 0: none (default: 32)",
+    )
     parser.add_argument("--radix", type=int, choices=(2, 10, 16), default=16, help="of .coe (default: 16)")
     parser.add_argument("--mif", action="store_true", help="also write .mif images")
     clock = parser.add_mutually_exclusive_group()
@@ -98,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     if arguments.show:
-        program = shown(chosen, plan, arguments.show, arguments.lanes, arguments.drain)
+        program = shown(chosen, plan, arguments.show, arguments.lanes, arguments.drain, arguments.multiplier)
         results = {"network": chosen.name, "pass": arguments.show, "program": program}
         show(arguments, results, program.rstrip("\n"))
         return 0
@@ -110,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
         corners=arguments.corners,
         lanes=arguments.lanes,
         drain=arguments.drain,
+        multiplier=arguments.multiplier,
         radix=arguments.radix,
         mif=arguments.mif,
         clock=clock,
@@ -123,11 +131,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def shown(chosen: target.Target, plan: Plan | None, name: str, lanes: int, drain: int = 1) -> str:
+def shown(
+    chosen: target.Target,
+    plan: Plan | None,
+    name: str,
+    lanes: int,
+    drain: int = 1,
+    multiplier: int = MULTIPLIER_BITS,
+) -> str:
     """The network's program after a pass of the compiler, as text."""
     fixed = fixed_network(chosen, plan)
     shape = chosen.samples(1).shape[1:]
-    return lower(fixed.net, shape, fixed.input.format, lanes, drain=drain).stages.show(name)
+    return lower(fixed.net, shape, fixed.input.format, lanes, drain=drain, multiplier=multiplier).stages.show(
+        name
+    )
 
 
 def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan | None:
@@ -161,6 +178,7 @@ def emit_network(
     corners: int = 8,
     lanes: int = 8,
     drain: int = 1,
+    multiplier: int = MULTIPLIER_BITS,
     radix: int = 16,
     mif: bool = False,
     clock: Clock | None = None,
@@ -177,6 +195,7 @@ def emit_network(
         name=chosen.name,
         lanes=lanes,
         drain=drain,
+        multiplier=multiplier,
         radix=radix,
         mif=mif,
         corner_vectors=corners,
@@ -234,6 +253,7 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     given += ["--plan", arguments.plan] if arguments.plan is not None else []
     given += ["--vectors", arguments.vectors, "--corners", arguments.corners, "--lanes", arguments.lanes]
     given += ["--drain", arguments.drain] if arguments.drain != 1 else []
+    given += ["--multiplier", arguments.multiplier] if arguments.multiplier != MULTIPLIER_BITS else []
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []
     given += ["--board", arguments.board] if arguments.board != BOARD else []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
@@ -31,6 +31,7 @@ def emit(
     name: str = "network",
     lanes: int = 8,
     drain: int = 1,
+    multiplier: int = MULTIPLIER_BITS,
     engine: EngineConfig | None = None,
     radix: int = 16,
     mif: bool = False,
@@ -41,10 +42,10 @@ def emit(
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
-    The engine is the smallest one of so many `lanes` that drains `drain` words per clock, or `engine`, if the
-    network fits into it. The folder
-    appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash of the
-    float network (`network.serialization.identity`), is kept in the manifest.
+    The engine is the smallest one of so many `lanes` that drains `drain` words per clock, with multipliers of at most
+    `multiplier` bits where the network gains by them; or `engine`, if the network fits into it. The folder appears
+    whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash of the float
+    network (`network.serialization.identity`), is kept in the manifest.
     """
     say = progress or (lambda line: None)
     demand_quantized(fixed, "emit")
@@ -52,7 +53,7 @@ def emit(
     directory = Path(directory)
     check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")
-    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain)
+    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain, multiplier)
     say("searching for corner vectors")
     unreachable = reachability.unreachable(lowered.program, samples)
     vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, unreachable)
@@ -88,7 +89,8 @@ def emit_lowered(
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
-    plan = schedule(lowered.instructions, lowered.config.lanes, lowered.config.drain)
+    config = lowered.config
+    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency)
     cycles, macs = _predicted(lowered, plan, vectors, seed)
     contents = Contents(
         name=name,

@@ -61,7 +61,7 @@ def engine_figures(
     except LoweringError:
         return {}
     config = lowered.config
-    timing = schedule(lowered.instructions, lanes)
+    timing = schedule(lowered.instructions, lanes, latency=lowered.config.latency)
     return {
         **({} if timing is None else {"cycles": timing.cycles}),
         "engine_bram_blocks": _blocks(lowered),

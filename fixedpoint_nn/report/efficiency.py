@@ -67,9 +67,8 @@ def use(name: str, fixed: Quantized, x: Array, lanes: int) -> Use:
     """The best drain of so many lanes."""
 
     def plan(lanes: int, drain: int) -> Schedule:
-        found = schedule(
-            lower(fixed.net, x.shape[1:], fixed.input.format, lanes, drain=drain).instructions, lanes, drain
-        )
+        lowered = lower(fixed.net, x.shape[1:], fixed.input.format, lanes, drain=drain)
+        found = schedule(lowered.instructions, lanes, drain, lowered.config.latency)
         assert found is not None
         return found
 

@@ -23,6 +23,7 @@ module uart_engine #(
     parameter WEIGHT_WIDTH = 16,
     parameter ACCUMULATOR_WIDTH = 48,
     parameter BIAS_WIDTH = 32,
+    parameter MULTIPLIER_WIDTH = 0,
     parameter MODEL_WIDTH = 0,
     parameter MODEL_SATURATE = 0,
     parameter PRODUCT_BITS = 0,
@@ -50,20 +51,20 @@ module uart_engine #(
     // No request is under way.
     output wire idle
 );
-    localparam PARAMETER_WIDTH = DRAIN * (6 + BIAS_WIDTH);
+    localparam PARAMETER_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH);
     localparam WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH;
 
-    // The identity: the protocol's version, thirteen parameters of a byte (of the lanes one less), five depths, the
+    // The identity: the protocol's version, fourteen parameters of a byte (of the lanes one less), five depths, the
     // clock and the build.
-    localparam IDENTITY_BYTES = 36;
+    localparam IDENTITY_BYTES = 37;
     localparam [31:0] LANES_BUT_ONE = LANES - 1;
     localparam [8*IDENTITY_BYTES-1:0] IDENTITY = {
         CONTENT, CLOCK_KHZ[23:0],
         PROGRAM_DEPTH[23:0], TABLE_DEPTH[23:0], PARAMETER_DEPTH[23:0], WEIGHT_DEPTH[23:0], ACTIVATION_DEPTH[23:0],
         PRODUCT_OVERFLOW[7:0], PRODUCT_ROUNDING[7:0], PRODUCT_SIGNED[7:0], PRODUCT_SHIFT[7:0], PRODUCT_BITS[7:0],
-        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], BIAS_WIDTH[7:0], ACCUMULATOR_WIDTH[7:0], WEIGHT_WIDTH[7:0],
-        ACTIVATION_WIDTH[7:0], DRAIN[7:0], LANES_BUT_ONE[7:0], 8'd2
+        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], MULTIPLIER_WIDTH[7:0], BIAS_WIDTH[7:0], ACCUMULATOR_WIDTH[7:0],
+        WEIGHT_WIDTH[7:0], ACTIVATION_WIDTH[7:0], DRAIN[7:0], LANES_BUT_ONE[7:0], 8'd2
     };
 
     initial begin
@@ -106,7 +107,7 @@ module uart_engine #(
     );
     engine #(
         .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
-        .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
+        .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS),
         .PRODUCT_SHIFT(PRODUCT_SHIFT),
         .PRODUCT_SIGNED(PRODUCT_SIGNED), .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),

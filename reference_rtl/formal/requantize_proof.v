@@ -5,6 +5,9 @@
 //   requantize_combinational   the module's combinational form (`transparent.v`: registers are wires) = specification
 //   requantize_pipelined       the module from any state, after four clocks = its own combinational form
 //
+// With MULTIPLIER_WIDTH these are seven clocks, and FREE_PRODUCT asks the first question with `free_product.v` in the
+// place of the multiplier: the module's product may be anything, and the specification is asked about the same one.
+//
 // `violated` must never be high. tests/proof/formal.py asks.
 `default_nettype none
 module requantize_combinational #(
@@ -13,33 +16,59 @@ module requantize_combinational #(
     // Bits of the bias.
     parameter BIAS_WIDTH = 32,
     // Bits of the resulting word.
-    parameter OUTPUT_WIDTH = 16
+    parameter OUTPUT_WIDTH = 16,
+    // Bits of the multiplier; 0: there is none.
+    parameter MULTIPLIER_WIDTH = 0,
+    // The product is the factors' (0), or anything (1).
+    parameter FREE_PRODUCT = 0,
+    // Width that follows; not to be set.
+    parameter FACTOR_WIDTH = MULTIPLIER_WIDTH > 0 ? MULTIPLIER_WIDTH : 1
 ) (
     input  wire                         clock,
-    input  wire [19:0]                  settings,
+    input  wire [20:0]                  settings,
     input  wire signed [SUM_WIDTH-1:0]  sum,
     input  wire signed [BIAS_WIDTH-1:0] bias,
+    input  wire signed [FACTOR_WIDTH-1:0] multiplier,
     input  wire [5:0]                   shift,
     output wire                         violated
 );
-    wire relu_before, relu_after, out_signed;
+    wire relu_before, relu_after, twice, out_signed;
     wire [5:0] leak, out_bits;
     wire [2:0] rounding;
     wire [1:0] overflow;
-    assign {relu_before, relu_after, out_signed, leak, out_bits, rounding, overflow} = settings;
+    assign {relu_before, relu_after, twice, out_signed, leak, out_bits, rounding, overflow} = settings;
 
     wire out_valid, overflowed, spec_overflowed;
     wire [OUTPUT_WIDTH-1:0] word, spec_word;
 
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_combinational_form (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+    requantize #(
+        .SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH)
+    ) u_combinational_form (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
         .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(1'b1), .sum(sum),
-        .bias(bias), .shift(shift), .out_valid(out_valid), .word(word), .overflowed(overflowed)
+        .bias(bias), .multiplier(multiplier), .shift(shift), .out_valid(out_valid), .word(word), .overflowed(overflowed)
     );
-    requantize_spec #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_spec (
-        .relu_before(relu_before), .relu_after(relu_after), .leak(leak), .rounding(rounding),
-        .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .sum(sum), .bias(bias),
+    // The product: of the factors, or what the module has.
+    localparam PRODUCT_WIDTH = (SUM_WIDTH > BIAS_WIDTH ? SUM_WIDTH : BIAS_WIDTH) + 1 + MULTIPLIER_WIDTH;
+    (* hierconn *) wire [PRODUCT_WIDTH-1:0] \u_combinational_form.scaled.u_multiply.product ;
+    wire signed [PRODUCT_WIDTH-1:0] biased = $signed(sum) + $signed(bias);
+    wire signed [PRODUCT_WIDTH-1:0] factor = MULTIPLIER_WIDTH == 0 ? 1 : $signed(multiplier);
+    wire signed [PRODUCT_WIDTH-1:0] product;
+    generate
+        if (MULTIPLIER_WIDTH == 0) begin : unscaled
+            assign product = biased;
+        end else if (FREE_PRODUCT) begin : free
+            assign product = \u_combinational_form.scaled.u_multiply.product ;
+        end else begin : exact
+            assign product = biased * factor;
+        end
+    endgenerate
+    requantize_spec #(
+        .SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH)
+    ) u_spec (
+        .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak), .rounding(rounding),
+        .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .product(product),
         .shift(shift), .word(spec_word), .overflowed(spec_overflowed)
     );
 
@@ -56,57 +85,67 @@ module requantize_pipelined #(
     // Bits of the bias.
     parameter BIAS_WIDTH = 32,
     // Bits of the resulting word.
-    parameter OUTPUT_WIDTH = 16
+    parameter OUTPUT_WIDTH = 16,
+    // Bits of the multiplier; 0: there is none.
+    parameter MULTIPLIER_WIDTH = 0,
+    // Width that follows; not to be set.
+    parameter FACTOR_WIDTH = MULTIPLIER_WIDTH > 0 ? MULTIPLIER_WIDTH : 1
 ) (
     input  wire                         clock,
-    input  wire [19:0]                  settings,
+    input  wire [20:0]                  settings,
     input  wire                         in_valid,
     input  wire signed [SUM_WIDTH-1:0]  sum,
     input  wire signed [BIAS_WIDTH-1:0] bias,
+    input  wire signed [FACTOR_WIDTH-1:0] multiplier,
     input  wire [5:0]                   shift,
     output wire                         violated
 );
     // The settings of the first clock, held.
     reg first;
     initial first = 1'b1;
-    reg [19:0] kept;
-    wire [19:0] held = first ? settings : kept;
-    wire relu_before, relu_after, out_signed;
+    reg [20:0] kept;
+    wire [20:0] held = first ? settings : kept;
+    wire relu_before, relu_after, twice, out_signed;
     wire [5:0] leak, out_bits;
     wire [2:0] rounding;
     wire [1:0] overflow;
-    assign {relu_before, relu_after, out_signed, leak, out_bits, rounding, overflow} = held;
+    assign {relu_before, relu_after, twice, out_signed, leak, out_bits, rounding, overflow} = held;
 
     wire out_valid, overflowed, now_valid, now_overflowed;
     wire [OUTPUT_WIDTH-1:0] word, now_word;
 
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_pipeline (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+    requantize #(
+        .SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH)
+    ) u_pipeline (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
         .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(in_valid), .sum(sum),
-        .bias(bias), .shift(shift), .out_valid(out_valid), .word(word), .overflowed(overflowed)
+        .bias(bias), .multiplier(multiplier), .shift(shift), .out_valid(out_valid), .word(word), .overflowed(overflowed)
     );
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_combinational_form (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+    requantize #(
+        .SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH)
+    ) u_combinational_form (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
         .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed), .in_valid(1'b1), .sum(sum),
-        .bias(bias), .shift(shift), .out_valid(now_valid), .word(now_word), .overflowed(now_overflowed)
+        .bias(bias), .multiplier(multiplier), .shift(shift), .out_valid(now_valid), .word(now_word),
+        .overflowed(now_overflowed)
     );
 
-    // The answer of the combinational form waits four clocks; `age` counts the clocks until there is one.
-    reg [3:0] age;
-    initial age = 4'b0;
-    reg [OUTPUT_WIDTH+1:0] late_1, late_2, late_3, late_4;
+    // The answer of the combinational form waits LATENCY clocks; `age` counts the clocks until there is one.
+    localparam LATENCY = MULTIPLIER_WIDTH > 0 ? 7 : 4;
+    localparam ANSWER = OUTPUT_WIDTH + 2;
+    reg [LATENCY-1:0] age;
+    initial age = {LATENCY{1'b0}};
+    reg [LATENCY*ANSWER-1:0] late;
+    wire [ANSWER-1:0] due = late[LATENCY*ANSWER-1 -: ANSWER];
     always @(posedge clock) begin
         first <= 1'b0;
         kept <= held;
-        age <= {age[2:0], 1'b1};
-        late_1 <= {in_valid && now_valid, now_overflowed, now_word};
-        late_2 <= late_1;
-        late_3 <= late_2;
-        late_4 <= late_3;
+        age <= {age[LATENCY-2:0], 1'b1};
+        late <= {late[(LATENCY-1)*ANSWER-1:0], in_valid && now_valid, now_overflowed, now_word};
     end
-    assign violated = age[3] && (out_valid != late_4[OUTPUT_WIDTH+1]
-                              || out_valid && {overflowed, word} != late_4[OUTPUT_WIDTH:0]);
+    assign violated = age[LATENCY-1] && (out_valid != due[ANSWER-1]
+                              || out_valid && {overflowed, word} != due[ANSWER-2:0]);
 endmodule
 `default_nettype wire

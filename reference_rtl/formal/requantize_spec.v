@@ -11,29 +11,41 @@ module requantize_spec #(
     // Bits of the bias.
     parameter BIAS_WIDTH = 32,
     // Bits of the resulting word.
-    parameter OUTPUT_WIDTH = 16
+    parameter OUTPUT_WIDTH = 16,
+    // Bits of the multiplier; 0: there is none.
+    parameter MULTIPLIER_WIDTH = 0,
+    // Width that follows; not to be set.
+    parameter PRODUCT_WIDTH = (SUM_WIDTH > BIAS_WIDTH ? SUM_WIDTH : BIAS_WIDTH) + 1 + MULTIPLIER_WIDTH
 ) (
     input  wire                           relu_before,
     input  wire                           relu_after,
+    input  wire                           twice,
     input  wire [5:0]                     leak,
     input  wire [2:0]                     rounding,
     input  wire [1:0]                     overflow,
     input  wire [5:0]                     out_bits,
     input  wire                           out_signed,
-    input  wire signed [SUM_WIDTH-1:0]    sum,
-    input  wire signed [BIAS_WIDTH-1:0]   bias,
+    // (sum + bias) * multiplier, exact
+    input  wire signed [PRODUCT_WIDTH-1:0] product,
     input  wire [5:0]                     shift,
     output wire signed [OUTPUT_WIDTH-1:0] word,
     output wire                           overflowed
 );
-    // Two bits more than the sum and its bias need, for the addend.
-    localparam WIDTH = (SUM_WIDTH > BIAS_WIDTH ? SUM_WIDTH : BIAS_WIDTH) + 3;
+    // Three bits more than the product needs, for the addend and for a distance that leaves less than a half.
+    localparam WIDTH = (MULTIPLIER_WIDTH > 0 && PRODUCT_WIDTH < 32 ? 32 : PRODUCT_WIDTH) + 3;
     localparam signed [WIDTH-1:0] ZERO = 0;
     localparam signed [WIDTH-1:0] ONE = 1;
 
-    wire signed [WIDTH-1:0] exact = $signed(sum) + $signed(bias);
+    // With `twice` 2**31 of the shift are rounded half up before anything else.
+    localparam signed [WIDTH-1:0] HALF_OF_31 = ONE << 30;
+    wire signed [WIDTH-1:0] given = product;
+    wire first = MULTIPLIER_WIDTH != 0 && twice && shift > 31;
+    wire once = MULTIPLIER_WIDTH != 0 && twice && shift <= 31;
+    wire signed [WIDTH-1:0] exact = first ? (given + HALF_OF_31) >>> 31 : given;
     wire signed [WIDTH-1:0] value = relu_before && exact < ZERO ? ZERO : exact;
-    wire [5:0] distance = value < ZERO ? shift + leak : shift;
+    wire [5:0] remaining = first ? shift - 6'd31 : shift;
+    wire [5:0] distance = value < ZERO ? remaining + leak : remaining;
+    wire [2:0] mode = once ? 3'd2 : rounding;
 
     // floor((value + addend) / 2**distance); a distance beyond the width leaves less than a half of any value.
     wire far = distance > WIDTH - 3;
@@ -46,7 +58,7 @@ module requantize_spec #(
     wire signed [WIDTH-1:0] floor = value >>> distance;
     wire tie = up != down;
     reg signed [WIDTH-1:0] near;
-    always @* case (rounding)
+    always @* case (mode)
         3'd0: near = floor;
         3'd1: near = value < ZERO ? ceiling : floor;
         3'd2: near = up;
@@ -57,7 +69,7 @@ module requantize_spec #(
         default: near = floor;
     endcase
     // Far to the right only the sign is left, and only where the floor is kept (mode 7 does not exist: floor).
-    wire keeps_floor = rounding == 3'd0 || rounding == 3'd7;
+    wire keeps_floor = mode == 3'd0 || mode == 3'd7;
     wire signed [WIDTH-1:0] rounded = far ? (keeps_floor && value < ZERO ? -ONE : ZERO) : near;
 
     // The ends of the format, as numbers.

@@ -42,6 +42,7 @@ module engine_tb;
     parameter WEIGHT_WIDTH = 16;
     parameter ACCUMULATOR_WIDTH = 48;
     parameter BIAS_WIDTH = 32;
+    parameter MULTIPLIER_WIDTH = 0;
     parameter MODEL_WIDTH = 0;
     parameter MODEL_SATURATE = 0;
     parameter PRODUCT_BITS = 0;
@@ -65,7 +66,8 @@ module engine_tb;
         STOP = 3'd7;
     // Clocks in which a disturbing host leaves its ports unused before a start.
     localparam HOST_IDLE_CLOCKS = 64;
-    localparam PARAMETER_WIDTH = DRAIN * (BIAS_WIDTH + 6) > 32 ? DRAIN * (BIAS_WIDTH + 6) : 32;
+    localparam ROW_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH);
+    localparam PARAMETER_WIDTH = ROW_WIDTH > 32 ? ROW_WIDTH : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > PARAMETER_WIDTH ? LANES * WEIGHT_WIDTH : PARAMETER_WIDTH;
 
     reg reset = 1'b1;
@@ -92,7 +94,7 @@ module engine_tb;
 
     engine #(
         .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
-        .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH),
+        .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE),
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
         .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Feeds requantize.v every sum at every shift from 0 to +shifts, one per clock, and writes what comes out.
-// +relu_before= +relu_after= +leak= +rounding= +overflow= +out_bits= +out_signed= +bias= +shifts=  numbers;
+// +relu_before= +relu_after= +twice= +multiplier= +leak= +rounding= +overflow= +out_bits= +out_signed= +bias= +shifts=
+// numbers;
 // +results=F  one hexadecimal {overflowed, word} per line, by shift and then by the bit pattern of the sum.
 // Ends with "PASS: N words".
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -9,24 +10,29 @@ module requantize_exhaustive_tb;
     parameter SUM_WIDTH = 16;
     parameter BIAS_WIDTH = 8;
     parameter OUTPUT_WIDTH = 8;
+    parameter MULTIPLIER_WIDTH = 0;
+    localparam FACTOR = MULTIPLIER_WIDTH > 0 ? MULTIPLIER_WIDTH : 1;
 
     reg clock = 1'b0;
     always #5 clock = ~clock;
 
-    reg relu_before, relu_after, out_signed, in_valid;
+    reg relu_before, relu_after, twice, out_signed, in_valid;
     reg [5:0] leak, out_bits, shift;
     reg [2:0] rounding;
     reg [1:0] overflow;
     reg signed [SUM_WIDTH-1:0] sum;
     reg signed [BIAS_WIDTH-1:0] bias;
+    reg signed [FACTOR-1:0] multiplier;
     wire out_valid, overflowed;
     wire signed [OUTPUT_WIDTH-1:0] word;
 
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_requantize (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+    requantize #(
+        .SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH)
+    ) u_requantize (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
         .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
-        .in_valid(in_valid), .sum(sum), .bias(bias), .shift(shift),
+        .in_valid(in_valid), .sum(sum), .bias(bias), .multiplier(multiplier), .shift(shift),
         .out_valid(out_valid), .word(word), .overflowed(overflowed)
     );
 
@@ -45,6 +51,8 @@ module requantize_exhaustive_tb;
         in_valid = 1'b0;
         if (!$value$plusargs("relu_before=%d", relu_before)) $fatal(1, "FAIL: +relu_before= is missing");
         if (!$value$plusargs("relu_after=%d", relu_after)) $fatal(1, "FAIL: +relu_after= is missing");
+        if (!$value$plusargs("twice=%d", twice)) $fatal(1, "FAIL: +twice= is missing");
+        if (!$value$plusargs("multiplier=%d", multiplier)) $fatal(1, "FAIL: +multiplier= is missing");
         if (!$value$plusargs("leak=%d", leak)) $fatal(1, "FAIL: +leak= is missing");
         if (!$value$plusargs("rounding=%d", rounding)) $fatal(1, "FAIL: +rounding= is missing");
         if (!$value$plusargs("overflow=%d", overflow)) $fatal(1, "FAIL: +overflow= is missing");
@@ -65,7 +73,7 @@ module requantize_exhaustive_tb;
                 @(negedge clock);
             end
         in_valid = 1'b0;
-        repeat (6) @(negedge clock);
+        repeat (9) @(negedge clock);
         $fclose(file);
         if (written != (shifts + 1) << SUM_WIDTH) $fatal(1, "FAIL: %0d words came out", written);
         $display("PASS: %0d words", written);

@@ -1,36 +1,42 @@
 // SPDX-License-Identifier: MIT
-// Feeds requantize.v one vector per clock within a group of equal settings; compares words, flags and the latency of 4.
-// +vectors=F: rows {relu_before, relu_after, leak, rounding, overflow, out_bits, out_signed, sum, bias, shift, word,
-// overflowed}; +count=N rows.
+// Feeds requantize.v one vector per clock within a group of equal settings; compares words, flags and the latency of 4,
+// or of 7 with a multiplier.
+// +vectors=F: rows {relu_before, relu_after, twice, leak, rounding, overflow, out_bits, out_signed, sum, bias,
+// multiplier (one bit where there is none), shift, word, overflowed}; +count=N rows.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
 module requantize_tb;
     parameter SUM_WIDTH = 48;
     parameter BIAS_WIDTH = 32;
     parameter OUTPUT_WIDTH = 16;
-    localparam SETTINGS = 20;
-    localparam ROW = SETTINGS + SUM_WIDTH + BIAS_WIDTH + 6 + OUTPUT_WIDTH + 1;
-    localparam LATENCY = 4;
+    parameter MULTIPLIER_WIDTH = 0;
+    localparam FACTOR = MULTIPLIER_WIDTH > 0 ? MULTIPLIER_WIDTH : 1;
+    localparam SETTINGS = 21;
+    localparam ROW = SETTINGS + SUM_WIDTH + BIAS_WIDTH + FACTOR + 6 + OUTPUT_WIDTH + 1;
+    localparam LATENCY = MULTIPLIER_WIDTH > 0 ? 7 : 4;
 
     reg clock = 1'b0;
     always #5 clock = ~clock;
 
-    reg relu_before, relu_after, out_signed, in_valid;
+    reg relu_before, relu_after, twice, out_signed, in_valid;
     reg [5:0] leak, out_bits, shift;
     reg [2:0] rounding;
     reg [1:0] overflow;
     reg signed [SUM_WIDTH-1:0] sum;
     reg signed [BIAS_WIDTH-1:0] bias;
+    reg signed [FACTOR-1:0] multiplier;
     reg signed [OUTPUT_WIDTH-1:0] word_due;
     reg overflowed_due;
     wire out_valid, overflowed;
     wire signed [OUTPUT_WIDTH-1:0] word;
 
-    requantize #(.SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH)) u_requantize (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .leak(leak),
+    requantize #(
+        .SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH)
+    ) u_requantize (
+        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
         .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
-        .in_valid(in_valid), .sum(sum), .bias(bias), .shift(shift),
+        .in_valid(in_valid), .sum(sum), .bias(bias), .multiplier(multiplier), .shift(shift),
         .out_valid(out_valid), .word(word), .overflowed(overflowed)
     );
 
@@ -73,10 +79,10 @@ module requantize_tb;
                 // New settings wait until the pipeline is empty.
                 repeat (LATENCY) check;
                 settings = row[ROW-1 -: SETTINGS];
-                {relu_before, relu_after, leak, rounding, overflow, out_bits, out_signed} = settings;
+                {relu_before, relu_after, twice, leak, rounding, overflow, out_bits, out_signed} = settings;
                 repeat (2) check;
             end
-            {sum, bias, shift, word_due, overflowed_due} = row[ROW-SETTINGS-1:0];
+            {sum, bias, multiplier, shift, word_due, overflowed_due} = row[ROW-SETTINGS-1:0];
             due[0] = {word_due, overflowed_due};
             coming[0] = 1'b1;
             in_valid = 1'b1;

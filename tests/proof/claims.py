@@ -15,6 +15,10 @@ from tests.proof.solver import FOR_EVER, ONCE, Netlist, clocks
 WIDTHS = ((4, 1), (4, 4), (16, 1), (16, 4))  # lanes, and words per clock
 # Bits of the sum, of the bias and of the word.
 SIZES = ((32, 24, 8), (48, 32, 16), (64, 32, 16))
+# Bits of the sum, of the bias, of the word and of the multiplier: the product compared with a product, or by parts.
+SMALL_MULTIPLIERS = ((6, 5, 4, 5),)
+MULTIPLIERS = ((24, 24, 8, 32), (32, 32, 9, 32), (63, 63, 16, 32))
+FACTORS = ((7, 7), (5, 20), (4, 32))
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,69 @@ def requantizer(sizes: tuple[int, int, int]) -> tuple[Claim, Claim]:
             netlist("requantize_pipelined"),
             "violated",
             clocks(5),
+        ),
+    )
+
+
+def multiplied(sizes: tuple[int, int, int, int], by_parts: bool) -> tuple[Claim, Claim]:
+    """The same with a multiplier; by parts: for every product, whatever the factors."""
+    names = ("SUM_WIDTH", "BIAS_WIDTH", "OUTPUT_WIDTH", "MULTIPLIER_WIDTH")
+    parameters = tuple(zip(names, sizes, strict=True))
+    sources = ("requantize.v", "formal/requantize_spec.v", "formal/requantize_proof.v")
+    name = f"requantize {sizes[0]} x {sizes[3]} -> {sizes[2]}"
+    combinational = Netlist(
+        "requantize_combinational",
+        (*sources, "formal/free_product.v" if by_parts else "multiply.v"),
+        (*parameters, ("FREE_PRODUCT", int(by_parts))),
+        transparent="u_combinational_form",
+    )
+    pipelined = Netlist(
+        "requantize_pipelined",
+        (*sources, "formal/delayed_factors.v"),
+        parameters,
+        ("u_pipeline",),
+        "u_combinational_form",
+    )
+    return (
+        Claim(
+            f"{name}: combinational = spec",
+            "all products" if by_parts else "all inputs",
+            combinational,
+            "violated",
+            ONCE,
+        ),
+        Claim(f"{name}: pipelined = combinational", "any state, all time", pipelined, "violated", clocks(8)),
+    )
+
+
+def factors(a_width: int, b_width: int) -> tuple[Claim, Claim]:
+    """The multiplier's product is a sum of multiples of one factor, by the bits of the other; and its delay."""
+
+    def netlist(top: str) -> Netlist:
+        parameters = (("A_WIDTH", a_width), ("B_WIDTH", b_width))
+        return Netlist(
+            top,
+            ("multiply.v", "formal/multiply_proof.v"),
+            parameters,
+            ("u_pipeline",),
+            "u_combinational_form",
+        )
+
+    name = f"multiply {a_width} x {b_width}"
+    return (
+        Claim(
+            f"{name}: combinational = a * b",
+            "all inputs",
+            netlist("multiply_combinational"),
+            "violated",
+            ONCE,
+        ),
+        Claim(
+            f"{name}: pipelined = combinational",
+            "any state, all time",
+            netlist("multiply_pipelined"),
+            "violated",
+            clocks(3),
         ),
     )
 
@@ -211,13 +278,17 @@ def claims() -> list[Claim]:
     loop_nests = [claim for lanes, drain in (WIDTHS[0], WIDTHS[-1]) for claim in loop_nest(lanes, 8, drain)]
     requantizers = [claim for sizes in SIZES[::-1] for claim in requantizer(sizes)]
     rules = [axi(output) for output in axi_claims.RULES]
-    return [*loop_nests, *controls, *requantizers, *sequencer(), *addresses, *rules]
+    requantizers += [claim for sizes in MULTIPLIERS[::-1] for claim in multiplied(sizes, by_parts=True)]
+    requantizers += [claim for sizes in SMALL_MULTIPLIERS for claim in multiplied(sizes, by_parts=False)]
+    products = [claim for sizes in FACTORS for claim in factors(*sizes)]
+    return [*loop_nests, *controls, *requantizers, *products, *sequencer(), *addresses, *rules]
 
 
 def controls() -> list[Control]:
     """At least one mistake for each kind of claim."""
     combinational, pipelined = requantizer((16, 8, 6))
     _, step, later, later_step = loop_nest(4, 8)
+    every_product, delayed = multiplied((16, 8, 6, 24), by_parts=True)
     return [
         Control(
             "the bias is forgotten", combinational, "requantize.v", "= wide_bias + wide_sum;", "= wide_sum;"
@@ -237,6 +308,35 @@ def controls() -> list[Control]:
             "requantize.v",
             "            if (valid_2) begin",
             "            if (valid_3) begin",
+        ),
+        Control(
+            "the first of two roundings has no carry",
+            every_product,
+            "requantize.v",
+            "far && wide[30]",
+            "1'b0",
+        ),
+        Control("a shift of 32 rounds once", every_product, "requantize.v", "shift_b[5]", "shift_b > 6'd32"),
+        Control(
+            "bits beyond all shifts are not looked at",
+            multiplied((48, 32, 4, 24), by_parts=True)[0],
+            "requantize.v",
+            "beyond || ",
+            "",
+        ),
+        Control(
+            "the shift is a clock ahead of its product",
+            delayed,
+            "requantize.v",
+            "shift_b <= shift_a",
+            "shift_b <= shift_1",
+        ),
+        Control(
+            "the low part of a factor is a signed number",
+            factors(5, 20)[0],
+            "multiply.v",
+            "{1'b0, b[LOW-1:0]}",
+            "{b[LOW-1], b[LOW-1:0]}",
         ),
         Control(
             "a settle of one clock less",

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -27,6 +27,7 @@ BENCH = "requantize_exhaustive_tb"
 SUM_WIDTH, BIAS_WIDTH, OUTPUT_WIDTH = 16, 8, 8
 SHIFTS = range(SUM_WIDTH + 3)  # from none to more than the sum and its bias have
 BIAS = -77
+MULTIPLIER_WIDTH = 20
 TABLES = (
     ("sigmoid", QFormat(4, 8), Quantizer(QFormat(0, 8, signed=False))),
     ("sigmoid", QFormat(3, 3), Quantizer(QFormat(1, 15))),
@@ -43,6 +44,13 @@ class Setting:
     relu_before: bool = False
     relu_after: bool = False
     leak: int = 0
+    multiplier: int = 0  # 0: the engine has none
+    twice: bool = False
+
+    @property
+    def shifts(self) -> range:
+        """From none to more than the product has, or to all that the two roundings can drop."""
+        return range(63 - self.leak + 1) if self.multiplier else SHIFTS
 
     def plusargs(self) -> list[str]:
         q = self.quantizer
@@ -55,22 +63,29 @@ class Setting:
             "out_bits": q.format.bits,
             "out_signed": q.format.signed,
             "bias": BIAS,
-            "shifts": SHIFTS[-1],
+            "shifts": self.shifts[-1],
+            "multiplier": self.multiplier,
+            "twice": self.twice,
         }
         return [f"+{name}={int(value)}" for name, value in numbers.items()]
 
     def expected(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
         """The model's words, and where they did not fit: (shifts, sums by bit pattern)."""
         half = 1 << SUM_WIDTH - 1
-        sums = np.concatenate([np.arange(half), np.arange(-half, 0)]) + BIAS
-        if self.relu_before:
-            sums = np.maximum(sums, 0)
-        exact = Quantizer(QFormat(40, 0), self.quantizer.rounding)
+        products = np.concatenate([np.arange(half), np.arange(-half, 0)]) + BIAS
+        products *= self.multiplier or 1
         words, misfits = [], []
-        for shift in SHIFTS:
+        for shift in self.shifts:
+            sums, rounding = products, self.quantizer.rounding
+            if self.twice and shift > 31:
+                sums, shift = Quantizer(QFormat(40, 0), Rounding.HALF_UP).from_ints(products, 31), shift - 31
+            elif self.twice:
+                rounding = Rounding.HALF_UP
+            if self.relu_before:
+                sums = np.maximum(sums, 0)
             fitted, rounded = (
                 np.where(sums < 0, q.from_ints(sums, shift + self.leak), q.from_ints(sums, shift))
-                for q in (self.quantizer, exact)
+                for q in (replace(self.quantizer, rounding=rounding), Quantizer(QFormat(40, 0), rounding))
             )
             words.append(np.maximum(fitted, 0) if self.relu_after else fitted)
             misfits.append(fitted != rounded)
@@ -89,7 +104,15 @@ def settings() -> list[Setting]:
     return chosen
 
 
-def build(folder: Path) -> Path:
+def multiplied_settings() -> list[Setting]:
+    """The same with a multiplier, a different one each time; every other one rounds twice."""
+    return [
+        replace(setting, multiplier=(-1) ** number * (524287 - 7919 * number), twice=number % 2 == 1)
+        for number, setting in enumerate(settings())
+    ]
+
+
+def build(folder: Path, multiplier_width: int = 0) -> Path:
     """The bench in Verilator."""
     rtl = rtl_folder()
     command = [
@@ -106,8 +129,10 @@ def build(folder: Path) -> Path:
         str(folder / "obj"),
         "-o",
         "../sim",
+        f"-GMULTIPLIER_WIDTH={multiplier_width}",
         str(rtl / "tb" / f"{BENCH}.v"),
         str(rtl / "requantize.v"),
+        str(rtl / "multiply.v"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
@@ -120,7 +145,7 @@ def requantize(simulator: Path, setting: Setting, folder: Path) -> int:
     with tempfile.NamedTemporaryFile(dir=folder) as results:
         command = [str(simulator), *setting.plusargs(), f"+results={results.name}"]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        count = len(SHIFTS) << SUM_WIDTH
+        count = len(setting.shifts) << SUM_WIDTH
         if done.returncode or f"PASS: {count} words" not in done.stdout:
             raise RuntimeError(f"{setting}: {(done.stdout + done.stderr).strip()[-300:]}")
         codes = _hexadecimal(Path(results.name).read_bytes(), OUTPUT_WIDTH + 1)
@@ -159,18 +184,21 @@ def table(function: str, source: QFormat, output: Quantizer, simulator: str = "v
 def run(chosen: Sequence[Setting], workers: int) -> int:
     """How many words of the requantiser were compared."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-") as name, ThreadPoolExecutor(workers) as pool:
-        simulator = build(Path(name))
+        simulator = build(Path(name), MULTIPLIER_WIDTH if chosen[0].multiplier else 0)
         counts = pool.map(lambda setting: requantize(simulator, setting, Path(name)), chosen)
         return sum(tqdm(counts, total=len(chosen), desc="requantize", unit="setting", leave=False))
 
 
 def report(workers: int) -> tuple[list[str], bool]:
-    chosen = settings()
+    chosen, multiplied = settings(), multiplied_settings()
     lines = [
         f"requantize {SUM_WIDTH} -> {OUTPUT_WIDTH}: {run(chosen, workers)} words equal: "
         f"all 2^{SUM_WIDTH} sums, shifts 0 to "
         f"{SHIFTS[-1]}, {len(chosen)} settings "
-        f"({len(Rounding)} roundings, {len(Overflow)} overflows, signed and unsigned)"
+        f"({len(Rounding)} roundings, {len(Overflow)} overflows, signed and unsigned)",
+        f"requantize {SUM_WIDTH} x {MULTIPLIER_WIDTH} -> {OUTPUT_WIDTH}: {run(multiplied, workers)} words equal: "
+        f"all 2^{SUM_WIDTH} sums, all shifts, {len(multiplied)} settings with as many multipliers, "
+        f"{sum(setting.twice for setting in multiplied)} of them rounded twice",
     ]
     for function, source, output in TABLES:
         certificate = Table(function, source, output).certificate()

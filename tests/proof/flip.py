@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.config import SHIFT_BITS, EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -33,9 +33,9 @@ def flipped(images: Images, config: EngineConfig, flip: Flip) -> Images:
         return replace(images, program=program)
     if flip.kind == "parameters":
         parameters = np.pad(images.parameters, ((0, -len(images.parameters) % config.drain), (0, 0)))
-        channel, bit = divmod(flip.bit, config.parameter_width // config.drain)
+        channel, bit = divmod(flip.bit, config.channel_width)
         channel += flip.word * config.drain
-        parameters[channel] = flipped_parameter(parameters[channel], bit, config.bias_width)
+        parameters[channel] = flipped_parameter(parameters[channel], bit, config)
         return replace(images, parameters=parameters)
     width = config.weight_width if flip.kind == "weights" else config.activation_width
     lane, bit = divmod(flip.bit, width)
@@ -55,12 +55,15 @@ def flipped_word(value: int, bit: int, width: int) -> int:
     return word - (1 << width) if word >> width - 1 else word
 
 
-def flipped_parameter(word: Ints, bit: int, bias_width: int) -> tuple[int, int]:
-    """{shift, bias} with one bit changed."""
-    shift, bias = (int(part) for part in word)
-    if bit >= bias_width:
-        return shift ^ 1 << bit - bias_width, bias
-    return shift, flipped_word(bias, bit, bias_width)
+def flipped_parameter(word: Ints, bit: int, config: EngineConfig) -> tuple[int, ...]:
+    """{shift, bias}, and a multiplier if there is one, with one bit changed."""
+    shift, bias, *multiplier = (int(part) for part in word)
+    above = bit - config.bias_width
+    if above < 0:
+        return shift, flipped_word(bias, bit, config.bias_width), *multiplier
+    if above < SHIFT_BITS:
+        return shift ^ 1 << above, bias, *multiplier
+    return shift, bias, flipped_word(multiplier[0], above - SHIFT_BITS, config.multiplier_width)
 
 
 def every_flip(config: EngineConfig, images: Images) -> Iterator[Flip]:

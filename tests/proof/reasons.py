@@ -38,7 +38,7 @@ REASONS: dict[tuple[str, str], str] = {
     (ANY, r"loop_nest\.v:254: inv of ternary B\[51\]"): (
         "in the clock of a reset the bits that have an effect are cleared; this is one that has none without them"
     ),
-    (ANY, r"requantize\.v:95: const1 of reduce_or A\[10\]"): (
+    (ANY, r"requantize\.v:180: const1 of reduce_or A\[10\]"): (
         "sums have 25 bits: a shift by 32 and more loses bits of every negative one, and leaves no half of another; "
         "without a half, what is lost does not matter to a sum that is not negative"
     ),

@@ -36,6 +36,14 @@ CONFIGS = [
         lanes=8, activation_width=16, weight_width=16, accumulator_width=48, bias_width=32,
         model_width=26, product_bits=18, product_shift=7, product_rounding=6, product_overflow=1, **DEPTHS,
     ),
+    EngineConfig(
+        lanes=4, activation_width=9, weight_width=8, accumulator_width=24, bias_width=20, multiplier_width=32,
+        **DEPTHS,
+    ),
+    EngineConfig(
+        lanes=2, activation_width=8, weight_width=8, accumulator_width=48, bias_width=32, multiplier_width=12,
+        model_width=18, **DEPTHS,
+    ),
 ]  # fmt: skip
 # Of the same kinds, engines that drain several words per clock: of a whole tile, of parts of it, of few lanes and many.
 WIDE = [
@@ -132,6 +140,8 @@ def random_run(draw: RandomSource, config: EngineConfig, output: int) -> Run:
         base = lanes * draw.between(0, 9)
     if chosen.get("maximum"):
         chosen["modelled"] = False
+    if config.multiplier_width:
+        chosen["twice"] = draw.one_in(2)
     return Run(
         activation=Address(base),
         weight=Address(draw.between(0, 99)),
@@ -161,12 +171,17 @@ def random_program(seed: int, configs: Sequence[EngineConfig] = CONFIGS) -> tupl
         if output > room:
             break
         program.append(run)
-    depth = config.parameter_depth * config.drain
-    shifts = draw.rng.integers(0, config.accumulator_width // 2, depth)
+    most, depth = config.accumulator_width // 2, config.parameter_depth * config.drain
+    parameters = [
+        draw.rng.integers(0, 60 if config.multiplier_width else most, depth),
+        draw.words(config.bias_width, depth),
+    ]
+    if config.multiplier_width:
+        parameters.append(draw.words(config.multiplier_width, depth))
     images = Images(
         encode([*program, Halt()]),
         draw.words(config.weight_width, (512, config.lanes)),
-        np.stack([shifts, draw.words(config.bias_width, depth)], 1),
+        np.stack(parameters, 1),
         draw.words(config.activation_width, 256),
         draw.words(config.activation_width, first_output(config)),
     )

@@ -32,6 +32,7 @@ class ScalarEngine:
         self.config = config
         self.weights: list[list[int]] = images.weights.tolist()
         self.parameters: list[list[int]] = images.parameters.tolist()
+        self.latency = 18 if config.multiplier_width else 15
         self.tables: list[int] = images.tables.tolist()
         self.memory: dict[int, int] = dict(enumerate(images.activations.tolist()))
         self.noise = [seed >> bit & 1 for bit in range(32)] if seed & 0xFFFFFFFF else [1] * 32
@@ -88,7 +89,7 @@ class ScalarEngine:
                         found.append(word)
                         if run.write:
                             self.memory[output] = word
-                            self.writes.append((last_of_tile + 15 + lane // drain, output, word))
+                            self.writes.append((last_of_tile + self.latency + lane // drain, output, word))
                         output += 1
                     parameter += channels_of_tile
                     if run.per_tile:
@@ -96,7 +97,10 @@ class ScalarEngine:
                 output += run.output_gap
                 parameter, weight = run.parameter.base * drain, run.weight.base
         assert last_of_tile is not None
-        self.last_step, self.readable = last_of_tile, last_of_tile + 15 - (-channels_of_tile // drain)
+        self.last_step, self.readable = (
+            last_of_tile,
+            last_of_tile + self.latency - (-channels_of_tile // drain),
+        )
         if run.argmax:
             self.best = max(found)
             self.argmax = found.index(self.best)
@@ -166,12 +170,18 @@ class ScalarEngine:
         return total
 
     def _word(self, run: Run, total: int, parameter: list[int]) -> int:
-        shift, bias = parameter
-        biased = total + bias
-        if run.relu_before and biased < 0:
-            biased = 0
-        distance = shift + (run.leak if biased < 0 else 0)
-        exact = rounded(Fraction(biased, 1 << distance), ROUNDINGS[run.rounding])
+        shift, bias, *multiplier = parameter
+        value, rounding = total + bias, ROUNDINGS[run.rounding]
+        if self.config.multiplier_width:
+            value *= multiplier[0]
+            if run.twice and shift >= 32:
+                value, shift = rounded(Fraction(value, 1 << 31), Rounding.HALF_UP), shift - 31
+            elif run.twice:
+                rounding = Rounding.HALF_UP
+        if run.relu_before and value < 0:
+            value = 0
+        distance = shift + (run.leak if value < 0 else 0)
+        exact = rounded(Fraction(value, 1 << distance), rounding)
         word = fitted(exact, QFormat(run.out_bits, 0, run.out_signed), OVERFLOWS[run.overflow])
         self.saturations += word != exact
         if run.relu_after and word < 0:

@@ -35,7 +35,7 @@ class Allocation:
 
     placement: Placement
     weights: Ints  # (rows, lanes)
-    parameters: Ints  # (channels, 2): shift, bias; those of a kernel begin a row
+    parameters: Ints  # (channels, 3): shift, bias, multiplier; those of a kernel begin a row
     tables: Ints
     activations: Ints
     depth: int
@@ -55,7 +55,7 @@ def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
     )
     drain = program.drain
     parameters, parameter_words = _stacked(
-        [(k, _whole_rows(k.parameters, drain)) for k in kernels], np.zeros((drain, 2), np.int64)
+        [(k, _whole_rows(k.parameters, drain)) for k in kernels], np.zeros((drain, 3), np.int64)
     )
     parameter_rows = {kernel: word // drain for kernel, word in parameter_words.items()}
     tables, table_bases = _tables(kernels)

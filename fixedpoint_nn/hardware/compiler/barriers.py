@@ -2,9 +2,9 @@
 """Which runs must wait for results: only those that would read a word before it is written.
 
 By the engine's timing the first step of a run comes at least HANDOVER cycles after the last step of the run
-before it, and a word can be read LATENCY cycles, and one for every `drain` lanes before its own, after the last
-step of its tile. The last step of a run's first tile waits until the results of the run before can be read; so
-only the run directly before matters, and a run that reads its latest words late enough needs no barrier.
+before it, and a word can be read `latency` cycles, and one for every `drain` lanes before it, after the last step of
+its tile. The last step of a run's first tile waits until the results of the run before can be read; so only the run
+directly before matters, and a run that reads its latest words late enough needs no barrier.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from fixedpoint_nn.hardware.compiler.ir import Flat, LoadRegister, StoreArgmax
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.compiler.lifetimes import overlap, reads, targets, writes
 from fixedpoint_nn.hardware.compiler.strided_view import Atom
-from fixedpoint_nn.hardware.isa.timing import HANDOVER, LATENCY, drain_clocks
+from fixedpoint_nn.hardware.isa.config import LATENCY
+from fixedpoint_nn.hardware.isa.timing import HANDOVER, drain_clocks
 
 
-def place_barriers(items: Sequence[Flat], drain: int = 1) -> tuple[Flat, ...]:
+def place_barriers(items: Sequence[Flat], drain: int = 1, latency: int = LATENCY) -> tuple[Flat, ...]:
     """The program with a barrier at those kernels alone that may need one."""
     jumped_to = {target for item in items for target in targets(item)}
     before: Kernel | None = None
@@ -28,7 +29,9 @@ def place_barriers(items: Sequence[Flat], drain: int = 1) -> tuple[Flat, ...]:
     for item in items:
         unknown |= item in jumped_to  # what the end of the loop has written
         if isinstance(item, Kernel):
-            waits = item.argmax or unknown or (before is not None and _too_early(item, before, drain))
+            waits = (
+                item.argmax or unknown or (before is not None and _too_early(item, before, drain, latency))
+            )
             item = replace(item, barrier=waits)
             before, unknown = item, False
         elif isinstance(item, (LoadRegister, StoreArgmax)):
@@ -37,7 +40,7 @@ def place_barriers(items: Sequence[Flat], drain: int = 1) -> tuple[Flat, ...]:
     return tuple(placed)
 
 
-def _too_early(kernel: Kernel, producer: Kernel, drain: int) -> bool:
+def _too_early(kernel: Kernel, producer: Kernel, drain: int, latency: int) -> bool:
     """May the kernel read a word of the one before it that is not yet there?"""
     written = next(writes(producer), None)
     if written is None or not any(overlap(read, written) for read in reads(kernel)):
@@ -47,9 +50,10 @@ def _too_early(kernel: Kernel, producer: Kernel, drain: int) -> bool:
     if not alone or operand.buffer.register is not producer.target.buffer.register:
         return True
     width = kernel.lanes if kernel.vector else 1
-    for step, offset in _first_steps(kernel, LATENCY + drain_clocks(kernel.lanes, drain)):
+    for step, offset in _first_steps(kernel, latency + drain_clocks(kernel.lanes, drain)):
         start = offset - offset % kernel.lanes if kernel.vector else offset
-        if any(_ready_cycle(producer, word, drain) > HANDOVER + step for word in range(start, start + width)):
+        read = range(start, start + width)
+        if any(_ready_cycle(producer, word, drain, latency) > HANDOVER + step for word in read):
             return True
     return False
 
@@ -66,7 +70,7 @@ def _first_steps(kernel: Kernel, count: int) -> Iterator[tuple[int, int]]:
         yield step, offset
 
 
-def _ready_cycle(producer: Kernel, offset: int, drain: int) -> int:
+def _ready_cycle(producer: Kernel, offset: int, drain: int, latency: int) -> int:
     """Cycles from the producer's last step until the word can be read; very negative: it writes another."""
     _, start = producer.target.place
     pixels = producer.steps // (producer.tiles * producer.tile_steps)
@@ -75,4 +79,4 @@ def _ready_cycle(producer: Kernel, offset: int, drain: int) -> int:
         return -(1 << 30)
     tile, lane = divmod(channel, producer.lanes)
     after = (pixels - 1 - pixel) * producer.tiles + producer.tiles - 1 - tile
-    return LATENCY + lane // drain - after * producer.tile_steps
+    return latency + lane // drain - after * producer.tile_steps

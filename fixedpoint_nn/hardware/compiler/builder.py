@@ -26,6 +26,9 @@ class Builder:
     """Items in the order of execution; `layer` names what is being lowered, `refused` what a refusal would name."""
 
     lanes: int
+    multiplier: int = 0  # bits of the requantiser's multiplier, at most
+    multiply_everywhere: bool = False  # or only where weights would be too wide
+    multiplied: bool = False  # has it been used?
     items: list[Item] = field(default_factory=list)
     constants: Constants = field(init=False)
     layer: str = ""

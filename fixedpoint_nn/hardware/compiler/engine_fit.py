@@ -21,6 +21,7 @@ WORDS = {
     "activation_width": "bits for an activation",
     "weight_width": "bits for a weight",
     "bias_width": "bits for a bias",
+    "multiplier_width": "bits for a multiplier",
     "accumulator_width": "bits for a sum",
 }
 
@@ -53,6 +54,7 @@ def _largest_consumer(name: str, kernels: Sequence[Kernel]) -> str:
         "activation_width": lambda k: k.quantizer.format.bits + (not k.quantizer.format.signed),
         "weight_width": lambda k: 0 if k.weights is None else int(np.abs(k.weights).max()),
         "bias_width": lambda k: int(np.abs(k.parameters[:, 1]).max()),
+        "multiplier_width": lambda k: int(np.abs(k.parameters[:, 2]).max()),
         "accumulator_width": lambda k: max(-k.bound[0], k.bound[1]),
     }
     return max(kernels, key=measures[name]).name

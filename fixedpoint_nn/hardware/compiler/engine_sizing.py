@@ -75,6 +75,9 @@ def smallest_engine(
         weight_width=weight,
         accumulator_width=accumulator,
         bias_width=max(2, _range_bits(images.parameters[:, 1])),
+        multiplier_width=max(2, _range_bits(images.parameters[:, 2]))
+        if images.parameters.shape[1] > 2
+        else 0,
         **_model(kernels),
         activation_depth=max(depth, 2 * lanes),
         weight_depth=max(2, len(images.weights)),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Exact expressions over stored values, in the one form that a run of the engine computes.
 
-    integers = sum over terms + bias;  then ReLU, shift and rounding, overflow, ReLU, table
+    integers = sum over terms + bias;  then a multiplier, ReLU, shift and rounding, overflow, ReLU, table
 
 A term is a dot product with constant weights, a value scaled by constants, or a product of two values. Every
 term counts in units of 2**-frac of its own; `aligned` brings them all to one.
@@ -150,6 +150,20 @@ class Product:
 Term = Dot | Scale | Product
 
 
+@dataclass(frozen=True)
+class Multiplier:
+    """Between the sum, which counts in units of 2**-frac, and its overflow: a factor and a shift for each channel."""
+
+    frac: int
+    factors: Array
+    shifts: Array
+    twice: bool = False
+
+    def columns(self, chosen: slice) -> Multiplier:
+        """Those of some of the channels."""
+        return replace(self, factors=self.factors[chosen], shifts=self.shifts[chosen])
+
+
 @dataclass(frozen=True, eq=False)
 class Expression:
     """What a run will compute. `parts` are the channel groups of a grouped convolution, else there is one."""
@@ -160,6 +174,7 @@ class Expression:
     bias: Array | None = None  # one integer per channel
     bias_frac: int = 0
     accumulator: Accumulator | None = None
+    multiplier: Multiplier | None = None  # with a quantizer, whose rounding and overflow come after it
     relu_before: bool = False
     leak: int = 0
     quantizer: Quantizer | None = None
@@ -234,7 +249,11 @@ class Expression:
         (part,) = self.parts
         terms = tuple(term.columns(chosen) for term in part)
         return replace(
-            self, shape=shape, parts=(terms,), bias=None if self.bias is None else self.bias[chosen]
+            self,
+            shape=shape,
+            parts=(terms,),
+            bias=None if self.bias is None else self.bias[chosen],
+            multiplier=None if self.multiplier is None else self.multiplier.columns(chosen),
         )
 
 

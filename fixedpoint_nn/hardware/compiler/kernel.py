@@ -51,12 +51,13 @@ class Kernel:
     accumulator: Accumulator | None  # the modelled one; None is exact
     product_shift: int  # of its quantised products
     weights: Ints | None  # (rows, lanes)
-    parameters: Ints  # (channels, 2): shift, bias
+    parameters: Ints  # (channels, 3): shift, bias, multiplier
     per_tile: bool
     quantizer: Quantizer
     relu_before: bool
     relu_after: bool
     leak: int
+    twice: bool
     table: Table | NoiseTable | None
     target: Target
     bound: tuple[int, int]  # no prefix of a sum leaves these
@@ -71,6 +72,11 @@ class Kernel:
     def paired(self) -> bool:
         """Does it multiply values by values?"""
         return bool(self.factors)
+
+    @property
+    def multiplied(self) -> bool:
+        """Does it need a multiplier?"""
+        return bool((self.parameters[:, 2] != 1).any()) or self.twice
 
     @property
     def tiles(self) -> int:
@@ -130,6 +136,7 @@ class Kernel:
             relu_before=self.relu_before,
             relu_after=self.relu_after,
             leak=self.leak,
+            twice=self.twice,
             table=self.table is not None,
             table_base=at.table_bases.get(self, 0),
             noise=self.noise,

@@ -184,23 +184,28 @@ def build(
     bias_frac = 0
     if expression.bias is not None:
         bias, bias_frac = np.asarray(expression.bias[columns], np.int64), expression.bias_frac
-    out_frac = quantizer.format.frac_bits
+    multiplier = expression.multiplier
+    out_frac = quantizer.format.frac_bits if multiplier is None else multiplier.frac
     accumulator = expression.accumulator if isinstance(terms[0], Dot) else None
     if accumulator is not None:
         scaling = modelled_scaling(terms, weights, bias, bias_frac, accumulator, out_frac)
     else:
         frac = max([term.frac for term in terms] + ([bias_frac] if bias.any() else []))
+        frac = frac if multiplier is None else max(frac, multiplier.frac)
         if isinstance(terms[0], Product):
             scaling = _product_scaling(terms, bias, bias_frac, frac, out_frac)
         else:
             scaling = exact_scaling(terms, weights, bias, bias_frac if bias.any() else frac, frac, out_frac)
-    if scaling.shift.max() + expression.leak > MAX_SHIFT:
+    shift, multipliers = scaling.shift, np.ones(channels, np.int64)
+    if multiplier is not None:
+        own = multiplier.columns(columns)
+        shift, multipliers = shift + own.shifts, own.factors
+    if shift.max() + expression.leak > MAX_SHIFT:
         raise LoweringError(
-            f"needs a right shift of {scaling.shift.max() + expression.leak} bits, and {MAX_SHIFT} is "
-            f"the most"
+            f"needs a right shift of {shift.max() + expression.leak} bits, and {MAX_SHIFT} is the most"
         )
     stacked = np.concatenate(scaling.weights, axis=0) if scaling.weights else None
-    parameters = np.stack([scaling.shift, scaling.bias], axis=1)
+    parameters = np.stack([shift, scaling.bias, multipliers], axis=1)
     alike = bool((parameters == parameters[:1]).all())
     per_tile = alike and (stacked is None or bool((stacked == stacked[:, :1]).all()))
     image = None
@@ -232,6 +237,7 @@ def build(
         relu_before=expression.relu_before,
         relu_after=expression.relu_after,
         leak=expression.leak,
+        twice=multiplier is not None and multiplier.twice,
         table=expression.table,
         target=target,
         bound=scaling.bound,

@@ -14,16 +14,26 @@ from fixedpoint_nn.hardware.compiler.strided_view import View
 from fixedpoint_nn.numbers.traced.program import Program
 
 
-def lowered(program: Program, lanes: int, drain: int = 1) -> EngineProgram:
-    """A program of one input and one output."""
-    builder = Builder(lanes)
+def lowered(program: Program, lanes: int, drain: int = 1, multiplier: int = 0) -> EngineProgram:
+    """A program of one input and one output; `multiplier` is the most bits that a multiplier may have.
+
+    A network that needs a multiplier somewhere uses it wherever it saves weights or runs; another one has none.
+    """
+    builder, made = _lowered(program, Builder(lanes, multiplier), drain)
+    if builder.multiplied:
+        made = _lowered(program, Builder(lanes, multiplier, multiply_everywhere=True), drain)[1]
+    return made
+
+
+def _lowered(program: Program, builder: Builder, drain: int) -> tuple[Builder, EngineProgram]:
     scope = Scope(builder, program, RULES)
     (place,) = program.inputs
     node = program.nodes[place]
     source = input_view(scope, node.shape, node.format, place)
     (result,) = scope.run(source)
     output = _settled(scope, result)
-    return EngineProgram(lanes, tuple(builder.items), tuple(builder.constants.buffers), source, output, drain)
+    items, constants = tuple(builder.items), tuple(builder.constants.buffers)
+    return builder, EngineProgram(builder.lanes, items, constants, source, output, drain)
 
 
 def _settled(scope: Scope, view: View) -> View:

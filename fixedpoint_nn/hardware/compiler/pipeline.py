@@ -26,7 +26,13 @@ from fixedpoint_nn.hardware.compiler.legalise import legalise
 from fixedpoint_nn.hardware.compiler.lower import lowered
 from fixedpoint_nn.hardware.compiler.select import select
 from fixedpoint_nn.hardware.compiler.show import Stages
-from fixedpoint_nn.hardware.isa.config import EngineConfig, drain_rule, is_drain
+from fixedpoint_nn.hardware.isa.config import (
+    LATENCY,
+    MULTIPLIER_LATENCY,
+    EngineConfig,
+    drain_rule,
+    is_drain,
+)
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.isa.port import Port
@@ -34,6 +40,7 @@ from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics.qformat import QFormat
 
+MULTIPLIER_BITS = 32  # of the widest multiplier that an engine has
 ONE_OF_EACH = "A program on the engine has one input and one output; join the others."
 
 
@@ -64,30 +71,45 @@ def lower(
     lanes: int = 8,
     engine: EngineConfig | None = None,
     drain: int = 1,
+    multiplier: int = MULTIPLIER_BITS,
 ) -> CompiledNetwork:
     """A network over FixedArrays, for samples of this shape and format.
 
     It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains
-    `drain` words per clock.
+    `drain` words per clock. That has a multiplier in its requantisers where the network gains by one, of at most
+    `multiplier` bits; 0 forbids it.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format)
     if engine is None:
-        return lower_program(program, lanes, drain)
-    lowered = lower_program(program, engine.lanes, engine.drain)
+        return lower_program(program, lanes, drain, multiplier)
+    lowered = lower_program(program, engine.lanes, engine.drain, engine.multiplier_width, engine.latency)
     return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
 
 
-def lower_program(program: Program, lanes: int = 8, drain: int = 1) -> CompiledNetwork:
-    """A traced program of one input and one output."""
+def lower_program(
+    program: Program,
+    lanes: int = 8,
+    drain: int = 1,
+    multiplier: int = MULTIPLIER_BITS,
+    latency: int = 0,
+) -> CompiledNetwork:
+    """A traced program of one input and one output, for an engine of at least this latency."""
+    if not 0 <= multiplier <= MULTIPLIER_BITS or multiplier == 1:
+        raise LoweringError(
+            f"A multiplier has 2 to {MULTIPLIER_BITS} bits, or 0 for none, not {multiplier!r}."
+        )
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise LoweringError(ONE_OF_EACH)
-    return finish(program, lowered(program, lanes, drain))
+    return finish(program, lowered(program, lanes, drain, multiplier), latency)
 
 
-def finish(program: Program, lower: EngineProgram) -> CompiledNetwork:
-    """The passes after lowering, for a traced program and what it was lowered to."""
+def finish(program: Program, lower: EngineProgram, latency: int = 0) -> CompiledNetwork:
+    """The passes after lowering, for a traced program and what it was lowered to.
+
+    `latency` is that of the engine that the program is for, if one is given.
+    """
     if not is_drain(lower.drain, lower.lanes):
         raise LoweringError(
             f"The network does not fit any engine: drain = {lower.drain!r} is no engine; {drain_rule(lower.lanes)}."
@@ -95,16 +117,17 @@ def finish(program: Program, lower: EngineProgram) -> CompiledNetwork:
     legal = legalise(lower)
     selected = select(legal)
     flat = flatten(selected.items)
-    items = place_barriers(flat, selected.drain)
+    multiplied = any(isinstance(item, Kernel) and item.multiplied for item in flat)
+    latency = max(latency, LATENCY + (MULTIPLIER_LATENCY if multiplied else 0))
+    items = place_barriers(flat, selected.drain, latency)
     allocation = allocate(selected, items)
     try:
         code, places = instructions(items, allocation.placement)
         words = encode(code)
     except AssemblyError as error:
         raise LoweringError(f"The program does not fit the engine's instructions: {error}.") from None
-    images = Images(
-        words, allocation.weights, allocation.parameters, allocation.tables, allocation.activations
-    )
+    parameters = allocation.parameters if multiplied else allocation.parameters[:, :2]
+    images = Images(words, allocation.weights, parameters, allocation.tables, allocation.activations)
     kernels = [item for item in items if isinstance(item, Kernel)]
     return CompiledNetwork(
         smallest_engine(

@@ -18,9 +18,10 @@ from fixedpoint_nn.hardware.compiler.broadcasting import (
 )
 from fixedpoint_nn.hardware.compiler.dense_copy import dense, in_rows, is_flattened, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, load
+from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Multiplier, Product, Scale, load
 from fixedpoint_nn.hardware.compiler.ir import StoreArgmax
 from fixedpoint_nn.hardware.compiler.kernel_selection import is_broadcast
+from fixedpoint_nn.hardware.compiler.rescaling import Rescaling
 from fixedpoint_nn.hardware.compiler.scope import Rule, Scope, Value
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -278,6 +279,8 @@ def cast(scope: Scope, place: int, node: Node) -> Value:
     quantizer = node.attributes["quantizer"]
     if not isinstance(quantizer, Quantizer):
         raise LoweringError("rounds activations channel by channel; use one quantizer for all channels")
+    if place in scope.rescaled:
+        return _rescaled(scope, node, quantizer, scope.rescaled[place])
     e = scope.expression(node.inputs[0])
     holds = _holds(quantizer.format, e.format)
     if e.quantizer is not None or e.table is not None:
@@ -287,6 +290,29 @@ def cast(scope: Scope, place: int, node: Node) -> Value:
     elif isinstance(scope.values[node.inputs[0]], View) and holds:
         return _renamed(scope, node)
     return replace(e, quantizer=quantizer, format=node.format)
+
+
+def _rescaled(scope: Scope, node: Node, quantizer: Quantizer, by: Rescaling) -> Expression:
+    """A sum, a multiplier for each channel, and the cast, in one run."""
+    scope.builder.multiplied = True
+    if by.operands:
+        e = _weighted(scope, by)
+    elif (e := scope.sum(by.source)).accumulator is not None:
+        e = load(scope.view(by.source))
+    if by.rounding is not None:
+        quantizer = replace(quantizer, rounding=by.rounding)
+    multiplier = Multiplier(by.frac, np.array(by.factors), np.array(by.shifts), by.twice)
+    return replace(e, multiplier=multiplier, quantizer=quantizer, format=node.format)
+
+
+def _weighted(scope: Scope, by: Rescaling) -> Expression:
+    """The sum of values times weights."""
+    terms = []
+    for place, weight in by.operands:
+        e, node = load(scope.view(place)), scope.program.nodes[place]
+        terms.append(e.times(np.int64(weight), 0, node.shape, node.format))
+    first, second = terms
+    return first.plus(second, first.shape, first.format)
 
 
 def _renamed(scope: Scope, node: Node) -> View:

@@ -14,6 +14,7 @@ from fixedpoint_nn.hardware.compiler.dense_copy import walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError, in_layer
 from fixedpoint_nn.hardware.compiler.expression import Expression, load
 from fixedpoint_nn.hardware.compiler.kernel import Path
+from fixedpoint_nn.hardware.compiler.rescaling import Rescalings, all_between
 from fixedpoint_nn.hardware.compiler.scan_layout import plan_rows
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.hardware.compiler.uses import Consumers
@@ -39,6 +40,10 @@ class Scope:
         self.prefix = prefix
         self.values: dict[int, Value] = {}
         self.consumers = Consumers(program)
+        self.rescaled = Rescalings(program, self.consumers.users, builder.multiplier).found(
+            builder.multiply_everywhere
+        )
+        self.consumers.skipped |= set(all_between(self.rescaled))
         self.rows, self.targets, self.blocks = plan_rows(program, builder)
 
     def run(self, *arguments: View) -> list[View]:

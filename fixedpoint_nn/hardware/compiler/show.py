@@ -170,6 +170,7 @@ class Names:
         name = (e.quantizer.name if e.quantizer is not None else "") or item.name or "a copy"
         parts = [
             f"compute {name}{list(e.shape[1:])} = {self._terms(e)}",
+            "a multiplier for each channel" if e.multiplier is not None else "",
             *_conversions(e.relu_before, e.leak, e.quantizer, e.relu_after, e.table or item.noise),
             "search" if item.search else "",
         ]
@@ -205,10 +206,19 @@ class Names:
             f"{pixels} pixels" if pixels > 1 else "",
             f"reads {read}{_walk(kernel.taps)}",
             f"writes {self._target(kernel.target, kernel.write)}",
+            _multipliers(kernel),
             *_conversions(kernel.relu_before, kernel.leak, kernel.quantizer, kernel.relu_after, kernel.table),
             "search" if kernel.argmax else "",
         ]
         return ", ".join(part for part in parts if part)
+
+
+def _multipliers(kernel: Kernel) -> str:
+    """How wide they are, and whether two roundings follow."""
+    if not kernel.multiplied:
+        return ""
+    bits = int(abs(kernel.parameters[:, 2]).max()).bit_length() + 1
+    return f"multipliers of {bits} bits" + ", rounded twice" * kernel.twice
 
 
 def _conversions(

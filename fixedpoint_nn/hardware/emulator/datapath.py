@@ -10,10 +10,13 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
 from fixedpoint_nn.hardware.isa.modes import overflow_of, rounding_of
 from fixedpoint_nn.numerics.arrays import Ints
+from fixedpoint_nn.numerics.overflow import fit
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding, shift_right
 
 Flags = NDArray[np.bool_]
+HIGH_PRODUCT = 31  # bits that the first of two roundings drops
 
 
 def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> tuple[Ints, Flags]:
@@ -86,26 +89,46 @@ def _matmul(a: Ints, b: Ints) -> Ints:
 
 
 def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
-    """(pixels, channels) sums to words, before any table, and how many of them did not fit."""
-    biased = sums + parameters[:, 1]
+    """(pixels, channels) sums to words, before any table, and how many of them did not fit.
+
+    The columns of `parameters` are shift and bias, and the multiplier if the engine has one.
+    """
+    if parameters.shape[1] == 2:
+        return _rounded(run, sums + parameters[:, 1], parameters[:, 0], rounding_of(run.rounding))
+    values, shifts = times(sums + parameters[:, 1], parameters[:, 2]), parameters[:, 0]
+    if not run.twice:
+        return _rounded(run, values, shifts, rounding_of(run.rounding))
+    words, far = np.zeros(sums.shape, np.int64), shifts > HIGH_PRODUCT
+    high = values[:, far] + (1 << HIGH_PRODUCT - 1) >> HIGH_PRODUCT
+    words[:, far], misfits = _rounded(run, high, shifts[far] - HIGH_PRODUCT, rounding_of(run.rounding))
+    words[:, ~far], more = _rounded(run, values[:, ~far], shifts[~far], Rounding.HALF_UP)
+    return words, misfits + more
+
+
+def times(biased: Ints, multipliers: Ints) -> Ints:
+    """The exact products: int64 where all fit, else Python's integers."""
+    if int(np.abs(biased).max(initial=0)) * int(np.abs(multipliers).max(initial=0)) >> 62:
+        biased, multipliers = biased.astype(object), multipliers.astype(object)
+    return np.asarray(biased * multipliers)
+
+
+def _rounded(run: Run, values: Ints, shifts: Ints, rounding: Rounding) -> tuple[Ints, int]:
+    """From the shift on, by each channel's."""
     if run.relu_before:
-        biased = np.maximum(biased, 0)
-    rounding, overflow = rounding_of(run.rounding), overflow_of(run.overflow)
-    quantizer = Quantizer(QFormat(run.out_bits, 0, run.out_signed), rounding, overflow)
-    exact = Quantizer(QFormat(63, 0), rounding)
-    shifts = parameters[:, 0]
+        values = np.maximum(values, 0)
+    format, overflow = QFormat(run.out_bits, 0, run.out_signed), overflow_of(run.overflow)
     if run.leak:
-        shifts = shifts + run.leak * (biased < 0)
-    words, misfits = np.zeros_like(biased), 0
+        shifts = shifts + run.leak * np.asarray(values < 0, bool)
+    words, misfits = np.zeros(values.shape, np.int64), 0
     for shift in np.unique(shifts).tolist():
         # Of whole channels, of some words, or of everything.
         here = (slice(None), shifts == shift) if shifts.ndim == 1 else shifts == shift
         all_of_it = shifts.ndim == 1 and bool(here[1].all())
-        rounded = exact.from_ints(biased if all_of_it else biased[here], shift)
-        fitted = quantizer.from_ints(rounded, 0)
+        rounded = shift_right(values if all_of_it else values[here], shift, rounding)
+        fitted = fit(rounded, format, overflow)
         misfits += int((fitted != rounded).sum())
         if all_of_it:
-            words = fitted
+            words = fitted.astype(np.int64)
         else:
             words[here] = fitted
     return (np.maximum(words, 0) if run.relu_after else words), misfits

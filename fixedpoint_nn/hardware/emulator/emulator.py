@@ -33,7 +33,7 @@ from fixedpoint_nn.hardware.isa.instructions import (
     Store,
 )
 from fixedpoint_nn.hardware.isa.lfsr import Noise
-from fixedpoint_nn.hardware.isa.timing import LATENCY, Issue, Timing
+from fixedpoint_nn.hardware.isa.timing import Issue, Timing
 from fixedpoint_nn.numerics.arrays import Ints
 
 _BLOCK = 1 << 21  # products held at once
@@ -77,7 +77,8 @@ class Emulator:
 
     def run(self, seed: int = 1, *, writes: bool = False, limit: int = 10_000_000) -> Result:
         """Run the program from word 0 to Halt; `limit` instructions at most."""
-        result, timing, place = Result(), Timing(self.config.lanes, self.config.drain), 0
+        config = self.config
+        result, timing, place = Result(), Timing(config.lanes, config.drain, config.latency), 0
         self._noise, self._keep = Noise(seed), writes
         self.activations.ready[:] = 0
         self.registers = {}
@@ -175,7 +176,7 @@ class Emulator:
         if run.write:
             tile = np.arange(channels) // lanes
             last = issue.tile(np.arange(pixels)[:, None], tile)
-            cycles = last + np.arange(channels) % lanes // self.config.drain + LATENCY
+            cycles = last + np.arange(channels) % lanes // self.config.drain + self.config.latency
             self._write(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
 
     def _weights(self, run: Run, place: int, taps: int) -> Ints | None:
@@ -193,7 +194,8 @@ class Emulator:
     def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
         base, lanes = self._address(run.parameter, place) * self.config.drain, self.config.lanes
         count = min(channels, lanes) if run.per_tile else channels
-        words = self.images.parameters[base : base + count]
+        columns = 3 if self.config.multiplier_width else 2
+        words = self.images.with_multipliers()[base : base + count, :columns]
         if len(words) < count:
             raise EmulationError(
                 f"word {place} needs parameters {base} to {base + count - 1}; "

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, AssemblyError
 
 SHIFT_BITS = 6  # of a parameter word, above the bias
+LATENCY = 15  # from a tile's last step until its first word can be read by a step, without a multiplier
+MULTIPLIER_LATENCY = 3  # cycles more with one
 LANES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 LANES_RULE = "use 1, 2, 4, 8, 16, 32, 64, 128 or 256"
 DRAINS = (1, 2, 4, 8, 16)
@@ -38,6 +40,7 @@ class EngineConfig:
     weight_width: int = 16
     accumulator_width: int = 48
     bias_width: int = 32
+    multiplier_width: int = 0
     model_width: int = 0
     model_saturate: int = 0
     product_bits: int = 0
@@ -71,6 +74,11 @@ class EngineConfig:
                 f"use {product} (a product's bits) to 63",
             ),
             ("bias_width", 2 <= self.bias_width <= 63, "use 2 to 63"),
+            (
+                "multiplier_width",
+                self.multiplier_width == 0 or 2 <= self.multiplier_width <= 32,
+                "use 0 (none) or 2 to 32",
+            ),
             (
                 "model_width",
                 self.model_width == 0 or 2 <= self.model_width <= self.accumulator_width,
@@ -113,13 +121,23 @@ class EngineConfig:
 
     @property
     def parameter_width(self) -> int:
-        """Bits of a row of the parameter memory: {shift, bias} of as many channels as leave a tile in one clock."""
-        return self.drain * (SHIFT_BITS + self.bias_width)
+        """Bits of a row of the parameter memory: the words of as many channels as leave a tile in one clock."""
+        return self.drain * self.channel_width
+
+    @property
+    def channel_width(self) -> int:
+        """Bits of a channel's parameters: {multiplier, shift, bias}."""
+        return self.multiplier_width + SHIFT_BITS + self.bias_width
 
     @property
     def load_width(self) -> int:
         """Bits of the load port: those of the widest memory, and at least 32."""
         return max(self.lanes * self.weight_width, self.parameter_width, 32)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a tile's last step until its first word can be read by a step."""
+        return LATENCY + (MULTIPLIER_LATENCY if self.multiplier_width else 0)
 
     def verilog(self) -> dict[str, int]:
         """Parameter names and values of reference_rtl/engine.v."""

@@ -23,7 +23,8 @@ class Images:
 
     program: list[int]
     weights: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))  # (rows, lanes)
-    parameters: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))  # (channels, 2): shift, bias
+    # (channels, 2): shift, bias; or (channels, 3) with a multiplier, which is 1 where it is left out
+    parameters: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     tables: Ints = field(default_factory=_empty)
     activations: Ints = field(default_factory=_empty)  # words from address 0 on
 
@@ -32,14 +33,7 @@ class Images:
         lanes = config.lanes
         padded = np.zeros(-(-len(self.activations) // lanes) * lanes, np.int64)
         padded[: len(self.activations)] = self.activations
-        drain, word = config.drain, SHIFT_BITS + config.bias_width
-        biases = bit_packing.unsigned(self.parameters[:, 1].tolist(), config.bias_width)
-        shifts = self.parameters[:, 0].tolist()
-        if shifts and not 0 <= min(shifts) <= max(shifts) < 1 << SHIFT_BITS:
-            raise AssemblyError(
-                f"a shift of {min(shifts) if min(shifts) < 0 else max(shifts)} does not exist; use 0 to 63"
-            )
-        parameters = [shift << config.bias_width | bias for shift, bias in zip(shifts, biases, strict=True)]
+        drain, parameters = config.drain, self._parameters(config)
         parameters += [0] * (-len(parameters) % drain)
         return {
             "program": (32, list(self.program)),
@@ -50,7 +44,8 @@ class Images:
             "parameters": (
                 config.parameter_width,
                 bit_packing.joined(
-                    [parameters[n : n + drain] for n in range(0, len(parameters), drain)], word
+                    [parameters[n : n + drain] for n in range(0, len(parameters), drain)],
+                    config.channel_width,
                 ),
             ),
             "tables": (
@@ -62,3 +57,27 @@ class Images:
                 bit_packing.pack(padded.reshape(-1, lanes).tolist(), config.activation_width),
             ),
         }
+
+    def with_multipliers(self) -> Ints:
+        """The parameters in three columns: shift, bias, multiplier."""
+        if self.parameters.shape[1] > 2:
+            return self.parameters
+        return np.column_stack([self.parameters, np.ones(len(self.parameters), np.int64)])
+
+    def _parameters(self, config: EngineConfig) -> list[int]:
+        """{multiplier, shift, bias} as bit patterns, the multiplier only where the engine has one."""
+        shifts, multipliers = self.parameters[:, 0].tolist(), self.with_multipliers()[:, 2].tolist()
+        if shifts and not 0 <= min(shifts) <= max(shifts) < 1 << SHIFT_BITS:
+            raise AssemblyError(
+                f"a shift of {min(shifts) if min(shifts) < 0 else max(shifts)} does not exist; use 0 to 63"
+            )
+        words = bit_packing.unsigned(self.parameters[:, 1].tolist(), config.bias_width)
+        words = [shift << config.bias_width | bias for shift, bias in zip(shifts, words, strict=True)]
+        if not config.multiplier_width:
+            other = next((multiplier for multiplier in multipliers if multiplier != 1), None)
+            if other is not None:
+                raise AssemblyError(f"a multiplier of {other} needs an engine with multiplier_width above 0")
+            return words
+        patterns = bit_packing.unsigned(multipliers, config.multiplier_width)
+        low = config.bias_width + SHIFT_BITS
+        return [pattern << low | word for pattern, word in zip(patterns, words, strict=True)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fixedpoint_nn.hardware.isa.config import LATENCY
 from fixedpoint_nn.hardware.isa.instructions import (
     INSTRUCTIONS,
     OVERFLOWS,
@@ -21,7 +22,7 @@ from fixedpoint_nn.hardware.isa.instructions import (
     listing,
 )
 from fixedpoint_nn.hardware.isa.schedule import schedule
-from fixedpoint_nn.hardware.isa.timing import FIRST_DECODE, HANDOVER, LATENCY, LOAD_CYCLES
+from fixedpoint_nn.hardware.isa.timing import FIRST_DECODE, HANDOVER, LOAD_CYCLES
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ MEMORIES = (
     ),
     Memory(
         "parameters",
-        "DRAIN * (6 + BIAS_WIDTH)",
+        "DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH)",
         "PARAMETER_DEPTH",
         "load 2",
-        "rows of `{shift, bias}` of DRAIN output channels, the first in the least significant bits; shift 0 to 63",
+        "rows of `{multiplier, shift, bias}` of DRAIN output channels, the first in the least significant bits; "
+        "shift 0 to 63",
     ),
     Memory(
         "tables",

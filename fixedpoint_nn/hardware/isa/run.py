@@ -39,6 +39,7 @@ class Run(Instruction):
     relu_before: bool = False
     relu_after: bool = False
     leak: int = 0
+    twice: bool = False
     table: bool = False
     table_base: int = 0
     noise: bool = False
@@ -123,10 +124,17 @@ class Run(Instruction):
         Field("out_signed", 0, 24, 1, meaning="the result's format is signed"),
         *address_fields("activation", 1, "first activation word"),
         *address_fields("weight", 2, "first row of weights"),
-        *address_fields("parameter", 3, "first row of {shift, bias}"),
+        *address_fields("parameter", 3, "first row of parameters"),
         *address_fields("output", 4, "where the first result goes"),
         Field("table_base", 5, 0, 24, meaning="first word of the table, a multiple of 2**out_bits"),
         Field("leak", 5, 24, 6, meaning="a negative biased sum is shifted this many bits more"),
+        Field(
+            "twice",
+            5,
+            30,
+            1,
+            meaning="shifts of 32 and more round half up after 31 bits, then as `rounding` says; others half up",
+        ),
         Field("channel.count", 6, 0, 16, minus_one=True, meaning="steps of the innermost loop"),
         Field("kx.count", 6, 16, 8, minus_one=True, meaning="window columns"),
         Field("ky.count", 6, 24, 8, minus_one=True, meaning="window rows"),

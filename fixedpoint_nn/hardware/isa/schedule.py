@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fixedpoint_nn.hardware.isa.config import LATENCY
 from fixedpoint_nn.hardware.isa.instructions import (
     Add,
     Halt,
@@ -34,8 +35,13 @@ class Schedule:
         return self.mac_cycles / self.cycles if self.cycles else 0.0
 
 
-def schedule(program: Sequence[Instruction], lanes: int, drain: int = 1) -> Schedule | None:
-    """The schedule of a program; None if it depends on the data (a conditional jump)."""
+def schedule(
+    program: Sequence[Instruction], lanes: int, drain: int = 1, latency: int = LATENCY
+) -> Schedule | None:
+    """The schedule of a program; None if it depends on the data (a conditional jump).
+
+    `latency` is the engine's (`EngineConfig.latency`).
+    """
     if any(isinstance(instruction, JumpEqual) for instruction in program):
         return None
     places, at = {}, 0
@@ -43,7 +49,7 @@ def schedule(program: Sequence[Instruction], lanes: int, drain: int = 1) -> Sche
         places[at] = number
         at += instruction.words
     addresses = {number: place for place, number in places.items()}
-    result, timing, registers, number = Schedule(), Timing(lanes, drain), [0] * 8, 0
+    result, timing, registers, number = Schedule(), Timing(lanes, drain, latency), [0] * 8, 0
     before = 0
     while True:
         instruction = program[number]

@@ -12,11 +12,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fixedpoint_nn.hardware.isa.config import LATENCY
 from fixedpoint_nn.hardware.isa.instructions import Run
 
 Number = TypeVar("Number", int, NDArray[np.int64])
 
-LATENCY = 15  # from a tile's last step until its first word can be read by a step
 FIRST_DECODE = 3  # from a start or a taken jump until its target is decoded
 LOAD_CYCLES = 4  # from the last word of a Load with shift 0 until the next word is decoded
 
@@ -49,8 +49,8 @@ class Issue:
 class Timing:
     """The clock of one execution, from `start` on: call the method of each instruction as it is executed."""
 
-    def __init__(self, lanes: int, drain: int = 1) -> None:
-        self.lanes, self.drain = lanes, drain
+    def __init__(self, lanes: int, drain: int = 1, latency: int = LATENCY) -> None:
+        self.lanes, self.drain, self.latency = lanes, drain, latency
         self.decode = FIRST_DECODE  # earliest cycle in which the next word is decoded
         self.taken = 0  # when the last description was taken
         self.last_step = 0  # of the last run
@@ -72,7 +72,7 @@ class Timing:
         first_tile = max(first_step + taps - 1, self.drained)
         issue = Issue(first_step, first_tile, 0, taps, self.lanes, run, self.drain)
         self.last_step = issue.tile(x * y - 1, tiles - 1)
-        self.drained = self.last_step + drain_clocks(run.last_channels, self.drain) + LATENCY
+        self.drained = self.last_step + drain_clocks(run.last_channels, self.drain) + self.latency
         return replace(issue, last_step=self.last_step)
 
     def _wait(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.pack.manifest import OPTIONAL
 from fixedpoint_nn.hardware.vectors import reachability
 from fixedpoint_nn.network.json_shapes import (
     Either,
@@ -89,7 +90,7 @@ def demand_manifest(about: Mapping[str, Any]) -> None:
     for name in about["files"]:
         demand(name, FILE, "the name of a file")
     known = {field.name for field in fields(EngineConfig)}
-    for missing in sorted(known - about["engine"].keys() - {"drain"}):
+    for missing in sorted(known - about["engine"].keys() - OPTIONAL.keys()):
         raise ShapeError(f"engine has no {missing!r}")
     for name in about["engine"]:
         if name not in known:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -197,19 +197,27 @@ def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
     """Integers from bit patterns."""
     lanes = config.lanes
     weights = bit_packing.unpack(words["weights"], lanes, config.weight_width)
-    mask = (1 << config.bias_width) - 1
-    parameters = [
-        (word >> config.bias_width, bit_packing.signed([word & mask], config.bias_width)[0])
-        for row in bit_packing.unpack(words["parameters"], config.drain, SHIFT_BITS + config.bias_width)
-        for word in row
-    ]
     rows = bit_packing.unpack(words["activations"], lanes, config.activation_width)
     return Images(
         list(words["program"]),
         np.array([bit_packing.signed(row, config.weight_width) for row in weights], np.int64).reshape(
             -1, lanes
         ),
-        np.array(parameters, np.int64).reshape(-1, 2),
+        _parameters(bit_packing.unpack(words["parameters"], config.drain, config.channel_width), config),
         np.array(bit_packing.signed(words["tables"], config.activation_width), np.int64),
         np.array([bit_packing.signed(row, config.activation_width) for row in rows], np.int64).reshape(-1),
     )
+
+
+def _parameters(rows: Sequence[Sequence[int]], config: EngineConfig) -> Ints:
+    """(channels, 2): shift and bias; with a multiplier (channels, 3)."""
+    words = [word for row in rows for word in row]
+    low, high = config.bias_width, config.bias_width + SHIFT_BITS
+    columns = [
+        [word >> low & (1 << SHIFT_BITS) - 1 for word in words],
+        bit_packing.signed([word & (1 << low) - 1 for word in words], low),
+    ]
+    if config.multiplier_width:
+        columns.append(bit_packing.signed([word >> high for word in words], config.multiplier_width))
+    table: Ints = np.array(columns, np.int64).T.reshape(-1, len(columns))
+    return table

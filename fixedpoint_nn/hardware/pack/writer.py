@@ -75,6 +75,8 @@ class Contents:
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(text)
                 files[name] = manifest.describe_file(path, width, len(words), kind, shape)
+                if kind == "parameters" and self.config.multiplier_width:
+                    files[name]["order"] = manifest.MULTIPLIED
         (folder / LISTING).write_text(self.listing)
         cycles, macs = list(self.cycles), list(self.mac_cycles)
         about: dict[str, Any] = {

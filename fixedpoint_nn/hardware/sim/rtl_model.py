@@ -8,7 +8,7 @@ from functools import lru_cache
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.files import scratch
-from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
 from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
 from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -28,6 +28,7 @@ class RtlModel:
         simulator: str = "iverilog",
         progress: bool = False,
         drain: int = 1,
+        multiplier: int = MULTIPLIER_BITS,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -36,13 +37,21 @@ class RtlModel:
         self.fixed = fixed
         self.lanes = lanes
         self.drain = drain
+        self.multiplier = multiplier
         self.simulator = simulator
         self.progress = progress
         self.outcome = Outcome()
         self._lowered = lru_cache(maxsize=8)(self._lower)
 
     def _lower(self, shape: tuple[int, ...]) -> CompiledNetwork:
-        return lower(self.fixed.net, shape, self.fixed.input.format, self.lanes, drain=self.drain)
+        return lower(
+            self.fixed.net,
+            shape,
+            self.fixed.input.format,
+            self.lanes,
+            drain=self.drain,
+            multiplier=self.multiplier,
+        )
 
     def lowered(self, shape: tuple[int, ...]) -> CompiledNetwork:
         """The program and the images for samples of this shape."""

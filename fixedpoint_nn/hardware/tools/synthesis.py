@@ -32,7 +32,10 @@ SMALL_MEMORIES = {
 EIGHT_BITS = EngineConfig(
     activation_width=9, weight_width=8, accumulator_width=32, bias_width=24, **SMALL_MEMORIES
 )
-WIDTHS = ("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width")
+WIDTHS = (
+    *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width"),
+    "multiplier_width",
+)
 CONFIGURATIONS = {
     "8 lanes, 16 bits": EngineConfig(**SMALL_MEMORIES),
     "8 lanes, 8 bits": EIGHT_BITS,
@@ -149,12 +152,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weight-width", type=int, default=16, help="its weight width")
     parser.add_argument("--accumulator-width", type=int, default=48, help="its accumulator width")
     parser.add_argument("--bias-width", type=int, default=32, help="its bias width")
+    parser.add_argument("--multiplier-width", type=int, default=0, help="its multiplier's width; 0: none")
     options = parser.parse_args(arguments)
     try:
         engines = CONFIGURATIONS | LARGE_CONFIGURATIONS
         if options.lanes:
             wide = f"{options.drain} per clock, " if options.drain > 1 else ""
             title = f"{options.lanes} lanes, {wide}{options.activation_width} bits"
+            title += f", multiplier of {options.multiplier_width}" * (options.multiplier_width > 0)
             widths = {name: getattr(options, name) for name in WIDTHS}
             engines = {title: EngineConfig(**widths, **SMALL_MEMORIES)}
         print(HEADER, flush=True)

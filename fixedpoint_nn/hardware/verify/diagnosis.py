@@ -51,7 +51,9 @@ def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, lis
     def words(
         wrong: Run, shift: int = 0, keep_bias: bool = True, sum_at: int = 0, parameters_at: int = 0
     ) -> list[int]:
-        changed = parameters * np.array([1, int(keep_bias)]) + np.array([shift, 0])
+        changed = parameters.copy()
+        changed[:, 0] += shift
+        changed[:, 1] *= int(keep_bias)
         changed = np.roll(changed, -parameters_at, axis=0)
         return [
             int(word) for word in requantized(wrong, np.roll(sums, -sum_at, axis=1), changed)[0].reshape(-1)

@@ -11,6 +11,9 @@ Another pair (shift', bias') gives the first two results only if u * 2**shift' -
 if 2**shift' = 2**shift: so shift' = shift, and bias' = bias. Results saturate, so that no result is taken for another
 one. Each sum is made of products of two activation words. A word whose sums are larger than the accumulator holds (no
 network has one) is seen in part, and listed in `Room.in_part`.
+
+An engine with a multiplier is asked for twelve sums instead, which tell a word from all that differ from it in one bit
+(`readback_multipliers.py`); a word of which some bit is not seen is listed, too.
 """
 
 from __future__ import annotations
@@ -19,33 +22,31 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, Address, Instruction, Load
+from fixedpoint_nn.hardware.isa.instructions import Address, Instruction, Load
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.verify.readback_multipliers import MODES, SATURATED, telling_sums
+from fixedpoint_nn.hardware.verify.readback_multipliers import results as results_of
 from fixedpoint_nn.hardware.verify.readback_section import Room, Section, plain_run
 from fixedpoint_nn.numerics.arrays import Ints
 
-SUMS = 4  # that pin down one parameter word
 MOST_TAPS, INNER = 4096, 64  # pairs of words that make one sum; of them in the inner loop
-SATURATE = OVERFLOWS.index("SATURATE")
 
 
 def parameter_sections(room: Room) -> Iterator[Section]:
     """Read parameter words in groups of LANES words, by four sums for each word."""
     lanes, words = room.lanes, room.original.parameters
+    columns = room.images.parameters.shape[1]
     groups = -(-len(words) // lanes)
-    padded = np.concatenate([words, room.images.parameters[len(words) :]])
-    padded = np.resize(padded, (max(len(padded), groups * lanes), 2))[: groups * lanes]
+    padded = np.concatenate([room.images.parameters[: len(words)], room.images.parameters[len(words) :]])
+    padded = np.resize(padded, (max(len(padded), groups * lanes), columns))[: groups * lanes]
     half = 1 << room.width - 1
     reach = min((1 << room.config.accumulator_width - 1) - 1, (MOST_TAPS - 2) * (half - 1) ** 2)
-    sums, results = [], []
-    for shift, bias in padded.tolist():
-        u = max(2 - half, min(half - 2, bias + (1 << shift >> 1) >> shift))
-        start = (u << shift) - bias
-        wanted = (start - 1, start, start + (1 << shift) - 1, start + (1 << shift))
-        sums.append([max(-reach, min(reach, s)) for s in wanted])
-        results.append([max(-half, min(half - 1, s + bias >> shift)) for s in sums[-1]])
-        if tuple(sums[-1]) != wanted and len(sums) <= len(words):
-            room.in_part.append(len(sums) - 1)
+    if columns > 2:
+        sums, whole = telling_sums(room.config, padded, reach)
+        room.in_part += [place for place, seen in enumerate(whole[: len(words)]) if not seen]
+        results = _multiplied(room, np.array(sums), padded)
+    else:
+        sums, results = _crossings(room, padded, half, reach)
     pairs, taps = _as_products(sums, half - 1)
     index_bits = max(0, (max(-(-groups // (1 << room.width - 1)), 1) - 1).bit_length())
     if index_bits:
@@ -55,17 +56,46 @@ def parameter_sections(room: Room) -> Iterator[Section]:
     yield _section(room, pairs, taps, np.array(results), groups, 0)
 
 
+def _multiplied(room: Room, sums: Ints, words: Ints) -> list[list[int]]:
+    """What each word makes of its sums."""
+    columns = []
+    for number, mode in enumerate(MODES):
+        single = [
+            int(results_of(room.width, one[None], word[None], mode)[0, 0])
+            for one, word in zip(sums[:, number], words, strict=True)
+        ]
+        columns.append(single)
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _crossings(room: Room, padded: Ints, half: int, reach: int) -> tuple[list[list[int]], list[list[int]]]:
+    """The four sums of each word {shift, bias}, and their results."""
+    words = room.original.parameters
+    sums: list[list[int]] = []
+    results: list[list[int]] = []
+    for shift, bias in padded.tolist():
+        u = max(2 - half, min(half - 2, bias + (1 << shift >> 1) >> shift))
+        start = (u << shift) - bias
+        wanted = (start - 1, start, start + (1 << shift) - 1, start + (1 << shift))
+        sums.append([max(-reach, min(reach, s)) for s in wanted])
+        results.append([max(-half, min(half - 1, s + bias >> shift)) for s in sums[-1]])
+        if tuple(sums[-1]) != wanted and len(sums) <= len(words):
+            room.in_part.append(len(sums) - 1)
+    return sums, results
+
+
 def _section(
     room: Room, pairs: Ints, taps: int, results: Ints, groups: int, index_bits: int, place: int = 0
 ) -> Section:
     """The section that reads group (index << index_bits) + place, with the index as the vector's first word."""
-    lanes = room.lanes
+    lanes, count = room.lanes, results.shape[1]
+    modes = MODES if count == len(MODES) else (SATURATED,) * count
     chosen = np.arange(place, groups, 1 << index_bits)
     shift = index_bits + (room.rows.bit_length() - 1)
-    first = lanes  # of the rows that make the sums: (SUMS, 2, taps, lanes)
+    first = lanes  # of the rows that make the sums: (count, 2, taps, lanes)
     code: list[Instruction] = [Load(1, Address(0), shift)]
-    out = first + SUMS * 2 * taps * lanes
-    for number in range(SUMS):
+    out = first + count * 2 * taps * lanes
+    for number, (rounding, overflow) in enumerate(modes):
         code.append(
             plain_run(
                 Address(first + number * 2 * taps * lanes),
@@ -76,23 +106,24 @@ def _section(
                 last_channels=lanes,
                 vector=True,
                 paired=True,
-                overflow=SATURATE,
+                rounding=rounding,
+                overflow=overflow,
                 out_bits=room.width,
             )
         )
-    # pairs: (words, SUMS, 2, taps), as rows of lanes
-    by_group = pairs.reshape(groups, lanes, SUMS, 2, taps)[chosen].transpose(0, 2, 3, 4, 1)
+    # pairs: (words, count, 2, taps), as rows of lanes
+    by_group = pairs.reshape(groups, lanes, count, 2, taps)[chosen].transpose(0, 2, 3, 4, 1)
     vectors = np.zeros((len(chosen), lanes + by_group[0].size), np.int64)
     vectors[:, 0] = chosen >> index_bits
     vectors[:, lanes:] = by_group.reshape(len(chosen), -1)
-    expected = results.reshape(groups, lanes, SUMS)[chosen].transpose(0, 2, 1).reshape(len(chosen), -1)
-    names = tuple(f"word {{0}} + {lane}, sum {number}" for number in range(SUMS) for lane in range(lanes))
+    expected = results.reshape(groups, lanes, count)[chosen].transpose(0, 2, 1).reshape(len(chosen), -1)
+    names = tuple(f"word {{0}} + {lane}, sum {number}" for number in range(count) for lane in range(lanes))
     words = vectors.shape[1]
     return Section(
         "parameters",
         room.with_program(code),
         Port((words,), room.format, 0, words, words),
-        Port((SUMS * lanes,), room.format, out, SUMS * lanes, SUMS * lanes),
+        Port((count * lanes,), room.format, out, count * lanes, count * lanes),
         vectors,
         expected,
         names,
@@ -107,14 +138,14 @@ def _split(taps: int) -> tuple[int, int]:
 
 
 def _as_products(sums: Sequence[Sequence[int]], high: int) -> tuple[Ints, int]:
-    """Pairs of words (words, SUMS, 2, taps) whose products add up to the sums; and how many taps there are.
+    """Pairs of words (words, sums, 2, taps) whose products add up to the sums; and how many taps there are.
 
     With m = high * high: whole multiples of m, then the rest as quotient * high + remainder * 1.
     """
     whole = [[divmod(abs(s), high * high) for s in row] for row in sums]
     needed = 2 + max(count for row in whole for count, _ in row)
     taps = needed if needed <= INNER else -(-needed // INNER) * INNER
-    pairs = np.zeros((len(sums), SUMS, 2, taps), np.int64)
+    pairs = np.zeros((len(sums), len(sums[0]), 2, taps), np.int64)
     for word, row in enumerate(whole):
         for number, (count, rest) in enumerate(row):
             sign = -1 if sums[word][number] < 0 else 1

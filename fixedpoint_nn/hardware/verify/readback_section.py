@@ -56,17 +56,23 @@ class Room:
         self.original = images
         self.parts = -(-config.weight_width // self.width)  # passes that show a whole weight
         self.one_row = len(images.weights)  # a row of weights that are 1
-        aligned = np.pad(images.parameters, ((0, -len(images.parameters) % config.drain), (0, 0)))
+        there = images.with_multipliers() if config.multiplier_width else images.parameters
+        aligned = np.pad(there, ((0, -len(there) % config.drain), (0, 0)))
         self.zero = len(aligned) // config.drain  # rows without bias that shift by 0, width, 2 * width ...
         shifts = np.repeat(np.arange(self.parts) * self.width, self.lanes)
         self.images = replace(
             images,
             weights=np.concatenate([images.weights, np.ones((1, self.lanes), np.int64)]),
-            parameters=np.concatenate([aligned, np.stack([shifts, np.zeros_like(shifts)], 1)]),
+            parameters=np.concatenate([aligned, self._shifting(shifts)]),
             activations=np.zeros(0, np.int64),
         )
         self.format = QFormat(self.width, 0)
         self.in_part: list[int] = []
+
+    def _shifting(self, shifts: Ints) -> Ints:
+        """Parameters that only shift."""
+        columns = [shifts, np.zeros_like(shifts)]
+        return np.stack([*columns, np.ones_like(shifts)] if self.config.multiplier_width else columns, 1)
 
     def with_program(self, code: Sequence[Instruction]) -> Images:
         """The longer images with this program, ended by a Halt."""

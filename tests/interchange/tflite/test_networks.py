@@ -14,6 +14,7 @@ pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite`
 
 from fixedpoint_nn import FixedArray, RtlModel, emit, from_tflite, load_model
 from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.serialization import save
 from tests.support.tflite_models import run
@@ -49,6 +50,44 @@ def test_the_engines_verilog_gives_the_interpreters_words(make: Make, tmp_path: 
     emit(network, samples[:1], tmp_path / "pack", corner_vectors=1)
     verdict = verify(tmp_path / "pack")
     assert str(verdict).startswith("PASS: 2 vectors"), verdict
+
+
+@pytest.mark.parametrize("make", [resnet8, ds_cnn])
+def test_multipliers_keep_weights_and_words_at_their_bits(make: Make) -> None:
+    blob, samples = make(seed=1, softmax=False)
+    network = from_tflite(blob)
+    shape, format = samples.shape[1:], network.input.format
+    before, after = (lower(network.net, shape, format, multiplier=bits) for bits in (0, 32))
+    cycles = [
+        schedule(one.instructions, 8, latency=one.config.latency).cycles  # type: ignore[union-attr]
+        for one in (before, after)
+    ]
+    widths = after.config.activation_width, after.config.weight_width, after.config.multiplier_width
+    assert widths == (9, 8, 32)
+    assert before.config.multiplier_width == 0
+    assert before.config.weight_width > 24
+    if make is resnet8:  # 32 runs, and 28-bit words between those of an addition
+        assert (len(before.kernels), len(after.kernels)) == (32, 16)
+        assert before.config.activation_width > 24
+        assert cycles[1] < 0.87 * cycles[0]
+    else:  # a shift of three clocks where a run waits for another one
+        assert len(before.kernels) == len(after.kernels)
+        assert abs(cycles[1] - cycles[0]) <= 3 * (len(after.kernels) + 1)
+
+
+@pytest.mark.parametrize("simulator", ["iverilog", "verilator"])
+def test_an_engine_with_a_multiplier_gives_the_interpreters_words_and_the_predicted_cycles(
+    simulator: str,
+) -> None:
+    blob, samples = resnet8(seed=5, **SMALL[resnet8], softmax=False)
+    network = from_tflite(blob)
+    rtl = RtlModel(network, simulator=simulator)
+    assert np.array_equal(rtl(samples[:4]).ints, run(blob, samples[:4]))
+    lowered = rtl.lowered(samples.shape[1:])
+    assert lowered.config.multiplier_width > 0
+    plan = schedule(lowered.instructions, 8, latency=lowered.config.latency)
+    assert plan is not None
+    assert set(rtl.outcome.cycles) == {plan.cycles}
 
 
 def test_layers_with_relu_are_one_run_each() -> None:
