@@ -297,3 +297,14 @@ def test_what_waits_takes_addends_within_its_floats(kernels: str) -> None:
         assert not waiting().can_add(BoundedInts.of(other), 100)
     assert waiting().plus(BoundedInts.of(line), 99).bound == 99
     assert waiting(77).relu().bound == 77
+
+
+def test_a_convolution_whose_sums_float32_does_not_hold_is_exact_to_whoever_looks() -> None:
+    rng = np.random.default_rng(6)
+    images, w = rng.integers(1, 1024, (3, 5, 6, 2)), rng.integers(2000, 4096, (12, 5))
+    slid = FixedArray.from_ints(images, Q(12, 0)).windows((3, 2), (1, 1), ((1, 0), (0, 1)))
+    rows = windows(images, (3, 2), (1, 1), ((1, 0), (0, 1))).reshape(*slid.shape[:3], 12)
+    y = slid.reshape(*rows.shape).dot(FixedArray.from_ints(w, Q(13, 0)))
+    assert (rows @ w).max() > FLOAT32_EXACT
+    assert np.array_equal(y.ints, rows @ w)
+    assert np.array_equal((y + y).ints, 2 * (rows @ w))

@@ -36,8 +36,8 @@ _OPERATIONS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitXor: ast.BitAnd,
 }
 
-# Keyword arguments that cost time or memory, or guard against an assignment that nobody makes.
-_NO_RESULT = ("copy", "frozen", "maxsize")
+# Keyword arguments that cost time or memory, or guard against assignments and lengths that nobody makes.
+_NO_RESULT = ("copy", "frozen", "maxsize", "strict")
 
 
 @dataclass(frozen=True)
