@@ -98,7 +98,7 @@ def judged(cases: Iterable[Case], jobs: int) -> Iterator[tuple[Case, Verdict, st
 def _verdict(case: Case, code: int) -> Verdict:
     if code in (-signal.SIGPROF, -signal.SIGKILL):
         return Verdict.TIMEOUT
-    if code in (0, 1, 2, 3) or code < 0:  # passed; failed; did not import; crashed
+    if code in (0, 1, 2, 3, 4) or code < 0:  # passed; failed; two kinds of not importing; crashed
         return Verdict.SURVIVED if code == 0 else Verdict.KILLED
     raise SystemExit(f"pytest ran no test for {case.name}: exit status {code}")
 
