@@ -308,3 +308,16 @@ def test_a_convolution_whose_sums_float32_does_not_hold_is_exact_to_whoever_look
     assert (rows @ w).max() > FLOAT32_EXACT
     assert np.array_equal(y.ints, rows @ w)
     assert np.array_equal((y + y).ints, 2 * (rows @ w))
+
+
+def test_columns_of_zeros_are_left_out_of_a_wide_convolution() -> None:
+    rng = np.random.default_rng(7)
+    images, w = rng.integers(1, 1024, (2, 4, 5, 8)), np.zeros((48, 8), np.int64)
+    w[:, 2] = rng.integers(2000, 4096, 48)
+    geometry = ((3, 2), (1, 1), ((1, 0), (0, 1)))
+    rows = windows(images, *geometry)
+    rows = rows.reshape(*rows.shape[:3], 48)
+    y = FixedArray.from_ints(images, Q(12, 0)).windows(*geometry).reshape(*rows.shape)
+    z = y.dot(FixedArray.from_ints(w, Q(13, 0)))
+    assert (rows @ w).max() > FLOAT32_EXACT
+    assert np.array_equal(z.ints, rows @ w)

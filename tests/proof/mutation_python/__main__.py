@@ -103,7 +103,7 @@ def _report(found: Found, verdicts: Iterator[tuple[Mutant, Verdict]], everything
 
 
 def _verdicts(found: Found, jobs: int, budget: float, results: Results) -> Iterator[tuple[Mutant, Verdict]]:
-    """Each mutant's verdict: of before, or in place, or by importing it where what runs at import is changed."""
+    """Each mutant's verdict: of before, or in place, or by importing it where nothing was noticed in place."""
     paths, listed = {mutant.name: path for path, mutant in found}, read_survivors()
     to_judge = []
     for path, mutant in found:
@@ -116,7 +116,10 @@ def _verdicts(found: Found, jobs: int, budget: float, results: Results) -> Itera
     to_import: dict[str, tuple[Mutant, Answer]] = {}
     every_file = [path for room in ROOMS for path in modules(room)]
     for mutant, answer in quick_answers(to_judge, JUDGES, every_file, jobs) if to_judge else ():
-        if answer.verdict is Verdict.UNTRIED and answer.tests:
+        is_listed = reason_of(mutant.name, listed)[0] is not None
+        if answer.tests and (
+            answer.verdict is Verdict.UNTRIED or not is_listed
+        ):  # it may show at import alone
             to_import[mutant.name] = mutant, answer
             continue
         verdict = Verdict.SURVIVED if answer.verdict is Verdict.UNTRIED else answer.verdict

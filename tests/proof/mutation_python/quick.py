@@ -217,7 +217,9 @@ class _Server:
                     mutant=number,
                     verdict=verdict.value,
                     test="" if last is None or verdict is Verdict.SURVIVED else self._names[last],
-                    tests=[self._names[test] for test in tests] if verdict is Verdict.UNTRIED else [],
+                    tests=[]
+                    if verdict in (Verdict.KILLED, Verdict.TIMEOUT)
+                    else [self._names[test] for test in tests],
                     seconds=sum(reach.seconds[test] for test in tests),
                 )
             time.sleep(0.002)
