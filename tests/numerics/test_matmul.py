@@ -378,3 +378,15 @@ def test_blocks_of_every_number_are_exact(signed: bool, terms: int) -> None:
         b = np.stack([np.full(terms, largest), rng.integers(-largest, largest + 1, terms)], axis=1)
         b[::3, 0] //= 3
         assert [[int(n) for n in row] for row in product(held(a), held(b)).array] == slow(a, b)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_sums_of_a_group_are_as_long_as_its_taps(groups: int) -> None:
+    """Each product fits a float32, and so do as many as there are groups; the sum of all taps does not."""
+    a, b = np.full((3, groups, 99), 1023), np.full((groups, 99, 2), 4095)
+    a[1, :, ::2], b[:, 7, 1] = -1021, 4093
+    x, w = held(a), held(b)
+    assert product_bound(x, w) == 99 * 1023 * 4095
+    expected = np.concatenate([a[:, g] @ b[g] for g in range(groups)], axis=1)
+    assert (expected % 2 != 0).any()
+    assert [[int(n) for n in row] for row in product(x, w).array] == expected.tolist()

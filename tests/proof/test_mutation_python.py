@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.proof.mutation_python.__main__ import wilson
 from tests.proof.mutation_python.mutants import mutants
 from tests.proof.mutation_python.patch import LiveFunctions
 from tests.proof.mutation_python.quick import Verdict
@@ -186,6 +187,12 @@ def test_every_survivor_in_the_list_is_a_mutant_with_a_reason() -> None:
         assert any(reason_of(name, {pattern: reason})[0] for name in names), pattern
 
 
+def test_the_interval_of_a_sample_is_wilsons() -> None:
+    assert [round(end, 4) for end in wilson(97, 100)] == [0.9155, 0.9897]
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(10, 10)[1] == pytest.approx(1.0)
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.proof.mutation_python", *arguments],
@@ -203,4 +210,4 @@ def test_a_room_that_is_not_mutated_is_one_sentence() -> None:
 def test_a_floor_that_is_none_is_killed() -> None:
     done = run("numerics", "--module", "rounding.py", "--match", "return floor")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1].startswith("2 of 2 killed (100.0%)"), done.stdout
+    assert done.stdout.splitlines()[-1].startswith("all: 2 of 2 killed (100.0%"), done.stdout

@@ -12,6 +12,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from math import sqrt
 from pathlib import Path
 
 from tqdm import tqdm
@@ -35,7 +36,7 @@ def main() -> int:
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"{', '.join(ROOMS)}; all if none is named")
     parser.add_argument("--module", action="append", default=[], help="only this file, such as rounding.py")
     parser.add_argument("--match", default="", help="only mutants whose name holds this text, such as ldexp")
-    parser.add_argument("--sample", type=int, help="only so many mutants, drawn at random")
+    parser.add_argument("--sample", type=int, help="only so many mutants of each room, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests for each mutant")
     parser.add_argument("--jobs", type=int, default=1, help="tests that run at a time")
@@ -55,14 +56,24 @@ def main() -> int:
     ]
     every = [(path, mutant) for path in chosen for mutant in mutants(_name(path), path.read_text())]
     found = [(path, mutant) for path, mutant in every if arguments.match in mutant.name]
-    if arguments.sample is not None and arguments.sample < len(found):
-        found = sorted(
-            random.Random(arguments.seed).sample(found, arguments.sample), key=lambda pair: pair[0]
-        )
+    if arguments.sample is not None:
+        found = _drawn(found, arguments.sample, arguments.seed)
     print(f"{len(found)} of {len(every)} mutants of {len(chosen)} modules", flush=True)
     whole = len(found) == len(every) and not arguments.module
     results = Results(arguments.results, arguments.anew)
     return _report(found, _verdicts(found, arguments.jobs, arguments.budget, results), whole)
+
+
+def _drawn(found: Found, count: int, seed: int) -> list[tuple[Path, Mutant]]:
+    """A sample of each room; a larger one begins with the smaller one."""
+    rooms: dict[str, list[tuple[Path, Mutant]]] = {}
+    for path, mutant in found:
+        rooms.setdefault(_room(mutant), []).append((path, mutant))
+    return [pair for of in rooms.values() for pair in random.Random(seed).sample(of, len(of))[:count]]
+
+
+def _room(mutant: Mutant) -> str:
+    return mutant.name.split(":")[0].split("/")[0]
 
 
 def _name(path: Path) -> str:
@@ -86,20 +97,41 @@ def _report(found: Found, verdicts: Iterator[tuple[Mutant, Verdict]], everything
         by_module.setdefault(mutant.name.split(":")[0], Counter())[kind] += 1
     for module, kinds in sorted(by_module.items()):
         print(f"{module:42} " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
+    for room in sorted({module.split("/")[0] for module in by_module}):
+        print(_summary(room, sum((by_module[m] for m in by_module if m.split("/")[0] == room), Counter())))
     sums = sum(by_module.values(), Counter())
-    killed, listed, unlisted = sums["killed"], sums["listed"], sums["unlisted"]
-    equivalent = sums["equivalent"]
-    judged_ones = killed + listed + unlisted
-    share = killed / judged_ones if judged_ones else 1.0
-    print(
-        f"{killed} of {judged_ones} killed ({share:.1%}); {listed} survivors listed, {unlisted} not listed; "
-        f"{equivalent} equivalent mutants, listed, are not counted; {time.monotonic() - began:.0f} s"
-    )
+    print(f"{_summary('all', sums)}; {time.monotonic() - began:.0f} s")
+    judged_ones, unlisted = sum(sums.values()) - sums["equivalent"], sums["unlisted"]
+    share = sums["killed"] / judged_ones if judged_ones else 1.0
     rooms = {mutant.name.split(":")[0].split("/")[0] for _, mutant in found}
     stale = [p for p in known if everything and p not in used and p.split("/")[0] in rooms]
     for pattern in stale:
         print(f"STALE  {SURVIVORS.name} lists {pattern}, and nothing of that name survives")
     return 0 if share >= LEAST and not unlisted and not stale else 1
+
+
+def _summary(what: str, sums: Counter[str]) -> str:
+    """Killed of all that are not listed as equivalent; the interval is for a sample, which these may be."""
+    count = sum(sums.values()) - sums["equivalent"]
+    low, high = wilson(sums["killed"], count)
+    return (
+        f"{what}: {sums['killed']} of {count} killed ({sums['killed'] / max(count, 1):.1%}; as a sample, "
+        f"95 % confidence: {low:.1%} to {high:.1%}); {sums['listed']} survivors listed, "
+        f"{sums['unlisted']} not listed; {sums['equivalent']} equivalent mutants, listed, are not counted"
+    )
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """Wilson's interval of 95 % confidence for a share."""
+    if not count:
+        return 0.0, 1.0
+    z, share = 1.96, hits / count
+    middle, width = (
+        share + z * z / (2 * count),
+        z * sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2),
+    )
+    scale = 1 + z * z / count
+    return (middle - width) / scale, (middle + width) / scale
 
 
 def _verdicts(found: Found, jobs: int, budget: float, results: Results) -> Iterator[tuple[Mutant, Verdict]]:
@@ -117,9 +149,7 @@ def _verdicts(found: Found, jobs: int, budget: float, results: Results) -> Itera
     every_file = [path for room in ROOMS for path in modules(room)]
     for mutant, answer in quick_answers(to_judge, JUDGES, every_file, jobs) if to_judge else ():
         is_listed = reason_of(mutant.name, listed)[0] is not None
-        if answer.tests and (
-            answer.verdict is Verdict.UNTRIED or not is_listed
-        ):  # it may show at import alone
+        if answer.tests and not (is_listed and answer.verdict is Verdict.SURVIVED):
             to_import[mutant.name] = mutant, answer
             continue
         verdict = Verdict.SURVIVED if answer.verdict is Verdict.UNTRIED else answer.verdict
