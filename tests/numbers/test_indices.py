@@ -76,3 +76,19 @@ def test_an_element_gets_a_share_for_every_time_that_it_is_named(index: object, 
     total = np.zeros(3)
     add_at(total, index, np.ones(total[index].shape))  # type: ignore[index]
     assert total.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("indices", "worst"),
+    [([1, 5], 5), ([0, 7], 7), ([-1, 4], -1), ([-2, 9], -2), ([2, -5, -1], -5), ([5], 5), (-1, -1)],
+)
+def test_the_index_that_is_named_is_outside(indices, worst) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(IndexError) as caught:
+        checked_indices(indices, 5)
+    assert str(caught.value) == f"index {worst} is outside of the 5 rows, 0 to 4"
+
+
+def test_every_row_may_be_named_and_none_at_all() -> None:
+    for indices in ([0], [4], [0, 1, 2, 3, 4], [], 3):
+        ids = np.array(indices, np.int64)
+        assert np.array_equal(checked_indices(ids, 5), ids)

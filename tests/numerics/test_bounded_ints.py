@@ -75,3 +75,26 @@ def test_columns_are_sums_over_the_terms(shape: tuple[int, ...]) -> None:
     assert np.array_equal(columns.sums, w.sum(axis))
     assert columns.norm == np.abs(w).sum(axis).max()
     assert columns.one_sided == max(np.maximum(w, 0).sum(axis).max(), np.maximum(-w, 0).sum(axis).max())
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_within_is_what_every_single_integer_says(signed: bool) -> None:
+    for least in range(-2, 3) if signed else range(3):
+        ints = np.array([least, 1])
+        for bound in range(int(np.abs(ints).max()), 5):
+            for low in range(-5, 4):
+                for high in range(low, 6):
+                    expected = all(low <= n <= high for n in ints)
+                    assert BoundedInts(ints, bound, signed).within(low, high) is expected
+
+
+@pytest.mark.parametrize(("zeros", "left_out"), [(0, False), (1, False), (33, True), (38, True)])
+def test_columns_of_zeros_are_left_out_where_that_is_quicker(zeros: int, left_out: bool) -> None:
+    w = np.ones((45, 40), np.int64)
+    w[:, 2 : 2 + zeros] = 0
+    compact = BoundedInts.of(w).columns.nonzero_columns
+    assert (compact is not None) is left_out
+    if compact is not None:
+        matrix, places = compact
+        assert matrix.shape == (45, 41 - zeros)
+        assert np.array_equal(matrix.array[:, places], w)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT64, FLOAT64_EXACT, INT64, BoundedInts, dtype_for
-from fixedpoint_nn.numerics.matmul import product, product_bound, split_product
+from fixedpoint_nn.numerics.matmul import deferred_product, product, product_bound, split_product
 from fixedpoint_nn.numerics.matmul_packed import Packing
+from fixedpoint_nn.numerics.native import library
 
 
 def slow(a: np.ndarray, b: np.ndarray) -> list[list[int]]:
@@ -289,3 +290,103 @@ def test_groups_are_separate_products() -> None:
         )
         expected = np.concatenate([a[:, g].astype(object) @ b[g].astype(object) for g in (0, 1)], axis=1)
         assert [[int(n) for n in row] for row in product(held(a), held(b)).array] == expected.tolist()
+
+
+def halves(largest: int, columns: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers that are never negative, some of them zero; half of the weights' sum is of either sign."""
+    a, b = np.full((2, 128), largest), np.zeros((128, columns), np.int64)
+    b[0::2], b[1::2] = 64, -64
+    a[1, 1::2] = 0
+    return a, b
+
+
+@pytest.mark.parametrize("kernels", ["numpy", ""])
+def test_the_bound_of_a_product_that_waits_is_its_largest_sum(
+    kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIXEDPOINT_NN_KERNELS", kernels)
+    compiled = library.chosen().kernels is not None
+
+    def waiting(a: np.ndarray, b: np.ndarray) -> int | None:
+        deferred = deferred_product(held(a), held(b), (len(a), b.shape[1]))
+        if deferred is None:
+            return None
+        assert [[int(n) for n in row] for row in deferred.array] == slow(a, b)
+        return deferred.bound
+
+    a, b = halves(1 << 11)
+    assert product_bound(held(a), held(b)) == 1 << 24
+    assert waiting(a, b) == product(held(a), held(b)).bound == 1 << 24
+    a, b = halves((1 << 11) + 1)  # in two halves
+    assert waiting(a, b) == product(held(a), held(b)).bound == (1 << 23) + (1 << 12)
+    a, b = halves(1 << 12)
+    assert waiting(a, b) == product(held(a), held(b)).bound == 1 << 24
+    a, b = halves((1 << 12) + 1)
+    assert waiting(a, b) == ((1 << 25) + (1 << 13) if compiled else None)
+    assert product(held(a), held(b)).bound == (1 << 25) + (1 << 13)
+    a, b = halves(1 << 12)
+    a[0, 0] = -1  # a number below zero has the sum of magnitudes as its bound
+    assert waiting(a, b) == (1 << 25 if compiled else None)
+    assert product(held(a), held(b)).bound == 1 << 25
+
+
+def test_what_is_no_matrix_does_not_wait() -> None:
+    a, b = held(np.ones((4, 3))), held(np.ones((3, 5)))
+    assert deferred_product(a, b, (4, 5)) is not None
+    assert deferred_product(a, b, (2, 2, 5)) is not None
+    assert deferred_product(a, b, (4,)) is None
+    assert deferred_product(held(np.ones((2, 2, 3))), b, (2, 2, 5)) is None
+    assert deferred_product(a, held(np.ones((1, 3, 5))), (4, 5)) is None
+    assert deferred_product(a, held(np.ones(3)), (4,)) is None
+
+
+@pytest.mark.parametrize(("a_bits", "b_bits"), [(1, 62), (62, 1), (31, 31), (40, 22), (26, 27), (62, 62)])
+@pytest.mark.parametrize("terms", [1, 2, 5])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_words_of_extreme_operands_add_up(a_bits: int, b_bits: int, terms: int, sign: int) -> None:
+    a = np.array([[(1 << a_bits) - 1] * terms, [-(1 << a_bits)] * terms, [1, *[0] * (terms - 1)]])
+    b = sign * np.array([[(1 << b_bits) - 1, -(1 << b_bits), 5]] * terms)
+    expected = [[(n + 2**63) % 2**64 - 2**63 for n in row] for row in slow(a, b)]
+    assert split_product(held(a), held(b)).tolist() == expected
+    assert [
+        [(int(n) + 2**63) % 2**64 - 2**63 for n in row] for row in product(held(a), held(b)).array
+    ] == expected
+
+
+@pytest.mark.parametrize(("rows", "outputs"), [(63, 64), (64, 63), (64, 64)])
+@pytest.mark.parametrize("terms", [127, 128])
+def test_only_large_products_share_floats(rows: int, outputs: int, terms: int) -> None:
+    rng = np.random.default_rng(8)
+    a, b = rng.integers(-1, 2, (rows, terms)), np.zeros((terms, outputs), np.int64)
+    b[:7] = rng.integers(-1, 2, (7, outputs))
+    b[0] = 1
+    w = held(b)
+    assert product(held(a), w).array.tolist() == slow(a, b)
+    assert bool(w.columns.packed) is (rows >= 64 and outputs >= 64 and terms >= 128)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("terms", [60, 80, 81, 99, 100, 400])
+def test_blocks_of_every_number_are_exact(signed: bool, terms: int) -> None:
+    """Sums of full magnitude, odd, whose blocks end wherever the weights say."""
+    rng = np.random.default_rng(terms)
+    for bits in (9, 10, 11, 12, 13, 14):
+        largest = (1 << bits) - 1
+        a = np.full((3, terms), largest)
+        a[1] = rng.integers(-largest if signed else 0, largest + 1, terms)
+        a[2, ::2] = -largest if signed else 0
+        b = np.stack([np.full(terms, largest), rng.integers(-largest, largest + 1, terms)], axis=1)
+        b[::3, 0] //= 3
+        assert [[int(n) for n in row] for row in product(held(a), held(b)).array] == slow(a, b)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_sums_of_a_group_are_as_long_as_its_taps(groups: int) -> None:
+    """Each product fits a float32, and so do as many as there are groups; the sum of all taps does not."""
+    a, b = np.full((3, groups, 99), 1023), np.full((groups, 99, 2), 4095)
+    a[1, :, ::2], b[:, 7, 1] = -1021, 4093
+    x, w = held(a), held(b)
+    assert product_bound(x, w) == 99 * 1023 * 4095
+    expected = np.concatenate([a[:, g] @ b[g] for g in range(groups)], axis=1)
+    assert (expected % 2 != 0).any()
+    assert [[int(n) for n in row] for row in product(x, w).array] == expected.tolist()

@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from tests.proof.mutation_python.__main__ import wilson
 from tests.proof.mutation_python.mutants import mutants
-from tests.proof.mutation_python.rooms import ROOMS, ROOT, judges_of, modules
+from tests.proof.mutation_python.patch import LiveFunctions
+from tests.proof.mutation_python.quick import Verdict
+from tests.proof.mutation_python.reach import Reach
+from tests.proof.mutation_python.results import Results
+from tests.proof.mutation_python.rooms import ROOMS, ROOT, modules
 from tests.proof.mutation_python.survivors import read_survivors, reason_of
 
 SOURCE = """
@@ -68,11 +75,101 @@ def fail(x: int | str) -> None:
     assert list(mutants("m", source)) == []
 
 
-def test_every_module_with_mutants_has_tests() -> None:
-    for room in ("numerics", "numbers"):
-        for path in modules(room):
-            if any(mutants(path.stem, path.read_text())):
-                assert all((ROOT / test).exists() for test in judges_of(path))
+def test_what_costs_time_alone_is_left_alone() -> None:
+    source = """
+@lru_cache(maxsize=64)
+def flat(x: Array) -> Array:
+    return x.reshape(2, -1).astype(int, copy=False)
+"""
+    names = [mutant.name.removeprefix("m:flat:") for mutant in mutants("m", source)]
+    assert sorted(names) == [
+        "-1 -> 1",
+        "2 -> 3 in x.reshape(2, -1)",
+        "return x.reshape(2, -1).astype(int, copy=False) -> None",
+    ]
+
+
+LIVE = """
+from functools import lru_cache
+LIMIT = 3
+@lru_cache
+def least(x, low=0):
+    return max(x, low)
+def outer(x):
+    def inner(y):
+        return y * 2
+    return inner(x) + 1
+class Box:
+    @property
+    def height(self):
+        return 5
+    def __init__(self):
+        self.of = lambda x: x - 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("match", "call", "before", "after"),
+    [
+        ("least:return max(x, low) -> None", lambda m: m.least(4), 4, None),
+        ("outer.inner:y * 2 -> y + 2", lambda m: m.outer(5), 11, 8),
+        ("outer:inner(x) + 1 -> inner(x) - 1", lambda m: m.outer(5), 11, 9),
+        ("Box.height:return 5 -> None", lambda m: m.Box().height, 5, None),
+        ("Box.__init__:x - 1 -> x + 1", lambda m: m.Box().of(1), 0, 2),
+        ("module:3 -> 4 in LIMIT = 3", lambda m: m.LIMIT, 3, None),
+        ("least:0 -> 1 in x, low=0", lambda m: m.least(-1), 0, None),
+    ],
+)
+def test_a_mutant_takes_the_place_of_functions_that_are_imported(
+    match, call, before, after, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "live.py"
+    path.write_text(LIVE)
+    spec = importlib.util.spec_from_file_location("live", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert call(module) == before
+    (mutant,) = [mutant for mutant in mutants("m", LIVE) if mutant.name == f"m:{match}"]
+    original = compile(LIVE, str(path), "exec", dont_inherit=True)
+    patched = LiveFunctions([str(path)]).patch(original, mutant.code(str(path)))
+    at_import_alone = match.startswith("module") or "low=0" in match
+    assert patched is not at_import_alone
+    assert call(module) == (before if at_import_alone else after)
+
+
+def test_tests_are_asked_that_reach_the_line_those_of_the_module_first() -> None:
+    names = [
+        "tests/layers/test_x.py::test_far",
+        "tests/numerics/test_y.py::test_near[1]",
+        "tests/numerics/test_y.py::test_near[2]",
+        "tests/numerics/test_y.py::test_other",
+        "tests/numerics/test_rounding.py::test_own",
+        "tests/numerics/test_rounding.py::test_elsewhere",
+    ]
+    reach = Reach(
+        names, [0.01, 0.02, 0.03, 0.04, 0.05, 0.01], {"numerics/rounding.py": {7: 0b011111, 8: 0b100000}}
+    )
+    asked = [names[test].split("::")[1] for test in reach.tests_of("numerics/rounding.py", range(6, 8), 9.0)]
+    assert asked == ["test_own", "test_near[1]", "test_near[2]", "test_other", "test_far"]
+    assert len(reach.tests_of("numerics/rounding.py", None, 9.0)) == 6
+    assert reach.tests_of("numerics/rounding.py", range(9, 12), 9.0) == []
+    few = reach.tests_of("numerics/rounding.py", range(6, 8), 0.08)
+    assert [names[test].split("::")[1] for test in few] == ["test_own", "test_near[1]", "test_far"]
+
+
+def test_a_verdict_holds_while_its_module_and_its_test_are_what_they_were(tmp_path: Path) -> None:
+    module, test = ROOT / "fixedpoint_nn/numerics/rounding.py", "tests/numerics/test_rounding.py::test_any"
+    path = tmp_path / "results"
+    results = Results(path, anew=False)
+    results.add("one", module, Verdict.KILLED, test)
+    results.add("two", module, Verdict.SURVIVED, "")
+    results = Results(path, anew=False)
+    assert results.known("one", module) is Verdict.KILLED
+    assert results.known("two", module) is Verdict.SURVIVED
+    assert results.known("one", module.with_name("overflow.py")) is None
+    assert results.known("three", module) is None
+    assert Results(path, anew=True).known("one", module) is None
 
 
 def test_every_survivor_in_the_list_is_a_mutant_with_a_reason() -> None:
@@ -88,6 +185,12 @@ def test_every_survivor_in_the_list_is_a_mutant_with_a_reason() -> None:
     assert known
     for pattern, reason in known.items():
         assert any(reason_of(name, {pattern: reason})[0] for name in names), pattern
+
+
+def test_the_interval_of_a_sample_is_wilsons() -> None:
+    assert [round(end, 4) for end in wilson(97, 100)] == [0.9155, 0.9897]
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(10, 10)[1] == pytest.approx(1.0)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -107,4 +210,4 @@ def test_a_room_that_is_not_mutated_is_one_sentence() -> None:
 def test_a_floor_that_is_none_is_killed() -> None:
     done = run("numerics", "--module", "rounding.py", "--match", "return floor")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1].startswith("2 of 2 killed (100.0%)"), done.stdout
+    assert done.stdout.splitlines()[-1].startswith("all: 2 of 2 killed (100.0%"), done.stdout

@@ -246,3 +246,71 @@ def test_a_table_of_unsigned_codes(by_verbs: Any) -> None:
     assert loops_of(layer.step, x, [state]) is not None
     run = lambda: x.scan(layer.step, state)  # noqa: E731
     assert all(map(equal, run(), by_verbs(run)))
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Every kind of operation, each at another binary point."""
+
+    weight: FixedArray
+    state: FixedArray
+    bias: FixedArray
+    out: Quantizer
+    table: Table
+
+    def step(self, x: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
+        z = x @ self.weight + a @ self.state + self.bias
+        first, second = z[..., :4].cast(self.out), z[..., 4:].cast(self.out)
+        third = (x @ self.weight).relu().cast(self.out)[..., 2:6]
+        looked = second.cast(Quantizer(self.table.input_format)).lookup("tanh", self.table)
+        mixed = (first.scaled(1) - looked + (-b) + b.scaled(-2) + 3).cast(self.out)
+        product = (mixed * second).cast(self.out)
+        return (product + x - third).cast(self.out), product, (5 - mixed).cast(self.out)
+
+
+@pytest.mark.parametrize("kernels", ["numpy", ""])
+@pytest.mark.parametrize("batch", [1, 2, 257])
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("frac", [1, 2, 4, 6])
+def test_steps_at_every_binary_point(
+    kernels: str, batch: int, overflow: Overflow, frac: int, by_verbs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIXEDPOINT_NN_KERNELS", kernels)
+    rounding = list(Rounding)[frac % 7]
+    out = Quantizer(QFormat(8 - frac, frac), rounding, overflow)
+    layer = Shifted(
+        ints(4, 8, format=Q(2, 4)),
+        ints(4, 8, format=Q(2, 4), seed=1),
+        ints(8, format=Q(4, 6), seed=2),
+        out,
+        Table("tanh", Q(3, 3), Quantizer(Q(1, 6))),
+    )
+    x = ints(batch, 3, 4, format=Q(2, 4), seed=3)
+    states = [ints(1, 4, format=out.format, seed=4), ints(batch, 4, format=out.format, seed=5)]
+    loops = loops_of(layer.step, x, states)
+    assert loops is not None
+    run = lambda: x.scan(layer.step, *states)  # noqa: E731
+    planned, expected = run(), by_verbs(run)
+    assert all(map(equal, planned, expected))
+    for loop in (loops.by_numpy, NumpyLoop(loops.plan, np.dtype(np.float64))):
+        starts = [np.broadcast_to(state.ints, (batch, 4)) for state in states]
+        got = flat(loop.run(x.ints, starts))
+        assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
+
+
+def test_what_is_no_layers_own_step_is_not_planned(by_verbs: Any) -> None:
+    layer, other = Odd(ints(3, 6, seed=4), ints(6, seed=5)), Odd(ints(3, 6, seed=6), ints(6, seed=7))
+    x, a, b = ints(5, 6, 3), ints(5, 6, seed=6), ints(5, 6, seed=7)
+    fused = dispatch.fused_scan
+    assert fused(x, layer.step, [a, b], None) is not None
+    assert fused(x, lambda *values: layer.step(*values), [a, b], None) is None
+    assert fused(x, layer.step, [a, b], other.step) is None
+    assert fused(x[:, 0], layer.step, [a, b], None) is None
+    assert fused(x, layer.step, [a, np.zeros((5, 6))], None) is None  # type: ignore[list-item]
+    assert fused(x, layer.step, [a, b[0]], None) is None
+    assert fused(x, layer.step, [a, b[:2]], None) is None
+    one = fused(x, layer.step, [a[:1], b[:1]], None)
+    assert one is not None
+    assert all(map(equal, one, by_verbs(lambda: x.scan(layer.step, a[:1], b[:1]))))
+    with OverflowStats():
+        assert fused(x, layer.step, [a, b], None) is None

@@ -82,3 +82,39 @@ def test_a_program_prints_one_line_per_operation():
     assert text.splitlines()[-1].startswith("return %")
     assert "# here" in text
     assert "add(%0, %1): (1, 2)" in text
+
+
+def test_a_loop_is_replayed_and_printed_with_its_body() -> None:
+    def net(x):  # type: ignore[no-untyped-def]
+        def step(now, state):  # type: ignore[no-untyped-def]
+            new = (now + state).cast(Quantizer(Q(4, 2)))
+            return new + now, new
+
+        ys, last = x.scan(step, x.zeros(3, like=Quantizer(Q(4, 2))))
+        return ys, last
+
+    program = Program()
+    x = Traced.argument(program, (1, 4, 3), Q(4, 2))
+    program.outputs = [value.place for value in net(x)]
+    ints = np.random.default_rng(0).integers(-32, 32, (2, 4, 3))
+    numbers = FixedArray.from_ints(ints, Q(4, 2))
+    seen = {}
+    for watch in (None, lambda path, value: seen.setdefault(path, value)):
+        for got, expected in zip(program(numbers, watch=watch), net(numbers), strict=True):
+            assert got.format == expected.format
+            assert np.array_equal(got.ints, expected.ints)
+    (scan,) = (place for place, node in enumerate(program.nodes) if node.op == "scan")
+    assert {path[1] for path in seen if len(path) > 1} == {0, 1, 2, 3}
+    assert {path[0] for path in seen if len(path) > 1} == {scan}
+    assert scan not in {path[0] for path in seen if len(path) == 1}
+    body = program.nodes[scan].body
+    assert body is not None
+    lines = str(program).splitlines()
+    inner = [line for line in lines if line.startswith("    ")]
+    assert [line.removeprefix("    ") for line in inner] == str(body).splitlines()
+    assert lines[lines.index(inner[0]) - 1].startswith(f"%{scan} = scan(")
+    assert lines[-1] == "return " + ", ".join(f"%{place}" for place in program.outputs)
+    assert repr(x) == "Traced(%0, (1, 4, 3), Q(4, 2))"
+    assert (len(x), x.ndim) == (1, 3)
+    assert x.reshape(-1, 12).shape == (1, 12)
+    assert x.reshape(1, 2, -1).shape == (1, 2, 6)

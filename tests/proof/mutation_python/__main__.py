@@ -9,17 +9,25 @@ from __future__ import annotations
 import argparse
 import os
 import random
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from math import sqrt
 from pathlib import Path
 
 from tqdm import tqdm
 
-from tests.proof.mutation_python.judge import Case, Verdict, judged, prepare
+from tests.proof.mutation_python.judge import Case, judged
 from tests.proof.mutation_python.mutants import Mutant, mutants
-from tests.proof.mutation_python.rooms import PACKAGE, ROOMS, ROOT, judges_of, modules
+from tests.proof.mutation_python.quick import Answer, Verdict, prepare, quick_answers
+from tests.proof.mutation_python.results import RESULTS, Results
+from tests.proof.mutation_python.rooms import JUDGES, PACKAGE, ROOMS, ROOT, modules
 from tests.proof.mutation_python.survivors import SURVIVORS, read_survivors, reason_of
 
 LEAST = 0.97
+BUDGET, LISTED_BUDGET = 20.0, 1.0  # seconds of tests that a mutant is given, and one that is listed
+
+Found = Sequence[tuple[Path, Mutant]]
 
 
 def main() -> int:
@@ -28,9 +36,14 @@ def main() -> int:
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"{', '.join(ROOMS)}; all if none is named")
     parser.add_argument("--module", action="append", default=[], help="only this file, such as rounding.py")
     parser.add_argument("--match", default="", help="only mutants whose name holds this text, such as ldexp")
-    parser.add_argument("--sample", type=int, help="only so many mutants, drawn at random")
+    parser.add_argument("--sample", type=int, help="only so many mutants of each room, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests for each mutant")
     parser.add_argument("--jobs", type=int, default=1, help="tests that run at a time")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="file of verdicts, with which a run goes on"
+    )
+    parser.add_argument("--anew", action="store_true", help="forget the verdicts of earlier runs")
     arguments = parser.parse_args()
     os.chdir(ROOT)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -42,46 +55,54 @@ def main() -> int:
         if not arguments.module or path.name in arguments.module
     ]
     every = [(path, mutant) for path in chosen for mutant in mutants(_name(path), path.read_text())]
-    whole = len(every)
     found = [(path, mutant) for path, mutant in every if arguments.match in mutant.name]
-    if arguments.sample is not None and arguments.sample < len(found):
-        found = sorted(
-            random.Random(arguments.seed).sample(found, arguments.sample), key=lambda pair: pair[0]
-        )
-    print(f"{len(found)} of {whole} mutants of {len(chosen)} modules", flush=True)
-    return _report(found, arguments.jobs, len(found) == whole and not arguments.module)
+    if arguments.sample is not None:
+        found = _drawn(found, arguments.sample, arguments.seed)
+    print(f"{len(found)} of {len(every)} mutants of {len(chosen)} modules", flush=True)
+    whole = len(found) == len(every) and not arguments.module
+    results = Results(arguments.results, arguments.anew)
+    return _report(found, _verdicts(found, arguments.jobs, arguments.budget, results), whole)
+
+
+def _drawn(found: Found, count: int, seed: int) -> list[tuple[Path, Mutant]]:
+    """A sample of each room; a larger one begins with the smaller one."""
+    rooms: dict[str, list[tuple[Path, Mutant]]] = {}
+    for path, mutant in found:
+        rooms.setdefault(_room(mutant), []).append((path, mutant))
+    return [pair for of in rooms.values() for pair in random.Random(seed).sample(of, len(of))[:count]]
+
+
+def _room(mutant: Mutant) -> str:
+    return mutant.name.split(":")[0].split("/")[0]
 
 
 def _name(path: Path) -> str:
     return path.relative_to(ROOT / PACKAGE).with_suffix("").as_posix()
 
 
-def _report(found: list[tuple[Path, Mutant]], jobs: int, everything: bool) -> int:
-    known, used = read_survivors(), set()
-    killed = equivalent = listed = unlisted = 0
-    limits = _time_limits(sorted({path for path, _ in found}))
-    lines = {mutant.name: mutant.line for _, mutant in found}
-    progress = tqdm(judged(_cases(found, limits), jobs), total=len(found), disable=None)
-    for case, verdict, _ in progress:
-        if verdict is not Verdict.SURVIVED:
-            killed += 1
-            continue
-        pattern, reason = reason_of(case.name, known)
-        if pattern is None:
-            unlisted += 1
-            progress.write(f"SURVIVED  line {lines[case.name]}: {case.name}")
-            continue
-        used.add(pattern)
-        if reason.startswith("equivalent"):
-            equivalent += 1
-        else:
-            listed += 1
-    judged_ones = killed + listed + unlisted
-    share = killed / judged_ones if judged_ones else 1.0
-    print(
-        f"{killed} of {judged_ones} killed ({share:.1%}); {listed} survivors listed, {unlisted} not listed; "
-        f"{equivalent} equivalent mutants, listed, are not counted"
-    )
+def _report(found: Found, verdicts: Iterator[tuple[Mutant, Verdict]], everything: bool) -> int:
+    known, used, began = read_survivors(), set(), time.monotonic()
+    by_module: dict[str, Counter[str]] = {}
+    progress = tqdm(verdicts, total=len(found), disable=None)
+    for mutant, verdict in progress:
+        kind = "killed"
+        if verdict is Verdict.SURVIVED:
+            pattern, reason = reason_of(mutant.name, known)
+            if pattern is None:
+                kind = "unlisted"
+                progress.write(f"SURVIVED  line {mutant.line}: {mutant.name}")
+            else:
+                used.add(pattern)
+                kind = "equivalent" if reason.startswith("equivalent") else "listed"
+        by_module.setdefault(mutant.name.split(":")[0], Counter())[kind] += 1
+    for module, kinds in sorted(by_module.items()):
+        print(f"{module:42} " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
+    for room in sorted({module.split("/")[0] for module in by_module}):
+        print(_summary(room, sum((by_module[m] for m in by_module if m.split("/")[0] == room), Counter())))
+    sums = sum(by_module.values(), Counter())
+    print(f"{_summary('all', sums)}; {time.monotonic() - began:.0f} s")
+    judged_ones, unlisted = sum(sums.values()) - sums["equivalent"], sums["unlisted"]
+    share = sums["killed"] / judged_ones if judged_ones else 1.0
     rooms = {mutant.name.split(":")[0].split("/")[0] for _, mutant in found}
     stale = [p for p in known if everything and p not in used and p.split("/")[0] in rooms]
     for pattern in stale:
@@ -89,26 +110,62 @@ def _report(found: list[tuple[Path, Mutant]], jobs: int, everything: bool) -> in
     return 0 if share >= LEAST and not unlisted and not stale else 1
 
 
-def _time_limits(paths: list[Path]) -> dict[Path, float]:
-    """Three times what the tests take on the module as it is, which they must pass, and 20 seconds."""
-    limits: dict[Path, float] = {}
-    taken: dict[tuple[str, ...], float] = {}
-    for path in paths:
-        tests = judges_of(path)
-        if tests not in taken:
-            case = Case(_name(path), "", None, tests, 900.0)
-            ((_, verdict, seconds),) = judged([case], 1)
-            if verdict is not Verdict.SURVIVED:
-                raise SystemExit(f"{', '.join(tests)} fail without a mutant ({verdict.value})")
-            taken[tests] = seconds
-        limits[path] = 20 + 3 * taken[tests]
-    return limits
+def _summary(what: str, sums: Counter[str]) -> str:
+    """Killed of all that are not listed as equivalent; the interval is for a sample, which these may be."""
+    count = sum(sums.values()) - sums["equivalent"]
+    low, high = wilson(sums["killed"], count)
+    return (
+        f"{what}: {sums['killed']} of {count} killed ({sums['killed'] / max(count, 1):.1%}; as a sample, "
+        f"95 % confidence: {low:.1%} to {high:.1%}); {sums['listed']} survivors listed, "
+        f"{sums['unlisted']} not listed; {sums['equivalent']} equivalent mutants, listed, are not counted"
+    )
 
 
-def _cases(found: list[tuple[Path, Mutant]], limits: dict[Path, float]) -> Iterator[Case]:
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """Wilson's interval of 95 % confidence for a share."""
+    if not count:
+        return 0.0, 1.0
+    z, share = 1.96, hits / count
+    middle, width = (
+        share + z * z / (2 * count),
+        z * sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2),
+    )
+    scale = 1 + z * z / count
+    return (middle - width) / scale, (middle + width) / scale
+
+
+def _verdicts(found: Found, jobs: int, budget: float, results: Results) -> Iterator[tuple[Mutant, Verdict]]:
+    """Each mutant's verdict: of before, or in place, or by importing it where nothing was noticed in place."""
+    paths, listed = {mutant.name: path for path, mutant in found}, read_survivors()
+    to_judge = []
     for path, mutant in found:
-        module = f"{PACKAGE}.{_name(path).replace('/', '.')}"
-        yield Case(mutant.name, module, mutant.source, judges_of(path), limits[path])
+        before = results.known(mutant.name, path)
+        if before is None:
+            is_listed = reason_of(mutant.name, listed)[0] is not None
+            to_judge.append((path, mutant, min(budget, LISTED_BUDGET) if is_listed else budget))
+        else:
+            yield mutant, before
+    to_import: dict[str, tuple[Mutant, Answer]] = {}
+    every_file = [path for room in ROOMS for path in modules(room)]
+    for mutant, answer in quick_answers(to_judge, JUDGES, every_file, jobs) if to_judge else ():
+        is_listed = reason_of(mutant.name, listed)[0] is not None
+        if answer.tests and not (is_listed and answer.verdict is Verdict.SURVIVED):
+            to_import[mutant.name] = mutant, answer
+            continue
+        verdict = Verdict.SURVIVED if answer.verdict is Verdict.UNTRIED else answer.verdict
+        results.add(mutant.name, paths[mutant.name], verdict, answer.test)
+        yield mutant, verdict
+    cases = (
+        Case(name, _module(paths[name]), mutant.source, answer.tests, answer.seconds)
+        for name, (mutant, answer) in to_import.items()
+    )
+    for case, verdict, test in judged(cases, jobs):
+        results.add(case.name, paths[case.name], verdict, test)
+        yield to_import[case.name][0], verdict
+
+
+def _module(path: Path) -> str:
+    return f"{PACKAGE}.{_name(path).replace('/', '.')}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import CodeType
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.Gt),
@@ -34,6 +35,9 @@ _OPERATIONS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitXor: ast.BitAnd,
 }
+
+# Keyword arguments that cost time or memory, or guard against assignments and lengths that nobody makes.
+_NO_RESULT = ("copy", "frozen", "maxsize", "strict")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Mutant:
 
     name: str  # module:function:before -> after, and #2, #3, ... for what occurs again
     line: int
+    lines: range  # those of the statement that is changed
     _tree: ast.Module
     _change: _Change
 
@@ -75,34 +80,50 @@ class Mutant:
         self._change.put(before)
         return mutated
 
+    def code(self, file: str) -> CodeType:
+        """The module's code with the change; its lines are those of the source."""
+        after = self._change.after
+        if isinstance(after, (ast.expr, ast.stmt)) and not hasattr(after, "lineno"):
+            ast.fix_missing_locations(ast.copy_location(after, self._change.owner))
+        before = self._change.put(after)
+        mutated = compile(self._tree, file, "exec", dont_inherit=True)
+        self._change.put(before)
+        return mutated
+
 
 def mutants(module: str, source: str) -> Iterator[Mutant]:
     """All mutants of a module, in the order of its lines."""
     tree = ast.parse(source)
     seen: Counter[str] = Counter()
-    for function, change in list(_changes(tree, "")):
+    for function, lines, change in list(_changes(tree, "", range(0))):
         name = f"{module}:{function or 'module'}:{change.text}"
         seen[name] += 1
         number = f" #{seen[name]}" if seen[name] > 1 else ""
-        yield Mutant(name + number, change.line, tree, change)
+        yield Mutant(name + number, change.line, lines, tree, change)
 
 
-def _changes(node: ast.AST, function: str) -> Iterator[tuple[str, _Change]]:
-    """The changes inside a node, with the qualified name of the function that they are in."""
+def _changes(node: ast.AST, function: str, lines: range) -> Iterator[tuple[str, range, _Change]]:
+    """The changes inside a node, with the qualified name of the function and the lines that they are in."""
+    if isinstance(node, ast.stmt):
+        body = getattr(node, "body", None)
+        end = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+        lines = range(node.lineno, end + 1)
     for change in _own_changes(node):
-        yield function, change
+        yield function, lines, change
     for field, value in ast.iter_fields(node):
-        if field in ("annotation", "returns", "type_params") or _is_text_or_typing(node, value):
+        if field in ("annotation", "returns", "type_params") or _is_left_alone(node, value):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
-                yield from _changes(child, f"{function}.{child.name}" if function else child.name)
-            elif isinstance(child, ast.AST):
-                yield from _changes(child, function)
+                yield from _changes(child, f"{function}.{child.name}" if function else child.name, lines)
+            elif isinstance(child, ast.AST) and not _is_open_length(node, child):
+                yield from _changes(child, function, lines)
 
 
-def _is_text_or_typing(node: ast.AST, value: object) -> bool:
-    """Messages have tests of their own; aliases of types and imports for checkers do nothing at run time."""
+def _is_left_alone(node: ast.AST, value: object) -> bool:
+    """Messages have tests of their own; types, caches' sizes and the like change no result."""
+    if isinstance(node, ast.keyword) and node.arg in _NO_RESULT:
+        return True
     if isinstance(node, ast.JoinedStr):
         return True
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -135,6 +156,8 @@ def _own_changes(node: ast.AST) -> Iterator[_Change]:
         yield change(node, "test", None, ast.UnaryOp(ast.Not(), node.test), f"if {test} -> if not ({test})")
     elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
         yield change(node, "value", None, ast.Constant(None), f"return {ast.unparse(node.value)} -> None")
+    if isinstance(node, ast.keyword) and node.arg in _NO_RESULT:
+        return
     for field, value in ast.iter_fields(node):
         for item, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.UnaryOp) and not isinstance(child.op, ast.UAdd):
@@ -162,6 +185,16 @@ def _statement(node: ast.AST) -> str:
 
 def _is_none(value: ast.AST) -> bool:
     return isinstance(value, ast.Constant) and value.value is None
+
+
+def _is_open_length(node: ast.AST, child: ast.AST) -> bool:
+    """The -1 of a reshape: NumPy takes any number below zero for the length that follows from the others."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "reshape"
+        and ast.unparse(child) == "-1"
+    )
 
 
 def _is_union(node: ast.BinOp) -> bool:

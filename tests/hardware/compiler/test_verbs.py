@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: MIT
+"""Every verb, alone and with its neighbours, in every shape: the engine's twin gives the model's integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer, Rounding, Table
+from fixedpoint_nn.hardware import LoweringError
+from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.qformat import UQ, QFormat
+
+OUT = Quantizer(Q(4, 4))
+FINE = Quantizer(Q(3, 7), Rounding.HALF_UP)
+NARROW = Quantizer(Q(3, 2), Rounding.FLOOR, Overflow.WRAP)
+TANH = Table("tanh", Q(4, 4), Quantizer(Q(1, 7)))
+SIGMOID = Table("sigmoid", Q(3, 2), Quantizer(UQ(0, 6)))
+
+
+def constants(*shape: int, format: QFormat = Q(2, 2), seed: int = 0) -> FixedArray:
+    rng = np.random.default_rng(sum(shape) + seed)
+    return FixedArray.from_ints(rng.integers(format.int_min, format.int_max + 1, shape), format)
+
+
+def check(
+    net: Callable[[Any], Any], shape: tuple[int, ...], lanes: int, format: QFormat = Q(4, 4), samples: int = 2
+) -> int:
+    """The engine's twin gives the integers of the model; gives the number of its runs."""
+    compiled = lower(net, shape, format, lanes)
+    rng = np.random.default_rng(0)
+    for ints in rng.integers(format.int_min, format.int_max + 1, (samples, *shape)):
+        twin = Twin(compiled.config, compiled.images, compiled.input, ints.reshape(-1))
+        twin.run()
+        expected = net(FixedArray.from_ints(ints[None], format))
+        assert (compiled.output.shape, compiled.output.format) == (expected.shape[1:], expected.format)
+        assert np.array_equal(twin.memory[compiled.output.addresses()], expected.ints.reshape(-1))
+    return len(compiled.kernels)
+
+
+# With how many runs at most: what follows a sum is done in the sum's own run.
+ANY_SHAPE: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "cast": (lambda x: x.cast(NARROW), 1),
+    "a cast that holds": (lambda x: x.cast(Quantizer(Q(6, 4))).cast(FINE), 1),
+    "two casts": (lambda x: x.cast(NARROW).cast(FINE), 2),
+    "cast and wider": (lambda x: (x + 1).cast(NARROW).cast(Quantizer(Q(9, 2))), 1),
+    "cast to unsigned": (lambda x: x.cast(Quantizer(UQ(3, 4))), 1),
+    "cast to unsigned and back": (lambda x: x.cast(Quantizer(UQ(3, 4))).cast(Quantizer(Q(3, 4))), 2),
+    "relu": (lambda x: x.relu().cast(OUT), 1),
+    "relu after": (lambda x: x.cast(NARROW).relu(), 1),
+    "relu twice": (lambda x: (x - 2).relu().cast(NARROW).relu().cast(OUT), 2),
+    "scaled": (lambda x: x.scaled(3).cast(NARROW), 1),
+    "scaled, and nothing else": (lambda x: x.scaled(-2), 1),
+    "scaled relu": (lambda x: x.relu().scaled(-1).cast(OUT), 2),
+    "scaled, more than once": (lambda x: (x.scaled(1) + x.scaled(-1)).cast(OUT), 1),
+    "leaky relu": (lambda x: x.maximum(x.scaled(-3)).cast(OUT), 1),
+    "leaky relu of a sum": (lambda x: (lambda y: y.maximum(y.scaled(-2)))(x + 3).cast(OUT), 1),
+    "no leaky relu": (lambda x: x.maximum(x.scaled(2)).cast(OUT), 3),
+    "maximum": (lambda x: x.maximum(x.cast(NARROW)).cast(OUT), 3),
+    "minimum": (lambda x: x.minimum(x.cast(NARROW)).cast(OUT), 5),
+    "maximum of a constant": (lambda x: x.maximum(-2).minimum(3).cast(OUT), 8),
+    "x + x": (lambda x: (x + x).cast(OUT), 1),
+    "x - x * 2": (lambda x: (x - x * 2).cast(OUT), 1),
+    "x - 5": (lambda x: (x - 5).cast(OUT), 1),
+    "5 - x": (lambda x: (5 - x).cast(OUT), 1),
+    "-x": (lambda x: (-x).cast(OUT), 1),
+    "-(x * x)": (lambda x: (-(x * x)).cast(OUT), 2),
+    "x - x * x": (lambda x: (x - x * x).cast(OUT), 2),
+    "x * x": (lambda x: (x * x).cast(OUT), 1),
+    "x * x + x": (lambda x: (x * x + x).cast(OUT), 5),
+    "x * x * x": (lambda x: (x * x * x).cast(OUT), 2),
+    "x * x times 3": (lambda x: (x * x * 3).cast(OUT), 2),
+    "(x + 1) * x": (lambda x: ((x + 1) * x).cast(OUT), 2),
+    "relu times 3": (lambda x: (x.relu() * 3).cast(OUT), 2),
+    "(x + 1) * 3": (lambda x: ((x + 1) * 3).cast(OUT), 1),
+    "x * -3 + 7": (lambda x: (x * -3 + 7).relu().cast(NARROW).relu(), 2),
+    "a finer sum": (lambda x: (x.cast(FINE) + x.scaled(-2) - x.cast(NARROW)).cast(OUT), 6),
+    "tanh": (lambda x: (x * 3).cast(OUT).lookup("tanh", TANH), 1),
+    "tanh of what is stored": (lambda x: x.lookup("tanh", TANH).cast(NARROW), 2),
+    "tanh after relu": (lambda x: x.cast(OUT).relu().lookup("tanh", TANH), 2),
+    "sigmoid of tanh": (
+        lambda x: x.lookup("tanh", TANH).cast(NARROW).lookup("sigmoid", SIGMOID).cast(OUT), 3
+    ),
+    "tanh and wider": (lambda x: x.lookup("tanh", TANH).cast(Quantizer(Q(4, 7))), 1),
+    "relu of tanh": (lambda x: x.lookup("tanh", TANH).relu(), 2),
+    "concat": (lambda x: x.concat([x.cast(NARROW), x * 3]).cast(OUT), 5),
+    "concat of relu": (lambda x: x.relu().cast(OUT).concat([x.lookup("tanh", TANH)]), 4),
+    "split": (lambda x: (lambda a, b: (a * b - a).cast(OUT))(*x.split(2)), 6),
+    "last of a sum": (lambda x: (x + x.scaled(-1))[..., 1:3].cast(OUT), 3),
+    "last of a cast": (lambda x: (x * 3).cast(NARROW)[..., 2:], 1),
+    "every second": (lambda x: (x * 3).cast(NARROW)[..., ::2].cast(OUT), 2),
+    "kept in two ways": (lambda x: (lambda y: y.concat([y.relu(), y]))(x.cast(NARROW)), 5),
+    "saturating": (lambda x: (x * 9).cast(Quantizer(Q(3, 3), Rounding.HALF_AWAY, Overflow.SATURATE_SYMMETRIC)), 1),
+    "zeroing": (lambda x: (x * 9).cast(Quantizer(Q(3, 3), Rounding.TOWARD_ZERO, Overflow.ZERO)), 1),
+    "one of the results twice": (lambda x: (lambda y: (y * y + y).cast(OUT))((x + 1).cast(NARROW)), 6),
+    "argmax": (lambda x: x.argmax(), 6),
+    "argmax of a sum": (lambda x: (x * -3).cast(OUT).argmax(), 7),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("shape", [(6,), (3, 6), (2, 3, 6)])
+@pytest.mark.parametrize("name", ANY_SHAPE)
+def test_verbs_of_any_shape(name: str, shape: tuple[int, ...], lanes: int) -> None:
+    net, most = ANY_SHAPE[name]
+    assert check(net, shape, lanes) <= most
+
+
+W, V, SQUARE = constants(6, 5), constants(6, 5, seed=1), constants(6, 6)
+LINE, GRID, COLUMN = constants(6), constants(3, 6), constants(3, 1)
+ACC = Accumulator(Q(6, 8), Overflow.SATURATE)
+ROUNDED = Accumulator(Q(6, 4), Overflow.WRAP, Quantizer(Q(6, 4), Rounding.FLOOR, Overflow.WRAP))
+ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "dot": (lambda x: (x @ W).cast(OUT), 1),
+    "dot and bias": (lambda x: (x @ W + LINE[:5]).relu().cast(OUT), 1),
+    "dot and a matrix": (lambda x: (x @ SQUARE + GRID).cast(OUT), 2),
+    "dot and itself": (lambda x: (x @ SQUARE + x).cast(OUT), 2),
+    "two dots": (lambda x: (x @ W + x.cast(NARROW) @ V).cast(OUT), 4),
+    "dot goes on": (lambda x: x.dot(W, None, x.cast(NARROW) @ V).cast(OUT), 4),
+    "dot times": (lambda x: ((x @ W) * LINE[:5]).cast(OUT), 1),
+    "dot minus dot": (lambda x: (x @ W - x @ V).cast(OUT), 3),
+    "modelled": (lambda x: x.dot(W, ACC).cast(OUT), 1),
+    "modelled goes on": (lambda x: x.dot(W, ACC, x.cast(NARROW).dot(V, ACC)).cast(OUT), 4),
+    "modelled, rounded": (lambda x: x.dot(W, ROUNDED).cast(NARROW), 1),
+    "modelled times": (lambda x: (x.dot(W, ACC) * 3).cast(OUT), 2),
+    "modelled scaled": (lambda x: x.dot(W, ACC).scaled(-1).cast(OUT), 2),
+    "columns of a dot": (lambda x: (x @ W)[..., 1:4].cast(OUT), 1),
+    "dot of relu": (lambda x: (x.relu() @ W).cast(OUT), 2),
+    "per channel": (lambda x: (x * LINE + LINE.scaled(1)).cast(OUT), 1),
+    "times a grid": (lambda x: (x * GRID).cast(OUT), 1),
+    "plus a grid": (lambda x: (x + GRID).cast(OUT), 1),
+    "minus a column": (lambda x: (x - COLUMN).cast(OUT), 2),
+    "times a column": (lambda x: (x * COLUMN).cast(OUT), 2),
+    "row to all rows": (lambda x: (x + x[:, 1:2]).cast(OUT), 3),
+    "row times all rows": (lambda x: (x * x[:, :1]).cast(OUT), 3),
+    "column to all columns": (lambda x: (x + x[..., 2:3]).cast(OUT), 2),
+    "column times all columns": (lambda x: (x * x.max(2, keepdims=True)).cast(OUT), 3),
+    "reversed": (lambda x: x[:, ::-1].cast(OUT), 0),
+    "rows": (lambda x: (x[:, 1:] - x[:, :2]).cast(OUT), 1),
+    "row": (lambda x: (x[:, 2] @ W).cast(OUT), 1),
+    "flat": (lambda x: (x.reshape(-1, 18) @ constants(18, 4)).cast(OUT), 1),
+    "other rows": (lambda x: (x.reshape(-1, 6, 3) @ constants(3, 4)).cast(OUT), 1),
+    "turned": (lambda x: x.transpose(0, 2, 1).cast(OUT), 1),
+    "turned dot": (lambda x: (x.transpose(0, 2, 1) @ constants(3, 4)).cast(OUT), 1),
+    "joined rows": (lambda x: x.concat([x[:, :2].cast(NARROW)], axis=1).cast(OUT), 3),
+    "products of matrices": (lambda x: x.matmul(x.transpose(0, 2, 1)).cast(OUT), 4),
+    "groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)).cast(OUT), 2),
+    "groups and bias": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) + constants(8)).relu().cast(OUT), 2),
+    "groups times": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(8)).cast(OUT), 2),
+    "columns of groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4))[..., 2:7].cast(OUT), 3),
+    "argmax of rows": (lambda x: (x @ W).cast(OUT).argmax(), 4),
+    "embedded": (lambda x: constants(7, 5).take(x.argmax()).cast(OUT), 7),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 8])
+@pytest.mark.parametrize("name", ROWS)
+def test_verbs_of_rows(name: str, lanes: int) -> None:
+    net, most = ROWS[name]
+    assert check(net, (3, 6), lanes) <= most
+
+
+EDGES = ((1, 0), (0, 2))
+
+
+def grouped(x: Any) -> Any:
+    """Padded windows of an image of two channels, each in a group of its own."""
+    return x.windows((2, 2), (1, 1), EDGES, groups=2).reshape(-1, 4, 6, 2, 4)
+
+
+IMAGES: dict[str, Callable[[Any], Any]] = {
+    "windows": lambda x: x.windows((2, 3), (1, 2), ((0, 0), (0, 0))).max(3).cast(OUT),
+    "padded maximum": lambda x: x.windows((2, 3), (1, 1), EDGES, lowest=True).max(3).cast(OUT),
+    "padded sum": lambda x: x.windows((2, 3), (1, 1), EDGES).sum(3).cast(OUT),
+    "convolution": lambda x: (
+        x.windows((2, 3), (1, 1), EDGES).reshape(-1, 4, 5, 12).dot(constants(12, 3)).cast(OUT)
+    ),
+    "convolution and more": lambda x: (
+        (x.windows((2, 2), (1, 1), ((0, 1), (0, 1))).reshape(-1, 4, 5, 8).dot(constants(8, 2)) + x).cast(OUT)
+    ),
+    "convolution of a sum": lambda x: (
+        (x + 1).windows((2, 2), (2, 1), ((0, 0), (0, 0))).reshape(-1, 2, 4, 8).dot(constants(8, 2)).cast(OUT)
+    ),
+    "depthwise": lambda x: grouped(x).dot(constants(2, 4, 1)).cast(OUT),
+    "two groups": lambda x: grouped(x).dot(constants(2, 4, 3)).cast(OUT),
+    "dilated": lambda x: (
+        x.windows((2, 2), (1, 1), EDGES, dilation=(2, 1)).reshape(-1, 3, 6, 8).dot(constants(8, 3)).cast(OUT)
+    ),
+    "mean": lambda x: x.sum((1, 2)).scaled(-4).cast(OUT),
+    "mean, kept": lambda x: (x - x.sum((1, 2), keepdims=True).scaled(-4)).cast(OUT),
+    "sum of rows": lambda x: x.sum(1).cast(OUT),
+    "sum of columns": lambda x: x.sum(2).cast(OUT),
+    "sum of channels": lambda x: x.sum(3).cast(OUT),
+    "maximum of channels": lambda x: x.max(3, keepdims=True).cast(OUT),
+    "sum of a part": lambda x: x[:, 1:3, ::2].sum(2).cast(OUT),
+    "turned": lambda x: x.transpose(0, 2, 1, 3).cast(OUT),
+    "channels first": lambda x: x.transpose(0, 3, 1, 2).cast(OUT),
+    "a corner": lambda x: x[:, 1:, :3].cast(OUT),
+    "backwards": lambda x: x[:, ::-1, ::-1].cast(OUT),
+    "a pixel": lambda x: x[:, 2, 3].cast(OUT),
+    "flat": lambda x: (x.reshape(-1, 40) @ constants(40, 3)).cast(OUT),
+    "flat of a part": lambda x: (x[:, 1:3].reshape(-1, 20) @ constants(20, 3)).cast(OUT),
+    "times a channel": lambda x: (x * x.max((1, 2), keepdims=True)).cast(OUT),
+    "plus a constant image": lambda x: (x + constants(4, 5, 2)).cast(OUT),
+    "side by side": lambda x: x.concat([x], axis=2).cast(OUT),
+    "below": lambda x: x.concat([x.cast(NARROW), x], axis=1).cast(OUT),
+    "more channels": lambda x: x.concat([x.relu()]).cast(OUT),
+    "some of all pixels": lambda x: x.reshape(-1, 20, 2)[:, 3:9].cast(OUT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("name", IMAGES)
+def test_verbs_of_images(name: str, lanes: int) -> None:
+    check(IMAGES[name], (4, 5, 2), lanes)
+
+
+def test_a_loop_over_time_reads_states_of_every_kind() -> None:
+    recurrent, inward = constants(4, 4), constants(6, 4)
+    zero = FixedArray.from_ints(np.zeros((1, 4), np.int64), OUT.format)
+
+    def one(now: Any, state: Any) -> Any:
+        new = (now @ inward + state @ recurrent).cast(OUT)
+        return new, new
+
+    def two(now: Any, a: Any, b: Any) -> Any:
+        new = (now @ inward + a * b).cast(OUT)
+        return (new + b).cast(NARROW), b, new
+
+    def kept(now: Any, state: Any) -> Any:
+        return now[..., :4].cast(OUT), state
+
+    for lanes in (1, 4):
+        check(lambda x: x.scan(one, zero)[0], (3, 6), lanes)
+        check(lambda x: x.scan(one, zero)[1], (3, 6), lanes)
+        check(lambda x: x.scan(one, zero, each=lambda now: now.relu().cast(OUT))[1], (3, 6), lanes)
+        check(lambda x: x.scan(two, zero, zero)[0], (3, 6), lanes)
+        check(lambda x: x.scan(two, zero, zero)[2], (3, 6), lanes)
+        check(lambda x: x.scan(kept, zero)[0], (3, 6), lanes)
+        check(
+            lambda x: x.scan(one, zero)[0].scan(lambda n, s: ((n + s).cast(OUT),) * 2, zero)[1], (3, 6), lanes
+        )
+
+
+@pytest.mark.parametrize(
+    ("net", "sentence"),
+    [
+        (lambda x: (x @ W.scaled(0)).dot(SQUARE[:5, :5], ACC, x.dot(W, ROUNDED)).cast(OUT), None),
+        (lambda x: x.argmax(1), "searches along another axis than the last, which is not lowered"),
+        (
+            lambda x: x.dot(W, ACC, (x @ W).cast(Quantizer(ACC.format))).cast(OUT),
+            "continues a sum that has been rounded, or another accumulator; give both dots one accumulator",
+        ),
+    ],
+)  # fmt: skip
+def test_refusals_say_what_to_do(net: Callable[[Any], Any], sentence: str | None) -> None:
+    with pytest.raises((LoweringError, ValueError, TypeError)) as caught:
+        lower(net, (3, 6), Q(4, 4), 4)
+    assert sentence is None or sentence in str(caught.value)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Which tests reach which line, and how long each takes: a mutant needs only those that reach its lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+from tests.proof.mutation_python.rooms import ROOT
+
+REACH = ROOT / "build" / "mutation_python_reach.json"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Tests are numbers; the tests of a line are the bits of an integer."""
+
+    names: list[str]
+    seconds: list[float]
+    lines: dict[str, dict[int, int]]  # of a file
+    _known: dict[tuple[str, range | None], list[int]] = field(default_factory=dict)
+
+    @staticmethod
+    def measured(
+        names: Sequence[str], numbers: Sequence[int], files: Iterable[str], run: Callable[[int], None]
+    ) -> dict[str, Any]:
+        """Run tests once; per name its seconds and the lines of the files that it reaches."""
+        import coverage
+
+        cover = coverage.Coverage(data_file=None, config_file=False, include=list(files))
+        cover.start()
+        found: dict[str, Any] = {}
+        for number in numbers:
+            cover.switch_context(names[number])
+            began = process_time()
+            run(number)
+            found[names[number]] = {"seconds": process_time() - began, "lines": {}}
+        cover.stop()
+        data = cover.get_data()
+        for file in data.measured_files():
+            for line, contexts in data.contexts_by_lineno(file).items():
+                for name in contexts:
+                    if name:
+                        found[name]["lines"].setdefault(file, []).append(line)
+        return found
+
+    def tests_of(self, file: str, lines: range | None, budget: float) -> list[int]:
+        """The tests that reach one of the lines (None: any line of the file), as many as `budget` seconds allow."""
+        if (file, lines) not in self._known:
+            of_file, found = self.lines.get(file, {}), 0
+            for line in of_file if lines is None else lines:
+                found |= of_file.get(line, 0)
+            tests = [number for number, bit in enumerate(reversed(bin(found)[2:])) if bit == "1"]
+            self._known[file, lines] = self._in_order(tests, Path(file))
+        spent, chosen = 0.0, []
+        for number in self._known[file, lines]:
+            if spent + self.seconds[number] <= budget or not chosen:
+                spent += self.seconds[number]
+                chosen.append(number)
+        return chosen
+
+    def _in_order(self, tests: list[int], module: Path) -> list[int]:
+        """Those of the module's own file first, then of its room, then all others; the quickest first."""
+
+        def place(number: int) -> tuple[int, float]:
+            path = self.names[number].split("::")[0]
+            own, room = f"/test_{module.stem}.py" in path, f"/{module.parent.name}/" in path
+            return 0 if own else 1 if room else 2, self.seconds[number]
+
+        return sorted(tests, key=place)
+
+
+class KnownReach:
+    """What earlier runs have measured, by the content of a test's file and of the package."""
+
+    def __init__(self, path: Path, files: Iterable[str]) -> None:
+        self._path = path
+        self._sources = _digest(b"".join(Path(file).read_bytes() for file in files))
+        self._of_file: dict[str, str] = {}
+        self._tests: dict[str, Any] = {}
+        if path.exists():
+            self._tests = json.loads(path.read_text())
+
+    def has(self, name: str) -> bool:
+        """Is the test measured, and are it and the package what they were?"""
+        return self._tests.get(name, {}).get("of") == self._state(name)
+
+    def add(self, measured: dict[str, Any]) -> None:
+        """Keep what was measured now."""
+        for name, what in measured.items():
+            self._tests[name] = {"of": self._state(name), **what}
+        self._path.parent.mkdir(exist_ok=True)
+        self._path.write_text(json.dumps(self._tests))
+
+    def reach(self, names: Sequence[str]) -> Reach:
+        """Of tests that are all known."""
+        lines: dict[str, dict[int, int]] = {}
+        for number, name in enumerate(names):
+            for file, reached in self._tests[name]["lines"].items():
+                of_file = lines.setdefault(file, {})
+                for line in reached:
+                    of_file[line] = of_file.get(line, 0) | 1 << number
+        return Reach(list(names), [self._tests[name]["seconds"] for name in names], lines)
+
+    def _state(self, name: str) -> str:
+        file = name.split("::")[0]
+        if file not in self._of_file:
+            self._of_file[file] = _digest((ROOT / file).read_bytes())
+        return self._of_file[file] + self._sources
+
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()[:8]
