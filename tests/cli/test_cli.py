@@ -29,8 +29,8 @@ from fixedpoint_nn.report.record import Record
 ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
 NAMES = (
-    "zoo", "import", "compare", "train", "tune", "sweep", "emit", "verify", "generate", "board", "report", "demo",
-    "doctor", "completion",
+    "zoo", "import", "compare", "train", "tune", "sweep", "emit", "verify", "generate", "board", "export", "report",
+    "demo", "doctor", "completion",
 )  # fmt: skip
 
 

@@ -6,6 +6,9 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -277,6 +280,29 @@ def test_without_its_plan_the_model_is_the_engines_twin(tmp_path: Path) -> None:
     model: Model = board_demo.model_of(bare, 0.0)
     assert model.title == "the engine's twin in Python, clock by clock"
     assert np.array_equal(model.run(pack.vectors[1], pack.seed), pack.expected[1])
+
+
+def test_the_command_serves_its_page_until_it_is_interrupted() -> None:
+    command = [sys.executable, "-m", "fixedpoint_nn", "board", "demo", str(GOLDEN / "mnist_rnn")]
+    process = subprocess.Popen(
+        [*command, "--port", "sim", "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        found = re.fullmatch(
+            r"mnist_rnn is at http://127\.0\.0\.1:(\d+)/; Ctrl-C ends it\n", process.stdout.readline()
+        )
+        assert found is not None
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
+        connection.request("GET", "/about")
+        about = json.loads(connection.getresponse().read())
+        connection.close()
+        assert about["network"] == "mnist_rnn" and about["place"] == "a simulated board (iverilog)"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.slow
