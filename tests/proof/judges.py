@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The committed golden packs as judges of a changed engine: one simulator with room for all of them."""
+"""The golden packs as judges of a changed engine: one simulator with room for all of them."""
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS_BITS
 from fixedpoint_nn.hardware.sim.run import write_images, write_vectors
+from tests.proof.conformance import programs
 
 GOLDEN = Path(__file__).parents[2] / "golden_vectors"
 # As a board's host sees the engine: images by its ports, registers in any state at power-up, a host that
@@ -36,8 +41,18 @@ class Judge:
         return replace(self, name=f"{self.name} {' '.join(more)}", arguments=(*self.arguments, *more))
 
 
+@cache
+def golden_pack(name: str) -> Pack:
+    """The committed pack, or a conformance pack that is assembled here and now."""
+    if name not in programs.PACKS or name in programs.COMMITTED:
+        return load_pack(GOLDEN / name)
+    folder = Path(tempfile.mkdtemp(prefix="fixedpoint_nn-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return load_pack(programs.write_program(name, folder / name))
+
+
 def golden_packs(names: Sequence[str]) -> list[Pack]:
-    return [load_pack(GOLDEN / name) for name in names]
+    return [golden_pack(name) for name in names]
 
 
 def common_engine(packs: Sequence[Pack]) -> EngineConfig:

@@ -100,9 +100,10 @@ class LearnedWidths(Method):
         if isinstance(rounder, Rounder) or place.output:
             return rounder
         entry = place.entry
-        matrix = place.values is not None and place.values.ndim == 2
-        if matrix and self.per == "channel" and isinstance(entry, Quantizer):
-            entry = ChannelQuantizer(entry, (0,) * np.shape(place.values)[-1])
+        values = place.values
+        matrix = values is not None and values.ndim == 2
+        if values is not None and matrix and self.per == "channel" and isinstance(entry, Quantizer):
+            entry = ChannelQuantizer(entry, (0,) * values.shape[-1])
         start: Any = LearnedWidth.of(entry)
         f = start.quantizer.format
         limits = start.held.data + np.float32(f.bits - f.signed)

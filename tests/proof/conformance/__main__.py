@@ -55,7 +55,7 @@ NETWORKS = {
     "lenet": Golden("lenet", 2, 16),
     "resnet8": Golden("resnet8", 1, 30),
 }
-PACKS = (*NETWORKS, *programs.PACKS)
+PACKS = (*NETWORKS, *programs.COMMITTED)
 
 
 def quantized(name: str, folder: Path) -> tuple[Quantized, Plan]:
