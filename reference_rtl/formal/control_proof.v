@@ -37,7 +37,8 @@ module control_proof #(
     output wire        run_from_nothing
 );
     (* hierconn *) wire \u_engine.idle , \u_engine.take , \u_engine.offered , \u_engine.mac , \u_engine.loading ;
-    (* hierconn *) wire [DRAIN-1:0] \u_engine.write , \u_engine.result_valid , \u_engine.sum_valid , \u_engine.word_valid ;
+    (* hierconn *) wire [DRAIN-1:0] \u_engine.write , \u_engine.result_valid , \u_engine.sum_valid ,
+        \u_engine.word_valid ;
     (* hierconn *) wire \u_engine.access_write , \u_engine.configure , \u_engine.complete_5 ;
     (* hierconn *) wire \u_engine.u_loop_nest.drained ;
     (* hierconn *) wire [`RUN_BITS-1:0] \u_engine.run ;
