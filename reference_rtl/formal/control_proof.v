@@ -92,7 +92,8 @@ module control_proof #(
     always @(posedge clock) recently_reset <= {recently_reset[1:0], reset_now};
     assign settings_collide = begun && recently_reset == 3'b0 &&
         ( \u_engine.configure && ! \u_engine.u_loop_nest.drained || \u_engine.u_loop_nest.drained &&
-          ( \u_engine.u_drain.active || \u_engine.requantizers[0].u_requantize.active || \u_engine.u_write_back.active ));
+          ( \u_engine.u_drain.active || \u_engine.requantizers[0].u_requantize.active ||
+            \u_engine.u_write_back.active ));
 
     // The program's words, read a second time: how many are still to come of which instruction.
     reg [4:0] left;
