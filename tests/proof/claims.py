@@ -258,7 +258,7 @@ def claims() -> list[Claim]:
     addresses = [
         claim for output in ADDRESSES for lanes, drain in WIDTHS for claim in back_end(output, lanes, drain)
     ]
-    loop_nests = [claim for lanes, drain in WIDTHS for claim in loop_nest(lanes, 8, drain)]
+    loop_nests = [claim for lanes, drain in (WIDTHS[0], WIDTHS[-1]) for claim in loop_nest(lanes, 8, drain)]
     requantizers = [claim for sizes in SIZES[::-1] for claim in requantizer(sizes)]
     requantizers += [claim for sizes in MULTIPLIERS[::-1] for claim in multiplied(sizes, by_parts=True)]
     requantizers += [claim for sizes in SMALL_MULTIPLIERS for claim in multiplied(sizes, by_parts=False)]

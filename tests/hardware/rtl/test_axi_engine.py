@@ -99,5 +99,5 @@ def test_the_wrapper_hands_every_parameter_to_the_engine() -> None:
     values = re.compile(r"parameter (\w+) = (-?\d+)\b(?! *[*+?])")
     here = dict(values.findall(engine))
     del here["COUNTER_WIDTH"]
-    assert dict(values.findall(wrapper)) == here and len(here) == 17
+    assert dict(values.findall(wrapper)) == here and len(here) == 19
     assert set(re.findall(r"\.([A-Z_]+)\(\1\)", wrapper)) == set(here)

@@ -70,10 +70,17 @@ def memories(config: EngineConfig, draw: RandomSource) -> Images:
     return Images(
         [],
         weights,
-        np.stack([shifts, biases], 1),
+        _in_rows(np.stack([shifts, biases], 1), config.drain),
         draw.words(config.activation_width, config.table_depth),
         activations,
     )
+
+
+def _in_rows(parameters: Ints, drain: int) -> Ints:
+    """Rows of `drain` parameters that begin with these; the others of a row are those after it."""
+    places = np.arange(len(parameters))[:, None] + np.arange(drain)
+    rows: Ints = parameters[places % len(parameters)].reshape(-1, 2)
+    return rows
 
 
 def _tie(draw: RandomSource, number: int, bits: int) -> tuple[int, int]:

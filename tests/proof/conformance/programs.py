@@ -76,6 +76,7 @@ PACKS = {
         replace(MODELLED, model_width=16, model_saturate=1, **QUANTISED), 2, (*range(6), 113)
     ),
     "conformance_wrapping": Conformance(replace(MODELLED, model_width=14), 3),
+    "conformance_drain": Conformance(replace(SMALL, drain=4), 4),
 }
 
 
