@@ -37,8 +37,8 @@ module engine #(
     parameter PRODUCT_OVERFLOW = 0,
     // Bits of each counter among the status registers, 1 to 32.
     parameter COUNTER_WIDTH = 32,
-    // Activation words (a multiple of LANES), rows of LANES weights, rows of DRAIN {multiplier, shift, bias}, table words,
-    // program words.
+    // Activation words (a multiple of LANES), rows of LANES weights, rows of DRAIN {multiplier, shift, bias}, table
+    // words, program words.
     parameter ACTIVATION_DEPTH = 4096,
     parameter WEIGHT_DEPTH = 4096,
     parameter PARAMETER_DEPTH = 512,

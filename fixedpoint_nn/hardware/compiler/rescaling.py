@@ -162,11 +162,7 @@ class Rescalings:
         ends = [self.ranges[i].ends for i in sources]
         nodes = [self.program.nodes[i] for i in sources]
         small = all(high - low < MOST_CODES for low, high in ends)
-        if (
-            not small
-            or len({n.format.frac_bits for n in nodes}) > 1
-            or {n.shape for n in nodes} != {node.shape}
-        ):
+        if not small or len({n.format.frac_bits for n in nodes}) > 1:
             return None
         codes = [np.arange(low, high + 1) for low, high in ends]
         entries = [

@@ -306,11 +306,11 @@ def _rescaled(scope: Scope, node: Node, quantizer: Quantizer, by: Rescaling) -> 
 
 
 def _weighted(scope: Scope, by: Rescaling) -> Expression:
-    """The sum of values times weights."""
-    terms = []
+    """The sum of values times weights, each repeated to the sum's shape."""
+    terms, shape = [], scope.program.nodes[by.source].shape
     for place, weight in by.operands:
-        e, node = load(scope.view(place)), scope.program.nodes[place]
-        terms.append(e.times(np.int64(weight), 0, node.shape, node.format))
+        e = repeated(scope.view(place), shape, scope.builder, scope.path(place))
+        terms.append(e.times(np.int64(weight), 0, shape, scope.program.nodes[place].format))
     first, second = terms
     return first.plus(second, first.shape, first.format)
 
