@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn import calibrate, quantize, zoo
-from fixedpoint_nn.network.serialization import save
 from fixedpoint_nn.precision.content import digest
 from fixedpoint_nn.precision.plan import Plan
 from fixedpoint_nn.precision.qat import train_quantized
+from fixedpoint_nn.precision.quantize import carrying
 from fixedpoint_nn.precision.store import Store
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
@@ -83,7 +83,7 @@ def loss_of(network: str, figures: dict[str, float], exact: dict[str, float]) ->
 
 
 def measured(cell: Cell, store: Store, out: Path, progress: bool = True) -> dict[str, Any]:
-    """The cell's figures: from the store, or trained now; its plan and weights are left in the folder `out`."""
+    """The figures, from the store or trained now; the plan, which carries its weights, is left in the folder `out`."""
     entry, net = zoo.entry(cell.network), zoo.load(cell.network)
     plan = cell.plan(net)
     key = digest("precision table", asdict(cell), cell.network in WITH_DROPOUT, plan.to_json(), net)
@@ -122,8 +122,7 @@ def measured(cell: Cell, store: Store, out: Path, progress: bool = True) -> dict
         "curves": trained.history.curves,
         "minutes": round((time.perf_counter() - start) / 60, 2),
     }
-    save(trained.net, out / f"{cell.name}.safetensors")
-    trained.plan.save(out / f"{cell.name}.json")
+    carrying(trained.net, trained.plan).save(out / f"{cell.name}.json")
     store.put(key, found)
     for left in out.glob(f"{checkpoint.name}*"):
         left.unlink()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,7 +18,7 @@ from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry, PlanError, input_paths
-from fixedpoint_nn.precision.plan_weights import decode
+from fixedpoint_nn.precision.plan_weights import decode, encode
 
 MOST_ADDRESS_BITS = 16
 IMAGES = 64  # samples at a time where there are windows
@@ -55,6 +56,16 @@ def with_weights(net: Any, plan: Plan) -> Any:
                 "calibrate the network again"
             )
     return rebuild(net, {path: Tensor(values) for path, values in given.items()})
+
+
+def carrying(net: Any, plan: Plan) -> Plan:
+    """The plan with the network's weights in it, rounded: any network of this shape becomes the same integers by it."""
+    weights = {}
+    for path, value in parameters(with_weights(fold(net), plan), trained_only=False).items():
+        entry = plan.get(path)
+        if isinstance(entry, Quantizer | ChannelQuantizer):
+            weights[path] = encode(entry.round_floats(value.data))
+    return replace(plan, weights=weights)
 
 
 def leaf_value(leaf: Leaf, plan: Plan) -> Any:

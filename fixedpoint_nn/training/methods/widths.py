@@ -99,11 +99,9 @@ class LearnedWidths(Method):
         """A learned width; logits keep theirs."""
         if isinstance(rounder, Rounder) or place.output:
             return rounder
-        entry = place.entry
-        values = place.values
-        matrix = values is not None and values.ndim == 2
-        if values is not None and matrix and self.per == "channel" and isinstance(entry, Quantizer):
-            entry = ChannelQuantizer(entry, (0,) * values.shape[-1])
+        entry, shape = place.entry, () if place.values is None else place.values.shape
+        if len(shape) == 2 and self.per == "channel" and isinstance(entry, Quantizer):
+            entry = ChannelQuantizer(entry, (0,) * shape[-1])
         start: Any = LearnedWidth.of(entry)
         f = start.quantizer.format
         limits = start.held.data + np.float32(f.bits - f.signed)
