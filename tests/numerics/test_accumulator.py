@@ -213,3 +213,8 @@ def test_a_product_quantizer_counts_from_the_first_product_that_it_changes(
             [oracle.quantized(Fraction(int(n)), quantizer) << 4 - extra for n in row] for row in exact
         ]
         assert result.ints.tolist() == expected
+
+
+def test_an_accumulators_name_labels_but_does_not_distinguish() -> None:
+    assert Accumulator(Q(8, 0), name="one") == Accumulator(Q(8, 0), name="other")
+    assert Accumulator(Q(8, 0), name="one") != Accumulator(Q(9, 0), name="one")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fixedpoint_nn import UQ, FixedArray, Q, Quantizer
+from fixedpoint_nn import UQ, FixedArray, Q, QFormat, Quantizer
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 SQUARE = ValueTable.of("square", lambda code: code * code, Q(4, 0), UQ(7, 0))
@@ -43,3 +43,12 @@ def test_what_does_not_fit_is_refused() -> None:
     assert str(large.value) == (
         "a table over Q(21, 0) would have 2**21 entries; cast its input to 20 bits or fewer"
     )
+
+
+@pytest.mark.parametrize("source", [Q(3, 1), UQ(3, 0), Q(1, 0)])
+def test_a_table_of_a_function_holds_its_value_of_every_code(source: QFormat) -> None:
+    table = ValueTable.of("twice", lambda code: 2 * code + 1, source, Q(8, 0), "label")
+    codes = list(range(source.int_min, source.int_max + 1))
+    assert table.values == tuple(2 * code + 1 for code in codes)
+    assert [int(table.ints[code]) for code in codes] == [2 * code + 1 for code in codes]
+    assert table.output.name == "label"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fixedpoint_nn.numerics.arrays import Array
@@ -122,14 +121,3 @@ class Plan:
     after: tuple[Part, ...]
     bound: int  # of everything that is ever in a slot, sums of products apart
     sum_bound: int  # of the sums of products
-
-    @property
-    def written(self) -> Iterator[int]:
-        """The slots that operations write."""
-        for operation in self.operations:
-            if isinstance(operation, Products):
-                yield from (cut.out for cut in operation.cuts)
-                if operation.raw is not None:
-                    yield operation.raw
-            else:
-                yield operation.out

@@ -69,6 +69,10 @@ def test_parts_of_an_array() -> None:
         assert [share.ints.tolist() for share in shares] == [
             one.tolist() for one in np.split(x.ints, parts, axis)
         ]
+    deep = fixed(2, 3, 4)
+    assert [share.ints.tolist() for share in deep.split(2)] == [
+        one.tolist() for one in np.split(deep.ints, 2, -1)
+    ]
     assert [row.ints.tolist() for row in x] == x.ints.tolist()
     assert np.array_equal(x.T.ints, x.ints.T)
     assert np.array_equal(x.take([3, 0, 3]).ints, x.ints[[3, 0, 3]])

@@ -114,6 +114,8 @@ def test_a_loop_is_replayed_and_printed_with_its_body() -> None:
     assert [line.removeprefix("    ") for line in inner] == str(body).splitlines()
     assert lines[lines.index(inner[0]) - 1].startswith(f"%{scan} = scan(")
     assert lines[-1] == "return " + ", ".join(f"%{place}" for place in program.outputs)
+    assert "=None" not in str(program)
+    assert "quantizer=ap_fixed<6,4,AP_RND_CONV,AP_SAT>" in str(program)
     assert repr(x) == "Traced(%0, (1, 4, 3), Q(4, 2))"
     assert (len(x), x.ndim) == (1, 3)
     assert x.reshape(-1, 12).shape == (1, 12)
