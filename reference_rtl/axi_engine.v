@@ -289,6 +289,8 @@ module axi_engine #(
             `AXI_PARAMETER_DEPTH: read_data = PARAMETER_DEPTH;
             `AXI_TABLE_DEPTH: read_data = TABLE_DEPTH;
             `AXI_PROGRAM_DEPTH: read_data = PROGRAM_DEPTH;
+            `AXI_DRAIN: read_data = DRAIN;
+            `AXI_MULTIPLIER_WIDTH: read_data = MULTIPLIER_WIDTH;
             default: begin
                 read_data = 32'd0;
                 read_refused = 1'b1;

@@ -103,8 +103,7 @@ class AxiEngine(Driver):
         """Bit patterns into `program`, `weights`, `parameters` or `tables`."""
         self._fits(memory, address, len(words))
         self._at_rest("load")
-        config = self.config
-        widest = max(config.lanes * config.weight_width, 6 + config.bias_width, CHUNK_BITS)
+        widest = self.config.load_width
         kind = LOADED.index(memory) << ADDRESS_BITS
         for place, word in enumerate(words, address):
             for low in range(0, widest, CHUNK_BITS):

@@ -283,10 +283,12 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t PARAMETER_DEPTH;
     uint32_t TABLE_DEPTH;
     uint32_t PROGRAM_DEPTH;
+    uint32_t DRAIN;
+    uint32_t MULTIPLIER_WIDTH;
 } axi_engine_t;
 
 
-static_assert(sizeof(axi_engine_t) == 0xc4, "Packing error");
+static_assert(sizeof(axi_engine_t) == 0xcc, "Packing error");
 
 #ifdef __cplusplus
 }

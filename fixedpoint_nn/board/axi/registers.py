@@ -52,6 +52,8 @@ class Register(IntEnum):
     PARAMETER_DEPTH = 0xB8
     TABLE_DEPTH = 0xBC
     PROGRAM_DEPTH = 0xC0
+    DRAIN = 0xC4
+    MULTIPLIER_WIDTH = 0xC8
 
 
 class Control(IntFlag):
@@ -113,4 +115,6 @@ PARAMETERS = (
     Register.PARAMETER_DEPTH,
     Register.TABLE_DEPTH,
     Register.PROGRAM_DEPTH,
+    Register.DRAIN,
+    Register.MULTIPLIER_WIDTH,
 )
