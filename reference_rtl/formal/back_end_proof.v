@@ -89,7 +89,8 @@ module back_end_proof #(
         .parameter_enable(), .parameter_address(parameter_address), .out_valid(), .out_pixel_end(), .sums(), .wrapped()
     );
     write_back #(.DRAIN(DRAIN), .WIDTH(8), .ADDRESS_WIDTH(A)) u_write_back (
-        .clock(clock), .reset(1'b0), .configure(configure_now), .output_base(output_base), .pixel_step(output_gap + {{(A-C){1'b0}}, last_now}),
+        .clock(clock), .reset(1'b0), .configure(configure_now), .output_base(output_base),
+        .pixel_step(output_gap + {{(A-C){1'b0}}, last_now}),
         .table_enable(table_enable), .table_base(table_base), .out_bits(bits_now), .noise_enable(noise_enable),
         .noise(noise),
         .in_valid(valid_now), .pixel_end(word_pixel_end), .words(words), .table_read(), .table_address(table_address),

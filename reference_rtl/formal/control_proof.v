@@ -37,7 +37,8 @@ module control_proof #(
     output wire        run_from_nothing
 );
     (* hierconn *) wire \u_engine.idle , \u_engine.take , \u_engine.offered , \u_engine.mac , \u_engine.loading ;
-    (* hierconn *) wire [DRAIN-1:0] \u_engine.write , \u_engine.result_valid , \u_engine.sum_valid , \u_engine.word_valid ;
+    (* hierconn *) wire [DRAIN-1:0] \u_engine.write , \u_engine.result_valid , \u_engine.sum_valid ,
+        \u_engine.word_valid ;
     (* hierconn *) wire \u_engine.access_write , \u_engine.configure , \u_engine.complete_5 ;
     (* hierconn *) wire \u_engine.u_loop_nest.drained ;
     (* hierconn *) wire [`RUN_BITS-1:0] \u_engine.run ;
@@ -91,7 +92,8 @@ module control_proof #(
     always @(posedge clock) recently_reset <= {recently_reset[1:0], reset_now};
     assign settings_collide = begun && recently_reset == 3'b0 &&
         ( \u_engine.configure && ! \u_engine.u_loop_nest.drained || \u_engine.u_loop_nest.drained &&
-          ( \u_engine.u_drain.active || \u_engine.requantizers[0].u_requantize.active || \u_engine.u_write_back.active ));
+          ( \u_engine.u_drain.active || \u_engine.requantizers[0].u_requantize.active ||
+            \u_engine.u_write_back.active ));
 
     // The program's words, read a second time: how many are still to come of which instruction.
     reg [4:0] left;
