@@ -18,6 +18,7 @@ module requantize_tb;
     reg clock = 1'b0;
     always #5 clock = ~clock;
 
+    reg reset = 1'b0;
     reg relu_before, relu_after, twice, out_signed, in_valid;
     reg [5:0] leak, out_bits, shift;
     reg [2:0] rounding;
@@ -33,7 +34,7 @@ module requantize_tb;
     requantize #(
         .SUM_WIDTH(SUM_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH)
     ) u_requantize (
-        .clock(clock), .reset(1'b0), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
+        .clock(clock), .reset(reset), .relu_before(relu_before), .relu_after(relu_after), .twice(twice), .leak(leak),
         .rounding(rounding),
         .overflow(overflow), .out_bits(out_bits), .out_signed(out_signed),
         .in_valid(in_valid), .sum(sum), .bias(bias), .multiplier(multiplier), .shift(shift),
@@ -88,9 +89,24 @@ module requantize_tb;
             in_valid = 1'b1;
             check;
             if (number % 7 == 3) check;
+            if (number % 11 == 5) repeat (LATENCY + 1) check;
         end
         repeat (LATENCY) check;
         if (compared != count) $fatal(1, "FAIL: %0d of %0d vectors came out", compared, count);
+        // A reset discards a word, wherever it is.
+        for (number = 0; number < LATENCY; number = number + 1) begin
+            in_valid = 1'b1;
+            @(negedge clock);
+            in_valid = 1'b0;
+            repeat (number) @(negedge clock);
+            reset = 1'b1;
+            @(negedge clock);
+            reset = 1'b0;
+            for (place = 0; place < LATENCY + 1; place = place + 1) begin
+                if (out_valid !== 1'b0) $fatal(1, "FAIL: a word after a reset %0d clocks later", number);
+                @(negedge clock);
+            end
+        end
         $display("PASS: %0d vectors", compared);
         $finish;
     end

@@ -174,6 +174,9 @@ def multiplied_rows(
             )
             sums = [-high, high - 1, -bias, int(draw.integers(-high, high))]
             sums += near_ties(draw, high, multiplier, shift, run.out_bits)
+            if draw.integers(3) == 0:  # products that are powers of two: one bit, far above all others
+                multiplier = 1 << width - 2
+                sums += [sign * (1 << sum_width - 2) - bias for sign in (1, -1)]
             rows += [(run, one, bias, multiplier, shift) for one in sums if -high <= one < high]
     return rows
 
@@ -184,6 +187,7 @@ MULTIPLIED = [
     (32, 32, 8, 32),
     (48, 32, 16, 18),
     (63, 63, 32, 32),
+    (63, 63, 8, 32),
     (12, 8, 8, 24),
 ]
 
