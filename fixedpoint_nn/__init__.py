@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fixedpoint_nn import data, layers, zoo
 from fixedpoint_nn.hardware import RtlModel, emit, load_pack
 from fixedpoint_nn.interchange.affine import saving as _saving  # noqa: F401 - files may name its layers
+from fixedpoint_nn.interchange.hls4ml import accumulated as _accumulated  # noqa: F401 - the same
 from fixedpoint_nn.numbers import loops as _loops  # noqa: F401 - registers the planned loops
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -17,6 +18,7 @@ from fixedpoint_nn.precision import calibrate, quantize, sweep
 from fixedpoint_nn.version import __version__
 
 if TYPE_CHECKING:
+    from fixedpoint_nn.interchange.hls4ml.convert import from_hls4ml
     from fixedpoint_nn.interchange.load import load_model
     from fixedpoint_nn.interchange.onnx.importing import from_onnx
     from fixedpoint_nn.interchange.onnx.integers.reader import from_qonnx
@@ -39,6 +41,7 @@ __all__ = [
     "calibrate",
     "data",
     "emit",
+    "from_hls4ml",
     "from_onnx",
     "from_qonnx",
     "from_tflite",
@@ -52,6 +55,7 @@ __all__ = [
 ]
 
 _LATER = {  # imported when they are asked for
+    "from_hls4ml": "fixedpoint_nn.interchange.hls4ml.convert",
     "from_onnx": "fixedpoint_nn.interchange.onnx.importing",
     "from_qonnx": "fixedpoint_nn.interchange.onnx.integers.reader",
     "from_tflite": "fixedpoint_nn.interchange.tflite.convert",

@@ -17,7 +17,7 @@ from fixedpoint_nn.interchange.affine.wiring import Wiring
 from fixedpoint_nn.interchange.comparison import Pair, _margin, compare
 from fixedpoint_nn.layers import Graph, Node, ReLU
 from fixedpoint_nn.network.serialization import save
-from tests.interchange.onnx.models import INT64, model, node
+from tests.interchange.onnx.models import INT64, TensorProto, model, node
 from tests.support.tflite_networks import ds_cnn
 
 RNG = np.random.default_rng(3)
@@ -159,3 +159,31 @@ def test_what_cannot_be_compared_is_a_sentence(tmp_path: Path) -> None:
     save(Graph({"relu": Node(ReLU(), ("x",))}), tmp_path / "own.safetensors")
     with pytest.raises(ValueError, match="this project's own file, and no other runtime reads it"):
         compare(tmp_path / "own.safetensors", images(1))
+
+
+def quantised_file(path: Path) -> Path:
+    """Two inputs, each quantised, added and quantised; scales are powers of two."""
+    constants = {"s": np.float32(0.125), "t": np.float32(0.25), "z": np.int8(3)}
+    nodes = [
+        node("QuantizeLinear", "x s z", "a"),
+        node("DequantizeLinear", "a s z", "b"),
+        node("QuantizeLinear", "w t z", "c"),
+        node("DequantizeLinear", "c t z", "d"),
+        node("Add", "b d", "e"),
+        node("QuantizeLinear", "e t z", "y"),
+    ]
+    kinds = {"y": TensorProto.INT8}
+    path.write_bytes(model(nodes, {"x": ["n", 5], "w": ["n", 5]}, ["y"], constants, kinds=kinds))
+    return path
+
+
+def test_a_quantised_file_of_two_inputs_is_compared_in_every_bit(tmp_path: Path) -> None:
+    path = quantised_file(tmp_path / "m.onnx")
+    x, w = (RNG.normal(0, 9, (40, 5)).astype(np.float32) for _ in range(2))
+    found = compare(path, (x, w))
+    assert found.equal and found.exact and "y" in [pair.name for pair in found.pairs]
+    assert [pair.name for pair in compare(path, (x, w), optimised=True).pairs] == ["y"]
+    with pytest.raises(ValueError, match=r"has 2 inputs \(x, w\), and was given 1 arrays of samples"):
+        compare(path, x)
+    with pytest.raises(ValueError, match=r"different numbers of samples: \[40, 39\]"):
+        compare(path, (x, w[1:]))

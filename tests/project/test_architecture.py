@@ -52,7 +52,7 @@ def test_ten_questions_about_where_to_change_something_are_answered() -> None:
 @pytest.mark.parametrize("page", TESTED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_modules_and_files_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text("utf-8")
-    modules = set(re.findall(r"fixedpoint_nn(?:\.[a-z_]+)+", text))
+    modules = set(re.findall(r"fixedpoint_nn(?:\.[a-z0-9_]+)+", text))
     missing = {name for name in modules if not module_exists(name)}
     files = set(FILE.findall(text))
     missing |= {name for name in files if not (ROOT / name).exists()}

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: MIT
+"""A model of hls4ml to a quantised network with its integers: layer by layer, or all reasons why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.affine.constants import Unsuited
+from fixedpoint_nn.interchange.affine.sums import sums_of
+from fixedpoint_nn.interchange.hls4ml.accumulated import AccumulatedConv2D, AccumulatedDense, Affine, Cast
+from fixedpoint_nn.layers import Graph, Node
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numerics.accumulator import Accumulator
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+
+
+class UnsupportedModel(ValueError):
+    """Raised for a model with layers that have no exact form here; the message names all of them."""
+
+
+def from_hls4ml(model: Any, *, softmax: bool = True) -> Quantized:
+    """The quantised network of an hls4ml model, or of the configuration that makes one (a dictionary).
+
+    It has the types of `model`, and computes what `model.predict` does: products and sums in the accumulator's type,
+    from the bias on, in the order of the C++ of its latency strategy. It takes floats, which the input's type rounds.
+    Without `softmax`, a softmax at the end is left out.
+    """
+    if isinstance(model, Mapping):
+        try:
+            from hls4ml.converters import convert_from_config
+        except ImportError:
+            raise ImportError(
+                "a configuration takes the package 'hls4ml': pip install hls4ml, or give the model that it made"
+            ) from None
+        model = convert_from_config(dict(model))
+    if not hasattr(model, "get_layers"):
+        raise TypeError(
+            f"from_hls4ml takes a model of hls4ml, or its configuration, not a {type(model).__name__}"
+        )
+    return _Conversion(list(model.get_layers()), softmax).network()
+
+
+@dataclass
+class _Conversion:
+    """The nodes so far, and the quantizer of every value by the name of its variable."""
+
+    given: list[Any]
+    softmax: bool
+    parts: dict[str, Node] = field(default_factory=dict)
+    inputs: dict[str, Quantizer] = field(default_factory=dict)
+    formats: dict[str, QFormat] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    nodes: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def network(self) -> Quantized:
+        """The whole network."""
+        if not self.softmax and self.given[-1].class_name == "Softmax":
+            self.given = self.given[:-1]
+        for layer in self.given:
+            try:
+                self._convert(layer)
+            except (Unsuited, ValueError) as reason:
+                self.problems.append(f"{layer.class_name} {layer.name!r} {reason}")
+        if self.problems:
+            count = len(self.problems)
+            raise UnsupportedModel(
+                f"the model has {count} layer{'s' * (count > 1)} that cannot be converted exactly: "
+                + "; ".join(self.problems)
+            )
+        if not self.inputs or not self.parts:
+            raise UnsupportedModel("the model has no input, or no layer")
+        first, *further = self.inputs.values()
+        shapes = [self.shapes[name] for name in self.inputs]
+        net = Graph(self.parts, tuple(self.nodes[name] for name in self.inputs))
+        return Quantized(net, first, further=tuple(further), shape=shapes[0] if len(shapes) == 1 else None)
+
+    def _convert(self, layer: Any) -> None:
+        (output,) = layer.outputs
+        variable = layer.get_output_variable(output)
+        quantizer = _quantizer(variable.type.precision, f"{layer.name}.out")
+        name = str(layer.name).strip("_") or "layer"
+        while name in self.parts or name in self.nodes.values():
+            name += "_"
+        shape = tuple(int(size) for size in variable.shape)
+        if layer.class_name in ("Input", "InputLayer"):
+            self.inputs[output] = quantizer
+        else:
+            convert = CONVERTERS.get(layer.class_name)
+            if convert is None:
+                raise Unsuited("is a kind of layer that is not read")
+            missing = [source for source in layer.inputs if source not in self.formats]
+            if missing:
+                return  # of a layer that was refused
+            step = _Step(
+                layer,
+                quantizer,
+                [self.formats[i] for i in layer.inputs],
+                [self.shapes[i] for i in layer.inputs],
+            )
+            made = convert(step)
+            self.parts[name] = Node(made, tuple(self.nodes[source] for source in layer.inputs))
+        self.nodes[output], self.formats[output], self.shapes[output] = name, quantizer.format, shape
+
+
+@dataclass
+class _Step:
+    """One layer of hls4ml, what its result is cast to, and the formats and shapes of what it takes."""
+
+    layer: Any
+    out: Quantizer
+    formats: list[QFormat]
+    shapes: list[tuple[int, ...]]
+
+    def number(self, name: str, default: int | None = None) -> int:
+        """A whole number that the layer has as an attribute."""
+        value = self.layer.get_attr(name, default)
+        if value is None:
+            raise Unsuited(f"lacks its {name}")
+        return int(value)
+
+    def weight(self, name: str) -> FixedArray:
+        """A parameter, rounded to its type."""
+        variable = self.layer.weights[name]
+        quantizer = _quantizer(variable.type.precision, name)
+        return FixedArray.from_float(np.asarray(variable.data, np.float64), quantizer)
+
+
+def _quantizer(precision: Any, name: str) -> Quantizer:
+    """hls4ml's type of a value."""
+    try:
+        found = Quantizer.parse(str(precision))
+    except ValueError as error:
+        raise Unsuited(f"has the type {precision}, which is not modelled: {error}") from None
+    return Quantizer(found.format, found.rounding, found.overflow, name)
+
+
+def _accumulated(step: _Step, weight: FixedArray) -> tuple[FixedArray, Accumulator | None]:
+    """The bias in the accumulator's type, and the accumulator; None if it never rounds and never overflows."""
+    if step.layer.get_attr("strategy", "latency") not in ("latency", "Latency", "resource", "Resource"):
+        raise Unsuited(
+            f"has the strategy {step.layer.get_attr('strategy')!r}, and latency and resource are read"
+        )
+    kind = _quantizer(step.layer.get_attr("accum_t").precision, f"{step.layer.name}.accum")
+    bias = step.weight("bias").cast(kind)
+    source = step.formats[0]
+    products = source.frac_bits + weight.format.frac_bits
+    if kind.format.frac_bits >= products:
+        up = kind.format.frac_bits - products
+        wide = weight.ints.astype(object) << up
+        low, high = sums_of(wide.T, bias.ints.astype(object), source.int_min, source.int_max)
+        most = sum(abs(end) for end in (low, high)) * 2  # whatever part of the sum comes first
+        if most <= kind.format.int_max:
+            return bias, None
+    if kind.overflow not in (Overflow.WRAP, Overflow.SATURATE):
+        raise Unsuited(f"has an accumulator of the type {kind}, and those that wrap or saturate are modelled")
+    return bias, Accumulator(kind.format, kind.overflow, kind)
+
+
+def _dense(step: _Step) -> Any:
+    weight = step.weight("weight")
+    if len(step.shapes[0]) != 1 or weight.ndim != 2:
+        raise Unsuited(f"takes a value of shape {step.shapes[0]}, and a row is read; use a flattened one")
+    bias, accumulator = _accumulated(step, weight)
+    if accumulator is None:
+        return layers.Dense(weight, bias, step.out)
+    return AccumulatedDense(weight, bias, step.out, accumulator)
+
+
+def _conv(step: _Step) -> Any:
+    if str(step.layer.get_attr("data_format", "channels_last")) != "channels_last":
+        raise Unsuited("has its channels first; convert the model with ChannelsLastConversion 'full'")
+    kernel = step.number("filt_height"), step.number("filt_width")
+    stride = step.number("stride_height"), step.number("stride_width")
+    edges = (
+        (step.number("pad_top", 0), step.number("pad_bottom", 0)),
+        (step.number("pad_left", 0), step.number("pad_right", 0)),
+    )
+    raw = step.weight("weight")
+    if raw.ndim != 4:
+        raise Unsuited(f"has weights of shape {raw.shape}")
+    weight = raw.reshape(-1, raw.shape[-1])
+    bias, accumulator = _accumulated(step, weight)
+    if accumulator is None:
+        return layers.Conv2D(weight, bias, kernel, stride, edges, out=step.out)
+    return AccumulatedConv2D(weight, bias, kernel, stride, edges, step.out, accumulator)
+
+
+def _activation(step: _Step) -> Any:
+    kind = str(step.layer.get_attr("activation"))
+    if kind not in ("relu", "linear"):
+        raise Unsuited(f"has the activation {kind!r}, and relu and linear are read")
+    return Cast(step.out, kind == "relu")
+
+
+def _normalisation(step: _Step) -> Any:
+    return Affine(step.weight("scale"), step.weight("bias"), step.out)
+
+
+def _pooling(step: _Step) -> Any:
+    if str(step.layer.get_attr("pool_op")).lower() != "max":
+        raise Unsuited("takes means, and maxima are read")
+    if any(step.number(name, 0) for name in ("pad_top", "pad_bottom", "pad_left", "pad_right")):
+        raise Unsuited("pads, and pooling without padding is read")
+    kernel = step.number("pool_height"), step.number("pool_width")
+    stride = step.number("stride_height"), step.number("stride_width")
+    return layers.Sequential(max=layers.MaxPool2D(kernel, stride), out=Cast(step.out))
+
+
+def _reshape(step: _Step) -> Any:
+    shape = tuple(int(size) for size in step.layer.get_output_variable().shape)
+    return layers.Sequential(shape=layers.Reshape(shape), out=Cast(step.out))
+
+
+def _transpose(step: _Step) -> Any:
+    axes = tuple(int(axis) + 1 for axis in step.layer.get_attr("perm"))
+    return layers.Sequential(axes=layers.Transpose((0, *axes)), out=Cast(step.out))
+
+
+def _merge(step: _Step) -> Any:
+    if str(step.layer.get_attr("op")).lower() != "add":
+        raise Unsuited(f"joins by {step.layer.get_attr('op')}, and add is read")
+    return layers.Add(step.out)
+
+
+CONVERTERS: dict[str, Callable[[_Step], Any]] = {
+    "Dense": _dense,
+    "Conv2D": _conv,
+    "Activation": _activation,
+    "BatchNormalization": _normalisation,
+    "Pooling2D": _pooling,
+    "Reshape": _reshape,
+    "Transpose": _transpose,
+    "Merge": _merge,
+}
