@@ -3,10 +3,12 @@
 `default_nettype none
 module engine #(
     parameter LANES = 8,
+    parameter DRAIN = 1,
     parameter ACTIVATION_WIDTH = 16,
     parameter WEIGHT_WIDTH = 16,
     parameter ACCUMULATOR_WIDTH = 48,
     parameter BIAS_WIDTH = 32,
+    parameter MULTIPLIER_WIDTH = 0,
     parameter MODEL_WIDTH = 0,
     parameter MODEL_SATURATE = 0,
     parameter PRODUCT_BITS = 0,
@@ -24,7 +26,7 @@ module engine #(
     parameter PARAMETER_IMAGE = "",
     parameter TABLE_IMAGE = "",
     parameter PROGRAM_IMAGE = "",
-    parameter PARAMETER_WIDTH = 6 + BIAS_WIDTH,
+    parameter PARAMETER_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH),
     parameter WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32,
     parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
 ) (

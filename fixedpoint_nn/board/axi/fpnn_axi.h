@@ -11,7 +11,7 @@
 
 typedef struct {
     volatile void *registers;
-    uint32_t lanes, activation_width, weight_width, bias_width;
+    uint32_t lanes, drain, activation_width, weight_width, bias_width, multiplier_width;
     uint32_t activation_depth, weight_depth, parameter_depth, table_depth, program_depth, clock_khz, content;
     const char *error;
 } fpnn_axi;
@@ -50,9 +50,11 @@ static inline int fpnn_axi_open(fpnn_axi *engine, volatile void *registers)
     if (FPNN_AXI_READ(engine, FPNN_AXI_AT(VERSION)) >> AXI_ENGINE__VERSION__MAJOR_bp != AXI_ENGINE__VERSION__MAJOR_reset)
         return fpnn_axi_fail(engine, "the engine has another version of the registers; build it again");
     engine->lanes = FPNN_AXI_READ(engine, FPNN_AXI_AT(LANES));
+    engine->drain = FPNN_AXI_READ(engine, FPNN_AXI_AT(DRAIN));
     engine->activation_width = FPNN_AXI_READ(engine, FPNN_AXI_AT(ACTIVATION_WIDTH));
     engine->weight_width = FPNN_AXI_READ(engine, FPNN_AXI_AT(WEIGHT_WIDTH));
     engine->bias_width = FPNN_AXI_READ(engine, FPNN_AXI_AT(BIAS_WIDTH));
+    engine->multiplier_width = FPNN_AXI_READ(engine, FPNN_AXI_AT(MULTIPLIER_WIDTH));
     engine->activation_depth = FPNN_AXI_READ(engine, FPNN_AXI_AT(ACTIVATION_DEPTH));
     engine->weight_depth = FPNN_AXI_READ(engine, FPNN_AXI_AT(WEIGHT_DEPTH));
     engine->parameter_depth = FPNN_AXI_READ(engine, FPNN_AXI_AT(PARAMETER_DEPTH));
@@ -121,7 +123,8 @@ static inline int fpnn_axi_read_value(fpnn_axi *engine, const fpnn_axi_place *pl
 static inline uint32_t fpnn_axi_chunks(const fpnn_axi *engine)
 {
     uint32_t bits = engine->lanes * engine->weight_width;
-    if (bits < 6 + engine->bias_width) bits = 6 + engine->bias_width;
+    uint32_t parameters = engine->drain * (engine->multiplier_width + 6 + engine->bias_width);
+    if (bits < parameters) bits = parameters;
     return (bits + 31) / 32;
 }
 
