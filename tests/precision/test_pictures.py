@@ -36,11 +36,17 @@ def noise(path: Path) -> None:
     noise_by_layer(sweep(NET, DATA, (3, 8), store=":memory:", progress=False), path, title="a network")
 
 
+def learned_front(path: Path) -> None:
+    found = search(NET, DATA, progress=False, base=Recipe(4))
+    pareto_front(found, path, learned=(found.front, 0.9))
+
+
 DRAWN: dict[str, Callable[[Path], None]] = {
     "accuracy against bits": swept,
     "accuracy of the roundings": lambda path: swept(path, "rounding"),
     "noise by layer": noise,
     "pareto front": lambda path: pareto_front(search(NET, DATA, progress=False, base=Recipe(4)), path),
+    "learned front": learned_front,
     "weight histograms": lambda path: weight_histograms(NET, PLAN, path, "a network"),
     "histograms per channel": lambda path: weight_histograms(
         NET, calibrate(NET, DATA[0], per_channel=True), path
