@@ -21,7 +21,7 @@ help:
 	@echo 'make bench     speed, side by side with other packages'
 	@echo 'make synth     size and clock of the engine, by yosys and nextpnr'
 	@echo 'make mutation  does the verification notice a broken engine?'
-	@echo 'make mutation-python  do the tests notice a broken Python core? (an hour or more; ROOMS="numerics numbers", ARGS="--sample 170")'
+	@echo 'make mutation-python  do the tests notice a broken Python core? (hours; ROOMS="numerics numbers", ARGS="--sample 170")'
 	@echo 'make proof     mutation, formal proofs, exhaustive runs and coverage'
 	@echo 'make golden    write golden_vectors/ again'
 
