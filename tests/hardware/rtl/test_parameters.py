@@ -21,6 +21,8 @@ LINT = [
     {"ACTIVATION_WIDTH": 12, "WEIGHT_WIDTH": 8},
     {"ACTIVATION_WIDTH": 8, "WEIGHT_WIDTH": 12, "BIAS_WIDTH": 63},
     {"WEIGHT_DEPTH": 100000, "TABLE_DEPTH": 70000},
+    {"MULTIPLIER_WIDTH": 12, "ACTIVATION_WIDTH": 9, "WEIGHT_WIDTH": 8, "ACCUMULATOR_WIDTH": 24},
+    {"MULTIPLIER_WIDTH": 32, "DRAIN": 4},
 ]  # fmt: skip
 
 
@@ -81,6 +83,8 @@ ILLEGAL = [
     ({"WEIGHT_WIDTH": 40, "ACCUMULATOR_WIDTH": 60}, "WEIGHT_WIDTH = 40; use 2 to 32"),
     ({"ACCUMULATOR_WIDTH": 20}, "ACCUMULATOR_WIDTH = 20; use 32 (a product's bits) to 63"),
     ({"BIAS_WIDTH": 1}, "BIAS_WIDTH = 1; use 2 to 63"),
+    ({"MULTIPLIER_WIDTH": 1}, "MULTIPLIER_WIDTH = 1; use 0 (none) or 2 to 32"),
+    ({"MULTIPLIER_WIDTH": 33}, "MULTIPLIER_WIDTH = 33; use 0 (none) or 2 to 32"),
     ({"MODEL_WIDTH": 49}, "MODEL_WIDTH = 49; use 0 (none) or 2 to ACCUMULATOR_WIDTH = 48"),
     ({"PRODUCT_ROUNDING": 7}, "PRODUCT_ROUNDING = 7, PRODUCT_OVERFLOW = 0; use 0 to 6 and 0 to 3"),
     ({"ACTIVATION_DEPTH": 4100}, "ACTIVATION_DEPTH = 4100 is not a multiple of LANES = 8"),
@@ -136,6 +140,7 @@ def test_an_illegal_parameter_stops_the_simulation_at_time_zero_with_a_sentence(
             "accumulator_width = 20 is no engine; use 32 (a product's bits) to 63",
         ),
         ({"bias_width": 64}, "bias_width = 64 is no engine; use 2 to 63"),
+        ({"multiplier_width": 1}, "multiplier_width = 1 is no engine; use 0 (none) or 2 to 32"),
         ({"model_width": 49}, "model_width = 49 is no engine; use 0 (none) or 2 to the accumulator's 48"),
         ({"model_saturate": 2}, "model_saturate = 2 is no engine; use 0 (wrap) or 1 (saturate)"),
         ({"product_bits": 48}, "product_bits = 48 is no engine; use 0 (exact) to 47"),
