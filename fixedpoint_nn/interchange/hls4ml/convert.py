@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def from_hls4ml(model: Any, *, softmax: bool = True) -> Quantized:
     """
     if isinstance(model, Mapping):
         try:
-            from hls4ml.converters import convert_from_config
+            convert_from_config = import_module("hls4ml.converters").convert_from_config
         except ImportError:
             raise ImportError(
                 "a configuration takes the package 'hls4ml': pip install hls4ml, or give the model that it made"
