@@ -31,6 +31,7 @@ CALLS: dict[str, list[tuple[object, ...]]] = {
     "verify": [("pack",)],
     "generate": [("names_lstm", "--count", 1), ("names_lstm", "--show", "select")],
     "board": [("run", "pack", "--port", "sim", "--vectors", 1)],
+    "export": [("pack", "--out", "design")],
     "report": [(".", "--out", "page.html")],
     "doctor": [()],
     "completion": [("bash",)],

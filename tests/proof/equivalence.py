@@ -93,7 +93,7 @@ class Prover:
         if name in self.machine.masks:
             return self._masked(builder, value, self.machine.masks[name], builder.take)
         if name.startswith("read address of "):
-            memory = name.removeprefix("read address of ").partition("[")[0]
+            memory = re.sub(r"(\[\d+\])+$", "", name.removeprefix("read address of "))
             guards = next((g for m, g in self._unread.items() if re.fullmatch(m, memory)), None)
             return value if guards is None else self._masked(builder, value, guards, builder.take)
         register = self._register_of.get(name)
