@@ -14,6 +14,7 @@ from fixedpoint_nn.layers.padding import resolve
 from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.tree import layers_by_path, parameters
 from fixedpoint_nn.numbers.sliding_windows import reach
+from fixedpoint_nn.numbers.tensor.tape import operation_by_operation
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -60,7 +61,9 @@ def _rows(net: Any, path: str, layer: Any, samples: Array) -> Iterator[Array]:
     """The rows that the matrix multiplies, of every product with it, in their order."""
     weight = parameters(net, trained_only=False)[path]
     weight.needs_gradient = True
-    for product in _products(net(as_input(samples)), weight):
+    with operation_by_operation():
+        end = net(as_input(samples))
+    for product in _products(end, weight):
         x = product.parents[0]
         if isinstance(layer, Conv2D):
             padding = resolve(layer.padding, x.shape, reach(layer.kernel, layer.dilation), layer.stride)

@@ -17,7 +17,7 @@ from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.on_arrays import demand_network, demand_samples
 from fixedpoint_nn.network.tree import Leaf, rebuild, walk
 from fixedpoint_nn.numbers.functions import FUNCTIONS
-from fixedpoint_nn.numbers.tensor.tape import no_gradient
+from fixedpoint_nn.numbers.tensor.tape import no_gradient, operation_by_operation
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.overflow import Overflow
@@ -64,7 +64,8 @@ def observe(net: Any, samples: Samples) -> Observations:
     first = [Tensor(x[:STRUCTURE]) for x in given]  # with gradients: their tape tells where values go
     names = {id(value): path for path, value in parameters.items()}
     names |= {id(x): path for path, x in zip(paths, first, strict=True)}
-    flow = Dataflow.read(watched(*first), names, observers)
+    with operation_by_operation():
+        flow = Dataflow.read(watched(*first), names, observers)
     inputs = {path: observer.value_range() for path, observer in seen.items()}
     ids = [path for path, x in zip(paths, given, strict=True) if len(paths) == 1 or x.dtype.kind in "iu"]
     shape = given[0].shape[1:] if len(given) == 1 else None

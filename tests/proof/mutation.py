@@ -81,7 +81,6 @@ SUBJECTS = (
     Subject("conformance", 700, quick=-3),
     Subject("conformance_saturating", 200, quick=-3),
     Subject("conformance_wrapping", 150, quick=-3),
-    Subject("conformance_drain", 250, quick=-3),
 )
 SEED_VARIABLE = "FIXEDPOINT_NN_MUTANTS"  # names other mutants, for which no vector was made on purpose
 SEED = int(os.environ.get(SEED_VARIABLE, "1"))

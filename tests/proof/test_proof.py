@@ -195,7 +195,7 @@ def test_a_fact_that_does_not_hold_is_refuted():
     design = machine.flattened(mutants.elaborate(config))
     wrong = equivalence.Facts(
         clauses=(((r"u_drain\.draining\[0\]", 0),),),
-        idle={r"u_write_back\.word_1\[\d+\]": (r"u_drain\.draining\[0\]",)},
+        idle={r"u_write_back\.words_1\[\d+\]": (r"u_drain\.draining\[0\]",)},
     )
     broken = equivalence.Prover(machine.Machine(design, design), wrong).broken(2)
     assert "u_drain_draining_0_is_0" in "".join(broken)

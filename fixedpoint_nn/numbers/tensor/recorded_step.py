@@ -161,8 +161,10 @@ class RecordedRows:
         """Rounded to the quantizer's values."""
         if quantizer is None:
             return self
-        if hasattr(quantizer, "observe"):
-            raise NotFusable("an observer looks at every step")
+        if hasattr(quantizer, "observe") or hasattr(quantizer, "round_tensor"):
+            raise NotFusable(
+                "an observer looks at every step, a rounding that is trained has a gradient of its own"
+            )
         return self._changed("cast", quantizer)
 
     # ---- movement --------------------------------------------------------------------------

@@ -31,9 +31,10 @@ class Node(Protocol):
 
 
 class _ThreadState(threading.local):
-    """Whether results are recorded, for each thread: one may evaluate while another one trains."""
+    """Whether and how results are recorded, for each thread: one may evaluate while another one trains."""
 
     recording = True
+    fusing = True
 
 
 _thread = _ThreadState()
@@ -58,6 +59,21 @@ def no_gradient() -> Iterator[None]:
         yield
     finally:
         _thread.recording = before
+
+
+def is_fusing() -> bool:
+    """Whether a loop of this thread may be recorded as one operation."""
+    return _thread.fusing
+
+
+@contextmanager
+def operation_by_operation() -> Iterator[None]:
+    """Inside this block every operation of a loop is on the tape, for those who look at it."""
+    before, _thread.fusing = _thread.fusing, False
+    try:
+        yield
+    finally:
+        _thread.fusing = before
 
 
 def walk_back(end: Node, keep: bool) -> None:

@@ -22,7 +22,7 @@ from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 from fixedpoint_nn.numbers.tensor import channels, convolution, matmul_gradient
 from fixedpoint_nn.numbers.tensor.fused_scan import FusedScan
 from fixedpoint_nn.numbers.tensor.recorded_step import NotFusable, record_step
-from fixedpoint_nn.numbers.tensor.tape import Backward, is_recording, next_rank, walk_back
+from fixedpoint_nn.numbers.tensor.tape import Backward, is_fusing, is_recording, next_rank, walk_back
 from fixedpoint_nn.numerics import matmul
 from fixedpoint_nn.numerics.arrays import Array, refuse_masked
 from fixedpoint_nn.numerics.quantizer import Overflow
@@ -478,7 +478,7 @@ class Tensor:
 
         `each` needs no state, so it is applied to the whole sequence at once.
         """
-        if is_recording() and (fused := _fused_scan(self, step, states, each)) is not None:
+        if is_recording() and is_fusing() and (fused := _fused_scan(self, step, states, each)) is not None:
             return fused
         prepared = self if each is None else each(self)
         outputs = []

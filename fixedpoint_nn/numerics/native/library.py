@@ -291,7 +291,7 @@ def _wide_self_test(kernels: Kernels, rng: np.random.Generator) -> str:
     for taps, columns, chunk in ((1, 1, 2), (67, 37, 68), (130, 129, 64)):
         x = rng.integers(0, 1 << 16, (50, taps))
         w = rng.integers(-(1 << 15), 1 << 15, (taps, columns))
-        x[0], w[:, 0] = (1 << 16) - 1, -(1 << 15)
+        x[0], x[-1], w[:, 0] = (1 << 16) - 1, 0, -(1 << 15)
         sums = x @ w
         low, high = split_weights(w)
         packed = np.concatenate([kernels.pack(part, 16) for part in (low, high)])

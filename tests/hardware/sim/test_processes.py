@@ -86,7 +86,7 @@ def test_a_command_that_is_ended_by_kill_ends_its_simulators(endless, tmp_path):
     code = (
         "import sys; from fixedpoint_nn.hardware.sim import run as simulation\n"
         "from fixedpoint_nn.cli import main\n"
-        f"simulation.compiled = lambda *_: [{str(endless)!r}]\n"
+        f"simulation.compiled = lambda *_, **__: [{str(endless)!r}]\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     root = Path(__file__).parents[3]
@@ -103,7 +103,7 @@ def test_simulators_end_with_a_command_that_is_killed_and_can_end_nothing(endles
     code = (
         "import sys; from fixedpoint_nn.hardware.sim import run as simulation\n"
         "from fixedpoint_nn.cli import main\n"
-        f"simulation.compiled = lambda *_: [{str(endless)!r}]\n"
+        f"simulation.compiled = lambda *_, **__: [{str(endless)!r}]\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     root = Path(__file__).parents[3]

@@ -16,6 +16,7 @@ from fixedpoint_nn.layers import RNN, Rectifier, Sequential
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.numbers.tensor import tensor
+from fixedpoint_nn.numbers.tensor.tape import operation_by_operation
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
@@ -235,6 +236,7 @@ STEPS_FOR_THE_TAPE = {
     "an output that is an input": lambda x, h, c: (x * h, c, h),
     "a sum": lambda x, h, c: (x * h, h + x.sum(), c),
     "an observer": lambda x, h, c: (x * h, h + x, c.cast(Observer())),
+    "a rounding that is trained itself": lambda x, h, c: (x * h, h + x, c.cast(Trained())),
     "another kind of float": lambda x, h, c: (x * h, h + Tensor(np.ones(4, np.float32)), c * 2),
     "a constant of the batch": lambda x, h, c: (x * h, h + Tensor(np.ones((3, 4))), c * 2),
 }
@@ -249,6 +251,13 @@ class Observer:
         assert values.shape == (BATCH, 4)
 
 
+class Trained:
+    """A cast point with a gradient of its own."""
+
+    def round_tensor(self, x):
+        return x * 0.5
+
+
 @pytest.mark.parametrize("name", STEPS_FOR_THE_TAPE)
 def test_other_steps_run_on_the_tape(name):
     def run():
@@ -257,6 +266,15 @@ def test_other_steps_run_on_the_tape(name):
     with pytest.raises(AssertionError, match="ran on the tape"):
         fused(run)
     same(run, exactly_one_way=lambda run: run())
+
+
+def test_who_looks_at_the_tape_may_have_every_operation() -> None:
+    cell = Initialiser(0).rnn(3, 4).cells[0]
+    xs = Tensor(np.zeros((2, 5, 3), np.float32))
+    assert RNN((cell,))(xs).operation == "scan"
+    with operation_by_operation():
+        assert RNN((cell,))(xs).operation == "stack"
+    assert RNN((cell,))(xs).operation == "scan"
 
 
 def test_an_error_in_a_step_is_the_users_own():

@@ -34,10 +34,14 @@ class Pretended:
     def pack(self, weights: np.ndarray, bits: int) -> np.ndarray:
         return weights.astype(np.int64)
 
-    def product(self, source, weights, columns, bits, offset, bias, addend, epilogue, out) -> None:  # type: ignore[no-untyped-def]
+    def product(self, source, weights, columns, bits, offset, bias, addend, epilogue, out, wide=0) -> None:  # type: ignore[no-untyped-def]
         x = source.array.astype(np.int64)
+        if wide:
+            low, high = np.split(weights, 2)
+            assert abs(low).max() <= 128 and abs(high).max() <= 128
+            weights = low + 256 * high
         sums = (x + offset) @ weights + bias
-        self.asked.append((bits, offset, x, weights, sums, epilogue))
+        self.asked.append(("wide" if wide else bits, offset, x, weights, sums, epilogue))
         q = epilogue.quantizer
         total = np.maximum(sums, 0) if epilogue.relu else sums
         out[...] = convert(total, -epilogue.shift, q.format, q.rounding, q.overflow)
@@ -47,7 +51,9 @@ def test_the_kernels_own_test_looks_at_both_ends_of_every_range_and_at_all_modes
     pretended = Pretended()
     assert self_test(pretended) == ""  # type: ignore[arg-type]
     kinds = {(bits, offset) for bits, offset, *_ in pretended.asked}
-    assert kinds == {(8, 0), (8, 128), (16, 0)}
+    assert kinds == {(8, 0), (8, 128), (16, 0), ("wide", -32768)}
+    _look_at_wide([call for call in pretended.asked if call[0] == "wide"])
+    kinds -= {("wide", -32768)}
     ends = {
         (8, 0): (0, 255, -128, 127),
         (8, 128): (-128, 127, -128, 127),
@@ -82,6 +88,33 @@ def test_the_kernels_own_test_looks_at_both_ends_of_every_range_and_at_all_modes
             len({(e.quantizer.rounding, e.quantizer.overflow, e.quantizer.format.signed) for e in epilogues})
             == 7
         )
+
+
+def _look_at_wide(calls: list[Any]) -> None:
+    x, w = [call[2] for call in calls], [call[3] for call in calls]
+    assert (min(map(np.min, x)), max(map(np.max, x))) == (0, 65535)
+    assert min(map(np.min, w)) == -32768 and max(map(np.max, w)) > 32700
+    assert {other.shape for other in w} == {(1, 1), (67, 37), (130, 129)}
+    assert {call[5].quantizer.rounding for call in calls} == set(Rounding)
+    assert {call[5].relu for call in calls} == {True, False}
+    assert {call[5].quantizer.overflow for call in calls} == set(Overflow)
+
+
+@pytest.mark.parametrize("number", [63, 64, 83])
+def test_one_wrong_integer_of_a_wide_product_is_found(number: int) -> None:
+    class Wrong(Pretended):
+        def product(self, *arguments: Any) -> None:
+            super().product(*arguments)
+            if len(self.asked) == number + 1:
+                arguments[8][-1, -1] += 1
+
+    wrong = Wrong()
+    failure = self_test(wrong)  # type: ignore[arg-type]
+    assert len(wrong.asked) == number + 1
+    _, _, _, weights, _, epilogue = wrong.asked[-1]
+    taps, columns = weights.shape
+    q = epilogue.quantizer
+    assert failure == f"a wide product, {taps} x {columns}, {q.rounding.name}, {q.overflow.name}"
 
 
 @pytest.mark.parametrize("number", [0, 1, 30, 62])
@@ -181,8 +214,6 @@ def test_without_a_library_there_are_no_kernels(spec: Any, monkeypatch: pytest.M
         ((-128, 128), (-128, 127), 16, 0),
         ((-1, 128), (-1, 1), 16, 0),
         ((-32767, 32767), (-32767, 32767), 16, 0),
-        ((0, 32768), (0, 1), None, None),
-        ((0, 1), (0, 32768), None, None),
     ],
 )
 def test_products_are_of_bytes_where_the_operands_are(
@@ -191,16 +222,36 @@ def test_products_are_of_bytes_where_the_operands_are(
     monkeypatch.setattr("fixedpoint_nn.numerics.native.operands.chosen", lambda: Choice(Pretended(level), ""))  # type: ignore[arg-type]
     a, b = BoundedInts.of(np.array([rows])), BoundedInts.of(np.array([[weights[0]], [weights[1]]]))
     found = operands(a, b, 1)
-    if bits is None:
-        assert found is None
-        return
     assert found is not None
     if level < 2:
         bits, offset = 16, 0
     assert (found.bits, found.offset, found.columns) == (bits, offset, 1)
     assert found.correction.tolist() == [-offset * sum(weights)]
     assert operands(a, b, SUM_LIMIT) is found
-    assert operands(a, b, SUM_LIMIT + 1) is None
+    assert found.wide == 0 and found.most == SUM_LIMIT
+    assert found.can_finish(-30) and found.can_finish(0)
+    assert not found.can_finish(-31) and not found.can_finish(1)
+    wide = operands(a, b, SUM_LIMIT + 1)
+    assert (wide is not None) == (level > 0)
+    assert wide is None or wide.wide > 0
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_words_of_16_bits_are_wide_and_wider_ones_are_not_taken(level, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("fixedpoint_nn.numerics.native.operands.chosen", lambda: Choice(Pretended(level), ""))  # type: ignore[arg-type]
+
+    def of(rows, weights, bound=1):  # type: ignore[no-untyped-def]
+        a, b = BoundedInts.of(np.array([rows])), BoundedInts.of(np.array([[weights[0]], [weights[1]]]))
+        return operands(a, b, bound)
+
+    found = of((0, 32768), (0, 1))
+    assert (found is not None) == (level > 0)
+    if found is not None:
+        assert (found.bits, found.offset, found.wide, found.most) == (16, -32768, 2, 1 << 53)
+        assert found.correction.tolist() == [32768]
+        assert found.can_finish(-62) and not found.can_finish(-63) and not found.can_finish(1)
+    assert of((0, 65536), (0, 1)) is None
+    assert of((0, 1), (0, 32768)) is None
 
 
 @pytest.mark.parametrize(("largest", "bits"), [(1, 16), (0, 8)])
