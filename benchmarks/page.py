@@ -130,12 +130,15 @@ def draw(results: dict[str, Any], path: Path) -> None:
             axes.plot([intensity], [rate / 1e9], marks[engine], color=colour, markersize=7, alpha=0.9)
         for name in names:
             best = max((rate, x) for other, _, x, rate in found if other == name)
-            axes.annotate(
-                name, (best[1], best[0] / 1e9), (8, 0), textcoords="offset points", va="center", color=INK
-            )
+            at = (best[1], best[0] / 1e9)
+            axes.annotate(name, at, (0, 8), textcoords="offset points", ha="center", color=INK)
         for engine, mark in marks.items():
             axes.plot([], [], mark, color=SOFT, label=engine)
         axes.set(xscale="log", yscale="log", xlabel="multiply-accumulates per byte")
+        axes.set_xticks([5, 10, 20, 50, 100], [5, 10, 20, 50, 100])
+        axes.set_yticks([10, 20, 50, 100, 200], [10, 20, 50, 100, 200])
+        axes.minorticks_off()
+        axes.set_ylim(min(rate for *_, rate in found) / 2e9, max(rates[name] for name, _ in roofs) / 7e8)
         axes.set_ylabel("10⁹ multiply-accumulates per second")
         axes.grid(True, which="major", color=GRID, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
