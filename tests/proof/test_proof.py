@@ -199,7 +199,7 @@ def test_a_fact_that_does_not_hold_is_refuted():
     )
     broken = equivalence.Prover(machine.Machine(design, design), wrong).broken(2)
     assert "u_drain_draining_0_is_0" in "".join(broken)
-    assert "idle_next_u_write_back_word_2" in broken
+    assert "idle_next_u_write_back_words_2" in broken
 
 
 def test_a_fault_in_use_that_is_not_answered_breaks_the_claim(monkeypatch, tmp_path):
