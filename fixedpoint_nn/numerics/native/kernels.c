@@ -87,20 +87,41 @@ void fx_pack(const float *weights, int64_t taps, int64_t columns, int bits, void
 
 // ---- the epilogue: one row of int32 sums to float32 ---------------------------------------------------------------
 
-INLINE int32_t rounded(int32_t sum, int shift, int rounding) {
-    if (shift == 0) return sum;
-    int32_t whole = sum >> shift, rest = sum & (int32_t)((1u << shift) - 1u), half = (int32_t)(1u << (shift - 1));
-    int32_t above = rest > half, tie = rest == half, negative = sum < 0;
-    switch (rounding) {
-        case TOWARD_ZERO: return whole + ((rest != 0) & negative);
-        case HALF_UP: return whole + (above | tie);
-        case HALF_DOWN: return whole + above;
-        case HALF_AWAY: return whole + (above | (tie & !negative));
-        case HALF_TOWARD_ZERO: return whole + (above | (tie & negative));
-        case HALF_EVEN: return whole + (above | (tie & (whole & 1)));
-        default: return whole;
+// sum / 2**shift, rounded, for sums of either width.
+#define ROUNDED(NAME, INT, UINT)                                                                            \
+    INLINE INT NAME(INT sum, int shift, int rounding) {                                                     \
+        if (shift == 0) return sum;                                                                         \
+        INT whole = sum >> shift, rest = sum & (INT)(((UINT)1 << shift) - 1), half = (INT)((UINT)1 << (shift - 1)); \
+        INT above = rest > half, tie = rest == half, negative = sum < 0;                                    \
+        switch (rounding) {                                                                                 \
+            case TOWARD_ZERO: return whole + ((rest != 0) & negative);                                      \
+            case HALF_UP: return whole + (above | tie);                                                     \
+            case HALF_DOWN: return whole + above;                                                           \
+            case HALF_AWAY: return whole + (above | (tie & !negative));                                     \
+            case HALF_TOWARD_ZERO: return whole + (above | (tie & negative));                               \
+            case HALF_EVEN: return whole + (above | (tie & (whole & 1)));                                   \
+            default: return whole;                                                                          \
+        }                                                                                                   \
     }
-}
+ROUNDED(rounded, int32_t, uint32_t)
+ROUNDED(rounded_wide, int64_t, uint64_t)
+
+// FINISH(p, sums, columns, out, rounding, overflow) with the modes as constants, each of which compiles to its own loop.
+#define BY_MODE(FINISH)                                                             \
+    switch (p->rounding) {                                                          \
+        BY_OVERFLOW(FINISH, FLOOR) BY_OVERFLOW(FINISH, TOWARD_ZERO)                 \
+        BY_OVERFLOW(FINISH, HALF_UP) BY_OVERFLOW(FINISH, HALF_DOWN)                 \
+        BY_OVERFLOW(FINISH, HALF_AWAY) BY_OVERFLOW(FINISH, HALF_TOWARD_ZERO)        \
+        BY_OVERFLOW(FINISH, HALF_EVEN)                                              \
+    }
+#define BY_OVERFLOW(FINISH, r)                                                      \
+    case r:                                                                         \
+        switch (p->overflow) {                                                      \
+            case WRAP: FINISH(p, sums, columns, out, r, WRAP); return;              \
+            case ZERO: FINISH(p, sums, columns, out, r, ZERO); return;              \
+            case NO_OVERFLOW: FINISH(p, sums, columns, out, r, NO_OVERFLOW); return; \
+            default: FINISH(p, sums, columns, out, r, SATURATE); return;            \
+        }
 
 INLINE int32_t fitted(int32_t value, int overflow, int32_t low, int32_t high, int word, int is_signed) {
     switch (overflow) {
@@ -129,33 +150,7 @@ INLINE void finish(const Product *p, const int32_t *sums, int columns, float *ou
         for (int j = 0; j < columns; j++) out[j] = (float)(sums[j] < floor ? floor : sums[j]);
         return;
     }
-#define CASE(r)                                                                               \
-    case r:                                                                                   \
-        switch (p->overflow) {                                                                \
-            case WRAP: finish_as(p, sums, columns, out, r, WRAP); return;                     \
-            case ZERO: finish_as(p, sums, columns, out, r, ZERO); return;                     \
-            case NO_OVERFLOW: finish_as(p, sums, columns, out, r, NO_OVERFLOW); return;       \
-            default: finish_as(p, sums, columns, out, r, SATURATE); return;                   \
-        }
-    switch (p->rounding) {
-        CASE(FLOOR) CASE(TOWARD_ZERO) CASE(HALF_UP) CASE(HALF_DOWN) CASE(HALF_AWAY) CASE(HALF_TOWARD_ZERO) CASE(HALF_EVEN)
-    }
-#undef CASE
-}
-
-INLINE int64_t rounded_wide(int64_t sum, int shift, int rounding) {
-    if (shift == 0) return sum;
-    int64_t whole = sum >> shift, rest = sum & (int64_t)((1ull << shift) - 1ull), half = (int64_t)(1ull << (shift - 1));
-    int64_t above = rest > half, tie = rest == half, negative = sum < 0;
-    switch (rounding) {
-        case TOWARD_ZERO: return whole + ((rest != 0) & negative);
-        case HALF_UP: return whole + (above | tie);
-        case HALF_DOWN: return whole + above;
-        case HALF_AWAY: return whole + (above | (tie & !negative));
-        case HALF_TOWARD_ZERO: return whole + (above | (tie & negative));
-        case HALF_EVEN: return whole + (above | (tie & (whole & 1)));
-        default: return whole;
-    }
+    BY_MODE(finish_as)
 }
 
 INLINE float fitted_wide(int64_t value, int overflow, int64_t low, int64_t high, int word, int is_signed) {
@@ -180,18 +175,7 @@ INLINE void finish_wide_as(const Product *p, const int64_t *sums, int columns, f
 }
 
 INLINE void finish_wide(const Product *p, const int64_t *sums, int columns, float *out) {
-#define CASE(r)                                                                               \
-    case r:                                                                                   \
-        switch (p->overflow) {                                                                \
-            case WRAP: finish_wide_as(p, sums, columns, out, r, WRAP); return;                \
-            case ZERO: finish_wide_as(p, sums, columns, out, r, ZERO); return;                \
-            case NO_OVERFLOW: finish_wide_as(p, sums, columns, out, r, NO_OVERFLOW); return;  \
-            default: finish_wide_as(p, sums, columns, out, r, SATURATE); return;              \
-        }
-    switch (p->rounding) {
-        CASE(FLOOR) CASE(TOWARD_ZERO) CASE(HALF_UP) CASE(HALF_DOWN) CASE(HALF_AWAY) CASE(HALF_TOWARD_ZERO) CASE(HALF_EVEN)
-    }
-#undef CASE
+    BY_MODE(finish_wide_as)
 }
 
 // ---- rows: float32 to bytes or to int16, padded with zeros ---------------------------------------------------------
