@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import data
+from fixedpoint_nn.layers import Sequential
+from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.training.batches import Samples
 from fixedpoint_nn.training.losses import mean_squared_error
 from fixedpoint_nn.training.metrics import area_under_curve, loss_of, outputs
-from fixedpoint_nn.zoo.entry import Examples
+from fixedpoint_nn.training.optimisers import Adam
+from fixedpoint_nn.training.schedules import cosine
+from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
 
 WARM_UP = 16  # readings: a turn of the pump
 
@@ -43,3 +48,26 @@ def figures(net: Any, x: Array, y: Array) -> dict[str, float]:
         "loss": loss_of(net, x, y, mean_squared_error),
         "auc": area_under_curve(largest_surprise(net, faulty.x), faulty.y > 0),
     }
+
+
+def forecaster(name: str, kind: str) -> Entry:
+    """A network of one recurrent layer, of the kind "gru" or "lstm", that says the next reading at every step."""
+
+    def build(seed: int = 0, hidden: int = 24) -> Sequential:
+        """The untrained network."""
+        init = Initialiser(seed)
+        layers = {kind: getattr(init, kind)(1, hidden), "head": init.dense(hidden, 1, "xavier")}
+        return Sequential(**layers)
+
+    return Entry(
+        name=name,
+        summary=f"{kind.upper()} of 24 that forecasts a pump's readings",
+        build=build,
+        source=lambda: Samples(*readings("train"), size=64),
+        examples=readings,
+        figures=figures,
+        recipe=TrainingRecipe(
+            epochs=60, optimiser=lambda: Adam(5e-3), schedule=cosine(), loss=mean_squared_error, clip=1.0
+        ),
+        bar=Bar("auc", 0.98, at_least=True),
+    )
