@@ -25,6 +25,7 @@ from fixedpoint_nn.board.simulated import BENCH, DIVIDER
 from fixedpoint_nn.board.tools import find
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.sim import verilator
 from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
 from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
@@ -38,10 +39,6 @@ NETLIST = "netlist.v"
 CELL = re.compile(r"^  [A-Za-z]\w* (?:#|\S+ +)\($", re.MULTILINE)
 SECONDS = 900.0  # for an answer: thousands of cells are simulated one by one, perhaps on a busy machine
 RUN_SECONDS = 36000.0
-VERILATOR = (
-    *("--cc", "--exe", "--build", "-O3", "+define+CLOCK_PORT", "-MAKEFLAGS", "OPT_FAST=-O0"),
-    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
-)
 
 
 def verify_netlist(
@@ -120,7 +117,13 @@ def _compiled(family: str, folder: Path, simulator: str) -> list[str]:
         command += [f"-P{BENCH}.DIVIDER={DIVIDER}", *files]
         program = [str(find_tool("vvp").path), "-n", "sim"]
     else:
-        command = [tool, *VERILATOR, *(f"+define+{name}" for name in DEFINES), "--top-module", BENCH]
+        command = [
+            tool,
+            *verilator.options(verilator.AT_ONCE),
+            *(f"+define+{name}" for name in DEFINES),
+            "--top-module",
+            BENCH,
+        ]
         command += [
             "--Mdir",
             "obj",

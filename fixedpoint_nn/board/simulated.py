@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from fixedpoint_nn.board.process import BoardProcess
@@ -13,20 +13,16 @@ from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.pack import memory_files
-from fixedpoint_nn.hardware.sim import cache
+from fixedpoint_nn.hardware.sim import cache, verilator
 from fixedpoint_nn.hardware.sim.build import SIMULATORS, last_line
 from fixedpoint_nn.hardware.sim.processes import Processes
-from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
+from fixedpoint_nn.hardware.sim.toolchain import Tool, ToolError, find_tool, rtl_folder
 
 BENCH = "uart_engine_tb"
 DIVIDER = 4  # clocks per bit
 SILENT_BITS = 500  # after which the simulated chip gives up a request
 SECONDS = 60.0  # for an answer: simulated time is slow, above all on a busy machine
 RUN_SECONDS = 3600.0  # for a vector
-VERILATOR = (
-    *("--cc", "--exe", "--build", "-O3", "+define+CLOCK_PORT", "-MAKEFLAGS", "OPT_FAST=-O2"),
-    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
-)
 
 
 class SimulatedBoard(BoardProcess):
@@ -73,37 +69,41 @@ def compiled(values: dict[str, int], simulator: str) -> list[str]:
         [*rtl.glob("*.v"), *rtl.glob("*.vh"), *(rtl / "board").glob("*.v"), *(rtl / "board" / "tb").glob("*")]
     )
     content = hashlib.sha256(
-        repr((BENCH, values, simulator, tool.version, str(tool.path), VERILATOR)).encode()
+        repr(
+            (BENCH, values, simulator, tool.version, str(tool.path), verilator.options(verilator.FOR_SPEED))
+        ).encode()
     )
     for source in sources:
         content.update(source.name.encode() + source.read_bytes())
     key = content.hexdigest()[:32]
-    program = cache.cached(key) or _built(key, values, simulator, str(tool.path), sources)
+    program = cache.cached(key) or _built(key, values, tool, sources)
     return [str(find_tool("vvp").path), "-n", str(program)] if simulator == "iverilog" else [str(program)]
 
 
-def _built(key: str, values: dict[str, int], simulator: str, tool: str, sources: list[Path]) -> Path:
+def _built(key: str, values: dict[str, int], tool: Tool, sources: list[Path]) -> Path:
+    simulator, program = tool.name, str(tool.path)
     with scratch.folder(plain=True) as work:
         for source in sources:
             shutil.copy(source, work)
         files = sorted(source.name for source in sources if source.suffix == ".v")
         if simulator == "iverilog":
-            command = [tool, "-g2005", "-I.", "-s", BENCH, "-o", cache.PROGRAM]
+            command = [program, "-g2005", "-I.", "-s", BENCH, "-o", cache.PROGRAM]
             command += [f"-P{BENCH}.{name}={value}" for name, value in values.items()] + files
         else:
             command = [
-                tool,
-                *VERILATOR,
+                program,
+                *verilator.options(verilator.FOR_SPEED),
                 "-I.",
                 "--top-module",
                 BENCH,
                 "--Mdir",
-                "obj",
+                verilator.OBJECTS,
                 "-o",
                 f"../{cache.PROGRAM}",
             ]
             command += [f"-G{name}={value}" for name, value in values.items()] + [*files, f"{BENCH}.cpp"]
-        text, status = Processes().execute(command, work)
+        with verilator.library(tool, work) if simulator == "verilator" else nullcontext():
+            text, status = Processes().execute(command, work)
         if status or not (work / cache.PROGRAM).exists():
             raise ToolError(f"{simulator} could not compile the board: {last_line(text)}")
         with cache.new_folder() as made:

@@ -36,7 +36,7 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False, cycles: 
 
     def key(long: bool) -> str:
         variant = content.copy()
-        variant.update(repr(verilator.options(long)).encode())
+        variant.update(repr(verilator.options(_speed(long))).encode())
         return variant.hexdigest()[:32]
 
     long = cycles > verilator.LONG
@@ -44,6 +44,10 @@ def compiled(config: EngineConfig, simulator: str, waves: bool = False, cycles: 
     if program is None:
         program = _built(key(long), config, tool, rtl, waves, long)
     return [str(find_tool("vvp").path), "-n", str(program)] if simulator == "iverilog" else [str(program)]
+
+
+def _speed(long: bool) -> str:
+    return verilator.FOR_SPEED if long else verilator.USUAL
 
 
 def _sources(rtl: Path) -> list[Path]:
@@ -78,7 +82,7 @@ def compile_into(work: Path, config: EngineConfig, tool: Tool, waves: bool, long
         command = [program, "-g2005", "-Irtl", "-s", BENCH, "-o", cache.PROGRAM]
         command += [f"-P{BENCH}.{name}={value}" for name, value in values.items()] + files
     else:
-        command = [program, *verilator.options(long), "-Irtl"] + (["--trace"] if waves else [])
+        command = [program, *verilator.options(_speed(long)), "-Irtl"] + (["--trace"] if waves else [])
         command += ["--top-module", BENCH, "--Mdir", verilator.OBJECTS, "-o", f"../{cache.PROGRAM}"]
         command += [f"-G{name}={value}" for name, value in values.items()] + files
         command.append(f"rtl/tb/{BENCH}.cpp")  # the clock

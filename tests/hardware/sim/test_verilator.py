@@ -63,4 +63,4 @@ def test_many_cycles_are_worth_a_simulator_for_speed(folder: Path, monkeypatch: 
     # Once it is there, it also serves the short ones.
     assert build.compiled(EngineConfig(), "verilator", **short) == quick
     assert built == [False, True]
-    assert "OPT_FAST=-O1" in verilator.options() and "OPT_FAST=-O2" in verilator.options(long=True)
+    assert "OPT_FAST=-O1" in verilator.options() and "OPT_FAST=-O2" in verilator.options(verilator.FOR_SPEED)
