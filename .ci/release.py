@@ -144,12 +144,12 @@ def pythons(named: list[str]) -> dict[str, str]:
     """Version and program of each Python that is to try the wheel: those named, or all that are on PATH."""
     found = {}
     for program in named or [f"python{version}" for version in SUPPORTED]:
-        if shutil.which(program) is None:
-            if named:
-                raise NotGood(f"there is no {program}; name a Python that is installed")
-            continue
         which = "import sys; print('%d.%d' % sys.version_info[:2])"
-        found[run(program, "-c", which, cwd=ROOT).strip()] = program
+        try:
+            found[run(program, "-c", which, cwd=ROOT).strip()] = program
+        except (NotGood, OSError):  # a stand-in for a Python that is not there does not run
+            if named:
+                raise NotGood(f"there is no {program}; name a Python that is installed") from None
     return found
 
 
