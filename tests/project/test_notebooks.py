@@ -19,6 +19,8 @@ NEEDS = {  # data that is not in the package
     "07_rnn_gru_lstm": data.mnist,
     "08_bit_width_sweep": data.fashion_mnist,
     "10_bring_your_model": data.fashion_mnist,
+    "12_object_detection": data.fashion_mnist,
+    "14_shakespeare": data.text,
 }
 EXTRAS = {"10_bring_your_model": ("onnx", "onnxruntime")}  # packages beyond those of the notebooks
 
@@ -37,6 +39,7 @@ def test_they_are_there_in_the_order_in_which_they_teach() -> None:
         "10_bring_your_model",
         "11_learned_steps",
         "13_time_series",
+        "14_shakespeare",
     ]
 
 
