@@ -91,9 +91,10 @@ class KnownReach:
         return self._tests.get(name, {}).get("of") == self._state(name)
 
     def add(self, measured: dict[str, Any]) -> None:
-        """Keep what was measured now."""
+        """Keep what was measured now; files are named from the root, so that another checkout can use it."""
         for name, what in measured.items():
-            self._tests[name] = {"of": self._state(name), **what}
+            lines = {Path(file).relative_to(ROOT).as_posix(): of for file, of in what["lines"].items()}
+            self._tests[name] = {"of": self._state(name), "seconds": what["seconds"], "lines": lines}
         self._path.parent.mkdir(exist_ok=True)
         self._path.write_text(json.dumps(self._tests))
 
@@ -102,7 +103,7 @@ class KnownReach:
         lines: dict[str, dict[int, int]] = {}
         for number, name in enumerate(names):
             for file, reached in self._tests[name]["lines"].items():
-                of_file = lines.setdefault(file, {})
+                of_file = lines.setdefault(str(ROOT / file), {})
                 for line in reached:
                     of_file[line] = of_file.get(line, 0) | 1 << number
         return Reach(list(names), [self._tests[name]["seconds"] for name in names], lines)
