@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import traceback
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -180,7 +180,9 @@ class _Server:
         originals = {
             file: compile(Path(file).read_text(), file, "exec", dont_inherit=True) for file in self.files
         }
-        killers: dict[str, deque[int]] = {}
+        killers: dict[str, deque[int]] = defaultdict(
+            lambda: deque(maxlen=4)
+        )  # of a function, and of a module
         gc.disable()
         gc.freeze()  # so that forks do not copy what the collector only looks at
         waiting, running = iter(enumerate(self.found)), {}
@@ -194,9 +196,8 @@ class _Server:
                 number, (path, mutant, budget) = following
                 place = ":".join(mutant.name.split(":")[:2])
                 mutated = mutant.code(str(path))
-                tests = reach.tests_of(str(path), mutant.lines, budget)
-                before = [test for test in killers.setdefault(place, deque(maxlen=4)) if test in tests]
-                tests = before + [test for test in tests if test not in before]
+                before = [*killers[place], *killers[place.split(":")[0]]]
+                tests = reach.tests_of(str(path), mutant.lines, budget, before)
                 pid, pipe = self._start(functions, originals[str(path)], mutated, tests, reach)
                 running[pid] = (number, place, tests, pipe, time.monotonic())
             for pid, (number, place, tests, pipe, began) in list(running.items()):
@@ -220,9 +221,10 @@ class _Server:
                 elif not self._at_import.get(str(path), frozenset()) & set(mutant.lines):
                     tests = []
                 if verdict in (Verdict.KILLED, Verdict.TIMEOUT) and last is not None:
-                    if last in killers[place]:
-                        killers[place].remove(last)
-                    killers[place].appendleft(last)
+                    for recent in killers[place], killers[place.split(":")[0]]:
+                        if last in recent:
+                            recent.remove(last)
+                        recent.appendleft(last)
                 self._say(
                     mutant=number,
                     verdict=verdict.value,
