@@ -69,12 +69,13 @@ def random_pair(rng: np.random.Generator) -> tuple[Kernel, Kernel]:
     at = LANES * int(rng.integers(0, 3))
     pixels = [Atom(size(3), 8), Atom(size(3), 1)][: int(rng.integers(0, 3))]
     count = int(np.prod([atom.size for atom in pixels], dtype=int))
+    stride = channels + gap if count > 1 else int(rng.integers(0, 3))
     producer = kernel(
-        row(OTHER, 8), Target(SHARED, at, channels + gap), channels,
+        row(OTHER, 8), Target(SHARED, at, stride), channels,
         taps=[Atom(size(4), 1)], pixels=pixels,
     )  # fmt: skip
     vector = bool(rng.integers(2))
-    reach = at + count * (channels + gap)
+    reach = at + (count - 1) * stride + channels
     start = int(rng.integers(0, reach + 4))
     consumer = kernel(
         row(SHARED, 4, start // LANES * LANES if vector else start), Target(OTHER, 200, 8), size(10),
@@ -110,13 +111,16 @@ def test_one_word_is_waited_for_while_the_engine_has_not_written_it(gap: int) ->
     assert waits(first, then, latency=LATENCY + 5) == [False, HANDOVER + gap < LATENCY + 5]
 
 
-def test_the_words_of_a_tile_come_one_by_one_unless_the_engine_drains_more() -> None:
+@pytest.mark.parametrize(("lane", "drains"), [(0, ()), (1, (1,)), (2, (1, 2)), (3, (1, 2))])
+def test_the_words_of_a_tile_come_drain_by_drain(lane: int, drains: tuple[int, ...]) -> None:
+    """The word of lane 0 is there exactly when it is read; `drains` are those for which this one comes later."""
     first = kernel(row(OTHER, 1), Target(SHARED, 0, 4), 4)
     steps = LATENCY - HANDOVER
-    last_word = kernel(row(SHARED, 1, 3 - 10 * steps), Target(OTHER, 9, 1), 1, taps=[Atom(steps + 1, 10)])
-    assert waits(first, last_word) == waits(first, last_word, drain=1) == [False, True]
-    assert waits(first, last_word, drain=2) == [False, True]
-    assert waits(first, last_word, drain=4) == [False, False]
+    taps = [Atom(steps + 1, 10)]
+    then = kernel(row(SHARED, 1, lane - 10 * steps), Target(OTHER, 9, 1), 1, taps=taps)
+    for drain in (1, 2, 4):
+        assert waits(first, then, drain=drain) == [False, drain in drains]
+    assert waits(first, then) == waits(first, then, drain=1)
 
 
 def test_a_run_that_reads_other_words_does_not_wait() -> None:
