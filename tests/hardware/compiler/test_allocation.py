@@ -85,8 +85,8 @@ def test_the_input_stands_alone_from_before_the_first_item_to_its_last_reader() 
 
 def test_an_input_that_nothing_reads_takes_no_room_from_the_first_item_on() -> None:
     a = Buffer("a", 8)
-    at = allocated([step(a, a), step(a, a), step(a, OUT)], a).placement.addresses
-    assert at == {OUT: 0, IN: 4, a: 4}
+    items = [step(a, a), step(a, OUT)]
+    assert _addresses(items, [IN, a, OUT], IN, OUT, 4)[0] == {OUT: 0, IN: 4, a: 4}
 
 
 def test_what_is_kept_and_the_output_last_from_the_first_item_to_the_last() -> None:
