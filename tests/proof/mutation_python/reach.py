@@ -51,7 +51,10 @@ class Reach:
         return found
 
     def tests_of(self, file: str, lines: range | None, budget: float, first: Sequence[int] = ()) -> list[int]:
-        """The tests that reach one of the lines (None: any line of the file), as many as `budget` seconds allow.
+        """The tests that reach one of the lines, as many as `budget` seconds allow.
+
+        Without lines they are those that reach any line of the file, and all tests of the module, which may look at
+        what its import has made.
 
         Those of `first` that do are asked before all others, whatever they take.
         """
@@ -59,7 +62,11 @@ class Reach:
             of_file, found = self.lines.get(file, {}), 0
             for line in of_file if lines is None else lines:
                 found |= of_file.get(line, 0)
-            tests = [number for number, bit in enumerate(reversed(bin(found)[2:])) if bit == "1"]
+            tests = [
+                number
+                for number, name in enumerate(self.names)
+                if found >> number & 1 or (lines is None and _is_own(name, Path(file)))
+            ]
             self._known[file, lines] = self._in_order(tests, Path(file))
         reaching = dict.fromkeys(self._known[file, lines])
         chosen = {number: None for number in first if number in reaching}
@@ -80,11 +87,15 @@ class Reach:
         keys: dict[int, tuple[int, int, float]] = {}
         for number in sorted(tests, key=lambda number: self.seconds[number]):
             path, function = self.names[number].split("::")[0], self.names[number].split("[")[0]
-            own, room = f"/test_{module.stem}.py" in path, f"/{module.parent.name}/" in path
+            own, room = _is_own(path, module), f"/{module.parent.name}/" in path
             rank = 0 if own else 1 if room else 2
             keys[number] = rank, cases[rank, function], self.seconds[number]
             cases[rank, function] += 1
         return sorted(keys, key=lambda number: keys[number])
+
+
+def _is_own(name: str, module: Path) -> bool:
+    return f"/test_{module.stem}.py" in name
 
 
 class KnownReach:
