@@ -122,6 +122,7 @@ def test_equal_constants_of_one_use_stand_there_once() -> None:
 
 def test_the_constants_of_a_builder_are_for_its_lanes_and_its_buffers_are_declared() -> None:
     builder = Builder(4)
+    assert (builder.multiplier, builder.multiply_everywhere, builder.multiplied) == (0, False, False)
     builder.refused = "fc1"
     buffer, register = builder.buffer("y", 5, keep=True), Register(8)
     builder.registers(register)

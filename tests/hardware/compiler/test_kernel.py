@@ -136,6 +136,7 @@ def test_a_run_that_multiplies_values_takes_two_steps_for_each_product() -> None
     assert (made.paired, made.tiles, made.tile_steps, made.steps) == (False, 3, 6, 90)
     two = kernel(x, out, 9, operands=[x, x], taps=[Atom(3, 1)])
     assert (two.tile_steps, two.steps) == (6, 18)
+    assert "lanes" not in repr(made), "which every kernel of a program shares"
     paired = kernel(x, out, 4, operands=[x, x], factors=[x, x], pixels=[Atom(5, 7)])
     assert (paired.paired, paired.tiles, paired.tile_steps, paired.steps) == (True, 1, 4, 20)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,9 @@ def test_an_offset_that_two_roundings_do_not_say_may_be_said_by_one() -> None:
 def test_an_offset_of_0_leaves_the_factors_what_they_were() -> None:
     form = once(with_offset([13, 40, 13, 7], [0]), 2, [ENDS] * 4, 32)
     assert form == ((13 << 23, 40 << 23, 13 << 23, 7 << 23), (31, 31, 31, 31), True)
+    few = once(with_offset([13], [0]), 2, [(-60, 60)], 32)
+    assert few is not None, "many multipliers do for few sums, and the nearest one is taken"
+    assert abs(Fraction(few[0][0], 2 ** few[1][0]) - Fraction(13, 256)) < Fraction(1, 1 << 24)
 
 
 @pytest.mark.parametrize(
