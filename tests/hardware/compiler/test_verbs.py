@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 
 from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer, Rounding, Table
 from fixedpoint_nn.hardware import LoweringError
-from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 
@@ -30,8 +32,8 @@ def constants(*shape: int, format: QFormat = Q(2, 2), seed: int = 0) -> FixedArr
 
 def check(
     net: Callable[[Any], Any], shape: tuple[int, ...], lanes: int, format: QFormat = Q(4, 4), samples: int = 2
-) -> int:
-    """The engine's twin gives the integers of the model; gives the number of its runs."""
+) -> CompiledNetwork:
+    """The engine's twin gives the integers of the model; gives what runs on it."""
     compiled = lower(net, shape, format, lanes)
     rng = np.random.default_rng(0)
     for ints in rng.integers(format.int_min, format.int_max + 1, (samples, *shape)):
@@ -40,7 +42,36 @@ def check(
         expected = net(FixedArray.from_ints(ints[None], format))
         assert (compiled.output.shape, compiled.output.format) == (expected.shape[1:], expected.format)
         assert np.array_equal(twin.memory[compiled.output.addresses()], expected.ints.reshape(-1))
-    return len(compiled.kernels)
+    return compiled
+
+
+def cost(compiled: CompiledNetwork) -> tuple[int, int]:
+    """Words of activation memory, and cycles."""
+    config = compiled.config
+    plan = schedule(compiled.instructions, config.lanes, config.drain, config.latency)
+    assert plan is not None, "no verb jumps on a word"
+    return config.activation_depth, plan.cycles
+
+
+def _costs() -> dict[tuple[str, str], tuple[int, int]]:
+    """By a verb's name and "SHAPE LANES" what it may cost at most: one copy more than it needs is a mistake."""
+    found = {}
+    for line in Path(__file__).with_name("verb_costs.txt").read_text().splitlines():
+        name, case, words, cycles = (part.strip() for part in line.split("|"))
+        found[name, case] = int(words), int(cycles)
+    return found
+
+
+COSTS = _costs()
+
+
+def costs_no_more(name: str, shape: tuple[int, ...], compiled: CompiledNetwork) -> None:
+    case = f"{'x'.join(map(str, shape))} {compiled.config.lanes}"
+    words, cycles = cost(compiled)
+    most = COSTS[name, case]
+    assert words <= most[0] and cycles <= most[1], (
+        f"{name} | {case} | {words} | {cycles}, and {most} is the most"
+    )
 
 
 # With how many runs at most: what follows a sum is done in the sum's own run.
@@ -108,7 +139,9 @@ ANY_SHAPE: dict[str, tuple[Callable[[Any], Any], int]] = {
 @pytest.mark.parametrize("name", ANY_SHAPE)
 def test_verbs_of_any_shape(name: str, shape: tuple[int, ...], lanes: int) -> None:
     net, most = ANY_SHAPE[name]
-    assert check(net, shape, lanes) <= most
+    compiled = check(net, shape, lanes)
+    assert len(compiled.kernels) <= most
+    costs_no_more(name, shape, compiled)
 
 
 W, V, SQUARE = constants(6, 5), constants(6, 5, seed=1), constants(6, 6)
@@ -162,7 +195,9 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
 @pytest.mark.parametrize("name", ROWS)
 def test_verbs_of_rows(name: str, lanes: int) -> None:
     net, most = ROWS[name]
-    assert check(net, (3, 6), lanes) <= most
+    compiled = check(net, (3, 6), lanes)
+    assert len(compiled.kernels) <= most
+    costs_no_more(f"rows: {name}", (3, 6), compiled)
 
 
 EDGES = ((1, 0), (0, 2))
@@ -217,7 +252,7 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("lanes", [1, 4])
 @pytest.mark.parametrize("name", IMAGES)
 def test_verbs_of_images(name: str, lanes: int) -> None:
-    check(IMAGES[name], (4, 5, 2), lanes)
+    costs_no_more(f"images: {name}", (4, 5, 2), check(IMAGES[name], (4, 5, 2), lanes))
 
 
 def test_a_loop_over_time_reads_states_of_every_kind() -> None:
