@@ -329,3 +329,14 @@ def test_factors_that_are_shared_or_read_elsewhere_are_copied() -> None:
     (f, c, i, g), before = stored(0, 16, 32, 48)
     used = Compute("", "fc", (), Expression((1, 4), Q(16, 8), ((product(f, i),),)), Target(OUT, 100, 4))
     assert legal(product(f, c), product(i, g), before=(*before, used))[0] == 4
+
+
+def test_factors_whose_distance_a_sum_has_fixed_are_copied() -> None:
+    (f, c, i, g), before = stored(0, 16, 32, 48)
+    for terms in ((scale(f, 1, 1, 1, 1), scale(g, 1, 1, 1, 1)), (product(f, g),)):
+        used = Compute("", "fc", (), Expression((1, 4), Q(16, 8), (terms,)), Target(OUT, 100, 4))
+        assert legal(product(f, c), product(i, g), before=(*before, used))[0] == 4
+    alone = Compute(
+        "", "fc", (), Expression((1, 4), Q(16, 8), ((scale(f, 1, 1, 1, 1),),)), Target(OUT, 100, 4)
+    )
+    assert legal(product(f, c), product(i, g), before=(*before, alone))[0] == 0
