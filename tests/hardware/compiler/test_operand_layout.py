@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fixedpoint_nn.hardware.compiler.ir import Compute, Declare, EngineProgram, 
 from fixedpoint_nn.hardware.compiler.kernel import Kernel, Target
 from fixedpoint_nn.hardware.compiler.legalise import legalise
 from fixedpoint_nn.hardware.compiler.select import select
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, View
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View
 from fixedpoint_nn.numerics.qformat import Q, QFormat
 from tests.support.computations import results
 
@@ -68,6 +69,11 @@ def legal(
     x = np.random.default_rng(1).integers(-8, 8, 160).tolist()
     assert np.array_equal(results(made, x)[-1], results(program, x)[-1])
     done = list(computations(made.items))
+    for one in done:
+        (root, start), pixel = one.target.place, prod(one.expression.shape[:-1]) - 1
+        assert start + pixel * one.target.stride + one.expression.channels <= root.words, (
+            "inside of its buffer"
+        )
     assert [one for one in select(made).items if isinstance(one, Kernel)], "each of them is a run"
     return len(done) - 1 - len(before), done[-1].expression
 
@@ -167,6 +173,8 @@ def test_groups_are_runs_of_their_own_with_one_term_each() -> None:
         ([at(0, channels(3, 10), channels(4)), at(4, channels(3, 10), channels(2))], 0),
         ([at(0, channels(3, 10), channels(4)), at(4, channels(3, 12), channels(2))], 2),
         ([at(0, (Atom(2, 20), Atom(2, 1))), at(22, channels(2))], 2),
+        ([at(0, (Atom(2, 1), Atom(2, 20))), at(2, channels(2))], 2),
+        ([at(3, channels(4)), at(9, channels(4))], 2),
     ],
 )
 def test_dot_products_of_neighbours_are_one_run_and_others_are_brought_together(
@@ -340,3 +348,19 @@ def test_factors_whose_distance_a_sum_has_fixed_are_copied() -> None:
         "", "fc", (), Expression((1, 4), Q(16, 8), ((scale(f, 1, 1, 1, 1),),)), Target(OUT, 100, 4)
     )
     assert legal(product(f, c), product(i, g), before=(*before, alone))[0] == 0
+
+
+def test_what_a_loop_moves_and_what_it_does_not_are_not_read_in_one_run() -> None:
+    moved = Buffer("moved", 160, IN, 0, Register(8))
+    rows = [scale(at(n, ROWS, buffer=b), 1, 2, 3, 4) for n, b in ((8, IN), (40, moved), (80, moved))]
+    assert legal(rows[0], rows[1])[0] == 2
+    assert legal(rows[1], rows[2])[0] == 0
+    dots = [dot(at(n, channels(4), buffer=b)) for n, b in ((8, IN), (12, moved), (16, moved))]
+    assert legal(dots[0], dots[1])[0] == 2
+    assert legal(dots[1], dots[2])[0] == 0
+    still, moving = at(8, ROWS), at(40, ROWS, buffer=moved)
+    assert legal(product(still, still))[0] == legal(product(moving, moving))[0] == 0
+    for factors in ((still, moving), (moving, still)):
+        made, expression = legal(product(*factors))
+        assert made == 1, "what moves is copied to where it does not"
+        assert {view.buffer.register for view in expression.terms[0].views()} == {None}

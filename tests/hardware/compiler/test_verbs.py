@@ -351,7 +351,9 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     "counted, the state": lambda x: x.scan(counted, ZERO)[1],
     "of what is computed": lambda x: x.relu().cast(OUT).scan(one, ZERO)[1],
     "one after the other": lambda x: x.scan(one, ZERO)[0].scan(lambda n, s: ((n + s).cast(OUT),) * 2, ZERO)[1],
-    "one over the other": lambda x: x.scan(one, ZERO)[0].scan(lambda n, s: ((n @ RECURRENT + s).cast(OUT),) * 2, ZERO)[0],
+    "one over the other": lambda x: (
+        x.scan(one, ZERO)[0].scan(lambda n, s: ((n @ RECURRENT + s).cast(OUT),) * 2, ZERO)[0]
+    ),
     "backwards": lambda x: x[:, ::-1].scan(one, ZERO)[1],
     "of a part": lambda x: x[:, 1:].scan(one, ZERO)[0],
     "one step": lambda x: x[:, :1].scan(one, ZERO)[0],
