@@ -211,7 +211,7 @@ def main(arguments: list[str]) -> int:
         return 1
     missing = [version for version in SUPPORTED if version not in programs]
     if missing:
-        say(f"not tried, because they are not here: Python {', '.join(missing)}")
+        say(f"not tried: Python {', '.join(missing)}")
     say(f"dist/{sdist.name}, dist/{wheel.name}; upload them with `twine upload`")
     return 0
 

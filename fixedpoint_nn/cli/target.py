@@ -25,7 +25,7 @@ from fixedpoint_nn.interchange.load import kind_of, load_model
 from fixedpoint_nn.network import serialization, tree
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.precision.metric import Metric
+from fixedpoint_nn.precision.metric import METRICS, Metric
 
 CALIBRATION = 500  # samples
 LIST = "`fixedpoint-nn zoo` lists the networks"
@@ -111,7 +111,7 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric",
         metavar="M",
-        help="accuracy, top5, nll, mse, mae, auc, or module:function (default: as the labels ask)",
+        help=f"{', '.join(METRICS)}, or module:function (default: as the labels ask)",
     )
     parser.add_argument(
         "--lower-is-better", action="store_true", help="of the --metric module:function, less is better"

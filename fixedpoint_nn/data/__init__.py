@@ -2,6 +2,7 @@
 """The data sets: found, downloaded, generated or shipped; cleaned; split by a rule that no seed changes.
 
     train, test = fashion_mnist()          images: .x (n, 28, 28, 1) float32 in [0, 1], .y (n,) classes
+    train, test = scenes()                 scenes: .x (n, 64, 64, 1), .y (n, 3, 5): left, top, right, bottom, class
     train, test = moons(100, noise=0.1)    points: .x (n, 2), .y (n,) 0 or 1
     train, test = pump()                   readings: .x (n, 64, 1), .y the readings one step later
     names = french_names()                 words: .train .dev .test .vocabulary
@@ -18,6 +19,7 @@ from fixedpoint_nn.data.images import DIGITS, FASHION, fashion_mnist, mnist
 from fixedpoint_nn.data.lines import read_lines, read_tagged_names
 from fixedpoint_nn.data.moons import moons
 from fixedpoint_nn.data.pump import faulty_pump, pump
+from fixedpoint_nn.data.scenes import scenes
 from fixedpoint_nn.data.sources import DataError
 from fixedpoint_nn.data.split import by_position, held_out_end
 from fixedpoint_nn.data.vocabulary import Vocabulary
@@ -49,6 +51,7 @@ __all__ = [
     "read_idx",
     "read_lines",
     "read_tagged_names",
+    "scenes",
     "tagged_names",
     "text",
 ]

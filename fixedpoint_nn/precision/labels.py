@@ -8,13 +8,14 @@ import numpy as np
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.metric import Metric
 from fixedpoint_nn.precision.scores import MOST_GUESSES
+from fixedpoint_nn.training.detection.grid import HEAD, boxes_fit
 from fixedpoint_nn.training.losses import IGNORED
 
 Shape = tuple[int, ...]
 
 
 def default_metric(labels: Array, shape: Shape) -> Metric:
-    """Accuracy for one class of each sample, likelihood for sequences of them, mean squares for targets.
+    """Accuracy for a class of each sample, likelihood for sequences, mean squares for targets, precision for boxes.
 
     `shape` is that of the network's outputs for all samples.
     """
@@ -22,6 +23,8 @@ def default_metric(labels: Array, shape: Shape) -> Metric:
         return Metric.ACCURACY if len(shape) == 2 else Metric.NLL
     if labels.dtype.kind == "f" and labels.shape == shape:
         return Metric.MSE
+    if boxes_fit(labels, shape):
+        return Metric.MAP50
     raise ValueError(f"{_told(labels, shape)} say no metric: {_way_out(labels, shape)}")
 
 
@@ -35,6 +38,9 @@ def demand_fitting(metric: Metric, labels: Array, shape: Shape) -> None:
                 f"{metric.name} needs numbers of the outputs' shape {shape}, not "
                 f"{labels.dtype} of shape {labels.shape}; {_reshaping(labels, shape)}"
             )
+        return
+    if metric.labels == "boxes":
+        _demand_boxes(metric, labels, shape)
         return
     if not (_whole(labels) and class_labels_fit(labels, shape)):
         raise ValueError(
@@ -81,6 +87,23 @@ def _demand_range(labels: Array, classes: int) -> None:
         )
     if labels.size and int(labels.max()) == IGNORED:
         raise ValueError(f"every label is {IGNORED}, padding, so there is nothing to judge; give real labels")
+
+
+def _demand_boxes(metric: Metric, labels: Array, shape: Shape) -> None:
+    if labels.dtype.kind not in "iuf" or not boxes_fit(labels, shape):
+        raise ValueError(
+            f"{metric.name} judges outputs (samples, rows, columns, 5 + classes) by boxes (samples, objects, 5), "
+            f"and here are outputs of shape {shape} and {labels.dtype} of shape {labels.shape}"
+        )
+    found = labels[..., 4][labels[..., 4] >= 0]
+    if not found.size:
+        raise ValueError(f"{metric.name} needs objects, and every box here has the class -1; give real boxes")
+    classes = shape[-1] - HEAD
+    if found.max() >= classes:
+        raise ValueError(
+            f"boxes have classes up to {found.max():g}, but the network has outputs for {classes}; "
+            f"they are 0 to {classes - 1}, or {IGNORED} where there is no object"
+        )
 
 
 def _told(labels: Array, shape: Shape) -> str:

@@ -27,7 +27,7 @@ class Metric:
 
     It is the mean of `scores(outputs, labels)`, one for every label that counts, or, where it is no mean,
     `function(outputs, labels)` of all samples at once. `labels` tells what it judges: "classes", "targets"
-    (of the outputs' shape), "two classes" or "anything".
+    (of the outputs' shape), "two classes", "boxes" or "anything".
     """
 
     name: str
@@ -44,6 +44,8 @@ class Metric:
     MSE: ClassVar[Metric]
     MAE: ClassVar[Metric]
     AUC: ClassVar[Metric]
+    MAP50: ClassVar[Metric]
+    MAP50_95: ClassVar[Metric]
 
     @classmethod
     def of(cls, metric: Metric | str | Function, more_is_better: bool | None = None) -> Metric:
@@ -159,9 +161,20 @@ Metric.NLL = Metric("nll", False, "classes", scores.nll)
 Metric.MSE = Metric("mse", False, "targets", scores.mse)
 Metric.MAE = Metric("mae", False, "targets", scores.mae)
 Metric.AUC = Metric("auc", True, "two classes", function=scores.auc, in_points=True)
+Metric.MAP50 = Metric("map50", True, "boxes", function=scores.map50, in_points=True)
+Metric.MAP50_95 = Metric("map50_95", True, "boxes", function=scores.map50_95, in_points=True)
 METRICS = {
     metric.name: metric
-    for metric in (Metric.ACCURACY, Metric.TOP5, Metric.NLL, Metric.MSE, Metric.MAE, Metric.AUC)
+    for metric in (
+        Metric.ACCURACY,
+        Metric.TOP5,
+        Metric.NLL,
+        Metric.MSE,
+        Metric.MAE,
+        Metric.AUC,
+        Metric.MAP50,
+        Metric.MAP50_95,
+    )
 }
 
 

@@ -15,6 +15,7 @@ SHORT_RUNS = {
     "fashion_mlp": (5, 5e-4),
     "lenet": (1, 5e-4),
     "resnet8": (1, 1e-3),
+    "detector": (1, 5e-4),
     "resnet50": (1, 1e-4),
     "mnist_lstm": (1, 5e-4),
     "mnist_gru": (1, 5e-4),

@@ -3,6 +3,7 @@
 
 Outputs are floats (samples, ..., outputs). Class labels are whole numbers (samples, ...), where -1 is padding
 and counts nothing; with a single output they are 0 and 1, or -1 and 1. Targets have the shape of the outputs.
+Boxes (samples, objects, 5) are judged against the outputs of a grid of cells, as `training.detection` reads them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.training.detection import RANGE, detections, mean_average_precision
 from fixedpoint_nn.training.losses import IGNORED
 from fixedpoint_nn.training.metrics import area_under_curve
 
@@ -68,6 +70,16 @@ def auc(outputs: Array, labels: Array) -> float:
     """
     values = outputs[..., 0] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0]
     return area_under_curve(values, labels > 0)
+
+
+def map50(outputs: Array, boxes: Array) -> float:
+    """Mean average precision over the classes, of boxes that overlap an object's by half or more."""
+    return mean_average_precision(detections(outputs), boxes)
+
+
+def map50_95(outputs: Array, boxes: Array) -> float:
+    """The mean of the mean average precisions at overlaps of 0.50, 0.55, ... 0.95."""
+    return mean_average_precision(detections(outputs), boxes, RANGE)
 
 
 def _positive(outputs: Array, labels: Array) -> Array:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Which loss labels ask for: classes a likelihood, targets mean squares."""
+"""Which loss labels ask for: classes a likelihood, targets mean squares, boxes the loss of a grid."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.training.detection.grid import boxes_fit
+from fixedpoint_nn.training.detection.loss import grid_loss
 from fixedpoint_nn.training.losses import Loss, binary_cross_entropy, cross_entropy, mean_squared_error
 
 
@@ -17,6 +19,8 @@ def loss_for(labels: Array, shape: tuple[int, ...]) -> tuple[Loss, Array]:
         return cross_entropy, labels.astype(np.int64)
     if labels.dtype.kind == "f" and labels.shape == shape:
         return mean_squared_error, labels
+    if labels.dtype.kind == "f" and boxes_fit(labels, shape):
+        return grid_loss, labels
     raise ValueError(
         f"labels of {labels.dtype} and shape {labels.shape} say no loss for outputs of shape {shape}; classes are "
         f"whole numbers of shape {shape[:-1]}, targets floats of shape {shape}"

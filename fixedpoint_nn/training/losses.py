@@ -21,7 +21,7 @@ def cross_entropy(logits: Tensor | Array, labels: ArrayLike) -> Tensor:
 
     logits (..., classes), labels (...). Its gradient is (softmax - one_hot) / count.
     """
-    logits = _on_tape(logits)
+    logits = on_tape(logits)
     classes = logits.shape[-1]
     wanted = np.asarray(labels).reshape(-1)
     z = logits.data.reshape(-1, classes)
@@ -53,7 +53,7 @@ def cross_entropy(logits: Tensor | Array, labels: ArrayLike) -> Tensor:
 
 def binary_cross_entropy(logits: Tensor | Array, labels: ArrayLike) -> Tensor:
     """-log sigmoid(logit) for the label 1, -log(1 - sigmoid(logit)) for 0, averaged."""
-    logits = _on_tape(logits)
+    logits = on_tape(logits)
     y = _like(logits, labels)
     z = logits.data
     each = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
@@ -66,7 +66,7 @@ def binary_cross_entropy(logits: Tensor | Array, labels: ArrayLike) -> Tensor:
 
 def mean_squared_error(outputs: Tensor | Array, targets: ArrayLike) -> Tensor:
     """(output - target)², averaged."""
-    outputs = _on_tape(outputs)
+    outputs = on_tape(outputs)
     difference = outputs.data - _like(outputs, targets)
 
     def backward(g: Array) -> None:
@@ -77,7 +77,7 @@ def mean_squared_error(outputs: Tensor | Array, targets: ArrayLike) -> Tensor:
 
 def hinge(scores: Tensor | Array, labels: ArrayLike) -> Tensor:
     """max(0, 1 - score * label) for labels -1 and 1, averaged."""
-    scores = _on_tape(scores)
+    scores = on_tape(scores)
     y = _like(scores, labels)
     if not np.isin(y, (-1, 1)).all():
         raise ValueError("the hinge loss needs labels of -1 or 1; for labels 0 and 1 pass 2 * labels - 1")
@@ -89,7 +89,7 @@ def hinge(scores: Tensor | Array, labels: ArrayLike) -> Tensor:
     return record(np.asarray(np.maximum(margin, 0).mean()), "hinge", (scores,), backward)
 
 
-def _on_tape(outputs: Tensor | Array) -> Tensor:
+def on_tape(outputs: Tensor | Array) -> Tensor:
     """The outputs; those that are an array can be judged, but gradients find no way from them to the network."""
     return (
         outputs if isinstance(outputs, Tensor) else record(outputs, "array", (Tensor(outputs),), _no_way_back)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from fixedpoint_nn.files.whole import whole
@@ -220,3 +221,42 @@ def decision_boundary(net: Any, x: Array, labels: Array, path: PathLike, title: 
             )
         axes.set_title(printable(title))
         axes.legend(loc="upper right")
+
+
+def boxes_on(
+    axes: Axes,
+    image: Array,
+    told: Iterable[tuple[Array, int, float]] = (),
+    names: Sequence[str] = (),
+    truth: Array | None = None,
+    title: str = "",
+) -> None:
+    """An image with the boxes that were found in it, (box, class, score) each; those of `truth` are dotted."""
+    height, width = image.shape[:2]
+    axes.grid(False)
+    axes.imshow(image.reshape(height, width), cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0))
+    for left, top, right, bottom, label in [] if truth is None else truth:
+        if label >= 0:
+            axes.add_patch(
+                Rectangle((left, top), right - left, bottom - top, fill=False, color="white", linestyle=":")
+            )
+    for (left, top, right, bottom), label, score in told:
+        colour = COLOURS[label % len(COLOURS)]
+        axes.add_patch(
+            Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, linewidth=1.5)
+        )
+        name = printable(names[label]) if names else label
+        axes.text(
+            max(left, 0),
+            max(top, 4),
+            f"{name} {score:.0%}",
+            fontsize=7,
+            color="white",
+            va="bottom",
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.6},
+            clip_on=True,
+        )
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_title(printable(title), fontsize=9)
+    axes.set_axis_off()

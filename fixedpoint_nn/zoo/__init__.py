@@ -56,6 +56,7 @@ MODULES = (
     "fashion_mlp",
     "lenet",
     "resnet8",
+    "detector",
     "resnet50",
 )
 

@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.data.scenes import compose
 from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches, padded
 from fixedpoint_nn.zoo.entry import Examples
+from fixedpoint_nn.zoo.scene_batches import SceneBatches
+
+HELD_BACK_SCENES = 500
 
 
 @singledispatch
@@ -42,3 +46,11 @@ def _(source: TextWindows, limit: int | None = None) -> tuple[Any, Examples]:
     whole = (len(rest) - 1) // length * length
     examples = rest[:whole].reshape(-1, length), rest[1 : whole + 1].reshape(-1, length)
     return replace(source, ids=ids[:cut]), examples
+
+
+@hold_back.register
+def _(source: SceneBatches, limit: int | None = None) -> tuple[Any, Examples]:
+    garments = source.garments[:limit]
+    cut = len(garments) * 9 // 10
+    examples = compose(garments[cut:], HELD_BACK_SCENES, np.random.default_rng(0))
+    return replace(source, garments=garments[:cut]), examples

@@ -38,6 +38,7 @@ def test_they_are_there_in_the_order_in_which_they_teach() -> None:
         "09_verify_the_verilog",
         "10_bring_your_model",
         "11_learned_steps",
+        "12_object_detection",
         "13_time_series",
         "14_shakespeare",
     ]
