@@ -618,6 +618,10 @@ void fx_scan(int level, const Operation *operations, int64_t count, const Slot *
     }
 }
 
+// ---- whole networks ---------------------------------------------------------------------------------------------------
+
+#include "network.h"
+
 // ---- the extension module itself is empty: Python finds the functions above through ctypes --------------------------
 
 #ifndef FX_NO_PYTHON

@@ -159,6 +159,27 @@ class Kernels:
         sizes = map(ctypes.c_int64, (batch, block, steps))
         self._library.fx_scan(self.level, operations, ctypes.c_int64(count), slots, *sizes, _at(scratch))
 
+    @property
+    def network_lanes(self) -> int:
+        """Columns in a vector of a network's products."""
+        return int(self._library.fx_network_lanes(self.level))
+
+    @property
+    def network_columns(self) -> int:
+        """Columns in a block of a network's products."""
+        return self.network_lanes * int(self._library.fx_network_vectors(self.level))
+
+    def network(
+        self, steps: Any, tensors: Any, x: Array, batch: int, block: int, arena: Array, out: Array
+    ) -> bool:
+        """A whole network; native/network.py makes steps and tensors. False: a float of x is not finite."""
+        sizes = ctypes.c_int64(batch), ctypes.c_int64(block)
+        counts = ctypes.c_int64(len(steps)), ctypes.c_int64(len(tensors))
+        failed = self._library.fx_network(
+            self.level, steps, counts[0], tensors, counts[1], _at(x), *sizes, _at(arena), _at(out)
+        )
+        return not failed
+
     def lookup(self, codes: Array, table: Array, bits: int, out: Array) -> None:
         """The float32 table's entry for the lowest bits of each integer in float32; no array has gaps."""
         mask = (1 << bits) - 1
@@ -176,7 +197,7 @@ def described_product(
     """`Product` of kernels.c."""
     return _Product(
         source.rows, source.taps, columns, source.array.strides[0] // 4, bits, offset,
-        epilogue.relu, epilogue.shift, *_modes(epilogue), epilogue.quantizer is None, *source.fields(), wide,
+        epilogue.relu, epilogue.shift, *modes_of(epilogue), epilogue.quantizer is None, *source.fields(), wide,
     )  # fmt: skip
 
 
@@ -198,7 +219,7 @@ def _code_of(mode: Rounding | Overflow) -> int:
     return _ROUNDINGS.index(mode) if isinstance(mode, Rounding) else _OVERFLOWS.index(mode)
 
 
-def _modes(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
+def modes_of(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
     """Rounding, overflow, lowest and highest integer, word and sign, as the kernel counts them."""
     q = epilogue.quantizer
     if q is None:

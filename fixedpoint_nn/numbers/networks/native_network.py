@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: MIT
+"""A plan in the compiled kernels: one call for the whole network."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.numbers.networks.plan import Add, Average, Convolve, Finish, Image, Lookup, Maximum, Plan
+from fixedpoint_nn.numbers.sliding_windows import Padding, output_size
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT64_EXACT
+from fixedpoint_nn.numerics.native import network as native
+from fixedpoint_nn.numerics.native.library import MOST_SHIFT, MOST_WIDE_SHIFT, SUM_LIMIT, Epilogue, Kernels
+from fixedpoint_nn.numerics.overflow import Overflow, limits
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.rounding import Rounding
+
+ARENA_BYTES = 3 << 18  # of a block of samples: less than half of a core's second-level cache
+MOST_SAMPLES = 256  # in a block
+_BYTES_FROM_LEVEL = 2  # products of bytes need VNNI
+_SEEN_BY_STICKY = (
+    17,
+    1 << 46,
+)  # rounding by so many bits, of sums below this, needs of 65536 * h + l only h and l != 0
+_INT8, _INT16 = 1 << 7, 1 << 15
+_CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
+# What makes a floor of a rounding, by its shift; ties to even are seen to afterwards.
+_HALVES: dict[Rounding, Callable[[int], int]] = {
+    Rounding.FLOOR: lambda shift: 0,
+    Rounding.HALF_UP: lambda shift: 1 << shift - 1,
+    Rounding.HALF_EVEN: lambda shift: 1 << shift - 1,
+    Rounding.HALF_DOWN: lambda shift: (1 << shift - 1) - 1,
+}
+
+
+class NotCompiled(Exception):
+    """The kernels have no such operation."""
+
+
+class NativeNetwork:
+    """The operations of a plan for network.h; memory is made for each call, so that threads do not meet."""
+
+    def __init__(self, plan: Plan, kernels: Kernels, input: Quantizer) -> None:
+        self.plan, self.kernels = plan, kernels
+        self._kept: list[Any] = []
+        images = [plan.input, *(o.out for o in plan.operations if o.out is not None)]
+        self.tensors = {image.number: image for image in images}
+        self.bytes = {image.number: self._bytes_of(image) for image in images}
+        self._same_words(plan)
+        self.edges = {image.number: self._edges_of(image) for image in images}
+        described, at = [], 0
+        for number in range(plan.images):
+            tensor = self._tensor(self.tensors[number], at)
+            described.append(tensor)
+            at += tensor.image_bytes
+        self.sample_bytes = at
+        self.described = (native.Tensor * len(described))(*described)
+        steps = [step for operation in plan.operations for step in self._steps(operation)]
+        if plan.result is not None:
+            steps.append(native.Step(native.LEAVE, plan.result.number, -1, -1))
+        self.steps = steps
+        self.block = max(1, min(MOST_SAMPLES, ARENA_BYTES // max(self.sample_bytes, 1)))
+        self.programs: dict[Any, ctypes.Array[native.Step]] = {}
+        self.input = input
+
+    def _program(self, kind: Any) -> ctypes.Array[native.Step]:
+        """The steps for samples that are floats (`kind` is None) or integers in arrays of this kind."""
+        if kind not in self.programs:
+            entering = native.Step(native.ENTER_INTS, -1, -1, self.plan.input.number)
+            if kind is None:
+                entering.kind = native.ENTER_FLOATS
+                entering.finish = native.finish_of(Epilogue(False, 0, self.input))
+                entering.scale = 2.0**self.input.format.frac_bits
+            elif kind != FLOAT32:
+                entering.kind = native.ENTER_STORED
+                entering.given_bytes, entering.given_signed = kind.itemsize, int(kind.kind == "i")
+            self.programs[kind] = (native.Step * (len(self.steps) + 1))(entering, *self.steps)
+        return self.programs[kind]
+
+    def run(self, x: Array, floats: bool) -> Array | None:
+        """The results of samples: integers in float32 or in their own words, or `floats` to be rounded.
+
+        None: one of the floats is not finite.
+        """
+        batch = len(x)
+        block = min(self.block, batch)
+        arena = np.empty(self.sample_bytes * block + native.SLACK, np.uint8)
+        out = np.empty((batch, *self.plan.shape), np.float32)
+        steps = self._program(None if floats else x.dtype)
+        if not x.flags.c_contiguous:
+            x = np.ascontiguousarray(x)
+        done = self.kernels.network(steps, self.described, x, batch, block, arena, out)
+        return out if done else None
+
+    # ---- tensors -------------------------------------------------------------------------------------------
+
+    def _consumers(self, image: Image) -> Iterator[Any]:
+        return (o for o in self.plan.operations if image in (o.a, getattr(o, "b", None)))
+
+    def _bytes_of(self, image: Image) -> int:
+        """1 where it fits a byte, and every product with it has weights of bytes."""
+        narrow = all(
+            o.weights.within(-_INT8, _INT8 - 1) for o in self._consumers(image) if isinstance(o, Convolve)
+        )
+        if self.kernels.level < _BYTES_FROM_LEVEL or not narrow:
+            return 2
+        signed = image.low >= -_INT8 and image.high < _INT8
+        return 1 if signed or (image.low >= 0 and image.high < 2 * _INT8) else 2
+
+    def _same_words(self, plan: Plan) -> None:
+        """The largest element is found among stored ones: where it is taken from and goes to have the same words."""
+        pools = [(o.a.number, o.out.number) for o in plan.operations if isinstance(o, Maximum) and o.out]
+        while any(self.bytes[a] != self.bytes[b] for a, b in pools):
+            for a, b in pools:
+                self.bytes[a] = self.bytes[b] = max(self.bytes[a], self.bytes[b])
+
+    def _zero_of(self, image: Image) -> int:
+        """What is added to its integers, so that bytes have no sign and words have one."""
+        if self.bytes[image.number] == 1:
+            return _INT8 if image.low < 0 else 0
+        return -_INT16 if image.high >= _INT16 else 0
+
+    def _edges_of(self, image: Image) -> Padding:
+        """As much padding as any of its consumers needs; negative padding needs none."""
+        pads = [o.padding for o in self._consumers(image) if hasattr(o, "padding")]
+        if any(side < 0 for pad in pads for pair in pad for side in pair):
+            raise NotCompiled("negative padding")
+        (top, bottom), (left, right) = (
+            tuple(max((pad[axis][side] for pad in pads), default=0) for side in (0, 1)) for axis in (0, 1)
+        )
+        return (top, bottom), (left, right)
+
+    def _tensor(self, image: Image, arena: int) -> native.Tensor:
+        (top, bottom), (left, right) = self.edges[image.number]
+        size = self.bytes[image.number]
+        row = (image.width + left + right) * image.channels
+        first = (top * row + left * image.channels) * size
+        image_bytes = row * (image.height + top + bottom) * size
+        return native.Tensor(
+            image_bytes, first, row, image.height, image.width, image.channels, size,
+            self._zero_of(image), int(top + bottom + left + right > 0), arena,
+        )  # fmt: skip
+
+    def _row(self, image: Image) -> int:
+        return int(self.described[image.number].row)
+
+    # ---- operations ----------------------------------------------------------------------------------------
+
+    def _steps(self, operation: Any) -> Iterator[native.Step]:
+        out = -1 if operation.out is None else operation.out.number
+        match operation:
+            case Convolve():
+                yield self._convolve(operation, out)
+            case Maximum():
+                step = native.Step(native.MAXIMUM, operation.a.number, -1, out)
+                self._window(step, operation)
+                yield step
+            case Average(a, kernel, _, _, factor, finish):
+                step = native.Step(native.AVERAGE, a.number, -1, out)
+                self._window(step, operation)
+                terms = max(-a.low, a.high) * kernel[0] * kernel[1]
+                if terms > SUM_LIMIT or abs(factor) > SUM_LIMIT:
+                    raise NotCompiled("sums that 32 bits do not hold")
+                step.factor = factor
+                self._finished(step, finish, terms * abs(factor))
+                yield step
+            case Add(a, a_shift, b, b_shift, finish):
+                step = native.Step(native.ADD, a.number, -1 if b is None else b.number, out)
+                step.a_shift, step.b_shift = a_shift, b_shift
+                bound = max(-a.low, a.high) << a_shift
+                bound += max(-b.low, b.high) << b_shift if b is not None else 0
+                self._finished(step, finish, bound)
+                yield step
+            case Lookup(a, table):
+                step = native.Step(native.TABLE, a.number, -1, out)
+                step.mask = (1 << (8 * self.bytes[a.number])) - 1
+                step.table = self._at(self._stored_table(operation, table.ints, table.input_format.bits))
+                yield step
+
+    def _stored_table(self, operation: Lookup, entries: Array, bits: int) -> Array:
+        """The stored result of every stored code."""
+        assert operation.out is not None
+        count = 1 << 8 * self.bytes[operation.a.number]
+        codes = np.arange(count) - self._zero_of(operation.a)
+        stored = entries[codes & ((1 << bits) - 1)] + self._zero_of(operation.out)
+        return np.asarray(stored).astype(np.uint8 if self.bytes[operation.out.number] == 1 else np.int16)
+
+    def _window(self, step: native.Step, operation: Any) -> None:
+        (top, _), (left, _) = operation.padding
+        a = operation.a
+        step.kernel_y, step.kernel_x = operation.kernel
+        step.stride_y, step.stride_x = operation.stride
+        step.corner = -top * self._row(a) - left * a.channels
+
+    def _finished(self, step: native.Step, finish: Finish, bound: int) -> None:
+        """The end of a sum of at most `bound`."""
+        step.in_int64 = bound > SUM_LIMIT
+        if bound > FLOAT64_EXACT or finish.shift > (MOST_WIDE_SHIFT if step.in_int64 else MOST_SHIFT):
+            raise NotCompiled("a sum, or a shift, that is too wide")
+        step.finish = native.finish_of(_epilogue(finish))
+
+    def _convolve(self, o: Convolve, out: int) -> native.Step:
+        a, columns = o.a, o.weights.shape[1]
+        step = native.Step(native.CONVOLVE, a.number, -1, out)
+        size, zero = self.bytes[a.number], self._zero_of(a)
+        largest = max(-a.low, a.high) * o.weights.columns.norm
+        bound = largest + (0 if o.bias is None else int(np.abs(o.bias).max()))
+        if not o.weights.within(-_INT16, _INT16 - 1):
+            raise NotCompiled("weights of more than 16 bits")
+        words = native.BYTES if size == 1 else native.WORDS if bound <= SUM_LIMIT else native.WIDE
+        if words == native.BYTES and bound > SUM_LIMIT:
+            raise NotCompiled("sums that 32 bits do not hold")
+        finish = o.finish
+        self._finished(step, finish, bound)
+        if words == native.WIDE:
+            shift, most = _SEEN_BY_STICKY
+            step.in_int64 = finish.shift < shift or bound >= most
+            if not step.in_int64:  # h and whether l is zero are 15 bits shorter than the sum
+                step.finish = native.finish_of(_epilogue(finish, finish.shift - 15))
+        step.words, step.columns = words, columns
+        row = self._row(a)
+        runs = [(y * row * size, o.kernel[1] * a.channels) for y in range(o.kernel[0])]
+        if o.kernel == (a.height, a.width) and row == a.width * a.channels:
+            runs = [(0, a.height * a.width * a.channels)]
+        matrix = o.weights.ints()
+        packed = native.packed_weights(self.kernels, matrix, words, runs)
+        if packed is None:
+            raise NotCompiled("two weights that are too wide together")
+        step.weights = self._at(packed.weights)
+        self._kept.append(packed.segments)
+        step.segments = ctypes.addressof(packed.segments)
+        step.first_segment = self._at(packed.first_segment)
+        start = (0 if o.bias is None else o.bias) - zero * o.weights.columns.sums
+        start = start + self._quickened(step, o, bound)
+        per_block = self.kernels.network_columns
+        low, high = native.biases(start, words, -(-columns // per_block) * per_block)
+        step.bias, step.high_bias = self._at(low), self._at(high)
+        self._positions(step, o, size)
+        return step
+
+    def _quickened(self, step: native.Step, o: Convolve, bound: int) -> int:
+        """What the bias holds of the rounding, if the sums finish quickly; see `Quick` of network.h.
+
+        Rounding never falls and leaves zero alone, so that ReLU may come after it, in the clip.
+        """
+        finish, shift = o.finish, o.finish.shift
+        q = finish.quantizer
+        rounding = Rounding.FLOOR if q is None or shift == 0 else q.rounding
+        clips = q is None or finish.fits or q.overflow in _CLIPS
+        if step.in_int64 or not clips or rounding not in _HALVES:
+            return 0
+        zero = 0 if o.out is None else self._zero_of(o.out)
+        added = _HALVES[rounding](shift) + (zero << shift)
+        most = SUM_LIMIT if step.words != native.WIDE else _SEEN_BY_STICKY[1]
+        if bound + abs(added) > most:
+            return 0
+        low, high = -SUM_LIMIT - 1, SUM_LIMIT
+        if q is not None and not finish.fits:
+            low, high = (limit + zero for limit in limits(q.format, q.overflow))
+        if finish.relu:
+            low, high = max(low, zero), max(high, zero)
+        seen = step.finish.shift
+        ties = (1 << seen) - 1 if rounding is Rounding.HALF_EVEN else 0
+        step.quick = native.Quick(1, seen, ties, low, high)
+        return added
+
+    def _positions(self, step: native.Step, o: Convolve, size: int) -> None:
+        """Where each window begins, in bytes, and where its result goes, in elements."""
+        (top, bottom), (left, right) = o.padding
+        a = o.a
+        height = output_size(a.height, o.kernel[0], o.stride[0], (top, bottom))
+        width = output_size(a.width, o.kernel[1], o.stride[1], (left, right))
+        ys, xs = np.arange(height)[:, None], np.arange(width)
+        rows = (ys * o.stride[0] - top) * self._row(a)
+        starts = (rows + (xs * o.stride[1] - left) * a.channels) * size
+        columns = o.weights.shape[1]
+        out_row = width * columns if o.out is None else self._row(o.out)
+        step.positions = height * width
+        setattr(step, "from", self._at(starts.astype(np.int32)))
+        step.to = self._at((ys * out_row + xs * columns).astype(np.int32))
+
+    def _at(self, array: Array) -> int:
+        kept = np.ascontiguousarray(array)
+        self._kept.append(kept)
+        return int(kept.__array_interface__["data"][0])
+
+
+def _epilogue(finish: Finish, shift: int | None = None) -> Epilogue:
+    return Epilogue(finish.relu, finish.shift if shift is None else shift, finish.quantizer, finish.fits)
+
+
+def native_network(plan: Plan, kernels: Kernels, input: Quantizer) -> NativeNetwork | None:
+    """The plan in the compiled kernels, or None where they do not take it."""
+    try:
+        return NativeNetwork(plan, kernels, input)
+    except NotCompiled:
+        return None

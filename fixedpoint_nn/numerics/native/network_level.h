@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: MIT
+// The operations of network.h for one level of instructions: LEVEL, TARGET, LANES columns in a vector, at most
+// MOST_VECTORS vectors in a block of columns.
+
+#define Vec AT_LEVEL(Vec)
+typedef int32_t Vec __attribute__((vector_size(4 * LANES)));
+#define Bytes AT_LEVEL(Bytes)
+typedef uint8_t Bytes __attribute__((vector_size(LANES)));
+#define Halves AT_LEVEL(Halves)
+typedef int16_t Halves __attribute__((vector_size(2 * LANES)));
+#define Floats AT_LEVEL(Floats)
+typedef float Floats __attribute__((vector_size(4 * LANES)));
+
+#define FN AT_LEVEL
+#define HERE TARGET static inline __attribute__((always_inline))
+
+HERE Vec FN(all)(int32_t value) {
+    Vec v;
+    for (int i = 0; i < LANES; i++) v[i] = value;
+    return v;
+}
+
+HERE Vec FN(load)(const void *from) {
+    Vec v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+#if defined(WITH_VNNI)
+HERE Vec FN(smaller)(Vec a, Vec b) { return (Vec)_mm512_min_epi32((__m512i)a, (__m512i)b); }
+HERE Vec FN(larger)(Vec a, Vec b) { return (Vec)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+#elif defined(WITH_MADD)
+HERE Vec FN(smaller)(Vec a, Vec b) { return (Vec)_mm256_min_epi32((__m256i)a, (__m256i)b); }
+HERE Vec FN(larger)(Vec a, Vec b) { return (Vec)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+#else
+HERE Vec FN(smaller)(Vec a, Vec b) { return (a & (Vec)(a < b)) | (b & ~(Vec)(a < b)); }
+HERE Vec FN(larger)(Vec a, Vec b) { return (a & (Vec)(a > b)) | (b & ~(Vec)(a > b)); }
+#endif
+
+// `whole`, its lowest bit cleared where none of the sum's tie bits is set.
+HERE Vec FN(evened)(Vec whole, Vec sum, Vec ties, int32_t any) {
+    if (any == 0) return whole;
+#ifdef WITH_VNNI
+    __mmask16 tie = _mm512_testn_epi32_mask((__m512i)sum, (__m512i)ties);
+    return (Vec)_mm512_mask_and_epi32((__m512i)whole, tie, (__m512i)whole, _mm512_set1_epi32(-2));
+#else
+    return whole & ~((Vec)((sum & ties) == 0) & 1);
+#endif
+}
+
+// sum + four products of bytes, or two of words, for each lane; modulo 2**32.
+HERE Vec FN(dot)(Vec sum, int32_t group, Vec w, int words) {
+#ifdef WITH_VNNI
+    __m512i x = _mm512_set1_epi32(group);
+    return words == BYTES ? (Vec)_mm512_dpbusd_epi32((__m512i)sum, x, (__m512i)w)
+                          : (Vec)_mm512_dpwssd_epi32((__m512i)sum, x, (__m512i)w);
+#else
+#ifdef WITH_MADD
+    if (words != BYTES) return sum + (Vec)_mm256_madd_epi16(_mm256_set1_epi32(group), (__m256i)w);
+#endif
+    uint32_t total[LANES];
+    memcpy(total, &sum, sizeof total);
+    if (words == BYTES) {
+        uint8_t x[4];
+        int8_t taps[4 * LANES];
+        memcpy(x, &group, 4), memcpy(taps, &w, sizeof taps);
+        for (int i = 0; i < LANES; i++)
+            for (int k = 0; k < 4; k++) total[i] += (uint32_t)(x[k] * taps[4 * i + k]);
+    } else {
+        int16_t x[2], taps[2 * LANES];
+        memcpy(x, &group, 4), memcpy(taps, &w, sizeof taps);
+        for (int i = 0; i < LANES; i++)
+            for (int k = 0; k < 2; k++) total[i] += (uint32_t)(x[k] * taps[2 * i + k]);
+    }
+    memcpy(&sum, total, sizeof total);
+    return sum;
+#endif
+}
+
+// ---- finishing: ReLU, rounding, overflow; and storing ---------------------------------------------------------------
+
+HERE Vec FN(finished)(const Finish *f, const Ties *t, Vec sum) {
+    if (f->relu) sum = FN(larger)(sum, FN(all)(0));
+    if (f->shift) {
+        Vec whole = sum >> f->shift;
+        if (t->rest) {
+            Vec addend = FN(all)(t->addend);
+            if (t->by_parity) addend += whole & 1;
+            if (t->by_sign) addend += (sum >> 31) & t->by_sign;
+            whole += ((sum & t->rest) + addend) >> f->shift;
+        }
+        sum = whole;
+    }
+    switch (f->overflow) {
+        case WRAP: {
+            int left = 32 - f->word;
+            if (f->is_signed) return (sum << left) >> left;
+            return left ? sum & (int32_t)(((uint32_t)1 << f->word) - 1) : sum;
+        }
+        case ZERO: return sum & (Vec)(sum >= FN(all)(f->low)) & (Vec)(sum <= FN(all)(f->high));
+        case NO_OVERFLOW: return sum;
+        default: return FN(smaller)(FN(larger)(sum, FN(all)(f->low)), FN(all)(f->high));
+    }
+}
+
+// `count` integers to bytes or words plus `zero`, or (bytes == 4) to floats.
+HERE void FN(store)(void *to, Vec value, int bytes, int32_t zero, int count) {
+    if (bytes == 1) {
+#ifdef WITH_VNNI
+        __m128i packed = _mm512_cvtepi32_epi8((__m512i)(value + zero));
+        if (count >= LANES) _mm_storeu_si128((__m128i *)to, packed);
+        else _mm_mask_storeu_epi8(to, (__mmask16)((1u << count) - 1u), packed);
+#else
+        Bytes packed = __builtin_convertvector(value + zero, Bytes);
+        memcpy(to, &packed, (size_t)(count < LANES ? count : LANES));
+#endif
+    } else if (bytes == 2) {
+#ifdef WITH_VNNI
+        __m256i packed = _mm512_cvtepi32_epi16((__m512i)(value + zero));
+        if (count >= LANES) _mm256_storeu_si256((__m256i *)to, packed);
+        else _mm256_mask_storeu_epi16(to, (__mmask16)((1u << count) - 1u), packed);
+#else
+        Halves packed = __builtin_convertvector(value + zero, Halves);
+        memcpy(to, &packed, (size_t)(count < LANES ? count : LANES) * 2);
+#endif
+    } else {
+        Floats packed = __builtin_convertvector(value, Floats);
+        memcpy(to, &packed, (size_t)(count < LANES ? count : LANES) * 4);
+    }
+}
+
+// A vector of stored values; reads over the end stay in the block's memory.
+HERE Vec FN(stored)(const void *from, int bytes, int32_t zero) {
+    if (bytes == 1) {
+        Bytes b;
+        memcpy(&b, from, sizeof b);
+        return __builtin_convertvector(b, Vec) - zero;
+    }
+    Halves h;
+    memcpy(&h, from, sizeof h);
+    return __builtin_convertvector(h, Vec) - zero;
+}
+
+// ---- products -------------------------------------------------------------------------------------------------------
+
+#define MOST_ROWS 8
+
+typedef struct {
+    const Step *step;
+    Ties ties;
+    int bytes;                          // of an element of the result
+    int32_t zero;
+} FN(Product);
+
+// `rows` results of one block of columns from their sums: `sums` and, of wide ones, `highs`, a vector after the other.
+TARGET static void FN(finish_rows)(const FN(Product) *p, const Vec *sums, const Vec *highs, int rows, int vectors,
+                                   char *const *to, int columns) {
+    const Step *s = p->step;
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) {
+            Vec sum = sums[r * vectors + v];
+            int count = columns - v * LANES;
+            if (highs) {
+                Vec high = highs[r * vectors + v];
+                if (s->in_int64) {
+                    for (int i = 0; i < LANES; i++)
+                        sum[i] = finished_wide(&s->finish, (int64_t)high[i] * 65536 + sum[i]);
+                    FN(store)(to[r] + v * LANES * p->bytes, sum, p->bytes, p->zero, count);
+                    continue;
+                }
+                // Rounding by 17 bits or more sees of the lower half only whether it is zero.
+                sum = high * 2 + ((Vec)(sum != 0) & 1);
+            }
+            FN(store)(to[r] + v * LANES * p->bytes, FN(finished)(&s->finish, &p->ties, sum), p->bytes, p->zero, count);
+        }
+}
+
+HERE void FN(tile)(const FN(Product) *p, const char *const *from, char *const *to, int64_t block, int columns,
+                   const char *weights, const int rows, const int vectors, const int words) {
+    const Step *s = p->step;
+    const Segment *segment = s->segments + s->first_segment[block], *end = s->segments + s->first_segment[block + 1];
+    const int32_t *bias = s->bias + block * MOST_VECTORS * LANES;
+    Vec sums[MOST_ROWS][MOST_VECTORS], highs[MOST_ROWS][MOST_VECTORS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            sums[r][v] = FN(load)(bias + v * LANES);
+            if (words == WIDE) highs[r][v] = FN(load)(s->high_bias + block * MOST_VECTORS * LANES + v * LANES);
+        }
+    for (; segment < end; segment++) {
+        const char *row[MOST_ROWS];
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) row[r] = from[r] + segment->offset;
+        for (int64_t g = 0, groups = segment->groups; g < groups; g++) {
+            Vec w[MOST_VECTORS];
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) w[v] = FN(load)(weights + v * LANES * 4);
+            weights += vectors * LANES * 4;
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++) {
+                int32_t group;
+                memcpy(&group, row[r] + 4 * g, 4);
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++) sums[r][v] = FN(dot)(sums[r][v], group, w[v], words);
+            }
+        }
+        if (words == WIDE && segment->join)
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++) {
+                    highs[r][v] += sums[r][v] >> 16;
+                    sums[r][v] &= 65535;
+                }
+    }
+    if (s->quick.is) {
+        int shift = s->quick.shift, bytes = p->bytes;
+        Vec low = FN(all)(s->quick.low), high = FN(all)(s->quick.high), ties = FN(all)(s->quick.tie_bits);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) {
+                Vec sum = words == WIDE ? highs[r][v] * 2 + ((Vec)(sums[r][v] != 0) & 1) : sums[r][v];
+                Vec whole = FN(evened)(sum >> shift, sum, ties, s->quick.tie_bits);
+                whole = FN(smaller)(FN(larger)(whole, low), high);
+                FN(store)(to[r] + v * LANES * bytes, whole, bytes, 0, v + 1 < vectors ? LANES : columns - v * LANES);
+            }
+        return;
+    }
+    Vec flat[MOST_ROWS * MOST_VECTORS], above[MOST_ROWS * MOST_VECTORS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            flat[r * vectors + v] = sums[r][v];
+            if (words == WIDE) above[r * vectors + v] = highs[r][v];
+        }
+    FN(finish_rows)(p, flat, words == WIDE ? above : 0, rows, vectors, to, columns);
+}
+
+typedef void (*FN(Tile))(const FN(Product) *, const char *const *, char *const *, int64_t, int, const char *);
+#define TILE(ROWS_, VECTORS_, WORDS_)                                                                                    \
+    TARGET static void FN(tile_##ROWS_##_##VECTORS_##_##WORDS_)(const FN(Product) *p, const char *const *from,           \
+                                                                char *const *to, int64_t block, int columns,            \
+                                                                const char *weights) {                                  \
+        FN(tile)(p, from, to, block, columns, weights, ROWS_, VECTORS_, WORDS_);                                         \
+    }
+#define TILES(ROWS_, VECTORS_, WORDS_) TILE(ROWS_, VECTORS_, WORDS_) TILE(2, VECTORS_, WORDS_) TILE(1, VECTORS_, WORDS_)
+#define CHOICE(ROWS_, VECTORS_, WORDS_)                                                                                  \
+    {ROWS_, {FN(tile_##ROWS_##_##VECTORS_##_##WORDS_), FN(tile_2_##VECTORS_##_##WORDS_), FN(tile_1_##VECTORS_##_##WORDS_)}}
+// Rows at once, so that sums, weights and one group of a row fill the registers: of one block, two rows, and one.
+typedef struct {
+    int rows;
+    FN(Tile) tiles[3];
+} FN(Choice);
+#if MOST_VECTORS == 4
+TILES(8, 1, BYTES) TILES(8, 2, BYTES) TILES(8, 3, BYTES) TILES(6, 4, BYTES)
+TILES(8, 1, WORDS) TILES(8, 2, WORDS) TILES(8, 3, WORDS) TILES(6, 4, WORDS)
+TILES(8, 1, WIDE) TILES(6, 2, WIDE) TILES(4, 3, WIDE) TILES(3, 4, WIDE)
+static const FN(Choice) FN(choices)[3][4] = {
+    {CHOICE(8, 1, BYTES), CHOICE(8, 2, BYTES), CHOICE(8, 3, BYTES), CHOICE(6, 4, BYTES)},
+    {CHOICE(8, 1, WORDS), CHOICE(8, 2, WORDS), CHOICE(8, 3, WORDS), CHOICE(6, 4, WORDS)},
+    {CHOICE(8, 1, WIDE), CHOICE(6, 2, WIDE), CHOICE(4, 3, WIDE), CHOICE(3, 4, WIDE)},
+};
+#else
+TILES(4, 1, BYTES) TILES(4, 2, BYTES) TILES(4, 1, WORDS) TILES(4, 2, WORDS) TILES(4, 1, WIDE) TILES(3, 2, WIDE)
+static const FN(Choice) FN(choices)[3][2] = {
+    {CHOICE(4, 1, BYTES), CHOICE(4, 2, BYTES)},
+    {CHOICE(4, 1, WORDS), CHOICE(4, 2, WORDS)},
+    {CHOICE(4, 1, WIDE), CHOICE(3, 2, WIDE)},
+};
+#endif
+
+TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t images, int64_t block, char *arena, float *out) {
+    const Tensor *a = tensors + s->a, *to = s->out < 0 ? 0 : tensors + s->out;
+    FN(Product) p = {s, ties_of(s->finish.rounding, s->finish.shift), to ? to->bytes : 4, to ? to->zero : 0};
+    const int per_block = MOST_VECTORS * LANES;
+    const char *weights = s->weights;
+    char *start = to ? image_of(to, arena, block, 0) : (char *)out;
+    int64_t out_bytes = to ? to->image_bytes : (int64_t)s->positions * s->columns * 4;
+    for (int64_t part = 0, column = 0; column < s->columns; part++, column += per_block) {
+        int columns = s->columns - column < per_block ? (int)(s->columns - column) : per_block;
+        int vectors = (columns + LANES - 1) / LANES;
+        const FN(Choice) *choice = &FN(choices)[s->words][vectors - 1];
+        int64_t rows = images * s->positions, position = 0;
+        const char *image = image_of(a, arena, block, 0);
+        char *result = start + column * p.bytes;
+        for (int64_t row = 0; row < rows;) {
+            int which = rows - row >= choice->rows ? 0 : rows - row >= 2 ? 1 : 2;
+            int count = which == 0 ? choice->rows : which == 1 ? 2 : 1;
+            const char *from[MOST_ROWS];
+            char *there[MOST_ROWS];
+            for (int r = 0; r < count; r++) {
+                from[r] = image + s->from[position], there[r] = result + (int64_t)s->to[position] * p.bytes;
+                if (++position == s->positions) position = 0, image += a->image_bytes, result += out_bytes;
+            }
+            choice->tiles[which](&p, from, there, part, columns, weights);
+            row += count;
+        }
+        int64_t groups = 0;
+        for (int64_t i = s->first_segment[part]; i < s->first_segment[part + 1]; i++) groups += s->segments[i].groups;
+        weights += groups * vectors * LANES * 4;
+    }
+}
+
+// ---- everything else ------------------------------------------------------------------------------------------------
+
+// Whole numbers in float32 or in their own words, or floats that are brought to the format: in steps of it, rounded, clipped.
+TARGET static int FN(enter)(const Step *s, const Tensor *t, const void *given, int64_t images, int64_t block, char *arena) {
+    int64_t width = (int64_t)t->width * t->channels;
+    const float *x = given;
+    const char *stored = given;
+    int wrong = 0;
+    float low = (float)s->finish.low, high = (float)s->finish.high, scale = s->scale;
+    int32_t zero = t->zero;
+    for (int64_t i = 0; i < images; i++) {
+        char *image = image_of(t, arena, block, i);
+        for (int64_t y = 0; y < t->height; y++, x += width) {
+            uint8_t *bytes = (uint8_t *)image + y * t->row;
+            int16_t *words = (int16_t *)image + y * t->row;
+            if (s->kind == ENTER_STORED) {
+#define CASE(size, sign, GIVEN, TO, TO_BYTES)                                                    \
+    if (s->given_bytes == size && s->given_signed == sign && t->bytes == TO_BYTES)               \
+        for (int64_t j = 0; j < width; j++) TO[j] = (__typeof__(*TO))(((const GIVEN *)stored)[j] + zero);
+                CASE(1, 0, uint8_t, bytes, 1) CASE(1, 1, int8_t, bytes, 1) CASE(1, 0, uint8_t, words, 2)
+                CASE(1, 1, int8_t, words, 2) CASE(2, 0, uint16_t, words, 2) CASE(2, 1, int16_t, words, 2)
+#undef CASE
+                stored += width * s->given_bytes;
+                continue;
+            }
+            if (s->kind == ENTER_INTS) {
+                if (t->bytes == 1) for (int64_t j = 0; j < width; j++) bytes[j] = (uint8_t)((int32_t)x[j] + zero);
+                else for (int64_t j = 0; j < width; j++) words[j] = (int16_t)((int32_t)x[j] + zero);
+                continue;
+            }
+            for (int64_t j = 0; j < width; j++) wrong |= !(__builtin_fabsf(x[j]) <= 3.402823466e38f);
+            if (wrong) return 1;
+            // What lies outside by more than a step is clipped before it is rounded: that changes no result.
+#define CASE(r, ROUNDED_)                                                          \
+    case r:                                                                        \
+        for (int64_t j = 0; j < width; j++) {                                      \
+            float value = x[j] * scale;                                            \
+            value = value < low - 1 ? low - 1 : value > high + 1 ? high + 1 : value; \
+            value = ROUNDED_;                                                      \
+            value = value < low ? low : value > high ? high : value;               \
+            if (t->bytes == 1) bytes[j] = (uint8_t)((int32_t)value + zero);        \
+            else words[j] = (int16_t)((int32_t)value + zero);                      \
+        }                                                                          \
+        break;
+            switch (s->finish.rounding) {
+                CASE(FLOOR, __builtin_floorf(value)) CASE(TOWARD_ZERO, __builtin_truncf(value))
+                CASE(HALF_UP, rounded_float(value, HALF_UP)) CASE(HALF_DOWN, rounded_float(value, HALF_DOWN))
+                CASE(HALF_AWAY, rounded_float(value, HALF_AWAY))
+                CASE(HALF_TOWARD_ZERO, rounded_float(value, HALF_TOWARD_ZERO)) CASE(HALF_EVEN, __builtin_rintf(value))
+            }
+#undef CASE
+        }
+    }
+    return 0;
+}
+
+// Stored bytes or words of both tensors are of one kind, and ordered as the integers are.
+#define MAXIMUM_OF(NAME, ELEMENT)                                                                                         \
+    HERE void FN(NAME)(const Step *s, const Tensor *a, const Tensor *to, const ELEMENT *from, ELEMENT *out) {             \
+        for (int64_t y = 0; y < to->height; y++)                                                                          \
+            for (int64_t x = 0; x < to->width; x++) {                                                                     \
+                const ELEMENT *at = from + y * s->stride_y * a->row + x * s->stride_x * a->channels;                      \
+                ELEMENT *most = out + y * to->row + x * to->channels;                                                     \
+                memcpy(most, at, (size_t)to->channels * sizeof(ELEMENT));                                                 \
+                for (int ky = 0; ky < s->kernel_y; ky++)                                                                  \
+                    for (int kx = ky == 0; kx < s->kernel_x; kx++) {                                                      \
+                        const ELEMENT *tap = at + ky * a->row + kx * a->channels;                                         \
+                        for (int c = 0; c < to->channels; c++) most[c] = tap[c] > most[c] ? tap[c] : most[c];             \
+                    }                                                                                                     \
+            }                                                                                                             \
+    }
+MAXIMUM_OF(maximum_of_bytes, uint8_t)
+MAXIMUM_OF(maximum_of_words, int16_t)
+
+TARGET static void FN(maximum)(const Step *s, const Tensor *a, const Tensor *to, int64_t images, int64_t block, char *arena) {
+    for (int64_t i = 0; i < images; i++) {
+        const char *from = image_of(a, arena, block, i) + s->corner * a->bytes;
+        char *out = image_of(to, arena, block, i);
+        if (a->bytes == 1) FN(maximum_of_bytes)(s, a, to, (const uint8_t *)from, (uint8_t *)out);
+        else FN(maximum_of_words)(s, a, to, (const int16_t *)from, (int16_t *)out);
+    }
+}
+
+// The exact sum of each window, in int32, times the factor; finished in int64 where int32 is too narrow.
+TARGET static void FN(average)(const Step *s, const Tensor *a, const Tensor *to, int64_t images, int64_t block, char *arena) {
+    Ties ties = ties_of(s->finish.rounding, s->in_int64 ? 0 : s->finish.shift);
+    for (int64_t i = 0; i < images; i++) {
+        char *from = image_of(a, arena, block, i) + s->corner * a->bytes, *out = image_of(to, arena, block, i);
+        for (int64_t y = 0; y < to->height; y++)
+            for (int64_t x = 0; x < to->width; x++) {
+                int64_t at = y * s->stride_y * a->row + x * s->stride_x * a->channels, there = y * to->row + x * to->channels;
+                for (int64_t c = 0; c < to->channels; c += LANES) {
+                    Vec sum = FN(all)(0);
+                    for (int ky = 0; ky < s->kernel_y; ky++)
+                        for (int kx = 0; kx < s->kernel_x; kx++)
+                            sum += FN(stored)(from + (at + ky * a->row + kx * a->channels + c) * a->bytes, a->bytes, a->zero);
+                    if (s->in_int64)
+                        for (int l = 0; l < LANES; l++) sum[l] = finished_wide(&s->finish, (int64_t)sum[l] * s->factor);
+                    else
+                        sum = FN(finished)(&s->finish, &ties, sum * s->factor);
+                    FN(store)(out + (there + c) * to->bytes, sum, to->bytes, to->zero, (int)(to->channels - c));
+                }
+            }
+    }
+}
+
+// (a << a_shift) + (b << b_shift), or a alone.
+TARGET static void FN(add)(const Step *s, const Tensor *tensors, int64_t images, int64_t block, char *arena) {
+    const Tensor *a = tensors + s->a, *b = s->b < 0 ? 0 : tensors + s->b, *to = tensors + s->out;
+    Ties ties = ties_of(s->finish.rounding, s->in_int64 ? 0 : s->finish.shift);
+    int64_t width = (int64_t)to->width * to->channels;
+    for (int64_t i = 0; i < images; i++)
+        for (int64_t y = 0; y < to->height; y++) {
+            const char *left = image_of(a, arena, block, i) + y * a->row * a->bytes;
+            const char *right = b ? image_of(b, arena, block, i) + y * b->row * b->bytes : 0;
+            char *out = image_of(to, arena, block, i) + y * to->row * to->bytes;
+            for (int64_t j = 0; j < width; j += LANES) {
+                Vec x = FN(stored)(left + j * a->bytes, a->bytes, a->zero);
+                Vec z = b ? FN(stored)(right + j * b->bytes, b->bytes, b->zero) : FN(all)(0);
+                if (s->in_int64)
+                    for (int l = 0; l < LANES; l++)
+                        x[l] = finished_wide(&s->finish, (int64_t)x[l] * ((int64_t)1 << s->a_shift) +
+                                                             (int64_t)z[l] * ((int64_t)1 << s->b_shift));
+                else
+                    x = FN(finished)(&s->finish, &ties, (x << s->a_shift) + (z << s->b_shift));
+                FN(store)(out + j * to->bytes, x, to->bytes, to->zero, (int)(width - j < LANES ? width - j : LANES));
+            }
+        }
+}
+
+TARGET static void FN(table)(const Step *s, const Tensor *a, const Tensor *to, int64_t images, int64_t block, char *arena) {
+    int64_t width = (int64_t)to->width * to->channels;
+    for (int64_t i = 0; i < images; i++)
+        for (int64_t y = 0; y < to->height; y++) {
+            const uint8_t *bytes = (const uint8_t *)image_of(a, arena, block, i) + y * a->row * a->bytes;
+            const int16_t *words = (const int16_t *)bytes;
+            char *out = image_of(to, arena, block, i) + y * to->row * to->bytes;
+            for (int64_t j = 0; j < width; j++) {
+                int32_t code = (a->bytes == 1 ? bytes[j] : words[j]) & s->mask;
+                if (to->bytes == 1) ((uint8_t *)out)[j] = ((const uint8_t *)s->table)[code];
+                else ((int16_t *)out)[j] = ((const int16_t *)s->table)[code];
+            }
+        }
+}
+
+TARGET static void FN(leave)(const Tensor *t, int64_t images, int64_t block, char *arena, float *out) {
+    int64_t width = (int64_t)t->width * t->channels;
+    for (int64_t i = 0; i < images; i++)
+        for (int64_t y = 0; y < t->height; y++, out += width) {
+            const char *row = image_of(t, arena, block, i) + y * t->row * t->bytes;
+            for (int64_t j = 0; j < width; j += LANES)
+                FN(store)(out + j, FN(stored)(row + j * t->bytes, t->bytes, t->zero), 4, 0,
+                          (int)(width - j < LANES ? width - j : LANES));
+        }
+}
+
+TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *tensors, int64_t tensor_count, const char *x,
+                              int64_t batch, int64_t block, char *arena, float *out) {
+    const Step *last = steps + count - 1;
+    const Tensor *in = tensors + steps->out, *left = tensors + last->a;
+    int64_t taken = (int64_t)in->height * in->width * in->channels * (steps->kind == ENTER_STORED ? steps->given_bytes : 4);
+    int64_t given = last->kind == CONVOLVE ? (int64_t)last->positions * last->columns
+                                           : (int64_t)left->height * left->width * left->channels;
+    for (const Tensor *t = tensors; t < tensors + tensor_count; t++) {
+        if (!t->padded) continue;
+        char *start = arena + t->arena * block;
+        int64_t size = t->image_bytes * block;
+        if (t->bytes == 1) memset(start, t->zero, (size_t)size);
+        else for (int64_t i = 0; i < size / 2; i++) ((int16_t *)start)[i] = (int16_t)t->zero;
+    }
+    for (int64_t first = 0; first < batch; first += block) {
+        int64_t images = batch - first < block ? batch - first : block;
+        for (const Step *s = steps; s < steps + count; s++) {
+            const Tensor *a = tensors + (s->a < 0 ? 0 : s->a), *to = tensors + (s->out < 0 ? 0 : s->out);
+            switch (s->kind) {
+                case CONVOLVE: FN(convolve)(s, tensors, images, block, arena, out + first * given); break;
+                case MAXIMUM: FN(maximum)(s, a, to, images, block, arena); break;
+                case AVERAGE: FN(average)(s, a, to, images, block, arena); break;
+                case ADD: FN(add)(s, tensors, images, block, arena); break;
+                case TABLE: FN(table)(s, a, to, images, block, arena); break;
+                case LEAVE: FN(leave)(a, images, block, arena, out + first * given); break;
+                default: if (FN(enter)(s, to, x + first * taken, images, block, arena)) return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+#undef Vec
+#undef Bytes
+#undef Halves
+#undef Floats
+#undef FN
+#undef HERE
+#undef TILE
+#undef TILES
+#undef CHOICE
+#undef MAXIMUM_OF
+#undef MOST_ROWS
