@@ -159,21 +159,25 @@ class NativeNetwork:
                 step = native.Step(native.MAXIMUM, operation.a.number, -1, out)
                 self._window(step, operation)
                 yield step
-            case Average(a, kernel, _, _, factor, finish):
+            case Average(a, kernel, _, _, factor):
                 step = native.Step(native.AVERAGE, a.number, -1, out)
                 self._window(step, operation)
                 terms = max(-a.low, a.high) * kernel[0] * kernel[1]
                 if terms > SUM_LIMIT or abs(factor) > SUM_LIMIT:
                     raise NotCompiled("sums that 32 bits do not hold")
                 step.factor = factor
-                self._finished(step, finish, terms * abs(factor))
+                zeros = factor * self._zero_of(a) * kernel[0] * kernel[1]
+                self._summed(step, operation, terms * abs(factor), zeros)
                 yield step
-            case Add(a, a_shift, b, b_shift, finish):
+            case Add(a, a_shift, b, b_shift):
                 step = native.Step(native.ADD, a.number, -1 if b is None else b.number, out)
                 step.a_shift, step.b_shift = a_shift, b_shift
                 bound = max(-a.low, a.high) << a_shift
-                bound += max(-b.low, b.high) << b_shift if b is not None else 0
-                self._finished(step, finish, bound)
+                zeros = self._zero_of(a) << a_shift
+                if b is not None:
+                    bound += max(-b.low, b.high) << b_shift
+                    zeros += self._zero_of(b) << b_shift
+                self._summed(step, operation, bound, zeros)
                 yield step
             case Lookup(a, table):
                 step = native.Step(native.TABLE, a.number, -1, out)
@@ -203,6 +207,14 @@ class NativeNetwork:
             raise NotCompiled("a sum, or a shift, that is too wide")
         step.finish = native.finish_of(_epilogue(finish))
 
+    def _summed(self, step: native.Step, o: Average | Add, bound: int, zeros: int) -> None:
+        """The end of a sum of stored values, which holds `zeros` too much."""
+        self._finished(step, o.finish, bound)
+        step.in_int64 |= bound + abs(zeros) > SUM_LIMIT
+        if not step.in_int64:
+            added = self._quickened(step, o, bound + abs(zeros))
+            step.quick.start = added - zeros
+
     def _convolve(self, o: Convolve, out: int) -> native.Step:
         a, columns = o.a, o.weights.shape[1]
         step = native.Step(native.CONVOLVE, a.number, -1, out)
@@ -217,10 +229,10 @@ class NativeNetwork:
         finish = o.finish
         self._finished(step, finish, bound)
         if words == native.WIDE:
-            shift, most = _SEEN_BY_STICKY
-            step.in_int64 = finish.shift < shift or bound >= most
-            if not step.in_int64:  # h and whether l is zero are 15 bits shorter than the sum
-                step.finish = native.finish_of(_epilogue(finish, finish.shift - 15))
+            step.kept = max(0, 17 - finish.shift)
+            step.in_int64 = step.kept > 15 or bound >= _narrowed(step.kept)
+            if not step.in_int64:
+                step.finish = native.finish_of(_epilogue(finish, finish.shift - 15 + step.kept))
         step.words, step.columns = words, columns
         row = self._row(a)
         runs = [(y * row * size, o.kernel[1] * a.channels) for y in range(o.kernel[0])]
@@ -242,8 +254,8 @@ class NativeNetwork:
         self._positions(step, o, size)
         return step
 
-    def _quickened(self, step: native.Step, o: Convolve, bound: int) -> int:
-        """What the bias holds of the rounding, if the sums finish quickly; see `Quick` of network.h.
+    def _quickened(self, step: native.Step, o: Convolve | Average | Add, bound: int) -> int:
+        """What the sums start with for the rounding's sake, if they finish quickly; see `Quick` of network.h.
 
         Rounding never falls and leaves zero alone, so that ReLU may come after it, in the clip.
         """
@@ -255,8 +267,8 @@ class NativeNetwork:
             return 0
         zero = 0 if o.out is None else self._zero_of(o.out)
         added = _HALVES[rounding](shift) + (zero << shift)
-        most = SUM_LIMIT if step.words != native.WIDE else _SEEN_BY_STICKY[1]
-        if bound + abs(added) > most:
+        most = _narrowed(step.kept) if step.words == native.WIDE else SUM_LIMIT
+        if bound + abs(added) >= most:
             return 0
         low, high = -SUM_LIMIT - 1, SUM_LIMIT
         if q is not None and not finish.fits:
@@ -265,7 +277,7 @@ class NativeNetwork:
             low, high = max(low, zero), max(high, zero)
         seen = step.finish.shift
         ties = (1 << seen) - 1 if rounding is Rounding.HALF_EVEN else 0
-        step.quick = native.Quick(1, seen, ties, low, high)
+        step.quick = native.Quick(1, seen, ties, low, high, 0)
         return added
 
     def _positions(self, step: native.Step, o: Convolve, size: int) -> None:
@@ -287,6 +299,11 @@ class NativeNetwork:
         kept = np.ascontiguousarray(array)
         self._kept.append(kept)
         return int(kept.__array_interface__["data"][0])
+
+
+def _narrowed(kept: int) -> int:
+    """The end of the sums that fit int32 when all but `kept` + 1 bits of their lower half are left out."""
+    return 1 << 46 - kept
 
 
 def _epilogue(finish: Finish, shift: int | None = None) -> Epilogue:

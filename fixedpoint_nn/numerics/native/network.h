@@ -11,6 +11,9 @@
 //
 //     high += sum >> 16,  sum &= 65535.
 //
+// Rounding by `shift` bits needs of the lower half its highest 17 - shift bits, and whether the others are zero: these
+// stand below `high` in one int32 (`narrowed`), 15 - kept bits shorter than the sum.
+//
 // A segment is as long as 65535 + 32768 * (the sum of its weights' magnitudes) <= 2**31 - 1 in every column, so that no
 // sum leaves int32 before it is moved; the total is 65536 * high + sum.
 
@@ -22,16 +25,17 @@ typedef struct {
     int32_t bytes, zero;
     int32_t padded;                     // has edges, which hold `zero`
     int64_t arena;                      // where its images begin in a block's memory, in bytes for an image
+    char *base;                         // where they begin now
 } Tensor;
 
 typedef struct {
     int32_t relu, shift, rounding, overflow, low, high, word, is_signed;
 } Finish;
 
-// A product whose sums finish quickly: sum >> shift, an odd result of a tie (no bit of `tie_bits` is set) made even, and
-// clipped to low..high. Whatever else there is stands in the bias: half a step for roundings to nearest, and `zero`.
+// Sums that finish quickly: sum >> shift, an odd result of a tie (no bit of `tie_bits` is set) made even, and clipped to
+// low..high. Whatever else there is stands in the bias, or in `start`: half a step for roundings to nearest, and `zero`.
 typedef struct {
-    int32_t is, shift, tie_bits, low, high;
+    int32_t is, shift, tie_bits, low, high, start;
 } Quick;
 
 typedef struct {
@@ -49,7 +53,7 @@ typedef struct {
     float scale;                        // of ENTER_FLOATS
     int32_t given_bytes, given_signed;  // of ENTER_STORED
     // CONVOLVE
-    int32_t words, columns, positions, in_int64;
+    int32_t words, columns, positions, in_int64, kept;
     const void *weights;
     const int32_t *bias, *high_bias;    // for all columns of all blocks
     const int32_t *from, *to;           // bytes of a's image, and elements of out's, for each position
@@ -103,8 +107,11 @@ static int32_t finished_wide(const Finish *f, int64_t sum) {
     }
 }
 
-INLINE char *image_of(const Tensor *t, char *arena, int64_t block, int64_t image) {
-    return arena + t->arena * block + image * t->image_bytes + t->first;
+INLINE char *image_of(const Tensor *t, int64_t image) { return t->base + image * t->image_bytes + t->first; }
+
+// May the samples stay where they are? They are stored as they shall be, and no group of taps reads over their end.
+INLINE int is_stored(const Step *s, const Tensor *t) {
+    return s->kind == ENTER_STORED && s->given_bytes == t->bytes && t->zero == 0 && !t->padded && t->image_bytes % 4 == 0;
 }
 
 #define JOINED_(a, b) a##b

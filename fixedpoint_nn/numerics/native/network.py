@@ -27,6 +27,7 @@ class Tensor(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("image_bytes", "first", "row")),
         *((name, ctypes.c_int32) for name in ("height", "width", "channels", "bytes", "zero", "padded")),
         ("arena", ctypes.c_int64),
+        ("base", ctypes.c_void_p),
     ]
 
 
@@ -42,7 +43,7 @@ class _Finish(ctypes.Structure):
 class Quick(ctypes.Structure):
     """`Quick` of network.h."""
 
-    _fields_ = [(name, ctypes.c_int32) for name in ("is", "shift", "tie_bits", "low", "high")]
+    _fields_ = [(name, ctypes.c_int32) for name in ("is", "shift", "tie_bits", "low", "high", "start")]
 
 
 class _Segment(ctypes.Structure):
@@ -60,7 +61,7 @@ class Step(ctypes.Structure):
         ("quick", Quick),
         ("scale", ctypes.c_float),
         *((name, ctypes.c_int32) for name in ("given_bytes", "given_signed")),
-        *((name, ctypes.c_int32) for name in ("words", "columns", "positions", "in_int64")),
+        *((name, ctypes.c_int32) for name in ("words", "columns", "positions", "in_int64", "kept")),
         *(
             (name, ctypes.c_void_p)
             for name in ("weights", "bias", "high_bias", "from", "to", "segments", "first_segment")

@@ -125,20 +125,57 @@ HERE void FN(store)(void *to, Vec value, int bytes, int32_t zero, int count) {
 #endif
     } else {
         Floats packed = __builtin_convertvector(value, Floats);
+#ifdef WITH_VNNI
+        _mm512_mask_storeu_ps(to, count >= LANES ? 0xffff : (__mmask16)((1u << count) - 1u), (__m512)packed);
+#else
         memcpy(to, &packed, (size_t)(count < LANES ? count : LANES) * 4);
+#endif
     }
 }
 
 // A vector of stored values; reads over the end stay in the block's memory.
-HERE Vec FN(stored)(const void *from, int bytes, int32_t zero) {
+HERE Vec FN(stored)(const void *from, int bytes) {
+#if defined(WITH_VNNI)
+    return bytes == 1 ? (Vec)_mm512_cvtepu8_epi32(_mm_loadu_si128(from)) : (Vec)_mm512_cvtepi16_epi32(_mm256_loadu_si256(from));
+#elif defined(WITH_MADD)
+    return bytes == 1 ? (Vec)_mm256_cvtepu8_epi32(_mm_loadl_epi64(from)) : (Vec)_mm256_cvtepi16_epi32(_mm_loadu_si128(from));
+#else
     if (bytes == 1) {
         Bytes b;
         memcpy(&b, from, sizeof b);
-        return __builtin_convertvector(b, Vec) - zero;
+        return __builtin_convertvector(b, Vec);
     }
     Halves h;
     memcpy(&h, from, sizeof h);
-    return __builtin_convertvector(h, Vec) - zero;
+    return __builtin_convertvector(h, Vec);
+#endif
+}
+
+// The total 65536 * high + sum with its lower half shortened to what the rounding sees.
+HERE Vec FN(narrowed)(Vec high, Vec sum, int32_t kept) {
+#ifdef WITH_VNNI
+    Vec rest = kept ? sum & (65535 >> kept) : sum;
+    __mmask16 some = _mm512_test_epi32_mask((__m512i)rest, (__m512i)rest);
+    Vec low = (Vec)_mm512_maskz_set1_epi32(some, 1);
+#else
+    Vec low = (Vec)((sum & (65535 >> kept)) != 0) & 1;
+#endif
+    return kept ? (high << (kept + 1)) + (sum >> (16 - kept) << 1) + low : (high << 1) + low;
+}
+
+// The quick end of a sum, with the constants of `Quick` in vectors.
+typedef struct {
+    Vec low, high, ties;
+    int32_t shift, tie_bits;
+} FN(Ends);
+
+HERE FN(Ends) FN(ends_of)(const Quick *q) {
+    FN(Ends) e = {FN(all)(q->low), FN(all)(q->high), FN(all)(q->tie_bits), q->shift, q->tie_bits};
+    return e;
+}
+
+HERE Vec FN(quick)(const FN(Ends) *e, Vec sum) {
+    return FN(smaller)(FN(larger)(FN(evened)(sum >> e->shift, sum, e->ties, e->tie_bits), e->low), e->high);
 }
 
 // ---- products -------------------------------------------------------------------------------------------------------
@@ -168,8 +205,7 @@ TARGET static void FN(finish_rows)(const FN(Product) *p, const Vec *sums, const 
                     FN(store)(to[r] + v * LANES * p->bytes, sum, p->bytes, p->zero, count);
                     continue;
                 }
-                // Rounding by 17 bits or more sees of the lower half only whether it is zero.
-                sum = high * 2 + ((Vec)(sum != 0) & 1);
+                sum = FN(narrowed)(high, sum, s->kept);
             }
             FN(store)(to[r] + v * LANES * p->bytes, FN(finished)(&s->finish, &p->ties, sum), p->bytes, p->zero, count);
         }
@@ -215,16 +251,15 @@ HERE void FN(tile)(const FN(Product) *p, const char *const *from, char *const *t
                 }
     }
     if (s->quick.is) {
-        int shift = s->quick.shift, bytes = p->bytes;
-        Vec low = FN(all)(s->quick.low), high = FN(all)(s->quick.high), ties = FN(all)(s->quick.tie_bits);
+        int bytes = p->bytes, kept = s->kept;
+        FN(Ends) ends = FN(ends_of)(&s->quick);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) {
-                Vec sum = words == WIDE ? highs[r][v] * 2 + ((Vec)(sums[r][v] != 0) & 1) : sums[r][v];
-                Vec whole = FN(evened)(sum >> shift, sum, ties, s->quick.tie_bits);
-                whole = FN(smaller)(FN(larger)(whole, low), high);
-                FN(store)(to[r] + v * LANES * bytes, whole, bytes, 0, v + 1 < vectors ? LANES : columns - v * LANES);
+                Vec sum = words == WIDE ? FN(narrowed)(highs[r][v], sums[r][v], kept) : sums[r][v];
+                FN(store)(to[r] + v * LANES * bytes, FN(quick)(&ends, sum), bytes, 0,
+                          v + 1 < vectors ? LANES : columns - v * LANES);
             }
         return;
     }
@@ -272,19 +307,19 @@ static const FN(Choice) FN(choices)[3][2] = {
 };
 #endif
 
-TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t images, int64_t block, char *arena, float *out) {
+TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t images, float *out) {
     const Tensor *a = tensors + s->a, *to = s->out < 0 ? 0 : tensors + s->out;
     FN(Product) p = {s, ties_of(s->finish.rounding, s->finish.shift), to ? to->bytes : 4, to ? to->zero : 0};
     const int per_block = MOST_VECTORS * LANES;
     const char *weights = s->weights;
-    char *start = to ? image_of(to, arena, block, 0) : (char *)out;
+    char *start = to ? image_of(to, 0) : (char *)out;
     int64_t out_bytes = to ? to->image_bytes : (int64_t)s->positions * s->columns * 4;
     for (int64_t part = 0, column = 0; column < s->columns; part++, column += per_block) {
         int columns = s->columns - column < per_block ? (int)(s->columns - column) : per_block;
         int vectors = (columns + LANES - 1) / LANES;
         const FN(Choice) *choice = &FN(choices)[s->words][vectors - 1];
         int64_t rows = images * s->positions, position = 0;
-        const char *image = image_of(a, arena, block, 0);
+        const char *image = image_of(a, 0);
         char *result = start + column * p.bytes;
         for (int64_t row = 0; row < rows;) {
             int which = rows - row >= choice->rows ? 0 : rows - row >= 2 ? 1 : 2;
@@ -307,7 +342,7 @@ TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t im
 // ---- everything else ------------------------------------------------------------------------------------------------
 
 // Whole numbers in float32 or in their own words, or floats that are brought to the format: in steps of it, rounded, clipped.
-TARGET static int FN(enter)(const Step *s, const Tensor *t, const void *given, int64_t images, int64_t block, char *arena) {
+TARGET static int FN(enter)(const Step *s, const Tensor *t, const void *given, int64_t images) {
     int64_t width = (int64_t)t->width * t->channels;
     const float *x = given;
     const char *stored = given;
@@ -315,7 +350,7 @@ TARGET static int FN(enter)(const Step *s, const Tensor *t, const void *given, i
     float low = (float)s->finish.low, high = (float)s->finish.high, scale = s->scale;
     int32_t zero = t->zero;
     for (int64_t i = 0; i < images; i++) {
-        char *image = image_of(t, arena, block, i);
+        char *image = image_of(t, i);
         for (int64_t y = 0; y < t->height; y++, x += width) {
             uint8_t *bytes = (uint8_t *)image + y * t->row;
             int16_t *words = (int16_t *)image + y * t->row;
@@ -361,86 +396,109 @@ TARGET static int FN(enter)(const Step *s, const Tensor *t, const void *given, i
 }
 
 // Stored bytes or words of both tensors are of one kind, and ordered as the integers are.
-#define MAXIMUM_OF(NAME, ELEMENT)                                                                                         \
-    HERE void FN(NAME)(const Step *s, const Tensor *a, const Tensor *to, const ELEMENT *from, ELEMENT *out) {             \
-        for (int64_t y = 0; y < to->height; y++)                                                                          \
-            for (int64_t x = 0; x < to->width; x++) {                                                                     \
-                const ELEMENT *at = from + y * s->stride_y * a->row + x * s->stride_x * a->channels;                      \
-                ELEMENT *most = out + y * to->row + x * to->channels;                                                     \
-                memcpy(most, at, (size_t)to->channels * sizeof(ELEMENT));                                                 \
-                for (int ky = 0; ky < s->kernel_y; ky++)                                                                  \
-                    for (int kx = ky == 0; kx < s->kernel_x; kx++) {                                                      \
-                        const ELEMENT *tap = at + ky * a->row + kx * a->channels;                                         \
-                        for (int c = 0; c < to->channels; c++) most[c] = tap[c] > most[c] ? tap[c] : most[c];             \
-                    }                                                                                                     \
-            }                                                                                                             \
-    }
-MAXIMUM_OF(maximum_of_bytes, uint8_t)
-MAXIMUM_OF(maximum_of_words, int16_t)
-
-TARGET static void FN(maximum)(const Step *s, const Tensor *a, const Tensor *to, int64_t images, int64_t block, char *arena) {
-    for (int64_t i = 0; i < images; i++) {
-        const char *from = image_of(a, arena, block, i) + s->corner * a->bytes;
-        char *out = image_of(to, arena, block, i);
-        if (a->bytes == 1) FN(maximum_of_bytes)(s, a, to, (const uint8_t *)from, (uint8_t *)out);
-        else FN(maximum_of_words)(s, a, to, (const int16_t *)from, (int16_t *)out);
-    }
+TARGET static void FN(maximum)(const Step *s, const Tensor *a, const Tensor *to, int64_t images) {
+    const int64_t bytes = a->bytes, row = a->row * bytes, pixel = a->channels * bytes;
+    const int ky = s->kernel_y, kx = s->kernel_x, height = to->height, width = to->width;
+    const int64_t down = s->stride_y * row, across = s->stride_x * pixel, out_row = to->row * bytes;
+    for (int64_t i = 0; i < images; i++)
+        for (int y = 0; y < height; y++) {
+            const char *from = image_of(a, i) + s->corner * bytes + y * down;
+            char *out = image_of(to, i) + y * out_row;
+            for (int x = 0; x < width; x++, from += across, out += pixel)
+                for (int64_t c = 0; c < pixel; c += 4 * LANES) {
+                    int64_t count = pixel - c < 4 * LANES ? pixel - c : 4 * LANES;
+#ifdef WITH_VNNI
+                    __mmask64 there = ~(__mmask64)0 >> (64 - count);
+                    __m512i most = _mm512_maskz_loadu_epi8(there, from + c);
+                    for (int v = 0; v < ky; v++)
+                        for (int h = v == 0; h < kx; h++) {
+                            __m512i tap = _mm512_maskz_loadu_epi8(there, from + v * row + h * pixel + c);
+                            most = bytes == 1 ? _mm512_max_epu8(most, tap) : _mm512_max_epi16(most, tap);
+                        }
+                    _mm512_mask_storeu_epi8(out + c, there, most);
+#else
+                    uint8_t most[4 * LANES], tap[4 * LANES];
+                    int16_t words[2 * LANES], others[2 * LANES];
+                    memcpy(most, from + c, (size_t)count);
+                    for (int v = 0; v < ky; v++)
+                        for (int h = v == 0; h < kx; h++) {
+                            memcpy(tap, from + v * row + h * pixel + c, (size_t)count);
+                            if (bytes == 1) {
+                                for (int l = 0; l < count; l++) most[l] = tap[l] > most[l] ? tap[l] : most[l];
+                                continue;
+                            }
+                            memcpy(words, most, (size_t)count), memcpy(others, tap, (size_t)count);
+                            for (int l = 0; l < count / 2; l++) words[l] = others[l] > words[l] ? others[l] : words[l];
+                            memcpy(most, words, (size_t)count);
+                        }
+                    memcpy(out + c, most, (size_t)count);
+#endif
+                }
+        }
 }
 
-// The exact sum of each window, in int32, times the factor; finished in int64 where int32 is too narrow.
-TARGET static void FN(average)(const Step *s, const Tensor *a, const Tensor *to, int64_t images, int64_t block, char *arena) {
-    Ties ties = ties_of(s->finish.rounding, s->in_int64 ? 0 : s->finish.shift);
-    for (int64_t i = 0; i < images; i++) {
-        char *from = image_of(a, arena, block, i) + s->corner * a->bytes, *out = image_of(to, arena, block, i);
-        for (int64_t y = 0; y < to->height; y++)
-            for (int64_t x = 0; x < to->width; x++) {
-                int64_t at = y * s->stride_y * a->row + x * s->stride_x * a->channels, there = y * to->row + x * to->channels;
-                for (int64_t c = 0; c < to->channels; c += LANES) {
-                    Vec sum = FN(all)(0);
-                    for (int ky = 0; ky < s->kernel_y; ky++)
-                        for (int kx = 0; kx < s->kernel_x; kx++)
-                            sum += FN(stored)(from + (at + ky * a->row + kx * a->channels + c) * a->bytes, a->bytes, a->zero);
-                    if (s->in_int64)
-                        for (int l = 0; l < LANES; l++) sum[l] = finished_wide(&s->finish, (int64_t)sum[l] * s->factor);
-                    else
-                        sum = FN(finished)(&s->finish, &ties, sum * s->factor);
-                    FN(store)(out + (there + c) * to->bytes, sum, to->bytes, to->zero, (int)(to->channels - c));
+// The end of sums of stored values, whose zeros `start` takes back: quick, in int32, or of their factor in int64.
+#define END(SUM, IN_INT64)                                                             \
+    if (quick) value = FN(quick)(&ends, SUM + start);                                  \
+    else if (s->in_int64) {                                                            \
+        for (int l = 0; l < LANES; l++) value[l] = finished_wide(&f, IN_INT64) + zero; \
+    } else value = FN(finished)(&f, &ties, SUM + start) + zero;
+#define ENDS                                                                           \
+    const Finish f = s->finish;                                                        \
+    const Ties ties = ties_of(f.rounding, s->in_int64 ? 0 : f.shift);                  \
+    const int quick = s->quick.is, bytes = a->bytes, out_bytes = to->bytes;            \
+    const FN(Ends) ends = FN(ends_of)(&s->quick);                                      \
+    const int32_t start = s->quick.start, zero = to->zero;
+
+// The exact sum of each window times the factor; the sum itself fits int32.
+TARGET static void FN(average)(const Step *s, const Tensor *a, const Tensor *to, int64_t images) {
+    ENDS
+    const int64_t row = a->row * bytes, pixel = a->channels * bytes;
+    const int ky = s->kernel_y, kx = s->kernel_x, height = to->height, width = to->width, channels = to->channels;
+    const int32_t factor = s->factor, zeros = a->zero * ky * kx;
+    for (int64_t i = 0; i < images; i++)
+        for (int y = 0; y < height; y++) {
+            const char *from = image_of(a, i) + s->corner * bytes + y * s->stride_y * row;
+            char *out = image_of(to, i) + y * to->row * out_bytes;
+            for (int x = 0; x < width; x++, from += s->stride_x * pixel, out += channels * out_bytes)
+                for (int c = 0; c < channels; c += LANES) {
+                    Vec sum = FN(all)(0), value = sum;
+                    for (int v = 0; v < ky; v++)
+                        for (int h = 0; h < kx; h++) sum += FN(stored)(from + v * row + h * pixel + c * bytes, bytes);
+                    END(sum * factor, ((int64_t)sum[l] - zeros) * factor)
+                    FN(store)(out + c * out_bytes, value, out_bytes, 0, channels - c);
                 }
-            }
-    }
+        }
 }
 
 // (a << a_shift) + (b << b_shift), or a alone.
-TARGET static void FN(add)(const Step *s, const Tensor *tensors, int64_t images, int64_t block, char *arena) {
+TARGET static void FN(add)(const Step *s, const Tensor *tensors, int64_t images) {
     const Tensor *a = tensors + s->a, *b = s->b < 0 ? 0 : tensors + s->b, *to = tensors + s->out;
-    Ties ties = ties_of(s->finish.rounding, s->in_int64 ? 0 : s->finish.shift);
-    int64_t width = (int64_t)to->width * to->channels;
+    ENDS
+    const int64_t width = (int64_t)to->width * to->channels;
+    const int a_shift = s->a_shift, b_shift = s->b_shift, b_bytes = b ? b->bytes : 0;
+    const int64_t a_zero = a->zero, b_zero = b ? b->zero : 0;
     for (int64_t i = 0; i < images; i++)
-        for (int64_t y = 0; y < to->height; y++) {
-            const char *left = image_of(a, arena, block, i) + y * a->row * a->bytes;
-            const char *right = b ? image_of(b, arena, block, i) + y * b->row * b->bytes : 0;
-            char *out = image_of(to, arena, block, i) + y * to->row * to->bytes;
+        for (int y = 0; y < to->height; y++) {
+            const char *left = image_of(a, i) + y * a->row * bytes, *right = b ? image_of(b, i) + y * b->row * b_bytes : 0;
+            char *out = image_of(to, i) + y * to->row * out_bytes;
             for (int64_t j = 0; j < width; j += LANES) {
-                Vec x = FN(stored)(left + j * a->bytes, a->bytes, a->zero);
-                Vec z = b ? FN(stored)(right + j * b->bytes, b->bytes, b->zero) : FN(all)(0);
-                if (s->in_int64)
-                    for (int l = 0; l < LANES; l++)
-                        x[l] = finished_wide(&s->finish, (int64_t)x[l] * ((int64_t)1 << s->a_shift) +
-                                                             (int64_t)z[l] * ((int64_t)1 << s->b_shift));
-                else
-                    x = FN(finished)(&s->finish, &ties, (x << s->a_shift) + (z << s->b_shift));
-                FN(store)(out + j * to->bytes, x, to->bytes, to->zero, (int)(width - j < LANES ? width - j : LANES));
+                Vec x = FN(stored)(left + j * bytes, bytes), z = FN(all)(0), value = z;
+                if (b) z = FN(stored)(right + j * b_bytes, b_bytes);
+                END((x << a_shift) + (z << b_shift), (x[l] - a_zero) * ((int64_t)1 << a_shift) +
+                                                         (z[l] - b_zero) * ((int64_t)1 << b_shift))
+                FN(store)(out + j * out_bytes, value, out_bytes, 0, (int)(width - j < LANES ? width - j : LANES));
             }
         }
 }
 
-TARGET static void FN(table)(const Step *s, const Tensor *a, const Tensor *to, int64_t images, int64_t block, char *arena) {
+TARGET static void FN(table)(const Step *s, const Tensor *a, const Tensor *to, int64_t images) {
     int64_t width = (int64_t)to->width * to->channels;
     for (int64_t i = 0; i < images; i++)
         for (int64_t y = 0; y < to->height; y++) {
-            const uint8_t *bytes = (const uint8_t *)image_of(a, arena, block, i) + y * a->row * a->bytes;
+            const uint8_t *bytes = (const uint8_t *)image_of(a, i) + y * a->row * a->bytes;
             const int16_t *words = (const int16_t *)bytes;
-            char *out = image_of(to, arena, block, i) + y * to->row * to->bytes;
+            char *out = image_of(to, i) + y * to->row * to->bytes;
             for (int64_t j = 0; j < width; j++) {
                 int32_t code = (a->bytes == 1 ? bytes[j] : words[j]) & s->mask;
                 if (to->bytes == 1) ((uint8_t *)out)[j] = ((const uint8_t *)s->table)[code];
@@ -449,43 +507,47 @@ TARGET static void FN(table)(const Step *s, const Tensor *a, const Tensor *to, i
         }
 }
 
-TARGET static void FN(leave)(const Tensor *t, int64_t images, int64_t block, char *arena, float *out) {
+TARGET static void FN(leave)(const Tensor *t, int64_t images, float *out) {
     int64_t width = (int64_t)t->width * t->channels;
     for (int64_t i = 0; i < images; i++)
         for (int64_t y = 0; y < t->height; y++, out += width) {
-            const char *row = image_of(t, arena, block, i) + y * t->row * t->bytes;
+            const char *row = image_of(t, i) + y * t->row * t->bytes;
             for (int64_t j = 0; j < width; j += LANES)
-                FN(store)(out + j, FN(stored)(row + j * t->bytes, t->bytes, t->zero), 4, 0,
+                FN(store)(out + j, FN(stored)(row + j * t->bytes, t->bytes) - t->zero, 4, 0,
                           (int)(width - j < LANES ? width - j : LANES));
         }
 }
 
-TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *tensors, int64_t tensor_count, const char *x,
+TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *given, int64_t tensor_count, const char *x,
                               int64_t batch, int64_t block, char *arena, float *out) {
+    Tensor tensors[tensor_count];
+    memcpy(tensors, given, sizeof tensors);
     const Step *last = steps + count - 1;
-    const Tensor *in = tensors + steps->out, *left = tensors + last->a;
+    Tensor *in = tensors + steps->out, *left = tensors + last->a;
     int64_t taken = (int64_t)in->height * in->width * in->channels * (steps->kind == ENTER_STORED ? steps->given_bytes : 4);
-    int64_t given = last->kind == CONVOLVE ? (int64_t)last->positions * last->columns
-                                           : (int64_t)left->height * left->width * left->channels;
-    for (const Tensor *t = tensors; t < tensors + tensor_count; t++) {
-        if (!t->padded) continue;
-        char *start = arena + t->arena * block;
+    int64_t result = last->kind == CONVOLVE ? (int64_t)last->positions * last->columns
+                                            : (int64_t)left->height * left->width * left->channels;
+    for (Tensor *t = tensors; t < tensors + tensor_count; t++) {
+        t->base = arena + t->arena * block;
         int64_t size = t->image_bytes * block;
-        if (t->bytes == 1) memset(start, t->zero, (size_t)size);
-        else for (int64_t i = 0; i < size / 2; i++) ((int16_t *)start)[i] = (int16_t)t->zero;
+        if (!t->padded) continue;
+        if (t->bytes == 1) memset(t->base, t->zero, (size_t)size);
+        else for (int64_t i = 0; i < size / 2; i++) ((int16_t *)t->base)[i] = (int16_t)t->zero;
     }
+    int stays = is_stored(steps, in);
     for (int64_t first = 0; first < batch; first += block) {
         int64_t images = batch - first < block ? batch - first : block;
-        for (const Step *s = steps; s < steps + count; s++) {
+        if (stays) in->base = (char *)x + first * taken;
+        for (const Step *s = steps + stays; s < steps + count; s++) {
             const Tensor *a = tensors + (s->a < 0 ? 0 : s->a), *to = tensors + (s->out < 0 ? 0 : s->out);
             switch (s->kind) {
-                case CONVOLVE: FN(convolve)(s, tensors, images, block, arena, out + first * given); break;
-                case MAXIMUM: FN(maximum)(s, a, to, images, block, arena); break;
-                case AVERAGE: FN(average)(s, a, to, images, block, arena); break;
-                case ADD: FN(add)(s, tensors, images, block, arena); break;
-                case TABLE: FN(table)(s, a, to, images, block, arena); break;
-                case LEAVE: FN(leave)(a, images, block, arena, out + first * given); break;
-                default: if (FN(enter)(s, to, x + first * taken, images, block, arena)) return 1;
+                case CONVOLVE: FN(convolve)(s, tensors, images, out + first * result); break;
+                case MAXIMUM: FN(maximum)(s, a, to, images); break;
+                case AVERAGE: FN(average)(s, a, to, images); break;
+                case ADD: FN(add)(s, tensors, images); break;
+                case TABLE: FN(table)(s, a, to, images); break;
+                case LEAVE: FN(leave)(a, images, out + first * result); break;
+                default: if (FN(enter)(s, to, x + first * taken, images)) return 1;
             }
         }
     }
@@ -501,5 +563,6 @@ TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *te
 #undef TILE
 #undef TILES
 #undef CHOICE
-#undef MAXIMUM_OF
+#undef END
+#undef ENDS
 #undef MOST_ROWS
