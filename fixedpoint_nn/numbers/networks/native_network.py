@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,33 +12,14 @@ import numpy as np
 from fixedpoint_nn.numbers.networks.plan import Add, Average, Convolve, Finish, Image, Lookup, Maximum, Plan
 from fixedpoint_nn.numbers.sliding_windows import Padding, output_size
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT64_EXACT
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, INT64
 from fixedpoint_nn.numerics.native import network as native
-from fixedpoint_nn.numerics.native.library import MOST_SHIFT, MOST_WIDE_SHIFT, SUM_LIMIT, Epilogue, Kernels
-from fixedpoint_nn.numerics.overflow import Overflow, limits
+from fixedpoint_nn.numerics.native.library import SUM_LIMIT, Epilogue, Kernels
+from fixedpoint_nn.numerics.native.steps import INT8, NotCompiled, bytes_for, fill_product, fill_sum, zero_of
 from fixedpoint_nn.numerics.quantizer import Quantizer
-from fixedpoint_nn.numerics.rounding import Rounding
 
 ARENA_BYTES = 3 << 18  # of a block of samples: less than half of a core's second-level cache
 MOST_SAMPLES = 256  # in a block
-_BYTES_FROM_LEVEL = 2  # products of bytes need VNNI
-_SEEN_BY_STICKY = (
-    17,
-    1 << 46,
-)  # rounding by so many bits, of sums below this, needs of 65536 * h + l only h and l != 0
-_INT8, _INT16 = 1 << 7, 1 << 15
-_CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
-# What makes a floor of a rounding, by its shift; ties to even are seen to afterwards.
-_HALVES: dict[Rounding, Callable[[int], int]] = {
-    Rounding.FLOOR: lambda shift: 0,
-    Rounding.HALF_UP: lambda shift: 1 << shift - 1,
-    Rounding.HALF_EVEN: lambda shift: 1 << shift - 1,
-    Rounding.HALF_DOWN: lambda shift: (1 << shift - 1) - 1,
-}
-
-
-class NotCompiled(Exception):
-    """The kernels have no such operation."""
 
 
 class NativeNetwork:
@@ -103,13 +84,9 @@ class NativeNetwork:
 
     def _bytes_of(self, image: Image) -> int:
         """1 where it fits a byte, and every product with it has weights of bytes."""
-        narrow = all(
-            o.weights.within(-_INT8, _INT8 - 1) for o in self._consumers(image) if isinstance(o, Convolve)
-        )
-        if self.kernels.level < _BYTES_FROM_LEVEL or not narrow:
-            return 2
-        signed = image.low >= -_INT8 and image.high < _INT8
-        return 1 if signed or (image.low >= 0 and image.high < 2 * _INT8) else 2
+        products = (o for o in self._consumers(image) if isinstance(o, Convolve))
+        narrow = all(o.weights.within(-INT8, INT8 - 1) for o in products)
+        return bytes_for(self.kernels, image.low, image.high, narrow)
 
     def _same_words(self, plan: Plan) -> None:
         """The largest element is found among stored ones: where it is taken from and goes to have the same words."""
@@ -118,11 +95,8 @@ class NativeNetwork:
             for a, b in pools:
                 self.bytes[a] = self.bytes[b] = max(self.bytes[a], self.bytes[b])
 
-    def _zero_of(self, image: Image) -> int:
-        """What is added to its integers, so that bytes have no sign and words have one."""
-        if self.bytes[image.number] == 1:
-            return _INT8 if image.low < 0 else 0
-        return -_INT16 if image.high >= _INT16 else 0
+    def _zero_of(self, image: Image | None) -> int:
+        return 0 if image is None else zero_of(self.bytes[image.number], image.low, image.high)
 
     def _edges_of(self, image: Image) -> Padding:
         """As much padding as any of its consumers needs; negative padding needs none."""
@@ -200,85 +174,26 @@ class NativeNetwork:
         step.stride_y, step.stride_x = operation.stride
         step.corner = -top * self._row(a) - left * a.channels
 
-    def _finished(self, step: native.Step, finish: Finish, bound: int) -> None:
-        """The end of a sum of at most `bound`."""
-        step.in_int64 = bound > SUM_LIMIT
-        if bound > FLOAT64_EXACT or finish.shift > (MOST_WIDE_SHIFT if step.in_int64 else MOST_SHIFT):
-            raise NotCompiled("a sum, or a shift, that is too wide")
-        step.finish = native.finish_of(_epilogue(finish))
-
     def _summed(self, step: native.Step, o: Average | Add, bound: int, zeros: int) -> None:
-        """The end of a sum of stored values, which holds `zeros` too much."""
-        self._finished(step, o.finish, bound)
-        step.in_int64 |= bound + abs(zeros) > SUM_LIMIT
-        if not step.in_int64:
-            added = self._quickened(step, o, bound + abs(zeros))
-            step.quick.start = added - zeros
+        fill_sum(step, _epilogue(o.finish), bound, zeros, self._zero_of(o.out))
 
     def _convolve(self, o: Convolve, out: int) -> native.Step:
-        a, columns = o.a, o.weights.shape[1]
+        a, columns = o.a, o.weights.columns
         step = native.Step(native.CONVOLVE, a.number, -1, out)
-        size, zero = self.bytes[a.number], self._zero_of(a)
-        largest = max(-a.low, a.high) * o.weights.columns.norm
-        bound = largest + (0 if o.bias is None else int(np.abs(o.bias).max()))
-        if not o.weights.within(-_INT16, _INT16 - 1):
-            raise NotCompiled("weights of more than 16 bits")
-        words = native.BYTES if size == 1 else native.WORDS if bound <= SUM_LIMIT else native.WIDE
-        if words == native.BYTES and bound > SUM_LIMIT:
-            raise NotCompiled("sums that 32 bits do not hold")
-        finish = o.finish
-        self._finished(step, finish, bound)
-        if words == native.WIDE:
-            step.kept = max(0, 17 - finish.shift)
-            step.in_int64 = step.kept > 15 or bound >= _narrowed(step.kept)
-            if not step.in_int64:
-                step.finish = native.finish_of(_epilogue(finish, finish.shift - 15 + step.kept))
-        step.words, step.columns = words, columns
+        size = self.bytes[a.number]
         row = self._row(a)
         runs = [(y * row * size, o.kernel[1] * a.channels) for y in range(o.kernel[0])]
         if o.kernel == (a.height, a.width) and row == a.width * a.channels:
             runs = [(0, a.height * a.width * a.channels)]
-        matrix = o.weights.ints()
-        packed = native.packed_weights(self.kernels, matrix, words, runs)
-        if packed is None:
-            raise NotCompiled("two weights that are too wide together")
-        step.weights = self._at(packed.weights)
-        self._kept.append(packed.segments)
-        step.segments = ctypes.addressof(packed.segments)
-        step.first_segment = self._at(packed.first_segment)
-        start = (0 if o.bias is None else o.bias) - zero * o.weights.columns.sums
-        start = start + self._quickened(step, o, bound)
-        per_block = self.kernels.network_columns
-        low, high = native.biases(start, words, -(-columns // per_block) * per_block)
-        step.bias, step.high_bias = self._at(low), self._at(high)
+        bias = np.zeros(o.weights.shape[1], np.int64) if o.bias is None else o.bias
+        start = bias - self._zero_of(a) * columns.sums
+        bound = max(-a.low, a.high) * columns.norm + int(np.abs(bias).max())
+        self._kept += fill_product(
+            step, self.kernels, o.weights.to(INT64), size, runs, start, _epilogue(o.finish), bound,
+            self._zero_of(o.out),
+        )  # fmt: skip
         self._positions(step, o, size)
         return step
-
-    def _quickened(self, step: native.Step, o: Convolve | Average | Add, bound: int) -> int:
-        """What the sums start with for the rounding's sake, if they finish quickly; see `Quick` of network.h.
-
-        Rounding never falls and leaves zero alone, so that ReLU may come after it, in the clip.
-        """
-        finish, shift = o.finish, o.finish.shift
-        q = finish.quantizer
-        rounding = Rounding.FLOOR if q is None or shift == 0 else q.rounding
-        clips = q is None or finish.fits or q.overflow in _CLIPS
-        if step.in_int64 or not clips or rounding not in _HALVES:
-            return 0
-        zero = 0 if o.out is None else self._zero_of(o.out)
-        added = _HALVES[rounding](shift) + (zero << shift)
-        most = _narrowed(step.kept) if step.words == native.WIDE else SUM_LIMIT
-        if bound + abs(added) >= most:
-            return 0
-        low, high = -SUM_LIMIT - 1, SUM_LIMIT
-        if q is not None and not finish.fits:
-            low, high = (limit + zero for limit in limits(q.format, q.overflow))
-        if finish.relu:
-            low, high = max(low, zero), max(high, zero)
-        seen = step.finish.shift
-        ties = (1 << seen) - 1 if rounding is Rounding.HALF_EVEN else 0
-        step.quick = native.Quick(1, seen, ties, low, high, 0)
-        return added
 
     def _positions(self, step: native.Step, o: Convolve, size: int) -> None:
         """Where each window begins, in bytes, and where its result goes, in elements."""
@@ -298,16 +213,11 @@ class NativeNetwork:
     def _at(self, array: Array) -> int:
         kept = np.ascontiguousarray(array)
         self._kept.append(kept)
-        return int(kept.__array_interface__["data"][0])
+        return native.address(kept)
 
 
-def _narrowed(kept: int) -> int:
-    """The end of the sums that fit int32 when all but `kept` + 1 bits of their lower half are left out."""
-    return 1 << 46 - kept
-
-
-def _epilogue(finish: Finish, shift: int | None = None) -> Epilogue:
-    return Epilogue(finish.relu, finish.shift if shift is None else shift, finish.quantizer, finish.fits)
+def _epilogue(finish: Finish) -> Epilogue:
+    return Epilogue(finish.relu, finish.shift, finish.quantizer, finish.fits)
 
 
 def native_network(plan: Plan, kernels: Kernels, input: Quantizer) -> NativeNetwork | None:

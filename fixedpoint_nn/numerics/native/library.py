@@ -12,7 +12,6 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -153,11 +152,21 @@ class Kernels:
         self._library.fx_requantize(self.level, ctypes.byref(described), _at(x), _at(out))
 
     def scan(
-        self, operations: Any, count: int, slots: Any, batch: int, block: int, steps: int, scratch: Array
+        self,
+        doubles: bool,
+        operations: Any,
+        count: int,
+        slots: Any,
+        batch: int,
+        block: int,
+        steps: int,
+        scratch: Array,
     ) -> None:
         """A loop over time; native/scan.py makes the operations and slots."""
         sizes = map(ctypes.c_int64, (batch, block, steps))
-        self._library.fx_scan(self.level, operations, ctypes.c_int64(count), slots, *sizes, _at(scratch))
+        self._library.fx_scan(
+            self.level, int(doubles), operations, ctypes.c_int64(count), slots, *sizes, _at(scratch)
+        )
 
     @property
     def network_lanes(self) -> int:
@@ -188,9 +197,6 @@ class Kernels:
         )
 
 
-product_structure, requantize_structure = _Product, _Requantize
-
-
 def described_product(
     source: Source, columns: int, bits: int, offset: int, epilogue: Epilogue, wide: int = 0
 ) -> ctypes.Structure:
@@ -202,11 +208,11 @@ def described_product(
 
 
 def described_requantize(
-    shape: tuple[int, ...], row_stride: int, shift: int, quantizer: Quantizer, fits: bool = False
+    shape: tuple[int, ...], row_stride: int, shift: int, quantizer: Quantizer
 ) -> ctypes.Structure:
-    """`Requantize` of kernels.c; what fits anyway is not clipped."""
-    low, high = (-inf, inf) if fits else limits(quantizer.format, quantizer.overflow)
-    return _Requantize(*shape, row_stride, _code_of(quantizer.rounding), 2.0**shift, low, high)
+    """`Requantize` of kernels.c."""
+    low, high = limits(quantizer.format, quantizer.overflow)
+    return _Requantize(*shape, row_stride, code_of(quantizer.rounding), 2.0**shift, low, high)
 
 
 def _at(array: Array | None) -> ctypes.c_void_p | None:
@@ -214,7 +220,7 @@ def _at(array: Array | None) -> ctypes.c_void_p | None:
 
 
 @cache
-def _code_of(mode: Rounding | Overflow) -> int:
+def code_of(mode: Rounding | Overflow) -> int:
     """The code of a mode in kernels.c."""
     return _ROUNDINGS.index(mode) if isinstance(mode, Rounding) else _OVERFLOWS.index(mode)
 
@@ -224,8 +230,8 @@ def modes_of(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
     q = epilogue.quantizer
     if q is None:
         return 0, _NO_OVERFLOW, 0, 0, _FULL_WORD, 1
-    overflow = _NO_OVERFLOW if epilogue.fits else _code_of(q.overflow)
-    return (_code_of(q.rounding), overflow, *limits(q.format, q.overflow), q.format.bits, q.format.signed)
+    overflow = _NO_OVERFLOW if epilogue.fits else code_of(q.overflow)
+    return (code_of(q.rounding), overflow, *limits(q.format, q.overflow), q.format.bits, q.format.signed)
 
 
 # ---- which kernels run -----------------------------------------------------------------------------------------------

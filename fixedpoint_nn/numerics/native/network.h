@@ -114,6 +114,36 @@ INLINE int is_stored(const Step *s, const Tensor *t) {
     return s->kind == ENTER_STORED && s->given_bytes == t->bytes && t->zero == 0 && !t->padded && t->image_bytes % 4 == 0;
 }
 
+// ---- a loop over time: a list of operations on slots, for every block of rows and every step ------------------------
+
+enum { SCAN_PRODUCT, SCAN_REQUANTIZE, SCAN_LOOKUP, SCAN_MULTIPLY, SCAN_COMBINE };
+
+// A matrix of floats or doubles. Scratch has rows for one block; a matrix of the whole batch (`whole`) moves with block
+// and step. Strides are in elements.
+typedef struct {
+    char *base;
+    int64_t row_stride, step_stride;
+    int64_t whole;
+} Slot;
+
+// Columns of a slot that are a part of a product's rows: where they stand there, in bytes, and what is added to them.
+typedef struct {
+    int32_t slot, column, width, zero;
+    int64_t offset;
+} Source;
+
+typedef struct {
+    int32_t kind, out, a, b, a_column, b_column;  // slots, -1 for none; columns in the slots of the operands
+    int64_t width;
+    double a_factor, b_factor, low, high;         // SCAN_REQUANTIZE clips to low..high
+    int64_t rounding;
+    const void *row;                              // constants for each column of SCAN_COMBINE, or the table of SCAN_LOOKUP
+    int64_t mask;                                 // of SCAN_LOOKUP
+    const Source *sources;                        // of SCAN_PRODUCT; none where the rows of the one before are used again
+    int64_t source_count, row_bytes, bytes;
+    Step product;                                 // a is the packed rows, out the slot
+} Operation;
+
 #define JOINED_(a, b) a##b
 #define JOINED(a, b) JOINED_(a, b)
 #define AT_LEVEL(name) JOINED(name, LEVEL)
@@ -166,4 +196,21 @@ int fx_network(int level, const Step *steps, int64_t count, const Tensor *tensor
 #endif
     (void)level;
     return network_net_portable(steps, count, tensors, tensor_count, x, batch, block, arena, out);
+}
+
+// `doubles`: the slots hold doubles, not floats.
+void fx_scan(int level, int doubles, const Operation *operations, int64_t count, const Slot *slots, int64_t batch,
+             int64_t block, int64_t steps, char *scratch) {
+#if X86
+    if (level == AVX512_VNNI) {
+        (doubles ? scan_net_avx512_double : scan_net_avx512_float)(operations, count, slots, batch, block, steps, scratch);
+        return;
+    }
+    if (level == AVX2) {
+        (doubles ? scan_net_avx2_double : scan_net_avx2_float)(operations, count, slots, batch, block, steps, scratch);
+        return;
+    }
+#endif
+    (void)level;
+    (doubles ? scan_net_portable_double : scan_net_portable_float)(operations, count, slots, batch, block, steps, scratch);
 }

@@ -74,10 +74,12 @@ class Step(ctypes.Structure):
     ]
 
 
-def finish_of(epilogue: Epilogue) -> _Finish:
-    """`Finish` of network.h."""
+def finish_of(epilogue: Epilogue, shift: int | None = None) -> _Finish:
+    """`Finish` of network.h, with another shift if it is given."""
     rounding, overflow, low, high, word, signed = modes_of(epilogue)
-    return _Finish(epilogue.relu, epilogue.shift, rounding, overflow, low, high, word, signed)
+    return _Finish(
+        epilogue.relu, epilogue.shift if shift is None else shift, rounding, overflow, low, high, word, signed
+    )
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,14 @@ def _segment_ends(columns: Array, words: int) -> list[int] | None:
         ends.append(start)
         before = grown[start - 1]
     return ends
+
+
+def address(array: Array) -> int:
+    """Where an array without gaps begins."""
+    return int(array.__array_interface__["data"][0])
+
+
+address_of = ctypes.addressof
 
 
 def biases(start: Array, words: int, columns: int) -> tuple[Array, Array]:

@@ -103,7 +103,7 @@ HERE Vec FN(finished)(const Finish *f, const Ties *t, Vec sum) {
     }
 }
 
-// `count` integers to bytes or words plus `zero`, or (bytes == 4) to floats.
+// `count` integers to bytes or words plus `zero`, or (bytes of 4 or 8) to floats.
 HERE void FN(store)(void *to, Vec value, int bytes, int32_t zero, int count) {
     if (bytes == 1) {
 #ifdef WITH_VNNI
@@ -123,6 +123,10 @@ HERE void FN(store)(void *to, Vec value, int bytes, int32_t zero, int count) {
         Halves packed = __builtin_convertvector(value + zero, Halves);
         memcpy(to, &packed, (size_t)(count < LANES ? count : LANES) * 2);
 #endif
+    } else if (bytes == 8) {
+        double wide[LANES];
+        for (int i = 0; i < LANES; i++) wide[i] = (double)value[i];
+        memcpy(to, wide, (size_t)(count < LANES ? count : LANES) * 8);
     } else {
         Floats packed = __builtin_convertvector(value, Floats);
 #ifdef WITH_VNNI
@@ -553,6 +557,21 @@ TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *gi
     }
     return 0;
 }
+
+#define REAL float
+#define FLOOR_OF __builtin_floorf
+#define EVEN_OF __builtin_rintf
+#include "scan_level.h"
+#undef REAL
+#undef FLOOR_OF
+#undef EVEN_OF
+#define REAL double
+#define FLOOR_OF __builtin_floor
+#define EVEN_OF __builtin_rint
+#include "scan_level.h"
+#undef REAL
+#undef FLOOR_OF
+#undef EVEN_OF
 
 #undef Vec
 #undef Bytes
