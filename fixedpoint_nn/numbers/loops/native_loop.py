@@ -19,12 +19,22 @@ from fixedpoint_nn.numbers.loops.plan import (
     Requantize,
 )
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, FLOAT64, INT64
+from fixedpoint_nn.numerics.bounded_ints import (
+    FLOAT32,
+    FLOAT32_EXACT,
+    FLOAT64,
+    INT64,
+    BoundedInts,
+    CompactInts,
+    words_for,
+)
 from fixedpoint_nn.numerics.native.library import Epilogue, Kernels
 from fixedpoint_nn.numerics.native.scan import Factor, Operand, Operations, SlotOf, scan
 from fixedpoint_nn.numerics.native.steps import INT8, NotCompiled, bytes_for
 from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
 
+MOST_BITS = 16  # of inputs and outputs, which are kept in words
 ROWS = 48  # of a batch at a time: what the kernels pack at once
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 
@@ -38,23 +48,34 @@ class NativeLoop:
         self.widths = list(plan.widths)
         self.kernels = kernels
         self.operations = Operations(kernels, self.dtype)
+        self.input = self._words_of(plan.input_format)
+        self.given = self._slot(plan.widths[plan.x])
+        self.operations.load(plan.x, self.given, plan.widths[plan.x], self.input)
         for operation in plan.operations:
             self._add(operation)
+        self.result = self._words_of(plan.y.format)
         self.output = self._slot(plan.y.width)
-        self._copy(plan.y, self.output)
+        self.operations.store(self.output, self._operand(plan.y), plan.y.width, self.result)
         for state, part in zip(plan.states, plan.after, strict=True):
             if part.slot != state or part.start:
                 self._copy(part, state)
         self.compiled = self.operations.array()
 
-    def run(self, x: Array, states: Sequence[Array]) -> tuple[Array, list[Array]]:
+    @staticmethod
+    def _words_of(format: QFormat) -> np.dtype[Any]:
+        if format.bits > MOST_BITS:
+            raise NotCompiled("words of more than 16 bits")
+        return words_for(format.bits, format.signed)
+
+    def run(self, x: BoundedInts, states: Sequence[Array]) -> tuple[Array, list[Array]]:
         """All steps: (batch, steps, columns) and states (batch, columns) to outputs and last states."""
+        given = x.words if isinstance(x, CompactInts) else x.array
         batch, steps, _ = x.shape
         block = min(ROWS, batch)
         finals = [np.array(state, self.dtype, order="C") for state in states]
-        ys = np.empty((batch, steps, self.plan.y.width), self.dtype)
+        ys = np.empty((batch, steps, self.plan.y.width), self.result)
         slots = [SlotOf(np.empty((block, width), self.dtype)) for width in self.widths]
-        slots[self.plan.x] = SlotOf(np.ascontiguousarray(x, self.dtype), whole=True)
+        slots[self.given] = SlotOf(np.ascontiguousarray(given, self.input), whole=True)
         slots[self.output] = SlotOf(ys, whole=True)
         for slot, final in zip(self.plan.states, finals, strict=True):
             slots[slot] = SlotOf(final, whole=True)
@@ -91,7 +112,7 @@ class NativeLoop:
 
     def _products(self, products: Products) -> None:
         """All factors side by side make one product for each cut, and one more for the bare sum where it is needed."""
-        parts = [(-dot.part.bound if dot.part.signed else 0, dot.part.bound) for dot in products.dots]
+        parts = [_ends(dot.part) for dot in products.dots]
         narrow = all(dot.weights.within(-INT8, INT8 - 1) for dot in products.dots)
         size = max(bytes_for(self.kernels, low, high, narrow) for low, high in parts)
         factors = [
@@ -105,6 +126,12 @@ class NativeLoop:
         if any(cut.shift > 0 for cut in products.cuts):
             raise NotCompiled("a sum that is shifted to the left")
         self.operations.products(factors, size, bias, products.bound, cuts)
+
+
+def _ends(part: Part) -> tuple[int, int]:
+    """The lowest and the highest integer of a part."""
+    low = max(-part.bound, part.format.int_min) if part.signed else 0
+    return low, min(part.bound, part.format.int_max)
 
 
 def _epilogue(cut: Cut) -> Epilogue:

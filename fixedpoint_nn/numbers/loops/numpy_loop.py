@@ -10,6 +10,7 @@ import numpy as np
 
 from fixedpoint_nn.numbers.loops.plan import Combine, Cut, Lookup, Multiply, Part, Plan, Products, Requantize
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding, round_floats
@@ -33,8 +34,9 @@ class NumpyLoop:
         self.joined = _joined(plan)
         self.weights = {id(p): _scaled_weights(p, dtype) for p in plan.operations if isinstance(p, Products)}
 
-    def run(self, x: Array, states: Sequence[Array]) -> tuple[Array, list[Array]]:
+    def run(self, given: BoundedInts, states: Sequence[Array]) -> tuple[Array, list[Array]]:
         """All steps: (batch, steps, columns) and states (batch, columns) to outputs and last states."""
+        x = given.array
         batch, steps, _ = x.shape
         ys = np.empty((batch, steps, self.plan.y.width), self.dtype)
         finals = [np.array(state, self.dtype) for state in states]

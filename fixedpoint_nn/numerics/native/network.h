@@ -116,7 +116,7 @@ INLINE int is_stored(const Step *s, const Tensor *t) {
 
 // ---- a loop over time: a list of operations on slots, for every block of rows and every step ------------------------
 
-enum { SCAN_PRODUCT, SCAN_REQUANTIZE, SCAN_LOOKUP, SCAN_MULTIPLY, SCAN_COMBINE };
+enum { SCAN_PRODUCT, SCAN_REQUANTIZE, SCAN_LOOKUP, SCAN_MULTIPLY, SCAN_COMBINE, SCAN_LOAD, SCAN_STORE };
 
 // A matrix of floats or doubles. Scratch has rows for one block; a matrix of the whole batch (`whole`) moves with block
 // and step. Strides are in elements.
@@ -140,7 +140,8 @@ typedef struct {
     const void *row;                              // constants for each column of SCAN_COMBINE, or the table of SCAN_LOOKUP
     int64_t mask;                                 // of SCAN_LOOKUP
     const Source *sources;                        // of SCAN_PRODUCT; none where the rows of the one before are used again
-    int64_t source_count, row_bytes, bytes;
+    int64_t source_count, row_bytes, bytes;       // bytes of an element, also of the words of SCAN_LOAD and SCAN_STORE
+    int64_t word_signed;                          // of SCAN_LOAD
     Step product;                                 // a is the packed rows, out the slot
 } Operation;
 

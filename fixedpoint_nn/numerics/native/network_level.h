@@ -124,9 +124,16 @@ HERE void FN(store)(void *to, Vec value, int bytes, int32_t zero, int count) {
         memcpy(to, &packed, (size_t)(count < LANES ? count : LANES) * 2);
 #endif
     } else if (bytes == 8) {
+#ifdef WITH_VNNI
+        __m256i low = _mm512_castsi512_si256((__m512i)value), high = _mm512_extracti64x4_epi64((__m512i)value, 1);
+        uint32_t there = count >= LANES ? 0xffff : (1u << count) - 1u;
+        _mm512_mask_storeu_pd(to, (__mmask8)there, _mm512_cvtepi32_pd(low));
+        _mm512_mask_storeu_pd((double *)to + 8, (__mmask8)(there >> 8), _mm512_cvtepi32_pd(high));
+#else
         double wide[LANES];
         for (int i = 0; i < LANES; i++) wide[i] = (double)value[i];
         memcpy(to, wide, (size_t)(count < LANES ? count : LANES) * 8);
+#endif
     } else {
         Floats packed = __builtin_convertvector(value, Floats);
 #ifdef WITH_VNNI
@@ -559,17 +566,21 @@ TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *gi
 }
 
 #define REAL float
+#define REALS 16
 #define FLOOR_OF __builtin_floorf
 #define EVEN_OF __builtin_rintf
 #include "scan_level.h"
 #undef REAL
+#undef REALS
 #undef FLOOR_OF
 #undef EVEN_OF
 #define REAL double
+#define REALS 8
 #define FLOOR_OF __builtin_floor
 #define EVEN_OF __builtin_rint
 #include "scan_level.h"
 #undef REAL
+#undef REALS
 #undef FLOOR_OF
 #undef EVEN_OF
 

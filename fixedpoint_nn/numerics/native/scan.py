@@ -15,11 +15,11 @@ from fixedpoint_nn.numerics.arrays import Array, Ints
 from fixedpoint_nn.numerics.bounded_ints import FLOAT64
 from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, code_of
 from fixedpoint_nn.numerics.native.network import GROUP, SLACK, Step, address, address_of, aligned
-from fixedpoint_nn.numerics.native.steps import fill_product, zero_of
+from fixedpoint_nn.numerics.native.steps import INT16, NotCompiled, fill_product, zero_of
 from fixedpoint_nn.numerics.overflow import limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
-PRODUCT, REQUANTIZE, LOOKUP, MULTIPLY, COMBINE = range(5)
+PRODUCT, REQUANTIZE, LOOKUP, MULTIPLY, COMBINE, LOAD, STORE = range(7)
 
 
 class _Slot(ctypes.Structure):
@@ -51,7 +51,7 @@ class _Operation(ctypes.Structure):
         ("row", ctypes.c_void_p),
         ("mask", ctypes.c_int64),
         ("sources", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("source_count", "row_bytes", "bytes")),
+        *((name, ctypes.c_int64) for name in ("source_count", "row_bytes", "bytes", "word_signed")),
         ("product", Step),
     ]
 
@@ -72,6 +72,27 @@ class Factor:
     low: int
     high: int
     weights: Ints
+
+
+MOST_EXTRA = 4  # a quarter of a factor's columns may meet weights that are too wide
+
+
+def narrowed(factor: Factor) -> list[Factor]:
+    """The factor with weights of 16 bits; columns with larger ones come again, with what is left of them."""
+    top = INT16 - 1
+    kept = np.clip(factor.weights, -top, top)
+    rest = factor.weights - kept
+    wide = np.flatnonzero(rest.any(axis=1))
+    if len(wide) > len(kept) // MOST_EXTRA or (rest.size and np.abs(rest).max() > top):
+        raise NotCompiled("weights of more than 16 bits")
+    again = [
+        Factor(
+            Operand(factor.operand.slot, factor.operand.column + int(column)), factor.low, factor.high,
+            rest[column : column + 1],
+        )
+        for column in wide
+    ]  # fmt: skip
+    return [Factor(factor.operand, factor.low, factor.high, kept), *again]
 
 
 @dataclass
@@ -96,6 +117,7 @@ class Operations:
 
         The factors are kept in `size` bytes, side by side; no sum is larger than `bound`.
         """
+        factors = [part for factor in factors for part in narrowed(factor)]
         start, at, sources = bias, 0, []
         for factor in factors:
             zero, width = zero_of(size, factor.low, factor.high), len(factor.weights)
@@ -122,6 +144,15 @@ class Operations:
             setattr(step, "from", nowhere)
             step.to = nowhere
             operation.product = step
+
+    def load(self, out: int, words: int, width: int, kind: np.dtype[Any]) -> None:
+        """out = the slot `words`, integers of this kind."""
+        operation = self._add(LOAD, out, Operand(words), Operand(), width)
+        operation.bytes, operation.word_signed = kind.itemsize, int(kind.kind == "i")
+
+    def store(self, words: int, a: Operand, width: int, kind: np.dtype[Any]) -> None:
+        """The slot `words`, integers of this kind, = a."""
+        self._add(STORE, words, a, Operand(), width).bytes = kind.itemsize
 
     def requantize(
         self, out: int, a: Operand, width: int, shift: int, quantizer: Quantizer, fits: bool

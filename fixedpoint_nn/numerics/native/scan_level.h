@@ -42,7 +42,19 @@ HERE void RN(element_wise)(const Operation *o, int64_t rows, const REAL *restric
     const REAL *row = o->row, af = (REAL)o->a_factor, bf = (REAL)o->b_factor;
     for (int64_t i = 0; i < rows; i++, a += as, b += bs, out += os) {
         if (o->kind == SCAN_LOOKUP) {
-            for (int64_t j = 0; j < width; j++) out[j] = row[(int32_t)a[j] & mask];
+            int64_t j = 0;
+#ifdef WITH_VNNI
+            for (; j + REALS <= width; j += REALS) {
+#if REALS == 16
+                __m512i codes = _mm512_and_si512(_mm512_cvttps_epi32(_mm512_loadu_ps(a + j)), _mm512_set1_epi32(mask));
+                _mm512_storeu_ps(out + j, _mm512_i32gather_ps(codes, row, 4));
+#else
+                __m256i codes = _mm256_and_si256(_mm512_cvttpd_epi32(_mm512_loadu_pd(a + j)), _mm256_set1_epi32(mask));
+                _mm512_storeu_pd(out + j, _mm512_i32gather_pd(codes, row, 8));
+#endif
+            }
+#endif
+            for (; j < width; j++) out[j] = row[(int32_t)a[j] & mask];
         } else if (o->kind == SCAN_MULTIPLY) {
             for (int64_t j = 0; j < width; j++) out[j] = a[j] * b[j];
         } else {  // a * a_factor + b * b_factor + row: whole numbers that REAL holds, so that no order of adding matters
@@ -50,6 +62,25 @@ HERE void RN(element_wise)(const Operation *o, int64_t rows, const REAL *restric
             else for (int64_t j = 0; j < width; j++) out[j] = a[j] * af;
             if (row) for (int64_t j = 0; j < width; j++) out[j] += row[j];
         }
+    }
+}
+
+// Integers of one or two bytes to REAL, and back; `whole` slots keep them, one time step after the other.
+HERE void RN(load_rows)(const Operation *o, int64_t rows, const char *from, int64_t as, REAL *out, int64_t os) {
+    for (int64_t i = 0; i < rows; i++, from += as * o->bytes, out += os) {
+#define CASE(size, sign, KIND)                                                                    \
+    if (o->bytes == size && o->word_signed == sign)                                               \
+        for (int64_t j = 0; j < o->width; j++) out[j] = (REAL)((const KIND *)from)[j];
+        CASE(1, 0, uint8_t) CASE(1, 1, int8_t) CASE(2, 0, uint16_t) CASE(2, 1, int16_t)
+#undef CASE
+    }
+}
+
+HERE void RN(store_rows)(const Operation *o, int64_t rows, const REAL *a, int64_t as, char *to, int64_t os) {
+    const int64_t width = o->width;
+    for (int64_t i = 0; i < rows; i++, a += as, to += os * o->bytes) {  // modulo 2**8 or 2**16: the sign does not matter
+        if (o->bytes == 1) for (int64_t j = 0; j < width; j++) ((uint8_t *)to)[j] = (uint8_t)(int32_t)a[j];
+        else for (int64_t j = 0; j < width; j++) ((uint16_t *)to)[j] = (uint16_t)(int32_t)a[j];
     }
 }
 
@@ -74,7 +105,18 @@ TARGET static void RN(scan)(const Operation *operations, int64_t count, const Sl
         int64_t rows = batch - first < block ? batch - first : block;
         for (int64_t t = 0; t < steps; t++)
             for (const Operation *o = operations; o < operations + count; o++) {
-#define PLACE(slot) ((REAL *)slots[slot].base + slots[slot].whole * first * slots[slot].row_stride + t * slots[slot].step_stride)
+#define AT(slot) (slots[slot].whole * first * slots[slot].row_stride + t * slots[slot].step_stride)
+#define PLACE(slot) ((REAL *)slots[slot].base + AT(slot))
+                if (o->kind == SCAN_LOAD) {
+                    const char *from = slots[o->a].base + AT(o->a) * o->bytes;
+                    RN(load_rows)(o, rows, from, slots[o->a].row_stride, PLACE(o->out), slots[o->out].row_stride);
+                    continue;
+                }
+                if (o->kind == SCAN_STORE) {
+                    char *to = slots[o->out].base + AT(o->out) * o->bytes;
+                    RN(store_rows)(o, rows, PLACE(o->a) + o->a_column, slots[o->a].row_stride, to, slots[o->out].row_stride);
+                    continue;
+                }
                 REAL *out = PLACE(o->out);
                 int64_t os = slots[o->out].row_stride;
                 if (o->kind == SCAN_PRODUCT) {
@@ -89,6 +131,7 @@ TARGET static void RN(scan)(const Operation *operations, int64_t count, const Sl
                 if (o->kind == SCAN_REQUANTIZE) RN(requantize_rows)(o, rows, a, as, out, os);
                 else RN(element_wise)(o, rows, a, as, b, bs, out, os);
 #undef PLACE
+#undef AT
             }
     }
 }

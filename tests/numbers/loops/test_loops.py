@@ -85,8 +85,8 @@ def test_the_compiled_loop_is_numpys(name: str, seed: int, kernels: Kernels) -> 
     starts = [np.zeros((101, cell.hidden), np.float32) for _ in states]
     starts[0][:] = np.arange(101 * cell.hidden).reshape(101, -1) % 5
     for got, expected in zip(
-        flat(compiled.run(x.ints.astype(np.float32), starts)),
-        flat(NumpyLoop(loops.plan, np.dtype(np.float64)).run(x.ints.astype(np.float64), starts)),
+        flat(compiled.run(x._bounded, starts)),
+        flat(NumpyLoop(loops.plan, np.dtype(np.float64)).run(x._bounded, starts)),
         strict=True,
     ):
         assert np.array_equal(got, expected)
@@ -294,7 +294,7 @@ def test_steps_at_every_binary_point(
     assert all(map(equal, planned, expected))
     for loop in (loops.by_numpy, NumpyLoop(loops.plan, np.dtype(np.float64))):
         starts = [np.broadcast_to(state.ints, (batch, 4)) for state in states]
-        got = flat(loop.run(x.ints, starts))
+        got = flat(loop.run(x._bounded, starts))
         assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
 
 
