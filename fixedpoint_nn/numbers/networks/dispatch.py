@@ -51,10 +51,12 @@ class _Planned:
 _known: dict[int, dict[Any, _Planned | None]] = {}  # by the network's id, as long as it lives
 
 
-def planned_result(net: Callable[..., Any], input: Quantizer, x: FixedArray | Array) -> FixedArray | None:
+def planned_result(
+    net: Callable[..., Any], input: Quantizer, x: FixedArray | Array, rounded: Callable[[Any], FixedArray]
+) -> FixedArray | None:
     """The network's result for a batch of samples, or None where there is no plan for it.
 
-    `x` is in the input's format, or float32 that the input rounds.
+    `x` is in the input's format, or numbers that `rounded` brings to it where the kernels do not.
     """
     if overflow_stats.active() is not None:
         return None
@@ -65,16 +67,15 @@ def planned_result(net: Callable[..., Any], input: Quantizer, x: FixedArray | Ar
     native = None if planned is None else planned.native(kernels)
     if planned is None or native is None:
         return None
-    if isinstance(x, FixedArray):
-        bounded = x._bounded
-        given = bounded.words if isinstance(bounded, CompactInts) else bounded.to(FLOAT32)
-        result = _by_threads(native, given, False)
-    elif _enters(x, input):
+    result = None
+    if not isinstance(x, FixedArray) and _enters(x, input):
         result = _by_threads(native, x, True)
-    else:
-        return None
-    if result is None:
-        return None
+    if result is None:  # integers; or floats of another kind, or one that is not finite: `rounded` says so
+        bounded = (x if isinstance(x, FixedArray) else rounded(x))._bounded
+        result = _by_threads(
+            native, bounded.words if isinstance(bounded, CompactInts) else bounded.to(FLOAT32), False
+        )
+    assert result is not None
     plan = planned.plan
     return FixedArray._of(BoundedInts(result, max(-plan.low, plan.high), plan.low < 0), plan.format)
 

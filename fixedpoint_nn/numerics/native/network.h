@@ -126,9 +126,10 @@ typedef struct {
     int64_t whole;
 } Slot;
 
-// Columns of a slot that are a part of a product's rows: where they stand there, in bytes, and what is added to them.
+// Columns of a slot that are a part of a product's rows, times 2**shift: where they stand there, in bytes, and what is
+// added to them.
 typedef struct {
-    int32_t slot, column, width, zero;
+    int32_t slot, column, width, zero, shift;
     int64_t offset;
 } Source;
 

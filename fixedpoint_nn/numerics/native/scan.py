@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
@@ -35,7 +35,7 @@ class _Source(ctypes.Structure):
     """`Source` of network.h."""
 
     _fields_ = [
-        *((name, ctypes.c_int32) for name in ("slot", "column", "width", "zero")),
+        *((name, ctypes.c_int32) for name in ("slot", "column", "width", "zero", "shift")),
         ("offset", ctypes.c_int64),
     ]
 
@@ -66,15 +66,24 @@ class Operand:
 
 @dataclass(frozen=True)
 class Factor:
-    """Columns of a slot, integers from `low` to `high`, and the weights that they meet; int64 (columns, outputs)."""
+    """Columns of a slot, times 2**shift integers from `low` to `high`, and their weights; int64 (columns, outputs)."""
 
     operand: Operand
     low: int
     high: int
     weights: Ints
+    shift: int = 0
 
 
 MOST_EXTRA = 4  # a quarter of a factor's columns may meet weights that are too wide
+
+
+def balanced(factor: Factor) -> Factor:
+    """The factor with weights that are no longer than 16 bits, if a power of two can go over to the columns."""
+    low, high, weights, shift = factor.low, factor.high, factor.weights, factor.shift
+    while np.abs(weights).max() >= INT16 and not (weights & 1).any() and -INT16 <= 2 * low and 2 * high < INT16:
+        low, high, weights, shift = 2 * low, 2 * high, weights >> 1, shift + 1
+    return Factor(factor.operand, low, high, weights, shift)
 
 
 def narrowed(factor: Factor) -> list[Factor]:
@@ -85,14 +94,11 @@ def narrowed(factor: Factor) -> list[Factor]:
     wide = np.flatnonzero(rest.any(axis=1))
     if len(wide) > len(kept) // MOST_EXTRA or (rest.size and np.abs(rest).max() > top):
         raise NotCompiled("weights of more than 16 bits")
-    again = [
-        Factor(
-            Operand(factor.operand.slot, factor.operand.column + int(column)), factor.low, factor.high,
-            rest[column : column + 1],
-        )
-        for column in wide
-    ]  # fmt: skip
-    return [Factor(factor.operand, factor.low, factor.high, kept), *again]
+    parts = [replace(factor, weights=kept)]
+    for column in wide:
+        operand = Operand(factor.operand.slot, factor.operand.column + int(column))
+        parts.append(replace(factor, operand=operand, weights=rest[column : column + 1]))
+    return parts
 
 
 @dataclass
@@ -117,11 +123,12 @@ class Operations:
 
         The factors are kept in `size` bytes, side by side; no sum is larger than `bound`.
         """
-        factors = [part for factor in factors for part in narrowed(factor)]
+        factors = [part for factor in factors for part in narrowed(balanced(factor))]
         start, at, sources = bias, 0, []
         for factor in factors:
             zero, width = zero_of(size, factor.low, factor.high), len(factor.weights)
-            sources.append(_Source(factor.operand.slot, factor.operand.column, width, zero, at * size))
+            operand = factor.operand
+            sources.append(_Source(operand.slot, operand.column, width, zero, factor.shift, at * size))
             start = start - zero * factor.weights.sum(axis=0)
             at += width
         matrix = np.concatenate([factor.weights for factor in factors])

@@ -90,11 +90,11 @@ HERE void RN(pack_rows)(const Operation *o, const Slot *slots, int64_t first, in
         const int64_t stride = slots[s->slot].row_stride, width = s->width;
         const REAL *from = (const REAL *)slots[s->slot].base + slots[s->slot].whole * first * stride +
                            t * slots[s->slot].step_stride + s->column;
-        const int32_t zero = s->zero;
+        const int32_t zero = s->zero, times = (int32_t)1 << s->shift;
         for (int64_t i = 0; i < rows; i++, from += stride) {
             char *to = scratch + i * o->row_bytes + s->offset;
-            if (o->bytes == 1) for (int64_t j = 0; j < width; j++) ((uint8_t *)to)[j] = (uint8_t)((int32_t)from[j] + zero);
-            else for (int64_t j = 0; j < width; j++) ((int16_t *)to)[j] = (int16_t)((int32_t)from[j] + zero);
+            if (o->bytes == 1) for (int64_t j = 0; j < width; j++) ((uint8_t *)to)[j] = (uint8_t)((int32_t)from[j] * times + zero);
+            else for (int64_t j = 0; j < width; j++) ((int16_t *)to)[j] = (int16_t)((int32_t)from[j] * times + zero);
         }
     }
 }
