@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import copysign, isfinite, prod
 from types import TracebackType
@@ -167,6 +167,23 @@ class OverflowStats(Mapping[str, OverflowCounts]):
             before.rounded + rounded,
             first,
             min(before.headroom_bits, format.bits - _bits(*extremes, format.signed)),
+        )
+
+
+class OverflowTotals(OverflowStats):
+    """Counts values and overflows alone, which a planned network can do too: no first index, headroom or rounding."""
+
+    def __init__(self) -> None:
+        super().__init__(count_rounded=False)
+
+    def record_total(self, quantizer: Quantizer, values: int, outside: int) -> None:
+        """So many values have been cast, so many of which did not fit."""
+        before, wraps = self._entry(quantizer), quantizer.overflow is Overflow.WRAP
+        self.entries[quantizer.name or str(quantizer)] = replace(
+            before,
+            values=before.values + values,
+            saturated=before.saturated + (0 if wraps else outside),
+            wrapped=before.wrapped + (outside if wraps else 0),
         )
 
 

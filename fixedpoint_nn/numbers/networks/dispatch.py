@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A whole network by a plan: it is traced once for each shape of its samples, and then runs without a call per verb.
 
-Networks that no plan holds, and all of them while an `OverflowStats` counts, run verb by verb.
+Networks that no plan holds run verb by verb, and so do all of them while an `OverflowStats` counts more than totals.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts, CompactInts
 from fixedpoint_nn.numerics.native.library import Kernels, chosen
 from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.overflow_stats import OverflowTotals
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 VARIABLE = "FIXEDPOINT_NN_THREADS"
@@ -58,23 +59,23 @@ def planned_result(
 
     `x` is in the input's format, or numbers that `rounded` brings to it where the kernels do not.
     """
-    if overflow_stats.active() is not None:
+    stats = overflow_stats.active()
+    if stats is not None and not isinstance(stats, OverflowTotals):
         return None
     kernels = chosen().kernels
     if kernels is None:
         return None
     planned = _planned(net, input, x.shape[1:])
     native = None if planned is None else planned.native(kernels)
-    if planned is None or native is None:
+    if planned is None or native is None or (stats is not None and native.casts is None):
         return None
     result = None
     if not isinstance(x, FixedArray) and _enters(x, input):
-        result = _by_threads(native, x, True)
+        result = _by_threads(native, x, True, stats)
     if result is None:  # integers; or floats of another kind, or one that is not finite: `rounded` says so
         bounded = (x if isinstance(x, FixedArray) else rounded(x))._bounded
-        result = _by_threads(
-            native, bounded.words if isinstance(bounded, CompactInts) else bounded.to(FLOAT32), False
-        )
+        given = bounded.words if isinstance(bounded, CompactInts) else bounded.to(FLOAT32)
+        result = _by_threads(native, given, False, stats)
     assert result is not None
     plan = planned.plan
     return FixedArray._of(BoundedInts(result, max(-plan.low, plan.high), plan.low < 0), plan.format)
@@ -125,11 +126,11 @@ def _pool(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, "fixedpoint_nn")
 
 
-def _by_threads(native: NativeNetwork, x: Array, floats: bool) -> Array | None:
+def _by_threads(native: NativeNetwork, x: Array, floats: bool, totals: OverflowTotals | None) -> Array | None:
     """The samples in as many parts as there are threads; a part is no smaller than a block."""
-    count = min(threads(), -(-len(x) // native.block))
+    count = min(threads(), -(-len(x) // native.block)) if totals is None else 1
     if count == 1:
-        return native.run(x, floats)
+        return native.run(x, floats, totals)
     parts = [part for part in np.array_split(x, count) if len(part)]
     results = list(_pool(count).map(lambda part: native.run(part, floats), parts))
     return None if any(result is None for result in results) else np.concatenate(results)  # type: ignore[arg-type]

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from fixedpoint_nn.numerics.bounded_ints import FLOAT32, INT64
 from fixedpoint_nn.numerics.native import network as native
 from fixedpoint_nn.numerics.native.library import SUM_LIMIT, Epilogue, Kernels
 from fixedpoint_nn.numerics.native.steps import INT8, NotCompiled, bytes_for, fill_product, fill_sum, zero_of
+from fixedpoint_nn.numerics.overflow_stats import OverflowTotals
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 ARENA_BYTES = 3 << 18  # of a block of samples: less than half of a core's second-level cache
@@ -62,19 +65,42 @@ class NativeNetwork:
             self.programs[kind] = (native.Step * (len(self.steps) + 1))(entering, *self.steps)
         return self.programs[kind]
 
-    def run(self, x: Array, floats: bool) -> Array | None:
+    @cached_property
+    def casts(self) -> list[tuple[int, Quantizer, int]] | None:
+        """The steps that cast, each with its quantizer and the values of a sample; None if one cannot count."""
+        found = []
+        for place, (operation, step) in enumerate(zip(self.plan.operations, self.steps, strict=False), 1):
+            finish = getattr(operation, "finish", None)
+            if finish is None or finish.quantizer is None:
+                continue
+            if not (finish.fits or getattr(step.quick, "is")):
+                return None
+            values = prod(self.plan.shape if operation.out is None else operation.out.shape)
+            found.append((place, finish.quantizer, values))
+        return found
+
+    def run(self, x: Array, floats: bool, totals: OverflowTotals | None = None) -> Array | None:
         """The results of samples: integers in float32 or in their own words, or `floats` to be rounded.
 
-        None: one of the floats is not finite.
+        None: one of the floats is not finite. `totals` are told of every cast.
         """
         batch = len(x)
         block = min(self.block, batch)
         arena = np.empty(self.sample_bytes * block + native.SLACK, np.uint8)
         out = np.empty((batch, *self.plan.shape), np.float32)
         steps = self._program(None if floats else x.dtype)
+        outside = np.zeros(len(steps), np.int64)
+        if totals is not None:
+            steps = type(steps)(*steps)
+            for place, step in enumerate(steps):
+                step.outside = native.address(outside[place:])
         if not x.flags.c_contiguous:
             x = np.ascontiguousarray(x)
         done = self.kernels.network(steps, self.described, x, batch, block, arena, out)
+        if done and totals is not None:
+            casts = [(0, self.input, prod(self.plan.input.shape))] if floats else []
+            for place, quantizer, values in casts + (self.casts or []):
+                totals.record_total(quantizer, batch * values, int(outside[place]))
         return out if done else None
 
     # ---- tensors -------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ typedef struct {
     int32_t kind, a, b, out;            // tensors; `out` of -1 is the result, in float32
     Finish finish;
     Quick quick;
+    int64_t *outside;                   // counts quick results and floats that had to be clipped, if it is there
     float scale;                        // of ENTER_FLOATS
     int32_t given_bytes, given_signed;  // of ENTER_STORED
     // CONVOLVE

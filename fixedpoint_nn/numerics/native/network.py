@@ -59,6 +59,7 @@ class Step(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("kind", "a", "b", "out")),
         ("finish", _Finish),
         ("quick", Quick),
+        ("outside", ctypes.c_void_p),
         ("scale", ctypes.c_float),
         *((name, ctypes.c_int32) for name in ("given_bytes", "given_signed")),
         *((name, ctypes.c_int32) for name in ("words", "columns", "positions", "in_int64", "kept")),

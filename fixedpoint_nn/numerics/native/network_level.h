@@ -189,6 +189,22 @@ HERE Vec FN(quick)(const FN(Ends) *e, Vec sum) {
     return FN(smaller)(FN(larger)(FN(evened)(sum >> e->shift, sum, e->ties, e->tie_bits), e->low), e->high);
 }
 
+// How many of the first `count` sums are clipped; what ReLU makes zero is not outside.
+HERE int64_t FN(clipped)(const FN(Ends) *e, int relu, Vec sum, int count) {
+    Vec whole = FN(evened)(sum >> e->shift, sum, e->ties, e->tie_bits);
+#ifdef WITH_VNNI
+    uint32_t outside = _mm512_cmpgt_epi32_mask((__m512i)whole, (__m512i)e->high);
+    if (!relu) outside |= _mm512_cmplt_epi32_mask((__m512i)whole, (__m512i)e->low);
+    return __builtin_popcount(count >= LANES ? outside : outside & ((1u << count) - 1u));
+#else
+    Vec outside = (Vec)(whole > e->high);
+    if (!relu) outside |= (Vec)(whole < e->low);
+    int64_t found = 0;
+    for (int l = 0; l < LANES; l++) found -= l < count ? outside[l] : 0;
+    return found;
+#endif
+}
+
 // ---- products -------------------------------------------------------------------------------------------------------
 
 #define MOST_ROWS 8
@@ -269,6 +285,7 @@ HERE void FN(tile)(const FN(Product) *p, const char *const *from, char *const *t
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) {
                 Vec sum = words == WIDE ? FN(narrowed)(highs[r][v], sums[r][v], kept) : sums[r][v];
+                if (s->outside) *s->outside += FN(clipped)(&ends, s->finish.relu, sum, columns - v * LANES);
                 FN(store)(to[r] + v * LANES * bytes, FN(quick)(&ends, sum), bytes, 0,
                           v + 1 < vectors ? LANES : columns - v * LANES);
             }
@@ -352,57 +369,95 @@ TARGET static void FN(convolve)(const Step *s, const Tensor *tensors, int64_t im
 
 // ---- everything else ------------------------------------------------------------------------------------------------
 
-// Whole numbers in float32 or in their own words, or floats that are brought to the format: in steps of it, rounded, clipped.
-TARGET static int FN(enter)(const Step *s, const Tensor *t, const void *given, int64_t images) {
-    int64_t width = (int64_t)t->width * t->channels;
-    const float *x = given;
-    const char *stored = given;
-    int wrong = 0;
-    float low = (float)s->finish.low, high = (float)s->finish.high, scale = s->scale;
-    int32_t zero = t->zero;
-    for (int64_t i = 0; i < images; i++) {
-        char *image = image_of(t, i);
-        for (int64_t y = 0; y < t->height; y++, x += width) {
-            uint8_t *bytes = (uint8_t *)image + y * t->row;
-            int16_t *words = (int16_t *)image + y * t->row;
-            if (s->kind == ENTER_STORED) {
-#define CASE(size, sign, GIVEN, TO, TO_BYTES)                                                    \
-    if (s->given_bytes == size && s->given_signed == sign && t->bytes == TO_BYTES)               \
-        for (int64_t j = 0; j < width; j++) TO[j] = (__typeof__(*TO))(((const GIVEN *)stored)[j] + zero);
-                CASE(1, 0, uint8_t, bytes, 1) CASE(1, 1, int8_t, bytes, 1) CASE(1, 0, uint8_t, words, 2)
-                CASE(1, 1, int8_t, words, 2) CASE(2, 0, uint16_t, words, 2) CASE(2, 1, int16_t, words, 2)
+#define CHUNK 256  // floats at once
+
+HERE void FN(enter_ints)(const float *x, int64_t count, int bytes, int32_t zero, char *to) {
+    uint8_t *restrict as_bytes = (uint8_t *)to;
+    int16_t *restrict as_words = (int16_t *)to;
+    if (bytes == 1) for (int64_t j = 0; j < count; j++) as_bytes[j] = (uint8_t)((int32_t)x[j] + zero);
+    else for (int64_t j = 0; j < count; j++) as_words[j] = (int16_t)((int32_t)x[j] + zero);
+}
+
+// Floats in steps of the format, rounded and clipped; how many were outside, or -1 where one is not finite. What lies
+// outside by more than a step is clipped before it is rounded: that changes no result.
+HERE int32_t FN(enter_floats)(const Step *s, const float *restrict x, int count, float *restrict rounded) {
+    const float low = (float)s->finish.low, high = (float)s->finish.high, scale = s->scale;
+    int32_t outside = 0, wrong = 0;
+#ifdef WITH_VNNI
+#define CASE(r, WAY)                                                                                            \
+    case r:                                                                                                     \
+        for (int j = 0; j < count; j += 16) {                                                                   \
+            __mmask16 there = count - j >= 16 ? 0xffff : (__mmask16)((1u << (count - j)) - 1u);                 \
+            __m512 given = _mm512_maskz_loadu_ps(there, x + j), lowest = _mm512_set1_ps(low), highest = _mm512_set1_ps(high); \
+            wrong |= _mm512_fpclass_ps_mask(given, 0x99); /* NaN, either infinity */                            \
+            __m512 value = _mm512_roundscale_ps(_mm512_mul_ps(given, _mm512_set1_ps(scale)), WAY);              \
+            __mmask16 below = _mm512_cmp_ps_mask(value, lowest, _CMP_LT_OQ);                                    \
+            outside += __builtin_popcount(below | _mm512_cmp_ps_mask(value, highest, _CMP_GT_OQ));              \
+            _mm512_storeu_ps(rounded + j, _mm512_min_ps(_mm512_max_ps(value, lowest), highest));                \
+        }                                                                                                       \
+        return wrong ? -1 : outside;
+    switch (s->finish.rounding) { CASE(FLOOR, 9) CASE(TOWARD_ZERO, 11) CASE(HALF_EVEN, 8) }
 #undef CASE
-                stored += width * s->given_bytes;
-                continue;
-            }
-            if (s->kind == ENTER_INTS) {
-                if (t->bytes == 1) for (int64_t j = 0; j < width; j++) bytes[j] = (uint8_t)((int32_t)x[j] + zero);
-                else for (int64_t j = 0; j < width; j++) words[j] = (int16_t)((int32_t)x[j] + zero);
-                continue;
-            }
-            for (int64_t j = 0; j < width; j++) wrong |= !(__builtin_fabsf(x[j]) <= 3.402823466e38f);
-            if (wrong) return 1;
-            // What lies outside by more than a step is clipped before it is rounded: that changes no result.
+#endif
 #define CASE(r, ROUNDED_)                                                          \
     case r:                                                                        \
-        for (int64_t j = 0; j < width; j++) {                                      \
+        for (int j = 0; j < count; j++) {                                          \
             float value = x[j] * scale;                                            \
+            wrong |= !(__builtin_fabsf(x[j]) <= 3.402823466e38f);                  \
             value = value < low - 1 ? low - 1 : value > high + 1 ? high + 1 : value; \
             value = ROUNDED_;                                                      \
-            value = value < low ? low : value > high ? high : value;               \
-            if (t->bytes == 1) bytes[j] = (uint8_t)((int32_t)value + zero);        \
-            else words[j] = (int16_t)((int32_t)value + zero);                      \
+            outside += (value < low) | (value > high);                             \
+            rounded[j] = value < low ? low : value > high ? high : value;          \
         }                                                                          \
         break;
-            switch (s->finish.rounding) {
-                CASE(FLOOR, __builtin_floorf(value)) CASE(TOWARD_ZERO, __builtin_truncf(value))
-                CASE(HALF_UP, rounded_float(value, HALF_UP)) CASE(HALF_DOWN, rounded_float(value, HALF_DOWN))
-                CASE(HALF_AWAY, rounded_float(value, HALF_AWAY))
-                CASE(HALF_TOWARD_ZERO, rounded_float(value, HALF_TOWARD_ZERO)) CASE(HALF_EVEN, __builtin_rintf(value))
-            }
-#undef CASE
-        }
+    switch (s->finish.rounding) {
+        CASE(FLOOR, __builtin_floorf(value)) CASE(TOWARD_ZERO, __builtin_truncf(value))
+        CASE(HALF_UP, rounded_float(value, HALF_UP)) CASE(HALF_DOWN, rounded_float(value, HALF_DOWN))
+        CASE(HALF_AWAY, rounded_float(value, HALF_AWAY))
+        CASE(HALF_TOWARD_ZERO, rounded_float(value, HALF_TOWARD_ZERO)) CASE(HALF_EVEN, __builtin_rintf(value))
     }
+#undef CASE
+    return wrong ? -1 : outside;
+}
+
+HERE void FN(enter_stored)(const Step *s, const char *x, int64_t count, int bytes, int32_t zero, char *to) {
+    uint8_t *restrict as_bytes = (uint8_t *)to;
+    int16_t *restrict as_words = (int16_t *)to;
+#define CASE(size, sign, GIVEN, TO, TO_BYTES)                                                    \
+    if (s->given_bytes == size && s->given_signed == sign && bytes == TO_BYTES)                  \
+        for (int64_t j = 0; j < count; j++) TO[j] = (__typeof__(*TO))(((const GIVEN *)x)[j] + zero);
+    CASE(1, 0, uint8_t, as_bytes, 1) CASE(1, 1, int8_t, as_bytes, 1) CASE(1, 0, uint8_t, as_words, 2)
+    CASE(1, 1, int8_t, as_words, 2) CASE(2, 0, uint16_t, as_words, 2) CASE(2, 1, int16_t, as_words, 2)
+#undef CASE
+}
+
+// Whole numbers in float32 or in their own words, or floats that are brought to the format. 1: one is not finite.
+TARGET static int FN(enter)(const Step *s, const Tensor *t, const char *x, int64_t images) {
+    const int64_t width = (int64_t)t->width * t->channels;
+    const int bytes = t->bytes;
+    float rounded[CHUNK];
+    for (int64_t i = 0; i < images; i++)
+        for (int64_t y = 0; y < t->height; y++) {
+            char *to = image_of(t, i) + y * t->row * bytes;
+            if (s->kind == ENTER_STORED) {
+                FN(enter_stored)(s, x, width, bytes, t->zero, to);
+                x += width * s->given_bytes;
+                continue;
+            }
+            const float *row = (const float *)x;
+            x += width * 4;
+            if (s->kind == ENTER_INTS) {
+                FN(enter_ints)(row, width, bytes, t->zero, to);
+                continue;
+            }
+            for (int64_t j = 0; j < width; j += CHUNK) {
+                int count = width - j < CHUNK ? (int)(width - j) : CHUNK;
+                int32_t outside = FN(enter_floats)(s, row + j, count, rounded);
+                if (outside < 0) return 1;
+                if (s->outside) *s->outside += outside;
+                FN(enter_ints)(rounded, count, bytes, t->zero, to + j * bytes);
+            }
+        }
     return 0;
 }
 
@@ -449,8 +504,11 @@ TARGET static void FN(maximum)(const Step *s, const Tensor *a, const Tensor *to,
 }
 
 // The end of sums of stored values, whose zeros `start` takes back: quick, in int32, or of their factor in int64.
-#define END(SUM, IN_INT64)                                                             \
-    if (quick) value = FN(quick)(&ends, SUM + start);                                  \
+#define END(SUM, IN_INT64, COUNT)                                                      \
+    if (quick) {                                                                       \
+        value = FN(quick)(&ends, SUM + start);                                         \
+        if (s->outside) *s->outside += FN(clipped)(&ends, f.relu, SUM + start, COUNT); \
+    }                                                                                  \
     else if (s->in_int64) {                                                            \
         for (int l = 0; l < LANES; l++) value[l] = finished_wide(&f, IN_INT64) + zero; \
     } else value = FN(finished)(&f, &ties, SUM + start) + zero;
@@ -476,7 +534,7 @@ TARGET static void FN(average)(const Step *s, const Tensor *a, const Tensor *to,
                     Vec sum = FN(all)(0), value = sum;
                     for (int v = 0; v < ky; v++)
                         for (int h = 0; h < kx; h++) sum += FN(stored)(from + v * row + h * pixel + c * bytes, bytes);
-                    END(sum * factor, ((int64_t)sum[l] - zeros) * factor)
+                    END(sum * factor, ((int64_t)sum[l] - zeros) * factor, channels - c)
                     FN(store)(out + c * out_bytes, value, out_bytes, 0, channels - c);
                 }
         }
@@ -497,7 +555,8 @@ TARGET static void FN(add)(const Step *s, const Tensor *tensors, int64_t images)
                 Vec x = FN(stored)(left + j * bytes, bytes), z = FN(all)(0), value = z;
                 if (b) z = FN(stored)(right + j * b_bytes, b_bytes);
                 END((x << a_shift) + (z << b_shift), (x[l] - a_zero) * ((int64_t)1 << a_shift) +
-                                                         (z[l] - b_zero) * ((int64_t)1 << b_shift))
+                                                         (z[l] - b_zero) * ((int64_t)1 << b_shift),
+                    (int)(width - j < LANES ? width - j : LANES))
                 FN(store)(out + j * out_bytes, value, out_bytes, 0, (int)(width - j < LANES ? width - j : LANES));
             }
         }
@@ -595,4 +654,5 @@ TARGET static int FN(network)(const Step *steps, int64_t count, const Tensor *gi
 #undef CHOICE
 #undef END
 #undef ENDS
+#undef CHUNK
 #undef MOST_ROWS

@@ -81,7 +81,9 @@ MOST_EXTRA = 4  # a quarter of a factor's columns may meet weights that are too 
 def balanced(factor: Factor) -> Factor:
     """The factor with weights that are no longer than 16 bits, if a power of two can go over to the columns."""
     low, high, weights, shift = factor.low, factor.high, factor.weights, factor.shift
-    while np.abs(weights).max() >= INT16 and not (weights & 1).any() and -INT16 <= 2 * low and 2 * high < INT16:
+    while (
+        np.abs(weights).max() >= INT16 and not (weights & 1).any() and 2 * low >= -INT16 and 2 * high < INT16
+    ):
         low, high, weights, shift = 2 * low, 2 * high, weights >> 1, shift + 1
     return Factor(factor.operand, low, high, weights, shift)
 
