@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import copysign, isfinite, prod
@@ -239,3 +240,13 @@ _thread = _ThreadState()
 def active() -> OverflowStats | None:
     """The statistics that are open in this thread."""
     return _thread.open
+
+
+@contextmanager
+def none_open() -> Iterator[None]:
+    """Inside of the block nothing is counted in this thread: for numbers that stand for others."""
+    before, _thread.open = _thread.open, None
+    try:
+        yield
+    finally:
+        _thread.open = before

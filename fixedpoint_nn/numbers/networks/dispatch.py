@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from weakref import finalize
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.networks.native_network import NativeNetwork, native_network
+from fixedpoint_nn.numbers.networks.numpy_network import NumpyNetwork, numpy_network
 from fixedpoint_nn.numbers.networks.plan import Plan
 from fixedpoint_nn.numbers.networks.planner import plan_of
 from fixedpoint_nn.numbers.traced.traced import trace
@@ -42,6 +43,11 @@ class _Planned:
     input: Quantizer
     by_kernels: dict[str, NativeNetwork | None] = field(default_factory=dict)
 
+    @cached_property
+    def by_numpy(self) -> NumpyNetwork | None:
+        """The plan by NumPy, if float32 holds its sums."""
+        return numpy_network(self.plan)
+
     def native(self, kernels: Kernels) -> NativeNetwork | None:
         """The plan in these kernels, if they take it."""
         if kernels.name not in self.by_kernels:
@@ -63,22 +69,33 @@ def planned_result(
     if stats is not None and not isinstance(stats, OverflowTotals):
         return None
     kernels = chosen().kernels
-    if kernels is None:
-        return None
     planned = _planned(net, input, x.shape[1:])
-    native = None if planned is None else planned.native(kernels)
-    if planned is None or native is None or (stats is not None and native.casts is None):
+    if planned is None:
         return None
-    result = None
-    if not isinstance(x, FixedArray) and _enters(x, input):
-        result = _by_threads(native, x, True, stats)
-    if result is None:  # integers; or floats of another kind, or one that is not finite: `rounded` says so
-        bounded = (x if isinstance(x, FixedArray) else rounded(x))._bounded
-        given = bounded.words if isinstance(bounded, CompactInts) else bounded.to(FLOAT32)
-        result = _by_threads(native, given, False, stats)
-    assert result is not None
+    result: Array | None = None
+    if kernels is None:
+        if stats is not None or planned.by_numpy is None:
+            return None
+        result = planned.by_numpy.run(_words(x, rounded))
+    else:
+        native = planned.native(kernels)
+        if native is None or (stats is not None and native.casts is None):
+            return None
+        if not isinstance(x, FixedArray) and _enters(x, input):
+            result = _by_threads(native, x, True, stats)
+        if (
+            result is None
+        ):  # integers; or floats of another kind, or one that is not finite: `rounded` says so
+            result = _by_threads(native, _words(x, rounded), False, stats)
+        assert result is not None
     plan = planned.plan
     return FixedArray._of(BoundedInts(result, max(-plan.low, plan.high), plan.low < 0), plan.format)
+
+
+def _words(x: Any, rounded: Callable[[Any], FixedArray]) -> Array:
+    """The samples' integers, in their own words or in float32."""
+    bounded = (x if isinstance(x, FixedArray) else rounded(x))._bounded
+    return bounded.words if isinstance(bounded, CompactInts) else bounded.to(FLOAT32)
 
 
 def _enters(x: Array, input: Quantizer) -> bool:
@@ -103,7 +120,8 @@ def _planned(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) 
 
 def _made(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) -> _Planned | None:
     try:
-        program = trace(net, shape, input.format)
+        with overflow_stats.none_open():
+            program = trace(net, shape, input.format)
     except (TypeError, ValueError):  # verb by verb, the same network says what is wrong
         return None
     plan = plan_of(program)

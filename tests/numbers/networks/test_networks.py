@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,13 @@ from fixedpoint_nn.layers import (
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.networks import dispatch
 from fixedpoint_nn.numbers.networks.native_network import NativeNetwork
+from fixedpoint_nn.numbers.networks.numpy_network import numpy_network
 from fixedpoint_nn.numbers.networks.planner import NoPlan, Planner, plan_of
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics.bounded_ints import CompactInts
 from fixedpoint_nn.numerics.native import network as native
 from fixedpoint_nn.numerics.native.library import VARIABLE, Kernels, available
-from fixedpoint_nn.numerics.overflow_stats import OverflowStats
+from fixedpoint_nn.numerics.overflow_stats import OverflowStats, OverflowTotals
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 from tests.support.battery import CASES, quantized_case
 
@@ -73,6 +75,55 @@ def same(net: Any, x: FixedArray, kernels: Kernels, input: Quantizer | None = No
             compiled.block = block
             got = compiled.run(x.ints.astype(kind), False)
             assert np.array_equal(got, expected.ints), (kernels.name, kind, block)
+
+
+def same_by_numpy(net: Any, x: FixedArray) -> bool:
+    """Whether NumPy takes the plan; if so, it gives what the verbs give, in blocks of every kind."""
+    compiled = numpy_network(Planner(trace(net, x.shape[1:], x.format)).plan())
+    if compiled is None:
+        return False
+    expected = net(x).ints
+    for block in (1, 2, len(x)):
+        compiled.block = block
+        for samples in (x.ints, x.ints.astype(np.float32)):
+            assert np.array_equal(compiled.run(samples), expected), block
+            assert np.array_equal(compiled.run(samples[:1]), expected[:1]), block
+    return True
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", PLANNED)
+def test_every_layer_that_plans_hold_by_numpy(name: str, seed: int) -> None:
+    _, _, net, format = quantized_case(name, seed)
+    assert same_by_numpy(net, ints(format, 3, *CASES[name].shape, seed=seed))
+
+
+@pytest.mark.parametrize(("rounding", "overflow"), MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("seed", range(8))
+def test_random_networks_in_every_mode_by_numpy(rounding: Rounding, overflow: Overflow, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    word = int(rng.integers(3, 7))
+    net, input = random_network(rng, word, 5, lambda: (rounding, overflow))
+    assert same_by_numpy(net, ints(input, 5, 7, 6, 3, seed=seed))
+
+
+def test_sums_that_float32_does_not_hold_are_left_to_the_verbs() -> None:
+    for value, taken in ((128, True), (129, False)):  # 1024 * 128 * 128 is 2**24
+        weight = FixedArray.from_ints(np.full((1024, 1), value), Q(2, 7))
+        net = Sequential(fc=Dense(weight, None, Quantizer(Q(8, 0))))
+        assert same_by_numpy(net, ints(Q(1, 7), 3, 1024)) == taken
+
+
+def test_two_threads_do_not_meet_in_the_buffers() -> None:
+    net, input = random_network(np.random.default_rng(1), 5, 5, lambda: (Rounding.FLOOR, Overflow.SATURATE))
+    x = ints(input, 40, 7, 6, 3)
+    compiled = numpy_network(Planner(trace(net, x.shape[1:], input)).plan())
+    assert compiled is not None
+    compiled.block = 1
+    expected = net(x).ints
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(compiled.run, [x.ints] * 12):
+            assert np.array_equal(got, expected)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -254,6 +305,28 @@ def test_statistics_are_counted_verb_by_verb() -> None:
         counted = fixed(x)
     assert "fc.out" in stats
     assert np.array_equal(counted.ints, fixed(x).ints)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("seed", range(6))
+def test_totals_of_overflows_are_those_of_the_verbs(seed: int) -> None:
+    def modes() -> tuple[Rounding, Overflow]:
+        return Rounding.HALF_EVEN, Overflow.SATURATE
+
+    net, format = random_network(np.random.default_rng(seed), 6, 6, modes)
+    input = Quantizer(format, name="input")
+    fixed = Quantized(net, input)
+    x = np.random.default_rng(seed).normal(0, 3, (30, 7, 6, 3)).astype(np.float32)
+    with OverflowStats(count_rounded=False) as counted:
+        expected = fixed(x)
+    with OverflowTotals() as totals:
+        got = fixed(x)
+    assert np.array_equal(got.ints, expected.ints)
+    assert {n: (e.values, e.saturated, e.wrapped) for n, e in totals.items()} == {
+        n: (e.values, e.saturated, e.wrapped) for n, e in counted.items()
+    }
+    assert totals["input"].saturated > 0
+    assert next(iter(dispatch._known[id(net)].values())).native(LEVELS[-1]).casts is not None
 
 
 @pytest.mark.usefixtures("compiled")
