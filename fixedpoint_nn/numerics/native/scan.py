@@ -75,7 +75,7 @@ class Factor:
     shift: int = 0
 
 
-MOST_EXTRA = 4  # a quarter of a factor's columns may meet weights that are too wide
+FEW = 4  # up to a quarter of a factor's columns come again one by one, more of them all together
 
 
 def balanced(factor: Factor) -> Factor:
@@ -94,9 +94,11 @@ def narrowed(factor: Factor) -> list[Factor]:
     kept = np.clip(factor.weights, -top, top)
     rest = factor.weights - kept
     wide = np.flatnonzero(rest.any(axis=1))
-    if len(wide) > len(kept) // MOST_EXTRA or (rest.size and np.abs(rest).max() > top):
+    if rest.size and np.abs(rest).max() > top:
         raise NotCompiled("weights of more than 16 bits")
     parts = [replace(factor, weights=kept)]
+    if len(wide) > len(kept) // FEW:
+        return [*parts, replace(factor, weights=rest)]
     for column in wide:
         operand = Operand(factor.operand.slot, factor.operand.column + int(column))
         parts.append(replace(factor, operand=operand, weights=rest[column : column + 1]))

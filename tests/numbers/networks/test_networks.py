@@ -31,8 +31,9 @@ from fixedpoint_nn.numbers.networks.numpy_network import numpy_network
 from fixedpoint_nn.numbers.networks.planner import NoPlan, Planner, plan_of
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics.bounded_ints import CompactInts
+from fixedpoint_nn.numerics.native import library, network_self_test
 from fixedpoint_nn.numerics.native import network as native
-from fixedpoint_nn.numerics.native.library import VARIABLE, Kernels, available
+from fixedpoint_nn.numerics.native.library import VARIABLE, Kernels, available, chosen
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats, OverflowTotals
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 from tests.support.battery import CASES, quantized_case
@@ -375,3 +376,27 @@ def test_large_arrays_of_few_bits_are_kept_in_words() -> None:
         assert isinstance(part._bounded, CompactInts)
         assert np.array_equal(part.ints, kept.ints[3:9].reshape(-1, 4).T)
         assert np.array_equal((kept + 1).ints, (FixedArray.from_ints(kept.ints, format) + 1).ints)
+
+
+def test_the_networks_kernels_pass_their_own_test(kernels: Kernels) -> None:
+    assert network_self_test.network_self_test(kernels) == ""
+
+
+def test_a_networks_kernel_that_is_wrong_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Kernels.network
+
+    def off_by_one(self: Kernels, *arguments: Any) -> bool:
+        done = right(self, *arguments)
+        arguments[-1][-1, -1] += 1
+        return done
+
+    monkeypatch.setattr(Kernels, "network", off_by_one)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    library._chosen.cache_clear()
+    try:
+        assert chosen().kernels is None
+        assert chosen().reason == (
+            f"the {LEVELS[-1].name} kernels fail their own test: a network's product of 8 bits, 1 x 1, FLOOR, WRAP"
+        )
+    finally:
+        library._chosen.cache_clear()
