@@ -72,7 +72,9 @@ def quantize_floats(
     if x.dtype.kind == "i":
         return BoundedInts.of(convert(x, format.frac_bits, format, rounding, overflow))
     flat = x.reshape(-1)
-    compact = flat.size >= _WORTH_WORDS and format.bits <= 16
+    compact = (
+        flat.size >= _WORTH_WORDS and format.bits <= 16 and stats is None
+    )  # who counts runs verb by verb
     words = words_for(format.bits, format.signed) if compact else dtype_for(format.magnitude)
     result = np.empty(flat.size, words)
     work = _working_dtype(x, format, overflow)

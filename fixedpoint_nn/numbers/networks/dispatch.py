@@ -69,12 +69,14 @@ def planned_result(
     if stats is not None and not isinstance(stats, OverflowTotals):
         return None
     kernels = chosen().kernels
+    if kernels is None and stats is not None:  # NumPy's plans do not count
+        return None
     planned = _planned(net, input, x.shape[1:])
     if planned is None:
         return None
     result: Array | None = None
     if kernels is None:
-        if stats is not None or planned.by_numpy is None:
+        if planned.by_numpy is None:
             return None
         result = planned.by_numpy.run(_words(x, rounded))
     else:

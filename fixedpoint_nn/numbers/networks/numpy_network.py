@@ -99,9 +99,8 @@ class NumpyNetwork:
             samples = x[rows]
             count = len(samples)
             if count not in used:
-                free, self._free = self._free, {}
+                free, self._free = self._free, {}  # no other thread finds what this one uses
                 used[count] = free[count] if count in free else self._prepared(count)
-                self._free = {size: one for size, one in free.items() if size != count}
             first, calls, result = used[count]
             np.copyto(first, samples.reshape(first.shape), casting="unsafe")
             for call in calls:
