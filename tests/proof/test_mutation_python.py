@@ -151,11 +151,15 @@ def test_tests_are_asked_that_reach_the_line_those_of_the_module_first() -> None
         names, [0.01, 0.02, 0.03, 0.04, 0.05, 0.01], {"numerics/rounding.py": {7: 0b011111, 8: 0b100000}}
     )
     asked = [names[test].split("::")[1] for test in reach.tests_of("numerics/rounding.py", range(6, 8), 9.0)]
-    assert asked == ["test_own", "test_near[1]", "test_near[2]", "test_other", "test_far"]
+    assert asked == ["test_own", "test_near[1]", "test_other", "test_near[2]", "test_far"]
     assert len(reach.tests_of("numerics/rounding.py", None, 9.0)) == 6
     assert reach.tests_of("numerics/rounding.py", range(9, 12), 9.0) == []
     few = reach.tests_of("numerics/rounding.py", range(6, 8), 0.08)
     assert [names[test].split("::")[1] for test in few] == ["test_own", "test_near[1]", "test_far"]
+    first = reach.tests_of("numerics/rounding.py", range(6, 8), 0.05, [2, 5])
+    assert [names[test].split("::")[1] for test in first] == ["test_near[2]", "test_near[1]"], (
+        "5 does not reach it"
+    )
 
 
 def test_a_verdict_holds_while_its_module_and_its_test_are_what_they_were(tmp_path: Path) -> None:

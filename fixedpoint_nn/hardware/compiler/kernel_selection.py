@@ -70,9 +70,8 @@ def exact_scaling(
     scaled = [aligned(w, term.frac, frac) for term, w in zip(terms, weights, strict=True)]
     bias = aligned(bias, bias_frac, frac)
     common = np.bitwise_or.reduce([*(np.bitwise_or.reduce(w, axis=0) for w in scaled), bias])
-    zeros = np.where(common == 0, 0, _trailing_zeros(common))
     limit = frac - out_frac  # at most so much, or the shift would be negative
-    factor = np.clip(zeros, 0, max(limit, 0)).astype(np.int64)
+    factor = np.clip(_trailing_zeros(common), 0, max(limit, 0))
     shift = limit - factor
     if limit < 0:
         up = np.int64(1) << np.int64(-limit) if -limit < 62 else 0
@@ -130,8 +129,9 @@ def modelled_scaling(
 
 
 def _trailing_zeros(values: Ints) -> Ints:
+    """Of 0 none."""
     low = (values & -values).astype(np.uint64).astype(np.float64)
-    return np.where(values == 0, 0, np.log2(np.maximum(low, 1))).astype(np.int64)
+    return np.log2(np.maximum(low, 1)).astype(np.int64)
 
 
 def bound_of(terms: Sequence[Term], weights: Sequence[Array]) -> tuple[int, int]:

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fixedpoint_nn.hardware import LoweringError
 from fixedpoint_nn.hardware.compiler.engine_sizing import _bits, _range_bits
 from fixedpoint_nn.hardware.compiler.host_port import blocks
-from fixedpoint_nn.hardware.compiler.kernel import ONE, Placement, place_pixels, place_taps
+from fixedpoint_nn.hardware.compiler.kernel import ONE, Kernel, Placement, Target, place_pixels, place_taps
 from fixedpoint_nn.hardware.compiler.strided_view import ZERO_REGISTER, Atom, Buffer, Register, View
+from fixedpoint_nn.hardware.isa.instructions import Run
 from fixedpoint_nn.numerics.qformat import Q
+from tests.support.kernels import kernel, row
 
 
 def test_taps_of_a_window_are_its_named_loops_and_the_channel() -> None:
@@ -124,3 +128,50 @@ def test_bits_of_a_range_are_those_of_both_its_ends_and_a_sign() -> None:
         assert bits == 1 or not (-(1 << bits - 2) <= low and high < 1 << bits - 2)
     assert _range_bits(np.array([3, -9, 4])) == 5
     assert _range_bits(np.zeros(0, np.int64)) == 2
+
+
+def test_a_run_that_multiplies_values_takes_two_steps_for_each_product() -> None:
+    x, out = row(Buffer("x", 99), 4), Target(Buffer("y", 200), 30, 10)
+    made = kernel(x, out, 9, taps=[Atom(3, 1), Atom(2, 9)], pixels=[Atom(5, 7)])
+    assert (made.paired, made.tiles, made.tile_steps, made.steps) == (False, 3, 6, 90)
+    two = kernel(x, out, 9, operands=[x, x], taps=[Atom(3, 1)])
+    assert (two.tile_steps, two.steps) == (6, 18)
+    assert "lanes" not in repr(made), "which every kernel of a program shares"
+    paired = kernel(x, out, 4, operands=[x, x], factors=[x, x], pixels=[Atom(5, 7)])
+    assert (paired.paired, paired.tiles, paired.tile_steps, paired.steps) == (True, 1, 4, 20)
+
+
+def test_a_run_writes_from_its_first_word_to_the_last_channel_of_its_last_pixel() -> None:
+    root = Buffer("root", 400)
+    x, out = row(Buffer("x", 99), 4), Target(Buffer("y", 200, root, 100), 30, 10)
+    assert kernel(x, out, 4).writes == (root, 130, 133)
+    assert kernel(x, out, 4, pixels=[Atom(3, 7), Atom(2, 1)]).writes == (root, 130, 183)
+
+
+def test_a_multiplier_is_needed_for_a_factor_or_a_second_rounding() -> None:
+    x, out = row(Buffer("x", 99), 4), Target(Buffer("y", 200), 0, 4)
+    assert not kernel(x, out).multiplied
+    assert kernel(x, out, twice=True).multiplied
+    assert kernel(x, out, parameters=np.array([[0, 0, 1], [0, 0, 2]])).multiplied
+
+
+def test_a_run_is_its_loops_from_the_innermost_on_with_addresses_and_counts() -> None:
+    x, y, out = Buffer("x", 99), Buffer("x2", 99), Buffer("y", 200)
+    at = Placement({x: 1000, y: 1300, out: 2000}, {}, {}, {}, {})
+
+    def run(made: Kernel) -> Run:
+        return made.run(replace(at, parameter_rows={made: 7}))
+
+    one = run(
+        kernel(row(x, 4, 5), Target(out, 30, 10), 9, taps=[Atom(3, 1)], pixels=[Atom(5, 7)], tile_stride=4)
+    )
+    assert (one.counts, one.strides) == ((3, 1, 1, 3, 5, 1), (1, 0, 0, 4, 7, 0))
+    assert (one.activation.base, one.output.base, one.weight.base, one.parameter.base) == (1005, 2030, 0, 7)
+    assert (one.last_channels, one.output_gap) == (1, 1)
+    two = run(kernel(row(x, 4), Target(out, 0, 4), operands=[row(x, 4), row(y, 4, 2)], taps=[Atom(3, 1)]))
+    assert (two.counts[:3], two.strides[:3]) == ((3, 2, 1), (1, 302, 0))
+    product = kernel(row(x, 4), Target(out, 0, 4), factors=[row(y, 4)], vector=True)
+    assert (run(product).counts[:3], run(product).strides[:3]) == ((2, 1, 1), (300, 0, 0))
+    four = replace(product, operands=[row(x, 4), row(x, 4, 20)], factors=[row(y, 4), row(y, 4, 20)])
+    assert (run(four).counts[:3], run(four).strides[:3]) == ((2, 2, 1), (300, 20, 0))
+    assert run(product).paired and not two.paired and two.last_channels == 4

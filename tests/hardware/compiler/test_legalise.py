@@ -56,6 +56,15 @@ def test_a_new_state_is_copied_if_the_old_one_is_read_after_it_was_written() -> 
     assert targets == ["new", "source", "state", "old"]
 
 
+def test_a_new_state_takes_the_place_of_an_old_one_that_nothing_reads() -> None:
+    source, new, old = vector("source"), vector("new"), vector("old")
+    program = legal(compute(source, new), WriteBack("state", "state", new, old, must_copy=False))
+    assert [item.target.buffer.root.name for item in computations(program.items)] == ["old"]
+    assert not any(item.declares for item in computations(program.items)), (
+        "declarations are items of their own"
+    )
+
+
 def test_a_state_that_is_an_argument_of_the_body_is_always_copied() -> None:
     new, old = vector("new"), vector("old")
     written = WriteBack("state", "state", new, old, must_copy=True)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from fixedpoint_nn import UQ, FixedArray, Overflow, Q, QFormat, Quantizer, Rounding
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.multiplier_forms import Chain
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.compiler.rescaling import _powers, _slope
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
@@ -259,6 +261,61 @@ def test_a_sum_of_two_codes_is_one_run_with_small_weights(a: float, b: float, mi
 def test_a_sum_of_curves_keeps_its_tables() -> None:
     curved = ValueTable.of("addend", lambda code: code * code * 40, Q(8, 0), Q(29, 0))
     net = TwoCodes(curved, addend(300.0), constant(0x5F0A_1C2B, 32, 44, signed=False), Quantizer(Q(9, 0)))
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (20, 8)), Q(8, 0))
+    lowered = lower(net, (8,), x.format, lanes=4)
+    assert sum(kernel.table is not None for kernel in lowered.kernels) == 2
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@pytest.mark.parametrize(
+    ("entries", "power", "slope"),
+    [
+        ([0, 10, 20, 36], None, 12.0),
+        ([0, 10, 20, 36], 2, 24.0),
+        ([4, 8], None, 4.0),
+        ([8, 4], None, -4.0),
+        ([9], None, 0.0),
+    ],
+)
+def test_the_slope_is_how_much_the_result_rises_from_code_to_code(
+    entries: list[int], power: int | None, slope: float
+) -> None:
+    """Entries have 2 fraction bits, the factor is 1/2, and the result has 3."""
+    chain = Chain(
+        0,
+        constant([1], 8, 1),
+        None,
+        None,
+        None if power is None else constant([power], 8),
+        Quantizer(Q(5, 3)),
+        (),
+    )
+    assert _slope(constant(entries, 12, 2), chain) == slope
+
+
+def test_powers_of_two_are_above_0() -> None:
+    assert _powers(constant([1, 2, 64], 9))
+    assert not any(_powers(constant(ints, 9)) for ints in ([0], [1, 0], [-2], [3], [4, 6]))
+
+
+@pytest.mark.parametrize(
+    ("weight_bits", "factor", "multiplied"), [(8, 1023, 0), (8, 1025, 1), (9, 511, 0), (9, 513, 1)]
+)
+def test_factors_that_weights_of_18_bits_take_in_are_no_multipliers(
+    weight_bits: int, factor: int, multiplied: int
+) -> None:
+    made = dense(1, factor=constant([factor | 1] * 4, 12, 12, signed=False), out=Quantizer(Q(8, 0)))
+    low = constant(np.random.default_rng(0).integers(-100, 101, (6, 4)), weight_bits)
+    net = replace(made, weight=low)
+    lowered = lower(net, (6,), Q(8, 0))
+    assert bool(lowered.config.multiplier_width) is bool(multiplied)
+    x = samples()
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_two_codes_with_a_factor_for_each_channel_keep_their_tables() -> None:
+    factors = constant([0x5F0A_1C2B] * 3 + [0x5F0A_1C2A], 32, 50, signed=False)
+    net = TwoCodes(addend(524288.0), addend(371211.3), factors, Quantizer(Q(9, 0), Rounding.HALF_AWAY))
     x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (20, 8)), Q(8, 0))
     lowered = lower(net, (8,), x.format, lanes=4)
     assert sum(kernel.table is not None for kernel in lowered.kernels) == 2

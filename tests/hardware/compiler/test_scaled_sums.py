@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fixedpoint_nn.hardware.compiler.scaled_sums import ScaledSum, scaled_sum
+from fixedpoint_nn.hardware.compiler.scaled_sums import ScaledSum, _candidates, scaled_sum
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
 from fixedpoint_nn.numerics.rounding import Rounding
 from tests.support.oracle import rounded
@@ -55,3 +55,32 @@ def test_codes_in_another_order_than_the_sums_have_no_form() -> None:
     codes[100, 100] += 3
     assert scaled_sum(X, Y, codes, slopes, 32) is None
     assert scaled_sum(X, Y, codes, (0.0, 1.0), 32) is None
+
+
+def test_weights_of_few_bits_come_first_and_those_nearest_to_the_ratio() -> None:
+    made = list(_candidates((0.5, 0.25)))
+    assert len(made) == 24 * 9
+    assert made[:24] == [(2 * n, n) for n in range(1, 25)]
+    assert made[24:48] == [(128 + 2 * n, 64 + n) for n in range(24)]
+    assert made[-24:] == [((1 << 14) + 2 * n, (1 << 13) + n) for n in range(24)]
+    assert next(_candidates((1.0, 0.7))) == (10, 7)
+    assert list(_candidates((1.0, 0.3)))[:2] == [(10, 3), (20, 6)]
+
+
+def test_weights_have_the_signs_of_the_slopes_and_the_larger_one_its_own_place() -> None:
+    assert next(_candidates((-0.5, 0.25))) == (-2, 1)
+    assert next(_candidates((0.25, -0.5))) == (1, -2)
+    assert next(_candidates((-0.25, -0.5))) == (-1, -2)
+    assert next(_candidates((0.3, 0.3))) == (1, 1)
+
+
+def test_a_sum_of_codes_themselves_has_a_form_and_one_of_a_single_code_has_none() -> None:
+    x, y = np.arange(-8, 8), np.arange(-5, 9)
+    for a, b in ((1, 2), (2, 1), (1, 1), (-1, 3)):
+        codes = a * x[:, None] + b * y
+        form = scaled_sum(x, y, codes, (float(a), float(b)), 32)
+        assert form is not None
+        assert [[word(form, int(i), int(j)) for j in y] for i in x] == codes.tolist()
+        assert Fraction(form.weights[0] * form.factor, 1 << form.shift) == a, "the factor in the middle"
+    assert scaled_sum(x, y, np.broadcast_to(y, (16, 14)), (0.0, 1.0), 32) is None
+    assert scaled_sum(x, y, np.broadcast_to(x[:, None], (16, 14)), (1.0, 0.0), 32) is None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 
 from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer, Rounding, Table
 from fixedpoint_nn.hardware import LoweringError
-from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 
@@ -30,8 +32,8 @@ def constants(*shape: int, format: QFormat = Q(2, 2), seed: int = 0) -> FixedArr
 
 def check(
     net: Callable[[Any], Any], shape: tuple[int, ...], lanes: int, format: QFormat = Q(4, 4), samples: int = 2
-) -> int:
-    """The engine's twin gives the integers of the model; gives the number of its runs."""
+) -> CompiledNetwork:
+    """The engine's twin gives the integers of the model; gives what runs on it."""
     compiled = lower(net, shape, format, lanes)
     rng = np.random.default_rng(0)
     for ints in rng.integers(format.int_min, format.int_max + 1, (samples, *shape)):
@@ -40,7 +42,36 @@ def check(
         expected = net(FixedArray.from_ints(ints[None], format))
         assert (compiled.output.shape, compiled.output.format) == (expected.shape[1:], expected.format)
         assert np.array_equal(twin.memory[compiled.output.addresses()], expected.ints.reshape(-1))
-    return len(compiled.kernels)
+    return compiled
+
+
+def cost(compiled: CompiledNetwork) -> tuple[int, int]:
+    """Words of activation memory, and cycles."""
+    config = compiled.config
+    plan = schedule(compiled.instructions, config.lanes, config.drain, config.latency)
+    assert plan is not None, "no verb jumps on a word"
+    return config.activation_depth, plan.cycles
+
+
+def _costs() -> dict[tuple[str, str], tuple[int, int]]:
+    """By a verb's name and "SHAPE LANES" what it may cost at most: one copy more than it needs is a mistake."""
+    found = {}
+    for line in Path(__file__).with_name("verb_costs.txt").read_text().splitlines():
+        name, case, words, cycles = (part.strip() for part in line.split("|"))
+        found[name, case] = int(words), int(cycles)
+    return found
+
+
+COSTS = _costs()
+
+
+def costs_no_more(name: str, shape: tuple[int, ...], compiled: CompiledNetwork) -> None:
+    case = f"{'x'.join(map(str, shape))} {compiled.config.lanes}"
+    words, cycles = cost(compiled)
+    most = COSTS[name, case]
+    assert words <= most[0] and cycles <= most[1], (
+        f"{name} | {case} | {words} | {cycles}, and {most} is the most"
+    )
 
 
 # With how many runs at most: what follows a sum is done in the sum's own run.
@@ -108,7 +139,9 @@ ANY_SHAPE: dict[str, tuple[Callable[[Any], Any], int]] = {
 @pytest.mark.parametrize("name", ANY_SHAPE)
 def test_verbs_of_any_shape(name: str, shape: tuple[int, ...], lanes: int) -> None:
     net, most = ANY_SHAPE[name]
-    assert check(net, shape, lanes) <= most
+    compiled = check(net, shape, lanes)
+    assert len(compiled.kernels) <= most
+    costs_no_more(name, shape, compiled)
 
 
 W, V, SQUARE = constants(6, 5), constants(6, 5, seed=1), constants(6, 6)
@@ -149,6 +182,21 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "turned dot": (lambda x: (x.transpose(0, 2, 1) @ constants(3, 4)).cast(OUT), 1),
     "joined rows": (lambda x: x.concat([x[:, :2].cast(NARROW)], axis=1).cast(OUT), 3),
     "products of matrices": (lambda x: x.matmul(x.transpose(0, 2, 1)).cast(OUT), 4),
+    "product of a row": (lambda x: x[:, :1].matmul(x.transpose(0, 2, 1)).cast(OUT),4),
+    "product with a row": (lambda x: x.matmul(x[:, 1:2].transpose(0, 2, 1)).cast(OUT),6),
+    "relu of modelled": (lambda x: x.dot(W, ACC).relu().cast(OUT), 2),
+    "a relu that goes on": (lambda x: (x @ W).relu().cast(NARROW).relu().lookup("sigmoid", SIGMOID).cast(OUT),4),
+    "a sum of relu": (lambda x: x.relu().scaled(2).cast(NARROW).scaled(1).cast(OUT),3),
+    "a third of three": (lambda x: (x @ W).cast(NARROW)[:, 1:].cast(OUT),2),
+    "every second of a dot": (lambda x: (x @ W).cast(NARROW)[..., ::2].cast(OUT),2),
+    "first rows of a dot": (lambda x: (x @ W)[:, :2, 1:3].cast(OUT),2),
+    "one number for all": (lambda x: (x * constants(1)).cast(OUT), 1),
+    "one number of two axes": (lambda x: (x * constants(1, 1)).cast(OUT), 1),
+    "wide and back": (lambda x: x.cast(Quantizer(Q(9, 4))).cast(Quantizer(Q(9, 6))).cast(OUT),2),
+    "a narrower name": (lambda x: x.cast(Quantizer(Q(3, 4), overflow=Overflow.WRAP)).cast(Quantizer(Q(5, 4))),1),
+    "largest, kept": (lambda x: x.max(1, keepdims=True).cast(OUT),1),
+    "sum, kept": (lambda x: x.sum(2, keepdims=True).cast(OUT),1),
+    "sum of channels": (lambda x: x.sum(2).cast(OUT),2),
     "groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)).cast(OUT), 2),
     "groups and bias": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) + constants(8)).relu().cast(OUT), 2),
     "groups times": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(8)).cast(OUT), 2),
@@ -162,7 +210,9 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
 @pytest.mark.parametrize("name", ROWS)
 def test_verbs_of_rows(name: str, lanes: int) -> None:
     net, most = ROWS[name]
-    assert check(net, (3, 6), lanes) <= most
+    compiled = check(net, (3, 6), lanes)
+    assert len(compiled.kernels) <= most
+    costs_no_more(f"rows: {name}", (3, 6), compiled)
 
 
 EDGES = ((1, 0), (0, 2))
@@ -188,6 +238,38 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
     ),
     "depthwise": lambda x: grouped(x).dot(constants(2, 4, 1)).cast(OUT),
     "two groups": lambda x: grouped(x).dot(constants(2, 4, 3)).cast(OUT),
+    "zeros around, the largest": lambda x: x.windows((2, 3), (1, 1), EDGES).max(3).cast(OUT),
+    "zeros around one channel": lambda x: x[..., 1:].windows((2, 3), (1, 1), EDGES).max(3).cast(OUT),
+    "zeros around a sum": lambda x: (x + 1).windows((2, 3), (1, 1), EDGES).max(3).cast(OUT),
+    "the lowest around, summed": lambda x: x.windows((2, 3), (1, 1), EDGES, lowest=True).sum(3).cast(OUT),
+    "zeros around, alone": lambda x: x.windows((1, 1), (1, 1), EDGES).cast(OUT),
+    "windows of a flattened image": lambda x: (
+        x[:, :, 1:4].reshape(-1, 2, 6, 2).windows((1, 2), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT)
+    ),
+    "zeros around a flattened image": lambda x: (
+        x[:, :, 1:4].reshape(-1, 2, 6, 2).windows((2, 2), (1, 1), EDGES).max(3).cast(OUT)
+    ),
+    "sums of a flattened image": lambda x: (
+        x[:, :, 1:4].reshape(-1, 2, 6, 2).windows((2, 2), (1, 1), ((0, 0), (0, 0))).sum(3).cast(OUT)
+    ),
+    "windows of some channels": lambda x: (
+        x[..., 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0))).reshape(-1, 3, 4, 4).dot(constants(4, 3)).cast(OUT)
+    ),
+    "dilated maximum": lambda x: x.windows((2, 2), (1, 2), ((0, 0), (0, 0)), dilation=(2, 1)).max(3).cast(OUT),
+    "dilated of a part": lambda x: (
+        x[:, :, 1:4].reshape(-1, 2, 6, 2).windows((1, 2), (1, 1), ((0, 0), (0, 0)), dilation=(1, 2)).max(3).cast(OUT)
+    ),
+    "dilated in groups": lambda x: (
+        x.windows((2, 2), (1, 1), ((0, 0), (0, 0)), groups=2, dilation=(2, 1))
+        .reshape(-1, 2, 4, 2, 4).dot(constants(2, 4, 3)).cast(OUT)
+    ),
+    "products of matrices": lambda x: x.matmul(x.transpose(0, 1, 3, 2)).cast(OUT),
+    "sum of two axes, kept": lambda x: x.sum((1, 3), keepdims=True).cast(OUT),
+    "sum of rows and channels": lambda x: x.sum((1, 3)).cast(OUT),
+    "largest of a row": lambda x: x.max(2, keepdims=True).cast(OUT),
+    "argmax": lambda x: x.argmax(),
+    "one of two channels": lambda x: (x * -3).cast(NARROW)[..., 1:].cast(OUT),
+    "two of all rows": lambda x: (x * -3).cast(NARROW)[:, 1:3],
     "dilated": lambda x: (
         x.windows((2, 2), (1, 1), EDGES, dilation=(2, 1)).reshape(-1, 3, 6, 8).dot(constants(8, 3)).cast(OUT)
     ),
@@ -217,34 +299,72 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("lanes", [1, 4])
 @pytest.mark.parametrize("name", IMAGES)
 def test_verbs_of_images(name: str, lanes: int) -> None:
-    check(IMAGES[name], (4, 5, 2), lanes)
+    costs_no_more(f"images: {name}", (4, 5, 2), check(IMAGES[name], (4, 5, 2), lanes))
 
 
-def test_a_loop_over_time_reads_states_of_every_kind() -> None:
-    recurrent, inward = constants(4, 4), constants(6, 4)
-    zero = FixedArray.from_ints(np.zeros((1, 4), np.int64), OUT.format)
+RECURRENT, INWARD = constants(4, 4), constants(6, 4)
+ZERO, ONES = (FixedArray.from_ints(np.full((1, 4), n, np.int64), OUT.format) for n in (0, 1))
 
-    def one(now: Any, state: Any) -> Any:
-        new = (now @ inward + state @ recurrent).cast(OUT)
-        return new, new
 
-    def two(now: Any, a: Any, b: Any) -> Any:
-        new = (now @ inward + a * b).cast(OUT)
-        return (new + b).cast(NARROW), b, new
+def one(now: Any, state: Any) -> Any:
+    new = (now @ INWARD + state @ RECURRENT).cast(OUT)
+    return new, new
 
-    def kept(now: Any, state: Any) -> Any:
-        return now[..., :4].cast(OUT), state
 
-    for lanes in (1, 4):
-        check(lambda x: x.scan(one, zero)[0], (3, 6), lanes)
-        check(lambda x: x.scan(one, zero)[1], (3, 6), lanes)
-        check(lambda x: x.scan(one, zero, each=lambda now: now.relu().cast(OUT))[1], (3, 6), lanes)
-        check(lambda x: x.scan(two, zero, zero)[0], (3, 6), lanes)
-        check(lambda x: x.scan(two, zero, zero)[2], (3, 6), lanes)
-        check(lambda x: x.scan(kept, zero)[0], (3, 6), lanes)
-        check(
-            lambda x: x.scan(one, zero)[0].scan(lambda n, s: ((n + s).cast(OUT),) * 2, zero)[1], (3, 6), lanes
-        )
+def two(now: Any, a: Any, b: Any) -> Any:
+    new = (now @ INWARD + a * b).cast(OUT)
+    return (new + b).cast(NARROW), b, new
+
+
+def kept(now: Any, state: Any) -> Any:
+    return now[..., :4].cast(OUT), state
+
+
+def gated(now: Any, h: Any, c: Any) -> Any:
+    """Of an LSTM: c' = f*c + i*g, h' = c' * f."""
+    f, i, g = ((now.dot(INWARD, None, h @ w)).cast(OUT) for w in (RECURRENT, SQUARE[:4, :4], SQUARE[1:5, :4]))
+    c = (f * c + i * g).cast(OUT)
+    h = (c * f).cast(OUT)
+    return h, h, c
+
+
+def counted(now: Any, state: Any) -> Any:
+    """The result is no state, and the state needs no input."""
+    return (now @ INWARD).cast(NARROW), (state + 1).cast(OUT)
+
+
+LOOPS: dict[str, Callable[[Any], Any]] = {
+    "outputs": lambda x: x.scan(one, ZERO)[0],
+    "state": lambda x: x.scan(one, ZERO)[1],
+    "outputs, read": lambda x: (x.scan(one, ZERO)[0] @ RECURRENT).cast(OUT),
+    "both": lambda x: (lambda y, s: (y[:, 1] + s).cast(OUT))(*x.scan(one, ZERO)),
+    "from ones": lambda x: x.scan(one, ONES)[1],
+    "from a value": lambda x: x.scan(one, x[:, 0, :4])[1],
+    "each before": lambda x: x.scan(one, ZERO, each=lambda now: now.relu().cast(OUT))[1],
+    "a product of states": lambda x: x.scan(two, ZERO, ZERO)[0],
+    "the second state": lambda x: x.scan(two, ONES, ZERO)[2],
+    "the first state": lambda x: x.scan(two, ONES, ZERO)[1],
+    "a state that is kept": lambda x: x.scan(kept, ZERO)[0],
+    "gates": lambda x: x.scan(gated, ZERO, ZERO)[0],
+    "gates, the cell": lambda x: x.scan(gated, ONES, ONES)[2],
+    "counted": lambda x: x.scan(counted, ZERO)[0],
+    "counted, the state": lambda x: x.scan(counted, ZERO)[1],
+    "of what is computed": lambda x: x.relu().cast(OUT).scan(one, ZERO)[1],
+    "one after the other": lambda x: x.scan(one, ZERO)[0].scan(lambda n, s: ((n + s).cast(OUT),) * 2, ZERO)[1],
+    "one over the other": lambda x: (
+        x.scan(one, ZERO)[0].scan(lambda n, s: ((n @ RECURRENT + s).cast(OUT),) * 2, ZERO)[0]
+    ),
+    "backwards": lambda x: x[:, ::-1].scan(one, ZERO)[1],
+    "of a part": lambda x: x[:, 1:].scan(one, ZERO)[0],
+    "one step": lambda x: x[:, :1].scan(one, ZERO)[0],
+    "one step, the cell": lambda x: x[:, 2:].scan(gated, ONES, ONES)[2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_over_time(name: str, lanes: int) -> None:
+    costs_no_more(f"loops: {name}", (3, 6), check(LOOPS[name], (3, 6), lanes))
 
 
 @pytest.mark.parametrize(

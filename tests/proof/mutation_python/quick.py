@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Judges mutants in forks of a process that has imported and collected everything; most need a few milliseconds.
 
-What runs at import cannot be changed so: those mutants come back as `UNTRIED`, for `judge.py`.
+What runs at import cannot be changed so: those mutants come back as `UNTRIED`, for `judge.py`, and it judges again
+what survives of statements that importing and collecting have run, because what they gave is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import sys
 import time
 import traceback
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -41,7 +42,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """A mutant's verdict; the test that noticed; the tests that were asked, with their seconds."""
+    """A mutant's verdict; the test that noticed; the tests that an import may ask, with their seconds."""
 
     verdict: Verdict
     test: str
@@ -85,6 +86,7 @@ def _serve(
     out: IO[str],
 ) -> None:
     """The process that collects the tests and forks for each mutant; it never returns."""
+    import coverage
     import pytest
 
     code = 1
@@ -92,7 +94,9 @@ def _serve(
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
-        server = _Server(found, files, jobs, out)
+        imports = coverage.Coverage(data_file=None, config_file=False, include=files)
+        server = _Server(found, files, jobs, out, imports)
+        imports.start()
         code = int(pytest.main(["-q", "-s", "-p", "no:cacheprovider", *folders], plugins=[server]))
         if not server.collected:
             print(json.dumps({"error": f"pytest could not collect {', '.join(folders)}"}), file=out)
@@ -111,6 +115,7 @@ class _Server:
     files: Sequence[str]
     jobs: int
     out: IO[str]
+    imports: Any  # the coverage of importing and collecting
     collected: bool = False
     _items: list[Any] = field(default_factory=list)
     _at_failure: Any = None
@@ -122,6 +127,9 @@ class _Server:
 
     def pytest_runtestloop(self, session: Any) -> bool:
         """All of it."""
+        self.imports.stop()
+        seen = self.imports.get_data()
+        self._at_import = {file: frozenset(seen.lines(file) or ()) for file in seen.measured_files()}
         self.collected, self._items = True, session.items
         self._names = [item.nodeid for item in self._items]
         try:
@@ -172,7 +180,9 @@ class _Server:
         originals = {
             file: compile(Path(file).read_text(), file, "exec", dont_inherit=True) for file in self.files
         }
-        killers: dict[str, deque[int]] = {}
+        killers: dict[str, deque[int]] = defaultdict(
+            lambda: deque(maxlen=4)
+        )  # of a function, and of a module
         gc.disable()
         gc.freeze()  # so that forks do not copy what the collector only looks at
         waiting, running = iter(enumerate(self.found)), {}
@@ -186,9 +196,8 @@ class _Server:
                 number, (path, mutant, budget) = following
                 place = ":".join(mutant.name.split(":")[:2])
                 mutated = mutant.code(str(path))
-                tests = reach.tests_of(str(path), mutant.lines, budget)
-                before = [test for test in killers.setdefault(place, deque(maxlen=4)) if test in tests]
-                tests = before + [test for test in tests if test not in before]
+                before = [*killers[place], *killers[place.split(":")[0]]]
+                tests = reach.tests_of(str(path), mutant.lines, budget, before)
                 pid, pipe = self._start(functions, originals[str(path)], mutated, tests, reach)
                 running[pid] = (number, place, tests, pipe, time.monotonic())
             for pid, (number, place, tests, pipe, began) in list(running.items()):
@@ -206,13 +215,16 @@ class _Server:
                     return
                 last = ([None] + [int(word) for word in said.split()])[-1]
                 verdict = _verdict(os.waitstatus_to_exitcode(status))
-                path, _, budget = self.found[number]
+                path, mutant, budget = self.found[number]
                 if verdict is Verdict.UNTRIED:
                     tests = reach.tests_of(str(path), None, budget)
+                elif not self._at_import.get(str(path), frozenset()) & set(mutant.lines):
+                    tests = []
                 if verdict in (Verdict.KILLED, Verdict.TIMEOUT) and last is not None:
-                    if last in killers[place]:
-                        killers[place].remove(last)
-                    killers[place].appendleft(last)
+                    for recent in killers[place], killers[place.split(":")[0]]:
+                        if last in recent:
+                            recent.remove(last)
+                        recent.appendleft(last)
                 self._say(
                     mutant=number,
                     verdict=verdict.value,

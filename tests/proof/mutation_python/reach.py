@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -49,30 +50,52 @@ class Reach:
                         found[name]["lines"].setdefault(file, []).append(line)
         return found
 
-    def tests_of(self, file: str, lines: range | None, budget: float) -> list[int]:
-        """The tests that reach one of the lines (None: any line of the file), as many as `budget` seconds allow."""
+    def tests_of(self, file: str, lines: range | None, budget: float, first: Sequence[int] = ()) -> list[int]:
+        """The tests that reach one of the lines, as many as `budget` seconds allow.
+
+        Without lines they are those that reach any line of the file, and all tests of the module, which may look at
+        what its import has made.
+
+        Those of `first` that do are asked before all others, whatever they take.
+        """
         if (file, lines) not in self._known:
             of_file, found = self.lines.get(file, {}), 0
             for line in of_file if lines is None else lines:
                 found |= of_file.get(line, 0)
-            tests = [number for number, bit in enumerate(reversed(bin(found)[2:])) if bit == "1"]
+            tests = [
+                number
+                for number, name in enumerate(self.names)
+                if found >> number & 1 or (lines is None and _is_own(name, Path(file)))
+            ]
             self._known[file, lines] = self._in_order(tests, Path(file))
-        spent, chosen = 0.0, []
-        for number in self._known[file, lines]:
-            if spent + self.seconds[number] <= budget or not chosen:
+        reaching = dict.fromkeys(self._known[file, lines])
+        chosen = {number: None for number in first if number in reaching}
+        spent = sum(self.seconds[number] for number in chosen)
+        for number in reaching:
+            if number not in chosen and (spent + self.seconds[number] <= budget or not chosen):
                 spent += self.seconds[number]
-                chosen.append(number)
-        return chosen
+                chosen[number] = None
+        return list(chosen)
 
     def _in_order(self, tests: list[int], module: Path) -> list[int]:
-        """Those of the module's own file first, then of its room, then all others; the quickest first."""
+        """Those of the module's own file first, then of its room, then all others.
 
-        def place(number: int) -> tuple[int, float]:
-            path = self.names[number].split("::")[0]
-            own, room = f"/test_{module.stem}.py" in path, f"/{module.parent.name}/" in path
-            return 0 if own else 1 if room else 2, self.seconds[number]
+        Of each of these one case of every test function is asked before the second one of any: a function of a
+        thousand cases says little more by the second than by the first. The quickest come first.
+        """
+        cases: Counter[tuple[int, str]] = Counter()
+        keys: dict[int, tuple[int, int, float]] = {}
+        for number in sorted(tests, key=lambda number: self.seconds[number]):
+            path, function = self.names[number].split("::")[0], self.names[number].split("[")[0]
+            own, room = _is_own(path, module), f"/{module.parent.name}/" in path
+            rank = 0 if own else 1 if room else 2
+            keys[number] = rank, cases[rank, function], self.seconds[number]
+            cases[rank, function] += 1
+        return sorted(keys, key=lambda number: keys[number])
 
-        return sorted(tests, key=place)
+
+def _is_own(name: str, module: Path) -> bool:
+    return f"/test_{module.stem}.py" in name
 
 
 class KnownReach:
@@ -91,9 +114,10 @@ class KnownReach:
         return self._tests.get(name, {}).get("of") == self._state(name)
 
     def add(self, measured: dict[str, Any]) -> None:
-        """Keep what was measured now."""
+        """Keep what was measured now; files are named from the root, so that another checkout can use it."""
         for name, what in measured.items():
-            self._tests[name] = {"of": self._state(name), **what}
+            lines = {Path(file).relative_to(ROOT).as_posix(): of for file, of in what["lines"].items()}
+            self._tests[name] = {"of": self._state(name), "seconds": what["seconds"], "lines": lines}
         self._path.parent.mkdir(exist_ok=True)
         self._path.write_text(json.dumps(self._tests))
 
@@ -102,7 +126,7 @@ class KnownReach:
         lines: dict[str, dict[int, int]] = {}
         for number, name in enumerate(names):
             for file, reached in self._tests[name]["lines"].items():
-                of_file = lines.setdefault(file, {})
+                of_file = lines.setdefault(str(ROOT / file), {})
                 for line in reached:
                     of_file[line] = of_file.get(line, 0) | 1 << number
         return Reach(list(names), [self._tests[name]["seconds"] for name in names], lines)
