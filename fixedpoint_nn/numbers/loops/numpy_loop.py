@@ -18,6 +18,7 @@ from fixedpoint_nn.numerics.rounding import Rounding, round_floats
 MOST_BITS = 16  # of outputs that are kept in words of one or two bytes
 ROWS = 256  # of a batch at a time, so that all slots stay in the cache
 _CLIPPED_AT_ONCE = 1 << 14  # elements from which one pass of np.clip is faster than two quick calls
+_CAST_AT_ONCE = 1 << 14  # codes from which on int32 on the way to an index saves time
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 _ONE_CALL: dict[Rounding, np.ufunc] = {
     Rounding.HALF_EVEN: np.rint,
@@ -145,7 +146,9 @@ class NumpyLoop:
             return
         else:
             yield _bound(np.multiply, a, self.dtype.type(operation.a_factor), out)
-            if operation.b is not None:
+            if operation.b is not None and operation.b_factor == 1:
+                yield _bound(np.add, out, _view(slots, operation.b), out)
+            elif operation.b is not None:
                 more = np.empty_like(out)
                 yield _bound(
                     np.multiply, _view(slots, operation.b), self.dtype.type(operation.b_factor), more
@@ -155,8 +158,10 @@ class NumpyLoop:
             yield _bound(np.add, out, operation.constant.astype(self.dtype), out)
 
     def _lookup(self, codes: Array, entries: Array, part: Part, out: Array) -> Iterator[_Call]:
-        narrow, wide = np.empty(codes.shape, np.int32), np.empty(codes.shape, np.intp)
-        mask = np.int32((1 << part.format.bits) - 1)
+        wide = np.empty(codes.shape, np.intp)
+        # Many floats become int32 faster; for few of them, the cast that then follows is what takes the time.
+        narrow = wide if codes.size < _CAST_AT_ONCE else np.empty(codes.shape, np.int32)
+        mask = narrow.dtype.type((1 << part.format.bits) - 1)
         yield lambda: np.copyto(narrow, codes, casting="unsafe")
         yield _bound(np.bitwise_and, narrow, mask, wide)
         yield lambda: entries.take(wide, out=out, mode="clip")
