@@ -53,6 +53,10 @@ class BoundedInts:
         self._others: dict[np.dtype[Any], Array] | None = None
         self._read_only: Ints | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied, or sent to another process, without what it remembers."""
+        return BoundedInts, (self.array, self.bound, self.signed)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
@@ -148,6 +152,10 @@ class CompactInts(BoundedInts):
         self._columns = None
         self._others = None
         self._read_only = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied, or sent to another process, in its words."""
+        return CompactInts, (self.words, self.bound, self.signed)
 
     @property
     def shape(self) -> tuple[int, ...]:

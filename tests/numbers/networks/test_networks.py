@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import gc
+import pickle
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -400,3 +402,18 @@ def test_a_networks_kernel_that_is_wrong_is_not_chosen(monkeypatch: pytest.Monke
         )
     finally:
         library._chosen.cache_clear()
+
+
+@pytest.mark.parametrize("choice", ["numpy", "c"])
+def test_numbers_and_networks_that_have_run_can_be_copied_and_sent(choice: str, monkeypatch: Any) -> None:
+    monkeypatch.setenv(VARIABLE, choice)
+    fixed, x = small()
+    expected = fixed(x).ints
+    large = FixedArray.from_float(np.linspace(-1, 1, 1 << 15).reshape(-1, 4), fixed.input)
+    product = large[:5] @ fixed.net["fc"].weight  # waits for what follows
+    for copied in (pickle.loads(pickle.dumps(fixed)), deepcopy(fixed)):
+        assert np.array_equal(copied(x).ints, expected)
+    for number in (large, large[3:7], product):
+        for copied in (pickle.loads(pickle.dumps(number)), deepcopy(number)):
+            assert copied.format == number.format
+            assert np.array_equal(copied.ints, number.ints)
