@@ -9,6 +9,9 @@ from setuptools import Extension, setup
 KERNELS = Extension(
     "fixedpoint_nn.numerics.native._kernels",
     ["fixedpoint_nn/numerics/native/kernels.c"],
+    depends=[
+        f"fixedpoint_nn/numerics/native/{name}.h" for name in ("network", "network_level", "scan_level")
+    ],
     extra_compile_args=[]
     if sys.platform == "win32"
     else ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"],

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from benchmarks.timing import Comparison, Engine, compare
-from fixedpoint_nn.numerics.native.library import Epilogue, Source, chosen
+from fixedpoint_nn import UQ, FixedArray, Q, Quantizer
+from fixedpoint_nn.layers import Dense, Sequential
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numerics.native.library import chosen
 
 SIDE = 1024  # of the square matrices: large enough that nothing but the multipliers counts
 MEMORY = 1 << 26  # bytes, far more than the caches hold
@@ -23,17 +28,14 @@ def run(rounds: int, clock: str) -> list[Comparison]:
     a, b = (rng.standard_normal((SIDE, SIDE)).astype(np.float32) for _ in range(2))
     out = np.empty_like(a)
     engines = [Engine(BLAS, lambda: np.matmul(a, b, out=out), SIDE**3)]
-    kernels = chosen().kernels
-    if kernels is not None:
-        for name, bits, low, high in ((BYTES, 8, 0, 256), (WORDS, 16, -4096, 4096)):
-            rows = rng.integers(low, high, (SIDE, SIDE)).astype(np.float32)
-            packed = kernels.pack(rng.integers(-128, 128, (SIDE, SIDE)), bits)
-            source = Source(rows, SIDE, SIDE)
-
-            def multiply(bits: int = bits, packed: np.ndarray = packed, source: Source = source) -> None:
-                kernels.product(source, packed, SIDE, bits, 0, None, None, Epilogue(), out)
-
-            engines.append(Engine(name, multiply, SIDE**3))
+    if chosen().kernels is not None:
+        for name, word in ((BYTES, 8), (WORDS, 16)):
+            top = 1 << (word - 1)
+            weight = FixedArray.from_ints(rng.integers(-top // 8, top // 8, (SIDE, SIDE)), Q(1, word - 1))
+            layer = Sequential(dense=Dense(weight, None, Quantizer(Q(6, word - 6))))
+            fixed = Quantized(layer, Quantizer(UQ(0, word)))
+            rows = FixedArray.from_float(rng.random((SIDE, SIDE)), fixed.input)
+            engines.append(Engine(name, partial(fixed, rows), SIDE**3))
     from_here, to_there = np.ones(MEMORY, np.uint8), np.empty(MEMORY, np.uint8)
     engines.append(Engine(COPY, lambda: np.copyto(to_there, from_here), 2 * MEMORY))
     return [compare("The processor's limits, one thread", engines, "operations", rounds, clock)]

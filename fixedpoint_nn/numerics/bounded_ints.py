@@ -7,6 +7,7 @@ scaling. Which float is wide enough follows from a bound on the magnitudes, so e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -52,6 +53,10 @@ class BoundedInts:
         self._others: dict[np.dtype[Any], Array] | None = None
         self._read_only: Ints | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied, or sent to another process, without what it remembers."""
+        return BoundedInts, (self.array, self.bound, self.signed)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
@@ -67,6 +72,10 @@ class BoundedInts:
         if (low <= -self.bound or (low <= 0 and not self.signed)) and self.bound <= high:
             return True
         return bool(self.array.min() >= low and (self.bound <= high or self.array.max() <= high))
+
+    def moved(self, move: Callable[[Array], Array]) -> BoundedInts:
+        """Some of these integers, or all of them in another order or shape: `move` applied to their container."""
+        return BoundedInts(np.asarray(move(self.array)), self.bound, self.signed)
 
     @classmethod
     def of(cls, ints: Array) -> BoundedInts:
@@ -130,6 +139,56 @@ class BoundedInts:
         if self._columns is None:
             self._columns = WeightStats(self)
         return self._columns
+
+
+class CompactInts(BoundedInts):
+    """Integers of at most 16 bits, kept in `words` of one or two bytes; arithmetic sees them in float32."""
+
+    __slots__ = ("_wide", "words")
+
+    def __init__(self, words: Array, bound: int, signed: bool) -> None:
+        self.words, self.bound, self.signed = words, bound, signed
+        self._wide: Array | None = None
+        self._columns = None
+        self._others = None
+        self._read_only = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied, or sent to another process, in its words."""
+        return CompactInts, (self.words, self.bound, self.signed)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.words.shape
+
+    @property
+    def array(self) -> Array:  # type: ignore[override]
+        """The integers in float32, made when they are first asked for."""
+        if self._wide is None:
+            self._wide = self.words.astype(FLOAT32)
+        return self._wide
+
+    def within(self, low: int, high: int) -> bool:
+        """Is every integer in low..high? Asked of the numbers where the bound does not tell."""
+        if (low <= -self.bound or (low <= 0 and not self.signed)) and self.bound <= high:
+            return True
+        return bool(self.words.min() >= low and self.words.max() <= high)
+
+    def moved(self, move: Callable[[Array], Array]) -> BoundedInts:
+        """Some of these integers, or all of them in another order or shape, in the same words."""
+        return CompactInts(np.asarray(move(self.words)), self.bound, self.signed)
+
+    def to(self, dtype: np.dtype[Any]) -> Array:
+        """The array in a wider container."""
+        if dtype == FLOAT32:
+            return self.array
+        return (self.words.astype(INT64) if dtype == OBJECT else self.words).astype(dtype)
+
+
+def words_for(bits: int, signed: bool) -> np.dtype[Any]:
+    """The words of `CompactInts` for formats of at most 16 bits."""
+    return np.dtype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
 
 
 class WeightStats:

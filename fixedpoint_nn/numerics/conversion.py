@@ -15,11 +15,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.numerics.arrays import Array, Ints, refuse_masked
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT, FLOAT64_EXACT, BoundedInts, dtype_for
+from fixedpoint_nn.numerics.bounded_ints import (
+    FLOAT32_EXACT,
+    FLOAT64_EXACT,
+    BoundedInts,
+    CompactInts,
+    dtype_for,
+    words_for,
+)
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.rounding import Rounding, round_floats, shift_right
 
+_WORTH_WORDS = 1 << 14  # elements from which on words of one or two bytes save more time than they take
 _BLOCK = 1 << 17  # elements that stay in the cache from one pass to the next
 _FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
 
@@ -64,13 +72,17 @@ def quantize_floats(
     if x.dtype.kind == "i":
         return BoundedInts.of(convert(x, format.frac_bits, format, rounding, overflow))
     flat = x.reshape(-1)
-    result = np.empty(flat.size, dtype_for(format.magnitude))
+    compact = (
+        flat.size >= _WORTH_WORDS and format.bits <= 16 and stats is None
+    )  # who counts runs verb by verb
+    words = words_for(format.bits, format.signed) if compact else dtype_for(format.magnitude)
+    result = np.empty(flat.size, words)
     work = _working_dtype(x, format, overflow)
     in_place = work == result.dtype
     scratch = result if in_place else np.empty(min(_BLOCK, flat.size), work)
     lo, hi = limits(format, overflow)
     # Below 2**24 a float32 is inside exactly when the number that became it is, and is quicker to look at.
-    ask_result = format.magnitude < FLOAT32_EXACT and stats is None
+    ask_result = format.magnitude < FLOAT32_EXACT and stats is None and not compact
     bound = 0
     for start in range(0, flat.size, _BLOCK):
         block, part = flat[start : start + _BLOCK], result[start : start + _BLOCK]
@@ -100,7 +112,8 @@ def quantize_floats(
         if fitted is not part:
             part[...] = fitted
         bound = format.magnitude
-    return BoundedInts(result.reshape(x.shape), bound, format.signed)
+    shaped = result.reshape(x.shape)
+    return (CompactInts if compact else BoundedInts)(shaped, bound, format.signed)
 
 
 def _outside(steps: Array, lo: int, hi: int, low: float, high: float) -> Array:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import copysign, isfinite, prod
 from types import TracebackType
@@ -170,6 +171,23 @@ class OverflowStats(Mapping[str, OverflowCounts]):
         )
 
 
+class OverflowTotals(OverflowStats):
+    """Counts values and overflows alone, which a planned network can do too: no first index, headroom or rounding."""
+
+    def __init__(self) -> None:
+        super().__init__(count_rounded=False)
+
+    def record_total(self, quantizer: Quantizer, values: int, outside: int) -> None:
+        """So many values have been cast, so many of which did not fit."""
+        before, wraps = self._entry(quantizer), quantizer.overflow is Overflow.WRAP
+        self.entries[quantizer.name or str(quantizer)] = replace(
+            before,
+            values=before.values + values,
+            saturated=before.saturated + (0 if wraps else outside),
+            wrapped=before.wrapped + (outside if wraps else 0),
+        )
+
+
 @lru_cache(maxsize=4096)
 def representable_range(shift: int, quantizer: Quantizer) -> tuple[int, int]:
     """The smallest and the largest int64 whose value times 2**shift still fits after rounding.
@@ -222,3 +240,13 @@ _thread = _ThreadState()
 def active() -> OverflowStats | None:
     """The statistics that are open in this thread."""
     return _thread.open
+
+
+@contextmanager
+def none_open() -> Iterator[None]:
+    """Inside of the block nothing is counted in this thread: for numbers that stand for others."""
+    before, _thread.open = _thread.open, None
+    try:
+        yield
+    finally:
+        _thread.open = before

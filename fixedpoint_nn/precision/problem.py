@@ -15,6 +15,7 @@ from fixedpoint_nn.network.on_arrays import as_input
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.tensor.tape import no_gradient
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.overflow_stats import OverflowTotals
 from fixedpoint_nn.precision.content import code_version, digest
 from fixedpoint_nn.precision.judge import judge
 from fixedpoint_nn.precision.labels import default_metric, demand_fitting
@@ -138,7 +139,9 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
     start = time.perf_counter()
     plan = Plan.from_json(plan_json)
     net, fixed = trained_for(problem, plan) if trained else (problem.net, quantize(problem.net, plan))
-    ledger = RoundingNoiseStats(NOISE_SAMPLES)
+    noise, ledger = RoundingNoiseStats(NOISE_SAMPLES), OverflowTotals()
+    with noise:
+        fixed(problem.x[:NOISE_SAMPLES])
     with ledger:
         run = partial(_integers, fixed)
         judged = judge(run, problem.x, problem.y, problem.metric, ledger)
@@ -153,7 +156,7 @@ def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[st
         "saturated": {path: entry.saturated for path, entry in ledger.items() if entry.saturated},
         "wrapped": {path: entry.wrapped for path, entry in ledger.items() if entry.wrapped},
         "values": {path: entry.values for path, entry in ledger.items()},
-        "snr_db": signal_to_noise(exact, ledger.seen, plan),
+        "snr_db": signal_to_noise(exact, noise.seen, plan),
         "seconds": round(time.perf_counter() - start, 3),
     }
 

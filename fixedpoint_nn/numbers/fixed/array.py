@@ -67,9 +67,13 @@ class FixedArray:
         return result
 
     def _like(self, array: Array) -> FixedArray:
-        """Some of this array's integers, in this array's format."""
+        """Integers of this array's bound, in this array's format."""
         bounded = self._bounded
         return self._of(BoundedInts(np.asarray(array), bounded.bound, bounded.signed), self._format)
+
+    def _moved(self, move: Callable[[Array], Array]) -> FixedArray:
+        """Some of this array's integers, in this array's format and container."""
+        return self._of(self._bounded.moved(move), self._format)
 
     # ---- from and to ---------------------------------------------------------------------------------------
 
@@ -326,25 +330,25 @@ class FixedArray:
     def __getitem__(self, index: Any) -> FixedArray:
         if not isinstance(index, (int, slice)):
             refuse_masked(index)
-        return self._like(self._bounded.array[index])
+        return self._moved(lambda array: array[index])
 
     def __iter__(self) -> Iterator[FixedArray]:
-        return (self._like(part) for part in self._bounded.array)
+        return (self[i] for i in range(len(self)))
 
     @property
     def T(self) -> FixedArray:
         """The axes in reverse order."""
-        return self._like(self._bounded.array.T)
+        return self._moved(lambda array: array.T)
 
     def reshape(self, *shape: int) -> FixedArray:
         """The same elements in another shape; one length may be -1."""
         if isinstance(self._bounded, WindowedInts) and (flat := self._bounded.reshaped(shape)) is not None:
             return self._of(flat, self._format)
-        return self._like(self._bounded.array.reshape(*shape))
+        return self._moved(lambda array: array.reshape(*shape))
 
     def transpose(self, *axes: int) -> FixedArray:
         """The axes in another order."""
-        return self._like(self._bounded.array.transpose(axes))
+        return self._moved(lambda array: array.transpose(axes))
 
     def split(self, parts: int, axis: int = -1) -> tuple[FixedArray, ...]:
         """Equal parts, side by side along one axis."""
@@ -352,9 +356,8 @@ class FixedArray:
         if rest:
             raise ValueError(f"{self.shape[axis]} elements do not split into {parts} equal parts")
         before = (slice(None),) * (axis % self.ndim)
-        array = self._bounded.array
         shares = [before + (slice(i * size, i * size + size),) for i in range(parts)]
-        return tuple(self._like(array[share]) for share in shares)
+        return tuple(self[share] for share in shares)
 
     def take(self, indices: Any, axis: int = 0) -> Any:
         """The rows that the indices name: integers, or any number that holds integers."""
@@ -366,7 +369,8 @@ class FixedArray:
                     f"indices are whole numbers, but {indices.format} has a fraction; cast them first"
                 )
             indices = indices.ints
-        return self._like(self._bounded.array.take(checked_indices(indices, self.shape[axis]), axis))
+        places = checked_indices(indices, self.shape[axis])
+        return self._moved(lambda array: array.take(places, axis))
 
     def windows(
         self,

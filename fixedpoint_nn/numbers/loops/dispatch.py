@@ -23,7 +23,7 @@ from fixedpoint_nn.numbers.loops.planner import plan_of
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import Traced
 from fixedpoint_nn.numerics import overflow_stats
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, FLOAT64, BoundedInts
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, FLOAT64, BoundedInts, CompactInts
 from fixedpoint_nn.numerics.native.library import chosen
 
 Step = Callable[..., Any]
@@ -111,9 +111,10 @@ def fused_scan(
     if any(state.shape[0] not in (1, batch) for state in states):
         return None
     starts = [np.broadcast_to(state._bounded.array, (batch, state.shape[1])) for state in states]
-    ys, finals = loops.loop().run(x._bounded.array, starts)
+    ys, finals = loops.loop().run(x._bounded, starts)
     y = loops.plan.y
-    results = [FixedArray._of(BoundedInts(ys, y.bound, y.signed), y.format)]
+    kind = BoundedInts if ys.dtype.kind == "f" else CompactInts
+    results = [FixedArray._of(kind(ys, y.bound, y.signed), y.format)]
     for array, state in zip(finals, states, strict=True):
         format = state.format
         results.append(FixedArray._of(BoundedInts(array, format.magnitude, format.signed), format))

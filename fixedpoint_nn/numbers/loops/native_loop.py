@@ -11,7 +11,6 @@ import numpy as np
 from fixedpoint_nn.numbers.loops.plan import (
     Combine,
     Cut,
-    Dot,
     Lookup,
     Multiply,
     Part,
@@ -20,46 +19,63 @@ from fixedpoint_nn.numbers.loops.plan import (
     Requantize,
 )
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, BoundedInts
-from fixedpoint_nn.numerics.native.library import MOST_SHIFT, SUM_LIMIT, Epilogue, Kernels
-from fixedpoint_nn.numerics.native.operands import Operands, operands
-from fixedpoint_nn.numerics.native.scan import Operand, Operations, SlotOf, scan
+from fixedpoint_nn.numerics.bounded_ints import (
+    FLOAT32,
+    FLOAT32_EXACT,
+    FLOAT64,
+    INT64,
+    BoundedInts,
+    CompactInts,
+    words_for,
+)
+from fixedpoint_nn.numerics.native.library import Epilogue, Kernels
+from fixedpoint_nn.numerics.native.scan import Factor, Operand, Operations, SlotOf, scan
+from fixedpoint_nn.numerics.native.steps import INT8, NotCompiled, bytes_for
 from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.qformat import QFormat
 
+MOST_BITS = 16  # of inputs and outputs, which are kept in words
 ROWS = 48  # of a batch at a time: what the kernels pack at once
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
-
-
-class NotCompiled(Exception):
-    """The kernels have no such operation."""
 
 
 class NativeLoop:
     """The operations of a plan for kernels.c; scratch slots are made for each call, so that threads do not meet."""
 
     def __init__(self, plan: Plan, kernels: Kernels) -> None:
-        if plan.bound > FLOAT32_EXACT:
-            raise NotCompiled("numbers that float32 does not hold")
         self.plan = plan
+        self.dtype = FLOAT32 if plan.bound <= FLOAT32_EXACT else FLOAT64
         self.widths = list(plan.widths)
-        self.operations = Operations(kernels)
+        self.kernels = kernels
+        self.operations = Operations(kernels, self.dtype)
+        self.input = self._words_of(plan.input_format)
+        self.given = self._slot(plan.widths[plan.x])
+        self.operations.load(plan.x, self.given, plan.widths[plan.x], self.input)
         for operation in plan.operations:
             self._add(operation)
+        self.result = self._words_of(plan.y.format)
         self.output = self._slot(plan.y.width)
-        self._copy(plan.y, self.output)
+        self.operations.store(self.output, self._operand(plan.y), plan.y.width, self.result)
         for state, part in zip(plan.states, plan.after, strict=True):
             if part.slot != state or part.start:
                 self._copy(part, state)
         self.compiled = self.operations.array()
 
-    def run(self, x: Array, states: Sequence[Array]) -> tuple[Array, list[Array]]:
+    @staticmethod
+    def _words_of(format: QFormat) -> np.dtype[Any]:
+        if format.bits > MOST_BITS:
+            raise NotCompiled("words of more than 16 bits")
+        return words_for(format.bits, format.signed)
+
+    def run(self, x: BoundedInts, states: Sequence[Array]) -> tuple[Array, list[Array]]:
         """All steps: (batch, steps, columns) and states (batch, columns) to outputs and last states."""
+        given = x.words if isinstance(x, CompactInts) else x.array
         batch, steps, _ = x.shape
         block = min(ROWS, batch)
-        finals = [np.array(state, np.float32, order="C") for state in states]
-        ys = np.empty((batch, steps, self.plan.y.width), np.float32)
-        slots = [SlotOf(np.empty((block, width), np.float32)) for width in self.widths]
-        slots[self.plan.x] = SlotOf(np.ascontiguousarray(x, np.float32), whole=True)
+        finals = [np.array(state, self.dtype, order="C") for state in states]
+        ys = np.empty((batch, steps, self.plan.y.width), self.result)
+        slots = [SlotOf(np.empty((block, width), self.dtype)) for width in self.widths]
+        slots[self.given] = SlotOf(np.ascontiguousarray(given, self.input), whole=True)
         slots[self.output] = SlotOf(ys, whole=True)
         for slot, final in zip(self.plan.states, finals, strict=True):
             slots[slot] = SlotOf(final, whole=True)
@@ -84,64 +100,38 @@ class NativeLoop:
             case Multiply(out, a, b):
                 self.operations.multiply(out, self._operand(a), self._operand(b), a.width)
             case Combine(out, a, a_factor, b, b_factor, constant):
-                row = None if constant is None else constant.astype(np.float32)
                 self.operations.combine(
-                    out, self._operand(a), a_factor, self._operand(b), b_factor, row, a.width
+                    out, self._operand(a), a_factor, self._operand(b), b_factor, constant, a.width
                 )
             case Requantize(out, a, shift, quantizer, fits):
                 if not fits and quantizer.overflow not in _CLIPS:
                     raise NotCompiled("a cast that does not saturate")
                 self.operations.requantize(out, self._operand(a), a.width, shift, quantizer, fits)
             case Lookup(out, a, table):
-                entries = table.entries.to(FLOAT32)
-                if table.entries.bound > FLOAT32_EXACT:
-                    raise NotCompiled("a table that float32 does not hold")
-                self.operations.lookup(out, self._operand(a), a.width, entries, a.format.bits)
+                self.operations.lookup(out, self._operand(a), a.width, table.ints, a.format.bits)
 
     def _products(self, products: Products) -> None:
-        """Each cut is a chain of products, the last of which rounds; the bare sum, where it is needed, is one more."""
-        if products.bound > SUM_LIMIT:
-            raise NotCompiled("sums that 32 bits do not hold")
-        for cut in products.cuts:
-            if not -MOST_SHIFT <= cut.shift <= 0:
-                raise NotCompiled("a shift that is too wide")
-            self._chain(products, cut.start, cut.width, cut.out, _epilogue(cut))
+        """All factors side by side make one product for each cut, and one more for the bare sum where it is needed."""
+        parts = [_ends(dot.part) for dot in products.dots]
+        narrow = all(dot.weights.within(-INT8, INT8 - 1) for dot in products.dots)
+        size = max(bytes_for(self.kernels, low, high, narrow) for low, high in parts)
+        factors = [
+            Factor(self._operand(dot.part), low, high, dot.weights.to(INT64))
+            for dot, (low, high) in zip(products.dots, parts, strict=True)
+        ]
+        cuts = [(cut.out, slice(cut.start, cut.start + cut.width), _epilogue(cut)) for cut in products.cuts]
         if products.raw is not None:
-            self._chain(products, 0, products.width, products.raw, Epilogue())
-
-    def _chain(self, products: Products, start: int, width: int, out: int, epilogue: Epilogue) -> None:
-        columns = slice(start, start + width)
-        bias = None if products.bias is None else products.bias[columns]
-        addend = -1
-        dots = sorted(products.dots, key=lambda dot: dot.weights.shape[0])
-        if len(dots) > 1 and products.bound > FLOAT32_EXACT:
-            raise NotCompiled("partial sums that float32 does not hold")
-        for number, dot in enumerate(dots):
-            last = number == len(dots) - 1
-            weights = BoundedInts(np.ascontiguousarray(dot.weights.array[:, columns]), dot.weights.bound)
-            packed = _packed(dot, weights, products.bound)
-            total = packed.correction if bias is None or not last else packed.correction + bias
-            to = out if last else self._slot(width)
-            self.operations.product(
-                to,
-                self._operand(dot.part),
-                packed,
-                weights.shape[0],
-                np.asarray(total, np.int32),
-                addend,
-                epilogue if last else Epilogue(),
-            )
-            addend = to
+            cuts.append((products.raw, slice(0, products.width), Epilogue()))
+        bias = np.zeros(products.width, np.int64) if products.bias is None else products.bias
+        if any(cut.shift > 0 for cut in products.cuts):
+            raise NotCompiled("a sum that is shifted to the left")
+        self.operations.products(factors, size, bias, products.bound, cuts)
 
 
-def _packed(dot: Dot, weights: BoundedInts, bound: int) -> Operands:
-    """Weights in the kernels' order; a stand-in with the part's extremes tells how wide its elements are."""
-    low = -dot.part.bound if dot.part.signed else 0
-    extremes = BoundedInts(np.array([low, dot.part.bound], np.float32), dot.part.bound, dot.part.signed)
-    packed = operands(extremes, weights, bound)
-    if packed is None or packed.wide:
-        raise NotCompiled("operands that are too wide")
-    return packed
+def _ends(part: Part) -> tuple[int, int]:
+    """The lowest and the highest integer of a part."""
+    low = max(-part.bound, part.format.int_min) if part.signed else 0
+    return low, min(part.bound, part.format.int_max)
 
 
 def _epilogue(cut: Cut) -> Epilogue:

@@ -10,12 +10,15 @@ import numpy as np
 
 from fixedpoint_nn.numbers.loops.plan import Combine, Cut, Lookup, Multiply, Part, Plan, Products, Requantize
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts, CompactInts, words_for
 from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding, round_floats
 
+MOST_BITS = 16  # of outputs that are kept in words of one or two bytes
 ROWS = 256  # of a batch at a time, so that all slots stay in the cache
 _CLIPPED_AT_ONCE = 1 << 14  # elements from which one pass of np.clip is faster than two quick calls
+_CAST_AT_ONCE = 1 << 14  # codes from which on int32 on the way to an index saves time
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 _ONE_CALL: dict[Rounding, np.ufunc] = {
     Rounding.HALF_EVEN: np.rint,
@@ -23,6 +26,7 @@ _ONE_CALL: dict[Rounding, np.ufunc] = {
     Rounding.TOWARD_ZERO: np.trunc,
 }
 _Call = Callable[[], Any]
+_Prepared = tuple[list[Array], list[_Call]]
 
 
 class NumpyLoop:
@@ -30,18 +34,26 @@ class NumpyLoop:
 
     def __init__(self, plan: Plan, dtype: np.dtype[Any]) -> None:
         self.plan, self.dtype = plan, dtype
+        self._free: dict[int, _Prepared] = {}  # memory from one call to the next, by its rows
         self.joined = _joined(plan)
         self.weights = {id(p): _scaled_weights(p, dtype) for p in plan.operations if isinstance(p, Products)}
 
-    def run(self, x: Array, states: Sequence[Array]) -> tuple[Array, list[Array]]:
+    def run(self, given: BoundedInts, states: Sequence[Array]) -> tuple[Array, list[Array]]:
         """All steps: (batch, steps, columns) and states (batch, columns) to outputs and last states."""
+        x = given.words if isinstance(given, CompactInts) else given.array
         batch, steps, _ = x.shape
-        ys = np.empty((batch, steps, self.plan.y.width), self.dtype)
+        f = self.plan.y.format
+        kind = words_for(f.bits, f.signed) if f.bits <= MOST_BITS else self.dtype
+        ys = np.empty((batch, steps, self.plan.y.width), kind)
         finals = [np.array(state, self.dtype) for state in states]
+        used: dict[int, _Prepared] = {}
         for start in range(0, batch, ROWS):
             rows = slice(start, start + ROWS)
-            slots = self._slots(len(x[rows]))
-            calls = [call for operation in self.plan.operations for call in self._calls(operation, slots)]
+            count = len(x[rows])
+            if count not in used:
+                free, self._free = self._free, {}  # no other thread finds what this one uses
+                used[count] = free[count] if count in free else self._prepared(count)
+            slots, calls = used[count]
             now, y = slots[self.plan.x], _view(slots, self.plan.y)
             moves = [
                 (slots[slot], _view(slots, part))
@@ -53,13 +65,19 @@ class NumpyLoop:
                 np.copyto(now, x[rows, t], casting="unsafe")
                 for call in calls:
                     call()
-                np.copyto(ys[rows, t], y)
+                np.copyto(ys[rows, t], y, casting="unsafe")
                 for slot, part in moves:
                     if slot is not part:
                         np.copyto(slot, part)
             for (slot, _), state in zip(moves, finals, strict=True):
                 np.copyto(state[rows], slot)
+        self._free = used
         return ys, finals
+
+    def _prepared(self, rows: int) -> _Prepared:
+        """Slots for so many rows, and the calls of one step on them."""
+        slots = self._slots(rows)
+        return slots, [call for operation in self.plan.operations for call in self._calls(operation, slots)]
 
     def _slots(self, rows: int) -> list[Array]:
         slots: list[Any] = [None] * len(self.plan.widths)
@@ -128,7 +146,9 @@ class NumpyLoop:
             return
         else:
             yield _bound(np.multiply, a, self.dtype.type(operation.a_factor), out)
-            if operation.b is not None:
+            if operation.b is not None and operation.b_factor == 1:
+                yield _bound(np.add, out, _view(slots, operation.b), out)
+            elif operation.b is not None:
                 more = np.empty_like(out)
                 yield _bound(
                     np.multiply, _view(slots, operation.b), self.dtype.type(operation.b_factor), more
@@ -138,8 +158,10 @@ class NumpyLoop:
             yield _bound(np.add, out, operation.constant.astype(self.dtype), out)
 
     def _lookup(self, codes: Array, entries: Array, part: Part, out: Array) -> Iterator[_Call]:
-        narrow, wide = np.empty(codes.shape, np.int32), np.empty(codes.shape, np.intp)
-        mask = np.int32((1 << part.format.bits) - 1)
+        wide = np.empty(codes.shape, np.intp)
+        # Many floats become int32 faster; for few of them, the cast that then follows is what takes the time.
+        narrow = wide if codes.size < _CAST_AT_ONCE else np.empty(codes.shape, np.int32)
+        mask = narrow.dtype.type((1 << part.format.bits) - 1)
         yield lambda: np.copyto(narrow, codes, casting="unsafe")
         yield _bound(np.bitwise_and, narrow, mask, wide)
         yield lambda: entries.take(wide, out=out, mode="clip")

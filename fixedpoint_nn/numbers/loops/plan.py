@@ -115,6 +115,7 @@ class Plan:
 
     widths: tuple[int, ...]  # of each slot
     x: int
+    input_format: QFormat
     states: tuple[int, ...]
     operations: tuple[Operation, ...]
     y: Part

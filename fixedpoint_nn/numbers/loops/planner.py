@@ -93,6 +93,7 @@ class Planner:
         return Plan(
             tuple(self.widths),
             x,
+            self.body.nodes[self.body.inputs[0]].format,
             tuple(states),
             tuple(self.operations),
             y,

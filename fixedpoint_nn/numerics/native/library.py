@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ _ROUNDINGS = tuple(
 )
 _OVERFLOWS = tuple(Overflow[name] for name in ("WRAP", "SATURATE", "SATURATE_SYMMETRIC", "ZERO"))
 _NO_OVERFLOW, _FULL_WORD = len(_OVERFLOWS), 32
+
+
+# Tests of what other files call in the library; each says what differs, or nothing.
+MORE_TESTS: list[Callable[[Kernels], str]] = []
 
 
 class KernelError(RuntimeError):
@@ -153,11 +157,42 @@ class Kernels:
         self._library.fx_requantize(self.level, ctypes.byref(described), _at(x), _at(out))
 
     def scan(
-        self, operations: Any, count: int, slots: Any, batch: int, block: int, steps: int, scratch: Array
+        self,
+        doubles: bool,
+        operations: Any,
+        count: int,
+        slots: Any,
+        batch: int,
+        block: int,
+        steps: int,
+        scratch: Array,
     ) -> None:
         """A loop over time; native/scan.py makes the operations and slots."""
         sizes = map(ctypes.c_int64, (batch, block, steps))
-        self._library.fx_scan(self.level, operations, ctypes.c_int64(count), slots, *sizes, _at(scratch))
+        self._library.fx_scan(
+            self.level, int(doubles), operations, ctypes.c_int64(count), slots, *sizes, _at(scratch)
+        )
+
+    @property
+    def network_lanes(self) -> int:
+        """Columns in a vector of a network's products."""
+        return int(self._library.fx_network_lanes(self.level))
+
+    @property
+    def network_columns(self) -> int:
+        """Columns in a block of a network's products."""
+        return self.network_lanes * int(self._library.fx_network_vectors(self.level))
+
+    def network(
+        self, steps: Any, tensors: Any, x: Array, batch: int, block: int, arena: Array, out: Array
+    ) -> bool:
+        """A whole network; native/network.py makes steps and tensors. False: a float of x is not finite."""
+        sizes = ctypes.c_int64(batch), ctypes.c_int64(block)
+        counts = ctypes.c_int64(len(steps)), ctypes.c_int64(len(tensors))
+        failed = self._library.fx_network(
+            self.level, steps, counts[0], tensors, counts[1], _at(x), *sizes, _at(arena), _at(out)
+        )
+        return not failed
 
     def lookup(self, codes: Array, table: Array, bits: int, out: Array) -> None:
         """The float32 table's entry for the lowest bits of each integer in float32; no array has gaps."""
@@ -167,25 +202,22 @@ class Kernels:
         )
 
 
-product_structure, requantize_structure = _Product, _Requantize
-
-
 def described_product(
     source: Source, columns: int, bits: int, offset: int, epilogue: Epilogue, wide: int = 0
 ) -> ctypes.Structure:
     """`Product` of kernels.c."""
     return _Product(
         source.rows, source.taps, columns, source.array.strides[0] // 4, bits, offset,
-        epilogue.relu, epilogue.shift, *_modes(epilogue), epilogue.quantizer is None, *source.fields(), wide,
+        epilogue.relu, epilogue.shift, *modes_of(epilogue), epilogue.quantizer is None, *source.fields(), wide,
     )  # fmt: skip
 
 
 def described_requantize(
-    shape: tuple[int, ...], row_stride: int, shift: int, quantizer: Quantizer, fits: bool = False
+    shape: tuple[int, ...], row_stride: int, shift: int, quantizer: Quantizer
 ) -> ctypes.Structure:
-    """`Requantize` of kernels.c; what fits anyway is not clipped."""
-    low, high = (-inf, inf) if fits else limits(quantizer.format, quantizer.overflow)
-    return _Requantize(*shape, row_stride, _code_of(quantizer.rounding), 2.0**shift, low, high)
+    """`Requantize` of kernels.c."""
+    low, high = limits(quantizer.format, quantizer.overflow)
+    return _Requantize(*shape, row_stride, code_of(quantizer.rounding), 2.0**shift, low, high)
 
 
 def _at(array: Array | None) -> ctypes.c_void_p | None:
@@ -193,18 +225,18 @@ def _at(array: Array | None) -> ctypes.c_void_p | None:
 
 
 @cache
-def _code_of(mode: Rounding | Overflow) -> int:
+def code_of(mode: Rounding | Overflow) -> int:
     """The code of a mode in kernels.c."""
     return _ROUNDINGS.index(mode) if isinstance(mode, Rounding) else _OVERFLOWS.index(mode)
 
 
-def _modes(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
+def modes_of(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
     """Rounding, overflow, lowest and highest integer, word and sign, as the kernel counts them."""
     q = epilogue.quantizer
     if q is None:
         return 0, _NO_OVERFLOW, 0, 0, _FULL_WORD, 1
-    overflow = _NO_OVERFLOW if epilogue.fits else _code_of(q.overflow)
-    return (_code_of(q.rounding), overflow, *limits(q.format, q.overflow), q.format.bits, q.format.signed)
+    overflow = _NO_OVERFLOW if epilogue.fits else code_of(q.overflow)
+    return (code_of(q.rounding), overflow, *limits(q.format, q.overflow), q.format.bits, q.format.signed)
 
 
 # ---- which kernels run -----------------------------------------------------------------------------------------------
@@ -234,7 +266,7 @@ def _chosen(wanted: str) -> Choice:
         reason = "no compiled kernels: the package was built without a C compiler"
     else:
         best = found[-1]
-        failure = self_test(best)
+        failure = self_test(best) or next(filter(None, (test(best) for test in MORE_TESTS)), "")
         if failure:
             reason = f"the {best.name} kernels fail their own test: {failure}"
         elif best.level < FASTER_THAN_NUMPY and wanted != "c":

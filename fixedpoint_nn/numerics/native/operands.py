@@ -8,6 +8,7 @@ low and high bytes, joined in int64.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,15 +32,20 @@ _INT8, _INT16 = (1 << 7) - 1, (1 << 15) - 1
 
 @dataclass(frozen=True)
 class Operands:
-    """Packed weights, how wide the kernel's operands are, and what is added to the rows to make them bytes."""
+    """Weights to be packed, how wide the kernel's operands are, and what is added to the rows to make them bytes."""
 
     kernels: Kernels
-    packed: Array
+    parts: tuple[Array, ...]
     columns: int
     bits: int
     offset: int
     correction: Array  # of the bias, for the offset; int64
     wide: int = 0  # taps after which sums go to int64; 0: they stay in int32
+
+    @cached_property
+    def packed(self) -> Array:
+        """The weights in the kernels' order, one part after the other; made when they are first multiplied with."""
+        return np.concatenate([self.kernels.pack(part, self.bits) for part in self.parts])
 
     @property
     def most(self) -> int:
@@ -77,8 +83,8 @@ def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
     key = (kernels.level, bits, offset)
     known = b.columns.native
     if key not in known:
-        packed = kernels.pack(b.to_cached(FLOAT32), bits)
-        known[key] = Operands(kernels, packed, b.shape[1], bits, offset, -offset * b.columns.sums)
+        parts = (b.to_cached(FLOAT32),)
+        known[key] = Operands(kernels, parts, b.shape[1], bits, offset, -offset * b.columns.sums)
     found: Operands = known[key]
     return found
 
@@ -97,9 +103,8 @@ def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Opera
     known = b.columns.native
     if key not in known:
         low, high = split_weights(b.to_cached(INT64))
-        packed = np.concatenate([kernels.pack(part, 16) for part in (low, high)])
         correction = -offset * b.columns.sums
-        known[key] = Operands(kernels, packed, b.shape[1], 16, offset, correction, _chunk(low, high))
+        known[key] = Operands(kernels, (low, high), b.shape[1], 16, offset, correction, _chunk(low, high))
     found: Operands = known[key]
     return found
 

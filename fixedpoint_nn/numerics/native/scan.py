@@ -1,32 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""Loops over time in the compiled kernels: slots, operations on them, and the call (`fx_scan` of kernels.c)."""
+"""Loops over time in the compiled kernels: slots, operations on them, and the call (`fx_scan` of network.h)."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.numerics.native.library import (
-    Epilogue,
-    Kernels,
-    Source,
-    described_product,
-    described_requantize,
-    product_structure,
-    requantize_structure,
-)
-from fixedpoint_nn.numerics.native.operands import Operands
+from fixedpoint_nn.numerics.arrays import Array, Ints
+from fixedpoint_nn.numerics.bounded_ints import FLOAT64
+from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, code_of
+from fixedpoint_nn.numerics.native.network import GROUP, SLACK, Step, address, address_of, aligned
+from fixedpoint_nn.numerics.native.steps import INT16, NotCompiled, fill_product, zero_of
+from fixedpoint_nn.numerics.overflow import limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
-PRODUCT, REQUANTIZE, LOOKUP, MULTIPLY, COMBINE = range(5)
+PRODUCT, REQUANTIZE, LOOKUP, MULTIPLY, COMBINE, LOAD, STORE = range(7)
 
 
 class _Slot(ctypes.Structure):
-    """`Slot` of kernels.c."""
+    """`Slot` of network.h."""
 
     _fields_ = [
         ("base", ctypes.c_void_p),
@@ -34,20 +31,28 @@ class _Slot(ctypes.Structure):
     ]
 
 
+class _Source(ctypes.Structure):
+    """`Source` of network.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("slot", "column", "width", "zero", "shift")),
+        ("offset", ctypes.c_int64),
+    ]
+
+
 class _Operation(ctypes.Structure):
-    """`Operation` of kernels.c."""
+    """`Operation` of network.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("kind", "out", "a", "b", "a_column", "b_column")),
         ("width", ctypes.c_int64),
-        ("a_factor", ctypes.c_float),
-        ("b_factor", ctypes.c_float),
+        *((name, ctypes.c_double) for name in ("a_factor", "b_factor", "low", "high")),
+        ("rounding", ctypes.c_int64),
         ("row", ctypes.c_void_p),
         ("mask", ctypes.c_int64),
-        ("packed", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-        ("product", product_structure),
-        ("requantize", requantize_structure),
+        ("sources", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("source_count", "row_bytes", "bytes", "word_signed")),
+        ("product", Step),
     ]
 
 
@@ -59,36 +64,119 @@ class Operand:
     column: int = 0
 
 
+@dataclass(frozen=True)
+class Factor:
+    """Columns of a slot, times 2**shift integers from `low` to `high`, and their weights; int64 (columns, outputs)."""
+
+    operand: Operand
+    low: int
+    high: int
+    weights: Ints
+    shift: int = 0
+
+
+FEW = 4  # up to a quarter of a factor's columns come again one by one, more of them all together
+
+
+def balanced(factor: Factor) -> Factor:
+    """The factor with weights that are no longer than 16 bits, if a power of two can go over to the columns."""
+    low, high, weights, shift = factor.low, factor.high, factor.weights, factor.shift
+    while (
+        np.abs(weights).max() >= INT16 and not (weights & 1).any() and 2 * low >= -INT16 and 2 * high < INT16
+    ):
+        low, high, weights, shift = 2 * low, 2 * high, weights >> 1, shift + 1
+    return Factor(factor.operand, low, high, weights, shift)
+
+
+def narrowed(factor: Factor) -> list[Factor]:
+    """The factor with weights of 16 bits; columns with larger ones come again, with what is left of them."""
+    top = INT16 - 1
+    kept = np.clip(factor.weights, -top, top)
+    rest = factor.weights - kept
+    wide = np.flatnonzero(rest.any(axis=1))
+    if rest.size and np.abs(rest).max() > top:
+        raise NotCompiled("weights of more than 16 bits")
+    parts = [replace(factor, weights=kept)]
+    if len(wide) > len(kept) // FEW:
+        return [*parts, replace(factor, weights=rest)]
+    for column in wide:
+        operand = Operand(factor.operand.slot, factor.operand.column + int(column))
+        parts.append(replace(factor, operand=operand, weights=rest[column : column + 1]))
+    return parts
+
+
 @dataclass
 class Operations:
-    """The operations of one step, in order, with the arrays that they point to."""
+    """The operations of one step, in order, with the arrays that they point to; slots hold numbers of `dtype`."""
 
     kernels: Kernels
-    taps: tuple[int, int] = (1, 8)  # and bits, of the product that needs the most scratch
+    dtype: np.dtype[Any]
+    row_bytes: int = 0  # of the product that needs the most scratch
     _made: list[_Operation] = field(default_factory=list)
-    _kept: list[Array] = field(default_factory=list)
+    _kept: list[Any] = field(default_factory=list)
 
-    def product(
-        self, out: int, a: Operand, weights: Operands, taps: int, bias: Array, addend: int, epilogue: Epilogue
+    def products(
+        self,
+        factors: Sequence[Factor],
+        size: int,
+        bias: Ints,
+        bound: int,
+        cuts: Sequence[tuple[int, slice, Epilogue]],
     ) -> None:
-        """out = epilogue(a @ weights + bias + addend), where out and addend have no gaps; bias is int32."""
-        row = Source(np.empty((1, taps), np.float32), 1, taps)
-        operation = self._add(PRODUCT, out, a, Operand(addend), weights.columns)
-        operation.product = described_product(row, weights.columns, weights.bits, weights.offset, epilogue)
-        operation.packed, operation.bias = self._kept_at(weights.packed), self._kept_at(bias)
-        self.taps = max(self.taps, (taps, weights.bits), key=lambda pair: pair[0] * pair[1])
+        """For each cut: its slot = epilogue(sum of factor @ weights + bias), in its columns.
+
+        The factors are kept in `size` bytes, side by side; no sum is larger than `bound`.
+        """
+        factors = [part for factor in factors for part in narrowed(balanced(factor))]
+        start, at, sources = bias, 0, []
+        for factor in factors:
+            zero, width = zero_of(size, factor.low, factor.high), len(factor.weights)
+            operand = factor.operand
+            sources.append(_Source(operand.slot, operand.column, width, zero, factor.shift, at * size))
+            start = start - zero * factor.weights.sum(axis=0)
+            at += width
+        matrix = np.concatenate([factor.weights for factor in factors])
+        group = GROUP[0 if size == 1 else 1]
+        row_bytes = -(-at // group) * 4
+        self.row_bytes = max(self.row_bytes, row_bytes)
+        packed = (_Source * len(sources))(*sources)
+        self._kept.append(packed)
+        for number, (out, columns, epilogue) in enumerate(cuts):
+            operation = self._add(PRODUCT, out, Operand(), Operand(), columns.stop - columns.start)
+            operation.row_bytes, operation.bytes = row_bytes, size
+            if number == 0:  # the others find the rows packed
+                operation.sources, operation.source_count = address_of(packed), len(packed)
+            step = Step(0, 0, -1, 1)
+            self._kept += fill_product(
+                step, self.kernels, matrix[:, columns], size, [(0, at)], start[columns], epilogue, bound
+            )
+            step.positions = 1
+            nowhere = self._kept_at(np.zeros(1, np.int32))
+            setattr(step, "from", nowhere)
+            step.to = nowhere
+            operation.product = step
+
+    def load(self, out: int, words: int, width: int, kind: np.dtype[Any]) -> None:
+        """out = the slot `words`, integers of this kind."""
+        operation = self._add(LOAD, out, Operand(words), Operand(), width)
+        operation.bytes, operation.word_signed = kind.itemsize, int(kind.kind == "i")
+
+    def store(self, words: int, a: Operand, width: int, kind: np.dtype[Any]) -> None:
+        """The slot `words`, integers of this kind, = a."""
+        self._add(STORE, words, a, Operand(), width).bytes = kind.itemsize
 
     def requantize(
         self, out: int, a: Operand, width: int, shift: int, quantizer: Quantizer, fits: bool
     ) -> None:
         """out = a times 2**shift, rounded, and saturated unless it fits."""
         operation = self._add(REQUANTIZE, out, a, Operand(), width)
-        operation.requantize = described_requantize((1, width), width, shift, quantizer, fits)
+        operation.a_factor, operation.rounding = 2.0**shift, code_of(quantizer.rounding)
+        operation.low, operation.high = (-inf, inf) if fits else limits(quantizer.format, quantizer.overflow)
 
     def lookup(self, out: int, a: Operand, width: int, table: Array, bits: int) -> None:
         """out = the table's entries for the lowest bits of a."""
         operation = self._add(LOOKUP, out, a, Operand(), width)
-        operation.row, operation.mask = self._kept_at(table), (1 << bits) - 1
+        operation.row, operation.mask = self._kept_at(table.astype(self.dtype)), (1 << bits) - 1
 
     def multiply(self, out: int, a: Operand, b: Operand, width: int) -> None:
         """out = a * b."""
@@ -100,7 +188,7 @@ class Operations:
         """out = a * a_factor + b * b_factor + row."""
         operation = self._add(COMBINE, out, a, b, width)
         operation.a_factor, operation.b_factor = a_factor, b_factor
-        operation.row = None if row is None else self._kept_at(row)
+        operation.row = None if row is None else self._kept_at(row.astype(self.dtype))
 
     def _add(self, kind: int, out: int, a: Operand, b: Operand, width: int) -> _Operation:
         operation = _Operation(kind, out, a.slot, b.slot, a.column, b.column, width)
@@ -109,7 +197,7 @@ class Operations:
 
     def _kept_at(self, array: Array) -> int:
         self._kept.append(array)
-        return int(array.__array_interface__["data"][0])
+        return address(array)
 
     def array(self) -> ctypes.Array[_Operation]:
         """All of them, as C wants them."""
@@ -118,7 +206,7 @@ class Operations:
 
 @dataclass(frozen=True)
 class SlotOf:
-    """A slot's array: float32, its columns without gaps; (rows of a block, columns), or the whole batch's.
+    """A slot's array: its columns without gaps; (rows of a block, columns), or the whole batch's.
 
     `whole`: the first axis is the batch; with three axes, the second one is time.
     """
@@ -127,11 +215,10 @@ class SlotOf:
     whole: bool = False
 
     def described(self) -> _Slot:
-        """`Slot` of kernels.c."""
-        steps = self.array.strides[1] // 4 if self.array.ndim == 3 else 0
-        return _Slot(
-            self.array.__array_interface__["data"][0], self.array.strides[0] // 4, steps, int(self.whole)
-        )
+        """`Slot` of network.h."""
+        size = self.array.itemsize
+        steps = self.array.strides[1] // size if self.array.ndim == 3 else 0
+        return _Slot(address(self.array), self.array.strides[0] // size, steps, int(self.whole))
 
 
 def scan(
@@ -143,6 +230,7 @@ def scan(
     steps: int,
 ) -> None:
     """Every operation, step after step, for one block of rows after the other."""
-    scratch = operations.kernels.scratch(*operations.taps)
+    scratch = aligned(np.empty(operations.row_bytes * block + SLACK, np.uint8))
     described = (_Slot * len(slots))(*(slot.described() for slot in slots))
-    operations.kernels.scan(compiled, len(compiled), described, batch, block, steps, scratch)
+    doubles = operations.dtype == FLOAT64
+    operations.kernels.scan(doubles, compiled, len(compiled), described, batch, block, steps, scratch)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer, Rounding, Table
+from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer, Rounding, Table, calibrate, quantize
 from fixedpoint_nn.layers.fields import CAST
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.tree import rebuild, walk
@@ -19,6 +19,8 @@ from fixedpoint_nn.numbers.loops import dispatch
 from fixedpoint_nn.numbers.loops.native_loop import native_loop
 from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
 from fixedpoint_nn.numerics.native.library import Kernels, available
+from fixedpoint_nn.numerics.native.scan import Factor, Operand, balanced, narrowed
+from fixedpoint_nn.numerics.native.steps import NotCompiled
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 from tests.support.battery import over_integers, randomly_quantized
@@ -85,11 +87,58 @@ def test_the_compiled_loop_is_numpys(name: str, seed: int, kernels: Kernels) -> 
     starts = [np.zeros((101, cell.hidden), np.float32) for _ in states]
     starts[0][:] = np.arange(101 * cell.hidden).reshape(101, -1) % 5
     for got, expected in zip(
-        flat(compiled.run(x.ints.astype(np.float32), starts)),
-        flat(NumpyLoop(loops.plan, np.dtype(np.float64)).run(x.ints.astype(np.float64), starts)),
+        flat(compiled.run(x._bounded, starts)),
+        flat(NumpyLoop(loops.plan, np.dtype(np.float64)).run(x._bounded, starts)),
         strict=True,
     ):
         assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("kernels", available(), ids=lambda kernels: kernels.name)
+@pytest.mark.parametrize("word", [8, 12, 16])
+@pytest.mark.parametrize("name", ["GRU, reset before", "LSTM", "wide LSTM"])
+def test_the_compiled_loop_of_a_calibrated_network(name: str, word: int, kernels: Kernels) -> None:
+    net = RECURRENT[name](Initialiser(word))
+    inputs = net.cells[0].input_weight.shape[0]
+    samples = np.random.default_rng(word).random((60, 5, inputs)).astype(np.float32)
+    fixed = quantize(net, calibrate(net, samples, word=word))
+    cell = fixed.net.cells[0]
+    x = FixedArray.from_ints(
+        np.random.default_rng(1).integers(0, fixed.input.format.int_max + 1, (101, 5, inputs)),
+        fixed.input.format,
+    )
+    loops = loops_of(cell.step, x, (states := net_states(fixed.net, x))[: len(cell.states)], cell.project)
+    assert loops is not None
+    compiled = native_loop(loops.plan, kernels)
+    assert compiled is not None
+    starts = [np.zeros((101, cell.hidden), np.float32) for _ in states[: len(cell.states)]]
+    for got, expected in zip(
+        flat(compiled.run(x._bounded, starts)),
+        flat(NumpyLoop(loops.plan, np.dtype(np.float64)).run(x._bounded, starts)),
+        strict=True,
+    ):
+        assert np.array_equal(got, expected)
+
+
+def net_states(net: Any, x: FixedArray) -> tuple[FixedArray, ...]:
+    return net.initial(x)
+
+
+def test_weights_that_are_too_long_lend_their_columns_a_power_of_two_or_come_twice() -> None:
+    even = Factor(Operand(0, 3), -4, 4, np.array([[1 << 17, 4], [4, 8]]))
+    assert balanced(even).shift == 2
+    assert balanced(even).high == 16
+    assert np.array_equal(balanced(even).weights << 2, even.weights)
+    odd = Factor(Operand(0, 3), -4, 4, np.array([[40_001, 2], *([[4, 8]] * 7)]))
+    assert balanced(odd) == odd or balanced(odd).shift == 0
+    first, again = narrowed(odd)
+    assert (again.operand, again.weights.tolist()) == (Operand(0, 3), [[40_001 - 32_767, 0]])
+    assert first.weights[0].tolist() == [32_767, 2]
+    many = Factor(Operand(0, 3), -4, 4, np.array([[40_001]] * 8))
+    first, again = narrowed(many)
+    assert (again.operand, again.weights.tolist()) == (Operand(0, 3), [[40_001 - 32_767]] * 8)
+    with pytest.raises(NotCompiled):
+        narrowed(Factor(Operand(0), 0, 1, np.array([[1 << 17]] * 8)))
 
 
 def saturating(net: Any) -> Any:
@@ -294,7 +343,7 @@ def test_steps_at_every_binary_point(
     assert all(map(equal, planned, expected))
     for loop in (loops.by_numpy, NumpyLoop(loops.plan, np.dtype(np.float64))):
         starts = [np.broadcast_to(state.ints, (batch, 4)) for state in states]
-        got = flat(loop.run(x.ints, starts))
+        got = flat(loop.run(x._bounded, starts))
         assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
 
 

@@ -155,6 +155,7 @@ def test_the_best_kernels_run_if_they_are_right_and_faster(
     every = () if level is None else tuple(Pretended(n) for n in range(level + 1))
     monkeypatch.setattr(library, "available", lambda: every)
     monkeypatch.setattr(library, "self_test", lambda kernels: failure if kernels is every[-1] else "")
+    monkeypatch.setattr(library, "MORE_TESTS", [])  # of functions that these kernels only pretend to have
     monkeypatch.setenv(library.VARIABLE, wanted)
     if level is None:
         reason = "no compiled kernels: the package was built without a C compiler"
@@ -176,6 +177,16 @@ def test_the_best_kernels_run_if_they_are_right_and_faster(
         )
     else:
         assert library.chosen() == Choice(None, reason)
+
+
+@pytest.mark.usefixtures("anew")
+def test_every_further_test_is_asked_before_kernels_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretended = Pretended()
+    monkeypatch.setattr(library, "available", lambda: (pretended,))
+    monkeypatch.setattr(library, "self_test", lambda kernels: "")
+    monkeypatch.setattr(library, "MORE_TESTS", [lambda kernels: "", lambda kernels: "a network"])
+    monkeypatch.delenv(library.VARIABLE, raising=False)
+    assert library.chosen() == Choice(None, "the AVX-512 VNNI kernels fail their own test: a network")
 
 
 @pytest.mark.usefixtures("anew")

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""A whole network by a plan: it is traced once for each shape of its samples, and then runs without a call per verb.
+
+Networks that no plan holds run verb by verb, and so do all of them while an `OverflowStats` counts more than totals.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+from weakref import finalize
+
+import numpy as np
+
+from fixedpoint_nn.numbers.fixed.array import FixedArray
+from fixedpoint_nn.numbers.networks.native_network import NativeNetwork, native_network
+from fixedpoint_nn.numbers.networks.numpy_network import NumpyNetwork, numpy_network
+from fixedpoint_nn.numbers.networks.plan import Plan
+from fixedpoint_nn.numbers.networks.planner import plan_of
+from fixedpoint_nn.numbers.traced.traced import trace
+from fixedpoint_nn.numerics import overflow_stats
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, BoundedInts, CompactInts
+from fixedpoint_nn.numerics.native.library import Kernels, chosen
+from fixedpoint_nn.numerics.overflow import Overflow
+from fixedpoint_nn.numerics.overflow_stats import OverflowTotals
+from fixedpoint_nn.numerics.quantizer import Quantizer
+
+VARIABLE = "FIXEDPOINT_NN_THREADS"
+_CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
+_MOST_FRACTION = 100  # bits by which floats are scaled: far inside of their exponents
+
+
+@dataclass
+class _Planned:
+    """A plan with what runs it, each made when it is first needed."""
+
+    plan: Plan
+    input: Quantizer
+    by_kernels: dict[str, NativeNetwork | None] = field(default_factory=dict)
+
+    @cached_property
+    def by_numpy(self) -> NumpyNetwork | None:
+        """The plan by NumPy, if float32 holds its sums."""
+        return numpy_network(self.plan)
+
+    def native(self, kernels: Kernels) -> NativeNetwork | None:
+        """The plan in these kernels, if they take it."""
+        if kernels.name not in self.by_kernels:
+            self.by_kernels[kernels.name] = native_network(self.plan, kernels, self.input)
+        return self.by_kernels[kernels.name]
+
+
+_known: dict[int, dict[Any, _Planned | None]] = {}  # by the network's id, as long as it lives
+
+
+def planned_result(
+    net: Callable[..., Any], input: Quantizer, x: FixedArray | Array, rounded: Callable[[Any], FixedArray]
+) -> FixedArray | None:
+    """The network's result for a batch of samples, or None where there is no plan for it.
+
+    `x` is in the input's format, or numbers that `rounded` brings to it where the kernels do not.
+    """
+    stats = overflow_stats.active()
+    if stats is not None and not isinstance(stats, OverflowTotals):
+        return None
+    kernels = chosen().kernels
+    if kernels is None and stats is not None:  # NumPy's plans do not count
+        return None
+    planned = _planned(net, input, x.shape[1:])
+    if planned is None:
+        return None
+    result: Array | None = None
+    if kernels is None:
+        if planned.by_numpy is None:
+            return None
+        result = planned.by_numpy.run(_words(x, rounded))
+    else:
+        native = planned.native(kernels)
+        if native is None or (stats is not None and native.casts is None):
+            return None
+        if not isinstance(x, FixedArray) and _enters(x, input):
+            result = _by_threads(native, x, True, stats)
+        if (
+            result is None
+        ):  # integers; or floats of another kind, or one that is not finite: `rounded` says so
+            result = _by_threads(native, _words(x, rounded), False, stats)
+        assert result is not None
+    plan = planned.plan
+    return FixedArray._of(BoundedInts(result, max(-plan.low, plan.high), plan.low < 0), plan.format)
+
+
+def _words(x: Any, rounded: Callable[[Any], FixedArray]) -> Array:
+    """The samples' integers, in their own words or in float32."""
+    bounded = (x if isinstance(x, FixedArray) else rounded(x))._bounded
+    return bounded.words if isinstance(bounded, CompactInts) else bounded.to(FLOAT32)
+
+
+def _enters(x: Array, input: Quantizer) -> bool:
+    """May the kernels round these floats?"""
+    f = input.format
+    return x.dtype == FLOAT32 and 0 <= f.frac_bits <= _MOST_FRACTION and input.overflow in _CLIPS
+
+
+def _planned(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) -> _Planned | None:
+    plans = _known.get(id(net))
+    if plans is None:
+        try:
+            finalize(net, _known.pop, id(net), None)
+        except TypeError:  # a network that nobody can refer to weakly is planned in vain
+            return None
+        plans = _known[id(net)] = {}
+    key = (shape, input)
+    if key not in plans:
+        plans[key] = _made(net, input, shape)
+    return plans[key]
+
+
+def _made(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) -> _Planned | None:
+    try:
+        with overflow_stats.none_open():
+            program = trace(net, shape, input.format)
+    except (TypeError, ValueError):  # verb by verb, the same network says what is wrong
+        return None
+    plan = plan_of(program)
+    return None if plan is None else _Planned(plan, input)
+
+
+# ---- threads ---------------------------------------------------------------------------------------------------------
+
+
+def threads() -> int:
+    """How many threads share a large batch, by the environment variable; 1 where it says nothing."""
+    wanted = os.environ.get(VARIABLE, "") or "1"
+    if not wanted.isdigit() or int(wanted) < 1:
+        raise ValueError(f"{VARIABLE}={wanted!r} is no number of threads; use 1, 2, 3, ...")
+    return int(wanted)
+
+
+@cache
+def _pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, "fixedpoint_nn")
+
+
+def _by_threads(native: NativeNetwork, x: Array, floats: bool, totals: OverflowTotals | None) -> Array | None:
+    """The samples in as many parts as there are threads; a part is no smaller than a block."""
+    count = min(threads(), -(-len(x) // native.block)) if totals is None else 1
+    if count == 1:
+        return native.run(x, floats, totals)
+    parts = [part for part in np.array_split(x, count) if len(part)]
+    results = list(_pool(count).map(lambda part: native.run(part, floats), parts))
+    return None if any(result is None for result in results) else np.concatenate(results)  # type: ignore[arg-type]

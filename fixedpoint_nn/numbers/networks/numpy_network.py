@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: MIT
+"""A plan by NumPy: images in padded float32 buffers that stay in the cache, and a few calls for each operation.
+
+It takes plans whose sums float32 holds. A cast's power of two is multiplied into weights and biases beforehand. The
+largest of some sums is rounded where all of them would be: rounding never falls, so the result is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from fixedpoint_nn.numbers.image_windows import FEW_CHANNELS
+from fixedpoint_nn.numbers.networks.plan import Add, Average, Convolve, Finish, Image, Lookup, Maximum, Plan
+from fixedpoint_nn.numbers.sliding_windows import Padding, Pair, output_size
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT
+from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
+from fixedpoint_nn.numerics.rounding import Rounding, round_floats
+
+BLOCK_BYTES = 3 << 19  # of the largest operand of a product: most of a core's second-level cache
+MOST_SAMPLES = 512
+_SCALES = 60  # powers of two by which floats are scaled: far from the ends of their exponents
+_CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
+_Call = Callable[[], Any]
+_Prepared = tuple[Array, list[_Call], Array]  # where samples go, what is called then, and where the result is
+
+
+class NotInFloat32(Exception):
+    """Some sum of the plan is longer than float32's 24 bits, or a power of two is too far."""
+
+
+@dataclass(frozen=True)
+class _Buffer:
+    """An image of each sample of a block, with the edges that its consumers need."""
+
+    inside: Array  # (samples, height, width, channels)
+    padded: Array
+    edges: Padding
+
+    def windows(self, o: Convolve, size: Pair, space: Array) -> tuple[Array, Array, Array]:
+        """A view of all windows, a buffer in `space` for them, and the buffer as the rows of a matrix.
+
+        Of few channels a row of pixels is longer than a row of taps, and so the taps come first.
+        """
+        (top, _), (left, _) = self.edges
+        (down, across), (ky, kx) = o.stride, o.kernel
+        from_here = self.padded[:, top - o.padding[0][0] :, left - o.padding[1][0] :]
+        by_image, by_row, by_column, by_channel = self.padded.strides
+        count, channels = len(self.padded), self.padded.shape[3]
+        shape: tuple[int, ...] = (count, *size, ky, kx * channels)
+        strides: tuple[int, ...] = (by_image, by_row * down, by_column * across, by_row, by_channel)
+        if channels <= FEW_CHANNELS:
+            shape = (ky, kx, channels, count, *size)
+            strides = (by_row, by_column, by_channel, by_image, by_row * down, by_column * across)
+        buffer, taps = _shaped(space, shape), ky * kx * channels
+        rows = buffer.reshape(taps, -1).T if channels <= FEW_CHANNELS else buffer.reshape(-1, taps)
+        return as_strided(from_here, shape, strides, writeable=False), buffer, rows
+
+
+class NumpyNetwork:
+    """The operations of a plan, with their weights in float32.
+
+    Buffers are kept from one call to the next, as fresh memory costs more than what is done in it; whoever finds them
+    in use by another thread makes new ones.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.weights: dict[int, tuple[Array, Array | None]] = {}
+        self.pools = _pools_after(plan)
+        self._free: dict[int, _Prepared] = {}  # by the samples of a block
+        largest = max(prod(image.shape) for image in _images(plan))
+        for place, o in enumerate(plan.operations):
+            _demand_float32(o)
+            if isinstance(o, Convolve):
+                factor = np.float64(2.0**-o.finish.shift)
+                bias = None if o.bias is None else (o.bias * factor).astype(FLOAT32)
+                self.weights[place] = (o.weights.to(FLOAT32) * np.float32(factor), bias)
+                height, width = _size_of(o)
+                largest = max(largest, height * width * max(o.weights.shape))
+        self.largest = largest
+        self.block = max(1, min(MOST_SAMPLES, BLOCK_BYTES // (4 * largest)))
+
+    def run(self, x: Array) -> Array:
+        """The results of samples, which are integers in any container, in float32."""
+        batch = len(x)
+        out = np.empty((batch, *self.plan.shape), FLOAT32)
+        parts = -(-batch // self.block)
+        block = -(-batch // parts)  # parts of one size, but for the last
+        used: dict[int, _Prepared] = {}
+        for start in range(0, batch, block):
+            rows = slice(start, start + block)
+            samples = x[rows]
+            count = len(samples)
+            if count not in used:
+                free, self._free = self._free, {}  # no other thread finds what this one uses
+                used[count] = free[count] if count in free else self._prepared(count)
+            first, calls, result = used[count]
+            np.copyto(first, samples.reshape(first.shape), casting="unsafe")
+            for call in calls:
+                call()
+            np.copyto(out[rows], result.reshape(count, *self.plan.shape))
+        self._free = used
+        return out
+
+    def _prepared(self, count: int) -> _Prepared:
+        """For blocks of so many samples: where they go, what is called then, and where the result is."""
+        buffers = {image.number: self._buffer(image, count) for image in _images(self.plan)}
+        calls: list[_Call] = []
+        # One operation after the other works in the same memory, which stays in the cache.
+        windows, sums, pools = (np.empty(count * self.largest, FLOAT32) for _ in range(3))
+        result = buffers[self.plan.result.number].inside if self.plan.result is not None else None
+        for place, o in enumerate(self.plan.operations):
+            if place in self.pools.values():
+                continue
+            target = buffers[o.out.number].inside if o.out is not None else None
+            match o:
+                case Convolve():
+                    pooled = self.pools.get(place)
+                    pool = None if pooled is None else self.plan.operations[pooled]
+                    if pool is not None and pool.out is not None:
+                        target = buffers[pool.out.number].inside
+                    if target is None:
+                        target = result = np.empty((count, *_size_of(o), o.weights.shape[1]), FLOAT32)
+                    calls += self._convolve(
+                        o, place, pool, buffers[o.a.number], target, (windows, sums, pools)
+                    )
+                case Maximum() | Average():
+                    assert target is not None
+                    calls += _over_windows(o, buffers[o.a.number], target, sums)
+                case Add(a, a_shift, b, b_shift, finish):
+                    assert target is not None
+                    other = None if b is None else buffers[b.number].inside
+                    calls += _add(buffers[a.number].inside, a_shift, other, b_shift, finish, target, sums)
+                case Lookup(a, table):
+                    assert target is not None
+                    calls.append(_looked_up(buffers[a.number].inside, table, target))
+        assert result is not None
+        return buffers[self.plan.input.number].inside, calls, result
+
+    def _buffer(self, image: Image, count: int) -> _Buffer:
+        pads = [o.padding for o in self.plan.operations if o.a == image and hasattr(o, "padding")]
+        (top, bottom), (left, right) = (
+            tuple(max((pad[axis][side] for pad in pads), default=0) for side in (0, 1)) for axis in (0, 1)
+        )
+        shape = (count, image.height + top + bottom, image.width + left + right, image.channels)
+        padded = np.zeros(shape, FLOAT32)
+        inside = padded[:, top : top + image.height, left : left + image.width]
+        return _Buffer(inside, padded, ((top, bottom), (left, right)))
+
+    def _convolve(
+        self,
+        o: Convolve,
+        place: int,
+        pool: Any,
+        source: _Buffer,
+        target: Array,
+        spaces: tuple[Array, Array, Array],
+    ) -> Iterator[_Call]:
+        weights, bias = self.weights[place]
+        count, size = len(source.padded), _size_of(o)
+        taps, columns = weights.shape
+        dense = size == (1, 1) and source.inside.flags.c_contiguous
+        pointwise = o.kernel == o.stride == (1, 1) and source.inside.flags.c_contiguous
+        if dense or pointwise:
+            rows = source.inside.reshape(-1, taps)
+        else:
+            windows, buffer, rows = source.windows(o, size, spaces[0])
+            yield lambda: np.copyto(buffer, windows)
+        flat = target.flags.c_contiguous and pool is None
+        sums = target.reshape(-1, columns) if flat else _shaped(spaces[1], (len(rows), columns))
+        yield lambda: np.matmul(rows, weights, out=sums)
+        z = sums
+        if pool is not None:
+            images = sums.reshape(count, *size, columns)
+            smaller = _shaped(spaces[2], (count, *_size_of(pool), columns))
+            yield from _largest(images, pool, smaller)
+            z = smaller.reshape(-1, columns)
+        # A short row of biases is repeated, so that one addition sees long rows.
+        wide = z if bias is None else z.reshape(count, -1)
+        if bias is not None:
+            row = np.tile(bias, wide.shape[1] // columns)
+            yield lambda: np.add(wide, row, out=wide)
+        if flat:
+            yield from _finish(o.finish, wide, wide)
+        else:
+            yield from _finish(o.finish, z.reshape(target.shape), target)
+
+
+def _images(plan: Plan) -> list[Image]:
+    return [plan.input, *(o.out for o in plan.operations if o.out is not None)]
+
+
+def _shaped(space: Array, shape: tuple[int, ...]) -> Array:
+    """The first elements of a flat space, in this shape."""
+    return space[: prod(shape)].reshape(shape)
+
+
+def _size_of(o: Any) -> Pair:
+    """Rows and columns of the windows."""
+    height = output_size(o.a.height, o.kernel[0], o.stride[0], o.padding[0])
+    return height, output_size(o.a.width, o.kernel[1], o.stride[1], o.padding[1])
+
+
+def _demand_float32(o: Any) -> None:
+    """Raise unless float32 holds everything that the operation makes."""
+    finish = getattr(o, "finish", Finish())
+    match o:
+        case Convolve():
+            columns = o.weights.columns
+            bound = o.a.high * columns.one_sided if o.a.low >= 0 else max(-o.a.low, o.a.high) * columns.norm
+            bound += 0 if o.bias is None else int(np.abs(o.bias).max())
+        case Average():
+            bound = max(-o.a.low, o.a.high) * o.kernel[0] * o.kernel[1] * abs(o.factor)
+        case Add(a, a_shift, b, b_shift):
+            bound = max(-a.low, a.high) << a_shift
+            bound += max(-b.low, b.high) << b_shift if b is not None else 0
+        case _:
+            bound = 0
+    if bound > FLOAT32_EXACT or finish.shift > _SCALES:
+        raise NotInFloat32
+    if any(side < 0 for pair in getattr(o, "padding", ()) for side in pair):
+        raise NotInFloat32
+
+
+def _pools_after(plan: Plan) -> dict[int, int]:
+    """The places of convolutions whose results only a pooling of the largest takes, and of the poolings."""
+    found = {}
+    for place, o in enumerate(plan.operations):
+        if not isinstance(o, Convolve) or o.out is None:
+            continue
+        takers = [n for n, p in enumerate(plan.operations) if o.out in (p.a, getattr(p, "b", None))]
+        q = o.finish.quantizer
+        rises = q is None or o.finish.fits or q.overflow in _CLIPS
+        pool = plan.operations[takers[0]] if len(takers) == 1 else None
+        if rises and isinstance(pool, Maximum) and pool.out and not any(map(any, pool.padding)):
+            found[place] = takers[0]
+    return found
+
+
+def _taps(images: Array, o: Any) -> Iterator[Array]:
+    """For each tap, a view of that pixel of every window; the edges are there already."""
+    height, width = _size_of(o)
+    (down, across), (rows, columns) = o.stride, o.kernel
+    for y in range(rows):
+        for x in range(columns):
+            yield images[:, y : y + down * height : down, x : x + across * width : across]
+
+
+def _largest(images: Array, o: Any, out: Array) -> Iterator[_Call]:
+    return _combined(np.maximum, list(_taps(images, o)), out)
+
+
+def _combined(combine: np.ufunc, taps: list[Array], out: Array) -> Iterator[_Call]:
+    if len(taps) == 1:
+        yield lambda: np.copyto(out, taps[0])
+        return
+    yield lambda: combine(taps[0], taps[1], out=out)
+    for tap in taps[2:]:
+        yield lambda tap=tap: combine(out, tap, out=out)  # type: ignore[misc]
+
+
+def _over_windows(o: Maximum | Average, source: _Buffer, target: Array, space: Array) -> Iterator[_Call]:
+    (top, _), (left, _) = source.edges
+    images = source.padded[:, top - o.padding[0][0] :, left - o.padding[1][0] :]
+    if isinstance(o, Maximum):
+        yield from _largest(images, o, target)
+        return
+    if o.kernel == (o.a.height, o.a.width) and not any(map(any, o.padding)):
+        sums = _shaped(space, (len(images), 1, 1, o.a.channels))
+        yield lambda: np.sum(source.inside, axis=(1, 2), keepdims=True, out=sums)
+    else:
+        sums = _shaped(space, target.shape)
+        yield from _combined(np.add, list(_taps(images, o)), sums)
+    factor = np.float32(o.factor * 2.0**-o.finish.shift)
+    yield lambda: np.multiply(sums, factor, out=sums)
+    yield from _finish(o.finish, sums, target)
+
+
+def _add(
+    a: Array, a_shift: int, b: Array | None, b_shift: int, finish: Finish, target: Array, space: Array
+) -> Iterator[_Call]:
+    """Powers of two of the operands and of the rounding at once."""
+    first, second = (np.float32(2.0 ** (shift - finish.shift)) for shift in (a_shift, b_shift))
+    sums = _shaped(space, target.shape)
+    if b is None:
+        yield lambda: np.multiply(a, first, out=sums)
+    else:
+        if first == second:
+            yield lambda: np.add(a, b, out=sums)
+        else:
+            yield lambda: np.multiply(b, second / first, out=sums)
+            yield lambda: np.add(sums, a, out=sums)
+        if first != 1:
+            yield lambda: np.multiply(sums, first, out=sums)
+    yield from _finish(finish, sums, target)
+
+
+def _finish(finish: Finish, z: Array, out: Array) -> Iterator[_Call]:
+    """ReLU, rounding and overflow of scaled sums, into `out`; ReLU may come last, in the clip."""
+    q = finish.quantizer
+    clips = q is not None and not finish.fits and q.overflow in _CLIPS
+    if finish.relu and not clips:
+        yield lambda: np.maximum(z, 0, out=z)
+    if q is not None and finish.shift > 0:
+        if q.rounding is Rounding.HALF_EVEN:
+            yield lambda: np.rint(z, out=z)
+        else:
+            yield lambda: round_floats(z, q.rounding, z)
+    if clips:
+        assert q is not None
+        low, high = limits(q.format, q.overflow)
+        ends = np.float32(max(low, 0) if finish.relu else low), np.float32(high)
+        yield lambda: np.clip(z, *ends, out=out)
+        return
+    if q is not None and not finish.fits:
+        yield lambda: np.copyto(z, fit(z, q.format, q.overflow, z))
+    if z is not out:
+        yield lambda: np.copyto(out, z)
+
+
+def _looked_up(codes: Array, table: Any, out: Array) -> _Call:
+    entries = table.entries.to(FLOAT32)
+    mask = (1 << table.input_format.bits) - 1
+    return lambda: np.copyto(out, entries.take(codes.astype(np.int32) & mask))
+
+
+def numpy_network(plan: Plan) -> NumpyNetwork | None:
+    """The plan by NumPy, or None where float32 does not hold its sums."""
+    try:
+        return NumpyNetwork(plan)
+    except NotInFloat32:
+        return None

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""Whole networks in the compiled kernels: tensors, steps, packed weights and the call (`fx_network` of network.h)."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, modes_of
+
+ENTER_INTS, ENTER_STORED, ENTER_FLOATS, CONVOLVE, MAXIMUM, AVERAGE, ADD, TABLE, LEAVE = range(9)
+BYTES, WORDS, WIDE = range(3)  # operands of a product; of wide ones the sums are longer than 32 bits
+GROUP = {BYTES: 4, WORDS: 2, WIDE: 2}  # taps in four bytes
+MOST_OF_SEGMENT = 65534  # of a segment's magnitudes: 65535 + 32768 * 65534 == 2**31 - 1
+LINE = 64  # bytes of a line of the cache
+SLACK = 64  # bytes after the last tensor, for loads over the end
+
+
+class Tensor(ctypes.Structure):
+    """`Tensor` of network.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("image_bytes", "first", "row")),
+        *((name, ctypes.c_int32) for name in ("height", "width", "channels", "bytes", "zero", "padded")),
+        ("arena", ctypes.c_int64),
+        ("base", ctypes.c_void_p),
+    ]
+
+
+class _Finish(ctypes.Structure):
+    """`Finish` of network.h."""
+
+    _fields_ = [
+        (name, ctypes.c_int32)
+        for name in ("relu", "shift", "rounding", "overflow", "low", "high", "word", "is_signed")
+    ]
+
+
+class Quick(ctypes.Structure):
+    """`Quick` of network.h."""
+
+    _fields_ = [(name, ctypes.c_int32) for name in ("is", "shift", "tie_bits", "low", "high", "start")]
+
+
+class _Segment(ctypes.Structure):
+    """`Segment` of network.h."""
+
+    _fields_ = [("offset", ctypes.c_int64), ("groups", ctypes.c_int32), ("join", ctypes.c_int32)]
+
+
+class Step(ctypes.Structure):
+    """`Step` of network.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("kind", "a", "b", "out")),
+        ("finish", _Finish),
+        ("quick", Quick),
+        ("outside", ctypes.c_void_p),
+        ("scale", ctypes.c_float),
+        *((name, ctypes.c_int32) for name in ("given_bytes", "given_signed")),
+        *((name, ctypes.c_int32) for name in ("words", "columns", "positions", "in_int64", "kept")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("weights", "bias", "high_bias", "from", "to", "segments", "first_segment")
+        ),
+        *((name, ctypes.c_int32) for name in ("kernel_y", "kernel_x", "stride_y", "stride_x")),
+        ("corner", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("factor", "a_shift", "b_shift")),
+        ("table", ctypes.c_void_p),
+        ("mask", ctypes.c_int32),
+    ]
+
+
+def finish_of(epilogue: Epilogue, shift: int | None = None) -> _Finish:
+    """`Finish` of network.h, with another shift if it is given."""
+    rounding, overflow, low, high, word, signed = modes_of(epilogue)
+    return _Finish(
+        epilogue.relu, epilogue.shift if shift is None else shift, rounding, overflow, low, high, word, signed
+    )
+
+
+@dataclass(frozen=True)
+class PackedWeights:
+    """A matrix in the kernels' order: blocks of columns, of each the groups of taps, of each the columns' taps."""
+
+    weights: Array
+    segments: ctypes.Array[_Segment]
+    first_segment: Array  # of each block, and the end
+
+
+def packed_weights(
+    kernels: Kernels, matrix: Array, words: int, runs: Sequence[tuple[int, int]]
+) -> PackedWeights | None:
+    """int64 weights (taps, columns), whose taps lie in `runs`: (bytes from a window's first element, taps).
+
+    None where two words' sum of 16 bits times 16 bits is larger than a segment's may be.
+    """
+    group, block = GROUP[words], kernels.network_columns
+    parts, segments, firsts = [], [], [0]
+    by_run, taken = [], 0
+    for offset, taps in runs:
+        run = matrix[taken : taken + taps]
+        groups = -(-taps // group)
+        by_run.append((offset, np.pad(run, ((0, groups * group - taps), (0, 0)))))
+        taken += taps
+    for start in range(0, matrix.shape[1], block):
+        for offset, run in by_run:
+            columns = run[:, start : start + block]
+            lanes = -(-columns.shape[1] // kernels.network_lanes) * kernels.network_lanes
+            wide = np.pad(columns, ((0, 0), (0, lanes - columns.shape[1])))
+            parts.append(wide.reshape(-1, group, lanes).transpose(0, 2, 1).reshape(-1))
+            ends = _segment_ends(columns, words)
+            if ends is None:
+                return None
+            before = 0
+            for end in ends:
+                segments.append(_Segment(offset + 4 * before, end - before, 1))
+                before = end
+        firsts.append(len(segments))
+    dtype = np.int8 if words == BYTES else np.int16
+    weights = aligned(np.concatenate(parts).astype(dtype))
+    return PackedWeights(weights, (_Segment * len(segments))(*segments), np.array(firsts, np.int64))
+
+
+def aligned(array: Array) -> Array:
+    """The array in memory that begins with a line of the cache, which no load of a vector then crosses."""
+    space = np.empty(array.nbytes + LINE, np.uint8)
+    start = -int(space.__array_interface__["data"][0]) % LINE
+    moved = space[start : start + array.nbytes].view(array.dtype)
+    moved[...] = array
+    return moved
+
+
+def _segment_ends(columns: Array, words: int) -> list[int] | None:
+    """The groups of taps after which the sums of wide products are moved up, for one run; else its end alone."""
+    groups = len(columns) // GROUP[words]
+    if words != WIDE:
+        return [groups]
+    magnitudes = np.abs(columns).reshape(groups, GROUP[words], -1).sum(axis=1)
+    if groups and magnitudes.max() > MOST_OF_SEGMENT:
+        return None
+    grown = magnitudes.cumsum(axis=0)
+    ends: list[int] = []
+    start, before = 0, np.zeros(columns.shape[1], np.int64)
+    while start < groups:
+        # No column ever falls, so the largest sums over the columns rise too, and can be searched.
+        rising = (grown[start:] - before).max(axis=1)
+        start += int(np.searchsorted(rising, MOST_OF_SEGMENT, side="right"))
+        ends.append(start)
+        before = grown[start - 1]
+    return ends
+
+
+def address(array: Array) -> int:
+    """Where an array without gaps begins."""
+    return int(array.__array_interface__["data"][0])
+
+
+address_of = ctypes.addressof
+
+
+def biases(start: Array, words: int, columns: int) -> tuple[Array, Array]:
+    """int64 start values, one for each column, as the sums' lower and upper part, padded to `columns`."""
+    padded = np.pad(start, (0, columns - len(start)))
+    if words == WIDE:
+        return (padded & 65535).astype(np.int32), (padded >> 16).astype(np.int32)
+    low = (padded & 0xFFFFFFFF).astype(np.uint32).view(np.int32)  # modulo 2**32, as the sums are
+    return low, np.zeros_like(low)
