@@ -48,15 +48,12 @@ NETWORKS = {
     "names_writer": Golden("names_lstm", writing=SamplingConfig(40, 0.75)),
     "makemore_lstm": Golden("makemore_lstm", 2, 10),
     "shakespeare_lstm": Golden("shakespeare_lstm", 1, 1),
-    "pump_gru": Golden("pump_gru", 2, 12),
-    "pump_lstm": Golden("pump_lstm", 2, 12),
     "mnist_lstm": Golden("mnist_lstm", 2, 12),
     "mnist_gru": Golden("mnist_gru", 2, 12),
     "mnist_rnn": Golden("mnist_rnn", 4, 12),
     "fashion_mlp": Golden("fashion_mlp", 4, 16),
     "lenet": Golden("lenet", 2, 16),
     "resnet8": Golden("resnet8", 1, 30),
-    "detector": Golden("detector", 1, 7),
 }
 PACKS = (*NETWORKS, *programs.COMMITTED)
 
