@@ -18,6 +18,7 @@ from fixedpoint_nn.numbers.fixed import array
 from fixedpoint_nn.numbers.loops import dispatch
 from fixedpoint_nn.numbers.loops.native_loop import native_loop
 from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT
 from fixedpoint_nn.numerics.native.library import Kernels, available
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
@@ -165,7 +166,12 @@ def test_formats_of_every_width(bits: int, planned: bool, by_verbs: Any) -> None
     format = Q(2, bits - 2)
     layer = Wide(ints(4, 5, format=format), Quantizer(format, Rounding.HALF_AWAY))
     x, state = ints(3, 4, 4, format=format, seed=1), ints(1, 5, format=format, seed=2)
-    assert (loops_of(layer.step, x, [state]) is not None) == planned
+    loops = loops_of(layer.step, x, [state])
+    assert (loops is not None) == planned
+    if loops is not None:
+        wide = max(loops.plan.bound, loops.plan.sum_bound) > FLOAT32_EXACT
+        assert loops.by_numpy.dtype == (np.float64 if wide else np.float32)
+        assert wide is (bits == 16)
     run = lambda: x.scan(layer.step, state)  # noqa: E731
     assert all(map(equal, run(), by_verbs(run)))
 
@@ -314,3 +320,20 @@ def test_what_is_no_layers_own_step_is_not_planned(by_verbs: Any) -> None:
     assert all(map(equal, one, by_verbs(lambda: x.scan(layer.step, a[:1], b[:1]))))
     with OverflowStats():
         assert fused(x, layer.step, [a, b], None) is None
+
+
+class Loose:
+    """A class that is no layer, because it is no dataclass."""
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        h = (x + h).cast(Quantizer(Q(2, 6)))
+        return h, h
+
+
+def test_a_layers_own_projection_is_planned_and_a_class_that_is_no_layer_is_not() -> None:
+    net = over_integers(randomly_quantized(RECURRENT["GRU, reset after"](Initialiser(1, np.float64)), 1))
+    cell, x = net.cells[0], ints(3, 4, 5, format=Q(3, 6))
+    states = net.initial(x)[:1]
+    assert dispatch.fused_scan(x, cell.step, states, cell.project) is not None
+    y, h = ints(3, 4, 5), ints(3, 5, seed=1)
+    assert dispatch.fused_scan(y, Loose().step, [h], None) is None
