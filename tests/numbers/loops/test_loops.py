@@ -19,7 +19,7 @@ from fixedpoint_nn.numbers.loops import dispatch
 from fixedpoint_nn.numbers.loops.native_loop import native_loop
 from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT
-from fixedpoint_nn.numerics.native.library import Kernels, available
+from fixedpoint_nn.numerics.native.library import MOST_SHIFT, Kernels, available
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 from tests.support.battery import over_integers, randomly_quantized
@@ -337,3 +337,130 @@ def test_a_layers_own_projection_is_planned_and_a_class_that_is_no_layer_is_not(
     assert dispatch.fused_scan(x, cell.step, states, cell.project) is not None
     y, h = ints(3, 4, 5), ints(3, 5, seed=1)
     assert dispatch.fused_scan(y, Loose().step, [h], None) is None
+
+
+@dataclass(frozen=True)
+class OneProduct:
+    """A state that is one product, rounded."""
+
+    weight: FixedArray
+    out: Quantizer
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        h = (x @ self.weight).cast(self.out)
+        return h, h
+
+
+@dataclass(frozen=True)
+class TwoProducts(OneProduct):
+    """A state that is the sum of two, whose partial sums are float32."""
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        h = (x @ self.weight + h @ self.weight).cast(self.out)
+        return h, h
+
+
+@pytest.mark.parametrize("kernels", available(), ids=lambda kernels: kernels.name)
+@pytest.mark.parametrize(
+    ("kind", "bits", "frac", "out", "compiled"),
+    [
+        (OneProduct, 8, 3, Q(4, 4), True),
+        (OneProduct, 8, 2, Q(4, 4), True),  # no bit is dropped
+        (OneProduct, 8, 2, Q(4, 5), True),  # one more than there is, which the rounding after the sum adds
+        (OneProduct, 8, MOST_SHIFT // 2 + 1, QFormat(8 + 2 - MOST_SHIFT % 2, MOST_SHIFT % 2 - 2 + 4), True),
+        (OneProduct, 14, 12, Q(4, 4), True),  # beyond float32, within int32
+        (TwoProducts, 8, 3, Q(5, 3), True),
+        (TwoProducts, 14, 12, Q(2, 12), False),  # a partial sum that float32 does not hold
+    ],
+)
+def test_the_compiled_loop_takes_what_it_computes_exactly(
+    kind: Any, bits: int, frac: int, out: QFormat, compiled: bool, kernels: Kernels, by_verbs: Any
+) -> None:
+    format = QFormat(bits - frac, frac)
+    size = 4
+    layer = kind(ints(size, size, format=format), Quantizer(out))
+    x, state = ints(3, 4, size, format=format, seed=1), ints(1, size, format=out, seed=2)
+    loops = loops_of(layer.step, x, [state])
+    assert loops is not None
+    made = native_loop(loops.plan, kernels)
+    assert (made is not None) is compiled
+    run = lambda: x.scan(layer.step, state)  # noqa: E731
+    expected = by_verbs(run)
+    assert all(map(equal, run(), expected))
+    if made is not None:
+        starts = [np.broadcast_to(state.ints, (3, size)).astype(np.float32)]
+        got = flat(made.run(x.ints.astype(np.float32), starts))
+        assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
+
+
+@dataclass(frozen=True)
+class TwoPoints(OneProduct):
+    """Two parts of one sum, at different binary points, and the sum itself."""
+
+    whole: bool
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        z = x @ self.weight
+        low, high = z[..., :3].cast(self.out), z[..., 3:6].cast(Quantizer(Q(5, 1)))
+        if self.whole:
+            high = (high + z[..., 5:]).cast(Quantizer(Q(5, 1)))
+        return high, (low + h).cast(self.out)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numpys_loop_brings_every_part_of_a_sum_to_its_own_point(
+    dtype: Any, whole: bool, by_verbs: Any
+) -> None:
+    layer = TwoPoints(ints(4, 8, format=Q(2, 3)), Quantizer(Q(4, 4), Rounding.HALF_AWAY), whole)
+    x, state = ints(3, 4, 4, format=Q(2, 3), seed=1), ints(3, 3, format=Q(4, 4), seed=2)
+    loops = loops_of(layer.step, x, [state])
+    assert loops is not None
+    got = flat(NumpyLoop(loops.plan, np.dtype(dtype)).run(x.ints, [state.ints]))
+    expected = by_verbs(lambda: x.scan(layer.step, state))
+    assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
+
+
+@pytest.mark.parametrize("kernels", available(), ids=lambda kernels: kernels.name)
+def test_the_compiled_loop_takes_no_words_of_sixteen_bits_and_their_lowest(kernels: Kernels) -> None:
+    layer = OneProduct(ints(4, 4, format=Q(2, 2)), Quantizer(Q(4, 4)))
+    for format, compiled in ((Q(8, 8), False), (Q(8, 7), True)):
+        loops = loops_of(layer.step, ints(3, 4, 4, format=format), [ints(1, 4, format=Q(4, 4))])
+        assert loops is not None
+        assert (native_loop(loops.plan, kernels) is not None) is compiled
+
+
+@dataclass(frozen=True)
+class Joined(OneProduct):
+    """Sums of products that NumPy's loop may read as one, or may not."""
+
+    kind: str
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        w = self.weight
+        if self.kind == "parts":
+            z = x[..., :3] @ w[:3] + h[..., 1:] @ w[:3]
+        elif self.kind == "one twice":
+            z = x @ w + x @ w[::-1]
+        else:
+            z = x @ w + h @ w
+        h = z.cast(self.out)
+        if self.kind == "another order":
+            h = (h @ w + x @ w).cast(self.out)
+        return h, h
+
+
+@pytest.mark.parametrize(
+    ("kind", "joined"), [("whole", 1), ("parts", 0), ("one twice", 0), ("another order", 1)]
+)
+def test_products_are_joined_if_their_operands_stand_side_by_side(
+    kind: str, joined: int, by_verbs: Any
+) -> None:
+    layer = Joined(ints(4, 4, format=Q(2, 3)), Quantizer(Q(4, 4)), kind)
+    x, state = ints(3, 4, 4, format=Q(2, 3), seed=1), ints(3, 4, format=Q(4, 4), seed=2)
+    loops = loops_of(layer.step, x, [state])
+    assert loops is not None
+    assert len(loops.by_numpy.joined) == joined
+    got = flat(loops.by_numpy.run(x.ints, [state.ints]))
+    expected = by_verbs(lambda: x.scan(layer.step, state))
+    assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
