@@ -50,3 +50,30 @@ def test_a_bound_within_the_format_needs_no_limits_but_wrapping_below_zero_does(
     wrapped = requantized(held, 0, Quantizer(UQ(54, 0), overflow=Overflow.WRAP))
     assert wrapped.ints().tolist() == [2**54 - 1]
     assert wrapped.bound == 2**54 - 1
+
+
+@pytest.mark.parametrize(
+    ("bound", "shift", "quantizer", "expected"),
+    [
+        (1000, -3, Quantizer(Q(12, 0)), 125),
+        (1001, -3, Quantizer(Q(12, 0)), 126),  # rounded up
+        (3, 4, Quantizer(Q(12, 0)), 48),
+        (1000, 0, Quantizer(Q(8, 0)), 128),
+        (100, 0, Quantizer(UQ(8, 0)), 100),  # what is below 0 is cut off, and nothing is above 100
+        (1000, 0, Quantizer(Q(8, 0), overflow=Overflow.WRAP), 128),
+        (5, -1, Quantizer(Q(8, 0), overflow=Overflow.WRAP), 3),
+    ],
+)
+def test_the_bound_of_a_result_is_as_close_as_its_operand_and_format_say(
+    bound: int, shift: int, quantizer: Quantizer, expected: int
+) -> None:
+    assert requantized(BoundedInts(np.zeros(3, np.float32), bound), shift, quantizer).bound == expected
+
+
+@pytest.mark.parametrize("overflow", [Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC, Overflow.WRAP])
+@pytest.mark.parametrize(("bound", "same"), [(127, True), (128, False)])
+def test_integers_that_fit_as_they_are_stay_where_they_are(
+    overflow: Overflow, bound: int, same: bool
+) -> None:
+    ints = BoundedInts(np.array([-5, 7], np.float32), bound)
+    assert (requantized(ints, 0, Quantizer(Q(8, 0), overflow=overflow)) is ints) is same

@@ -395,30 +395,63 @@ def test_the_compiled_loop_takes_what_it_computes_exactly(
 
 @dataclass(frozen=True)
 class TwoPoints(OneProduct):
-    """Two parts of one sum, at different binary points, and the sum itself."""
+    """Parts of one sum at different binary points: all of it, one half twice, beside the sum itself, or one of two."""
 
-    whole: bool
+    kind: str
 
     def step(self, x: Any, h: Any) -> tuple[Any, Any]:
         z = x @ self.weight
         low, high = z[..., :3].cast(self.out), z[..., 3:6].cast(Quantizer(Q(5, 1)))
-        if self.whole:
-            high = (high + z[..., 5:]).cast(Quantizer(Q(5, 1)))
+        if self.kind == "twice":
+            high = z[..., :3].cast(Quantizer(Q(5, 1)))
+        elif self.kind == "beside the sum":
+            high = (high + z[..., 2:5]).cast(Quantizer(Q(5, 1)))
+        elif self.kind == "exact":
+            high = z[..., 3:6].cast(Quantizer(Q(8, 6)))
         return high, (low + h).cast(self.out)
 
 
-@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("columns", [6, 8])
+@pytest.mark.parametrize("kind", ["both", "twice", "beside the sum", "exact"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_numpys_loop_brings_every_part_of_a_sum_to_its_own_point(
-    dtype: Any, whole: bool, by_verbs: Any
+    dtype: Any, kind: str, columns: int, by_verbs: Any
 ) -> None:
-    layer = TwoPoints(ints(4, 8, format=Q(2, 3)), Quantizer(Q(4, 4), Rounding.HALF_AWAY), whole)
+    layer = TwoPoints(ints(4, columns, format=Q(2, 3)), Quantizer(Q(4, 4), Rounding.HALF_AWAY), kind)
     x, state = ints(3, 4, 4, format=Q(2, 3), seed=1), ints(3, 3, format=Q(4, 4), seed=2)
     loops = loops_of(layer.step, x, [state])
     assert loops is not None
     got = flat(NumpyLoop(loops.plan, np.dtype(dtype)).run(x.ints, [state.ints]))
     expected = by_verbs(lambda: x.scan(layer.step, state))
     assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
+
+
+@dataclass(frozen=True)
+class Reread(OneProduct):
+    """What a step gives is read once more inside of it."""
+
+    kind: str
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        z = x @ self.weight
+        if self.kind == "sum":
+            return z, (z + h).cast(self.out)
+        if self.kind == "cast":
+            y = z.cast(self.out)
+            return y, (y + h).cast(self.out)
+        return (z + h).cast(self.out), z.cast(self.out)
+
+
+@pytest.mark.parametrize("kind", ["sum", "cast", "sum twice"])
+def test_what_is_given_may_be_read_again(kind: str, by_verbs: Any) -> None:
+    layer = Reread(ints(4, 4, format=Q(2, 3)), Quantizer(Q(4, 4), Rounding.HALF_AWAY), kind)
+    x, state = ints(3, 4, 4, format=Q(2, 3), seed=1), ints(3, 4, format=Q(4, 4), seed=2)
+    loops = loops_of(layer.step, x, [state])
+    assert loops is not None
+    expected = by_verbs(lambda: x.scan(layer.step, state))
+    for loop in (loops.by_numpy, loops.loop()):
+        got = flat(loop.run(x.ints.astype(np.float32), [state.ints.astype(np.float32)]))
+        assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
 
 
 @pytest.mark.parametrize("kernels", available(), ids=lambda kernels: kernels.name)
