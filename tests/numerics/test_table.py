@@ -177,3 +177,9 @@ def test_a_table_of_the_widest_output_is_exact_to_its_last_bit() -> None:
     assert table.ints[3] == ((1 << 59) + 1) // 3
     with pytest.raises(ValueError, match="at most 60 bits"):
         Table("reciprocal", UQ(3, 0), Quantizer(UQ(2, 59)))
+
+
+def test_the_entries_of_a_table_are_never_written_to() -> None:
+    table = Table("tanh", Q(2, 2), Quantizer(Q(1, 7)))
+    with pytest.raises(ValueError, match="read-only"):
+        table.ints[0] = 1

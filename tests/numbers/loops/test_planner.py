@@ -15,9 +15,11 @@ from fixedpoint_nn.numbers.fixed import array
 from fixedpoint_nn.numbers.loops import dispatch
 from fixedpoint_nn.numbers.loops.native_loop import native_loop
 from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
+from fixedpoint_nn.numbers.loops.planner import _outcome
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.native.library import available
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
 
 OUT = Quantizer(Q(4, 4), Rounding.HALF_AWAY)
 COARSE = Quantizer(Q(5, 1), Rounding.FLOOR)
@@ -86,10 +88,16 @@ PLANNED: dict[str, Formula] = {
     "relu": lambda x, a, b: ((x @ W).relu().cast(OUT), (x @ W + B).relu().cast(COARSE).cast(OUT)),
     "a table": lambda x, a, b: (a.lookup("tanh", TANH).cast(OUT), (x @ W).cast(OUT).lookup("tanh", TANH).cast(OUT)),
     "parts of values": lambda x, a, b: ((a[..., :2] @ W[:2] + b[..., 1:] @ U[:3]).cast(OUT), b),
+    "the shape that it has": lambda x, a, b: ((x.reshape(-1, 4) @ W).reshape(-1, 4).cast(OUT), a.reshape(-1, 4)),
+    "columns by both axes": lambda x, a, b: ((x[:, 1:3] @ W[:2]).cast(OUT), b),
+    "one column": lambda x, a, b: ((x[:, 1:2] @ W[:1]).cast(OUT), (a[..., 3:] @ U[:1]).cast(OUT)),
+    "columns of a sum": lambda x, a, b: ((x @ WIDE)[:, 2:6].cast(OUT), b),
+    "values times weights": lambda x, a, b: (((x * a) @ W).cast(OUT), b),
     "exchanged": lambda x, a, b: (b, a),
     "exchanged and more": lambda x, a, b: (b, (a + x).cast(OUT)),
     "x itself": lambda x, a, b: (x.cast(OUT), a),
     "finer casts": lambda x, a, b: ((x @ W).cast(Quantizer(Q(6, 8))).cast(OUT), a.cast(Quantizer(Q(6, 8))).cast(OUT)),
+    "a cast to a finer point": lambda x, a, b: (a.cast(Quantizer(Q(3, 12))).cast(OUT), b),
     "wrapping": lambda x, a, b: ((x @ W + a).cast(Quantizer(Q(4, 4), Rounding.FLOOR, Overflow.WRAP)), b),
 }  # fmt: skip
 NOT_PLANNED: dict[str, Formula] = {
@@ -102,6 +110,10 @@ NOT_PLANNED: dict[str, Formula] = {
     "a product of a repeated value": lambda x, a, b: ((a[..., :1] * b).cast(OUT), b),
     "every second": lambda x, a, b: ((a[..., ::2] @ W[:2]).cast(OUT), b),
     "backwards": lambda x, a, b: (a[..., ::-1], b),
+    "another shape in between": lambda x, a, b: ((x.reshape(-1, 2, 2).reshape(-1, 4) @ W).cast(OUT), b),
+    "channels": lambda x, a, b: ((x.cast(ChannelQuantizer(Quantizer(Q(2, 3)), (0, 0, 1, 0))) @ W).cast(OUT), b),
+    "a cast wider than a double": lambda x, a, b: ((x @ W).cast(Quantizer(Q(50, 6))).cast(OUT), b),
+    "relu of a part": lambda x, a, b: ((x @ WIDE)[..., 4:].relu().cast(OUT), b),
 }  # fmt: skip
 
 
@@ -157,8 +169,41 @@ NORM, ONE_SIDED = (int(np.abs(part).sum(axis=0).max()) for part in (W.ints, np.m
         ("two biases", Q(2, 3), 16 * NORM + int(np.abs(B.ints).max()) + int(np.abs(C.ints).max())),
         ("a fine bias", Q(2, 3), (16 * NORM << 3) + int(np.abs(FINE_B.ints).max())),
         ("a coarse bias", Q(2, 3), 16 * NORM + (int(np.abs(COARSE_B.ints).max()) << 4)),
+        ("values times weights", Q(2, 3), 16 * 128 * NORM),
+        ("values times weights", UQ(2, 3), 31 * 128 * NORM),
         ("goes on", Q(2, 3), (16 * NORM << 1) + 128 * int(np.abs(U.ints).sum(axis=0).max())),
     ],
 )
 def test_the_bound_of_a_sum_is_that_of_its_weights_and_biases(name: str, format: QFormat, bound: int) -> None:
     assert loops_of(name, format)[-1].plan.sum_bound == bound
+
+
+WRAPPED = Quantizer(Q(8, 0), Rounding.FLOOR, Overflow.WRAP)
+
+
+@pytest.mark.parametrize(
+    ("bound", "shift", "quantizer", "outcome"),
+    [
+        (127, 0, Quantizer(Q(8, 0)), (True, 127)),
+        (128, 0, Quantizer(Q(8, 0)), (False, 128)),
+        (5000, 0, Quantizer(Q(8, 0)), (False, 128)),
+        (1016, -3, Quantizer(Q(8, 0)), (True, 127)),
+        (1017, -3, Quantizer(Q(8, 0)), (False, 128)),  # it may be rounded up
+        (15, 3, Quantizer(Q(8, 0)), (True, 120)),
+        (16, 3, Quantizer(Q(8, 0)), (False, 128)),
+        (127, 0, Quantizer(Q(8, 0), overflow=Overflow.SATURATE_SYMMETRIC), (True, 127)),
+        (1, 0, Quantizer(UQ(8, 0)), (False, 1)),  # what is below 0 does not fit
+        (300, 0, Quantizer(UQ(8, 0)), (False, 255)),
+        (9, 0, WRAPPED, (True, 9)),
+        (128, 0, WRAPPED, (False, 128)),
+    ],
+)
+def test_what_fits_and_its_bound(
+    bound: int, shift: int, quantizer: Quantizer, outcome: tuple[bool, int]
+) -> None:
+    assert _outcome(bound, shift, quantizer) == outcome
+
+
+def test_the_bound_of_a_plan_is_that_of_the_largest_number_on_the_way() -> None:
+    assert loops_of("a cast to a finer point")[-1].plan.bound == 128 << 8, "before it saturates"
+    assert loops_of("exchanged")[-1].plan.bound == 128
