@@ -9,7 +9,7 @@ CHECKED := tests/numerics tests/numbers tests/layers tests/project/test_sources.
     "tests/hardware/rtl/test_golden.py::test_a_golden_pack_passes_in_icarus_with_every_write_traced[moons]"
 EXTRAS := test dask search notebooks synth onnx tflite board axi docs dev
 
-.PHONY: help demo check test test-all coverage lint docs bench synth mutation mutation-python proof golden clean python simulators
+.PHONY: help demo check test test-all coverage lint docs bench synth mutation mutation-python proof golden release clean python simulators
 help:
 	@echo 'make demo      train, quantise, sweep, emit and verify a network that writes French names (4 minutes)'
 	@echo 'make check     formats, numbers, layers and one pack in Icarus, before every commit (a minute at most)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make mutation-python  do the tests notice a broken Python core? (hours; ROOMS="numerics numbers", ARGS="--sample 170")'
 	@echo 'make proof     mutation, formal proofs, exhaustive runs and coverage'
 	@echo 'make golden    write golden_vectors/ again'
+	@echo 'make release   build wheel and source distribution from the last commit, and try them (ARGS="--pythons python3.13")'
 
 demo:
 	@.ci/setup python
@@ -89,6 +90,10 @@ proof: simulators
 golden: simulators
 	@.ci/setup python $(EXTRAS)
 	$(PY) -m tests.proof.conformance
+
+release:
+	@.ci/setup iverilog
+	@$${PYTHON:-python3} .ci/release.py $(ARGS)
 
 simulators:
 	@.ci/setup iverilog

@@ -71,10 +71,13 @@ module loop_nest #(
     localparam SPACING_WIDTH = LANES / DRAIN > 1 ? $clog2(LANES / DRAIN) : 1;
     localparam [SPACING_WIDTH-1:0] NO_SPACING = 0, ONE_CLOCK = 1;
     localparam [4:0] SETTLE = WAIT[4:0];
+    localparam [12:0] BEFORE = 13'h1fff;
     localparam [1:0] IDLE = 2'd0, SET_UP = 2'd1, STEP = 2'd2;
 
-    // The run's settings (counts are one less than the loop's steps), and the position in its loops, counted up from 0:
-    // a counter that is only incremented or cleared costs no logic, and a comparison half of what loading it would.
+    // The run's settings (counts are one less than the loop's steps), and the position in its loops, counted up from 1:
+    // a counter that is only incremented or set to a constant costs no logic, and a comparison half of what loading it
+    // would. Whether a step is a loop's last is known a step before, in a register of one bit: a counter that equals
+    // its count says that the next step is the last.
     wire paired = run[`RUN_PAIRED];
     wire [15:0] channel_count = run[`RUN_CHANNEL_COUNT +: 16];
     wire [7:0]  kx_count = run[`RUN_KX_COUNT +: 8];
@@ -84,18 +87,17 @@ module loop_nest #(
     wire [11:0] y_count = run[`RUN_Y_COUNT +: 12];
     reg  [1:0]  state;
     reg  [15:0] channel, tile;
-    reg  [7:0]  kx, ky;
+    reg  [8:0]  kx, ky;
     reg  [11:0] x, y;
+    reg         channel_end, kx_last, ky_last, pixel_end, x_last, y_last;
     reg         first_tap, first_tile, second_operand, barrier;
     reg  [4:0]  settle;
     reg  [SPACING_WIDTH-1:0] spacing;
 
-    wire channel_end = channel == channel_count;
-    wire kx_end = channel_end && kx == kx_count;
-    wire tile_end = kx_end && ky == ky_count;
-    wire pixel_end = tile == tile_count;
-    wire row_end = pixel_end && x == x_count;
-    wire run_end = tile_end && row_end && y == y_count;
+    wire kx_end = channel_end && kx_last;
+    wire tile_end = kx_end && ky_last;
+    wire row_end = pixel_end && x_last;
+    wire run_end = tile_end && row_end && y_last;
 
     wire drained = spacing == NO_SPACING && settle == 5'd0;
     wire blocked = barrier && !drained || tile_end && (first_tile ? !drained : spacing != NO_SPACING);
@@ -107,8 +109,8 @@ module loop_nest #(
     // Which loops start again with the next step.
     wire set_up = state == SET_UP;
     wire channel_restart = set_up || channel_end;
-    wire kx_restart = set_up || kx == kx_count;
-    wire ky_restart = set_up || ky == ky_count;
+    wire kx_restart = set_up || kx_last;
+    wire ky_restart = set_up || ky_last;
     wire tile_restart = set_up || pixel_end;
     wire x_restart = set_up || row_end;
     wire weights_restart = set_up || tile_end && (pixel_end || run[`RUN_PER_TILE]);
@@ -118,15 +120,15 @@ module loop_nest #(
     assign idle = state == IDLE && drained;
     assign configure = issue && tile_end && first_tile;
 
-    // Where the tap is in the image: the pixel's first tap, plus the place in the window. The selected operand stands
-    // second in a sum, where it is part of the adder's own logic.
+    // Where the tap is in the image: the column before the pixel's first tap, plus the place in the window, from 1 on.
+    // The selected operand stands second in a sum, where it is part of the adder's own logic.
     wire [12:0] x_origin = run[`RUN_X_ORIGIN +: 13];
     wire [12:0] y_origin = run[`RUN_Y_ORIGIN +: 13];
     reg  [12:0] pixel_x, pixel_y;
-    wire [12:0] next_x = (x_restart ? 13'd0 : {5'd0, run[`RUN_X_STEP +: 8]}) + (x_restart ? x_origin : pixel_x);
-    wire [12:0] next_y = (set_up ? 13'd0 : {5'd0, run[`RUN_Y_STEP +: 8]}) + (set_up ? y_origin : pixel_y);
-    wire [12:0] tap_x = pixel_x + {5'd0, kx};
-    wire [12:0] tap_y = pixel_y + {5'd0, ky};
+    wire [12:0] next_x = (x_restart ? BEFORE : {5'd0, run[`RUN_X_STEP +: 8]}) + (x_restart ? x_origin : pixel_x);
+    wire [12:0] next_y = (set_up ? BEFORE : {5'd0, run[`RUN_Y_STEP +: 8]}) + (set_up ? y_origin : pixel_y);
+    wire [12:0] tap_x = pixel_x + {4'd0, kx};
+    wire [12:0] tap_y = pixel_y + {4'd0, ky};
     wire padded = run[`RUN_BOUNDED] && (tap_x >= run[`RUN_X_LIMIT +: 13] || tap_y >= run[`RUN_Y_LIMIT +: 13]);
 
     // The address is 0 when a run is set up, so that its base is one more jump. Two selectors of four.
@@ -165,27 +167,33 @@ module loop_nest #(
             address <= address + jump;
             weight_address <= weights_restart ? run[`RUN_WEIGHT_BASE +: ADDRESS_WIDTH] : weight_address + 1'b1;
             channel <= channel + 16'd1;
+            channel_end <= channel_restart ? channel_count == 16'd0 : channel == channel_count;
         end
         if (step_kx) begin
-            channel <= 16'd0;
-            kx <= kx + 8'd1;
+            channel <= 16'd1;
+            kx <= kx + 9'd1;
+            kx_last <= kx_restart ? kx_count == 8'd0 : kx == {1'b0, kx_count};
         end
         if (step_ky) begin
-            kx <= 8'd0;
-            ky <= ky + 8'd1;
+            kx <= 9'd1;
+            ky <= ky + 9'd1;
+            ky_last <= ky_restart ? ky_count == 8'd0 : ky == {1'b0, ky_count};
         end
         if (step_tile) begin
-            ky <= 8'd0;
+            ky <= 9'd1;
             tile <= tile + 16'd1;
+            pixel_end <= tile_restart ? tile_count == 16'd0 : tile == tile_count;
         end
         if (step_x) begin
-            tile <= 16'd0;
+            tile <= 16'd1;
             x <= x + 12'd1;
+            x_last <= x_restart ? x_count == 12'd0 : x == x_count;
             pixel_x <= next_x;
         end
         if (step_y) begin
-            x <= 12'd0;
-            y <= set_up ? 12'd0 : y + 12'd1;
+            x <= 12'd1;
+            y <= set_up ? 12'd1 : y + 12'd1;
+            y_last <= set_up ? y_count == 12'd0 : y == y_count;
             pixel_y <= next_y;
         end
 

@@ -55,7 +55,6 @@ module sequencer #(
     reg [2:0] operation;
     reg [2:0] target_register;
     reg [4:0] shift;
-    reg       equal;
     // Clocks until the word of a Load is there; then one doubling per bit of shift.
     reg [2:0] wait_load;
     reg [4:0] doublings;
@@ -70,7 +69,7 @@ module sequencer #(
 
     // The one adder: register + value; -1 for Loop, register - value (by complement and carry) for JumpEqual. Where
     // only the word is meant (Set, most of a description), the register counts as 0.
-    wire [2:0] selected = loading ? target_register : word[26:24];
+    wire [2:0] selected = word[26:24];
     // Words 1 to 4 of a run are addresses: 19 to 16 are left.
     wire is_address = operation != `OP_RUN || left[4];
     wire is_sum = selected != 3'd0 && (first ? opcode != `OP_SET && opcode != `OP_RUN : is_address);
@@ -81,12 +80,20 @@ module sequencer #(
     wire [ADDRESS_WIDTH:0] sum_with_carry = {value, 1'b1} + {is_sum ? content : ZERO, subtract};
     wire [ADDRESS_WIDTH-1:0] sum = sum_with_carry[ADDRESS_WIDTH:1];
 
+    // The sum of the word before: 0 where the register of a JumpEqual holds what it asks for.
+    wire equal = access_address == ZERO;
     wire jump = first ? opcode == `OP_LOOP && content != ONE : operation == `OP_JUMP_EQUAL && equal;
     wire loaded_now = loading && wait_load == 3'd1;
     wire [31:0] loaded_word = {{(32-WIDTH){loaded[WIDTH-1]}}, loaded};
 
+    // What a register is given: the sum, or what a Load brings: the word, then its double, as often as `shift` says.
+    // The address of a Load holds it between two doublings, when the address is of no more use.
+    wire doubled_now = loading && wait_load == 3'd0;
+    wire [ADDRESS_WIDTH-1:0] result =
+        !loading ? sum : loaded_now ? loaded_word[ADDRESS_WIDTH-1:0] : access_address << 1;
+
     wire restart = reset || start;
-    wire write_register = loaded_now || loading && wait_load == 3'd0 ||
+    wire write_register = loaded_now || doubled_now ||
         execute && first && (opcode == `OP_SET || opcode == `OP_ADD || opcode == `OP_LOOP);
 
     always @(posedge clock) begin
@@ -98,8 +105,8 @@ module sequencer #(
             program_address <= program_address + 1'b1;
         end
 
-        if (write_register)
-            registers[selected] <= loaded_now ? loaded_word[ADDRESS_WIDTH-1:0] : loading ? content << 1 : sum;
+        if (write_register) registers[loading ? target_register : selected] <= result;
+        if (execute || loaded_now || doubled_now) access_address <= result;
 
         if (loading) begin
             if (wait_load != 3'd0) wait_load <= wait_load - 3'd1;
@@ -114,7 +121,6 @@ module sequencer #(
                 target_register <= word[26:24];
                 shift <= word[4:0];
                 access_best <= word[0];
-                equal <= ~|sum;
                 case (opcode)
                     `OP_RUN: left <= LAST_WORD;
                     `OP_JUMP_EQUAL, `OP_LOAD, `OP_STORE: left <= 5'd1;
@@ -136,7 +142,6 @@ module sequencer #(
             end
             if (first ? opcode == `OP_RUN : operation == `OP_RUN)
                 description <= {word[31:ADDRESS_WIDTH], sum, description[`RUN_BITS-1:32]};
-            access_address <= sum;
             if (jump) begin
                 program_address <= word[ADDRESS_WIDTH-1:0];
                 fetched <= 1'b0;

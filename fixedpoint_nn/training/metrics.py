@@ -66,6 +66,18 @@ def area_under_curve(scores: Array, positive: Array) -> float:
     return float((ranks[places.reshape(-1)][wanted].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
+def roc_curve(scores: Array, positive: Array) -> tuple[Array, Array]:
+    """(share of the others taken for positive, share of the positive that are found), for every limit of the score.
+
+    From the highest limit, which takes nothing, to the lowest, which takes all; `area_under_curve` is the area below.
+    """
+    wanted = np.asarray(positive, np.bool_).reshape(-1)
+    limits, places = np.unique(-scores.reshape(-1), return_inverse=True)
+    counts = [np.bincount(places.reshape(-1)[chosen], minlength=len(limits)) for chosen in (~wanted, wanted)]
+    false, true = (np.concatenate([[0], count.cumsum()]) / max(count.sum(), 1) for count in counts)
+    return false, true
+
+
 def confusion_matrix(predicted: ArrayLike, labels: ArrayLike, classes: int) -> Array:
     """(label, prediction) -> how often."""
     matrix = np.zeros((classes, classes), np.int64)

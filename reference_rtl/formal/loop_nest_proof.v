@@ -98,8 +98,11 @@ module loop_nest_proof #(
 
     // Relations between the registers of the two; yosys joins these names when it flattens.
     (* hierconn *) wire [1:0]     \u_loop_nest.state ;
+    (* hierconn *) wire           \u_loop_nest.channel_end , \u_loop_nest.kx_last , \u_loop_nest.ky_last ,
+        \u_loop_nest.pixel_end , \u_loop_nest.x_last , \u_loop_nest.y_last ;
     (* hierconn *) wire [15:0]    \u_loop_nest.channel , \u_loop_nest.tile , \u_spec.channel , \u_spec.tile ;
-    (* hierconn *) wire [7:0]     \u_loop_nest.kx , \u_loop_nest.ky , \u_spec.kx , \u_spec.ky ;
+    (* hierconn *) wire [8:0]     \u_loop_nest.kx , \u_loop_nest.ky ;
+    (* hierconn *) wire [7:0]     \u_spec.kx , \u_spec.ky ;
     (* hierconn *) wire [11:0]    \u_loop_nest.x , \u_loop_nest.y , \u_spec.x , \u_spec.y ;
     (* hierconn *) wire [12:0]    \u_loop_nest.pixel_x , \u_loop_nest.pixel_y ;
     (* hierconn *) wire [S-1:0]   \u_loop_nest.spacing ;
@@ -116,14 +119,21 @@ module loop_nest_proof #(
     wire held = \u_spec.running || \u_spec.setting_up ;
     wire paired = spec_run[`RUN_PAIRED];
     wire counters_differ =
-        \u_loop_nest.channel != \u_spec.channel || \u_spec.channel > spec_run[`RUN_CHANNEL_COUNT +: 16] ||
-        \u_loop_nest.kx != \u_spec.kx || \u_spec.kx > spec_run[`RUN_KX_COUNT +: 8] ||
-        \u_loop_nest.ky != \u_spec.ky || \u_spec.ky > spec_run[`RUN_KY_COUNT +: 8] ||
-        \u_loop_nest.tile != \u_spec.tile || \u_spec.tile > spec_run[`RUN_TILE_COUNT +: 16] ||
-        \u_loop_nest.x != \u_spec.x || \u_spec.x > spec_run[`RUN_X_COUNT +: 12] ||
-        \u_loop_nest.y != \u_spec.y || \u_spec.y > spec_run[`RUN_Y_COUNT +: 12];
-    wire places_differ = \u_loop_nest.pixel_x != \u_spec.pixel_x [12:0] ||
-        \u_loop_nest.pixel_y != \u_spec.pixel_y [12:0];
+        \u_loop_nest.channel != \u_spec.channel + 16'd1 || \u_spec.channel > spec_run[`RUN_CHANNEL_COUNT +: 16] ||
+        \u_loop_nest.kx != {1'b0, \u_spec.kx } + 9'd1 || \u_spec.kx > spec_run[`RUN_KX_COUNT +: 8] ||
+        \u_loop_nest.ky != {1'b0, \u_spec.ky } + 9'd1 || \u_spec.ky > spec_run[`RUN_KY_COUNT +: 8] ||
+        \u_loop_nest.tile != \u_spec.tile + 16'd1 || \u_spec.tile > spec_run[`RUN_TILE_COUNT +: 16] ||
+        \u_loop_nest.x != \u_spec.x + 12'd1 || \u_spec.x > spec_run[`RUN_X_COUNT +: 12] ||
+        \u_loop_nest.y != \u_spec.y + 12'd1 || \u_spec.y > spec_run[`RUN_Y_COUNT +: 12];
+    wire ends_differ =
+        \u_loop_nest.channel_end != (\u_spec.channel == spec_run[`RUN_CHANNEL_COUNT +: 16]) ||
+        \u_loop_nest.kx_last != (\u_spec.kx == spec_run[`RUN_KX_COUNT +: 8]) ||
+        \u_loop_nest.ky_last != (\u_spec.ky == spec_run[`RUN_KY_COUNT +: 8]) ||
+        \u_loop_nest.pixel_end != (\u_spec.tile == spec_run[`RUN_TILE_COUNT +: 16]) ||
+        \u_loop_nest.x_last != (\u_spec.x == spec_run[`RUN_X_COUNT +: 12]) ||
+        \u_loop_nest.y_last != (\u_spec.y == spec_run[`RUN_Y_COUNT +: 12]);
+    wire places_differ = \u_loop_nest.pixel_x != \u_spec.pixel_x [12:0] - 13'd1 ||
+        \u_loop_nest.pixel_y != \u_spec.pixel_y [12:0] - 13'd1;
     wire flags_differ =
         \u_loop_nest.barrier != \u_spec.waiting || \u_loop_nest.first_tile != \u_spec.first_tile ||
         \u_loop_nest.second_operand != (paired && \u_spec.channel [0]) ||
@@ -147,7 +157,8 @@ module loop_nest_proof #(
         run[`RUN_Y_JUMP +: A] != \u_spec.stride [5*A +: A] - after_4;
     wire related = \u_loop_nest.state == {\u_spec.running , \u_spec.setting_up }
         && !(\u_spec.running && \u_spec.setting_up )
-        && !waits_differ && !(held && runs_differ) && !(busy && (counters_differ || places_differ || flags_differ))
+        && !waits_differ && !(held && runs_differ)
+        && !(busy && (counters_differ || ends_differ || places_differ || flags_differ))
         && !(\u_spec.setting_up && address != {A{1'b0}})
         && !(busy && weight_address != spec_weight_address) && !(busy && !inconsistent && address != spec_address);
 

@@ -189,7 +189,8 @@ module sequencer_proof #(
         values_wrong = 1'b0;
         for (index = 1; index < 8; index = index + 1)
             values_wrong = values_wrong
-                || value[A*index +: A] != (registers[A*(index-1) +: A] << (shifting == index ? places : 5'd0));
+                || value[A*index +: A] != (registers[A*(index-1) +: A] << (shifting == index ? places : 5'd0))
+                || shifting == index && access_address != registers[A*(index-1) +: A];
     end
     wire wrong = state_wrong || fetch_wrong || run_wrong || load_wrong || store_wrong || values_wrong;
     wire broken = !illegal && wrong;

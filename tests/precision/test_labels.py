@@ -29,6 +29,7 @@ ONE_NUMBER = "classes are one number for each sample, "
         (np.zeros((8, 3), FLOAT), (8, 3), "mse"),
         (np.zeros((8, 1), FLOAT), (8, 1), "mse"),
         (np.zeros((8, 5, 3)), (8, 5, 3), "mse"),
+        (np.zeros((8, 3, 5), FLOAT), (8, 4, 4, 15), "map50"),
     ],
 )
 def test_the_metric_follows_from_labels_and_outputs(labels: Any, shape: Any, metric: str) -> None:
@@ -113,6 +114,25 @@ def test_labels_that_say_no_metric_are_one_sentence(labels: Any, shape: Any, way
             "auc judges one output or two classes, not outputs of shape (8, 3); use accuracy, or nll",
         ),
         ("auc", np.ones(8, INT), (8, 1), "auc needs samples of both classes, and every label here is 1"),
+        (
+            "map50", np.zeros((8, 3, 4)), (8, 4, 4, 15),
+            "map50 judges outputs (samples, rows, columns, 5 + classes) by boxes (samples, objects, 5), "
+            "and here are outputs of shape (8, 4, 4, 15) and float64 of shape (8, 3, 4)",
+        ),
+        (
+            "map50_95", np.zeros((8, 3, 5)), (8, 15),
+            "map50_95 judges outputs (samples, rows, columns, 5 + classes) by boxes (samples, objects, 5), "
+            "and here are outputs of shape (8, 15) and float64 of shape (8, 3, 5)",
+        ),
+        (
+            "map50", np.full((8, 3, 5), -1.0), (8, 4, 4, 15),
+            "map50 needs objects, and every box here has the class -1; give real boxes",
+        ),
+        (
+            "map50", np.full((8, 3, 5), 10.0), (8, 4, 4, 15),
+            "boxes have classes up to 10, but the network has outputs for 10; they are 0 to 9, or -1 where there is "
+            "no object",
+        ),
     ],
 )  # fmt: skip
 def test_a_metric_that_cannot_judge_the_labels_is_one_sentence(

@@ -23,7 +23,16 @@ largest_error.more_is_better = False  # type: ignore[attr-defined]
 
 def test_a_metric_has_a_name_and_a_direction() -> None:
     better = {name: metric.more_is_better for name, metric in METRICS.items()}
-    assert better == {"accuracy": True, "top5": True, "nll": False, "mse": False, "mae": False, "auc": True}
+    assert better == {
+        "accuracy": True,
+        "top5": True,
+        "nll": False,
+        "mse": False,
+        "mae": False,
+        "auc": True,
+        "map50": True,
+        "map50_95": True,
+    }
     assert all(Metric.of(name) is metric for name, metric in METRICS.items())
 
 
@@ -41,7 +50,11 @@ def test_a_function_is_found_by_module_and_name() -> None:
 @pytest.mark.parametrize(
     ("metric", "sentence"),
     [
-        ("f1", "metric 'f1' is not known; use one of accuracy, top5, nll, mse, mae, auc, or module:function"),
+        (
+            "f1",
+            "metric 'f1' is not known; use one of accuracy, top5, nll, mse, mae, auc, map50, map50_95, or "
+            "module:function",
+        ),
         (
             "nowhere:f1",
             "metric 'nowhere:f1' cannot be imported (No module named 'nowhere'); write module:function of a "
@@ -50,7 +63,8 @@ def test_a_function_is_found_by_module_and_name() -> None:
         ("math:f1", "metric 'math:f1': the module math has no function 'f1'"),
         (
             3,
-            "a metric is one of accuracy, top5, nll, mse, mae, auc or a function (outputs, labels) -> float, not 3",
+            "a metric is one of accuracy, top5, nll, mse, mae, auc, map50, map50_95 or a function "
+            "(outputs, labels) -> float, not 3",
         ),
     ],
 )

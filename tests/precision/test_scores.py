@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from fixedpoint_nn import Tensor
 from fixedpoint_nn.precision import Metric, scores
+from fixedpoint_nn.training.detection import RANGE, detections, mean_average_precision
 from fixedpoint_nn.training.losses import cross_entropy
 
 # Few different values, so that ties are common: fixed networks have many.
@@ -106,3 +107,16 @@ def test_the_prediction_of_a_single_output_is_its_sign() -> None:
 def test_accuracy_of_sequences_scores_every_label_and_leaves_padding_out() -> None:
     logits = np.array([[[1.0, 2], [3, 1]], [[0, 5], [1, 0]]])
     assert scores.accuracy(logits, np.array([[1, 1], [0, -1]])).tolist() == [True, False, False]
+
+
+def test_precision_of_boxes_is_that_of_the_detections() -> None:
+    rng = np.random.default_rng(0)
+    outputs = rng.standard_normal((6, 4, 4, 8))
+    outputs[..., 1:5] -= [0, 0, 8, 8]  # boxes of about 12 x 12
+    boxes = np.full((6, 2, 5), -1.0)
+    boxes[:, 0] = [4, 4, 16, 16, 1]
+    boxes[2, 1] = [16, 12, 30, 24, 2]
+    found = detections(outputs)
+    assert Metric.MAP50.value(outputs, boxes) == mean_average_precision(found, boxes, 0.5) > 0
+    assert Metric.MAP50_95.value(outputs, boxes) == mean_average_precision(found, boxes, RANGE) > 0
+    assert Metric.MAP50_95.value(outputs, boxes) < Metric.MAP50.value(outputs, boxes)

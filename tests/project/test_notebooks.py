@@ -19,11 +19,13 @@ NEEDS = {  # data that is not in the package
     "07_rnn_gru_lstm": data.mnist,
     "08_bit_width_sweep": data.fashion_mnist,
     "10_bring_your_model": data.fashion_mnist,
+    "12_object_detection": data.fashion_mnist,
+    "14_shakespeare": data.text,
 }
 EXTRAS = {"10_bring_your_model": ("onnx", "onnxruntime")}  # packages beyond those of the notebooks
 
 
-def test_there_are_eleven_of_them_in_the_order_in_which_they_teach() -> None:
+def test_they_are_there_in_the_order_in_which_they_teach() -> None:
     assert [path.stem for path in paths()] == [
         "01_formats",
         "02_micrograd",
@@ -36,6 +38,8 @@ def test_there_are_eleven_of_them_in_the_order_in_which_they_teach() -> None:
         "09_verify_the_verilog",
         "10_bring_your_model",
         "11_learned_steps",
+        "13_time_series",
+        "14_shakespeare",
     ]
 
 

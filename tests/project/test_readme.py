@@ -33,6 +33,8 @@ def test_the_readme_states_what_the_shipped_network_does(name: str, tmp_path: Pa
         assert result == f"{figures['loss']:.3f} nats"
     elif result.endswith("AUC"):
         assert result == f"{figures['auc']:.3f} AUC"
+    elif result.endswith("mAP"):
+        assert result == f"{figures['map50']:.3f} mAP"
     else:
         assert result == f"{100 * figures['accuracy']:.2f} %"
     parameters = tree.parameters(zoo.load(name)).values()

@@ -99,6 +99,7 @@ def facts(config: EngineConfig) -> Facts:
             r"u_sequencer\.access_address\[\d+\]": (
                 r"u_sequencer\.loading\[0\]",
                 r"u_sequencer\.access_write\[0\]",
+                r"u_sequencer\.left\[0\]",  # the word that ends a JumpEqual asks whether it is 0
             ),
             r"u_write_back\.(words|pixel_end)_1\[\d+\]": (LOOKED_UP,),
             r"tables\[\d+\]\.u_table_memory\.fetched\[\d+\]": (LOOKED_UP,),

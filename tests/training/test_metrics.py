@@ -12,11 +12,13 @@ from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.training.losses import cross_entropy, mean_squared_error
 from fixedpoint_nn.training.metrics import (
     accuracy,
+    area_under_curve,
     classification,
     confusion_matrix,
     loss_of,
     outputs,
     perplexity,
+    roc_curve,
 )
 
 RNG = np.random.default_rng(2)
@@ -37,6 +39,18 @@ def test_confusion_matrix_has_labels_in_rows() -> None:
     matrix = confusion_matrix(predicted=[0, 1, 1, 2], labels=[0, 1, 2, 2], classes=3)
     assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
     assert matrix.sum() == 4
+
+
+def test_a_roc_curve_goes_through_every_limit_and_its_area_is_that_of_the_pairs() -> None:
+    scores, positive = np.array([5, 3, 3, 2, 1, 1]), np.array([1, 1, 0, 0, 1, 0])
+    false, true = roc_curve(scores, positive)
+    assert false.tolist() == [0, 0, 1 / 3, 2 / 3, 1]
+    assert true.tolist() == [0, 1 / 3, 2 / 3, 2 / 3, 1]
+    for _ in range(20):
+        scores, positive = RNG.integers(0, 6, 30), RNG.integers(0, 2, 30)
+        false, true = roc_curve(scores, positive)
+        area = (np.diff(false) * (true[1:] + true[:-1]) / 2).sum()  # an equal score counts half: trapezia
+        assert area == pytest.approx(area_under_curve(scores, positive))
 
 
 @pytest.mark.parametrize("block", [1, 7, 100])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -21,12 +22,22 @@ HISTORY = History(CURVES, best_epoch=1)
 OTHER = History({"train_loss": [2.5, 2.0, 1.9]})
 MATRIX = np.array([[40, 3, 0], [2, 50, 1], [0, 0, 44]])
 WEIGHT = np.random.default_rng(0).standard_normal((784, 12))
+IMAGE = np.random.default_rng(0).random((64, 64, 1))
+TOLD = [(np.array([4.0, 6, 30, 40]), 0, 0.91), (np.array([-2.0, -1, 20, 30]), 2, 0.5)]
+
+
+def boxes(path: Path, told: Any = TOLD) -> None:
+    truth = np.array([[4, 5, 31, 41, 0], [-1, -1, -1, -1, -1]])
+    with pictures.picture(path) as figure:
+        pictures.boxes_on(figure.add_subplot(), IMAGE, told, ("coat", "bag", "boot"), truth, "a scene")
+
 
 DRAWINGS: dict[str, Callable[[Path], None]] = {
     "learning curves": lambda path: pictures.learning_curves(HISTORY, path, "a network"),
     "curves of one epoch": lambda path: pictures.learning_curves(History({"train_loss": [1.0]}), path),
     "comparison": lambda path: pictures.comparison({"sgd": OTHER, "adam": HISTORY}, path),
     "confusion": lambda path: pictures.confusion(MATRIX, path, ("cat", "dog", "bird")),
+    "boxes": boxes,
     "first layer": lambda path: pictures.first_layer(WEIGHT, path, count=10),
     "decision boundary": lambda path: pictures.decision_boundary(
         moons.build(), *(moons.examples("train")[0], moons.examples("train")[1] > 0), path
@@ -90,3 +101,12 @@ def test_a_boundary_shows_the_points_of_both_classes(low: int, high: int, tmp_pa
     for colour, value in zip(pictures.COLOURS[:2], (low, high), strict=True):
         points = len(re.findall(rf"<use [^>]*fill: {colour}; stroke: #ffffff", svg))
         assert points == np.count_nonzero(labels == value) + 1  # one in the legend
+
+
+def test_boxes_have_their_names_and_how_sure_they_are(tmp_path: Path) -> None:
+    shown = words(boxes, tmp_path)
+    assert "coat 91%" in shown and "boot 50%" in shown and "a scene" in shown
+    plain, other = tmp_path / "plain.png", tmp_path / "other.png"
+    boxes(plain)
+    boxes(other, TOLD[:1])
+    assert plain.read_bytes() != other.read_bytes()

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixedpoint_nn.data import Examples
 from fixedpoint_nn.training.batches import Samples, TextWindows, WordBatches
 from fixedpoint_nn.zoo import moons
+from fixedpoint_nn.zoo.scene_batches import SceneBatches
 from fixedpoint_nn.zoo.search import Choice, Integer, Real, hold_back, search
 
 pytest.importorskip("optuna", reason="Optuna is in the `search` extra")
@@ -95,6 +97,11 @@ def test_what_is_held_back_is_not_trained_on() -> None:
     assert text.ids.max() == 80
     assert inputs.min() == 81
     assert (targets == inputs + 1).all()
+    garments = Examples(np.zeros((50, 28, 28, 1), np.float32), np.arange(50))
+    garments.x[:, 4:24, 4:24] = 1
+    scenes, (_, boxes) = hold_back(SceneBatches(garments), limit=40)
+    assert scenes.garments.y.tolist() == list(range(36))
+    assert set(boxes[..., 4].astype(int).ravel()) == {-1, 36, 37, 38, 39}
 
 
 def test_a_search_needs_an_end_and_jobs_need_a_network_of_the_zoo(tmp_path: Path) -> None:
