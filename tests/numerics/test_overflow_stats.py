@@ -209,6 +209,34 @@ def test_it_prints_as_a_table() -> None:
     ]
 
 
+def test_a_table_of_nothing_is_its_head() -> None:
+    assert str(OverflowStats()) == "      values  saturated    wrapped    rounded  headroom  first"
+
+
+def test_floats_whose_steps_no_float_holds_count_as_two_to_the_1024() -> None:
+    with OverflowStats() as stats:
+        FixedArray.from_float([1e308], Quantizer(Q(3, 60), name="above"))
+        FixedArray.from_float([-1e308], Quantizer(Q(3, 60), name="below"))
+    assert stats["above"].headroom_bits == 63 - 1026
+    assert stats["below"].headroom_bits == 63 - 1025
+    assert stats["above"].saturated == stats["below"].saturated == 1
+
+
+def test_what_is_shifted_out_whole_has_lost_a_fraction() -> None:
+    for frac in (-1, -2, -3):
+        with OverflowStats() as stats:
+            FixedArray.from_ints([0, 5, -(1 << 59)], Q(-2, 62)).cast(Quantizer(Q(6, frac), name="out"))
+        assert stats["out"].rounded == 2
+
+
+def test_an_accumulator_rounds_nothing_at_its_end() -> None:
+    a, b = FixedArray.from_ints([[3, 5]], Q(4, 4)), FixedArray.from_ints([[1], [7]], Q(4, 4))
+    with OverflowStats() as stats:
+        a.dot(b, Accumulator(Q(8, 8), name="fc1.acc"))
+    assert stats["fc1.acc"].rounded == 0
+    assert stats["fc1.acc"].values == 1
+
+
 def test_a_name_that_was_not_seen_is_one_sentence() -> None:
     with OverflowStats() as stats:
         FixedArray.from_ints([1], Q(8, 0)).cast(Quantizer(Q(4, 0), name="fc1"))

@@ -247,3 +247,19 @@ def test_a_maximum_is_unsigned_exactly_if_one_of_the_two_never_is_negative() -> 
         assert QFormat.for_maximum(a, b).signed == (a.int_min < 0 and b.int_min < 0)
     assert QFormat.for_maximum(Q(4, 0), UQ(3, 0)) == UQ(3, 0)
     assert QFormat.for_maximum(Q(4, 0), Q(3, 1)) == Q(4, 1)
+
+
+def test_formats_without_a_value_below_0_are_unsigned() -> None:
+    assert QFormat.of_int(0) == UQ(1, 0)
+    assert QFormat.of_int(1) == UQ(1, 0)
+    assert QFormat.of_int(-1) == Q(1, 0)
+    assert QFormat.for_minimum(UQ(4, 0), UQ(5, 0)) == UQ(4, 0)
+    assert QFormat.for_minimum(UQ(4, 2), UQ(3, 3)) == UQ(3, 3)
+    assert QFormat.for_minimum(UQ(4, 0), Q(3, 0)) == Q(3, 0)
+    assert QFormat.for_maximum(UQ(4, 0), Q(3, 0)) == UQ(4, 0)
+
+
+def test_results_of_63_bits_are_the_widest() -> None:
+    assert QFormat.for_sum(Q(62, 0), Q(62, 0)) == Q(63, 0)
+    with pytest.raises(ValueError, match="needs 64 bits, and 63 is the most; cast to fewer bits first"):
+        QFormat.for_sum(Q(63, 0), Q(62, 0))

@@ -472,3 +472,12 @@ def test_types_as_high_level_synthesis_writes_them(text: str, same: str) -> None
 def test_saturation_bits_are_refused() -> None:
     with pytest.raises(ValueError, match="has 3 saturation bits, and only 0 are modelled"):
         Quantizer.parse("fixed<16,6,RND,SAT,3>")
+
+
+def test_a_quantizer_of_channels_says_what_it_is() -> None:
+    quantizer = ChannelQuantizer(
+        Quantizer(Q(2, 6), Rounding.FLOOR, Overflow.WRAP, name="fc1.weight"), (0, 1, -2)
+    )
+    assert eval(repr(quantizer)) == quantizer
+    assert repr(quantizer).startswith("ChannelQuantizer(Quantizer(Q(2, 6), ")
+    assert (quantizer.name, quantizer.overflow) == ("fc1.weight", Overflow.WRAP)

@@ -12,7 +12,7 @@ import pytest
 from fixedpoint_nn.numerics.exact_functions import EXACT_FUNCTIONS
 from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
-from fixedpoint_nn.numerics.table import Certificate, Table
+from fixedpoint_nn.numerics.table import Certificate, Table, _quarters
 from tests.support import oracle
 
 FUNCTIONS = {
@@ -177,3 +177,11 @@ def test_a_table_of_the_widest_output_is_exact_to_its_last_bit() -> None:
     assert table.ints[3] == ((1 << 59) + 1) // 3
     with pytest.raises(ValueError, match="at most 60 bits"):
         Table("reciprocal", UQ(3, 0), Quantizer(UQ(2, 59)))
+
+
+@pytest.mark.parametrize(
+    ("x", "lsb_bits", "quarters"), [(1, -5, 1), (3, 0, 81), (3, -1, 41), (0, 3, 32), (1, 3, 87)]
+)
+def test_a_value_is_known_to_a_quarter_of_a_step(x: int, lsb_bits: int, quarters: int) -> None:
+    """Twice the half steps below exp(x), and one more unless it is exactly there."""
+    assert _quarters(EXACT_FUNCTIONS["exp"], Fraction(x), lsb_bits) == quarters

@@ -108,3 +108,85 @@ def test_an_offset_is_found_again_as_the_first_of_two_roundings() -> None:
     assert pair[1] == shift
     assert first <= m <= last
     assert first <= pair[0] <= last
+
+
+NONE = Steps((), (), ())
+
+
+def test_steps_name_every_code_but_the_lowest() -> None:
+    steps = steps_of(2, 0, 1, (-5, 5), (-2, 2))
+    assert list(steps.codes) == [-1, 0, 1, 2]
+    assert (list(steps.missed), list(steps.reached)) == ([-2, -1, 0, 1], [-1, 0, 1, 2])
+    some = steps_of(2, 0, 1, (0, 1), (-2, 2))
+    assert (list(some.missed), list(some.reached)) == ([None, None, 0, 1], [0, 0, 1, None])
+
+
+@pytest.mark.parametrize(
+    ("shift", "rounding", "twice", "expected"),
+    [
+        (3, Rounding.HALF_UP, False, [-12, -4, 4]),
+        (3, Rounding.HALF_UP, True, [-12, -4, 4]),
+        (3, Rounding.HALF_AWAY, False, [-11, -3, 4]),
+        (3, Rounding.HALF_AWAY, True, [-12, -4, 4]),  # one rounding, the first of two, which is half up
+        (31, Rounding.HALF_AWAY, True, [-3 << 30, -1 << 30, 1 << 30]),
+        (33, Rounding.HALF_UP, True, [(n << 31) - (1 << 30) for n in (-6, -2, 2)]),
+        (33, Rounding.HALF_AWAY, True, [(n << 31) - (1 << 30) for n in (-5, -1, 2)]),
+        (33, Rounding.HALF_AWAY, False, [(-3 << 32) + 1, (-1 << 32) + 1, 1 << 32]),
+    ],
+)
+def test_levels_are_those_of_the_rounding(
+    shift: int, rounding: Rounding, twice: bool, expected: list[int]
+) -> None:
+    assert levels([-1, 0, 1], shift, rounding, twice) == expected
+
+
+@pytest.mark.parametrize(
+    ("steps", "interval"),
+    [
+        (NONE, (1, 1 << 62)),
+        (Steps((1,), (0,), (1,)), (1, 1 << 62)),
+        (Steps((1, 2), (0, 2), (1, 3)), (1, 1)),
+        (Steps((1,), (None,), (0,)), (1, 0)),  # 0 reaches no level above 0
+        (Steps((1,), (9,), (3,)), (1, 0)),
+        (Steps((0,), (-3,), (0,)), (1, 1 << 62)),
+        (Steps((0,), (-1,), (-1,)), (1, 0)),
+        (Steps((-1,), (-5,), (-1,)), (1, 3)),
+    ],
+)
+def test_some_intervals_of_multipliers_at_a_shift_of_one(steps: Steps, interval: tuple[int, int]) -> None:
+    """Code k is reached at 2k - 1."""
+    assert multiplier_for(steps, 1, Rounding.HALF_UP, twice=False) == interval
+
+
+@pytest.mark.parametrize(
+    ("steps", "slope", "most_bits", "pair"),
+    [
+        (NONE, 0.3, 8, (77, 8)),  # as many bits as there are, and the nearest one
+        (NONE, 0.3, 9, (154, 9)),
+        (NONE, 0.5, 2, (1, 1)),
+        (NONE, 0.0, 8, None),
+        (NONE, -0.5, 8, None),
+        (NONE, 100.0, 8, None),  # it would be no shift at all
+        (NONE, 50.0, 8, (100, 1)),
+        (NONE, 2.0**-41, 32, (1 << 22, 63)),  # the longest shift
+        (NONE, 2.0**-42, 32, (1 << 21, 63)),
+        (Steps((1, 2), (0, 2), (1, 3)), 0.5, 2, (1, 1)),
+        (Steps((2,), (0,), (1,)), 0.5, 2, None),  # 3, which has a bit too many with its sign
+        (Steps((2,), (0,), (1,)), 1.5, 3, (3, 1)),
+    ],
+)
+def test_the_multiplier_that_is_found(
+    steps: Steps, slope: float, most_bits: int, pair: tuple[int, int] | None
+) -> None:
+    assert found(steps, slope, most_bits, Rounding.HALF_UP, False) == pair
+
+
+def test_eight_bits_fewer_are_tried_and_no_more() -> None:
+    """Only a shift of 31 has these steps: with a longer one the first of two roundings shows."""
+    for exponent, pair in ((12, (13 << 19, 31)), (13, None)):
+        steps = steps_of(13, 0, exponent, (-(40 << exponent), 40 << exponent), (-16, 15))
+        assert found(steps, 13 / (1 << exponent), 32, Rounding.HALF_UP, twice=True) == pair
+        assert found(steps, 13 / (1 << exponent), 31, Rounding.HALF_UP, twice=True) == (
+            13 << 32 - exponent - 1,
+            31,
+        )

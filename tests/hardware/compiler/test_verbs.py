@@ -367,6 +367,36 @@ def test_loops_over_time(name: str, lanes: int) -> None:
     costs_no_more(f"loops: {name}", (3, 6), check(LOOPS[name], (3, 6), lanes))
 
 
+TABLE, SINGLE, LONG = constants(8, 5), constants(8, 1), constants(8, 6)
+TOKENS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
+    "one": (lambda x: TABLE.take(x).cast(OUT), (1,)),
+    "four": (lambda x: TABLE.take(x).cast(OUT), (4,)),
+    "five": (lambda x: TABLE.take(x).cast(OUT), (5,)),
+    "of one word": (lambda x: SINGLE.take(x).cast(OUT), (5,)),
+    "a grid": (lambda x: TABLE.take(x).cast(OUT), (2, 3)),
+    "the last three": (lambda x: TABLE.take(x[:, 1:]).cast(OUT), (4,)),
+    "the last five": (lambda x: TABLE.take(x[:, 1:]).cast(OUT), (6,)),
+    "side by side": (lambda x: (TABLE.take(x).reshape(-1, 20) @ constants(20, 3)).cast(OUT), (4,)),
+    "times weights": (lambda x: (TABLE.take(x) @ constants(5, 3)).cast(OUT), (5,)),
+    "all lanes": (lambda x: (TABLE.take(x) * TABLE.take(x)).cast(OUT), (5,)),
+    "all lanes, few": (lambda x: (TABLE.take(x) * TABLE.take(x)).cast(OUT), (3,)),
+    "in a loop": (lambda x: LONG.take(x).scan(one, ZERO)[1], (5,)),
+    "in a short loop": (lambda x: LONG.take(x).scan(one, ZERO)[0], (3,)),
+    "in a loop, rounded": (lambda x: LONG.take(x).cast(NARROW).scan(one, ZERO)[1], (5,)),
+    "in the body of a loop": (
+        lambda x: x.reshape(-1, 5, 1).scan(lambda t, s: ((LONG.take(t[..., 0]) @ INWARD + s).cast(OUT),) * 2, ZERO)[1],
+        (5,),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 8])
+@pytest.mark.parametrize("name", TOKENS)
+def test_rows_of_tokens(name: str, lanes: int) -> None:
+    net, shape = TOKENS[name]
+    costs_no_more(f"tokens: {name}", shape, check(net, shape, lanes, UQ(3, 0)))
+
+
 @pytest.mark.parametrize(
     ("net", "sentence"),
     [

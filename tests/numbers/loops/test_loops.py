@@ -18,7 +18,8 @@ from fixedpoint_nn.numbers.fixed import array
 from fixedpoint_nn.numbers.loops import dispatch
 from fixedpoint_nn.numbers.loops.native_loop import native_loop
 from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
-from fixedpoint_nn.numerics.native.library import Kernels, available
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT
+from fixedpoint_nn.numerics.native.library import MOST_SHIFT, Kernels, available
 from fixedpoint_nn.numerics.native.scan import Factor, Operand, balanced, narrowed
 from fixedpoint_nn.numerics.native.steps import NotCompiled
 from fixedpoint_nn.numerics.overflow_stats import OverflowStats
@@ -214,7 +215,12 @@ def test_formats_of_every_width(bits: int, planned: bool, by_verbs: Any) -> None
     format = Q(2, bits - 2)
     layer = Wide(ints(4, 5, format=format), Quantizer(format, Rounding.HALF_AWAY))
     x, state = ints(3, 4, 4, format=format, seed=1), ints(1, 5, format=format, seed=2)
-    assert (loops_of(layer.step, x, [state]) is not None) == planned
+    loops = loops_of(layer.step, x, [state])
+    assert (loops is not None) == planned
+    if loops is not None:
+        wide = max(loops.plan.bound, loops.plan.sum_bound) > FLOAT32_EXACT
+        assert loops.by_numpy.dtype == (np.float64 if wide else np.float32)
+        assert wide is (bits == 16)
     run = lambda: x.scan(layer.step, state)  # noqa: E731
     assert all(map(equal, run(), by_verbs(run)))
 
@@ -363,3 +369,171 @@ def test_what_is_no_layers_own_step_is_not_planned(by_verbs: Any) -> None:
     assert all(map(equal, one, by_verbs(lambda: x.scan(layer.step, a[:1], b[:1]))))
     with OverflowStats():
         assert fused(x, layer.step, [a, b], None) is None
+
+
+class Loose:
+    """A class that is no layer, because it is no dataclass."""
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        h = (x + h).cast(Quantizer(Q(2, 6)))
+        return h, h
+
+
+def test_a_layers_own_projection_is_planned_and_a_class_that_is_no_layer_is_not() -> None:
+    net = over_integers(randomly_quantized(RECURRENT["GRU, reset after"](Initialiser(1, np.float64)), 1))
+    cell, x = net.cells[0], ints(3, 4, 5, format=Q(3, 6))
+    states = net.initial(x)[:1]
+    assert dispatch.fused_scan(x, cell.step, states, cell.project) is not None
+    y, h = ints(3, 4, 5), ints(3, 5, seed=1)
+    assert dispatch.fused_scan(y, Loose().step, [h], None) is None
+
+
+@dataclass(frozen=True)
+class OneProduct:
+    """A state that is one product, rounded."""
+
+    weight: FixedArray
+    out: Quantizer
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        h = (x @ self.weight).cast(self.out)
+        return h, h
+
+
+@dataclass(frozen=True)
+class TwoProducts(OneProduct):
+    """A state that is the sum of two, whose partial sums are float32."""
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        h = (x @ self.weight + h @ self.weight).cast(self.out)
+        return h, h
+
+
+@pytest.mark.parametrize("kernels", available(), ids=lambda kernels: kernels.name)
+@pytest.mark.parametrize(
+    ("kind", "bits", "frac", "out", "compiled"),
+    [
+        (OneProduct, 8, 3, Q(4, 4), True),
+        (OneProduct, 8, 2, Q(4, 4), True),  # no bit is dropped
+        (OneProduct, 8, 2, Q(4, 5), True),  # one more than there is, which the rounding after the sum adds
+        (OneProduct, 8, MOST_SHIFT // 2 + 1, QFormat(8 + 2 - MOST_SHIFT % 2, MOST_SHIFT % 2 - 2 + 4), True),
+        (OneProduct, 14, 12, Q(4, 4), True),  # beyond float32, within int32
+        (TwoProducts, 8, 3, Q(5, 3), True),
+        (TwoProducts, 14, 12, Q(2, 12), True),  # a partial sum that float32 does not hold
+    ],
+)
+def test_the_compiled_loop_takes_what_it_computes_exactly(
+    kind: Any, bits: int, frac: int, out: QFormat, compiled: bool, kernels: Kernels, by_verbs: Any
+) -> None:
+    format = QFormat(bits - frac, frac)
+    size = 4
+    layer = kind(ints(size, size, format=format), Quantizer(out))
+    x, state = ints(3, 4, size, format=format, seed=1), ints(1, size, format=out, seed=2)
+    loops = loops_of(layer.step, x, [state])
+    assert loops is not None
+    made = native_loop(loops.plan, kernels)
+    assert (made is not None) is compiled
+    run = lambda: x.scan(layer.step, state)  # noqa: E731
+    expected = by_verbs(run)
+    assert all(map(equal, run(), expected))
+    if made is not None:
+        starts = [np.broadcast_to(state.ints, (3, size)).astype(np.float32)]
+        got = flat(made.run(x._bounded, starts))
+        assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
+
+
+@dataclass(frozen=True)
+class TwoPoints(OneProduct):
+    """Parts of one sum at different binary points: all of it, one half twice, beside the sum itself, or one of two."""
+
+    kind: str
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        z = x @ self.weight
+        low, high = z[..., :3].cast(self.out), z[..., 3:6].cast(Quantizer(Q(5, 1)))
+        if self.kind == "twice":
+            high = z[..., :3].cast(Quantizer(Q(5, 1)))
+        elif self.kind == "beside the sum":
+            high = (high + z[..., 2:5]).cast(Quantizer(Q(5, 1)))
+        elif self.kind == "exact":
+            high = z[..., 3:6].cast(Quantizer(Q(8, 6)))
+        return high, (low + h).cast(self.out)
+
+
+@pytest.mark.parametrize("columns", [6, 8])
+@pytest.mark.parametrize("kind", ["both", "twice", "beside the sum", "exact"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numpys_loop_brings_every_part_of_a_sum_to_its_own_point(
+    dtype: Any, kind: str, columns: int, by_verbs: Any
+) -> None:
+    layer = TwoPoints(ints(4, columns, format=Q(2, 3)), Quantizer(Q(4, 4), Rounding.HALF_AWAY), kind)
+    x, state = ints(3, 4, 4, format=Q(2, 3), seed=1), ints(3, 3, format=Q(4, 4), seed=2)
+    loops = loops_of(layer.step, x, [state])
+    assert loops is not None
+    got = flat(NumpyLoop(loops.plan, np.dtype(dtype)).run(x._bounded, [state.ints]))
+    expected = by_verbs(lambda: x.scan(layer.step, state))
+    assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
+
+
+@dataclass(frozen=True)
+class Reread(OneProduct):
+    """What a step gives is read once more inside of it."""
+
+    kind: str
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        z = x @ self.weight
+        if self.kind == "sum":
+            return z, (z + h).cast(self.out)
+        if self.kind == "cast":
+            y = z.cast(self.out)
+            return y, (y + h).cast(self.out)
+        return (z + h).cast(self.out), z.cast(self.out)
+
+
+@pytest.mark.parametrize("kind", ["sum", "cast", "sum twice"])
+def test_what_is_given_may_be_read_again(kind: str, by_verbs: Any) -> None:
+    layer = Reread(ints(4, 4, format=Q(2, 3)), Quantizer(Q(4, 4), Rounding.HALF_AWAY), kind)
+    x, state = ints(3, 4, 4, format=Q(2, 3), seed=1), ints(3, 4, format=Q(4, 4), seed=2)
+    loops = loops_of(layer.step, x, [state])
+    assert loops is not None
+    expected = by_verbs(lambda: x.scan(layer.step, state))
+    for loop in (loops.by_numpy, loops.loop()):
+        got = flat(loop.run(x._bounded, [state.ints]))
+        assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
+
+
+@dataclass(frozen=True)
+class Joined(OneProduct):
+    """Sums of products that NumPy's loop may read as one, or may not."""
+
+    kind: str
+
+    def step(self, x: Any, h: Any) -> tuple[Any, Any]:
+        w = self.weight
+        if self.kind == "parts":
+            z = x[..., :3] @ w[:3] + h[..., 1:] @ w[:3]
+        elif self.kind == "one twice":
+            z = x @ w + x @ w[::-1]
+        else:
+            z = x @ w + h @ w
+        h = z.cast(self.out)
+        if self.kind == "another order":
+            h = (h @ w + x @ w).cast(self.out)
+        return h, h
+
+
+@pytest.mark.parametrize(
+    ("kind", "joined"), [("whole", 1), ("parts", 0), ("one twice", 0), ("another order", 1)]
+)
+def test_products_are_joined_if_their_operands_stand_side_by_side(
+    kind: str, joined: int, by_verbs: Any
+) -> None:
+    layer = Joined(ints(4, 4, format=Q(2, 3)), Quantizer(Q(4, 4)), kind)
+    x, state = ints(3, 4, 4, format=Q(2, 3), seed=1), ints(3, 4, format=Q(4, 4), seed=2)
+    loops = loops_of(layer.step, x, [state])
+    assert loops is not None
+    assert len(loops.by_numpy.joined) == joined
+    got = flat(loops.by_numpy.run(x._bounded, [state.ints]))
+    expected = by_verbs(lambda: x.scan(layer.step, state))
+    assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))

@@ -12,6 +12,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from tests.proof.mutation_python.judge import Case, judged
 from tests.proof.mutation_python.mutants import Mutant, mutants
 from tests.proof.mutation_python.quick import Answer, Verdict, prepare, quick_answers
+from tests.proof.mutation_python.reach import is_own
 from tests.proof.mutation_python.results import RESULTS, Results
 from tests.proof.mutation_python.rooms import JUDGES, PACKAGE, ROOMS, ROOT, modules
 from tests.proof.mutation_python.survivors import SURVIVORS, read_survivors, reason_of
@@ -155,11 +157,20 @@ def _verdicts(found: Found, jobs: int, budget: float, results: Results) -> Itera
         verdict = Verdict.SURVIVED if answer.verdict is Verdict.UNTRIED else answer.verdict
         results.add(mutant.name, paths[mutant.name], verdict, answer.test)
         yield mutant, verdict
-    cases = (
+    cases = [
         Case(name, _module(paths[name]), mutant.source, answer.tests, answer.seconds)
         for name, (mutant, answer) in to_import.items()
-    )
-    for case, verdict, test in judged(cases, jobs):
+    ]
+    # The tests of the module itself are quickly imported, and notice most; only what they miss is asked of all.
+    own = [(case, tuple(test for test in case.tests if is_own(test, paths[case.name]))) for case in cases]
+    missed = [case for case, tests in own if not tests]
+    for case, verdict, test in judged((replace(case, tests=tests) for case, tests in own if tests), jobs):
+        if verdict is Verdict.SURVIVED:
+            missed.append(replace(case, tests=to_import[case.name][1].tests))
+            continue
+        results.add(case.name, paths[case.name], verdict, test)
+        yield to_import[case.name][0], verdict
+    for case, verdict, test in judged(missed, jobs):
         results.add(case.name, paths[case.name], verdict, test)
         yield to_import[case.name][0], verdict
 

@@ -65,7 +65,7 @@ class Reach:
             tests = [
                 number
                 for number, name in enumerate(self.names)
-                if found >> number & 1 or (lines is None and _is_own(name, Path(file)))
+                if found >> number & 1 or (lines is None and is_own(name, Path(file)))
             ]
             self._known[file, lines] = self._in_order(tests, Path(file))
         reaching = dict.fromkeys(self._known[file, lines])
@@ -87,14 +87,15 @@ class Reach:
         keys: dict[int, tuple[int, int, float]] = {}
         for number in sorted(tests, key=lambda number: self.seconds[number]):
             path, function = self.names[number].split("::")[0], self.names[number].split("[")[0]
-            own, room = _is_own(path, module), f"/{module.parent.name}/" in path
+            own, room = is_own(path, module), f"/{module.parent.name}/" in path
             rank = 0 if own else 1 if room else 2
             keys[number] = rank, cases[rank, function], self.seconds[number]
             cases[rank, function] += 1
         return sorted(keys, key=lambda number: keys[number])
 
 
-def _is_own(name: str, module: Path) -> bool:
+def is_own(name: str, module: Path) -> bool:
+    """Is a test, or its file, that of the module?"""
     return f"/test_{module.stem}.py" in name
 
 
