@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The activation memory: rows of LANES words, read by the row, written by up to DRAIN consecutive words, which may
-// begin anywhere in a row and end in the next one.
+// The activation memory: rows of LANES words, read by the row or by WORDS consecutive words, written by up to DRAIN
+// consecutive words; consecutive words may begin anywhere in a row and end in the next one.
 //
-//   read_row (two clocks after read_row_address) = the row
+//   read_row   (two clocks after its address) = the row, if read_whole says so
+//   read_words (two clocks after its address) = the words from read_place on
 //
-// A word that is written and read in the same clock is read as it was before. Banks are lanes that are written at the
-// same row address, 64 at most: with DRAIN above 1 the first DRAIN lanes are a bank of their own, because what does not
-// fit into the last lanes goes to them in the next row; if there are no other lanes, each is a bank. A bank declares
-// whole rows and uses its own lanes of them, so that all banks have the same image.
+// A word that is written and read in the same clock is read as it was before. Banks are lanes that have the same row
+// address, 64 at most: with DRAIN or WORDS above 1 as many of the first lanes are a bank of their own, because what
+// does not fit into the last lanes stands there in the next row; if there are no other lanes, each is a bank. A bank
+// declares whole rows and uses its own lanes of them, so that all banks have the same image.
 // Python twin: `ActivationMemory` in fixedpoint_nn/hardware/emulator/activation_memory.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
@@ -16,6 +17,8 @@ module activation_memory #(
     parameter LANES = 8,
     // Words that are written in one clock: a power of two, at most LANES.
     parameter DRAIN = 1,
+    // Consecutive words that are read in one clock: a power of two, at most LANES.
+    parameter WORDS = 1,
     // Bits of a word.
     parameter WIDTH = 16,
     // Number of rows.
@@ -28,9 +31,12 @@ module activation_memory #(
 ) (
     input  wire                   clock,
 
-    // Read port.
+    // Read port: a row, or the words from a place on.
     input  wire [ROW_BITS-1:0]    read_row_address,
+    input  wire [PLACE_BITS-1:0]  read_place,
+    input  wire                   read_whole,
     output wire [LANES*WIDTH-1:0] read_row,
+    output wire [WORDS*WIDTH-1:0] read_words,
 
     // Write port: which words there are (none, or the first ones), and where the first one goes.
     input  wire [DRAIN-1:0]       write,
@@ -38,13 +44,16 @@ module activation_memory #(
     input  wire [PLACE_BITS-1:0]  write_place,
     input  wire [DRAIN*WIDTH-1:0] write_data
 );
-    localparam TURNED = DRAIN > 1 && DRAIN == LANES, SPLIT = DRAIN > 1 && DRAIN < LANES ? 1 : 0;
+    // The lanes of which some may have another row address than the others.
+    localparam MOVING = DRAIN > WORDS ? DRAIN : WORDS;
+    localparam TURNED = MOVING > 1 && MOVING == LANES, SPLIT = MOVING > 1 && MOVING < LANES ? 1 : 0;
     localparam MOST = TURNED ? 1 : 64;
     localparam BANKS = SPLIT + (LANES + MOST - 1) / MOST;
     localparam DRAIN_BITS = $clog2(DRAIN);
     // Bits of the number of a group of DRAIN lanes.
     localparam GROUP_BITS = LANES / DRAIN > 1 ? $clog2(LANES / DRAIN) : 1;
     localparam [GROUP_BITS-1:0] ONE_GROUP = 1;
+    localparam [PLACE_BITS-1:0] ALL_PLACES = {PLACE_BITS{1'b1}};
 
     initial begin
         if (ROWS < 2) $fatal(1, "%m: ROWS = %0d; the activation memory needs at least 2 rows", ROWS);
@@ -53,6 +62,10 @@ module activation_memory #(
     // The words turned so that each stands at its lane, modulo DRAIN; the group of lanes in which the first one goes.
     wire [GROUP_BITS-1:0] group = LANES == DRAIN ? {GROUP_BITS{1'b0}} : write_place[PLACE_BITS-1 -: GROUP_BITS];
     wire [GROUP_BITS-1:0] next_group = LANES == DRAIN ? {GROUP_BITS{1'b0}} : group + ONE_GROUP;
+    wire last_group = LANES == DRAIN || &group;
+    // Words that are read from a place in the last lanes on end in the next row.
+    localparam MOVING_BITS = $clog2(MOVING);
+    wire reads_on = WORDS > 1 && !read_whole && &(read_place >> MOVING_BITS | ~(ALL_PLACES >> MOVING_BITS));
     wire [DRAIN*WIDTH-1:0] turned_data;
     // Of each lane modulo DRAIN: it is written; it is in the next group.
     wire [DRAIN-1:0] turned_write, wrapped;
@@ -90,11 +103,14 @@ module activation_memory #(
             assign write_lane[index] = turned_write[index % DRAIN] && (wrapped[index % DRAIN] ? next : here);
         end
         for (bank = 0; bank < BANKS; bank = bank + 1) begin : banks
-            localparam FIRST = bank == 1 && SPLIT != 0 ? DRAIN : bank == 0 ? 0 : MOST * (bank - SPLIT);
-            localparam WHOLE = bank == 0 && SPLIT != 0 ? DRAIN : MOST * (bank + 1 - SPLIT);
+            localparam FIRST = bank == 1 && SPLIT != 0 ? MOVING : bank == 0 ? 0 : MOST * (bank - SPLIT);
+            localparam WHOLE = bank == 0 && SPLIT != 0 ? MOVING : MOST * (bank + 1 - SPLIT);
+            localparam [31:0] BANK = bank;
             localparam SIZE = (WHOLE < LANES ? WHOLE : LANES) - FIRST;
-            wire in_next_row = TURNED ? wrapped[bank % DRAIN] : SPLIT != 0 && bank == 0 && &group;
+            wire in_next_row = TURNED ? wrapped[bank % DRAIN] && last_group : SPLIT != 0 && bank == 0 && last_group;
+            wire from_next_row = reads_on && (TURNED ? BANK[PLACE_BITS-1:0] < read_place : SPLIT != 0 && bank == 0);
             wire [ROW_BITS-1:0] row_address = write_row_address + {{(ROW_BITS-1){1'b0}}, in_next_row};
+            wire [ROW_BITS-1:0] read_address = read_row_address + {{(ROW_BITS-1){1'b0}}, from_next_row};
             reg [LANES*WIDTH-1:0] rows [0:ROWS-1];
             reg [SIZE*WIDTH-1:0] fetched, part;
             integer lane;
@@ -104,10 +120,54 @@ module activation_memory #(
                     for (lane = FIRST; lane < FIRST + SIZE; lane = lane + 1)
                         if (write_lane[lane])
                             rows[row_address][lane*WIDTH +: WIDTH] <= turned_data[lane%DRAIN*WIDTH +: WIDTH];
-                fetched <= rows[read_row_address][FIRST*WIDTH +: SIZE*WIDTH];
+                fetched <= rows[read_address][FIRST*WIDTH +: SIZE*WIDTH];
                 part <= fetched;
             end
             assign read_row[FIRST*WIDTH +: SIZE*WIDTH] = part;
+        end
+
+        // The words from the place on. Each lane modulo WORDS gives one, from the group of WORDS lanes that the place
+        // is in or from the next one; then they are turned.
+        if (LANES == 1) begin : one_lane
+            assign read_words = read_row;
+        end else begin : many_lanes
+            localparam CLASSES = LANES / WORDS, CLASS_BITS = CLASSES > 1 ? $clog2(CLASSES) : 1;
+            reg [PLACE_BITS-1:0] place_1, place_2;
+            always @(posedge clock) begin
+                place_1 <= read_place;
+                place_2 <= place_1;
+            end
+            if (WORDS == 1) begin : one_word_read
+                wire [WIDTH-1:0] words_of_row [0:LANES-1];
+                for (index = 0; index < LANES; index = index + 1) begin : columns
+                    assign words_of_row[index] = read_row[index*WIDTH +: WIDTH];
+                end
+                assign read_words = words_of_row[place_2];
+            end else begin : several_words_read
+                localparam WORD_BITS = $clog2(WORDS);
+                localparam [CLASS_BITS-1:0] ONE_CLASS = 1;
+                wire [CLASS_BITS-1:0] class_ = CLASSES == 1 ? {CLASS_BITS{1'b0}} : place_2[PLACE_BITS-1 -: CLASS_BITS];
+                wire [CLASS_BITS-1:0] next_class = CLASSES == 1 ? {CLASS_BITS{1'b0}} : class_ + ONE_CLASS;
+                wire [WORDS*WIDTH-1:0] chosen;
+                for (index = 0; index < WORDS; index = index + 1) begin : columns
+                    localparam [31:0] COLUMN = index;
+                    wire [WIDTH-1:0] candidates [0:CLASSES-1];
+                    for (bank = 0; bank < CLASSES; bank = bank + 1) begin : classes
+                        assign candidates[bank] = read_row[(bank*WORDS+index)*WIDTH +: WIDTH];
+                    end
+                    wire behind = COLUMN[WORD_BITS-1:0] < place_2[WORD_BITS-1:0];
+                    assign chosen[index*WIDTH +: WIDTH] = candidates[behind ? next_class : class_];
+                end
+                reg [WORDS*WIDTH-1:0] turned;
+                integer turn;
+                always @* begin
+                    turned = chosen;
+                    for (turn = 0; turn < WORD_BITS; turn = turn + 1)
+                        if (place_2[turn])
+                            turned = turned >> (WIDTH << turn) | turned << (WIDTH * WORDS - (WIDTH << turn));
+                end
+                assign read_words = turned;
+            end
         end
     endgenerate
 endmodule

@@ -5,7 +5,7 @@
 //    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; DRAIN channels a clock:
 //    6-8 drain   9-12 requantiser   13-14 table   15 write
 // A word that is written in stage 15 can be read by a step that is issued one clock later. A multiplier takes three
-// clocks more, behind stage 9.
+// clocks more, behind stage 9, and joining groups of lanes (WORDS above 1) one, behind stage 6.
 //
 // Python twin: `Emulator` in fixedpoint_nn/hardware/emulator/emulator.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -16,6 +16,8 @@ module engine #(
     parameter LANES = 8,
     // Sums that leave a tile, are requantised and written in one clock: a power of two, 1 to 16, at most LANES.
     parameter DRAIN = 1,
+    // Activation words that a step reads, each for a group of lanes: a power of two, 1 to 32, at most LANES.
+    parameter WORDS = 1,
     // Bits of an activation word, 2 to 32.
     parameter ACTIVATION_WIDTH = 16,
     // Bits of a weight, 2 to 32.
@@ -90,13 +92,15 @@ module engine #(
     localparam PRODUCT_WIDTH = ACTIVATION_WIDTH + WIDER_FACTOR;
     localparam LANES_LEGAL = LANES >= 1 && LANES <= 256 && (LANES & (LANES - 1)) == 0;
     localparam DRAIN_LEGAL = DRAIN >= 1 && DRAIN <= 16 && DRAIN <= LANES && (DRAIN & (DRAIN - 1)) == 0;
-    localparam LEGAL = LANES_LEGAL && DRAIN_LEGAL
+    localparam WORDS_LEGAL = WORDS >= 1 && WORDS <= 32 && WORDS <= LANES && (WORDS & (WORDS - 1)) == 0;
+    localparam LEGAL = LANES_LEGAL && DRAIN_LEGAL && WORDS_LEGAL
         && ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32 && WEIGHT_WIDTH >= 2 && WEIGHT_WIDTH <= 32
         && ACCUMULATOR_WIDTH >= PRODUCT_WIDTH && ACCUMULATOR_WIDTH <= 63 && BIAS_WIDTH >= 2 && BIAS_WIDTH <= 63
         && (MULTIPLIER_WIDTH == 0 || MULTIPLIER_WIDTH >= 2 && MULTIPLIER_WIDTH <= 32)
         && COUNTER_WIDTH >= 1 && COUNTER_WIDTH <= 32;
     localparam COUNT = LEGAL ? LANES : 1;
-    localparam WORDS = LEGAL ? DRAIN : 1;
+    localparam SUMS = LEGAL ? DRAIN : 1;
+    localparam READ = LEGAL ? WORDS : 1;
     localparam WORD = LEGAL ? ACTIVATION_WIDTH : 8;
     localparam WEIGHT = LEGAL ? WEIGHT_WIDTH : 8;
     localparam SUM = LEGAL ? ACCUMULATOR_WIDTH : 16;
@@ -120,11 +124,14 @@ module engine #(
     localparam WIDEST_D = WIDEST_C > PROGRAM_BITS ? WIDEST_C : PROGRAM_BITS;
     localparam ADDRESS_WIDTH = WIDEST_D > 8 ? WIDEST_D : 8;
     localparam REQUANTIZE = FACTOR > 0 ? 7 : 4;
-    localparam LATENCY = 11 + REQUANTIZE;
+    localparam JOIN = READ > 1 ? 1 : 0;
+    localparam LATENCY = 11 + REQUANTIZE + JOIN;
 
     initial begin
         if (!LANES_LEGAL) $fatal(1, "%m: LANES = %0d; use 1, 2, 4, 8, 16, 32, 64, 128 or 256", LANES);
         if (!DRAIN_LEGAL) $fatal(1, "%m: DRAIN = %0d; use 1, 2, 4, 8 or 16, and at most LANES = %0d", DRAIN, LANES);
+        if (!WORDS_LEGAL)
+            $fatal(1, "%m: WORDS = %0d; use 1, 2, 4, 8, 16 or 32, and at most LANES = %0d", WORDS, LANES);
         if (ACTIVATION_WIDTH < 2 || ACTIVATION_WIDTH > 32)
             $fatal(1, "%m: ACTIVATION_WIDTH = %0d; use 2 to 32", ACTIVATION_WIDTH);
         if (WEIGHT_WIDTH < 2 || WEIGHT_WIDTH > 32)
@@ -167,7 +174,7 @@ module engine #(
     wire [`RUN_BITS-1:0] description, run;
     wire signed [WORD-1:0] broadcast;
 
-    sequencer #(.ADDRESS_WIDTH(ADDRESS_WIDTH), .WIDTH(WORD)) u_sequencer (
+    sequencer #(.ADDRESS_WIDTH(ADDRESS_WIDTH), .WIDTH(WORD), .SHORT(READ > 1 ? 1 : 0)) u_sequencer (
         .clock(clock), .reset(reset), .start(start), .busy(busy), .done(done),
         .program_address(program_address), .program_enable(program_enable), .word(program_word),
         .offered(offered), .description(description), .take(take), .idle(idle),
@@ -178,23 +185,44 @@ module engine #(
     wire [4:0] select_2;
     wire slow_path, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
     wire [CHANNEL_WIDTH-1:0] channels_4, channels_5;
+    wire [READ-1:0] padding_2;
+    wire [2:0] groups_2, join_5;
+    wire skip_2;
 
-    loop_nest #(.LANES(COUNT), .DRAIN(WORDS), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)) u_loop_nest (
+    loop_nest #(
+        .LANES(COUNT), .DRAIN(SUMS), .WORDS(READ), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)
+    ) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .select_2(select_2), .slow_path(slow_path),
+        .select_2(select_2), .padding_2(padding_2), .groups_2(groups_2), .skip_2(skip_2), .slow_path(slow_path),
         .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
-        .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
+        .complete_5(complete_5), .join_5(join_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
     // Settings of the run whose results are in the back end; the loop nest may already be at the next run.
     // The words of a pixel's last clock, minus one.
-    localparam [31:0] WORDS_BUT_ONE = WORDS - 1;
-    wire [CHANNEL_WIDTH-1:0] last_words = run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] & WORDS_BUT_ONE[CHANNEL_WIDTH-1:0];
+    localparam [31:0] SUMS_BUT_ONE = SUMS - 1;
+    wire [CHANNEL_WIDTH-1:0] last_words = run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] & SUMS_BUT_ONE[CHANNEL_WIDTH-1:0];
     reg [ADDRESS_WIDTH-1:0] parameter_base, output_base, pixel_step, table_base;
     reg per_tile, modelled, relu_before, relu_after, twice, table_enable, noise_enable, argmax_enable, write_enable,
         out_signed;
+    // The words of every other clock, minus one: fewer than leave at once if the groups' lanes are fewer.
+    wire [ADDRESS_WIDTH-1:0] clock_step;
+    localparam [31:0] COUNT_BUT_ONE = COUNT - 1;
+    generate
+        if (READ > 1) begin : joined_words
+            reg [CHANNEL_WIDTH-1:0] step;
+            wire [CHANNEL_WIDTH-1:0] tile = COUNT_BUT_ONE[CHANNEL_WIDTH-1:0] >> run[`RUN_GROUPS +: 3];
+            always @(posedge clock)
+                if (configure)
+                    step <= (run[`RUN_JOINED] ? tile : COUNT_BUT_ONE[CHANNEL_WIDTH-1:0])
+                        & SUMS_BUT_ONE[CHANNEL_WIDTH-1:0];
+            assign clock_step = {{(ADDRESS_WIDTH-CHANNEL_WIDTH){1'b0}}, step};
+        end else begin : all_words
+            assign clock_step = SUMS_BUT_ONE[ADDRESS_WIDTH-1:0];
+        end
+    endgenerate
     reg [2:0] rounding;
     reg [1:0] overflow;
     reg [5:0] out_bits, leak;
@@ -225,13 +253,38 @@ module engine #(
 
     // Lanes
     wire [COUNT*WORD-1:0] row;
+    wire [READ*WORD-1:0] read_words;
     wire [COUNT*WEIGHT-1:0] weights;
     wire [COUNT*SUM-1:0] totals;
     // Lanes without a channel add up undefined words: their overflow does not count.
     wire [COUNT-1:0] clipped, clipped_channel;
-    genvar index;
+    genvar index, level;
     generate
+        // The words that groups of lanes read: padding in place of some, and if so every second one.
+        if (READ > 1) begin : read
+            wire [READ*WORD-1:0] seen;
+            for (index = 0; index < READ; index = index + 1) begin : words
+                wire [WORD-1:0] none = {select_2[0], {(WORD-1){1'b0}}};
+                wire [WORD-1:0] word = padding_2[index] ? none : read_words[index*WORD +: WORD];
+                if (2 * index < READ) begin : first_half
+                    assign seen[index*WORD +: WORD] = skip_2 ? words[2*index].word : word;
+                end else begin : second_half
+                    assign seen[index*WORD +: WORD] = word;
+                end
+            end
+        end
         for (index = 0; index < COUNT; index = index + 1) begin : lanes
+            wire signed [WORD-1:0] operand_2;
+            if (READ > 1) begin : grouped
+                wire [WORD-1:0] of_groups [0:7];
+                for (level = 0; level < 8; level = level + 1) begin : levels
+                    localparam GROUP = level > $clog2(READ) ? 0 : index >> (LANE_BITS - level);
+                    assign of_groups[level] = read.seen[GROUP*WORD +: WORD];
+                end
+                assign operand_2 = of_groups[groups_2];
+            end else begin : alike
+                assign operand_2 = broadcast;
+            end
             lane #(
                 .ACTIVATION_WIDTH(WORD), .WEIGHT_WIDTH(WEIGHT), .ACCUMULATOR_WIDTH(SUM),
                 .SATURATE_WIDTH(MODEL_SATURATE != 0 ? MODEL_WIDTH : 0),
@@ -239,7 +292,7 @@ module engine #(
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
             ) u_lane (
                 .clock(clock), .select_2(select_2), .slow_path(slow_path),
-                .broadcast_2(broadcast), .own_2(row[index*WORD +: WORD]),
+                .broadcast_2(operand_2), .own_2(row[index*WORD +: WORD]),
                 .weight_2(weights[index*WEIGHT +: WEIGHT]),
                 .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
                 .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4),
@@ -250,26 +303,55 @@ module engine #(
         end
     endgenerate
 
-    // Drain, requantisers, tables, write: WORDS side by side, of which the last clock of a tile may use the first only.
+    // Drain, requantisers, tables, write: SUMS side by side, of which the last clock of a tile may use the first only.
     wire [ADDRESS_WIDTH-1:0] parameter_address, result_address;
-    wire [WORDS*ADDRESS_WIDTH-1:0] table_address;
+    wire [SUMS*ADDRESS_WIDTH-1:0] table_address;
     wire parameter_enable, table_read, sum_pixel_end, wrapped;
-    wire [WORDS-1:0] sum_valid, word_valid, word_overflowed, result_valid;
-    wire [WORDS*SUM-1:0] sums;
-    wire [WORDS*PARAMETER-1:0] parameters;
-    wire [WORDS*WORD-1:0] words, table_words, results;
-    wire [WORDS*32-1:0] noise_numbers;
+    wire [SUMS-1:0] sum_valid, word_valid, word_overflowed, result_valid;
+    wire [SUMS*SUM-1:0] sums;
+    wire [SUMS*PARAMETER-1:0] parameters;
+    wire [SUMS*WORD-1:0] words, table_words, results;
+    wire [SUMS*32-1:0] noise_numbers;
     wire signed [WORD-1:0] best;
     reg [REQUANTIZE-1:0] pixel_ends;
     always @(posedge clock) pixel_ends <= {pixel_ends[REQUANTIZE-2:0], sum_pixel_end};
 
+    wire complete, complete_pixel_end;
+    wire [CHANNEL_WIDTH-1:0] complete_channels;
+    wire [COUNT*SUM-1:0] tile_sums;
+    generate
+        if (JOIN != 0) begin : joined
+            reg complete_6, pixel_end_6;
+            reg [2:0] join_6;
+            reg [CHANNEL_WIDTH-1:0] channels_6;
+            initial complete_6 = 1'b0;
+            always @(posedge clock) begin
+                complete_6 <= complete_5 && !reset;
+                pixel_end_6 <= pixel_end_5;
+                join_6 <= join_5;
+                channels_6 <= channels_5;
+            end
+            group_sum #(.LANES(COUNT), .WORDS(READ), .WIDTH(SUM)) u_group_sum (
+                .clock(clock), .complete(complete_6), .groups(join_6), .totals(totals), .sums(tile_sums)
+            );
+            assign complete = complete_6;
+            assign complete_pixel_end = pixel_end_6;
+            assign complete_channels = channels_6;
+        end else begin : alone
+            assign complete = complete_5;
+            assign complete_pixel_end = pixel_end_5;
+            assign complete_channels = channels_5;
+            assign tile_sums = totals;
+        end
+    endgenerate
+
     drain #(
-        .LANES(COUNT), .DRAIN(WORDS), .WIDTH(SUM),
+        .LANES(COUNT), .DRAIN(SUMS), .WIDTH(SUM),
         .WRAP_WIDTH(MODEL_SATURATE != 0 || MODEL_WIDTH < 0 ? 0 : MODEL_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
     ) u_drain (
         .clock(clock), .reset(reset), .configure(configured), .parameter_base(parameter_base), .per_tile(per_tile),
         .modelled(modelled),
-        .complete(complete_5), .channels(channels_5), .pixel_end(pixel_end_5), .totals(totals),
+        .complete(complete), .channels(complete_channels), .pixel_end(complete_pixel_end), .totals(tile_sums),
         .parameter_enable(parameter_enable), .parameter_address(parameter_address), .out_valid(sum_valid),
         .out_pixel_end(sum_pixel_end), .sums(sums), .wrapped(wrapped)
     );
@@ -277,7 +359,7 @@ module engine #(
     // Without a multiplier the highest bit of a channel's parameters stands at its port, where nothing reads it.
     localparam FACTOR_BITS = FACTOR > 0 ? FACTOR : 1;
     generate
-        for (index = 0; index < WORDS; index = index + 1) begin : requantizers
+        for (index = 0; index < SUMS; index = index + 1) begin : requantizers
             requantize #(
                 .SUM_WIDTH(SUM), .BIAS_WIDTH(BIAS), .OUTPUT_WIDTH(WORD), .MULTIPLIER_WIDTH(FACTOR)
             ) u_requantize (
@@ -292,12 +374,13 @@ module engine #(
         end
     endgenerate
 
-    noise #(.DRAIN(WORDS)) u_noise (
-        .clock(clock), .start(start), .seed(seed), .draw(word_valid & {WORDS{noise_enable}}), .numbers(noise_numbers)
+    noise #(.DRAIN(SUMS)) u_noise (
+        .clock(clock), .start(start), .seed(seed), .draw(word_valid & {SUMS{noise_enable}}), .numbers(noise_numbers)
     );
 
-    write_back #(.DRAIN(WORDS), .WIDTH(WORD), .ADDRESS_WIDTH(ADDRESS_WIDTH)) u_write_back (
+    write_back #(.DRAIN(SUMS), .WIDTH(WORD), .ADDRESS_WIDTH(ADDRESS_WIDTH)) u_write_back (
         .clock(clock), .reset(reset), .configure(configured), .output_base(output_base), .pixel_step(pixel_step),
+        .clock_step(clock_step),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits),
         .noise_enable(noise_enable), .noise(noise_numbers),
         .in_valid(word_valid), .pixel_end(pixel_ends[REQUANTIZE-1]), .words(words), .table_read(table_read),
@@ -306,13 +389,13 @@ module engine #(
     );
 
     wire [ADDRESS_WIDTH-1:0] best_index;
-    argmax #(.DRAIN(WORDS), .WIDTH(WORD), .INDEX_WIDTH(ADDRESS_WIDTH)) u_argmax (
+    argmax #(.DRAIN(SUMS), .WIDTH(WORD), .INDEX_WIDTH(ADDRESS_WIDTH)) u_argmax (
         .clock(clock), .clear(start || reset || configured && argmax_enable),
-        .valid(result_valid & {WORDS{argmax_enable}}), .words(results), .index(best_index), .best(best)
+        .valid(result_valid & {SUMS{argmax_enable}}), .words(results), .index(best_index), .best(best)
     );
     assign argmax = {{(32-ADDRESS_WIDTH){1'b0}}, best_index};
 
-    status #(.DRAIN(WORDS), .WIDTH(COUNTER)) u_status (
+    status #(.DRAIN(SUMS), .WIDTH(COUNTER)) u_status (
         .clock(clock), .clear(start || reset), .busy(busy), .mac(mac), .overflowed(word_valid & word_overflowed),
         .accumulator_lost(wrapped || |clipped_channel), .cycles(cycles), .mac_cycles(mac_cycles),
         .saturations(saturations), .accumulator_overflow(accumulator_overflow)
@@ -328,38 +411,26 @@ module engine #(
         source[1] ? (source[0] ? best : argmax[WORD-1:0])
                   : (source[0] ? results[WORD-1:0] : host_write_data);
     // The words of this clock: one of the host or of Store, or those of a run.
-    wire [WORDS-1:0] one_word = 1;
-    wire [WORDS-1:0] write =
-        busy && !access_write ? result_valid & {WORDS{write_enable}} : one_word & {WORDS{busy || host_write}};
-    wire [WORDS*WORD-1:0] write_data;
+    wire [SUMS-1:0] one_word = 1;
+    wire [SUMS-1:0] write =
+        busy && !access_write ? result_valid & {SUMS{write_enable}} : one_word & {SUMS{busy || host_write}};
+    wire [SUMS*WORD-1:0] write_data;
     generate
-        if (WORDS == 1) begin : one_result
+        if (SUMS == 1) begin : one_result
             assign write_data = first_word;
         end else begin : several_results
-            assign write_data = {results[WORDS*WORD-1:WORD], first_word};
-        end
-
-        if (COUNT == 1) begin : one_lane
-            assign broadcast = row;
-        end else begin : many_lanes
-            reg [LANE_BITS-1:0] place_1, place_2;
-            always @(posedge clock) begin
-                place_1 <= read_address[LANE_BITS-1:0];
-                place_2 <= place_1;
-            end
-            wire signed [WORD-1:0] words_of_row [0:COUNT-1];
-            for (index = 0; index < COUNT; index = index + 1) begin : columns
-                assign words_of_row[index] = row[index*WORD +: WORD];
-            end
-            assign broadcast = words_of_row[place_2];
+            assign write_data = {results[SUMS*WORD-1:WORD], first_word};
         end
     endgenerate
+    assign broadcast = read_words[WORD-1:0];
     assign host_read_data = broadcast;
 
     activation_memory #(
-        .LANES(COUNT), .DRAIN(WORDS), .WIDTH(WORD), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)
+        .LANES(COUNT), .DRAIN(SUMS), .WORDS(READ), .WIDTH(WORD), .ROWS(ROWS), .IMAGE(ACTIVATION_IMAGE)
     ) u_activation_memory (
-        .clock(clock), .read_row_address(read_address[LANE_BITS +: ROW_BITS]), .read_row(row),
+        .clock(clock), .read_row_address(read_address[LANE_BITS +: ROW_BITS]),
+        .read_place(read_address[CHANNEL_WIDTH-1:0]), .read_whole(run[`RUN_VECTOR] && busy && !loading), .read_row(row),
+        .read_words(read_words),
         .write(write), .write_row_address(write_address[LANE_BITS +: ROW_BITS]),
         .write_place(write_address[CHANNEL_WIDTH-1:0]), .write_data(write_data)
     );
@@ -378,15 +449,15 @@ module engine #(
         .write_enable(load && load_memory == 2'd1), .write_address(load_address[WEIGHT_BITS-1:0]),
         .write_data(load_data[COUNT*WEIGHT-1:0])
     );
-    memory #(.WIDTH(WORDS * PARAMETER), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) u_parameter_memory (
+    memory #(.WIDTH(SUMS * PARAMETER), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) u_parameter_memory (
         .clock(clock), .read_enable(parameter_enable), .read_address(parameter_address[PARAMETER_BITS-1:0]),
         .read_data(parameters),
         .write_enable(load && load_memory == 2'd2), .write_address(load_address[PARAMETER_BITS-1:0]),
-        .write_data(load_data[WORDS*PARAMETER-1:0])
+        .write_data(load_data[SUMS*PARAMETER-1:0])
     );
     // Each word looks up a copy of the tables.
     generate
-        for (index = 0; index < WORDS; index = index + 1) begin : tables
+        for (index = 0; index < SUMS; index = index + 1) begin : tables
             wire [ADDRESS_WIDTH-1:0] code = table_address[index*ADDRESS_WIDTH +: ADDRESS_WIDTH];
             memory #(.WIDTH(WORD), .DEPTH(TABLE_DEPTH), .IMAGE(TABLE_IMAGE)) u_table_memory (
                 .clock(clock), .read_enable(table_read), .read_address(code[TABLE_BITS-1:0]),

@@ -20,6 +20,8 @@ module loop_nest #(
     parameter ADDRESS_WIDTH = 16,
     // Sums that leave a tile in one clock: a power of two, at most LANES.
     parameter DRAIN = 1,
+    // Activation words that a step may read; with 1 there are no groups of lanes, and no early run.
+    parameter WORDS = 1,
     // Clocks from a tile's last step until its first word can be read again.
     parameter LATENCY = 15,
     // Bits of a tile's channels minus one, which follow; not to be set.
@@ -47,6 +49,12 @@ module loop_nest #(
     // Stage 2: what the lanes load.
     output wire [4:0]               select_2,
 
+    // Stage 2: which of the words that were read count as padding, how many groups of lanes there are (as a power of
+    // two), and whether they read every second word.
+    output wire [WORDS-1:0]         padding_2,
+    output wire [2:0]               groups_2,
+    output wire                     skip_2,
+
     // The lanes must do more than load a broadcast operand and a weight, multiply and add.
     output wire                     slow_path,
 
@@ -60,8 +68,10 @@ module loop_nest #(
     output wire                     modelled_4,
     output wire [CHANNEL_WIDTH-1:0] channels_4,
 
-    // Stage 5: a tile is complete; its channels minus one, and whether it is its pixel's last.
+    // Stage 5: a tile is complete; how many groups are added up (as a power of two), its channels minus one, and
+    // whether it is its pixel's last.
     output wire                     complete_5,
+    output wire [2:0]               join_5,
     output wire [CHANNEL_WIDTH-1:0] channels_5,
     output wire                     pixel_end_5
 );
@@ -71,6 +81,7 @@ module loop_nest #(
     localparam SPACING_WIDTH = LANES / DRAIN > 1 ? $clog2(LANES / DRAIN) : 1;
     localparam [SPACING_WIDTH-1:0] NO_SPACING = 0, ONE_CLOCK = 1;
     localparam [4:0] SETTLE = WAIT[4:0];
+    localparam GROUPED = WORDS > 1;
     localparam [12:0] BEFORE = 13'h1fff;
     localparam [1:0] IDLE = 2'd0, SET_UP = 2'd1, STEP = 2'd2;
 
@@ -100,9 +111,14 @@ module loop_nest #(
     wire run_end = tile_end && row_end && y_last;
 
     wire drained = spacing == NO_SPACING && settle == 5'd0;
-    wire blocked = barrier && !drained || tile_end && (first_tile ? !drained : spacing != NO_SPACING);
+    // The clocks until all results are readable, against those that a run with a barrier may be early.
+    localparam [8:0] NO_WAIT = 0;
+    wire [8:0] remaining = {NO_WAIT[8:SPACING_WIDTH], spacing} + {4'd0, settle};
+    wire early = GROUPED && remaining <= {3'd0, run[`RUN_EARLY +: 6]};
+    wire blocked = barrier && !drained && !early || tile_end && (first_tile ? !drained : spacing != NO_SPACING);
     wire issue = state == STEP && !blocked;
-    wire [CHANNEL_WIDTH-1:0] channels = pixel_end ? run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] : FULL_TILE;
+    wire [2:0] joined = GROUPED && run[`RUN_JOINED] ? run[`RUN_GROUPS +: 3] : 3'd0;
+    wire [CHANNEL_WIDTH-1:0] channels = pixel_end ? run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] : FULL_TILE >> joined;
     // Of the channels minus one, the clocks minus one in which they are drained.
     wire [SPACING_WIDTH-1:0] drain_clocks = LANES == DRAIN ? NO_SPACING : channels[CHANNEL_WIDTH-1 -: SPACING_WIDTH];
 
@@ -125,11 +141,16 @@ module loop_nest #(
     wire [12:0] x_origin = run[`RUN_X_ORIGIN +: 13];
     wire [12:0] y_origin = run[`RUN_Y_ORIGIN +: 13];
     reg  [12:0] pixel_x, pixel_y;
-    wire [12:0] next_x = (x_restart ? BEFORE : {5'd0, run[`RUN_X_STEP +: 8]}) + (x_restart ? x_origin : pixel_x);
+    // With `spread` the columns go on from tile to tile, and begin again with every pixel.
+    wire spread = GROUPED && run[`RUN_SPREAD];
+    wire columns_restart = spread ? tile_restart : x_restart;
+    wire [12:0] next_x =
+        (columns_restart ? BEFORE : {5'd0, run[`RUN_X_STEP +: 8]}) + (columns_restart ? x_origin : pixel_x);
     wire [12:0] next_y = (set_up ? BEFORE : {5'd0, run[`RUN_Y_STEP +: 8]}) + (set_up ? y_origin : pixel_y);
     wire [12:0] tap_x = pixel_x + {4'd0, kx};
     wire [12:0] tap_y = pixel_y + {4'd0, ky};
-    wire padded = run[`RUN_BOUNDED] && (tap_x >= run[`RUN_X_LIMIT +: 13] || tap_y >= run[`RUN_Y_LIMIT +: 13]);
+    wire padded =
+        run[`RUN_BOUNDED] && (!spread && tap_x >= run[`RUN_X_LIMIT +: 13] || tap_y >= run[`RUN_Y_LIMIT +: 13]);
 
     // The address is 0 when a run is set up, so that its base is one more jump. Two selectors of four.
     wire [1:0] inner_select = {!set_up && channel_end, set_up || channel_end && kx_end};
@@ -188,8 +209,8 @@ module loop_nest #(
             tile <= 16'd1;
             x <= x + 12'd1;
             x_last <= x_restart ? x_count == 12'd0 : x == x_count;
-            pixel_x <= next_x;
         end
+        if (spread ? step_tile : step_x) pixel_x <= next_x;
         if (step_y) begin
             x <= 12'd1;
             y <= set_up ? 12'd1 : y + 12'd1;
@@ -271,6 +292,36 @@ module loop_nest #(
     localparam [5*C+34:0] EFFECTS = {11'b00000010010, NO_CHANNELS, 10'b0000010010, NO_CHANNELS,
                                      6'b100010, NO_CHANNELS, 6'b100010, NO_CHANNELS, 2'b10, NO_CHANNELS};
     always @(posedge clock) stages <= reset ? next_stages & ~EFFECTS : next_stages;
+
+    // Of each word that a step reads: it is a column outside of the image, or stands behind the last tap.
+    generate
+        if (GROUPED) begin : grouped
+            wire [4:0] unused = run[`RUN_UNUSED +: 5];
+            wire [5:0] used = (6'd1 << run[`RUN_GROUPS +: 3]) - {1'b0, unused};
+            wire [WORDS-1:0] padding_0;
+            genvar word;
+            for (word = 0; word < WORDS; word = word + 1) begin : words
+                localparam [12:0] PLACE = word;
+                wire [12:0] column = tap_x + PLACE;
+                assign padding_0[word] = spread && column >= run[`RUN_X_LIMIT +: 13]
+                    || channel_end && unused != 5'd0 && PLACE[5:0] >= used;
+            end
+            reg [WORDS+3:0] read_1, read_2;
+            reg [14:0] joins;
+            always @(posedge clock) begin
+                read_1 <= {padding_0, run[`RUN_GROUPS +: 3], run[`RUN_SKIP]};
+                read_2 <= read_1;
+                joins <= {joins[11:0], joined};
+            end
+            assign {padding_2, groups_2, skip_2} = read_2;
+            assign join_5 = joins[14:12];
+        end else begin : alike
+            assign padding_2 = 1'b0;
+            assign groups_2 = 3'd0;
+            assign skip_2 = 1'b0;
+            assign join_5 = 3'd0;
+        end
+    endgenerate
 
     // Rare cases in one signal: a step that loads anything but a broadcast operand and a weight for each lane, the
     // largest-of operation, the end of a tile.

@@ -2,6 +2,7 @@
 // Reads the program: executes register instructions and jumps, and assembles the description of the next run while the
 // loop nest still works on the one before.
 //
+// With SHORT a run whose first word has its highest bit has 13 words; the others count as 0.
 // The program memory answers two clocks after its address, so a word is decoded three clocks after a start or a
 // taken jump, and then every clock, unless it has to wait: `Run` while the last description is not taken, `Halt`,
 // `Load` and `Store` until the loop nest is idle, anything after a `Load` until its register is written.
@@ -14,7 +15,9 @@ module sequencer #(
     // Bits of an address and of a register.
     parameter ADDRESS_WIDTH = 16,
     // Bits of an activation word.
-    parameter WIDTH = 16
+    parameter WIDTH = 16,
+    // Short descriptions are taken (1), or every run has all words (0).
+    parameter SHORT = 0
 ) (
     input  wire                     clock,
     input  wire                     reset,
@@ -53,6 +56,7 @@ module sequencer #(
     // Words still to come of the instruction that is being decoded, and which one it is.
     reg [4:0] left;
     reg [2:0] operation;
+    reg       short;
     reg [2:0] target_register;
     reg [4:0] shift;
     // Clocks until the word of a Load is there; then one doubling per bit of shift.
@@ -66,6 +70,12 @@ module sequencer #(
     wire stall = loading || first && (wait_idle ? !idle || offered : opcode == `OP_RUN && offered);
     wire execute = busy && valid && !stall;
     assign program_enable = busy && (!valid || !stall);
+
+    // Words 13 and on of a description, of which 7 and fewer are left, are a part of their own, which a short run
+    // clears.
+    localparam LATER_BITS = 7 * 32, FIRST_BITS = `RUN_BITS - LATER_BITS;
+    wire later = SHORT != 0 && !first && left[4:3] == 2'd0;
+    wire run_ends = left == 5'd1 || SHORT != 0 && short && left == 5'd8;
 
     // The one adder: register + value; -1 for Loop, register - value (by complement and carry) for JumpEqual. Where
     // only the word is meant (Set, most of a description), the register counts as 0.
@@ -118,6 +128,7 @@ module sequencer #(
         if (execute) begin
             if (first) begin
                 operation <= opcode;
+                short <= word[31];
                 target_register <= word[26:24];
                 shift <= word[4:0];
                 access_best <= word[0];
@@ -132,7 +143,10 @@ module sequencer #(
                 endcase
             end else begin
                 left <= left - 5'd1;
-                if (operation == `OP_RUN && left == 5'd1) offered <= 1'b1;
+                if (operation == `OP_RUN && run_ends) begin
+                    offered <= 1'b1;
+                    left <= 5'd0;
+                end
                 if (operation == `OP_STORE) access_write <= 1'b1;
                 if (operation == `OP_LOAD) begin
                     loading <= 1'b1;
@@ -140,8 +154,16 @@ module sequencer #(
                     doublings <= shift;
                 end
             end
-            if (first ? opcode == `OP_RUN : operation == `OP_RUN)
-                description <= {word[31:ADDRESS_WIDTH], sum, description[`RUN_BITS-1:32]};
+            if (first ? opcode == `OP_RUN : operation == `OP_RUN) begin
+                if (SHORT == 0) description <= {word[31:ADDRESS_WIDTH], sum, description[`RUN_BITS-1:32]};
+                else if (later)
+                    description[`RUN_BITS-1:FIRST_BITS] <=
+                        {word[31:ADDRESS_WIDTH], sum, description[`RUN_BITS-1:FIRST_BITS+32]};
+                else begin
+                    description[FIRST_BITS-1:0] <= {word[31:ADDRESS_WIDTH], sum, description[FIRST_BITS-1:32]};
+                    if (first) description[`RUN_BITS-1:FIRST_BITS] <= {LATER_BITS{1'b0}};
+                end
+            end
             if (jump) begin
                 program_address <= word[ADDRESS_WIDTH-1:0];
                 fetched <= 1'b0;

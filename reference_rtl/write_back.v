@@ -5,7 +5,8 @@
 //   stage 2   the tables answer
 //   stage 3   results and the address of the first of them
 //
-// The address starts at output_base; it goes up by DRAIN with every clock, and by pixel_step at the end of a pixel.
+// The address starts at output_base; it goes up by clock_step + 1 with every clock, and by pixel_step + 1 at the end
+// of a pixel.
 // Python twin: `Emulator.run` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module write_back #(
@@ -20,10 +21,12 @@ module write_back #(
     // Synchronous: discards the words that are in the pipeline.
     input  wire                           reset,
 
-    // The run's settings. pixel_step: the gap after a pixel, plus the words of its last clock, minus one.
+    // The run's settings. clock_step: the words of a clock minus one; pixel_step: the gap after a pixel, plus the
+    // words of its last clock, minus one.
     input  wire                           configure,
     input  wire [ADDRESS_WIDTH-1:0]       output_base,
     input  wire [ADDRESS_WIDTH-1:0]       pixel_step,
+    input  wire [ADDRESS_WIDTH-1:0]       clock_step,
     input  wire                           table_enable,
     input  wire [ADDRESS_WIDTH-1:0]       table_base,
     input  wire [5:0]                     out_bits,
@@ -45,7 +48,7 @@ module write_back #(
     output reg  [ADDRESS_WIDTH-1:0]       result_address,
     output reg  [DRAIN*WIDTH-1:0]         results
 );
-    localparam [31:0] ONES = 32'hFFFFFFFF, DRAIN_BUT_ONE = DRAIN - 1;
+    localparam [31:0] ONES = 32'hFFFFFFFF;
 
     reg [31:0] mask;
     genvar number;
@@ -63,10 +66,9 @@ module write_back #(
     reg [DRAIN*WIDTH-1:0] words_1, words_2;
     reg [ADDRESS_WIDTH-1:0] next_address;
     reg starting;
-    // The base is added to 0, the clock after; then DRAIN, or the step to the next pixel. The extra bit is the carry
-    // that adds the 1.
-    wire [ADDRESS_WIDTH-1:0] increment =
-        starting ? output_base : pixel_end_2 ? pixel_step : DRAIN_BUT_ONE[ADDRESS_WIDTH-1:0];
+    // The base is added to 0, the clock after; then the words of a clock, or the step to the next pixel. The extra bit
+    // is the carry that adds the 1.
+    wire [ADDRESS_WIDTH-1:0] increment = starting ? output_base : pixel_end_2 ? pixel_step : clock_step;
     wire [ADDRESS_WIDTH:0] address_sum = {next_address, 1'b1} + {increment, !starting};
 
     wire active = configure || starting || in_valid[0] || valid_1[0] || valid_2[0] || result_valid[0];

@@ -184,7 +184,7 @@ static inline int fpnn_identify(fpnn_engine *engine)
     if (length != 37 || about[0] != FPNN_VERSION)
         return fpnn_fail(engine, "the board speaks another version of the protocol", "build it again");
     engine->lanes = about[1] + 1;
-    engine->drain = about[2];
+    engine->drain = about[2] & 31;  // above it, how many words a step reads
     engine->activation_width = about[3];
     engine->weight_width = about[4];
     engine->accumulator_width = about[5];

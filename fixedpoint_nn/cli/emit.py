@@ -22,7 +22,7 @@ from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
-from fixedpoint_nn.hardware.isa.config import DRAINS, LANES
+from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, WORDS
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.sim.toolchain import find_tool
 from fixedpoint_nn.hardware.tools.synthesis import xilinx
@@ -62,6 +62,14 @@ def add(commands: Commands) -> None:
         default=1,
         metavar="W",
         help="words that leave a tile per clock (default: 1)",
+    )
+    parser.add_argument(
+        "--words-per-clock",
+        type=int,
+        choices=WORDS,
+        default=1,
+        metavar="W",
+        help="activation words that are read per clock, each for a group of lanes (default: 1)",
     )
     parser.add_argument(
         "--multiplier",
@@ -105,7 +113,15 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     if arguments.show:
-        program = shown(chosen, plan, arguments.show, arguments.lanes, arguments.drain, arguments.multiplier)
+        program = shown(
+            chosen,
+            plan,
+            arguments.show,
+            arguments.lanes,
+            arguments.drain,
+            arguments.multiplier,
+            arguments.words_per_clock,
+        )
         results = {"network": chosen.name, "pass": arguments.show, "program": program}
         show(arguments, results, program.rstrip("\n"))
         return 0
@@ -117,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         corners=arguments.corners,
         lanes=arguments.lanes,
         drain=arguments.drain,
+        words=arguments.words_per_clock,
         multiplier=arguments.multiplier,
         radix=arguments.radix,
         mif=arguments.mif,
@@ -138,13 +155,15 @@ def shown(
     lanes: int,
     drain: int = 1,
     multiplier: int = MULTIPLIER_BITS,
+    words: int = 1,
 ) -> str:
     """The network's program after a pass of the compiler, as text."""
     fixed = fixed_network(chosen, plan)
     shape = chosen.samples(1).shape[1:]
-    return lower(fixed.net, shape, fixed.input.format, lanes, drain=drain, multiplier=multiplier).stages.show(
-        name
+    lowered = lower(
+        fixed.net, shape, fixed.input.format, lanes, drain=drain, multiplier=multiplier, words=words
     )
+    return lowered.stages.show(name)
 
 
 def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan | None:
@@ -178,6 +197,7 @@ def emit_network(
     corners: int = 8,
     lanes: int = 8,
     drain: int = 1,
+    words: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     radix: int = 16,
     mif: bool = False,
@@ -195,6 +215,7 @@ def emit_network(
         name=chosen.name,
         lanes=lanes,
         drain=drain,
+        words=words,
         multiplier=multiplier,
         radix=radix,
         mif=mif,
@@ -253,6 +274,7 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     given += ["--plan", arguments.plan] if arguments.plan is not None else []
     given += ["--vectors", arguments.vectors, "--corners", arguments.corners, "--lanes", arguments.lanes]
     given += ["--drain", arguments.drain] if arguments.drain != 1 else []
+    given += ["--words-per-clock", arguments.words_per_clock] if arguments.words_per_clock != 1 else []
     given += ["--multiplier", arguments.multiplier] if arguments.multiplier != MULTIPLIER_BITS else []
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []

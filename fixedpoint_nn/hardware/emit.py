@@ -31,6 +31,7 @@ def emit(
     name: str = "network",
     lanes: int = 8,
     drain: int = 1,
+    words: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     engine: EngineConfig | None = None,
     radix: int = 16,
@@ -42,10 +43,10 @@ def emit(
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
-    The engine is the smallest one of so many `lanes` that drains `drain` words per clock, with multipliers of at most
-    `multiplier` bits where the network gains by them; or `engine`, if the network fits into it. The folder appears
-    whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash of the float
-    network (`network.serialization.identity`), is kept in the manifest.
+    The engine is the smallest one of so many `lanes` that drains `drain` words per clock and reads `words`, with
+    multipliers of at most `multiplier` bits where the network gains by them; or `engine`, if the network fits into it.
+    The folder appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash
+    of the float network (`network.serialization.identity`), is kept in the manifest.
     """
     say = progress or (lambda line: None)
     demand_quantized(fixed, "emit")
@@ -53,7 +54,7 @@ def emit(
     directory = Path(directory)
     check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")
-    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain, multiplier)
+    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain, multiplier, words)
     say("searching for corner vectors")
     unreachable = reachability.unreachable(lowered.program, samples)
     vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, unreachable)

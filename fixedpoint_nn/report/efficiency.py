@@ -2,8 +2,8 @@
 """How much of the engine's multipliers the zoo's networks use, for one sample of 8-bit words.
 
 `python -m fixedpoint_nn.report.efficiency` prints the table of docs/engine.md: useful products over cycles times lanes,
-with the drain that gives the most. With `--simulate` each figure is simulated as well: the words must be the model's
-and the cycles those of the schedule.
+with the words that leave a tile, and that are read, per clock which give the most. With `--simulate` each figure is
+simulated as well: the words must be the model's and the cycles those of the schedule.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from fixedpoint_nn import zoo
 from fixedpoint_nn.hardware.compiler.pipeline import lower
-from fixedpoint_nn.hardware.isa.config import DRAINS, LANES
+from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, WORDS
 from fixedpoint_nn.hardware.isa.reference_tables import table
 from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.sim import guard
@@ -45,16 +45,18 @@ CALIBRATION = 100  # samples
 
 @dataclass(frozen=True)
 class Use:
-    """One network on one engine: the drain that gives the fewest cycles, and the share of slots with a product."""
+    """One network on one engine: the drain and the words read per clock that give the fewest cycles, and the share of
+    slots with a product."""
 
     network: str
     lanes: int
     drain: int
+    words: int
     cycles: int
     share: float
 
     def __str__(self) -> str:
-        return f"{self.share:.1%} ({self.drain})"
+        return f"{self.share:.1%} ({self.drain}, {self.words})"
 
 
 def quantised(name: str) -> tuple[Quantized, Array]:
@@ -64,23 +66,23 @@ def quantised(name: str) -> tuple[Quantized, Array]:
 
 
 def use(name: str, fixed: Quantized, x: Array, lanes: int) -> Use:
-    """The best drain of so many lanes."""
+    """The best drain and words of so many lanes; of equally good ones those that cost least."""
 
-    def plan(lanes: int, drain: int) -> Schedule:
-        lowered = lower(fixed.net, x.shape[1:], fixed.input.format, lanes, drain=drain)
+    def plan(lanes: int, drain: int, words: int) -> Schedule:
+        lowered = lower(fixed.net, x.shape[1:], fixed.input.format, lanes, drain=drain, words=words)
         found = schedule(lowered.instructions, lanes, drain, lowered.config.latency)
         assert found is not None
         return found
 
-    products = plan(1, 1).mac_cycles
-    drain = min((drain for drain in DRAINS if drain <= lanes), key=lambda drain: plan(lanes, drain).cycles)
-    cycles = plan(lanes, drain).cycles
-    return Use(name, lanes, drain, cycles, products / (cycles * lanes))
+    products = plan(1, 1, 1).mac_cycles
+    engines = [(words, drain) for words in WORDS for drain in DRAINS if max(words, drain) <= lanes]
+    cycles, words, drain = min((plan(lanes, drain, words).cycles, words, drain) for words, drain in engines)
+    return Use(name, lanes, drain, words, cycles, products / (cycles * lanes))
 
 
 def simulated(found: Use, fixed: Quantized, x: Array, simulator: str) -> bool:
     """Does the Verilog give the model's words, in the predicted cycles?"""
-    rtl = RtlModel(fixed, found.lanes, simulator, drain=found.drain)
+    rtl = RtlModel(fixed, found.lanes, simulator, drain=found.drain, words=found.words)
     same = np.array_equal(rtl(x).ints, fixed(x).ints)
     return same and list(rtl.outcome.cycles) == [found.cycles] * len(x)
 
@@ -93,7 +95,7 @@ def rows(names: Sequence[str], lanes: Sequence[int], simulator: str | None) -> I
         for count in lanes:
             found = use(name, fixed, x, count)
             holds = simulator is None or simulated(found, fixed, x, simulator)
-            cells.append(str(found) if holds else f"FAIL ({found.drain})")
+            cells.append(str(found) if holds else f"FAIL ({found.drain}, {found.words})")
         yield (name, *cells)
         if name in AIMS:
             aims = dict(zip(COLUMNS, AIMS[name], strict=True))
@@ -105,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fixedpoint_nn.report.efficiency",
         description="The share of all multipliers' clocks with a useful product, by network and lanes; in brackets "
-        "the words that leave a tile per clock.",
+        "the words that leave a tile, and those that are read, per clock.",
     )
     parser.add_argument("networks", nargs="*", metavar="NET", help=f"of {', '.join(NETWORKS)} (default: all)")
     parser.add_argument(

@@ -90,7 +90,7 @@ module back_end_proof #(
     );
     write_back #(.DRAIN(DRAIN), .WIDTH(8), .ADDRESS_WIDTH(A)) u_write_back (
         .clock(clock), .reset(1'b0), .configure(configure_now), .output_base(output_base),
-        .pixel_step(output_gap + {{(A-C){1'b0}}, last_now}),
+        .pixel_step(output_gap + {{(A-C){1'b0}}, last_now}), .clock_step(DRAIN_BUT_ONE[A-1:0]),
         .table_enable(table_enable), .table_base(table_base), .out_bits(bits_now), .noise_enable(noise_enable),
         .noise(noise),
         .in_valid(valid_now), .pixel_end(word_pixel_end), .words(words), .table_read(), .table_address(table_address),

@@ -22,6 +22,7 @@ endmodule
 module activation_memory #(
     parameter LANES = 8,
     parameter DRAIN = 1,
+    parameter WORDS = 1,
     parameter WIDTH = 16,
     parameter ROWS = 512,
     parameter IMAGE = "",
@@ -30,13 +31,16 @@ module activation_memory #(
 ) (
     input  wire                   clock,
     input  wire [ROW_BITS-1:0]    read_row_address,
+    input  wire [PLACE_BITS-1:0]  read_place,
+    input  wire                   read_whole,
     output wire [LANES*WIDTH-1:0] read_row,
+    output wire [WORDS*WIDTH-1:0] read_words,
     input  wire [DRAIN-1:0]       write,
     input  wire [ROW_BITS-1:0]    write_row_address,
     input  wire [PLACE_BITS-1:0]  write_place,
     input  wire [DRAIN*WIDTH-1:0] write_data
 );
-    wire [LANES*WIDTH-1:0] anything;
-    assign read_row = anything;
+    wire [(LANES+WORDS)*WIDTH-1:0] anything;
+    assign {read_words, read_row} = anything;
 endmodule
 `default_nettype wire

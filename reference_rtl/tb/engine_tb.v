@@ -38,6 +38,7 @@ module engine_tb;
 `endif
     parameter LANES = 8;
     parameter DRAIN = 1;
+    parameter WORDS = 1;
     parameter ACTIVATION_WIDTH = 16;
     parameter WEIGHT_WIDTH = 16;
     parameter ACCUMULATOR_WIDTH = 48;
@@ -57,7 +58,7 @@ module engine_tb;
     parameter PROGRAM_DEPTH = 1024;
 
     // Memories that are kept in copies or banks are loaded through the ports.
-    localparam COPIES = DRAIN > 1 || LANES > 64;
+    localparam COPIES = DRAIN > 1 || WORDS > 1 || LANES > 64;
     localparam NAME_BITS = 8 * 1024;
     // From a change of address until its word is seen.
     localparam READ_CLOCKS = 3;
@@ -93,7 +94,7 @@ module engine_tb;
     always @(posedge clock) if (disturb) noise <= {noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]};
 
     engine #(
-        .LANES(LANES), .DRAIN(DRAIN), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE),
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),

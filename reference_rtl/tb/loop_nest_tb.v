@@ -7,6 +7,7 @@
 module loop_nest_tb;
     parameter LANES = 4;
     parameter DRAIN = 1;
+    parameter WORDS = 1;
     localparam CHANNEL_WIDTH = LANES > 1 ? $clog2(LANES) : 1;
     localparam ADDRESS = 12, LATENCY = 15, RUNS = 120, RESETS = 60;
     reg clock = 1'b0;
@@ -19,12 +20,16 @@ module loop_nest_tb;
     wire [ADDRESS-1:0] address, weight_address;
     wire [`RUN_BITS-1:0] run;
     wire [4:0] select_2;
+    wire [WORDS-1:0] padding_2;
+    wire [2:0] groups_2, join_5;
+    wire skip_2;
     wire [CHANNEL_WIDTH-1:0] channels_4, channels_5;
 
-    loop_nest #(.LANES(LANES), .DRAIN(DRAIN), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)) u_loop_nest (
+    loop_nest #(.LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .select_2(select_2), .slow_path(), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .select_2(select_2), .padding_2(padding_2), .groups_2(groups_2), .skip_2(skip_2), .join_5(join_5),
+        .slow_path(), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
@@ -34,6 +39,19 @@ module loop_nest_tb;
     localparam STEP = ADDRESS + ADDRESS + 6 + CHANNEL_WIDTH;
     reg [STEP-1:0] due [0:262143];
     reg [STEP-1:0] now;
+    // What goes with it to the memory's words: {padding, groups, every second}; and to the sums: groups that are added.
+    localparam PAIR = WORDS + 4;
+    reg [PAIR-1:0] words_due [0:262143];
+    reg [PAIR-1:0] words_0, words_1, words_2;
+    reg [2:0] joins_due [0:262143];
+    reg [17:0] joins;
+    reg [2:0] groups, joined;
+    reg [4:0] unused;
+    reg [5:0] early;
+    reg spread, skip;
+    reg reads_0 = 1'b0, reads_1 = 1'b0, reads_2 = 1'b0;
+    reg [WORDS-1:0] padding;
+    integer word, due_early [0:262143];
     integer wanted, checked, number, clocks, last_step, last_drain;
     integer n [0:5];
     integer jump [0:5];
@@ -59,8 +77,22 @@ module loop_nest_tb;
             sy = 1 + ($unsigned($random) % 3);
             wx = $unsigned($random) % 6;
             wy = $unsigned($random) % 6;
-            last = $unsigned($random) % LANES;
+            groups = WORDS > 1 ? $unsigned($random) % ($clog2(WORDS) + 1) : 0;
+            joined = $random & 1 ? groups : 3'd0;
+            unused = joined != 0 ? $unsigned($random) % (1 << groups) : 0;
+            spread = WORDS > 1 && bounded && ($random & 1);
+            skip = $random;
+            early = WORDS > 1 ? $unsigned($random) % 40 : 0;
+            last = $unsigned($random) % (LANES >> joined);
             description = {20{$random}};  // unused bits hold anything
+            if (WORDS > 1) begin
+                description[`RUN_GROUPS +: 3] = groups;
+                description[`RUN_JOINED] = joined != 0;
+                description[`RUN_UNUSED +: 5] = unused;
+                description[`RUN_SPREAD] = spread;
+                description[`RUN_SKIP] = skip;
+                description[`RUN_EARLY +: 6] = early;
+            end
             description[`RUN_PAIRED] = 1'b0;
             description[`RUN_PER_TILE] = per_tile;
             description[`RUN_BOUNDED] = bounded;
@@ -102,12 +134,18 @@ module loop_nest_tb;
                 i[3] = at_3;
                 i[4] = at_4;
                 i[5] = at_5;
-                px = x0 + i[4] * sx + i[1];
+                px = x0 + i[spread ? 3 : 4] * sx + i[1];
                 py = y0 + i[5] * sy + i[2];
-                padded = bounded && (px < 0 || px >= wx || py < 0 || py >= wy);
+                padded = bounded && (!spread && (px < 0 || px >= wx) || py < 0 || py >= wy);
+                for (word = 0; word < WORDS; word = word + 1)
+                    padding[word] = spread && (px + word < 0 || px + word >= wx)
+                        || i[0] == n[0] - 1 && unused != 0 && word >= (1 << groups) - unused;
+                words_due[wanted] = {padding, groups, skip};
+                joins_due[wanted] = joined;
+                due_early[wanted] = early;
                 tile_ends = i[0] == n[0] - 1 && i[1] == n[1] - 1 && i[2] == n[2] - 1;
                 pixel_ends = i[3] == n[3] - 1;
-                channels = pixel_ends ? last : LANES - 1;
+                channels = pixel_ends ? last : (LANES >> joined) - 1;
                 due[wanted] = {new_run && barrier, at[ADDRESS-1:0], weight[ADDRESS-1:0], padded,
                                i[0] == 0 && i[1] == 0 && i[2] == 0, tile_ends, channels, pixel_ends, new_run};
                 wanted = wanted + 1;
@@ -126,6 +164,14 @@ module loop_nest_tb;
     reg [STEP-1:0] step_1;
     always @(negedge clock) begin
         clocks = clocks + 1;
+        {words_2, words_1, words_0} = {words_1, words_0, words_due[checked]};
+        {reads_2, reads_1, reads_0} = {reads_1, reads_0, mac === 1'b1};
+        joins = {joins[14:0], joins_due[checked]};
+        if (WORDS > 1 && reads_2 && {padding_2, groups_2, skip_2} !== words_2)
+            $fatal(1, "FAIL: before step %0d words are %b of %0d groups, expected %b", checked, padding_2, groups_2,
+                   words_2);
+        if (WORDS > 1 && complete_5 === 1'b1 && join_5 !== joins[17:15])
+            $fatal(1, "FAIL: before step %0d 2**%0d groups are joined, expected 2**%0d", checked, join_5, joins[17:15]);
         if (mac === 1'b1) begin
             now = due[checked];
             if (now[0]) tile_first = 1'b1;
@@ -134,7 +180,7 @@ module loop_nest_tb;
                 $fatal(1, "FAIL: step %0d: address %0d weights %0d padded %b first %b end %b %0d %b, expected %b",
                        checked, address, weight_address, u_loop_nest.padded, u_loop_nest.first_tap,
                        u_loop_nest.tile_end, u_loop_nest.channels, u_loop_nest.pixel_end, now);
-            if (now[STEP-1] && clocks < last_step + last_drain + LATENCY)
+            if (now[STEP-1] && clocks < last_step + last_drain + LATENCY - due_early[checked])
                 $fatal(1, "FAIL: step %0d does not wait at its barrier", checked);
             if (now[CHANNEL_WIDTH+2]) begin
                 if (clocks < last_step + last_drain + (tile_first ? LATENCY : 0))

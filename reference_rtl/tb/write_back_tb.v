@@ -9,7 +9,7 @@ module write_back_tb;
     always #5 clock = ~clock;
     reg configure, table_enable, noise_enable, pixel_end;
     reg [DRAIN-1:0] in_valid;
-    reg [ADDRESS-1:0] output_base, pixel_step, gap, table_base;
+    reg [ADDRESS-1:0] output_base, pixel_step, clock_step, gap, table_base;
     reg [5:0] out_bits;
     reg [DRAIN*32-1:0] noise;
     reg [DRAIN*WIDTH-1:0] words;
@@ -22,6 +22,7 @@ module write_back_tb;
 
     write_back #(.DRAIN(DRAIN), .WIDTH(WIDTH), .ADDRESS_WIDTH(ADDRESS)) u_write_back (
         .clock(clock), .reset(1'b0), .configure(configure), .output_base(output_base), .pixel_step(pixel_step),
+        .clock_step(clock_step),
         .table_enable(table_enable), .table_base(table_base), .out_bits(out_bits), .noise_enable(noise_enable),
         .noise(noise),
         .in_valid(in_valid), .pixel_end(pixel_end), .words(words), .table_read(table_read),
@@ -42,7 +43,7 @@ module write_back_tb;
     reg [ADDRESS-1:0] address, index;
     reg signed [WIDTH-1:0] word;
     reg [WIDTH-1:0] value;
-    integer wanted, checked, run, number, place, last, result, count;
+    integer wanted, checked, run, number, place, last, result, count, most;
 
     always @(negedge clock)
         for (result = 0; result < DRAIN; result = result + 1)
@@ -63,7 +64,11 @@ module write_back_tb;
             table_base = ($unsigned($random) << out_bits);
             output_base = $random;
             gap = $random;
-            last = $unsigned($random) % DRAIN;
+            // All words of a clock, or a power of two of them, as the lanes of a group may be fewer.
+            most = DRAIN;
+            while (most > 1 && ($random & 1)) most = most / 2;
+            clock_step = most - 1;
+            last = $unsigned($random) % most;
             pixel_step = gap + last;
             address = output_base;
             configure = 1'b1;
@@ -71,7 +76,7 @@ module write_back_tb;
             configure = 1'b0;
             for (number = 0; number < CLOCKS; number = number + 1) begin
                 pixel_end = $random;
-                count = ($random & 3) == 0 ? 0 : pixel_end ? last + 1 : DRAIN;
+                count = ($random & 3) == 0 ? 0 : pixel_end ? last + 1 : most;
                 for (place = 0; place < DRAIN; place = place + 1) begin
                     in_valid[place] = place < count;
                     word = $random;

@@ -347,7 +347,7 @@ def controls() -> list[Control]:
         ),
         Control("the image is a column wider", later, "loop_nest.v", "tap_x >= run", "tap_x > run"),
         Control("rows jump like pixels", step, "loop_nest.v", "run[`RUN_Y_JUMP +:", "run[`RUN_X_JUMP +:"),
-        Control("barriers do not wait", step, "loop_nest.v", "barrier && !drained ||", ""),
+        Control("barriers do not wait", step, "loop_nest.v", "barrier && !drained && !early ||", ""),
         Control(
             "tiles follow too closely",
             step,
@@ -409,8 +409,8 @@ def controls() -> list[Control]:
             "a run that writes goes on writing",
             control("write_after_halt"),
             "engine.v",
-            "one_word & {WORDS{busy || host_write}}",
-            "one_word & {WORDS{busy || host_write || write_enable}}",
+            "one_word & {SUMS{busy || host_write}}",
+            "one_word & {SUMS{busy || host_write || write_enable}}",
         ),
         *axi_controls(),
     ]

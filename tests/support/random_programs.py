@@ -56,6 +56,17 @@ WIDE = [
     replace(CONFIGS[2], lanes=64, activation_depth=16384, parameter_depth=512),
     replace(CONFIGS[2], lanes=128, drain=16, activation_depth=32768, parameter_depth=512),
 ]
+# Engines that read several words per clock, for groups of lanes: for all lanes, as many as leave, more, fewer.
+GROUPED = [
+    replace(CONFIGS[0], words=4),
+    replace(CONFIGS[0], lanes=2, words=2, drain=2),
+    replace(CONFIGS[3], words=4, drain=2),
+    replace(CONFIGS[1], lanes=8, words=8),
+    replace(CONFIGS[4], lanes=8, words=2, drain=4),
+    replace(CONFIGS[0], lanes=32, words=8, drain=8, activation_depth=16384, parameter_depth=512),
+    replace(CONFIGS[2], lanes=64, words=32, drain=4, activation_depth=16384, parameter_depth=512),
+    replace(CONFIGS[2], lanes=128, words=16, drain=16, activation_depth=32768, parameter_depth=512),
+]
 FIRST_OUTPUT, ROOM = 1400, 4000
 
 
@@ -117,6 +128,8 @@ def random_run(draw: RandomSource, config: EngineConfig, output: int) -> Run:
     if kind == 0:  # dense
         base = draw.between(0, 400)
         chosen |= {"counts": (draw.between(1, 12), 1, 1, tiles, 1, 1), "strides": (1, 0, 0, 0, 0, 0)}
+        if config.words > 1 and draw.one_in(2):
+            chosen |= {"short": True, "output_gap": 0}
     elif kind == 1:  # convolution
         channels, kx, ky = (draw.between(1, 3) for _ in range(3))
         pixel = channels + draw.between(0, 1)
@@ -142,14 +155,53 @@ def random_run(draw: RandomSource, config: EngineConfig, output: int) -> Run:
         chosen["modelled"] = False
     if config.multiplier_width:
         chosen["twice"] = draw.one_in(2)
+    last = draw.between(1, lanes)
+    if config.words > 1:
+        chosen["early"] = draw.between(0, 63) if chosen["barrier"] and draw.one_in(3) else 0
+        if not chosen.get("vector") and not draw.one_in(4):
+            chosen |= groups(draw, config, chosen)
+            if chosen.get("joined"):
+                last = draw.between(1, lanes >> chosen["groups"])
     return Run(
         activation=Address(base),
         weight=Address(draw.between(0, 99)),
         parameter=Address(draw.between(0, 19)),
         output=Address(output),
-        last_channels=draw.between(1, lanes),
+        last_channels=last,
         **chosen,
     )
+
+
+def groups(draw: RandomSource, config: EngineConfig, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Groups of lanes for a run over single words, with everything that goes with them."""
+    most = config.words.bit_length() - 1
+    size = draw.between(1, most)
+    if draw.one_in(2):  # pixels
+        skip = size < most and draw.one_in(2)
+        spread = bool(chosen.get("bounded")) and not draw.one_in(3)
+        maximum = draw.one_in(3)
+        found = {
+            "groups": size,
+            "skip": skip,
+            "spread": spread,
+            "maximum": maximum,
+            "per_tile": draw.one_in(2),
+        }
+        stride = draw.between(1, 1 << size + skip)
+        return found | {
+            "strides": (*chosen["strides"][:3], stride, *chosen["strides"][4:]),
+            "modelled": chosen["modelled"] and not maximum,
+        }
+    channel, kx, ky, tiles, width, height = chosen["counts"]
+    first, *strides = chosen["strides"]
+    return {
+        "groups": size,
+        "joined": True,
+        "unused": draw.between(0, (1 << size) - 1) if draw.one_in(2) else 0,
+        "counts": (channel, kx, ky, tiles, width, height),
+        "strides": (first << size, *strides),
+        "modelled": False,
+    }
 
 
 def first_output(config: EngineConfig) -> int:
@@ -166,7 +218,7 @@ def random_program(seed: int, configs: Sequence[EngineConfig] = CONFIGS) -> tupl
     room = ROOM if config.lanes <= 8 else config.activation_depth
     for _ in range(6):
         run = random_run(draw, config, output)
-        channels = (run.counts[3] - 1) * config.lanes + run.last_channels
+        channels = run.pixel_channels(config.lanes)
         output += run.counts[4] * run.counts[5] * (channels + run.output_gap)
         if output > room:
             break

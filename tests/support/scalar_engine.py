@@ -32,7 +32,7 @@ class ScalarEngine:
         self.config = config
         self.weights: list[list[int]] = images.weights.tolist()
         self.parameters: list[list[int]] = images.parameters.tolist()
-        self.latency = 18 if config.multiplier_width else 15
+        self.latency = 15 + 3 * (config.multiplier_width > 0) + (config.words > 1)
         self.tables: list[int] = images.tables.tolist()
         self.memory: dict[int, int] = dict(enumerate(images.activations.tolist()))
         self.noise = [seed >> bit & 1 for bit in range(32)] if seed & 0xFFFFFFFF else [1] * 32
@@ -49,13 +49,14 @@ class ScalarEngine:
 
     def run(self, run: Run) -> None:
         """Steps, tiles, words and cycles of one run."""
-        self.decoded = max(self.decoded + 1, self.handed_over + 1) + Run.words - 1
+        self.decoded = max(self.decoded + 1, self.handed_over + 1) + run.words - 1
         self.handed_over = max(self.decoded + 1, self.last_step)
         step = self.handed_over + 2
         if run.barrier:
-            step = max(step, self.readable)
+            step = max(step, self.readable - run.early)
         channel_count, kx_count, ky_count, tile_count, x_count, y_count = run.counts
         drain = self.config.drain
+        whole = self.config.lanes >> run.groups if run.joined else self.config.lanes
         output, weight, parameter = run.output.base, run.weight.base, run.parameter.base * drain
         found: list[int] = []
         self.sums = []
@@ -63,7 +64,7 @@ class ScalarEngine:
         for y in range(y_count):
             for x in range(x_count):
                 for tile in range(tile_count):
-                    before, channels_of_tile = channels_of_tile, self.config.lanes
+                    before, channels_of_tile = channels_of_tile, whole
                     if tile == tile_count - 1:
                         channels_of_tile = run.last_channels
                     total, held, taps = [0] * channels_of_tile, [0] * channels_of_tile, 0
@@ -91,7 +92,7 @@ class ScalarEngine:
                             self.memory[output] = word
                             self.writes.append((last_of_tile + self.latency + lane // drain, output, word))
                         output += 1
-                    parameter += channels_of_tile
+                    parameter += -(-channels_of_tile // drain) * drain  # a tile begins a row
                     if run.per_tile:
                         parameter, weight = run.parameter.base * drain, run.weight.base
                 output += run.output_gap
@@ -122,11 +123,18 @@ class ScalarEngine:
         held: list[int],
     ) -> None:
         """`held` is what a lane keeps from step to step: the first of two operands, or the largest one."""
-        _, kx, ky, _, x, y = index
-        at_x, at_y = run.x_origin + x * run.x_step + kx, run.y_origin + y * run.y_step + ky
-        padded = run.bounded and not (0 <= at_x < run.x_limit and 0 <= at_y < run.y_limit)
+        if run.joined:
+            size = self.config.lanes >> run.groups
+            for lane in range(len(total)):
+                total[lane] = total[lane] if step else 0
+                for group in range(1 << run.groups):
+                    if not self._padded(run, index, group):
+                        total[lane] += self.memory[at + group] * self.weights[weight][group * size + lane]
+            return
         for lane in range(len(total)):
-            word = self._operand(run, at, lane, padded)
+            place = (lane << run.groups) // self.config.lanes << run.skip
+            padded = self._padded(run, index, place)
+            word = self._operand(run, at + place, lane, padded)
             if run.paired and step % 2 == 0:
                 held[lane] = word
             elif run.paired:
@@ -137,6 +145,15 @@ class ScalarEngine:
             else:
                 product = 0 if padded else word * self.weights[weight][lane]
                 total[lane] = self._added(run, total[lane] if step else 0, product)
+
+    def _padded(self, run: Run, index: tuple[int, ...], place: int) -> bool:
+        """Is the word that stands `place` words behind the first one of a step padding?"""
+        channel, kx, ky, tile, x, y = index
+        if channel == run.counts[0] - 1 and run.unused and place >= (1 << run.groups) - run.unused:
+            return True
+        at_x = run.x_origin + (tile if run.spread else x) * run.x_step + kx + (place if run.spread else 0)
+        at_y = run.y_origin + y * run.y_step + ky
+        return run.bounded and not (0 <= at_x < run.x_limit and 0 <= at_y < run.y_limit)
 
     def _operand(self, run: Run, at: int, lane: int, padded: bool) -> int:
         if padded:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError, in_layer
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
 from fixedpoint_nn.hardware.compiler.ir import (
@@ -55,7 +56,7 @@ def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
     )
     drain = program.drain
     parameters, parameter_words = _stacked(
-        [(k, _whole_rows(k.parameters, drain)) for k in kernels], np.zeros((drain, 3), np.int64)
+        [(k, _whole_rows(k, drain)) for k in kernels], np.zeros((drain, 3), np.int64)
     )
     parameter_rows = {kernel: word // drain for kernel, word in parameter_words.items()}
     tables, table_bases = _tables(kernels)
@@ -136,9 +137,13 @@ def _constants(buffers: Sequence[Buffer], addresses: Mapping[Buffer, int]) -> In
     return image
 
 
-def _whole_rows(parameters: Ints, drain: int) -> Ints:
-    """The parameters, and nothing up to the end of their last row of `drain`."""
-    return np.pad(parameters, ((0, -len(parameters) % drain), (0, 0)))
+def _whole_rows(kernel: Kernel, drain: int) -> Ints:
+    """The parameters of each tile, and nothing up to the end of its last row of `drain`."""
+    size = max(drain, kernel.tile_channels)
+    tiles = range(0, len(kernel.parameters), kernel.tile_channels)
+    padded = [kernel.parameters[at : at + kernel.tile_channels] for at in tiles]
+    padded = [np.pad(rows, ((0, min(size, -len(rows) % drain)), (0, 0))) for rows in padded]
+    return np.concatenate(padded)
 
 
 def _stacked(blocks: Sequence[tuple[Kernel, Ints]], none: Ints) -> tuple[Ints, dict[Kernel, int]]:
@@ -157,7 +162,7 @@ def _stacked(blocks: Sequence[tuple[Kernel, Ints]], none: Ints) -> tuple[Ints, d
 
 def _tables(kernels: Sequence[Kernel]) -> tuple[Ints, dict[Kernel, int]]:
     """Tables, the largest first, so that each starts at a multiple of its size; and where each kernel's begins."""
-    tables: list[Table | NoiseTable] = []
+    tables: list[Table | AlignedTable | NoiseTable] = []
     for kernel in kernels:
         if kernel.table is not None and kernel.table not in tables:
             tables.append(kernel.table)

@@ -1,82 +1,181 @@
 # SPDX-License-Identifier: MIT
-"""Which runs must wait for results: only those that would read a word before it is written.
+"""Which runs must wait for results, and how long: only those that would read a word before it is written.
 
-By the engine's timing the first step of a run comes at least HANDOVER cycles after the last step of the run
-before it, and a word can be read `latency` cycles, and one for every `drain` lanes before it, after the last step of
-its tile. The last step of a run's first tile waits until the results of the run before can be read; so only the run
-directly before matters, and a run that reads its latest words late enough needs no barrier.
+By the engine's timing the first step of a run comes at least HANDOVER cycles after the last step of the run before,
+and a word can be read `latency` cycles, one for every `drain` channels before it, and one more after the last step of
+its tile. The last step of a run's first tile waits until all results of the run before can be read. So only the run
+directly before matters, and only the steps before that one: the run above, or at the beginning of a loop also the last
+one of its body. A run that reads its latest words late enough needs no barrier, and another one waits only as long as
+it must (`early`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
 
-from fixedpoint_nn.hardware.compiler.ir import Flat, LoadRegister, StoreArgmax
+import numpy as np
+
+from fixedpoint_nn.hardware.compiler.ir import (
+    Advance,
+    Flat,
+    Label,
+    LoadRegister,
+    Repeat,
+    SetRegister,
+    StoreArgmax,
+)
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
-from fixedpoint_nn.hardware.compiler.lifetimes import overlap, reads, targets, writes
-from fixedpoint_nn.hardware.compiler.strided_view import Atom
+from fixedpoint_nn.hardware.compiler.lifetimes import targets, writes
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Register, View
 from fixedpoint_nn.hardware.isa.config import LATENCY
 from fixedpoint_nn.hardware.isa.timing import HANDOVER, drain_clocks
+from fixedpoint_nn.numerics.arrays import Ints
+
+MOST_EARLY = 63  # cycles, as a description can say
 
 
-def place_barriers(items: Sequence[Flat], drain: int = 1, latency: int = LATENCY) -> tuple[Flat, ...]:
-    """The program with a barrier at those kernels alone that may need one."""
-    jumped_to = {target for item in items for target in targets(item)}
-    before: Kernel | None = None
-    unknown = False
+@dataclass(frozen=True)
+class Before:
+    """A run that may be the one directly before, and by how much registers have moved since; None: anywhere."""
+
+    kernel: Kernel
+    moved: Mapping[Register, int | None] = field(default_factory=dict)
+
+    def after(self, register: Register, by: int | None) -> Before:
+        """The same run, seen after one more step of a register."""
+        so_far = self.moved.get(register, 0)
+        return replace(
+            self, moved={**self.moved, register: None if by is None or so_far is None else so_far + by}
+        )
+
+
+Runs = tuple[Before, ...] | None  # None: unknown
+
+
+def place_barriers(
+    items: Sequence[Flat], drain: int = 1, latency: int = LATENCY, words: int = 1
+) -> tuple[Flat, ...]:
+    """The program with a barrier at those kernels alone that may need one, as early as an engine allows.
+
+    An engine that reads one word per clock has barriers that wait for all results.
+    """
     placed: list[Flat] = []
-    for item in items:
-        unknown |= item in jumped_to  # what the end of the loop has written
+    for item, before in zip(items, runs_before(items), strict=True):
         if isinstance(item, Kernel):
-            waits = (
-                item.argmax or unknown or (before is not None and _too_early(item, before, drain, latency))
-            )
-            item = replace(item, barrier=waits)
-            before, unknown = item, False
-        elif isinstance(item, (LoadRegister, StoreArgmax)):
-            before, unknown = None, False
+            item = replace(_waiting(item, before, drain, latency, words), may_be_short=words > 1)
         placed.append(item)
     return tuple(placed)
 
 
-def _too_early(kernel: Kernel, producer: Kernel, drain: int, latency: int) -> bool:
-    """May the kernel read a word of the one before it that is not yet there?"""
+def runs_before(items: Sequence[Flat]) -> Iterator[Runs]:
+    """The runs that may be directly before each item."""
+    at_jumps: dict[Label, list[Runs]] = {}
+    now: Runs = ()
+    for item in items:
+        for label in targets(item):
+            at_jumps.setdefault(label, []).append(_passed(item, now) if isinstance(item, Repeat) else None)
+        now = _passed(item, now)
+    now = ()
+    for item in items:
+        if isinstance(item, Label) and item in at_jumps:
+            known = [now, *at_jumps[item]]
+            now = None if None in known else tuple(one for runs in known if runs is not None for one in runs)
+        yield now
+        now = _passed(item, now)
+
+
+def _passed(item: Flat, now: Runs) -> Runs:
+    match item:
+        case Kernel():
+            return (Before(item),)
+        case LoadRegister() | StoreArgmax():  # they wait for all results
+            return ()
+        case Advance(register):
+            return now if now is None else tuple(one.after(register, register.stride) for one in now)
+        case SetRegister(register) | Repeat(register):
+            return now if now is None else tuple(one.after(register, None) for one in now)
+    return now
+
+
+def _waiting(kernel: Kernel, before: Runs, drain: int, latency: int, words: int) -> Kernel:
+    """The kernel with the barrier that it needs."""
+    if before is None or kernel.argmax:
+        return replace(kernel, barrier=True)
+    waits = [(first_step(kernel, one, drain, latency), drained(one.kernel, drain, latency)) for one in before]
+    waits = [(first, drained) for first, drained in waits if first > HANDOVER]
+    if not waits:
+        return replace(kernel, barrier=False)
+    early = min(ready - first for first, ready in waits) if words > 1 else 0
+    return replace(kernel, barrier=True, early=min(early, MOST_EARLY))
+
+
+def drained(kernel: Kernel, drain: int, latency: int) -> int:
+    """Cycles from a kernel's last step until all its results can be read."""
+    last = kernel.channels - (kernel.tiles - 1) * kernel.tile_channels
+    return latency + drain_clocks(last, drain)
+
+
+def first_step(kernel: Kernel, before: Before, drain: int, latency: int) -> int:
+    """Cycles from the last step of the kernel before to the first one of this kernel, at least."""
+    producer = before.kernel
     written = next(writes(producer), None)
-    if written is None or not any(overlap(read, written) for read in reads(kernel)):
-        return False
-    operand = kernel.operands[0]
-    alone = len(kernel.operands) == 1 and not kernel.factors
-    if not alone or operand.buffer.register is not producer.target.buffer.register:
-        return True
-    width = kernel.lanes if kernel.vector else 1
-    for step, offset in _first_steps(kernel, latency + drain_clocks(kernel.lanes, drain)):
-        start = offset - offset % kernel.lanes if kernel.vector else offset
-        read = range(start, start + width)
-        if any(_ready_cycle(producer, word, drain, latency) > HANDOVER + step for word in read):
-            return True
-    return False
+    if written is None or not any(
+        view.buffer.root is written[0] for view in (*kernel.operands, *kernel.factors)
+    ):
+        return HANDOVER
+    register = producer.target.buffer.register
+    moved = before.moved.get(register, 0) if register is not None else 0
+    steps: list[int] = []
+    starts: list[int] = []
+    # The last step of the first tile, and all behind it, come when everything can be read.
+    count = min(latency + drain_clocks(producer.tile_channels, drain), kernel.tile_steps - 1)
+    for step, view, offset in _first_reads(kernel, count):
+        if view.buffer.root is not written[0]:
+            continue
+        if view.buffer.register is not register or moved is None:
+            return drained(producer, drain, latency)
+        steps.append(step)
+        starts.append((offset - offset % kernel.lanes if kernel.vector else offset) + moved)
+    if not steps:
+        return HANDOVER
+    words = np.array(starts)[:, None] + np.arange(kernel.step_words)
+    waits = _ready_cycles(producer, words, drain, latency) - np.array(steps)[:, None]
+    return max(HANDOVER, int(waits.max()))
 
 
-def _first_steps(kernel: Kernel, count: int) -> Iterator[tuple[int, int]]:
-    """For the first steps, each not before its number: the offset that it reads."""
-    loops = [*kernel.pixels, Atom(kernel.tiles, kernel.tile_stride), *kernel.taps]
-    base = kernel.operands[0].place[1]
+def _first_reads(kernel: Kernel, count: int) -> Iterator[tuple[int, View, int]]:
+    """For the first steps, each not before its number: the operand that it reads, and the offset in its root."""
+    terms, pairs = len(kernel.operands), 2 if kernel.factors else 1
+    loops = [
+        *kernel.pixels,
+        Atom(kernel.tiles, kernel.tile_stride),
+        Atom(terms, 0),
+        *kernel.taps,
+        Atom(pairs, 0),
+    ]
+    term_at = len(kernel.pixels) + 1
     for step in range(min(count, kernel.steps)):
-        rest, offset = step, base
-        for atom in reversed(loops):
-            rest, index = divmod(rest, atom.size)
-            offset += index * atom.stride
-        yield step, offset
+        rest, walked, indices = step, 0, [0] * len(loops)
+        for place in reversed(range(len(loops))):
+            rest, indices[place] = divmod(rest, loops[place].size)
+            walked += indices[place] * loops[place].stride
+        view = (kernel.factors if indices[-1] else kernel.operands)[indices[term_at]]
+        yield step, view, view.place[1] + walked
 
 
-def _ready_cycle(producer: Kernel, offset: int, drain: int, latency: int) -> int:
-    """Cycles from the producer's last step until the word can be read; very negative: it writes another."""
+def _ready_cycles(producer: Kernel, offsets: Ints, drain: int, latency: int) -> Ints:
+    """Cycles from the producer's last step until each word can be read; very negative: it writes another."""
     _, start = producer.target.place
-    pixels = producer.steps // (producer.tiles * producer.tile_steps)
-    pixel, channel = divmod(offset - start, producer.target.stride) if pixels > 1 else (0, offset - start)
-    if not (0 <= pixel < pixels and 0 <= channel < producer.channels):
-        return -(1 << 30)
-    tile, lane = divmod(channel, producer.lanes)
-    after = (pixels - 1 - pixel) * producer.tiles + producer.tiles - 1 - tile
-    return latency + lane // drain - after * producer.tile_steps
+    pixels, tiles, size = prod(atom.size for atom in producer.pixels), producer.tiles, producer.tile_channels
+    pixel, channel = np.zeros_like(offsets), offsets - start
+    if pixels > 1:
+        pixel, channel = np.divmod(offsets - start, producer.target.stride)
+    tile, lane = channel // size, channel % size
+    steps, last = producer.tile_steps, producer.channels - (tiles - 1) * size
+    whole = max(steps, drain_clocks(size, drain))
+    each = (tiles - 1) * whole + max(steps, drain_clocks(last, drain))
+    after = (pixels - 1 - pixel) * each + (tiles - 1 - tile) * whole
+    there = (pixel >= 0) & (pixel < pixels) & (channel >= 0) & (channel < producer.channels)
+    return np.where(there, latency + lane // drain + 1 - after, -(1 << 30))

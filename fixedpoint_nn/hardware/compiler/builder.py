@@ -27,6 +27,7 @@ class Builder:
 
     lanes: int
     multiplier: int = 0  # bits of the requantiser's multiplier, at most
+    words: int = 1  # activation words that are read in one clock
     multiply_everywhere: bool = False  # or only where weights would be too wide
     multiplied: bool = False  # has it been used?
     items: list[Item] = field(default_factory=list)

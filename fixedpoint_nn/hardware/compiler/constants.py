@@ -12,6 +12,11 @@ from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View, dense_axe
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
+def row_bits(width: int) -> int:
+    """The power of two that holds so many words."""
+    return (width - 1).bit_length()
+
+
 class Constants:
     """The constants of one program, for an engine of so many lanes; those that are `there` already come first."""
 
@@ -36,6 +41,12 @@ class Constants:
     def columns(self, matrix: FixedArray) -> Buffer:
         """A matrix column after column, so that a row's number is its offset, without a multiplication."""
         return self._buffer("table", tuple(matrix.ints.T.reshape(-1).tolist()))
+
+    def rows(self, matrix: FixedArray) -> Buffer:
+        """A matrix row after row, a power of two words apart."""
+        words = np.zeros((len(matrix.ints), 1 << row_bits(matrix.shape[1])), np.int64)
+        words[:, : matrix.shape[1]] = matrix.ints
+        return self._buffer("table", tuple(words.reshape(-1).tolist()))
 
     def _buffer(self, name: str, words: tuple[int, ...]) -> Buffer:
         key = name, words

@@ -28,9 +28,9 @@ from fixedpoint_nn.hardware.isa.instructions import (
     Set,
     Store,
 )
+from fixedpoint_nn.hardware.isa.run import SHORT_WORDS
 
 SIZES: dict[type, int] = {
-    Kernel: Run.words,
     Declare: 0,
     Label: 0,
     SetRegister: Set.words,
@@ -47,10 +47,16 @@ def instructions(items: Sequence[Flat], at: Placement) -> tuple[tuple[Instructio
     places, end = [], 0
     for item in items:
         places.append(end)
-        end += SIZES[type(item)]
+        end += _size(item)
     labels = {item: place for item, place in zip(items, places, strict=True) if isinstance(item, Label)}
     program = [_instruction(item, at, labels) for item in items if not isinstance(item, (Declare, Label))]
     return (*program, Halt()), (*places, end)
+
+
+def _size(item: Flat) -> int:
+    if isinstance(item, Kernel):
+        return SHORT_WORDS if item.short else Run.words
+    return SIZES[type(item)]
 
 
 def _instruction(item: Flat, at: Placement, labels: Mapping[Label, int]) -> Instruction:

@@ -36,7 +36,13 @@ def _range_bits(array: Ints) -> int:
 
 
 def smallest_engine(
-    lanes: int, drain: int, images: Images, kernels: Sequence[Kernel], source: QFormat, depth: int
+    lanes: int,
+    drain: int,
+    images: Images,
+    kernels: Sequence[Kernel],
+    source: QFormat,
+    depth: int,
+    words: int = 1,
 ) -> EngineConfig:
     """The smallest engine that holds every format, weight, bias, and the proven bounds of every sum."""
     formats = [source, *map(stored_format, kernels)]
@@ -71,6 +77,7 @@ def smallest_engine(
     needed: dict[str, int] = dict(
         lanes=lanes,
         drain=drain,
+        words=words,
         activation_width=activation,
         weight_width=weight,
         accumulator_width=accumulator,

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, Axis, View
 from fixedpoint_nn.numerics.accumulator import Accumulator
@@ -179,7 +180,7 @@ class Expression:
     leak: int = 0
     quantizer: Quantizer | None = None
     relu_after: bool = False
-    table: Table | None = None
+    table: Table | AlignedTable | None = None
 
     @property
     def terms(self) -> tuple[Term, ...]:

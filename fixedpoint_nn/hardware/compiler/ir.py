@@ -144,6 +144,7 @@ class EngineProgram:
     input: View
     output: View
     drain: int = 1  # words that leave a tile in one clock
+    words: int = 1  # activation words that are read in one clock
 
 
 def computations(items: Sequence[Item]) -> Iterator[Compute]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
-import numpy as np
-
+from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable
 from fixedpoint_nn.hardware.compiler.gumbel_table import NoiseTable
 from fixedpoint_nn.hardware.compiler.strided_view import ZERO_REGISTER, Atom, Buffer, Register, View, Window
 from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Address, Run
@@ -22,11 +22,12 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Target:
-    """Where results go: pixels are `stride` words apart."""
+    """Where results go: pixels are `stride` words apart, and rows of pixels `row` words if that is not 0."""
 
     buffer: Buffer
     offset: int
     stride: int
+    row: int = 0
 
     @property
     def place(self) -> tuple[Buffer, int]:
@@ -58,7 +59,7 @@ class Kernel:
     relu_after: bool
     leak: int
     twice: bool
-    table: Table | NoiseTable | None
+    table: Table | AlignedTable | NoiseTable | None
     target: Target
     bound: tuple[int, int]  # no prefix of a sum leaves these
     window: Window | None = None
@@ -66,7 +67,18 @@ class Kernel:
     noise: bool = False
     write: bool = True
     barrier: bool = True
+    early: int = 0
+    may_be_short: bool = False  # does the engine take descriptions without pixels?
+    groups: int = 0  # of lanes, as a power of two
+    joined: bool = False
+    unused: int = 0
+    skip: bool = False
+    spread: bool = False
     lanes: int = field(default=8, repr=False)
+    ways: tuple[Kernel, ...] = field(
+        default=(), repr=False
+    )  # with other groups of lanes, still without weights
+    taps_by_channels: Ints | None = field(default=None, repr=False)  # the weights of all ways
 
     @property
     def paired(self) -> bool:
@@ -81,25 +93,40 @@ class Kernel:
     @property
     def tiles(self) -> int:
         """How many times the lanes are filled for one pixel."""
-        return -(-self.channels // self.lanes)
+        return -(-self.channels // self.tile_channels)
+
+    @property
+    def short(self) -> bool:
+        """Is its description a short one?"""
+        return self.may_be_short and self.window is None and all(atom.size == 1 for atom in self.pixels)
+
+    @property
+    def tile_channels(self) -> int:
+        """The sums of a whole tile."""
+        return self.lanes >> self.groups if self.joined else self.lanes
+
+    @property
+    def step_words(self) -> int:
+        """The words that one step reads, from the first to the last."""
+        return self.lanes if self.vector else 1 << self.groups + self.skip
 
     @property
     def tile_steps(self) -> int:
         """Steps of one tile."""
-        taps = int(np.prod([atom.size for atom in self.taps], dtype=np.int64))
+        taps = prod(atom.size for atom in self.taps)
         return taps * len(self.operands) * (1 + self.paired)
 
     @property
     def steps(self) -> int:
         """Steps of the whole run, in each of which all lanes get an operand."""
-        pixels = int(np.prod([atom.size for atom in self.pixels], dtype=np.int64))
+        pixels = prod(atom.size for atom in self.pixels)
         return self.tile_steps * self.tiles * pixels
 
     @property
     def writes(self) -> tuple[Buffer, int, int]:
         """Root buffer, lowest and highest offset."""
         root, start = self.target.place
-        pixels = int(np.prod([atom.size for atom in self.pixels], dtype=np.int64))
+        pixels = prod(atom.size for atom in self.pixels)
         return root, start, start + (pixels - 1) * self.target.stride + self.channels - 1
 
     def run(self, at: Placement) -> Run:
@@ -125,9 +152,15 @@ class Kernel:
             output=at.address(self.target.buffer, self.target.offset),
             counts=counts,
             strides=strides,
-            last_channels=self.channels - (self.tiles - 1) * self.lanes,
-            output_gap=self.target.stride - self.channels,
+            last_channels=self.channels - (self.tiles - 1) * self.tile_channels,
+            output_gap=0 if self.short else self.target.stride - self.channels,
             barrier=self.barrier,
+            early=self.early,
+            groups=self.groups,
+            joined=self.joined,
+            unused=self.unused,
+            skip=self.skip,
+            spread=self.spread,
             vector=self.vector,
             paired=self.paired,
             maximum=self.maximum,
@@ -146,6 +179,7 @@ class Kernel:
             overflow=OVERFLOWS.index(self.quantizer.overflow.name),
             out_bits=f.bits,
             out_signed=f.signed,
+            short=self.short,
             **bounds,
         )
 
@@ -159,7 +193,7 @@ class Kernel:
         loops = place_taps(inner)
         pixels = place_pixels(self.pixels)
         tile = Atom(self.tiles, self.tile_stride)
-        nest = [*loops, tile, *pixels]
+        nest = [*loops, tile, *([ONE, ONE] if self.short else pixels)]
         return tuple(atom.size for atom in nest), tuple(atom.stride for atom in nest)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Scale, Term, aligned, times
+from fixedpoint_nn.hardware.compiler.grouping import rows, with_ways
 from fixedpoint_nn.hardware.compiler.kernel import Kernel, Path, Target
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, Axis, Register, View, merge
 from fixedpoint_nn.numerics.accumulator import Accumulator
@@ -156,15 +157,6 @@ def _add(sums: Sequence[int], more: Array) -> list[int]:
     return [a + int(b) for a, b in zip(list(sums) * (len(more) if len(sums) == 1 else 1), more, strict=True)]
 
 
-def rows(weights: Array, lanes: int) -> Ints:
-    """(taps, channels) as rows of `lanes` in the order of the engine's steps: tile by tile, tap by tap."""
-    taps, channels = weights.shape
-    tiles = -(-channels // lanes)
-    padded = np.zeros((taps, tiles * lanes), np.int64)
-    padded[:, :channels] = weights
-    return np.ascontiguousarray(padded.reshape(taps, tiles, lanes).transpose(1, 0, 2).reshape(-1, lanes))
-
-
 def build(
     name: str,
     path: Path,
@@ -173,6 +165,8 @@ def build(
     columns: slice,
     target: Target,
     lanes: int,
+    words: int = 1,
+    drain: int = 1,
 ) -> Kernel:
     """The kernel for one part of an expression; its terms are of one kind and already stand as they must."""
     quantizer = conversion(expression)
@@ -217,7 +211,7 @@ def build(
     elif stacked is not None:
         image = rows(stacked, lanes)
     first = terms[0]
-    return Kernel(
+    kernel = Kernel(
         name=quantizer.name or name,
         path=path,
         operands=operands,
@@ -244,6 +238,9 @@ def build(
         window=first.view.window,
         lanes=lanes,
     )
+    if stacked is None or not isinstance(first, Dot):
+        return kernel
+    return with_ways(kernel, stacked[:, :1] if per_tile else stacked, words, drain)
 
 
 def _product_scaling(terms: Sequence[Term], bias: Array, bias_frac: int, frac: int, out_frac: int) -> Scaling:

@@ -7,10 +7,12 @@ knows what it is a part of, and states of loops are written back.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable, finer
 from fixedpoint_nn.hardware.compiler.computation import computation
 from fixedpoint_nn.hardware.compiler.constants import Constants
 from fixedpoint_nn.hardware.compiler.errors import in_layer
@@ -30,11 +32,12 @@ from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.operand_layout import Operands
 from fixedpoint_nn.hardware.compiler.placing import Placing
 from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View
+from fixedpoint_nn.numerics.table import Table
 
 
 def legalise(program: EngineProgram) -> EngineProgram:
     """The same program, in which every computation is one that a run can do."""
-    pass_ = _Legaliser(program.lanes, Constants(program.lanes, program.constants))
+    pass_ = _Legaliser(program)
     items = pass_.block(program.items)
     return replace(
         program,
@@ -48,9 +51,10 @@ def legalise(program: EngineProgram) -> EngineProgram:
 class _Legaliser:
     """The items so far, of the block that is being worked on, and where buffers stand."""
 
-    def __init__(self, lanes: int, constants: Constants) -> None:
-        self.lanes = lanes
-        self.constants = constants
+    def __init__(self, program: EngineProgram) -> None:
+        self.lanes, self.words = program.lanes, program.words
+        self.constants = Constants(program.lanes, program.constants)
+        self.readers = Counter(view.buffer for one in computations(program.items) for view in one.views())
         self.placing = Placing()
         self.items: list[Item] = []
 
@@ -95,6 +99,20 @@ class _Legaliser:
         buffer = Buffer(name, -(-words // self.lanes) * self.lanes)
         self.items.append(Declare(buffer, layer))
         return buffer
+
+    def aligned(self, view: View, bits: int) -> View | None:
+        """The view of a table's values with so many fraction bits more, if nothing else reads them."""
+        for number, item in enumerate(self.items):
+            if not isinstance(item, Compute) or item.target.buffer is not view.buffer:
+                continue
+            table = item.expression.table
+            if not isinstance(table, Table) or self.readers[view.buffer] != 1 or item.search:
+                return None
+            wide = AlignedTable(table, bits)
+            expression = replace(item.expression, table=wide, format=wide.output.format)
+            self.items[number] = replace(item, expression=expression, path=())
+            return replace(view, format=finer(view.format, bits))
+        return None
 
     def _write_back(self, item: WriteBack) -> None:
         """In place if nothing reads the old state after the new one is first written, else by two copies."""

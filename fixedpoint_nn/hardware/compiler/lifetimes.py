@@ -27,7 +27,8 @@ def reads(item: Flat) -> Iterator[Span]:
             walk = atom.stride * (atom.size - 1)
             low, high = low + min(walk, 0), high + max(walk, 0)
         if item.tile_stride:
-            high += item.tile_stride * item.tiles - 1
+            high += item.tile_stride * (item.tiles - 1)
+        high += item.step_words - 1 - item.unused
         yield root, view.buffer.register, low, high
 
 

@@ -14,14 +14,16 @@ from fixedpoint_nn.hardware.compiler.strided_view import View
 from fixedpoint_nn.numbers.traced.program import Program
 
 
-def lowered(program: Program, lanes: int, drain: int = 1, multiplier: int = 0) -> EngineProgram:
+def lowered(
+    program: Program, lanes: int, drain: int = 1, multiplier: int = 0, words: int = 1
+) -> EngineProgram:
     """A program of one input and one output; `multiplier` is the most bits that a multiplier may have.
 
     A network that needs a multiplier somewhere uses it wherever it saves weights or runs; another one has none.
     """
-    builder, made = _lowered(program, Builder(lanes, multiplier), drain)
+    builder, made = _lowered(program, Builder(lanes, multiplier, words), drain)
     if builder.multiplied:
-        made = _lowered(program, Builder(lanes, multiplier, multiply_everywhere=True), drain)[1]
+        made = _lowered(program, Builder(lanes, multiplier, words, multiply_everywhere=True), drain)[1]
     return made
 
 
@@ -33,7 +35,7 @@ def _lowered(program: Program, builder: Builder, drain: int) -> tuple[Builder, E
     (result,) = scope.run(source)
     output = _settled(scope, result)
     items, constants = tuple(builder.items), tuple(builder.constants.buffers)
-    return builder, EngineProgram(builder.lanes, items, constants, source, output, drain)
+    return builder, EngineProgram(builder.lanes, items, constants, source, output, drain, builder.words)
 
 
 def _settled(scope: Scope, view: View) -> View:

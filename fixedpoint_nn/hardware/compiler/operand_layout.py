@@ -28,11 +28,15 @@ class Legaliser(Protocol):
     """What rearranging operands needs of the pass that does it."""
 
     lanes: int
+    words: int
     constants: Constants
     placing: Placing
 
     def computed(self, expression: Expression, source: Compute, target: Target | None) -> View:
         """A part of a computation on its own; the view of its result."""
+
+    def aligned(self, view: View, bits: int) -> View | None:
+        """The view of a table's values with so many fraction bits more, if nothing else reads them."""
 
     def buffer(self, name: str, words: int, layer: str) -> Buffer:
         """A new buffer of whole rows."""
@@ -115,6 +119,8 @@ class Operands:
     def _products(self, terms: list[Term]) -> list[Term]:
         """All terms as products of values in rows; a plain value is multiplied by a power of two."""
         frac = max(term.frac for term in terms)
+        if self.owner.words > 1:  # where runs are short, each one less counts
+            terms = [self._aligned(term, frac) for term in terms]
         if any(not isinstance(term, Product) and _power(term, frac) is None for term in terms) or any(
             isinstance(term, Product) and term.frac != frac for term in terms
         ):
@@ -129,6 +135,18 @@ class Operands:
                 term = Product(term.view, _spread(ones, term.view), frac)
             result.append(replace(term, view=self._row(term.view), other=self._row(term.other)))
         return self._in_step([term for term in result if isinstance(term, Product)])
+
+    def _aligned(self, term: Term, frac: int) -> Term:
+        """The product with `frac` fraction bits, if one of its factors comes from a table that can have more."""
+        bits = frac - term.frac
+        if not isinstance(term, Product) or not bits:
+            return term
+        for name, view in (("view", term.view), ("other", term.other)):
+            if view.format.bits + bits > _exact_format(term).bits:  # the product itself has no more
+                continue
+            if (fine := self.owner.aligned(view, bits)) is not None:
+                return replace(term, frac=frac, **{name: fine})
+        return term
 
     def _in_step(self, products: list[Product]) -> list[Term]:
         """One loop nest walks through all factors, so where their pixels are not equally far apart they are copied."""

@@ -19,6 +19,7 @@ from fixedpoint_nn.hardware.compiler.engine_fit import fitted
 from fixedpoint_nn.hardware.compiler.engine_sizing import smallest_engine
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.flatten import flatten
+from fixedpoint_nn.hardware.compiler.group_choice import choose_groups
 from fixedpoint_nn.hardware.compiler.host_port import host_port
 from fixedpoint_nn.hardware.compiler.ir import EngineProgram, Flat
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
@@ -27,12 +28,13 @@ from fixedpoint_nn.hardware.compiler.lower import lowered
 from fixedpoint_nn.hardware.compiler.select import select
 from fixedpoint_nn.hardware.compiler.show import Stages
 from fixedpoint_nn.hardware.isa.config import (
-    LATENCY,
-    MULTIPLIER_LATENCY,
     EngineConfig,
     drain_rule,
     is_drain,
+    is_words,
+    words_rule,
 )
+from fixedpoint_nn.hardware.isa.config import latency as latency_of
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Instruction, encode
 from fixedpoint_nn.hardware.isa.port import Port
@@ -72,19 +74,22 @@ def lower(
     engine: EngineConfig | None = None,
     drain: int = 1,
     multiplier: int = MULTIPLIER_BITS,
+    words: int = 1,
 ) -> CompiledNetwork:
     """A network over FixedArrays, for samples of this shape and format.
 
-    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains
-    `drain` words per clock. That has a multiplier in its requantisers where the network gains by one, of at most
+    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains `drain` words per
+    clock and reads `words`. That has a multiplier in its requantisers where the network gains by one, of at most
     `multiplier` bits; 0 forbids it.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format)
     if engine is None:
-        return lower_program(program, lanes, drain, multiplier)
-    lowered = lower_program(program, engine.lanes, engine.drain, engine.multiplier_width, engine.latency)
+        return lower_program(program, lanes, drain, multiplier, words=words)
+    lowered = lower_program(
+        program, engine.lanes, engine.drain, engine.multiplier_width, engine.latency, engine.words
+    )
     return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
 
 
@@ -94,6 +99,7 @@ def lower_program(
     drain: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     latency: int = 0,
+    words: int = 1,
 ) -> CompiledNetwork:
     """A traced program of one input and one output, for an engine of at least this latency."""
     if not 0 <= multiplier <= MULTIPLIER_BITS or multiplier == 1:
@@ -102,7 +108,7 @@ def lower_program(
         )
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise LoweringError(ONE_OF_EACH)
-    return finish(program, lowered(program, lanes, drain, multiplier), latency)
+    return finish(program, lowered(program, lanes, drain, multiplier, words), latency)
 
 
 def finish(program: Program, lower: EngineProgram, latency: int = 0) -> CompiledNetwork:
@@ -114,12 +120,17 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0) -> Compiled
         raise LoweringError(
             f"The network does not fit any engine: drain = {lower.drain!r} is no engine; {drain_rule(lower.lanes)}."
         )
+    if not is_words(lower.words, lower.lanes):
+        raise LoweringError(
+            f"The network does not fit any engine: words = {lower.words!r} is no engine; {words_rule(lower.lanes)}."
+        )
     legal = legalise(lower)
     selected = select(legal)
     flat = flatten(selected.items)
     multiplied = any(isinstance(item, Kernel) and item.multiplied for item in flat)
-    latency = max(latency, LATENCY + (MULTIPLIER_LATENCY if multiplied else 0))
-    items = place_barriers(flat, selected.drain, latency)
+    latency = max(latency, latency_of(multiplied, selected.words))
+    flat = choose_groups(flat, selected.drain, latency)
+    items = place_barriers(flat, selected.drain, latency, selected.words)
     allocation = allocate(selected, items)
     try:
         code, places = instructions(items, allocation.placement)
@@ -131,7 +142,13 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0) -> Compiled
     kernels = [item for item in items if isinstance(item, Kernel)]
     return CompiledNetwork(
         smallest_engine(
-            selected.lanes, selected.drain, images, kernels, selected.input.format, allocation.depth
+            selected.lanes,
+            selected.drain,
+            images,
+            kernels,
+            selected.input.format,
+            allocation.depth,
+            selected.words,
         ),
         images,
         program,

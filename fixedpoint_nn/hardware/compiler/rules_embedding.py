@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+
+from fixedpoint_nn.hardware.compiler.constants import row_bits
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.expression import Dot, Expression
 from fixedpoint_nn.hardware.compiler.ir import LoadRegister, Loop
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.scope import Scope
@@ -13,6 +18,7 @@ from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register,
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node
 
+AT_ONCE = 3  # tokens of one round of a loop
 MAX_UNROLLED = 4  # tokens that are worth a register each
 
 
@@ -25,7 +31,8 @@ def take(scope: Scope, place: int, node: Node) -> View:
     casts = [scope.program.nodes[user] for user in scope.consumers.users[place]]
     builder.layer = next((cast.name for cast in casts if cast.op == "cast" and cast.name), "embedding")
     width = table.shape[1]
-    home = scope.builder.constants.columns(table)
+    by_rows = builder.words > 1  # else the words of a row stand as far apart as there are tokens
+    home = builder.constants.rows(table) if by_rows else builder.constants.columns(table)
     count = prod(ids.shape)
     target = scope.targets.get(place)
     if target is None:
@@ -46,12 +53,25 @@ def take(scope: Scope, place: int, node: Node) -> View:
 def _copy(
     scope: Scope, place: int, home: Buffer, token: Register, table: FixedArray, target: Buffer, offset: int
 ) -> None:
-    """One word of the token's row after the other: they are as far apart as there are tokens."""
+    """The token's row: its words side by side, or as far apart as there are tokens."""
     tokens, width = table.shape
+    if scope.builder.words > 1:
+        words = View(
+            Buffer("row", width, parent=home, loop_register=token), 0, ((), (Atom(width, 1),)), table.format
+        )
+        same = Dot(words, np.eye(width, dtype=np.int64), table.format.frac_bits)
+        expression = Expression(words.shape, table.format, ((same,),))
+        scope.builder.compute(expression, Target(target, offset, width), scope.path(place))
+        return
     row = View(
         Buffer("row", 1, parent=home, loop_register=token), 0, ((), (Atom(width, tokens),), ()), table.format
     )
     scope.builder.copied(row, scope.path(place), Target(target, offset, 1))
+
+
+def _shift(scope: Scope, table: FixedArray) -> int:
+    """A token becomes an address by so many doublings."""
+    return row_bits(table.shape[1]) if scope.builder.words > 1 else 0
 
 
 def _unrolled(
@@ -69,7 +89,7 @@ def _unrolled(
     flat = ids.reshape((count, 1))
     for number, token in enumerate(tokens):
         builder.registers(token)
-        builder.items.append(LoadRegister(token, flat.index(number), 0))
+        builder.items.append(LoadRegister(token, flat.index(number), _shift(scope, table)))
     for number, token in enumerate(tokens):
         _copy(scope, place, home, token, table, target.buffer, target.offset + number * target.stride)
 
@@ -84,13 +104,27 @@ def _in_a_loop(
     table: FixedArray,
 ) -> None:
     builder, count = scope.builder, prod(ids.shape)
-    by_id, by_row, counter, token = Register(distance), Register(target.stride), Register(), Register()
+    # Where copies are short, several tokens are loaded before the first one: a load waits for copies.
+    at_once = AT_ONCE if builder.words > 1 else 1
+    by_id, by_row, counter = Register(distance * at_once), Register(target.stride * at_once), Register()
+    tokens = [Register() for _ in range(at_once)]
     moving = [by_id] if by_id.stride == by_row.stride else [by_id, by_row]
     by_row = moving[-1]
-    builder.registers(*moving, counter, token)
+    builder.registers(*moving, counter, *tokens)
     where = Buffer("ids", ids.buffer.words, parent=ids.buffer, loop_register=by_id)
     there = Buffer("rows", table.shape[1], parent=target.buffer, offset=target.offset, loop_register=by_row)
+    shift, rounds = _shift(scope, table), count // at_once
+
+    def some(tokens: Sequence[Register], ids_in: Buffer, rows_in: Buffer, first: int) -> None:
+        for number, token in enumerate(tokens):
+            word = View(ids_in, ids.offset + (first + number) * distance, (), ids.format)
+            builder.items.append(LoadRegister(token, word, shift))
+        for number, token in enumerate(tokens):
+            _copy(scope, place, home, token, table, rows_in, (first + number) * target.stride)
+
     with builder.block() as body:
-        builder.items.append(LoadRegister(token, View(where, ids.offset, (), ids.format), 0))
-        _copy(scope, place, home, token, table, there, 0)
-    builder.items.append(Loop(counter, count, tuple(moving), tuple(body)))
+        some(tokens, where, there, 0)
+    builder.items.append(Loop(counter, rounds, tuple(moving), tuple(body)))
+    if count > rounds * at_once:
+        rest = Buffer("rows", target.buffer.words, parent=target.buffer, offset=target.offset)
+        some(tokens[: count - rounds * at_once], ids.buffer, rest, rounds * at_once)

@@ -4,10 +4,10 @@
 The engine reads the operands of one sum from neighbouring words. So a loop keeps its sequence in rows, one
 per time step, with the states before and after it:
 
-    row t:  [ h(t-1) | x(t) | temporary ]        h(t) is written into row t + 1
+    row t:  [ temporary | x(t) | h(t-1) ]        h(t) is written into row t + 1
 
-and a register adds t * (row length) to addresses. A state that no product reads together with x stays in one
-place.
+and a register adds t * (row length) to addresses. The state is read last, because it is written last. A state that no
+product reads together with x stays in one place.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ def _order(body: Program) -> list[int]:
     sums = _sums(body)
     if not sums:
         return []
-    first, ordered = sums[0]
+    first = sums[0][0]
     x = first[0]
     if len(set(first)) < len(first):
         return []
-    row = list(first) if ordered else first[::-1]
+    row = list(first)
     for chain, strict in sums[1:]:
         new = [value for value in chain if value not in row]
         if strict or len(chain) != 2 or len(new) != 1 or x not in chain:

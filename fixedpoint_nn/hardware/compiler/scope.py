@@ -10,6 +10,7 @@ import numpy as np
 
 from fixedpoint_nn.hardware.compiler.broadcasting import constant_expression
 from fixedpoint_nn.hardware.compiler.builder import Builder
+from fixedpoint_nn.hardware.compiler.column_halves import halves
 from fixedpoint_nn.hardware.compiler.dense_copy import walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError, in_layer
 from fixedpoint_nn.hardware.compiler.expression import Expression, load
@@ -98,7 +99,10 @@ class Scope:
             return self.builder.constant(value)
         if isinstance(value, Expression):
             self._at(place)
-            value = self.builder.compute(
+            apart = None
+            if not search and place not in self.targets:
+                apart = halves(self.builder, self.consumers, place, self.path(place), value)
+            value = apart or self.builder.compute(
                 value,
                 self.targets.get(place),
                 self.path(place),

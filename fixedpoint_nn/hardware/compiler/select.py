@@ -14,27 +14,43 @@ from fixedpoint_nn.hardware.compiler.kernel_selection import build
 
 def select(program: EngineProgram) -> EngineProgram:
     """The same program with kernels in the place of computations."""
-    return replace(program, items=tuple(_selected(program.items, program.lanes)))
+    return replace(program, items=tuple(_selected(program.items, program)))
 
 
-def _selected(items: Sequence[Item], lanes: int) -> Iterator[Item]:
+def _selected(items: Sequence[Item], program: EngineProgram) -> Iterator[Item]:
     for item in items:
         if isinstance(item, Loop):
-            yield replace(item, body=tuple(_selected(item.body, lanes)))
+            yield replace(item, body=tuple(_selected(item.body, program)))
         elif isinstance(item, Compute):
             with in_layer(item.layer):
-                kernels = list(_kernels(item, lanes))
+                kernels = list(_kernels(item, program))
             yield from kernels
         else:
             yield item
 
 
-def _kernels(item: Compute, lanes: int) -> Iterator[Kernel]:
+def _kernels(item: Compute, program: EngineProgram) -> Iterator[Kernel]:
     parts = item.expression.parts
     width = item.expression.channels // len(parts)
     for number, terms in enumerate(parts):
         columns = slice(number * width, (number + 1) * width)
         place = replace(item.target, offset=item.target.offset + number * width)
-        kernel = build(item.name, item.path, item.expression, terms, columns, place, lanes)
-        kernel = replace(kernel, argmax=item.search, write=item.write)
-        yield kernel if item.noise is None else replace(kernel, table=item.noise, noise=True)
+        kernel = build(
+            item.name,
+            item.path,
+            item.expression,
+            terms,
+            columns,
+            place,
+            program.lanes,
+            program.words,
+            program.drain,
+        )
+        ways = tuple(_with_results(way, item) for way in kernel.ways)
+        yield replace(_with_results(kernel, item), ways=ways)
+
+
+def _with_results(kernel: Kernel, item: Compute) -> Kernel:
+    """The kernel with what becomes of its results: written, searched, or noise in their place."""
+    kernel = replace(kernel, argmax=item.search, write=item.write)
+    return kernel if item.noise is None else replace(kernel, table=item.noise, noise=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable
 from fixedpoint_nn.hardware.compiler.allocation import Allocation
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Product, Term
@@ -226,7 +227,7 @@ def _conversions(
     leak: int,
     quantizer: Quantizer | None,
     relu_after: bool,
-    table: Table | NoiseTable | None,
+    table: Table | AlignedTable | NoiseTable | None,
 ) -> list[str]:
     """What happens to a sum, in this order."""
     return [

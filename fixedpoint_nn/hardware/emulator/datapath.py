@@ -20,7 +20,9 @@ HIGH_PRODUCT = 31  # bits that the first of two roundings drops
 
 
 def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> tuple[Ints, Flags]:
-    """The lanes' totals, (pixels, tiles, lanes), and where a modelled accumulator lost bits.
+    """The sums of a tile, (pixels, tiles, lanes), and where a modelled accumulator lost bits.
+
+    Sums of groups of lanes that are joined are (pixels, tiles, lanes of a group).
 
     The operands are (pixels, tiles, taps, lanes) or broadcast to it.
     """
@@ -42,6 +44,8 @@ def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> t
         half = 1 << config.model_width - 1
         wrapped = np.asarray((sums + half & (2 * half - 1)) - half)
         return wrapped, np.asarray(wrapped != sums)
+    if run.joined:
+        sums = sums.reshape(*sums.shape[:2], 1 << run.groups, -1).sum(axis=2)
     return sums, np.zeros(sums.shape, bool)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.emulator.activation_memory import ActivationMemory
 from fixedpoint_nn.hardware.emulator.datapath import factors, requantized, totals
-from fixedpoint_nn.hardware.emulator.loop_nest import first_steps, walked
+from fixedpoint_nn.hardware.emulator.loop_nest import step_cycles, walked
 from fixedpoint_nn.hardware.emulator.result import EmulationError, Result, Write
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -55,8 +55,9 @@ class Emulator:
         place = 0
         while place < len(words):
             kind = INSTRUCTIONS[words[place] >> OPCODE.start & 7]
-            yield place, kind.decode(words[place : place + kind.words])
-            place += kind.words
+            size = kind.length(words[place])
+            yield place, kind.decode(words[place : place + size])
+            place += size
 
     # ---- the host's port -----------------------------------------------------------------------------------
 
@@ -139,22 +140,25 @@ class Emulator:
         return (value + (1 << bits - 1) & ((1 << bits) - 1)) - (1 << bits - 1)
 
     def _write(self, place: int, addresses: Ints, values: Ints, cycles: Ints, result: Result) -> None:
-        self.activations.scatter(addresses, values, cycles, place)
+        self.activations.scatter(
+            addresses, values, cycles + 1, place
+        )  # a step of the same cycle reads the old word
         if self._keep:
             result.writes.append(Write(place, addresses, values, cycles))
 
     # ---- a run ---------------------------------------------------------------------------------------------
 
     def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
-        lanes, mask = self.config.lanes, self._mask
+        self._check_groups(run, place)
+        lanes, mask = run.tile_channels(self.config.lanes), self._mask
         channel, kx, ky, tiles, width, height = run.counts
         taps = channel * kx * ky
         fired = taps // 2 if run.paired else taps
-        pixels, channels = width * height, (tiles - 1) * lanes + run.last_channels
+        pixels, channels = width * height, run.pixel_channels(self.config.lanes)
         result.mac_cycles += pixels * tiles * fired
         weight = self._weights(run, place, taps)
         parameters = self._parameters(run, place, tiles, channels)
-        block = max(1, _BLOCK // (tiles * taps * lanes))
+        block = max(1, _BLOCK // (tiles * taps * self.config.lanes))
         written, words = [], []
         for begin in range(0, pixels, block):
             pixel = np.arange(begin, min(begin + block, pixels))
@@ -179,6 +183,22 @@ class Emulator:
             cycles = last + np.arange(channels) % lanes // self.config.drain + self.config.latency
             self._write(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
 
+    def _check_groups(self, run: Run, place: int) -> None:
+        config, most = self.config, run.tile_channels(self.config.lanes)
+        if run.step_words > config.words:
+            raise EmulationError(
+                f"word {place} reads {run.step_words} words in a step, and the engine reads {config.words}"
+            )
+        if (run.early or run.short) and config.words == 1:
+            name = "early" if run.early else "short"
+            raise EmulationError(
+                f"word {place} is a run with {name}, which an engine that reads one word per clock has not"
+            )
+        if run.last_channels > most:
+            raise EmulationError(
+                f"word {place} has {run.last_channels} channels in its last tile; there are {most} lanes for them"
+            )
+
     def _weights(self, run: Run, place: int, taps: int) -> Ints | None:
         """(tiles, taps, lanes) of the weight image, or None if it is too short and only padding is read."""
         base, tiles = self._address(run.weight, place), 1 if run.per_tile else run.counts[3]
@@ -192,15 +212,18 @@ class Emulator:
         return None
 
     def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
-        base, lanes = self._address(run.parameter, place) * self.config.drain, self.config.lanes
+        base = self._address(run.parameter, place) * self.config.drain
+        lanes = run.tile_channels(self.config.lanes)
         count = min(channels, lanes) if run.per_tile else channels
         columns = 3 if self.config.multiplier_width else 2
-        words = self.images.with_multipliers()[base : base + count, :columns]
-        if len(words) < count:
+        channel = np.arange(count)  # a tile begins a row
+        at = base + channel // lanes * max(lanes, self.config.drain) + channel % lanes
+        if at[-1] >= len(self.images.parameters):
             raise EmulationError(
-                f"word {place} needs parameters {base} to {base + count - 1}; "
+                f"word {place} needs parameters {base} to {int(at[-1])}; "
                 f"there are {len(self.images.parameters)}"
             )
+        words = self.images.with_multipliers()[at, :columns]
         return np.tile(words, (tiles, 1))[:channels] if run.per_tile else words
 
     def _totals(
@@ -208,32 +231,31 @@ class Emulator:
     ) -> tuple[Ints, NDArray[np.bool_]]:
         """The lanes' totals, (pixels, tiles, lanes), for some pixels of a run, and where they lost bits."""
         walk, padded = walked(run, pixel)
-        taps, moving = walk.shape[2], walk.shape[1]
+        moving, taps = walk.shape[1:3]
         addresses = self._address(run.activation, place) + walk & self._mask
-        cycles = first_steps(issue, pixel, np.arange(moving))[..., None] + np.arange(taps)
+        cycles = step_cycles(issue, pixel, np.arange(moving), taps)
         words = self._operands(run, place, addresses, padded, cycles)  # (pixels, moving, taps, lanes or 1)
         return totals(self.config, run, *factors(self.config, run, words, weight))
 
     def _operands(
         self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_], cycles: Ints
     ) -> Ints:
-        """The words that the steps load, (pixels, tiles, steps, lanes); one word for all lanes if not `vector`."""
+        """The words that the steps load, (pixels, tiles, steps, lanes); one word for all lanes if they read one."""
         lanes, tiles = self.config.lanes, run.counts[3]
         lowest = -(1 << self.config.activation_width - 1)
-        used = np.full((1, addresses.shape[1], 1, lanes if run.vector else 1), True)
         if run.vector:
-            addresses = (addresses // lanes * lanes)[..., None] + np.arange(lanes)
-            if addresses.shape[1] == tiles:
-                used[:, -1, :, run.last_channels :] = False
-        else:
-            addresses = addresses[..., None]
-        wanted = np.broadcast_to(~padded[..., None] & used, addresses.shape)
+            addresses = addresses // lanes * lanes + np.arange(lanes)
+        groups = addresses.shape[3]  # of lanes that read one word
+        used = np.full((1, addresses.shape[1], 1, groups), True)
+        if addresses.shape[1] == tiles and not run.joined:
+            used[:, -1, :, -(-run.last_channels * groups // lanes) :] = False
+        wanted = np.broadcast_to(~padded & used, addresses.shape)
         safe = addresses[wanted]
         words = np.full(addresses.shape, lowest if run.maximum else 0, np.int64)
         if safe.size:
             due = np.broadcast_to(cycles[..., None], addresses.shape)[wanted]
-            words[wanted] = self.activations.gather(safe, place, due)
-        return words
+            words[wanted] = self.activations.gather(safe & self._mask, place, due)
+        return words if groups in (1, lanes) else np.repeat(words, lanes // groups, axis=3)
 
     def _looked_up(self, run: Run, words: Ints) -> Ints:
         """The table word at the lowest bits of each word, or with `noise` of as many draws of the generator."""

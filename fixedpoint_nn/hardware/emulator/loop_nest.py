@@ -12,25 +12,43 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """Distances from the first activation address, (pixels, tiles, taps), and which are padding, (pixels, 1, taps).
+    """Distances from the first activation address, and which are padding: both (pixels, tiles, taps, words).
 
-    `pixel` holds numbers of pixels, row by row. If all tiles read the same words, there is one tile.
+    `pixel` holds numbers of pixels, row by row. If all tiles read the same words, there is one tile; there is one word
+    for each group of lanes, and of what is alike for all tiles or words one.
     """
     (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
     k = np.arange(channel * kx * ky)
     column, row = k // channel % kx, k // (channel * kx)
+    word = np.arange(1 << run.groups) << run.skip
     x, y = pixel % width, pixel // width
     taps = k % channel * stride[0] + column * stride[1] + row * stride[2]
-    moving = tiles if stride[3] or run.vector else 1  # tiles that read other words than the first one
+    moving = (
+        tiles if stride[3] or run.vector or run.spread else 1
+    )  # tiles that read other words than the first one
+    tile = np.arange(moving)
     base = x * stride[4] + y * stride[5]
-    walk = base[:, None, None] + (np.arange(moving) * stride[3])[:, None] + taps
-    padded = np.zeros((len(pixel), 1, len(k)), bool)
+    walk = (base[:, None, None] + (tile * stride[3])[:, None] + taps)[..., None] + word
+    padded = np.zeros((1, 1, len(k), 1), bool)
+    if run.unused:
+        padded = ((k % channel == channel - 1)[:, None] & (word >= len(word) - run.unused))[None, None]
     if run.bounded:
-        at_x = (run.x_origin + x * run.x_step)[:, None] + column
-        at_y = (run.y_origin + y * run.y_step)[:, None] + row
+        if run.spread:
+            first = run.x_origin + tile * run.x_step
+            at_x = ((first[:, None] + column)[..., None] + word)[None]
+        else:
+            at_x = ((run.x_origin + x * run.x_step)[:, None] + column)[:, None, :, None]
+        at_y = ((run.y_origin + y * run.y_step)[:, None] + row)[:, None, :, None]
         inside = (at_x >= 0) & (at_x < run.x_limit) & (at_y >= 0) & (at_y < run.y_limit)
-        padded = ~inside[:, None, :]
+        padded = padded | ~inside
     return walk, padded
+
+
+def step_cycles(issue: Issue, pixel: Ints, tile: Ints, steps: int) -> Ints:
+    """The cycle of each step, (pixels, tiles, steps): one after the other, but that a tile's last one may wait."""
+    cycles = first_steps(issue, pixel, tile)[..., None] + np.arange(steps)
+    cycles[..., -1] = issue.tile(pixel[:, None], tile)
+    return cycles
 
 
 def first_steps(issue: Issue, pixel: Ints, tile: Ints) -> Ints:

@@ -37,8 +37,8 @@ class Twin(Emulator):
         super()._run(place, run, issue, result)
         self._passed[place] = number + 1
         if self._blocks:
-            tiles, lanes = run.counts[3], self.config.lanes
-            channels = (tiles - 1) * lanes + run.last_channels
+            tiles, lanes = run.counts[3], run.tile_channels(self.config.lanes)
+            channels = run.pixel_channels(self.config.lanes)
             sums = np.concatenate(self._blocks).reshape(-1, tiles * lanes)[:, :channels]
             self.found = run, sums, self._parameters(run, place, tiles, channels)
 
@@ -47,6 +47,6 @@ class Twin(Emulator):
     ) -> tuple[Ints, NDArray[np.bool_]]:
         sums, lost = super()._totals(run, place, pixel, weight, issue)
         if self._blocks is not None:
-            shape = (len(pixel), run.counts[3], self.config.lanes)
+            shape = (len(pixel), run.counts[3], run.tile_channels(self.config.lanes))
             self._blocks.append(np.broadcast_to(sums, shape))
         return sums, lost

@@ -14,6 +14,8 @@ MULTIPLIER_LATENCY = 3  # cycles more with one
 LANES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 LANES_RULE = "use 1, 2, 4, 8, 16, 32, 64, 128 or 256"
 DRAINS = (1, 2, 4, 8, 16)
+WORDS = (1, 2, 4, 8, 16, 32)
+JOIN_LATENCY = 1  # cycles more of an engine whose groups of lanes can be joined
 
 
 def is_lanes(lanes: object) -> bool:
@@ -29,6 +31,21 @@ def is_drain(drain: object, lanes: int) -> bool:
 def drain_rule(lanes: int) -> str:
     """What to do about a drain that is none, of an engine of so many lanes."""
     return f"use 1, 2, 4, 8 or 16, and at most the {lanes} lanes"
+
+
+def is_words(words: object, lanes: int) -> bool:
+    """Whether an engine of so many lanes can read so many words per clock."""
+    return type(words) is int and words in WORDS and words <= lanes
+
+
+def words_rule(lanes: int) -> str:
+    """What to do about words per clock that are none, of an engine of so many lanes."""
+    return f"use 1, 2, 4, 8, 16 or 32, and at most the {lanes} lanes"
+
+
+def latency(multiplied: bool, words: int) -> int:
+    """Cycles from a tile's last step until its first word can be read by a step."""
+    return LATENCY + MULTIPLIER_LATENCY * multiplied + JOIN_LATENCY * (words > 1)
 
 
 @dataclass(frozen=True)
@@ -54,12 +71,14 @@ class EngineConfig:
     table_depth: int = 4096
     program_depth: int = 1024
     drain: int = 1
+    words: int = 1
 
     def __post_init__(self) -> None:
         product = self.activation_width + max(self.activation_width, self.weight_width)
         rules = (
             ("lanes", is_lanes(self.lanes), LANES_RULE),
             ("drain", is_drain(self.drain, self.lanes), drain_rule(self.lanes)),
+            ("words", is_words(self.words, self.lanes), words_rule(self.lanes)),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
             ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
             (
@@ -137,7 +156,7 @@ class EngineConfig:
     @property
     def latency(self) -> int:
         """Cycles from a tile's last step until its first word can be read by a step."""
-        return LATENCY + (MULTIPLIER_LATENCY if self.multiplier_width else 0)
+        return latency(self.multiplier_width > 0, self.words)
 
     def verilog(self) -> dict[str, int]:
         """Parameter names and values of reference_rtl/engine.v."""

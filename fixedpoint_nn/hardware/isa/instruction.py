@@ -25,6 +25,8 @@ class Instruction:
         """The instruction's 32-bit words."""
         words = [self.opcode << OPCODE.start] + [0] * (self.words - 1)
         for field in self.layout:
+            if field.word >= self.words:
+                continue
             words[field.word] |= field.encode(self._stored(field.name))
         return words
 
@@ -37,7 +39,13 @@ class Instruction:
     @classmethod
     def decode(cls, words: Sequence[int]) -> Instruction:
         """The instruction that these words are, by its layout."""
-        return cls(**cls._arguments({field.name: field.decode(words) for field in cls.layout}))
+        whole = [*words, *[0] * (cls.words - len(words))]
+        return cls(**cls._arguments({field.name: field.decode(whole) for field in cls.layout}))
+
+    @classmethod
+    def length(cls, first: int) -> int:
+        """The words of the instruction whose first word this is."""
+        return cls.words
 
     @classmethod
     def _arguments(cls, stored: dict[str, int]) -> dict[str, Any]:

@@ -136,12 +136,13 @@ def decode(words: Sequence[int]) -> list[tuple[int, Instruction]]:
     program, place = [], 0
     while place < len(words):
         kind = INSTRUCTIONS[words[place] >> OPCODE.start & 7]
-        if place + kind.words > len(words):
+        size = kind.length(words[place])
+        if place + size > len(words):
             raise AssemblyError(
                 f"the program ends inside the {kind.__name__} at word {place}; it has {len(words)} words"
             )
-        program.append((place, kind.decode(words[place : place + kind.words])))
-        place += kind.words
+        program.append((place, kind.decode(words[place : place + size])))
+        place += size
     return program
 
 

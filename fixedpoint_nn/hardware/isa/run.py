@@ -10,6 +10,7 @@ from fixedpoint_nn.hardware.isa.fields import Address, AssemblyError, Field, add
 from fixedpoint_nn.hardware.isa.instruction import Instruction
 from fixedpoint_nn.hardware.isa.modes import OVERFLOWS, ROUNDINGS
 
+SHORT_WORDS = 13  # of a run of one pixel, without those that say where pixels are
 LOOPS = ("channel", "kx", "ky", "tile", "x", "y")  # innermost first
 
 
@@ -30,7 +31,13 @@ class Run(Instruction):
     last_channels: int = 1
     output_gap: int = 0
     barrier: bool = True
+    early: int = 0
     vector: bool = False
+    groups: int = 0
+    joined: bool = False
+    unused: int = 0
+    skip: bool = False
+    spread: bool = False
     paired: bool = False
     maximum: bool = False
     bounded: bool = False
@@ -55,6 +62,7 @@ class Run(Instruction):
     y_step: int = 1
     x_limit: int = 0
     y_limit: int = 0
+    short: bool = False
 
     opcode: ClassVar[int] = 1
     words: ClassVar[int] = 20
@@ -122,6 +130,16 @@ class Run(Instruction):
         ),
         Field("out_bits", 0, 18, 6, meaning="width of the result's format, and of the table's index"),
         Field("out_signed", 0, 24, 1, meaning="the result's format is signed"),
+        Field("joined", 0, 25, 1, meaning="the sums of the groups of lanes are added, lane by lane"),
+        Field(
+            "spread",
+            0,
+            26,
+            1,
+            meaning="the words of a step, and the tiles of a pixel, are neighbouring columns of the image",
+        ),
+        Field("skip", 0, 27, 1, meaning="the groups read every second word"),
+        Field("short", 0, 31, 1, meaning="one pixel: the words from 13 on are left out, and count as 0"),
         *address_fields("activation", 1, "first activation word"),
         *address_fields("weight", 2, "first row of weights"),
         *address_fields("parameter", 3, "first row of parameters"),
@@ -138,12 +156,47 @@ class Run(Instruction):
         Field("channel.count", 6, 0, 16, minus_one=True, meaning="steps of the innermost loop"),
         Field("kx.count", 6, 16, 8, minus_one=True, meaning="window columns"),
         Field("ky.count", 6, 24, 8, minus_one=True, meaning="window rows"),
-        Field("tile.count", 7, 0, 16, minus_one=True, meaning="tiles of LANES channels"),
-        Field("last_channels", 7, 16, 8, minus_one=True, meaning="channels of the last tile, 1 to LANES"),
+        Field(
+            "tile.count",
+            7,
+            0,
+            16,
+            minus_one=True,
+            meaning="tiles of LANES channels, or of LANES / 2**groups if joined",
+        ),
+        Field(
+            "last_channels",
+            7,
+            16,
+            8,
+            minus_one=True,
+            meaning="channels of the last tile, 1 to those of a tile",
+        ),
+        Field(
+            "early",
+            7,
+            24,
+            6,
+            meaning="a run with `barrier` begins so many cycles before all results are readable",
+        ),
         Field("x.count", 8, 0, 12, minus_one=True, meaning="pixels of a row"),
         Field("y.count", 8, 12, 12, minus_one=True, meaning="rows"),
         Field(
             "channel.jump", 9, 0, 24, signed=True, meaning="added to the activation address after each step"
+        ),
+        Field(
+            "groups",
+            9,
+            24,
+            3,
+            meaning="there are 2**groups groups of lanes, and each reads a word of its own",
+        ),
+        Field(
+            "unused",
+            9,
+            27,
+            5,
+            meaning="words that count as 0 in the channel loop's last step, the last ones of it",
         ),
         Field("kx.jump", 10, 0, 24, signed=True, meaning="instead, when the channels wrap"),
         Field("ky.jump", 11, 0, 24, signed=True, meaning="instead, when the columns wrap too"),
@@ -173,10 +226,72 @@ class Run(Instruction):
             raise AssemblyError(
                 "maximum keeps one product and adds none; it goes with neither modelled nor paired"
             )
+        self._check_groups()
+        if self.short:
+            plain = Run()
+            others = (
+                "output_gap",
+                "bounded",
+                "x_origin",
+                "y_origin",
+                "x_step",
+                "y_step",
+                "x_limit",
+                "y_limit",
+            )
+            if (
+                self.counts[4:] != (1, 1)
+                or self.strides[4:] != (0, 0)
+                or any(getattr(self, name) != getattr(plain, name) for name in others)
+            ):
+                raise AssemblyError(
+                    "short leaves out the words that say where pixels are; it is for one pixel, without padding"
+                )
+            object.__setattr__(self, "words", SHORT_WORDS)
         if not self.barrier and self.argmax:
             raise AssemblyError("argmax without barrier would mix two searches; set barrier=True")
         if self.noise and not self.table:
             raise AssemblyError("noise draws from a table; set table=True and table_base")
+        if self.early and not self.barrier:
+            raise AssemblyError(
+                f"early = {self.early} shortens the wait of a barrier, and this run has none; set barrier=True"
+            )
+
+    def _check_groups(self) -> None:
+        if self.groups and self.vector:
+            raise AssemblyError(
+                "with vector each lane reads a word of a row, with groups each group a word; use one of them"
+            )
+        if self.joined and (not self.groups or self.maximum or self.modelled):
+            raise AssemblyError(
+                "joined adds the exact sums of groups of lanes; set groups, and neither maximum nor modelled"
+            )
+        if self.unused and not (self.joined and self.unused < 1 << self.groups):
+            raise AssemblyError(
+                f"unused = {self.unused} words of a step do not count; set joined, and fewer than the "
+                f"{1 << self.groups} groups"
+            )
+        if self.skip and (self.joined or not self.groups):
+            raise AssemblyError(
+                "skip leaves out every second word between groups; set groups, and not joined"
+            )
+        if self.spread and not self.bounded:
+            raise AssemblyError(
+                "spread says which columns the words of a bounded run are in; set bounded=True"
+            )
+
+    @property
+    def step_words(self) -> int:
+        """The words that a step reads, from the first to the last, unless they are a row."""
+        return 1 << self.groups + self.skip
+
+    def tile_channels(self, lanes: int) -> int:
+        """The sums that leave a whole tile of so many lanes."""
+        return lanes >> self.groups if self.joined else lanes
+
+    def pixel_channels(self, lanes: int) -> int:
+        """The sums of all tiles of a pixel, with so many lanes."""
+        return (self.counts[3] - 1) * self.tile_channels(lanes) + self.last_channels
 
     @property
     def jumps(self) -> tuple[int, ...]:
@@ -196,6 +311,11 @@ class Run(Instruction):
         return super()._stored(name)
 
     @classmethod
+    def length(cls, first: int) -> int:
+        """The words of the run whose first word this is."""
+        return SHORT_WORDS if first >> 31 else cls.words
+
+    @classmethod
     def _arguments(cls, stored: dict[str, int]) -> dict[str, Any]:
         arguments = super()._arguments(stored)
         counts = tuple(stored[f"{loop}.count"] for loop in LOOPS)
@@ -203,4 +323,7 @@ class Run(Instruction):
         for loop, count in zip(LOOPS, counts, strict=True):
             strides.append(stored[f"{loop}.jump"] + walked)
             walked += strides[-1] * (count - 1)
+        if stored["short"]:
+            strides[4:] = 0, 0
+            arguments |= {"x_step": 1, "y_step": 1}
         return arguments | {"counts": counts, "strides": tuple(strides)}

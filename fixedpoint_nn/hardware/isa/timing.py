@@ -41,7 +41,7 @@ class Issue:
     def tile(self, pixel: Number, tile: Number) -> Number:
         """The cycle of the last step of tile number `tile` of pixel number `pixel` (integers or arrays)."""
         tiles = self.run.counts[3]
-        full = max(self.taps, drain_clocks(self.lanes, self.drain))
+        full = max(self.taps, drain_clocks(self.run.tile_channels(self.lanes), self.drain))
         last = max(self.taps, drain_clocks(self.run.last_channels, self.drain))
         return self.first_tile + pixel * ((tiles - 1) * full + last) + tile * full
 
@@ -63,12 +63,12 @@ class Timing:
 
     def run(self, run: Run) -> Issue:
         """Read a Run and issue its steps; when that happens, in cycles."""
-        self.decode = max(self.decode, self.taken + 1) + Run.words
+        self.decode = max(self.decode, self.taken + 1) + run.words
         self.taken = max(self.decode, self.last_step)
         channels_of, tiles, x, y = run.counts[:3], run.counts[3], run.counts[4], run.counts[5]
         taps = channels_of[0] * channels_of[1] * channels_of[2]
         start = self.taken + 2
-        first_step = max(start, self.drained) if run.barrier else start
+        first_step = max(start, self.drained - run.early) if run.barrier else start
         first_tile = max(first_step + taps - 1, self.drained)
         issue = Issue(first_step, first_tile, 0, taps, self.lanes, run, self.drain)
         self.last_step = issue.tile(x * y - 1, tiles - 1)

@@ -24,7 +24,11 @@ WRITERS = {1: "0.1"}  # which release of fixedpoint_nn wrote packs of an older v
 FOLDERS = {"input": "vectors", "expected": "vectors", "status": "vectors"}  # of all other kinds: images
 NAME = "manifest.json"
 LARGEST = 1 << 26  # bytes; every golden pack's manifest is less than a thousandth of it
-OPTIONAL = {"drain": 1, "multiplier_width": 0}  # what is meant where a manifest leaves a parameter out
+OPTIONAL = {
+    "drain": 1,
+    "words": 1,
+    "multiplier_width": 0,
+}  # what is meant where a manifest leaves a parameter out
 ORDER = {
     "program": "instruction after instruction, from word 0",
     "weights": "rows of lanes in the order of the engine's steps; lane 0 in the least significant bits",
@@ -115,7 +119,7 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
 def describe_engine(config: EngineConfig) -> dict[str, int]:
     """The manifest's entry of the engine: the parameters of the Verilog by their Python names.
 
-    A drain of 1 and a multiplier of 0 bits are left out: the engines of before had no other.
+    A drain of 1, words of 1 and a multiplier of 0 bits are left out: the engines of before had no other.
     """
     return {name: value for name, value in asdict(config).items() if OPTIONAL.get(name) != value}
 

@@ -100,7 +100,7 @@ def _runs(program: Assembled) -> list[dict[str, Any]]:
                 "place": place,
                 "layer": title,
                 "format": repr(QFormat(width, 0) if instruction.table else format),
-                "channels": (instruction.counts[3] - 1) * program.config.lanes + instruction.last_channels,
+                "channels": instruction.pixel_channels(program.config.lanes),
                 "quantizer": str(Quantizer(format, rounding, overflow)),
             }
         )

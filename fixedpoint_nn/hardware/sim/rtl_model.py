@@ -29,6 +29,7 @@ class RtlModel:
         progress: bool = False,
         drain: int = 1,
         multiplier: int = MULTIPLIER_BITS,
+        words: int = 1,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -38,6 +39,7 @@ class RtlModel:
         self.lanes = lanes
         self.drain = drain
         self.multiplier = multiplier
+        self.words = words
         self.simulator = simulator
         self.progress = progress
         self.outcome = Outcome()
@@ -51,6 +53,7 @@ class RtlModel:
             self.lanes,
             drain=self.drain,
             multiplier=self.multiplier,
+            words=self.words,
         )
 
     def lowered(self, shape: tuple[int, ...]) -> CompiledNetwork:

@@ -33,7 +33,7 @@ EIGHT_BITS = EngineConfig(
     activation_width=9, weight_width=8, accumulator_width=32, bias_width=24, **SMALL_MEMORIES
 )
 WIDTHS = (
-    *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width"),
+    *("lanes", "drain", "words", "activation_width", "weight_width", "accumulator_width", "bias_width"),
     "multiplier_width",
 )
 CONFIGURATIONS = {
@@ -44,6 +44,7 @@ CONFIGURATIONS = {
 # Engines that the small ECP5 has too few multipliers for.
 LARGE_CONFIGURATIONS = {
     "64 lanes, 8 per clock, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8),
+    "64 lanes, 8 per clock, 8 words read, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8, words=8),
     "256 lanes, 16 per clock, 8 bits": replace(EIGHT_BITS, lanes=256, drain=16),
 }
 
@@ -148,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--family", choices=("xilinx", "ecp5"), action="append", help="only this one")
     parser.add_argument("--lanes", type=int, help="only one engine, with this many lanes")
     parser.add_argument("--drain", type=int, default=1, help="words that leave a tile per clock")
+    parser.add_argument("--words", type=int, default=1, help="activation words that are read per clock")
     parser.add_argument("--activation-width", type=int, default=16, help="its activation width")
     parser.add_argument("--weight-width", type=int, default=16, help="its weight width")
     parser.add_argument("--accumulator-width", type=int, default=48, help="its accumulator width")
@@ -158,6 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engines = CONFIGURATIONS | LARGE_CONFIGURATIONS
         if options.lanes:
             wide = f"{options.drain} per clock, " if options.drain > 1 else ""
+            wide += f"{options.words} words read, " if options.words > 1 else ""
             title = f"{options.lanes} lanes, {wide}{options.activation_width} bits"
             title += f", multiplier of {options.multiplier_width}" * (options.multiplier_width > 0)
             widths = {name: getattr(options, name) for name in WIDTHS}

@@ -26,6 +26,9 @@ small = st.integers(-3, 3)
     st.booleans(),
     st.tuples(*(small,) * 4),
     st.tuples(*(st.integers(0, 4),) * 2),
+    st.integers(0, 2),
+    st.sampled_from(["", "joined", "skip"]),
+    st.booleans(),
 )
 def test_walked_is_the_sum_of_index_times_stride_and_padding_is_outside_the_image(
     counts: tuple[int, ...],
@@ -34,8 +37,15 @@ def test_walked_is_the_sum_of_index_times_stride_and_padding_is_outside_the_imag
     bounded: bool,
     place: tuple[int, ...],
     limits: tuple[int, ...],
+    groups: int,
+    kind: str,
+    spread: bool,
 ) -> None:
+    groups = 0 if vector else groups
+    unused = ((1 << groups) - 1) // 2 if kind == "joined" else 0
     run = Run(
+        groups=groups, joined=kind == "joined" and groups > 0, skip=kind == "skip" and groups > 0,
+        unused=unused, spread=spread and bounded,
         counts=counts, strides=strides, vector=vector, bounded=bounded,
         x_origin=place[0], y_origin=place[1], x_step=abs(place[2]), y_step=abs(place[3]),
         x_limit=limits[0], y_limit=limits[1],
@@ -43,14 +53,23 @@ def test_walked_is_the_sum_of_index_times_stride_and_padding_is_outside_the_imag
     channels, kxs, kys, tiles, width, height = counts
     walk, padded = walked(run, np.arange(width * height))
     assert walk.shape[1] in (1, tiles)
-    walk = np.broadcast_to(walk, (width * height, tiles, channels * kxs * kys))
+    words = 1 << groups
+    walk = np.broadcast_to(walk, (width * height, tiles, channels * kxs * kys, words))
+    padded = np.broadcast_to(padded, walk.shape)
     for y, x, tile, ky, kx, channel in product(*map(range, (height, width, tiles, kys, kxs, channels))):
         pixel, tap = y * width + x, (ky * kxs + kx) * channels + channel
         index = (channel, kx, ky, tile, x, y)
-        assert walk[pixel, tile, tap] == sum(i * s for i, s in zip(index, strides, strict=True))
-        at_x, at_y = run.x_origin + x * run.x_step + kx, run.y_origin + y * run.y_step + ky
-        outside = not (0 <= at_x < run.x_limit and 0 <= at_y < run.y_limit)
-        assert padded[pixel, 0, tap] == (bounded and outside)
+        for word in range(words):
+            place = 2 * word if run.skip else word
+            assert walk[pixel, tile, tap, word] == place + sum(
+                i * s for i, s in zip(index, strides, strict=True)
+            )
+            at_x, at_y = run.x_origin + x * run.x_step + kx, run.y_origin + y * run.y_step + ky
+            if run.spread:
+                at_x = run.x_origin + tile * run.x_step + kx + place
+            outside = not (0 <= at_x < run.x_limit and 0 <= at_y < run.y_limit)
+            behind = channel == channels - 1 and word >= words - unused
+            assert padded[pixel, tile, tap, word] == (bounded and outside or behind)
 
 
 @settings(max_examples=80, deadline=None)

@@ -15,7 +15,7 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Halt, Run, decode, encode
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.numerics.qformat import QFormat
-from tests.support.random_programs import CONFIGS, WIDE, random_program
+from tests.support.random_programs import CONFIGS, GROUPED, WIDE, random_program
 from tests.support.scalar_engine import ScalarEngine
 
 
@@ -46,6 +46,36 @@ def test_random_programs_give_the_words_cycles_and_status_of_the_scalar_engine(s
 @pytest.mark.parametrize("seed", range(len(WIDE)))
 def test_engines_of_many_lanes_and_wide_drains_agree_with_the_scalar_engine(seed: int) -> None:
     agree(*random_program(seed, WIDE))
+
+
+@pytest.mark.parametrize("seed", range(5 * len(GROUPED)))
+def test_engines_with_groups_of_lanes_agree_with_the_scalar_engine(seed: int) -> None:
+    agree(*random_program(seed, GROUPED))
+
+
+def test_the_random_programs_meet_every_use_of_groups() -> None:
+    runs = [
+        instruction
+        for seed in range(5 * len(GROUPED))
+        for _, instruction in decode(random_program(seed, GROUPED)[1].program)
+        if isinstance(instruction, Run)
+    ]
+    for flag in (
+        "joined",
+        "skip",
+        "spread",
+        "maximum",
+        "per_tile",
+        "bounded",
+        "barrier",
+        "argmax",
+        "modelled",
+        "short",
+    ):
+        assert {getattr(run, flag) for run in runs if run.groups} == {False, True}, flag
+    assert {run.groups for run in runs} == set(range(6))
+    assert any(run.unused for run in runs) and any(run.early for run in runs)
+    assert any(run.counts[3] > 1 and run.joined for run in runs)
 
 
 def test_the_random_programs_meet_every_kind_of_run() -> None:
@@ -124,7 +154,7 @@ def test_the_twin_records_the_sums_that_the_asked_run_requantises(seed: int) -> 
         run, sums, parameters = twin.found
         assert run == instruction
         assert sums.reshape(-1).tolist() == scalar.sums
-        channels = (run.counts[3] - 1) * config.lanes + run.last_channels
+        channels = run.pixel_channels(config.lanes)
         assert len(parameters) == channels
 
 

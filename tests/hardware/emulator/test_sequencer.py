@@ -235,9 +235,15 @@ def test_the_next_run_is_read_meanwhile_and_its_first_tile_ends_when_the_last_wo
         (
             [
                 Run(output=Address(40), counts=(1, 1, 1, 1, 50, 1)),
-                Run(activation=Address(89), barrier=False),
+                Run(activation=Address(89), barrier=False, counts=(2, 1, 1, 1, 1, 1)),
             ],
             "word 20 reads activation 89 before it is written; it needs a barrier",
+        ),
+        ([Run(groups=1, last_channels=4)], "word 0 reads 2 words in a step, and the engine reads 1"),
+        ([Run(early=1)], "word 0 is a run with early, which an engine that reads one word per clock has not"),
+        (
+            [Run(short=True)],
+            "word 0 is a run with short, which an engine that reads one word per clock has not",
         ),
     ],
 )

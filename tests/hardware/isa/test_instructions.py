@@ -144,8 +144,59 @@ def test_a_listing_names_what_differs_from_the_default() -> None:
             "maximum keeps one product and adds none; it goes with neither modelled nor paired",
         ),
         (
+            lambda: Run(groups=1, vector=True),
+            "with vector each lane reads a word of a row, with groups each group a word; use one of them",
+        ),
+        *(
+            (
+                lambda options=options: Run(joined=True, **options),
+                "joined adds the exact sums of groups of lanes; set groups, and neither maximum nor modelled",
+            )
+            for options in ({}, {"groups": 2, "maximum": True}, {"groups": 2, "modelled": True})
+        ),
+        (
+            lambda: Run(groups=2, joined=True, unused=4),
+            "unused = 4 words of a step do not count; set joined, and fewer than the 4 groups",
+        ),
+        (
+            lambda: Run(groups=2, unused=1),
+            "unused = 1 words of a step do not count; set joined, and fewer than the 4 groups",
+        ),
+        (
+            lambda: Run(groups=1, joined=True, skip=True),
+            "skip leaves out every second word between groups; set groups, and not joined",
+        ),
+        (
+            lambda: Run(groups=1, spread=True),
+            "spread says which columns the words of a bounded run are in; set bounded=True",
+        ),
+        (
+            lambda: Run(barrier=False, early=3),
+            "early = 3 shortens the wait of a barrier, and this run has none; set barrier=True",
+        ),
+        (
+            lambda: Run(early=64).encode(),
+            "early = 64 does not fit its field of 6 bits; use 0 to 63",
+        ),
+        *(
+            (
+                lambda options=options: Run(short=True, **options),
+                "short leaves out the words that say where pixels are; it is for one pixel, without padding",
+            )
+            for options in (
+                {"counts": (1, 1, 1, 1, 2, 1)},
+                {"output_gap": 1},
+                {"bounded": True},
+                {"strides": (0, 0, 0, 0, 1, 0)},
+            )
+        ),
+        (
             lambda: Run(barrier=False, argmax=True),
             "argmax without barrier would mix two searches; set barrier=True",
+        ),
+        (
+            lambda: decode(Run(short=True).encode()[:12]),
+            "the program ends inside the Run at word 0; it has 12 words",
         ),
         (
             lambda: decode(Run().encode()[:5]),

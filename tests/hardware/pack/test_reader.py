@@ -75,6 +75,25 @@ def test_a_pack_of_a_wide_drain_comes_back_and_passes_with_its_cycles(lanes, dra
     assert verify(folder, trace=lanes < 128).passed
 
 
+@pytest.mark.parametrize(("lanes", "drain", "words"), [(4, 1, 4), (8, 2, 2), (64, 16, 8)])
+def test_a_pack_whose_lanes_are_in_groups_comes_back_and_passes_with_its_cycles(
+    lanes, drain, words, tmp_path
+):
+    fixed, x = network("text model")
+    folder = emit(fixed, x, tmp_path / "words", lanes=lanes, drain=drain, words=words, corner_vectors=2)
+    loaded = load_pack(folder)
+    lowered = lower(fixed.net, x.shape[1:], x.format, lanes, drain=drain, words=words)
+    assert loaded.config == lowered.config
+    assert loaded.manifest["engine"]["words"] == words
+    assert np.array_equal(loaded.images.parameters, lowered.images.parameters)
+    assert verify(folder, trace=True).passed
+
+
+def test_an_engine_that_reads_one_word_per_clock_is_stated_as_ever(folder):
+    assert "words" not in json.loads((folder / "manifest.json").read_text())["engine"]
+    assert load_pack(folder).config.words == 1
+
+
 def test_an_engine_that_drains_one_word_per_clock_is_stated_as_ever(folder):
     assert "drain" not in json.loads((folder / "manifest.json").read_text())["engine"]
     assert load_pack(folder).config.drain == 1

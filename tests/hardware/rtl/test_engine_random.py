@@ -10,7 +10,7 @@ import pytest
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from tests.support.engine_bench import compare
-from tests.support.random_programs import CONFIGS, WIDE, first_output, random_program
+from tests.support.random_programs import CONFIGS, GROUPED, WIDE, first_output, random_program
 
 
 def agree(seed: int, simulator: str, configs: Sequence[EngineConfig] = CONFIGS) -> None:
@@ -29,6 +29,25 @@ def test_random_programs_agree_in_icarus(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(len(WIDE)))
 def test_random_programs_of_many_lanes_and_wide_drains_agree_in_icarus(seed: int) -> None:
     agree(seed, "iverilog", WIDE)
+
+
+SMALL = GROUPED[:-2]  # Icarus takes long for the others
+
+
+@pytest.mark.parametrize("seed", range(2 * len(SMALL)))
+def test_random_programs_with_groups_of_lanes_agree_in_icarus(seed: int) -> None:
+    agree(seed, "iverilog", SMALL)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_programs_with_many_groups_of_lanes_agree_in_verilator(seed: int) -> None:
+    agree(seed, "verilator", GROUPED[-2:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 500))
+def test_many_random_programs_with_groups_of_lanes_agree_in_icarus(seed: int) -> None:
+    agree(seed, "iverilog", SMALL)
 
 
 @pytest.mark.slow

@@ -22,6 +22,12 @@ MISTAKES = [
         },
         *("sequencer_tb", {}),
     ),
+    ("sequencer.v", {"&& short && left == 5'd8": "&& left == 5'd8"}, *("sequencer_tb", {"SHORT": 1})),
+    (
+        "sequencer.v",
+        {"                    if (first) description[`RUN_BITS-1:FIRST_BITS] <= {LATER_BITS{1'b0}};\n": ""},
+        *("sequencer_tb", {"SHORT": 1}),
+    ),
     (
         "loop_nest.v",
         {
@@ -82,18 +88,55 @@ MISTAKES = [
     ("drain.v", {"|| word <= left": "|| word <= left + 1"}, *("drain_tb", {"LANES": 16, "DRAIN": 4})),
     (
         "activation_memory.v",
-        {"SPLIT != 0 && bank == 0 && &group": "1'b0"},
+        {"SPLIT != 0 && bank == 0 && last_group": "1'b0"},
         *("activation_memory_tb", {"LANES": 16, "DRAIN": 4}),
     ),
     (
         "activation_memory.v",
-        {"TURNED ? wrapped[bank % DRAIN]": "TURNED ? 1'b0"},
+        {"TURNED ? wrapped[bank % DRAIN] && last_group": "TURNED ? 1'b0"},
         *("activation_memory_tb", {"LANES": 4, "DRAIN": 4}),
     ),
     (
         "write_back.v",
-        {"pixel_step : DRAIN_BUT_ONE": "pixel_step : ~ONES"},
+        {"pixel_step : clock_step": "pixel_step : ~0"},
         *("write_back_tb", {"DRAIN": 4}),
+    ),
+    (
+        "activation_memory.v",
+        {"SPLIT != 0 && bank == 0);\n": "1'b0);\n"},
+        *("activation_memory_tb", {"LANES": 16, "READ": 4}),
+    ),
+    (
+        "activation_memory.v",
+        {"BANK[PLACE_BITS-1:0] < read_place": "1'b0"},
+        *("activation_memory_tb", {"LANES": 4, "READ": 4}),
+    ),
+    (
+        "activation_memory.v",
+        {"candidates[behind ? next_class : class_]": "candidates[class_]"},
+        *("activation_memory_tb", {"LANES": 16, "READ": 4}),
+    ),
+    ("group_sum.v", {"groups >= LEVEL": "groups > LEVEL"}, *("group_sum_tb", {"LANES": 8, "WORDS": 4})),
+    ("group_sum.v", {"if (complete) sums": "sums"}, *("group_sum_tb", {"LANES": 8, "WORDS": 4})),
+    (
+        "loop_nest.v",
+        {"FULL_TILE >> joined;": "FULL_TILE;"},
+        *("loop_nest_tb", {"LANES": 8, "WORDS": 4}),
+    ),
+    (
+        "loop_nest.v",
+        {"if (spread ? step_tile : step_x)": "if (step_x)"},
+        *("loop_nest_tb", {"LANES": 8, "WORDS": 4}),
+    ),
+    (
+        "loop_nest.v",
+        {"|| channel_end && unused != 5'd0": "|| unused != 5'd0"},
+        *("loop_nest_tb", {"LANES": 8, "WORDS": 4}),
+    ),
+    (
+        "loop_nest.v",
+        {"barrier && !drained && !early ||": "barrier && spacing != NO_SPACING && !early ||"},
+        *("loop_nest_tb", {"LANES": 8, "WORDS": 4}),
     ),
     ("axi_engine.v", {"                run_left <= run_words;\n": ""}, *("axi_engine_tb", {})),
     ("axi_engine.v", {"                run_start <= run_start + stride;\n": ""}, *("axi_engine_tb", {})),

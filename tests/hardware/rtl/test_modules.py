@@ -46,14 +46,27 @@ def test_argmax_is_the_first_of_the_largest(drain: int) -> None:
 # Lanes and words per clock: all lanes at once, half of them, few of many.
 WIDE = ((2, 2), (4, 2), (16, 16), (16, 4), (32, 2), (64, 8), (256, 16))
 
+# Lanes, and words that a step reads: all lanes, half of them, few of many; with a wider drain, and a narrower one.
+GROUPED = ((2, 1, 2), (4, 1, 2), (8, 8, 4), (16, 2, 16), (64, 8, 8), (256, 16, 32))
+
 BENCHES = [
     *((f"{name}_tb", {}) for name in ("memory", "lane", "sequencer", "axi_lite_port")),
+    *(("sequencer_tb", {"SHORT": which}) for which in (1, 2)),
     *((name, {"DRAIN": drain}) for name in ("status_tb", "write_back_tb") for drain in (1, 2, 4, 16)),
     *(("drain_tb", {"LANES": lanes}) for lanes in (1, 2, 4, 8, 16, 32, 64, 256)),
     *(("drain_tb", {"LANES": lanes, "DRAIN": drain}) for lanes, drain in WIDE),
     *(
         ("activation_memory_tb", {"LANES": lanes, "DRAIN": drain})
         for lanes, drain in [(1, 1), (4, 1), (128, 1), *WIDE]
+    ),
+    *(
+        ("activation_memory_tb", {"LANES": lanes, "DRAIN": drain, "READ": words})
+        for lanes, drain, words in GROUPED
+    ),
+    *(("group_sum_tb", {"LANES": lanes, "WORDS": words}) for lanes, _, words in GROUPED),
+    *(
+        ("loop_nest_tb", {"LANES": lanes, "DRAIN": drain, "WORDS": words})
+        for lanes, drain, words in GROUPED[:-1]
     ),
     *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32, 64, 256)),
     *(("loop_nest_tb", {"LANES": lanes, "DRAIN": drain}) for lanes, drain in WIDE),

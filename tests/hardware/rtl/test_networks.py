@@ -31,6 +31,16 @@ def test_icarus_computes_what_the_model_computes(case):
     check(case, "iverilog")
 
 
+@pytest.mark.parametrize("kind", ["image", "residual", "sequence", "text"])
+def test_lanes_in_groups_compute_what_the_model_computes(kind: str) -> None:
+    case, engine = random_network(kind, 3), {"drain": 4, "words": 4}
+    rtl = RtlModel(case.fixed, lanes=16, simulator="iverilog", **engine)
+    assert np.array_equal(rtl(case.batch).ints, case.fixed(case.batch).ints)
+    lowered = rtl.lowered(case.batch.shape[1:])
+    plan = schedule(lowered.instructions, 16, 4, lowered.config.latency)
+    assert set(rtl.outcome.cycles) == {plan.cycles}
+
+
 @pytest.mark.slow
 @settings(relaxed, max_examples=300)
 @given(networks())

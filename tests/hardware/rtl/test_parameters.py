@@ -15,6 +15,8 @@ LINT = [
     *({"LANES": lanes, "ACTIVATION_WIDTH": width, "WEIGHT_WIDTH": width, "ACCUMULATOR_WIDTH": 2 * width + 8}
       for lanes in (1, 2, 8, 32) for width in (4, 8, 16, 18)),
     *({"LANES": lanes, "DRAIN": drain} for lanes, drain in ((2, 2), (4, 2), (64, 1), (64, 8), (16, 16), (256, 16))),
+    *({"LANES": lanes, "DRAIN": drain, "WORDS": words}
+      for lanes, drain, words in ((2, 1, 2), (8, 2, 4), (8, 8, 8), (64, 8, 8), (256, 16, 32))),
     {"MODEL_WIDTH": 20},
     {"MODEL_WIDTH": 20, "MODEL_SATURATE": 1},
     {"MODEL_WIDTH": 20, "MODEL_SATURATE": 1, "PRODUCT_BITS": 12, "PRODUCT_SHIFT": 4, "PRODUCT_OVERFLOW": 1},
@@ -44,7 +46,7 @@ def test_lint_finds_nothing(parameters: dict[str, int]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("parameters", LINT[:22], ids=str)
+@pytest.mark.parametrize("parameters", LINT[:27], ids=str)
 def test_lint_finds_nothing_in_the_wrapper(parameters: dict[str, int]) -> None:
     command = [
         "verilator",
@@ -71,6 +73,10 @@ ILLEGAL = [
     ({"DRAIN": 0}, "DRAIN = 0; use 1, 2, 4, 8 or 16, and at most LANES = 8"),
     ({"DRAIN": 16}, "DRAIN = 16; use 1, 2, 4, 8 or 16, and at most LANES = 8"),
     ({"DRAIN": 32, "LANES": 64}, "DRAIN = 32; use 1, 2, 4, 8 or 16, and at most LANES = 64"),
+    ({"WORDS": 3}, "WORDS = 3; use 1, 2, 4, 8, 16 or 32, and at most LANES = 8"),
+    ({"WORDS": 0}, "WORDS = 0; use 1, 2, 4, 8, 16 or 32, and at most LANES = 8"),
+    ({"WORDS": 16}, "WORDS = 16; use 1, 2, 4, 8, 16 or 32, and at most LANES = 8"),
+    ({"WORDS": 64, "LANES": 64}, "WORDS = 64; use 1, 2, 4, 8, 16 or 32, and at most LANES = 64"),
     ({"ACTIVATION_WIDTH": 1}, "ACTIVATION_WIDTH = 1; use 2 to 32"),
     ({"ACTIVATION_WIDTH": 0}, "ACTIVATION_WIDTH = 0; use 2 to 32"),
     ({"ACTIVATION_WIDTH": 70, "ACCUMULATOR_WIDTH": 63}, "ACTIVATION_WIDTH = 70; use 2 to 32"),
@@ -128,6 +134,11 @@ def test_an_illegal_parameter_stops_the_simulation_at_time_zero_with_a_sentence(
         ({"lanes": 3}, "lanes = 3 is no engine; use 1, 2, 4, 8, 16, 32, 64, 128 or 256"),
         ({"drain": 3}, "drain = 3 is no engine; use 1, 2, 4, 8 or 16, and at most the 8 lanes"),
         ({"drain": 8, "lanes": 4}, "drain = 8 is no engine; use 1, 2, 4, 8 or 16, and at most the 4 lanes"),
+        ({"words": 3}, "words = 3 is no engine; use 1, 2, 4, 8, 16 or 32, and at most the 8 lanes"),
+        (
+            {"words": 8, "lanes": 4},
+            "words = 8 is no engine; use 1, 2, 4, 8, 16 or 32, and at most the 4 lanes",
+        ),
         ({"activation_width": 1}, "activation_width = 1 is no engine; use 2 to 32"),
         ({"weight_width": 40}, "weight_width = 40 is no engine; use 2 to 32"),
         (

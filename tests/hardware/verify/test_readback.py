@@ -104,11 +104,12 @@ def engines(draw: st.DrawFn) -> tuple[EngineConfig, Images]:
     activation, weight = draw(st.integers(3, 20)), draw(st.integers(2, 20))
     lanes, bias = draw(st.sampled_from([1, 2, 8, 16])), draw(st.integers(4, 30))
     drain = min(lanes, draw(st.sampled_from([1, 1, 2, 4, 16])))
+    read = min(lanes, draw(st.sampled_from([1, 1, 2, 4, 16])))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     rows, words = draw(st.integers(1, 150)), draw(st.integers(1, 150))
     most_shift = min(2 * activation - 2, bias)
     config = EngineConfig(
-        lanes=lanes, drain=drain, activation_width=activation, weight_width=weight, bias_width=bias,
+        lanes=lanes, drain=drain, words=read, activation_width=activation, weight_width=weight, bias_width=bias,
         activation_depth=4096,
         accumulator_width=max(2 * activation, activation + weight) + 12, table_depth=4096,
     )  # fmt: skip

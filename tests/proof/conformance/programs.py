@@ -77,6 +77,7 @@ PACKS = {
     ),
     "conformance_wrapping": Conformance(replace(MODELLED, model_width=14), 3),
     "conformance_drain": Conformance(replace(SMALL, drain=4), 4),
+    "conformance_groups": Conformance(replace(SMALL, words=4, drain=2), 5),
 }
 # One pack of a kind is enough to be read; the other one is assembled where it is needed.
 COMMITTED = ("conformance", "conformance_saturating", "conformance_wrapping")

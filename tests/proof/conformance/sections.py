@@ -96,7 +96,7 @@ class CheckedTwin(Twin):
 
     def _run(self, place: int, run: Run, issue: Any, result: Result) -> None:
         self.activations.was_read[:] = False
-        channels = (run.counts[3] - 1) * self.config.lanes + run.last_channels
+        channels = run.pixel_channels(self.config.lanes)
         shifts = self._parameters(run, place, run.counts[3], channels)[:, 0]
         if shifts.max() + run.leak > 63:
             raise EmulationError(f"word {place} shifts by {shifts.max() + run.leak}")
@@ -289,6 +289,10 @@ class Section:
                 continue
             if not run.argmax and self.holds(replace(run, barrier=False)):
                 return True
+            earlier = [self.draw.between(1, 63) for _ in range(3 if self.config.words > 1 else 0)]
+            if any(self.holds(replace(run, barrier=True, early=early)) for early in sorted(earlier)[::-1]):
+                self.searched |= run.argmax
+                return True
             if self.holds(replace(run, barrier=True)):
                 self.searched |= run.argmax
                 return True
@@ -337,6 +341,21 @@ class Section:
             chosen[f"{axis}_limit"] = max(0, min(limit, 8191, 8192 + min(origin, 0)))
         return chosen
 
+    def groups(self, chosen: dict[str, Any], stride: int) -> tuple[int, dict[str, Any]]:
+        """Groups of lanes for a run over single words, joined or not, and the stride of its innermost loop."""
+        draw, most = self.draw, self.config.words.bit_length() - 1
+        size = draw.between(1, most)
+        spread = bool(chosen.get("bounded")) and draw.one_in(2)
+        if chosen.get("maximum") or chosen["modelled"] or draw.one_in(2):
+            return stride, {"groups": size, "skip": size < most and draw.one_in(2), "spread": spread}
+        unused = draw.of(0, draw.between(0, (1 << size) - 1))
+        return draw.of(1 << size, stride), {
+            "groups": size,
+            "joined": True,
+            "unused": unused,
+            "spread": spread,
+        }
+
     def random_run(self, pixels: int = 6, most: int = 99) -> Run | None:
         """A run whose results fit into the window, or None."""
         draw, config = self.draw, self.config
@@ -371,8 +390,12 @@ class Section:
             channel = draw.of(1, 1, 2)
         chosen["per_tile"] = draw.one_in(2)
         counts = (channel, kx, ky, tiles, width, height)
-        last = draw.between(1, lanes)
-        channels = (tiles - 1) * lanes + last
+        if config.words > 1 and not chosen.get("vector") and not draw.one_in(4):
+            strides[0], grouped = self.groups(chosen, strides[0])
+            chosen |= grouped
+        whole = lanes >> chosen["groups"] if chosen.get("joined") else lanes
+        last = draw.between(1, whole)
+        channels = (tiles - 1) * whole + last
         if channels > most:
             return None
         place = self.target(width * height, channels)

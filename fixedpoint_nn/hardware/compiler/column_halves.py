@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Even and odd columns of an image apart, so that all lanes take the maximum of pairs of columns.
+
+A maximum over windows of 2 x 2 pixels with few channels would use as many lanes as there are channels. If the pixels of
+an image are computed side by side (grouping.py), they can as well be written by halves of a row:
+
+    row y:  [ pixels 0, 2, 4 ... | pixels 1, 3, 5 ... ]        each half from the start of a row of the memory on
+
+Then a window is four words of the same lane, and all pixels of a row have theirs at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from fixedpoint_nn.hardware.compiler.builder import Builder
+from fixedpoint_nn.hardware.compiler.expression import Dot, Expression, Scale
+from fixedpoint_nn.hardware.compiler.grouping import pixels_side_by_side
+from fixedpoint_nn.hardware.compiler.kernel import Path, Target
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes, merge
+from fixedpoint_nn.hardware.compiler.uses import Consumers
+
+
+def halves(
+    builder: Builder, consumers: Consumers, place: int, path: Path, expression: Expression
+) -> View | None:
+    """The value with even and odd columns apart, if that is how it is read and how it can be computed."""
+    users = consumers.users[place]
+    if builder.words == 1 or len(users) != 1 or not _pooled(consumers, users[0]):
+        return None
+    if len(expression.parts) != 1 or len(expression.terms) != 1 or len(expression.shape) != 4:
+        return None
+    (dot,) = expression.terms
+    _, height, width, channels = expression.shape
+    if not isinstance(dot, Dot) or expression.accumulator is not None or width % 2:
+        return None
+    columns = [_every_second(dot.view, first) for first in (0, 1)]
+    if not all(
+        pixels_side_by_side(
+            builder.lanes, builder.words, channels, merge(view.axes[2]), dot.view.axes[3], view.window
+        )
+        for view in columns
+    ):
+        return None
+    size = width // 2 * channels
+    half = builder.padded(size)
+    buffer = builder.buffer(builder.layer, 2 * half * height)
+    shape = (1, height, width // 2, channels)
+    for first, view in enumerate(columns):
+        part = replace(expression, shape=shape, parts=((replace(dot, view=view),),))
+        builder.compute(part, Target(buffer, first * half, channels, 2 * half), path)
+    axes = ((), (Atom(height, 2 * half),), (Atom(width // 2, channels), Atom(2, half)), (Atom(channels, 1),))
+    return View(buffer, 0, axes, expression.format)
+
+
+def _pooled(consumers: Consumers, user: int) -> bool:
+    """Is the value read by a maximum over windows of two columns?"""
+    program = consumers.program
+    node = program.nodes[user]
+    about = node.attributes
+    if node.op != "windows" or about["kernel"] != (2, 2) or about["stride"] != (2, 2) or about["groups"] != 1:
+        return False
+    if any(sum(pad) for pad in about["padding"]) or user in program.outputs:
+        return False
+    readers = [program.nodes[reader] for reader in consumers.users[user]]
+    return [(reader.op, reader.attributes.get("axis")) for reader in readers] == [("max", 3)]
+
+
+def _every_second(view: View, first: int) -> View:
+    """The pixels of every second column."""
+    chosen = view.index((slice(None), slice(None), slice(first, None, 2)))
+    window = view.window
+    if window is not None:
+        origin = window.x_origin + first * window.x_step
+        window = replace(window, x_origin=origin, x_step=2 * window.x_step)
+    return replace(chosen, window=window)
+
+
+def in_halves(view: View) -> bool:
+    """Do even and odd columns of the image stand apart, as `halves` puts them?"""
+    if len(view.axes) != 4 or len(view.axes[2]) != 2 or view.window is not None:
+        return False
+    pixels, pair = view.axes[2]
+    return (
+        pair.size == 2 and (pixels.stride,) == tuple(atom.size for atom in view.axes[3]) and pair.stride > 1
+    )
+
+
+def windows_of_halves(view: View) -> View:
+    """Windows of 2 x 2 pixels, in the axes of `View.windows`."""
+    batch, (row,), (pixels, pair), channels = view.axes
+    rows = (Atom(row.size // 2, 2 * row.stride),)
+    return replace(view, axes=(batch, rows, (pixels,), (Atom(2, row.stride), pair), channels))
+
+
+def maximum_of_halves(builder: Builder, view: View, path: Path) -> View:
+    """The largest of each window, for all pixels of a row at once."""
+    batch, rows, (pixels,), over, (channels,) = view.axes
+    height, size = prod(atom.size for atom in rows), pixels.size * channels.size
+    row = replace(view, axes=(batch, rows, (Atom(size, 1),)))
+    taps = prod(atom.size for atom in over)
+    scale = Scale(row, np.ones((taps, size), np.int64), view.format.frac_bits, over, maximum=True)
+    target = Target(builder.buffer(builder.layer, height * size), 0, size)
+    found = builder.compute(Expression((1, height, size), view.format, ((scale,),)), target, path)
+    shape = (1, height, pixels.size, channels.size)
+    return replace(found, axes=dense_axes(shape, (0, size, channels.size, 1)))

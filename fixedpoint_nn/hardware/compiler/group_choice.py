@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Which groups of lanes each kernel gets: those by which it, and the run behind it, end first.
+
+A kernel whose sums leave in small tiles is read sooner, one that reads few words a step waits less for those that are
+written last. So the ways of a kernel are compared by the cycles from the run before it to the run behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fixedpoint_nn.hardware.compiler.barriers import Before, drained, first_step, runs_before
+from fixedpoint_nn.hardware.compiler.grouping import clocks, with_weights
+from fixedpoint_nn.hardware.compiler.ir import Flat
+from fixedpoint_nn.hardware.compiler.kernel import Kernel
+from fixedpoint_nn.hardware.isa.timing import drain_clocks
+
+ROUNDS = 2  # over all kernels: a choice depends on that of the neighbours
+
+
+def choose_groups(items: Sequence[Flat], drain: int, latency: int) -> tuple[Flat, ...]:
+    """The same program, in which each kernel that has several ways has been given one."""
+    chosen: dict[Kernel, Kernel] = {item: item for item in items if isinstance(item, Kernel)}
+    if any(kernel.ways for kernel in chosen):
+        for kernel in chosen:
+            if kernel.ways:
+                chosen[kernel] = min(kernel.ways, key=lambda way: (clocks(way, drain), -way.groups))
+        _improve(items, chosen, drain, latency)
+    settled = []
+    for item in items:
+        if isinstance(item, Kernel) and item.taps_by_channels is not None:
+            item = replace(with_weights(chosen[item], item.taps_by_channels), ways=(), taps_by_channels=None)
+        settled.append(item)
+    return tuple(settled)
+
+
+def _improve(items: Sequence[Flat], chosen: dict[Kernel, Kernel], drain: int, latency: int) -> None:
+    """Kernel by kernel the best way, given those of its neighbours."""
+    before: dict[Kernel, Before] = {}
+    behind: dict[Kernel, list[tuple[Kernel, Before]]] = {}
+    for item, runs in zip(items, runs_before(items), strict=True):
+        if isinstance(item, Kernel) and runs:
+            before[item] = runs[
+                -1
+            ]  # of a loop's first kernel the last one of its body, which is there more often
+            for one in runs:
+                behind.setdefault(one.kernel, []).append((item, one))
+
+    def cost(kernel: Kernel, way: Kernel) -> int:
+        one = before.get(kernel)
+        total = clocks(way, drain)
+        if one is not None and one.kernel is not kernel:
+            total = _span(replace(one, kernel=chosen[one.kernel]), way, drain, latency)
+        later = [
+            _span(replace(one, kernel=way), chosen[follower], drain, latency)
+            for follower, one in behind.get(kernel, [])
+            if follower is not kernel
+        ]
+        return total + max(later, default=drained(way, drain, latency))
+
+    for _ in range(ROUNDS):
+        for kernel in chosen:
+            if len(kernel.ways) > 1:
+                chosen[kernel] = min(kernel.ways, key=lambda way: (cost(kernel, way), way.groups))
+
+
+def _span(before: Before, kernel: Kernel, drain: int, latency: int) -> int:
+    """Cycles from the last step of the run before to the last step of the kernel."""
+    steps = kernel.tile_steps
+    last = kernel.channels - (kernel.tiles - 1) * kernel.tile_channels
+    tile = max(steps, drain_clocks(kernel.tile_channels if kernel.tiles > 1 else last, drain))
+    first = max(
+        first_step(kernel, before, drain, latency) + steps - 1, drained(before.kernel, drain, latency)
+    )
+    return first + clocks(kernel, drain) - tile

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Adds up the sums of groups of lanes, which are parts of the same channels' sums.
+//
+//   sums[i] = totals[i] + totals[i + n] + totals[i + 2 n] + ...,  n = LANES / 2**groups,  i < n
+//
+// Halves are added to halves, as often as there are groups; with `groups` 0 the totals pass. Latency: 1 clock after
+// `complete`; the sums then stand until the next tile is complete.
+// Python twin: `totals` in fixedpoint_nn/hardware/emulator/datapath.py.
+`default_nettype none
+module group_sum #(
+    // Lanes: a power of two.
+    parameter LANES = 8,
+    // Most groups: a power of two, at most LANES.
+    parameter WORDS = 2,
+    // Bits of a sum.
+    parameter WIDTH = 48
+) (
+    input  wire                   clock,
+
+    // A complete tile, and how many groups are added up, as a power of two.
+    input  wire                   complete,
+    input  wire [2:0]             groups,
+    input  wire [LANES*WIDTH-1:0] totals,
+
+    output reg  [LANES*WIDTH-1:0] sums
+);
+    localparam LEVELS = $clog2(WORDS);
+
+    genvar level, lane;
+    generate
+        for (level = 0; level <= LEVELS; level = level + 1) begin : levels
+            localparam COUNT = LANES >> level;
+            localparam [31:0] LEVEL = level;
+            wire [LANES*WIDTH-1:0] part;
+            if (level == 0) begin : first
+                assign part = totals;
+            end else begin : further
+                wire added = groups >= LEVEL[2:0];
+                for (lane = 0; lane < COUNT; lane = lane + 1) begin : lanes
+                    assign part[lane*WIDTH +: WIDTH] = levels[level-1].part[lane*WIDTH +: WIDTH]
+                        + (levels[level-1].part[(lane+COUNT)*WIDTH +: WIDTH] & {WIDTH{added}});
+                end
+                assign part[LANES*WIDTH-1:COUNT*WIDTH] = levels[level-1].part[LANES*WIDTH-1:COUNT*WIDTH];
+            end
+        end
+    endgenerate
+
+    always @(posedge clock) if (complete) sums <= levels[LEVELS].part;
+endmodule
+`default_nettype wire
