@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 
 from fixedpoint_nn.numerics.arrays import Ints
@@ -38,8 +40,7 @@ def network_self_test(kernels: Kernels) -> str:
             )
             x[0], x[-1], w[:, 0] = low, high, largest
             bias = rng.integers(-(1 << 20), 1 << 20, columns)
-            for number, rounding in enumerate(Rounding):
-                overflow = tuple(Overflow)[number % len(Overflow)]
+            for number, (rounding, overflow) in enumerate(zip(Rounding, cycle(Overflow), strict=False)):
                 q = Quantizer(QFormat(12, 0, number % 2 == 0), rounding, overflow)
                 epilogue = Epilogue(number == 3, shift, q)
                 sums = x @ w + bias

@@ -26,10 +26,10 @@ def test_every_mode_has_one_code() -> None:
 
 
 def test_the_codes_of_the_compiled_kernels_are_the_engines() -> None:
-    assert [library._code_of(rounding_of(code)) for code in range(len(ROUNDINGS))] == list(
+    assert [library.code_of(rounding_of(code)) for code in range(len(ROUNDINGS))] == list(
         range(len(ROUNDINGS))
     )
-    assert [library._code_of(overflow_of(code)) for code in range(len(OVERFLOWS))] == list(
+    assert [library.code_of(overflow_of(code)) for code in range(len(OVERFLOWS))] == list(
         range(len(OVERFLOWS))
     )
     assert f"enum {{ {', '.join(ROUNDINGS)} }};" in KERNELS
