@@ -22,6 +22,10 @@ def stored_format(kernel: Kernel) -> QFormat:
     return kernel.table.output.format if kernel.table is not None else kernel.quantizer.format
 
 
+# A word times a word is a product that an accumulator holds.
+WIDEST_WORD = min(MAX_WIDTH, MAX_ACCUMULATOR // 2)
+
+
 def _word_bits(format: QFormat) -> int:
     """Of a signed word that holds the format."""
     return format.bits + (not format.signed)
@@ -48,11 +52,11 @@ def smallest_engine(
     formats = [source, *map(stored_format, kernels)]
     for kernel in kernels:
         f = max((stored_format(kernel), kernel.quantizer.format), key=_word_bits)
-        if _word_bits(f) > MAX_WIDTH:
+        if _word_bits(f) > WIDEST_WORD:
             raise LoweringError(
                 f"Layer {kernel.name!r} does not fit the engine: its result {f} needs words of "
-                f"{_word_bits(f)} "
-                f"bits, and {MAX_WIDTH} is the most; cast it to {MAX_WIDTH - (not f.signed)} bits or fewer."
+                f"{_word_bits(f)} bits, and {WIDEST_WORD} is the most; "
+                f"cast it to {WIDEST_WORD - (not f.signed)} bits or fewer."
             )
         if kernel.weights is not None and (bits := _range_bits(kernel.weights)) > MAX_WIDTH:
             raise LoweringError(
@@ -69,10 +73,10 @@ def smallest_engine(
     accumulator = max(8, activation + max(activation, weight), sums)
     if accumulator > MAX_ACCUMULATOR:
         worst = max(kernels, key=lambda kernel: _bits(*kernel.bound))
+        excess = accumulator - MAX_ACCUMULATOR
         raise LoweringError(
             f"Layer {worst.name!r} does not fit the engine: its sums need {accumulator} bits, and "
-            f"{MAX_ACCUMULATOR} is the "
-            f"most; take {accumulator - MAX_ACCUMULATOR} bits from its input or its weights."
+            f"{MAX_ACCUMULATOR} is the most; take {excess} bit{'s' * (excess > 1)} from its input or its weights."
         )
     needed: dict[str, int] = dict(
         lanes=lanes,

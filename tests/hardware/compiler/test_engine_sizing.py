@@ -150,20 +150,20 @@ def test_words_of_31_bits_are_the_widest_because_their_products_fill_a_sum() -> 
     with pytest.raises(LoweringError) as caught:
         sized(layer("fc2", quantizer=Quantizer(Q(16, 16))))
     assert str(caught.value) == (
-        "Layer 'fc2' does not fit the engine: its sums need 64 bits, and 63 is the most; take 1 bits from its input "
-        "or its weights."
+        "Layer 'fc2' does not fit the engine: its result Q(16, 16) needs words of 32 bits, and 31 is the most; "
+        "cast it to 31 bits or fewer."
     )
     with pytest.raises(LoweringError) as caught:
         sized(layer("fc2", quantizer=Quantizer(Q(16, 17))))
     assert str(caught.value) == (
-        "Layer 'fc2' does not fit the engine: its result Q(16, 17) needs words of 33 bits, and 32 is the most; "
-        "cast it to 32 bits or fewer."
+        "Layer 'fc2' does not fit the engine: its result Q(16, 17) needs words of 33 bits, and 31 is the most; "
+        "cast it to 31 bits or fewer."
     )
     with pytest.raises(LoweringError) as caught:
         sized(layer("fc2", quantizer=Quantizer(UQ(16, 16))))
     assert str(caught.value) == (
-        "Layer 'fc2' does not fit the engine: its result UQ(16, 16) needs words of 33 bits, and 32 is the most; "
-        "cast it to 31 bits or fewer."
+        "Layer 'fc2' does not fit the engine: its result UQ(16, 16) needs words of 33 bits, and 31 is the most; "
+        "cast it to 30 bits or fewer."
     )
 
 
@@ -180,6 +180,8 @@ def test_weights_of_32_bits_are_the_widest() -> None:
 
 def test_a_sum_of_63_bits_is_the_widest_and_the_layer_with_the_widest_is_named() -> None:
     assert sized(layer(bound=(-(1 << 62), (1 << 62) - 1))).accumulator_width == 63
+    with pytest.raises(LoweringError, match="need 64 bits, and 63 is the most; take 1 bit from its input"):
+        sized(layer(bound=(-(1 << 63), 0)))
     with pytest.raises(LoweringError) as caught:
         sized(layer("fc1"), layer("fc2", bound=(-(1 << 64), 0)), layer("fc3", bound=(0, 5)))
     assert str(caught.value) == (

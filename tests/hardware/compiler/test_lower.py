@@ -172,9 +172,9 @@ def test_memory_of_values_that_are_no_longer_needed_is_used_again():
         (
             layers.Dense(weights(4, 3, format=Q(9, 23)), out=Quantizer(Q(30, 4), name="wide")),
             (4,),
-            "Layer 'wide' does not fit the engine: its result Q(30, 4) needs words of 34 bits, and 32 "
+            "Layer 'wide' does not fit the engine: its result Q(30, 4) needs words of 34 bits, and 31 "
             "is the most; "
-            "cast it to 32 bits or fewer.",
+            "cast it to 31 bits or fewer.",
         ),
         (
             layers.Dense(
