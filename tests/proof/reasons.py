@@ -7,15 +7,7 @@ import re
 from collections.abc import Iterable
 
 # (pack, place) as a pattern, and why.
-ANY = r"conformance.*"
-REASONS: dict[tuple[str, str], str] = {
-    (ANY, r"sequencer\.v:\d+, sequencer\.v:\d+: .* of procmux A\[\d+\].* \(access_address\[\d+\]\)"): (
-        "the address of a Load or a Store is used in the clock after it was written; this changes it in later ones"
-    ),
-    ("conformance_wrapping", r"sequencer\.v:111: cnot1 of procmux A\[399\] by bit 463"): (
-        "bit 15 of a jump, where addresses have 12, changed while no word comes; the words of the next run push it out"
-    ),
-}
+REASONS: dict[tuple[str, str], str] = {}
 
 
 def reason(pack: str, place: str) -> str:
