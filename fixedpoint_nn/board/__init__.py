@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Boards: an engine behind a serial line, its driver, and the way from a pack to a bitstream."""
+"""Boards: an engine behind a serial line, its driver, the way from a pack to a bitstream; engines within a budget."""
 
+from fixedpoint_nn.board.chips import Budget, find_budget
+from fixedpoint_nn.board.choice import fastest
+from fixedpoint_nn.board.comparison import Alternative, alternatives
 from fixedpoint_nn.board.engine import Engine
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.ports import SerialPort
 
-__all__ = ["BoardError", "Engine", "SerialPort"]
+__all__ = [
+    "Alternative",
+    "BoardError",
+    "Budget",
+    "Engine",
+    "SerialPort",
+    "alternatives",
+    "fastest",
+    "find_budget",
+]

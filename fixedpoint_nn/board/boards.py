@@ -41,6 +41,7 @@ class Board:
     pack: list[str] | None = None  # what the packer is told of the chip
     divide: int = 1  # the engine's clock is that of the pin divided by this power of two
     large_memories: int = 0  # of the iCE40: single-port memories without contents, 16,384 words of 16 bits
+    luts: int = 0  # of its own number of inputs; 0: not stated, and not counted
 
     @property
     def mhz(self) -> float:

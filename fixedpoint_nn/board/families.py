@@ -24,6 +24,9 @@ class Family:
     tools: tuple[str, str]  # nextpnr and the packer
     constraints: str  # suffix
     bitstream: str  # suffix
+    lut_inputs: int = 4
+    lut_memories: tuple[tuple[int, int, int], ...] = ((16, 4, 8),)  # words, bits and LUTs of one
+    block_in_luts: int = 0  # LUTs that a memory takes rather than a block; 0: small_bits decides
 
 
 BLOCKS_18K = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
@@ -71,6 +74,20 @@ FAMILIES = {
         ".fs",
     ),
     "xc7": Family(
-        "Xilinx 7", "RAMB18", BLOCKS_18K, 9, 9, 1024, "DSP48E1", (25, 18), "", ("", ""), ".xdc", ".bit"
+        "Xilinx 7",
+        "RAMB18",
+        BLOCKS_18K,
+        9,
+        9,
+        1024,
+        "DSP48E1",
+        (25, 18),
+        "",
+        ("", ""),
+        ".xdc",
+        ".bit",
+        lut_inputs=6,
+        lut_memories=((32, 6, 4), (64, 3, 4)),
+        block_in_luts=64,  # what yosys weighs them by
     ),
 }

@@ -3,17 +3,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
-from fixedpoint_nn.board.boards import Board
 from fixedpoint_nn.board.families import Family
 from fixedpoint_nn.hardware.isa.config import LANES, EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 
 LARGE_BITS = 65536  # from which on a memory of an iCE40 goes into its large memories (board/ice40/memory.v)
 LARGE = (16384, 16)  # words and bits of one
+WHOLE_FACTOR = 18  # bits up to which multiply.v does not divide a factor
+BANK_LANES = 64  # of the activation memory, at most
 SHORTEST_WORD = 4  # bits that are worth proposing
+
+
+class Room(Protocol):
+    """What an engine may take: a board's chip, or less, or more."""
+
+    @property
+    def part(self) -> str:
+        """What sentences call it."""
+
+    @property
+    def chip(self) -> Family:
+        """The family of its chip."""
+
+    @property
+    def block_memories(self) -> int:
+        """In the family's own blocks."""
+
+    @property
+    def large_memories(self) -> int:
+        """Of the iCE40."""
+
+    @property
+    def multipliers(self) -> int:
+        """In the family's own blocks."""
+
+
+R = TypeVar("R", bound=Room)
 
 
 @dataclass(frozen=True)
@@ -41,23 +70,59 @@ class Needs:
 
 
 def memories(config: EngineConfig) -> tuple[Memory, ...]:
-    """The five memories of an engine."""
-    row, word = config.lanes * config.activation_width, config.activation_width
-    weights, parameters = config.lanes * config.weight_width, config.parameter_width
+    """The memories of an engine: the activations' banks, and the tables' copies, one for each word of a clock."""
+    word, weights, parameters = (
+        config.activation_width,
+        config.lanes * config.weight_width,
+        config.parameter_width,
+    )
+    rows = config.activation_depth // config.lanes
     return (
         Memory("weights", config.weight_depth, weights, weights),
-        Memory("activations", config.activation_depth // config.lanes, row, word),
+        *(Memory("activations", rows, lanes * word, word) for lanes in banks(config)),
         Memory("parameters", config.parameter_depth, parameters, parameters),
-        Memory("tables", config.table_depth, word, word),
+        *(Memory("tables", config.table_depth, word, word),) * config.drain,
         Memory("program", config.program_depth, 32, 32),
     )
 
 
+def banks(config: EngineConfig) -> list[int]:
+    """The lanes of each bank of the activation memory (reference_rtl/activation_memory.v)."""
+    lanes, moving = config.lanes, max(config.drain, config.words)
+    if moving == lanes:
+        return [1] * lanes
+    ends = [moving] * (moving > 1) + [*range(BANK_LANES, lanes, BANK_LANES), lanes]
+    return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+
+
 def blocks(memory: Memory, family: Family) -> int:
     """Block memories for one memory: the least of all shapes; words that are written alone start at a write enable."""
-    if memory.words * memory.bits <= family.small_bits:
-        return 0
+    return 0 if _is_logic(memory, family) else _blocks(memory, family)
+
+
+def _blocks(memory: Memory, family: Family) -> int:
+    """The same, of however small a memory."""
     return min(-(-memory.words // words) * _columns(memory, bits, family) for words, bits in family.shapes)
+
+
+def memory_luts(config: EngineConfig, room: Room) -> int:
+    """LUTs of the memories that are made of logic."""
+    return sum(_luts(memory, room.chip) for memory in memories(config) if _is_logic(memory, room.chip))
+
+
+def _luts(memory: Memory, family: Family) -> int:
+    """LUTs of a memory that is made of them: the least of all shapes."""
+    return min(
+        luts * -(-memory.words // words) * -(-memory.bits // bits)
+        for words, bits, luts in family.lut_memories
+    )
+
+
+def _is_logic(memory: Memory, family: Family) -> bool:
+    """Is it too small for block memories, or are those dearer than its LUTs?"""
+    if family.block_in_luts == 0:
+        return memory.words * memory.bits <= family.small_bits
+    return _luts(memory, family) <= family.block_in_luts * _blocks(memory, family)
 
 
 def _columns(memory: Memory, bits: int, family: Family) -> int:
@@ -71,24 +136,40 @@ def _columns(memory: Memory, bits: int, family: Family) -> int:
     return -(-parts // (bits // family.write_bits))
 
 
-def needs(config: EngineConfig, board: Board) -> Needs:
-    """What an engine takes of a board's chip."""
+def needs(config: EngineConfig, room: Room) -> Needs:
+    """What an engine takes of a chip."""
     inside: dict[str, int] = {}
     large: dict[str, int] = {}
     for memory in memories(config):
-        if board.large_memories and memory.name != "activations" and memory.words * memory.bits > LARGE_BITS:
-            large[memory.name] = -(-memory.bits // LARGE[1]) * -(-memory.words // LARGE[0])
+        name = memory.name
+        if room.large_memories and name != "activations" and memory.words * memory.bits > LARGE_BITS:
+            large[name] = large.get(name, 0) + -(-memory.bits // LARGE[1]) * -(-memory.words // LARGE[0])
         else:
-            inside[memory.name] = blocks(memory, board.chip)
+            inside[name] = inside.get(name, 0) + blocks(memory, room.chip)
     factors = sorted((config.activation_width, max(config.activation_width, config.weight_width)))
-    capacity = sorted(board.chip.multiplier_bits)
-    each = -(-factors[0] // capacity[0]) * -(-factors[1] // capacity[1])
+    capacity = sorted(room.chip.multiplier_bits)
+    each = _parts(factors[0], capacity[0]) * _parts(factors[1], capacity[1])
+    return Needs(inside, large, config.lanes * each + config.drain * _scaling(config, capacity))
+
+
+def _scaling(config: EngineConfig, capacity: list[int]) -> int:
+    """Multipliers of one requantiser (reference_rtl/multiply.v: above 18 bits, the low 17 apart)."""
+    bits = config.multiplier_width
     sums = max(config.accumulator_width, config.bias_width) + 1
-    scaled = -(-sums // capacity[1]) * -(-config.multiplier_width // capacity[0])
-    return Needs(inside, large, config.lanes * each + config.drain * scaled)
+    factors = [bits] if bits <= WHOLE_FACTOR else [18, bits - 17]
+    return sum(
+        _parts(min(sums, factor), capacity[0]) * _parts(max(sums, factor), capacity[1])
+        for factor in factors
+        if factor
+    )
 
 
-def misfit(config: EngineConfig, board: Board) -> str:
+def _parts(bits: int, capacity: int) -> int:
+    """Into how many factors a signed one is divided: each but the highest has a bit less, for its sign."""
+    return max(1, -(-(bits - 1) // (capacity - 1)))
+
+
+def misfit(config: EngineConfig, board: Room) -> str:
     """What the chip has too few of; nothing if the engine fits."""
     wanted, chip = needs(config, board), board.chip
     if wanted.total > board.block_memories:
@@ -102,16 +183,23 @@ def misfit(config: EngineConfig, board: Board) -> str:
     return ""
 
 
-def smallest_change(config: EngineConfig, board: Board, others: dict[str, Board]) -> str:
+def smallest_change(
+    config: EngineConfig,
+    board: R,
+    others: Mapping[str, R],
+    kind: str = "board",
+    lacks: Callable[[EngineConfig, R], object] = misfit,
+    fewer_lanes: bool = True,
+) -> str:
     """What to do about it: as few bits less as possible, as many lanes as possible, or a board that has room."""
     for less, candidate in _shorter(config):
-        if not misfit(candidate, board):
+        if not lacks(candidate, board):
             return f"words {less} bit{'s' if less > 1 else ''} shorter would fit: emit it again with a smaller --word"
-    for lanes, candidate in _fewer_lanes(config):
-        if not misfit(candidate, board):
+    for lanes, candidate in _fewer_lanes(config) if fewer_lanes else ():
+        if not lacks(candidate, board):
             return f"{lanes} lane{'s' if lanes > 1 else ''} would fit: emit it again with --lanes {lanes}"
-    roomy = [name for name, other in others.items() if not misfit(config, other)]
-    return f"the board {roomy[0]} has room for it" if roomy else "no board that is known has room for it"
+    roomy = [name for name, other in others.items() if not lacks(config, other)]
+    return f"the {kind} {roomy[0]} has room for it" if roomy else f"no {kind} that is known has room for it"
 
 
 def _shorter(config: EngineConfig) -> Iterator[tuple[int, EngineConfig]]:
@@ -134,12 +222,16 @@ def _fewer_lanes(config: EngineConfig) -> Iterator[tuple[int, EngineConfig]]:
     """The same weights in more rows of fewer lanes."""
     for lanes in sorted((lanes for lanes in LANES if lanes < config.lanes), reverse=True):
         depth = -(-config.activation_depth // lanes) * lanes
+        drain = min(config.drain, lanes)
         yield (
             lanes,
             replace(
                 config,
                 lanes=lanes,
+                drain=drain,
+                words=min(config.words, lanes),
                 activation_depth=max(depth, 2 * lanes),
+                parameter_depth=config.parameter_depth * config.drain // drain,
                 weight_depth=config.weight_depth * config.lanes // lanes,
             ),
         )

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fixedpoint_nn.board.boards import names
+from fixedpoint_nn.board.chips import Budget
 from fixedpoint_nn.board.errors import BoardError
-from fixedpoint_nn.cli import target
+from fixedpoint_nn.cli import budget, target
 from fixedpoint_nn.cli.arguments import Commands, above_zero, command, natural, positive, word
 from fixedpoint_nn.cli.duration import WORTH_SAYING, about
 from fixedpoint_nn.cli.errors import CommandError
@@ -24,6 +25,7 @@ from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
 from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, WORDS
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.pack.writer import check_replaceable
 from fixedpoint_nn.hardware.sim.toolchain import find_tool
 from fixedpoint_nn.hardware.tools.synthesis import xilinx
 from fixedpoint_nn.network.quantized import Quantized
@@ -54,12 +56,11 @@ def add(commands: Commands) -> None:
     formats.add_argument("--plan", type=Path, metavar="FILE", help="a plan in JSON")
     parser.add_argument("--vectors", type=positive, default=8, metavar="N", help="real inputs (default: 8)")
     parser.add_argument("--corners", type=natural, default=8, metavar="N", help="corner vectors (default: 8)")
-    parser.add_argument("--lanes", type=int, choices=LANES, default=8, help="default: 8")
+    parser.add_argument("--lanes", type=int, choices=LANES, help="default: 8")
     parser.add_argument(
         "--drain",
         type=int,
         choices=DRAINS,
-        default=1,
         metavar="W",
         help="words that leave a tile per clock (default: 1)",
     )
@@ -67,7 +68,6 @@ def add(commands: Commands) -> None:
         "--words-per-clock",
         type=int,
         choices=WORDS,
-        default=1,
         metavar="W",
         help="activation words that are read per clock, each for a group of lanes (default: 1)",
     )
@@ -83,13 +83,13 @@ def add(commands: Commands) -> None:
     clock = parser.add_mutually_exclusive_group()
     clock.add_argument(
         "--board",
-        default=BOARD,
         metavar="B",
         help=f"the board whose clock the report's latency is for: {', '.join(names())}, or a file (default: {BOARD})",
     )
     clock.add_argument(
-        "--clock-mhz", type=above_zero, metavar="N", help="a clock in the place of a board's, in MHz"
+        "--clock-mhz", "--mhz", type=above_zero, metavar="N", help="a clock in the place of a board's, in MHz"
     )
+    budget.add_arguments(parser)
     parser.add_argument("--size", action="store_true", help="also the engine's LUTs and DSPs, by yosys")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder of the pack")
     parser.add_argument(
@@ -102,27 +102,29 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; its exit status."""
-    if (arguments.out is None) == (arguments.show is None):
+    within = budget.from_arguments(arguments)
+    if (arguments.out is None) == (arguments.show is None) and not (within and arguments.out is None):
         raise CommandError(
             "emit takes either --out, the folder of the pack, or --show, a pass of the compiler"
         )
-    clock = _clock(arguments)
+    clock = _clock(arguments) if within is None else Clock(within.mhz, within.clock)
     if arguments.size:
         find_tool("yosys")  # an error now, and not after the work
     chosen = target.from_arguments(arguments, quantised=True)
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
+    lanes, drain, words = arguments.lanes or 8, arguments.drain or 1, arguments.words_per_clock or 1
+    compared: dict[str, Any] = {}
+    if within is not None:
+        comparison = _compare(arguments, chosen, plan, within)
+        lanes, drain, words = comparison.taken.shape
+        compared = {"budget": comparison.as_json()}
+        if arguments.out is None and arguments.show is None:
+            show(arguments, chosen.about() | compared, "")
+            return 0
     if arguments.show:
-        program = shown(
-            chosen,
-            plan,
-            arguments.show,
-            arguments.lanes,
-            arguments.drain,
-            arguments.multiplier,
-            arguments.words_per_clock,
-        )
-        results = {"network": chosen.name, "pass": arguments.show, "program": program}
+        program = shown(chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words)
+        results = {"network": chosen.name, "pass": arguments.show, "program": program} | compared
         show(arguments, results, program.rstrip("\n"))
         return 0
     pack, results = emit_network(
@@ -131,14 +133,15 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.out,
         vectors=arguments.vectors,
         corners=arguments.corners,
-        lanes=arguments.lanes,
-        drain=arguments.drain,
-        words=arguments.words_per_clock,
+        lanes=lanes,
+        drain=drain,
+        words=words,
         multiplier=arguments.multiplier,
         radix=arguments.radix,
         mif=arguments.mif,
         clock=clock,
     )
+    results |= compared
     if arguments.size:
         say("synthesising the engine for its size")
         results["size"] = asdict(xilinx(pack.config))
@@ -146,6 +149,19 @@ def run(arguments: argparse.Namespace) -> int:
     vectors, cycles, out = len(pack.vectors), sum(pack.cycles), arguments.out
     show(arguments, results, f"{out}: {vectors} vectors, {cycles:,} cycles; now fixedpoint-nn verify {out}")
     return 0
+
+
+def _compare(
+    arguments: argparse.Namespace, chosen: target.Target, plan: Plan | None, within: Budget
+) -> budget.Comparison:
+    """The engines that could run the network, printed as soon as they are known."""
+    if arguments.out is not None:
+        check_replaceable(arguments.out)  # an error now, and not after the work
+    shape = chosen.samples(1).shape[1:]
+    comparison = budget.compare(fixed_network(chosen, plan), shape, within, arguments, say)
+    if not arguments.json:
+        print(comparison.text(every=arguments.verbose), flush=True)
+    return comparison
 
 
 def shown(
@@ -263,7 +279,7 @@ def _clock(arguments: argparse.Namespace) -> Clock:
     if arguments.clock_mhz is not None:
         return Clock.stated(arguments.clock_mhz)
     try:
-        return Clock.of_board(arguments.board)
+        return Clock.of_board(arguments.board or BOARD)
     except BoardError as error:
         raise CommandError(str(error)) from error
 
@@ -272,13 +288,19 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     given = target.again(arguments)
     given += ["--word", arguments.word] if arguments.word is not None else []
     given += ["--plan", arguments.plan] if arguments.plan is not None else []
-    given += ["--vectors", arguments.vectors, "--corners", arguments.corners, "--lanes", arguments.lanes]
-    given += ["--drain", arguments.drain] if arguments.drain != 1 else []
-    given += ["--words-per-clock", arguments.words_per_clock] if arguments.words_per_clock != 1 else []
+    given += ["--vectors", arguments.vectors, "--corners", arguments.corners]
+    chosen = budget.asked(arguments)
+    for option, value, usual in (
+        ("--lanes", arguments.lanes, None if chosen else 8),
+        ("--drain", arguments.drain, None),
+        ("--words-per-clock", arguments.words_per_clock, None),
+    ):
+        given += [option, value or usual] if value or usual else []
+    given += budget.again(arguments)
     given += ["--multiplier", arguments.multiplier] if arguments.multiplier != MULTIPLIER_BITS else []
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []
-    given += ["--board", arguments.board] if arguments.board != BOARD else []
+    given += ["--board", arguments.board] if arguments.board is not None else []
     given += ["--clock-mhz", f"{arguments.clock_mhz:g}"] if arguments.clock_mhz is not None else []
     given += ["--size"] if arguments.size else []
     return [*given, "--out", arguments.out]

@@ -11,9 +11,10 @@ from fixedpoint_nn.board import BoardError
 from fixedpoint_nn.board.boards import find_board
 from fixedpoint_nn.board.build import fitting_config
 from fixedpoint_nn.board.families import FAMILIES
-from fixedpoint_nn.board.fit import Memory, blocks, misfit, needs
+from fixedpoint_nn.board.fit import Memory, banks, blocks, memory_luts, misfit, needs
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack.reader import load_pack
+from fixedpoint_nn.hardware.tools.lut_estimate import MEASURED, Measured
 from tests.board.conftest import GOLDEN
 
 
@@ -35,6 +36,32 @@ def test_block_memories_by_the_shapes_of_the_chip(
     words: int, bits: int, written: int, family: str, count: int
 ) -> None:
     assert blocks(Memory("it", words, bits, written), FAMILIES[family]) == count
+
+
+@pytest.mark.parametrize("one", MEASURED, ids=str)
+def test_what_is_counted_is_what_yosys_takes(one: Measured) -> None:
+    found = needs(one.config, find_board("arty-a7" if one.inputs == 6 else "ulx3s"))
+    assert (found.multipliers, found.total) == (one.multipliers, one.blocks)
+
+
+def test_a_memory_of_few_rows_is_logic_where_that_is_cheaper() -> None:
+    small = EngineConfig(
+        lanes=4,
+        drain=2,
+        words=2,
+        activation_width=9,
+        weight_width=8,
+        accumulator_width=18,
+        bias_width=13,
+        activation_depth=36,
+        weight_depth=80,
+        parameter_depth=17,
+        table_depth=2,
+        program_depth=40,
+    )
+    found = needs(small, find_board("arty-a7"))  # as yosys: 19 RAM32M, 11 RAM64M and a RAMB18E1
+    assert {name: count for name, count in found.blocks.items() if count} == {"weights": 1}
+    assert memory_luts(small, find_board("arty-a7")) == 112
 
 
 def test_a_large_memory_of_the_ice40_takes_none_of_its_blocks() -> None:
@@ -76,6 +103,30 @@ def test_what_does_not_fit_is_said_with_the_smallest_change(network: str, board:
     with pytest.raises(BoardError) as error:
         fitting_config(load_pack(GOLDEN / network), find_board(board))
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("shape", "lanes"),
+    [
+        ((8, 1, 1), [8]),
+        ((8, 2, 1), [2, 6]),
+        ((8, 8, 1), [1] * 8),
+        ((64, 4, 16), [16, 48]),
+        ((256, 1, 1), [64] * 4),
+        ((256, 16, 2), [16, 48, 64, 64, 64]),
+        ((1, 1, 1), [1]),
+    ],
+)
+def test_the_banks_of_the_activation_memory(shape: tuple[int, int, int], lanes: list[int]) -> None:
+    assert banks(EngineConfig(lanes=shape[0], drain=shape[1], words=shape[2])) == lanes
+
+
+@pytest.mark.parametrize(("bits", "multipliers"), [(0, 8), (16, 10), (18, 10), (19, 12), (32, 12)])
+def test_a_wide_factor_of_a_requantiser_takes_several_multipliers(bits: int, multipliers: int) -> None:
+    config = EngineConfig(
+        activation_width=9, weight_width=8, accumulator_width=32, bias_width=24, multiplier_width=bits
+    )
+    assert needs(config, find_board("arty-a7")).multipliers == multipliers
 
 
 def test_too_many_lanes_are_made_fewer() -> None:

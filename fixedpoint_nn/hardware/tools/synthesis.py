@@ -101,12 +101,41 @@ def _sum(cells: dict[str, int], pattern: str) -> int:
 
 
 def xilinx(config: EngineConfig) -> Size:
-    """Cells after `synth_xilinx`; a shift register is one LUT, a RAM32M four."""
+    """Cells after `synth_xilinx`."""
     with scratch.folder(plain=True) as folder:
         cells = _yosys(config, "xilinx", folder)
-    luts = _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, "RAM32M|RAM64M")
     rams = _sum(cells, r"RAMB36E1\w*") + -(-_sum(cells, r"RAMB18E1\w*") // 2)
-    return Size("Xilinx 7", luts, _sum(cells, r"FD[A-Z]+"), _sum(cells, r"DSP48E1"), rams)
+    return Size(
+        "Xilinx 7",
+        _xilinx_luts(cells, "RAM32M|RAM64M"),
+        _sum(cells, r"FD[A-Z]+"),
+        _sum(cells, r"DSP48E1"),
+        rams,
+    )
+
+
+def counted(config: EngineConfig, inputs: int) -> tuple[int, int, int]:
+    """LUTs without data memories, multipliers and block memories of 18 kbit; nothing is placed.
+
+    With LUTs of 6 inputs after `synth_xilinx`, of 4 after `synth_ecp5`.
+    """
+    with scratch.folder(plain=True) as folder:
+        cells = _yosys(config, "xilinx" if inputs == 6 else "ecp5", folder)
+    if inputs == 4:
+        return _ecp5_luts(cells), _sum(cells, "MULT18X18D"), _sum(cells, "DP16KD")
+    # RAM32M are registers of the sequencer, RAM64M the activations of engines with few rows of them
+    blocks = 2 * _sum(cells, r"RAMB36E1\w*") + _sum(cells, r"RAMB18E1\w*")
+    return _xilinx_luts(cells, "RAM32M"), _sum(cells, "DSP48E1"), blocks
+
+
+def _xilinx_luts(cells: dict[str, int], memories: str) -> int:
+    """A shift register is one LUT, a RAM32M or RAM64M four."""
+    return _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, memories)
+
+
+def _ecp5_luts(cells: dict[str, int]) -> int:
+    """A carry cell is two LUTs, a RAM of 16 x 4 bits eight."""
+    return _sum(cells, "LUT4") + 2 * _sum(cells, "CCU2C") + 8 * _sum(cells, "TRELLIS_DPR16X4")
 
 
 def ecp5(config: EngineConfig, speed: int = 6, seed: int = 1) -> Size:
@@ -125,9 +154,13 @@ def ecp5(config: EngineConfig, speed: int = 6, seed: int = 1) -> Size:
         _call([*command, "--seed", str(seed), "--report", "report.json"], folder)
         report = json.loads((folder / "report.json").read_text())
     fmax = min(clock["achieved"] for clock in report["fmax"].values())
-    luts = _sum(cells, "LUT4") + 2 * _sum(cells, "CCU2C") + 8 * _sum(cells, "TRELLIS_DPR16X4")
     return Size(
-        "ECP5", luts, _sum(cells, "TRELLIS_FF"), _sum(cells, "MULT18X18D"), _sum(cells, "DP16KD"), fmax
+        "ECP5",
+        _ecp5_luts(cells),
+        _sum(cells, "TRELLIS_FF"),
+        _sum(cells, "MULT18X18D"),
+        _sum(cells, "DP16KD"),
+        fmax,
     )
 
 

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""The engines that could run a network: what each takes of a chip, how long, and the fastest one that fits.
+
+Cycles, multipliers, block memories and depths are exact, LUTs an estimate (`hardware/tools/lut_estimate.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fixedpoint_nn.board.chips import Budget
+from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.board.fit import memory_luts, needs
+from fixedpoint_nn.hardware.compiler.errors import LoweringError
+from fixedpoint_nn.hardware.compiler.ir import EngineProgram
+from fixedpoint_nn.hardware.compiler.pipeline import (
+    MULTIPLIER_BITS,
+    ONE_OF_EACH,
+    CompiledNetwork,
+    finish,
+    lower_program,
+)
+from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, WORDS, EngineConfig
+from fixedpoint_nn.hardware.isa.schedule import schedule
+from fixedpoint_nn.hardware.tools.activity import Activity, activity
+from fixedpoint_nn.hardware.tools.lut_estimate import estimate
+from fixedpoint_nn.network.quantized import Quantized, demand_quantized
+from fixedpoint_nn.numbers.traced.traced import trace
+
+Shape = tuple[int, int, int]  # lanes, drain, words
+MILESTONES = (4, 16, 64)  # engines after which the rest is foretold
+WORTH_SAYING = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Of what an engine needs more than there is."""
+
+    what: str
+    needed: int
+    there: int
+    exact: bool = True
+    parts: str = ""  # what it is needed for
+
+    def __str__(self) -> str:
+        about = "" if self.exact else "about "
+        return (
+            f"{about}{self.needed:,} {self.what}{self.parts}, {self.needed - self.there:,} more than the "
+            f"{self.there:,} that there are"
+        )
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One engine that runs the network, and what it takes."""
+
+    config: EngineConfig
+    cycles: int  # of one sample
+    milliseconds: float  # at the budget's clock
+    activity: Activity
+    luts: int  # an estimate
+    multipliers: int
+    block_memories: int
+    large_memories: int  # of the iCE40
+    lacks: tuple[Lack, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Lanes, words that leave per clock, words that are read per clock."""
+        return self.config.lanes, self.config.drain, self.config.words
+
+    @property
+    def fits(self) -> bool:
+        """Does the chip have enough of everything?"""
+        return not self.lacks
+
+    @property
+    def cost(self) -> tuple[int, ...]:
+        """What less is better of: cycles first, then logic, multipliers, memories, and the engine's own shape."""
+        return (self.cycles, self.luts, self.multipliers, self.block_memories, *self.shape)
+
+    def __str__(self) -> str:
+        lanes, drain, words = self.shape
+        return f"{lanes} lane{'s' * (lanes > 1)}, drain {drain}, words {words}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as JSON has it."""
+        lanes, drain, words = self.shape
+        return {
+            "lanes": lanes,
+            "drain": drain,
+            "words": words,
+            "fits": self.fits,
+            **{key: value for key, value in asdict(self).items() if key != "config"},
+            "engine": asdict(self.config),
+        }
+
+
+def alternatives(
+    fixed: Quantized,
+    shape: tuple[int, ...],
+    budget: Budget,
+    *,
+    lanes: int | None = None,
+    drain: int | None = None,
+    words: int | None = None,
+    multiplier: int = MULTIPLIER_BITS,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Alternative, ...]:
+    """Every engine of a network for samples of this shape, the fastest one first.
+
+    `lanes`, `drain` and `words` are held where they are given. Engines of more lanes than the chip has multipliers are
+    left out, but for those of the fewest such lanes: they say what more multipliers would bring.
+    """
+    demand_quantized(fixed, "alternatives")
+    say = progress or (lambda line: None)
+    candidates = list(_candidates(budget, lanes, drain, words))
+    if not candidates:
+        raise BoardError(
+            f"there is no engine of {_or_any(lanes)} lanes that drains {_or_any(drain)} and reads {_or_any(words)} "
+            "words per clock; both are at most the lanes"
+        )
+    if fixed.further:
+        raise LoweringError(ONE_OF_EACH)
+    say(f"comparing {len(candidates)} engines of {candidates[0][0]} to {candidates[-1][0]} lanes")
+    program = trace(fixed.net, shape, fixed.input.format)
+    found: list[Alternative] = []
+    refusal: LoweringError | None = None
+    start = time.perf_counter()
+    low: EngineProgram | None = None
+    for number, (lane_count, drained, read) in enumerate(candidates):
+        try:
+            if low is not None and (low.lanes, low.words) == (lane_count, read):
+                network = finish(program, replace(low, drain=drained))  # for every drain the same is lowered
+            else:
+                network = lower_program(program, lane_count, drained, multiplier, words=read)
+                low = network.stages.lower
+            found.append(_alternative(network, budget))
+        except LoweringError as error:
+            refusal = refusal or error
+        if number + 1 in MILESTONES:
+            rest = (time.perf_counter() - start) / (number + 1) * (len(candidates) - number - 1)
+            if rest >= WORTH_SAYING:
+                say(f"{number + 1} of {len(candidates)} engines compared; the others take about {rest:.0f} s")
+    if not found:
+        assert refusal is not None
+        raise refusal
+    return tuple(sorted(found, key=lambda one: one.cost))
+
+
+def _candidates(budget: Budget, lanes: int | None, drain: int | None, words: int | None) -> Iterator[Shape]:
+    """Every engine that may fit: the drains of the same lanes and words side by side."""
+    small = [count for count in LANES if count <= budget.multipliers]
+    counts = (lanes,) if lanes is not None else (*small, *LANES[len(small) : len(small) + 1])
+    for count in counts:
+        for read in (words,) if words is not None else WORDS:
+            for drained in (drain,) if drain is not None else DRAINS:
+                if max(read, drained) <= count:
+                    yield count, drained, read
+
+
+def _or_any(count: int | None) -> str:
+    return "any" if count is None else str(count)
+
+
+def _alternative(network: CompiledNetwork, budget: Budget) -> Alternative:
+    """What one engine takes, and how long."""
+    config = network.config
+    plan = schedule(network.instructions, config.lanes, config.drain, config.latency)
+    if plan is None:
+        raise LoweringError("The program jumps on what it has written, so its cycles depend on the data.")
+    taken = needs(config, budget)
+    return Alternative(
+        config,
+        plan.cycles,
+        plan.cycles / (budget.mhz * 1000),
+        activity(network.instructions, config.lanes, plan),
+        about_luts(config, budget),
+        taken.multipliers,
+        taken.total,
+        sum(taken.large.values()),
+        lacks(config, budget),
+    )
+
+
+def about_luts(config: EngineConfig, budget: Budget) -> int:
+    """LUTs of the engine and of the memories that are made of them, to the next ten."""
+    return round(estimate(config, budget.chip.lut_inputs) + memory_luts(config, budget), -1)
+
+
+def lacks(config: EngineConfig, budget: Budget) -> tuple[Lack, ...]:
+    """What the chip has too few of for an engine."""
+    taken, chip = needs(config, budget), budget.chip
+    luts = about_luts(config, budget)
+    every = (
+        Lack(f"{chip.multiplier} multipliers", taken.multipliers, budget.multipliers),
+        Lack(f"{chip.block} block memories", taken.total, budget.block_memories, parts=_listed(taken.blocks)),
+        Lack("large memories", sum(taken.large.values()), budget.large_memories, parts=_listed(taken.large)),
+        Lack("LUTs", luts, budget.luts or luts, exact=False),
+    )
+    return tuple(one for one in every if one.needed > one.there)
+
+
+def _listed(parts: dict[str, int]) -> str:
+    return f" ({', '.join(f'{name} {count}' for name, count in parts.items() if count)})"

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""`emit --budget`: the options, the table of engines that were compared, and the sentence about the next faster one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fixedpoint_nn.board.boards import find_board, names
+from fixedpoint_nn.board.chips import Budget, chips, find_budget, stated
+from fixedpoint_nn.board.choice import fastest, reason, worth_showing
+from fixedpoint_nn.board.comparison import Alternative, alternatives
+from fixedpoint_nn.board.errors import BoardError
+from fixedpoint_nn.cli.arguments import positive
+from fixedpoint_nn.cli.errors import CommandError
+from fixedpoint_nn.hardware.tools.lut_estimate import MARGINS
+from fixedpoint_nn.network.quantized import Quantized
+
+OWN = ("dsp", "bram", "lut")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was compared within which budget, and what was taken."""
+
+    budget: Budget
+    found: tuple[Alternative, ...]
+    taken: Alternative
+
+    @property
+    def reason(self) -> str:
+        """Why no faster engine was taken."""
+        return reason(self.found, self.taken, self.budget)
+
+    def text(self, every: bool = False) -> str:
+        """The table of all engines, or of those worth showing; which one is taken, and why no faster one."""
+        shown = self.found if every else worth_showing(self.found, self.taken)
+        return f"{_table(shown, self.taken, self.budget)}\n\n{self._said(len(shown))}"
+
+    def _said(self, shown: int) -> str:
+        budget, one = self.budget, self.taken
+        hidden = len(self.found) - shown
+        left_out = f" {hidden} more engines were compared; -v shows them." if hidden else ""
+        margin = MARGINS[budget.chip.lut_inputs]
+        return (
+            f"* taken, for {budget.mhz:g} MHz ({budget.clock}): {one}. {self.reason}{left_out}\n"
+            f"LUTs are estimates, within {margin:.0%} of what yosys made of the engines that were measured; all else "
+            "is exact. Whether the clock is reached is for placing and routing to say."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as JSON has it."""
+        return {
+            "within": asdict(self.budget),
+            "taken": self.taken.as_json(),
+            "reason": self.reason,
+            "luts_within": MARGINS[self.budget.chip.lut_inputs],
+            "alternatives": [one.as_json() for one in self.found],
+        }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--budget, or counts of one's own."""
+    parser.add_argument(
+        "--budget",
+        metavar="CHIP",
+        help=f"choose lanes, drain and words per clock: the fastest engine that fits {', '.join(chips())}, "
+        f"or a board ({', '.join(names())}, or a file); without --out only the table of engines",
+    )
+    own = parser.add_argument_group(
+        "a budget of your own, in the place of --budget (of a Xilinx 7, with --mhz)"
+    )
+    own.add_argument("--dsp", type=positive, metavar="N", help="multipliers that there are")
+    own.add_argument("--bram", type=positive, metavar="N", help="block memories of 36 kbit that there are")
+    own.add_argument("--lut", type=positive, metavar="N", help="LUTs that there are (default: not counted)")
+
+
+def asked(arguments: argparse.Namespace) -> bool:
+    """Is an engine to be chosen?"""
+    return arguments.budget is not None or any(getattr(arguments, name) is not None for name in OWN)
+
+
+def from_arguments(arguments: argparse.Namespace) -> Budget | None:
+    """What there is, and the clock; None where no engine is to be chosen."""
+    if not asked(arguments):
+        return None
+    given = [f"--{name}" for name in OWN if getattr(arguments, name) is not None]
+    if arguments.budget is None:
+        if arguments.dsp is None or arguments.bram is None or arguments.clock_mhz is None:
+            raise CommandError(
+                f"a budget of your own, here {' '.join(given)}, takes --dsp, --bram and --mhz; "
+                "or name a chip, --budget xc7a35t"
+            )
+        return stated(arguments.dsp, arguments.bram, arguments.clock_mhz, arguments.lut or 0)
+    if given:
+        raise CommandError(
+            f"--budget {arguments.budget} says what there is; leave {' and '.join(given)} out, or --budget"
+        )
+    try:
+        budget = find_budget(arguments.budget)
+        if arguments.clock_mhz is not None:
+            return replace(budget, mhz=arguments.clock_mhz, clock="as stated")
+        if arguments.board is not None:
+            return replace(
+                budget, mhz=find_board(arguments.board).mhz, clock=f"the clock of {arguments.board}"
+            )
+    except BoardError as error:
+        raise CommandError(str(error)) from error
+    return budget
+
+
+def compare(
+    fixed: Quantized,
+    shape: tuple[int, ...],
+    budget: Budget,
+    arguments: argparse.Namespace,
+    say: Callable[[str], None],
+) -> Comparison:
+    """Compare engines, and take the fastest that fits."""
+    found = alternatives(
+        fixed,
+        shape,
+        budget,
+        lanes=arguments.lanes,
+        drain=arguments.drain,
+        words=arguments.words_per_clock,
+        multiplier=arguments.multiplier,
+        progress=say,
+    )
+    return Comparison(budget, found, fastest(found, budget, held=arguments.lanes is not None))
+
+
+def again(arguments: argparse.Namespace) -> list[object]:
+    """The options as they were written, to repeat the command."""
+    given: list[object] = []
+    for name in ("budget", *OWN):
+        value = getattr(arguments, name)
+        given += [f"--{name}", value] if value is not None else []
+    return given
+
+
+def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> str:
+    """Engines by speed, `*` before the one that is taken and `-` before those that do not fit."""
+    chip = budget.chip
+    large = any(one.large_memories for one in shown)
+    head = ["", "lanes", "drain", "words", "about LUT", chip.multiplier, chip.block, *["large"] * large]
+    head += ["cycles", "ms", "multiply-adds", "weight rows", "words read", "written"]
+    rows = [head]
+    for one in shown:
+        counts = one.activity
+        sizes = [one.luts, one.multipliers, one.block_memories, *[one.large_memories] * large, one.cycles]
+        rows.append(
+            ["*" if one is taken else "" if one.fits else "-"]
+            + [str(number) for number in one.shape]
+            + [f"{size:,}" for size in sizes]
+            + [f"{one.milliseconds:.4g}"]
+            + [
+                f"{count:,}"
+                for count in (
+                    counts.multiply_accumulates,
+                    counts.weight_rows,
+                    counts.words_read,
+                    counts.words_written,
+                )
+            ]
+        )
+    limits = ["", "", "", "there:", f"{budget.luts:,}" if budget.luts else "any"]
+    limits += [f"{budget.multipliers:,}", f"{budget.block_memories:,}", *[str(budget.large_memories)] * large]
+    rows.append(limits + [""] * (len(head) - len(limits)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
