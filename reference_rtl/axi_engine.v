@@ -292,6 +292,7 @@ module axi_engine #(
             `AXI_PROGRAM_DEPTH: read_data = PROGRAM_DEPTH;
             `AXI_DRAIN: read_data = DRAIN;
             `AXI_MULTIPLIER_WIDTH: read_data = MULTIPLIER_WIDTH;
+            `AXI_WORDS: read_data = WORDS;
             default: begin
                 read_data = 32'd0;
                 read_refused = 1'b1;

@@ -285,10 +285,11 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t PROGRAM_DEPTH;
     uint32_t DRAIN;
     uint32_t MULTIPLIER_WIDTH;
+    uint32_t WORDS;
 } axi_engine_t;
 
 
-static_assert(sizeof(axi_engine_t) == 0xcc, "Packing error");
+static_assert(sizeof(axi_engine_t) == 0xd0, "Packing error");
 
 #ifdef __cplusplus
 }

@@ -54,6 +54,7 @@ class Register(IntEnum):
     PROGRAM_DEPTH = 0xC0
     DRAIN = 0xC4
     MULTIPLIER_WIDTH = 0xC8
+    WORDS = 0xCC
 
 
 class Control(IntFlag):
@@ -117,4 +118,5 @@ PARAMETERS = (
     Register.PROGRAM_DEPTH,
     Register.DRAIN,
     Register.MULTIPLIER_WIDTH,
+    Register.WORDS,
 )

@@ -109,20 +109,20 @@ def others_second(x: Any, g: Any, h: Any) -> Any:
 @pytest.mark.parametrize(
     ("step", "states", "sums", "order"),
     [
-        (inward, 1, [([1, 0], False)], [0, 1]),
-        (outward, 1, [([0, 1], False)], [1, 0]),
-        (of_parts, 1, [([1, 0], False)], [0, 1]),
+        (inward, 1, [([1, 0], False)], [1, 0]),
+        (outward, 1, [([0, 1], False)], [0, 1]),
+        (of_parts, 1, [([1, 0], False)], [1, 0]),
         (saturating, 1, [([1, 0], True)], [1, 0]),  # they saturate in this order, and in no other
-        (wrapping, 1, [([1, 0], False)], [0, 1]),
+        (wrapping, 1, [([1, 0], False)], [1, 0]),
         (itself, 1, [([0, 0], False)], []),
         (apart, 1, [], []),
-        (three, 2, [([1, 2, 0], False)], [0, 2, 1]),
-        (two_states, 2, [([0, 1], False), ([0, 2], False)], [1, 0, 2]),
-        (three_states, 3, [([0, 1], False), ([0, 2], False), ([0, 3], False)], [1, 0, 2]),
+        (three, 2, [([1, 2, 0], False)], [1, 2, 0]),
+        (two_states, 2, [([0, 1], False), ([0, 2], False)], [2, 0, 1]),
+        (three_states, 3, [([0, 1], False), ([0, 2], False), ([0, 3], False)], [2, 0, 1]),
         (strict_first, 2, [([0, 1], True), ([0, 2], False)], [2, 0, 1]),
-        (strict_second, 2, [([0, 1], False), ([0, 2], True)], [1, 0]),
-        (long_second, 2, [([0, 1], False), ([0, 1, 2], False)], [1, 0]),
-        (others_second, 2, [([0, 1], False), ([1, 2], False)], [1, 0]),
+        (strict_second, 2, [([0, 1], False), ([0, 2], True)], [0, 1]),
+        (long_second, 2, [([0, 1], False), ([0, 1, 2], False)], [0, 1]),
+        (others_second, 2, [([0, 1], False), ([1, 2], False)], [0, 1]),
     ],
 )
 def test_a_sum_reads_its_values_side_by_side(
@@ -162,16 +162,16 @@ def planned(program: Program) -> tuple[Any, ...]:
 def test_rows_follow_each_other_one_more_than_there_are_steps() -> None:
     words, stride, step, span, offsets, into = planned(traced(inward))
     assert (words, stride, step, span) == (4 * 12, 12, 12, 2 * 12)
-    assert offsets == {0: 2, 1: 8}
-    assert into == {0: (2, 12, 6)}, "the input is written into the rows"
+    assert offsets == {1: 0, 0: 4}
+    assert into == {0: (4, 12, 6)}, "the input is written into the rows"
 
 
 def test_what_is_computed_for_a_loop_goes_straight_into_its_rows() -> None:
     program = traced(inward, before=lambda x: x.relu().cast(OUT))
     (scan,) = (node for node in program.nodes if node.op == "scan")
-    assert planned(program)[-1] == {scan.inputs[0]: (2, 12, 6)}
+    assert planned(program)[-1] == {scan.inputs[0]: (4, 12, 6)}
     flat = traced(inward, before=lambda x: x.relu().cast(OUT).reshape(-1, 18).reshape(-1, 3, 6))
-    assert list(planned(flat)[-1].values()) == [(2, 12, 6)]
+    assert list(planned(flat)[-1].values()) == [(4, 12, 6)]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_states_in_place_stand_in_a_row_or_alone() -> None:
     made, builder = body(three, 2), Builder(4)
     views, targets = in_place(made, builder, [1, 2])
     assert targets == {}
-    assert [view.buffer.offset for view in views] == [12, 8]
+    assert [view.buffer.offset for view in views] == [0, 4]
     row = views[0].buffer.root
     assert (row.words, row.used, views[1].buffer.root) == (16, 16, row)
     assert all(view.axes == ((), (Atom(4, 1),)) and view.format == WORD for view in views)
@@ -218,4 +218,4 @@ def test_what_a_row_holds_beside_its_states_is_computed_into_it() -> None:
     _, targets = in_place(made, Builder(4), [1])
     ((place, target),) = targets.items()
     assert made.nodes[place].op == "cast"
-    assert (target.offset, target.stride, target.buffer.offset, target.buffer.words) == (0, 6, 2, 6)
+    assert (target.offset, target.stride, target.buffer.offset, target.buffer.words) == (0, 6, 4, 6)
