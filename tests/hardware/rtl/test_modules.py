@@ -65,7 +65,11 @@ BENCHES = [
     ),
     *(("group_sum_tb", {"LANES": lanes, "WORDS": words}) for lanes, _, words in GROUPED),
     *(
-        ("loop_nest_tb", {"LANES": lanes, "DRAIN": drain, "WORDS": words})
+        pytest.param(
+            "loop_nest_tb",
+            {"LANES": lanes, "DRAIN": drain, "WORDS": words},
+            marks=[pytest.mark.slow] * (lanes > 8),  # a bench of minutes
+        )
         for lanes, drain, words in GROUPED[:-1]
     ),
     *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32, 64, 256)),
