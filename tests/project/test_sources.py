@@ -89,7 +89,9 @@ SOURCES = [
     path
     for folder in ("fixedpoint_nn", "reference_rtl", "tests", "benchmarks", "docs", ".ci")
     for path in sorted((ROOT / folder).rglob("*"))
-    if path.suffix in {".py", ".v", ".vh", ".sv", ".vlt", ".sh", ".cpp", ".ys"} or path.parent.name == ".ci"
+    if path.suffix in {".py", ".v", ".vh", ".sv", ".vlt", ".sh", ".cpp", ".ys"}
+    or path.parent.name == ".ci"
+    and path.is_file()
 ]
 
 

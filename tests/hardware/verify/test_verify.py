@@ -108,8 +108,8 @@ BUGS = [
         "sign extension: only the low 7 bits are right",
     ),
     (
-        ".totals(totals)",
-        ".totals({totals[ACCUMULATOR_WIDTH-1:0], totals[LANES*ACCUMULATOR_WIDTH-1:ACCUMULATOR_WIDTH]})",
+        ".totals(tile_sums)",
+        ".totals({tile_sums[ACCUMULATOR_WIDTH-1:0], tile_sums[LANES*ACCUMULATOR_WIDTH-1:ACCUMULATOR_WIDTH]})",
         "the sum of the neighbour channel at +1: an address is off by 1",
     ),
     (
