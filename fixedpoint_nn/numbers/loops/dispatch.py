@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, is_dataclass
 from types import MethodType
 from typing import Any
-from weakref import finalize
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
 from fixedpoint_nn.numbers.loops.plan import Plan
 from fixedpoint_nn.numbers.loops.planner import plan_of
 from fixedpoint_nn.numbers.traced.program import Program
+from fixedpoint_nn.numbers.traced.remembered import Remembered
 from fixedpoint_nn.numbers.traced.traced import Traced
 from fixedpoint_nn.numerics import overflow_stats
 from fixedpoint_nn.numerics.bounded_ints import FLOAT32, FLOAT32_EXACT, FLOAT64, BoundedInts, CompactInts
@@ -47,7 +47,7 @@ class _Loops:
         return self.by_kernels[kernels.name] or self.by_numpy
 
 
-_known: dict[int, dict[Any, _Loops | None]] = {}  # by the layer's id, as long as the layer lives
+_known: Remembered[_Loops | None] = Remembered()
 
 
 def _loops(
@@ -61,13 +61,9 @@ def _loops(
         x.format,
         *((state.shape[1], state.format) for state in states),
     )
-    plans = _known.get(id(layer))
+    plans = _known.of(layer)
     if plans is None:
-        try:
-            finalize(layer, _known.pop, id(layer), None)
-        except TypeError:  # a layer that nobody can refer to weakly is planned in vain
-            return None
-        plans = _known[id(layer)] = {}
+        return None
     if key not in plans:
         plans[key] = _planned(x, step, states, each)
     return plans[key]

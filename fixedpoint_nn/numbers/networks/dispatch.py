@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
-from weakref import finalize
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from fixedpoint_nn.numbers.networks.native_network import NativeNetwork, native_
 from fixedpoint_nn.numbers.networks.numpy_network import NumpyNetwork, numpy_network
 from fixedpoint_nn.numbers.networks.plan import Plan
 from fixedpoint_nn.numbers.networks.planner import plan_of
+from fixedpoint_nn.numbers.traced.remembered import Remembered
 from fixedpoint_nn.numbers.traced.traced import trace
 from fixedpoint_nn.numerics import overflow_stats
 from fixedpoint_nn.numerics.arrays import Array
@@ -55,7 +55,7 @@ class _Planned:
         return self.by_kernels[kernels.name]
 
 
-_known: dict[int, dict[Any, _Planned | None]] = {}  # by the network's id, as long as it lives
+_known: Remembered[_Planned | None] = Remembered()
 
 
 def planned_result(
@@ -107,13 +107,9 @@ def _enters(x: Array, input: Quantizer) -> bool:
 
 
 def _planned(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) -> _Planned | None:
-    plans = _known.get(id(net))
+    plans = _known.of(net)
     if plans is None:
-        try:
-            finalize(net, _known.pop, id(net), None)
-        except TypeError:  # a network that nobody can refer to weakly is planned in vain
-            return None
-        plans = _known[id(net)] = {}
+        return None
     key = (shape, input)
     if key not in plans:
         plans[key] = _made(net, input, shape)
