@@ -59,7 +59,10 @@ def cost(compiled: CompiledNetwork) -> tuple[int, int]:
 
 
 def _costs() -> dict[tuple[str, str], tuple[int, int]]:
-    """By a verb's name and "SHAPE LANES", or "SHAPE LANES/WORDS", what it may cost at most: one copy more than it needs is a mistake."""
+    """By a verb's name and "SHAPE LANES" (or "SHAPE LANES/WORDS") what it may cost at most.
+
+    One copy more than it needs is a mistake.
+    """
     found = {}
     for line in Path(__file__).with_name("verb_costs.txt").read_text().splitlines():
         name, case, words, cycles = (part.strip() for part in line.split("|"))

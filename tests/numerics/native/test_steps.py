@@ -207,7 +207,7 @@ def test_wide_sums_leave_out_the_lower_bits_that_nothing_asks_for(
     assert step.finish.shift == (shift - 15 + kept if narrow else shift)
 
 
-# ---- packed weights ----------------------------------------------------------------------------------------------------
+# ---- packed weights -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [native.BYTES, native.WORDS, native.WIDE])
