@@ -31,10 +31,15 @@ def constants(*shape: int, format: QFormat = Q(2, 2), seed: int = 0) -> FixedArr
 
 
 def check(
-    net: Callable[[Any], Any], shape: tuple[int, ...], lanes: int, format: QFormat = Q(4, 4), samples: int = 2
+    net: Callable[[Any], Any],
+    shape: tuple[int, ...],
+    lanes: int,
+    format: QFormat = Q(4, 4),
+    samples: int = 2,
+    **engine: int,
 ) -> CompiledNetwork:
     """The engine's twin gives the integers of the model; gives what runs on it."""
-    compiled = lower(net, shape, format, lanes)
+    compiled = lower(net, shape, format, lanes, **engine)
     rng = np.random.default_rng(0)
     for ints in rng.integers(format.int_min, format.int_max + 1, (samples, *shape)):
         twin = Twin(compiled.config, compiled.images, compiled.input, ints.reshape(-1))
@@ -54,7 +59,10 @@ def cost(compiled: CompiledNetwork) -> tuple[int, int]:
 
 
 def _costs() -> dict[tuple[str, str], tuple[int, int]]:
-    """By a verb's name and "SHAPE LANES" what it may cost at most: one copy more than it needs is a mistake."""
+    """By a verb's name and "SHAPE LANES" (or "SHAPE LANES/WORDS") what it may cost at most.
+
+    One copy more than it needs is a mistake.
+    """
     found = {}
     for line in Path(__file__).with_name("verb_costs.txt").read_text().splitlines():
         name, case, words, cycles = (part.strip() for part in line.split("|"))
@@ -66,7 +74,8 @@ COSTS = _costs()
 
 
 def costs_no_more(name: str, shape: tuple[int, ...], compiled: CompiledNetwork) -> None:
-    case = f"{'x'.join(map(str, shape))} {compiled.config.lanes}"
+    config = compiled.config
+    case = f"{'x'.join(map(str, shape))} {config.lanes}" + (f"/{config.words}" if config.words > 1 else "")
     words, cycles = cost(compiled)
     most = COSTS[name, case]
     assert words <= most[0] and cycles <= most[1], (
@@ -395,6 +404,80 @@ TOKENS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
 def test_rows_of_tokens(name: str, lanes: int) -> None:
     net, shape = TOKENS[name]
     costs_no_more(f"tokens: {name}", shape, check(net, shape, lanes, UQ(3, 0)))
+
+
+POOLED: dict[str, Callable[[Any], Any]] = {
+    "of a convolution": lambda x: pooled(convolved(x)),
+    "of a convolution at the edge": lambda x: pooled(convolved(x, ((1, 1), (1, 0)))),
+    "of many channels": lambda x: pooled(convolved(x, channels=8)),
+    "of a sum": lambda x: pooled((convolved(x, ((0, 1), (0, 1))) + x).cast(OUT)),
+    "of an odd number of columns": lambda x: pooled(convolved(x, ((1, 1), (1, 1)))),
+    "of a modelled accumulator": lambda x: pooled(convolved(x, accumulator=ACC)),
+    "of what is read twice": lambda x: (lambda y: (pooled(y) + y[:, ::2, ::2]).cast(NARROW))(convolved(x)),
+    "and the edges": lambda x: pooled(convolved(x), ((1, 1), (1, 1))),
+    "of three columns": lambda x: convolved(x).windows((2, 3), (2, 2), ((0, 0), (0, 0))).max(3),
+    "of three rows": lambda x: convolved(x).windows((3, 2), (2, 2), ((0, 0), (0, 0))).max(3),
+    "of every column": lambda x: convolved(x).windows((2, 2), (2, 1), ((0, 0), (0, 0))).max(3),
+    "of every row": lambda x: convolved(x).windows((2, 2), (1, 2), ((0, 0), (0, 0))).max(3),
+    "a sum, no maximum": lambda x: convolved(x).windows((2, 2), (2, 2), ((0, 0), (0, 0))).sum(3).cast(NARROW),
+    "and the axis kept": lambda x: convolved(x).windows((2, 2), (2, 2), ((0, 0), (0, 0))).max(3, keepdims=True),
+    "twice": lambda x: pooled(convolved(pooled(convolved(x)))),
+    "and dense": lambda x: (pooled(convolved(x)).reshape(-1, 24) @ constants(24, 3)).cast(OUT),
+}  # fmt: skip
+
+
+def convolved(
+    x: Any, padding: Any = ((0, 1), (0, 1)), channels: int = 2, accumulator: Accumulator | None = None
+) -> Any:
+    windows = x.windows((2, 2), (1, 1), padding)
+    taps = windows.shape[-2] * windows.shape[-1]
+    flat = windows.reshape(-1, *windows.shape[1:3], taps)
+    return flat.dot(constants(taps, channels), accumulator).cast(OUT)
+
+
+def pooled(x: Any, padding: Any = ((0, 0), (0, 0))) -> Any:
+    return x.windows((2, 2), (2, 2), padding, lowest=True).max(3)
+
+
+@pytest.mark.parametrize(("lanes", "words"), [(4, 1), (4, 4), (8, 8)])
+@pytest.mark.parametrize("name", POOLED)
+def test_maxima_of_convolutions(name: str, lanes: int, words: int) -> None:
+    shape = (6, 8, 1)
+    costs_no_more(f"pooled: {name}", shape, check(POOLED[name], shape, lanes, words=words))
+
+
+EVEN_AND_ODD: dict[str, Callable[[Any], Any]] = {
+    "windows": lambda x: x.windows((2, 3), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT),
+    "sums": lambda x: x.windows((2, 2), (2, 2), ((0, 0), (0, 0))).sum(3).cast(OUT),
+    "maxima": lambda x: x.windows((2, 2), (2, 2), ((0, 0), (0, 0))).max(3).cast(OUT),
+}
+
+
+@pytest.mark.parametrize("name", EVEN_AND_ODD)
+def test_an_image_of_two_whose_columns_take_turns_is_an_image_like_another(name: str) -> None:
+    """Its columns stand as those that are computed apart for the maximum of two."""
+
+    def net(x: Any) -> Any:
+        turns = x.reshape(-1, 4, 2, 3, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4, 6, 2)
+        return EVEN_AND_ODD[name](turns)
+
+    for words in (1, 2):
+        check(net, (4, 6, 2), 2, words=words)
+
+
+WORDS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], QFormat]] = {
+    **{name: (net, (2, 3, 6), Q(4, 4)) for name, (net, _) in ANY_SHAPE.items()},
+    **{f"rows: {name}": (net, (3, 6), Q(4, 4)) for name, (net, _) in ROWS.items()},
+    **{f"images: {name}": (net, (4, 5, 2), Q(4, 4)) for name, net in IMAGES.items()},
+    **{f"loops: {name}": (net, (3, 6), Q(4, 4)) for name, net in LOOPS.items()},
+    **{f"tokens: {name}": (net, shape, UQ(3, 0)) for name, (net, shape) in TOKENS.items()},
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_an_engine_that_reads_several_words_gives_the_same(name: str) -> None:
+    net, shape, format = WORDS[name]
+    costs_no_more(name, shape, check(net, shape, 8, format, words=4, drain=2))
 
 
 @pytest.mark.parametrize(
