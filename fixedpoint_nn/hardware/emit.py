@@ -19,13 +19,14 @@ from fixedpoint_nn.hardware.pack.writer import (
     write,
 )
 from fixedpoint_nn.hardware.vectors import cover_points, reachability, search
-from fixedpoint_nn.network.quantized import Quantized, demand_quantized, taken
+from fixedpoint_nn.network.one_port import as_one
+from fixedpoint_nn.network.quantized import Quantized, demand_quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
 def emit(
     fixed: Quantized,
-    inputs: ArrayLike | FixedArray,
+    inputs: ArrayLike | FixedArray | tuple[ArrayLike | FixedArray, ...],
     directory: str | Path,
     *,
     name: str = "network",
@@ -46,11 +47,12 @@ def emit(
     The engine is the smallest one of so many `lanes` that drains `drain` words per clock and reads `words`, with
     multipliers of at most `multiplier` bits where the network gains by them; or `engine`, if the network fits into it.
     The folder appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash
-    of the float network (`network.serialization.identity`), is kept in the manifest.
+    of the float network (`network.serialization.identity`), is kept in the manifest. A graph of several inputs takes
+    a tuple of `inputs`; in the pack, all inputs of a sample are one row, and its outputs another.
     """
     say = progress or (lambda line: None)
     demand_quantized(fixed, "emit")
-    samples = taken(fixed, inputs)
+    fixed, samples = as_one(fixed, inputs)
     directory = Path(directory)
     check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
 from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
+from fixedpoint_nn.network.one_port import OnePort, one_port, several, shapes_of
 from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
@@ -45,25 +47,39 @@ class RtlModel:
         self.outcome = Outcome()
         self._lowered = lru_cache(maxsize=8)(self._lower)
 
-    def _lower(self, shape: tuple[int, ...]) -> CompiledNetwork:
-        return lower(
-            self.fixed.net,
+    def _lower(self, *shapes: tuple[int, ...]) -> tuple[CompiledNetwork, OnePort | None]:
+        port = one_port(self.fixed, shapes) if several(self.fixed) else None
+        fixed = self.fixed if port is None else port.fixed
+        (shape,) = shapes if port is None else [port.row_shape(shapes)]
+        lowered = lower(
+            fixed.net,
             shape,
-            self.fixed.input.format,
+            fixed.input.format,
             self.lanes,
             drain=self.drain,
             multiplier=self.multiplier,
             words=self.words,
         )
+        return lowered, port
 
-    def lowered(self, shape: tuple[int, ...]) -> CompiledNetwork:
-        """The program and the images for samples of this shape."""
-        return self._lowered(shape)
+    def lowered(self, *shapes: tuple[int, ...]) -> CompiledNetwork:
+        """The program and the images for samples of this shape, or of these of several inputs."""
+        return self._lowered(*shapes)[0]
 
-    def __call__(self, x: ArrayLike | FixedArray) -> FixedArray:
-        """The engine's outputs; `outcome` then holds its cycles and status registers."""
-        samples = taken(self.fixed, x)
-        lowered = self.lowered(samples.shape[1:])
+    def __call__(self, *xs: ArrayLike | FixedArray) -> Any:
+        """The engine's outputs, as the network gives them; `outcome` then holds its cycles and status registers.
+
+        Several inputs are handed to the engine as one row, and several outputs come back as one.
+        """
+        if not several(self.fixed):
+            (x,) = xs
+            samples = taken(self.fixed, x)
+            return self._run(self.lowered(samples.shape[1:]), samples)
+        lowered, port = self._lowered(*shapes_of(xs))
+        assert port is not None
+        return port.apart(self._run(lowered, port.row(xs)))
+
+    def _run(self, lowered: CompiledNetwork, samples: FixedArray) -> FixedArray:
         with scratch.folder() as folder:
             images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator)

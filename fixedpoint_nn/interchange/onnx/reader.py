@@ -15,10 +15,11 @@ from fixedpoint_nn.interchange.onnx.builder import Builder
 from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import computed
+from fixedpoint_nn.interchange.onnx.masks import Masked
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
 from fixedpoint_nn.interchange.onnx.tidying import tidy
-from fixedpoint_nn.interchange.onnx.value import BATCH, Refused, Value
+from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, Refused, Value
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -81,8 +82,10 @@ class Conversion:
         batched: bool,
         shapes: Mapping[str, Sequence[int]],
         constants: Mapping[str, ArrayLike],
+        alone: bool = False,
     ) -> None:
-        self.model, self.batched = model, batched
+        self.model, self.batched, self.alone = model, batched, alone
+        self.given = (shapes, constants)
         known = [declared.name for declared in model.inputs]
         for name in (*shapes, *constants):
             if name not in known:
@@ -114,7 +117,7 @@ class Conversion:
                 )
             for axis, size in enumerate(dims):
                 if isinstance(size, str) and axis == axes[0]:
-                    dims[axis] = BATCH
+                    dims[axis] = 1 if self.alone else BATCH
                 elif isinstance(size, str):
                     open_ = f"axis {axis} ({size!r})" if size else f"axis {axis}"
                     raise Refused(
@@ -128,7 +131,23 @@ class Conversion:
             self.refusals.append(Refusal(declared.name, "input", refused.reason, declared.name))
 
     def run(self) -> Imported:
-        """Everything converted, or `UnsupportedModel`."""
+        """Everything converted, or `UnsupportedModel`.
+
+        Where the file joins the batch with other axes, as attention with several heads does, each sample is a batch
+        of one: that is what the file computes of it, and nothing is joined.
+        """
+        try:
+            return self._run()
+        except UnsupportedModel:
+            if self.alone or not any(refusal.reason == JOINED for refusal in self.refusals):
+                raise
+            shapes, constants = self.given
+            try:
+                return Conversion(self.model, self.batched, shapes, constants, alone=True).run()
+            except UnsupportedModel as still:
+                raise still from None
+
+    def _run(self) -> Imported:
         for operation in self.model.operations:
             self._convert(operation)
         outputs = [self._output(declared) for declared in self.model.outputs]
@@ -209,6 +228,11 @@ class Conversion:
         if not isinstance(operand, Value):
             self.refusals.append(Refusal(declared.name, "output", "it is a constant"))
             return None
+        if isinstance(operand.kind, Masked):
+            self.refusals.append(Refusal(declared.name, "output", "it has elements of minus infinity"))
+            return None
+        if self.alone and operand.batch is None and operand.dims[:1] == (1,):
+            operand = self.builder.with_batch(operand, 0)
         if operand.order != (*range(2, len(operand.dims)), 1) or operand.batch != 0:
             operand = self.builder.plain(operand)
         return Door(declared.name, operand.node, operand.axes, operand.dims)
