@@ -89,7 +89,7 @@ def on_many_workers(points: int, workers: int, killed: int) -> dict[str, float]:
         executor: Executor = client.get_executor()  # type: ignore[no-untyped-call]
         dict(run_all(waits, {"seconds": 0.0}, _tasks(workers), executor=executor))
         victims = list(cluster.workers.values())[:killed]
-        timer = threading.Timer(2.5 * WAIT, lambda: [_kill(cluster, worker) for worker in victims])
+        timer = threading.Timer(2.5 * WAIT, lambda: [cluster.loop.add_callback(_die, worker) for worker in victims])
         wall, cpu = time.perf_counter(), time.process_time()
         timer.start()
         tasks = {f"p{i}": (i,) for i in range(points)}
@@ -104,9 +104,10 @@ def on_many_workers(points: int, workers: int, killed: int) -> dict[str, float]:
     return {"lost": lost, "wall": (wall - rounds * WAIT) / points, "cpu": cpu / points}
 
 
-def _kill(cluster: Any, worker: Any) -> None:
-    """End a worker in the middle of its point: it says nothing to anyone."""
-    cluster.loop.add_callback(worker.close, timeout=0, executor_wait=False, nanny=False, reason="killed")
+async def _die(worker: Any) -> None:
+    """End a worker in the middle of its point: its connection breaks first, so it says nothing to anyone."""
+    worker.batched_stream.abort()
+    await worker.close(timeout=0, executor_wait=False, nanny=False, reason="killed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,16 +7,20 @@ imitation of a float network: the network itself, or a better one of the zoo tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn import zoo
+from fixedpoint_nn.layers import LSTMCell
+from fixedpoint_nn.network.tree import layers_by_path
 from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.precision.calibrate import calibrate
-from fixedpoint_nn.precision.plan import Plan
+from fixedpoint_nn.precision.plan import Plan, PlanEntry
 from fixedpoint_nn.precision.qat import Trained, train_quantized
 from fixedpoint_nn.training.metrics import outputs
 from fixedpoint_nn.training.optimisers import Adam
@@ -24,6 +28,7 @@ from fixedpoint_nn.training.schedules import cosine
 
 CALIBRATION = 500
 TABLE_ADDRESS_BITS = 8
+CELL_RANGE = 2  # integer bits of an LSTM's cell at the start, one fewer below four bits
 ACTIVATIONS_OF_ONE_BIT_WEIGHTS = 2
 
 
@@ -53,14 +58,36 @@ COURSES = {
 
 def few_bits_plan(name: str, net: Any, bits: int) -> Plan:
     """Weights and values of so many bits (of 1: values of 2), logits of 8, a binary point for each output's weights."""
-    return calibrate(
+    samples = zoo.samples(name, CALIBRATION, "train")
+    plan = calibrate(
         net,
-        zoo.samples(name, CALIBRATION, "train"),
+        samples,
         word=max(bits, 2),
         activation_bits=bits if bits > 1 else ACTIVATIONS_OF_ONE_BIT_WEIGHTS,
         address_bits=TABLE_ADDRESS_BITS,
         per_channel=True,
     )
+    wide = calibrate(net, samples, word=TABLE_ADDRESS_BITS, per_channel=True)
+    return plan.changed(dict(fine_cells(net, plan, wide)))
+
+
+def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntry]]:
+    """Smaller ranges for the cells of LSTMs, and tables that see a finer step than the cell's.
+
+    The widest cells decide the least squared error, but beyond 2 tanh is flat, and what is added in one step of time is
+    small: with steps of 1 the network loses what it reads. The step is learned, so the table's address, which is
+    not, is that of an 8-bit network.
+    """
+    for path, layer in layers_by_path(net):
+        if isinstance(layer, LSTMCell):
+            cell = plan[f"{path}.cell"]
+            assert isinstance(cell, Quantizer)
+            int_bits = CELL_RANGE if cell.format.bits > CELL_RANGE + 1 else CELL_RANGE - 1
+            frac_bits = cell.format.bits - int_bits
+            if int_bits < cell.format.int_bits:
+                yield f"{path}.cell", replace(cell, format=QFormat(int_bits, frac_bits))
+            address = f"{path}.cell_tanh.input"
+            yield address, wide[address]
 
 
 def teacher_outputs(name: str, course: Course) -> Array | None:
