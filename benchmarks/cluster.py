@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Points on Dask: `python -m benchmarks cluster`.
 
-Two questions. How well do two worker processes use two cores: the same points with one worker and with two, by the clock
-on the wall and by the processors' time (other programs disturb the first, hardly the second). And what does a point cost
-beside its own work on a large cluster: 1,000 points that only wait, on 64 workers of which a tenth is killed meanwhile.
+Two questions. How well do two worker processes use two cores: the same points with one worker and with two, by the
+clock on the wall and by the processors' time (other programs disturb the first, hardly the second). And what does a
+point cost beside its own work on a large cluster: 1,000 points that only wait, on 64 workers of which a tenth is killed.
 The exit status is 1 if an aim is missed or a point is lost.
 """
 
@@ -56,7 +56,7 @@ def with_workers(workers: int, points: int) -> dict[str, float]:
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,  # type: ignore[no-untyped-call]
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):
         executor: Executor = client.get_executor()  # type: ignore[no-untyped-call]
@@ -80,7 +80,7 @@ def on_many_workers(points: int, workers: int, killed: int) -> dict[str, float]:
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(  # type: ignore[no-untyped-call]
+        LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
         ) as cluster,
         Client(cluster) as client,  # type: ignore[no-untyped-call]
@@ -89,7 +89,9 @@ def on_many_workers(points: int, workers: int, killed: int) -> dict[str, float]:
         executor: Executor = client.get_executor()  # type: ignore[no-untyped-call]
         dict(run_all(waits, {"seconds": 0.0}, _tasks(workers), executor=executor))
         victims = list(cluster.workers.values())[:killed]
-        timer = threading.Timer(2.5 * WAIT, lambda: [cluster.loop.add_callback(_die, worker) for worker in victims])
+        timer = threading.Timer(
+            2.5 * WAIT, lambda: [cluster.loop.add_callback(_die, worker) for worker in victims]
+        )
         wall, cpu = time.perf_counter(), time.process_time()
         timer.start()
         tasks = {f"p{i}": (i,) for i in range(points)}

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks import precision_after, precision_widths
+from benchmarks import precision_after, precision_hgq, precision_widths
 from benchmarks.precision_cells import AIMS, Cell, measured
-from fixedpoint_nn.network.serialization import write_whole
+from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.precision.few_bits import COURSES
 from fixedpoint_nn.precision.store import Store
 from fixedpoint_nn.training.methods import joined
@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--network", action="append", choices=COURSES, help="all if none is named")
     parser.add_argument("--bits", default="4,3,2,1", help="such as 4,2")
-    parser.add_argument("--method", action="append", help=f'the course\'s if none; "every" for {", ".join(EVERY)}')
+    parser.add_argument(
+        "--method", action="append", help=f'the course\'s if none; "every" for {", ".join(EVERY)}'
+    )
     parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
     parser.add_argument("--epochs", type=int, help="for all networks")
     parser.add_argument("--rate", type=float, help="of Adam, for all networks")
@@ -58,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--widths",
         action="store_true",
         help="learn widths instead, beside the greedy search and one word length",
+    )
+    parser.add_argument(
+        "--hgq", metavar="PYTHON", help="learned widths beside HGQ2's, which this interpreter has"
     )
     parser.add_argument("--no-progress", action="store_true", help="print the table's lines only")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder of the store, plans and weights")
@@ -71,6 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.after_training:
         return after_training(options.network or list(precision_after.AIMS), options.bits, options.out)
+    if options.hgq:
+        both = precision_hgq.compare(options.hgq, options.out)
+        print(*precision_hgq.lines(both), sep="\n")
+        return int(both["ours"]["hypervolume"] < both["HGQ2"]["hypervolume"])
     if options.widths:
         with Store(options.out / "results.sqlite") as store:
             for network in options.network or list(precision_widths.COURSES):

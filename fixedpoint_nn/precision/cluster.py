@@ -158,7 +158,7 @@ def _point(task: Task, compute: Compute, common: Any) -> dict[str, Any]:
 def _on_dask(
     compute: Compute, common: Any, tasks: Mapping[str, Task], client: Any, options: Mapping[str, Any]
 ) -> Done:
-    """The common part is sent to each worker once, all tasks in one message; results come as many at a time as there are."""
+    """The common part is sent to each worker once, all tasks in one message; results come in batches."""
     from distributed import as_completed
 
     (shared,) = client.scatter([common], broadcast=True, hash=False)  # a dict alone would be taken apart

@@ -88,7 +88,10 @@ def train_quantized(
     master = own_weights(with_weights(folded, plan))
     plan = replace(plan, weights={})
     first, _ = next(source.epoch(np.random.default_rng(options.get("seed", 0))))
-    source = chosen.source(source, teacher if isinstance(teacher, np.ndarray) else partial(outputs, net if teacher is None else teacher))
+    source = chosen.source(
+        source,
+        teacher if isinstance(teacher, np.ndarray) else partial(outputs, net if teacher is None else teacher),
+    )
     course = Course.of(master, plan, chosen, first[:STRUCTURE])
     if chosen.corrects_moments:
         correct_moments(master, fold(net), course.plan, first)
