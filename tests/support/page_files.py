@@ -43,8 +43,21 @@ def a_tflite_model(folder: Path) -> None:
     np.save(folder / "samples.npy", samples)
 
 
+def packages(*names: str) -> Callable[[Path], None]:
+    """Nothing but packages that the page tells its readers to install."""
+
+    def wanted(_: Path) -> None:
+        for name in names:
+            pytest.importorskip(name)
+
+    return wanted
+
+
 BROUGHT: dict[str, Callable[[Path], None]] = {
     "README.md": an_onnx_model,
+    "docs/how-to/brevitas.md": packages("brevitas", "onnxscript"),
+    "docs/how-to/cocotb.md": packages("cocotb", "cocotb_tools"),
+    "docs/how-to/litex-vivado.md": packages("litex"),
     "docs/how-to/tflite.md": a_tflite_model,
 }
 

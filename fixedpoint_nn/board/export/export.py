@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import zlib
@@ -39,9 +40,9 @@ class Exported:
     content: int
 
 
-def export(pack: Pack, folder: Path) -> Exported:
+def export(pack: Pack, folder: str | os.PathLike[str]) -> Exported:
     """The design of a pack in a folder, which is new, or was exported before; no path leads out of it."""
-    values = _values(pack)
+    values, folder = _values(pack), Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "network.core").exists():
         raise BoardError(
             f"{folder} holds other files than an export; choose a new folder, or one of an earlier export"
