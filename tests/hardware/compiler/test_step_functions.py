@@ -6,7 +6,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn.hardware.compiler.step_functions import Steps, found, levels, multiplier_for, steps_of
