@@ -182,8 +182,6 @@ def reduce(scope: Scope, place: int, node: Node) -> Value:
     walked = tuple(atom for axis in over for atom in view.axes[axis])
     kept = [() if axis in over else atoms for axis, atoms in enumerate(view.axes)]
     channels_too = len(view.axes) - 1 in over
-    if not node.attributes["keepdims"]:
-        kept = [atoms for axis, atoms in enumerate(kept) if axis not in over] + [()] * channels_too
     scale = _over(replace(view, axes=tuple(kept)), walked, view.format.frac_bits, largest)
     if not channels_too or node.attributes["keepdims"]:
         return Expression(node.shape, node.format, ((scale,),))

@@ -8,13 +8,16 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
+from fixedpoint_nn.hardware import LoweringError
 from fixedpoint_nn.hardware.compiler.barriers import place_barriers
 from fixedpoint_nn.hardware.compiler.encode import instructions
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.compiler.legalise import legalise
-from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.compiler.pipeline import ONE_OF_EACH, CompiledNetwork, lower, lower_program
 from fixedpoint_nn.hardware.compiler.select import select
 from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.numbers.traced.traced import trace
+from fixedpoint_nn.numerics.qformat import Q
 from tests.support.random_networks import KINDS, random_network
 
 
@@ -57,3 +60,15 @@ def test_buffers_that_are_alive_together_share_no_word(compiled: CompiledNetwork
         twin = Twin(compiled.config, compiled.images, compiled.input, sample.reshape(-1))
         twin.run()
         assert np.array_equal(twin.memory[compiled.output.addresses()], expected.reshape(-1))
+
+
+def test_a_program_of_two_results_or_two_inputs_is_refused_in_a_sentence() -> None:
+    one = trace(lambda x: x + 1, (3,), Q(4, 4))
+    for program in (
+        replace(one, outputs=[*one.inputs, *one.outputs]),
+        replace(one, inputs=[*one.inputs, *one.outputs]),
+        replace(one, outputs=[]),
+    ):
+        with pytest.raises(LoweringError) as caught:
+            lower_program(program)
+        assert str(caught.value) == ONE_OF_EACH

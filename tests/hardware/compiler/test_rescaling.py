@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn import UQ, FixedArray, Overflow, Q, QFormat, Quantizer, Rounding
@@ -181,6 +181,7 @@ def test_an_offset_that_stands_for_the_first_rounding_is_found_again() -> None:
     assert np.array_equal(words(lowered, x), net(x).ints)
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 1 << 30), factor=st.integers(1 << 20, (1 << 31) - 1), frac=st.integers(28, 44),
     rounding=st.sampled_from(list(Rounding)), overflow=st.sampled_from(list(Overflow)), bits=st.integers(2, 9),
@@ -237,8 +238,8 @@ class TwoCodes:
         return ((a - b if self.minus else a + b) * self.factor).cast(self.out)
 
 
-def addend(slope: float) -> ValueTable:
-    return ValueTable.of("addend", lambda code: round(code * slope), Q(8, 0), Q(29, 0))
+def addend(slope: float, source: QFormat = Q(8, 0)) -> ValueTable:
+    return ValueTable.of("addend", lambda code: round(code * slope), source, Q(29, 0))
 
 
 @pytest.mark.parametrize("minus", [False, True])
@@ -319,4 +320,80 @@ def test_two_codes_with_a_factor_for_each_channel_keep_their_tables() -> None:
     x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (20, 8)), Q(8, 0))
     lowered = lower(net, (8,), x.format, lanes=4)
     assert sum(kernel.table is not None for kernel in lowered.kernels) == 2
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_factor_without_a_shift_is_a_multiplier() -> None:
+    net = dense(1, factor=constant([300001, 262145, 399999, 277777], 20), out=Quantizer(Q(30, 0)))
+    x = samples()
+    lowered = lower(net, (6,), x.format)
+    assert lowered.images.parameters[:, 0].tolist() == [0] * 4
+    assert lowered.images.parameters[:, 2].tolist() == net.factor.ints.tolist()
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@dataclass(frozen=True)
+class MovedCodes:
+    """table(x[:4]) + table(x[4:]), of codes with any binary point, rescaled with an offset."""
+
+    left: QFormat
+    right: QFormat
+    offset: FixedArray
+
+    def __call__(self, x: Any) -> Any:
+        exact = {"rounding": Rounding.FLOOR, "overflow": Overflow.WRAP}
+        a = x[..., :4].cast(Quantizer(self.left, **exact)).lookup("addend", addend(524288.0, self.left))
+        b = x[..., 4:].cast(Quantizer(self.right, **exact)).lookup("addend", addend(371211.3, self.right))
+        factor = constant(0x5F0A_1C2B, 32, 50, signed=False)
+        return ((a + b) * factor + self.offset).cast(Quantizer(Q(9, 0), Rounding.HALF_UP))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "offset", "tables"),
+    [
+        (Q(8, 0), Q(8, 0), constant(0, 4), 0),
+        (Q(8, 0), Q(8, 0), constant([0], 4), 0),
+        (Q(8, 0), Q(8, 0), constant([0, 0, 1, 0], 4), 2),
+        (Q(8, 0), Q(6, 2), constant(0, 4), 2),
+    ],
+)
+def test_two_codes_become_one_run_if_they_count_alike_and_all_channels_have_one_offset(
+    left: QFormat, right: QFormat, offset: FixedArray, tables: int
+) -> None:
+    net = MovedCodes(left, right, offset)
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (20, 8)), Q(8, 0))
+    lowered = lower(net, (8,), x.format, lanes=4)
+    assert sum(kernel.table is not None for kernel in lowered.kernels) == tables
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_cast_that_loses_nothing_is_spared_by_a_small_factor_too() -> None:
+    about: dict[str, Any] = {
+        "factor": constant([13, 14, 15, 9], 4, 7, signed=False),
+        "out": Quantizer(Q(8, 0)),
+    }
+    net = dense(1, sum=Quantizer(Q(18, 0), **EXACT), **about)
+    x = samples()
+    lowered = lower(net, (6,), x.format)
+    assert (len(lowered.kernels), lowered.config.multiplier_width) == (1, 5)
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@pytest.mark.parametrize(("factor", "width"), [((1 << 17) - 1, 0), ((1 << 17) + 1, 19)])
+def test_a_factor_of_a_plain_value_is_a_weight_of_18_bits_at_most(factor: int, width: int) -> None:
+    def net(x: Any) -> Any:
+        return (x * constant([factor], 20, 16)).cast(Quantizer(Q(10, 0)))
+
+    x = samples()
+    lowered = lower(net, (6,), x.format)
+    assert lowered.config.multiplier_width == width
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_every_row_has_the_multipliers_of_its_channels(rows: int) -> None:
+    net = dense(1, factor=FACTORS, out=Quantizer(Q(8, 0)))
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (9, rows, 6)), Q(8, 0))
+    lowered = lower(net, (rows, 6), x.format)
+    assert lowered.images.parameters[:, 2].tolist() == FACTORS.ints.tolist()
     assert np.array_equal(words(lowered, x), net(x).ints)

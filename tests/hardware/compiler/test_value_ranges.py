@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn import UQ, FixedArray, Overflow, Q, QFormat, Quantizer, Rounding
@@ -34,6 +34,7 @@ NETS: list[Any] = [
 
 
 @pytest.mark.parametrize("net", NETS)
+@settings(deadline=None)
 @given(values=st.lists(st.tuples(*[st.integers(-128, 127)] * 3), min_size=1, max_size=20))
 def test_every_value_lies_in_its_range(net: Any, values: list[tuple[int, ...]]) -> None:
     program = trace(net, (3,), Q(8, 0))
@@ -106,6 +107,9 @@ EXACT: dict[str, tuple[Any, list[int], list[int]]] = {
     "a finer cast": (lambda x: x.relu().cast(Quantizer(Q(8, 1))), [-256], [255]),
     "a table": (lambda x: x.lookup("clamp", CLAMP), [-9], [20]),
     "a table of some codes": (lambda x: (x.relu().cast(Quantizer(Q(8, 0)))).lookup("clamp", CLAMP), [0], [20]),
+    "a table that rises, of some codes": (
+        lambda x: (x.relu().cast(Quantizer(Q(8, 0)))).lookup("high", HIGH), [5], [127]
+    ),
     "a table of codes below 0": (
         lambda x: (-x.relu()).cast(Quantizer(Q(8, 0))).lookup("clamp", CLAMP), [-9], [0]
     ),

@@ -104,6 +104,9 @@ ANY_SHAPE: dict[str, tuple[Callable[[Any], Any], int]] = {
     "maximum": (lambda x: x.maximum(x.cast(NARROW)).cast(OUT), 3),
     "minimum": (lambda x: x.minimum(x.cast(NARROW)).cast(OUT), 5),
     "maximum of a constant": (lambda x: x.maximum(-2).minimum(3).cast(OUT), 8),
+    "the same cast twice": (lambda x: (x * 3).cast(OUT).cast(OUT), 1),
+    "a narrower cast of a cast": (lambda x: x.cast(FINE).cast(Quantizer(Q(1, 7))), 2),
+    "a wider cast of a cast": (lambda x: x.cast(FINE).cast(Quantizer(Q(3, 7), overflow=Overflow.WRAP)), 1),
     "x + x": (lambda x: (x + x).cast(OUT), 1),
     "x - x * 2": (lambda x: (x - x * 2).cast(OUT), 1),
     "x - 5": (lambda x: (x - 5).cast(OUT), 1),
@@ -209,9 +212,14 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)).cast(OUT), 2),
     "groups and bias": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) + constants(8)).relu().cast(OUT), 2),
     "groups times": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(8)).cast(OUT), 2),
+    "groups times a number": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(1)).cast(OUT), 2),
     "columns of groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4))[..., 2:7].cast(OUT), 3),
     "argmax of rows": (lambda x: (x @ W).cast(OUT).argmax(), 4),
     "embedded": (lambda x: constants(7, 5).take(x.argmax()).cast(OUT), 7),
+    "sum of some channels": (lambda x: x[..., 1:5].sum(1).cast(OUT), 2),
+    "largest of some channels": (lambda x: x[..., 1:5].max(1, keepdims=True).cast(OUT), 2),
+    "every single one": (lambda x: (x @ W).cast(NARROW)[..., 1:4:1].cast(OUT), 2),
+    "sum of rows that were turned": (lambda x: x.reshape(-1, 2, 9).sum(1).cast(OUT), 3),
 }  # fmt: skip
 
 
@@ -282,6 +290,13 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
     "dilated": lambda x: (
         x.windows((2, 2), (1, 1), EDGES, dilation=(2, 1)).reshape(-1, 3, 6, 8).dot(constants(8, 3)).cast(OUT)
     ),
+    "padded, side by side": lambda x: x.windows((2, 2), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
+    "padded pixels apart": lambda x: x.windows((1, 1), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
+    "largest of some channels": lambda x: x[..., 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT),
+    "groups of some": lambda x: (
+        x[:, 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0)), groups=2).reshape(-1, 2, 4, 2, 4)
+        .dot(constants(2, 4, 1)).cast(OUT)
+    ),
     "mean": lambda x: x.sum((1, 2)).scaled(-4).cast(OUT),
     "mean, kept": lambda x: (x - x.sum((1, 2), keepdims=True).scaled(-4)).cast(OUT),
     "sum of rows": lambda x: x.sum(1).cast(OUT),
@@ -337,6 +352,16 @@ def gated(now: Any, h: Any, c: Any) -> Any:
     return h, h, c
 
 
+def sliced(now: Any, state: Any) -> Any:
+    """The result is a part of the input, as it is, and shorter than the state."""
+    return now[..., 2:5], (now @ INWARD + state).cast(OUT)
+
+
+def late(now: Any, state: Any) -> Any:
+    """The result is the state of before."""
+    return state, (now @ INWARD + state @ RECURRENT).cast(OUT)
+
+
 def counted(now: Any, state: Any) -> Any:
     """The result is no state, and the state needs no input."""
     return (now @ INWARD).cast(NARROW), (state + 1).cast(OUT)
@@ -358,6 +383,9 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     "gates, the cell": lambda x: x.scan(gated, ONES, ONES)[2],
     "counted": lambda x: x.scan(counted, ZERO)[0],
     "counted, the state": lambda x: x.scan(counted, ZERO)[1],
+    "a part of the input": lambda x: x.scan(sliced, ONES)[0].cast(NARROW),
+    "a part of the input, the state": lambda x: x.scan(sliced, ONES)[1],
+    "the state of before": lambda x: x.scan(late, ONES)[0],
     "of what is computed": lambda x: x.relu().cast(OUT).scan(one, ZERO)[1],
     "one after the other": lambda x: x.scan(one, ZERO)[0].scan(lambda n, s: ((n + s).cast(OUT),) * 2, ZERO)[1],
     "one over the other": lambda x: (
@@ -365,6 +393,8 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     ),
     "backwards": lambda x: x[:, ::-1].scan(one, ZERO)[1],
     "of a part": lambda x: x[:, 1:].scan(one, ZERO)[0],
+    "two steps": lambda x: x[:, :2].scan(one, ZERO)[0],
+    "two steps, the cell": lambda x: x[:, 1:].scan(gated, ONES, ONES)[2],
     "one step": lambda x: x[:, :1].scan(one, ZERO)[0],
     "one step, the cell": lambda x: x[:, 2:].scan(gated, ONES, ONES)[2],
 }  # fmt: skip
@@ -387,6 +417,10 @@ TOKENS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "the last five": (lambda x: TABLE.take(x[:, 1:]).cast(OUT), (6,)),
     "side by side": (lambda x: (TABLE.take(x).reshape(-1, 20) @ constants(20, 3)).cast(OUT), (4,)),
     "times weights": (lambda x: (TABLE.take(x) @ constants(5, 3)).cast(OUT), (5,)),
+    "seven": (lambda x: TABLE.take(x).cast(OUT), (7,)),
+    "eight, times weights": (lambda x: (TABLE.take(x) @ constants(5, 3)).cast(OUT), (8,)),
+    "every second of six": (lambda x: TABLE.take(x[:, ::2]).cast(OUT), (14,)),
+    "seven in a loop": (lambda x: LONG.take(x).scan(one, ZERO)[0], (7,)),
     "all lanes": (lambda x: (TABLE.take(x) * TABLE.take(x)).cast(OUT), (5,)),
     "all lanes, few": (lambda x: (TABLE.take(x) * TABLE.take(x)).cast(OUT), (3,)),
     "in a loop": (lambda x: LONG.take(x).scan(one, ZERO)[1], (5,)),
@@ -480,10 +514,35 @@ def test_an_engine_that_reads_several_words_gives_the_same(name: str) -> None:
     costs_no_more(name, shape, check(net, shape, 8, format, words=4, drain=2))
 
 
+@pytest.mark.parametrize(("words", "at_once"), [(1, 1), (2, 3), (4, 3)])
+@pytest.mark.parametrize("tokens", [5, 6, 7, 9, 11])
+def test_rows_of_many_tokens_are_copied_in_a_loop_one_by_one_or_three_at_a_time(
+    words: int, at_once: int, tokens: int
+) -> None:
+    compiled = check(lambda x: TABLE.take(x), (tokens,), 4, UQ(3, 0), words=words)
+    assert len(compiled.kernels) == at_once + tokens % at_once
+
+
 @pytest.mark.parametrize(
     ("net", "sentence"),
     [
         (lambda x: (x @ W.scaled(0)).dot(SQUARE[:5, :5], ACC, x.dot(W, ROUNDED)).cast(OUT), None),
+        (
+            lambda x: x.dot(W, None, (x @ W).cast(Quantizer(Q(9, 4)))).cast(OUT),
+            "continues a sum that has been rounded, or another accumulator; give both dots one accumulator",
+        ),
+        (
+            lambda x: x.dot(W, ACC, x.dot(W, Accumulator(ACC.format, Overflow.WRAP))).cast(OUT),
+            "continues a sum that has been rounded, or another accumulator; give both dots one accumulator",
+        ),
+        (
+            lambda x: constants(8, 5, 2).take(x.argmax()).cast(OUT),
+            "takes rows of something else than a constant matrix, which is not lowered",
+        ),
+        (
+            lambda x: constants(8, 5).take(x.argmax(), 1).cast(OUT),
+            "takes rows of something else than a constant matrix, which is not lowered",
+        ),
         (lambda x: x.argmax(1), "searches along another axis than the last, which is not lowered"),
         (
             lambda x: x.dot(W, ACC, (x @ W).cast(Quantizer(ACC.format))).cast(OUT),
