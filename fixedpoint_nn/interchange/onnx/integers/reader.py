@@ -43,7 +43,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
 CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 FLOAT: Any = "float"
-_SEVERAL = "its real numbers between the codes are floats, in an order that no integer kernel has; keep it in a float model"
+_SEVERAL = "its real numbers are floats, in an order that no integer kernel has; keep it in a float model"
 INEXACT = {
     "Softmax": f"{_SEVERAL}, or leave a Softmax at the end out (softmax=False)",
     **dict.fromkeys(
