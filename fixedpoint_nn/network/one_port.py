@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,14 +41,15 @@ class OnePort:
         """The shape of one row of samples of these shapes."""
         return (sum(prod(shape) for shape in shapes),)
 
-    def apart(self, row: FixedArray) -> tuple[FixedArray, ...]:
-        """The outputs of rows."""
+    def apart(self, row: FixedArray) -> Any:
+        """The outputs of rows, as the network gives them: one number, or a tuple of several."""
         ends = np.cumsum([prod(shape) for shape in self.shapes])
         parts = zip(self.shapes, self.formats, ends, strict=True)
-        return tuple(
+        outputs = tuple(
             row[:, end - prod(shape) : end].cast(Quantizer(format)).reshape(-1, *shape)
             for shape, format, end in parts
         )
+        return outputs if len(outputs) > 1 else outputs[0]
 
 
 def several(fixed: Quantized) -> bool:

@@ -138,13 +138,17 @@ class Conversion:
         """
         try:
             return self._run()
-        except UnsupportedModel:
+        except UnsupportedModel as first:
             if self.alone or not any(refusal.reason == JOINED for refusal in self.refusals):
                 raise
             shapes, constants = self.given
             try:
                 return Conversion(self.model, self.batched, shapes, constants, alone=True).run()
             except UnsupportedModel as still:
+                if all(
+                    refusal.operator == "output" and refusal.reason == JOINED for refusal in still.refusals
+                ):
+                    raise first from None  # which says the nodes that join it
                 raise still from None
 
     def _run(self) -> Imported:
@@ -233,6 +237,10 @@ class Conversion:
             return None
         if self.alone and operand.batch is None and operand.dims[:1] == (1,):
             operand = self.builder.with_batch(operand, 0)
+        at = operand.batch
+        if self.alone and (at is None or (declared.axes and isinstance(declared.axes[at], int))):
+            self.refusals.append(Refusal(declared.name, "output", JOINED))  # it has no axis for the samples
+            return None
         if operand.order != (*range(2, len(operand.dims)), 1) or operand.batch != 0:
             operand = self.builder.plain(operand)
         return Door(declared.name, operand.node, operand.axes, operand.dims)
