@@ -52,7 +52,9 @@ def add(commands: Commands) -> None:
     )
     target.add_arguments(parser)
     formats = parser.add_mutually_exclusive_group()  # of a float network one of them is needed
-    formats.add_argument("--word", type=word, metavar="N", help=f"bits of every word, {ENGINE_WORDS}; formats from data")
+    formats.add_argument(
+        "--word", type=word, metavar="N", help=f"bits of every word, {ENGINE_WORDS}; formats from data"
+    )
     formats.add_argument("--plan", type=Path, metavar="FILE", help="a plan in JSON")
     parser.add_argument("--vectors", type=positive, default=8, metavar="N", help="real inputs (default: 8)")
     parser.add_argument("--corners", type=natural, default=8, metavar="N", help="corner vectors (default: 8)")
