@@ -3,7 +3,7 @@
 
 Two questions. How well do two worker processes use two cores: the same points with one worker and with two, by the
 clock on the wall and by the processors' time (other programs disturb the first, hardly the second). And what does a
-point cost beside its own work on a large cluster: 1,000 points that only wait, on 64 workers of which a tenth is killed.
+point cost beside its own work on a large cluster: 1,000 points that only wait, on 64 workers a tenth of them killed.
 The exit status is 1 if an aim is missed or a point is lost.
 """
 
@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -53,13 +54,12 @@ def _tasks(count: int) -> dict[str, tuple[int]]:
 
 def with_workers(workers: int, points: int) -> dict[str, float]:
     """Seconds of all points on so many worker processes: on the wall, and of the processors within the points."""
-    from distributed import Client, LocalCluster
-
+    dask: Any = import_module("distributed")
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
+        dask.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        dask.Client(cluster) as client,
     ):
-        executor: Executor = client.get_executor()  # type: ignore[no-untyped-call]
+        executor: Executor = client.get_executor()
         dict(run_all(multiplies, {}, _tasks(2 * workers), executor=executor))  # modules are loaded
         begin = time.perf_counter()
         found = dict(run_all(multiplies, {}, {f"p{i}": (100 + i,) for i in range(points)}, executor=executor))
@@ -77,16 +77,15 @@ def efficiency(points: int, rounds: int) -> tuple[float, float]:
 
 def on_many_workers(points: int, workers: int, killed: int) -> dict[str, float]:
     """Seconds per point beside its own wait, and the points that were lost, while so many workers are killed."""
-    from distributed import Client, LocalCluster
-
+    dask: Any = import_module("distributed")
     with (
-        LocalCluster(
+        dask.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
         ) as cluster,
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
+        dask.Client(cluster) as client,
         Store(":memory:") as store,
     ):
-        executor: Executor = client.get_executor()  # type: ignore[no-untyped-call]
+        executor: Executor = client.get_executor()
         dict(run_all(waits, {"seconds": 0.0}, _tasks(workers), executor=executor))
         victims = list(cluster.workers.values())[:killed]
         timer = threading.Timer(

@@ -14,7 +14,7 @@ from fixedpoint_nn.board.boards import names
 from fixedpoint_nn.board.chips import Budget
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.cli import budget, target
-from fixedpoint_nn.cli.arguments import Commands, above_zero, command, natural, positive, word
+from fixedpoint_nn.cli.arguments import ENGINE_WORDS, Commands, above_zero, command, natural, positive, word
 from fixedpoint_nn.cli.duration import WORTH_SAYING, about
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.pack_figures import REPEATS, Clock, latency_of, ledger_of, tables_of
@@ -52,7 +52,9 @@ def add(commands: Commands) -> None:
     )
     target.add_arguments(parser)
     formats = parser.add_mutually_exclusive_group()  # of a float network one of them is needed
-    formats.add_argument("--word", type=word, metavar="N", help="bits of every word; formats from data")
+    formats.add_argument(
+        "--word", type=word, metavar="N", help=f"bits of every word, {ENGINE_WORDS}; formats from data"
+    )
     formats.add_argument("--plan", type=Path, metavar="FILE", help="a plan in JSON")
     parser.add_argument("--vectors", type=positive, default=8, metavar="N", help="real inputs (default: 8)")
     parser.add_argument("--corners", type=natural, default=8, metavar="N", help="corner vectors (default: 8)")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The plans that benchmarks/few_bits holds give the figures that are stated of them."""
+"""The plans that benchmarks/few_bits holds give the figures that are stated of them, in integers and in the Verilog."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import data, quantize, zoo
-from fixedpoint_nn.precision import Plan, calibrate
+from fixedpoint_nn import calibrate, data, emit, quantize, zoo
+from fixedpoint_nn.hardware.verify.verify import verify
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.network.tree import walk
+from fixedpoint_nn.precision import Plan
 from fixedpoint_nn.precision.cost import word_bits
+from fixedpoint_nn.precision.few_bits import COURSES, few_bits_plan
 from fixedpoint_nn.precision.quantize import carrying
 from tests.support.small_networks import NAMES, small_network
 
@@ -20,21 +24,70 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 STATED = {
     (row["network"], row["bits"]): row
     for row in json.loads((BENCHMARKS / "precision.json").read_text("utf-8"))
-    if row["method"] == "lsq"
+    if row["method"] == COURSES[row["network"]].method
 }
 SHIPPED = sorted((BENCHMARKS / "few_bits").glob("*.json"))
+LOADERS = {"names_lstm": data.french_names, "mnist_lstm": data.mnist}
+VECTORS = 2
+
+
+def shipped(path: Path, real: Any) -> tuple[str, int, Quantized]:
+    """The network's name, its bits, and the trained network that the plan carries."""
+    name, bits = path.stem.rsplit("-", 1)
+    real(LOADERS.get(name, data.fashion_mnist))
+    return name, int(bits), quantize(zoo.build(name, seed=7), Plan.load(path))  # its own weights are not used
+
+
+def test_every_row_with_a_shipped_plan_is_stated() -> None:
+    assert {path.stem for path in SHIPPED} == {f"{name}-{bits}" for name, bits in STATED}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_plan_that_carries_its_weights_gives_the_stated_figure(path: Path, real: Any) -> None:
-    test = real(data.fashion_mnist)[1]
+    name, bits, fixed = shipped(path, real)
+    entry = zoo.entry(name)
+    figures = entry.figures(fixed, *entry.examples(entry.held_out))
+    figure = figures["accuracy" if entry.held_out == "test" else "loss"]
+    assert np.isclose(figure, STATED[name, bits]["curves"][0][-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_no_shipped_plan_has_more_bits_than_its_name_says(path: Path) -> None:
     name, bits = path.stem.rsplit("-", 1)
-    plan = Plan.load(path)
-    fixed = quantize(zoo.build(name, seed=7), plan)  # its own weights are not used
-    right = (fixed(test.x).ints.argmax(-1) == test.y).mean()
-    assert np.isclose(right, STATED[name, int(bits)]["curves"][0][-1])
-    for place in ("input", "fc1.weight", "relu1.out", "fc2.weight", "relu2.out", "fc3.weight"):
-        assert word_bits(plan, place) <= int(bits)
+    plan, net = Plan.load(path), zoo.build(name, seed=0)
+    most = max(int(bits), 2)
+    weights = [leaf.path for leaf in walk(net) if leaf.path.endswith("weight") and leaf.path in plan]
+    values = [p for p in plan if p.endswith((".out", ".state", ".cell", "table")) and plan[p] is not None]
+    assert weights
+    for place in {*weights, *values} - {LAST[name]}:
+        assert word_bits(plan, place) <= most, place
+    assert word_bits(plan, LAST[name]) == 8
+
+
+LAST = {"fashion_mlp": "fc3.out", "lenet": "fc2.out"} | dict.fromkeys(
+    ("resnet8", "mnist_lstm", "names_lstm"), "head.out"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("simulator", ["iverilog", "verilator"])
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_network_is_emitted_and_verified(
+    path: Path, simulator: str, real: Any, tmp_path: Path
+) -> None:
+    name, _, fixed = shipped(path, real)
+    entry = zoo.entry(name)
+    x = entry.examples(entry.held_out)[0][:VECTORS]
+    assert verify(emit(fixed, x, tmp_path / "pack"), simulator).passed
+
+
+@pytest.mark.parametrize("bits", [4, 3, 2])
+def test_the_cell_of_an_lstm_starts_with_steps_that_its_table_sees(bits: int) -> None:
+    plan = few_bits_plan("names_lstm", zoo.load("names_lstm"), bits)
+    cell, address = plan.format("lstm.cells.0.cell"), plan.format("lstm.cells.0.cell_tanh.input")
+    assert cell is not None and address is not None
+    assert cell.bits == bits and cell.step < 1
+    assert address.step <= cell.step and address.max >= cell.max
 
 
 @pytest.mark.parametrize("name", NAMES)
