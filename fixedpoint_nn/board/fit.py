@@ -228,14 +228,15 @@ def _fewer_lanes(config: EngineConfig) -> Iterator[tuple[int, EngineConfig]]:
     """The same weights in more rows of fewer lanes."""
     for lanes in sorted((lanes for lanes in LANES if lanes < config.lanes), reverse=True):
         depth = -(-config.activation_depth // lanes) * lanes
-        drain = min(config.drain, lanes)
+        drain, pack = min(config.drain, lanes), min(config.pack, lanes)
         yield (
             lanes,
             replace(
                 config,
                 lanes=lanes,
                 drain=drain,
-                words=min(config.words, lanes),
+                words=min(config.words, lanes // pack),
+                pack=pack,
                 activation_depth=max(depth, 2 * lanes),
                 parameter_depth=config.parameter_depth * config.drain // drain,
                 weight_depth=config.weight_depth * config.lanes // lanes,
