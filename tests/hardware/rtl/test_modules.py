@@ -73,6 +73,8 @@ BENCHES = [
         for lanes, drain, words in GROUPED[:-1]
     ),
     *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32, 64, 256)),
+    ("loop_nest_tb", {"LANES": 4, "PACK": 2}),
+    ("loop_nest_tb", {"LANES": 8, "DRAIN": 4, "WORDS": 4, "PACK": 2}),
     *(("loop_nest_tb", {"LANES": lanes, "DRAIN": drain}) for lanes, drain in WIDE),
 ]
 
