@@ -63,6 +63,10 @@ BENCHES = [
         ("activation_memory_tb", {"LANES": lanes, "DRAIN": drain, "READ": words})
         for lanes, drain, words in GROUPED
     ),
+    *(
+        ("product_pair_tb", {"ACTIVATION": word, "WEIGHT": weight})
+        for word, weight in ((9, 8), (8, 8), (5, 8), (9, 2))
+    ),
     *(("group_sum_tb", {"LANES": lanes, "WORDS": words}) for lanes, _, words in GROUPED[:-1]),
     *(
         pytest.param(
