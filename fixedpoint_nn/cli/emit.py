@@ -269,7 +269,9 @@ def emit_network(
         ],
         "ledger": ledger_of(fixed, inputs),
         "tables": tables_of(fixed),
-        "latency": latency_of(chosen.net, fixed, inputs[:1], emitted.cycles[0], clock or Clock.of_board(BOARD)),
+        "latency": latency_of(
+            chosen.net, fixed, inputs[:1], emitted.cycles[0], clock or Clock.of_board(BOARD)
+        ),
     }
 
 

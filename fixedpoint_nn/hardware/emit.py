@@ -58,7 +58,9 @@ def emit(
     directory = Path(directory)
     check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")
-    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain, multiplier, words, pack)
+    lowered = lower(
+        fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain, multiplier, words, pack
+    )
     say("searching for corner vectors")
     unreachable = reachability.unreachable(lowered.program, samples)
     vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, unreachable)

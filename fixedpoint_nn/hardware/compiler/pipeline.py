@@ -80,8 +80,8 @@ def lower(
     """A network over FixedArrays, for samples of this shape and format.
 
     It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains `drain` words per
-    clock and reads `words`, and of whose lanes `pack` share a multiplier. That has a multiplier in its requantisers where the network gains by one, of at most
-    `multiplier` bits; 0 forbids it.
+    clock and reads `words`, and of whose lanes `pack` share a multiplier. That has a multiplier in its requantisers
+    where the network gains by one, of at most `multiplier` bits; 0 forbids it.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)

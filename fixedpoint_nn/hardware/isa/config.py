@@ -91,8 +91,8 @@ class EngineConfig:
             (
                 "pack",
                 is_pack(self.pack, self.activation_width, self.weight_width, self.lanes, self.words),
-                f"use 1, or 2 with words of at most {PACKED_BITS[0]} bits (here {self.activation_width}), weights of at "
-                f"most {PACKED_BITS[1]} ({self.weight_width}) and two lanes or more for each word that is read "
+                f"use 1, or 2 with words of at most {PACKED_BITS[0]} bits (here {self.activation_width}), weights of "
+                f"at most {PACKED_BITS[1]} ({self.weight_width}) and two lanes or more for each word that is read "
                 f"({self.lanes} for {self.words})",
             ),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
