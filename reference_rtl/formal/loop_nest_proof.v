@@ -71,6 +71,7 @@ module loop_nest_proof #(
     wire [C-1:0] channels_4, channels_5;
     loop_nest #(.LANES(LANES), .DRAIN(DRAIN), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_loop_nest (
         .clock(clock), .reset(reset_now), .offered(offered), .description(description), .take(take), .idle(idle),
+        .row_missing(1'b0),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .slow_path(slow_path), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),

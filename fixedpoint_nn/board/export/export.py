@@ -19,6 +19,7 @@ from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.files.replace import replaced
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack
+from fixedpoint_nn.hardware.pack.resident import demand_resident
 from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
 from fixedpoint_nn.version import __version__
 
@@ -41,6 +42,7 @@ class Exported:
 
 def export(pack: Pack, folder: Path) -> Exported:
     """The design of a pack in a folder, which is new, or was exported before; no path leads out of it."""
+    demand_resident(pack.config, "An export")
     values = _values(pack)
     if folder.exists() and any(folder.iterdir()) and not (folder / "network.core").exists():
         raise BoardError(

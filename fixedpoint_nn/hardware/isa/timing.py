@@ -6,51 +6,29 @@ Cycle 0 is the one in which `start` is high.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.isa.config import LATENCY
-from fixedpoint_nn.hardware.isa.instructions import Run
+from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Run
+from fixedpoint_nn.hardware.isa.issue import Issue, drain_clocks, step_cycles
+from fixedpoint_nn.hardware.isa.weight_window import RowClock, passes_of
 
-Number = TypeVar("Number", int, NDArray[np.int64])
+__all__ = ["FIRST_DECODE", "HANDOVER", "LOAD_CYCLES", "Issue", "Timing", "drain_clocks"]
 
 FIRST_DECODE = 3  # from a start or a taken jump until its target is decoded
 LOAD_CYCLES = 4  # from the last word of a Load with shift 0 until the next word is decoded
 
 
-def drain_clocks(channels: int, drain: int) -> int:
-    """The clocks in which a tile's channels leave the lanes, `drain` of them at a time."""
-    return -(-channels // drain)
-
-
-@dataclass(frozen=True)
-class Issue:
-    """The cycles in which the steps of one run are issued."""
-
-    first_step: int
-    first_tile: int  # last step of the first tile
-    last_step: int
-    taps: int
-    lanes: int
-    run: Run
-    drain: int = 1
-
-    def tile(self, pixel: Number, tile: Number) -> Number:
-        """The cycle of the last step of tile number `tile` of pixel number `pixel` (integers or arrays)."""
-        tiles = self.run.counts[3]
-        full = max(self.taps, drain_clocks(self.run.tile_channels(self.lanes), self.drain))
-        last = max(self.taps, drain_clocks(self.run.last_channels, self.drain))
-        return self.first_tile + pixel * ((tiles - 1) * full + last) + tile * full
-
-
 class Timing:
     """The clock of one execution, from `start` on: call the method of each instruction as it is executed."""
 
-    def __init__(self, lanes: int, drain: int = 1, latency: int = LATENCY) -> None:
+    def __init__(
+        self, lanes: int, drain: int = 1, latency: int = LATENCY, rows: RowClock | None = None
+    ) -> None:
         self.lanes, self.drain, self.latency = lanes, drain, latency
+        self.rows = rows  # of weights from outside
         self.decode = FIRST_DECODE  # earliest cycle in which the next word is decoded
         self.taken = 0  # when the last description was taken
         self.last_step = 0  # of the last run
@@ -71,9 +49,29 @@ class Timing:
         first_step = max(start, self.drained - run.early) if run.barrier else start
         first_tile = max(first_step + taps - 1, self.drained)
         issue = Issue(first_step, first_tile, 0, taps, self.lanes, run, self.drain)
+        if run.streamed:
+            issue = self._streamed(issue)
         self.last_step = issue.tile(x * y - 1, tiles - 1)
         self.drained = self.last_step + drain_clocks(run.last_channels, self.drain) + self.latency
         return replace(issue, last_step=self.last_step)
+
+    def _streamed(self, issue: Issue) -> Issue:
+        """The issue of a run that waits for its rows of weights."""
+        run, taps = issue.run, issue.taps
+        if self.rows is None:
+            raise AssemblyError(
+                "a run takes its weights from outside, and the engine has no window for them; set weight_window"
+            )
+        apart = drain_clocks(run.tile_channels(self.lanes), self.drain)
+        first_pass = self.rows.read(run, issue.first_step, self.drained, taps, apart)
+        issue = replace(
+            issue, first_step=int(first_pass[0]), first_tile=int(first_pass[taps - 1]), first_pass=first_pass
+        )
+        if passes_of(run) > 1:
+            tiles, pixels = run.counts[3], run.counts[4] * run.counts[5]
+            last = step_cycles(issue, np.array([pixels - 1]), np.arange(tiles), taps)[0]
+            self.rows.give_back(last[-1] if run.per_tile else last.ravel())
+        return issue
 
     def _wait(self) -> None:
         self.decode = max(self.decode, self.drained)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
+from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
 from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -16,6 +18,9 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 class RtlModel:
     """A quantised network on the engine's Verilog, in a simulator.
+
+    With a `weight_window` of so many rows weights come from `weight_memory`: at a fixed rate, or after random pauses
+    whose seed it is.
 
     >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints)  # doctest: +SKIP
     True
@@ -30,6 +35,8 @@ class RtlModel:
         drain: int = 1,
         multiplier: int = MULTIPLIER_BITS,
         words: int = 1,
+        weight_window: int = 0,
+        weight_memory: WeightMemory | int | None = None,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -40,6 +47,8 @@ class RtlModel:
         self.drain = drain
         self.multiplier = multiplier
         self.words = words
+        self.weight_window = weight_window
+        self.weight_memory = weight_memory
         self.simulator = simulator
         self.progress = progress
         self.outcome = Outcome()
@@ -54,6 +63,7 @@ class RtlModel:
             drain=self.drain,
             multiplier=self.multiplier,
             words=self.words,
+            window=self.weight_window,
         )
 
     def lowered(self, shape: tuple[int, ...]) -> CompiledNetwork:
@@ -67,6 +77,7 @@ class RtlModel:
         with scratch.folder() as folder:
             images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator)
+            job = replace(job, memory=self.weight_memory)
             label = self.simulator if self.progress else ""
             self.outcome = simulate(job, samples.ints.reshape(len(samples), -1), label)
         ints = self.outcome.ints(lowered.config.activation_width)
