@@ -33,6 +33,7 @@ def emit(
     lanes: int = 8,
     drain: int = 1,
     words: int = 1,
+    pack: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     engine: EngineConfig | None = None,
     weight_window: int = 0,
@@ -46,10 +47,11 @@ def emit(
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
-    The engine is the smallest one of so many `lanes` that drains `drain` words per clock and reads `words`, with
-    multipliers of at most `multiplier` bits where the network gains by them; or `engine`, if the network fits into it.
-    With a `weight_window` of so many rows weights come from outside, but for those of loops, and cycles are predicted
-    for `weight_memory`, by default one that offers a row in every clock.
+    The engine is the smallest one of so many `lanes` that drains `drain` words per clock and reads `words`, of whose
+    lanes `pack` share a multiplier, with multipliers behind the sums of at most `multiplier` bits where the network
+    gains by them; or `engine`, if the network fits into it. With a `weight_window` of so many rows weights come from
+    outside, but for those of loops, and cycles are predicted for `weight_memory`, by default one that offers a row in
+    every clock.
     The folder appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash
     of the float network (`network.serialization.identity`), is kept in the manifest.
     """
@@ -68,6 +70,7 @@ def emit(
         drain,
         multiplier,
         words,
+        pack,
         weight_window,
     )
     say("searching for corner vectors")
@@ -110,7 +113,7 @@ def emit_lowered(
     config = lowered.config
     memory = (memory or WeightMemory()) if config.weight_window else None
     rows = None if memory is None else RowClock(config.weight_window, memory)
-    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency, rows)
+    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency, config.pack, rows)
     cycles, macs = _predicted(lowered, plan, vectors, seed)
     contents = Contents(
         name=name,

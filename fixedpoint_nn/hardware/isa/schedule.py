@@ -43,6 +43,7 @@ def schedule(
     lanes: int,
     drain: int = 1,
     latency: int = LATENCY,
+    pack: int = 1,
     rows: RowClock | None = None,
 ) -> Schedule | None:
     """The schedule of a program; None if it depends on the data (a conditional jump).
@@ -56,7 +57,7 @@ def schedule(
         places[at] = number
         at += instruction.words
     addresses = {number: place for place, number in places.items()}
-    result, timing, registers, number = Schedule(), Timing(lanes, drain, latency, rows), [0] * 8, 0
+    result, timing, registers, number = Schedule(), Timing(lanes, drain, latency, pack, rows), [0] * 8, 0
     before = 0
     while True:
         instruction = program[number]
@@ -94,5 +95,5 @@ def schedule(
 
 def mac_steps(run: Run) -> int:
     """The steps of the run that multiply: half of the steps of a paired run."""
-    channel, kx, ky, tiles, width, height = run.counts
-    return channel * kx * ky // (2 if run.paired else 1) * tiles * width * height
+    tiles, width, height = run.counts[3:]
+    return run.fired * tiles * width * height

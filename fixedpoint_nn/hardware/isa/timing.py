@@ -12,7 +12,7 @@ import numpy as np
 
 from fixedpoint_nn.hardware.isa.config import LATENCY
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Run
-from fixedpoint_nn.hardware.isa.issue import Issue, drain_clocks, step_cycles
+from fixedpoint_nn.hardware.isa.issue import Issue, drain_clocks, step_cycles, tile_clocks, turns
 from fixedpoint_nn.hardware.isa.weight_window import RowClock, passes_of
 
 __all__ = ["FIRST_DECODE", "HANDOVER", "LOAD_CYCLES", "Issue", "Timing", "drain_clocks"]
@@ -25,9 +25,14 @@ class Timing:
     """The clock of one execution, from `start` on: call the method of each instruction as it is executed."""
 
     def __init__(
-        self, lanes: int, drain: int = 1, latency: int = LATENCY, rows: RowClock | None = None
+        self,
+        lanes: int,
+        drain: int = 1,
+        latency: int = LATENCY,
+        pack: int = 1,
+        rows: RowClock | None = None,
     ) -> None:
-        self.lanes, self.drain, self.latency = lanes, drain, latency
+        self.lanes, self.drain, self.latency, self.pack = lanes, drain, latency, pack
         self.rows = rows  # of weights from outside
         self.decode = FIRST_DECODE  # earliest cycle in which the next word is decoded
         self.taken = 0  # when the last description was taken
@@ -43,12 +48,11 @@ class Timing:
         """Read a Run and issue its steps; when that happens, in cycles."""
         self.decode = max(self.decode, self.taken + 1) + run.words
         self.taken = max(self.decode, self.last_step)
-        channels_of, tiles, x, y = run.counts[:3], run.counts[3], run.counts[4], run.counts[5]
-        taps = channels_of[0] * channels_of[1] * channels_of[2]
-        start = self.taken + 2
+        tiles, x, y = run.counts[3:]
+        start, turn = self.taken + 2, turns(run, self.pack)
         first_step = max(start, self.drained - run.early) if run.barrier else start
-        first_tile = max(first_step + taps - 1, self.drained)
-        issue = Issue(first_step, first_tile, 0, taps, self.lanes, run, self.drain)
+        first_tile = max(first_step + tile_clocks(run, turn) - 1, self.drained + turn)
+        issue = Issue(first_step, first_tile, 0, self.lanes, run, self.drain, turn)
         if run.streamed:
             issue = self._streamed(issue)
         self.last_step = issue.tile(x * y - 1, tiles - 1)
@@ -57,19 +61,19 @@ class Timing:
 
     def _streamed(self, issue: Issue) -> Issue:
         """The issue of a run that waits for its rows of weights."""
-        run, taps = issue.run, issue.taps
+        run, turn = issue.run, issue.turn
         if self.rows is None:
             raise AssemblyError(
                 "a run takes its weights from outside, and the engine has no window for them; set weight_window"
             )
         apart = drain_clocks(run.tile_channels(self.lanes), self.drain)
-        first_pass = self.rows.read(run, issue.first_step, self.drained, taps, apart)
+        reads = self.rows.read(run, issue.first_step, self.drained, apart, turn)
         issue = replace(
-            issue, first_step=int(first_pass[0]), first_tile=int(first_pass[taps - 1]), first_pass=first_pass
+            issue, first_step=int(reads[0]), first_tile=int(reads[run.taps - 1]) + turn, first_pass=reads
         )
         if passes_of(run) > 1:
             tiles, pixels = run.counts[3], run.counts[4] * run.counts[5]
-            last = step_cycles(issue, np.array([pixels - 1]), np.arange(tiles), taps)[0]
+            last = step_cycles(issue, np.array([pixels - 1]), np.arange(tiles), run.taps)[0] + turn
             self.rows.give_back(last[-1] if run.per_tile else last.ravel())
         return issue
 

@@ -39,8 +39,7 @@ Outside = WeightMemory | Ints  # or the cycle in which each row was taken
 
 def rows_of(run: Run) -> int:
     """The rows of weights that a run reads."""
-    channel, kx, ky, tiles, _, _ = run.counts
-    return channel * kx * ky * (1 if run.per_tile else tiles)
+    return run.taps * (1 if run.per_tile else run.counts[3])
 
 
 def passes_of(run: Run) -> int:
@@ -59,34 +58,36 @@ class RowClock:
         self._returned = np.full(window, _NEVER, np.int64)  # of each place of the ring, its last row
         self._returns = 0  # rows so far
 
-    def read(self, run: Run, first: int, tile_due: int, taps: int, drain: int) -> Ints:
-        """The cycle of each step of a run's first pass, that may begin in cycle `first`.
+    def read(self, run: Run, first: int, tile_due: int, drain: int, turn: int = 0) -> Ints:
+        """The cycle in which each step of a run's first pass reads, that may begin in cycle `first`.
 
-        The last step of the first tile may not come before `tile_due`, and those of later ones `drain` cycles apart.
+        The last step of the first tile may not read before `tile_due`, and those of later ones `drain` cycles after the
+        last step of the tile before. A step is over `turn` cycles after it reads.
         """
+        taps, clocks = run.taps, 1 + turn
         rows, once = rows_of(run), passes_of(run) == 1
         if not once and rows > self.window:
             raise AssemblyError(
                 f"a run reads {rows} rows of weights again and again, and the window has {self.window}; split the run"
             )
         cycles = np.empty(rows, np.int64)
-        done, before = 0, first - 1
+        done, before = 0, first - clocks
         while done < rows:
             left = taps - done % taps
             count = min(left, self.window)
-            steps = np.arange(count)
-            ready = np.maximum(self._arrive(count) + 1 - steps, before + 1)
-            issued = np.maximum.accumulate(ready) + steps
-            could = np.concatenate([[before], issued[:-1]]) + 1
+            steps = clocks * np.arange(count)
+            ready = np.maximum(self._arrive(count) + 1 - steps, before + clocks)
+            reads = np.maximum.accumulate(ready) + steps
+            could = np.concatenate([[before], reads[:-1]]) + clocks
             if count == left:
-                issued[-1] = max(issued[-1], tile_due)
+                reads[-1] = max(reads[-1], tile_due)
                 could[-1] = max(could[-1], tile_due)
-                tile_due = int(issued[-1]) + drain
-            self.stalls += int((issued - could).sum())
+                tile_due = int(reads[-1]) + turn + drain
+            self.stalls += int((reads - could).sum())
             if once:
-                self.give_back(issued)
-            before = int(issued[-1])
-            cycles[done : done + count] = issued
+                self.give_back(reads + turn)
+            before = int(reads[-1])
+            cycles[done : done + count] = reads
             done += count
         return cycles
 

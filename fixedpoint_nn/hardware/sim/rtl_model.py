@@ -35,6 +35,7 @@ class RtlModel:
         drain: int = 1,
         multiplier: int = MULTIPLIER_BITS,
         words: int = 1,
+        pack: int = 1,
         weight_window: int = 0,
         weight_memory: WeightMemory | int | None = None,
     ) -> None:
@@ -47,6 +48,7 @@ class RtlModel:
         self.drain = drain
         self.multiplier = multiplier
         self.words = words
+        self.pack = pack
         self.weight_window = weight_window
         self.weight_memory = weight_memory
         self.simulator = simulator
@@ -63,6 +65,7 @@ class RtlModel:
             drain=self.drain,
             multiplier=self.multiplier,
             words=self.words,
+            pack=self.pack,
             window=self.weight_window,
         )
 

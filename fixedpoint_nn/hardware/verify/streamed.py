@@ -21,7 +21,7 @@ def cycles_by_arrival(pack: Pack, arrivals: Sequence[Sequence[int]]) -> tuple[li
     cycles, stalls = [], []
     for taken in arrivals:
         rows = RowClock(config.weight_window, np.array(taken, np.int64))
-        plan = schedule(program, config.lanes, config.drain, config.latency, rows)
+        plan = schedule(program, config.lanes, config.drain, config.latency, config.pack, rows)
         if plan is None:
             raise PackError(f"{pack.directory} jumps on data and streams its weights; emit the pack again")
         cycles.append(plan.cycles)

@@ -37,7 +37,7 @@ def conv(kernel: int, inputs: int, outputs: int, **options: Any) -> layers.Conv2
 def plan_of(compiled: CompiledNetwork) -> Schedule:
     config = compiled.config
     rows = RowClock(config.weight_window, MEMORY)
-    plan = schedule(compiled.instructions, config.lanes, config.drain, config.latency, rows)
+    plan = schedule(compiled.instructions, config.lanes, config.drain, config.latency, config.pack, rows)
     assert plan is not None
     return plan
 

@@ -65,7 +65,10 @@ def test_every_instance_has_a_name_of_its_own_that_begins_with_u(path: Path) -> 
 def test_the_instances_of_the_engine_are_all_seen() -> None:
     found = list(instances(without_comments((RTL / "engine.v").read_text())))
     assert found == [
-        *((name, f"u_{name}") for name in ("sequencer", "loop_nest", "lane", "group_sum", "drain")),
+        *(
+            (name, f"u_{name}")
+            for name in ("sequencer", "loop_nest", "lane", "product_pair", "group_sum", "drain")
+        ),
         *((name, f"u_{name}") for name in ("requantize", "noise")),
         *((name, f"u_{name}") for name in ("write_back", "argmax", "status", "activation_memory")),
         ("memory", "u_program_memory"),

@@ -15,7 +15,7 @@ from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Address, Halt, Run, encode
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from tests.support.engine_bench import compare, simulate, source
-from tests.support.random_programs import CONFIGS, GROUPED, WIDE, first_output
+from tests.support.random_programs import CONFIGS, GROUPED, PACKED, WIDE, first_output
 from tests.support.streamed_programs import memory_for, streamed_program
 
 LANES = 4
@@ -129,6 +129,11 @@ def test_random_programs_of_wide_drains_and_groups_that_stream_agree_in_icarus(s
     agree(seed, WIDE[:6] if seed % 2 else GROUPED[:6])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_random_programs_of_lanes_that_share_multipliers_and_stream_agree_in_icarus(seed: int) -> None:
+    agree(seed, PACKED[:5])
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_random_programs_that_stream_agree_in_verilator(seed: int) -> None:
     agree(seed, CONFIGS, "verilator")
@@ -137,7 +142,7 @@ def test_random_programs_that_stream_agree_in_verilator(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 400))
 def test_many_random_programs_that_stream_agree_in_icarus(seed: int) -> None:
-    agree(seed, [CONFIGS, WIDE[:6], GROUPED[:6]][seed % 3])
+    agree(seed, [CONFIGS, WIDE[:6], GROUPED[:6], PACKED[:5]][seed % 4])
 
 
 def test_the_twin_refuses_a_program_that_takes_another_number_of_rows() -> None:
