@@ -144,7 +144,7 @@ class _Loop:
         self, body: Program, inner: Scope, views: Sequence[View], starts: Sequence[tuple[View, Target | None]]
     ) -> list[View]:
         """Whatever is not yet where the next step expects it is moved there."""
-        finals = []
+        finals, written_back = [], []
         for number, (view, (argument, target)) in enumerate(zip(views, starts, strict=True)):
             before, after = body.inputs[1 + number], body.outputs[1 + number]
             if target is not None:
@@ -155,13 +155,11 @@ class _Loop:
                 final = View(self.rows.region, offset, argument.axes, argument.format)
             else:
                 if after != before:
-                    self.builder.items.append(
-                        WriteBack(
-                            self.builder.layer, self.builder.refused, view, argument, after in body.inputs
-                        )
-                    )
+                    layer, refused = self.builder.layer, self.builder.refused
+                    written_back.append(WriteBack(layer, refused, view, argument, after in body.inputs))
                 final = argument
             finals.append(final)
+        self.builder.items += written_back  # last of all: until then each state is read as it was
         return finals
 
     def closed(self, body: Sequence[Item]) -> Loop:

@@ -355,6 +355,8 @@ class MovedCodes:
         (Q(8, 0), Q(8, 0), constant([0], 4), 0),
         (Q(8, 0), Q(8, 0), constant([0, 0, 1, 0], 4), 2),
         (Q(8, 0), Q(6, 2), constant(0, 4), 2),
+        (Q(6, 0), Q(8, 0), constant(0, 4), 0),
+        (Q(8, 0), Q(6, 0), constant(0, 4), 0),
     ],
 )
 def test_two_codes_become_one_run_if_they_count_alike_and_all_channels_have_one_offset(
@@ -397,3 +399,39 @@ def test_every_row_has_the_multipliers_of_its_channels(rows: int) -> None:
     lowered = lower(net, (rows, 6), x.format)
     assert lowered.images.parameters[:, 2].tolist() == FACTORS.ints.tolist()
     assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@pytest.mark.parametrize(("factors", "offsets", "tables"), [(2, 1, 2), (1, 2, 2), (1, 1, 0)])
+def test_two_channels_of_two_codes_keep_their_tables_if_they_differ(
+    factors: int, offsets: int, tables: int
+) -> None:
+    exact = Quantizer(Q(8, 0), **EXACT)
+    factor = constant([0x5F0A_1C2B, 0x5F0A_1C2A][:factors], 32, 50, signed=False)
+
+    def net(x: Any) -> Any:
+        a = x[..., :2].cast(exact).lookup("addend", addend(524288.0))
+        b = x[..., 2:].cast(exact).lookup("addend", addend(371211.3))
+        return ((a + b) * factor + constant([0, 1][:offsets], 4)).cast(Quantizer(Q(9, 0), Rounding.HALF_UP))
+
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (20, 4)), Q(8, 0))
+    lowered = lower(net, (4,), x.format, lanes=4)
+    assert sum(kernel.table is not None for kernel in lowered.kernels) == tables
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_sum_that_a_loop_gives_too_is_computed_on_its_own() -> None:
+    weight = constant(np.random.default_rng(1).integers(-100, 101, (6, 4)), 8)
+    exact, out = Quantizer(Q(18, 0), **EXACT), Quantizer(Q(8, 0), Rounding.HALF_UP)
+    start = FixedArray.from_ints(np.zeros((1, 4), np.int64), Q(18, 0))
+
+    def step(now: Any, state: Any) -> Any:
+        total = (now @ weight).cast(exact)
+        return (total * FACTORS).cast(out), total
+
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (9, 3, 6)), Q(8, 0))
+    for result in (0, 1):
+
+        def net(x: Any, result: int = result) -> Any:
+            return x.scan(step, start)[result]
+
+        assert np.array_equal(words(lower(net, (3, 6), x.format), x), net(x).ints)

@@ -141,6 +141,9 @@ def test_an_operation_has_the_name_of_the_cast_that_ends_it_or_of_one_before() -
     assert [uses.name(place) for place in places(program, "cast")] == ["one", "two"]
     assert [uses.name(place) for place in places(program, "relu")] == ["one", "two"]
     assert uses.name(len(program.nodes) - 1) == "two", "nothing comes after it, so what was before"
+    _, uses = traced(lambda x: x.cast(ONE).relu())
+    assert [uses.name(place) for place in range(3)] == ["one"] * 3
+    assert [uses.where(place) for place in range(3)] == ["one"] * 3
     nameless, uses = traced(lambda x: x + 1)
     assert [uses.name(place) for place in range(len(nameless.nodes))] == [""] * len(nameless.nodes)
 

@@ -213,6 +213,8 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "groups and bias": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) + constants(8)).relu().cast(OUT), 2),
     "groups times": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(8)).cast(OUT), 2),
     "groups times a number": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(1)).cast(OUT), 2),
+    "with an ellipsis": (lambda x: (x @ W)[:, ..., 1:3].cast(OUT), 1),
+    "product with two rows": (lambda x: x.matmul(x[:, 1:].transpose(0, 2, 1)).cast(OUT), 6),
     "columns of groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4))[..., 2:7].cast(OUT), 3),
     "argmax of rows": (lambda x: (x @ W).cast(OUT).argmax(), 4),
     "embedded": (lambda x: constants(7, 5).take(x.argmax()).cast(OUT), 7),
@@ -290,6 +292,7 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
     "dilated": lambda x: (
         x.windows((2, 2), (1, 1), EDGES, dilation=(2, 1)).reshape(-1, 3, 6, 8).dot(constants(8, 3)).cast(OUT)
     ),
+    "the lowest around one channel": lambda x: x[..., 1:].windows((2, 3), (1, 1), EDGES, lowest=True).sum(3).cast(OUT),
     "padded, side by side": lambda x: x.windows((2, 2), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "padded pixels apart": lambda x: x.windows((1, 1), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "largest of some channels": lambda x: x[..., 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT),
@@ -367,6 +370,28 @@ def counted(now: Any, state: Any) -> Any:
     return (now @ INWARD).cast(NARROW), (state + 1).cast(OUT)
 
 
+def delayed(now: Any, a: Any, b: Any) -> Any:
+    """The second state is the first one of before."""
+    return b, (now @ INWARD + a @ RECURRENT).cast(OUT), a
+
+
+def beside(now: Any, a: Any, b: Any) -> Any:
+    """The second state stays as it is."""
+    new = (now @ INWARD + a).cast(OUT)
+    return (new * b).cast(OUT), new, b
+
+
+def swapped(now: Any, a: Any, b: Any) -> Any:
+    """Two states change places."""
+    return (now @ INWARD + a - b).cast(OUT), b, a
+
+
+def in_turn(now: Any, a: Any, b: Any, c: Any) -> Any:
+    """Three states follow each other, and the first is read as it was."""
+    new = (now @ INWARD + c * 2).cast(OUT)
+    return (new + a).cast(OUT), b, c, new
+
+
 LOOPS: dict[str, Callable[[Any], Any]] = {
     "outputs": lambda x: x.scan(one, ZERO)[0],
     "state": lambda x: x.scan(one, ZERO)[1],
@@ -386,6 +411,19 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     "a part of the input": lambda x: x.scan(sliced, ONES)[0].cast(NARROW),
     "a part of the input, the state": lambda x: x.scan(sliced, ONES)[1],
     "the state of before": lambda x: x.scan(late, ONES)[0],
+    "of one channel": lambda x: (
+        x[..., :1].scan(lambda now, s: ((now @ constants(1, 4) + s @ RECURRENT).cast(OUT),) * 2, ZERO)[0]
+    ),
+    "two steps ago": lambda x: x.scan(delayed, ZERO, ONES)[0],
+    "the states of two steps": lambda x: (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(delayed, ONES, ZERO)),
+    "two that change places": lambda x: x.scan(swapped, ZERO, ONES)[0],
+    "two that have changed places": lambda x: (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(swapped, ONES, ZERO)),
+    "three in turn": lambda x: x.scan(in_turn, ZERO, ONES, ZERO)[0],
+    "three in turn, at last": lambda x: (
+        (lambda y, a, b, c: (a * 3 + b * 5 + c).cast(OUT))(*x.scan(in_turn, ZERO, ONES, ZERO))
+    ),
+    "beside a state that stays": lambda x: x.scan(beside, ZERO, ONES)[0],
+    "a state that stays": lambda x: x.scan(beside, ZERO, ONES)[2],
     "of what is computed": lambda x: x.relu().cast(OUT).scan(one, ZERO)[1],
     "one after the other": lambda x: x.scan(one, ZERO)[0].scan(lambda n, s: ((n + s).cast(OUT),) * 2, ZERO)[1],
     "one over the other": lambda x: (
