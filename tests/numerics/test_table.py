@@ -185,3 +185,9 @@ def test_a_table_of_the_widest_output_is_exact_to_its_last_bit() -> None:
 def test_a_value_is_known_to_a_quarter_of_a_step(x: int, lsb_bits: int, quarters: int) -> None:
     """Twice the half steps below exp(x), and one more unless it is exactly there."""
     assert _quarters(EXACT_FUNCTIONS["exp"], Fraction(x), lsb_bits) == quarters
+
+
+def test_entries_are_not_written_to() -> None:
+    table = Table("tanh", Q(3, 3), Quantizer(Q(1, 5)))
+    with pytest.raises(ValueError, match="read-only"):
+        table.ints[0] = 1
