@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -242,3 +243,15 @@ def test_pixels_stand_side_by_side_if_groups_of_lanes_can_read_them(
     lanes: int, words: int, channels: int, pixels: Any, taps: Any, window: Window | None, beside: bool
 ) -> None:
     assert pixels_side_by_side(lanes, words, channels, pixels, taps, window) is beside
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lanes", "drain", "cycles"),
+    [((33, 28, 28, 16), 32, 1, 155), ((21, 25, 38, 29), 16, 2, 226), ((23, 29, 34, 21), 16, 1, 219)],
+)
+def test_groups_are_chosen_for_the_run_behind_too(
+    sizes: tuple[int, ...], lanes: int, drain: int, cycles: int
+) -> None:
+    """Each run by itself would be as quick in other groups, and the one behind it would wait for its words."""
+    net = layers.Sequential(*(dense(a, b, seed) for seed, (a, b) in enumerate(pairwise(sizes))))
+    assert cycles_of(lower(net, sizes[:1], Q(4, 4), lanes, drain=drain, words=2)) <= cycles

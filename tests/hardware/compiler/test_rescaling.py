@@ -435,3 +435,30 @@ def test_a_sum_that_a_loop_gives_too_is_computed_on_its_own() -> None:
             return x.scan(step, start)[result]
 
         assert np.array_equal(words(lower(net, (3, 6), x.format), x), net(x).ints)
+
+
+def test_a_shift_of_63_bits_is_the_most() -> None:
+    x = samples()
+    far = dense(1, factor=constant(FACTORS.ints, 32, 63, signed=False), out=Quantizer(Q(8, 0)))
+    lowered = lower(far, (6,), x.format)
+    assert lowered.images.parameters[:, 0].tolist() == [63] * 4
+    assert np.array_equal(words(lowered, x), far(x).ints)
+    with pytest.raises(LoweringError, match="needs a right shift of 64 bits, and 63 is the most"):
+        lower(
+            dense(1, factor=constant(FACTORS.ints, 32, 64, signed=False), out=Quantizer(Q(8, 0))),
+            (6,),
+            x.format,
+        )
+
+
+@pytest.mark.parametrize("code", [-128, 127])
+@pytest.mark.parametrize("bent", ["left", "right"])
+def test_tables_that_are_bent_at_their_ends_alone_are_kept(bent: str, code: int) -> None:
+    straight = addend(524288.0)
+    curved = ValueTable.of("addend", lambda c: round(c * 524288) + (c == code) * (1 << 27), Q(8, 0), Q(29, 0))
+    tables = (curved, straight) if bent == "left" else (straight, curved)
+    net = TwoCodes(*tables, constant(0x5F0A_1C2B, 32, 50, signed=False), Quantizer(Q(9, 0)))
+    x = FixedArray.from_ints(np.array([[code] * 8, [0] * 8, [-code - 1] * 8, [5] * 8]), Q(8, 0))
+    lowered = lower(net, (8,), x.format, lanes=4)
+    assert sum(kernel.table is not None for kernel in lowered.kernels) == 2
+    assert np.array_equal(words(lowered, x), net(x).ints)

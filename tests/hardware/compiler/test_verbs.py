@@ -293,6 +293,10 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
         x.windows((2, 2), (1, 1), EDGES, dilation=(2, 1)).reshape(-1, 3, 6, 8).dot(constants(8, 3)).cast(OUT)
     ),
     "the lowest around one channel": lambda x: x[..., 1:].windows((2, 3), (1, 1), EDGES, lowest=True).sum(3).cast(OUT),
+    "groups of some channels": lambda x: (
+        x.reshape(-1, 2, 5, 4)[..., 1:3].windows((2, 2), (1, 1), ((0, 0), (0, 0)), groups=2)
+        .reshape(-1, 1, 4, 2, 4).dot(constants(2, 4, 1)).cast(OUT)
+    ),
     "padded, side by side": lambda x: x.windows((2, 2), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "padded pixels apart": lambda x: x.windows((1, 1), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "largest of some channels": lambda x: x[..., 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT),
