@@ -12,7 +12,14 @@ from fixedpoint_nn.hardware.compiler.ir import Item, Loop, WriteBack
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.scan_layout import Rows, size_of
 from fixedpoint_nn.hardware.compiler.scope import Scope
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes
+from fixedpoint_nn.hardware.compiler.strided_view import (
+    Atom,
+    Buffer,
+    Register,
+    View,
+    dense_axes,
+    merge,
+)
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node, Program
 
@@ -82,19 +89,18 @@ class _Loop:
     def sequence(self, xs: View, body: Program) -> View:
         """x at time t."""
         x = body.inputs[0]
-        at = xs.index((slice(None), 0))
+        at = xs.index((slice(None), 0))  # refuses an axis of time that was made of several
+        walk = merge(xs.axes[1])
         if self.rows is not None and x in self.rows.offsets:
             offset, words = self.rows.offsets[x], size_of(body.nodes[x])
-            time = xs.axes[1][0].stride if xs.axes[1] else self.rows.stride
-            if xs.place != (self.rows.region, offset) or time != self.rows.stride or len(xs.axes[1]) > 1:
+            time = walk[0].stride if walk else self.rows.stride
+            if xs.place != (self.rows.region, offset) or time != self.rows.stride:
                 target = Target(self.rows.region, offset, self.rows.stride)
                 self.builder.copied(xs.reshape((1, self.steps, words)), (), target)
             return View(self._slot(offset, words), 0, dense_axes((1, words), (0, 1)), xs.format).reshape(
                 at.shape
             )
-        if len(xs.axes[1]) > 1:
-            raise LoweringError("loops over an axis that was made of several; keep time an axis of its own")
-        time = xs.axes[1][0].stride if xs.axes[1] else 0
+        time = walk[0].stride if walk else 0
         alias = Buffer("x", xs.buffer.words, parent=xs.buffer, offset=0, loop_register=self.register(time))
         return replace(at, buffer=alias)
 

@@ -19,6 +19,7 @@ from fixedpoint_nn.hardware.compiler.rescaling import _powers, _slope
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 EXACT = {"rounding": Rounding.FLOOR, "overflow": Overflow.WRAP}
@@ -462,3 +463,23 @@ def test_tables_that_are_bent_at_their_ends_alone_are_kept(bent: str, code: int)
     lowered = lower(net, (8,), x.format, lanes=4)
     assert sum(kernel.table is not None for kernel in lowered.kernels) == 2
     assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_constant_may_come_first() -> None:
+    weight, x = constant(np.random.default_rng(1).integers(-100, 101, (6, 4)), 8), samples()
+
+    def net(x: Any) -> Any:
+        return (FACTORS * (x @ weight)).cast(Quantizer(Q(8, 0), Rounding.HALF_AWAY))
+
+    lowered = lower(net, (6,), x.format)
+    assert lowered.images.parameters[:, 2].tolist() == FACTORS.ints.tolist()
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_cast_that_differs_from_channel_to_channel_is_refused() -> None:
+    channels = ChannelQuantizer(Quantizer(Q(8, 0)), (0, 1, 0, 2))
+    weight = constant(np.ones((6, 4), np.int64), 8)
+    with pytest.raises(
+        LoweringError, match="rounds activations channel by channel; use one quantizer for all channels"
+    ):
+        lower(lambda x: ((x @ weight) * FACTORS).cast(channels), (6,), Q(8, 0))

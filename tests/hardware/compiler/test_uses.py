@@ -38,6 +38,7 @@ def places(program: Program, verb: str) -> list[int]:
         (lambda x: (lambda y: y.scaled(-3).maximum(y))(x + 1), 3),
         (lambda x: (lambda y: y.maximum(y.scaled(-1)))(x + 1), 1),
         (lambda x: (lambda y: y.maximum(y.scaled(2)))(x + 1), None),
+        (lambda x: (lambda y: y.maximum(y.scaled(0)))(x + 1), None),
         (lambda x: (lambda y: y.maximum(y.scaled(-3)) + y)(x + 1), None),
         (lambda x: (lambda y, z: y.maximum(z) + z)(*(lambda y: (y, y.scaled(-3)))(x + 1)), None),
         (lambda x: (x + 1).maximum(x.scaled(-3)), None),

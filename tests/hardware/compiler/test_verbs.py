@@ -215,6 +215,7 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "groups times a number": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(1)).cast(OUT), 2),
     "with an ellipsis": (lambda x: (x @ W)[:, ..., 1:3].cast(OUT), 1),
     "product with two rows": (lambda x: x.matmul(x[:, 1:].transpose(0, 2, 1)).cast(OUT), 6),
+    "products of one channel": (lambda x: (x[..., :1] * x[..., 1:2] + x[..., 2:3].scaled(-3)).cast(OUT), 9),
     "columns of groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4))[..., 2:7].cast(OUT), 3),
     "argmax of rows": (lambda x: (x @ W).cast(OUT).argmax(), 4),
     "embedded": (lambda x: constants(7, 5).take(x.argmax()).cast(OUT), 7),
@@ -296,6 +297,9 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
     "groups of some channels": lambda x: (
         x.reshape(-1, 2, 5, 4)[..., 1:3].windows((2, 2), (1, 1), ((0, 0), (0, 0)), groups=2)
         .reshape(-1, 1, 4, 2, 4).dot(constants(2, 4, 1)).cast(OUT)
+    ),
+    "padded pixels in groups": lambda x: (
+        x.windows((1, 1), (1, 1), EDGES, groups=2).reshape(-1, 5, 7, 2, 1).dot(constants(2, 1, 3)).cast(OUT)
     ),
     "padded, side by side": lambda x: x.windows((2, 2), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "padded pixels apart": lambda x: x.windows((1, 1), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
@@ -425,6 +429,9 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     "three in turn": lambda x: x.scan(in_turn, ZERO, ONES, ZERO)[0],
     "three in turn, at last": lambda x: (
         (lambda y, a, b, c: (a * 3 + b * 5 + c).cast(OUT))(*x.scan(in_turn, ZERO, ONES, ZERO))
+    ),
+    "the state of the step before": lambda x: (
+        x.scan(lambda now, a, b: ((n := (now @ INWARD + a - b).cast(OUT)), n, a), ZERO, ONES)[0]
     ),
     "beside a state that stays": lambda x: x.scan(beside, ZERO, ONES)[0],
     "a state that stays": lambda x: x.scan(beside, ZERO, ONES)[2],
@@ -584,6 +591,11 @@ def test_rows_of_many_tokens_are_copied_in_a_loop_one_by_one_or_three_at_a_time(
         (
             lambda x: constants(8, 5).take(x.argmax(), 1).cast(OUT),
             "takes rows of something else than a constant matrix, which is not lowered",
+        ),
+        (
+            lambda x: x.reshape(-1, 3, 2, 3).transpose(0, 2, 1, 3).reshape(-1, 6, 3)
+            .scan(lambda now, s: ((now * s).cast(OUT),) * 2, ZERO[:, :3])[1],
+            "takes [0] of a flattened axis, which is not lowered; index before the reshape",
         ),
         (lambda x: x.argmax(1), "searches along another axis than the last, which is not lowered"),
         (
