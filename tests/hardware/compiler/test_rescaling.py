@@ -204,10 +204,13 @@ def test_any_chain_gives_the_models_words(
     assert np.array_equal(words(lowered, x), net(x).ints)
 
 
-def test_a_multiplier_of_another_width_is_refused() -> None:
-    net = dense(1, factor=FACTORS, out=Quantizer(Q(8, 0)))
-    with pytest.raises(LoweringError, match=r"A multiplier has 2 to 32 bits, or 0 for none, not 33\."):
-        lower(net, (6,), Q(8, 0), multiplier=33)
+@pytest.mark.parametrize("bits", [1, 33, -1])
+def test_a_multiplier_of_another_width_is_refused(bits: int) -> None:
+    net = dense(1, factor=constant([1, 1, 2, 2], 4), out=Quantizer(Q(14, -4)))
+    with pytest.raises(LoweringError, match=rf"A multiplier has 2 to 32 bits, or 0 for none, not {bits}\."):
+        lower(net, (6,), Q(8, 0), multiplier=bits)
+    for allowed in (0, 2, 32):
+        lower(net, (6,), Q(8, 0), multiplier=allowed)
 
 
 def test_an_engine_that_is_there_keeps_its_multiplier_and_its_timing() -> None:
