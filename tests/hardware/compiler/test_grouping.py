@@ -104,6 +104,8 @@ def test_the_pixels_of_an_image_of_one_channel_stand_side_by_side() -> None:
     (kernel,) = checked(net, (5, 6, 1), lanes=16, words=4)
     assert (kernel.groups, kernel.joined, kernel.spread, kernel.skip) == (2, False, True, False)
     assert (kernel.channels, kernel.tiles, kernel.tile_steps) == (6 * 4, 2, 9)
+    assert kernel.weights is not None and kernel.weights.shape == (9, 16)
+    assert np.array_equal(kernel.weights, np.tile(kernel.weights[:, :4], (1, 4)))
 
 
 def test_every_second_pixel_is_read_where_the_stride_is_two() -> None:
