@@ -172,6 +172,26 @@ def test_products_of_different_binary_points_are_added_in_one_run() -> None:
     assert len(kernels) == 4 + 1 and kernels[-1].paired
 
 
+def test_a_table_that_something_else_reads_too_keeps_its_binary_point() -> None:
+    sigmoid = Table("sigmoid", Q(4, 4), Quantizer(UQ(0, 6)))
+    tanh = Table("tanh", Q(4, 4), Quantizer(Q(1, 7)))
+
+    def net(x: Any) -> Any:
+        a, b, c, d = (x @ weights(6, 4, seed=seed) for seed in range(4))
+        read = a.cast(OUT).lookup("sigmoid", sigmoid)
+        second = c.cast(OUT).lookup("sigmoid", sigmoid) * d.cast(OUT).lookup("tanh", tanh)
+        return (read * b.cast(OUT) + second).cast(OUT).concat([read.cast(OUT)])
+
+    def plain(x: Any) -> Any:
+        a, b, c, d = (x @ weights(6, 4, seed=seed) for seed in range(4))
+        second = c.cast(OUT).lookup("sigmoid", sigmoid) * d.cast(OUT).lookup("tanh", tanh)
+        return (a.cast(OUT) * b.cast(OUT) + second).cast(OUT)
+
+    for one in (net, plain):
+        for words in (1, 2):
+            assert not checked(one, (6,), lanes=4, words=words)[-1].paired
+
+
 @pytest.mark.parametrize("words", [0, 3, 16, 64, "4"])
 def test_words_that_no_engine_reads_are_refused_in_a_sentence(words: Any) -> None:
     sentence = (

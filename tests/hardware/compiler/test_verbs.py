@@ -47,6 +47,9 @@ def check(
         expected = net(FixedArray.from_ints(ints[None], format))
         assert (compiled.output.shape, compiled.output.format) == (expected.shape[1:], expected.format)
         assert np.array_equal(twin.memory[compiled.output.addresses()], expected.ints.reshape(-1))
+    for kernel in compiled.kernels:
+        root, low, high = kernel.writes
+        assert low >= 0 and high < root.words or not kernel.write, "results stay in their buffer"
     return compiled
 
 
@@ -496,6 +499,7 @@ POOLED: dict[str, Callable[[Any], Any]] = {
     "of a sum": lambda x: pooled((convolved(x, ((0, 1), (0, 1))) + x).cast(OUT)),
     "of an odd number of columns": lambda x: pooled(convolved(x, ((1, 1), (1, 1)))),
     "of a modelled accumulator": lambda x: pooled(convolved(x, accumulator=ACC)),
+    "of what is no sum": lambda x: pooled((x * 3).cast(OUT)),
     "of what is read twice": lambda x: (lambda y: (pooled(y) + y[:, ::2, ::2]).cast(NARROW))(convolved(x)),
     "and the edges": lambda x: pooled(convolved(x), ((1, 1), (1, 1))),
     "of three columns": lambda x: convolved(x).windows((2, 3), (2, 2), ((0, 0), (0, 0))).max(3),
@@ -596,6 +600,10 @@ def test_rows_of_many_tokens_are_copied_in_a_loop_one_by_one_or_three_at_a_time(
             lambda x: x.reshape(-1, 3, 2, 3).transpose(0, 2, 1, 3).reshape(-1, 6, 3)
             .scan(lambda now, s: ((now * s).cast(OUT),) * 2, ZERO[:, :3])[1],
             "takes [0] of a flattened axis, which is not lowered; index before the reshape",
+        ),
+        (
+            lambda x: (x @ constants(6)).cast(OUT),
+            "multiplies by a matrix that is no constant (groups, taps, outputs); only weights are lowered",
         ),
         (lambda x: x.argmax(1), "searches along another axis than the last, which is not lowered"),
         (
