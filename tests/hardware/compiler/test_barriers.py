@@ -113,9 +113,10 @@ def waits(*items: Flat, **engine: Any) -> list[bool]:
     return [item.barrier for item in place_barriers(items, **engine) if isinstance(item, Kernel)]
 
 
-def test_a_run_waits_where_a_word_would_be_read_too_early_and_nowhere_else() -> None:
-    rng, seen = np.random.default_rng(0), []
-    for _ in range(400):
+@pytest.mark.parametrize("seed", range(8))
+def test_a_run_waits_where_a_word_would_be_read_too_early_and_nowhere_else(seed: int) -> None:
+    rng, seen = np.random.default_rng(seed), []
+    for _ in range(50):
         producer, consumer = random_pair(rng)
         drain, latency = int(rng.choice([1, 2, 4])), LATENCY + int(rng.integers(0, 6))
         first = first_step(consumer, producer, drain, latency)
@@ -128,7 +129,7 @@ def test_a_run_waits_where_a_word_would_be_read_too_early_and_nowhere_else() -> 
             assert isinstance(placed, Kernel)
             early = all_there - first if expected and words > 1 else 0
             assert placed.early == min(early, MOST_EARLY), "as early as the last word that it needs allows"
-    assert 50 < sum(seen) < 350, "both cases are drawn often"
+    assert 5 < sum(seen) < 45, "both cases are drawn often"
 
 
 @pytest.mark.parametrize("gap", range(17))

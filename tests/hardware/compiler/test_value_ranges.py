@@ -104,6 +104,9 @@ EXACT: dict[str, tuple[Any, list[int], list[int]]] = {
     "a cast of a sum": (lambda x: (x + 100).cast(Quantizer(Q(8, 0))), [-28], [127]),
     "a cast that may wrap": (lambda x: x.relu().cast(Quantizer(Q(5, 0), overflow=Overflow.WRAP)), [-16], [15]),
     "a cast that does not wrap": (lambda x: x.relu().cast(Quantizer(Q(8, 0), overflow=Overflow.WRAP)), [0], [127]),
+    "a cast of what is below 0": (
+        lambda x: (x.relu() - 128).cast(Quantizer(Q(8, 0), overflow=Overflow.WRAP)), [-128], [-1]
+    ),
     "a finer cast": (lambda x: x.relu().cast(Quantizer(Q(8, 1))), [-256], [255]),
     "a table": (lambda x: x.lookup("clamp", CLAMP), [-9], [20]),
     "a table of some codes": (lambda x: (x.relu().cast(Quantizer(Q(8, 0)))).lookup("clamp", CLAMP), [0], [20]),

@@ -47,6 +47,9 @@ def check(
         expected = net(FixedArray.from_ints(ints[None], format))
         assert (compiled.output.shape, compiled.output.format) == (expected.shape[1:], expected.format)
         assert np.array_equal(twin.memory[compiled.output.addresses()], expected.ints.reshape(-1))
+    for kernel in compiled.kernels:
+        root, low, high = kernel.writes
+        assert low >= 0 and high < root.words or not kernel.write, "results stay in their buffer"
     return compiled
 
 
@@ -213,6 +216,9 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "groups and bias": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) + constants(8)).relu().cast(OUT), 2),
     "groups times": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(8)).cast(OUT), 2),
     "groups times a number": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(1)).cast(OUT), 2),
+    "with an ellipsis": (lambda x: (x @ W)[:, ..., 1:3].cast(OUT), 1),
+    "product with two rows": (lambda x: x.matmul(x[:, 1:].transpose(0, 2, 1)).cast(OUT), 6),
+    "products of one channel": (lambda x: (x[..., :1] * x[..., 1:2] + x[..., 2:3].scaled(-3)).cast(OUT), 9),
     "columns of groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4))[..., 2:7].cast(OUT), 3),
     "argmax of rows": (lambda x: (x @ W).cast(OUT).argmax(), 4),
     "embedded": (lambda x: constants(7, 5).take(x.argmax()).cast(OUT), 7),
@@ -289,6 +295,14 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
     "two of all rows": lambda x: (x * -3).cast(NARROW)[:, 1:3],
     "dilated": lambda x: (
         x.windows((2, 2), (1, 1), EDGES, dilation=(2, 1)).reshape(-1, 3, 6, 8).dot(constants(8, 3)).cast(OUT)
+    ),
+    "the lowest around one channel": lambda x: x[..., 1:].windows((2, 3), (1, 1), EDGES, lowest=True).sum(3).cast(OUT),
+    "groups of some channels": lambda x: (
+        x.reshape(-1, 2, 5, 4)[..., 1:3].windows((2, 2), (1, 1), ((0, 0), (0, 0)), groups=2)
+        .reshape(-1, 1, 4, 2, 4).dot(constants(2, 4, 1)).cast(OUT)
+    ),
+    "padded pixels in groups": lambda x: (
+        x.windows((1, 1), (1, 1), EDGES, groups=2).reshape(-1, 5, 7, 2, 1).dot(constants(2, 1, 3)).cast(OUT)
     ),
     "padded, side by side": lambda x: x.windows((2, 2), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "padded pixels apart": lambda x: x.windows((1, 1), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
@@ -367,6 +381,28 @@ def counted(now: Any, state: Any) -> Any:
     return (now @ INWARD).cast(NARROW), (state + 1).cast(OUT)
 
 
+def delayed(now: Any, a: Any, b: Any) -> Any:
+    """The second state is the first one of before."""
+    return b, (now @ INWARD + a @ RECURRENT).cast(OUT), a
+
+
+def beside(now: Any, a: Any, b: Any) -> Any:
+    """The second state stays as it is."""
+    new = (now @ INWARD + a).cast(OUT)
+    return (new * b).cast(OUT), new, b
+
+
+def swapped(now: Any, a: Any, b: Any) -> Any:
+    """Two states change places."""
+    return (now @ INWARD + a - b).cast(OUT), b, a
+
+
+def in_turn(now: Any, a: Any, b: Any, c: Any) -> Any:
+    """Three states follow each other, and the first is read as it was."""
+    new = (now @ INWARD + c * 2).cast(OUT)
+    return (new + a).cast(OUT), b, c, new
+
+
 LOOPS: dict[str, Callable[[Any], Any]] = {
     "outputs": lambda x: x.scan(one, ZERO)[0],
     "state": lambda x: x.scan(one, ZERO)[1],
@@ -386,6 +422,22 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     "a part of the input": lambda x: x.scan(sliced, ONES)[0].cast(NARROW),
     "a part of the input, the state": lambda x: x.scan(sliced, ONES)[1],
     "the state of before": lambda x: x.scan(late, ONES)[0],
+    "of one channel": lambda x: (
+        x[..., :1].scan(lambda now, s: ((now @ constants(1, 4) + s @ RECURRENT).cast(OUT),) * 2, ZERO)[0]
+    ),
+    "two steps ago": lambda x: x.scan(delayed, ZERO, ONES)[0],
+    "the states of two steps": lambda x: (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(delayed, ONES, ZERO)),
+    "two that change places": lambda x: x.scan(swapped, ZERO, ONES)[0],
+    "two that have changed places": lambda x: (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(swapped, ONES, ZERO)),
+    "three in turn": lambda x: x.scan(in_turn, ZERO, ONES, ZERO)[0],
+    "three in turn, at last": lambda x: (
+        (lambda y, a, b, c: (a * 3 + b * 5 + c).cast(OUT))(*x.scan(in_turn, ZERO, ONES, ZERO))
+    ),
+    "the state of the step before": lambda x: (
+        x.scan(lambda now, a, b: ((n := (now @ INWARD + a - b).cast(OUT)), n, a), ZERO, ONES)[0]
+    ),
+    "beside a state that stays": lambda x: x.scan(beside, ZERO, ONES)[0],
+    "a state that stays": lambda x: x.scan(beside, ZERO, ONES)[2],
     "of what is computed": lambda x: x.relu().cast(OUT).scan(one, ZERO)[1],
     "one after the other": lambda x: x.scan(one, ZERO)[0].scan(lambda n, s: ((n + s).cast(OUT),) * 2, ZERO)[1],
     "one over the other": lambda x: (
@@ -447,6 +499,7 @@ POOLED: dict[str, Callable[[Any], Any]] = {
     "of a sum": lambda x: pooled((convolved(x, ((0, 1), (0, 1))) + x).cast(OUT)),
     "of an odd number of columns": lambda x: pooled(convolved(x, ((1, 1), (1, 1)))),
     "of a modelled accumulator": lambda x: pooled(convolved(x, accumulator=ACC)),
+    "of what is no sum": lambda x: pooled((x * 3).cast(OUT)),
     "of what is read twice": lambda x: (lambda y: (pooled(y) + y[:, ::2, ::2]).cast(NARROW))(convolved(x)),
     "and the edges": lambda x: pooled(convolved(x), ((1, 1), (1, 1))),
     "of three columns": lambda x: convolved(x).windows((2, 3), (2, 2), ((0, 0), (0, 0))).max(3),
@@ -542,6 +595,15 @@ def test_rows_of_many_tokens_are_copied_in_a_loop_one_by_one_or_three_at_a_time(
         (
             lambda x: constants(8, 5).take(x.argmax(), 1).cast(OUT),
             "takes rows of something else than a constant matrix, which is not lowered",
+        ),
+        (
+            lambda x: x.reshape(-1, 3, 2, 3).transpose(0, 2, 1, 3).reshape(-1, 6, 3)
+            .scan(lambda now, s: ((now * s).cast(OUT),) * 2, ZERO[:, :3])[1],
+            "takes [0] of a flattened axis, which is not lowered; index before the reshape",
+        ),
+        (
+            lambda x: (x @ constants(6)).cast(OUT),
+            "multiplies by a matrix that is no constant (groups, taps, outputs); only weights are lowered",
         ),
         (lambda x: x.argmax(1), "searches along another axis than the last, which is not lowered"),
         (
