@@ -16,6 +16,7 @@ from fixedpoint_nn.interchange.onnx.step import Operand, Step, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Array
 
+INPUTS = "truth values as inputs of the network"
 TRUTH = "bool"  # the kind of values that are ones and zeros
 
 
@@ -52,31 +53,31 @@ for _name, _turned, _negated in (
     operator(_name, "Subtract, Step", "whole numbers")(_compares(_turned, _negated))
 
 
-@operator("Not", "ScaleShift")
+@operator("Not", "ScaleShift", INPUTS)
 def not_(step: Step) -> Value:
     """Not."""
     return _not(step, step.value(0, TRUTH))
 
 
-@operator("And", "Multiply")
+@operator("And", "Multiply", INPUTS)
 def and_(step: Step) -> Value:
     """And."""
     return joined(step, layers.Multiply(), 2, kind=TRUTH)
 
 
-@operator("Or", "Maximum")
+@operator("Or", "Maximum", INPUTS)
 def or_(step: Step) -> Value:
     """Or."""
     return joined(step, layers.Maximum(), 2, kind=TRUTH)
 
 
-@operator("IsNaN", "nothing: no value here is nan")
+@operator("IsNaN", "nothing: no value here is nan", "as an output")
 def is_nan(step: Step) -> Array:
     """IsNaN of what is computed."""
     return np.zeros((1,) * len(step.value(0).dims), bool)
 
 
-@operator("Where", "Multiply, Add; a mask of Softmax")
+@operator("Where", "Multiply, Add; a mask of Softmax", "whole numbers; a choice between constants")
 def where(step: Step) -> Operand:
     """Where: condition * x + (1 - condition) * y, as far as both are there."""
     condition, x, y = step.operands
