@@ -14,7 +14,7 @@ import numpy as np
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.affine.sums import sums_of
-from fixedpoint_nn.interchange.hls4ml.accumulated import AccumulatedConv2D, AccumulatedDense, Cast
+from fixedpoint_nn.interchange.hls4ml.accumulated import AccumulatedConv2D, AccumulatedDense, Affine, Cast
 from fixedpoint_nn.interchange.hls4ml.curves import REACH, curve, softmax
 from fixedpoint_nn.interchange.hls4ml.recurrent import AccumulatedGRU, AccumulatedLSTM
 from fixedpoint_nn.layers import Graph, Node

@@ -175,7 +175,10 @@ class Conversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, Value) and value.node in given and None not in value.axes
+            if isinstance(value, Value)
+            and value.node in given
+            and None not in value.axes
+            and not isinstance(value.kind, Masked)
         )
 
     def _convert(self, operation: Operation) -> None:

@@ -93,9 +93,9 @@ def where(step: Step) -> Operand:
     if isinstance(x, np.ndarray):
         x, y, chosen = y, x, ~chosen
     if isinstance(y, np.ndarray):
-        kept = _multiplied(step, x, chosen.astype(np.float32))
         if (y <= HIDES).all():
-            return masked(kept, chosen)
+            return masked(step.value(1) if x is step.operands[1] else step.value(2), chosen)
+        kept = _multiplied(step, x, chosen.astype(np.float32))
         rest = np.where(chosen, 0, y).astype(np.float32)
         return _added(step, kept, rest) if rest.any() else kept
     first, second = (_multiplied(step, v, c.astype(np.float32)) for v, c in ((x, chosen), (y, ~chosen)))
