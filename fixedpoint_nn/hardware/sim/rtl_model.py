@@ -32,6 +32,7 @@ class RtlModel:
         drain: int = 1,
         multiplier: int = MULTIPLIER_BITS,
         words: int = 1,
+        pack: int = 1,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -42,6 +43,7 @@ class RtlModel:
         self.drain = drain
         self.multiplier = multiplier
         self.words = words
+        self.pack = pack
         self.simulator = simulator
         self.progress = progress
         self.outcome = Outcome()
@@ -59,6 +61,7 @@ class RtlModel:
             drain=self.drain,
             multiplier=self.multiplier,
             words=self.words,
+            pack=self.pack,
         )
         return lowered, port
 
