@@ -15,7 +15,7 @@ HIDES = -1e4  # what is as low as this is no number to compute with, but a mask
 
 @dataclass(frozen=True)
 class Masked:
-    """The kind of a value whose elements are minus infinity where `kept` is False, and here 0."""
+    """The kind of a value whose elements are minus infinity where `kept` is False, and here any number."""
 
     kept: Array
     place: tuple[object, ...]
@@ -25,7 +25,13 @@ class Masked:
 
 
 def masked(x: Value, kept: Array) -> Value:
-    """A value that says which of its elements are hidden."""
+    """A value that says which of its elements are hidden; the softmax behind it hides them."""
+    try:
+        larger = np.broadcast_shapes(x.dims, kept.shape) != x.dims
+    except ValueError:
+        raise Refused(f"its mask of shape {list(kept.shape)} does not fit to {list(x.dims)}") from None
+    if larger:
+        raise Refused(f"its mask of shape {list(kept.shape)} makes more of {list(x.dims)}")
     return replace(x, kind=Masked(kept, _place(x)))
 
 

@@ -15,6 +15,7 @@ from fixedpoint_nn.interchange.onnx.builder import Builder
 from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import computed
+from fixedpoint_nn.interchange.onnx.integers.runtime_domain import REASONS
 from fixedpoint_nn.interchange.onnx.masks import Masked
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
@@ -174,7 +175,10 @@ class Conversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, Value) and value.node in given and None not in value.axes
+            if isinstance(value, Value)
+            and value.node in given
+            and None not in value.axes
+            and not isinstance(value.kind, Masked)
         )
 
     def _convert(self, operation: Operation) -> None:
@@ -247,6 +251,8 @@ class Conversion:
 
 
 def _unknown(operation: Operation) -> str:
+    if operation.op in REASONS:
+        return REASONS[operation.op]
     if operation.domain:
         return f"operators of the domain {operation.domain!r} are not read"
     return "the operator is not supported"

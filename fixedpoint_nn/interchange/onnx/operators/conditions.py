@@ -16,6 +16,7 @@ from fixedpoint_nn.interchange.onnx.step import Operand, Step, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Array
 
+INPUTS = "truth values as inputs of the network"
 TRUTH = "bool"  # the kind of values that are ones and zeros
 
 
@@ -52,31 +53,31 @@ for _name, _turned, _negated in (
     operator(_name, "Subtract, Step", "whole numbers")(_compares(_turned, _negated))
 
 
-@operator("Not", "ScaleShift")
+@operator("Not", "ScaleShift", INPUTS)
 def not_(step: Step) -> Value:
     """Not."""
     return _not(step, step.value(0, TRUTH))
 
 
-@operator("And", "Multiply")
+@operator("And", "Multiply", INPUTS)
 def and_(step: Step) -> Value:
     """And."""
     return joined(step, layers.Multiply(), 2, kind=TRUTH)
 
 
-@operator("Or", "Maximum")
+@operator("Or", "Maximum", INPUTS)
 def or_(step: Step) -> Value:
     """Or."""
     return joined(step, layers.Maximum(), 2, kind=TRUTH)
 
 
-@operator("IsNaN", "nothing: no value here is nan")
+@operator("IsNaN", "nothing: no value here is nan", "as an output")
 def is_nan(step: Step) -> Array:
     """IsNaN of what is computed."""
     return np.zeros((1,) * len(step.value(0).dims), bool)
 
 
-@operator("Where", "Multiply, Add; a mask of Softmax")
+@operator("Where", "Multiply, Add; a mask of Softmax", "whole numbers; a choice between constants")
 def where(step: Step) -> Operand:
     """Where: condition * x + (1 - condition) * y, as far as both are there."""
     condition, x, y = step.operands
@@ -92,9 +93,9 @@ def where(step: Step) -> Operand:
     if isinstance(x, np.ndarray):
         x, y, chosen = y, x, ~chosen
     if isinstance(y, np.ndarray):
-        kept = _multiplied(step, x, chosen.astype(np.float32))
         if (y <= HIDES).all():
-            return masked(kept, chosen)
+            return masked(step.value(1) if x is step.operands[1] else step.value(2), chosen)
+        kept = _multiplied(step, x, chosen.astype(np.float32))
         rest = np.where(chosen, 0, y).astype(np.float32)
         return _added(step, kept, rest) if rest.any() else kept
     first, second = (_multiplied(step, v, c.astype(np.float32)) for v, c in ((x, chosen), (y, ~chosen)))

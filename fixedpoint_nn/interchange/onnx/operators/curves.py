@@ -27,7 +27,7 @@ def exp(step: Step) -> Value:
     return step.unary(layers.Exp(), step.value(0))
 
 
-@operator("Log", "Log")
+@operator("Log", "Log", "constants of no elements")
 def log(step: Step) -> Value:
     """Log."""
     return step.unary(layers.Log(), step.value(0))

@@ -37,8 +37,7 @@ def _hidden(step: Step, x: Value, constant: Array) -> Value:
     if added.any():
         step.operands = [x, added]
         x = joined(step, layers.Add(), 2)
-    step.operands = [x, kept.astype(np.float32)]
-    return masked(joined(step, layers.Multiply(), 2), kept)
+    return masked(x, kept)
 
 
 @operator("Sum", "Add", WRAPS)

@@ -11,19 +11,24 @@ import numpy as np
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
+from fixedpoint_nn.interchange.onnx.operators.curves import product
 from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Array
 
+NOTHING = 1e-24  # keeps the norm of zeros from being divided by
 
-@operator("LayerNormalization", "LayerNorm", "the mean and the inverse deviation as outputs; over the batch")
-def layer_normalization(step: Step) -> Value:
-    """LayerNormalization, over the last axes."""
+
+@operator("LayerNormalization", "LayerNorm", "over the batch")
+def layer_normalization(step: Step) -> list[Value]:
+    """LayerNormalization, over the last axes, and its mean and inverse deviation where they are asked for."""
     step.attribute("stash_type")
     x = step.value(0)
     axes = range(axis_of(int(step.attribute("axis", -1)), len(x.dims)), len(x.dims))
     gain, bias = _spread(step, 1, "scales", x, axes), _spread(step, 2, "biases", x, axes)
-    return normalized(step, x, tuple(axes), step.attribute("epsilon", 1e-5), gain, bias)
+    eps = step.attribute("epsilon", 1e-5)
+    results = [normalized(step, x, tuple(axes), eps, gain, bias)]
+    return results + (_statistics(step, x, tuple(axes), eps) if any(step.operation.outputs[1:]) else [])
 
 
 @operator("RMSNormalization", "RMSNorm", "over the batch")
@@ -63,7 +68,7 @@ def lp_normalization(step: Step) -> Value:
     step.must_be("p", 2)
     x = step.value(0)
     axis = axis_of(int(step.attribute("axis", -1)), len(x.dims))
-    return normalized(step, x, (axis,), 0.0, centred=False, mean=False)
+    return normalized(step, x, (axis,), NOTHING, centred=False, mean=False)
 
 
 @operator("MeanVarianceNormalization", "LayerNorm", "over the batch, as without attributes")
@@ -72,6 +77,17 @@ def mean_variance_normalization(step: Step) -> Value:
     x = step.value(0)
     axes = tuple(axis_of(int(a), len(x.dims)) for a in step.attribute("axes", (0, 2, 3)))
     return normalized(step, x, axes, 1e-18)
+
+
+def _statistics(step: Step, x: Value, axes: tuple[int, ...], eps: float) -> list[Value]:
+    """The mean over the axes, and 1 / sqrt(variance + eps)."""
+    dims = tuple(1 if axis in axes else size for axis, size in enumerate(x.dims))
+    layer = layers.Mean(scalar(1 / prod(x.dims[axis] for axis in axes)), tuple(sorted(map(x.place, axes))))
+    mean = step.made(layer, [x], dims, x.axes)
+    centred = step.made(layers.Subtract(), [x, mean], x.dims, x.axes)
+    variance = step.made(layer, [product(step, centred, centred)], dims, x.axes)
+    line = step.unary(layers.ScaleShift(scalar(1.0), scalar(eps)), variance)
+    return [mean, step.unary(layers.ReciprocalSqrt(), line)]
 
 
 def normalized(
