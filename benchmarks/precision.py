@@ -96,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     continue
                 for method in methods:
                     changed = {"method": method, "epochs": options.epochs, "rate": options.rate}
-                    course = replace(COURSES[network], **{k: v for k, v in changed.items() if v is not None})
+                    course = replace(
+                        COURSES[network][bits], **{k: v for k, v in changed.items() if v is not None}
+                    )
                     cells = [Cell(network, bits, course, seed) for seed in range(options.seeds)]
                     found = [measured(cell, store, options.out, not options.no_progress) for cell in cells]
                     rows.append(row(cells[0], found))

@@ -24,7 +24,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 STATED = {
     (row["network"], row["bits"]): row
     for row in json.loads((BENCHMARKS / "precision.json").read_text("utf-8"))
-    if row["method"] == COURSES[row["network"]].method
+    if row["method"] == COURSES[row["network"]][row["bits"]].method
 }
 SHIPPED = sorted((BENCHMARKS / "few_bits").glob("*.json"))
 LOADERS = {"names_lstm": data.french_names, "mnist_lstm": data.mnist}
