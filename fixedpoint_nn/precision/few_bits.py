@@ -53,7 +53,7 @@ class Course:
 
 WITH_TEACHER = Course(10, teacher="resnet8")
 IN_TIME = Course(8, 3e-4, "distillation", dropout=True)
-# By network and bits. Steps that move do an LSTM harm while the plan's are nearly right, and are needed below three bits.
+# Steps that move do an LSTM harm while the plan's are nearly right, and are needed below three bits.
 COURSES = {
     "fashion_mlp": dict.fromkeys((4, 3, 2, 1), WITH_TEACHER),
     "lenet": dict.fromkeys((4, 3, 2, 1), replace(WITH_TEACHER, epochs=2)),
