@@ -16,7 +16,14 @@ from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.network.tree import walk
 from fixedpoint_nn.precision import Plan
 from fixedpoint_nn.precision.cost import word_bits
-from fixedpoint_nn.precision.few_bits import COURSES, few_bits_plan
+from fixedpoint_nn.precision.few_bits import (
+    COURSES,
+    WIDE,
+    Course,
+    few_bits_plan,
+    teacher_outputs,
+    train_few_bits,
+)
 from fixedpoint_nn.precision.quantize import carrying
 from tests.support.small_networks import NAMES, small_network
 
@@ -88,6 +95,39 @@ def test_the_cell_of_an_lstm_starts_with_steps_that_its_table_sees(bits: int) ->
     assert cell is not None and address is not None
     assert cell.bits == bits and cell.step < 1
     assert address.step <= cell.step and address.max >= cell.max
+
+
+@pytest.mark.parametrize("bits", [3, 1])
+def test_a_course_trains_a_network_of_the_zoo(bits: int) -> None:
+    entry = zoo.entry("moons")
+    x, y = entry.examples(entry.held_out)
+    course = Course(2, 1e-3, "lsq")
+    trained = train_few_bits(
+        "moons", bits, course=course, score=lambda fixed: entry.figures(fixed, x, y), progress=False
+    )
+    assert len(trained.history) == course.epochs
+    assert trained.history.last()["accuracy"] == entry.figures(trained.fixed, x, y)["accuracy"]
+    assert word_bits(trained.plan, "fc1.weight") <= max(bits, 2)
+    sizes = np.abs(trained.fixed.net["fc1"].weight.ints)
+    assert (sizes == sizes[0]).all() == (
+        bits == 1
+    )  # of one bit, a channel's weights differ in their signs only
+
+
+def test_the_teacher_of_a_course_says_something_to_each_training_sample() -> None:
+    rows = len(zoo.entry("moons").source().x)
+    said = teacher_outputs("moons", Course(1, teacher="moons"))
+    assert said is not None and said.shape == (rows, 1)
+    assert teacher_outputs("moons", Course(1)) is None
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_what_is_multiplied_has_few_bits_and_what_is_added_eight(bits: int) -> None:
+    plan = few_bits_plan("resnet8", zoo.load("resnet8"), bits)
+    for place in ("block1.body.conv2.out", "block1.shortcut.conv.out", "relu3.out", "head.out"):
+        assert word_bits(plan, place) == WIDE
+    for place in ("input", "relu1.out", "relu2.out", "block2.body.relu.out", "pool.out", "conv.weight"):
+        assert word_bits(plan, place) == bits
 
 
 @pytest.mark.parametrize("name", NAMES)
