@@ -59,7 +59,7 @@ COURSES = {
     "fashion_mlp": {4: GENTLE, **dict.fromkeys((3, 2, 1), TAUGHT)},
     "lenet": {4: Course(1, 5e-4, "straight-through"), **dict.fromkeys((3, 2, 1), replace(TAUGHT, epochs=2))},
     "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
-    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2), Course(1))},
+    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2), Course(2))},
     "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
 
