@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -88,18 +87,16 @@ def on_many_workers(points: int, workers: int, killed: int) -> dict[str, float]:
         executor: Executor = client.get_executor()
         dict(run_all(waits, {"seconds": 0.0}, _tasks(workers), executor=executor))
         victims = list(cluster.workers.values())[:killed]
-        timer = threading.Timer(
-            2.5 * WAIT, lambda: [cluster.loop.add_callback(_die, worker) for worker in victims]
-        )
-        wall, cpu = time.perf_counter(), time.process_time()
-        timer.start()
         tasks = {f"p{i}": (i,) for i in range(points)}
-        found = {}
+        found: dict[str, int] = {}
+        wall, cpu = time.perf_counter(), time.process_time()
         for key, result in run_all(waits, {"seconds": WAIT}, tasks, executor=executor):
             store.put(key, result)
             found[key] = result["number"]
+            if len(found) == workers:
+                for worker in victims:
+                    cluster.loop.add_callback(_die, worker)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        timer.join()
     lost = sum(found.get(key) != number for key, (number,) in tasks.items())
     rounds = -(-points // (workers - killed))  # how often the workers that are left wait at least
     return {"lost": lost, "wall": (wall - rounds * WAIT) / points, "cpu": cpu / points}
@@ -121,10 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     killed = options.workers // 10
     many = on_many_workers(options.points, options.workers, killed)
-    slow = many["wall"] > OVERHEAD
+    slow = many["cpu"] > OVERHEAD  # of scheduler, client and all that the workers do besides waiting
     print(
         f"{options.points} points on {options.workers} workers, {killed} of them killed: "
-        f"{1e3 * many['wall']:.2f} ms each beside their own wait ({1e3 * many['cpu']:.2f} ms of the processor), "
+        f"{1e3 * many['cpu']:.2f} ms of the processor each ({1e3 * many['wall']:.2f} ms passed beside their own wait), "
         f"{many['lost']:.0f} lost; aim {1e3 * OVERHEAD:g} ms, none lost: "
         f"{'MISSED' if slow or many['lost'] else 'reached'}",
         flush=True,

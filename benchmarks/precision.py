@@ -18,7 +18,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks import precision_after, precision_hgq, precision_widths
-from benchmarks.precision_cells import AIMS, Cell, measured
+from benchmarks.precision_cells import AIMS, Cell, figure_of, measured
 from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.precision.few_bits import COURSES
 from fixedpoint_nn.precision.store import Store
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.after_training:
         return after_training(options.network or list(precision_after.AIMS), options.bits, options.out)
     if options.hgq:
-        both = precision_hgq.compare(options.hgq, options.out)
+        both = precision_hgq.compare(options.hgq, options.out, options.epochs)
         print(*precision_hgq.lines(both), sep="\n")
         return int(both["ours"]["hypervolume"] < both["HGQ2"]["hypervolume"])
     if options.widths:
@@ -96,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     continue
                 for method in methods:
                     changed = {"method": method, "epochs": options.epochs, "rate": options.rate}
-                    course = replace(COURSES[network], **{k: v for k, v in changed.items() if v is not None})
+                    course = replace(
+                        COURSES[network][bits], **{k: v for k, v in changed.items() if v is not None}
+                    )
                     cells = [Cell(network, bits, course, seed) for seed in range(options.seeds)]
                     found = [measured(cell, store, options.out, not options.no_progress) for cell in cells]
                     rows.append(row(cells[0], found))
@@ -136,9 +138,7 @@ def row(cell: Cell, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "reached": mean(lost) <= aim,
         "minutes": round(sum(result["minutes"] for result in found), 1),
         "cpu_minutes": round(sum(result["cpu_minutes"] for result in found), 1),
-        "curves": [
-            result["curves"].get("accuracy" if "accuracy" in result["curves"] else "loss") for result in found
-        ],
+        "curves": [result["curves"][figure_of(cell.network)] for result in found],
     }
 
 

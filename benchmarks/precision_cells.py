@@ -44,9 +44,14 @@ class Cell:
         return f"{self.network}-{self.bits}-{self.course.method.replace('+', '_')}-{self.seed}"
 
 
+def figure_of(network: str) -> str:
+    """What a network is judged by: its accuracy, or of one that writes, the likelihood's loss."""
+    return "accuracy" if zoo.entry(network).held_out == "test" else "loss"
+
+
 def loss_of(network: str, figures: dict[str, float], exact: dict[str, float]) -> float:
     """Points of accuracy, or percent of the likelihood, that are lost."""
-    if zoo.entry(network).held_out == "test":
+    if figure_of(network) == "accuracy":
         return 100 * (exact["accuracy"] - figures["accuracy"])
     return 100 * (figures["loss"] / exact["loss"] - 1)
 

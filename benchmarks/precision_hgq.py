@@ -23,9 +23,12 @@ MOST_PRICE = 15.0e6  # EBOPs of the network with words of 8 bits
 Points = list[tuple[float, float]]
 
 
-def compare(python: str, out: Path) -> dict[str, Any]:
-    """Both fronts, EBOPs against points lost on the test data; `python` is an interpreter that has HGQ2."""
-    learned, seconds = precision_widths.learn(NETWORK)
+def compare(python: str, out: Path, epochs: int | None = None) -> dict[str, Any]:
+    """Both fronts, EBOPs against points lost on the test data; `python` is an interpreter that has HGQ2.
+
+    With `epochs` ours trains for so many, and each candidate for one more; theirs gets as much processor time.
+    """
+    learned, seconds = precision_widths.learn(NETWORK, (epochs, 1) if epochs else None)
     ours = [(float(c.price), float(c.loss)) for c in learned.front]
     entry, net = zoo.entry(NETWORK), zoo.load(NETWORK)
     exact = entry.figures(net, *entry.examples(entry.held_out))["accuracy"]

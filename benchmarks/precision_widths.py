@@ -45,11 +45,11 @@ def compare(network: str, out: Path) -> dict[str, Any]:
     }
 
 
-def learn(network: str) -> tuple[LearnedFront, float]:
+def learn(network: str, course: tuple[int, int] | None = None) -> tuple[LearnedFront, float]:
     """Widths learned on the training data but a tenth, judged on that tenth, reported on the test data; and seconds."""
     entry, net = zoo.entry(network), zoo.load(network)
     source, held_back = hold_back(entry.source())
-    epochs, finish = COURSES[network]
+    epochs, finish = course or COURSES[network]
     start = time.process_time()
     learned = learn_widths(
         net,

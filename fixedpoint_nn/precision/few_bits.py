@@ -15,19 +15,23 @@ import numpy as np
 
 from fixedpoint_nn import zoo
 from fixedpoint_nn.layers import LSTMCell
+from fixedpoint_nn.layers.fields import CAST
+from fixedpoint_nn.network.folding import fold
 from fixedpoint_nn.network.tree import layers_by_path
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
-from fixedpoint_nn.precision.calibrate import calibrate
+from fixedpoint_nn.precision.observe import observe
 from fixedpoint_nn.precision.plan import Plan, PlanEntry
 from fixedpoint_nn.precision.qat import Trained, train_quantized
+from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.training.metrics import outputs
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 
 CALIBRATION = 500
-TABLE_ADDRESS_BITS = 8
+WIDE = 8  # bits of what is not multiplied
+ADDED = frozenset({"+", "sum"})
 CELL_RANGE = 2  # integer bits of an LSTM's cell at the start, one fewer below four bits
 ACTIVATIONS_OF_ONE_BIT_WEIGHTS = 2
 
@@ -47,28 +51,34 @@ class Course:
         return self.method if bits > 1 else f"binary+{self.method}"
 
 
+# At four bits the plan's steps are nearly right, and moving them does harm: only the weights are trained.
+GENTLE = Course(10, 5e-4, "distillation", teacher="resnet8")
+TAUGHT = Course(10, teacher="resnet8")
+IN_TIME = Course(8, 3e-4, "distillation")
 COURSES = {
-    "fashion_mlp": Course(20, teacher="resnet8"),
-    "lenet": Course(4, teacher="resnet8"),
-    "resnet8": Course(3, 5e-4),
-    "mnist_lstm": Course(3),
-    "names_lstm": Course(16, dropout=True),
+    "fashion_mlp": {4: GENTLE, **dict.fromkeys((3, 2, 1), TAUGHT)},
+    "lenet": {4: Course(1, 5e-4, "straight-through"), **dict.fromkeys((3, 2, 1), replace(TAUGHT, epochs=2))},
+    "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
+    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2), Course(2))},
+    "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
 }
 
 
 def few_bits_plan(name: str, net: Any, bits: int) -> Plan:
-    """Weights and values of so many bits (of 1: values of 2), logits of 8, a binary point for each output's weights."""
-    samples = zoo.samples(name, CALIBRATION, "train")
-    plan = calibrate(
-        net,
-        samples,
-        word=max(bits, 2),
-        activation_bits=bits if bits > 1 else ACTIVATIONS_OF_ONE_BIT_WEIGHTS,
-        address_bits=TABLE_ADDRESS_BITS,
-        per_channel=True,
-    )
-    wide = calibrate(net, samples, word=TABLE_ADDRESS_BITS, per_channel=True)
-    return plan.changed(dict(fine_cells(net, plan, wide)))
+    """What is multiplied has so many bits (of 1: weights one, values two); the rest has 8.
+
+    The rest are the logits, what is only added (the two sides of a shortcut, the pixels of a mean), and what addresses
+    a table. Each output's weights have a binary point of their own.
+    """
+    seen = observe(fold(net), zoo.samples(name, CALIBRATION, "train"))
+    values = bits if bits > 1 else ACTIVATIONS_OF_ONE_BIT_WEIGHTS
+    recipe = Recipe(max(bits, 2), activation_bits=values, address_bits=WIDE, per_channel=True)
+    wide = seen.plan(replace(recipe, word=WIDE, activation_bits=WIDE))
+    plan = seen.plan(recipe)
+    added = {path: wide[path] for path in plan if seen.flow.uses(path) and seen.flow.uses(path) <= ADDED}
+    casts = {leaf.path for leaf in seen.leaves if leaf.kind == CAST}
+    plan = plan.changed({path: entry for path, entry in added.items() if path in casts and plan[path]})
+    return seen.with_biases(plan.changed(dict(fine_cells(net, plan, wide))))
 
 
 def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntry]]:
@@ -112,7 +122,7 @@ def train_few_bits(
     `teacher` is what `teacher_outputs` gave before, for those who train several times.
     """
     entry, net = zoo.entry(name), zoo.load(name)
-    course = course or COURSES[name]
+    course = course or COURSES[name][bits]
     if teacher is None and "distillation" in course.method:
         teacher = teacher_outputs(name, course)
     return train_quantized(

@@ -180,9 +180,8 @@ def test_on_dask_a_dictionary_is_common_and_an_error_of_a_point_leaves_the_other
         assert {key: result["value"] for key, result in again.items()} == {"a": 2, "b": 4}
         tasks = {"bad": (3,)} | {str(i): (i,) for i in (1, 2, 4, 5)}
         with pytest.raises(ZeroDivisionError):
-            for key, result in run_all(third_divides_by_zero, {"factor": 1}, tasks, executor=executor):
-                found[key] = result["value"]
-    assert all(found[key] == 6 // (int(key) - 3) for key in found)
+            found.update(run_all(third_divides_by_zero, {"factor": 1}, tasks, executor=executor))
+    assert all(found[key] == {"value": 6 // (int(key) - 3)} for key in found)
     assert "bad" not in found
 
 
