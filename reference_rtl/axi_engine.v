@@ -19,6 +19,7 @@ module axi_engine #(
     parameter LANES = 8,
     parameter DRAIN = 1,
     parameter WORDS = 1,
+    parameter PACK = 1,
     parameter ACTIVATION_WIDTH = 16,
     parameter WEIGHT_WIDTH = 16,
     parameter ACCUMULATOR_WIDTH = 48,
@@ -293,6 +294,7 @@ module axi_engine #(
             `AXI_DRAIN: read_data = DRAIN;
             `AXI_MULTIPLIER_WIDTH: read_data = MULTIPLIER_WIDTH;
             `AXI_WORDS: read_data = WORDS;
+            `AXI_PACK: read_data = PACK;
             default: begin
                 read_data = 32'd0;
                 read_refused = 1'b1;
@@ -312,7 +314,8 @@ module axi_engine #(
     assign m_axis_tkeep = {STREAM_WIDTH/8{1'b1}};
 
     engine #(
-        .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .PACK(PACK),
+        .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE),
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),

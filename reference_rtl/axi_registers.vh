@@ -47,6 +47,7 @@
 `define AXI_DRAIN 8'hC4
 `define AXI_MULTIPLIER_WIDTH 8'hC8
 `define AXI_WORDS 8'hCC
+`define AXI_PACK 8'hD0
 
 `define AXI_CONTROL_RECEIVE 0
 `define AXI_CONTROL_RUN 1

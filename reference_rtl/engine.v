@@ -18,6 +18,8 @@ module engine #(
     parameter DRAIN = 1,
     // Activation words that a step reads, each for a group of lanes: a power of two, 1 to 32, at most LANES.
     parameter WORDS = 1,
+    // Lanes that share a multiplier: 1, or 2 where activations have at most 9 bits, weights 8, and a group 2 lanes.
+    parameter PACK = 1,
     // Bits of an activation word, 2 to 32.
     parameter ACTIVATION_WIDTH = 16,
     // Bits of a weight, 2 to 32.
@@ -93,7 +95,9 @@ module engine #(
     localparam LANES_LEGAL = LANES >= 1 && LANES <= 256 && (LANES & (LANES - 1)) == 0;
     localparam DRAIN_LEGAL = DRAIN >= 1 && DRAIN <= 16 && DRAIN <= LANES && (DRAIN & (DRAIN - 1)) == 0;
     localparam WORDS_LEGAL = WORDS >= 1 && WORDS <= 32 && WORDS <= LANES && (WORDS & (WORDS - 1)) == 0;
-    localparam LEGAL = LANES_LEGAL && DRAIN_LEGAL && WORDS_LEGAL
+    localparam PACK_LEGAL =
+        PACK == 1 || PACK == 2 && 2 * WORDS <= LANES && ACTIVATION_WIDTH <= 9 && WEIGHT_WIDTH <= 8;
+    localparam LEGAL = LANES_LEGAL && DRAIN_LEGAL && WORDS_LEGAL && PACK_LEGAL
         && ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32 && WEIGHT_WIDTH >= 2 && WEIGHT_WIDTH <= 32
         && ACCUMULATOR_WIDTH >= PRODUCT_WIDTH && ACCUMULATOR_WIDTH <= 63 && BIAS_WIDTH >= 2 && BIAS_WIDTH <= 63
         && (MULTIPLIER_WIDTH == 0 || MULTIPLIER_WIDTH >= 2 && MULTIPLIER_WIDTH <= 32)
@@ -101,6 +105,7 @@ module engine #(
     localparam COUNT = LEGAL ? LANES : 1;
     localparam SUMS = LEGAL ? DRAIN : 1;
     localparam READ = LEGAL ? WORDS : 1;
+    localparam SHARING = LEGAL ? PACK : 1;
     localparam WORD = LEGAL ? ACTIVATION_WIDTH : 8;
     localparam WEIGHT = LEGAL ? WEIGHT_WIDTH : 8;
     localparam SUM = LEGAL ? ACCUMULATOR_WIDTH : 16;
@@ -132,6 +137,9 @@ module engine #(
         if (!DRAIN_LEGAL) $fatal(1, "%m: DRAIN = %0d; use 1, 2, 4, 8 or 16, and at most LANES = %0d", DRAIN, LANES);
         if (!WORDS_LEGAL)
             $fatal(1, "%m: WORDS = %0d; use 1, 2, 4, 8, 16 or 32, and at most LANES = %0d", WORDS, LANES);
+        if (!PACK_LEGAL)
+            $fatal(1, "%m: PACK = %0d; use 1, or 2 with ACTIVATION_WIDTH at most 9, WEIGHT_WIDTH 8 and WORDS LANES / 2",
+                   PACK);
         if (ACTIVATION_WIDTH < 2 || ACTIVATION_WIDTH > 32)
             $fatal(1, "%m: ACTIVATION_WIDTH = %0d; use 2 to 32", ACTIVATION_WIDTH);
         if (WEIGHT_WIDTH < 2 || WEIGHT_WIDTH > 32)
@@ -183,19 +191,20 @@ module engine #(
     );
 
     wire [4:0] select_2;
-    wire slow_path, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire slow_path, first_3, maximum_3, maximum_4, replace_4, modelled_4, complete_5, pixel_end_5;
+    wire [SHARING-1:0] fire_2, fire_3, fire_4;
     wire [CHANNEL_WIDTH-1:0] channels_4, channels_5;
     wire [READ-1:0] padding_2;
     wire [2:0] groups_2, join_5;
     wire skip_2;
 
     loop_nest #(
-        .LANES(COUNT), .DRAIN(SUMS), .WORDS(READ), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)
+        .LANES(COUNT), .DRAIN(SUMS), .WORDS(READ), .PACK(SHARING), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)
     ) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .padding_2(padding_2), .groups_2(groups_2), .skip_2(skip_2), .slow_path(slow_path),
-        .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .fire_2(fire_2), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .join_5(join_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
@@ -258,6 +267,7 @@ module engine #(
     wire [COUNT*SUM-1:0] totals;
     // Lanes without a channel add up undefined words: their overflow does not count.
     wire [COUNT-1:0] clipped, clipped_channel;
+    localparam FACTOR_3 = WORD > WEIGHT ? WORD : WEIGHT;
     genvar index, level;
     generate
         // The words that groups of lanes read: padding in place of some, and if so every second one.
@@ -274,7 +284,10 @@ module engine #(
             end
         end
         for (index = 0; index < COUNT; index = index + 1) begin : lanes
-            wire signed [WORD-1:0] operand_2;
+            wire signed [WORD-1:0] operand_2, operand_3;
+            wire signed [FACTOR_3-1:0] multiplier_3;
+            wire signed [WORD+FACTOR_3-1:0] product_4;
+            wire carry_4;
             if (READ > 1) begin : grouped
                 wire [WORD-1:0] of_groups [0:7];
                 for (level = 0; level < 8; level = level + 1) begin : levels
@@ -286,7 +299,7 @@ module engine #(
                 assign operand_2 = broadcast;
             end
             lane #(
-                .ACTIVATION_WIDTH(WORD), .WEIGHT_WIDTH(WEIGHT), .ACCUMULATOR_WIDTH(SUM),
+                .ACTIVATION_WIDTH(WORD), .WEIGHT_WIDTH(WEIGHT), .SHARED(SHARING > 1 ? 1 : 0), .ACCUMULATOR_WIDTH(SUM),
                 .SATURATE_WIDTH(MODEL_SATURATE != 0 ? MODEL_WIDTH : 0),
                 .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
                 .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW)
@@ -294,12 +307,27 @@ module engine #(
                 .clock(clock), .select_2(select_2), .slow_path(slow_path),
                 .broadcast_2(operand_2), .own_2(row[index*WORD +: WORD]),
                 .weight_2(weights[index*WEIGHT +: WEIGHT]),
-                .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
-                .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4),
-                .complete_5(complete_5),
+                .fire_2(fire_2[index%SHARING]), .fire_3(fire_3[index%SHARING]), .first_3(first_3),
+                .maximum_3(maximum_3), .fire_4(fire_4[index%SHARING]), .maximum_4(maximum_4), .replace_4(replace_4),
+                .modelled_4(modelled_4), .complete_5(complete_5),
+                .operand(operand_3), .multiplier(multiplier_3), .product_4(product_4), .carry_4(carry_4),
                 .total(totals[index*SUM +: SUM]), .clipped(clipped[index])
             );
             assign clipped_channel[index] = clipped[index] && index <= channels_4;
+            if (SHARING == 1) begin : own_product
+                assign product_4 = {(WORD+FACTOR_3){1'b0}};
+                assign carry_4 = 1'b0;
+            end else if (index % 2 == 0) begin : pair
+                // The first lane fires with the second one, or alone: in its turn.
+                product_pair #(.ACTIVATION_WIDTH(WORD), .WEIGHT_WIDTH(WEIGHT)) u_product_pair (
+                    .clock(clock), .second(!fire_3[0]),
+                    .operand_0(operand_3), .operand_1(lanes[index+1].operand_3),
+                    .factor_0(multiplier_3), .factor_1(lanes[index+1].multiplier_3),
+                    .both(fire_4[SHARING-1]), .product_0(product_4), .product_1(lanes[index+1].product_4),
+                    .carry(lanes[index+1].carry_4)
+                );
+                assign carry_4 = 1'b0;
+            end
         end
     endgenerate
 

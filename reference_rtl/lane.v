@@ -9,6 +9,8 @@
 // Inputs called *_n belong to the step that is in stage n. With MODEL_WIDTH, steps with `modelled` quantise the
 // product first (PRODUCT_*) and saturate to MODEL_WIDTH bits; wrapping to MODEL_WIDTH bits is done once, in drain.v,
 // because it commutes with addition.
+// With SHARED the product is made outside, by `product_pair`, for two lanes. Where they do not share the operand they
+// take turns, and the multiplier of the one that is still is 0.
 // Python twin: `totals` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module lane #(
@@ -16,6 +18,8 @@ module lane #(
     parameter ACTIVATION_WIDTH = 16,
     // Bits of a weight.
     parameter WEIGHT_WIDTH = 16,
+    // The product comes from outside.
+    parameter SHARED = 0,
     // Bits of the accumulator.
     parameter ACCUMULATOR_WIDTH = 48,
     // Bits of the modelled accumulator, if it saturates; else 0.
@@ -25,7 +29,10 @@ module lane #(
     parameter PRODUCT_SHIFT = 0,
     parameter PRODUCT_SIGNED = 1,
     parameter PRODUCT_ROUNDING = 0,
-    parameter PRODUCT_OVERFLOW = 0
+    parameter PRODUCT_OVERFLOW = 0,
+    // Widths that follow; not to be set.
+    parameter MULTIPLIER_WIDTH = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH,
+    parameter PRODUCT_WIDTH = ACTIVATION_WIDTH + MULTIPLIER_WIDTH
 ) (
     input  wire                                clock,
 
@@ -38,7 +45,8 @@ module lane #(
     input  wire signed [ACTIVATION_WIDTH-1:0]  own_2,
     input  wire signed [WEIGHT_WIDTH-1:0]      weight_2,
 
-    // Stages 3, 4 and 5: what is done with it.
+    // Stages 2 to 5: what is done with it.
+    input  wire                                fire_2,
     input  wire                                fire_3,
     input  wire                                first_3,
     input  wire                                maximum_3,
@@ -48,12 +56,16 @@ module lane #(
     input  wire                                modelled_4,
     input  wire                                complete_5,
 
+    // The factors in stage 3, and with SHARED their product in stage 4, to which `carry_4` is added.
+    output reg  signed [ACTIVATION_WIDTH-1:0]  operand,
+    output reg  signed [MULTIPLIER_WIDTH-1:0]  multiplier,
+    input  wire signed [PRODUCT_WIDTH-1:0]     product_4,
+    input  wire                                carry_4,
+
     // The last complete sum, and whether a saturating accumulator has just lost a bit.
     output reg  signed [ACCUMULATOR_WIDTH-1:0] total,
     output wire                                clipped
 );
-    localparam MULTIPLIER_WIDTH = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH;
-    localparam PRODUCT_WIDTH = ACTIVATION_WIDTH + MULTIPLIER_WIDTH;
     localparam signed [ACTIVATION_WIDTH-1:0] LOWEST = {1'b1, {(ACTIVATION_WIDTH-1){1'b0}}};
     localparam signed [ACTIVATION_WIDTH-1:0] NO_WORD = 0;
     localparam signed [MULTIPLIER_WIDTH-1:0] NO_MULTIPLIER = 0;
@@ -63,13 +75,11 @@ module lane #(
     wire load_2, vector_2, paired_2, padded_2, lowest_2;
     assign {load_2, vector_2, paired_2, padded_2, lowest_2} = select_2;
 
-    reg signed [ACTIVATION_WIDTH-1:0]  operand;
-    reg signed [MULTIPLIER_WIDTH-1:0]  multiplier;
     reg signed [ACTIVATION_WIDTH-1:0]  largest;
     reg                                larger_4;
     reg signed [PRODUCT_WIDTH-1:0]     product;
     reg signed [ACCUMULATOR_WIDTH-1:0] accumulator;
-    wire signed [ACCUMULATOR_WIDTH-1:0] modelled_sum;
+    wire signed [ACCUMULATOR_WIDTH-1:0] new_sum;
     wire take_4 = fire_4 && (!maximum_4 || larger_4);
 
     // Signed operands extend by their sign. The commonest case is a branch of its own: simulators pay for signals.
@@ -84,7 +94,7 @@ module lane #(
                 else operand <= broadcast_2;
             end
             // A padded step adds 0 even where the weight is undefined.
-            if (padded_2 && !lowest_2) multiplier <= NO_MULTIPLIER;
+            if (padded_2 && !lowest_2 || SHARED != 0 && !fire_2) multiplier <= NO_MULTIPLIER;
             else if (paired_2) multiplier <= own_2;
             else multiplier <= weight_2;
 
@@ -95,22 +105,35 @@ module lane #(
             if (complete_5) total <= accumulator;
         end
 
-        product <= operand * multiplier;
+        if (SHARED == 0) product <= operand * multiplier;
 
         if (take_4) begin
-            if (EXACT) accumulator <= (replace_4 ? ZERO : accumulator) + product;
-            else accumulator <= modelled_sum;
+            if (EXACT && SHARED == 0) accumulator <= (replace_4 ? ZERO : accumulator) + product;
+            else accumulator <= new_sum;
         end
     end
 
-    // The sum of a modelled accumulator.
+    // The sum of a modelled accumulator, or of a product from outside.
     generate
-        if (EXACT) begin : exact
-            assign modelled_sum = ZERO;
+        if (EXACT && SHARED == 0) begin : exact
+            assign new_sum = ZERO;
+            assign clipped = 1'b0;
+        end else if (EXACT) begin : exact_shared
+            wire [ACCUMULATOR_WIDTH-1:0] wide_product =
+                {{(ACCUMULATOR_WIDTH-PRODUCT_WIDTH+1){product_4[PRODUCT_WIDTH-1]}}, product_4[PRODUCT_WIDTH-2:0]};
+            wire [ACCUMULATOR_WIDTH:0] sum_with_carry =
+                {wide_product, 1'b1} + {replace_4 ? ZERO : accumulator, carry_4};
+            assign new_sum = sum_with_carry[ACCUMULATOR_WIDTH:1];
             assign clipped = 1'b0;
         end else begin : modelled
-            wire signed [ACCUMULATOR_WIDTH-1:0] wide_product = product;
-            wire signed [ACCUMULATOR_WIDTH-1:0] addend;
+            wire signed [ACCUMULATOR_WIDTH-1:0] wide_product, addend;
+            if (SHARED == 0) begin : own_product
+                assign wide_product = product;
+            end else begin : shared_product
+                wire [PRODUCT_WIDTH-1:0] carried = product_4 + {{(PRODUCT_WIDTH-1){1'b0}}, carry_4};
+                assign wide_product =
+                    {{(ACCUMULATOR_WIDTH-PRODUCT_WIDTH+1){carried[PRODUCT_WIDTH-1]}}, carried[PRODUCT_WIDTH-2:0]};
+            end
             if (PRODUCT_BITS == 0) begin : exact_product
                 assign addend = wide_product;
             end else begin : quantised_product
@@ -124,14 +147,14 @@ module lane #(
             wire signed [ACCUMULATOR_WIDTH:0] sum = (replace_4 ? ZERO : accumulator) + addend;
             if (SATURATE_WIDTH == 0) begin : wrapping
                 assign clipped = 1'b0;
-                assign modelled_sum = sum[ACCUMULATOR_WIDTH-1:0];
+                assign new_sum = sum[ACCUMULATOR_WIDTH-1:0];
             end else begin : saturating
                 localparam signed [ACCUMULATOR_WIDTH:0] HIGHEST_SUM = (1 <<< (SATURATE_WIDTH - 1)) - 1;
                 localparam signed [ACCUMULATOR_WIDTH:0] LOWEST_SUM = -HIGHEST_SUM - 1;
                 wire above = modelled_4 && sum > HIGHEST_SUM;
                 wire below = modelled_4 && sum < LOWEST_SUM;
                 assign clipped = take_4 && (above || below);
-                assign modelled_sum = above ? HIGHEST_SUM[ACCUMULATOR_WIDTH-1:0]
+                assign new_sum = above ? HIGHEST_SUM[ACCUMULATOR_WIDTH-1:0]
                                     : below ? LOWEST_SUM[ACCUMULATOR_WIDTH-1:0]
                                     : sum[ACCUMULATOR_WIDTH-1:0];
             end

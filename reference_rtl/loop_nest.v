@@ -8,6 +8,8 @@
 // stage 2. Two waits keep the pipeline free of collisions: the last steps of neighbouring tiles are at least as far
 // apart as the first one takes clocks to be drained (`spacing`), and the last step of a new run's first tile, or the
 // first step of a run with a barrier, waits until the last word of the run before is written (`settle`).
+// With PACK = 2 the lanes of a pair share a multiplier. Where they do not share the operand they take turns: a step
+// that multiplies then takes two clocks, that of the first lanes and that of the second ones, in which it is issued.
 // Python twin: `walked` in fixedpoint_nn/hardware/emulator/loop_nest.py,
 // `Timing` in fixedpoint_nn/hardware/isa/timing.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -22,6 +24,8 @@ module loop_nest #(
     parameter DRAIN = 1,
     // Activation words that a step may read; with 1 there are no groups of lanes, and no early run.
     parameter WORDS = 1,
+    // Lanes that share a multiplier: 1 or 2.
+    parameter PACK = 1,
     // Clocks from a tile's last step until its first word can be read again.
     parameter LATENCY = 15,
     // Bits of a tile's channels minus one, which follow; not to be set.
@@ -58,11 +62,12 @@ module loop_nest #(
     // The lanes must do more than load a broadcast operand and a weight, multiply and add.
     output wire                     slow_path,
 
-    // Stages 3 and 4: what the lanes do with it.
-    output wire                     fire_3,
+    // Stages 2, 3 and 4: what the lanes do with it. Bit i of fire: lanes i, i + PACK, ... multiply.
+    output wire [PACK-1:0]          fire_2,
+    output wire [PACK-1:0]          fire_3,
     output wire                     first_3,
     output wire                     maximum_3,
-    output wire                     fire_4,
+    output wire [PACK-1:0]          fire_4,
     output wire                     maximum_4,
     output wire                     replace_4,
     output wire                     modelled_4,
@@ -116,7 +121,23 @@ module loop_nest #(
     wire [8:0] remaining = {NO_WAIT[8:SPACING_WIDTH], spacing} + {4'd0, settle};
     wire early = GROUPED && remaining <= {3'd0, run[`RUN_EARLY +: 6]};
     wire blocked = barrier && !drained && !early || tile_end && (first_tile ? !drained : spacing != NO_SPACING);
-    wire issue = state == STEP && !blocked;
+    // The first lanes' turn comes a clock before the step, and then nothing blocks the step any more.
+    wire ready = state == STEP && !blocked;
+    wire first_turn;
+    wire issue = ready && !first_turn;
+    wire [PACK-1:0] fire_0;
+    generate
+        if (PACK > 1) begin : in_turns
+            reg first_done;
+            assign first_turn = ready && (paired ? second_operand : run[`RUN_VECTOR]) && !first_done;
+            assign fire_0 = {mac, mac && !first_done || first_turn};
+            initial first_done = 1'b0;
+            always @(posedge clock) first_done <= first_turn && !reset;
+        end else begin : at_once
+            assign first_turn = 1'b0;
+            assign fire_0 = mac;
+        end
+    endgenerate
     wire [2:0] joined = GROUPED && run[`RUN_JOINED] ? run[`RUN_GROUPS +: 3] : 3'd0;
     wire [CHANNEL_WIDTH-1:0] channels = pixel_end ? run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] : FULL_TILE >> joined;
     // Of the channels minus one, the clocks minus one in which they are drained.
@@ -252,32 +273,34 @@ module loop_nest #(
 
     // The control signals of the steps in stages 1 to 5. Each stage keeps those that are still needed, all in one
     // register, which costs a simulator little while it does not change.
-    localparam C = CHANNEL_WIDTH;
-    wire [C+10:0] stage_0 = {issue, run[`RUN_VECTOR], paired, padded, run[`RUN_MAXIMUM], second_operand, mac, first_tap,
-                           run[`RUN_MODELLED], issue && tile_end, pixel_end, channels};
-    wire [C+10:0] stage_1;
-    wire [C+9:0]  stage_2;
-    wire [C+5:0]  stage_3, stage_4;
-    wire [C+1:0]  stage_5;
-    reg  [5*C+34:0] stages;
+    localparam C = CHANNEL_WIDTH, F = PACK;
+    localparam [F-1:0] EVERY_LANE = {F{1'b1}};
+    wire [C+F+9:0] stage_0 = {issue || first_turn, run[`RUN_VECTOR], paired, padded, run[`RUN_MAXIMUM], second_operand,
+                            fire_0, first_tap, run[`RUN_MODELLED], issue && tile_end, pixel_end, channels};
+    wire [C+F+9:0] stage_1;
+    wire [C+F+8:0] stage_2;
+    wire [C+F+4:0] stage_3, stage_4;
+    wire [C+1:0]   stage_5;
+    reg  [5*C+4*F+30:0] stages;
     assign {stage_1, stage_2, stage_3, stage_4, stage_5} = stages;
 
-    wire issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1;
+    wire issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, first_1, modelled_1, complete_1;
+    wire [F-1:0] fire_1;
     wire [C:0] due_1;
-    assign {issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, mac_1, first_1, modelled_1, complete_1, due_1}
+    assign {issue_1, vector_1, paired_1, padded_1, maximum_1, second_1, fire_1, first_1, modelled_1, complete_1, due_1}
         = stage_1;
-    wire [C+9:0] next_2 = {issue_1 && !second_1, vector_1, paired_1, padded_1, maximum_1, mac_1, first_1, modelled_1,
-                          complete_1, due_1};
+    wire [C+F+8:0] next_2 = {issue_1 && !second_1, vector_1, paired_1, padded_1, maximum_1, fire_1, first_1, modelled_1,
+                            complete_1, due_1};
 
-    wire mac_2, first_2, modelled_2, complete_2;
+    wire first_2, modelled_2, complete_2;
     wire [C:0] due_2;
-    assign {select_2, mac_2, first_2, modelled_2, complete_2, due_2} = stage_2;
-    wire [C+5:0] next_3 = {mac_2, select_2[0], first_2, modelled_2, complete_2, due_2};
+    assign {select_2, fire_2, first_2, modelled_2, complete_2, due_2} = stage_2;
+    wire [C+F+4:0] next_3 = {fire_2, select_2[0], first_2, modelled_2, complete_2, due_2};
 
     wire modelled_3, complete_3;
     wire [C:0] due_3;
     assign {fire_3, maximum_3, first_3, modelled_3, complete_3, due_3} = stage_3;
-    wire [C+5:0] next_4 = {fire_3, maximum_3, first_3 || maximum_3, modelled_3, complete_3, due_3};
+    wire [C+F+4:0] next_4 = {fire_3, maximum_3, first_3 || maximum_3, modelled_3, complete_3, due_3};
 
     wire complete_4, pixel_end_4;
     assign {fire_4, maximum_4, replace_4, modelled_4, complete_4, pixel_end_4, channels_4} = stage_4;
@@ -285,12 +308,13 @@ module loop_nest #(
 
     assign {complete_5, pixel_end_5, channels_5} = stage_5;
 
-    initial stages = {(5*C+35){1'b0}};
+    initial stages = {(5*C+4*F+31){1'b0}};
 
-    wire [5*C+34:0] next_stages = {stage_0, next_2, next_3, next_4, next_5};
+    wire [5*C+4*F+30:0] next_stages = {stage_0, next_2, next_3, next_4, next_5};
     // The bits that a reset clears: a multiplication, a tile's end.
-    localparam [5*C+34:0] EFFECTS = {11'b00000010010, NO_CHANNELS, 10'b0000010010, NO_CHANNELS,
-                                     6'b100010, NO_CHANNELS, 6'b100010, NO_CHANNELS, 2'b10, NO_CHANNELS};
+    localparam [5*C+4*F+30:0] EFFECTS = {6'd0, EVERY_LANE, 4'b0010, NO_CHANNELS, 5'd0, EVERY_LANE, 4'b0010, NO_CHANNELS,
+                                         EVERY_LANE, 5'b00010, NO_CHANNELS, EVERY_LANE, 5'b00010, NO_CHANNELS,
+                                         2'b10, NO_CHANNELS};
     always @(posedge clock) stages <= reset ? next_stages & ~EFFECTS : next_stages;
 
     // Of each word that a step reads: it is a column outside of the image, or stands behind the last tap.

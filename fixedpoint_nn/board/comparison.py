@@ -22,6 +22,7 @@ from fixedpoint_nn.hardware.compiler.pipeline import (
     CompiledNetwork,
     finish,
     lower_program,
+    packed,
 )
 from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, WORDS, EngineConfig
 from fixedpoint_nn.hardware.isa.schedule import schedule
@@ -31,6 +32,7 @@ from fixedpoint_nn.network.quantized import Quantized, demand_quantized
 from fixedpoint_nn.numbers.traced.traced import trace
 
 Shape = tuple[int, int, int]  # lanes, drain, words
+Packed = tuple[int, int, int, int]  # and lanes that share a multiplier
 MILESTONES = (4, 16, 64)  # engines after which the rest is foretold
 WORTH_SAYING = 10.0  # seconds
 
@@ -68,9 +70,9 @@ class Alternative:
     lacks: tuple[Lack, ...]
 
     @property
-    def shape(self) -> Shape:
-        """Lanes, words that leave per clock, words that are read per clock."""
-        return self.config.lanes, self.config.drain, self.config.words
+    def shape(self) -> Packed:
+        """Lanes, words that leave per clock, words that are read per clock, lanes that share a multiplier."""
+        return self.config.lanes, self.config.drain, self.config.words, self.config.pack
 
     @property
     def fits(self) -> bool:
@@ -83,16 +85,17 @@ class Alternative:
         return (self.cycles, self.luts, self.multipliers, self.block_memories, *self.shape)
 
     def __str__(self) -> str:
-        lanes, drain, words = self.shape
-        return f"{lanes} lane{'s' * (lanes > 1)}, drain {drain}, words {words}"
+        lanes, drain, words, pack = self.shape
+        return f"{lanes} lane{'s' * (lanes > 1)}, drain {drain}, words {words}{', pack 2' * (pack > 1)}"
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON has it."""
-        lanes, drain, words = self.shape
+        lanes, drain, words, pack = self.shape
         return {
             "lanes": lanes,
             "drain": drain,
             "words": words,
+            "pack": pack,
             "fits": self.fits,
             **{key: value for key, value in asdict(self).items() if key != "config"},
             "engine": asdict(self.config),
@@ -107,13 +110,15 @@ def alternatives(
     lanes: int | None = None,
     drain: int | None = None,
     words: int | None = None,
+    pack: int | None = None,
     multiplier: int = MULTIPLIER_BITS,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Alternative, ...]:
     """Every engine of a network for samples of this shape, the fastest one first.
 
-    `lanes`, `drain` and `words` are held where they are given. Engines of more lanes than the chip has multipliers are
-    left out, but for those of the fewest such lanes: they say what more multipliers would bring.
+    `lanes`, `drain`, `words` and `pack` are held where they are given. Engines of more lanes than the chip has
+    multipliers are left out, but for those of the fewest such lanes: two of them may share a multiplier (`pack`), and
+    else they say what more multipliers would bring.
     """
     demand_quantized(fixed, "alternatives")
     say = progress or (lambda line: None)
@@ -138,7 +143,7 @@ def alternatives(
             else:
                 network = lower_program(program, lane_count, drained, multiplier, words=read)
                 low = network.stages.lower
-            found.append(_alternative(network, budget))
+            found += _alternatives(network, budget, pack)
         except LoweringError as error:
             refusal = refusal or error
         if number + 1 in MILESTONES:
@@ -166,10 +171,24 @@ def _or_any(count: int | None) -> str:
     return "any" if count is None else str(count)
 
 
+def _alternatives(network: CompiledNetwork, budget: Budget, pack: int | None) -> Iterator[Alternative]:
+    """The engine whose lanes have a multiplier each, and where that saves some the one whose lanes share them."""
+    if pack is not None:
+        yield _alternative(packed(network, pack), budget)
+        return
+    yield _alternative(network, budget)
+    try:
+        sharing = packed(network, 2)
+    except LoweringError:
+        return
+    if needs(sharing.config, budget).multipliers < needs(network.config, budget).multipliers:
+        yield _alternative(sharing, budget)
+
+
 def _alternative(network: CompiledNetwork, budget: Budget) -> Alternative:
     """What one engine takes, and how long."""
     config = network.config
-    plan = schedule(network.instructions, config.lanes, config.drain, config.latency)
+    plan = schedule(network.instructions, config.lanes, config.drain, config.latency, config.pack)
     if plan is None:
         raise LoweringError("The program jumps on what it has written, so its cycles depend on the data.")
     taken = needs(config, budget)

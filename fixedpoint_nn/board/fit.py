@@ -146,10 +146,16 @@ def needs(config: EngineConfig, room: Room) -> Needs:
             large[name] = large.get(name, 0) + -(-memory.bits // LARGE[1]) * -(-memory.words // LARGE[0])
         else:
             inside[name] = inside.get(name, 0) + blocks(memory, room.chip)
-    factors = sorted((config.activation_width, max(config.activation_width, config.weight_width)))
+    factors = sorted((config.activation_width, _other_factor(config)))
     capacity = sorted(room.chip.multiplier_bits)
     each = _parts(factors[0], capacity[0]) * _parts(factors[1], capacity[1])
-    return Needs(inside, large, config.lanes * each + config.drain * _scaling(config, capacity))
+    return Needs(inside, large, config.lanes // config.pack * each + config.drain * _scaling(config, capacity))
+
+
+def _other_factor(config: EngineConfig) -> int:
+    """Bits of what a lane, or a pair of lanes (reference_rtl/product_pair.v), multiplies a word by."""
+    word, weight = config.activation_width, config.weight_width
+    return max(word, weight) if config.pack == 1 else word + weight - 1 + max(word, weight + 1)
 
 
 def _scaling(config: EngineConfig, capacity: list[int]) -> int:
@@ -222,14 +228,15 @@ def _fewer_lanes(config: EngineConfig) -> Iterator[tuple[int, EngineConfig]]:
     """The same weights in more rows of fewer lanes."""
     for lanes in sorted((lanes for lanes in LANES if lanes < config.lanes), reverse=True):
         depth = -(-config.activation_depth // lanes) * lanes
-        drain = min(config.drain, lanes)
+        drain, pack = min(config.drain, lanes), min(config.pack, lanes)
         yield (
             lanes,
             replace(
                 config,
                 lanes=lanes,
                 drain=drain,
-                words=min(config.words, lanes),
+                words=min(config.words, lanes // pack),
+                pack=pack,
                 activation_depth=max(depth, 2 * lanes),
                 parameter_depth=config.parameter_depth * config.drain // drain,
                 weight_depth=config.weight_depth * config.lanes // lanes,

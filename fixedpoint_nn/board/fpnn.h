@@ -189,7 +189,7 @@ static inline int fpnn_identify(fpnn_engine *engine)
     engine->weight_width = about[4];
     engine->accumulator_width = about[5];
     engine->bias_width = about[6];
-    engine->multiplier_width = about[7];
+    engine->multiplier_width = about[7] & 127;  // above it, whether two lanes share a multiplier
     engine->activation_depth = fpnn_number(about + 15, 3);
     engine->weight_depth = fpnn_number(about + 18, 3);
     engine->parameter_depth = fpnn_number(about + 21, 3);

@@ -10,7 +10,8 @@ from fixedpoint_nn.board.frames import VERSION
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 
 # As uart_engine.v puts them together: bytes (that of the lanes holds one less, that of
-# the drain in its upper three bits the words that are read, as a power of two), then depths of three bytes.
+# the drain in its upper three bits the words that are read, as a power of two, that of the multiplier above its bits
+# whether two lanes share one of the lanes' multipliers), then depths of three bytes.
 BYTES = (
     *("lanes", "drain", "activation_width", "weight_width", "accumulator_width", "bias_width"),
     *(
@@ -27,7 +28,7 @@ BYTES = (
 DEPTHS = ("activation_depth", "weight_depth", "parameter_depth", "table_depth", "program_depth")
 LENGTH = 1 + len(BYTES) + 3 * len(DEPTHS) + 3 + 4
 
-SAME = ("lanes", "drain", "words", "activation_width", "multiplier_width")
+SAME = ("lanes", "drain", "words", "pack", "activation_width", "multiplier_width")
 AT_LEAST = ("weight_width", "accumulator_width", "bias_width", *DEPTHS)
 MODELLED = tuple(name for name in BYTES if name.startswith(("model_", "product_")))
 
@@ -56,6 +57,8 @@ class Identity:
         values["lanes"] += 1
         values["words"] = 1 << (values["drain"] >> 5)
         values["drain"] &= 31
+        values["pack"] = 1 + (values["multiplier_width"] >> 7)
+        values["multiplier_width"] &= 127
         rest = content[1 + len(BYTES) :]
         numbers = [int.from_bytes(rest[start : start + 3], "little") for start in range(0, 18, 3)]
         values |= dict(zip(DEPTHS, numbers[:5], strict=True))

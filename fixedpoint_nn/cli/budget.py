@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget",
         metavar="CHIP",
-        help=f"choose lanes, drain and words per clock: the fastest engine that fits {', '.join(chips())}, "
+        help=f"choose lanes, drain, words per clock and pack: the fastest engine that fits {', '.join(chips())}, "
         f"or a board ({', '.join(names())}, or a file); without --out only the table of engines",
     )
     own = parser.add_argument_group(
@@ -126,6 +126,7 @@ def compare(
         lanes=arguments.lanes,
         drain=arguments.drain,
         words=arguments.words_per_clock,
+        pack=arguments.pack,
         multiplier=arguments.multiplier,
         progress=say,
     )
@@ -145,7 +146,7 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> 
     """Engines by speed, `*` before the one that is taken and `-` before those that do not fit."""
     chip = budget.chip
     large = any(one.large_memories for one in shown)
-    head = ["", "lanes", "drain", "words", "about LUT", chip.multiplier, chip.block, *["large"] * large]
+    head = ["", "lanes", "drain", "words", "pack", "about LUT", chip.multiplier, chip.block, *["large"] * large]
     head += ["cycles", "ms", "multiply-adds", "weight rows", "words read", "written"]
     rows = [head]
     for one in shown:
@@ -166,7 +167,7 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> 
                 )
             ]
         )
-    limits = ["", "", "", "there:", f"{budget.luts:,}" if budget.luts else "any"]
+    limits = ["", "", "", "", "there:", f"{budget.luts:,}" if budget.luts else "any"]
     limits += [f"{budget.multipliers:,}", f"{budget.block_memories:,}", *[str(budget.large_memories)] * large]
     rows.append(limits + [""] * (len(head) - len(limits)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

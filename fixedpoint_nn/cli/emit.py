@@ -23,7 +23,7 @@ from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
-from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, WORDS
+from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, PACKS, WORDS
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import check_replaceable
 from fixedpoint_nn.hardware.sim.toolchain import find_tool
@@ -72,6 +72,12 @@ def add(commands: Commands) -> None:
         help="activation words that are read per clock, each for a group of lanes (default: 1)",
     )
     parser.add_argument(
+        "--pack",
+        type=int,
+        choices=PACKS,
+        help="lanes that share a multiplier: 2 where words have at most 9 bits and weights 8 (default: 1)",
+    )
+    parser.add_argument(
         "--multiplier",
         type=natural,
         default=MULTIPLIER_BITS,
@@ -114,10 +120,11 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     lanes, drain, words = arguments.lanes or 8, arguments.drain or 1, arguments.words_per_clock or 1
+    pack = arguments.pack or 1
     compared: dict[str, Any] = {}
     if within is not None:
         comparison = _compare(arguments, chosen, plan, within)
-        lanes, drain, words = comparison.taken.shape
+        lanes, drain, words, pack = comparison.taken.shape
         compared = {"budget": comparison.as_json()}
         if arguments.out is None and arguments.show is None:
             show(arguments, chosen.about() | compared, "")
@@ -127,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         results = {"network": chosen.name, "pass": arguments.show, "program": program} | compared
         show(arguments, results, program.rstrip("\n"))
         return 0
-    pack, results = emit_network(
+    emitted, results = emit_network(
         chosen,
         plan,
         arguments.out,
@@ -136,6 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
         lanes=lanes,
         drain=drain,
         words=words,
+        pack=pack,
         multiplier=arguments.multiplier,
         radix=arguments.radix,
         mif=arguments.mif,
@@ -144,9 +152,9 @@ def run(arguments: argparse.Namespace) -> int:
     results |= compared
     if arguments.size:
         say("synthesising the engine for its size")
-        results["size"] = asdict(xilinx(pack.config))
+        results["size"] = asdict(xilinx(emitted.config))
     watch.record(arguments.out, results).save()
-    vectors, cycles, out = len(pack.vectors), sum(pack.cycles), arguments.out
+    vectors, cycles, out = len(emitted.vectors), sum(emitted.cycles), arguments.out
     show(arguments, results, f"{out}: {vectors} vectors, {cycles:,} cycles; now fixedpoint-nn verify {out}")
     return 0
 
@@ -214,6 +222,7 @@ def emit_network(
     lanes: int = 8,
     drain: int = 1,
     words: int = 1,
+    pack: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     radix: int = 16,
     mif: bool = False,
@@ -232,6 +241,7 @@ def emit_network(
         lanes=lanes,
         drain=drain,
         words=words,
+        pack=pack,
         multiplier=multiplier,
         radix=radix,
         mif=mif,
@@ -241,23 +251,23 @@ def emit_network(
     )
     if plan is not None:
         plan.save(out / "plan.json")
-    pack = load_pack(out)
+    emitted = load_pack(out)
     say("measuring ledger and latency")
-    return pack, {
+    return emitted, {
         **chosen.about(),
-        "engine": pack.manifest["engine"],
-        "utilisation": pack.manifest.get("utilisation"),
-        "cycles": sum(pack.cycles),
-        "vectors": len(pack.vectors),
-        "layers": [{key: run.get(key) for key in LAYER} for run in pack.manifest["runs"]],
+        "engine": emitted.manifest["engine"],
+        "utilisation": emitted.manifest.get("utilisation"),
+        "cycles": sum(emitted.cycles),
+        "vectors": len(emitted.vectors),
+        "layers": [{key: run.get(key) for key in LAYER} for run in emitted.manifest["runs"]],
         "images": [
             {"name": entry["kind"], "words": entry["words"], "bits": entry["bits"]}
-            for name, entry in pack.manifest["files"].items()
+            for name, entry in emitted.manifest["files"].items()
             if name.endswith(".coe")
         ],
         "ledger": ledger_of(fixed, inputs),
         "tables": tables_of(fixed),
-        "latency": latency_of(chosen.net, fixed, inputs[:1], pack.cycles[0], clock or Clock.of_board(BOARD)),
+        "latency": latency_of(chosen.net, fixed, inputs[:1], emitted.cycles[0], clock or Clock.of_board(BOARD)),
     }
 
 
@@ -294,6 +304,7 @@ def _again(arguments: argparse.Namespace) -> list[object]:
         ("--lanes", arguments.lanes, None if chosen else 8),
         ("--drain", arguments.drain, None),
         ("--words-per-clock", arguments.words_per_clock, None),
+        ("--pack", arguments.pack, None),
     ):
         given += [option, value or usual] if value or usual else []
     given += budget.again(arguments)

@@ -32,6 +32,7 @@ def emit(
     lanes: int = 8,
     drain: int = 1,
     words: int = 1,
+    pack: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     engine: EngineConfig | None = None,
     radix: int = 16,
@@ -43,8 +44,9 @@ def emit(
 ) -> Path:
     """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
 
-    The engine is the smallest one of so many `lanes` that drains `drain` words per clock and reads `words`, with
-    multipliers of at most `multiplier` bits where the network gains by them; or `engine`, if the network fits into it.
+    The engine is the smallest one of so many `lanes` that drains `drain` words per clock and reads `words`, of whose
+    lanes `pack` share a multiplier, with multipliers behind the sums of at most `multiplier` bits where the network
+    gains by them; or `engine`, if the network fits into it.
     The folder appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash
     of the float network (`network.serialization.identity`), is kept in the manifest.
     """
@@ -54,7 +56,7 @@ def emit(
     directory = Path(directory)
     check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")
-    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain, multiplier, words)
+    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain, multiplier, words, pack)
     say("searching for corner vectors")
     unreachable = reachability.unreachable(lowered.program, samples)
     vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, unreachable)
@@ -91,7 +93,7 @@ def emit_lowered(
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
     config = lowered.config
-    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency)
+    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency, config.pack)
     cycles, macs = _predicted(lowered, plan, vectors, seed)
     contents = Contents(
         name=name,

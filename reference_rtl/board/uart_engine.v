@@ -20,6 +20,7 @@ module uart_engine #(
     parameter LANES = 8,
     parameter DRAIN = 1,
     parameter WORDS = 1,
+    parameter PACK = 1,
     parameter ACTIVATION_WIDTH = 16,
     parameter WEIGHT_WIDTH = 16,
     parameter ACCUMULATOR_WIDTH = 48,
@@ -56,17 +57,18 @@ module uart_engine #(
     localparam WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32;
     localparam LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH;
 
-    // The identity: the protocol's version, fourteen parameters of a byte (of the lanes one less, above the
-    // drain the words that a step reads, as a power of two), five depths, the
-    // clock and the build.
+    // The identity: the protocol's version, fourteen parameters of a byte (of the lanes one less, above the drain the
+    // words that a step reads, as a power of two, above the multiplier's bits whether two lanes share one), five
+    // depths, the clock and the build.
     localparam IDENTITY_BYTES = 37;
-    localparam [31:0] LANES_BUT_ONE = LANES - 1, WORDS_BITS = $clog2(WORDS);
+    localparam [31:0] LANES_BUT_ONE = LANES - 1, WORDS_BITS = $clog2(WORDS), PACK_BUT_ONE = PACK - 1;
     localparam [8*IDENTITY_BYTES-1:0] IDENTITY = {
         CONTENT, CLOCK_KHZ[23:0],
         PROGRAM_DEPTH[23:0], TABLE_DEPTH[23:0], PARAMETER_DEPTH[23:0], WEIGHT_DEPTH[23:0], ACTIVATION_DEPTH[23:0],
         PRODUCT_OVERFLOW[7:0], PRODUCT_ROUNDING[7:0], PRODUCT_SIGNED[7:0], PRODUCT_SHIFT[7:0], PRODUCT_BITS[7:0],
-        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], MULTIPLIER_WIDTH[7:0], BIAS_WIDTH[7:0], ACCUMULATOR_WIDTH[7:0],
-        WEIGHT_WIDTH[7:0], ACTIVATION_WIDTH[7:0], WORDS_BITS[2:0], DRAIN[4:0], LANES_BUT_ONE[7:0], 8'd2
+        MODEL_SATURATE[7:0], MODEL_WIDTH[7:0], PACK_BUT_ONE[0], MULTIPLIER_WIDTH[6:0], BIAS_WIDTH[7:0],
+        ACCUMULATOR_WIDTH[7:0], WEIGHT_WIDTH[7:0], ACTIVATION_WIDTH[7:0], WORDS_BITS[2:0], DRAIN[4:0],
+        LANES_BUT_ONE[7:0], 8'd2
     };
 
     initial begin
@@ -108,7 +110,8 @@ module uart_engine #(
         .accumulator_overflow(accumulator_overflow), .argmax(argmax)
     );
     engine #(
-        .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .PACK(PACK),
+        .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE), .PRODUCT_BITS(PRODUCT_BITS),
         .PRODUCT_SHIFT(PRODUCT_SHIFT),

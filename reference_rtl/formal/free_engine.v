@@ -5,6 +5,7 @@ module engine #(
     parameter LANES = 8,
     parameter DRAIN = 1,
     parameter WORDS = 1,
+    parameter PACK = 1,
     parameter ACTIVATION_WIDTH = 16,
     parameter WEIGHT_WIDTH = 16,
     parameter ACCUMULATOR_WIDTH = 48,

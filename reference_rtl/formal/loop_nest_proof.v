@@ -14,6 +14,8 @@ module loop_nest_proof #(
     parameter LANES = 8,
     // Sums that leave a tile in one clock.
     parameter DRAIN = 1,
+    // Lanes that share a multiplier.
+    parameter PACK = 1,
     // Bits of an address.
     parameter ADDRESS_WIDTH = 16,
     // Clocks from a tile's last step until its first word can be read again.
@@ -62,32 +64,38 @@ module loop_nest_proof #(
         description[`RUN_Y_JUMP +: A] = strides[5*A +: A] - behind_5;
     end
 
-    wire take, idle, mac, configure, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4;
+    wire take, idle, mac, configure, first_3, maximum_3, maximum_4, replace_4, modelled_4;
+    wire [PACK-1:0] fire_2, fire_3, fire_4;
     wire complete_5, pixel_end_5;
     wire [A-1:0] address, weight_address;
     wire [`RUN_BITS-1:0] run;
     wire slow_path;
     wire [4:0] select_2;
     wire [C-1:0] channels_4, channels_5;
-    loop_nest #(.LANES(LANES), .DRAIN(DRAIN), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_loop_nest (
+    loop_nest #(
+        .LANES(LANES), .DRAIN(DRAIN), .PACK(PACK), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)
+    ) u_loop_nest (
         .clock(clock), .reset(reset_now), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
-        .select_2(select_2), .slow_path(slow_path), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .select_2(select_2), .slow_path(slow_path), .fire_2(fire_2), .fire_3(fire_3), .first_3(first_3),
+        .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
-    wire spec_take, spec_idle, issue, spec_mac, spec_configure, consistent, load, padded, tap_fits, first;
-    wire tile_end, pixel_end;
+    wire spec_take, spec_idle, issue, spec_mac, fire_first, fire_second, spec_configure, consistent;
+    wire load, padded, tap_fits, first, tile_end, pixel_end;
     wire [A-1:0] spec_address, spec_weight_address;
     wire [`RUN_BITS-1:0] spec_run;
     wire [C-1:0] channels;
-    loop_nest_spec #(.LANES(LANES), .DRAIN(DRAIN), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)) u_spec (
+    loop_nest_spec #(
+        .LANES(LANES), .DRAIN(DRAIN), .PACK(PACK), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)
+    ) u_spec (
         .clock(clock), .reset(reset_now), .offered(offered), .description(description), .strides(strides),
         .walked(walked),
         .take(spec_take), .idle(spec_idle), .issue(issue), .address(spec_address), .weight_address(spec_weight_address),
-        .mac(spec_mac), .configure(spec_configure), .run(spec_run), .consistent(consistent), .load(load),
-        .padded(padded),
+        .mac(spec_mac), .fire_first(fire_first), .fire_second(fire_second), .configure(spec_configure),
+        .run(spec_run), .consistent(consistent), .load(load), .padded(padded),
         .tap_fits(tap_fits), .first(first), .tile_end(tile_end), .pixel_end(pixel_end), .channels(channels)
     );
 
@@ -109,6 +117,7 @@ module loop_nest_proof #(
     (* hierconn *) wire [4:0]     \u_loop_nest.settle ;
     (* hierconn *) wire           \u_loop_nest.barrier , \u_loop_nest.first_tile , \u_loop_nest.first_tap ,
         \u_loop_nest.second_operand ;
+    (* hierconn *) wire           \u_spec.first_done ;
     (* hierconn *) wire           \u_spec.setting_up , \u_spec.running , \u_spec.waiting , \u_spec.first_tile ;
     (* hierconn *) wire [22:0]    \u_spec.pixel_x , \u_spec.pixel_y ;
     (* hierconn *) wire [8:0]     \u_spec.since , \u_spec.due ;
@@ -155,11 +164,15 @@ module loop_nest_proof #(
         run[`RUN_TILE_JUMP +: A] != \u_spec.stride [3*A +: A] - after_2 ||
         run[`RUN_X_JUMP +: A] != \u_spec.stride [4*A +: A] - after_3 ||
         run[`RUN_Y_JUMP +: A] != \u_spec.stride [5*A +: A] - after_4;
+    // Where the first lanes had their turn, the second ones have theirs.
+    (* hierconn *) wire \u_loop_nest.in_turns.first_done ;
+    wire turns_differ = PACK > 1 &&
+        ( \u_loop_nest.in_turns.first_done != \u_spec.first_done || \u_spec.first_done && !spec_mac );
     wire related = \u_loop_nest.state == {\u_spec.running , \u_spec.setting_up }
         && !(\u_spec.running && \u_spec.setting_up )
         && !waits_differ && !(held && runs_differ)
         && !(busy && (counters_differ || ends_differ || places_differ || flags_differ))
-        && !(\u_spec.setting_up && address != {A{1'b0}})
+        && !turns_differ && !(\u_spec.setting_up && address != {A{1'b0}})
         && !(busy && weight_address != spec_weight_address) && !(busy && !inconsistent && address != spec_address);
 
     wire wrong_0 = take != spec_take || idle != spec_idle || mac != spec_mac || configure != spec_configure
@@ -172,7 +185,9 @@ module loop_nest_proof #(
     assign violated_now = broken && (FROM_RESET ? age[5] : trusted && age[0]);
 
     // Stages 1 to 5 of the step, by what it is.
-    wire [C+11:0] step = {issue, load, spec_mac, padded, tap_fits, first, issue && tile_end, pixel_end, channels,
+    // A step's lanes may fire a clock before it, with the same words.
+    wire shown = issue || fire_first;
+    wire [C+11:0] step = {shown, load, fire_second, padded, tap_fits, first, issue && tile_end, pixel_end, channels,
                         spec_run[`RUN_VECTOR], paired, spec_run[`RUN_MAXIMUM], spec_run[`RUN_MODELLED]};
     reg [C+11:0] step_1, step_2, step_3, step_4, step_5;
     // Multiplications and ends of tiles that are on their way are forgotten in a reset.
@@ -182,15 +197,21 @@ module loop_nest_proof #(
     wire issue_2, load_2, mac_2, padded_2, fits_2, vector_2, paired_2, maximum_2;
     assign {issue_2, load_2, mac_2, padded_2, fits_2} = step_2[C+11:C+7];
     assign {vector_2, paired_2, maximum_2} = step_2[3:1];
-    wire wrong_2 = select_2[4] != load_2
+    reg first_1, first_lanes_2, first_lanes_3, first_lanes_4;
+    always @(posedge clock)
+        {first_1, first_lanes_2, first_lanes_3, first_lanes_4} <=
+            {fire_first, first_1, first_lanes_2, first_lanes_3} & ~{4{reset_now}};
+    wire [1:0] fires_2 = {mac_2, first_lanes_2}, fires_3 = {step_3[C+9], first_lanes_3},
+               fires_4 = {step_4[C+9], first_lanes_4};
+    wire wrong_2 = fire_2 != fires_2[1 -: PACK] || select_2[4] != load_2
                 || issue_2 && (select_2[3:2] != {vector_2, paired_2} || fits_2 && select_2[1] != padded_2
                                || select_2[0] != maximum_2);
     // What the lanes do only on the slow path: a step that loads anything but a broadcast operand, a tile's end, the
     // largest-of operation.
     wire usual = issue_2 && load_2 && !(padded_2 && fits_2) && !vector_2 && !paired_2 && !maximum_2;
-    wire wrong_slow_path = !slow_path && (!usual && (load_2 || mac_2) || fire_3 && step_3[1] || step_5[C+5]);
-    wire wrong_3 = fire_3 != step_3[C+9] || fire_3 && (first_3 != step_3[C+6] || maximum_3 != step_3[1]);
-    wire wrong_4 = fire_4 != step_4[C+9] || fire_4 && ({maximum_4, modelled_4} != step_4[1:0]
+    wire wrong_slow_path = !slow_path && (!usual && (load_2 || |fires_2) || |fire_3 && step_3[1] || step_5[C+5]);
+    wire wrong_3 = fire_3 != fires_3[1 -: PACK] || |fire_3 && (first_3 != step_3[C+6] || maximum_3 != step_3[1]);
+    wire wrong_4 = fire_4 != fires_4[1 -: PACK] || |fire_4 && ({maximum_4, modelled_4} != step_4[1:0]
                 || replace_4 != (step_4[C+6] || maximum_4) || channels_4 != step_4[C+3:4]);
     wire wrong_5 = complete_5 != step_5[C+5] || complete_5 && {pixel_end_5, channels_5} != step_5[C+4:4];
     assign violated_later = (wrong_2 || wrong_slow_path || wrong_3 || wrong_4 || wrong_5) &&

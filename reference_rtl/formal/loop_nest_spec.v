@@ -16,6 +16,8 @@ module loop_nest_spec #(
     parameter LANES = 8,
     // Sums that leave a tile in one clock.
     parameter DRAIN = 1,
+    // Lanes that share a multiplier.
+    parameter PACK = 1,
     // Bits of an address.
     parameter ADDRESS_WIDTH = 16,
     // Clocks from a tile's last step until its first word can be read again.
@@ -36,6 +38,9 @@ module loop_nest_spec #(
     output wire [ADDRESS_WIDTH-1:0]   address,
     output wire [ADDRESS_WIDTH-1:0]   weight_address,
     output wire                       mac,
+    // The lanes that multiply: the first ones of those that share a multiplier, and the second ones.
+    output wire                       fire_first,
+    output wire                       fire_second,
     output wire                       configure,
     output reg  [`RUN_BITS-1:0]       run,
     // Each distance that is at its last index is the one that was said to be walked.
@@ -89,15 +94,23 @@ module loop_nest_spec #(
     wire settled = since >= due + LATENCY;
     wire waiting = run[`RUN_BARRIER] && !started;
     wire first_tile = tile == 16'd0 && x == 12'd0 && y == 12'd0;
-    assign issue = running && !(waiting && !settled) && !(tile_end && !(first_tile ? settled : spaced));
+    // Lanes that share a multiplier, and no operand, multiply in the clock before the step, and in it.
+    wire ready = running && !(waiting && !settled) && !(tile_end && !(first_tile ? settled : spaced));
+    wire multiplies = !paired || channel[0];
+    wire one_by_one = PACK == 2 && (run[`RUN_VECTOR] || paired) && multiplies;
+    reg  first_done;
+    wire first_turn = ready && one_by_one && !first_done;
+    assign issue = ready && !(one_by_one && !first_done);
+    assign fire_first = one_by_one ? first_turn : mac;
+    assign fire_second = mac;
     assign take = offered && (!setting_up && !running || issue && run_over);
     assign idle = !setting_up && !running && settled;
     assign configure = issue && tile_end && first_tile;
     assign channels = pixel_end ? run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] : LANES - 1;
 
     // The step.
-    assign mac = issue && (!paired || channel[0]);
-    assign load = issue && !(paired && channel[0]);
+    assign mac = issue && multiplies;
+    assign load = (issue || first_turn) && !(paired && channel[0]);
     assign first = channel == (paired ? 16'd1 : 16'd0) && kx == 8'd0 && ky == 8'd0;
     assign address = run[`RUN_ACTIVATION_BASE +: A] + y_way + x_way + tile_way + ky_way + kx_way + channel_way;
     assign weight_address = run[`RUN_WEIGHT_BASE +: A] + row;
@@ -117,6 +130,7 @@ module loop_nest_spec #(
     always @(posedge clock) begin
         if (since != 9'd511) since <= since + 9'd1;
         setting_up <= 1'b0;
+        first_done <= first_turn && !reset;
         if (setting_up) begin
             running <= 1'b1;
             started <= 1'b0;

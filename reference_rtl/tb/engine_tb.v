@@ -39,6 +39,7 @@ module engine_tb;
     parameter LANES = 8;
     parameter DRAIN = 1;
     parameter WORDS = 1;
+    parameter PACK = 1;
     parameter ACTIVATION_WIDTH = 16;
     parameter WEIGHT_WIDTH = 16;
     parameter ACCUMULATOR_WIDTH = 48;
@@ -94,7 +95,8 @@ module engine_tb;
     always @(posedge clock) if (disturb) noise <= {noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]};
 
     engine #(
-        .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .PACK(PACK),
+        .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .ACCUMULATOR_WIDTH(ACCUMULATOR_WIDTH), .BIAS_WIDTH(BIAS_WIDTH), .MULTIPLIER_WIDTH(MULTIPLIER_WIDTH),
         .MODEL_WIDTH(MODEL_WIDTH), .MODEL_SATURATE(MODEL_SATURATE),
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),

@@ -8,6 +8,7 @@ module loop_nest_tb;
     parameter LANES = 4;
     parameter DRAIN = 1;
     parameter WORDS = 1;
+    parameter PACK = 1;
     localparam CHANNEL_WIDTH = LANES > 1 ? $clog2(LANES) : 1;
     localparam ADDRESS = 12, LATENCY = 15, RUNS = 120, RESETS = 60;
     reg clock = 1'b0;
@@ -15,7 +16,8 @@ module loop_nest_tb;
     reg reset = 1'b1;
     reg offered = 1'b0;
     reg [`RUN_BITS-1:0] description;
-    wire take, idle, mac, configure, fire_3, first_3, maximum_3, fire_4, maximum_4, replace_4, modelled_4;
+    wire take, idle, mac, configure, first_3, maximum_3, maximum_4, replace_4, modelled_4;
+    wire [PACK-1:0] fire_2, fire_3, fire_4;
     wire complete_5, pixel_end_5;
     wire [ADDRESS-1:0] address, weight_address;
     wire [`RUN_BITS-1:0] run;
@@ -25,11 +27,13 @@ module loop_nest_tb;
     wire skip_2;
     wire [CHANNEL_WIDTH-1:0] channels_4, channels_5;
 
-    loop_nest #(.LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)) u_loop_nest (
+    loop_nest #(
+        .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .PACK(PACK), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)
+    ) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .padding_2(padding_2), .groups_2(groups_2), .skip_2(skip_2), .join_5(join_5),
-        .slow_path(), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
+        .slow_path(), .fire_2(fire_2), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
         .fire_4(fire_4), .maximum_4(maximum_4), .replace_4(replace_4), .modelled_4(modelled_4), .channels_4(channels_4),
         .complete_5(complete_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
@@ -159,6 +163,23 @@ module loop_nest_tb;
         end
     endtask
 
+    // Which lanes multiply: all in the clock of a step; with `vector` those that share a multiplier in two, of which
+    // that clock is the second one, with the same addresses.
+    reg [2:0] macs, vectors;
+    reg [ADDRESS-1:0] address_before;
+    reg [PACK-1:0] fires;
+    always @(negedge clock) begin
+        macs = {macs[1:0], mac === 1'b1};
+        vectors = {vectors[1:0], PACK > 1 && run[`RUN_VECTOR] === 1'b1};
+        fires = {PACK{macs[2]}};
+        if (PACK > 1) fires[0] = macs[2] && !vectors[2] || macs[1] && vectors[1];
+        if (!reset && fire_2 !== fires && clocks > 5)
+            $fatal(1, "FAIL: before step %0d lanes %b multiply, expected %b", checked, fire_2, fires);
+        if (macs[0] && vectors[0] && address !== address_before)
+            $fatal(1, "FAIL: step %0d has address %0d, and a clock before %0d", checked, address, address_before);
+        address_before = address;
+    end
+
     // Stage 0 is observed through `mac`; what is due with a step is known one stage later.
     reg mac_1, first_of_run, tile_first;
     reg [STEP-1:0] step_1;
@@ -226,6 +247,7 @@ module loop_nest_tb;
             #1 reset = 1'b1;
             @(posedge clock);
             #1 reset = 1'b0;
+            macs = 3'd0;
             checked = wanted;
             last_step = -100;
             last_drain = 0;

@@ -15,7 +15,7 @@ from fixedpoint_nn.board.choice import fastest, next_faster, reason, worth_showi
 from fixedpoint_nn.board.comparison import Alternative, alternatives, lacks
 from fixedpoint_nn.board.fit import needs
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
-from fixedpoint_nn.hardware.compiler.pipeline import lower
+from fixedpoint_nn.hardware.compiler.pipeline import lower, packed
 from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, WORDS
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.network.quantized import Quantized
@@ -36,11 +36,11 @@ def moons() -> tuple[Quantized, tuple[int, ...]]:
 
 @pytest.fixture(scope="module")
 def found(moons: tuple[Quantized, tuple[int, ...]]) -> tuple[Alternative, ...]:
-    return alternatives(*moons, SMALL)
+    return alternatives(*moons, SMALL, pack=1)
 
 
 def test_the_table_of_a_small_network(found: tuple[Alternative, ...]) -> None:
-    table = {one.shape: (one.cycles, one.multipliers, one.block_memories) for one in found}
+    table = {one.shape[:3]: (one.cycles, one.multipliers, one.block_memories) for one in found}
     assert len(table) == 30
     assert {shape: sizes for shape, sizes in table.items() if shape[0] <= 4} == {
         (1, 1, 1): (346, 1, 0),
@@ -62,8 +62,8 @@ def test_the_table_of_a_small_network(found: tuple[Alternative, ...]) -> None:
 
 @pytest.mark.parametrize("chip", ["lfe5u-25f", "xc7a35t"])
 def test_the_table_of_a_network_that_fills_block_memories(chip: str) -> None:
-    found = alternatives(*quantised("names_lstm"), find_budget(chip), lanes=4)
-    assert {one.shape: (one.cycles, one.multipliers, one.block_memories) for one in found} == {
+    found = alternatives(*quantised("names_lstm"), find_budget(chip), lanes=4, pack=1)
+    assert {one.shape[:3]: (one.cycles, one.multipliers, one.block_memories) for one in found} == {
         (4, 1, 1): (293497, 4, 55),
         (4, 1, 2): (291609, 4, 55),
         (4, 1, 4): (291577, 4, 58),
@@ -98,12 +98,20 @@ def test_no_engine_that_fits_is_faster_than_the_one_taken(name: str, budget: Bud
                     one = lower(fixed.net, shape, fixed.input.format, lanes, drain=drain, words=words)
                     plan = schedule(one.instructions, lanes, drain, one.config.latency)
                     assert plan is not None
-                    cycles[lanes, drain, words] = plan.cycles, not lacks(one.config, budget)
+                    cycles[lanes, drain, words, 1] = plan.cycles, not lacks(one.config, budget)
+                    if 2 * words <= lanes:
+                        sharing = packed(one, 2)
+                        plan = schedule(one.instructions, lanes, drain, one.config.latency, pack=2)
+                        assert plan is not None
+                        cycles[lanes, drain, words, 2] = plan.cycles, not lacks(sharing.config, budget)
     assert taken.fits
     assert taken.cycles == min(count for count, fits in cycles.values() if fits)
     assert all(cycles[one.shape] == (one.cycles, one.fits) for one in compared)
     left_out = cycles.keys() - {one.shape for one in compared}
-    assert not any(cycles[one][1] for one in left_out)  # what was not lowered would not have fitted
+    # What was not lowered would not have fitted; what shares multipliers without having fewer gains nothing.
+    assert not any(
+        cycles[one][1] and not (one[3] == 2 and cycles[(*one[:3], 1)] <= cycles[one]) for one in left_out
+    )
     faster = next_faster(compared, taken)
     tried = [one.cycles for one in compared if one.cycles < taken.cycles]
     assert (faster is None and not tried) or (faster is not None and faster.cycles == max(tried))
@@ -138,12 +146,28 @@ def test_time_is_cycles_at_the_clock(found: tuple[Alternative, ...]) -> None:
 
 def test_lanes_drain_and_words_can_be_held(moons: tuple[Quantized, tuple[int, ...]]) -> None:
     held = alternatives(*moons, SMALL, lanes=4, words=2)
-    assert {one.shape for one in held} == {(4, 1, 2), (4, 2, 2), (4, 4, 2)}
+    assert {one.shape for one in held} == {(4, drain, 2, pack) for drain in (1, 2, 4) for pack in (1, 2)}
+    held = alternatives(*moons, SMALL, lanes=4, words=2, pack=2)
+    assert {one.shape for one in held} == {(4, 1, 2, 2), (4, 2, 2, 2), (4, 4, 2, 2)}
     with pytest.raises(BoardError) as error:
         alternatives(*moons, SMALL, lanes=4, drain=8)
     assert str(error.value) == (
         "there is no engine of 4 lanes that drains 8 and reads any words per clock; both are at most the lanes"
     )
+
+
+def test_two_lanes_share_a_multiplier_where_multipliers_are_few(
+    moons: tuple[Quantized, tuple[int, ...]],
+) -> None:
+    compared = alternatives(*moons, SMALL)
+    taken = fastest(compared, SMALL)
+    assert taken.config.lanes == 8 and taken.config.pack == 2 and taken.multipliers == 4
+    assert taken.cycles < fastest([one for one in compared if one.config.pack == 1], SMALL).cycles
+    # No two weights in 18 bits, and none of 16 bits in 25.
+    for network, budget in ((moons, find_budget("lfe5u-25f")), (quantised("moons", 16), SMALL)):
+        assert {one.config.pack for one in alternatives(*network, budget, lanes=4)} == {1}
+    with pytest.raises(LoweringError, match=r"^The network does not fit any engine: pack = 2 is no engine; use 1, or 2"):
+        alternatives(*moons, SMALL, lanes=1, pack=2)
 
 
 def test_everything_faster_is_there_where_nothing_is_missing(
@@ -169,7 +193,7 @@ def test_everything_faster_is_there_where_nothing_is_missing(
         (
             "moons",
             SMALL,
-            {"lanes": 8},
+            {"lanes": 8, "pack": 1},
             "no engine of this network fits the budget: the nearest one, 8 lanes, drain 4, words 4, takes 8 DSP48E1 "
             "multipliers, 4 more than the 4 that there are; 4 lanes would fit: emit it again with --lanes 4",
         ),

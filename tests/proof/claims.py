@@ -19,6 +19,8 @@ SIZES = ((32, 24, 8), (48, 32, 16), (64, 32, 16))
 SMALL_MULTIPLIERS = ((6, 5, 4, 5),)
 MULTIPLIERS = ((24, 24, 8, 32), (32, 32, 9, 32), (63, 63, 16, 32))
 FACTORS = ((7, 7), (5, 20), (4, 32))
+# Bits of activations and weights whose products share a multiplier.
+PAIRS = ((3, 3), (5, 4), (5, 8))
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,24 @@ def factors(a_width: int, b_width: int) -> tuple[Claim, Claim]:
 # --- the loop nest ---------------------------------------------------------------------------------------------------
 
 
-def loop_nest(lanes: int, address_width: int, drain: int = 1) -> tuple[Claim, ...]:
+def product_pair(activation_width: int, weight_width: int) -> Claim:
+    """Both lanes get their own products."""
+    netlist = Netlist(
+        "product_pair_proof",
+        ("product_pair.v", "formal/product_pair_proof.v"),
+        (("ACTIVATION_WIDTH", activation_width), ("WEIGHT_WIDTH", weight_width)),
+        transparent="u_combinational_form",
+    )
+    return Claim(
+        f"product_pair {activation_width} x {weight_width}: both products, or that of one",
+        "all inputs",
+        netlist,
+        "violated",
+        ONCE,
+    )
+
+
+def loop_nest(lanes: int, address_width: int, drain: int = 1, pack: int = 1) -> tuple[Claim, ...]:
     """Every output equals the specification's, after a reset and from any clock to the next."""
 
     def netlist(from_reset: int) -> Netlist:
@@ -157,13 +176,13 @@ def loop_nest(lanes: int, address_width: int, drain: int = 1) -> tuple[Claim, ..
             "loop_nest_proof",
             ("loop_nest.v", "formal/loop_nest_spec.v", "formal/loop_nest_proof.v"),
             (
-                *(("LANES", lanes), ("DRAIN", drain)),
+                *(("LANES", lanes), ("DRAIN", drain), ("PACK", pack)),
                 *(("ADDRESS_WIDTH", address_width), ("FROM_RESET", from_reset)),
             ),
             ("u_loop_nest",),
         )
 
-    name = f"loop_nest, {lanes} lanes, {drain} per clock, {address_width}-bit addresses"
+    name = f"loop_nest, {lanes} lanes, {drain} per clock, {address_width}-bit addresses" + ", pairs" * (pack > 1)
     return (
         Claim(f"{name}: stage 0", "8 clocks from reset", netlist(1), "violated_now", clocks(8)),
         Claim(f"{name}: stage 0", "induction, all time", netlist(0), "violated_now", clocks(2)),
@@ -276,11 +295,13 @@ def claims() -> list[Claim]:
         claim for output in ADDRESSES for lanes, drain in WIDTHS for claim in back_end(output, lanes, drain)
     ]
     loop_nests = [claim for lanes, drain in (WIDTHS[0], WIDTHS[-1]) for claim in loop_nest(lanes, 8, drain)]
+    loop_nests += loop_nest(4, 8, pack=2)
     requantizers = [claim for sizes in SIZES[::-1] for claim in requantizer(sizes)]
     rules = [axi(output) for output in axi_claims.RULES]
     requantizers += [claim for sizes in MULTIPLIERS[::-1] for claim in multiplied(sizes, by_parts=True)]
     requantizers += [claim for sizes in SMALL_MULTIPLIERS for claim in multiplied(sizes, by_parts=False)]
     products = [claim for sizes in FACTORS for claim in factors(*sizes)]
+    products += [product_pair(*sizes) for sizes in PAIRS]
     return [*loop_nests, *controls, *requantizers, *products, *sequencer(), *addresses, *rules]
 
 
@@ -337,6 +358,34 @@ def controls() -> list[Control]:
             "multiply.v",
             "{1'b0, b[LOW-1:0]}",
             "{b[LOW-1], b[LOW-1:0]}",
+        ),
+        Control(
+            "a product below 0 borrows nothing",
+            product_pair(5, 4),
+            "product_pair.v",
+            "assign carry = below_0;",
+            "assign carry = 1'b0;",
+        ),
+        Control(
+            "the product of the two lowest factors is below 0",
+            product_pair(5, 4),
+            "product_pair.v",
+            "products[PLACE-1] && |products[PLACE-2:0]",
+            "products[PLACE-1]",
+        ),
+        Control(
+            "the first lanes have two turns",
+            loop_nest(4, 8, pack=2)[3],
+            "loop_nest.v",
+            "{mac, mac && !first_done || first_turn}",
+            "{mac, mac || first_turn}",
+        ),
+        Control(
+            "a first turn does not keep the step",
+            loop_nest(4, 8, pack=2)[1],
+            "loop_nest.v",
+            "issue = ready && !first_turn",
+            "issue = ready",
         ),
         Control(
             "a settle of one clock less",

@@ -67,6 +67,15 @@ GROUPED = [
     replace(CONFIGS[2], lanes=64, words=32, drain=4, activation_depth=16384, parameter_depth=512),
     replace(CONFIGS[2], lanes=128, words=16, drain=16, activation_depth=32768, parameter_depth=512),
 ]
+# Engines whose lanes share multipliers in pairs: narrow and widest factors, one pair and many, with all of the above.
+PACKED = [
+    replace(CONFIGS[0], pack=2),
+    replace(CONFIGS[0], lanes=2, pack=2, drain=2),
+    replace(CONFIGS[1], lanes=8, pack=2, words=4),
+    replace(CONFIGS[4], pack=2, words=2, drain=4),
+    replace(CONFIGS[5], pack=2, product_bits=12, product_shift=3, product_rounding=6),
+    replace(CONFIGS[4], lanes=32, words=8, drain=8, pack=2, activation_depth=16384, parameter_depth=512),
+]
 FIRST_OUTPUT, ROOM = 1400, 4000
 
 

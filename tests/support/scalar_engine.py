@@ -80,10 +80,13 @@ class ScalarEngine:
                                 weight += not run.paired
                     self.mac_cycles += taps // 2 if run.paired else taps
                     # When: one step a cycle, the tile's last one not before the tiles before it have left the lanes.
+                    # Two lanes with one multiplier and operands of their own: two cycles for each product.
+                    turn = self.config.pack == 2 and run.vector
+                    taps += turn * (taps // 2 if run.paired else taps)
                     if last_of_tile is None:
-                        last_of_tile = max(step + taps - 1, self.readable)
+                        last_of_tile = max(step + taps - 1, self.readable + turn)
                     else:
-                        last_of_tile = last_of_tile + max(taps, -(-before // drain))
+                        last_of_tile = last_of_tile + max(taps, turn - (-before // drain))
                     for lane in range(channels_of_tile):
                         self.sums.append(self._leaving(run, total[lane]))
                         word = self._word(run, self.sums[-1], self.parameters[parameter + lane])

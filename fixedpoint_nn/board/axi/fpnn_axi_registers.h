@@ -286,10 +286,11 @@ typedef struct __attribute__ ((__packed__)) {
     uint32_t DRAIN;
     uint32_t MULTIPLIER_WIDTH;
     uint32_t WORDS;
+    uint32_t PACK;
 } axi_engine_t;
 
 
-static_assert(sizeof(axi_engine_t) == 0xd0, "Packing error");
+static_assert(sizeof(axi_engine_t) == 0xd4, "Packing error");
 
 #ifdef __cplusplus
 }

@@ -55,6 +55,7 @@ class Register(IntEnum):
     DRAIN = 0xC4
     MULTIPLIER_WIDTH = 0xC8
     WORDS = 0xCC
+    PACK = 0xD0
 
 
 class Control(IntFlag):
@@ -119,4 +120,5 @@ PARAMETERS = (
     Register.DRAIN,
     Register.MULTIPLIER_WIDTH,
     Register.WORDS,
+    Register.PACK,
 )

@@ -75,22 +75,31 @@ def lower(
     drain: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     words: int = 1,
+    pack: int = 1,
 ) -> CompiledNetwork:
     """A network over FixedArrays, for samples of this shape and format.
 
     It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains `drain` words per
-    clock and reads `words`. That has a multiplier in its requantisers where the network gains by one, of at most
+    clock and reads `words`, and of whose lanes `pack` share a multiplier. That has a multiplier in its requantisers where the network gains by one, of at most
     `multiplier` bits; 0 forbids it.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format)
     if engine is None:
-        return lower_program(program, lanes, drain, multiplier, words=words)
+        return packed(lower_program(program, lanes, drain, multiplier, words=words), pack)
     lowered = lower_program(
         program, engine.lanes, engine.drain, engine.multiplier_width, engine.latency, engine.words
     )
     return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
+
+
+def packed(network: CompiledNetwork, pack: int) -> CompiledNetwork:
+    """The same program on an engine of whose lanes `pack` share a multiplier; it may take other cycles."""
+    try:
+        return replace(network, config=replace(network.config, pack=pack))
+    except AssemblyError as error:
+        raise LoweringError(f"The network does not fit any engine: {error}.") from None
 
 
 def lower_program(

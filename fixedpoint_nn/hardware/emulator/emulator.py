@@ -79,7 +79,7 @@ class Emulator:
     def run(self, seed: int = 1, *, writes: bool = False, limit: int = 10_000_000) -> Result:
         """Run the program from word 0 to Halt; `limit` instructions at most."""
         config = self.config
-        result, timing, place = Result(), Timing(config.lanes, config.drain, config.latency), 0
+        result, timing, place = Result(), Timing(config.lanes, config.drain, config.latency, config.pack), 0
         self._noise, self._keep = Noise(seed), writes
         self.activations.ready[:] = 0
         self.registers = {}
@@ -151,11 +151,10 @@ class Emulator:
     def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
         self._check_groups(run, place)
         lanes, mask = run.tile_channels(self.config.lanes), self._mask
-        channel, kx, ky, tiles, width, height = run.counts
-        taps = channel * kx * ky
-        fired = taps // 2 if run.paired else taps
+        tiles, width, height = run.counts[3:]
+        taps = run.taps
         pixels, channels = width * height, run.pixel_channels(self.config.lanes)
-        result.mac_cycles += pixels * tiles * fired
+        result.mac_cycles += pixels * tiles * run.fired
         weight = self._weights(run, place, taps)
         parameters = self._parameters(run, place, tiles, channels)
         block = max(1, _BLOCK // (tiles * taps * self.config.lanes))

@@ -45,9 +45,14 @@ def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
 
 
 def step_cycles(issue: Issue, pixel: Ints, tile: Ints, steps: int) -> Ints:
-    """The cycle of each step, (pixels, tiles, steps): one after the other, but that a tile's last one may wait."""
-    cycles = first_steps(issue, pixel, tile)[..., None] + np.arange(steps)
-    cycles[..., -1] = issue.tile(pixel[:, None], tile)
+    """The cycle in which each step reads first, (pixels, tiles, steps).
+
+    They follow each other, but that a tile's last one may wait; lanes that take turns read in two cycles.
+    """
+    number = np.arange(steps)
+    before = number // 2 if issue.run.paired else number  # steps that multiplied
+    cycles = first_steps(issue, pixel, tile)[..., None] + number + issue.turn * before
+    cycles[..., -1] = issue.tile(pixel[:, None], tile) - issue.turn
     return cycles
 
 

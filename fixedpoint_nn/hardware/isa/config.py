@@ -15,6 +15,8 @@ LANES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 LANES_RULE = "use 1, 2, 4, 8, 16, 32, 64, 128 or 256"
 DRAINS = (1, 2, 4, 8, 16)
 WORDS = (1, 2, 4, 8, 16, 32)
+PACKS = (1, 2)  # lanes that share a multiplier
+PACKED_BITS = (9, 8)  # of activations and weights, at most: two products in one DSP block
 JOIN_LATENCY = 1  # cycles more of an engine whose groups of lanes can be joined
 
 
@@ -41,6 +43,12 @@ def is_words(words: object, lanes: int) -> bool:
 def words_rule(lanes: int) -> str:
     """What to do about words per clock that are none, of an engine of so many lanes."""
     return f"use 1, 2, 4, 8, 16 or 32, and at most the {lanes} lanes"
+
+
+def is_pack(pack: object, activation_width: int, weight_width: int, lanes: int, words: int) -> bool:
+    """Whether lanes of these widths can share multipliers: those of a pair are in the same group."""
+    fits = activation_width <= PACKED_BITS[0] and weight_width <= PACKED_BITS[1] and 2 * words <= lanes
+    return type(pack) is int and (pack == 1 or pack == 2 and fits)
 
 
 def latency(multiplied: bool, words: int) -> int:
@@ -72,6 +80,7 @@ class EngineConfig:
     program_depth: int = 1024
     drain: int = 1
     words: int = 1
+    pack: int = 1
 
     def __post_init__(self) -> None:
         product = self.activation_width + max(self.activation_width, self.weight_width)
@@ -79,6 +88,13 @@ class EngineConfig:
             ("lanes", is_lanes(self.lanes), LANES_RULE),
             ("drain", is_drain(self.drain, self.lanes), drain_rule(self.lanes)),
             ("words", is_words(self.words, self.lanes), words_rule(self.lanes)),
+            (
+                "pack",
+                is_pack(self.pack, self.activation_width, self.weight_width, self.lanes, self.words),
+                f"use 1, or 2 with words of at most {PACKED_BITS[0]} bits (here {self.activation_width}), weights of at "
+                f"most {PACKED_BITS[1]} ({self.weight_width}) and two lanes or more for each word that is read "
+                f"({self.lanes} for {self.words})",
+            ),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
             ("weight_width", 2 <= self.weight_width <= 32, "use 2 to 32"),
             (

@@ -281,6 +281,17 @@ class Run(Instruction):
             )
 
     @property
+    def taps(self) -> int:
+        """The steps of a tile."""
+        channel, kx, ky = self.counts[:3]
+        return channel * kx * ky
+
+    @property
+    def fired(self) -> int:
+        """The steps of a tile that multiply: half of them if they are paired."""
+        return self.taps // (2 if self.paired else 1)
+
+    @property
     def step_words(self) -> int:
         """The words that a step reads, from the first to the last, unless they are a row."""
         return 1 << self.groups + self.skip

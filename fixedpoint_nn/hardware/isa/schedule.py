@@ -36,7 +36,7 @@ class Schedule:
 
 
 def schedule(
-    program: Sequence[Instruction], lanes: int, drain: int = 1, latency: int = LATENCY
+    program: Sequence[Instruction], lanes: int, drain: int = 1, latency: int = LATENCY, pack: int = 1
 ) -> Schedule | None:
     """The schedule of a program; None if it depends on the data (a conditional jump).
 
@@ -49,7 +49,7 @@ def schedule(
         places[at] = number
         at += instruction.words
     addresses = {number: place for place, number in places.items()}
-    result, timing, registers, number = Schedule(), Timing(lanes, drain, latency), [0] * 8, 0
+    result, timing, registers, number = Schedule(), Timing(lanes, drain, latency, pack), [0] * 8, 0
     before = 0
     while True:
         instruction = program[number]
@@ -83,5 +83,5 @@ def schedule(
 
 def mac_steps(run: Run) -> int:
     """The steps of the run that multiply: half of the steps of a paired run."""
-    channel, kx, ky, tiles, width, height = run.counts
-    return channel * kx * ky // (2 if run.paired else 1) * tiles * width * height
+    tiles, width, height = run.counts[3:]
+    return run.fired * tiles * width * height

@@ -26,6 +26,16 @@ def drain_clocks(channels: int, drain: int) -> int:
     return -(-channels // drain)
 
 
+def turns(run: Run, pack: int) -> int:
+    """1 if lanes that share multipliers have operands of their own in this run, and multiply one after the other."""
+    return int(pack > 1 and run.vector)
+
+
+def tile_clocks(run: Run, turn: int) -> int:
+    """The clocks of a tile's steps: one each, and one more for each that multiplies in turns."""
+    return run.taps + turn * run.fired
+
+
 @dataclass(frozen=True)
 class Issue:
     """The cycles in which the steps of one run are issued."""
@@ -33,24 +43,25 @@ class Issue:
     first_step: int
     first_tile: int  # last step of the first tile
     last_step: int
-    taps: int
     lanes: int
     run: Run
     drain: int = 1
+    turn: int = 0  # clocks by which lanes that take turns read before their step
 
     def tile(self, pixel: Number, tile: Number) -> Number:
         """The cycle of the last step of tile number `tile` of pixel number `pixel` (integers or arrays)."""
         tiles = self.run.counts[3]
-        full = max(self.taps, drain_clocks(self.run.tile_channels(self.lanes), self.drain))
-        last = max(self.taps, drain_clocks(self.run.last_channels, self.drain))
+        steps = tile_clocks(self.run, self.turn)
+        full = max(steps, self.turn + drain_clocks(self.run.tile_channels(self.lanes), self.drain))
+        last = max(steps, self.turn + drain_clocks(self.run.last_channels, self.drain))
         return self.first_tile + pixel * ((tiles - 1) * full + last) + tile * full
 
 
 class Timing:
     """The clock of one execution, from `start` on: call the method of each instruction as it is executed."""
 
-    def __init__(self, lanes: int, drain: int = 1, latency: int = LATENCY) -> None:
-        self.lanes, self.drain, self.latency = lanes, drain, latency
+    def __init__(self, lanes: int, drain: int = 1, latency: int = LATENCY, pack: int = 1) -> None:
+        self.lanes, self.drain, self.latency, self.pack = lanes, drain, latency, pack
         self.decode = FIRST_DECODE  # earliest cycle in which the next word is decoded
         self.taken = 0  # when the last description was taken
         self.last_step = 0  # of the last run
@@ -65,12 +76,11 @@ class Timing:
         """Read a Run and issue its steps; when that happens, in cycles."""
         self.decode = max(self.decode, self.taken + 1) + run.words
         self.taken = max(self.decode, self.last_step)
-        channels_of, tiles, x, y = run.counts[:3], run.counts[3], run.counts[4], run.counts[5]
-        taps = channels_of[0] * channels_of[1] * channels_of[2]
-        start = self.taken + 2
+        tiles, x, y = run.counts[3:]
+        start, turn = self.taken + 2, turns(run, self.pack)
         first_step = max(start, self.drained - run.early) if run.barrier else start
-        first_tile = max(first_step + taps - 1, self.drained)
-        issue = Issue(first_step, first_tile, 0, taps, self.lanes, run, self.drain)
+        first_tile = max(first_step + tile_clocks(run, turn) - 1, self.drained + turn)
+        issue = Issue(first_step, first_tile, 0, self.lanes, run, self.drain, turn)
         self.last_step = issue.tile(x * y - 1, tiles - 1)
         self.drained = self.last_step + drain_clocks(run.last_channels, self.drain) + self.latency
         return replace(issue, last_step=self.last_step)

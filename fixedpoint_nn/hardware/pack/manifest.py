@@ -27,6 +27,7 @@ LARGEST = 1 << 26  # bytes; every golden pack's manifest is less than a thousand
 OPTIONAL = {
     "drain": 1,
     "words": 1,
+    "pack": 1,
     "multiplier_width": 0,
 }  # what is meant where a manifest leaves a parameter out
 ORDER = {
@@ -119,7 +120,7 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
 def describe_engine(config: EngineConfig) -> dict[str, int]:
     """The manifest's entry of the engine: the parameters of the Verilog by their Python names.
 
-    A drain of 1, words of 1 and a multiplier of 0 bits are left out: the engines of before had no other.
+    A drain, words and a pack of 1 and a multiplier of 0 bits are left out: the engines of before had no other.
     """
     return {name: value for name, value in asdict(config).items() if OPTIONAL.get(name) != value}
 

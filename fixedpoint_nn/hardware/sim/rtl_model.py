@@ -30,6 +30,7 @@ class RtlModel:
         drain: int = 1,
         multiplier: int = MULTIPLIER_BITS,
         words: int = 1,
+        pack: int = 1,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -40,6 +41,7 @@ class RtlModel:
         self.drain = drain
         self.multiplier = multiplier
         self.words = words
+        self.pack = pack
         self.simulator = simulator
         self.progress = progress
         self.outcome = Outcome()
@@ -54,6 +56,7 @@ class RtlModel:
             drain=self.drain,
             multiplier=self.multiplier,
             words=self.words,
+            pack=self.pack,
         )
 
     def lowered(self, shape: tuple[int, ...]) -> CompiledNetwork:

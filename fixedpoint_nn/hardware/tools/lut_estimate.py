@@ -36,6 +36,7 @@ class Measured(NamedTuple):
     luts: int
     multipliers: int
     blocks: int  # block memories of 18 kbit
+    pack: int = 1  # lanes that share a multiplier
 
     @property
     def config(self) -> EngineConfig:
@@ -50,6 +51,7 @@ class Measured(NamedTuple):
             accumulator_width=accumulator,
             bias_width=bias,
             multiplier_width=self.multiplier,
+            pack=self.pack,
             **SMALL_MEMORIES,
         )
 
@@ -72,6 +74,8 @@ MEASURED: tuple[Measured, ...] = (
     Measured(6, 64, 1, 1, 8, 0, 3601, 64, 119),
     Measured(6, 64, 8, 1, 8, 0, 5591, 64, 139),
     Measured(6, 64, 8, 8, 8, 0, 8881, 64, 139),
+    Measured(6, 8, 1, 1, 8, 0, 1665, 4, 23, 2),
+    Measured(6, 64, 8, 1, 8, 0, 9420, 32, 139, 2),
     Measured(6, 8, 1, 1, 16, 0, 1535, 8, 42),
     Measured(6, 8, 8, 1, 16, 0, 4430, 8, 81),
     Measured(6, 32, 1, 1, 16, 0, 3273, 32, 138),
@@ -107,6 +111,7 @@ def _parts(config: EngineConfig) -> Vector:
             turned * word,  # words turned to where they stand in a row
             joined * sums,
             drain * config.multiplier_width,
+            (config.pack - 1) * lanes * (word + sums),  # sums of shared products
         ],
         float,
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.files.scratch import PlaceError
-from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.isa.config import PACKS, EngineConfig
 from fixedpoint_nn.hardware.sim import guard
 from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
@@ -34,7 +34,7 @@ EIGHT_BITS = EngineConfig(
 )
 WIDTHS = (
     *("lanes", "drain", "words", "activation_width", "weight_width", "accumulator_width", "bias_width"),
-    "multiplier_width",
+    *("multiplier_width", "pack"),
 )
 CONFIGURATIONS = {
     "8 lanes, 16 bits": EngineConfig(**SMALL_MEMORIES),
@@ -45,6 +45,7 @@ CONFIGURATIONS = {
 LARGE_CONFIGURATIONS = {
     "64 lanes, 8 per clock, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8),
     "64 lanes, 8 per clock, 8 words read, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8, words=8),
+    "64 lanes in 32 DSPs, 8 per clock, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8, pack=2),
     "256 lanes, 16 per clock, 8 bits": replace(EIGHT_BITS, lanes=256, drain=16),
 }
 
@@ -188,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--accumulator-width", type=int, default=48, help="its accumulator width")
     parser.add_argument("--bias-width", type=int, default=32, help="its bias width")
     parser.add_argument("--multiplier-width", type=int, default=0, help="its multiplier's width; 0: none")
+    parser.add_argument("--pack", type=int, default=1, choices=PACKS, help="lanes that share a multiplier")
     options = parser.parse_args(arguments)
     try:
         engines = CONFIGURATIONS | LARGE_CONFIGURATIONS
@@ -195,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wide = f"{options.drain} per clock, " if options.drain > 1 else ""
             wide += f"{options.words} words read, " if options.words > 1 else ""
             title = f"{options.lanes} lanes, {wide}{options.activation_width} bits"
+            title += f", {options.pack} to a multiplier" * (options.pack > 1)
             title += f", multiplier of {options.multiplier_width}" * (options.multiplier_width > 0)
             widths = {name: getattr(options, name) for name in WIDTHS}
             engines = {title: EngineConfig(**widths, **SMALL_MEMORIES)}

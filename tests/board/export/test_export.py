@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -187,6 +190,64 @@ def test_a_soc_of_litex_has_it_on_its_bus(exported: Exported, tmp_path: Path) ->
     (base,) = re.findall(r"^memory_region,network,(0x\w+),256,io$", regions, re.MULTILINE)
     text = drive_in_c(exported, tmp_path, "soc", f"-DSOC -DBASE={base}", tmp_path / "soc.v")
     assert text == "PASS: 4 vectors, 4 words\n"
+
+
+@pytest.mark.slow
+def test_remote_access_of_litex_drives_it_over_a_serial_line(exported: Exported, tmp_path: Path) -> None:
+    pytest.importorskip("litex", reason="a SoC of LiteX needs the extra `axi`")
+    run(exported.folder, sys.executable, "litex_soc.py", tmp_path, "--serial")
+    command = [sys.executable, "litex_remote.py", str(tmp_path / "csr.csv")]
+    soc = SerialSoc(exported, tmp_path)
+    with soc as port:
+        assert run(exported.folder, *command, port).startswith("PASS: 32 vectors")
+    image = exported.folder / "pack" / "images" / "weights.mem"
+    words = image.read_text()
+    image.write_text(words.replace("0", "1"))  # for the chip, which reads it when it starts
+    with soc as port:
+        image.write_text(words)
+        done = subprocess.run([*command, str(port)], cwd=exported.folder, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout.startswith("FAIL"), done.stderr
+
+
+class SerialSoc:
+    """The port of LiteX's server, at the other end of the serial line of a SoC in Verilator."""
+
+    def __init__(self, exported: Exported, folder: Path) -> None:
+        self.folder = exported.folder
+        rtl, kept = exported.folder / "rtl", ExitStack()
+        build = ("verilator", "--cc", "--exe", "--build", "-Wno-fatal", "-CFLAGS", "-O1 -DDIVIDER=8")
+        files = (
+            folder / "soc.v",
+            *sorted(rtl.glob("*.v")),
+            exported.folder / "top.v",
+            HERE / "serial_line.cpp",
+        )
+        options = ("--prefix", "Vtop", f"-I{rtl}", "--top-module", "soc", "-Mdir", "line", "-o", "main")
+        run(folder, *build, *options, *files)
+        self.program, self.kept = folder / "line" / "main", kept
+
+    def __enter__(self) -> int:
+        pipe = subprocess.PIPE
+        soc = subprocess.Popen([self.program], cwd=self.folder, stdin=pipe, stdout=pipe, text=True)
+        self.kept.callback(soc.wait)
+        self.kept.callback(soc.stdin.close)
+        terminal = soc.stdout.readline().strip()
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = free.getsockname()[1]
+        server = [Path(sys.executable).parent / "litex_server", "--uart", "--uart-port", terminal]
+        served = subprocess.Popen([*server, "--bind-port", str(port)], stdout=subprocess.DEVNULL)
+        self.kept.callback(served.wait)
+        self.kept.callback(served.terminate)
+        for _ in range(200):
+            with socket.socket() as trial:
+                if not trial.connect_ex(("localhost", port)):
+                    return port
+            time.sleep(0.1)
+        raise AssertionError("litex_server does not answer")
+
+    def __exit__(self, *error: object) -> None:
+        self.kept.close()
 
 
 def test_the_script_for_vivado_names_files_that_are_there(exported: Exported) -> None:

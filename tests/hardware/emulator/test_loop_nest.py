@@ -80,7 +80,7 @@ def test_a_tile_begins_right_after_the_last_step_of_the_one_before(
     last_channels, first = data.draw(st.integers(1, lanes)), data.draw(st.integers(0, 99))
     waits = data.draw(st.integers(0, 40))
     run = Run(counts=(taps, 1, 1, tiles, pixels, 1), last_channels=last_channels)
-    issue = Issue(first, first + taps - 1 + waits, 0, taps, lanes, run)
+    issue = Issue(first, first + taps - 1 + waits, 0, lanes, run)
     found = first_steps(issue, np.arange(pixels), np.arange(tiles)).reshape(-1).tolist()
     step, last, channels = first, issue.first_tile, lanes
     for number, begin in enumerate(found):

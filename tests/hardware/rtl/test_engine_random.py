@@ -10,7 +10,7 @@ import pytest
 
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from tests.support.engine_bench import compare
-from tests.support.random_programs import CONFIGS, GROUPED, WIDE, first_output, random_program
+from tests.support.random_programs import CONFIGS, GROUPED, PACKED, WIDE, first_output, random_program
 
 
 def agree(seed: int, simulator: str, configs: Sequence[EngineConfig] = CONFIGS) -> None:
@@ -42,6 +42,22 @@ def test_random_programs_with_groups_of_lanes_agree_in_icarus(seed: int) -> None
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs_with_many_groups_of_lanes_agree_in_verilator(seed: int) -> None:
     agree(seed, "verilator", GROUPED[-2:])
+
+
+@pytest.mark.parametrize("seed", range(4 * len(PACKED)))
+def test_random_programs_on_shared_multipliers_agree_in_icarus(seed: int) -> None:
+    agree(seed, "iverilog", PACKED)
+
+
+@pytest.mark.parametrize("seed", range(len(PACKED)))
+def test_random_programs_on_shared_multipliers_agree_in_verilator(seed: int) -> None:
+    agree(seed, "verilator", PACKED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 500))
+def test_many_random_programs_on_shared_multipliers_agree_in_icarus(seed: int) -> None:
+    agree(seed, "iverilog", PACKED)
 
 
 @pytest.mark.slow
