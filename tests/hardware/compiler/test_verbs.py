@@ -403,6 +403,24 @@ def in_turn(now: Any, a: Any, b: Any, c: Any) -> Any:
     return (new + a).cast(OUT), b, c, new
 
 
+def reset(now: Any, h: Any) -> Any:
+    """Of a GRU: the state is multiplied by a gate before its own product with weights."""
+    r = h.dot(RECURRENT, None, now @ INWARD).cast(OUT)
+    new = (r * h).cast(OUT).dot(SQUARE[:4, :4], None, now @ INWARD).cast(OUT)
+    return new, new
+
+
+def both(now: Any, a: Any, b: Any) -> Any:
+    """Two states are read beside the input, and the result is neither."""
+    new = now.dot(INWARD, None, a.dot(RECURRENT, None, b @ SQUARE[:4, :4])).cast(OUT)
+    return (new * 3).cast(NARROW), new, (a + b).cast(OUT)
+
+
+def turned(now: Any, a: Any, b: Any) -> Any:
+    """Two states that are read beside the input change places."""
+    return now.dot(INWARD, None, a.dot(RECURRENT, None, b @ SQUARE[:4, :4])).cast(OUT), b, a
+
+
 LOOPS: dict[str, Callable[[Any], Any]] = {
     "outputs": lambda x: x.scan(one, ZERO)[0],
     "state": lambda x: x.scan(one, ZERO)[1],
@@ -435,6 +453,14 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     ),
     "the state of the step before": lambda x: (
         x.scan(lambda now, a, b: ((n := (now @ INWARD + a - b).cast(OUT)), n, a), ZERO, ONES)[0]
+    ),
+    "a gate on the state": lambda x: x.scan(reset, ONES)[0],
+    "a gate on the state, at last": lambda x: x.scan(reset, ONES)[1],
+    "two states in a row": lambda x: x.scan(both, ONES, ZERO)[0],
+    "two states in a row, at last": lambda x: (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(both, ZERO, ONES)),
+    "two states in a row that change places": lambda x: x.scan(turned, ONES, ZERO)[0],
+    "two states in a row that have changed places": lambda x: (
+        (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(turned, ZERO, ONES))
     ),
     "beside a state that stays": lambda x: x.scan(beside, ZERO, ONES)[0],
     "a state that stays": lambda x: x.scan(beside, ZERO, ONES)[2],
