@@ -142,7 +142,11 @@ class Conversion:
         try:
             return self._run()
         except UnsupportedModel as first:
-            if self.alone or not self.may_be_alone or not any(refusal.reason == JOINED for refusal in self.refusals):
+            if (
+                self.alone
+                or not self.may_be_alone
+                or not any(refusal.reason == JOINED for refusal in self.refusals)
+            ):
                 raise
             shapes, constants = self.settings
             try:
