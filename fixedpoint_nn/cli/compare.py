@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"{source} is this project's own network, and no other runtime reads it")
     several = Path(source).is_file() and kind_of(source) == "onnx" and len(target.doors_of(source)) > 1
     chosen = target.resolve(source, None if several else arguments.data, quantised=True)
-    given = target.inputs(source, arguments.data) if several else [chosen.given.x]
+    given = [chosen.given.x] if chosen.given is not None else target.inputs(source, arguments.data)
     found = compare(source, [x[: arguments.samples] for x in given], optimised=arguments.optimised)
     results = {
         **chosen.about(),

@@ -61,9 +61,9 @@ def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | No
     except UnsupportedModel as error:
         return Contents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}
-    shapes = tuple(door.sample for door in found.inputs)
+    samples = tuple(door.sample for door in found.inputs)
     whole = tuple(types[door.name] in WHOLE for door in found.inputs)
-    return Contents("onnx", inputs, outputs, operators, found.net, shapes, whole)
+    return Contents("onnx", inputs, outputs, operators, found.net, samples, whole)
 
 
 def _tflite(path: str | os.PathLike[str]) -> Contents:

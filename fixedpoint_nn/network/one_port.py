@@ -62,8 +62,9 @@ def as_one(
 ) -> tuple[Quantized, FixedArray]:
     """The network and its samples as an engine takes them: as they are, or joined to rows."""
     if not several(fixed):
-        return fixed, taken(fixed, x)
-    xs = x if isinstance(x, tuple) else (x,)
+        only: Any = x
+        return fixed, taken(fixed, only)
+    xs: tuple[Any, ...] = x if isinstance(x, tuple) else (x,)
     port = one_port(fixed, shapes_of(xs))
     return port.fixed, port.row(xs)
 

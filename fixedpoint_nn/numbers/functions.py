@@ -23,6 +23,13 @@ class Function:
     slope: Callable[..., Array] | None = None
     slope_at: Callable[[Array], Array] | None = None
 
+    def gradient(self, x: Array, y: Array) -> Array:
+        """dy/dx, of whichever there is."""
+        if self.slope is not None:
+            return self.slope(y)
+        assert self.slope_at is not None
+        return self.slope_at(x)
+
 
 def _sigmoid(x: Array, out: Array | None = None) -> Array:
     """1 / (1 + exp(-x)), as a tanh, which overflows nowhere."""
@@ -54,7 +61,8 @@ def _reciprocal_slope(y: Array, out: Array | None = None) -> Array:
 
 
 def _erf(x: Array, out: Array | None = None) -> Array:
-    return np.positive(np.vectorize(erf, otypes=[x.dtype])(x), out=out)
+    y: Array = np.vectorize(erf, otypes=[x.dtype])(x)
+    return np.positive(y, out=out)
 
 
 def _erf_slope(x: Array) -> Array:
@@ -63,7 +71,8 @@ def _erf_slope(x: Array) -> Array:
 
 
 def _gelu(x: Array, out: Array | None = None) -> Array:
-    return np.multiply(x, _phi(x), out=out)
+    y: Array = np.multiply(x, _phi(x), out=out)
+    return y
 
 
 def _gelu_slope(x: Array) -> Array:
@@ -78,31 +87,38 @@ def _phi(x: Array) -> Array:
 
 
 def _softplus(x: Array, out: Array | None = None) -> Array:
-    return np.logaddexp(x, x.dtype.type(0), out=out)
+    y: Array = np.logaddexp(x, x.dtype.type(0), out=out)
+    return y
 
 
 def _softplus_slope(y: Array, out: Array | None = None) -> Array:
-    return np.negative(np.expm1(-y), out=out)
+    slope: Array = np.expm1(-y, out=out)
+    return np.negative(slope, out=out)
 
 
 def _log_slope(y: Array, out: Array | None = None) -> Array:
-    return np.exp(-y, out=out)
+    slope: Array = np.exp(-y, out=out)
+    return slope
 
 
 def _sqrt_slope(y: Array, out: Array | None = None) -> Array:
-    return np.divide(0.5, y, out=out)
+    slope: Array = np.divide(0.5, y, out=out)
+    return slope
 
 
 def _rsqrt(x: Array, out: Array | None = None) -> Array:
-    return np.divide(1, np.sqrt(x), out=out)
+    y: Array = np.divide(1, np.sqrt(x), out=out)
+    return y
 
 
 def _rsqrt_slope(y: Array, out: Array | None = None) -> Array:
-    return np.multiply(y * y * y, -0.5, out=out)
+    slope: Array = np.multiply(y * y * y, -0.5, out=out)
+    return slope
 
 
 def _step(x: Array, out: Array | None = None) -> Array:
-    return np.positive((x > 0).astype(x.dtype), out=out)
+    y: Array = (x > 0).astype(x.dtype)
+    return np.positive(y, out=out)
 
 
 FUNCTIONS = {

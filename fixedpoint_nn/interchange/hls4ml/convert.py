@@ -233,8 +233,8 @@ def _softmax(step: _Step) -> Any:
         for name in ("exp_table_t", "inv_table_t", "inv_inp_t", "accum_t")
     }
     types["inp_norm_t"] = _quantizer(norm.group(1) if norm else "", f"{step.layer.name}.norm")
-    sizes = [int(found[name]) for name in ("exp_table_size", "inv_table_size")]
-    return softmax(types, *sizes, step.out, step.shapes[0][-1], float(found.get("exp_scale", "1")))
+    first, second = (int(found[name]) for name in ("exp_table_size", "inv_table_size"))
+    return softmax(types, first, second, step.out, step.shapes[0][-1], float(found.get("exp_scale", "1")))
 
 
 def _recurrent(step: _Step) -> dict[str, Any]:

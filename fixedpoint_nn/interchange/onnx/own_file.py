@@ -42,17 +42,24 @@ class Steps:
         return np.ldexp(np.asarray(ints, np.float64), -self.format.frac_bits)
 
 
-def description(fixed: Quantized, shapes: Sequence[tuple[int, ...]], nodes: Nodes) -> str:
-    """The network as text; parameters that no node takes as they are become constants too."""
+def description(fixed: Quantized, shapes: Sequence[tuple[int, ...]], nodes: Nodes) -> dict[str, str]:
+    """Metadata with the network as text; parameters that no node takes as they are become constants too.
+
+    A network with layers that no file holds, somebody's own ones, goes out without a description.
+    """
     arrays: dict[str, Array] = {}
-    structure = encoded(fixed, "", arrays)
+    try:
+        structure = encoded(fixed, "", arrays)
+    except TypeError:
+        return {}
     formats: dict[str, QFormat] = {}
     _collect(structure, formats)
     numbers = {
         path: nodes.constant(np.ldexp(arrays[path].astype(np.float64), -format.frac_bits))
         for path, format in formats.items()
     }
-    return json.dumps({"net": structure, "numbers": numbers, "shapes": [list(shape) for shape in shapes]})
+    about = {"net": structure, "numbers": numbers, "shapes": [list(shape) for shape in shapes]}
+    return {KEY: json.dumps(about)}
 
 
 def _collect(code: Any, formats: dict[str, QFormat]) -> None:

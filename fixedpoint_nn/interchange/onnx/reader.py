@@ -15,9 +15,9 @@ from fixedpoint_nn.interchange.onnx.builder import Builder
 from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import computed
-from fixedpoint_nn.interchange.onnx.integers.runtime_domain import REASONS
 from fixedpoint_nn.interchange.onnx.masks import Masked
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation
+from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
 from fixedpoint_nn.interchange.onnx.tidying import tidy
 from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, Refused, Value
@@ -77,6 +77,8 @@ def imported(
 class Conversion:
     """The state of one conversion: what every value of the file is so far."""
 
+    may_be_alone = True  # where the batch is joined with other axes, the file is read for a batch of one
+
     def __init__(
         self,
         model: Model,
@@ -86,7 +88,7 @@ class Conversion:
         alone: bool = False,
     ) -> None:
         self.model, self.batched, self.alone = model, batched, alone
-        self.given = (shapes, constants)
+        self.settings = shapes, constants
         known = [declared.name for declared in model.inputs]
         for name in (*shapes, *constants):
             if name not in known:
@@ -140,9 +142,13 @@ class Conversion:
         try:
             return self._run()
         except UnsupportedModel as first:
-            if self.alone or not any(refusal.reason == JOINED for refusal in self.refusals):
+            if (
+                self.alone
+                or not self.may_be_alone
+                or not any(refusal.reason == JOINED for refusal in self.refusals)
+            ):
                 raise
-            shapes, constants = self.given
+            shapes, constants = self.settings
             try:
                 return Conversion(self.model, self.batched, shapes, constants, alone=True).run()
             except UnsupportedModel as still:

@@ -12,7 +12,7 @@ from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.nodes import Nodes
-from fixedpoint_nn.interchange.onnx.own_file import KEY, description
+from fixedpoint_nn.interchange.onnx.own_file import description
 from fixedpoint_nn.interchange.onnx.quantised_nodes import QONNX_DOMAIN, QONNX_VERSION, QdqNodes, QonnxNodes
 from fixedpoint_nn.interchange.onnx.quantised_verbs import quantised
 from fixedpoint_nn.interchange.onnx.verbs import Unwritable, check, written
@@ -77,7 +77,7 @@ def model_of(fixed: Quantized, style: str, shapes: Sequence[tuple[int, ...]]) ->
     outputs = [f"y{number}" if len(results) > 1 else "y" for number in range(len(results))]
     for name, output in zip(results, outputs, strict=True):
         nodes.add("Identity", name, outputs=[output])
-    about = {KEY: description(fixed, shapes, nodes)} if style == "float64" else {}
+    about = description(fixed, shapes, nodes) if style == "float64" else {}
     number = onnx.TensorProto.DOUBLE if style == "float64" else onnx.TensorProto.FLOAT
     places = [program.nodes[place].shape for place in program.outputs]
     graph = onnx.helper.make_graph(

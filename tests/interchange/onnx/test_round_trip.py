@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,19 @@ def test_a_description_is_believed_only_where_it_is_proven(how: str, sentence: s
     assert isinstance(from_onnx(path.read_bytes()), Quantized)
     with pytest.raises(OnnxError, match=sentence):
         from_onnx(changed(path, how))
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A layer of somebody's own."""
+
+    def __call__(self, x: Any) -> Any:
+        return x + x
+
+
+def test_a_network_of_somebodys_own_layers_goes_out_without_a_description(tmp_path: Path) -> None:
+    to_onnx(Quantized(Twice(), Quantizer(Q(4, 3))), tmp_path / "net.onnx", shape=(3,))
+    assert not onnx.load(tmp_path / "net.onnx").metadata_props
 
 
 @pytest.mark.parametrize("style", STYLES)

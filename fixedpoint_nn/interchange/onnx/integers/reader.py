@@ -27,11 +27,11 @@ from fixedpoint_nn.interchange.onnx.integers.outputs import filed_output
 from fixedpoint_nn.interchange.onnx.integers.qonnx import DOMAINS, bipolar, quant_rounds, quantised
 from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, parameters
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
-from fixedpoint_nn.interchange.onnx.integers.runtime_domain import REASONS, with_parts
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
 from fixedpoint_nn.interchange.onnx.reader import Conversion, Refusal, UnsupportedModel
+from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS, with_parts
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.network.quantized import Quantized
@@ -162,6 +162,8 @@ def _without_softmax(model: Model) -> Model:
 
 class IntegerConversion(Conversion):
     """The state of one conversion; values of real numbers know what their integers stand for."""
+
+    may_be_alone = False
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.masks import HIDES, masked
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.operators.elementwise import joined
-from fixedpoint_nn.interchange.onnx.step import Operand, Step, operator
+from fixedpoint_nn.interchange.onnx.step import Operand, Result, Step, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -78,7 +78,7 @@ def is_nan(step: Step) -> Array:
 
 
 @operator("Where", "Multiply, Add; a mask of Softmax", "whole numbers; a choice between constants")
-def where(step: Step) -> Operand:
+def where(step: Step) -> Result:
     """Where: condition * x + (1 - condition) * y, as far as both are there."""
     condition, x, y = step.operands
     for place, operand in enumerate((x, y), 1):
@@ -102,7 +102,7 @@ def where(step: Step) -> Operand:
     return _added(step, first, second)
 
 
-def _only(step: Step, chosen: Operand) -> Operand:
+def _only(step: Step, chosen: Operand) -> Result:
     """What a condition that is the same everywhere gives, as large as all operands together."""
     shapes = [x.dims if isinstance(x, Value) else x.shape for x in step.operands if x is not None]
     dims = np.broadcast_shapes(*shapes)

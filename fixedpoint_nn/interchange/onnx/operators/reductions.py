@@ -40,7 +40,8 @@ def reduce_l1(step: Step) -> Value:
 @operator("ReduceL2", "Multiply, Mean without a division, Sqrt", "sums over the batch, or of nothing")
 def reduce_l2(step: Step) -> Value:
     """ReduceL2."""
-    return step.unary(layers.Sqrt(), reduce_sum_square(step))
+    x = step.value(0)
+    return step.unary(layers.Sqrt(), _reduced(step, product(step, x, x), "sum"))
 
 
 @operator("ReduceMax", "Largest", "maxima over the batch, or of nothing; truth values")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Operators of onnxruntime's own domain, as its static quantiser writes them: their parts, in ONNX's operators.
 
-Those whose kernels compute in another way than their parts stay one node; `runtime_kernels.py` has them.
+Those whose kernels compute in another way than their parts stay one node; `integers/runtime_kernels.py` has them.
 """
 
 from __future__ import annotations
