@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """HGQ2's own training of a multi-layer perceptron, for `precision --hgq`; run by an interpreter that has HGQ2.
 
-It begins with the same float weights as ours, and trains until its processor time is used up, while beta rises; after
-every epoch the network is a candidate with its EBOPs and its share of right answers. It imports nothing of
-fixedpoint_nn.
+It begins with the same float weights as ours and with words of 4 bits, and trains until its processor time is used up,
+while beta rises; after every epoch the network is a candidate with its EBOPs and its share of right answers. It imports
+nothing of fixedpoint_nn.
 """
 
 import argparse
@@ -38,8 +38,8 @@ def main():
     layers = sum(name.startswith("w") for name in data.files)
     keras.utils.set_random_seed(0)
     with (
-        QuantizerConfigScope(place="all", default_q_type="kbi", overflow_mode="SAT_SYM"),
-        QuantizerConfigScope(place="datalane", default_q_type="kif", overflow_mode="WRAP"),
+        QuantizerConfigScope(place="all", default_q_type="kbi", b0=3, overflow_mode="SAT_SYM"),
+        QuantizerConfigScope(place="datalane", default_q_type="kif", i0=1, f0=3, overflow_mode="WRAP"),
         LayerConfigScope(enable_ebops=True, beta0=FIRST_BETA),
     ):
         model = keras.Sequential(
