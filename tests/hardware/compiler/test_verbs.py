@@ -188,7 +188,7 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "row times all rows": (lambda x: (x * x[:, :1]).cast(OUT), 3),
     "column to all columns": (lambda x: (x + x[..., 2:3]).cast(OUT), 2),
     "column times all columns": (lambda x: (x * x.max(2, keepdims=True)).cast(OUT), 3),
-    "reversed": (lambda x: x[:, ::-1].cast(OUT), 0),
+    "reversed": (lambda x: x[:, ::-1].cast(OUT), 1),  # the host reads forwards
     "rows": (lambda x: (x[:, 1:] - x[:, :2]).cast(OUT), 1),
     "row": (lambda x: (x[:, 2] @ W).cast(OUT), 1),
     "flat": (lambda x: (x.reshape(-1, 18) @ constants(18, 4)).cast(OUT), 1),
