@@ -87,8 +87,8 @@ def facts(config: EngineConfig) -> Facts:
         assumed=(((rf"u_sequencer\.description\[({zero})\]", 0), (OFFERED, 0)),),
         clauses=tuple(clauses),
         idle={
-            # Before it is whole, the first word of a description is of no use.
-            r"u_sequencer\.description\[([12]?\d|3[01])\]": (OFFERED,),
+            # Before it is whole, the first word of a description is of no use, but for its length.
+            rf"u_sequencer\.description\[([12]?\d|3[{'01' if config.words == 1 else '0'}])\]": (OFFERED,),
             r"u_sequencer\.(doublings|wait_load)\[\d+\]": (r"u_sequencer\.loading\[0\]",),
             # Data beside a flag that says whether there is any.
             r"u_drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
