@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,9 @@ def test_a_network_of_the_runtimes_own_quantiser(kind: str, per_channel: bool, t
     quantization = pytest.importorskip("onnxruntime.quantization")
     x = np.random.default_rng(0).standard_normal((16, 3, 8, 8)).astype(np.float32)
     about = {"dynamo": False, "input_names": ["x"], "dynamic_axes": {"x": {0: "batch"}}}
-    torch.onnx.export(net_of_all(torch), (torch.tensor(x[:1]),), tmp_path / "f.onnx", **about)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's age
+        torch.onnx.export(net_of_all(torch), (torch.tensor(x[:1]),), tmp_path / "f.onnx", **about)
 
     class Samples(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
