@@ -484,6 +484,15 @@ def test_loops_over_time(name: str, lanes: int) -> None:
     costs_no_more(f"loops: {name}", (3, 6), check(LOOPS[name], (3, 6), lanes))
 
 
+def test_a_result_that_moves_as_the_outputs_do_is_copied_to_them() -> None:
+    """With 8 lanes the rows of the loop are as far apart as its outputs."""
+
+    def step(now: Any, state: Any) -> Any:
+        return state, now.dot(constants(3, 4), None, state @ RECURRENT).cast(OUT)
+
+    check(lambda x: x.scan(step, ONES)[0], (4, 3), 8)
+
+
 TABLE, SINGLE, LONG = constants(8, 5), constants(8, 1), constants(8, 6)
 TOKENS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "one": (lambda x: TABLE.take(x).cast(OUT), (1,)),
