@@ -304,6 +304,8 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
     "padded pixels in groups": lambda x: (
         x.windows((1, 1), (1, 1), EDGES, groups=2).reshape(-1, 5, 7, 2, 1).dot(constants(2, 1, 3)).cast(OUT)
     ),
+    "padded pairs of columns": lambda x: x.windows((1, 2), (1, 2), ((1, 0), (0, 1))).sum(3).cast(OUT),
+    "padded pairs of rows": lambda x: x.windows((2, 1), (2, 1), ((1, 1), (0, 1))).sum(3).cast(OUT),
     "padded, side by side": lambda x: x.windows((2, 2), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "padded pixels apart": lambda x: x.windows((1, 1), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "largest of some channels": lambda x: x[..., 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT),
@@ -462,6 +464,7 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     "two states in a row that have changed places": lambda x: (
         (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(turned, ZERO, ONES))
     ),
+    "one step in a row": lambda x: x[:, :1].scan(both, ONES, ZERO)[0],
     "beside a state that stays": lambda x: x.scan(beside, ZERO, ONES)[0],
     "a state that stays": lambda x: x.scan(beside, ZERO, ONES)[2],
     "of what is computed": lambda x: x.relu().cast(OUT).scan(one, ZERO)[1],
