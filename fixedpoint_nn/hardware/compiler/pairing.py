@@ -25,8 +25,7 @@ def _equally_far(placing: Placing, f: View, c: View, i: View, g: View) -> bool:
     if len({placing.register(view.buffer) for view in (f, c, i, g)}) > 1:
         return False
     (root_f, at_f), (root_c, at_c), (root_i, at_i), (root_g, at_g) = map(placing.place, (f, c, i, g))
-    same = root_f is root_c is root_i is root_g or (root_f is root_i and root_c is root_g)
-    return same and at_i - at_f == at_g - at_c
+    return root_f is root_i and root_c is root_g and at_i - at_f == at_g - at_c
 
 
 def apart(placing: Placing, products: Sequence[Product], home: Buffer, words: int) -> list[Product]:

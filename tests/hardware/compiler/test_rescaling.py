@@ -486,3 +486,17 @@ def test_a_cast_that_differs_from_channel_to_channel_is_refused() -> None:
         LoweringError, match="rounds activations channel by channel; use one quantizer for all channels"
     ):
         lower(lambda x: ((x @ weight) * FACTORS).cast(channels), (6,), Q(8, 0))
+
+
+def test_codes_of_too_many_bits_to_compare_keep_their_tables() -> None:
+    source = Q(11, 0)
+
+    def net(x: Any) -> Any:
+        a = x[..., :4].lookup("addend", addend(65536.0, source))
+        b = x[..., 4:].lookup("addend", addend(46401.4, source))
+        return ((a + b) * constant(0x5F0A_1C2B, 32, 47, signed=False)).cast(Quantizer(Q(12, 0)))
+
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-1024, 1024, (9, 8)), source)
+    lowered = lower(net, (8,), source, lanes=4)
+    assert sum(kernel.table is not None for kernel in lowered.kernels) == 2
+    assert np.array_equal(words(lowered, x), net(x).ints)

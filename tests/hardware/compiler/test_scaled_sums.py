@@ -93,3 +93,14 @@ def test_pairs_of_one_sum_have_one_code() -> None:
     assert (list(steps.codes), steps.missed, steps.reached) == ([1, 2], [1, 2], [2, 4])
     assert _steps(sums, np.array([[0, 0], [1, 2]])) is None
     assert _steps(sums, np.array([[0, 1], [1, 0]])) is None
+
+
+@pytest.mark.parametrize("ratio", [0.618034, 0.70711, 0.31831])
+def test_weights_have_no_more_bits_than_their_turn(ratio: float) -> None:
+    made = list(_candidates((1.0, ratio)))
+    for number, bits in enumerate(range(8, 17)):
+        turn = made[24 * number : 24 * (number + 1)]
+        least = 1 if bits == 8 else 1 << bits - 2
+        assert all(least <= large < 1 << bits - 1 and 0 < small <= large for large, small in turn)
+        errors = [abs(small / large - ratio) for large, small in turn]
+        assert errors == sorted(errors)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import FixedArray, Q, Quantizer
+from fixedpoint_nn import FixedArray, Q, Quantizer, layers
 from fixedpoint_nn.hardware.compiler.uses import Consumers
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import trace
@@ -153,3 +153,15 @@ def test_every_use_of_a_value_is_known() -> None:
     program, uses = traced(lambda x: (x * x + x).cast(OUT))
     (product,), (total,), (last,) = (places(program, verb) for verb in ("mul", "add", "cast"))
     assert uses.users == {0: [product, product, total], product: [total], total: [last], last: []}
+
+
+def test_a_refusal_names_the_cast_of_the_same_part_or_that_part() -> None:
+    net = layers.Sequential(
+        one=layers.Dense(WEIGHTS, out=Quantizer(WORD, name="x")),
+        two=layers.ReLU(),
+        three=layers.Dense(WEIGHTS, out=None),
+    )
+    program, uses = traced(net, 6)
+    named = [(node.op, uses.where(place)) for place, node in enumerate(program.nodes)]
+    assert [where for op, where in named if op == "dot"] == ["x", "three"]
+    assert dict(named) | {"dot": ""} == {"input": "x", "constant": "x", "dot": "", "cast": "x", "relu": "two"}

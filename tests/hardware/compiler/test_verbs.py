@@ -304,6 +304,8 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
     "padded pixels in groups": lambda x: (
         x.windows((1, 1), (1, 1), EDGES, groups=2).reshape(-1, 5, 7, 2, 1).dot(constants(2, 1, 3)).cast(OUT)
     ),
+    "padded pairs of columns": lambda x: x.windows((1, 2), (1, 2), ((1, 0), (0, 1))).sum(3).cast(OUT),
+    "padded pairs of rows": lambda x: x.windows((2, 1), (2, 1), ((1, 1), (0, 1))).sum(3).cast(OUT),
     "padded, side by side": lambda x: x.windows((2, 2), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "padded pixels apart": lambda x: x.windows((1, 1), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
     "largest of some channels": lambda x: x[..., 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT),
@@ -462,6 +464,7 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     "two states in a row that have changed places": lambda x: (
         (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(turned, ZERO, ONES))
     ),
+    "one step in a row": lambda x: x[:, :1].scan(both, ONES, ZERO)[0],
     "beside a state that stays": lambda x: x.scan(beside, ZERO, ONES)[0],
     "a state that stays": lambda x: x.scan(beside, ZERO, ONES)[2],
     "of what is computed": lambda x: x.relu().cast(OUT).scan(one, ZERO)[1],
@@ -482,6 +485,15 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops_over_time(name: str, lanes: int) -> None:
     costs_no_more(f"loops: {name}", (3, 6), check(LOOPS[name], (3, 6), lanes))
+
+
+def test_a_result_that_moves_as_the_outputs_do_is_copied_to_them() -> None:
+    """With 8 lanes the rows of the loop are as far apart as its outputs."""
+
+    def step(now: Any, state: Any) -> Any:
+        return state, now.dot(constants(3, 4), None, state @ RECURRENT).cast(OUT)
+
+    check(lambda x: x.scan(step, ONES)[0], (4, 3), 8)
 
 
 TABLE, SINGLE, LONG = constants(8, 5), constants(8, 1), constants(8, 6)
