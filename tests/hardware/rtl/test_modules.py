@@ -76,6 +76,10 @@ BENCHES = [
         )
         for lanes, drain, words in GROUPED[:-1]
     ),
+    *(
+        ("weight_window_tb", {"ROWS": rows, "FIRST": first})
+        for rows, first in ((8, 0), (2, 3), (3, 253), (16, 17))
+    ),
     *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32, 64, 256)),
     ("loop_nest_tb", {"LANES": 4, "PACK": 2}),
     ("loop_nest_tb", {"LANES": 8, "DRAIN": 4, "WORDS": 4, "PACK": 2}),
