@@ -93,7 +93,9 @@ def two_inputs(path: str) -> tuple[Any, Any]:
     """A file with an image and a row, and samples of both in the file's order of axes."""
     nodes = [node("GlobalAveragePool", "image", "p"), node("Flatten", "p", "f"), node("Add", "f row", "y")]
     Path(path).write_bytes(model(nodes, {"image": ["n", 2, 6, 5], "row": ["n", 2]}, ["y"]))
-    return RNG.standard_normal((9, 2, 6, 5)).astype(np.float32), RNG.standard_normal((9, 2)).astype(np.float32)
+    return RNG.standard_normal((9, 2, 6, 5)).astype(np.float32), RNG.standard_normal((9, 2)).astype(
+        np.float32
+    )
 
 
 def test_a_model_of_several_inputs_is_compared(files: None, capsys: Capture) -> None:
