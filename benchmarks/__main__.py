@@ -5,7 +5,8 @@ Medians over rounds; every engine runs in each of them, with one BLAS thread. En
 are left out. The exit status is 1 if a target is missed, or if a float baseline is too slow to be compared with.
 The figures go to benchmarks/results.json with the machine, the date and the versions.
 
-`python -m benchmarks precision` is about accuracy, not speed, and takes hours: see its --help.
+`python -m benchmarks precision` is about accuracy, not speed, and takes hours: see its --help. `python -m
+benchmarks cluster` is about sweeps on Dask.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ PARTS = ("peaks", "mlp", "lstm", "networks", "quantising", "accumulators", "swee
 
 def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["precision"]:
-        return int(import_module("benchmarks.precision").main(given[1:]))
+    if given[:1] in (["precision"], ["cluster"]):
+        return int(import_module(f"benchmarks.{given[0]}").main(given[1:]))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all if none")
     parser.add_argument("--rounds", type=int, default=11)

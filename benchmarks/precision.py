@@ -12,24 +12,25 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks import precision_after, precision_widths
-from benchmarks.precision_cells import AIMS, COURSES, Cell, measured
-from fixedpoint_nn.network.serialization import write_whole
+from benchmarks import precision_after, precision_hgq, precision_widths
+from benchmarks.precision_cells import AIMS, Cell, figure_of, measured
+from fixedpoint_nn.files.whole import write_whole
+from fixedpoint_nn.precision.few_bits import COURSES
 from fixedpoint_nn.precision.store import Store
 from fixedpoint_nn.training.methods import joined
 
 OUT = Path("runs") / "precision"
 TABLE = Path(__file__).with_name("precision.json")
-USUAL = "lsq"
 EVERY = (
     "straight-through",
     "stochastic",
     "pact",
-    USUAL,
+    "lsq",
     "lsq+moments",
     "lsq+progressive",
     "lsq+stochastic",
@@ -46,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--network", action="append", choices=COURSES, help="all if none is named")
     parser.add_argument("--bits", default="4,3,2,1", help="such as 4,2")
-    parser.add_argument("--method", action="append", help=f'{USUAL} if none; "every" for {", ".join(EVERY)}')
+    parser.add_argument(
+        "--method", action="append", help=f'the course\'s if none; "every" for {", ".join(EVERY)}'
+    )
     parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
     parser.add_argument("--epochs", type=int, help="for all networks")
     parser.add_argument("--rate", type=float, help="of Adam, for all networks")
@@ -58,18 +61,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="learn widths instead, beside the greedy search and one word length",
     )
+    parser.add_argument(
+        "--hgq", metavar="PYTHON", help="learned widths beside HGQ2's, which this interpreter has"
+    )
     parser.add_argument("--no-progress", action="store_true", help="print the table's lines only")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder of the store, plans and weights")
     parser.add_argument(
         "--table", type=Path, help=f"where the figures are added (JSON), such as {TABLE.name}"
     )
     options = parser.parse_args(arguments)
-    methods = [m for given in options.method or [USUAL] for m in (EVERY if given == "every" else [given])]
-    for method in methods:
+    methods = [m for given in options.method or [None] for m in (EVERY if given == "every" else [given])]
+    for method in filter(None, methods):
         joined(method)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.after_training:
         return after_training(options.network or list(precision_after.AIMS), options.bits, options.out)
+    if options.hgq:
+        both = precision_hgq.compare(options.hgq, options.out, options.epochs)
+        print(*precision_hgq.lines(both), sep="\n")
+        return int(both["ours"]["hypervolume"] < both["HGQ2"]["hypervolume"])
     if options.widths:
         with Store(options.out / "results.sqlite") as store:
             for network in options.network or list(precision_widths.COURSES):
@@ -85,11 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(f"{network} has no cell of {bits} bits: {', '.join(map(str, AIMS[network]))}")
                     continue
                 for method in methods:
-                    epochs, rate = COURSES[network]
-                    cells = [
-                        Cell(network, bits, method, seed, options.epochs or epochs, options.rate or rate)
-                        for seed in range(options.seeds)
-                    ]
+                    changed = {"method": method, "epochs": options.epochs, "rate": options.rate}
+                    course = replace(
+                        COURSES[network][bits], **{k: v for k, v in changed.items() if v is not None}
+                    )
+                    cells = [Cell(network, bits, course, seed) for seed in range(options.seeds)]
                     found = [measured(cell, store, options.out, not options.no_progress) for cell in cells]
                     rows.append(row(cells[0], found))
                     missed += not rows[-1]["reached"]
@@ -118,9 +128,7 @@ def row(cell: Cell, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "network": cell.network,
         "bits": cell.bits,
-        "method": cell.method,
-        "epochs": cell.epochs,
-        "rate": cell.rate,
+        **asdict(cell.course),
         "seeds": len(lost),
         "lost": round(mean(lost), 3),
         "spread": round(stdev(lost), 3) if len(lost) > 1 else None,
@@ -129,9 +137,8 @@ def row(cell: Cell, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "aim": aim,
         "reached": mean(lost) <= aim,
         "minutes": round(sum(result["minutes"] for result in found), 1),
-        "curves": [
-            result["curves"].get("accuracy" if "accuracy" in result["curves"] else "loss") for result in found
-        ],
+        "cpu_minutes": round(sum(result["cpu_minutes"] for result in found), 1),
+        "curves": [result["curves"][figure_of(cell.network)] for result in found],
     }
 
 

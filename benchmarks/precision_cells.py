@@ -5,29 +5,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fixedpoint_nn import calibrate, quantize, zoo
+import numpy as np
+
+from fixedpoint_nn import quantize, zoo
+from fixedpoint_nn.files.whole import whole
+from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.precision.content import digest
-from fixedpoint_nn.precision.plan import Plan
-from fixedpoint_nn.precision.qat import train_quantized
+from fixedpoint_nn.precision.few_bits import Course, few_bits_plan, teacher_outputs, train_few_bits
 from fixedpoint_nn.precision.quantize import carrying
 from fixedpoint_nn.precision.store import Store
-from fixedpoint_nn.training.optimisers import Adam
-from fixedpoint_nn.training.schedules import cosine
 
-CALIBRATION = 500
-ACTIVATIONS_OF_ONE_BIT_WEIGHTS = 2
-# Epochs and rate of each network, for every number of bits alike.
-COURSES = {
-    "fashion_mlp": (12, 1e-3),
-    "lenet": (4, 1e-3),
-    "resnet8": (3, 5e-4),
-    "mnist_lstm": (3, 1e-3),
-    "names_lstm": (8, 1e-3),
-}
-WITH_DROPOUT = {"fashion_mlp", "names_lstm"}  # without it these learn their samples by heart
 # What a cell may lose at most against the float network: points of accuracy, or percent of the likelihood.
 AIMS = {
     "fashion_mlp": {4: 0.1, 3: 0.3, 2: 1.0, 1: 2.0},
@@ -44,49 +35,45 @@ class Cell:
 
     network: str
     bits: int
-    method: str
+    course: Course
     seed: int
-    epochs: int
-    rate: float
-
-    @property
-    def activations(self) -> int:
-        """Bits of a value between layers, of the input too."""
-        return self.bits if self.bits > 1 else ACTIVATIONS_OF_ONE_BIT_WEIGHTS
 
     @property
     def name(self) -> str:
         """A name for its files."""
-        return f"{self.network}-{self.bits}-{self.method.replace('+', '_')}-{self.seed}"
+        return f"{self.network}-{self.bits}-{self.course.method.replace('+', '_')}-{self.seed}"
 
-    def plan(self, net: Any) -> Plan:
-        """Formats from samples, a binary point for each channel; logits have 8 bits, tables' addresses at least 8."""
-        return calibrate(
-            net,
-            zoo.samples(self.network, CALIBRATION, "train"),
-            word=max(self.bits, 2),
-            activation_bits=self.activations,
-            address_bits=8,
-            per_channel=True,
-        )
 
-    def way(self) -> str:
-        """The method that trains it: weights of one bit are binary whatever else the method does."""
-        return self.method if self.bits > 1 else f"binary+{self.method}"
+def figure_of(network: str) -> str:
+    """What a network is judged by: its accuracy, or of one that writes, the likelihood's loss."""
+    return "accuracy" if zoo.entry(network).held_out == "test" else "loss"
 
 
 def loss_of(network: str, figures: dict[str, float], exact: dict[str, float]) -> float:
     """Points of accuracy, or percent of the likelihood, that are lost."""
-    if zoo.entry(network).held_out == "test":
+    if figure_of(network) == "accuracy":
         return 100 * (exact["accuracy"] - figures["accuracy"])
     return 100 * (figures["loss"] / exact["loss"] - 1)
+
+
+@cache
+def taught(network: str, course: Course, out: Path) -> Array | None:
+    """The teacher's outputs, kept in the folder `out`."""
+    if course.teacher is None or "distillation" not in course.method:
+        return None
+    key = digest("teacher", course.teacher, zoo.load(course.teacher), network)
+    path = out / f"{course.teacher}-{key[:8]}.npy"
+    if not path.exists():
+        with whole(path) as beside:
+            np.save(beside, teacher_outputs(network, course))
+    return np.load(path)
 
 
 def measured(cell: Cell, store: Store, out: Path, progress: bool = True) -> dict[str, Any]:
     """The figures, from the store or trained now; the plan, which carries its weights, is left in the folder `out`."""
     entry, net = zoo.entry(cell.network), zoo.load(cell.network)
-    plan = cell.plan(net)
-    key = digest("precision table", asdict(cell), cell.network in WITH_DROPOUT, plan.to_json(), net)
+    plan = few_bits_plan(cell.network, net, cell.bits)
+    key = digest("precision table", asdict(cell), plan.to_json(), net)
     known = store.get(key)
     if known is not None:
         return known
@@ -94,19 +81,13 @@ def measured(cell: Cell, store: Store, out: Path, progress: bool = True) -> dict
     exact = entry.figures(net, x, y)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / f"{cell.name}-{key[:8]}.checkpoint"
-    start = time.perf_counter()
-    trained = train_quantized(
-        net,
-        plan,
-        entry.source(),
-        epochs=cell.epochs,
-        method=cell.way(),
-        loss=entry.recipe.loss,
-        clip=entry.recipe.clip,
-        optimiser=Adam(cell.rate),
-        schedule=cosine(),
+    start, cpu = time.perf_counter(), time.process_time()
+    trained = train_few_bits(
+        cell.network,
+        cell.bits,
+        course=cell.course,
+        teacher=taught(cell.network, cell.course, out),
         seed=cell.seed,
-        dropout=cell.network in WITH_DROPOUT,
         checkpoint=checkpoint,
         settings={"key": key},
         progress=progress,
@@ -121,6 +102,7 @@ def measured(cell: Cell, store: Store, out: Path, progress: bool = True) -> dict
         "figures": figures,
         "curves": trained.history.curves,
         "minutes": round((time.perf_counter() - start) / 60, 2),
+        "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
     }
     carrying(trained.net, trained.plan).save(out / f"{cell.name}.json")
     store.put(key, found)

@@ -11,7 +11,7 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.precision import pictures
 from fixedpoint_nn.precision.mixed import MOST_HARM, search
 from fixedpoint_nn.precision.store import Store
-from fixedpoint_nn.precision.widths import learn_widths
+from fixedpoint_nn.precision.widths import LearnedFront, learn_widths
 from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 from fixedpoint_nn.zoo.hold_back import hold_back
@@ -32,26 +32,8 @@ def compare(network: str, out: Path) -> dict[str, Any]:
         net, (x[:few], y[:few]), report, samples=samples, store=out / "results.sqlite", progress=False
     )
     seconds = [time.process_time() - start]
-    source, held_back = hold_back(entry.source())
-    epochs, finish = COURSES[network]
-    start = time.process_time()
-    learned = learn_widths(
-        net,
-        held_back,
-        source,
-        epochs=epochs,
-        finish=finish,
-        samples=samples,
-        word=WORD,
-        pressure=PRESSURE,
-        report=report,
-        loss=entry.recipe.loss,
-        dropout=True,
-        optimiser=Adam(RATE),
-        schedule=cosine(0.05),
-        progress=False,
-    )
-    seconds.append(time.process_time() - start)
+    learned, cpu = learn(network)
+    seconds.append(cpu)
     most = 1.001 * max(candidate.price for candidate in greedy.uniform)
     volume = learned.hypervolume(most, MOST_HARM)
     pictures.pareto_front(greedy, out / f"{network}-widths.svg", network, learned=(learned.front, volume))
@@ -61,6 +43,31 @@ def compare(network: str, out: Path) -> dict[str, Any]:
         "greedy": {"hypervolume": greedy.hypervolume, "front": _points(greedy.front), "cpu": seconds[0]},
         "learned": {"hypervolume": volume, "front": _points(learned.front), "cpu": seconds[1]},
     }
+
+
+def learn(network: str, course: tuple[int, int] | None = None) -> tuple[LearnedFront, float]:
+    """Widths learned on the training data but a tenth, judged on that tenth, reported on the test data; and seconds."""
+    entry, net = zoo.entry(network), zoo.load(network)
+    source, held_back = hold_back(entry.source())
+    epochs, finish = course or COURSES[network]
+    start = time.process_time()
+    learned = learn_widths(
+        net,
+        held_back,
+        source,
+        epochs=epochs,
+        finish=finish,
+        samples=zoo.samples(network, 500, "train"),
+        word=WORD,
+        pressure=PRESSURE,
+        report=entry.examples(entry.held_out),
+        loss=entry.recipe.loss,
+        dropout=True,
+        optimiser=Adam(RATE),
+        schedule=cosine(0.05),
+        progress=False,
+    )
+    return learned, time.process_time() - start
 
 
 def _points(candidates: Any) -> list[list[float]]:

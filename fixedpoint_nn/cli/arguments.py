@@ -12,6 +12,12 @@ from typing import Any
 from fixedpoint_nn.files.replace import heal
 from fixedpoint_nn.precision.recipe import LONGEST_WORD
 
+LSTM_WORD, OTHER_WORD = 16, 25  # the longest words with which the engine takes the networks of the zoo
+ENGINE_WORDS = (
+    f"2 to {LONGEST_WORD}, of which the engine takes up to {LSTM_WORD} with an LSTM and up to {OTHER_WORD} in the "
+    "zoo's other networks (a sum has 63 bits at most)"
+)
+
 Commands = Any  # argparse gives its collection of sub-parsers no public name
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.cli.arguments import Commands, command, word
+from fixedpoint_nn.cli.arguments import ENGINE_WORDS, Commands, command, word
 from fixedpoint_nn.cli.errors import FAILURE, CommandError
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
@@ -55,7 +55,7 @@ def add(commands: Commands) -> None:
         type=word,
         default=TRIAL_WORD,
         metavar="N",
-        help="bits that a float network is tried with (default: 8)",
+        help=f"bits that a float network is tried with, {ENGINE_WORDS} (default: 8)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="the network, as .safetensors")
 

@@ -3,6 +3,7 @@
 
 from fixedpoint_nn.precision.calibrate import calibrate
 from fixedpoint_nn.precision.fake import FakeQuantized, fake_quantize
+from fixedpoint_nn.precision.few_bits import Course, few_bits_plan, train_few_bits
 from fixedpoint_nn.precision.metric import Metric
 from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import Plan, PlanError
@@ -16,6 +17,7 @@ from fixedpoint_nn.precision.value_ranges import Method
 
 __all__ = [
     "Absent",
+    "Course",
     "FakeQuantized",
     "Method",
     "Metric",
@@ -29,8 +31,10 @@ __all__ = [
     "Training",
     "calibrate",
     "fake_quantize",
+    "few_bits_plan",
     "observe",
     "quantize",
     "sweep",
+    "train_few_bits",
     "train_quantized",
 ]

@@ -115,33 +115,66 @@ def _in_one_pool(
 
 def _as_they_end(futures: Mapping[Future[Any], str]) -> Done:
     for future in as_completed(futures):
-        try:
+        with _told():
             result = future.result()
-        except (CancelledError, Exception) as error:
-            if type(error).__name__ not in LOST:
-                raise
-            raise WorkerDied(
-                "the cluster lost its workers in the middle of a point; "
-                "run the same command again: what had ended is kept"
-            ) from error
         yield futures[future], result
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Workers that were lost are told in a sentence."""
+    try:
+        yield
+    except (CancelledError, Exception) as error:
+        if type(error).__name__ not in LOST:
+            raise
+        raise WorkerDied(
+            "the cluster lost its workers in the middle of a point; "
+            "run the same command again: what had ended is kept"
+        ) from error
 
 
 # ---- executors and Dask ------------------------------------------------------------------------------
 
 
 def _on_executor(compute: Compute, common: Any, tasks: Mapping[str, Task], executor: Executor) -> Done:
-    """Any executor; on Dask's, the common part is sent to each worker once instead of with each task."""
+    """Any executor; Dask's has a way of its own."""
     client = getattr(executor, "_client", None)
-    shared = common
     if client is not None and hasattr(client, "scatter"):
-        shared = client.scatter(common, broadcast=True, hash=False)
-    futures = {executor.submit(compute, shared, *task): key for key, task in tasks.items()}
+        yield from _on_dask(compute, common, tasks, client, getattr(executor, "_kwargs", {}))
+        return
+    futures = {executor.submit(compute, common, *task): key for key, task in tasks.items()}
     try:
         yield from _as_they_end(futures)
     finally:
         for future in futures:
             future.cancel()
+
+
+def _point(task: Task, compute: Compute, common: Any) -> dict[str, Any]:
+    return compute(common, *task)
+
+
+def _on_dask(
+    compute: Compute, common: Any, tasks: Mapping[str, Task], client: Any, options: Mapping[str, Any]
+) -> Done:
+    """The common part is sent to each worker once, all tasks in one message; results come in batches."""
+    from distributed import as_completed
+
+    (shared,) = client.scatter([common], broadcast=True, hash=False)  # a dict alone would be taken apart
+    given = {"pure": False, **options}
+    futures = client.map(_point, list(tasks.values()), compute=compute, common=shared, **given)
+    keys = dict(zip((future.key for future in futures), tasks, strict=True))
+    try:
+        for ended in as_completed(futures).batches():  # type: ignore[no-untyped-call]
+            good = [future for future in ended if future.status == "finished"]
+            results = client.gather(good)
+            yield from ((keys[future.key], result) for future, result in zip(good, results, strict=True))
+            for future in ended:
+                with _told():
+                    future.status == "finished" or future.result()
+    finally:
+        client.cancel(futures)
 
 
 @contextmanager

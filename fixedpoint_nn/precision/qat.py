@@ -78,7 +78,8 @@ def train_quantized(
 
     `method` names a way of training, or several joined by "+", such as "lsq+distillation" (see
     `training.methods`). Those that learn steps change the plan: the result's `plan` has the same word lengths, and
-    every step is a power of two. `teacher` is the network that distillation imitates, by default `net` itself.
+    every step is a power of two. `teacher` is the network that distillation imitates, by default `net` itself,
+    or the outputs that a network gave for each row of `source`.
     `score` judges the fixed network after every epoch, so the last figures are those of the result.
     Rounding is noise enough, so dropout is left out unless it is asked for.
     """
@@ -87,7 +88,10 @@ def train_quantized(
     master = own_weights(with_weights(folded, plan))
     plan = replace(plan, weights={})
     first, _ = next(source.epoch(np.random.default_rng(options.get("seed", 0))))
-    source = chosen.source(source, partial(outputs, net if teacher is None else teacher))
+    source = chosen.source(
+        source,
+        teacher if isinstance(teacher, np.ndarray) else partial(outputs, net if teacher is None else teacher),
+    )
     course = Course.of(master, plan, chosen, first[:STRUCTURE])
     if chosen.corrects_moments:
         correct_moments(master, fold(net), course.plan, first)

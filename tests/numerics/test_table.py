@@ -232,3 +232,9 @@ def test_far_out_a_function_stays_on_its_side_of_the_line(function: str, entries
 def test_a_function_that_turns_is_not_said_to_rise() -> None:
     assert not Table("gelu", Q(4, 4), Quantizer(Q(4, 4))).certificate().monotonic
     assert Table("rsqrt", UQ(4, 4), Quantizer(UQ(4, 8))).certificate().monotonic
+
+
+def test_entries_are_not_written_to() -> None:
+    table = Table("tanh", Q(3, 3), Quantizer(Q(1, 5)))
+    with pytest.raises(ValueError, match="read-only"):
+        table.ints[0] = 1

@@ -162,6 +162,29 @@ def test_an_error_of_a_point_is_not_hidden() -> None:
         list(run_all(wrong, {}, {"a": (1,)}, executor=executor))
 
 
+def third_divides_by_zero(common: Any, value: int) -> dict[str, Any]:
+    return {"value": common["factor"] * 6 // (value - 3)}
+
+
+def test_on_dask_a_dictionary_is_common_and_an_error_of_a_point_leaves_the_others() -> None:
+    distributed = pytest.importorskip("distributed")
+    found = {}
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        executor = client.get_executor()
+        again = dict(run_all(doubled, {"factor": 2}, {"a": (1,), "b": (2,)}, executor=executor))
+        assert {key: result["value"] for key, result in again.items()} == {"a": 2, "b": 4}
+        tasks = {"bad": (3,)} | {str(i): (i,) for i in (1, 2, 4, 5)}
+        with pytest.raises(ZeroDivisionError):
+            found.update(run_all(third_divides_by_zero, {"factor": 1}, tasks, executor=executor))
+    assert all(found[key] == {"value": 6 // (int(key) - 3)} for key in found)
+    assert "bad" not in found
+
+
 # ---- a real scheduler and two real workers -----------------------------------------------------------
 
 

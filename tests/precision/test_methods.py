@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import RtlModel, Tensor, data, emit, layers, zoo
+from fixedpoint_nn import RtlModel, Tensor, emit, layers
 from fixedpoint_nn.hardware.verify.verify import verify
 from fixedpoint_nn.network.initialise import Initialiser
 from fixedpoint_nn.network.tree import parameters
@@ -146,19 +146,6 @@ def test_two_learned_bits_are_emitted_and_verified(spirals: tuple[Any, Any, Any]
     _, x, _ = spirals
     pack = emit(trained(spirals, "lsq", 2, epochs=2).fixed, x[:4], tmp_path / "pack", lanes=4)
     assert verify(pack).passed
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bits", [4, 3, 2])
-@pytest.mark.parametrize("simulator", ["iverilog", "verilator"])
-def test_a_network_of_the_zoo_that_was_trained_for_few_bits_is_verified(
-    bits: int, simulator: str, real: Any, tmp_path: Any
-) -> None:
-    x, y = real(data.fashion_mnist)[0].x[:6000], real(data.fashion_mnist)[0].y[:6000]
-    net = zoo.load("fashion_mlp")
-    plan = calibrate(net, x[:500], word=bits, per_channel=True)
-    result = train_quantized(net, plan, Samples(x, y, 128), epochs=1, method="lsq", progress=False)
-    assert verify(emit(result.fixed, x[:2], tmp_path / "pack"), simulator).passed
 
 
 @pytest.mark.parametrize("method", ["binary-activations+lsq", "ternary+lsq"])

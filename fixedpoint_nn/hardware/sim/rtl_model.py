@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
+from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
 from fixedpoint_nn.network.one_port import OnePort, one_port, several, shapes_of
 from fixedpoint_nn.network.quantized import Quantized, taken
@@ -18,6 +20,9 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 class RtlModel:
     """A quantised network on the engine's Verilog, in a simulator.
+
+    With a `weight_window` of so many rows weights come from `weight_memory`: at a fixed rate, or after random pauses
+    whose seed it is.
 
     >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints)  # doctest: +SKIP
     True
@@ -33,6 +38,8 @@ class RtlModel:
         multiplier: int = MULTIPLIER_BITS,
         words: int = 1,
         pack: int = 1,
+        weight_window: int = 0,
+        weight_memory: WeightMemory | int | None = None,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -44,6 +51,8 @@ class RtlModel:
         self.multiplier = multiplier
         self.words = words
         self.pack = pack
+        self.weight_window = weight_window
+        self.weight_memory = weight_memory
         self.simulator = simulator
         self.progress = progress
         self.outcome = Outcome()
@@ -62,6 +71,7 @@ class RtlModel:
             multiplier=self.multiplier,
             words=self.words,
             pack=self.pack,
+            window=self.weight_window,
         )
         return lowered, port
 
@@ -86,6 +96,7 @@ class RtlModel:
         with scratch.folder() as folder:
             images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator)
+            job = replace(job, memory=self.weight_memory)
             label = self.simulator if self.progress else ""
             self.outcome = simulate(job, samples.ints.reshape(len(samples), -1), label)
         ints = self.outcome.ints(lowered.config.activation_width)

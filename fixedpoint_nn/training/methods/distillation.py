@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.batches import Samples, Source
 from fixedpoint_nn.training.losses import Loss
-from fixedpoint_nn.training.methods.method import Method
-
-Teacher = Callable[[Array], Array]
+from fixedpoint_nn.training.methods.method import Method, Teacher
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,23 @@ class TaughtSource:
         """The batches of one epoch."""
         for x, y in self.given.epoch(rng):
             yield x, Taught(y, self.teacher(x))
+
+
+@dataclass(frozen=True)
+class RememberedSource:
+    """The same batches, with what the teacher said to each sample as it was before any augmentation."""
+
+    given: Samples
+    logits: Array
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[Any]:
+        """The batches of one epoch."""
+        numbered = replace(self.given, y=np.arange(len(self.given.x)))
+        for x, rows in numbered.epoch(rng):
+            yield x, Taught(self.given.y[rows], self.logits[rows])
 
 
 def softened(logits: Array, temperature: float) -> Array:
@@ -74,9 +89,16 @@ class Distillation(Method):
     share: float = 0.7
     temperature: float = 2.0
 
-    def source(self, source: Source, teacher: Teacher) -> Source:
-        """Each batch with what the float network says to it."""
-        return TaughtSource(source, teacher)
+    def source(self, source: Source, teacher: Teacher | Array) -> Source:
+        """Each batch with what the teacher says to it, or has said to each of its samples."""
+        if callable(teacher):
+            return TaughtSource(source, teacher)
+        if not isinstance(source, Samples) or len(teacher) != len(source.x):
+            raise ValueError(
+                f"{len(teacher)} outputs of a teacher do not fit this source; give one for each row of Samples, "
+                "or the teacher itself"
+            )
+        return RememberedSource(source, teacher)
 
     def loss(self, loss: Loss) -> Loss:
         """The labels' loss and the imitation, mixed."""

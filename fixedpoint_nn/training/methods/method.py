@@ -13,6 +13,7 @@ from fixedpoint_nn.training.batches import Source
 from fixedpoint_nn.training.losses import Loss
 
 Entry = Quantizer | ChannelQuantizer
+Teacher = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Method:
         """What rounds in this place while the network is trained: a quantizer, or a `Rounder`."""
         return rounder
 
-    def source(self, source: Source, teacher: Callable[[Array], Array]) -> Source:
-        """Where batches come from; `teacher` gives the float network's outputs."""
+    def source(self, source: Source, teacher: Teacher | Array) -> Source:
+        """Where batches come from; `teacher` gives a network's outputs, or is those of each sample."""
         return source
 
     def loss(self, loss: Loss) -> Loss:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -15,7 +14,7 @@ from fixedpoint_nn.training.methods.binary import Binary, Ternary
 from fixedpoint_nn.training.methods.clipping import LearnedClipping
 from fixedpoint_nn.training.methods.distillation import Distillation
 from fixedpoint_nn.training.methods.learned_steps import LearnedSteps
-from fixedpoint_nn.training.methods.method import Entry, Method, Place, Stage
+from fixedpoint_nn.training.methods.method import Entry, Method, Place, Stage, Teacher
 from fixedpoint_nn.training.methods.moments import Moments
 from fixedpoint_nn.training.methods.progressive import ProgressiveBits
 from fixedpoint_nn.training.methods.stochastic import StochasticRounding
@@ -53,7 +52,7 @@ class Joined(Method):
             rounder = method.rounder(place, rounder)
         return rounder
 
-    def source(self, source: Source, teacher: Callable[[Array], Array]) -> Source:
+    def source(self, source: Source, teacher: Teacher | Array) -> Source:
         """What all of them make of it, in turn."""
         for method in self.methods:
             source = method.source(source, teacher)

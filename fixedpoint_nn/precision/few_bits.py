@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""How networks of the zoo are trained for four bits and fewer: the course of each, its plan, and who teaches it.
+
+A course starts from the float weights. The rate falls along half a wave, steps are learned, and the loss is mostly the
+imitation of a float network: the network itself, or a better one of the zoo that has the same task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import zoo
+from fixedpoint_nn.layers import LSTMCell
+from fixedpoint_nn.layers.fields import CAST
+from fixedpoint_nn.network.folding import fold
+from fixedpoint_nn.network.tree import layers_by_path
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.precision.observe import observe
+from fixedpoint_nn.precision.plan import Plan, PlanEntry
+from fixedpoint_nn.precision.qat import Trained, train_quantized
+from fixedpoint_nn.precision.recipe import Recipe
+from fixedpoint_nn.training.metrics import outputs
+from fixedpoint_nn.training.optimisers import Adam
+from fixedpoint_nn.training.schedules import cosine
+
+CALIBRATION = 500
+WIDE = 8  # bits of what is not multiplied
+ADDED = frozenset({"+", "sum"})
+CELL_RANGE = 2  # integer bits of an LSTM's cell at the start, one fewer below four bits
+ACTIVATIONS_OF_ONE_BIT_WEIGHTS = 2
+
+
+@dataclass(frozen=True)
+class Course:
+    """Epochs, the rate of Adam at the start, the method, and the teacher (None: the float network itself)."""
+
+    epochs: int
+    rate: float = 1e-3
+    method: str = "lsq+distillation"
+    dropout: bool = False
+    teacher: str | None = None
+
+    def way(self, bits: int) -> str:
+        """The method for so many bits: weights of one bit are binary whatever else it does."""
+        return self.method if bits > 1 else f"binary+{self.method}"
+
+
+# At four bits the plan's steps are nearly right, and moving them does harm: only the weights are trained.
+GENTLE = Course(10, 5e-4, "distillation", teacher="resnet8")
+TAUGHT = Course(10, teacher="resnet8")
+IN_TIME = Course(8, 3e-4, "distillation")
+COURSES = {
+    "fashion_mlp": {4: GENTLE, **dict.fromkeys((3, 2, 1), TAUGHT)},
+    "lenet": {4: Course(1, 5e-4, "straight-through"), **dict.fromkeys((3, 2, 1), replace(TAUGHT, epochs=2))},
+    "resnet8": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2, 1), Course(1))},
+    "mnist_lstm": {4: Course(1, 5e-4, "distillation"), **dict.fromkeys((3, 2), Course(2))},
+    "names_lstm": {4: IN_TIME, 3: IN_TIME, 2: Course(10)},
+}
+
+
+def few_bits_plan(name: str, net: Any, bits: int) -> Plan:
+    """What is multiplied has so many bits (of 1: weights one, values two); the rest has 8.
+
+    The rest are the logits, what is only added (the two sides of a shortcut, the pixels of a mean), and what addresses
+    a table. Each output's weights have a binary point of their own.
+    """
+    seen = observe(fold(net), zoo.samples(name, CALIBRATION, "train"))
+    values = bits if bits > 1 else ACTIVATIONS_OF_ONE_BIT_WEIGHTS
+    recipe = Recipe(max(bits, 2), activation_bits=values, address_bits=WIDE, per_channel=True)
+    wide = seen.plan(replace(recipe, word=WIDE, activation_bits=WIDE))
+    plan = seen.plan(recipe)
+    added = {path: wide[path] for path in plan if seen.flow.uses(path) and seen.flow.uses(path) <= ADDED}
+    casts = {leaf.path for leaf in seen.leaves if leaf.kind == CAST}
+    plan = plan.changed({path: entry for path, entry in added.items() if path in casts and plan[path]})
+    return seen.with_biases(plan.changed(dict(fine_cells(net, plan, wide))))
+
+
+def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntry]]:
+    """Smaller ranges for the cells of LSTMs, and tables that see a finer step than the cell's.
+
+    The widest cells decide the least squared error, but beyond 2 tanh is flat, and what is added in one step of time is
+    small: with steps of 1 the network loses what it reads. The step is learned, so the table's address, which is
+    not, is that of an 8-bit network.
+    """
+    for path, layer in layers_by_path(net):
+        if isinstance(layer, LSTMCell):
+            cell = plan[f"{path}.cell"]
+            assert isinstance(cell, Quantizer)
+            int_bits = CELL_RANGE if cell.format.bits > CELL_RANGE + 1 else CELL_RANGE - 1
+            frac_bits = cell.format.bits - int_bits
+            if int_bits < cell.format.int_bits:
+                yield f"{path}.cell", replace(cell, format=QFormat(int_bits, frac_bits))
+            address = f"{path}.cell_tanh.input"
+            yield address, wide[address]
+
+
+def teacher_outputs(name: str, course: Course) -> Array | None:
+    """What the course's teacher says to each training sample; None where the network teaches itself."""
+    if course.teacher is None:
+        return None
+    return np.asarray(outputs(zoo.load(course.teacher), zoo.entry(name).source().x))  # type: ignore[attr-defined]
+
+
+def train_few_bits(
+    name: str,
+    bits: int,
+    *,
+    course: Course | None = None,
+    teacher: Array | None = None,
+    seed: int = 0,
+    score: Callable[[Any], dict[str, float]] | None = None,
+    **options: Any,
+) -> Trained:
+    """Train a network of the zoo for so many bits; `options` are those of `training.fit`.
+
+    `teacher` is what `teacher_outputs` gave before, for those who train several times.
+    """
+    entry, net = zoo.entry(name), zoo.load(name)
+    course = course or COURSES[name][bits]
+    if teacher is None and "distillation" in course.method:
+        teacher = teacher_outputs(name, course)
+    return train_quantized(
+        net,
+        few_bits_plan(name, net, bits),
+        entry.source(),
+        epochs=course.epochs,
+        method=course.way(bits),
+        loss=entry.recipe.loss,
+        clip=entry.recipe.clip,
+        optimiser=Adam(course.rate),
+        schedule=cosine(),
+        dropout=course.dropout,
+        teacher=teacher,
+        seed=seed,
+        score=score,
+        **options,
+    )
