@@ -7,13 +7,7 @@ import re
 from collections.abc import Iterable
 
 # (pack, place) as a pattern, and why.
-ANY = r"conformance.*"
-REASONS: dict[tuple[str, str], str] = {
-    (ANY, r"engine\.v:239: inv of procdff CLK\[0\]"): (
-        "a setting of the back end that is taken over half a clock early: `configure` waits until nothing is on its "
-        "way there, which is proven (`settings_collide`), and the first sum comes clocks later"
-    ),
-}
+REASONS: dict[tuple[str, str], str] = {}
 
 
 def reason(pack: str, place: str) -> str:
