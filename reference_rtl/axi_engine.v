@@ -313,6 +313,8 @@ module axi_engine #(
     assign s_axis_tready = state == RECEIVE;
     assign m_axis_tkeep = {STREAM_WIDTH/8{1'b1}};
 
+    // All weights are in the engine.
+    wire [LANES*WEIGHT_WIDTH-1:0] no_weights = 0;
     engine #(
         .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .PACK(PACK),
         .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
@@ -330,8 +332,9 @@ module axi_engine #(
         .host_write_data(at_rest ? write_data[WORD-1:0] : s_axis_tdata[WORD-1:0]), .host_read_data(read_word),
         .load_enable(load_commit), .load_memory(load_target[25:24]), .load_address(load_target[23:0]),
         .load_data(load_word[LOAD_WIDTH-1:0]),
+        .weight_valid(1'b0), .weight_ready(), .weight_row(no_weights),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
-        .accumulator_overflow(accumulator_overflow), .argmax(argmax)
+        .accumulator_overflow(accumulator_overflow), .argmax(argmax), .stalls()
     );
 
     // What comes next when the present step is over.

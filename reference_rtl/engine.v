@@ -48,6 +48,8 @@ module engine #(
     parameter PARAMETER_DEPTH = 512,
     parameter TABLE_DEPTH = 4096,
     parameter PROGRAM_DEPTH = 1024,
+    // Rows of the weight memory, its last ones, that are a window of the weights that come from outside; 0: none do.
+    parameter WEIGHT_WINDOW = 0,
     // $readmemh files of the memories' first contents, for synthesis; empty: none.
     parameter ACTIVATION_IMAGE = "",
     parameter WEIGHT_IMAGE = "",
@@ -81,12 +83,20 @@ module engine #(
     input  wire [23:0]                        load_address,
     input  wire [LOAD_WIDTH-1:0]              load_data,
 
+    // Weights from outside, a row in every clock in which both are high, in the order of use; reset begins anew.
+    // Without a window none is taken.
+    input  wire                               weight_valid,
+    output wire                               weight_ready,
+    input  wire [LANES*WEIGHT_WIDTH-1:0]      weight_row,
+
     // Status of the run since the last start.
     output wire [31:0]                        cycles,
     output wire [31:0]                        mac_cycles,
     output wire [31:0]                        saturations,
     output wire                               accumulator_overflow,
-    output wire [31:0]                        argmax
+    output wire [31:0]                        argmax,
+    // Clocks in which a step waited for nothing but its weights.
+    output wire [31:0]                        stalls
 );
     // Lanes, words a clock, and bits of words, weights, sums, biases and counters, as they are built: the parameters'
     // values, or a small engine in place of an illegal one, which so gets as far as to be refused by a sentence.
@@ -169,6 +179,8 @@ module engine #(
                    PRODUCT_OVERFLOW);
         if (COUNTER_WIDTH < 1 || COUNTER_WIDTH > 32)
             $fatal(1, "%m: COUNTER_WIDTH = %0d; use 1 to 32", COUNTER_WIDTH);
+        if (WEIGHT_WINDOW != 0 && (WEIGHT_WINDOW < 2 || WEIGHT_WINDOW > WEIGHT_DEPTH))
+            $fatal(1, "%m: WEIGHT_WINDOW = %0d; use 0 (none) or 2 to WEIGHT_DEPTH = %0d", WEIGHT_WINDOW, WEIGHT_DEPTH);
         if (ACTIVATION_DEPTH % COUNT != 0)
             $fatal(1, "%m: ACTIVATION_DEPTH = %0d is not a multiple of LANES = %0d", ACTIVATION_DEPTH, LANES);
         if (ADDRESS_WIDTH > 24)
@@ -197,11 +209,14 @@ module engine #(
     wire [READ-1:0] padding_2;
     wire [2:0] groups_2, join_5;
     wire skip_2;
+    wire row_missing, set_up, weights_restart, last_pass, row_awaited;
 
     loop_nest #(
         .LANES(COUNT), .DRAIN(SUMS), .WORDS(READ), .PACK(SHARING), .ADDRESS_WIDTH(ADDRESS_WIDTH), .LATENCY(LATENCY)
     ) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
+        .row_missing(row_missing), .set_up(set_up), .weights_restart(weights_restart), .last_pass(last_pass),
+        .row_awaited(row_awaited),
         .address(nest_address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .padding_2(padding_2), .groups_2(groups_2), .skip_2(skip_2), .slow_path(slow_path),
         .fire_2(fire_2), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),
@@ -463,7 +478,7 @@ module engine #(
         .write_place(write_address[CHANNEL_WIDTH-1:0]), .write_data(write_data)
     );
 
-    // The other memories are written by the load port only.
+    // The other memories are written by the load port, and the weights by a stream besides.
     wire load = load_enable && !busy;
 
     memory #(.WIDTH(32), .DEPTH(PROGRAM_DEPTH), .IMAGE(PROGRAM_IMAGE)) u_program_memory (
@@ -472,10 +487,40 @@ module engine #(
         .write_enable(load && load_memory == 2'd0), .write_address(load_address[PROGRAM_BITS-1:0]),
         .write_data(load_data[31:0])
     );
+    // The last rows of the weight memory may be a window that a stream fills, while nothing is loaded.
+    localparam LEGAL_WINDOW = WEIGHT_WINDOW >= 2 && WEIGHT_WINDOW <= WEIGHT_DEPTH;
+    wire [ADDRESS_WIDTH-1:0] weight_read, weight_write;
+    wire [COUNT*WEIGHT-1:0] weight_data;
+    wire row_taken = weight_valid && weight_ready;
+    generate
+        if (LEGAL_WINDOW) begin : window
+            wire [ADDRESS_WIDTH-1:0] read_row, write_row;
+            weight_window #(
+                .ROWS(WEIGHT_WINDOW), .FIRST(WEIGHT_DEPTH - WEIGHT_WINDOW), .ADDRESS_WIDTH(ADDRESS_WIDTH),
+                .COUNTER_WIDTH(COUNTER)
+            ) u_weight_window (
+                .clock(clock), .reset(reset), .clear(start || reset),
+                .valid(weight_valid), .ready(weight_ready), .hold(load), .write_row(write_row),
+                .streamed(run[`RUN_STREAMED]), .set_up(set_up), .issue(mac), .restart(weights_restart),
+                .last_pass(last_pass), .held(row_awaited),
+                .read_row(read_row), .row_missing(row_missing), .stalls(stalls)
+            );
+            assign weight_read = run[`RUN_STREAMED] ? read_row : weight_address;
+            assign weight_write = load ? load_address[ADDRESS_WIDTH-1:0] : write_row;
+            assign weight_data = load ? load_data[COUNT*WEIGHT-1:0] : weight_row;
+        end else begin : resident
+            assign row_missing = 1'b0;
+            assign weight_ready = 1'b0;
+            assign stalls = 32'd0;
+            assign weight_read = weight_address;
+            assign weight_write = load_address[ADDRESS_WIDTH-1:0];
+            assign weight_data = load_data[COUNT*WEIGHT-1:0];
+        end
+    endgenerate
     memory #(.WIDTH(COUNT * WEIGHT), .DEPTH(WEIGHT_DEPTH), .IMAGE(WEIGHT_IMAGE)) u_weight_memory (
-        .clock(clock), .read_enable(1'b1), .read_address(weight_address[WEIGHT_BITS-1:0]), .read_data(weights),
-        .write_enable(load && load_memory == 2'd1), .write_address(load_address[WEIGHT_BITS-1:0]),
-        .write_data(load_data[COUNT*WEIGHT-1:0])
+        .clock(clock), .read_enable(1'b1), .read_address(weight_read[WEIGHT_BITS-1:0]), .read_data(weights),
+        .write_enable(load && load_memory == 2'd1 || row_taken),
+        .write_address(weight_write[WEIGHT_BITS-1:0]), .write_data(weight_data)
     );
     memory #(.WIDTH(SUMS * PARAMETER), .DEPTH(PARAMETER_DEPTH), .IMAGE(PARAMETER_IMAGE)) u_parameter_memory (
         .clock(clock), .read_enable(parameter_enable), .read_address(parameter_address[PARAMETER_BITS-1:0]),

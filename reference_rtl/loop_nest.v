@@ -7,7 +7,8 @@
 // are issued. Stage 0 is the clock of issue, in which `address` and `weight_address` stand; the memories answer in
 // stage 2. Two waits keep the pipeline free of collisions: the last steps of neighbouring tiles are at least as far
 // apart as the first one takes clocks to be drained (`spacing`), and the last step of a new run's first tile, or the
-// first step of a run with a barrier, waits until the last word of the run before is written (`settle`).
+// first step of a run with a barrier, waits until the last word of the run before is written (`settle`). A step whose
+// weights come from outside waits for them (`row_missing`, weight_window.v).
 // With PACK = 2 the lanes of a pair share a multiplier. Where they do not share the operand they take turns: a step
 // that multiplies then takes two clocks, that of the first lanes and that of the second ones, in which it is issued.
 // Python twin: `walked` in fixedpoint_nn/hardware/emulator/loop_nest.py,
@@ -41,6 +42,16 @@ module loop_nest #(
 
     // No run is held, and the last word of the last run is written.
     output wire                     idle,
+
+    // The row of weights of the next step is not there yet.
+    input  wire                     row_missing,
+
+    // A run is set up; its rows of weights begin again after this step; it is in their last pass; nothing but a missing
+    // row holds it.
+    output wire                     set_up,
+    output wire                     weights_restart,
+    output wire                     last_pass,
+    output wire                     row_awaited,
 
     // Stage 0: the step.
     output reg  [ADDRESS_WIDTH-1:0] address,
@@ -122,7 +133,8 @@ module loop_nest #(
     wire early = GROUPED && remaining <= {3'd0, run[`RUN_EARLY +: 6]};
     wire blocked = barrier && !drained && !early || tile_end && (first_tile ? !drained : spacing != NO_SPACING);
     // The first lanes' turn comes a clock before the step, and then nothing blocks the step any more.
-    wire ready = state == STEP && !blocked;
+    wire ready = state == STEP && !blocked && !row_missing;
+    assign row_awaited = state == STEP && !blocked && row_missing;
     wire first_turn;
     wire issue = ready && !first_turn;
     wire [PACK-1:0] fire_0;
@@ -144,13 +156,15 @@ module loop_nest #(
     wire [SPACING_WIDTH-1:0] drain_clocks = LANES == DRAIN ? NO_SPACING : channels[CHANNEL_WIDTH-1 -: SPACING_WIDTH];
 
     // Which loops start again with the next step.
-    wire set_up = state == SET_UP;
+    assign set_up = state == SET_UP;
     wire channel_restart = set_up || channel_end;
     wire kx_restart = set_up || kx_last;
     wire ky_restart = set_up || ky_last;
     wire tile_restart = set_up || pixel_end;
     wire x_restart = set_up || row_end;
-    wire weights_restart = set_up || tile_end && (pixel_end || run[`RUN_PER_TILE]);
+    assign weights_restart = set_up || tile_end && (pixel_end || run[`RUN_PER_TILE]);
+
+    assign last_pass = x_last && y_last && (pixel_end || !run[`RUN_PER_TILE]);
 
     assign mac = issue && (!paired || second_operand);
     assign take = offered && (state == IDLE || issue && run_end);

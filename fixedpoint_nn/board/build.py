@@ -18,6 +18,7 @@ from fixedpoint_nn.board.tools import find
 from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.pack.reader import Pack
+from fixedpoint_nn.hardware.pack.resident import demand_resident
 from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.verify.readback_program import readback_program
 
@@ -54,6 +55,7 @@ class Built:
 
 def fitting_config(pack: Pack, board: Board) -> EngineConfig:
     """The pack's engine, with room for its readback where the chip has that; what does not fit is refused."""
+    demand_resident(pack.config, "An engine on a board")
     roomy = readback_program(pack.config, pack.images).config
     for config in (roomy, pack.config):
         if not fit.misfit(config, board):

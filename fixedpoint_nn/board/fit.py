@@ -149,7 +149,9 @@ def needs(config: EngineConfig, room: Room) -> Needs:
     factors = sorted((config.activation_width, _other_factor(config)))
     capacity = sorted(room.chip.multiplier_bits)
     each = _parts(factors[0], capacity[0]) * _parts(factors[1], capacity[1])
-    return Needs(inside, large, config.lanes // config.pack * each + config.drain * _scaling(config, capacity))
+    return Needs(
+        inside, large, config.lanes // config.pack * each + config.drain * _scaling(config, capacity)
+    )
 
 
 def _other_factor(config: EngineConfig) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.frames import VERSION
 from fixedpoint_nn.hardware.isa.config import EngineConfig
+from fixedpoint_nn.hardware.pack.resident import demand_resident
 
 # As uart_engine.v puts them together: bytes (that of the lanes holds one less, that of
 # the drain in its upper three bits the words that are read, as a power of two, that of the multiplier above its bits
@@ -66,6 +67,7 @@ class Identity:
 
     def refuse(self, needed: EngineConfig, what: str) -> None:
         """Stop what the built engine cannot run, with the first parameter that is in the way."""
+        demand_resident(needed, "An engine on a board")
         modelled = MODELLED if needed.model_width else ()
         for name in (*SAME, *modelled, *AT_LEAST):
             wanted, built = getattr(needed, name), getattr(self.config, name)

@@ -146,7 +146,17 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> 
     """Engines by speed, `*` before the one that is taken and `-` before those that do not fit."""
     chip = budget.chip
     large = any(one.large_memories for one in shown)
-    head = ["", "lanes", "drain", "words", "pack", "about LUT", chip.multiplier, chip.block, *["large"] * large]
+    head = [
+        "",
+        "lanes",
+        "drain",
+        "words",
+        "pack",
+        "about LUT",
+        chip.multiplier,
+        chip.block,
+        *["large"] * large,
+    ]
     head += ["cycles", "ms", "multiply-adds", "weight rows", "words read", "written"]
     rows = [head]
     for one in shown:

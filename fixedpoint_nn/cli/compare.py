@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,9 @@ def add(commands: Commands) -> None:
         "fixedpoint-nn compare model.tflite --data samples.npz",
         run,
     )
+    parser.description = (
+        f"{parser.description} For a model of several inputs, FILE has an array of each one's name."
+    )
     target.add_arguments(parser)
     parser.add_argument(
         "--samples", type=positive, default=100, metavar="N", help="the first N samples (default: 100)"
@@ -38,12 +42,15 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; its exit status: 0 if all tensors are equal."""
-    chosen = target.from_arguments(arguments, quantised=True)
-    if chosen.given is None:
+    source = arguments.network
+    if arguments.data is None:
         raise CommandError("a comparison needs samples: --data samples.npz, which np.savez(path, x=x) writes")
-    if chosen.source in zoo.names() or kind_of(chosen.source) == "safetensors":
-        raise CommandError(f"{chosen.source} is this project's own network, and no other runtime reads it")
-    found = compare(chosen.source, chosen.given.x[: arguments.samples], optimised=arguments.optimised)
+    if source in zoo.names() or (Path(source).is_file() and kind_of(source) == "safetensors"):
+        raise CommandError(f"{source} is this project's own network, and no other runtime reads it")
+    several = Path(source).is_file() and kind_of(source) == "onnx" and len(target.doors_of(source)) > 1
+    chosen = target.resolve(source, None if several else arguments.data, quantised=True)
+    given = [chosen.given.x] if chosen.given is not None else target.inputs(source, arguments.data)
+    found = compare(source, [x[: arguments.samples] for x in given], optimised=arguments.optimised)
     results = {
         **chosen.about(),
         "judge": found.judge,

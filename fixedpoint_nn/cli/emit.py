@@ -13,7 +13,7 @@ from typing import Any
 from fixedpoint_nn.board.boards import names
 from fixedpoint_nn.board.chips import Budget
 from fixedpoint_nn.board.errors import BoardError
-from fixedpoint_nn.cli import budget, target
+from fixedpoint_nn.cli import budget, target, weight_window
 from fixedpoint_nn.cli.arguments import ENGINE_WORDS, Commands, above_zero, command, natural, positive, word
 from fixedpoint_nn.cli.duration import WORTH_SAYING, about
 from fixedpoint_nn.cli.errors import CommandError
@@ -24,6 +24,7 @@ from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
 from fixedpoint_nn.hardware.isa.config import DRAINS, LANES, PACKS, WORDS
+from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import check_replaceable
 from fixedpoint_nn.hardware.sim.toolchain import find_tool
@@ -98,6 +99,7 @@ def add(commands: Commands) -> None:
         "--clock-mhz", "--mhz", type=above_zero, metavar="N", help="a clock in the place of a board's, in MHz"
     )
     budget.add_arguments(parser)
+    weight_window.add_arguments(parser)
     parser.add_argument("--size", action="store_true", help="also the engine's LUTs and DSPs, by yosys")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder of the pack")
     parser.add_argument(
@@ -114,6 +116,11 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.out is None) == (arguments.show is None) and not (within and arguments.out is None):
         raise CommandError(
             "emit takes either --out, the folder of the pack, or --show, a pass of the compiler"
+        )
+    window, memory = weight_window.from_arguments(arguments)
+    if window and within is not None:
+        raise CommandError(
+            "a budget chooses an engine that holds all weights; use --lanes with --weight-window"
         )
     clock = _clock(arguments) if within is None else Clock(within.mhz, within.clock)
     if arguments.size:
@@ -132,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
             show(arguments, chosen.about() | compared, "")
             return 0
     if arguments.show:
-        program = shown(chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words)
+        program = shown(chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words, window)
         results = {"network": chosen.name, "pass": arguments.show, "program": program} | compared
         show(arguments, results, program.rstrip("\n"))
         return 0
@@ -150,6 +157,8 @@ def run(arguments: argparse.Namespace) -> int:
         radix=arguments.radix,
         mif=arguments.mif,
         clock=clock,
+        window=window,
+        memory=memory,
     )
     results |= compared
     if arguments.size:
@@ -157,7 +166,10 @@ def run(arguments: argparse.Namespace) -> int:
         results["size"] = asdict(xilinx(emitted.config))
     watch.record(arguments.out, results).save()
     vectors, cycles, out = len(emitted.vectors), sum(emitted.cycles), arguments.out
-    show(arguments, results, f"{out}: {vectors} vectors, {cycles:,} cycles; now fixedpoint-nn verify {out}")
+    text = f"{out}: {vectors} vectors, {cycles:,} cycles; now fixedpoint-nn verify {out}"
+    if window:
+        text = f"{weight_window.text(results['weights_from_outside'])}\n\n{text}"
+    show(arguments, results, text)
     return 0
 
 
@@ -182,12 +194,20 @@ def shown(
     drain: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     words: int = 1,
+    window: int = 0,
 ) -> str:
     """The network's program after a pass of the compiler, as text."""
     fixed = fixed_network(chosen, plan)
     shape = chosen.samples(1).shape[1:]
     lowered = lower(
-        fixed.net, shape, fixed.input.format, lanes, drain=drain, multiplier=multiplier, words=words
+        fixed.net,
+        shape,
+        fixed.input.format,
+        lanes,
+        drain=drain,
+        multiplier=multiplier,
+        words=words,
+        window=window,
     )
     return lowered.stages.show(name)
 
@@ -229,6 +249,8 @@ def emit_network(
     radix: int = 16,
     mif: bool = False,
     clock: Clock | None = None,
+    window: int = 0,
+    memory: WeightMemory | None = None,
     say: Callable[[str], None] = say,
 ) -> tuple[Pack, dict[str, Any]]:
     """The pack, its plan beside it, and what the report needs of both."""
@@ -250,6 +272,8 @@ def emit_network(
         corner_vectors=corners,
         progress=say,
         weights=chosen.weights,
+        weight_window=window,
+        weight_memory=memory,
     )
     if plan is not None:
         plan.save(out / "plan.json")
@@ -260,6 +284,7 @@ def emit_network(
         "engine": emitted.manifest["engine"],
         "utilisation": emitted.manifest.get("utilisation"),
         "cycles": sum(emitted.cycles),
+        **weight_window.figures(emitted),
         "vectors": len(emitted.vectors),
         "layers": [{key: run.get(key) for key in LAYER} for run in emitted.manifest["runs"]],
         "images": [
@@ -269,7 +294,9 @@ def emit_network(
         ],
         "ledger": ledger_of(fixed, inputs),
         "tables": tables_of(fixed),
-        "latency": latency_of(chosen.net, fixed, inputs[:1], emitted.cycles[0], clock or Clock.of_board(BOARD)),
+        "latency": latency_of(
+            chosen.net, fixed, inputs[:1], emitted.cycles[0], clock or Clock.of_board(BOARD)
+        ),
     }
 
 
@@ -310,6 +337,7 @@ def _again(arguments: argparse.Namespace) -> list[object]:
     ):
         given += [option, value or usual] if value or usual else []
     given += budget.again(arguments)
+    given += weight_window.again(arguments)
     given += ["--multiplier", arguments.multiplier] if arguments.multiplier != MULTIPLIER_BITS else []
     given += ["--radix", arguments.radix] if arguments.radix != 16 else []
     given += ["--mif"] if arguments.mif else []

@@ -17,6 +17,7 @@ from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.interchange.contents import Contents, contents
 from fixedpoint_nn.layers import Embedding
 from fixedpoint_nn.network import serialization
+from fixedpoint_nn.network.one_port import one_port, several
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.network.summary import rows
 from fixedpoint_nn.network.tree import every_layer
@@ -116,24 +117,33 @@ def _described(path: str, found: Contents) -> tuple[dict[str, Any], list[str]]:
 
 def _sizes(found: Contents, bits: int) -> tuple[dict[str, Any], list[str]]:
     """Layers, parameters and multiply-accumulates, and whether the engine takes them."""
-    results: dict[str, Any] = {"shape": found.shape}
-    if found.shape is None:
-        return results, ["The sizes of layers follow from a sample, and the file says no shape of one input."]
+    shape = found.shapes[0] if len(found.shapes) == 1 else found.shapes or None
+    results: dict[str, Any] = {"shape": shape}
+    if not found.shapes:
+        return results, ["The sizes of layers follow from a sample, and the file says no shape of one."]
     fixed = found.net if isinstance(found.net, Quantized) else _trial(found, bits)
     if isinstance(fixed, str):
         return {**results, "engine": fixed}, [fixed]
-    layers = rows(fixed.net, fixed.input.format, found.shape)
+    order = ", channels last" if any(len(sizes) == 3 for sizes in found.shapes) else ""
+    lines = [f"{'sample':<10}{', '.join(map(str, found.shapes))}{order}", ""]
+    (shape,) = found.shapes if len(found.shapes) == 1 else [None]
+    if several(fixed):
+        port = one_port(fixed, found.shapes)
+        fixed, shape = port.fixed, port.row_shape(found.shapes)
+        lines[-1:] = ["On the engine all inputs of a sample are one row, and all outputs another.", ""]
+    assert shape is not None
+    layers = rows(fixed.net, fixed.input.format, shape)
     results["parameters"] = sum(row.parameters for row in layers)
     results["multiply_accumulates"] = sum(row.multiply_accumulates or 0 for row in layers)
-    order = ", channels last" if len(found.shape) == 3 else ""
-    lines = [f"{'sample':<10}{found.shape}{order}", "", fixed.summary(found.shape), ""]
-    if found.net is not fixed:
+    lines += [fixed.summary(shape), ""]
+    tried = not isinstance(found.net, Quantized)
+    if tried:
         lines[-1:] = [
             f"The formats are those of random samples, with words of {bits} bits; `emit` takes yours."
         ]
-    how = "" if found.net is fixed else f" with words of {bits} bits"
+    how = f" with words of {bits} bits" if tried else ""
     try:
-        engine = lower(fixed.net, found.shape, fixed.input.format, TRIAL_LANES)
+        engine = lower(fixed.net, shape, fixed.input.format, TRIAL_LANES)
     except LoweringError as error:
         results["engine"] = str(error)
         return results, [*lines, f"The engine does not take it{how}: {error}"]
@@ -151,15 +161,17 @@ def _sizes(found: Contents, bits: int) -> tuple[dict[str, Any], list[str]]:
 
 def _trial(found: Contents, bits: int) -> Quantized | str:
     """The float network over integers, its formats from random samples: shapes and sizes do not depend on them."""
-    assert found.shape is not None
     rng = np.random.default_rng(0)
-    if found.whole:
-        entries = [layer.weight.shape[0] for layer in every_layer(found.net) if isinstance(layer, Embedding)]
-        samples = rng.integers(0, min(entries, default=2), (TRIAL_SAMPLES, *found.shape))
-    else:
-        samples = rng.standard_normal((TRIAL_SAMPLES, *found.shape)).astype(np.float32)
+    entries = [layer.weight.shape[0] for layer in every_layer(found.net) if isinstance(layer, Embedding)]
+    samples = tuple(
+        rng.integers(0, min(entries, default=2), (TRIAL_SAMPLES, *shape))
+        if whole
+        else rng.standard_normal((TRIAL_SAMPLES, *shape)).astype(np.float32)
+        for shape, whole in zip(found.shapes, found.whole * len(found.shapes), strict=False)
+    )
     try:
-        fixed: Quantized = quantize(found.net, calibrate(found.net, samples, word=bits))
+        plan = calibrate(found.net, samples if len(samples) > 1 else samples[0], word=bits)
+        fixed: Quantized = quantize(found.net, plan)
     except (ValueError, TypeError) as error:
         return f"It cannot be quantised by random samples: {error}"
     return fixed

@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +52,42 @@ class Samples:
 
 def load(path: Path) -> Samples:
     """The samples of a file; all that is wrong with it is one sentence."""
+    arrays = arrays_of(path)
+    if "x" not in arrays:
+        raise CommandError(
+            f"{path} holds {', '.join(arrays) or 'nothing'}, and no x; save samples by np.savez(path, x=x, y=y)"
+        )
+    x, y = arrays["x"], arrays.get("y")
+    check_inputs("x", x, path)
+    if y is not None and (y.ndim == 0 or len(y) != len(x)):
+        raise CommandError(f"{path} holds {len(x)} inputs and labels of shape {y.shape}; each needs one")
+    symbols = arrays.get("symbols")
+    return Samples(Path(path), x, y, None if symbols is None else "".join(map(str, symbols.reshape(-1))))
+
+
+def load_inputs(path: Path, names: Sequence[str]) -> list[Array]:
+    """The samples of each of several inputs, from arrays of their names."""
+    arrays = arrays_of(path)
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        saved = ", ".join(f"{name!r}: ..." for name in names)
+        raise CommandError(
+            f"{path} holds {', '.join(arrays) or 'nothing'}, and no {missing[0]}; the network has several inputs, "
+            f"so save an array for each: np.savez(path, **{{{saved}}})"
+        )
+    for name in names:
+        check_inputs(name, arrays[name], path)
+    return [arrays[name] for name in names]
+
+
+def arrays_of(path: Path) -> dict[str, Array]:
+    """All arrays of the file by name."""
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise CommandError(f"{path} is one array; save samples by np.savez(path, x=x, y=y)")
         with file:
-            arrays = {name: file[name] for name in file.files}
+            return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise CommandError(f"there is no file {path} with samples") from None
     except DAMAGED as error:
@@ -64,18 +95,13 @@ def load(path: Path) -> Samples:
             f"{path} holds no samples that can be read ({' '.join(str(error).split())[:120]}); "
             "save them by np.savez(path, x=x, y=y)"
         ) from error
-    if "x" not in arrays:
-        raise CommandError(
-            f"{path} holds {', '.join(arrays) or 'nothing'}, and no x; save samples by np.savez(path, x=x, y=y)"
-        )
-    x, y = arrays["x"], arrays.get("y")
+
+
+def check_inputs(name: str, x: Array, path: Path) -> None:
+    """Raise a sentence unless the array holds numbers for samples."""
     if x.dtype.kind not in "iuf" or x.ndim < 2 or not len(x):
         raise CommandError(
-            f"x of {path} is {x.dtype} of shape {x.shape}; it needs numbers, with one row for each sample"
+            f"{name} of {path} is {x.dtype} of shape {x.shape}; it needs numbers, with one row for each sample"
         )
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise CommandError(f"x of {path} holds NaN or infinity; leave those samples out")
-    if y is not None and (y.ndim == 0 or len(y) != len(x)):
-        raise CommandError(f"{path} holds {len(x)} inputs and labels of shape {y.shape}; each needs one")
-    symbols = arrays.get("symbols")
-    return Samples(Path(path), x, y, None if symbols is None else "".join(map(str, symbols.reshape(-1))))
+        raise CommandError(f"{name} of {path} holds NaN or infinity; leave those samples out")

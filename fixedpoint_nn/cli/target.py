@@ -137,19 +137,41 @@ def resolve(
 
 def arranged(given: samples_file.Samples, path: str) -> samples_file.Samples:
     """Samples in the order of axes of the ONNX file (channels first) as the network takes them: channels last."""
-    from fixedpoint_nn.interchange.onnx.importing import any_kind  # imports `onnx`, which takes its time
-
-    doors = any_kind(path).inputs
+    doors = doors_of(path)
     if len(doors) != 1:
         names = ", ".join(door.name for door in doors)
         raise CommandError(f"{path} has {len(doors)} inputs ({names}), and a file of samples gives one")
-    door, shape = doors[0], given.x.shape[1:]
-    if shape == door.sample:
-        return given
-    if door.axes[0] == 0 and shape == door.filed:
-        say(f"the samples are arranged as in {path}, {shape}; the network takes them as {door.sample}")
-        return replace(given, x=door.inward(given.x))
-    raise CommandError(f"{path} takes samples of shape {door.sample}, and those of {given.path} have {shape}")
+    return replace(given, x=_turned(given.x, doors[0], path, given.path))
+
+
+def inputs(path: str, data: Path) -> list[Array]:
+    """The samples of each input of an ONNX file, as the network takes them, from arrays of the inputs' names."""
+    doors = doors_of(path)
+    arrays = samples_file.load_inputs(data, [door.name for door in doors])
+    return [_turned(x, door, path, data) for x, door in zip(arrays, doors, strict=True)]
+
+
+def doors_of(path: str) -> tuple[Any, ...]:
+    """The inputs of an ONNX file, and how each is arranged for the network."""
+    from fixedpoint_nn.interchange.onnx.importing import any_kind  # imports `onnx`, which takes its time
+
+    return any_kind(path).inputs
+
+
+def _turned(x: Array, door: Any, path: str, data: Path) -> Array:
+    """The samples of one input as the network takes them; their first axis is the batch, or the file's own one is."""
+    if x.shape[1:] == door.sample:
+        return x
+    if door.axes[0] is not None and without(x.shape, door.axes[0]) == door.filed:
+        say(f"the samples are arranged as in {path}, {door.filed}; the network takes them as {door.sample}")
+        turned: Array = door.inward(x)
+        return turned
+    raise CommandError(f"{path} takes samples of shape {door.sample}, and those of {data} have {x.shape[1:]}")
+
+
+def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """A shape without one of its axes."""
+    return (*shape[:axis], *shape[axis + 1 :])
 
 
 def from_arguments(arguments: argparse.Namespace, quantised: bool = False) -> Target:

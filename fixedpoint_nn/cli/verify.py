@@ -48,6 +48,12 @@ def add(commands: Commands) -> None:
         "--vcd", type=Path, metavar="FILE", help="waveforms of the first vector that fails, or of the first"
     )
     parser.add_argument(
+        "--pauses",
+        type=positive,
+        metavar="SEED",
+        help="weights from outside come after random pauses; cycles must be those that follow from when they came",
+    )
+    parser.add_argument(
         "--readback",
         action="store_true",
         help="first read weights, parameters, tables and activation image back through the engine",
@@ -73,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.vectors,
         progress=bars(),
         readback=arguments.readback,
+        pauses=arguments.pauses,
     )
     # A folder that is no pack is left as it is, and a pack may lie where it cannot be written to.
     if (arguments.pack / manifest.NAME).exists() and os.access(arguments.pack, os.W_OK):
@@ -117,13 +124,16 @@ def verify_pack(
     vectors: int | None = None,
     progress: bool = True,
     readback: bool = False,
+    pauses: int | None = None,
 ) -> tuple[Verdict, dict[str, Any]]:
     """The verdict, and what the report needs of it."""
     first = verify_readback(folder, simulator, progress=progress) if readback else None
     if first is not None and not first:
         verdict = first
     else:
-        verdict = verify(folder, simulator, trace=trace, vcd=vcd, vectors=vectors, progress=progress)
+        verdict = verify(
+            folder, simulator, trace=trace, vcd=vcd, vectors=vectors, progress=progress, pauses=pauses
+        )
         if first is not None:
             verdict = replace(verdict, text=f"{first.text}\n{verdict.text}")
     return verdict, {
@@ -162,6 +172,7 @@ def _title(simulator: str) -> str:
 def _again(arguments: argparse.Namespace) -> list[object]:
     given: list[object] = [arguments.pack, "--simulator", arguments.simulator]
     given += ["--vectors", arguments.vectors] if arguments.vectors else []
+    given += ["--pauses", arguments.pauses] if arguments.pauses else []
     given += ["--readback"] if arguments.readback else []
     given += ["--trace"] if arguments.trace else []
     given += ["--vcd", arguments.vcd] if arguments.vcd else []

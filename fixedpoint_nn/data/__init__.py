@@ -12,7 +12,16 @@ Files are looked for in the folder that FIXEDPOINT_NN_DATA names, then in the ca
 """
 
 from fixedpoint_nn.data.augmentation import Crop, Cutout, Flip, InTurn, Shift, Standardise
-from fixedpoint_nn.data.characters import Text, Words, contexts, french_names, names, tagged_names, text
+from fixedpoint_nn.data.characters import (
+    Text,
+    Words,
+    contexts,
+    french_names,
+    names,
+    tagged_names,
+    tagged_names_csv,
+    text,
+)
 from fixedpoint_nn.data.examples import Examples
 from fixedpoint_nn.data.idx import read_idx
 from fixedpoint_nn.data.images import DIGITS, FASHION, fashion_mnist, mnist
@@ -53,5 +62,6 @@ __all__ = [
     "read_tagged_names",
     "scenes",
     "tagged_names",
+    "tagged_names_csv",
     "text",
 ]

@@ -82,9 +82,14 @@ def french_names() -> Words:
     return Words.of(read_lines(Path(__file__).with_name("french_names.txt")))
 
 
+def tagged_names_csv() -> Path:
+    """The file of `tagged_names`: data.gouv.fr's Prenoms.csv, ISO-8859-1 with semicolons, as it was published."""
+    return locate(_TAGGED)
+
+
 def tagged_names(language: str | None = "french") -> Words:
     """The names that data.gouv.fr's list of 11,627 tags with a language; None for all of them."""
-    return Words.of(read_tagged_names(locate(_TAGGED), language))
+    return Words.of(read_tagged_names(tagged_names_csv(), language))
 
 
 def text() -> Text:

@@ -12,6 +12,7 @@ from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNe
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
+from fixedpoint_nn.hardware.isa.weight_window import RowClock, WeightMemory
 from fixedpoint_nn.hardware.pack import manifest
 from fixedpoint_nn.hardware.pack.writer import (
     Contents,
@@ -19,13 +20,14 @@ from fixedpoint_nn.hardware.pack.writer import (
     write,
 )
 from fixedpoint_nn.hardware.vectors import cover_points, reachability, search
-from fixedpoint_nn.network.quantized import Quantized, demand_quantized, taken
+from fixedpoint_nn.network.one_port import as_one
+from fixedpoint_nn.network.quantized import Quantized, demand_quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
 def emit(
     fixed: Quantized,
-    inputs: ArrayLike | FixedArray,
+    inputs: ArrayLike | FixedArray | tuple[ArrayLike | FixedArray, ...],
     directory: str | Path,
     *,
     name: str = "network",
@@ -35,6 +37,8 @@ def emit(
     pack: int = 1,
     multiplier: int = MULTIPLIER_BITS,
     engine: EngineConfig | None = None,
+    weight_window: int = 0,
+    weight_memory: WeightMemory | None = None,
     radix: int = 16,
     mif: bool = False,
     corner_vectors: int = 8,
@@ -46,17 +50,31 @@ def emit(
 
     The engine is the smallest one of so many `lanes` that drains `drain` words per clock and reads `words`, of whose
     lanes `pack` share a multiplier, with multipliers behind the sums of at most `multiplier` bits where the network
-    gains by them; or `engine`, if the network fits into it.
+    gains by them; or `engine`, if the network fits into it. With a `weight_window` of so many rows weights come from
+    outside, but for those of loops, and cycles are predicted for `weight_memory`, by default one that offers a row in
+    every clock.
     The folder appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash
-    of the float network (`network.serialization.identity`), is kept in the manifest.
+    of the float network (`network.serialization.identity`), is kept in the manifest. A graph of several inputs takes
+    a tuple of `inputs`; in the pack, all inputs of a sample are one row, and its outputs another.
     """
     say = progress or (lambda line: None)
     demand_quantized(fixed, "emit")
-    samples = taken(fixed, inputs)
+    fixed, samples = as_one(fixed, inputs)
     directory = Path(directory)
     check_replaceable(directory)
     say(f"lowering {name} for {lanes} lanes")
-    lowered = lower(fixed.net, samples.shape[1:], fixed.input.format, lanes, engine, drain, multiplier, words, pack)
+    lowered = lower(
+        fixed.net,
+        samples.shape[1:],
+        fixed.input.format,
+        lanes,
+        engine,
+        drain,
+        multiplier,
+        words,
+        pack,
+        weight_window,
+    )
     say("searching for corner vectors")
     unreachable = reachability.unreachable(lowered.program, samples)
     vectors, origins = search.golden(lowered.program, samples, corner_vectors, seed, unreachable)
@@ -73,6 +91,7 @@ def emit(
         mif=mif,
         unreachable=unreachable,
         weights=weights,
+        memory=weight_memory,
     )
 
 
@@ -89,11 +108,14 @@ def emit_lowered(
     seed: int = 1,
     unreachable: Mapping[cover_points.Key, str] | None = None,
     weights: str | None = None,
+    memory: WeightMemory | None = None,
 ) -> Path:
     """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
     check_replaceable(Path(directory))
     config = lowered.config
-    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency, config.pack)
+    memory = (memory or WeightMemory()) if config.weight_window else None
+    rows = None if memory is None else RowClock(config.weight_window, memory)
+    plan = schedule(lowered.instructions, config.lanes, config.drain, config.latency, config.pack, rows)
     cycles, macs = _predicted(lowered, plan, vectors, seed)
     contents = Contents(
         name=name,
@@ -110,6 +132,8 @@ def emit_lowered(
         runs=manifest.describe_runs(lowered, plan),
         corners=cover_points.count(lowered.program, vectors, unreachable) if plan is not None else {},
         seed=seed,
+        memory=memory,
+        stalls=[] if plan is None else [plan.stalls] * len(vectors.ints),
         weights=weights,
     )
     return write(Path(directory), contents, radix, mif)

@@ -17,7 +17,7 @@ from fixedpoint_nn.network.serialization import load
 class Contents:
     """Operators with their counts, inputs and outputs with their types and shapes; a network, or all refusals.
 
-    `shape` is that of one sample as the network takes it, None where the file does not say it.
+    `shapes` are those of one sample of each input as the network takes it; none where the file does not say them.
     """
 
     kind: str
@@ -25,8 +25,8 @@ class Contents:
     outputs: tuple[str, ...] = ()
     operators: Mapping[str, int] | None = None
     net: Any = None
-    shape: tuple[int, ...] | None = None
-    whole: bool = False  # samples are whole numbers
+    shapes: tuple[tuple[int, ...], ...] = ()
+    whole: tuple[bool, ...] = (False,)  # whose samples are whole numbers
     refusals: tuple[str, ...] = ()
 
 
@@ -40,7 +40,8 @@ def contents(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] |
     if kind == "tflite":
         return _tflite(path)
     net = load(os.fspath(path))
-    return Contents(kind, net=net, shape=getattr(net, "shape", None))
+    shape = getattr(net, "shape", None)
+    return Contents(kind, net=net, shapes=() if shape is None else (shape,))
 
 
 def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None) -> Contents:
@@ -60,9 +61,9 @@ def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | No
     except UnsupportedModel as error:
         return Contents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}
-    shape = found.inputs[0].sample if len(found.inputs) == 1 else None
-    whole = bool(found.inputs) and types[found.inputs[0].name] in WHOLE
-    return Contents("onnx", inputs, outputs, operators, found.net, shape, whole)
+    samples = tuple(door.sample for door in found.inputs)
+    whole = tuple(types[door.name] in WHOLE for door in found.inputs)
+    return Contents("onnx", inputs, outputs, operators, found.net, samples, whole)
 
 
 def _tflite(path: str | os.PathLike[str]) -> Contents:
@@ -79,6 +80,5 @@ def _tflite(path: str | os.PathLike[str]) -> Contents:
         net = Conversion(model).network()
     except UnsupportedModel as error:
         return Contents("tflite", inputs, outputs, operators, refusals=error.refusals)
-    return Contents(
-        "tflite", inputs, outputs, operators, net, model.tensors[model.inputs[0]].shape[1:], whole=True
-    )
+    shapes = (model.tensors[model.inputs[0]].shape[1:],)
+    return Contents("tflite", inputs, outputs, operators, net, shapes, (True,))

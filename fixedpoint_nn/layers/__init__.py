@@ -2,10 +2,12 @@
 """The layers: each a formula, written once, for every kind of number."""
 
 from fixedpoint_nn.layers.activation import (
+    Abs,
     Argmax,
     Clip,
     Elu,
     LeakyReLU,
+    LogSoftmax,
     PReLU,
     Rectifier,
     ReLU,
@@ -14,6 +16,7 @@ from fixedpoint_nn.layers.activation import (
     Tanh,
 )
 from fixedpoint_nn.layers.convolution import Conv2D, ConvTranspose2D
+from fixedpoint_nn.layers.curve import Erf, Exp, Gelu, Log, Reciprocal, ReciprocalSqrt, Softplus, Sqrt, Step
 from fixedpoint_nn.layers.dense import Dense
 from fixedpoint_nn.layers.graph import Graph, Node, Pick
 from fixedpoint_nn.layers.joining import (
@@ -28,12 +31,13 @@ from fixedpoint_nn.layers.joining import (
     Subtract,
 )
 from fixedpoint_nn.layers.movement import Pad, Select, Slice, Transpose
-from fixedpoint_nn.layers.normalization import BatchNorm, ScaleShift
-from fixedpoint_nn.layers.pooling import AvgPool2D, GlobalAvgPool, GlobalMaxPool, MaxPool2D, Mean
+from fixedpoint_nn.layers.normalization import BatchNorm, LayerNorm, RMSNorm, ScaleShift
+from fixedpoint_nn.layers.pooling import AvgPool2D, GlobalAvgPool, GlobalMaxPool, Largest, MaxPool2D, Mean
 from fixedpoint_nn.layers.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, WithStates
 from fixedpoint_nn.layers.structure import Dropout, Embedding, Flatten, OneHot, Reshape, Residual, Sequential
 
 __all__ = [
+    "Abs",
     "Add",
     "Argmax",
     "AvgPool2D",
@@ -47,15 +51,22 @@ __all__ = [
     "Dropout",
     "Elu",
     "Embedding",
+    "Erf",
+    "Exp",
     "Flatten",
     "GRU",
     "GRUCell",
+    "Gelu",
     "GlobalAvgPool",
     "GlobalMaxPool",
     "Graph",
     "LSTM",
     "LSTMCell",
+    "Largest",
+    "LayerNorm",
     "LeakyReLU",
+    "Log",
+    "LogSoftmax",
     "MatMul",
     "MaxPool2D",
     "Maximum",
@@ -67,9 +78,12 @@ __all__ = [
     "PReLU",
     "Pad",
     "Pick",
+    "RMSNorm",
     "RNN",
     "RNNCell",
     "ReLU",
+    "Reciprocal",
+    "ReciprocalSqrt",
     "Rectifier",
     "Repeated",
     "Reshape",
@@ -80,6 +94,9 @@ __all__ = [
     "Sigmoid",
     "Slice",
     "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Step",
     "Subtract",
     "Tanh",
     "Transpose",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.layers.fields import cast_point, parameter, table_point
+from fixedpoint_nn.layers.fields import cast_point, constant, parameter, table_point
 from fixedpoint_nn.numbers.number import Number
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.table import Table
@@ -107,19 +107,52 @@ class Tanh:
 
 @dataclass(frozen=True)
 class Softmax:
-    """exp(x - max) / sum(exp(x - max)) over the last axis, with an exact sum and two tables."""
+    """exp(x - max) / sum(exp(x - max)) over the last axis, with an exact sum and two tables.
+
+    Where a `mask` of ones and zeros has a zero, the result is zero, and the value takes no part in the sum.
+    """
 
     input: Quantizer | None = cast_point()
     exp: Table | None = table_point("exp", "input")
     total: Quantizer | None = cast_point()
     reciprocal: Table | None = table_point("reciprocal", "total")
     out: Quantizer | None = cast_point()
+    mask: Number | None = constant(default=None)
 
     def __call__(self, x: Number) -> Any:
+        x = x if self.mask is None else x * self.mask
         below = (x - x.max(axis=-1, keepdims=True)).cast(self.input)
         exponentials = below.lookup("exp", self.exp)
+        exponentials = exponentials if self.mask is None else exponentials * self.mask
         total = exponentials.sum(axis=-1, keepdims=True).cast(self.total)
         return (exponentials * total.lookup("reciprocal", self.reciprocal)).cast(self.out)
+
+
+@dataclass(frozen=True)
+class LogSoftmax:
+    """x - max - log(sum(exp(x - max))) over the last axis, with an exact sum and two tables."""
+
+    input: Quantizer | None = cast_point()
+    exp: Table | None = table_point("exp", "input")
+    total: Quantizer | None = cast_point()
+    log: Table | None = table_point("log", "total")
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        below = x - x.max(axis=-1, keepdims=True)
+        exponentials = below.cast(self.input).lookup("exp", self.exp)
+        total = exponentials.sum(axis=-1, keepdims=True).cast(self.total)
+        return (below - total.lookup("log", self.log)).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Abs:
+    """max(x, -x)."""
+
+    out: Quantizer | None = cast_point()
+
+    def __call__(self, x: Number) -> Any:
+        return x.maximum(-x).cast(self.out)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Batch normalisation, and how it disappears into the layer before it."""
+"""Normalisation by the batch, which disappears into the layer before it, and by the features of each sample."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from fixedpoint_nn.layers.fields import cast_point, constant, demand_numbers, parameter
+from fixedpoint_nn.layers.fields import cast_point, constant, demand_numbers, parameter, table_point
 from fixedpoint_nn.numbers.number import Number, TrainingNumber
 from fixedpoint_nn.numerics.quantizer import Quantizer
+from fixedpoint_nn.numerics.table import Table
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,60 @@ class ScaleShift:
 
     def __call__(self, x: Number) -> Any:
         return (x * self.scale + self.shift).cast(self.out)
+
+
+@dataclass(frozen=True)
+class RMSNorm:
+    """x * gain / sqrt(mean(x**2) + eps) over the last axis; `share` is 1 / features.
+
+    The sum is exact; `input` rounds the mean of the squares to the table's address.
+    """
+
+    share: Number = constant()
+    eps: Number = constant()
+    gain: Number | None = parameter(default=None)
+    input: Quantizer | None = cast_point()
+    rsqrt: Table | None = table_point("rsqrt", "input")
+    normal: Quantizer | None = cast_point()
+    out: Quantizer | None = cast_point()
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
+
+    def __call__(self, x: Number) -> Any:
+        y = _standardized(self, x)
+        return (y if self.gain is None else y * self.gain).cast(self.out)
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """(x - mean) * gain / sqrt(variance + eps) + bias over the last axis; `share` is 1 / features.
+
+    The sums are exact. `mean` rounds the mean, `centred` x - mean, `input` the variance, to the table's address.
+    """
+
+    share: Number = constant()
+    eps: Number = constant()
+    gain: Number | None = parameter(default=None)
+    bias: Number | None = parameter(default=None)
+    mean: Quantizer | None = cast_point()
+    centred: Quantizer | None = cast_point()
+    input: Quantizer | None = cast_point()
+    rsqrt: Table | None = table_point("rsqrt", "input")
+    normal: Quantizer | None = cast_point()
+    out: Quantizer | None = cast_point()
+
+    def __post_init__(self) -> None:
+        demand_numbers(self)
+
+    def __call__(self, x: Number) -> Any:
+        mean = (x.sum(axis=-1, keepdims=True) * self.share).cast(self.mean)
+        y = _standardized(self, (x - mean).cast(self.centred))
+        y = y if self.gain is None else y * self.gain
+        return (y if self.bias is None else y + self.bias).cast(self.out)
+
+
+def _standardized(layer: RMSNorm | LayerNorm, x: Number) -> Any:
+    """x / sqrt(mean(x**2) + eps), by the layer's table."""
+    square = (x * x).sum(axis=-1, keepdims=True) * layer.share + layer.eps
+    return (x * square.cast(layer.input).lookup("rsqrt", layer.rsqrt)).cast(layer.normal)

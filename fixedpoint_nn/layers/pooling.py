@@ -88,3 +88,15 @@ class Mean:
         for axis in self.axes:
             x = x.sum(axis=axis, keepdims=True)
         return (x * self.reciprocal).cast(self.out)
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest value over some axes, which stay with length 1."""
+
+    axes: tuple[int, ...] = (1,)
+
+    def __call__(self, x: Number) -> Any:
+        for axis in self.axes:
+            x = x.max(axis=axis, keepdims=True)
+        return x

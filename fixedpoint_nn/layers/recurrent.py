@@ -170,13 +170,18 @@ class Recurrent:
 
     def run(self, xs: Number, *states: Any) -> tuple[Any, tuple[Any, ...]]:
         """The whole sequence and the last states, which the next call may start from."""
-        states = states or self.initial(xs)
+        states = self.started(states) if states else self.initial(xs)
         finals: list[Any] = []
         for cell in self.cells:
             first, states = states[: len(cell.states)], states[len(cell.states) :]
             xs, *last = xs.scan(cell.step, *first, each=cell.project)
             finals += last
         return xs, tuple(finals)
+
+    def started(self, states: tuple[Any, ...]) -> tuple[Any, ...]:
+        """States that somebody gives, in the formats of the states."""
+        formats = [getattr(cell, name) for cell in self.cells for name in cell.states]
+        return tuple(state.cast(format) for state, format in zip(states, formats, strict=True))
 
     def initial(self, xs: Number) -> tuple[Any, ...]:
         """Zeros, in the formats of the states."""

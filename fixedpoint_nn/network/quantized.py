@@ -120,23 +120,27 @@ def demand_quantized(net: Any, use: str) -> None:
         )
 
 
-def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
-    """A batch of samples as the network's input integers, for an engine."""
-    if fixed.further:
-        raise ValueError(
-            f"the network takes {len(fixed.inputs)} inputs, and the engine takes one; "
-            "join them before the first node, and split them there"
-        )
+def taken_by(quantizer: Quantizer, x: ArrayLike | FixedArray) -> FixedArray:
+    """A batch of samples as an input's integers, for an engine."""
     samples = x if isinstance(x, FixedArray) else np.asarray(x)
     if len(samples.shape) < 2 or samples.shape[0] == 0:
         raise ValueError(f"the network takes a batch of samples, not an array of shape {samples.shape}")
     if isinstance(samples, FixedArray):
-        if samples.format != fixed.input.format:
+        if samples.format != quantizer.format:
             raise ValueError(
-                f"the network's input is {fixed.input.format}, and this is {samples.format}; cast it first"
+                f"the network's input is {quantizer.format}, and this is {samples.format}; cast it first"
             )
         return samples
-    demand_scaled(samples, fixed.input.format)
-    if samples.dtype.kind in "iu" and fixed.input.format.frac_bits == 0:
-        return FixedArray.from_ints(samples.astype(np.int64), fixed.input.format)
-    return FixedArray.from_float(samples, fixed.input)
+    demand_scaled(samples, quantizer.format)
+    if samples.dtype.kind in "iu" and quantizer.format.frac_bits == 0:
+        return FixedArray.from_ints(samples.astype(np.int64), quantizer.format)
+    return FixedArray.from_float(samples, quantizer)
+
+
+def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
+    """A batch of samples as the only input's integers."""
+    if fixed.further:
+        raise ValueError(
+            f"the network takes {len(fixed.inputs)} inputs; give a tuple of as many arrays of samples"
+        )
+    return taken_by(fixed.input, x)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The real functions behind `lookup`, each with its derivative written in terms of its value."""
+"""The real functions behind `lookup`, each with its derivative, in terms of its value where that is possible."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import erf
 
 import numpy as np
 
@@ -13,10 +14,21 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @dataclass(frozen=True)
 class Function:
-    """`value(x)` is y; `slope(y)` is dy/dx. Both write to `out`, if it is given; `value` may write over x."""
+    """`value(x)` is y; `slope(y)` is dy/dx. Both write to `out`, if it is given; `value` may write over x.
+
+    A function that takes a value twice, or is hard to invert, has `slope_at(x)` instead of `slope`.
+    """
 
     value: Callable[..., Array]
-    slope: Callable[..., Array]
+    slope: Callable[..., Array] | None = None
+    slope_at: Callable[[Array], Array] | None = None
+
+    def gradient(self, x: Array, y: Array) -> Array:
+        """dy/dx, of whichever there is."""
+        if self.slope is not None:
+            return self.slope(y)
+        assert self.slope_at is not None
+        return self.slope_at(x)
 
 
 def _sigmoid(x: Array, out: Array | None = None) -> Array:
@@ -48,9 +60,78 @@ def _reciprocal_slope(y: Array, out: Array | None = None) -> Array:
     return np.negative(np.multiply(y, y, out=out), out=out)
 
 
+def _erf(x: Array, out: Array | None = None) -> Array:
+    y: Array = np.vectorize(erf, otypes=[x.dtype])(x)
+    return np.positive(y, out=out)
+
+
+def _erf_slope(x: Array) -> Array:
+    slope: Array = 2 / np.sqrt(np.pi) * np.exp(-x * x)
+    return slope
+
+
+def _gelu(x: Array, out: Array | None = None) -> Array:
+    y: Array = np.multiply(x, _phi(x), out=out)
+    return y
+
+
+def _gelu_slope(x: Array) -> Array:
+    slope: Array = _phi(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+    return slope
+
+
+def _phi(x: Array) -> Array:
+    """The share of the normal distribution below x."""
+    phi: Array = 0.5 + _erf(x * np.sqrt(x.dtype.type(0.5))) * 0.5
+    return phi
+
+
+def _softplus(x: Array, out: Array | None = None) -> Array:
+    y: Array = np.logaddexp(x, x.dtype.type(0), out=out)
+    return y
+
+
+def _softplus_slope(y: Array, out: Array | None = None) -> Array:
+    slope: Array = np.expm1(-y, out=out)
+    return np.negative(slope, out=out)
+
+
+def _log_slope(y: Array, out: Array | None = None) -> Array:
+    slope: Array = np.exp(-y, out=out)
+    return slope
+
+
+def _sqrt_slope(y: Array, out: Array | None = None) -> Array:
+    slope: Array = np.divide(0.5, y, out=out)
+    return slope
+
+
+def _rsqrt(x: Array, out: Array | None = None) -> Array:
+    y: Array = np.divide(1, np.sqrt(x), out=out)
+    return y
+
+
+def _rsqrt_slope(y: Array, out: Array | None = None) -> Array:
+    slope: Array = np.multiply(y * y * y, -0.5, out=out)
+    return slope
+
+
+def _step(x: Array, out: Array | None = None) -> Array:
+    y: Array = (x > 0).astype(x.dtype)
+    return np.positive(y, out=out)
+
+
 FUNCTIONS = {
     "sigmoid": Function(_sigmoid, _sigmoid_slope),
     "tanh": Function(np.tanh, _tanh_slope),
     "exp": Function(np.exp, _exp_slope),
     "reciprocal": Function(_reciprocal, _reciprocal_slope),
+    "erf": Function(_erf, slope_at=_erf_slope),
+    "gelu": Function(_gelu, slope_at=_gelu_slope),
+    "softplus": Function(_softplus, _softplus_slope),
+    "log": Function(np.log, _log_slope),
+    "sqrt": Function(np.sqrt, _sqrt_slope),
+    "rsqrt": Function(_rsqrt, _rsqrt_slope),
+    "inverse": Function(_reciprocal, _reciprocal_slope),
+    "step": Function(_step, slope_at=np.zeros_like),
 }

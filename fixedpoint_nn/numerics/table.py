@@ -28,7 +28,7 @@ class Certificate:
     """What holds over all input codes (of a reciprocal: over the positive ones)."""
 
     max_error_lsb: float  # the largest |table - function|, in steps of the output
-    monotonic: bool  # never falls where the function rises, never rises where it falls
+    monotonic: bool  # never falls where the function rises, never rises where it falls; GELU itself turns
     symmetric: bool | None  # f(-x) = 1 - f(x), or -f(x), in every bit; None: the function has no such law
 
 
@@ -108,7 +108,8 @@ def _build(name: str, source: QFormat, output: Quantizer) -> Ints:
     entries = _rounded(function, np.arange(first, last + 1), source, output)
     ints = entries[np.clip(codes, first, last) - first]
     if function.positive_only:
-        ints[codes <= 0] = output.format.int_max
+        least, most = output.format.int_min, output.format.int_max
+        ints[codes <= 0] = {"largest": most, "lowest": least, "zero": 0}[function.elsewhere]
     ints.flags.writeable = False
     return ints
 
@@ -132,14 +133,15 @@ def _certificate(name: str, source: QFormat, output: Quantizer) -> Certificate:
     if function.positive_only:
         codes, ints = codes[codes > 0], ints[codes > 0]
     real = np.ldexp(_estimate(function, codes, source), output.format.frac_bits)
-    steps = np.diff(ints) if function.rising else -np.diff(ints)
+    steps = np.diff(ints)
+    monotonic = bool((steps >= 0).all()) if function.rising is not False else bool((steps <= 0).all())
     symmetric = None
     if function.mirror is not None and source.signed:
         # The lowest code has no partner.
         paired = ints[1:]
         constant = Fraction(function.mirror) * Fraction(2) ** output.format.frac_bits
         symmetric = bool((paired + paired[::-1] == constant).all())
-    return Certificate(float(np.abs(ints - real).max()), bool((steps >= 0).all()), symmetric)
+    return Certificate(float(np.abs(ints - real).max()), monotonic, symmetric)
 
 
 def _codes(source: QFormat) -> Ints:
@@ -189,6 +191,10 @@ def _quarters(function: ExactFunction, x: Fraction, lsb_bits: int) -> int:
     if value is not None:
         halves = value * scale
         return 2 * floor(halves) + (halves.denominator != 1)
+    line = None if function.far is None else function.far(x, _finest(x, lsb_bits))
+    if line is not None:
+        halves, side = line[0] * scale, line[1]
+        return 2 * floor(halves) + (1 if halves.denominator != 1 else side)
     assert function.decimal is not None
     digits = 40
     while True:
@@ -201,3 +207,8 @@ def _quarters(function: ExactFunction, x: Fraction, lsb_bits: int) -> int:
             if below == above and y * factor - margin > below:
                 return 2 * below + 1
         digits *= 2
+
+
+def _finest(x: Fraction, lsb_bits: int) -> int:
+    """No half step but the one on the line itself is as close as 2**-this to a line through x."""
+    return max(lsb_bits + 1, x.denominator.bit_length() - 1) + 1

@@ -153,12 +153,12 @@ class Dataflow:
         return None if not given else given[0] if len(given) == 1 else _largest(given)
 
     def addend_of(self, label: str) -> list[int]:
-        """The values that this parameter is added to; none if it is multiplied with."""
+        """The values that this parameter is added to or limits; none if it is multiplied with."""
         return [
             parent
             for place in self.places(label)
             for user in self.users[place]
-            if self.nodes[user].operation in ("+", "-")
+            if self.nodes[user].operation in ("+", "-", "maximum", "minimum")
             for parent in self.nodes[user].parents
             if parent != place
         ]

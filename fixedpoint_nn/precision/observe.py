@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import log
+from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -214,7 +214,14 @@ class _Planner:
         """
         function, bits = self.addresses[path].function, self.recipe.addresses
         edge = (self.recipe.activations + 1) * log(2)
-        limits = {"sigmoid": (-edge, edge), "tanh": (-edge / 2, edge / 2), "exp": (-edge, np.inf)}
+        limits = {
+            "sigmoid": (-edge, edge),
+            "tanh": (-edge / 2, edge / 2),
+            "exp": (-edge, np.inf),
+            "softplus": (-edge, np.inf),
+            "erf": (-sqrt(edge), sqrt(edge)),
+            "gelu": (-sqrt(2 * edge), np.inf),
+        }
         value_range = value_range.clipped(*limits.get(function, (-np.inf, np.inf)))
         bits = self.words.get(path, bits)
         signed = value_range.low < 0 or function in ("sigmoid", "tanh")

@@ -38,7 +38,7 @@ AIMS = {
     "mnist_lstm": (98, 96, 93, 88, 75),
     "names_lstm": (97, 94, 90, 84, 72),
 }
-# Of every network that the engine takes; the images of resnet50 have more pixels than an instruction counts.
+# Of every network that is shipped with its weights.
 NETWORKS = tuple(name for name in zoo.names() if name != "resnet50")
 CALIBRATION = 100  # samples
 

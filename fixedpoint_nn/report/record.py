@@ -94,8 +94,12 @@ class Stopwatch:
 
 
 def records_below(folder: Path) -> list[Record]:
-    """Every record in a folder and a few levels below it, the oldest first."""
-    found = [Record.load(path) for path in _files(folder, DEEPEST)]
+    """Every record in a folder and a few levels below it, the oldest first; of a copied one only the highest."""
+    found: list[Record] = []
+    for path in sorted(_files(folder, DEEPEST), key=lambda path: len(path.parts)):
+        record = Record.load(path)
+        if record not in found:
+            found.append(record)
     return sorted(found, key=lambda record: record.started)
 
 

@@ -25,7 +25,7 @@ def build(seed: int = 0, hidden: int = 128) -> Sequential:
 
 ENTRY = Entry(
     name="mnist_gru",
-    summary="A GRU of 128 over the 28 rows of an MNIST digit",
+    summary="a GRU of 128 over the 28 rows of an MNIST digit",
     build=build,
     source=lambda: Samples(*mnist("train"), size=128),
     examples=mnist,

@@ -109,6 +109,8 @@ module uart_engine #(
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
         .accumulator_overflow(accumulator_overflow), .argmax(argmax)
     );
+    // All weights are in the engine.
+    wire [LANES*WEIGHT_WIDTH-1:0] no_weights = 0;
     engine #(
         .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .PACK(PACK),
         .ACTIVATION_WIDTH(ACTIVATION_WIDTH), .WEIGHT_WIDTH(WEIGHT_WIDTH),
@@ -125,8 +127,9 @@ module uart_engine #(
         .host_write(host_write), .host_address(address), .host_write_data(host_write_data),
         .host_read_data(host_read_data),
         .load_enable(load_enable), .load_memory(load_memory), .load_address(address), .load_data(load_data),
+        .weight_valid(1'b0), .weight_ready(), .weight_row(no_weights),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
-        .accumulator_overflow(accumulator_overflow), .argmax(argmax)
+        .accumulator_overflow(accumulator_overflow), .argmax(argmax), .stalls()
     );
 endmodule
 `default_nettype wire

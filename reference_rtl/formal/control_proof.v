@@ -73,6 +73,7 @@ module control_proof #(
         .clock(clock), .reset(reset_now), .start(started), .seed(32'd1), .busy(busy), .done(done),
         .host_write(host_write), .host_address(host_address), .host_write_data(host_write_data), .host_read_data(),
         .load_enable(1'b0), .load_memory(2'd0), .load_address(24'd0), .load_data(32'd0),
+        .weight_valid(1'b0), .weight_ready(), .weight_row({2*LANES{1'b0}}), .stalls(),
         .cycles(), .mac_cycles(), .saturations(), .accumulator_overflow(), .argmax()
     );
 

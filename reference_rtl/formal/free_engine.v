@@ -46,19 +46,24 @@ module engine #(
     input  wire [1:0]                         load_memory,
     input  wire [23:0]                        load_address,
     input  wire [LOAD_WIDTH-1:0]              load_data,
+    input  wire                               weight_valid,
+    output wire                               weight_ready,
+    input  wire [LANES*WEIGHT_WIDTH-1:0]      weight_row,
     output wire [31:0]                        cycles,
     output wire [31:0]                        mac_cycles,
     output wire [31:0]                        saturations,
     output wire                               accumulator_overflow,
-    output wire [31:0]                        argmax
+    output wire [31:0]                        argmax,
+    output wire [31:0]                        stalls
 );
-    wire anything_busy, anything_done, anything_overflow;
+    wire anything_busy, anything_done, anything_overflow, anything_ready;
     wire [ACTIVATION_WIDTH-1:0] anything_word;
-    wire [127:0] anything_counted;
+    wire [159:0] anything_counted;
     assign busy = anything_busy;
     assign done = anything_done;
+    assign weight_ready = anything_ready;
     assign accumulator_overflow = anything_overflow;
     assign host_read_data = anything_word;
-    assign {cycles, mac_cycles, saturations, argmax} = anything_counted;
+    assign {cycles, mac_cycles, saturations, argmax, stalls} = anything_counted;
 endmodule
 `default_nettype wire

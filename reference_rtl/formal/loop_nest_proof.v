@@ -76,6 +76,7 @@ module loop_nest_proof #(
         .LANES(LANES), .DRAIN(DRAIN), .PACK(PACK), .ADDRESS_WIDTH(A), .LATENCY(LATENCY)
     ) u_loop_nest (
         .clock(clock), .reset(reset_now), .offered(offered), .description(description), .take(take), .idle(idle),
+        .row_missing(1'b0),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .slow_path(slow_path), .fire_2(fire_2), .fire_3(fire_3), .first_3(first_3),
         .maximum_3(maximum_3),

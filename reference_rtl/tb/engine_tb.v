@@ -19,9 +19,10 @@
 //   [+interrupt=N] every vector is first run for some clocks (N and more), ended by reset, written again, ended by
 //                reset before its first result is written, and run from the very next clock on
 //   [+results=F] writes every output word, and after each vector a line
-//                "# vector cycles mac_cycles saturations accumulator_overflow argmax"
+//                "# vector cycles mac_cycles saturations accumulator_overflow argmax stalls"
 //   [+trace=F]   writes "vector cycle address data" for every word that the engine writes
 //   [+vcd=F]     waveforms
+//   those of tb/weight_source.v, if weights come from outside
 // Words of a vector go to consecutive addresses, in runs of R words whose starts are S apart.
 // With CLOCK_PORT defined the clock comes from outside (tb/engine_tb.cpp): Verilator then needs no scheduler of delays.
 // Without +expected the output is only checked for X. Ends with "PASS: N vectors, W words, C cycles", or with
@@ -57,6 +58,7 @@ module engine_tb;
     parameter PARAMETER_DEPTH = 512;
     parameter TABLE_DEPTH = 4096;
     parameter PROGRAM_DEPTH = 1024;
+    parameter WEIGHT_WINDOW = 0;
 
     // Memories that are kept in copies or banks are loaded through the ports.
     localparam COPIES = DRAIN > 1 || WORDS > 1 || LANES > 64;
@@ -84,7 +86,9 @@ module engine_tb;
     reg [LOAD_WIDTH-1:0] load_data = 0;
     wire busy, done, accumulator_overflow;
     wire signed [ACTIVATION_WIDTH-1:0] host_read_data;
-    wire [31:0] cycles, mac_cycles, saturations, argmax;
+    wire [31:0] cycles, mac_cycles, saturations, argmax, stalls;
+    wire weight_valid, weight_ready;
+    wire [LANES*WEIGHT_WIDTH-1:0] weight_row;
 
     // A host that disturbs.
     reg disturb = 1'b0;
@@ -102,7 +106,7 @@ module engine_tb;
         .PRODUCT_BITS(PRODUCT_BITS), .PRODUCT_SHIFT(PRODUCT_SHIFT), .PRODUCT_SIGNED(PRODUCT_SIGNED),
         .PRODUCT_ROUNDING(PRODUCT_ROUNDING), .PRODUCT_OVERFLOW(PRODUCT_OVERFLOW),
         .ACTIVATION_DEPTH(ACTIVATION_DEPTH), .WEIGHT_DEPTH(WEIGHT_DEPTH), .PARAMETER_DEPTH(PARAMETER_DEPTH),
-        .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH)
+        .TABLE_DEPTH(TABLE_DEPTH), .PROGRAM_DEPTH(PROGRAM_DEPTH), .WEIGHT_WINDOW(WEIGHT_WINDOW)
     ) u_engine (
         .clock(clock), .reset(reset), .start(start), .seed(seed), .busy(busy), .done(done),
         .host_write(host_write || disturbing), .host_address(host_idle ? noise[23:0] : host_address),
@@ -111,9 +115,22 @@ module engine_tb;
         .load_enable(load_enable || disturbing), .load_memory(disturb && !load_enable ? noise[1:0] : load_memory),
         .load_address(disturb && !load_enable ? noise[31:8] : load_address),
         .load_data(disturb && !load_enable ? {LOAD_WIDTH{noise[3]}} ^ load_data : load_data),
+        .weight_valid(weight_valid), .weight_ready(weight_ready), .weight_row(weight_row),
         .cycles(cycles), .mac_cycles(mac_cycles), .saturations(saturations),
-        .accumulator_overflow(accumulator_overflow), .argmax(argmax)
+        .accumulator_overflow(accumulator_overflow), .argmax(argmax), .stalls(stalls)
     );
+
+    generate
+        if (WEIGHT_WINDOW > 0) begin : streamed
+            weight_source #(.WIDTH(LANES * WEIGHT_WIDTH)) u_weight_source (
+                .clock(clock), .reset(reset), .start(start), .busy(busy), .cycles(cycles), .sample(vector),
+                .valid(weight_valid), .ready(weight_ready), .row(weight_row)
+            );
+        end else begin : resident
+            assign weight_valid = 1'b0;
+            assign weight_row = 0;
+        end
+    endgenerate
 
     reg [NAME_BITS-1:0] name;
     integer words, place, vector, vectors, element, status, pause;
@@ -270,13 +287,13 @@ module engine_tb;
                 clocks = clocks + 1;
                 if (clocks > limit) $fatal(1, "FAIL: vector %0d is not done after %0d cycles", vector, limit);
             end else begin
-                if (done !== 1'b1 || (^cycles ^ ^mac_cycles ^ ^saturations ^ accumulator_overflow) === 1'bx)
+                if (done !== 1'b1 || (^cycles ^ ^mac_cycles ^ ^saturations ^ accumulator_overflow ^ ^stalls) === 1'bx)
                     $fatal(1, "FAIL: vector %0d leaves X in the status registers", vector);
                 if (expected_status != 0) compare_status;
                 total_cycles = total_cycles + cycles;
                 if (results != 0)
-                    $fdisplay(results, "# %0d %0d %0d %0d %0d %0d", vector, cycles, mac_cycles, saturations,
-                              accumulator_overflow, argmax);
+                    $fdisplay(results, "# %0d %0d %0d %0d %0d %0d %0d", vector, cycles, mac_cycles, saturations,
+                              accumulator_overflow, argmax, stalls);
                 begin_words(output_address);
                 reading <= 1'b1;
                 phase <= READ;

@@ -31,6 +31,7 @@ module loop_nest_tb;
         .LANES(LANES), .DRAIN(DRAIN), .WORDS(WORDS), .PACK(PACK), .ADDRESS_WIDTH(ADDRESS), .LATENCY(LATENCY)
     ) u_loop_nest (
         .clock(clock), .reset(reset), .offered(offered), .description(description), .take(take), .idle(idle),
+        .row_missing(1'b0), .set_up(), .weights_restart(), .last_pass(), .row_awaited(),
         .address(address), .weight_address(weight_address), .mac(mac), .configure(configure), .run(run),
         .select_2(select_2), .padding_2(padding_2), .groups_2(groups_2), .skip_2(skip_2), .join_5(join_5),
         .slow_path(), .fire_2(fire_2), .fire_3(fire_3), .first_3(first_3), .maximum_3(maximum_3),

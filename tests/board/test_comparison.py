@@ -166,7 +166,9 @@ def test_two_lanes_share_a_multiplier_where_multipliers_are_few(
     # No two weights in 18 bits, and none of 16 bits in 25.
     for network, budget in ((moons, find_budget("lfe5u-25f")), (quantised("moons", 16), SMALL)):
         assert {one.config.pack for one in alternatives(*network, budget, lanes=4)} == {1}
-    with pytest.raises(LoweringError, match=r"^The network does not fit any engine: pack = 2 is no engine; use 1, or 2"):
+    with pytest.raises(
+        LoweringError, match=r"^The network does not fit any engine: pack = 2 is no engine; use 1, or 2"
+    ):
         alternatives(*moons, SMALL, lanes=1, pack=2)
 
 

@@ -70,7 +70,18 @@ def test_json_has_the_table_as_data(capsys: Capture) -> None:
     assert budget["taken"] in budget["alternatives"]
     assert budget["taken"]["cycles"] == min(one["cycles"] for one in budget["alternatives"] if one["fits"])
     assert set(budget["taken"]) == {
-        *("lanes", "drain", "words", "pack", "fits", "cycles", "milliseconds", "activity", "luts", "multipliers"),
+        *(
+            "lanes",
+            "drain",
+            "words",
+            "pack",
+            "fits",
+            "cycles",
+            "milliseconds",
+            "activity",
+            "luts",
+            "multipliers",
+        ),
         *("block_memories", "large_memories", "lacks", "engine"),
     }
 

@@ -54,6 +54,13 @@ def test_makemores_names_are_the_known_ones(real: Real) -> None:
     assert not {*names.dev, *names.test} & set(names.train)
 
 
+def test_the_file_of_the_tagged_names_is_the_one_that_they_are_read_from(real: Real) -> None:
+    path = real(data.tagged_names_csv)
+    head = path.read_bytes().decode("iso-8859-1").splitlines()[0]
+    assert head == "01_prenom;02_genre;03_langage;04_fréquence"
+    assert data.Words.of(data.read_tagged_names(path, "french")) == data.tagged_names()
+
+
 def test_the_tagged_list_has_574_french_names(real: Real) -> None:
     assert len(real(data.tagged_names)) == 574
     assert len(real(data.tagged_names, None)) > 11_000

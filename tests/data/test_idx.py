@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn.data import DataError, read_idx
@@ -92,6 +92,7 @@ def test_a_small_gzip_file_that_unpacks_to_much_is_stopped_at_what_it_promised(t
         read_idx(path)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_damage_is_one_data_error_or_another_array(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

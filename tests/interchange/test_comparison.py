@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the runtime is in the `onnx` extra")
 pytest.importorskip("ai_edge_litert", reason="the interpreter is in the `tflite` extra")
 
-from fixedpoint_nn.interchange.affine.wiring import Wiring
 from fixedpoint_nn.interchange.comparison import Pair, _margin, compare
+from fixedpoint_nn.interchange.tflite.convert import Conversion
 from fixedpoint_nn.layers import Graph, Node, ReLU
 from fixedpoint_nn.network.serialization import save
+from fixedpoint_nn.numbers.fixed.array import FixedArray
 from tests.interchange.onnx.models import INT64, TensorProto, model, node
 from tests.support.tflite_networks import ds_cnn
 
@@ -101,19 +102,32 @@ def test_a_tflite_file_is_compared_in_every_bit(tmp_path: Path) -> None:
     assert all(pair.theirs.dtype == pair.ours.dtype == np.int64 for pair in found.pairs)
 
 
+@dataclass(frozen=True)
+class OneMore:
+    """A layer that is wrong by one in one element."""
+
+    layer: Any
+
+    def __call__(self, *values: Any) -> Any:
+        result = self.layer(*values)
+        ints = result.ints.copy()
+        ints.reshape(-1)[7] += 1
+        return FixedArray.from_ints(ints, result.format)
+
+
 def test_one_code_more_in_one_layer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, samples = tflite_file(tmp_path / "m.tflite")
     names = [pair.name for pair in compare(path, samples).pairs]
-    real = Wiring.values_of
+    real = Conversion.network
 
-    def wrong(self: Wiring, *given: Any) -> dict[str, Any]:
-        values = real(self, *given)
-        third = list(self.parts)[3]
-        ints = values[third].ints.copy()
-        ints.reshape(-1)[7] += 1
-        return {**values, third: replace_ints(values[third], ints)}
+    def wrong(self: Conversion) -> Any:
+        network: Any = real(self)
+        parts = dict(network.net.parts)
+        third = list(parts)[3]
+        parts[third] = replace(parts[third], layer=OneMore(parts[third].layer))
+        return replace(network, net=replace(network.net, parts=parts))
 
-    monkeypatch.setattr(Wiring, "values_of", wrong)
+    monkeypatch.setattr(Conversion, "network", wrong)
     found = compare(path, samples)
     assert found.first is not None and found.first.name == names[2]
     assert len(found.first.differing) == 1
@@ -130,10 +144,6 @@ def test_whole_numbers_have_no_margin_and_an_output_without_a_node_is_refused(tm
     path.write_bytes(model([node("Identity", "x", "y")], {"x": ["n", 3]}, ["y"]))
     with pytest.raises(ValueError, match="cannot be compared: no node gives it sample by sample"):
         compare(path, RNG.standard_normal((4, 3)).astype(np.float32))
-
-
-def replace_ints(value: Any, ints: Any) -> Any:
-    return type("Codes", (), {"ints": ints})()
 
 
 def test_shapes_that_differ_and_values_that_are_not_numbers() -> None:

@@ -207,8 +207,7 @@ class _Search:
         ),
         (
             lambda: taken(several(), np.ones((2, 3))),
-            "the network takes 2 inputs, and the engine takes one; "
-            "join them before the first node, and split them there",
+            "the network takes 2 inputs; give a tuple of as many arrays of samples",
         ),
     ],
 )

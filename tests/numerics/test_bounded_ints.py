@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fixedpoint_nn.numerics.bounded_ints import BoundedInts, dtype_for, largest_magnitude
+from fixedpoint_nn.numerics.bounded_ints import BoundedInts, CompactInts, dtype_for, largest_magnitude
 
 EDGES = {np.float32: 1 << 24, np.float64: 1 << 53, np.int64: (1 << 63) - 1}
 
@@ -98,3 +98,28 @@ def test_columns_of_zeros_are_left_out_where_that_is_quicker(zeros: int, left_ou
         matrix, places = compact
         assert matrix.shape == (45, 41 - zeros)
         assert np.array_equal(matrix.array[:, places], w)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint16])
+def test_words_of_one_or_two_bytes_come_back_in_every_container(kind: type) -> None:
+    info = np.iinfo(kind)
+    words = np.array([info.min, -1 if info.min else 1, 0, info.max], kind)
+    held = CompactInts(words, max(-int(info.min), int(info.max)), info.min < 0)
+    for dtype in (np.float32, np.float64, np.int64, object):
+        array = held.to(np.dtype(dtype))
+        assert array.dtype == dtype
+        assert [int(n) for n in array] == words.tolist()
+    assert all(type(n) is int for n in held.to(np.dtype(object)))
+    assert held.to(np.dtype(np.float32)) is held.array, "it is made once"
+    assert held.within(int(info.min), int(info.max))
+    assert not held.within(int(info.min) + 1, int(info.max))
+    assert not held.within(int(info.min), int(info.max) - 1)
+
+
+def test_the_bound_of_words_tells_what_the_numbers_need_not_be_asked_for() -> None:
+    zeros = np.zeros(3, np.uint8)
+    assert CompactInts(zeros, 9, signed=False).within(0, 9)
+    assert CompactInts(zeros + np.uint8(5), 9, signed=False).within(1, 8)
+    assert CompactInts(zeros + np.uint8(5), 9, signed=False).within(5, 5)
+    assert not CompactInts(zeros + np.uint8(5), 9, signed=False).within(6, 8)
+    assert not CompactInts(zeros + np.uint8(5), 9, signed=False).within(0, 4)

@@ -14,7 +14,8 @@ import pytest
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics import overflow_stats as module
 from fixedpoint_nn.numerics.accumulator import Accumulator
-from fixedpoint_nn.numerics.overflow_stats import OverflowCounts, OverflowStats
+from fixedpoint_nn.numerics.overflow import limits
+from fixedpoint_nn.numerics.overflow_stats import OverflowCounts, OverflowStats, OverflowTotals
 from fixedpoint_nn.numerics.qformat import UQ, Q, QFormat
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
 from tests.support import oracle
@@ -317,3 +318,32 @@ def test_zeros_need_no_bit_but_a_sign(format: QFormat) -> None:
     with OverflowStats() as stats:
         FixedArray.from_ints([0, 0], Q(4, 0)).cast(Quantizer(format, name="out"))
     assert stats["out"].headroom_bits == 8 - format.signed
+
+
+def test_totals_are_added_by_name_and_by_what_overflows_do() -> None:
+    narrow = Quantizer(Q(2, 2), name="narrow")
+    wrapping = Quantizer(Q(2, 2), overflow=Overflow.WRAP)
+    totals = OverflowTotals()
+    for values, outside in ((10, 3), (5, 1)):
+        totals.record_total(narrow, values, outside)
+        totals.record_total(wrapping, values, outside)
+    for name, saturated, wrapped in (("narrow", 4, 0), (str(wrapping), 0, 4)):
+        entry = totals[name]
+        assert (entry.values, entry.saturated, entry.wrapped) == (15, saturated, wrapped)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("overflow", [Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC])
+@pytest.mark.parametrize("format", [Q(3, 0), UQ(3, 0), Q(1, 0)])
+def test_what_is_representable_is_found_by_trying(
+    format: QFormat, overflow: Overflow, rounding: Rounding
+) -> None:
+    quantizer = Quantizer(format, rounding, overflow)
+    lowest, highest = limits(format, overflow)
+    for shift in (-3, -2, -1, 0, 1, 2):
+        fit = [
+            n
+            for n in range(-200, 201)
+            if lowest <= oracle.rounded(n * Fraction(2) ** shift, rounding) <= highest
+        ]
+        assert module.representable_range(shift, quantizer) == (fit[0], fit[-1])

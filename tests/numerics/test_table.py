@@ -20,7 +20,16 @@ FUNCTIONS = {
     "tanh": mpmath.tanh,
     "exp": mpmath.exp,
     "reciprocal": lambda x: 1 / x,
+    "erf": mpmath.erf,
+    "gelu": lambda x: x * mpmath.ncdf(x),
+    "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+    "log": mpmath.log,
+    "sqrt": mpmath.sqrt,
+    "rsqrt": lambda x: 1 / mpmath.sqrt(x),
+    "inverse": lambda x: 1 / x,
+    "step": lambda x: mpmath.mpf(x > 0),
 }
+ELSEWHERE = {"reciprocal": "int_max", "rsqrt": "int_max", "log": "int_min", "sqrt": None}  # where x <= 0
 
 
 def exact(function: str, x: Fraction) -> Fraction:
@@ -32,9 +41,12 @@ def exact(function: str, x: Fraction) -> Fraction:
 
 
 def entry(table: Table, code: int) -> int:
-    if table.function == "reciprocal":
-        if code <= 0:
-            return table.output.format.int_max
+    if table.function in ELSEWHERE and code <= 0:
+        end = ELSEWHERE[table.function]
+        return 0 if end is None else int(getattr(table.output.format, end))
+    if table.function == "inverse" and code == 0:
+        return table.output.format.int_max if table.output.overflow is Overflow.SATURATE else 0
+    if table.function in ("reciprocal", "inverse"):
         return oracle.quantized(1 / oracle.value(code, table.input_format), table.output)
     return oracle.quantized(exact(table.function, oracle.value(code, table.input_format)), table.output)
 
@@ -53,6 +65,21 @@ def entry(table: Table, code: int) -> int:
         ("exp", Q(4, 4), Q(4, -2)),
         ("reciprocal", UQ(4, 4), UQ(1, 11)),
         ("reciprocal", Q(4, 4), Q(6, -1)),
+        ("erf", Q(4, 4), Q(1, 7)),
+        ("erf", Q(3, 3), Q(2, 40)),
+        ("gelu", Q(5, 3), Q(5, 5)),
+        ("gelu", Q(5, 1), Q(6, 20)),
+        ("gelu", Q(3, 3), Q(2, 40)),
+        ("softplus", Q(5, 3), UQ(5, 5)),
+        ("softplus", Q(9, 0), Q(10, 30)),
+        ("log", Q(4, 4), Q(4, 6)),
+        ("log", UQ(4, 4), Q(3, 40)),
+        ("sqrt", UQ(4, 4), UQ(2, 6)),
+        ("sqrt", Q(4, 4), Q(3, 40)),
+        ("rsqrt", UQ(4, 4), UQ(3, 7)),
+        ("rsqrt", Q(4, 5), Q(3, 30)),
+        ("inverse", Q(4, 4), Q(4, 7)),
+        ("step", Q(4, 4), Q(2, 6)),
     ],
 )
 def test_every_entry_is_correctly_rounded(
@@ -145,7 +172,8 @@ def test_a_certificates_error_is_the_largest_one() -> None:
         (
             lambda: Table("sinh", Q(4, 4), Quantizer(Q(1, 7))),
             ValueError,
-            "there is no table of 'sinh'; there are sigmoid, tanh, exp, reciprocal",
+            "there is no table of 'sinh'; there are sigmoid, tanh, exp, reciprocal, erf, gelu, inverse, step, "
+            "softplus, log, sqrt, rsqrt",
         ),
         (
             lambda: Table("tanh", Q(12, 12), Quantizer(Q(1, 7))),
@@ -166,7 +194,6 @@ def test_a_certificates_error_is_the_largest_one() -> None:
     ],
 )
 def test_errors_are_sentences(make, error, message) -> None:  # type: ignore[no-untyped-def]
-    assert list(EXACT_FUNCTIONS) == ["sigmoid", "tanh", "exp", "reciprocal"]
     with pytest.raises(error) as caught:
         make()
     assert str(caught.value) == message
@@ -185,3 +212,29 @@ def test_a_table_of_the_widest_output_is_exact_to_its_last_bit() -> None:
 def test_a_value_is_known_to_a_quarter_of_a_step(x: int, lsb_bits: int, quarters: int) -> None:
     """Twice the half steps below exp(x), and one more unless it is exactly there."""
     assert _quarters(EXACT_FUNCTIONS["exp"], Fraction(x), lsb_bits) == quarters
+
+
+@pytest.mark.parametrize(
+    ("function", "entries"),
+    [
+        ("gelu", {100: 99, -100: -1}),  # a hair below 100, and below 0
+        ("softplus", {100: 100, -100: 0}),  # a hair above
+        ("erf", {100: 0, -100: -1}),  # a hair below 1, and above -1
+    ],
+)
+def test_far_out_a_function_stays_on_its_side_of_the_line(function: str, entries: dict[int, int]) -> None:
+    table = Table(function, Q(8, 0), Quantizer(Q(8, 0), Rounding.FLOOR))
+    assert {code: int(table.ints[code]) for code in entries} == entries
+    towards_zero = Table(function, Q(8, 0), Quantizer(Q(8, 0), Rounding.TOWARD_ZERO))
+    assert int(towards_zero.ints[-100]) == 0
+
+
+def test_a_function_that_turns_is_not_said_to_rise() -> None:
+    assert not Table("gelu", Q(4, 4), Quantizer(Q(4, 4))).certificate().monotonic
+    assert Table("rsqrt", UQ(4, 4), Quantizer(UQ(4, 8))).certificate().monotonic
+
+
+def test_entries_are_not_written_to() -> None:
+    table = Table("tanh", Q(3, 3), Quantizer(Q(1, 5)))
+    with pytest.raises(ValueError, match="read-only"):
+        table.ints[0] = 1

@@ -182,7 +182,9 @@ def loop_nest(lanes: int, address_width: int, drain: int = 1, pack: int = 1) -> 
             ("u_loop_nest",),
         )
 
-    name = f"loop_nest, {lanes} lanes, {drain} per clock, {address_width}-bit addresses" + ", pairs" * (pack > 1)
+    name = f"loop_nest, {lanes} lanes, {drain} per clock, {address_width}-bit addresses" + ", pairs" * (
+        pack > 1
+    )
     return (
         Claim(f"{name}: stage 0", "8 clocks from reset", netlist(1), "violated_now", clocks(8)),
         Claim(f"{name}: stage 0", "induction, all time", netlist(0), "violated_now", clocks(2)),

@@ -65,6 +65,7 @@ def build(config: EngineConfig, folder: Path) -> Path:
     main.write_text(MAIN)
     sources = [
         rtl / "tb" / "engine_tb.v",
+        rtl / "tb" / "weight_source.v",
         *(path for path in sorted(rtl.glob("*.v")) if not path.stem.startswith("axi_")),
     ]
     command = [

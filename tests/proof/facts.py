@@ -14,6 +14,11 @@ BIASED, FLOOR, ROUNDED, WORD = (
     rf"requantizers\[0\]\.u_requantize\.{name}\[0\]"
     for name in ("valid_1", "valid_2", "valid_3", "out_valid")
 )
+# Of the multiplier: its two stages, and the first of two roundings.
+MULTIPLIED = tuple(
+    rf"requantizers\[0\]\.u_requantize\.scaled\.{name}\[0\]"
+    for name in (r"u_multiply\.valid_1", r"(u_multiply\.out_valid|valid_b)", "valid_c")
+)
 LOW = r"requantizers\[0\]\.u_requantize\.low"
 LOOKED_UP, ANSWERED, RESULT = (
     rf"u_write_back\.{name}\[0\]" for name in ("valid_1", "valid_2", "result_valid")
@@ -62,9 +67,12 @@ def facts(config: EngineConfig) -> Facts:
     clauses += [((r"u_loop_nest\.state\[0\]", 0), (r"u_loop_nest\.state\[1\]", 0))]
     # The second wait does not begin before the first has ended.
     clauses += [
-        ((r"u_loop_nest\.spacing\[\d\]", 0), (rf"u_loop_nest\.settle\[{bit}\]", 1)) for bit in range(4)
+        ((r"u_loop_nest\.spacing\[\d\]", 0), (rf"u_loop_nest\.settle\[{bit}\]", config.latency >> bit & 1))
+        for bit in range(5)
+        if config.lanes > config.drain
     ]
-    clauses += [((r"u_loop_nest\.settle\[4\]", 0),)]
+    if config.latency < 16:
+        clauses += [((r"u_loop_nest\.settle\[4\]", 0),)]
     clauses += [  # as many ones as the format has bits
         ((rf"{LOW}\[{bit}\]", 1), (rf"{LOW}\[{bit + 1}\]", 0)) for bit in range(config.activation_width - 1)
     ]
@@ -72,13 +80,15 @@ def facts(config: EngineConfig) -> Facts:
         clauses.append(((r"(u_status\.)?accumulator_overflow\[0\]", 0),))
     if config.lanes // config.drain <= 4:  # all in the lower half
         clauses.append(((r"u_drain\.words\[\d+\]\.upper_sum\[\d+\]", 0), (SUM, 0)))
+    multiplier = MULTIPLIED if config.multiplier_width else ()
+    stages = (BIASED, *multiplier, FLOOR, ROUNDED, WORD)
     return Facts(
         # Unnamed bits are 0, and there are no more channels than lanes: the description, once it is whole.
         assumed=(((rf"u_sequencer\.description\[({zero})\]", 0), (OFFERED, 0)),),
         clauses=tuple(clauses),
         idle={
-            # Before it is whole, the first word of a description is of no use.
-            r"u_sequencer\.description\[([12]?\d|3[01])\]": (OFFERED,),
+            # Before it is whole, the first word of a description is of no use, but for its length.
+            rf"u_sequencer\.description\[([12]?\d|3[{'01' if config.words == 1 else '0'}])\]": (OFFERED,),
             r"u_sequencer\.(doublings|wait_load)\[\d+\]": (r"u_sequencer\.loading\[0\]",),
             # Data beside a flag that says whether there is any.
             r"u_drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
@@ -88,11 +98,9 @@ def facts(config: EngineConfig) -> Facts:
             r"u_parameter_memory\.read_data\[\d+\]": (SUM,),
             r"lanes\[\d+\]\.u_lane\.larger_4\[0\]": (r"(u_loop_nest\.)?maximum_4\[0\]",),
             r"u_drain\.out_pixel_end\[0\]": (SUM,),
-            r"pixel_ends\[0\]": (BIASED,),
-            r"pixel_ends\[1\]": (FLOOR,),
-            r"pixel_ends\[2\]": (ROUNDED,),
-            r"pixel_ends\[3\]": (WORD,),
-            r"requantizers\[\d+\]\.u_requantize\.(biased|distance|leaky_distance)\[\d+\]": (BIASED,),
+            **{rf"pixel_ends\[{stage}\]": (flag,) for stage, flag in enumerate(stages)},
+            r"requantizers\[\d+\]\.u_requantize\.biased\[\d+\]": (BIASED,),
+            r"requantizers\[\d+\]\.u_requantize\.(distance|leaky_distance)\[\d+\]": (stages[-4],),
             r"requantizers\[\d+\]\.u_requantize\.(floor|half|sticky|excess|negative)\[\d+\]": (FLOOR,),
             r"requantizers\[\d+\]\.u_requantize\.(rounded|excess_3|negative_3)\[\d+\]": (ROUNDED,),
             r"requantizers\[\d+\]\.u_requantize\.(word|overflowed)\[\d+\]": (WORD,),

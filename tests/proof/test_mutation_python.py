@@ -17,8 +17,8 @@ from tests.proof.mutation_python.mutants import mutants
 from tests.proof.mutation_python.patch import LiveFunctions
 from tests.proof.mutation_python.quick import Verdict
 from tests.proof.mutation_python.reach import Reach
-from tests.proof.mutation_python.results import Results
-from tests.proof.mutation_python.rooms import ROOMS, ROOT, modules
+from tests.proof.mutation_python.results import Results, source_of
+from tests.proof.mutation_python.rooms import JUDGES, ROOMS, ROOT, modules
 from tests.proof.mutation_python.survivors import read_survivors, reason_of
 
 SOURCE = """
@@ -165,15 +165,29 @@ def test_tests_are_asked_that_reach_the_line_those_of_the_module_first() -> None
 def test_a_verdict_holds_while_its_module_and_its_test_are_what_they_were(tmp_path: Path) -> None:
     module, test = ROOT / "fixedpoint_nn/numerics/rounding.py", "tests/numerics/test_rounding.py::test_any"
     path = tmp_path / "results"
-    results = Results(path, anew=False)
-    results.add("one", module, Verdict.KILLED, test)
-    results.add("two", module, Verdict.SURVIVED, "")
-    results = Results(path, anew=False)
-    assert results.known("one", module) is Verdict.KILLED
-    assert results.known("two", module) is Verdict.SURVIVED
-    assert results.known("one", module.with_name("overflow.py")) is None
-    assert results.known("three", module) is None
-    assert Results(path, anew=True).known("one", module) is None
+    results = Results(path, JUDGES, anew=False)
+    results.add("one", module, Verdict.KILLED, test, 1.0)
+    results.add("two", module, Verdict.SURVIVED, "", 1.0)
+    results = Results(path, JUDGES, anew=False)
+    assert results.known("one", module, 20.0) is Verdict.KILLED
+    assert results.known("two", module, 0.5) is Verdict.SURVIVED
+    assert results.known("two", module, 20.0) is None, "more tests are asked in 20 s than in one"
+    assert results.known("one", module.with_name("overflow.py"), 1.0) is None
+    assert results.known("three", module, 1.0) is None
+    assert Results(path, JUDGES, anew=True).known("one", module, 1.0) is None
+
+
+def test_a_verdict_holds_though_other_tests_of_the_file_change(tmp_path: Path) -> None:
+    path = tmp_path / "test_it.py"
+    first = "A = 1\ndef helper(): return A\ndef test_one(): assert helper()\n"
+    path.write_text(first + "def test_two(): pass\n")
+    one, two = source_of(f"{path}::test_one[3]"), source_of(f"{path}::test_two")
+    path.write_text(first + "def test_two(): assert 2\ndef test_three(): pass\n")
+    assert source_of(f"{path}::test_one[3]") == one
+    assert source_of(f"{path}::test_two") != two
+    path.write_text(first.replace("A = 1", "A = 2"))
+    assert source_of(f"{path}::test_one[3]") != one
+    assert source_of(f"{tmp_path / 'gone.py'}::test_one") == ""
 
 
 def test_every_survivor_in_the_list_is_a_mutant_with_a_reason() -> None:

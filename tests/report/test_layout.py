@@ -88,6 +88,13 @@ def test_a_record_of_an_older_release_stands_before_those_of_its_minute(tmp_path
     assert [record.line for record in records_below(tmp_path)] == ["b", "a"]
 
 
+def test_a_pack_that_was_exported_beside_itself_stands_once(tmp_path: Path) -> None:
+    for folder in ("ip/pack", "pack"):
+        (tmp_path / folder).mkdir(parents=True)
+        Record("verify", "verify", "2026-01-01 12:00 UTC", 1.0, {}, {}, tmp_path / folder).save()
+    assert [record.folder for record in records_below(tmp_path)] == [tmp_path / "pack"]
+
+
 def section(page: Page, title: str) -> Grid:
     return next(section.grids[0] for section in page.sections if section.title == title)
 

@@ -39,6 +39,14 @@ class Case:
 
 
 IMAGE = (6, 5, 4)
+
+
+def positive(i: Initialiser, layer: Any) -> Any:
+    """The layer behind |x| + 0.5."""
+    line = layers.ScaleShift(i.tensor(1.0), i.tensor(0.5))
+    return layers.Sequential(absolute=layers.Abs(), line=line, layer=layer)
+
+
 CASES: dict[str, Case] = {
     "Dense": Case(lambda i: i.dense(5, 3), (5,)),
     "Dense without bias": Case(lambda i: i.dense(5, 3, bias=False), (5,)),
@@ -114,6 +122,33 @@ CASES: dict[str, Case] = {
     "Clip": Case(lambda i: layers.Clip(i.tensor(-0.5), i.tensor(0.75)), (7,)),
     "Clip above": Case(lambda i: layers.Clip(None, i.tensor(0.75)), (7,)),
     "Elu": Case(lambda i: layers.Elu(i.tensor(0.75)), (7,)),
+    "Erf": Case(lambda i: layers.Erf(), (7,)),
+    "Gelu": Case(lambda i: layers.Gelu(), (7,)),
+    "Softplus": Case(lambda i: layers.Softplus(), (7,)),
+    "Exp": Case(lambda i: layers.Exp(), (7,)),
+    "Reciprocal": Case(lambda i: layers.Reciprocal(), (7,)),
+    "Step": Case(lambda i: layers.Step(), (7,)),
+    "Abs": Case(lambda i: layers.Abs(), (7,)),
+    "Log": Case(lambda i: positive(i, layers.Log()), (7,)),
+    "Sqrt": Case(lambda i: positive(i, layers.Sqrt()), (7,)),
+    "ReciprocalSqrt": Case(lambda i: positive(i, layers.ReciprocalSqrt()), (7,)),
+    "LogSoftmax": Case(lambda i: layers.LogSoftmax(), (3, 5)),
+    "Softmax with a mask": Case(
+        lambda i: layers.Softmax(mask=i.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 1]])), (3, 3)
+    ),
+    "LayerNorm": Case(
+        lambda i: layers.LayerNorm(
+            i.tensor(1 / 5), i.tensor(0.125), i.tensor([1, 2, -1, 0.5, 1.5]), i.tensor([0, 1, -1, 0.25, 0])
+        ),
+        (3, 5),
+    ),
+    "LayerNorm without gain and bias": Case(
+        lambda i: layers.LayerNorm(i.tensor(1 / 4), i.tensor(0.25)), IMAGE
+    ),
+    "RMSNorm": Case(
+        lambda i: layers.RMSNorm(i.tensor(1 / 5), i.tensor(0.125), i.tensor([1, 2, -1, 0.5, 1.5])), (3, 5)
+    ),
+    "Largest": Case(lambda i: layers.Largest((1, 3)), IMAGE),
     "Transpose": Case(lambda i: layers.Transpose((0, 3, 1, 2)), IMAGE),
     "Transpose before a dense layer": Case(
         lambda i: layers.Sequential(layers.Transpose((0, 2, 1)), i.dense(4, 3)), (4, 5)

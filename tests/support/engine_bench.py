@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from fixedpoint_nn.hardware.emulator.result import Result
 from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
+from fixedpoint_nn.hardware.isa.weight_window import Outside, WeightMemory
 from fixedpoint_nn.hardware.sim import verilator
 
 RTL = Path(__file__).resolve().parents[2] / "reference_rtl"
@@ -33,7 +35,8 @@ def build(config: EngineConfig, simulator: str = "iverilog") -> list[str]:
     """The command that simulates this engine."""
     folder = scratch()
     values = config.verilog()
-    sources = [str(RTL / "tb" / "engine_tb.v"), *map(str, sorted(RTL.glob("*.v")))]
+    benches = [RTL / "tb" / name for name in ("engine_tb.v", "weight_source.v")]
+    sources = [*map(str, benches), *map(str, sorted(RTL.glob("*.v")))]
     if simulator == "iverilog":
         target = folder / "engine.vvp"
         command = ["iverilog", "-g2005", f"-I{RTL}", "-s", "engine_tb", "-o", str(target)]
@@ -62,6 +65,10 @@ class Simulation:
     cycles: list[int]
     counters: list[tuple[int, int, int, int]]  # mac_cycles, saturations, accumulator_overflow, argmax
     trace: list[tuple[int, int, int, int]]  # vector, cycle, address, data
+    stalls: list[int]
+    arrivals: list[
+        np.ndarray
+    ]  # of each vector, the cycle in which each row of weights from outside was taken
 
 
 def write_images(folder: Path, config: EngineConfig, images: Images) -> list[str]:
@@ -108,6 +115,7 @@ def simulate(
         f"+seed={seed}",
         f"+results={folder / 'results'}",
         f"+trace={folder / 'trace'}",
+        f"+arrivals={folder / 'arrivals'}",
         "+limit=2000000",
     ]
     if expected is not None:
@@ -119,12 +127,13 @@ def simulate(
         env=os.environ | {"LC_ALL": "C"},
     )
     outputs: list[list[int]] = []
-    cycles, counters = [], []
+    cycles, counters, stalls = [], [], []
     for line in (folder / "results").read_text().splitlines() if (folder / "results").exists() else []:
         if line.startswith("#"):
             numbers = list(map(int, line[1:].split()))
             cycles.append(numbers[1])
             counters.append((numbers[2], numbers[3], numbers[4], numbers[5]))
+            stalls.append(numbers[6])
             outputs.append([])
         else:
             outputs[-1] += (
@@ -142,22 +151,49 @@ def simulate(
                 bit_packing.signed([int(data, 16)], bits)[0] if known else 1 << 40,
             )
         )
-    return Simulation(done.returncode, done.stdout + done.stderr, outputs, cycles, counters, trace)
+    arrivals = read_arrivals(folder / "arrivals", len(inputs))
+    return Simulation(
+        done.returncode, done.stdout + done.stderr, outputs, cycles, counters, trace, stalls, arrivals
+    )
+
+
+def read_arrivals(path: Path, vectors: int) -> list[np.ndarray]:
+    """Of each vector, the cycles in which its rows of weights were taken."""
+    found: list[list[int]] = [[] for _ in range(vectors)]
+    for line in path.read_text().splitlines() if path.exists() else []:
+        vector, cycle = map(int, line.split())
+        if vector < vectors:
+            found[vector].append(cycle)
+    return [np.array(cycles, np.int64) for cycles in found]
 
 
 def emulate(
-    config: EngineConfig, images: Images, inputs: np.ndarray, input_address: int, seed: int = 1
+    config: EngineConfig,
+    images: Images,
+    inputs: np.ndarray,
+    input_address: int,
+    seed: int = 1,
+    outside: Sequence[Outside] = (),
 ) -> list[tuple[Emulator, Result]]:
     """The same on the Python twin; the memory passes from vector to vector as it does in the Verilog."""
     emulator = Emulator(config, images)
     done = []
     for number, row in enumerate(inputs):
+        if outside:
+            emulator.outside = outside[number]
         emulator.write(input_address, row)
         result = emulator.run(seed + number, writes=True)
         snapshot = Emulator(config, images)
         snapshot.activations = copy.deepcopy(emulator.activations)
         done.append((snapshot, result))
     return done
+
+
+def source(memory: WeightMemory | int) -> list[str]:
+    """The plusargs of the memory that streams weights."""
+    if isinstance(memory, int):
+        return [f"+stream_random={memory}"]
+    return [f"+stream_clocks={memory.clocks}", f"+stream_latency={memory.latency}"]
 
 
 def compare(
@@ -170,14 +206,23 @@ def compare(
     *,
     simulator: str = "iverilog",
     seed: int = 1,
+    memory: WeightMemory | int | None = None,
 ) -> list[list[int]]:
-    """Verilog and twin must agree in every output, every write, its cycle, and every counter; the outputs."""
+    """Verilog and twin must agree in every output, every write, its cycle, and every counter; the outputs.
+
+    `memory` streams the weights that come from outside: at a fixed rate, or with random pauses from a seed.
+    """
+    extra = [] if memory is None else source(memory)
     simulation = simulate(
-        config, images, inputs, input_address, output_address, output_words, simulator=simulator, seed=seed
-    )
+        config, images, inputs, input_address, output_address, output_words, simulator=simulator, seed=seed,
+        extra=extra,
+    )  # fmt: skip
     assert simulation.status == 0, simulation.text
     assert f"PASS: {len(inputs)} vectors, {len(inputs) * output_words} words" in simulation.text
-    emulated = emulate(config, images, inputs, input_address, seed)
+    outside: Sequence[Outside] = (
+        simulation.arrivals if isinstance(memory, int) else [memory] * len(inputs) if memory else ()
+    )
+    emulated = emulate(config, images, inputs, input_address, seed, outside)
     writes = []
     for vector, (_, result) in enumerate(emulated):
         for write in result.writes:
@@ -188,6 +233,7 @@ def compare(
     assert simulation.trace == writes, _first_difference(simulation.trace, writes)
     assert simulation.outputs == [e.read(output_address, output_words).tolist() for e, _ in emulated]
     assert simulation.cycles == [result.cycles for _, result in emulated]
+    assert simulation.stalls == [result.stalls for _, result in emulated]
     assert simulation.counters == [
         (r.mac_cycles, r.saturations, int(r.accumulator_overflow), r.argmax) for _, r in emulated
     ]

@@ -43,8 +43,37 @@ def a_tflite_model(folder: Path) -> None:
     np.save(folder / "samples.npy", samples)
 
 
+def a_resnet50(folder: Path) -> None:
+    """`runs/resnet50/net.safetensors`: in the place of the trained one a narrow one, untrained."""
+    from fixedpoint_nn import data
+    from fixedpoint_nn.network import serialization
+    from fixedpoint_nn.zoo import resnet50
+
+    try:
+        data.fashion_mnist()
+    except data.DataError as error:
+        pytest.skip(str(error))
+    (folder / "runs" / "resnet50").mkdir(parents=True)
+    net = resnet50.build(size=28, channels=1, classes=10, width=4)
+    serialization.save(net, folder / "runs" / "resnet50" / "net.safetensors")
+
+
+def packages(*names: str) -> Callable[[Path], None]:
+    """Nothing but packages that the page tells its readers to install."""
+
+    def wanted(_: Path) -> None:
+        for name in names:
+            pytest.importorskip(name)
+
+    return wanted
+
+
 BROUGHT: dict[str, Callable[[Path], None]] = {
     "README.md": an_onnx_model,
+    "docs/how-to/brevitas.md": packages("brevitas", "onnxscript"),
+    "docs/how-to/cocotb.md": packages("cocotb", "cocotb_tools"),
+    "docs/how-to/litex-vivado.md": packages("litex"),
+    "docs/how-to/resnet50.md": a_resnet50,
     "docs/how-to/tflite.md": a_tflite_model,
 }
 

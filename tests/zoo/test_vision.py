@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import Tensor, calibrate, quantize
+from fixedpoint_nn import Tensor, calibrate, quantize, zoo
 from fixedpoint_nn.layers import Conv2D, Dense
 from fixedpoint_nn.network import tree
 from fixedpoint_nn.network.initialise import Initialiser
@@ -67,6 +67,19 @@ def test_resnet50_has_the_published_number_of_parameters(published: Any) -> None
         "stage3": 7_098_368,
         "stage4": 14_964_736,
         "head": 2_049_000,
+    }
+
+
+def test_the_zoo_trains_all_of_it_but_for_the_size_of_an_image(published: Any) -> None:
+    ours, theirs = (
+        {path: p.data.shape for path, p in tree.parameters(net).items()}
+        for net in (zoo.build("resnet50"), published)
+    )
+    assert sum(int(np.prod(shape)) for shape in ours.values()) == 23_522_250
+    assert {path for path in theirs if ours[path] != theirs[path]} == {
+        "conv.weight",
+        "head.weight",
+        "head.bias",
     }
 
 
@@ -167,11 +180,3 @@ def test_lenet_and_resnet8_are_small_enough_to_ship() -> None:
     assert count(lenet.build()) == 202_738
     assert count(resnet8.build()) == 147_066
     assert 4 * max(count(lenet.build()), count(resnet8.build())) < 1_000_000
-
-
-def test_enlarged_pictures_keep_every_pixel() -> None:
-    x = pictures(2, 28, 1)
-    large = resnet50.ENLARGE(x)
-    assert large.shape == (2, 224, 224, 3)
-    assert np.array_equal(large[:, 3::8, 5::8, 1:2], x)
-    assert np.array_equal(large[..., 0], large[..., 2])

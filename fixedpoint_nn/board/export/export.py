@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import zlib
@@ -19,6 +20,7 @@ from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.files.replace import replaced
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack
+from fixedpoint_nn.hardware.pack.resident import demand_resident
 from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
 from fixedpoint_nn.version import __version__
 
@@ -39,9 +41,10 @@ class Exported:
     content: int
 
 
-def export(pack: Pack, folder: Path) -> Exported:
+def export(pack: Pack, folder: str | os.PathLike[str]) -> Exported:
     """The design of a pack in a folder, which is new, or was exported before; no path leads out of it."""
-    values = _values(pack)
+    demand_resident(pack.config, "An export")
+    values, folder = _values(pack), Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "network.core").exists():
         raise BoardError(
             f"{folder} holds other files than an export; choose a new folder, or one of an earlier export"

@@ -52,7 +52,8 @@ def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
         items, buffers, program.input.buffer.root, program.output.buffer.root, lanes
     )
     weights, weight_rows = _stacked(
-        [(k, k.weights) for k in kernels if k.weights is not None], np.zeros((1, lanes), np.int64)
+        [(k, k.weights) for k in kernels if k.weights is not None and not k.streamed],
+        np.zeros((0 if _all_streamed(kernels) else 1, lanes), np.int64),
     )
     drain = program.drain
     parameters, parameter_words = _stacked(
@@ -62,6 +63,11 @@ def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
     tables, table_bases = _tables(kernels)
     placement = Placement(addresses, weight_rows, parameter_rows, table_bases, number_registers(items))
     return Allocation(placement, weights, parameters, tables, _constants(buffers, addresses), depth)
+
+
+def _all_streamed(kernels: Sequence[Kernel]) -> bool:
+    """Does no run read a row of resident weights, not even one that counts as nothing?"""
+    return any(k.streamed for k in kernels) and all(k.streamed or k.paired for k in kernels)
 
 
 def _addresses(

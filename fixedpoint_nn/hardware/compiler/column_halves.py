@@ -66,7 +66,7 @@ def _pooled(consumers: Consumers, user: int) -> bool:
     if any(sum(pad) for pad in about["padding"]) or user in program.outputs:
         return False
     readers = [program.nodes[reader] for reader in consumers.users[user]]
-    return [(reader.op, reader.attributes.get("axis")) for reader in readers] == [("max", 3)]
+    return [(reader.op, reader.attributes) for reader in readers] == [("max", {"axis": 3, "keepdims": False})]
 
 
 def _every_second(view: View, first: int) -> View:
@@ -79,18 +79,8 @@ def _every_second(view: View, first: int) -> View:
     return replace(chosen, window=window)
 
 
-def in_halves(view: View) -> bool:
-    """Do even and odd columns of the image stand apart, as `halves` puts them?"""
-    if len(view.axes) != 4 or len(view.axes[2]) != 2 or view.window is not None:
-        return False
-    pixels, pair = view.axes[2]
-    return (
-        pair.size == 2 and (pixels.stride,) == tuple(atom.size for atom in view.axes[3]) and pair.stride > 1
-    )
-
-
 def windows_of_halves(view: View) -> View:
-    """Windows of 2 x 2 pixels, in the axes of `View.windows`."""
+    """Windows of 2 x 2 pixels of an image in halves, in the axes of `View.windows`."""
     batch, (row,), (pixels, pair), channels = view.axes
     rows = (Atom(row.size // 2, 2 * row.stride),)
     return replace(view, axes=(batch, rows, (pixels,), (Atom(2, row.stride), pair), channels))

@@ -47,6 +47,7 @@ def smallest_engine(
     source: QFormat,
     depth: int,
     words: int = 1,
+    window: int = 0,
 ) -> EngineConfig:
     """The smallest engine that holds every format, weight, bias, and the proven bounds of every sum."""
     formats = [source, *map(stored_format, kernels)]
@@ -68,7 +69,7 @@ def smallest_engine(
     activation = max(
         [2, *widths, _range_bits(images.activations), *(_word_bits(k.quantizer.format) for k in kernels)]
     )
-    weight = max([2, _range_bits(images.weights)])
+    weight = max([2, _range_bits(images.weights), _range_bits(images.stream)])
     sums = max([_bits(*kernel.bound) for kernel in kernels], default=2)
     accumulator = max(8, activation + max(activation, weight), sums)
     if accumulator > MAX_ACCUMULATOR:
@@ -91,10 +92,11 @@ def smallest_engine(
         else 0,
         **_model(kernels),
         activation_depth=max(depth, 2 * lanes),
-        weight_depth=max(2, len(images.weights)),
+        weight_depth=max(2, len(images.weights) + window),
         parameter_depth=max(2, -(-len(images.parameters) // drain)),
         table_depth=max(2, len(images.tables)),
         program_depth=max(2, len(images.program)),
+        weight_window=window,
     )
     try:
         return EngineConfig(**needed)

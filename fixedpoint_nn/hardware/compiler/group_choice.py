@@ -68,8 +68,7 @@ def _improve(items: Sequence[Flat], chosen: dict[Kernel, Kernel], drain: int, la
 def _span(before: Before, kernel: Kernel, drain: int, latency: int) -> int:
     """Cycles from the last step of the run before to the last step of the kernel."""
     steps = kernel.tile_steps
-    last = kernel.channels - (kernel.tiles - 1) * kernel.tile_channels
-    tile = max(steps, drain_clocks(kernel.tile_channels if kernel.tiles > 1 else last, drain))
+    tile = max(steps, drain_clocks(min(kernel.channels, kernel.tile_channels), drain))
     first = max(
         first_step(kernel, before, drain, latency) + steps - 1, drained(before.kernel, drain, latency)
     )

@@ -19,7 +19,8 @@ def host_port(view: View, at: Placement) -> Port:
 def blocks(view: View) -> tuple[int, int]:
     """Words side by side, and the distance from block to block; the host's port knows no more than that."""
     atoms = merge([atom for axis in view.axes for atom in axis])
-    if len(atoms) > 2 or (len(atoms) == 2 and atoms[1].stride != 1):
+    backwards = any(atom.stride < 1 for atom in atoms)
+    if backwards or len(atoms) > 2 or (len(atoms) == 2 and atoms[1].stride != 1):
         raise LoweringError(
             "The values that the host writes or reads must be blocks of words at equal distances."
         )

@@ -74,6 +74,7 @@ class Kernel:
     unused: int = 0
     skip: bool = False
     spread: bool = False
+    streamed: bool = False  # do its weights come from outside?
     lanes: int = field(default=8, repr=False)
     ways: tuple[Kernel, ...] = field(
         default=(), repr=False
@@ -180,6 +181,7 @@ class Kernel:
             out_bits=f.bits,
             out_signed=f.signed,
             short=self.short,
+            streamed=self.streamed,
             **bounds,
         )
 

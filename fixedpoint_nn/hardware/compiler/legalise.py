@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from math import prod
 
 from fixedpoint_nn.hardware.compiler.aligned_table import AlignedTable, finer
@@ -61,20 +62,24 @@ class _Legaliser:
     def block(self, items: Sequence[Item]) -> tuple[Item, ...]:
         """The items of one block, legalised."""
         outer, self.items = self.items, []
-        for item in items:
-            match item:
-                case Compute():
-                    with in_layer(item.layer):
-                        self.compute(item)
-                case WriteBack():
-                    with in_layer(item.layer):
-                        self._write_back(item)
-                case Loop():
-                    self.items.append(replace(item, body=self.block(item.body)))
-                case _:
-                    self.items.append(item)
+        for together, some in groupby(items, lambda item: isinstance(item, WriteBack)):
+            if together:
+                self._write_back([item for item in some if isinstance(item, WriteBack)])
+                continue
+            for item in some:
+                self._item(item)
         inner, self.items = self.items, outer
         return tuple(inner)
+
+    def _item(self, item: Item) -> None:
+        match item:
+            case Compute():
+                with in_layer(item.layer):
+                    self.compute(item)
+            case Loop():
+                self.items.append(replace(item, body=self.block(item.body)))
+            case _:
+                self.items.append(item)
 
     def compute(self, item: Compute) -> None:
         """Append the computation, after the copies that it needs."""
@@ -114,19 +119,33 @@ class _Legaliser:
             return replace(view, format=finer(view.format, bits))
         return None
 
-    def _write_back(self, item: WriteBack) -> None:
-        """In place if nothing reads the old state after the new one is first written, else by two copies."""
+    def _write_back(self, states: Sequence[WriteBack]) -> None:
+        """New states become the old ones, all at once: in place, or by two copies, where all first ones come first."""
+        copies: list[tuple[WriteBack, View]] = []
+        for item in states:
+            new, old = item.new, item.old
+            if self._can_be_in_place(item, states):
+                self.placing.put(new.buffer, old.buffer, 0)
+                continue
+            with in_layer(item.layer):
+                copies.append((item, self.computed(load(new.reshape((1, prod(new.shape)))), item, None)))
+        for item, copy in copies:
+            with in_layer(item.layer):
+                self.computed(
+                    load(copy), item, Target(item.old.buffer, item.old.offset, prod(item.old.shape))
+                )
+
+    def _can_be_in_place(self, item: WriteBack, states: Sequence[WriteBack]) -> bool:
+        """Does nothing read the old state after the new one is first written?"""
         new, old = item.new, item.old
+        if item.must_copy or not self.placing.is_movable(new) or new.buffer.constants is not None:
+            return False
+        if any(other.new.buffer is old.buffer for other in states):
+            return False
         users = [(number, c) for number, one in enumerate(self.items) for c in computations([one])]
         writers = [number for number, c in users if c.target.buffer is new.buffer]
         readers = [number for number, c in users if any(view.buffer is old.buffer for view in c.views())]
-        movable = self.placing.is_movable(new) and new.buffer.constants is None
-        if not item.must_copy and movable and writers and max(readers, default=-1) <= min(writers):
-            self.placing.put(new.buffer, old.buffer, 0)
-            return
-        flat = load(new.reshape((1, prod(new.shape))))
-        copy = self.computed(flat, item, None)
-        self.computed(load(copy), item, Target(old.buffer, old.offset, prod(old.shape)))
+        return bool(writers) and max(readers, default=-1) <= min(writers)
 
 
 def _resolved(items: Sequence[Item], placing: Placing) -> tuple[Item, ...]:

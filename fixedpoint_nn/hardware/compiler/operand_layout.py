@@ -124,7 +124,7 @@ class Operands:
         if any(not isinstance(term, Product) and _power(term, frac) is None for term in terms) or any(
             isinstance(term, Product) and term.frac != frac for term in terms
         ):
-            return [self._readable(self._stored(term), alone=False) for term in terms]
+            return [self._stored(term) for term in terms]
         result: list[Term] = []
         for term in terms:
             if not isinstance(term, Product):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A network to the engine's program, pass after pass.
 
-trace -> lower -> legalise -> select -> flatten -> barriers -> allocate -> encode
+trace -> lower -> legalise -> select -> flatten -> (stream) -> barriers -> allocate -> encode
 
 `show.py` prints the program after each of them (`fixedpoint-nn emit NET --show PASS`).
 """
@@ -27,6 +27,7 @@ from fixedpoint_nn.hardware.compiler.legalise import legalise
 from fixedpoint_nn.hardware.compiler.lower import lowered
 from fixedpoint_nn.hardware.compiler.select import select
 from fixedpoint_nn.hardware.compiler.show import Stages
+from fixedpoint_nn.hardware.compiler.streaming import stream_weights, streamed_rows
 from fixedpoint_nn.hardware.isa.config import (
     EngineConfig,
     drain_rule,
@@ -76,20 +77,28 @@ def lower(
     multiplier: int = MULTIPLIER_BITS,
     words: int = 1,
     pack: int = 1,
+    window: int = 0,
 ) -> CompiledNetwork:
     """A network over FixedArrays, for samples of this shape and format.
 
     It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains `drain` words per
-    clock and reads `words`, and of whose lanes `pack` share a multiplier. That has a multiplier in its requantisers where the network gains by one, of at most
-    `multiplier` bits; 0 forbids it.
+    clock and reads `words`, and of whose lanes `pack` share a multiplier. That has a multiplier in its requantisers
+    where the network gains by one, of at most `multiplier` bits; 0 forbids it. With a `window` of so many rows its
+    weights come from outside, but for those of loops.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
     program = trace(net, shape, format)
     if engine is None:
-        return packed(lower_program(program, lanes, drain, multiplier, words=words), pack)
+        return packed(lower_program(program, lanes, drain, multiplier, words=words, window=window), pack)
     lowered = lower_program(
-        program, engine.lanes, engine.drain, engine.multiplier_width, engine.latency, engine.words
+        program,
+        engine.lanes,
+        engine.drain,
+        engine.multiplier_width,
+        engine.latency,
+        engine.words,
+        engine.weight_window,
     )
     return replace(lowered, config=fitted(lowered.config, engine, lowered.kernels))
 
@@ -109,6 +118,7 @@ def lower_program(
     multiplier: int = MULTIPLIER_BITS,
     latency: int = 0,
     words: int = 1,
+    window: int = 0,
 ) -> CompiledNetwork:
     """A traced program of one input and one output, for an engine of at least this latency."""
     if not 0 <= multiplier <= MULTIPLIER_BITS or multiplier == 1:
@@ -117,13 +127,14 @@ def lower_program(
         )
     if len(program.inputs) != 1 or len(program.outputs) != 1:
         raise LoweringError(ONE_OF_EACH)
-    return finish(program, lowered(program, lanes, drain, multiplier, words), latency)
+    return finish(program, lowered(program, lanes, drain, multiplier, words), latency, window)
 
 
-def finish(program: Program, lower: EngineProgram, latency: int = 0) -> CompiledNetwork:
+def finish(program: Program, lower: EngineProgram, latency: int = 0, window: int = 0) -> CompiledNetwork:
     """The passes after lowering, for a traced program and what it was lowered to.
 
-    `latency` is that of the engine that the program is for, if one is given.
+    `latency` is that of the engine that the program is for, if one is given; `window` the rows of its weight memory
+    that weights from outside pass through.
     """
     if not is_drain(lower.drain, lower.lanes):
         raise LoweringError(
@@ -139,6 +150,8 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0) -> Compiled
     multiplied = any(isinstance(item, Kernel) and item.multiplied for item in flat)
     latency = max(latency, latency_of(multiplied, selected.words))
     flat = choose_groups(flat, selected.drain, latency)
+    if window:
+        flat = stream_weights(flat, window)
     items = place_barriers(flat, selected.drain, latency, selected.words)
     allocation = allocate(selected, items)
     try:
@@ -147,8 +160,15 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0) -> Compiled
     except AssemblyError as error:
         raise LoweringError(f"The program does not fit the engine's instructions: {error}.") from None
     parameters = allocation.parameters if multiplied else allocation.parameters[:, :2]
-    images = Images(words, allocation.weights, parameters, allocation.tables, allocation.activations)
     kernels = [item for item in items if isinstance(item, Kernel)]
+    images = Images(
+        words,
+        allocation.weights,
+        parameters,
+        allocation.tables,
+        allocation.activations,
+        streamed_rows(kernels, selected.lanes),
+    )
     return CompiledNetwork(
         smallest_engine(
             selected.lanes,
@@ -158,6 +178,7 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0) -> Compiled
             selected.input.format,
             allocation.depth,
             selected.words,
+            window,
         ),
         images,
         program,

@@ -17,7 +17,6 @@ from fixedpoint_nn.hardware.compiler.broadcasting import (
     repeated,
 )
 from fixedpoint_nn.hardware.compiler.column_halves import (
-    in_halves,
     maximum_of_halves,
     windows_of_halves,
 )
@@ -165,7 +164,8 @@ def _with_fraction(scope: Scope, view: View, frac: int, place: int) -> View:
 def reduce(scope: Scope, place: int, node: Node) -> Value:
     """Sums and maxima over one axis, or over several."""
     view, largest = scope.view(node.inputs[0]), node.op == "max"
-    if _is_of_halves(scope, node.inputs[0]):
+    source = scope.program.nodes[node.inputs[0]]
+    if source.op == "windows" and source.inputs[0] in scope.halved:
         return maximum_of_halves(scope.builder, view, scope.path(place))
     over, chosen = _reduced_axes(node.attributes["axis"], len(view.axes)), "takes" if largest else "sums"
     if 0 in over:
@@ -182,8 +182,6 @@ def reduce(scope: Scope, place: int, node: Node) -> Value:
     walked = tuple(atom for axis in over for atom in view.axes[axis])
     kept = [() if axis in over else atoms for axis, atoms in enumerate(view.axes)]
     channels_too = len(view.axes) - 1 in over
-    if not node.attributes["keepdims"]:
-        kept = [atoms for axis, atoms in enumerate(kept) if axis not in over] + [()] * channels_too
     scale = _over(replace(view, axes=tuple(kept)), walked, view.format.frac_bits, largest)
     if not channels_too or node.attributes["keepdims"]:
         return Expression(node.shape, node.format, ((scale,),))
@@ -191,13 +189,6 @@ def reduce(scope: Scope, place: int, node: Node) -> Value:
         Expression((*node.shape, 1), node.format, ((scale,),)), None, scope.path(place)
     )
     return load(replace(result, axes=result.axes[:-1]))
-
-
-def _is_of_halves(scope: Scope, place: int) -> bool:
-    """Are these the windows of an image whose even and odd columns stand apart?"""
-    node = scope.program.nodes[place]
-    source = scope.values.get(node.inputs[0]) if node.op == "windows" else None
-    return isinstance(source, View) and in_halves(source)
 
 
 def _reduced_axes(axis: int | tuple[int, ...] | None, axes: int) -> tuple[int, ...]:
@@ -212,7 +203,7 @@ def windows(scope: Scope, place: int, node: Node) -> View:
     if rules_movement.only_adds_edges(node):
         return rules_movement.padded(scope, place, node)
     view, about = scope.view(node.inputs[0]), node.attributes
-    if in_halves(view):
+    if node.inputs[0] in scope.halved:
         return windows_of_halves(view)
     if any(sum(pad) for pad in about["padding"]) and not _read_as_padded(scope, place, about["lowest"]):
         image = rules_movement.with_edges(scope, place, view, about["padding"], about["lowest"])

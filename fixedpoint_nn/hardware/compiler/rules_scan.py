@@ -12,7 +12,14 @@ from fixedpoint_nn.hardware.compiler.ir import Item, Loop, WriteBack
 from fixedpoint_nn.hardware.compiler.kernel import Target
 from fixedpoint_nn.hardware.compiler.scan_layout import Rows, size_of
 from fixedpoint_nn.hardware.compiler.scope import Scope
-from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register, View, dense_axes
+from fixedpoint_nn.hardware.compiler.strided_view import (
+    Atom,
+    Buffer,
+    Register,
+    View,
+    dense_axes,
+    merge,
+)
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node, Program
 
@@ -82,19 +89,18 @@ class _Loop:
     def sequence(self, xs: View, body: Program) -> View:
         """x at time t."""
         x = body.inputs[0]
-        at = xs.index((slice(None), 0))
+        at = xs.index((slice(None), 0))  # refuses an axis of time that was made of several
+        walk = merge(xs.axes[1])
         if self.rows is not None and x in self.rows.offsets:
             offset, words = self.rows.offsets[x], size_of(body.nodes[x])
-            time = xs.axes[1][0].stride if xs.axes[1] else self.rows.stride
-            if xs.place != (self.rows.region, offset) or time != self.rows.stride or len(xs.axes[1]) > 1:
+            time = walk[0].stride if walk else self.rows.stride
+            if xs.place != (self.rows.region, offset) or time != self.rows.stride:
                 target = Target(self.rows.region, offset, self.rows.stride)
                 self.builder.copied(xs.reshape((1, self.steps, words)), (), target)
             return View(self._slot(offset, words), 0, dense_axes((1, words), (0, 1)), xs.format).reshape(
                 at.shape
             )
-        if len(xs.axes[1]) > 1:
-            raise LoweringError("loops over an axis that was made of several; keep time an axis of its own")
-        time = xs.axes[1][0].stride if xs.axes[1] else 0
+        time = walk[0].stride if walk else 0
         alias = Buffer("x", xs.buffer.words, parent=xs.buffer, offset=0, loop_register=self.register(time))
         return replace(at, buffer=alias)
 
@@ -144,7 +150,7 @@ class _Loop:
         self, body: Program, inner: Scope, views: Sequence[View], starts: Sequence[tuple[View, Target | None]]
     ) -> list[View]:
         """Whatever is not yet where the next step expects it is moved there."""
-        finals = []
+        finals, written_back = [], []
         for number, (view, (argument, target)) in enumerate(zip(views, starts, strict=True)):
             before, after = body.inputs[1 + number], body.outputs[1 + number]
             if target is not None:
@@ -155,13 +161,11 @@ class _Loop:
                 final = View(self.rows.region, offset, argument.axes, argument.format)
             else:
                 if after != before:
-                    self.builder.items.append(
-                        WriteBack(
-                            self.builder.layer, self.builder.refused, view, argument, after in body.inputs
-                        )
-                    )
+                    layer, refused = self.builder.layer, self.builder.refused
+                    written_back.append(WriteBack(layer, refused, view, argument, after in body.inputs))
                 final = argument
             finals.append(final)
+        self.builder.items += written_back  # last of all: until then each state is read as it was
         return finals
 
     def closed(self, body: Sequence[Item]) -> Loop:

@@ -40,6 +40,7 @@ class Scope:
         self.rules = rules
         self.prefix = prefix
         self.values: dict[int, Value] = {}
+        self.halved: set[int] = set()  # images whose even and odd columns stand apart
         self.consumers = Consumers(program)
         self.rescaled = Rescalings(program, self.consumers.users, builder.multiplier).found(
             builder.multiply_everywhere
@@ -102,6 +103,8 @@ class Scope:
             apart = None
             if not search and place not in self.targets:
                 apart = halves(self.builder, self.consumers, place, self.path(place), value)
+            if apart is not None:
+                self.halved.add(place)
             value = apart or self.builder.compute(
                 value,
                 self.targets.get(place),

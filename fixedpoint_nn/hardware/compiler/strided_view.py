@@ -113,10 +113,8 @@ class View:
 
     def reshape(self, shape: Sequence[int]) -> View:
         """Other axes for the same elements, in the same order."""
-        total = prod(self.shape)
-        if -1 in shape:
-            known = -prod(shape)
-            shape = [total // known if size == -1 else size for size in shape]
+        if prod(shape) != prod(self.shape):
+            raise ValueError(f"{self.shape} and {tuple(shape)} do not have as many elements")
         atoms = merge([atom for axis in self.axes for atom in axis])
         axes: list[Axis] = []
         for size in reversed(shape):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.emulator.activation_memory import ActivationMemory
 from fixedpoint_nn.hardware.emulator.datapath import factors, requantized, totals
-from fixedpoint_nn.hardware.emulator.loop_nest import step_cycles, walked
+from fixedpoint_nn.hardware.emulator.loop_nest import walked
 from fixedpoint_nn.hardware.emulator.result import EmulationError, Result, Write
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
@@ -23,6 +23,7 @@ from fixedpoint_nn.hardware.isa.instructions import (
     OPCODE,
     Add,
     Address,
+    AssemblyError,
     Halt,
     Instruction,
     JumpEqual,
@@ -32,18 +33,21 @@ from fixedpoint_nn.hardware.isa.instructions import (
     Set,
     Store,
 )
+from fixedpoint_nn.hardware.isa.issue import Issue, step_cycles
 from fixedpoint_nn.hardware.isa.lfsr import Noise
-from fixedpoint_nn.hardware.isa.timing import Issue, Timing
+from fixedpoint_nn.hardware.isa.timing import Timing
+from fixedpoint_nn.hardware.isa.weight_window import Outside, RowClock, WeightMemory, rows_of
 from fixedpoint_nn.numerics.arrays import Ints
 
 _BLOCK = 1 << 21  # products held at once
 
 
 class Emulator:
-    """One engine with its memories."""
+    """One engine with its memories, and if it has a window of weights the memory outside that fills it."""
 
-    def __init__(self, config: EngineConfig, images: Images) -> None:
+    def __init__(self, config: EngineConfig, images: Images, outside: Outside | None = None) -> None:
         self.config, self.images = config, images
+        self.outside: Outside = WeightMemory() if outside is None else outside
         self.activations = ActivationMemory(config.activation_depth)
         self.write(0, images.activations)
         self._mask = (1 << config.address_width) - 1
@@ -79,10 +83,13 @@ class Emulator:
     def run(self, seed: int = 1, *, writes: bool = False, limit: int = 10_000_000) -> Result:
         """Run the program from word 0 to Halt; `limit` instructions at most."""
         config = self.config
-        result, timing, place = Result(), Timing(config.lanes, config.drain, config.latency, config.pack), 0
+        rows = RowClock(config.weight_window, self.outside) if config.weight_window else None
+        result, place = Result(), 0
+        timing = Timing(config.lanes, config.drain, config.latency, config.pack, rows)
         self._noise, self._keep = Noise(seed), writes
         self.activations.ready[:] = 0
         self.registers = {}
+        self._streamed = 0  # rows of the stream so far
         for _ in range(limit):
             instruction = self._program.get(place)
             if instruction is None:
@@ -90,7 +97,7 @@ class Emulator:
             following = place + instruction.words
             match instruction:
                 case Run():
-                    issue = timing.run(instruction)
+                    issue = self._issue(place, instruction, timing)
                     self._run(place, instruction, issue, result)
                 case Set(register, value):
                     self.registers[register] = value & self._mask
@@ -118,9 +125,26 @@ class Emulator:
                 case Halt():
                     timing.halt()
                     result.cycles = timing.cycles
+                    self._all_streamed()
+                    result.stalls = rows.stalls if rows is not None else 0
                     return result
             place = following
         raise EmulationError(f"the program has not halted after {limit} instructions")
+
+    @staticmethod
+    def _issue(place: int, run: Run, timing: Timing) -> Issue:
+        try:
+            return timing.run(run)
+        except AssemblyError as error:
+            raise EmulationError(f"word {place}: {error}") from None
+
+    def _all_streamed(self) -> None:
+        if self._streamed != len(self.images.stream):
+            raise EmulationError(
+                f"the program reads {self._streamed} rows of the stream of weights, and there are "
+                f"{len(self.images.stream)}; "
+                "the next sample would begin at the wrong one"
+            )
 
     def _register(self, register: int, place: int) -> int:
         if register == 0:
@@ -201,6 +225,8 @@ class Emulator:
     def _weights(self, run: Run, place: int, taps: int) -> Ints | None:
         """(tiles, taps, lanes) of the weight image, or None if it is too short and only padding is read."""
         base, tiles = self._address(run.weight, place), 1 if run.per_tile else run.counts[3]
+        if run.streamed:
+            return self._next_rows(run, place).reshape(tiles, taps, -1)
         rows = self.images.weights[base : base + tiles * taps]
         if len(rows) == tiles * taps:
             return rows.reshape(tiles, taps, -1)
@@ -209,6 +235,16 @@ class Emulator:
                 f"word {place} needs more weights than the {len(self.images.weights)} rows that there are"
             )
         return None
+
+    def _next_rows(self, run: Run, place: int) -> Ints:
+        """The next rows of the stream, as many as the run reads."""
+        begin, self._streamed = self._streamed, self._streamed + rows_of(run)
+        if self._streamed > len(self.images.stream):
+            raise EmulationError(
+                f"word {place} needs rows {begin} to {self._streamed - 1} of the stream of weights; "
+                f"there are {len(self.images.stream)}"
+            )
+        return self.images.stream[begin : self._streamed]
 
     def _parameters(self, run: Run, place: int, tiles: int, channels: int) -> Ints:
         base = self._address(run.parameter, place) * self.config.drain

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which words the steps of a run read, and when: the addresses, padding and cycles of loop_nest.v."""
+"""Which words the steps of a run read: the addresses and padding of loop_nest.v."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.isa.instructions import Run
-from fixedpoint_nn.hardware.isa.timing import Issue
 from fixedpoint_nn.numerics.arrays import Ints
 
 
@@ -42,23 +41,3 @@ def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
         inside = (at_x >= 0) & (at_x < run.x_limit) & (at_y >= 0) & (at_y < run.y_limit)
         padded = padded | ~inside
     return walk, padded
-
-
-def step_cycles(issue: Issue, pixel: Ints, tile: Ints, steps: int) -> Ints:
-    """The cycle in which each step reads first, (pixels, tiles, steps).
-
-    They follow each other, but that a tile's last one may wait; lanes that take turns read in two cycles.
-    """
-    number = np.arange(steps)
-    before = number // 2 if issue.run.paired else number  # steps that multiplied
-    cycles = first_steps(issue, pixel, tile)[..., None] + number + issue.turn * before
-    cycles[..., -1] = issue.tile(pixel[:, None], tile) - issue.turn
-    return cycles
-
-
-def first_steps(issue: Issue, pixel: Ints, tile: Ints) -> Ints:
-    """The cycle of each tile's first step, (pixels, tiles): one clock after the last step of the tile before."""
-    tiles = issue.run.counts[3]
-    number = pixel[:, None] * tiles + tile
-    before = np.maximum(number - 1, 0)
-    return np.where(number == 0, issue.first_step, issue.tile(before // tiles, before % tiles) + 1)

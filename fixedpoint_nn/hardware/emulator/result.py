@@ -32,4 +32,5 @@ class Result:
     accumulator_overflow: bool = False
     argmax: int = 0
     best: int = 0
+    stalls: int = 0
     writes: list[Write] = field(default_factory=list)

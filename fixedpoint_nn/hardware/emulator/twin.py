@@ -14,14 +14,17 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Run
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.weight_window import Outside
 from fixedpoint_nn.numerics.arrays import Ints
 
 
 class Twin(Emulator):
     """The emulator with a sample in its activation memory; records the sums that the run `wanted` requantises."""
 
-    def __init__(self, config: EngineConfig, images: Images, port: Port, vector: Ints) -> None:
-        super().__init__(config, images)
+    def __init__(
+        self, config: EngineConfig, images: Images, port: Port, vector: Ints, outside: Outside | None = None
+    ) -> None:
+        super().__init__(config, images, outside)
         for address, value in zip(port.addresses().tolist(), vector.tolist(), strict=True):
             self.write(address, np.array([value], np.int64))
         self.wanted = (-1, -1)  # the recorded run: its program address, and how many runs of it come before

@@ -81,6 +81,7 @@ class EngineConfig:
     drain: int = 1
     words: int = 1
     pack: int = 1
+    weight_window: int = 0
 
     def __post_init__(self) -> None:
         product = self.activation_width + max(self.activation_width, self.weight_width)
@@ -91,8 +92,8 @@ class EngineConfig:
             (
                 "pack",
                 is_pack(self.pack, self.activation_width, self.weight_width, self.lanes, self.words),
-                f"use 1, or 2 with words of at most {PACKED_BITS[0]} bits (here {self.activation_width}), weights of at "
-                f"most {PACKED_BITS[1]} ({self.weight_width}) and two lanes or more for each word that is read "
+                f"use 1, or 2 with words of at most {PACKED_BITS[0]} bits (here {self.activation_width}), weights of "
+                f"at most {PACKED_BITS[1]} ({self.weight_width}) and two lanes or more for each word that is read "
                 f"({self.lanes} for {self.words})",
             ),
             ("activation_width", 2 <= self.activation_width <= 32, "use 2 to 32"),
@@ -139,6 +140,11 @@ class EngineConfig:
                 f"use a multiple of the {self.lanes} lanes, at least twice",
             ),
             ("weight_depth", self.weight_depth >= 2, "use at least 2"),
+            (
+                "weight_window",
+                self.weight_window == 0 or 2 <= self.weight_window <= self.weight_depth,
+                f"use 0 (none) or 2 to the weight memory's {self.weight_depth} rows",
+            ),
             ("parameter_depth", self.parameter_depth >= 2, "use at least 2"),
             ("table_depth", self.table_depth >= 2, "use at least 2"),
             ("program_depth", self.program_depth >= 2, "use at least 2"),
@@ -153,6 +159,11 @@ class EngineConfig:
         """Bits of the registers and addresses: enough for the deepest memory, and at least 8."""
         depths: Iterator[int] = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_depth"))
         return max(8, *((depth - 1).bit_length() for depth in depths))
+
+    @property
+    def resident_rows(self) -> int:
+        """Rows of the weight memory that the load port fills; the others are a window of weights from outside."""
+        return self.weight_depth - self.weight_window
 
     @property
     def parameter_width(self) -> int:
@@ -175,5 +186,8 @@ class EngineConfig:
         return latency(self.multiplier_width > 0, self.words)
 
     def verilog(self) -> dict[str, int]:
-        """Parameter names and values of reference_rtl/engine.v."""
-        return {f.name.upper(): int(getattr(self, f.name)) for f in fields(self)}
+        """Parameter names and values of reference_rtl/engine.v; the window only if there is one."""
+        values = {f.name.upper(): int(getattr(self, f.name)) for f in fields(self)}
+        if not self.weight_window:
+            del values["WEIGHT_WINDOW"]
+        return values

@@ -27,6 +27,8 @@ class Images:
     parameters: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     tables: Ints = field(default_factory=_empty)
     activations: Ints = field(default_factory=_empty)  # words from address 0 on
+    # (rows, lanes): the weights that come from outside while a sample is computed, in the order of use
+    stream: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))
 
     def words(self, config: EngineConfig) -> dict[str, tuple[int, list[int]]]:
         """For each image its word's bits and its words as bit patterns, as docs/engine.md lays them out."""
@@ -35,7 +37,7 @@ class Images:
         padded[: len(self.activations)] = self.activations
         drain, parameters = config.drain, self._parameters(config)
         parameters += [0] * (-len(parameters) % drain)
-        return {
+        images = {
             "program": (32, list(self.program)),
             "weights": (
                 lanes * config.weight_width,
@@ -57,6 +59,10 @@ class Images:
                 bit_packing.pack(padded.reshape(-1, lanes).tolist(), config.activation_width),
             ),
         }
+        if config.weight_window:
+            rows = bit_packing.pack(self.stream.tolist(), config.weight_width)
+            images["stream"] = lanes * config.weight_width, rows
+        return images
 
     def with_multipliers(self) -> Ints:
         """The parameters in three columns: shift, bias, multiplier."""

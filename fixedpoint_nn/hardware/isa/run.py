@@ -63,6 +63,7 @@ class Run(Instruction):
     x_limit: int = 0
     y_limit: int = 0
     short: bool = False
+    streamed: bool = False
 
     opcode: ClassVar[int] = 1
     words: ClassVar[int] = 20
@@ -142,6 +143,7 @@ class Run(Instruction):
         Field("short", 0, 31, 1, meaning="one pixel: the words from 13 on are left out, and count as 0"),
         *address_fields("activation", 1, "first activation word"),
         *address_fields("weight", 2, "first row of weights"),
+        Field("streamed", 2, 27, 1, meaning="the weights come from outside, the next rows of the stream"),
         *address_fields("parameter", 3, "first row of parameters"),
         *address_fields("output", 4, "where the first result goes"),
         Field("table_base", 5, 0, 24, meaning="first word of the table, a multiple of 2**out_bits"),
@@ -252,6 +254,10 @@ class Run(Instruction):
             raise AssemblyError("argmax without barrier would mix two searches; set barrier=True")
         if self.noise and not self.table:
             raise AssemblyError("noise draws from a table; set table=True and table_base")
+        if self.streamed and self.paired:
+            raise AssemblyError(
+                "paired multiplies words of the activation memory; a streamed run has weights: use one of them"
+            )
         if self.early and not self.barrier:
             raise AssemblyError(
                 f"early = {self.early} shortens the wait of a barrier, and this run has none; set barrier=True"

@@ -19,6 +19,7 @@ from fixedpoint_nn.hardware.isa.instructions import (
     Store,
 )
 from fixedpoint_nn.hardware.isa.timing import Timing
+from fixedpoint_nn.hardware.isa.weight_window import RowClock
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Schedule:
     cycles: int = 0
     mac_cycles: int = 0
     by_run: dict[int, tuple[int, int]] = field(default_factory=dict)
+    stalls: int = 0  # cycles in which a step waited for nothing but its weights from outside
+    stalls_by_run: dict[int, int] = field(default_factory=dict)
 
     @property
     def utilisation(self) -> float:
@@ -36,11 +39,16 @@ class Schedule:
 
 
 def schedule(
-    program: Sequence[Instruction], lanes: int, drain: int = 1, latency: int = LATENCY, pack: int = 1
+    program: Sequence[Instruction],
+    lanes: int,
+    drain: int = 1,
+    latency: int = LATENCY,
+    pack: int = 1,
+    rows: RowClock | None = None,
 ) -> Schedule | None:
     """The schedule of a program; None if it depends on the data (a conditional jump).
 
-    `latency` is the engine's (`EngineConfig.latency`).
+    `latency` is the engine's (`EngineConfig.latency`); `rows` is the clock of the weights that come from outside.
     """
     if any(isinstance(instruction, JumpEqual) for instruction in program):
         return None
@@ -49,7 +57,7 @@ def schedule(
         places[at] = number
         at += instruction.words
     addresses = {number: place for place, number in places.items()}
-    result, timing, registers, number = Schedule(), Timing(lanes, drain, latency, pack), [0] * 8, 0
+    result, timing, registers, number = Schedule(), Timing(lanes, drain, latency, pack, rows), [0] * 8, 0
     before = 0
     while True:
         instruction = program[number]
@@ -62,6 +70,10 @@ def schedule(
             cycles, steps = result.by_run.get(place, (0, 0))
             result.by_run[place] = (cycles + issue.last_step - before, steps + macs)
             before = issue.last_step
+            if rows is not None:
+                stalls = rows.stalls - result.stalls
+                result.stalls_by_run[place] = result.stalls_by_run.get(place, 0) + stalls
+                result.stalls = rows.stalls
         elif isinstance(instruction, (Set, Add)):
             old = registers[instruction.register] if isinstance(instruction, Add) else 0
             registers[instruction.register] = old + instruction.value

@@ -6,62 +6,34 @@ Cycle 0 is the one in which `start` is high.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.isa.config import LATENCY
-from fixedpoint_nn.hardware.isa.instructions import Run
+from fixedpoint_nn.hardware.isa.instructions import AssemblyError, Run
+from fixedpoint_nn.hardware.isa.issue import Issue, drain_clocks, step_cycles, tile_clocks, turns
+from fixedpoint_nn.hardware.isa.weight_window import RowClock, passes_of
 
-Number = TypeVar("Number", int, NDArray[np.int64])
+__all__ = ["FIRST_DECODE", "HANDOVER", "LOAD_CYCLES", "Issue", "Timing", "drain_clocks"]
 
 FIRST_DECODE = 3  # from a start or a taken jump until its target is decoded
 LOAD_CYCLES = 4  # from the last word of a Load with shift 0 until the next word is decoded
 
 
-def drain_clocks(channels: int, drain: int) -> int:
-    """The clocks in which a tile's channels leave the lanes, `drain` of them at a time."""
-    return -(-channels // drain)
-
-
-def turns(run: Run, pack: int) -> int:
-    """1 if lanes that share multipliers have operands of their own in this run, and multiply one after the other."""
-    return int(pack > 1 and run.vector)
-
-
-def tile_clocks(run: Run, turn: int) -> int:
-    """The clocks of a tile's steps: one each, and one more for each that multiplies in turns."""
-    return run.taps + turn * run.fired
-
-
-@dataclass(frozen=True)
-class Issue:
-    """The cycles in which the steps of one run are issued."""
-
-    first_step: int
-    first_tile: int  # last step of the first tile
-    last_step: int
-    lanes: int
-    run: Run
-    drain: int = 1
-    turn: int = 0  # clocks by which lanes that take turns read before their step
-
-    def tile(self, pixel: Number, tile: Number) -> Number:
-        """The cycle of the last step of tile number `tile` of pixel number `pixel` (integers or arrays)."""
-        tiles = self.run.counts[3]
-        steps = tile_clocks(self.run, self.turn)
-        full = max(steps, self.turn + drain_clocks(self.run.tile_channels(self.lanes), self.drain))
-        last = max(steps, self.turn + drain_clocks(self.run.last_channels, self.drain))
-        return self.first_tile + pixel * ((tiles - 1) * full + last) + tile * full
-
-
 class Timing:
     """The clock of one execution, from `start` on: call the method of each instruction as it is executed."""
 
-    def __init__(self, lanes: int, drain: int = 1, latency: int = LATENCY, pack: int = 1) -> None:
+    def __init__(
+        self,
+        lanes: int,
+        drain: int = 1,
+        latency: int = LATENCY,
+        pack: int = 1,
+        rows: RowClock | None = None,
+    ) -> None:
         self.lanes, self.drain, self.latency, self.pack = lanes, drain, latency, pack
+        self.rows = rows  # of weights from outside
         self.decode = FIRST_DECODE  # earliest cycle in which the next word is decoded
         self.taken = 0  # when the last description was taken
         self.last_step = 0  # of the last run
@@ -81,9 +53,29 @@ class Timing:
         first_step = max(start, self.drained - run.early) if run.barrier else start
         first_tile = max(first_step + tile_clocks(run, turn) - 1, self.drained + turn)
         issue = Issue(first_step, first_tile, 0, self.lanes, run, self.drain, turn)
+        if run.streamed:
+            issue = self._streamed(issue)
         self.last_step = issue.tile(x * y - 1, tiles - 1)
         self.drained = self.last_step + drain_clocks(run.last_channels, self.drain) + self.latency
         return replace(issue, last_step=self.last_step)
+
+    def _streamed(self, issue: Issue) -> Issue:
+        """The issue of a run that waits for its rows of weights."""
+        run, turn = issue.run, issue.turn
+        if self.rows is None:
+            raise AssemblyError(
+                "a run takes its weights from outside, and the engine has no window for them; set weight_window"
+            )
+        apart = drain_clocks(run.tile_channels(self.lanes), self.drain)
+        reads = self.rows.read(run, issue.first_step, self.drained, apart, turn)
+        issue = replace(
+            issue, first_step=int(reads[0]), first_tile=int(reads[run.taps - 1]) + turn, first_pass=reads
+        )
+        if passes_of(run) > 1:
+            tiles, pixels = run.counts[3], run.counts[4] * run.counts[5]
+            last = step_cycles(issue, np.array([pixels - 1]), np.arange(tiles), run.taps)[0] + turn
+            self.rows.give_back(last[-1] if run.per_tile else last.ravel())
+        return issue
 
     def _wait(self) -> None:
         self.decode = max(self.decode, self.drained)

@@ -29,6 +29,7 @@ OPTIONAL = {
     "words": 1,
     "pack": 1,
     "multiplier_width": 0,
+    "weight_window": 0,
 }  # what is meant where a manifest leaves a parameter out
 ORDER = {
     "program": "instruction after instruction, from word 0",
@@ -36,6 +37,8 @@ ORDER = {
     "parameters": "shift (6 bits, above) and bias of each output channel",
     "tables": "table after table, each by the bit pattern of its input",
     "activations": "rows of the activation memory from address 0 on; word 0 in the least significant bits",
+    "stream": "weights from outside: rows of lanes in the order of the engine's steps, sample after sample the same; "
+    "lane 0 in the least significant bits",
     "input": "vector after vector, each in the order of its axes (NHWC)",
     "expected": "vector after vector, each in the order of its axes (NHWC)",
     "status": "vector after vector: cycles, mac_cycles, saturations, accumulator_overflow, argmax",
@@ -90,6 +93,8 @@ def describe_runs(lowered: CompiledNetwork, schedule: Schedule | None) -> list[d
             described["table"] = item.table.function
         if schedule is not None and place in schedule.by_run:
             described["cycles"], described["mac_cycles"] = schedule.by_run[place]
+            if item.streamed and item.weights is not None:
+                described["rows"], described["stalls"] = len(item.weights), schedule.stalls_by_run[place]
         runs.append(described)
     return runs
 
@@ -120,7 +125,8 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
 def describe_engine(config: EngineConfig) -> dict[str, int]:
     """The manifest's entry of the engine: the parameters of the Verilog by their Python names.
 
-    A drain, words and a pack of 1 and a multiplier of 0 bits are left out: the engines of before had no other.
+    A drain, words and a pack of 1, a multiplier of 0 bits and a window of 0 rows are left out: the engines of before
+    had no other.
     """
     return {name: value for name, value in asdict(config).items() if OPTIONAL.get(name) != value}
 

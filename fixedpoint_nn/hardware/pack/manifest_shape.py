@@ -54,7 +54,14 @@ PORT = Fields(
 )
 RUN = Fields(
     {"place": Whole(), "layer": Text(), "format": FORMAT, "channels": Whole(1)},
-    {"cycles": Whole(), "mac_cycles": Whole(), "quantizer": Text(), "table": Text()},
+    {
+        "cycles": Whole(),
+        "mac_cycles": Whole(),
+        "quantizer": Text(),
+        "table": Text(),
+        "rows": Whole(),
+        "stalls": Whole(),
+    },
 )
 ENTRY = Fields(
     {
@@ -80,7 +87,12 @@ MANIFEST = Fields(
         "runs": Items(RUN),
         "files": Table(ENTRY),
     },
-    {"weights": HASH, "utilisation": Number()},
+    {
+        "weights": HASH,
+        "utilisation": Number(),
+        "weight_memory": Fields({"clocks": Whole(1), "latency": Whole(1)}),
+        "stalls": Items(Whole()),
+    },
 )
 
 
@@ -95,7 +107,14 @@ def demand_manifest(about: Mapping[str, Any]) -> None:
     for name in about["engine"]:
         if name not in known:
             raise ShapeError(f"engine has no parameter {name!r}; it has {', '.join(sorted(known))}")
-    for name in ("cycles", "mac_cycles", "origins"):
+    streamed = bool(about["engine"].get("weight_window"))
+    for name in ("weight_memory", "stalls"):
+        if streamed != (name in about):
+            raise ShapeError(
+                f"the engine has {'a' if streamed else 'no'} weight_window, and {name!r} is "
+                f"{'missing' if streamed else 'stated'}"
+            )
+    for name in ("cycles", "mac_cycles", "origins", *(["stalls"] if streamed else [])):
         if len(about[name]) != about["vectors"]:
             raise ShapeError(
                 f"{name} are stated of {len(about[name])} vectors, and there are {about['vectors']}"
@@ -115,6 +134,7 @@ def word_bits(config: EngineConfig, kind: str) -> int:
     bits: dict[str, int] = {
         "program": 32,
         "weights": lanes * config.weight_width,
+        "stream": lanes * config.weight_width,
         "parameters": config.parameter_width,
         "activations": lanes * word,
         "status": 32,
@@ -126,7 +146,7 @@ def depth(config: EngineConfig, kind: str) -> int | None:
     """How many words of a kind of image an engine holds; None for vectors."""
     depths = {
         "program": config.program_depth,
-        "weights": config.weight_depth,
+        "weights": config.resident_rows,
         "parameters": config.parameter_depth,
         "tables": config.table_depth,
         "activations": config.activation_depth // config.lanes,

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn.hardware.emulator.result import Result
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Run, decode
 from fixedpoint_nn.hardware.isa.modes import overflow_of, rounding_of
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack.writer import STATUS, Contents, write
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -31,12 +33,23 @@ class Assembled:
     input: Port
     output: Port
     titles: Mapping[int, str]  # what begins at a program address
+    memory: WeightMemory | None = None  # that weights come from, if they do
+
+    def run(self, vector: Ints, seed: int) -> tuple[Ints, Result]:
+        """The output words, and what the engine's twin tells, from memories as the images fill them."""
+        twin = Twin(self.config, self.images, self.input, vector, self.memory)
+        result = twin.run(seed)
+        return twin.memory[self.output.addresses()], result
 
     def results(self, vector: Ints, seed: int) -> tuple[Ints, Ints]:
-        """The output words, and the status registers, from memories as the images fill them."""
-        twin = Twin(self.config, self.images, self.input, vector)
-        result = twin.run(seed)
-        return twin.memory[self.output.addresses()], np.array([int(getattr(result, n)) for n in STATUS])
+        """The output words, and the status registers."""
+        words, result = self.run(vector, seed)
+        return words, status_of(result)
+
+
+def status_of(result: Result) -> Ints:
+    """The status registers of a run."""
+    return np.array([int(getattr(result, name)) for name in STATUS])
 
 
 def emit_program(
@@ -55,8 +68,8 @@ def emit_program(
     The program must give the same however many vectors have run before: what it reads is what its images
     hold, what the vector brings, or what it has written itself.
     """
-    done = [program.results(vector, seed + number) for number, vector in enumerate(vectors)]
-    status = np.stack([registers for _, registers in done])
+    done = [program.run(vector, seed + number) for number, vector in enumerate(vectors)]
+    status = np.stack([status_of(result) for _, result in done])
     contents = Contents(
         name=name,
         config=program.config,
@@ -72,6 +85,8 @@ def emit_program(
         runs=_runs(program),
         seed=seed,
         status=status,
+        memory=program.memory,
+        stalls=[result.stalls for _, result in done],
     )
     return write(Path(directory), contents, radix, mif)
 

@@ -17,6 +17,7 @@ from fixedpoint_nn.hardware.isa.config import SHIFT_BITS, EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.manifest_shape import demand_manifest, demand_port, depth, word_bits
@@ -30,6 +31,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 STATUS_FILE = manifest.file_name("status", ".coe")
 IMAGES = ("program", "weights", "parameters", "tables", "activations")
+STREAM = "stream"  # of an engine whose weights come from outside
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,17 @@ class Pack:
         return [int(cycles) for cycles in self.manifest["cycles"]]
 
     @property
+    def memory(self) -> WeightMemory | None:
+        """The memory that weights come from, if they do."""
+        about = self.manifest.get("weight_memory")
+        return None if about is None else WeightMemory(about["clocks"], about["latency"])
+
+    @property
+    def stalls(self) -> list[int] | None:
+        """Predicted cycles of each vector in which it waits for weights from outside."""
+        return self.manifest.get("stalls")
+
+    @property
     def seed(self) -> int:
         """Of the noise generator for the first vector; each further one has the next seed."""
         return int(self.manifest["seed"])
@@ -69,7 +82,8 @@ class Pack:
     def mem_files(self) -> dict[str, Image]:
         """The images for `$readmemh`."""
         files = self.manifest["files"]
-        names = {kind: manifest.file_name(kind, ".mem") for kind in IMAGES}
+        kinds = (*IMAGES, STREAM) if self.config.weight_window else IMAGES
+        names = {kind: manifest.file_name(kind, ".mem") for kind in kinds}
         return {
             kind: Image(self.directory / name, files[name]["words"] if name in files else 0)
             for kind, name in names.items()
@@ -112,7 +126,9 @@ def _load(directory: Path) -> Pack:
     try:
         for name, entry in files.items():
             verify_file(directory / name, entry)
-        words = {kind: _from_coe(directory, kind, files, config) for kind in (*IMAGES, *VECTORS, "status")}
+        words = {
+            kind: _from_coe(directory, kind, files, config) for kind in (*IMAGES, STREAM, *VECTORS, "status")
+        }
         images = _images(words, config)
         bits, vectors = config.activation_width, about["vectors"]
         rows = [
@@ -196,17 +212,22 @@ def _from_coe(directory: Path, kind: str, files: Mapping[str, Any], config: Engi
 def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
     """Integers from bit patterns."""
     lanes = config.lanes
-    weights = bit_packing.unpack(words["weights"], lanes, config.weight_width)
     rows = bit_packing.unpack(words["activations"], lanes, config.activation_width)
     return Images(
         list(words["program"]),
-        np.array([bit_packing.signed(row, config.weight_width) for row in weights], np.int64).reshape(
-            -1, lanes
-        ),
+        _rows(words["weights"], config),
         _parameters(bit_packing.unpack(words["parameters"], config.drain, config.channel_width), config),
         np.array(bit_packing.signed(words["tables"], config.activation_width), np.int64),
         np.array([bit_packing.signed(row, config.activation_width) for row in rows], np.int64).reshape(-1),
+        _rows(words[STREAM], config),
     )
+
+
+def _rows(words: list[int], config: EngineConfig) -> Ints:
+    """(rows, lanes) of weights."""
+    rows = bit_packing.unpack(words, config.lanes, config.weight_width)
+    table: Ints = np.array([bit_packing.signed(row, config.weight_width) for row in rows], np.int64)
+    return table.reshape(-1, config.lanes)
 
 
 def _parameters(rows: Sequence[Sequence[int]], config: EngineConfig) -> Ints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.numerics.arrays import Ints
@@ -43,6 +44,10 @@ class Contents:
     corners: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
     status: Ints | None = None  # (vectors, status registers), if they are to be compared too
+    memory: WeightMemory | None = (
+        None  # that weights come from, if they do, and the cycles that were waited for them
+    )
+    stalls: Sequence[int] = ()
     weights: str | None = None  # the hash of the float network that was quantised, if it is known
 
     def words(self) -> dict[str, tuple[int, list[int], list[int]]]:
@@ -58,6 +63,12 @@ class Contents:
         if self.status is not None:
             contents["status"] = STATUS_BITS, self.status.reshape(-1).tolist(), list(self.status.shape)
         return contents
+
+    def _outside(self) -> dict[str, Any]:
+        """What a manifest says of weights from outside."""
+        if self.memory is None:
+            return {}
+        return {"weight_memory": asdict(self.memory), "stalls": list(self.stalls)}
 
     def write_into(self, folder: Path, radix: int = 16, mif: bool = False) -> None:
         """Every file of a pack."""
@@ -91,6 +102,7 @@ class Contents:
             "seed": self.seed,
             "cycles": cycles,
             "mac_cycles": macs,
+            **self._outside(),
             "utilisation": round(sum(macs) / sum(cycles), 4),
             "corners": dict(self.corners),
             "runs": list(self.runs),

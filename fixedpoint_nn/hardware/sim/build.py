@@ -17,6 +17,7 @@ from fixedpoint_nn.hardware.sim.toolchain import Tool, ToolError, find_tool, rtl
 
 SIMULATORS = ("iverilog", "verilator")
 BENCH = "engine_tb"
+SOURCE = "weight_source"  # of the weights that come from outside
 
 
 def compiled(config: EngineConfig, simulator: str, waves: bool = False, cycles: int = 0) -> list[str]:
@@ -51,7 +52,8 @@ def _speed(long: bool) -> str:
 
 
 def _sources(rtl: Path) -> list[Path]:
-    return sorted([*rtl.glob("*.v"), *rtl.glob("*.vh"), *(rtl / "tb").glob(f"{BENCH}.*")])
+    benches = [*(rtl / "tb").glob(f"{BENCH}.*"), *(rtl / "tb").glob(f"{SOURCE}.v")]
+    return sorted([*rtl.glob("*.v"), *rtl.glob("*.vh"), *benches])
 
 
 def _built(key: str, config: EngineConfig, tool: Tool, rtl: Path, waves: bool, long: bool) -> Path:
@@ -77,7 +79,10 @@ def _built(key: str, config: EngineConfig, tool: Tool, rtl: Path, waves: bool, l
 def compile_into(work: Path, config: EngineConfig, tool: Tool, waves: bool, long: bool = False) -> None:
     """Compile the sources in work/rtl to work/sim; all paths are relative, whatever that of `work` is."""
     values, simulator, program = config.verilog(), tool.name, str(tool.path)
-    files = [f"rtl/tb/{BENCH}.v", *sorted(f"rtl/{path.name}" for path in (work / "rtl").glob("*.v"))]
+    files = [
+        *(f"rtl/tb/{name}.v" for name in (BENCH, SOURCE)),
+        *sorted(f"rtl/{path.name}" for path in (work / "rtl").glob("*.v")),
+    ]
     if simulator == "iverilog":
         command = [program, "-g2005", "-Irtl", "-s", BENCH, "-o", cache.PROGRAM]
         command += [f"-P{BENCH}.{name}={value}" for name, value in values.items()] + files

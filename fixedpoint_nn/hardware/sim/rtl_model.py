@@ -3,19 +3,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
+from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
+from fixedpoint_nn.network.one_port import OnePort, one_port, several, shapes_of
 from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
 class RtlModel:
     """A quantised network on the engine's Verilog, in a simulator.
+
+    With a `weight_window` of so many rows weights come from `weight_memory`: at a fixed rate, or after random pauses
+    whose seed it is.
 
     >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints)  # doctest: +SKIP
     True
@@ -31,6 +38,8 @@ class RtlModel:
         multiplier: int = MULTIPLIER_BITS,
         words: int = 1,
         pack: int = 1,
+        weight_window: int = 0,
+        weight_memory: WeightMemory | int | None = None,
     ) -> None:
         if not isinstance(fixed, Quantized):
             raise TypeError(
@@ -42,34 +51,52 @@ class RtlModel:
         self.multiplier = multiplier
         self.words = words
         self.pack = pack
+        self.weight_window = weight_window
+        self.weight_memory = weight_memory
         self.simulator = simulator
         self.progress = progress
         self.outcome = Outcome()
         self._lowered = lru_cache(maxsize=8)(self._lower)
 
-    def _lower(self, shape: tuple[int, ...]) -> CompiledNetwork:
-        return lower(
-            self.fixed.net,
+    def _lower(self, *shapes: tuple[int, ...]) -> tuple[CompiledNetwork, OnePort | None]:
+        port = one_port(self.fixed, shapes) if several(self.fixed) else None
+        fixed = self.fixed if port is None else port.fixed
+        (shape,) = shapes if port is None else [port.row_shape(shapes)]
+        lowered = lower(
+            fixed.net,
             shape,
-            self.fixed.input.format,
+            fixed.input.format,
             self.lanes,
             drain=self.drain,
             multiplier=self.multiplier,
             words=self.words,
             pack=self.pack,
+            window=self.weight_window,
         )
+        return lowered, port
 
-    def lowered(self, shape: tuple[int, ...]) -> CompiledNetwork:
-        """The program and the images for samples of this shape."""
-        return self._lowered(shape)
+    def lowered(self, *shapes: tuple[int, ...]) -> CompiledNetwork:
+        """The program and the images for samples of this shape, or of these of several inputs."""
+        return self._lowered(*shapes)[0]
 
-    def __call__(self, x: ArrayLike | FixedArray) -> FixedArray:
-        """The engine's outputs; `outcome` then holds its cycles and status registers."""
-        samples = taken(self.fixed, x)
-        lowered = self.lowered(samples.shape[1:])
+    def __call__(self, *xs: ArrayLike | FixedArray) -> Any:
+        """The engine's outputs, as the network gives them; `outcome` then holds its cycles and status registers.
+
+        Several inputs are handed to the engine as one row, and several outputs come back as one.
+        """
+        if not several(self.fixed):
+            (x,) = xs
+            samples = taken(self.fixed, x)
+            return self._run(self.lowered(samples.shape[1:]), samples)
+        lowered, port = self._lowered(*shapes_of(xs))
+        assert port is not None
+        return port.apart(self._run(lowered, port.row(xs)))
+
+    def _run(self, lowered: CompiledNetwork, samples: FixedArray) -> FixedArray:
         with scratch.folder() as folder:
             images = write_images(folder, lowered.config, lowered.images)
             job = Job(lowered.config, images, lowered.input, lowered.output, self.simulator)
+            job = replace(job, memory=self.weight_memory)
             label = self.simulator if self.progress else ""
             self.outcome = simulate(job, samples.ints.reshape(len(samples), -1), label)
         ints = self.outcome.ints(lowered.config.activation_width)

@@ -23,6 +23,7 @@ from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.memory_files import Image
 from fixedpoint_nn.hardware.sim.build import compiled, last_line
@@ -51,6 +52,9 @@ class Job:
     seed: int = 1
     limit: int = 2_000_000_000  # cycles after which a vector counts as hung
     cycles: int = 0  # of all vectors, as far as one knows
+    memory: WeightMemory | int | None = (
+        None  # of weights from outside: at a fixed rate, or random pauses by a seed
+    )
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class Outcome:
     saturations: list[int] = field(default_factory=list)
     accumulator_overflow: list[bool] = field(default_factory=list)
     argmax: list[int] = field(default_factory=list)
+    stalls: list[int] = field(default_factory=list)
+    arrivals: list[list[int]] = field(
+        default_factory=list
+    )  # of each row of weights from outside the cycle in which it was taken, if there were random pauses
     traces: list[list[tuple[int, int, str]]] = field(
         default_factory=list
     )  # cycle, address, word of every write
@@ -173,7 +181,8 @@ def attempt(
 
     It runs in `folder` and knows its files by plain names there, so that no letter of anybody's path can disturb it.
     """
-    vectors, results, writes = (folder / f"{name}-{first}" for name in ("input", "results", "trace"))
+    names = ("input", "results", "trace", "arrivals")
+    vectors, results, writes, arrivals = (folder / f"{name}-{first}" for name in names)
     write_vectors(vectors, inputs, job.config.activation_width)
     plusargs = [*job.input.plusargs("input"), *job.output.plusargs("output")]
     for name, image in job.images.items():
@@ -189,6 +198,8 @@ def attempt(
         f"+seed={job.seed + first}",
         f"+limit={job.limit}",
         *([f"+trace={writes.name}"] if trace else []),
+        *_memory(job.memory),
+        *([f"+arrivals={arrivals.name}"] if isinstance(job.memory, int) else []),
         *extra,
     ]
     try:
@@ -202,7 +213,23 @@ def attempt(
             vector, cycle, address, word = line.split()
             outcome.traces[int(vector)].append((int(cycle), int(address), word))
         writes.unlink(missing_ok=True)
+    if isinstance(job.memory, int):
+        outcome.arrivals.extend([] for _ in range(len(inputs)))
+        for line in _lines(arrivals):
+            number, taken = map(int, line.split())
+            if number < len(inputs):  # the memory goes on with the rows of one that does not come
+                outcome.arrivals[number].append(taken)
+        arrivals.unlink(missing_ok=True)
     return outcome, text, status
+
+
+def _memory(memory: WeightMemory | int | None) -> list[str]:
+    """The plusargs of the memory that streams weights."""
+    if memory is None:
+        return []
+    if isinstance(memory, int):
+        return [f"+stream_random={memory}"]
+    return [f"+stream_clocks={memory.clocks}", f"+stream_latency={memory.latency}"]
 
 
 def _link(source: Path, link: Path) -> None:
@@ -236,15 +263,16 @@ def read_results(path: Path) -> Outcome:
     for line in _lines(path):
         if line.startswith("#"):
             numbers = line[1:].split()
-            if len(numbers) < 6:  # a simulator that was killed wrote half of it
+            if len(numbers) < 7:  # a simulator that was killed wrote half of it
                 break
-            _, cycles, macs, saturations, overflow, argmax = numbers
+            _, cycles, macs, saturations, overflow, argmax, stalls = numbers
             outcome.words.append([])
             outcome.cycles.append(int(cycles))
             outcome.mac_cycles.append(int(macs))
             outcome.saturations.append(int(saturations))
             outcome.accumulator_overflow.append(overflow == "1")
             outcome.argmax.append(int(argmax) if argmax.isdigit() else -1)
+            outcome.stalls.append(int(stalls))
         elif outcome.words:
             outcome.words[-1].append(line.strip())
     return outcome

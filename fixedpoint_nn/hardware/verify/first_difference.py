@@ -13,6 +13,7 @@ from fixedpoint_nn.hardware.isa import bit_packing
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.isa.weight_window import Outside
 from fixedpoint_nn.hardware.verify.diagnosis import likely_cause
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
@@ -89,9 +90,10 @@ def first_divergence(
     vector: Ints,
     trace: Trace,
     seed: int = 1,
+    outside: Outside | None = None,
 ) -> FirstDifference | ExtraWrites | None:
     """Compare every word that the Verilog wrote with the twin's; None if all are equal, and no more."""
-    twin = Twin(config, images, port, vector)
+    twin = Twin(config, images, port, vector, outside)
     layers = {run["place"]: run for run in runs}
     result, bits = twin.run(seed, writes=True), config.activation_width
     passed: dict[int, int] = {}
@@ -111,7 +113,7 @@ def first_divergence(
                 continue
             cause = f"written to address {got[1]} instead of {address}" if got[1] != address else ""
             if not cause:
-                twin_again = Twin(config, images, port, vector)
+                twin_again = Twin(config, images, port, vector, outside)
                 twin_again.wanted = (write.place, step)
                 twin_again.run(seed)
                 words = [read_word(word, bits) for _, _, word in actual]

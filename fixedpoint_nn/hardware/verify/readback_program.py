@@ -26,6 +26,7 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Add, Address, Instruction, Load, Loop, Set
 from fixedpoint_nn.hardware.isa.port import Port
+from fixedpoint_nn.hardware.pack.resident import demand_resident
 from fixedpoint_nn.hardware.verify.readback_parameters import parameter_sections
 from fixedpoint_nn.hardware.verify.readback_section import Room, Section, plain_run
 
@@ -43,6 +44,7 @@ class Readback:
 
 def readback_program(config: EngineConfig, images: Images) -> Readback:
     """Programs for every memory that holds an image; the images are not changed, only longer."""
+    demand_resident(config, "Readback")
     room = Room(config, images)
     makers = (_weights, parameter_sections, _tables, _activations)
     sections = [section for make in makers for section in make(room)]

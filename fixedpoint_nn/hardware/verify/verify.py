@@ -7,10 +7,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.files.scratch import PlaceError
 from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.isa import bit_packing
+from fixedpoint_nn.hardware.isa.weight_window import Outside
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
@@ -20,6 +23,7 @@ from fixedpoint_nn.hardware.sim.build import compiled
 from fixedpoint_nn.hardware.sim.run import Job, Outcome, SimulationError, SimulatorError, attempt, simulate
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
+from fixedpoint_nn.hardware.verify.streamed import cycles_by_arrival
 from fixedpoint_nn.hardware.verify.verdict import Verdict
 from fixedpoint_nn.numerics.arrays import Ints
 
@@ -32,17 +36,21 @@ def verify(
     vcd: str | Path | None = None,
     vectors: int | None = None,
     progress: bool = False,
+    pauses: int | None = None,
 ) -> Verdict:
     """Run the pack's vectors and compare all outputs; with `trace` every word that the engine writes.
 
     `vcd` names a file for the waveforms of the first vector that fails, or of the first one; a GTKWave save file
-    is written beside it.
+    is written beside it. With `pauses`, a seed, weights that come from outside arrive after random pauses, and cycles
+    must be those that follow from when they arrived.
     """
 
     def run() -> Verdict:
         pack = load_pack(directory)
         _same_in_both_forms(pack)
-        return _verify(pack, simulator, trace, vcd, vectors, progress)
+        if pauses is not None and pack.memory is None:
+            raise PackError(f"{pack.directory} has all of its weights in the engine; leave the pauses out")
+        return _verify(pack, simulator, trace, vcd, vectors, progress, pauses)
 
     return Verdict.of(Path(directory), run)
 
@@ -67,7 +75,13 @@ def _same_in_both_forms(pack: Pack) -> None:
 
 
 def _verify(
-    pack: Pack, simulator: str, trace: bool, vcd: str | Path | None, vectors: int | None, progress: bool
+    pack: Pack,
+    simulator: str,
+    trace: bool,
+    vcd: str | Path | None,
+    vectors: int | None,
+    progress: bool,
+    pauses: int | None,
 ) -> Verdict:
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
     if len(inputs) == 0:
@@ -80,9 +94,12 @@ def _verify(
             f"{pack.directory} predicts cycles of {len(predicted)} vectors and holds {len(inputs)}; "
             f"emit it again"
         )
-    limit = 4 * max(predicted) + 1000
+    limit = (4 if pauses is None else 100) * max(predicted) + 1000
     cycles = sum(predicted)
-    job = Job(pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit, cycles)
+    memory = pack.memory if pauses is None else pauses
+    job = Job(
+        pack.config, pack.mem_files(), pack.input, pack.output, simulator, pack.seed, limit, cycles, memory
+    )
     label = f"{pack.name} on {simulator}" if progress else ""
     try:
         verdict = _compared(pack, job, inputs, expected, predicted, label, trace)
@@ -115,6 +132,9 @@ def _compared(
     except SimulationError as error:
         raise SimulationError(f"{error}{_undefined(pack, job, inputs, str(error))}") from None
     bits = pack.config.activation_width
+    stalls = pack.stalls
+    if isinstance(job.memory, int):
+        predicted, stalls = cycles_by_arrival(pack, outcome.arrivals)
     if len(outcome.words) != len(inputs):
         raise SimulationError(f"{len(outcome.words)} vectors came back and {len(inputs)} were run")
     for vector, (words, wanted) in enumerate(zip(outcome.words, expected, strict=True)):
@@ -136,7 +156,13 @@ def _compared(
                 f"FAIL: vector {vector} took {outcome.cycles[vector]} cycles and {predicted[vector]} "
                 f"were predicted",
             )
-        found = _compare_status(pack, vector, outcome)
+        if stalls is not None and outcome.stalls[vector] != stalls[vector]:
+            return Verdict(
+                False,
+                f"FAIL: vector {vector} waited {outcome.stalls[vector]} cycles for its weights and {stalls[vector]} "
+                f"were predicted",
+            )
+        found = _compare_status(pack, vector, outcome, predicted[vector])
         if found:
             return Verdict(False, found)
     words_compared = sum(len(words) for words in outcome.words)
@@ -144,15 +170,17 @@ def _compared(
         raise SimulationError(f"{words_compared} words were compared and {expected.size} were expected")
     traced = f" ({sum(map(len, outcome.traces))} writes traced)" if trace else ""
     cycles = sum(outcome.cycles)
-    text = f"PASS: {len(inputs)} vectors, {words_compared} words, {cycles} cycles{traced}"
+    waited = "" if stalls is None else f", {sum(outcome.stalls)} of them waiting for weights"
+    text = f"PASS: {len(inputs)} vectors, {words_compared} words, {cycles} cycles{waited}{traced}"
     return Verdict(True, text, len(inputs), words_compared, cycles)
 
 
-def _compare_status(pack: Pack, vector: int, outcome: Outcome) -> str:
-    """The status registers after a vector, if the pack states them."""
+def _compare_status(pack: Pack, vector: int, outcome: Outcome, cycles: int) -> str:
+    """The status registers after a vector, if the pack states them, but for its `cycles`."""
     if pack.status is None:
         return ""
     for name, wanted in zip(STATUS, pack.status[vector].tolist(), strict=True):
+        wanted = cycles if name == "cycles" else wanted
         got = int(getattr(outcome, name)[vector])
         if got != wanted:
             return f"FAIL: vector {vector}, status register {name}: expected {wanted}, got {got}"
@@ -168,6 +196,7 @@ def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Out
         inputs[vector],
         outcome.traces[vector],
         job.seed + vector,
+        _outside(job, outcome, vector),
     )
     return f"FAIL: vector {vector}, {found}" if found is not None else ""
 
@@ -203,7 +232,13 @@ def _traced_divergence(
         inputs[vector],
         outcome.traces[0],
         again.seed,
+        _outside(job, outcome, 0),
     )
+
+
+def _outside(job: Job, outcome: Outcome, vector: int) -> Outside | None:
+    """The memory of the weights from outside, or when its rows arrived."""
+    return np.array(outcome.arrivals[vector]) if isinstance(job.memory, int) else job.memory
 
 
 def _undefined(pack: Pack, job: Job, inputs: Ints, sentence: str) -> str:

@@ -12,7 +12,6 @@ from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Resc
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
 from fixedpoint_nn.interchange.affine.thresholds import Refined, Thresholds
 from fixedpoint_nn.interchange.affine.weighted import Scaling, WeightedSum
-from fixedpoint_nn.interchange.affine.wiring import Wired, Wiring
 from fixedpoint_nn.network.encoding import register
 
 CLASSES = (
@@ -38,8 +37,6 @@ CLASSES = (
     TwoSlopes,
     WeightedSum,
     WindowMean,
-    Wired,
-    Wiring,
     ZeroPad,
 )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -14,6 +15,8 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.affine.sums import sums_of
 from fixedpoint_nn.interchange.hls4ml.accumulated import AccumulatedConv2D, AccumulatedDense, Affine, Cast
+from fixedpoint_nn.interchange.hls4ml.curves import REACH, curve, softmax
+from fixedpoint_nn.interchange.hls4ml.recurrent import AccumulatedGRU, AccumulatedLSTM
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -144,15 +147,17 @@ def _quantizer(precision: Any, name: str) -> Quantizer:
     return Quantizer(found.format, found.rounding, found.overflow, name)
 
 
-def _accumulated(step: _Step, weight: FixedArray) -> tuple[FixedArray, Accumulator | None]:
+def _accumulated(
+    step: _Step, weight: FixedArray, bias_of: str = "bias", source: QFormat | None = None
+) -> tuple[FixedArray, Accumulator | None]:
     """The bias in the accumulator's type, and the accumulator; None if it never rounds and never overflows."""
     if step.layer.get_attr("strategy", "latency") not in ("latency", "Latency", "resource", "Resource"):
         raise Unsuited(
             f"has the strategy {step.layer.get_attr('strategy')!r}, and latency and resource are read"
         )
     kind = _quantizer(step.layer.get_attr("accum_t").precision, f"{step.layer.name}.accum")
-    bias = step.weight("bias").cast(kind)
-    source = step.formats[0]
+    bias = step.weight(bias_of).cast(kind)
+    source = source or step.formats[0]
     products = source.frac_bits + weight.format.frac_bits
     if kind.format.frac_bits >= products:
         up = kind.format.frac_bits - products
@@ -196,10 +201,81 @@ def _conv(step: _Step) -> Any:
 
 
 def _activation(step: _Step) -> Any:
-    kind = str(step.layer.get_attr("activation"))
+    kind = str(step.layer.get_attr("activation")).lower()
+    if kind in REACH:
+        return _curve(step, kind, step.out)
     if kind not in ("relu", "linear"):
-        raise Unsuited(f"has the activation {kind!r}, and relu and linear are read")
+        raise Unsuited(f"has the activation {kind!r}, and relu, linear, sigmoid and tanh are read")
     return Cast(step.out, kind == "relu")
+
+
+def _curve(step: _Step, kind: str, out: Quantizer) -> Any:
+    """A sigmoid or tanh by the layer's table."""
+    if kind not in REACH:
+        raise Unsuited(f"has the activation {kind!r}, and sigmoid and tanh are read")
+    kept = _quantizer(step.layer.get_attr("table_t").precision, f"{step.layer.name}.table")
+    return curve(kind, step.number("table_size"), kept, out)
+
+
+def _softmax(step: _Step) -> Any:
+    """Its configuration, as C++, says what its attributes do not."""
+    text = str(step.layer.get_attr("config_cpp", ""))
+    found = dict(re.findall(r"(\w+) = ([^;]+);", text))
+    if found.get("implementation", "").rpartition("::")[2] != "stable":
+        raise Unsuited(
+            f"is a softmax of the implementation {found.get('implementation')}, and stable is read"
+        )
+    if found.get("n_outer", "1") != "1" or found.get("n_inner", "1") != "1":
+        raise Unsuited("is a softmax of several rows")
+    norm = re.search(r"typedef (\S+ ?\S*) inp_norm_t;", text)
+    types = {
+        name: _quantizer(step.layer.get_attr(name).precision, f"{step.layer.name}.{name}")
+        for name in ("exp_table_t", "inv_table_t", "inv_inp_t", "accum_t")
+    }
+    types["inp_norm_t"] = _quantizer(norm.group(1) if norm else "", f"{step.layer.name}.norm")
+    first, second = (int(found[name]) for name in ("exp_table_size", "inv_table_size"))
+    return softmax(types, first, second, step.out, step.shapes[0][-1], float(found.get("exp_scale", "1")))
+
+
+def _recurrent(step: _Step) -> dict[str, Any]:
+    """What both kinds of recurrent layers have."""
+    layer = step.layer
+    for name, plain in (("direction", "forward"), ("pass_initial_states", False), ("return_state", False)):
+        if layer.get_attr(name, plain) != plain:
+            raise Unsuited(f"has the {name} {layer.get_attr(name)!r}, and {plain!r} is read")
+    shape = step.number("n_timesteps"), step.number("n_in")
+    if step.shapes[0] != shape:
+        raise Unsuited(
+            f"takes {shape} of a value of shape {step.shapes[0]}; convert the model with channels_last_conversion='off'"
+        )
+    accum = _quantizer(layer.get_attr("accum_t").precision, f"{layer.name}.accum")
+    products = []
+    for weight_of, bias_of, source in (
+        ("weight", "bias", step.formats[0]), ("recurrent_weight", "recurrent_bias", step.out.format)
+    ):  # fmt: skip
+        weight = step.weight(weight_of)
+        bias, accumulator = _accumulated(step, weight, bias_of, source)
+        given = (weight, bias, accum)
+        products.append(
+            layers.Dense(*given) if accumulator is None else AccumulatedDense(*given, accumulator)
+        )
+    gates, candidate = (str(layer.get_attr(name)).lower() for name in ("recurrent_activation", "activation"))
+    return {
+        "from_input": products[0], "from_state": products[1], "gates": _curve(step, gates, accum),
+        "candidate": _curve(step, candidate, accum), "units": step.number("n_out"),
+        "whole": bool(layer.get_attr("return_sequences", False)), "sums": accum, "state": step.out,
+    }  # fmt: skip
+
+
+def _lstm(step: _Step) -> Any:
+    about = _recurrent(step)
+    return AccumulatedLSTM(**about, cell_curve=about["candidate"])
+
+
+def _gru(step: _Step) -> Any:
+    if step.layer.get_attr("apply_reset_gate", "after") != "after":
+        raise Unsuited("applies its reset gate before the product, which hls4ml does not compute either")
+    return AccumulatedGRU(**_recurrent(step), reset_first=bool(step.layer.get_attr("pytorch", False)))
 
 
 def _normalisation(step: _Step) -> Any:
@@ -241,4 +317,7 @@ CONVERTERS: dict[str, Callable[[_Step], Any]] = {
     "Reshape": _reshape,
     "Transpose": _transpose,
     "Merge": _merge,
+    "Softmax": _softmax,
+    "LSTM": _lstm,
+    "GRU": _gru,
 }

@@ -12,7 +12,7 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.affine.constants import constant
-from fixedpoint_nn.interchange.onnx.value import Flat, Refused, Value, plain_axes
+from fixedpoint_nn.interchange.onnx.value import JOINED, Flat, Refused, Value, plain_axes
 from fixedpoint_nn.layers import Node
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
@@ -173,17 +173,20 @@ def beside(array: Array, v: Value) -> Array:
         raise Refused(f"a constant of shape {list(array.shape)} has more axes than the value beside it")
     array = array.reshape((1,) * (rank - array.ndim) + array.shape)
     if v.batch is not None:
-        if array.shape[v.batch] > 1:
-            first = array.take([0], v.batch)
-            if not np.array_equal(np.broadcast_to(first, array.shape), array):
-                raise Refused("a constant differs from sample to sample")
-            array = first
-        array = array.squeeze(v.batch)
+        array = of_all_samples(array, v.batch)
     kept = sorted(v.order)
     array = array.transpose([kept.index(axis) for axis in v.order])
     while array.ndim > 1 and array.shape[0] == 1:
         array = array[0]
     return array.reshape(()) if array.size == 1 else array
+
+
+def of_all_samples(array: Array, batch: int) -> Array:
+    """A constant without its batch axis, along which it must be the same."""
+    first: Array = array[(slice(None),) * batch + (slice(1),)]
+    if array.strides[batch] and not np.array_equal(np.broadcast_to(first, array.shape), array):
+        raise Refused("a constant differs from sample to sample")
+    return first.squeeze(batch)
 
 
 def _matched(dims: tuple[int, ...], new: tuple[int, ...]) -> list[Block]:
@@ -226,7 +229,7 @@ def _batch_in(v: Value, axes: tuple[int, ...], sizes: tuple[int, ...], places: t
         walked *= size
     if count == 1:
         return None
-    raise Refused("it joins the batch with other axes")
+    raise Refused(JOINED)
 
 
 def _kept_order(

@@ -90,7 +90,8 @@ def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
             raise OnnxError(f"its output {output.name!r} is computed by none of its nodes")
     if not outputs:
         raise OnnxError("it has no output")
-    return Model(tuple(ordered), inputs, outputs, constants, opset)
+    about = {text(entry.key): text(entry.value) for entry in proto.metadata_props}
+    return Model(tuple(ordered), inputs, outputs, constants, opset, about)
 
 
 def text(name: str | bytes) -> str:

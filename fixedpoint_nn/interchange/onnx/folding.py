@@ -11,7 +11,7 @@ import numpy as np
 
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.model import Operation
-from fixedpoint_nn.interchange.onnx.value import MOST_ELEMENTS, Refused
+from fixedpoint_nn.interchange.onnx.value import BATCH, MOST_ELEMENTS, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 # Their results have no more elements than their operands broadcast to.
@@ -22,16 +22,29 @@ _BROADCASTING = {
     "Shape", "Size", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Constant",
     "ReduceProd", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "NonZero", "CumSum",
     "DequantizeLinear", "QuantizeLinear", "LeakyRelu", "Elu", "HardSigmoid", "HardSwish", "Softmax",
-    "DepthToSpace", "BatchNormalization",
+    "DepthToSpace", "BatchNormalization", "Trilu", "IsNaN", "IsInf",
 }  # fmt: skip
 
 
 def computed(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
     """The node's results."""
+    if operation.op == "Expand" and operands[0] is not None and operands[1] is not None:
+        return [_expanded(operands[0], operands[1])]
     size = _bound(operation, operands)
     if size > MOST_ELEMENTS:
         raise Refused(f"it makes a constant of {size:,} elements, and {MOST_ELEMENTS:,} is the most")
     return evaluated(operation, operands, opset)
+
+
+def _expanded(array: Array, shape: Array) -> Array:
+    """The constant repeated, most of all along the batch, without memory for that."""
+    sizes = tuple(int(size) for size in shape.ravel())
+    if prod(1 if size == BATCH else max(size, 1) for size in sizes) * array.size > MOST_ELEMENTS:
+        raise Refused(f"it makes a constant of the shape {list(sizes)}, which is too large")
+    try:
+        return np.broadcast_to(array, np.broadcast_shapes(array.shape, sizes))
+    except ValueError:
+        raise Refused(f"it expands a constant of shape {list(array.shape)} to {list(sizes)}") from None
 
 
 def evaluated(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
@@ -83,8 +96,6 @@ def _bound(operation: Operation, operands: Sequence[Array | None]) -> int:
     last = given[-1] if given else np.zeros(1)
     if operation.op == "ConstantOfShape":
         return prod(int(x) for x in last.ravel())
-    if operation.op == "Expand":
-        return prod(max(int(x), 1) for x in last.ravel()) * given[0].size
     if operation.op == "Tile":
         return prod(int(x) for x in last.ravel()) * given[0].size
     if operation.op == "Range" and len(given) == 3:

@@ -9,7 +9,9 @@ from typing import Any
 
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
+from fixedpoint_nn.interchange.onnx.own_file import restored
 from fixedpoint_nn.interchange.onnx.reader import Conversion, Imported
+from fixedpoint_nn.interchange.onnx.writer import model_of
 from fixedpoint_nn.layers import Graph
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -52,7 +54,11 @@ def any_kind(
     softmax: bool = True,
 ) -> Imported | ImportedIntegers:
     """The same, with the arrangement of inputs and outputs."""
-    model = read(source).only(outputs)
+    whole = read(source)
+    own = restored(whole, lambda net, sizes: read(model_of(net, "float64", sizes).SerializeToString()))
+    if own is not None:
+        return own
+    model = whole.only(outputs)
     if has_integers(model):
         return imported_integers(model, batched=batched, shapes=shapes, quantizers=input, softmax=softmax)
     return Conversion(model, batched, shapes or {}, {}).run()

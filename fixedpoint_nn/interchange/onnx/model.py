@@ -45,6 +45,7 @@ class Model:
     outputs: tuple[Declared, ...]
     constants: Mapping[str, Array]
     opset: int
+    about: Mapping[str, str] = field(default_factory=dict)  # the file's metadata
 
     def only(self, outputs: Sequence[str] | None) -> Model:
         """What these outputs need, or all of them."""

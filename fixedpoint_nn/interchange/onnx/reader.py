@@ -15,10 +15,12 @@ from fixedpoint_nn.interchange.onnx.builder import Builder
 from fixedpoint_nn.interchange.onnx.doors import FLOATS, WHOLE, Door, arrangement
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.folding import computed
+from fixedpoint_nn.interchange.onnx.masks import Masked
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation
+from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
 from fixedpoint_nn.interchange.onnx.tidying import tidy
-from fixedpoint_nn.interchange.onnx.value import BATCH, Refused, Value
+from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, Refused, Value
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -75,14 +77,18 @@ def imported(
 class Conversion:
     """The state of one conversion: what every value of the file is so far."""
 
+    may_be_alone = True  # where the batch is joined with other axes, the file is read for a batch of one
+
     def __init__(
         self,
         model: Model,
         batched: bool,
         shapes: Mapping[str, Sequence[int]],
         constants: Mapping[str, ArrayLike],
+        alone: bool = False,
     ) -> None:
-        self.model, self.batched = model, batched
+        self.model, self.batched, self.alone = model, batched, alone
+        self.settings = shapes, constants
         known = [declared.name for declared in model.inputs]
         for name in (*shapes, *constants):
             if name not in known:
@@ -114,7 +120,7 @@ class Conversion:
                 )
             for axis, size in enumerate(dims):
                 if isinstance(size, str) and axis == axes[0]:
-                    dims[axis] = BATCH
+                    dims[axis] = 1 if self.alone else BATCH
                 elif isinstance(size, str):
                     open_ = f"axis {axis} ({size!r})" if size else f"axis {axis}"
                     raise Refused(
@@ -128,7 +134,31 @@ class Conversion:
             self.refusals.append(Refusal(declared.name, "input", refused.reason, declared.name))
 
     def run(self) -> Imported:
-        """Everything converted, or `UnsupportedModel`."""
+        """Everything converted, or `UnsupportedModel`.
+
+        Where the file joins the batch with other axes, as attention with several heads does, each sample is a batch
+        of one: that is what the file computes of it, and nothing is joined.
+        """
+        try:
+            return self._run()
+        except UnsupportedModel as first:
+            if (
+                self.alone
+                or not self.may_be_alone
+                or not any(refusal.reason == JOINED for refusal in self.refusals)
+            ):
+                raise
+            shapes, constants = self.settings
+            try:
+                return Conversion(self.model, self.batched, shapes, constants, alone=True).run()
+            except UnsupportedModel as still:
+                if all(
+                    refusal.operator == "output" and refusal.reason == JOINED for refusal in still.refusals
+                ):
+                    raise first from None  # which says the nodes that join it
+                raise still from None
+
+    def _run(self) -> Imported:
         for operation in self.model.operations:
             self._convert(operation)
         outputs = [self._output(declared) for declared in self.model.outputs]
@@ -151,7 +181,10 @@ class Conversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, Value) and value.node in given and None not in value.axes
+            if isinstance(value, Value)
+            and value.node in given
+            and None not in value.axes
+            and not isinstance(value.kind, Masked)
         )
 
     def _convert(self, operation: Operation) -> None:
@@ -209,12 +242,23 @@ class Conversion:
         if not isinstance(operand, Value):
             self.refusals.append(Refusal(declared.name, "output", "it is a constant"))
             return None
+        if isinstance(operand.kind, Masked):
+            self.refusals.append(Refusal(declared.name, "output", "it has elements of minus infinity"))
+            return None
+        if self.alone and operand.batch is None and operand.dims[:1] == (1,):
+            operand = self.builder.with_batch(operand, 0)
+        at = operand.batch
+        if self.alone and (at is None or (declared.axes and isinstance(declared.axes[at], int))):
+            self.refusals.append(Refusal(declared.name, "output", JOINED))  # it has no axis for the samples
+            return None
         if operand.order != (*range(2, len(operand.dims)), 1) or operand.batch != 0:
             operand = self.builder.plain(operand)
         return Door(declared.name, operand.node, operand.axes, operand.dims)
 
 
 def _unknown(operation: Operation) -> str:
+    if operation.op in REASONS:
+        return REASONS[operation.op]
     if operation.domain:
         return f"operators of the domain {operation.domain!r} are not read"
     return "the operator is not supported"

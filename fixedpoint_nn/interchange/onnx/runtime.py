@@ -84,8 +84,8 @@ def _integers(found: ImportedIntegers, xs: Sequence[Array]) -> list[tuple[Door, 
     inside = [door for door in found.inside if door.name not in outputs and _defined(door.meaning)]
     doors = [*inside, *found.outputs]
     graph: Any = found.net.net
-    net = replace(found.net, net=replace(graph, outputs=tuple(door.node for door in doors)))
-    results = net(*xs)
+    inner = replace(graph, outputs=tuple(door.node for door in doors)) if inside else graph
+    results = replace(found.net, net=inner)(*xs)
     several = results if isinstance(results, tuple) else (results,)
     return [
         (door, door.filed_values(value.ints), not isinstance(door.meaning, Grid))

@@ -96,7 +96,7 @@ class Step:
         if not isinstance(operand, Value):
             raise Refused(f"its input {index} is a constant, and a computed value is needed")
         if kind and operand.kind != kind:
-            raise Refused(f"it computes with whole numbers ({operand.kind}); cast them to FLOAT before")
+            raise Refused(_unlike(kind, operand.kind))
         return operand
 
     def constant(self, index: int, what: str) -> Array:
@@ -141,6 +141,16 @@ class Step:
         names = [take if isinstance(take, str) else take.node for take in takes]
         kind = next((take.kind for take in takes if isinstance(take, Value)), "float")
         return Value(self.builder.add(self.name, layer, *names), dims, axes, kind)
+
+
+def _unlike(wanted: str, given: Any) -> str:
+    """Why a value of this kind is not taken."""
+    if given in ("int", "bool") and wanted == "float":
+        name = "whole numbers (int)" if given == "int" else "truth values"
+        return f"it computes with {name}; cast them to FLOAT before"
+    if isinstance(given, str):
+        return f"its input is of the kind {given}, and {wanted} is needed"
+    return str(getattr(given, "reason", f"it computes with whole numbers ({given})"))
 
 
 def axis_of(axis: int, rank: int) -> int:

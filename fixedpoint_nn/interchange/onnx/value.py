@@ -10,6 +10,7 @@ from typing import Any
 
 MOST_ELEMENTS = 1 << 25  # of one sample of one value
 BATCH = 65521  # stands for a batch whose size the file leaves open; a prime, so that no product hides it
+JOINED = "it joins the batch with other axes"
 
 
 class Refused(Exception):

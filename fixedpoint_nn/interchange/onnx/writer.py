@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.nodes import Nodes
+from fixedpoint_nn.interchange.onnx.own_file import description
 from fixedpoint_nn.interchange.onnx.quantised_nodes import QONNX_DOMAIN, QONNX_VERSION, QdqNodes, QonnxNodes
 from fixedpoint_nn.interchange.onnx.quantised_verbs import quantised
 from fixedpoint_nn.interchange.onnx.verbs import Unwritable, check, written
@@ -47,8 +49,12 @@ def to_onnx(
         raise TypeError(
             f"to_onnx writes a quantised network, not a {type(fixed).__name__}; quantize(net, plan) makes one"
         )
+    write_whole(Path(path), model_of(fixed, style, _shapes(fixed, shape)).SerializeToString())
+
+
+def model_of(fixed: Quantized, style: str, shapes: Sequence[tuple[int, ...]]) -> Any:
+    """The file's content; in the style "float64" with the network's own description."""
     onnx = package()
-    shapes = _shapes(fixed, shape)
     program = Program()
     arguments = [
         Traced.argument(program, (1, *sizes), quantizer.format)
@@ -71,6 +77,7 @@ def to_onnx(
     outputs = [f"y{number}" if len(results) > 1 else "y" for number in range(len(results))]
     for name, output in zip(results, outputs, strict=True):
         nodes.add("Identity", name, outputs=[output])
+    about = description(fixed, shapes, nodes) if style == "float64" else {}
     number = onnx.TensorProto.DOUBLE if style == "float64" else onnx.TensorProto.FLOAT
     places = [program.nodes[place].shape for place in program.outputs]
     graph = onnx.helper.make_graph(
@@ -95,8 +102,9 @@ def to_onnx(
         ir_version=QDQ_IR_VERSION if style == "qdq" else IR_VERSION,
         producer_name="fixedpoint_nn",
     )
+    onnx.helper.set_model_props(model, about)
     onnx.checker.check_model(model)
-    write_whole(Path(path), model.SerializeToString())
+    return model
 
 
 def _shapes(fixed: Quantized, shape: Sequence[int] | Sequence[Sequence[int]] | None) -> list[tuple[int, ...]]:

@@ -14,12 +14,12 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
-from fixedpoint_nn.interchange.affine.wiring import Wired, Wiring
 from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
 from fixedpoint_nn.layers.activation import Argmax
+from fixedpoint_nn.layers.graph import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.value_table import ValueTable
@@ -52,7 +52,7 @@ class Conversion:
 
     def __init__(self, model: Model, softmax: bool = True) -> None:
         self.model, self.softmax = model, softmax
-        self.parts: dict[str, Wired] = {}
+        self.parts: dict[str, Node] = {}
         self.values: dict[int, Value] = {}
         self.problems: list[str] = []
         self.spent = dict.fromkeys(MOST, 0)
@@ -80,7 +80,7 @@ class Conversion:
         self._add("output", last, (value,))
         quantizer = AffineQuantizer.of(source.dtype, source.scale, source.zero, "input")
         largest = max(prod(value.shape) for value in self.values.values())
-        return Quantized(Wiring(self.parts), quantizer, min(max(MOST_VALUES // largest, 1), MOST_IMAGES))
+        return Quantized(Graph(self.parts), quantizer, min(max(MOST_VALUES // largest, 1), MOST_IMAGES))
 
     def _input(self, operators: list[Operator]) -> Tensor:
         """The quantised tensor that the model starts from; a QUANTIZE of floats before it is its quantizer."""
@@ -97,7 +97,7 @@ class Conversion:
         self._checked("input", source)
         low, high = source.centred
         self.values[source.index] = Value("input", source, low, high)
-        self.parts["input"] = Wired(Shifted(-source.zero, exact(low, high, "input.centred")), ("x",))
+        self.parts["input"] = Node(Shifted(-source.zero, exact(low, high, "input.centred")), ("x",))
         return source
 
     def _output(self, operators: list[Operator]) -> Tensor:
@@ -201,7 +201,7 @@ class Conversion:
                     self.values[place] = Value("", tensor, *tensor.centred)
 
     def _add(self, name: str, layer: Any, takes: tuple[Value, ...]) -> None:
-        self.parts[name] = Wired(layer, tuple(value.name for value in takes))
+        self.parts[name] = Node(layer, tuple(value.name for value in takes))
 
     @staticmethod
     def _compare(made: Made, output: Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,22 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
     model = read(path)
     conversion = Conversion(model)
     network = conversion.network()
-    wiring: Any = network.net
+    graph: Any = network.net
     places = {
         operator.outputs[0]: part_name(operator)
         for operator in model.operators
-        if operator.outputs and part_name(operator) in wiring.parts
+        if operator.outputs and part_name(operator) in graph.parts
     }
     (output,) = model.outputs
     if model.tensors[output].dtype != "float32":
         places[output] = "output"
     theirs = _interpreted(Path(path), x, list(places))
-    ours = wiring.values_of(taken(network, x))
-    for index, part in places.items():
+    results = replace(graph, outputs=tuple(places.values()))(taken(network, x))
+    ours = results if isinstance(results, tuple) else (results,)
+    for (index, part), value in zip(places.items(), ours, strict=True):
         tensor = model.tensors[index]
         zero = 0 if part == "output" else tensor.zero
-        yield tensor.name, theirs[index].astype(np.int64), ours[part].ints.astype(np.int64) + zero, True
+        yield tensor.name, theirs[index].astype(np.int64), value.ints.astype(np.int64) + zero, True
 
 
 def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:

@@ -237,10 +237,11 @@ def _product(x: Array, weights: Array, initial: Array | None, out: Array) -> Do:
 
 
 def _through(function: Function, y: Array, g: Array) -> Write:
-    slope = np.empty(y.shape[1:], y.dtype)
+    slope, derivative = np.empty(y.shape[1:], y.dtype), function.slope
+    assert derivative is not None  # a recorded step takes no other functions
 
     def write(t: int, out: Array) -> None:
-        np.multiply(g[t], function.slope(y[t], out=slope), out=out)
+        np.multiply(g[t], derivative(y[t], out=slope), out=out)
 
     return write
 

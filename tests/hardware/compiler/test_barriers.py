@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn.hardware.compiler.barriers import place_barriers
+from fixedpoint_nn.hardware.compiler.barriers import MOST_EARLY, place_barriers
 from fixedpoint_nn.hardware.compiler.ir import (
     Advance,
     Flat,
@@ -51,22 +51,25 @@ def written(producer: Kernel, drain: int, latency: int) -> dict[int, int]:
     return ready
 
 
-def must_wait(consumer: Kernel, producer: Kernel, drain: int, latency: int) -> bool:
-    """Is a word read too early, if each step follows the one before it at once?
+def first_step(consumer: Kernel, producer: Kernel, drain: int, latency: int) -> int:
+    """The cycle of the first step from which no word is read too early, if each step follows at once.
 
     The last step of the first tile comes when every word is there, and so do those behind it.
     """
     ready = written(producer, drain, latency)
-    loops = [*consumer.pixels, Atom(consumer.tiles, consumer.tile_stride), *consumer.taps]
+    operands = [consumer.operands, consumer.factors] if consumer.factors else [consumer.operands]
+    terms, pairs = Atom(len(consumer.operands), 0), Atom(len(operands), 0)
+    loops = [*consumer.pixels, Atom(consumer.tiles, consumer.tile_stride), terms, *consumer.taps, pairs]
+    term_at, first = len(consumer.pixels) + 1, HANDOVER
     for step, indices in enumerate(product(*(range(atom.size) for atom in loops))):
-        strides = [atom.stride for atom in loops]
-        word = consumer.operands[0].offset + sum(i * s for i, s in zip(indices, strides, strict=True))
-        words = [word // LANES * LANES + lane for lane in range(LANES)] if consumer.vector else [word]
         if step == consumer.tile_steps - 1:
-            return False
-        if any(ready.get(word, step) > HANDOVER + step for word in words):
-            return True
-    return False
+            break
+        view = operands[indices[-1]][indices[term_at]]
+        word = view.offset + sum(i * atom.stride for i, atom in zip(indices, loops, strict=True))
+        words = [word // LANES * LANES + lane for lane in range(LANES)] if consumer.vector else [word]
+        if view.buffer is SHARED:
+            first = max([first, *(ready[word] - step for word in words if word in ready)])
+    return first
 
 
 def random_pair(rng: np.random.Generator) -> tuple[Kernel, Kernel]:
@@ -89,11 +92,19 @@ def random_pair(rng: np.random.Generator) -> tuple[Kernel, Kernel]:
     reach = at + (count - 1) * stride + channels
     start = int(rng.integers(0, reach + 4))
     consumer = kernel(
-        row(SHARED, 4, start // LANES * LANES if vector else start), Target(OTHER, 200, 8), size(10),
+        row(SHARED, 4, start), Target(OTHER, 200, 8), size(10),
         taps=[Atom(size(12), int(rng.choice([1, 2, -1, 4])) * (LANES if vector else 1))],
         pixels=[Atom(size(3), LANES)][: int(rng.integers(0, 2))],
         vector=vector, tile_stride=LANES if vector else 0,
     )  # fmt: skip
+
+    def elsewhere() -> View:
+        return row(SHARED if rng.integers(2) else OTHER, 4, int(rng.integers(0, reach + 4)))
+
+    if rng.integers(2):
+        consumer = replace(consumer, operands=[*consumer.operands, elsewhere()])
+    if rng.integers(2):
+        consumer = replace(consumer, factors=[elsewhere() for _ in consumer.operands])
     return producer, consumer
 
 
@@ -102,15 +113,23 @@ def waits(*items: Flat, **engine: Any) -> list[bool]:
     return [item.barrier for item in place_barriers(items, **engine) if isinstance(item, Kernel)]
 
 
-def test_a_run_waits_where_a_word_would_be_read_too_early_and_nowhere_else() -> None:
-    rng, seen = np.random.default_rng(0), []
-    for _ in range(600):
+@pytest.mark.parametrize("seed", range(8))
+def test_a_run_waits_where_a_word_would_be_read_too_early_and_nowhere_else(seed: int) -> None:
+    rng, seen = np.random.default_rng(seed), []
+    for _ in range(50):
         producer, consumer = random_pair(rng)
         drain, latency = int(rng.choice([1, 2, 4])), LATENCY + int(rng.integers(0, 6))
-        expected = must_wait(consumer, producer, drain, latency)
+        first = first_step(consumer, producer, drain, latency)
+        expected = first > HANDOVER
         assert waits(producer, consumer, drain=drain, latency=latency) == [False, expected]
         seen.append(expected)
-    assert 50 < sum(seen) < 550, "both cases are drawn often"
+        all_there = max(written(producer, drain, latency).values())
+        for words in (1, 2, 4):
+            _, placed = place_barriers((producer, consumer), drain, latency, words)
+            assert isinstance(placed, Kernel)
+            early = all_there - first if expected and words > 1 else 0
+            assert placed.early == min(early, MOST_EARLY), "as early as the last word that it needs allows"
+    assert 5 < sum(seen) < 45, "both cases are drawn often"
 
 
 @pytest.mark.parametrize("gap", range(17))
@@ -155,6 +174,14 @@ def test_of_two_operands_each_is_waited_for_and_one_that_moves_otherwise_whereve
     assert waits(first, replace(late, operands=[elsewhere], factors=[row(SHARED, 1)])) == [False, True]
     moved = replace(late, operands=[View(moving, -40, late.operands[0].axes, WORD)])
     assert waits(first, moved) == [False, True]
+
+
+def test_a_word_that_moves_with_a_loop_is_waited_for_in_its_own_round() -> None:
+    here = Buffer("here", 400, SHARED, 0, Register(8))
+    first = kernel(row(OTHER, 1), Target(here, 20, 1), 1)
+    for read, waited in ((19, False), (20, True), (21, False)):
+        then = kernel(row(here, 1, read), Target(OTHER, 9, 1), 1, taps=[Atom(2, 40)])
+        assert waits(first, then) == [False, waited], read
 
 
 def test_a_run_that_writes_nothing_is_not_waited_for() -> None:

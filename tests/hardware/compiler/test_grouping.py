@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,17 @@ from hypothesis import strategies as st
 
 from fixedpoint_nn import FixedArray, Q, Quantizer, Table, layers
 from fixedpoint_nn.hardware import LoweringError
-from fixedpoint_nn.hardware.compiler.kernel import Kernel
+from fixedpoint_nn.hardware.compiler.grouping import clocks, pixels_side_by_side
+from fixedpoint_nn.hardware.compiler.kernel import Kernel, Target
 from fixedpoint_nn.hardware.compiler.pipeline import CompiledNetwork, lower
+from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Window
 from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.images import Images
 from fixedpoint_nn.hardware.isa.instructions import Run, encode
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from fixedpoint_nn.numerics.qformat import UQ
+from tests.support import kernels as plain
 from tests.support.random_networks import KINDS, random_network
 
 OUT = Quantizer(Q(4, 4))
@@ -100,6 +104,8 @@ def test_the_pixels_of_an_image_of_one_channel_stand_side_by_side() -> None:
     (kernel,) = checked(net, (5, 6, 1), lanes=16, words=4)
     assert (kernel.groups, kernel.joined, kernel.spread, kernel.skip) == (2, False, True, False)
     assert (kernel.channels, kernel.tiles, kernel.tile_steps) == (6 * 4, 2, 9)
+    assert kernel.weights is not None and kernel.weights.shape == (9, 16)
+    assert np.array_equal(kernel.weights, np.tile(kernel.weights[:, :4], (1, 4)))
 
 
 def test_every_second_pixel_is_read_where_the_stride_is_two() -> None:
@@ -166,6 +172,26 @@ def test_products_of_different_binary_points_are_added_in_one_run() -> None:
     assert len(kernels) == 4 + 1 and kernels[-1].paired
 
 
+def test_a_table_that_something_else_reads_too_keeps_its_binary_point() -> None:
+    sigmoid = Table("sigmoid", Q(4, 4), Quantizer(UQ(0, 6)))
+    tanh = Table("tanh", Q(4, 4), Quantizer(Q(1, 7)))
+
+    def net(x: Any) -> Any:
+        a, b, c, d = (x @ weights(6, 4, seed=seed) for seed in range(4))
+        read = a.cast(OUT).lookup("sigmoid", sigmoid)
+        second = c.cast(OUT).lookup("sigmoid", sigmoid) * d.cast(OUT).lookup("tanh", tanh)
+        return (read * b.cast(OUT) + second).cast(OUT).concat([read.cast(OUT)])
+
+    def plain(x: Any) -> Any:
+        a, b, c, d = (x @ weights(6, 4, seed=seed) for seed in range(4))
+        second = c.cast(OUT).lookup("sigmoid", sigmoid) * d.cast(OUT).lookup("tanh", tanh)
+        return (a.cast(OUT) * b.cast(OUT) + second).cast(OUT)
+
+    for one in (net, plain):
+        for words in (1, 2):
+            assert not checked(one, (6,), lanes=4, words=words)[-1].paired
+
+
 @pytest.mark.parametrize("words", [0, 3, 16, 64, "4"])
 def test_words_that_no_engine_reads_are_refused_in_a_sentence(words: Any) -> None:
     sentence = (
@@ -174,3 +200,80 @@ def test_words_that_no_engine_reads_are_refused_in_a_sentence(words: Any) -> Non
     )
     with pytest.raises(LoweringError, match=f"^{re.escape(sentence)}$"):
         lower(dense(4, 4), (4,), Q(4, 4), 8, words=words)
+
+
+def test_a_run_takes_as_many_clocks_as_the_longer_of_steps_and_drain_of_each_tile() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        channels, taps, pixels, terms = (int(n) for n in rng.integers(1, (14, 9, 4, 3)))
+        run = plain.kernel(
+            plain.row(Buffer("x", 99), 4), Target(Buffer("y", 99), 0, 16), channels,
+            taps=[Atom(taps, 1)], pixels=[Atom(pixels, 9)], operands=[plain.row(Buffer("x", 99), 4)] * terms,
+        )  # fmt: skip
+        for drain in (1, 2, 4):
+            tiles = [min(4, channels - first) for first in range(0, channels, 4)] * pixels
+            assert clocks(run, drain) == sum(max(taps * terms, -(-tile // drain)) for tile in tiles)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words", "ways"), [(1, 4, 1), (2, 4, 2), (3, 4, 3), (5, 4, 3), (5, 2, 2), (9, 8, 4), (8, 8, 4)]
+)
+def test_taps_are_joined_in_every_number_of_words_that_shortens_them(
+    inputs: int, words: int, ways: int
+) -> None:
+    selected = lower(dense(inputs, 3), (inputs,), Q(4, 4), 8, words=words).stages.select
+    (run,) = (item for item in selected.items if isinstance(item, Kernel))
+    assert max(len(run.ways), 1) == ways
+    for groups, way in enumerate(run.ways):
+        assert (way.groups, way.joined) == (groups, groups > 0)
+        steps = -(-inputs // (1 << groups))
+        assert (way.tile_steps, way.unused) == (steps, (steps << groups) - inputs)
+
+
+WINDOW = Window(-1, -1, 1, 1, 9, 9, lowest=False)
+COLUMNS, TAPS = [Atom(5, 9, "y"), Atom(6, 1, "x")], [Atom(3, 9, "ky"), Atom(3, 1, "kx")]
+EVERY_SECOND = [Atom(5, 18, "y"), Atom(6, 2, "x")]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "words", "channels", "pixels", "taps", "window", "beside"),
+    [
+        (8, 4, 2, [Atom(6, 1)], [Atom(3, 7)], None, True),
+        (8, 2, 2, [Atom(6, 1)], [], None, False),
+        (8, 8, 2, [Atom(6, 2)], [], None, True),
+        (8, 4, 2, [Atom(6, 2)], [], None, False),
+        (8, 8, 2, [Atom(6, 3)], [], None, False),
+        (8, 8, 2, [Atom(6, 0)], [], None, False),
+        (8, 8, 2, [Atom(6, 1), Atom(4, 9)], [], None, False),
+        (8, 8, 2, [Atom(6, 9), Atom(4, 1)], [], None, True),
+        (8, 8, 2, [], [], None, False),
+        (8, 8, 3, [Atom(6, 1)], [], None, False),
+        (8, 8, 8, [Atom(6, 1)], [], None, False),
+        (8, 8, 16, [Atom(6, 1)], [], None, False),
+        (8, 8, 1, [Atom(6, 1)], [], None, True),
+        (8, 4, 2, COLUMNS, TAPS, WINDOW, True),
+        (8, 4, 2, COLUMNS, [Atom(3, 9, "ky"), Atom(3, 2, "kx")], WINDOW, False),
+        (8, 4, 2, [Atom(6, 1, "x"), Atom(5, 1, "y")], TAPS, WINDOW, False),
+        (8, 8, 2, EVERY_SECOND, TAPS, WINDOW, False),
+        (8, 8, 2, EVERY_SECOND, TAPS, replace(WINDOW, x_step=2), True),
+        (256, 256, 2, COLUMNS, TAPS, WINDOW, True),
+        (256, 256, 1, COLUMNS, TAPS, WINDOW, False),
+        (256, 256, 1, [Atom(6, 1)], [], None, True),
+    ],
+)  # fmt: skip
+def test_pixels_stand_side_by_side_if_groups_of_lanes_can_read_them(
+    lanes: int, words: int, channels: int, pixels: Any, taps: Any, window: Window | None, beside: bool
+) -> None:
+    assert pixels_side_by_side(lanes, words, channels, pixels, taps, window) is beside
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lanes", "drain", "cycles"),
+    [((33, 28, 28, 16), 32, 1, 155), ((21, 25, 38, 29), 16, 2, 226), ((23, 29, 34, 21), 16, 1, 219)],
+)
+def test_groups_are_chosen_for_the_run_behind_too(
+    sizes: tuple[int, ...], lanes: int, drain: int, cycles: int
+) -> None:
+    """Each run by itself would be as quick in other groups, and the one behind it would wait for its words."""
+    net = layers.Sequential(*(dense(a, b, seed) for seed, (a, b) in enumerate(pairwise(sizes))))
+    assert cycles_of(lower(net, sizes[:1], Q(4, 4), lanes, drain=drain, words=2)) <= cycles

@@ -12,7 +12,14 @@ from fixedpoint_nn.hardware import LoweringError
 from fixedpoint_nn.hardware.compiler.engine_sizing import _bits, _range_bits
 from fixedpoint_nn.hardware.compiler.host_port import blocks
 from fixedpoint_nn.hardware.compiler.kernel import ONE, Kernel, Placement, Target, place_pixels, place_taps
-from fixedpoint_nn.hardware.compiler.strided_view import ZERO_REGISTER, Atom, Buffer, Register, View
+from fixedpoint_nn.hardware.compiler.strided_view import (
+    ALL_PADDING,
+    ZERO_REGISTER,
+    Atom,
+    Buffer,
+    Register,
+    View,
+)
 from fixedpoint_nn.hardware.isa.instructions import Run
 from fixedpoint_nn.numerics.qformat import Q
 from tests.support.kernels import kernel, row
@@ -175,3 +182,17 @@ def test_a_run_is_its_loops_from_the_innermost_on_with_addresses_and_counts() ->
     four = replace(product, operands=[row(x, 4), row(x, 4, 20)], factors=[row(y, 4), row(y, 4, 20)])
     assert (run(four).counts[:3], run(four).strides[:3]) == ((2, 2, 1), (300, 20, 0))
     assert run(product).paired and not two.paired and two.last_channels == 4
+
+
+def test_a_description_is_short_where_there_is_one_pixel_and_the_engine_takes_short_ones() -> None:
+    x, target = row(Buffer("x", 99), 4), Target(Buffer("y", 99), 0, 4)
+    plain = kernel(x, target, may_be_short=True)
+    assert plain.short
+    assert kernel(x, target, may_be_short=True, pixels=[Atom(1, 7)]).short
+    for other in (
+        kernel(x, target),
+        kernel(x, target, may_be_short=True, pixels=[Atom(2, 7)]),
+        kernel(x, target, may_be_short=True, pixels=[Atom(1, 7), Atom(3, 7)]),
+        kernel(x, target, may_be_short=True, window=ALL_PADDING),
+    ):
+        assert not other.short

@@ -126,3 +126,18 @@ def test_jumps_have_a_target() -> None:
     assert targets(Repeat(COUNTER, BEGIN)) == (BEGIN,)
     assert targets(JumpIfEqual(COUNTER, 0, END)) == (END,)
     assert targets(Advance(A)) == ()
+
+
+@pytest.mark.parametrize(
+    ("groups", "skip", "unused", "last"),
+    [(0, False, 0, 14), (1, False, 0, 15), (2, False, 1, 16), (1, True, 0, 17)],
+)
+def test_groups_of_lanes_read_several_words_in_a_step_but_not_the_unused_ones(
+    groups: int, skip: bool, unused: int, last: int
+) -> None:
+    home = Buffer("home", 99)
+    run = kernel(
+        row(home, 4, 5), Target(Buffer("there", 9), 0, 4), taps=[Atom(4, 3)],
+        groups=groups, joined=not skip, skip=skip, unused=unused,
+    )  # fmt: skip
+    assert list(reads(run)) == [(home, None, 5, last)]

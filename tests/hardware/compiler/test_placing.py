@@ -42,3 +42,16 @@ def test_a_buffer_is_free_until_something_depends_on_its_place() -> None:
     assert not placing.is_free(view(constant))
     placing.fix_distance(view(buffer))
     assert not placing.is_free(view(buffer))
+
+
+def test_a_part_moves_as_what_it_is_a_part_of_unless_it_has_a_register_of_its_own() -> None:
+    register, own = Register(8), Register(4)
+    root = Buffer("root", 64, loop_register=register)
+    part, mine = Buffer("part", 8, root, 8), Buffer("mine", 8, root, 16, own)
+    placing = Placing()
+    inner, alone = Buffer("inner", 4), Buffer("alone", 4)
+    placing.put(inner, part, 2)
+    assert placing.register(part) is placing.register(inner) is register
+    assert placing.register(mine) is own
+    assert placing.register(alone) is None
+    assert placing.has_parent(inner) and not placing.has_parent(alone)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn import UQ, FixedArray, Overflow, Q, QFormat, Quantizer, Rounding
@@ -19,6 +19,7 @@ from fixedpoint_nn.hardware.compiler.rescaling import _powers, _slope
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
+from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 EXACT = {"rounding": Rounding.FLOOR, "overflow": Overflow.WRAP}
@@ -181,6 +182,7 @@ def test_an_offset_that_stands_for_the_first_rounding_is_found_again() -> None:
     assert np.array_equal(words(lowered, x), net(x).ints)
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 1 << 30), factor=st.integers(1 << 20, (1 << 31) - 1), frac=st.integers(28, 44),
     rounding=st.sampled_from(list(Rounding)), overflow=st.sampled_from(list(Overflow)), bits=st.integers(2, 9),
@@ -202,10 +204,13 @@ def test_any_chain_gives_the_models_words(
     assert np.array_equal(words(lowered, x), net(x).ints)
 
 
-def test_a_multiplier_of_another_width_is_refused() -> None:
-    net = dense(1, factor=FACTORS, out=Quantizer(Q(8, 0)))
-    with pytest.raises(LoweringError, match=r"A multiplier has 2 to 32 bits, or 0 for none, not 33\."):
-        lower(net, (6,), Q(8, 0), multiplier=33)
+@pytest.mark.parametrize("bits", [1, 33, -1])
+def test_a_multiplier_of_another_width_is_refused(bits: int) -> None:
+    net = dense(1, factor=constant([1, 1, 2, 2], 4), out=Quantizer(Q(14, -4)))
+    with pytest.raises(LoweringError, match=rf"A multiplier has 2 to 32 bits, or 0 for none, not {bits}\."):
+        lower(net, (6,), Q(8, 0), multiplier=bits)
+    for allowed in (0, 2, 32):
+        lower(net, (6,), Q(8, 0), multiplier=allowed)
 
 
 def test_an_engine_that_is_there_keeps_its_multiplier_and_its_timing() -> None:
@@ -237,8 +242,8 @@ class TwoCodes:
         return ((a - b if self.minus else a + b) * self.factor).cast(self.out)
 
 
-def addend(slope: float) -> ValueTable:
-    return ValueTable.of("addend", lambda code: round(code * slope), Q(8, 0), Q(29, 0))
+def addend(slope: float, source: QFormat = Q(8, 0)) -> ValueTable:
+    return ValueTable.of("addend", lambda code: round(code * slope), source, Q(29, 0))
 
 
 @pytest.mark.parametrize("minus", [False, True])
@@ -320,3 +325,164 @@ def test_two_codes_with_a_factor_for_each_channel_keep_their_tables() -> None:
     lowered = lower(net, (8,), x.format, lanes=4)
     assert sum(kernel.table is not None for kernel in lowered.kernels) == 2
     assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_factor_without_a_shift_is_a_multiplier() -> None:
+    net = dense(1, factor=constant([300001, 262145, 399999, 277777], 20), out=Quantizer(Q(30, 0)))
+    x = samples()
+    lowered = lower(net, (6,), x.format)
+    assert lowered.images.parameters[:, 0].tolist() == [0] * 4
+    assert lowered.images.parameters[:, 2].tolist() == net.factor.ints.tolist()
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@dataclass(frozen=True)
+class MovedCodes:
+    """table(x[:4]) + table(x[4:]), of codes with any binary point, rescaled with an offset."""
+
+    left: QFormat
+    right: QFormat
+    offset: FixedArray
+
+    def __call__(self, x: Any) -> Any:
+        exact = {"rounding": Rounding.FLOOR, "overflow": Overflow.WRAP}
+        a = x[..., :4].cast(Quantizer(self.left, **exact)).lookup("addend", addend(524288.0, self.left))
+        b = x[..., 4:].cast(Quantizer(self.right, **exact)).lookup("addend", addend(371211.3, self.right))
+        factor = constant(0x5F0A_1C2B, 32, 50, signed=False)
+        return ((a + b) * factor + self.offset).cast(Quantizer(Q(9, 0), Rounding.HALF_UP))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "offset", "tables"),
+    [
+        (Q(8, 0), Q(8, 0), constant(0, 4), 0),
+        (Q(8, 0), Q(8, 0), constant([0], 4), 0),
+        (Q(8, 0), Q(8, 0), constant([0, 0, 1, 0], 4), 2),
+        (Q(8, 0), Q(6, 2), constant(0, 4), 2),
+        (Q(6, 0), Q(8, 0), constant(0, 4), 0),
+        (Q(8, 0), Q(6, 0), constant(0, 4), 0),
+    ],
+)
+def test_two_codes_become_one_run_if_they_count_alike_and_all_channels_have_one_offset(
+    left: QFormat, right: QFormat, offset: FixedArray, tables: int
+) -> None:
+    net = MovedCodes(left, right, offset)
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (20, 8)), Q(8, 0))
+    lowered = lower(net, (8,), x.format, lanes=4)
+    assert sum(kernel.table is not None for kernel in lowered.kernels) == tables
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_cast_that_loses_nothing_is_spared_by_a_small_factor_too() -> None:
+    about: dict[str, Any] = {
+        "factor": constant([13, 14, 15, 9], 4, 7, signed=False),
+        "out": Quantizer(Q(8, 0)),
+    }
+    net = dense(1, sum=Quantizer(Q(18, 0), **EXACT), **about)
+    x = samples()
+    lowered = lower(net, (6,), x.format)
+    assert (len(lowered.kernels), lowered.config.multiplier_width) == (1, 5)
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@pytest.mark.parametrize(("factor", "width"), [((1 << 17) - 1, 0), ((1 << 17) + 1, 19)])
+def test_a_factor_of_a_plain_value_is_a_weight_of_18_bits_at_most(factor: int, width: int) -> None:
+    def net(x: Any) -> Any:
+        return (x * constant([factor], 20, 16)).cast(Quantizer(Q(10, 0)))
+
+    x = samples()
+    lowered = lower(net, (6,), x.format)
+    assert lowered.config.multiplier_width == width
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_every_row_has_the_multipliers_of_its_channels(rows: int) -> None:
+    net = dense(1, factor=FACTORS, out=Quantizer(Q(8, 0)))
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (9, rows, 6)), Q(8, 0))
+    lowered = lower(net, (rows, 6), x.format)
+    assert lowered.images.parameters[:, 2].tolist() == FACTORS.ints.tolist()
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+@pytest.mark.parametrize(("factors", "offsets", "tables"), [(2, 1, 2), (1, 2, 2), (1, 1, 0)])
+def test_two_channels_of_two_codes_keep_their_tables_if_they_differ(
+    factors: int, offsets: int, tables: int
+) -> None:
+    exact = Quantizer(Q(8, 0), **EXACT)
+    factor = constant([0x5F0A_1C2B, 0x5F0A_1C2A][:factors], 32, 50, signed=False)
+
+    def net(x: Any) -> Any:
+        a = x[..., :2].cast(exact).lookup("addend", addend(524288.0))
+        b = x[..., 2:].cast(exact).lookup("addend", addend(371211.3))
+        return ((a + b) * factor + constant([0, 1][:offsets], 4)).cast(Quantizer(Q(9, 0), Rounding.HALF_UP))
+
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (20, 4)), Q(8, 0))
+    lowered = lower(net, (4,), x.format, lanes=4)
+    assert sum(kernel.table is not None for kernel in lowered.kernels) == tables
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_sum_that_a_loop_gives_too_is_computed_on_its_own() -> None:
+    weight = constant(np.random.default_rng(1).integers(-100, 101, (6, 4)), 8)
+    exact, out = Quantizer(Q(18, 0), **EXACT), Quantizer(Q(8, 0), Rounding.HALF_UP)
+    start = FixedArray.from_ints(np.zeros((1, 4), np.int64), Q(18, 0))
+
+    def step(now: Any, state: Any) -> Any:
+        total = (now @ weight).cast(exact)
+        return (total * FACTORS).cast(out), total
+
+    x = FixedArray.from_ints(np.random.default_rng(0).integers(-128, 128, (9, 3, 6)), Q(8, 0))
+    for result in (0, 1):
+
+        def net(x: Any, result: int = result) -> Any:
+            return x.scan(step, start)[result]
+
+        assert np.array_equal(words(lower(net, (3, 6), x.format), x), net(x).ints)
+
+
+def test_a_shift_of_63_bits_is_the_most() -> None:
+    x = samples()
+    far = dense(1, factor=constant(FACTORS.ints, 32, 63, signed=False), out=Quantizer(Q(8, 0)))
+    lowered = lower(far, (6,), x.format)
+    assert lowered.images.parameters[:, 0].tolist() == [63] * 4
+    assert np.array_equal(words(lowered, x), far(x).ints)
+    with pytest.raises(LoweringError, match="needs a right shift of 64 bits, and 63 is the most"):
+        lower(
+            dense(1, factor=constant(FACTORS.ints, 32, 64, signed=False), out=Quantizer(Q(8, 0))),
+            (6,),
+            x.format,
+        )
+
+
+@pytest.mark.parametrize("code", [-128, 127])
+@pytest.mark.parametrize("bent", ["left", "right"])
+def test_tables_that_are_bent_at_their_ends_alone_are_kept(bent: str, code: int) -> None:
+    straight = addend(524288.0)
+    curved = ValueTable.of("addend", lambda c: round(c * 524288) + (c == code) * (1 << 27), Q(8, 0), Q(29, 0))
+    tables = (curved, straight) if bent == "left" else (straight, curved)
+    net = TwoCodes(*tables, constant(0x5F0A_1C2B, 32, 50, signed=False), Quantizer(Q(9, 0)))
+    x = FixedArray.from_ints(np.array([[code] * 8, [0] * 8, [-code - 1] * 8, [5] * 8]), Q(8, 0))
+    lowered = lower(net, (8,), x.format, lanes=4)
+    assert sum(kernel.table is not None for kernel in lowered.kernels) == 2
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_constant_may_come_first() -> None:
+    weight, x = constant(np.random.default_rng(1).integers(-100, 101, (6, 4)), 8), samples()
+
+    def net(x: Any) -> Any:
+        return (FACTORS * (x @ weight)).cast(Quantizer(Q(8, 0), Rounding.HALF_AWAY))
+
+    lowered = lower(net, (6,), x.format)
+    assert lowered.images.parameters[:, 2].tolist() == FACTORS.ints.tolist()
+    assert np.array_equal(words(lowered, x), net(x).ints)
+
+
+def test_a_cast_that_differs_from_channel_to_channel_is_refused() -> None:
+    channels = ChannelQuantizer(Quantizer(Q(8, 0)), (0, 1, 0, 2))
+    weight = constant(np.ones((6, 4), np.int64), 8)
+    with pytest.raises(
+        LoweringError, match="rounds activations channel by channel; use one quantizer for all channels"
+    ):
+        lower(lambda x: ((x @ weight) * FACTORS).cast(channels), (6,), Q(8, 0))

@@ -153,3 +153,16 @@ def test_rows_by_an_array_and_reversed_axes_are_refused_while_the_network_is_tra
     with pytest.raises(ValueError) as moved:
         lower(lambda x: x.T.cast(OUT), (6,), Q(4, 4), 4)
     assert str(moved.value) == "the axes (1, 0) move the batch; it stays first"
+
+
+def test_copied_rows_have_the_name_of_the_cast_behind_them_or_are_an_embedding() -> None:
+    table = weights(6, 5)
+    for name, expected in (("tokens", "tokens"), ("", "embedding")):
+
+        def net(x: Any, name: str = name) -> Any:
+            return table.take(x).cast(Quantizer(Q(4, 4), name=name))
+
+        copies = [kernel.name for kernel in lower(net, (2,), UQ(2, 0), 4).kernels][:2]
+        assert copies == [expected] * 2
+    (first, *_) = lower(lambda x: table.take(x).relu(), (2,), UQ(2, 0), 4).kernels
+    assert first.name == "embedding"

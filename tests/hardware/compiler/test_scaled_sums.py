@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fixedpoint_nn.hardware.compiler.scaled_sums import ScaledSum, _candidates, scaled_sum
+from fixedpoint_nn.hardware.compiler.scaled_sums import ScaledSum, _candidates, _steps, scaled_sum
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
 from fixedpoint_nn.numerics.rounding import Rounding
 from tests.support.oracle import rounded
@@ -84,3 +84,12 @@ def test_a_sum_of_codes_themselves_has_a_form_and_one_of_a_single_code_has_none(
         assert Fraction(form.weights[0] * form.factor, 1 << form.shift) == a, "the factor in the middle"
     assert scaled_sum(x, y, np.broadcast_to(y, (16, 14)), (0.0, 1.0), 32) is None
     assert scaled_sum(x, y, np.broadcast_to(x[:, None], (16, 14)), (1.0, 0.0), 32) is None
+
+
+def test_pairs_of_one_sum_have_one_code() -> None:
+    sums = np.array([[1, 2], [2, 4]])
+    steps = _steps(sums, np.array([[0, 1], [1, 2]]))
+    assert steps is not None
+    assert (list(steps.codes), steps.missed, steps.reached) == ([1, 2], [1, 2], [2, 4])
+    assert _steps(sums, np.array([[0, 0], [1, 2]])) is None
+    assert _steps(sums, np.array([[0, 1], [1, 0]])) is None

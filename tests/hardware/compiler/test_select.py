@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fixedpoint_nn import FixedArray, Q, Quantizer
+from fixedpoint_nn import FixedArray, Q, Quantizer, Table
 from fixedpoint_nn.hardware import LoweringError
+from fixedpoint_nn.hardware.compiler.ir import Compute
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.compiler.legalise import legalise
 from fixedpoint_nn.hardware.compiler.lower import lowered
@@ -54,3 +57,14 @@ def test_what_no_run_can_do_is_refused_with_its_layer() -> None:
         "Layer 'fine' does not fit the engine: it casts a product with 8 fraction bits to 12; use no more than the "
         "product has."
     )
+
+
+def test_noise_takes_the_place_of_a_table() -> None:
+    weights = FixedArray.from_ints(np.ones((3, 4), np.int64), Q(4, 4))
+    program = legalise(lowered(trace(lambda x: (x @ weights).cast(OUT), (3,), Q(4, 4)), 8))
+    noise = Table("tanh", Q(4, 4), Quantizer(Q(1, 7)))
+    items = tuple(replace(one, noise=noise) if isinstance(one, Compute) else one for one in program.items)
+    (run,) = (item for item in select(replace(program, items=items)).items if isinstance(item, Kernel))
+    assert run.noise and run.table is noise
+    (plain,) = kernels(lambda x: (x @ weights).cast(OUT), 3)
+    assert not plain.noise and plain.table is None

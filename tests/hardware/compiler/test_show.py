@@ -204,6 +204,8 @@ def test_a_run_is_shown_with_what_it_reads_and_writes() -> None:
     assert ran(**taps) == (
         f"run fc: sum of 6 x 4 channels, 10 pixels, reads x+1 by 3*8/2*1, writes buffer+7, {cast}"
     )
+    assert "2 pixels, " in ran(pixels=[Atom(2, 4)])
+    assert "pixels" not in ran(pixels=[Atom(1, 4)])
     two = [row(X, 4), row(X, 4, 4)]
     assert ran(operands=two, maximum=True) == (
         f"run fc: largest of 2 x 4 channels, reads x+0 and x+4, writes buffer+7, {cast}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fixedpoint_nn.hardware.compiler.step_functions import Steps, found, levels, multiplier_for, steps_of
@@ -30,6 +30,7 @@ def code(x: int, multiplier: int, shift: int, rounding: Rounding, twice: bool) -
 
 
 @pytest.mark.parametrize(("rounding", "twice"), FORMS)
+@settings(deadline=None)
 @given(
     x=st.integers(-(1 << 30), 1 << 30), multiplier=st.integers(1, (1 << 31) - 1), shift=st.integers(1, 50),
     k=st.integers(-300, 300),
@@ -42,6 +43,7 @@ def test_a_code_is_reached_exactly_at_its_level(
         assert (one * multiplier >= level) == (code(one, multiplier, shift, rounding, twice) >= k)
 
 
+@settings(deadline=None)
 @given(
     multiplier=st.integers(1, 4000), offset=st.integers(-9000, 9000), shift=st.integers(1, 12),
     low=st.integers(-40, 0), high=st.integers(0, 40),
@@ -64,6 +66,7 @@ def test_steps_are_those_of_the_function_itself(
 
 
 @pytest.mark.parametrize(("rounding", "twice"), FORMS)
+@settings(deadline=None)
 @given(
     multiplier=st.integers(1, 255), shift=st.integers(1, 9), low=st.integers(-30, 0), high=st.integers(0, 30)
 )

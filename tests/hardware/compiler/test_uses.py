@@ -38,6 +38,7 @@ def places(program: Program, verb: str) -> list[int]:
         (lambda x: (lambda y: y.scaled(-3).maximum(y))(x + 1), 3),
         (lambda x: (lambda y: y.maximum(y.scaled(-1)))(x + 1), 1),
         (lambda x: (lambda y: y.maximum(y.scaled(2)))(x + 1), None),
+        (lambda x: (lambda y: y.maximum(y.scaled(0)))(x + 1), None),
         (lambda x: (lambda y: y.maximum(y.scaled(-3)) + y)(x + 1), None),
         (lambda x: (lambda y, z: y.maximum(z) + z)(*(lambda y: (y, y.scaled(-3)))(x + 1)), None),
         (lambda x: (x + 1).maximum(x.scaled(-3)), None),
@@ -141,6 +142,9 @@ def test_an_operation_has_the_name_of_the_cast_that_ends_it_or_of_one_before() -
     assert [uses.name(place) for place in places(program, "cast")] == ["one", "two"]
     assert [uses.name(place) for place in places(program, "relu")] == ["one", "two"]
     assert uses.name(len(program.nodes) - 1) == "two", "nothing comes after it, so what was before"
+    _, uses = traced(lambda x: x.cast(ONE).relu())
+    assert [uses.name(place) for place in range(3)] == ["one"] * 3
+    assert [uses.where(place) for place in range(3)] == ["one"] * 3
     nameless, uses = traced(lambda x: x + 1)
     assert [uses.name(place) for place in range(len(nameless.nodes))] == [""] * len(nameless.nodes)
 

@@ -31,10 +31,15 @@ def constants(*shape: int, format: QFormat = Q(2, 2), seed: int = 0) -> FixedArr
 
 
 def check(
-    net: Callable[[Any], Any], shape: tuple[int, ...], lanes: int, format: QFormat = Q(4, 4), samples: int = 2
+    net: Callable[[Any], Any],
+    shape: tuple[int, ...],
+    lanes: int,
+    format: QFormat = Q(4, 4),
+    samples: int = 2,
+    **engine: int,
 ) -> CompiledNetwork:
     """The engine's twin gives the integers of the model; gives what runs on it."""
-    compiled = lower(net, shape, format, lanes)
+    compiled = lower(net, shape, format, lanes, **engine)
     rng = np.random.default_rng(0)
     for ints in rng.integers(format.int_min, format.int_max + 1, (samples, *shape)):
         twin = Twin(compiled.config, compiled.images, compiled.input, ints.reshape(-1))
@@ -42,6 +47,9 @@ def check(
         expected = net(FixedArray.from_ints(ints[None], format))
         assert (compiled.output.shape, compiled.output.format) == (expected.shape[1:], expected.format)
         assert np.array_equal(twin.memory[compiled.output.addresses()], expected.ints.reshape(-1))
+    for kernel in compiled.kernels:
+        root, low, high = kernel.writes
+        assert low >= 0 and high < root.words or not kernel.write, "results stay in their buffer"
     return compiled
 
 
@@ -54,7 +62,10 @@ def cost(compiled: CompiledNetwork) -> tuple[int, int]:
 
 
 def _costs() -> dict[tuple[str, str], tuple[int, int]]:
-    """By a verb's name and "SHAPE LANES" what it may cost at most: one copy more than it needs is a mistake."""
+    """By a verb's name and "SHAPE LANES" (or "SHAPE LANES/WORDS") what it may cost at most.
+
+    One copy more than it needs is a mistake.
+    """
     found = {}
     for line in Path(__file__).with_name("verb_costs.txt").read_text().splitlines():
         name, case, words, cycles = (part.strip() for part in line.split("|"))
@@ -66,7 +77,8 @@ COSTS = _costs()
 
 
 def costs_no_more(name: str, shape: tuple[int, ...], compiled: CompiledNetwork) -> None:
-    case = f"{'x'.join(map(str, shape))} {compiled.config.lanes}"
+    config = compiled.config
+    case = f"{'x'.join(map(str, shape))} {config.lanes}" + (f"/{config.words}" if config.words > 1 else "")
     words, cycles = cost(compiled)
     most = COSTS[name, case]
     assert words <= most[0] and cycles <= most[1], (
@@ -95,6 +107,9 @@ ANY_SHAPE: dict[str, tuple[Callable[[Any], Any], int]] = {
     "maximum": (lambda x: x.maximum(x.cast(NARROW)).cast(OUT), 3),
     "minimum": (lambda x: x.minimum(x.cast(NARROW)).cast(OUT), 5),
     "maximum of a constant": (lambda x: x.maximum(-2).minimum(3).cast(OUT), 8),
+    "the same cast twice": (lambda x: (x * 3).cast(OUT).cast(OUT), 1),
+    "a narrower cast of a cast": (lambda x: x.cast(FINE).cast(Quantizer(Q(1, 7))), 2),
+    "a wider cast of a cast": (lambda x: x.cast(FINE).cast(Quantizer(Q(3, 7), overflow=Overflow.WRAP)), 1),
     "x + x": (lambda x: (x + x).cast(OUT), 1),
     "x - x * 2": (lambda x: (x - x * 2).cast(OUT), 1),
     "x - 5": (lambda x: (x - 5).cast(OUT), 1),
@@ -173,7 +188,7 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "row times all rows": (lambda x: (x * x[:, :1]).cast(OUT), 3),
     "column to all columns": (lambda x: (x + x[..., 2:3]).cast(OUT), 2),
     "column times all columns": (lambda x: (x * x.max(2, keepdims=True)).cast(OUT), 3),
-    "reversed": (lambda x: x[:, ::-1].cast(OUT), 0),
+    "reversed": (lambda x: x[:, ::-1].cast(OUT), 1),  # the host reads forwards
     "rows": (lambda x: (x[:, 1:] - x[:, :2]).cast(OUT), 1),
     "row": (lambda x: (x[:, 2] @ W).cast(OUT), 1),
     "flat": (lambda x: (x.reshape(-1, 18) @ constants(18, 4)).cast(OUT), 1),
@@ -200,9 +215,17 @@ ROWS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)).cast(OUT), 2),
     "groups and bias": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) + constants(8)).relu().cast(OUT), 2),
     "groups times": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(8)).cast(OUT), 2),
+    "groups times a number": (lambda x: (x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4)) * constants(1)).cast(OUT), 2),
+    "with an ellipsis": (lambda x: (x @ W)[:, ..., 1:3].cast(OUT), 1),
+    "product with two rows": (lambda x: x.matmul(x[:, 1:].transpose(0, 2, 1)).cast(OUT), 6),
+    "products of one channel": (lambda x: (x[..., :1] * x[..., 1:2] + x[..., 2:3].scaled(-3)).cast(OUT), 9),
     "columns of groups": (lambda x: x.reshape(-1, 3, 2, 3).dot(constants(2, 3, 4))[..., 2:7].cast(OUT), 3),
     "argmax of rows": (lambda x: (x @ W).cast(OUT).argmax(), 4),
     "embedded": (lambda x: constants(7, 5).take(x.argmax()).cast(OUT), 7),
+    "sum of some channels": (lambda x: x[..., 1:5].sum(1).cast(OUT), 2),
+    "largest of some channels": (lambda x: x[..., 1:5].max(1, keepdims=True).cast(OUT), 2),
+    "every single one": (lambda x: (x @ W).cast(NARROW)[..., 1:4:1].cast(OUT), 2),
+    "sum of rows that were turned": (lambda x: x.reshape(-1, 2, 9).sum(1).cast(OUT), 3),
 }  # fmt: skip
 
 
@@ -273,6 +296,21 @@ IMAGES: dict[str, Callable[[Any], Any]] = {
     "dilated": lambda x: (
         x.windows((2, 2), (1, 1), EDGES, dilation=(2, 1)).reshape(-1, 3, 6, 8).dot(constants(8, 3)).cast(OUT)
     ),
+    "the lowest around one channel": lambda x: x[..., 1:].windows((2, 3), (1, 1), EDGES, lowest=True).sum(3).cast(OUT),
+    "groups of some channels": lambda x: (
+        x.reshape(-1, 2, 5, 4)[..., 1:3].windows((2, 2), (1, 1), ((0, 0), (0, 0)), groups=2)
+        .reshape(-1, 1, 4, 2, 4).dot(constants(2, 4, 1)).cast(OUT)
+    ),
+    "padded pixels in groups": lambda x: (
+        x.windows((1, 1), (1, 1), EDGES, groups=2).reshape(-1, 5, 7, 2, 1).dot(constants(2, 1, 3)).cast(OUT)
+    ),
+    "padded, side by side": lambda x: x.windows((2, 2), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
+    "padded pixels apart": lambda x: x.windows((1, 1), (2, 2), ((1, 1), (1, 0))).sum(3).cast(OUT),
+    "largest of some channels": lambda x: x[..., 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT),
+    "groups of some": lambda x: (
+        x[:, 1:].windows((2, 2), (1, 1), ((0, 0), (0, 0)), groups=2).reshape(-1, 2, 4, 2, 4)
+        .dot(constants(2, 4, 1)).cast(OUT)
+    ),
     "mean": lambda x: x.sum((1, 2)).scaled(-4).cast(OUT),
     "mean, kept": lambda x: (x - x.sum((1, 2), keepdims=True).scaled(-4)).cast(OUT),
     "sum of rows": lambda x: x.sum(1).cast(OUT),
@@ -328,9 +366,59 @@ def gated(now: Any, h: Any, c: Any) -> Any:
     return h, h, c
 
 
+def sliced(now: Any, state: Any) -> Any:
+    """The result is a part of the input, as it is, and shorter than the state."""
+    return now[..., 2:5], (now @ INWARD + state).cast(OUT)
+
+
+def late(now: Any, state: Any) -> Any:
+    """The result is the state of before."""
+    return state, (now @ INWARD + state @ RECURRENT).cast(OUT)
+
+
 def counted(now: Any, state: Any) -> Any:
     """The result is no state, and the state needs no input."""
     return (now @ INWARD).cast(NARROW), (state + 1).cast(OUT)
+
+
+def delayed(now: Any, a: Any, b: Any) -> Any:
+    """The second state is the first one of before."""
+    return b, (now @ INWARD + a @ RECURRENT).cast(OUT), a
+
+
+def beside(now: Any, a: Any, b: Any) -> Any:
+    """The second state stays as it is."""
+    new = (now @ INWARD + a).cast(OUT)
+    return (new * b).cast(OUT), new, b
+
+
+def swapped(now: Any, a: Any, b: Any) -> Any:
+    """Two states change places."""
+    return (now @ INWARD + a - b).cast(OUT), b, a
+
+
+def in_turn(now: Any, a: Any, b: Any, c: Any) -> Any:
+    """Three states follow each other, and the first is read as it was."""
+    new = (now @ INWARD + c * 2).cast(OUT)
+    return (new + a).cast(OUT), b, c, new
+
+
+def reset(now: Any, h: Any) -> Any:
+    """Of a GRU: the state is multiplied by a gate before its own product with weights."""
+    r = h.dot(RECURRENT, None, now @ INWARD).cast(OUT)
+    new = (r * h).cast(OUT).dot(SQUARE[:4, :4], None, now @ INWARD).cast(OUT)
+    return new, new
+
+
+def both(now: Any, a: Any, b: Any) -> Any:
+    """Two states are read beside the input, and the result is neither."""
+    new = now.dot(INWARD, None, a.dot(RECURRENT, None, b @ SQUARE[:4, :4])).cast(OUT)
+    return (new * 3).cast(NARROW), new, (a + b).cast(OUT)
+
+
+def turned(now: Any, a: Any, b: Any) -> Any:
+    """Two states that are read beside the input change places."""
+    return now.dot(INWARD, None, a.dot(RECURRENT, None, b @ SQUARE[:4, :4])).cast(OUT), b, a
 
 
 LOOPS: dict[str, Callable[[Any], Any]] = {
@@ -349,6 +437,33 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     "gates, the cell": lambda x: x.scan(gated, ONES, ONES)[2],
     "counted": lambda x: x.scan(counted, ZERO)[0],
     "counted, the state": lambda x: x.scan(counted, ZERO)[1],
+    "a part of the input": lambda x: x.scan(sliced, ONES)[0].cast(NARROW),
+    "a part of the input, the state": lambda x: x.scan(sliced, ONES)[1],
+    "the state of before": lambda x: x.scan(late, ONES)[0],
+    "of one channel": lambda x: (
+        x[..., :1].scan(lambda now, s: ((now @ constants(1, 4) + s @ RECURRENT).cast(OUT),) * 2, ZERO)[0]
+    ),
+    "two steps ago": lambda x: x.scan(delayed, ZERO, ONES)[0],
+    "the states of two steps": lambda x: (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(delayed, ONES, ZERO)),
+    "two that change places": lambda x: x.scan(swapped, ZERO, ONES)[0],
+    "two that have changed places": lambda x: (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(swapped, ONES, ZERO)),
+    "three in turn": lambda x: x.scan(in_turn, ZERO, ONES, ZERO)[0],
+    "three in turn, at last": lambda x: (
+        (lambda y, a, b, c: (a * 3 + b * 5 + c).cast(OUT))(*x.scan(in_turn, ZERO, ONES, ZERO))
+    ),
+    "the state of the step before": lambda x: (
+        x.scan(lambda now, a, b: ((n := (now @ INWARD + a - b).cast(OUT)), n, a), ZERO, ONES)[0]
+    ),
+    "a gate on the state": lambda x: x.scan(reset, ONES)[0],
+    "a gate on the state, at last": lambda x: x.scan(reset, ONES)[1],
+    "two states in a row": lambda x: x.scan(both, ONES, ZERO)[0],
+    "two states in a row, at last": lambda x: (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(both, ZERO, ONES)),
+    "two states in a row that change places": lambda x: x.scan(turned, ONES, ZERO)[0],
+    "two states in a row that have changed places": lambda x: (
+        (lambda y, a, b: (a * 3 + b).cast(OUT))(*x.scan(turned, ZERO, ONES))
+    ),
+    "beside a state that stays": lambda x: x.scan(beside, ZERO, ONES)[0],
+    "a state that stays": lambda x: x.scan(beside, ZERO, ONES)[2],
     "of what is computed": lambda x: x.relu().cast(OUT).scan(one, ZERO)[1],
     "one after the other": lambda x: x.scan(one, ZERO)[0].scan(lambda n, s: ((n + s).cast(OUT),) * 2, ZERO)[1],
     "one over the other": lambda x: (
@@ -356,6 +471,8 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
     ),
     "backwards": lambda x: x[:, ::-1].scan(one, ZERO)[1],
     "of a part": lambda x: x[:, 1:].scan(one, ZERO)[0],
+    "two steps": lambda x: x[:, :2].scan(one, ZERO)[0],
+    "two steps, the cell": lambda x: x[:, 1:].scan(gated, ONES, ONES)[2],
     "one step": lambda x: x[:, :1].scan(one, ZERO)[0],
     "one step, the cell": lambda x: x[:, 2:].scan(gated, ONES, ONES)[2],
 }  # fmt: skip
@@ -378,6 +495,10 @@ TOKENS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "the last five": (lambda x: TABLE.take(x[:, 1:]).cast(OUT), (6,)),
     "side by side": (lambda x: (TABLE.take(x).reshape(-1, 20) @ constants(20, 3)).cast(OUT), (4,)),
     "times weights": (lambda x: (TABLE.take(x) @ constants(5, 3)).cast(OUT), (5,)),
+    "seven": (lambda x: TABLE.take(x).cast(OUT), (7,)),
+    "eight, times weights": (lambda x: (TABLE.take(x) @ constants(5, 3)).cast(OUT), (8,)),
+    "every second of six": (lambda x: TABLE.take(x[:, ::2]).cast(OUT), (14,)),
+    "seven in a loop": (lambda x: LONG.take(x).scan(one, ZERO)[0], (7,)),
     "all lanes": (lambda x: (TABLE.take(x) * TABLE.take(x)).cast(OUT), (5,)),
     "all lanes, few": (lambda x: (TABLE.take(x) * TABLE.take(x)).cast(OUT), (3,)),
     "in a loop": (lambda x: LONG.take(x).scan(one, ZERO)[1], (5,)),
@@ -397,10 +518,119 @@ def test_rows_of_tokens(name: str, lanes: int) -> None:
     costs_no_more(f"tokens: {name}", shape, check(net, shape, lanes, UQ(3, 0)))
 
 
+POOLED: dict[str, Callable[[Any], Any]] = {
+    "of a convolution": lambda x: pooled(convolved(x)),
+    "of a convolution at the edge": lambda x: pooled(convolved(x, ((1, 1), (1, 0)))),
+    "of many channels": lambda x: pooled(convolved(x, channels=8)),
+    "of a sum": lambda x: pooled((convolved(x, ((0, 1), (0, 1))) + x).cast(OUT)),
+    "of an odd number of columns": lambda x: pooled(convolved(x, ((1, 1), (1, 1)))),
+    "of a modelled accumulator": lambda x: pooled(convolved(x, accumulator=ACC)),
+    "of what is no sum": lambda x: pooled((x * 3).cast(OUT)),
+    "of what is read twice": lambda x: (lambda y: (pooled(y) + y[:, ::2, ::2]).cast(NARROW))(convolved(x)),
+    "and the edges": lambda x: pooled(convolved(x), ((1, 1), (1, 1))),
+    "of three columns": lambda x: convolved(x).windows((2, 3), (2, 2), ((0, 0), (0, 0))).max(3),
+    "of three rows": lambda x: convolved(x).windows((3, 2), (2, 2), ((0, 0), (0, 0))).max(3),
+    "of every column": lambda x: convolved(x).windows((2, 2), (2, 1), ((0, 0), (0, 0))).max(3),
+    "of every row": lambda x: convolved(x).windows((2, 2), (1, 2), ((0, 0), (0, 0))).max(3),
+    "a sum, no maximum": lambda x: convolved(x).windows((2, 2), (2, 2), ((0, 0), (0, 0))).sum(3).cast(NARROW),
+    "and the axis kept": lambda x: convolved(x).windows((2, 2), (2, 2), ((0, 0), (0, 0))).max(3, keepdims=True),
+    "twice": lambda x: pooled(convolved(pooled(convolved(x)))),
+    "and dense": lambda x: (pooled(convolved(x)).reshape(-1, 24) @ constants(24, 3)).cast(OUT),
+}  # fmt: skip
+
+
+def convolved(
+    x: Any, padding: Any = ((0, 1), (0, 1)), channels: int = 2, accumulator: Accumulator | None = None
+) -> Any:
+    windows = x.windows((2, 2), (1, 1), padding)
+    taps = windows.shape[-2] * windows.shape[-1]
+    flat = windows.reshape(-1, *windows.shape[1:3], taps)
+    return flat.dot(constants(taps, channels), accumulator).cast(OUT)
+
+
+def pooled(x: Any, padding: Any = ((0, 0), (0, 0))) -> Any:
+    return x.windows((2, 2), (2, 2), padding, lowest=True).max(3)
+
+
+@pytest.mark.parametrize(("lanes", "words"), [(4, 1), (4, 4), (8, 8)])
+@pytest.mark.parametrize("name", POOLED)
+def test_maxima_of_convolutions(name: str, lanes: int, words: int) -> None:
+    shape = (6, 8, 1)
+    costs_no_more(f"pooled: {name}", shape, check(POOLED[name], shape, lanes, words=words))
+
+
+EVEN_AND_ODD: dict[str, Callable[[Any], Any]] = {
+    "windows": lambda x: x.windows((2, 3), (1, 1), ((0, 0), (0, 0))).max(3).cast(OUT),
+    "sums": lambda x: x.windows((2, 2), (2, 2), ((0, 0), (0, 0))).sum(3).cast(OUT),
+    "maxima": lambda x: x.windows((2, 2), (2, 2), ((0, 0), (0, 0))).max(3).cast(OUT),
+}
+
+
+@pytest.mark.parametrize("name", EVEN_AND_ODD)
+def test_an_image_of_two_whose_columns_take_turns_is_an_image_like_another(name: str) -> None:
+    """Its columns stand as those that are computed apart for the maximum of two."""
+
+    def net(x: Any) -> Any:
+        turns = x.reshape(-1, 4, 2, 3, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4, 6, 2)
+        return EVEN_AND_ODD[name](turns)
+
+    for words in (1, 2):
+        check(net, (4, 6, 2), 2, words=words)
+
+
+WORDS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], QFormat]] = {
+    **{name: (net, (2, 3, 6), Q(4, 4)) for name, (net, _) in ANY_SHAPE.items()},
+    **{f"rows: {name}": (net, (3, 6), Q(4, 4)) for name, (net, _) in ROWS.items()},
+    **{f"images: {name}": (net, (4, 5, 2), Q(4, 4)) for name, net in IMAGES.items()},
+    **{f"loops: {name}": (net, (3, 6), Q(4, 4)) for name, net in LOOPS.items()},
+    **{f"tokens: {name}": (net, shape, UQ(3, 0)) for name, (net, shape) in TOKENS.items()},
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_an_engine_that_reads_several_words_gives_the_same(name: str) -> None:
+    net, shape, format = WORDS[name]
+    costs_no_more(name, shape, check(net, shape, 8, format, words=4, drain=2))
+
+
+@pytest.mark.parametrize(("words", "at_once"), [(1, 1), (2, 3), (4, 3)])
+@pytest.mark.parametrize("tokens", [5, 6, 7, 9, 11])
+def test_rows_of_many_tokens_are_copied_in_a_loop_one_by_one_or_three_at_a_time(
+    words: int, at_once: int, tokens: int
+) -> None:
+    compiled = check(lambda x: TABLE.take(x), (tokens,), 4, UQ(3, 0), words=words)
+    assert len(compiled.kernels) == at_once + tokens % at_once
+
+
 @pytest.mark.parametrize(
     ("net", "sentence"),
     [
         (lambda x: (x @ W.scaled(0)).dot(SQUARE[:5, :5], ACC, x.dot(W, ROUNDED)).cast(OUT), None),
+        (
+            lambda x: x.dot(W, None, (x @ W).cast(Quantizer(Q(9, 4)))).cast(OUT),
+            "continues a sum that has been rounded, or another accumulator; give both dots one accumulator",
+        ),
+        (
+            lambda x: x.dot(W, ACC, x.dot(W, Accumulator(ACC.format, Overflow.WRAP))).cast(OUT),
+            "continues a sum that has been rounded, or another accumulator; give both dots one accumulator",
+        ),
+        (
+            lambda x: constants(8, 5, 2).take(x.argmax()).cast(OUT),
+            "takes rows of something else than a constant matrix, which is not lowered",
+        ),
+        (
+            lambda x: constants(8, 5).take(x.argmax(), 1).cast(OUT),
+            "takes rows of something else than a constant matrix, which is not lowered",
+        ),
+        (
+            lambda x: x.reshape(-1, 3, 2, 3).transpose(0, 2, 1, 3).reshape(-1, 6, 3)
+            .scan(lambda now, s: ((now * s).cast(OUT),) * 2, ZERO[:, :3])[1],
+            "takes [0] of a flattened axis, which is not lowered; index before the reshape",
+        ),
+        (
+            lambda x: (x @ constants(6)).cast(OUT),
+            "multiplies by a matrix that is no constant (groups, taps, outputs); only weights are lowered",
+        ),
         (lambda x: x.argmax(1), "searches along another axis than the last, which is not lowered"),
         (
             lambda x: x.dot(W, ACC, (x @ W).cast(Quantizer(ACC.format))).cast(OUT),

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixedpoint_nn.hardware.emulator.loop_nest import first_steps, walked
+from fixedpoint_nn.hardware.emulator.loop_nest import walked
 from fixedpoint_nn.hardware.isa.instructions import Run
-from fixedpoint_nn.hardware.isa.timing import Issue
+from fixedpoint_nn.hardware.isa.issue import Issue, first_steps
 
 counts = st.tuples(*(st.integers(1, high) for high in (4, 3, 3, 3, 3, 3)))
 strides = st.tuples(*(st.integers(-50, 50) for _ in range(6)))

@@ -63,6 +63,10 @@ BENCHES = [
         ("activation_memory_tb", {"LANES": lanes, "DRAIN": drain, "READ": words})
         for lanes, drain, words in GROUPED
     ),
+    *(
+        ("product_pair_tb", {"ACTIVATION": word, "WEIGHT": weight})
+        for word, weight in ((9, 8), (8, 8), (5, 8), (9, 2))
+    ),
     *(("group_sum_tb", {"LANES": lanes, "WORDS": words}) for lanes, _, words in GROUPED[:-1]),
     *(
         pytest.param(
@@ -72,7 +76,13 @@ BENCHES = [
         )
         for lanes, drain, words in GROUPED[:-1]
     ),
+    *(
+        ("weight_window_tb", {"ROWS": rows, "FIRST": first})
+        for rows, first in ((8, 0), (2, 3), (3, 253), (16, 17))
+    ),
     *(("loop_nest_tb", {"LANES": lanes}) for lanes in (1, 4, 8, 32, 64, 256)),
+    ("loop_nest_tb", {"LANES": 4, "PACK": 2}),
+    ("loop_nest_tb", {"LANES": 8, "DRAIN": 4, "WORDS": 4, "PACK": 2}),
     *(("loop_nest_tb", {"LANES": lanes, "DRAIN": drain}) for lanes, drain in WIDE),
 ]
 

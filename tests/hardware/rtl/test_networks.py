@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from fixedpoint_nn import RtlModel
+from fixedpoint_nn import RtlModel, calibrate, quantize, zoo
 from fixedpoint_nn.hardware.isa.schedule import schedule
 from tests.support.random_networks import Random, networks, random_network
 
@@ -38,6 +38,27 @@ def test_lanes_in_groups_compute_what_the_model_computes(kind: str) -> None:
     assert np.array_equal(rtl(case.batch).ints, case.fixed(case.batch).ints)
     lowered = rtl.lowered(case.batch.shape[1:])
     plan = schedule(lowered.instructions, 16, 4, lowered.config.latency)
+    assert set(rtl.outcome.cycles) == {plan.cycles}
+
+
+@pytest.mark.parametrize(
+    ("name", "lanes", "words", "simulator"),
+    [
+        ("moons", 2, 1, "iverilog"),
+        ("bigram", 8, 4, "iverilog"),
+        ("bigram", 8, 4, "verilator"),
+        pytest.param("lenet", 32, 8, "verilator", marks=pytest.mark.slow),
+    ],
+)
+def test_lanes_that_share_multipliers_compute_what_the_model_computes(
+    name: str, lanes: int, words: int, simulator: str
+) -> None:
+    x, net = zoo.samples(name, 2), zoo.load(name)
+    fixed = quantize(net, calibrate(net, zoo.samples(name, 20), word=8))
+    rtl = RtlModel(fixed, lanes=lanes, simulator=simulator, drain=2, words=words, pack=2)
+    assert np.array_equal(rtl(x).ints, fixed(x).ints)
+    lowered = rtl.lowered(x.shape[1:])
+    plan = schedule(lowered.instructions, lanes, 2, lowered.config.latency, pack=2)
     assert set(rtl.outcome.cycles) == {plan.cycles}
 
 

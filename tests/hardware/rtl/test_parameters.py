@@ -17,7 +17,11 @@ LINT = [
     *({"LANES": lanes, "DRAIN": drain} for lanes, drain in ((2, 2), (4, 2), (64, 1), (64, 8), (16, 16), (256, 16))),
     *({"LANES": lanes, "DRAIN": drain, "WORDS": words}
       for lanes, drain, words in ((2, 1, 2), (8, 2, 4), (8, 8, 8), (64, 8, 8), (256, 16, 32))),
+    *({"LANES": lanes, "WORDS": words, "PACK": 2, "ACTIVATION_WIDTH": word, "WEIGHT_WIDTH": weight,
+       "ACCUMULATOR_WIDTH": width} for lanes, words, word, weight, width in
+      ((2, 1, 8, 8, 16), (8, 4, 9, 8, 32), (64, 1, 2, 2, 4), (4, 1, 9, 2, 18), (4, 2, 2, 8, 40))),
     {"MODEL_WIDTH": 20},
+    {"MODEL_WIDTH": 20, "PACK": 2, "ACTIVATION_WIDTH": 9, "WEIGHT_WIDTH": 8, "MODEL_SATURATE": 1, "PRODUCT_BITS": 12},
     {"MODEL_WIDTH": 20, "MODEL_SATURATE": 1},
     {"MODEL_WIDTH": 20, "MODEL_SATURATE": 1, "PRODUCT_BITS": 12, "PRODUCT_SHIFT": 4, "PRODUCT_OVERFLOW": 1},
     {"ACTIVATION_WIDTH": 12, "WEIGHT_WIDTH": 8},
@@ -25,6 +29,8 @@ LINT = [
     {"WEIGHT_DEPTH": 100000, "TABLE_DEPTH": 70000},
     {"MULTIPLIER_WIDTH": 12, "ACTIVATION_WIDTH": 9, "WEIGHT_WIDTH": 8, "ACCUMULATOR_WIDTH": 24},
     {"MULTIPLIER_WIDTH": 32, "DRAIN": 4},
+    {"WEIGHT_WINDOW": 4096},
+    {"WEIGHT_WINDOW": 300, "LANES": 16, "DRAIN": 4, "WORDS": 4},
 ]  # fmt: skip
 
 
@@ -46,7 +52,7 @@ def test_lint_finds_nothing(parameters: dict[str, int]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("parameters", LINT[:27], ids=str)
+@pytest.mark.parametrize("parameters", LINT[:33], ids=str)
 def test_lint_finds_nothing_in_the_wrapper(parameters: dict[str, int]) -> None:
     command = [
         "verilator",
@@ -77,6 +83,20 @@ ILLEGAL = [
     ({"WORDS": 0}, "WORDS = 0; use 1, 2, 4, 8, 16 or 32, and at most LANES = 8"),
     ({"WORDS": 16}, "WORDS = 16; use 1, 2, 4, 8, 16 or 32, and at most LANES = 8"),
     ({"WORDS": 64, "LANES": 64}, "WORDS = 64; use 1, 2, 4, 8, 16 or 32, and at most LANES = 64"),
+    *(
+        (
+            {"PACK": pack, "LANES": lanes, "WORDS": words, "ACTIVATION_WIDTH": word, "WEIGHT_WIDTH": weight},
+            f"PACK = {pack}; use 1, or 2 with ACTIVATION_WIDTH at most 9, WEIGHT_WIDTH 8 and WORDS LANES / 2",
+        )
+        for pack, lanes, words, word, weight in (
+            (0, 8, 1, 8, 8),
+            (3, 8, 1, 8, 8),
+            (2, 1, 1, 8, 8),
+            (2, 8, 8, 8, 8),
+            (2, 8, 1, 10, 8),
+            (2, 8, 1, 8, 9),
+        )
+    ),
     ({"ACTIVATION_WIDTH": 1}, "ACTIVATION_WIDTH = 1; use 2 to 32"),
     ({"ACTIVATION_WIDTH": 0}, "ACTIVATION_WIDTH = 0; use 2 to 32"),
     ({"ACTIVATION_WIDTH": 70, "ACCUMULATOR_WIDTH": 63}, "ACTIVATION_WIDTH = 70; use 2 to 32"),
@@ -138,6 +158,16 @@ def test_an_illegal_parameter_stops_the_simulation_at_time_zero_with_a_sentence(
         (
             {"words": 8, "lanes": 4},
             "words = 8 is no engine; use 1, 2, 4, 8, 16 or 32, and at most the 4 lanes",
+        ),
+        (
+            {"pack": 2},
+            "pack = 2 is no engine; use 1, or 2 with words of at most 9 bits (here 16), weights of at most 8 (16) and "
+            "two lanes or more for each word that is read (8 for 1)",
+        ),
+        (
+            {"pack": 3, "activation_width": 8, "weight_width": 8},
+            "pack = 3 is no engine; use 1, or 2 with words of at most 9 bits (here 8), weights of at most 8 (8) and "
+            "two lanes or more for each word that is read (8 for 1)",
         ),
         ({"activation_width": 1}, "activation_width = 1 is no engine; use 2 to 32"),
         ({"weight_width": 40}, "weight_width = 40 is no engine; use 2 to 32"),

@@ -35,14 +35,42 @@ def cnn() -> tuple[Any, tuple[int, ...]]:
     return nn.Sequential(*parts, nn.Linear(12, 4)), (2, 6, 6)
 
 
-def converted(make: Any, precision: str, accumulator: str | None, folder: Path) -> tuple[Any, Any]:
+class Recurrent(nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.layer = getattr(nn, kind)(3, 4, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x)[0]
+
+
+def lstm() -> tuple[Any, tuple[int, ...]]:
+    return Recurrent("LSTM"), (6, 3)
+
+
+def gru() -> tuple[Any, tuple[int, ...]]:
+    return Recurrent("GRU"), (6, 3)
+
+
+def curves() -> tuple[Any, tuple[int, ...]]:
+    return nn.Sequential(nn.Linear(5, 4), nn.Sigmoid(), nn.Linear(4, 4), nn.Tanh()), (5,)
+
+
+def classifier() -> tuple[Any, tuple[int, ...]]:
+    return nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=-1)), (5,)
+
+
+def converted(
+    make: Any, precision: str, accumulator: str | None, folder: Path, channels_last: str = "full"
+) -> tuple[Any, Any]:
     torch.manual_seed(0)
     net, shape = make()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         config = hls4ml.utils.config_from_pytorch_model(
-            net.eval(), input_shape=shape, granularity="name", default_precision=precision, backend="Vivado"
-        )
+            net.eval(), input_shape=shape, granularity="name", default_precision=precision, backend="Vivado",
+            channels_last_conversion=channels_last,
+        )  # fmt: skip
         for layer in config["LayerName"].values():
             if "accum" in layer["Precision"] and accumulator:
                 layer["Precision"]["accum"] = accumulator
@@ -52,6 +80,32 @@ def converted(make: Any, precision: str, accumulator: str | None, folder: Path) 
         model.compile()
     x = np.random.default_rng(0).normal(0, 1.5, (100, *shape)).astype(np.float32)
     return model, x
+
+
+@pytest.mark.parametrize("make", [lstm, gru, curves, classifier])
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "ap_fixed<12,4,AP_RND_CONV,AP_SAT>",
+        pytest.param("ap_fixed<16,6>", marks=pytest.mark.slow),
+        pytest.param("ap_fixed<10,3,AP_TRN,AP_WRAP>", marks=pytest.mark.slow),
+    ],
+)
+def test_every_word_of_recurrent_layers_and_of_tables(make: Any, precision: str, tmp_path: Path) -> None:
+    model, x = converted(make, precision, None, tmp_path, "off" if make in (lstm, gru) else "full")
+    fixed = from_hls4ml(model)
+    expected = model.predict(x)
+    assert np.array_equal(fixed(x).to_float().reshape(expected.shape), expected.astype(np.float64))
+    save(fixed, tmp_path / "net.safetensors")
+    assert np.array_equal(load(tmp_path / "net.safetensors")(x).ints, fixed(x).ints)
+
+
+def test_a_sequence_that_was_turned_is_refused(tmp_path: Path) -> None:
+    model, _ = converted(lstm, "ap_fixed<16,6>", None, tmp_path)
+    with pytest.raises(
+        ValueError, match=r"LSTM 'layer' takes .* convert the model with channels_last_conversion='off'"
+    ):
+        from_hls4ml(model)
 
 
 @pytest.mark.parametrize("make", [mlp, cnn])

@@ -94,6 +94,41 @@ class Unet(nn.Module):
         return self.out(torch.cat([a, self.up(b)], 1)) + larger
 
 
+class Patches(nn.Module):
+    """An image as a sequence of patches, through an encoder of two heads, with a causal mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut, self.places = nn.Conv2d(3, 8, 4, 4), nn.Parameter(torch.randn(4, 8) / 4)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.norm, self.head = nn.LayerNorm(8), nn.Linear(8, 3)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(4))
+
+    def forward(self, x: Any) -> Any:
+        x = self.cut(x).flatten(2).transpose(1, 2) + self.places
+        return self.head(self.norm(self.encoder(x, self.mask)).mean(1))
+
+
+class Separable(nn.Module):
+    """A depthwise convolution, normalised over channels, then two dense layers, around a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep, self.norm = nn.Conv2d(4, 4, 5, padding=2, groups=4), nn.LayerNorm(4)
+        self.wide, self.back = nn.Linear(4, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Any) -> Any:
+        y = self.back(nn.functional.gelu(self.wide(self.norm(self.deep(x).permute(0, 2, 3, 1)))))
+        return (x + y.permute(0, 3, 1, 2)).mean((2, 3))
+
+
+def groups() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.Mish(), nn.InstanceNorm2d(4, affine=True), nn.SELU(),
+        nn.Flatten(), nn.Linear(144, 3), nn.LogSoftmax(-1),
+    )  # fmt: skip
+
+
 def resnet() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, 1, 1), nn.ReLU(), Block(4, 4), Block(4, 8, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
@@ -136,6 +171,9 @@ CASES: dict[str, tuple[Any, tuple[int, ...], int]] = {
     "bidirectional GRU": (lambda: Last(nn.GRU(5, 4, batch_first=True, bidirectional=True), 8), (2, 6, 5), 0),
     "bidirectional RNN": (lambda: Last(nn.RNN(5, 4, batch_first=True, bidirectional=True), 8), (2, 6, 5), 0),
     "attention": (Attention, (2, 5, 8), 0),
+    "transformer": (Patches, (2, 3, 8, 8), 0),
+    "separable": (Separable, (2, 4, 5, 5), 0),
+    "groups": (groups, (2, 3, 6, 6), 0),
 }  # fmt: skip
 
 

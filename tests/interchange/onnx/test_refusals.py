@@ -26,7 +26,7 @@ def refused(
 
 def test_all_nodes_that_are_not_read_stand_in_one_message() -> None:
     nodes = [
-        node("Erf", "x", "a", "first"),
+        node("Sinh", "x", "a", "first"),
         node("Relu", "a", "b", "fine"),
         node("LRN", "b", "c", "norm", size=3),
         node("Clip", "x", "d", "also fine"),
@@ -34,12 +34,13 @@ def test_all_nodes_that_are_not_read_stand_in_one_message() -> None:
         helper.make_node("Special", ["e"], ["y"], name="mine", domain="com.example"),
     ]
     assert refused(nodes, {"x": ["N", 3]}) == (
-        "the model has 4 nodes that cannot be imported: 'first' (Erf): the operator is not supported; "
+        "the model has 4 nodes that cannot be imported: 'first' (Sinh): the operator is not supported; "
         "'norm' (LRN): the operator is not supported; 'sum' (Einsum): the operator is not supported; "
         "'mine' (Special): operators of the domain 'com.example' are not read"
     )
 
 
+MASK = "some elements of its input are minus infinity, a mask that only a Softmax right behind it may take"
 W = np.ones((2, 2, 3, 3), np.float32)
 LSTM = {"w": np.ones((1, 8, 3), np.float32), "r": np.ones((1, 8, 2), np.float32)}
 CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
@@ -163,6 +164,46 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
         {"w": np.array([[1, 2], [np.nan, 3]], np.float32)},
         "'net' (MatMul): a constant of it holds nan or infinity",
     ),
+    "masks that no softmax takes": (
+        [node("Add", "x m", "a", "mask"), node("Relu", "a", "y", "net")],
+        {"x": ["N", 3]},
+        {"m": np.array([0, -np.inf, 0], np.float32)},
+        f"'net' (Relu): {MASK}",
+    ),
+    "a mask that was moved": (
+        [
+            node("Add", "x m", "a", "mask"),
+            node("Transpose", "a", "t", perm=[0, 2, 1]),
+            node("Softmax", "t", "y", "net"),
+        ],
+        {"x": ["N", 3, 3]},
+        {"m": np.array([0, -np.inf, 0], np.float32)},
+        f"'net' (Softmax): {MASK}",
+    ),
+    "a mask as an output": (
+        [node("Add", "x m", "y", "mask")],
+        {"x": ["N", 3]},
+        {"m": np.array([0, -np.inf, 0], np.float32)},
+        "'y' (output): it has elements of minus infinity",
+    ),
+    "an exponent": (
+        [node("Pow", "x e", "y", "net")],
+        {"x": ["N", 3]},
+        {"e": np.float32(0.3)},
+        "'net' (Pow): its exponents are [0.30000001192092896]",
+    ),
+    "normalisation over the batch": (
+        [node("LayerNormalization", "x g", "y", "net", axis=0)],
+        {"x": ["N", 3]},
+        {"g": np.ones(3, np.float32)},
+        "'net' (LayerNormalization): it normalises over the batch",
+    ),
+    "truth values as numbers": (
+        [node("Greater", "x c", "t", "compare"), node("Add", "t c", "y", "net")],
+        {"x": ["N", 3]},
+        {"c": np.float32(0)},
+        "'net' (Add): it computes with truth values; cast them to FLOAT before",
+    ),
     "a constant output": (
         [node("Identity", "c", "y", "net")],
         {"x": ["N", 3]},
@@ -197,12 +238,12 @@ def test_open_axes_are_given_by_shapes() -> None:
 def test_nodes_that_no_chosen_output_needs_are_not_read() -> None:
     nodes = [
         node("Relu", "x", "y", "net"),
-        node("Erf", "x", "z", "other"),
+        node("Sinh", "x", "z", "other"),
         node("LRN", "x", "nothing", "dead", size=3),
     ]
     blob = model(nodes, {"x": ["N", 3]}, ["y", "z"])
     assert list(from_onnx(blob, outputs=["y"]).parts) == ["net"]
-    with pytest.raises(UnsupportedModel, match=r"1 node that cannot be imported: 'other' \(Erf\)"):
+    with pytest.raises(UnsupportedModel, match=r"1 node that cannot be imported: 'other' \(Sinh\)"):
         from_onnx(blob)
     with pytest.raises(OnnxError, match=re.escape("the model has no output 'w'; its outputs are y, z")):
         from_onnx(blob, outputs=["w"])

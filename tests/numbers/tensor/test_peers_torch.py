@@ -166,6 +166,14 @@ def sequential(x: Any, p: dict[str, Any]) -> Any:
     return dense(torch.tanh(dense(x.flatten(1), p, "head.0.")), p, "head.2.")
 
 
+def positive(x: Any, p: Any) -> Any:
+    return x.abs() * p["line.scale"] + p["line.shift"]
+
+
+def standardized(x: Any, p: Any) -> Any:
+    return x * torch.rsqrt((x * x).sum(-1, keepdim=True) * p["share"] + p["eps"])
+
+
 TWINS: dict[str, Twin] = {
     "Dense": dense,
     "Dense without bias": dense,
@@ -215,6 +223,26 @@ TWINS: dict[str, Twin] = {
     "Clip": lambda x, p: torch.minimum(torch.maximum(x, p["low"]), p["high"]),
     "Clip above": lambda x, p: torch.minimum(x, p["high"]),
     "Elu": lambda x, p: F.relu(x) + (torch.exp(-F.relu(-x)) - 1) * p["alpha"],
+    "Erf": lambda x, p: torch.erf(x),
+    "Gelu": lambda x, p: F.gelu(x),
+    "Softplus": lambda x, p: F.softplus(x),
+    "Exp": lambda x, p: torch.exp(x),
+    "Reciprocal": lambda x, p: 1 / x,
+    "Step": lambda x, p: (x > 0) + 0 * x,
+    "Abs": lambda x, p: x.abs(),
+    "Log": lambda x, p: torch.log(positive(x, p)),
+    "Sqrt": lambda x, p: torch.sqrt(positive(x, p)),
+    "ReciprocalSqrt": lambda x, p: torch.rsqrt(positive(x, p)),
+    "LogSoftmax": lambda x, p: torch.log_softmax(x, -1),
+    "Softmax with a mask": lambda x, p: (
+        torch.softmax(x.masked_fill(p["mask"] == 0, -torch.inf), -1) + 0 * p["mask"].sum()
+    ),
+    "LayerNorm": lambda x, p: (
+        standardized(x - x.sum(-1, keepdim=True) * p["share"], p) * p["gain"] + p["bias"]
+    ),
+    "LayerNorm without gain and bias": lambda x, p: standardized(x - x.sum(-1, keepdim=True) * p["share"], p),
+    "RMSNorm": lambda x, p: standardized(x, p) * p["gain"],
+    "Largest": lambda x, p: x.amax((1, 3), keepdim=True),
     "Transpose": lambda x, p: x.permute(0, 3, 1, 2),
     "Transpose before a dense layer": lambda x, p: dense(x.permute(0, 2, 1), p, "1."),
     "Transpose and flatten": lambda x, p: dense(x.permute(0, 3, 1, 2).flatten(1), p, "2."),
@@ -245,6 +273,13 @@ TWINS: dict[str, Twin] = {
 }
 
 
+# Networks whose parameters are not any numbers: a mask, a share, the ends of a table's domain.
+FIXED = (
+    "OneHot", "Log", "Sqrt", "ReciprocalSqrt", "Softmax with a mask", "LayerNorm", "LayerNorm without gain and bias",
+    "RMSNorm",
+)  # fmt: skip
+
+
 def test_no_layer_of_the_battery_is_left_out() -> None:
     assert set(TWINS) == set(CASES)
 
@@ -255,7 +290,7 @@ def test_values_and_gradients_are_autograd_s(name: str) -> None:
     net = case.build(Initialiser(3, np.float64))
     rng = np.random.default_rng(8)
     values = {
-        path: p.data if name in ("OneHot",) or "Pool" in name else rng.standard_normal(p.shape)
+        path: p.data if name in FIXED or "Pool" in name else rng.standard_normal(p.shape)
         for path, p in parameters(net, trained_only=False).items()
     }
     net = rebuild(net, {path: Tensor(value.copy()) for path, value in values.items()})

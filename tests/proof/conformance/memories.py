@@ -67,10 +67,15 @@ def memories(config: EngineConfig, draw: RandomSource) -> Images:
     for lane in range(lanes):
         rows = slice(CLIPPING + lane * CLIPS, CLIPPING + (lane + 1) * CLIPS)
         weights[rows], weights[rows, lane] = 0, low
+    columns = [shifts, biases]
+    if config.multiplier_width:
+        multipliers = draw.words(config.multiplier_width, config.parameter_depth)
+        multipliers[PLAIN:] = 1  # what sections aim at
+        columns.append(multipliers)
     return Images(
         [],
         weights,
-        _in_rows(np.stack([shifts, biases], 1), config.drain),
+        _in_rows(np.stack(columns, 1), config.drain),
         draw.words(config.activation_width, config.table_depth),
         activations,
     )
@@ -79,7 +84,7 @@ def memories(config: EngineConfig, draw: RandomSource) -> Images:
 def _in_rows(parameters: Ints, drain: int) -> Ints:
     """Rows of `drain` parameters that begin with these; the others of a row are those after it."""
     places = np.arange(len(parameters))[:, None] + np.arange(drain)
-    rows: Ints = parameters[places % len(parameters)].reshape(-1, 2)
+    rows: Ints = parameters[places % len(parameters)].reshape(-1, parameters.shape[1])
     return rows
 
 

@@ -30,6 +30,7 @@ class Conformance:
     config: EngineConfig
     seed: int
     random: tuple[int, ...] = tuple(range(6))
+    aimed: bool = True  # sections that aim at something, too; they are for few lanes
 
     def of(self, title: str) -> RandomSource:
         """The section's own random source, so that no section changes with another."""
@@ -78,6 +79,14 @@ PACKS = {
     "conformance_wrapping": Conformance(replace(MODELLED, model_width=14), 3),
     "conformance_drain": Conformance(replace(SMALL, drain=4), 4),
     "conformance_groups": Conformance(replace(SMALL, words=4, drain=2), 5),
+    "conformance_packed": Conformance(replace(SMALL, pack=2, words=2), 6),
+    "conformance_multiplied": Conformance(replace(SMALL, multiplier_width=12), 7),
+    "conformance_16": Conformance(
+        replace(SMALL, lanes=16, drain=4, words=4), 8, tuple(range(30)), aimed=False
+    ),
+    "conformance_64": Conformance(
+        replace(SMALL, lanes=64, drain=8, words=8), 9, tuple(range(30)), aimed=False
+    ),
 }
 # One pack of a kind is enough to be read; the other one is assembled where it is needed.
 COMMITTED = ("conformance", "conformance_saturating", "conformance_wrapping")
@@ -105,8 +114,10 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     images = memories(config, draw)
     aimed = [title for kind in SECTIONS for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
     aimed += [title for title in SECTIONS if title == "unknown"]
-    names = ["ends", "small", "noise", *(f"random {n}" for n in pack.random)]
-    names += [title for title in aimed if title not in names]
+    names = [f"random {n}" for n in pack.random]
+    if pack.aimed:
+        names = ["ends", "small", "noise", *names]
+        names += [title for title in aimed if title not in names]
     numbers = [int(n) for n in draw.rng.permutation(np.arange(-128, 128))[: len(names)]]
     sources = {title: pack.of(title) for title in names}
     shape = (ROUNDS, port.words)
@@ -148,5 +159,7 @@ def write_program(name: str, target: Path) -> Path:
     """The pack `name`, written to `target`."""
     program, vectors, origins = assembled(name)
     # The seeds of the vectors pass the largest one, so that all their bits change; the second vector of noise has 0.
-    second = [number for number, title in enumerate(origins) if title == "noise"][1]
+    second = (
+        [number for number, title in enumerate(origins) if title == "noise"][1] if PACKS[name].aimed else 1
+    )
     return emit_program(target, program, vectors, origins, name, seed=(1 << 32) - second)

@@ -315,6 +315,8 @@ class Section:
             "write": not draw.one_in(8),
             "modelled": bool(self.config.model_width or self.config.product_bits) and not draw.one_in(3),
         }
+        if self.config.multiplier_width:
+            chosen["twice"] = draw.one_in(3)
         if draw.one_in(3):
             high = (self.config.table_depth >> chosen["out_bits"]) - 1
             base = draw.between(0, high) << chosen["out_bits"]

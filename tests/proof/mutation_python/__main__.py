@@ -41,6 +41,9 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="only so many mutants of each room, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests for each mutant")
+    parser.add_argument(
+        "--judges", nargs="+", default=JUDGES, metavar="FOLDER", help="only the tests of these folders"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="tests that run at a time")
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="file of verdicts, with which a run goes on"
@@ -62,8 +65,9 @@ def main() -> int:
         found = _drawn(found, arguments.sample, arguments.seed)
     print(f"{len(found)} of {len(every)} mutants of {len(chosen)} modules", flush=True)
     whole = len(found) == len(every) and not arguments.module
-    results = Results(arguments.results, arguments.anew)
-    return _report(found, _verdicts(found, arguments.jobs, arguments.budget, results), whole)
+    results = Results(arguments.results, arguments.judges, arguments.anew)
+    verdicts = _verdicts(found, arguments.judges, arguments.jobs, arguments.budget, results)
+    return _report(found, verdicts, whole)
 
 
 def _drawn(found: Found, count: int, seed: int) -> list[tuple[Path, Mutant]]:
@@ -136,26 +140,34 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     return (middle - width) / scale, (middle + width) / scale
 
 
-def _verdicts(found: Found, jobs: int, budget: float, results: Results) -> Iterator[tuple[Mutant, Verdict]]:
+def _verdicts(
+    found: Found, judges: Sequence[str], jobs: int, budget: float, results: Results
+) -> Iterator[tuple[Mutant, Verdict]]:
     """Each mutant's verdict: of before, or in place, or by importing it where nothing was noticed in place."""
     paths, listed = {mutant.name: path for path, mutant in found}, read_survivors()
+    budgets: dict[str, float] = {}
     to_judge = []
+
+    def add(name: str, verdict: Verdict, test: str) -> None:
+        results.add(name, paths[name], verdict, test, budgets[name])
+
     for path, mutant in found:
-        before = results.known(mutant.name, path)
+        is_listed = reason_of(mutant.name, listed)[0] is not None
+        budgets[mutant.name] = min(budget, LISTED_BUDGET) if is_listed else budget
+        before = results.known(mutant.name, path, budgets[mutant.name])
         if before is None:
-            is_listed = reason_of(mutant.name, listed)[0] is not None
-            to_judge.append((path, mutant, min(budget, LISTED_BUDGET) if is_listed else budget))
+            to_judge.append((path, mutant, budgets[mutant.name]))
         else:
             yield mutant, before
     to_import: dict[str, tuple[Mutant, Answer]] = {}
     every_file = [path for room in ROOMS for path in modules(room)]
-    for mutant, answer in quick_answers(to_judge, JUDGES, every_file, jobs) if to_judge else ():
+    for mutant, answer in quick_answers(to_judge, judges, every_file, jobs) if to_judge else ():
         is_listed = reason_of(mutant.name, listed)[0] is not None
         if answer.tests and not (is_listed and answer.verdict is Verdict.SURVIVED):
             to_import[mutant.name] = mutant, answer
             continue
         verdict = Verdict.SURVIVED if answer.verdict is Verdict.UNTRIED else answer.verdict
-        results.add(mutant.name, paths[mutant.name], verdict, answer.test)
+        add(mutant.name, verdict, answer.test)
         yield mutant, verdict
     cases = [
         Case(name, _module(paths[name]), mutant.source, answer.tests, answer.seconds)
@@ -168,10 +180,10 @@ def _verdicts(found: Found, jobs: int, budget: float, results: Results) -> Itera
         if verdict is Verdict.SURVIVED:
             missed.append(replace(case, tests=to_import[case.name][1].tests))
             continue
-        results.add(case.name, paths[case.name], verdict, test)
+        add(case.name, verdict, test)
         yield to_import[case.name][0], verdict
     for case, verdict, test in judged(missed, jobs):
-        results.add(case.name, paths[case.name], verdict, test)
+        add(case.name, verdict, test)
         yield to_import[case.name][0], verdict
 
 

@@ -19,7 +19,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -150,29 +150,34 @@ class _Server:
 
     def _measure(self) -> Reach | None:
         """What is not known from before, in a fork, so that the mutants find all as it was before any test."""
-        known = KnownReach(REACH, self.files)
+        known = KnownReach(REACH)
         missing = [number for number, name in enumerate(self._names) if not known.has(name)]
-        if missing:
-            reading, writing = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                failed: list[str] = []
-                self._at_failure = failed.append
-                following = dict(pairwise(missing))
-                measured = Reach.measured(
-                    self._names, missing, self.files, lambda number: self._run(number, following.get(number))
-                )
-                with os.fdopen(writing, "w") as out:
-                    json.dump({"failed": failed, "reach": measured}, out)
-                os._exit(0)
-            os.close(writing)
-            with os.fdopen(reading) as lines:
-                answer = json.load(lines)
-            os.waitpid(pid, 0)
-            if answer["failed"]:
-                self._say(error=f"{answer['failed'][0]} fails without a mutant; mend it first")
-                return None
-            known.add(answer["reach"])
+        following = dict(pairwise(missing))
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            with os.fdopen(writing, "w") as out:
+                for _, of_file in groupby(missing, lambda number: self._names[number].split("::")[0]):
+                    failed: list[str] = []
+                    self._at_failure = failed.append
+                    measured = Reach.measured(
+                        self._names,
+                        list(of_file),
+                        self.files,
+                        lambda number: self._run(number, following.get(number)),
+                    )
+                    print(json.dumps({"failed": failed, "reach": measured}), file=out, flush=True)
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as lines:
+            for line in lines:
+                answer = json.loads(line)
+                if answer["failed"]:
+                    self._say(error=f"{answer['failed'][0]} fails without a mutant; mend it first")
+                    os.kill(pid, signal.SIGKILL)
+                    return None
+                known.add(answer["reach"])
+        os.waitpid(pid, 0)
         return known.reach(self._names)
 
     def _judge(self, reach: Reach) -> None:

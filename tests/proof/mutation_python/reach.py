@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.proof.mutation_python.rooms import ROOT
 
-REACH = ROOT / "build" / "mutation_python_reach.json"
+REACH = ROOT / "build" / "mutation_python_reach.jsonl"
 
 
 @dataclass(frozen=True)
@@ -100,27 +100,30 @@ def is_own(name: str, module: Path) -> bool:
 
 
 class KnownReach:
-    """What earlier runs have measured, by the content of a test's file and of the package."""
+    """What earlier runs have measured, by the content of a test's file and of the files that the test reaches."""
 
-    def __init__(self, path: Path, files: Iterable[str]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._sources = _digest(b"".join(Path(file).read_bytes() for file in files))
-        self._of_file: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
         self._tests: dict[str, Any] = {}
         if path.exists():
-            self._tests = json.loads(path.read_text())
+            for line in path.read_text().splitlines():
+                self._tests |= json.loads(line)
 
     def has(self, name: str) -> bool:
-        """Is the test measured, and are it and the package what they were?"""
-        return self._tests.get(name, {}).get("of") == self._state(name)
+        """Is the test measured, and are it and the files that it reaches what they were?"""
+        known = self._tests.get(name)
+        return known is not None and known["of"] == self._state(name, known["lines"])
 
     def add(self, measured: dict[str, Any]) -> None:
         """Keep what was measured now; files are named from the root, so that another checkout can use it."""
         for name, what in measured.items():
             lines = {Path(file).relative_to(ROOT).as_posix(): of for file, of in what["lines"].items()}
-            self._tests[name] = {"of": self._state(name), "seconds": what["seconds"], "lines": lines}
+            known = {"of": self._state(name, lines), "seconds": what["seconds"], "lines": lines}
+            self._tests[name] = known
         self._path.parent.mkdir(exist_ok=True)
-        self._path.write_text(json.dumps(self._tests))
+        with self._path.open("a") as file:
+            print(json.dumps({name: self._tests[name] for name in measured}), file=file)
 
     def reach(self, names: Sequence[str]) -> Reach:
         """Of tests that are all known."""
@@ -132,12 +135,14 @@ class KnownReach:
                     of_file[line] = of_file.get(line, 0) | 1 << number
         return Reach(list(names), [self._tests[name]["seconds"] for name in names], lines)
 
-    def _state(self, name: str) -> str:
-        file = name.split("::")[0]
-        if file not in self._of_file:
-            self._of_file[file] = _digest((ROOT / file).read_bytes())
-        return self._of_file[file] + self._sources
+    def _state(self, name: str, reached: Iterable[str]) -> str:
+        return _digest("".join(map(self._digest, [name.split("::")[0], *sorted(reached)])).encode())
+
+    def _digest(self, file: str) -> str:
+        if file not in self._digests:
+            self._digests[file] = _digest((ROOT / file).read_bytes())
+        return self._digests[file]
 
 
 def _digest(content: bytes) -> str:
-    return sha256(content).hexdigest()[:8]
+    return sha256(content).hexdigest()[:16]

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from tests.proof.mutation_python.quick import Verdict
-from tests.proof.mutation_python.rooms import JUDGES, PACKAGE, ROOT
+from tests.proof.mutation_python.rooms import PACKAGE, ROOT
 
 RESULTS = ROOT / "build" / "mutation_python.jsonl"
 
@@ -17,39 +18,56 @@ RESULTS = ROOT / "build" / "mutation_python.jsonl"
 class Results:
     """A line per mutant.
 
-    A mutant that a test noticed is not judged again while its module and that test's file are the same;
-    one that survived is not while the package and all tests are the same.
+    A mutant that a test noticed is not judged again while its module and that test are the same; one that survived
+    is not while the package and all tests that were asked are the same, and it was given as many seconds.
     """
 
-    def __init__(self, path: Path, anew: bool) -> None:
-        self._digests: dict[Path, str] = {}
-        self._everything = self._of(
-            path for folder in (PACKAGE, *JUDGES) for path in sorted((ROOT / folder).rglob("*.py"))
+    def __init__(self, path: Path, judges: Sequence[str], anew: bool) -> None:
+        self._digests: dict[str, str] = {}
+        self._everything = _digest(
+            one.read_bytes() for folder in (PACKAGE, *judges) for one in sorted((ROOT / folder).rglob("*.py"))
         )
-        self._known: dict[str, tuple[str, str, str]] = {}
+        self._known: dict[str, tuple[str, str, str, float]] = {}
         path.parent.mkdir(exist_ok=True)
         if not anew and path.exists():
             for line in path.read_text().splitlines():
-                name, verdict, test, digest = json.loads(line)
-                self._known[name] = (verdict, test, digest)
+                name, verdict, test, digest, budget = json.loads(line)
+                self._known[name] = (verdict, test, digest, budget)
         self._file = path.open("w" if anew else "a")
 
-    def known(self, name: str, module: Path) -> Verdict | None:
+    def known(self, name: str, module: Path, budget: float) -> Verdict | None:
         """The verdict of before, if it still holds."""
-        verdict, test, digest = self._known.get(name, ("", "", ""))
-        return Verdict(verdict) if verdict and digest == self._digest(module, test) else None
+        verdict, test, digest, spent = self._known.get(name, ("", "", "", 0.0))
+        holds = verdict and digest == self._state(module, test) and (test or spent >= budget)
+        return Verdict(verdict) if holds else None
 
-    def add(self, name: str, module: Path, verdict: Verdict, test: str) -> None:
+    def add(self, name: str, module: Path, verdict: Verdict, test: str, budget: float) -> None:
         """Write a verdict down."""
-        print(
-            json.dumps([name, verdict.value, test, self._digest(module, test)]), file=self._file, flush=True
-        )
+        line = json.dumps([name, verdict.value, test, self._state(module, test), budget])
+        print(line, file=self._file, flush=True)
 
-    def _digest(self, module: Path, test: str) -> str:
-        return self._of([module, ROOT / test.split("::")[0]]) if test else self._everything
+    def _state(self, module: Path, test: str) -> str:
+        if not test:
+            return self._everything
+        key = f"{module} {test}"
+        if key not in self._digests:
+            self._digests[key] = _digest([module.read_bytes(), source_of(test).encode()])
+        return self._digests[key]
 
-    def _of(self, files: Iterable[Path]) -> str:
-        for file in (files := list(files)):
-            if file not in self._digests:
-                self._digests[file] = sha256(file.read_bytes()).hexdigest() if file.exists() else ""
-        return sha256("".join(self._digests[file] for file in files).encode()).hexdigest()[:16]
+
+def source_of(test: str) -> str:
+    """A test's function, and all of its file but the other tests."""
+    file, function = ROOT / test.split("::")[0], test.split("::")[-1].split("[")[0]
+    if not file.exists():
+        return ""
+    tree = ast.parse(file.read_text())
+    tree.body = [one for one in tree.body if not _is_test(one) or getattr(one, "name", "") == function]
+    return ast.unparse(tree)
+
+
+def _is_test(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    return sha256(b"".join(sha256(one).digest() for one in contents)).hexdigest()[:16]

@@ -28,6 +28,7 @@ from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meanin
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numbers.functions import FUNCTIONS
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
@@ -218,6 +219,42 @@ def elu(step: IntegerStep) -> Value:
         1 if alpha >= 0 else 0,
     )
     return linked(step.value(0, kind=""), curve)
+
+
+def _curve(name: str, function: Callable[[Any], Any], rises: int = 1) -> None:
+    """Register a function without attributes; where it turns, `rises` is 0."""
+
+    @operator(name)
+    def convert(step: IntegerStep) -> Value:
+        return linked(step.value(0, kind=""), Curve(name.lower(), function, rises))
+
+
+def _erf(y: Any) -> Any:
+    return FUNCTIONS["erf"].value(y.astype(np.float64))
+
+
+_curve("Erf", _erf)
+_curve("Exp", np.exp)
+_curve("Softplus", lambda y: np.logaddexp(y.astype(np.float64), 0))
+_curve("Abs", np.abs, 0)
+_curve("Softsign", lambda y: y / (1 + np.abs(y)))
+_curve("Mish", lambda y: y * np.tanh(np.logaddexp(y.astype(np.float64), 0)), 0)
+
+
+@operator("Gelu")
+def gelu(step: IntegerStep) -> Value:
+    """Gelu, and its approximation by tanh."""
+    step.must_be("approximate", "none", "tanh")
+    if step.attribute("approximate", "none") == "none":
+        curve = Curve("gelu", lambda y: y * (1 + _erf(y / np.sqrt(2))) / 2, 0)
+    else:
+        curve = Curve("gelu by tanh", _gelu_by_tanh, 0)
+    return linked(step.value(0, kind=""), curve)
+
+
+def _gelu_by_tanh(y: Any) -> Any:
+    y = y.astype(np.float64)
+    return y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y**3))) / 2
 
 
 @operator("Cast")

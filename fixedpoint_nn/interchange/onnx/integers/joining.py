@@ -156,9 +156,24 @@ def _rounded(
         for link in (*step.between, *rounds.links):
             y = link(y)
         codes = np.asarray(rounds.of(y)).astype(np.int64).reshape(-1)
+    return joined_codes(step, values, dims, pair, (a.reshape(-1), b.reshape(-1), codes), rounds)
+
+
+def joined_codes(
+    step: IntegerStep,
+    values: list[Value],
+    dims: tuple[int, ...],
+    pair: Pair,
+    found: tuple[Ints, Ints, Ints],
+    rounds: Rounds,
+) -> Value:
+    """A layer that has found[2] for every pair of found[0] and found[1]: one multiplication, or a table."""
+    a, b, codes = found
+    if len(codes) > MOST_PAIRS:
+        raise Refused(f"its operands have {len(codes):,} pairs of codes, and {MOST_PAIRS:,} is the most")
     layer = None
     if pair.one.linear and pair.two.linear and all(isinstance(link, Within) for link in step.between):
-        layer = _line(step.name, pair, a.reshape(-1), b.reshape(-1), codes, rounds)
+        layer = _line(step.name, pair, a, b, codes, rounds)
     if layer is None:
         layer = _table(step.name, pair, codes, rounds)
     made = step.made(layer, values, dims, values[0].axes)

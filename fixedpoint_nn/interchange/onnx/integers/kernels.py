@@ -72,7 +72,7 @@ def qlinear_conv(step: IntegerStep) -> Value:
     scales = np.broadcast_to(along(others, 0, ints.shape, "scales"), ints.shape)
     made, sums, _, _ = convolved(bias_step, convolutions.conv, x, ints, np.ones_like(scales), 1.0, 0, 1, 8)
     factor = (own.reshape(()) * others.reshape(-1)) / after.reshape(())
-    return _rescaled(step, made, sums, factor, 7)
+    return rescaled(step, made, sums, factor, 7)
 
 
 def _without_scales(step: IntegerStep, index: int) -> IntegerStep:
@@ -83,7 +83,7 @@ def _without_scales(step: IntegerStep, index: int) -> IntegerStep:
     return step
 
 
-def _rescaled(step: IntegerStep, made: Value, sums: tuple[int, int], factor: Array, zero_at: int) -> Value:
+def rescaled(step: IntegerStep, made: Value, sums: tuple[int, int], factor: Array, zero_at: int) -> Value:
     """round(float32(sum) * factor) + zero, as the runtime's kernels compute it."""
     if max(-sums[0], sums[1]) >= INT32:
         raise Refused(f"its sums reach {max(-sums[0], sums[1]):,}, and the operator's have 32 bits")
@@ -111,7 +111,7 @@ def qlinear_matmul(step: IntegerStep) -> Value:
     if own.size != 1 or after.size != 1:
         raise Refused("its first operand and its output have one scale each")
     made, sums = _product(step, 0, 2, 3, 5)
-    return _rescaled(step, made, sums, (own.reshape(()) * others.reshape(-1)) / after.reshape(()), 7)
+    return rescaled(step, made, sums, (own.reshape(()) * others.reshape(-1)) / after.reshape(()), 7)
 
 
 @operator("MatMulInteger", "Dense or MatMul", "a zero point for each row of the first operand")

@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The operators of quantised files, by kind; importing this fills the table `INTEGERS`."""
 
-from fixedpoint_nn.interchange.onnx.integers import elementwise, kernels, products, qonnx, quantizing, regions
+from fixedpoint_nn.interchange.onnx.integers import (
+    elementwise,
+    kernels,
+    products,
+    qonnx,
+    quantizing,
+    regions,
+    runtime_kernels,
+)
 
-__all__ = ["elementwise", "kernels", "products", "qonnx", "quantizing", "regions"]
+__all__ = ["elementwise", "kernels", "products", "qonnx", "quantizing", "regions", "runtime_kernels"]

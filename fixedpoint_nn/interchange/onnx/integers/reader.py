@@ -31,6 +31,7 @@ from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
 from fixedpoint_nn.interchange.onnx.reader import Conversion, Refusal, UnsupportedModel
+from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS, with_parts
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.network.quantized import Quantized
@@ -42,7 +43,14 @@ from fixedpoint_nn.numerics.rounding import Rounding
 MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
 CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 FLOAT: Any = "float"
-RUNTIME = "com.microsoft"  # the domain in which onnxruntime has quantisers for 16 bits
+_SEVERAL = "its real numbers are floats, in an order that no integer kernel has; keep it in a float model"
+INEXACT = {
+    "Softmax": f"{_SEVERAL}, or leave a Softmax at the end out (softmax=False)",
+    **dict.fromkeys(
+        ("LayerNormalization", "LSTM", "GRU", "RNN", "InstanceNormalization", "LogSoftmax"), _SEVERAL
+    ),
+}
+QUANTISED_ENDS = ("QuantizeLinear", "DequantizeLinear", "Identity")  # around a softmax at the end
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,9 @@ def has_integers(model: Model) -> bool:
             computed.update(operation.outputs)
             if operation.op in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"):
                 return True
-            if operation.op.startswith("QLinear") or operation.op.endswith("Integer"):
+            if operation.op.startswith(("QLinear", "QGemm", "DynamicQuantize")) or operation.op.endswith(
+                "Integer"
+            ):
                 return True
         if operation.domain in DOMAINS:
             return True
@@ -125,13 +135,11 @@ def imported_integers(
 
 
 def _plain_domains(model: Model) -> Model:
-    """The runtime's quantisers are ONNX's, for more types."""
-    names = ("QuantizeLinear", "DequantizeLinear")
+    """QONNX's quantisers as if they were ONNX's, and the runtime's operators as their parts."""
     return replace(
-        model,
+        with_parts(model),
         operations=tuple(
-            replace(o, domain="") if (o.domain == RUNTIME and o.op in names) or o.domain in DOMAINS else o
-            for o in model.operations
+            replace(o, domain="") if o.domain in DOMAINS else o for o in with_parts(model).operations
         ),
     )
 
@@ -143,9 +151,9 @@ def _without_softmax(model: Model) -> Model:
     makers = {name: operation for operation in model.operations for name in operation.outputs}
     for name in list(ends):
         maker, passed = makers.get(name), name
-        while maker is not None and maker.op in ("QuantizeLinear", "DequantizeLinear", "Softmax", "Identity"):
+        while maker is not None and maker.op in (*QUANTISED_ENDS, "Softmax", "QLinearSoftmax"):
             passed = maker.inputs[0]
-            if maker.op == "Softmax":
+            if maker.op in ("Softmax", "QLinearSoftmax"):
                 instead[name] = passed
             maker = makers.get(passed)
     kept = [replace(output, name=instead.get(output.name, output.name)) for output in model.outputs]
@@ -154,6 +162,8 @@ def _without_softmax(model: Model) -> Model:
 
 class IntegerConversion(Conversion):
     """The state of one conversion; values of real numbers know what their integers stand for."""
+
+    may_be_alone = False
 
     def __init__(
         self,
@@ -250,8 +260,8 @@ class IntegerConversion(Conversion):
             return self._constant(operation, operands)
         if operation.op in ("Shape", "Size"):
             return super()._results(operation, operands, supported)
-        if operation.op == "DynamicQuantizeLinear":
-            raise Refused("its scale depends on the data; quantise the model statically")
+        if operation.op in REASONS:
+            raise Refused(REASONS[operation.op])
         if operation.domain:
             raise Refused(f"operators of the domain {operation.domain!r} are not read")
         if operation.op in QUANTISERS and values[0].kind == "float" and values[0] is operands[0]:
@@ -271,7 +281,7 @@ class IntegerConversion(Conversion):
             step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
             result = self._moved(step, values[0])
         else:
-            raise Refused("it has no exact form for integers")
+            raise Refused(INEXACT.get(operation.op, "it has no exact form for integers"))
         step.check_attributes()
         return [result] if isinstance(result, Value | np.ndarray) else list(result)
 

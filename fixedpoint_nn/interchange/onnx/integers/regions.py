@@ -12,7 +12,7 @@ import numpy as np
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Over, Times
-from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meaning, reals
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, codes, meaning, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import movement, pooling, reductions
@@ -45,6 +45,18 @@ def ranged(step: IntegerStep, before: set[str], x: Value, most: int) -> None:
         except Unsuited as reason:
             raise Refused(f"it {reason}") from None
         step.builder.parts[name] = replace(part, layer=replace(layer, out=out, reciprocal=constant(1)))
+
+
+def summed_up(step: IntegerStep, convert: Any, x: Value, terms: int) -> tuple[Value, tuple[int, int]]:
+    """The exact sum of so many codes, and its range."""
+    kind = codes(x)
+    alike: Any = Reals(kind.low, kind.high, (Times((1.0,)),))
+    x = replace(x, kind=alike)
+    before = set(step.builder.parts)
+    step.operands = [x, *step.operands[1:]]
+    made = _by_float(step, convert, x)
+    ranged(step, before, x, terms)
+    return made, (min(kind.low, 0) * terms, max(kind.high, 0) * terms)
 
 
 def _by_float(step: IntegerStep, convert: Any, x: Value) -> Value:

@@ -3,9 +3,12 @@
 
 from fixedpoint_nn.interchange.onnx.operators import (
     activations,
+    conditions,
     convolutions,
+    curves,
     elementwise,
     movement,
+    normalizations,
     pooling,
     products,
     recurrent,
@@ -16,9 +19,12 @@ from fixedpoint_nn.interchange.onnx.operators import (
 
 __all__ = [
     "activations",
+    "conditions",
     "convolutions",
+    "curves",
     "elementwise",
     "movement",
+    "normalizations",
     "pooling",
     "products",
     "recurrent",

@@ -11,6 +11,7 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import beside, tensor
+from fixedpoint_nn.interchange.onnx.masks import mask_of
 from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -110,11 +111,17 @@ def hard_swish(step: Step) -> Value:
 @operator("Softmax", "Softmax", "along the batch axis")
 def softmax(step: Step) -> Value:
     """Softmax, along any axis."""
-    x = step.value(0)
+    x = step.value(0, kind="")
+    kept = mask_of(x)
+    x = step.value(0) if kept is None else replace(x, kind="float")
     rank = len(x.dims)
     axis = axis_of(step.attribute("axis", -1 if step.opset >= 13 else 1), rank)
     if step.opset >= 13 or axis == rank - 1:
-        return step.unary(layers.Softmax(), step.builder.last(x, axis))
+        x = step.builder.last(x, axis)
+        mask = None if kept is None else tensor(beside(kept.astype(np.float32), x))
+        return step.unary(layers.Softmax(mask=mask), x)
+    if kept is not None:
+        raise Refused("it masks elements of several axes that are normalised together")
     rows = step.builder.reshaped(x, (*x.dims[:axis], prod(x.dims[axis:])), f"{step.name}_rows")
     rows = step.builder.last(rows, axis)
     result = step.unary(layers.Softmax(), rows)

@@ -14,17 +14,30 @@ from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
 from fixedpoint_nn.interchange.onnx.doors import FLOATS
 from fixedpoint_nn.interchange.onnx.file import package
+from fixedpoint_nn.interchange.onnx.masks import hides, masked, without_mask
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.step import Step, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.arrays import Array
 
 WRAPS = "whole numbers, which would wrap around"
 
 
 @operator("Add", "Add, or the bias of the product before it", WRAPS)
 def add(step: Step) -> Value:
-    """Add."""
+    """Add; what adds minus infinity to some elements hides them from the softmax behind it."""
+    for place, operand in enumerate(step.operands):
+        if isinstance(operand, np.ndarray) and hides(operand):
+            return _hidden(step, step.value(1 - place), operand)
     return joined(step, layers.Add(), 2)
+
+
+def _hidden(step: Step, x: Value, constant: Array) -> Value:
+    added, kept = without_mask(constant)
+    if added.any():
+        step.operands = [x, added]
+        x = joined(step, layers.Add(), 2)
+    return masked(x, kept)
 
 
 @operator("Sum", "Add", WRAPS)
@@ -48,9 +61,14 @@ def multiply(step: Step) -> Value:
     return joined(step, layers.Multiply(), 2)
 
 
-@operator("Div", "Multiply by the constant's reciprocal", f"divisors that are computed; {WRAPS}")
+@operator("Div", "Multiply by the constant's reciprocal, or by a Reciprocal", WRAPS)
 def divide(step: Step) -> Value:
-    """Div by constants."""
+    """Div."""
+    divisor = step.operands[1]
+    if isinstance(divisor, Value):
+        inverse = step.unary(layers.Reciprocal(), step.value(1))
+        step.operands = [step.operands[0], inverse]
+        return joined(step, layers.Multiply(), 2)
     divisor = step.constant(1, "divisors")
     if not np.all(divisor) or divisor.dtype.kind != "f":
         raise Refused("it divides by zero or by whole numbers")
@@ -144,6 +162,8 @@ def cast(step: Step) -> Value:
     step.must_be("saturate", 1)
     step.attribute("round_mode")
     x, to = step.value(0, kind=""), onnx.TensorProto.DataType.Name(step.needed("to"))
+    if x.kind == "bool" and (to in FLOATS or to == "BOOL"):
+        return replace(x, kind="float" if to in FLOATS else "bool")
     if x.kind == "float" and to not in ("FLOAT", "DOUBLE"):
         raise Refused(f"it casts floats to {to}, which rounds them")
     if x.kind == "int" and not (to in FLOATS or to in ("INT32", "INT64")):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.onnx.builder import tensor
+from fixedpoint_nn.interchange.onnx.builder import of_all_samples, tensor
 from fixedpoint_nn.interchange.onnx.operators.elementwise import aligned
 from fixedpoint_nn.interchange.onnx.operators.products import without
 from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
@@ -99,7 +99,8 @@ def concat(step: Step) -> Value:
             size += v.dims[axis]
         elif operand is not None:
             kept = sorted(first.order)
-            sample = beside_whole(operand, first).transpose([kept.index(a) for a in first.order])
+            whole = operand if first.batch is None else of_all_samples(operand, first.batch)
+            sample = whole.transpose([kept.index(a) for a in first.order])
             takes.append(
                 step.builder.add(f"{step.name}_constant", layers.Repeated(tensor(sample)), first.node)
             )
@@ -114,16 +115,6 @@ def concat(step: Step) -> Value:
         return first
     made = step.builder.add(step.name, layers.Concat(first.place(axis)), *takes)
     return Value(made, dims, first.axes, first.kind)
-
-
-def beside_whole(array: np.ndarray, v: Value) -> np.ndarray:
-    """A constant without its batch axis, which all its samples share."""
-    if v.batch is None:
-        return array
-    first = array.take([0], v.batch)
-    if not np.array_equal(np.broadcast_to(first, array.shape), array):
-        raise Refused("a constant differs from sample to sample")
-    return first.squeeze(v.batch)
 
 
 @operator("Pad", "Pad; Select for edge, reflect and wrap", "pads that are computed, or of the batch")
@@ -204,6 +195,18 @@ def gather(step: Step) -> Value:
     return step.builder.regrouped(made, blocks, f"{step.name}_shaped") if found.ndim > 1 else made
 
 
+@operator("GatherND", "Select", "indices that are computed, or of several axes")
+def gather_nd(step: Step) -> Value:
+    """GatherND by constants that choose along one axis."""
+    x, found = step.value(0, kind=""), step.constant(1, "indices")
+    axis, size = int(step.attribute("batch_dims", 0)), x.dims[0]
+    if axis or found.ndim != 2 or found.shape[1] != 1:
+        raise Refused(f"its indices of shape {list(found.shape)} choose along several axes")
+    if found.size == 0 or found.min() < -size or found.max() >= size:
+        raise Refused(f"its indices are not all among the {size} elements of axis 0")
+    return selected(step, x, 0, [int(i) % size for i in found.ravel()])
+
+
 def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
     ids = step.value(1, kind="int")
     if axis != 0 or table.ndim < 2:
@@ -212,6 +215,34 @@ def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
     new = range(rank, rank + table.ndim - 1)
     node = step.builder.add(step.name, layers.Embedding(tensor(table)), ids.node)
     return Value(node, (*ids.dims, *table.shape[1:]), (*ids.axes, *new))
+
+
+@operator("Expand", "Select", "shapes that are computed; the batch")
+def expand(step: Step) -> Value:
+    """Expand: axes of length 1 repeated."""
+    x = step.value(0, kind="")
+    shape = step.integers(1, "shape") or []
+    try:
+        dims = np.broadcast_shapes(x.dims, tuple(shape))
+    except ValueError:
+        raise Refused(f"it expands the shape {list(x.dims)} to {shape}") from None
+    (x,) = aligned(step, [x], len(dims))
+    for axis, size in enumerate(dims):
+        if size != x.dims[axis]:
+            x = selected(step, x, axis, [0] * size)
+    return x
+
+
+@operator("Tile", "Select", "repeats that are computed; the batch")
+def tile(step: Step) -> Value:
+    """Tile."""
+    x, repeats = step.value(0, kind=""), step.integers(1, "repeats") or []
+    if len(repeats) != len(x.dims) or min(repeats) < 1 or max(repeats) > 1 << 16:
+        raise Refused(f"its repeats are {repeats}")
+    for axis, count in enumerate(repeats):
+        if count > 1:
+            x = selected(step, x, axis, list(range(x.dims[axis])) * count)
+    return x
 
 
 @operator("DepthToSpace", "Reshape, Transpose, Reshape")

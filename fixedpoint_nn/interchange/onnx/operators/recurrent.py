@@ -152,7 +152,9 @@ def _states(step: Step, xs: Value, d: int, count: int, states: int, hidden: int)
             found.append(step.builder.add(f"{name}_row", layers.Reshape((hidden,)), one))
             continue
         rows = operand.take(d, 1 - batch)
-        if rows.shape[-1] != hidden or not (rows == rows[:1]).all():
+        if rows.shape[-1] != hidden:
+            raise Refused(f"its first state has {rows.shape[-1]} features, and its hidden_size is {hidden}")
+        if not (rows == rows[:1]).all():
             raise Refused("its first state differs from sample to sample")
         found.append(
             "" if not rows.any() else step.builder.add(name, layers.Repeated(tensor(rows[0])), xs.node)

@@ -7,6 +7,7 @@ from math import prod
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
+from fixedpoint_nn.interchange.onnx.operators.curves import product, scaled
 from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
@@ -14,17 +15,49 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 @operator("ReduceMean", "GlobalAvgPool over images, else Mean", "means over the batch")
 def reduce_mean(step: Step) -> Value:
     """ReduceMean."""
-    return _reduced(step, mean=True)
+    return _reduced(step, step.value(0), "mean")
 
 
 @operator("ReduceSum", "Mean without a division", "sums over the batch, or of nothing")
 def reduce_sum(step: Step) -> Value:
     """ReduceSum."""
-    return _reduced(step, mean=False)
+    return _reduced(step, step.value(0), "sum")
 
 
-def _reduced(step: Step, mean: bool) -> Value:
+@operator("ReduceSumSquare", "Multiply, Mean without a division", "sums over the batch, or of nothing")
+def reduce_sum_square(step: Step) -> Value:
+    """ReduceSumSquare."""
     x = step.value(0)
+    return _reduced(step, product(step, x, x), "sum")
+
+
+@operator("ReduceL1", "Abs, Mean without a division", "sums over the batch, or of nothing")
+def reduce_l1(step: Step) -> Value:
+    """ReduceL1."""
+    return _reduced(step, step.unary(layers.Abs(), step.value(0)), "sum")
+
+
+@operator("ReduceL2", "Multiply, Mean without a division, Sqrt", "sums over the batch, or of nothing")
+def reduce_l2(step: Step) -> Value:
+    """ReduceL2."""
+    x = step.value(0)
+    return step.unary(layers.Sqrt(), _reduced(step, product(step, x, x), "sum"))
+
+
+@operator("ReduceMax", "Largest", "maxima over the batch, or of nothing; truth values")
+def reduce_max(step: Step) -> Value:
+    """ReduceMax."""
+    return _reduced(step, step.value(0), "max")
+
+
+@operator("ReduceMin", "Largest of the negated", "minima over the batch, or of nothing; truth values")
+def reduce_min(step: Step) -> Value:
+    """ReduceMin."""
+    return scaled(step, _reduced(step, scaled(step, step.value(0), -1), "max"), -1)
+
+
+def _reduced(step: Step, x: Value, how: str) -> Value:
+    """Over some axes of the file, or over all of them."""
     listed = step.integers(1, "axes")
     keep = bool(step.attribute("keepdims", 1))
     nothing = bool(step.attribute("noop_with_empty_axes", 0))
@@ -33,12 +66,14 @@ def _reduced(step: Step, mean: bool) -> Value:
     axes = sorted({axis_of(a, len(x.dims)) for a in listed}) if listed else list(range(len(x.dims)))
     if x.batch in axes:
         if x.dims[x.batch] != 1:
-            raise Refused(f"it takes the {'mean' if mean else 'sum'} over the batch")
+            raise Refused(f"it takes the {how} over the batch")
         x = step.builder.with_batch(x, None)
     dims = tuple(1 if a in axes else size for a, size in enumerate(x.dims))
-    share = scalar(1 / prod(x.dims[a] for a in axes) if mean else 1)
+    share = scalar(1 / prod(x.dims[a] for a in axes) if how == "mean" else 1)
     places = tuple(sorted(x.place(a) for a in axes))
-    if places == (1, 2) and len(x.axes) == 4:
+    if how == "max":
+        result = step.made(layers.Largest(places), [x], dims, x.axes)
+    elif places == (1, 2) and len(x.axes) == 4:
         made = step.builder.add(step.name, layers.GlobalAvgPool(share), x.node)
         again = step.builder.add(f"{step.name}_image", layers.Reshape((1, 1, x.sample[-1])), made)
         result = Value(again, dims, x.axes)

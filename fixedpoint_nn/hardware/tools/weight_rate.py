@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""How long an engine waits for weights from outside: layer by layer, and with faster and slower memories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from fixedpoint_nn.hardware.isa.instructions import Run, decode
+from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
+from fixedpoint_nn.hardware.isa.weight_window import RowClock, WeightMemory
+from fixedpoint_nn.hardware.pack.reader import Pack
+
+CLOCKS = (1, 2, 4, 8, 16)  # from row to row
+
+
+@dataclass(frozen=True)
+class LayerWait:
+    """What a layer reads from outside, and how long it waits for it."""
+
+    layer: str
+    runs: int
+    rows: int
+    cycles: int
+    stalls: int
+
+
+def layers(pack: Pack) -> Iterator[LayerWait]:
+    """The layers of a pack's program, in order; neighbouring runs of one layer together."""
+    found: list[LayerWait] = []
+    for run in pack.manifest["runs"]:
+        rows, cycles, stalls = (run.get(key, 0) for key in ("rows", "cycles", "stalls"))
+        if found and found[-1].layer == run["layer"]:
+            last = found.pop()
+            found.append(
+                LayerWait(
+                    last.layer, last.runs + 1, last.rows + rows, last.cycles + cycles, last.stalls + stalls
+                )
+            )
+        else:
+            found.append(LayerWait(run["layer"], 1, rows, cycles, stalls))
+    yield from found
+
+
+def with_memory(pack: Pack, memory: WeightMemory | None) -> Schedule:
+    """The schedule of a pack whose weights come from this memory, or without a wait for any."""
+    config = pack.config
+    program = [instruction for _, instruction in decode(pack.images.program)]
+    rows = None if memory is None else RowClock(config.weight_window, memory)
+    if rows is None:
+        program = [replace(one, streamed=False) if isinstance(one, Run) else one for one in program]
+    plan = schedule(program, config.lanes, config.drain, config.latency, config.pack, rows)
+    assert plan is not None  # a program that jumps on data streams no weights
+    return plan
+
+
+def by_rate(pack: Pack, clocks: Sequence[int] = CLOCKS) -> Iterator[tuple[WeightMemory, Schedule]]:
+    """The schedules with memories of other rates, of the pack's latency."""
+    assert pack.memory is not None
+    for one in sorted({*clocks, pack.memory.clocks}):
+        memory = replace(pack.memory, clocks=one)
+        yield memory, with_memory(pack, memory)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Weights that come from a memory with random pauses: how long each vector must take, by when its rows arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fixedpoint_nn.hardware.isa.instructions import decode
+from fixedpoint_nn.hardware.isa.schedule import schedule
+from fixedpoint_nn.hardware.isa.weight_window import RowClock
+from fixedpoint_nn.hardware.pack.manifest import PackError
+from fixedpoint_nn.hardware.pack.reader import Pack
+
+
+def cycles_by_arrival(pack: Pack, arrivals: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+    """Cycles and stalls of each vector, from the cycles in which its rows of weights were taken."""
+    config = pack.config
+    program = [instruction for _, instruction in decode(pack.images.program)]
+    cycles, stalls = [], []
+    for taken in arrivals:
+        rows = RowClock(config.weight_window, np.array(taken, np.int64))
+        plan = schedule(program, config.lanes, config.drain, config.latency, config.pack, rows)
+        if plan is None:
+            raise PackError(f"{pack.directory} jumps on data and streams its weights; emit the pack again")
+        cycles.append(plan.cycles)
+        stalls.append(plan.stalls)
+    return cycles, stalls

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Integer kernels of onnxruntime's own operators: QLinearAdd, QLinearMul, QLinearGlobalAveragePool, QGemm."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.integers.chain import Times
+from fixedpoint_nn.interchange.onnx.integers.joining import Pair, joined_codes, pair_of
+from fixedpoint_nn.interchange.onnx.integers.kernels import (
+    integers,
+    rescaled,
+    scale_of,
+    zero_of,
+)
+from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, codes
+from fixedpoint_nn.interchange.onnx.integers.products import by_constant
+from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of
+from fixedpoint_nn.interchange.onnx.integers.regions import summed_up
+from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
+from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
+from fixedpoint_nn.interchange.onnx.integers.table import operator
+from fixedpoint_nn.interchange.onnx.operators import pooling, products
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+
+F = np.float32
+
+
+def _fused(a: Any, b: Any, c: Any) -> Any:
+    """a * b + c of 32-bit floats with one rounding: the product is exact in 64 bits."""
+    return F(np.float64(a) * np.float64(b) + np.float64(c))
+
+
+def _of_codes(step: IntegerStep) -> tuple[list[Value], tuple[int, ...], list[int], list[Any]]:
+    """Both operands less their zero points, with the shape of the result, the zero points and the three scales."""
+    zeros = [zero_of(step, 2), zero_of(step, 5)]
+    scales = [scale_of(step, i, "scales") for i in (1, 4, 6)]
+    if any(scale.size != 1 for scale in scales):
+        raise Refused("its operands and its result have one scale each")
+    given = [centred(step, step.value(i, kind=""), zero) for i, zero in zip((0, 3), zeros, strict=True)]
+    step.operands = given
+    values, dims = pair_of(step)
+    return values, dims, zeros, [F(scale.reshape(())) for scale in scales]
+
+
+def _joined(step: IntegerStep, multiplied: bool) -> Value:
+    after, place = zero_of(step, 7), step.optional(7, "zero points")
+    if place is None:
+        raise Refused("its zero point is missing, so its type is not known")
+    low, high = range_of(place, "zero point")
+    values, dims, zeros, (one, two, out) = _of_codes(step)
+    kinds = [codes(v) for v in values]
+    spans = [Reals(kind.low, kind.high, (Times((1.0,)),)) for kind in kinds]
+    a, b = np.meshgrid(*(np.arange(kind.low, kind.high + 1) for kind in kinds), indexing="ij")
+    a, b = a.reshape(-1), b.reshape(-1)
+    if multiplied:
+        y = F(a * b) * F(F(one * two) / out) + F(after)
+    else:
+        first, second = F(one / out), F(two / out)
+        fixed = F(F(after) - _fused(first, F(zeros[0]), F(second * F(zeros[1]))))
+        y = _fused(F(a + zeros[0]), first, _fused(F(b + zeros[1]), second, fixed))
+    found = np.clip(np.rint(y), low, high).astype(np.int64) - after
+    rounds = Rounds((1.0,), after, low, high)
+    pair = Pair(0 if multiplied else 1, *(_worth(s, w) for s, w in zip(spans, (one, two), strict=True)))
+    return joined_codes(step, values, dims, pair, (a, b, found), rounds)
+
+
+def _worth(span: Reals, scale: Any) -> Reals:
+    return Reals(span.low, span.high, (Times((float(scale),)),))
+
+
+@operator(
+    "QLinearAdd", "a weighted sum that is proven for all pairs of codes, or their table", "codes of 16 bits"
+)
+def qlinear_add(step: IntegerStep) -> Value:
+    """QLinearAdd: a * (A/C) + (b * (B/C) + fixed), each product and sum with one rounding."""
+    return _joined(step, multiplied=False)
+
+
+@operator("QLinearMul", "a product that is proven for all pairs of codes, or their table", "codes of 16 bits")
+def qlinear_mul(step: IntegerStep) -> Value:
+    """QLinearMul: (a * b) * (A*B/C) + zero."""
+    return _joined(step, multiplied=True)
+
+
+@operator("QLinearGlobalAveragePool", "GlobalAvgPool without a division, and a rescaling")
+def qlinear_global_average_pool(step: IntegerStep) -> Value:
+    """QLinearGlobalAveragePool: the sum times A / (C * elements)."""
+    step.must_be("channels_last", 0)
+    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    one, out = (scale_of(step, i, "scales").reshape(()) for i in (1, 3))
+    terms = prod(x.dims[2:])
+    made, sums = summed_up(step, pooling.global_average_pool, x, terms)
+    return rescaled(step, made, sums, np.array([F(one) / F(F(out) * F(terms))]), 4)
+
+
+@operator("QGemm", "Dense, and a rescaling", "results that are floats; transposed inputs")
+def qgemm(step: IntegerStep) -> Value:
+    """QGemm with constant weights: sums of 32 bits, then one factor for each output."""
+    step.must_be("transA", 0)
+    alpha, turned = F(step.attribute("alpha", 1.0)), bool(step.attribute("transB", 0))
+    if not step.given(7):
+        raise Refused("its result is floats, because it has no scale for it; quantise its output, too")
+    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    weights = integers(step, 3, 5, 0 if turned else 1)
+    weights = weights.T if turned else weights
+    one, two, out = (scale_of(step, i, "scales") for i in (1, 4, 7))
+    bias = step.optional(6, "biases")
+    if weights.ndim != 2 or one.size != 1 or out.size != 1 or two.size not in (1, weights.shape[1]):
+        raise Refused("its scales or weights do not fit together")
+    if bias is not None and (bias.dtype.name != "int32" or bias.size not in (1, weights.shape[1])):
+        raise Refused(f"its biases are {bias.dtype.name} of shape {list(bias.shape)}, and int32 is read")
+    spread = None if bias is None else np.broadcast_to(bias.reshape(-1), (weights.shape[1],)).astype(np.int64)
+
+    def convert(bare: IntegerStep) -> Value:
+        matrix, *rest = (operand for operand in bare.operands[1:] if isinstance(operand, np.ndarray))
+        return products.times(bare, bare.value(0), matrix, rest[0] if rest else None)
+
+    made, sums = by_constant(step, convert, x, [x, weights], weights.T, spread)
+    return rescaled(step, made, sums, F(F(alpha * one.reshape(())) * two.reshape(-1)) / out.reshape(()), 8)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""A file that `to_onnx` wrote comes in as the network that went out.
+
+The file's metadata say the layers and their formats, and which constant holds which parameter. That is believed only
+where it is proven: the network is written again, and every node and every constant must be the file's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn.interchange.onnx.doors import Door
+from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, Outlet
+from fixedpoint_nn.interchange.onnx.model import Model, OnnxError
+from fixedpoint_nn.interchange.onnx.nodes import Nodes
+from fixedpoint_nn.interchange.onnx.value import BATCH, MOST_ELEMENTS
+from fixedpoint_nn.network.encoding import decoded, encoded
+from fixedpoint_nn.network.json_shapes import Anything, Fields, Items, ShapeError, Table, Text, demand, parsed
+from fixedpoint_nn.network.quantized import Quantized
+from fixedpoint_nn.numerics.arrays import Array
+from fixedpoint_nn.numerics.qformat import QFormat
+
+KEY = "fixedpoint_nn"
+FIELDS = Fields({"net": Anything(), "numbers": Table(Text()), "shapes": Items(Anything())})
+MOST_AXES = 8
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Integers that stand for whole numbers of a format's steps."""
+
+    format: QFormat
+
+    def filed(self, ints: Any) -> Any:
+        """The real numbers, exactly."""
+        return np.ldexp(np.asarray(ints, np.float64), -self.format.frac_bits)
+
+
+def description(fixed: Quantized, shapes: Sequence[tuple[int, ...]], nodes: Nodes) -> dict[str, str]:
+    """Metadata with the network as text; parameters that no node takes as they are become constants too.
+
+    A network with layers that no file holds, somebody's own ones, goes out without a description.
+    """
+    arrays: dict[str, Array] = {}
+    try:
+        structure = encoded(fixed, "", arrays)
+    except TypeError:
+        return {}
+    formats: dict[str, QFormat] = {}
+    _collect(structure, formats)
+    numbers = {
+        path: nodes.constant(np.ldexp(arrays[path].astype(np.float64), -format.frac_bits))
+        for path, format in formats.items()
+    }
+    about = {"net": structure, "numbers": numbers, "shapes": [list(shape) for shape in shapes]}
+    return {KEY: json.dumps(about)}
+
+
+def _collect(code: Any, formats: dict[str, QFormat]) -> None:
+    """The format of each array, by its path."""
+    if isinstance(code, dict) and isinstance(code.get("fixed"), str):
+        formats[code["fixed"]] = QFormat.parse(code["format"])
+    elif isinstance(code, dict | list):
+        for part in code.values() if isinstance(code, dict) else code:
+            _collect(part, formats)
+
+
+def restored(
+    model: Model, write: Callable[[Quantized, Sequence[tuple[int, ...]]], Model]
+) -> ImportedIntegers | None:
+    """The network of a file of this project's; None for all others. `write` writes a network, and reads the file."""
+    about = model.about.get(KEY)
+    if about is None:
+        return None
+    try:
+        net, shapes = _described(about, model.constants)
+        again = write(net, shapes)
+    except (ShapeError, ValueError, TypeError, KeyError, IndexError, ArithmeticError, MemoryError) as error:
+        raise OnnxError(
+            f"its description of the network is damaged: {' '.join(str(error).split())[:200]}"
+        ) from None
+    except RecursionError:
+        raise OnnxError("its description of the network is nested too deeply") from None
+    if not same(model, again):
+        raise OnnxError(
+            "its nodes are not those of the network that it describes; whoever changed them leaves out the "
+            f"metadata {KEY!r}"
+        )
+    results = net(*(np.zeros((1, *shape)) for shape in shapes))
+    outputs = results if isinstance(results, tuple) else (results,)
+    doors = tuple(_door(declared.name, shape) for declared, shape in zip(model.inputs, shapes, strict=True))
+    outlets = tuple(
+        Outlet(**vars(_door(declared.name, y.shape[1:])), meaning=Steps(y.format))
+        for declared, y in zip(model.outputs, outputs, strict=True)
+    )
+    return ImportedIntegers(net, doors, outlets)
+
+
+def _described(about: str, constants: Mapping[str, Array]) -> tuple[Quantized, list[tuple[int, ...]]]:
+    header = parsed(about, constants=True)
+    demand(header, FIELDS)
+    formats: dict[str, QFormat] = {}
+    _collect(header["net"], formats)
+    arrays = {}
+    for path, format in formats.items():
+        scaled = np.ldexp(np.asarray(constants[header["numbers"][path]], np.float64), format.frac_bits)
+        arrays[path] = scaled.astype(np.int64)
+    shapes = [tuple(int(size) for size in shape) for shape in header["shapes"]]
+    if any(len(s) > MOST_AXES or min(s, default=1) < 1 or prod(s) > MOST_ELEMENTS for s in shapes):
+        raise ValueError(f"its shapes are {shapes}")
+    net = decoded(header["net"], arrays)
+    if not isinstance(net, Quantized):
+        raise TypeError(f"it is a {type(net).__name__}, and no quantised network")
+    return net, shapes
+
+
+def _door(name: str, shape: tuple[int, ...]) -> Door:
+    return Door(name, name, tuple(range(len(shape) + 1)), (BATCH, *shape))
+
+
+def same(one: Model, two: Model) -> bool:
+    """The same nodes in the same order, the same constants, inputs and outputs."""
+    if (one.inputs, one.outputs, one.opset) != (two.inputs, two.outputs, two.opset):
+        return False
+    if one.constants.keys() != two.constants.keys() or len(one.operations) != len(two.operations):
+        return False
+    if not all(_equal(value, two.constants[name]) for name, value in one.constants.items()):
+        return False
+    for first, second in zip(one.operations, two.operations, strict=True):
+        plain = [(o.op, o.inputs, o.outputs, o.domain) for o in (first, second)]
+        a, b = first.attributes, second.attributes
+        if plain[0] != plain[1] or a.keys() != b.keys() or not all(_equal(a[key], b[key]) for key in a):
+            return False
+    return True
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b)
+    return type(a) is type(b) and bool(a == b)

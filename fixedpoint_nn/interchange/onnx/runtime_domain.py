@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Operators of onnxruntime's own domain, as its static quantiser writes them: their parts, in ONNX's operators.
+
+Those whose kernels compute in another way than their parts stay one node; `integers/runtime_kernels.py` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fixedpoint_nn.interchange.onnx.model import Model, Operation
+from fixedpoint_nn.numerics.arrays import Array
+
+RUNTIME = "com.microsoft"
+SAME = ("QuantizeLinear", "DequantizeLinear")  # ONNX's, for more types
+KERNELS = ("QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QGemm")
+PARTS = {
+    "QLinearSigmoid": "Sigmoid",
+    "QLinearLeakyRelu": "LeakyRelu",
+    "QLinearAveragePool": "AveragePool",
+    "QLinearReduceMean": "ReduceMean",
+}
+PAIRS = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
+DEPENDS = (
+    "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "DynamicQuantizeLinear", "MatMulIntegerToFloat", "QAttention",
+)  # fmt: skip
+REASONS = {
+    **dict.fromkeys(DEPENDS, "its scales depend on the data; quantise the model statically"),
+    "QLinearSoftmax": (
+        "the runtime divides sums of exponentials by a method of its own; quantise with op_types_to_quantize "
+        "without Softmax, or leave a Softmax at the end out (softmax=False)"
+    ),
+}
+
+
+def with_parts(model: Model) -> Model:
+    """The same model with such nodes as the operators that they stand for, where those give the same integers."""
+    operations: list[Operation] = []
+    for operation in model.operations:
+        operations += _parts(operation, model.constants) if operation.domain == RUNTIME else [operation]
+    return replace(model, operations=tuple(operations))
+
+
+def _parts(node: Operation, constants: Mapping[str, Array]) -> list[Operation]:
+    if node.op in SAME:
+        return [replace(node, domain="")]
+    if node.op in PARTS and not node.attributes.get("channels_last"):
+        about = {name: value for name, value in node.attributes.items() if name != "channels_last"}
+        axes = node.inputs[5:]
+        return _surrounded(node, PARTS[node.op], [node.inputs[:3]], node.inputs[3:5], about, axes)
+    if node.op == "QLinearConcat":
+        groups = [node.inputs[i : i + 3] for i in range(2, len(node.inputs), 3)]
+        return _surrounded(node, "Concat", groups, node.inputs[:2], node.attributes)
+    if node.op in PAIRS and any(node.inputs[i] in constants for i in (0, 3)):
+        groups = [node.inputs[:3], node.inputs[3:6]]
+        return _surrounded(node, PAIRS[node.op], groups, node.inputs[6:8], node.attributes)
+    if node.op in KERNELS and not node.attributes.get("channels_last"):
+        return [replace(node, domain="")]
+    return [node]
+
+
+def _surrounded(
+    node: Operation,
+    op: str,
+    groups: list[tuple[str, ...]],
+    after: tuple[str, ...],
+    attributes: Mapping[str, Any],
+    more: tuple[str, ...] = (),
+) -> list[Operation]:
+    """Real numbers of each (codes, scale, zero point), the operator, and codes of its result."""
+    made = [f"{node.outputs[0]}_real_{number}" for number in range(len(groups))]
+    parts = [
+        Operation(f"{node.name}_real_{number}", "DequantizeLinear", group, (name,))
+        for number, (group, name) in enumerate(zip(groups, made, strict=True))
+    ]
+    result = f"{node.outputs[0]}_real"
+    parts.append(Operation(node.name, op, (*made, *more), (result,), attributes))
+    parts.append(Operation(f"{node.name}_codes", "QuantizeLinear", (result, *after), node.outputs))
+    return parts
