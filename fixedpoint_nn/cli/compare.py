@@ -26,9 +26,7 @@ def add(commands: Commands) -> None:
         "fixedpoint-nn compare model.tflite --data samples.npz",
         run,
     )
-    parser.description = (
-        f"{parser.description} For a model of several inputs, FILE has an array of each one's name."
-    )
+    parser.epilog = f"for a model of several inputs, FILE has an array of each one's name\n\n{parser.epilog}"
     target.add_arguments(parser)
     parser.add_argument(
         "--samples", type=positive, default=100, metavar="N", help="the first N samples (default: 100)"

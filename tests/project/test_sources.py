@@ -63,8 +63,10 @@ def test_every_import_is_a_declared_requirement() -> None:
 
     # by jinja2, distributed, pyserial, systemrdl-compiler, cocotb and cocotbext-axi
     brought = {"markupsafe", "dask", "serial", "systemrdl", "cocotb_tools", "cocotbext"}
+    # benchmarks/hgq2_peer.py runs in an environment of its own, which `--hgq` names
+    elsewhere = {"hgq", "keras"}
     assert foreign(MODULES.values(), everywhere=False) <= required | brought
-    assert foreign([*MODULES.values(), *tests], everywhere=True) <= required | extra | brought
+    assert foreign([*MODULES.values(), *tests], everywhere=True) <= required | extra | brought | elsewhere
 
 
 def _distributions(requirements: str) -> set[str]:
