@@ -30,10 +30,18 @@ from fixedpoint_nn.hardware.sim.processes import Processes
 from fixedpoint_nn.hardware.sim.toolchain import ToolError, find_tool, rtl_folder
 from fixedpoint_nn.hardware.verify.verdict import FAILURES, Verdict
 
-# The board of a family for which a netlist is made, and yosys's models of the family's cells; the other cells are in
+# The board of a family for which a netlist is made, yosys's folder for the family and its models of the family's cells;
+# the other cells, and those that yosys has without a behaviour, are in the folder of the same name in
 # reference_rtl/board/cells.
-CHIPS = {"ice40": "icebreaker", "ecp5": "ulx3s"}
-CELLS = {"ice40": ("cells_sim.v",), "ecp5": ("common_sim.vh", "ccu2c_sim.vh")}
+CHIPS = {"ice40": "icebreaker", "ecp5": "ulx3s", "gowin": "tangnano20k", "xc7": "arty-a7"}
+FOLDERS = {"ice40": "ice40", "ecp5": "ecp5", "gowin": "gowin", "xc7": "xilinx"}
+CELLS = {
+    "ice40": ("cells_sim.v",),
+    "ecp5": ("common_sim.vh", "ccu2c_sim.vh"),
+    "gowin": ("cells_sim.v",),
+    "xc7": ("cells_sim.v",),
+}
+SYNTH_XC7 = "synth_xilinx -family xc7 -flatten -top top"  # its boards' bitstreams are Vivado's
 DEFINES = ("NO_ICE40_DEFAULT_ASSIGNMENTS", "NO_INCLUDES", "TOP")
 NETLIST = "netlist.v"
 CELL = re.compile(r"^  [A-Za-z]\w* (?:#|\S+ +)\($", re.MULTILINE)
@@ -63,17 +71,20 @@ def verify_netlist(
 
 def synthesise(pack: Pack, family: str, folder: Path) -> str:
     """The netlist of the board's top as Verilog, also in `folder`."""
-    board = find_board(CHIPS[family])
-    board = replace(board, baud=board.hertz // DIVIDER, leds_light_at=1)
+    board = replace(find_board(CHIPS[family]), divide=1, leds_light_at=1)
+    board = replace(board, baud=board.hertz // DIVIDER)
     config = fitting_config(pack, board)
     design = write_design(pack, config, board, folder)
-    ((tool, (*options, script)), *_) = commands(board, design.sources)
+    if family == "xc7":
+        script = f"read_verilog -Irtl {' '.join(design.sources)}; {SYNTH_XC7}"
+    else:
+        ((_, (*_, script)), *_) = commands(board, design.sources)
     text, status = Processes().execute(
-        [*find(tool), *options, f"{script}; write_verilog -noattr {NETLIST}"], folder
+        [*find("yosys"), "-q", "-p", f"{script}; write_verilog -noattr {NETLIST}"], folder
     )
     if status:
         lines = [line for line in text.splitlines() if "ERROR" in line]
-        raise ToolError(f"{tool} could not synthesise the design: {''.join(lines[:1]) or 'it said nothing'}")
+        raise ToolError(f"yosys could not synthesise the design: {''.join(lines[:1]) or 'it said nothing'}")
     return (folder / NETLIST).read_text()
 
 
@@ -96,10 +107,18 @@ def run_netlist(pack: Pack, family: str, folder: Path, simulator: str, vectors: 
 def _compiled(family: str, folder: Path, simulator: str) -> list[str]:
     """The command that simulates the netlist with the cells of its family."""
     bench = rtl_folder() / "board" / "tb"
-    models = [yosys_share() / family / name for name in CELLS[family]]
-    models += sorted((rtl_folder() / "board" / "cells" / family).glob("*.v"))
-    for path in models:  # Icarus 11 does not know $error among a module's items
-        text = re.sub(r"^\s*\$error\(.*\);$", "", path.read_text(), flags=re.MULTILINE)
+    here = rtl_folder() / "board" / "cells"
+    own = [*sorted(here.glob("*.v")), *sorted((here / FOLDERS[family]).glob("*.v"))]
+    models = [*(yosys_share() / FOLDERS[family] / name for name in CELLS[family]), *own]
+    for path in models:
+        text = path.read_text()
+        if path not in own:
+            # Icarus 11 does not know $error among a module's items.
+            text = re.sub(r"^\s*\$error\(.*\);$", "", text, flags=re.MULTILINE)
+            for model in own:
+                text = re.sub(
+                    rf"^module {model.stem}\b.*?^endmodule$", "", text, flags=re.MULTILINE | re.DOTALL
+                )
         (folder / f"cells_{path.stem}.v").write_text(text)
     files = [NETLIST, *(f"cells_{path.stem}.v" for path in models), str(bench / f"{BENCH}.v")]
     tool = str(find_tool(simulator).path)
@@ -133,7 +152,7 @@ def _compiled(family: str, folder: Path, simulator: str) -> list[str]:
             *files,
             str(bench / f"{BENCH}.cpp"),
         ]
-        program = ["./sim"]
+        program = [str(folder.resolve() / "sim")]
     text, status = Processes().execute(command, folder)
     if status:
         lines = [line for line in text.splitlines() if "rror" in line]

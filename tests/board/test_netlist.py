@@ -11,10 +11,10 @@ import pytest
 
 from fixedpoint_nn.board import netlist
 from fixedpoint_nn.board.netlist import cells, run_netlist, synthesise, verify_netlist
-from fixedpoint_nn.hardware.pack.reader import Pack
+from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from tests.board.conftest import GOLDEN
 
-LUT = re.compile(r"LUT4 #\(\s*\.(?:LUT_)?INIT\(16'h([0-9a-f]{4})\)\s*\) \\?(\S*requantize\S*)")
+LUT = re.compile(r"LUT[456] #\(\s*\.(?:LUT_)?INIT\((\d+)'h([0-9a-f]+)\)\s*\) \\?(\S*requantize\S*)")
 
 
 def test_cells_are_counted() -> None:
@@ -37,7 +37,7 @@ def test_a_synthesis_that_is_missing_is_no_failure_of_the_pack(monkeypatch: pyte
     )
 
 
-@pytest.fixture(scope="module", params=["ice40", "ecp5"])
+@pytest.fixture(scope="module", params=sorted(netlist.CHIPS))
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -70,6 +70,17 @@ def test_a_netlist_with_one_changed_lut_fails(
     text = path.read_text()
     found = LUT.search(text)
     assert found is not None
-    path.write_text(f"{text[: found.start(1)]}{int(found[1], 16) ^ 0xFFFF:04x}{text[found.end(1) :]}")
+    inverted = int(found[2], 16) ^ (1 << int(found[1])) - 1
+    path.write_text(f"{text[: found.start(2)]}{inverted:x}{text[found.end(2) :]}")
     verdict = run_netlist(moons, family, folder, "iverilog", 2)
     assert not verdict.passed and verdict.text.startswith("FAIL: vector 0")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("network", "family", "vectors"),
+    [("nplm", "ecp5", None), ("nplm", "gowin", None), ("nplm", "xc7", None), ("names_lstm", "ecp5", 1)],
+)
+def test_larger_networks_as_netlists_in_verilator(network: str, family: str, vectors: int | None) -> None:
+    verdict = verify_netlist(GOLDEN / network, family, "verilator", vectors=vectors)
+    assert verdict.passed and verdict.vectors == (vectors or len(load_pack(GOLDEN / network).vectors))
