@@ -11,7 +11,7 @@ import pytest
 
 from fixedpoint_nn.board import netlist
 from fixedpoint_nn.board.netlist import cells, run_netlist, synthesise, verify_netlist
-from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
+from fixedpoint_nn.hardware.pack.reader import Pack
 from tests.board.conftest import GOLDEN
 
 LUT = re.compile(r"LUT[456] #\(\s*\.(?:LUT_)?INIT\((\d+)'h([0-9a-f]+)\)\s*\) \\?(\S*requantize\S*)")
@@ -79,8 +79,11 @@ def test_a_netlist_with_one_changed_lut_fails(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "family", "vectors"),
-    [("nplm", "ecp5", None), ("nplm", "gowin", None), ("nplm", "xc7", None), ("names_lstm", "ecp5", 1)],
+    [
+        *(("nplm", family, 2) for family in sorted(netlist.CHIPS)),
+        *(("names_lstm", family, 1) for family in ("ecp5", "xc7")),  # too large for the other two
+    ],
 )
-def test_larger_networks_as_netlists_in_verilator(network: str, family: str, vectors: int | None) -> None:
+def test_larger_networks_as_netlists_in_verilator(network: str, family: str, vectors: int) -> None:
     verdict = verify_netlist(GOLDEN / network, family, "verilator", vectors=vectors)
-    assert verdict.passed and verdict.vectors == (vectors or len(load_pack(GOLDEN / network).vectors))
+    assert (verdict.passed, verdict.vectors) == (True, vectors), verdict.text
