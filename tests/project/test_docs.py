@@ -45,7 +45,11 @@ def test_only_python_blocks_are_run_and_keep_their_lines() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if python_of(page.read_text("utf-8")).strip()],
+    [
+        pytest.param(page, marks=[pytest.mark.peers] if page.name in page_files.OF_PEERS else [])
+        for page in PAGES
+        if python_of(page.read_text("utf-8")).strip()
+    ],
     ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ def packages(*names: str) -> Callable[[Path], None]:
     return wanted
 
 
+# Pages whose packages only the extra `peers` brings: `make test-all` runs them.
+OF_PEERS = ("brevitas.md",)
 BROUGHT: dict[str, Callable[[Path], None]] = {
     "README.md": an_onnx_model,
     "docs/how-to/brevitas.md": packages("brevitas", "onnxscript"),
