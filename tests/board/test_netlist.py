@@ -14,7 +14,26 @@ from fixedpoint_nn.board.netlist import cells, run_netlist, synthesise, verify_n
 from fixedpoint_nn.hardware.pack.reader import Pack
 from tests.board.conftest import GOLDEN
 
-LUT = re.compile(r"LUT[456] #\(\s*\.(?:LUT_)?INIT\((\d+)'h([0-9a-f]+)\)\s*\) \\?(\S*requantize\S*)")
+CELL = re.compile(r"^  (\w+) (?:#\(\s*(.*?)\s*\) )?(\S+)\s*\(\s*(.*?)\s*\);$", re.MULTILINE | re.DOTALL)
+PORT = re.compile(r"\.(\w+)\(\s*(.*?)\s*\)(?:,|$)", re.MULTILINE)
+INIT = re.compile(r"INIT\((\d+)'h([0-9a-f]+)\)")
+
+
+def with_one_changed_lut(text: str) -> str:
+    """The netlist with the LUT inverted that makes a bit of the requantiser's word."""
+    found = [(cell, dict(PORT.findall(cell[4]))) for cell in CELL.finditer(text)]
+    luts = {ports.get("O", ports.get("F", ports.get("Z"))): cell for cell, ports in found if "LUT" in cell[1]}
+    bits = [
+        ports.get("D", ports.get("DI"))
+        for _, ports in found
+        if re.search(r"u_requantize\.word(?: ?\[\d+\])?$", ports.get("Q", ""))
+    ]
+    lut = next(luts[bit] for bit in bits if bit in luts)
+    inverted = INIT.sub(
+        lambda init: f"INIT({init[1]}'h{int(init[2], 16) ^ (1 << int(init[1])) - 1:x})", lut[0]
+    )
+    assert inverted != lut[0]
+    return text[: lut.start()] + inverted + text[lut.end() :]
 
 
 def test_cells_are_counted() -> None:
@@ -67,11 +86,7 @@ def test_a_netlist_with_one_changed_lut_fails(
 ) -> None:
     folder = _copy(synthesised, tmp_path)
     path = folder / "netlist.v"
-    text = path.read_text()
-    found = LUT.search(text)
-    assert found is not None
-    inverted = int(found[2], 16) ^ (1 << int(found[1])) - 1
-    path.write_text(f"{text[: found.start(2)]}{inverted:x}{text[found.end(2) :]}")
+    path.write_text(with_one_changed_lut(path.read_text()))
     verdict = run_netlist(moons, family, folder, "iverilog", 2)
     assert not verdict.passed and verdict.text.startswith("FAIL: vector 0")
 
