@@ -86,6 +86,11 @@ def memories(config: EngineConfig) -> tuple[Memory, ...]:
     )
 
 
+def registers(config: EngineConfig) -> Memory:
+    """The sequencer's registers, which become a block memory where memories of that size do."""
+    return Memory("registers", 8, config.address_width, config.address_width)
+
+
 def banks(config: EngineConfig) -> list[int]:
     """The lanes of each bank of the activation memory (reference_rtl/activation_memory.v)."""
     lanes, moving = config.lanes, max(config.drain, config.words)
@@ -140,7 +145,7 @@ def needs(config: EngineConfig, room: Room) -> Needs:
     """What an engine takes of a chip."""
     inside: dict[str, int] = {}
     large: dict[str, int] = {}
-    for memory in memories(config):
+    for memory in (*memories(config), registers(config)):
         name = memory.name
         if room.large_memories and name != "activations" and memory.words * memory.bits > LARGE_BITS:
             large[name] = large.get(name, 0) + -(-memory.bits // LARGE[1]) * -(-memory.words // LARGE[0])
