@@ -19,7 +19,7 @@ from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.hardware.sim import run as simulation
 from fixedpoint_nn.hardware.sim.processes import Processes, conversation
-from tests.support.running import by_proc, start, wait_for_the_end, wait_until
+from tests.support.running import by_proc, start, wait_for, wait_for_the_end, wait_until
 
 
 def test_a_program_gives_all_that_it_printed_and_its_status():
@@ -49,11 +49,18 @@ def endless(tmp_path):
 
 
 def is_running(process: int) -> bool:
-    status = Path(f"/proc/{process}/stat")
-    return status.exists() and status.read_text().split()[2] != "Z"
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
-def wait_for(path: Path, lines: int) -> list[int]:
+def wait_until_none_runs(processes: list[int]) -> None:
+    """A killed process closes its files, which ends the call, a moment before the system counts it as ended."""
+    wait_for(lambda: not any(map(is_running, processes)), f"one of {processes} goes on")
+
+
+def numbers_in(path: Path, lines: int) -> list[int]:
     for _ in range(1000):
         if path.exists() and len(found := path.read_text().split()) >= lines:
             return [int(line) for line in found]
@@ -69,7 +76,7 @@ def test_an_interrupted_call_ends_its_simulators_at_once(endless, tmp_path, monk
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
 
     def interrupt() -> None:
-        wait_for(tmp_path / "running", 1)
+        numbers_in(tmp_path / "running", 1)
         os.kill(os.getpid(), signal.SIGINT)
 
     Timer(0, interrupt).start()
@@ -78,7 +85,7 @@ def test_an_interrupted_call_ends_its_simulators_at_once(endless, tmp_path, monk
             simulation.simulate(job, np.zeros((2, 2), np.int64))
     finally:
         signal.signal(signal.SIGINT, before)
-    assert not any(map(is_running, wait_for(tmp_path / "running", 1)))
+    wait_until_none_runs(numbers_in(tmp_path / "running", 1))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by /proc")
@@ -92,10 +99,10 @@ def test_a_command_that_is_ended_by_kill_ends_its_simulators(endless, tmp_path):
     root = Path(__file__).parents[3]
     command = [sys.executable, "-c", code, "verify", str(root / "golden_vectors" / "moons")]
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    started = wait_for(tmp_path / "running", 1)
+    started = numbers_in(tmp_path / "running", 1)
     process.terminate()
     assert process.wait(30) == 143
-    assert not any(map(is_running, started))
+    wait_until_none_runs(started)
 
 
 @by_proc
@@ -108,11 +115,11 @@ def test_simulators_end_with_a_command_that_is_killed_and_can_end_nothing(endles
     )
     root = Path(__file__).parents[3]
     process, mark = start([sys.executable, "-c", code, "verify", root / "golden_vectors" / "moons"])
-    started = wait_for(tmp_path / "running", 2)
+    started = numbers_in(tmp_path / "running", 2)
     assert all(map(is_running, started))
     process.kill()
     wait_for_the_end(mark)
-    assert not any(map(is_running, started))
+    wait_until_none_runs(started)
     process.communicate()
 
 
@@ -121,7 +128,7 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
     family = f"echo $$ >{tmp_path}/running; sleep 1000 & echo $! >>{tmp_path}/running; wait"
     with pytest.raises(subprocess.TimeoutExpired):
         Processes().execute(["sh", "-c", family], timeout=1)
-    assert not any(map(is_running, wait_for(tmp_path / "running", 2)))
+    wait_until_none_runs(numbers_in(tmp_path / "running", 2))
 
 
 @by_proc
@@ -135,7 +142,7 @@ def test_an_interrupted_compilation_ends_the_compiler_with_its_children(end, tmp
     before = signal.signal(signal.SIGUSR1, ended)
 
     def interrupt() -> None:
-        wait_for(tmp_path / "running", 2)
+        numbers_in(tmp_path / "running", 2)
         os.kill(os.getpid(), signal.SIGUSR1)
 
     Timer(0, interrupt).start()
@@ -144,7 +151,7 @@ def test_an_interrupted_compilation_ends_the_compiler_with_its_children(end, tmp
             Processes().execute(["sh", "-c", family])
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert not any(map(is_running, wait_for(tmp_path / "running", 2)))
+    wait_until_none_runs(numbers_in(tmp_path / "running", 2))
 
 
 def test_a_program_that_is_not_there_or_is_none_is_an_error_of_the_system(tmp_path):
