@@ -30,9 +30,7 @@ class InTurn:
 
 @dataclass(frozen=True)
 class Crop:
-    """A random crop of `height` x `width` pixels of each image, after `padding` rows and columns of zeros on each
-    side.
-    """
+    """A random crop of `height` x `width` pixels of each image, after zero padding of `padding` on each side."""
 
     height: int
     width: int

@@ -38,9 +38,7 @@ _SHAKESPEARE = Source(
 
 @dataclass(frozen=True)
 class Words:
-    """Words, split by position; the vocabulary has all their letters, and id 0 for the boundary (start and end of a
-    word).
-    """
+    """Words, split by position; the vocabulary has all their letters, and id 0 as the boundary of a word."""
 
     train: tuple[str, ...]
     dev: tuple[str, ...]
@@ -100,8 +98,7 @@ def text() -> Text:
 
 
 def contexts(words: Iterable[str], length: int, vocabulary: Vocabulary) -> Examples:
-    """Next-letter examples: y (n,) every letter and end of the words, x (n, length) the ids before it, 0 before the
-    start.
+    """Next-letter examples: y (n,) every letter and end of the words, x (n, length) the ids before it.
 
     For the words "ab" and "c" and a length of 2, x is [0 0] [0 a] [a b] [0 0] [0 c] and y is a b 0 c 0.
     """

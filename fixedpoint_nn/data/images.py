@@ -34,9 +34,7 @@ _MNIST_UNPACKED_SHA256 = (
 
 
 def fashion_mnist() -> tuple[Examples, Examples]:
-    """Zalando's photographs of clothes: (train, test), x (60000 | 10000, 28, 28, 1) float32 in [0, 1], y classes 0
-    to 9.
-    """
+    """Zalando's photographs of clothes: (train, test), x (n, 28, 28, 1) float32 in [0, 1], y (n,) classes."""
     sources = [
         Source(
             "fashion_mnist",

@@ -70,8 +70,7 @@ class Conv2D:
 
 @dataclass(frozen=True)
 class ConvTranspose2D:
-    """Transposed convolution: (batch, height, width, channels) -> (batch, rows, columns, outputs), upsampled by
-    `stride`.
+    """Transposed convolution: (batch, height, width, channels) -> (batch, rows, columns, outputs).
 
     Computed as a convolution of stride 1 over the image with stride - 1 zeros between its pixels. `weight` has the
     layout of `Conv2D`'s, with the taps in reverse order; `padding` is around the image with the zeros, and a

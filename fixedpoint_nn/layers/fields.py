@@ -44,9 +44,7 @@ def accumulator_point() -> Any:
 
 
 def demand_numbers(layer: Any) -> None:
-    """Raise TypeError unless every parameter of the layer is a number, such as a `Tensor`, not a size or a bare
-    array.
-    """
+    """Raise TypeError unless every parameter of the layer is a number, such as a `Tensor`."""
     for place in fields(layer):
         value = getattr(layer, place.name)
         if place.metadata.get("kind") != PARAMETER or (value is None and place.default is None):

@@ -31,8 +31,7 @@ class MaxPool2D:
 
 @dataclass(frozen=True)
 class AvgPool2D:
-    """The exact sum of each window, times `reciprocal` = 1 / (ky * kx), rounded once -> (batch, rows, columns,
-    channels).
+    """The exact sum of each window, times `reciprocal` = 1 / (ky * kx), rounded once.
 
     Padding counts as zeros. To leave it out of the mean, give one reciprocal for each window: (rows, columns, 1).
     """

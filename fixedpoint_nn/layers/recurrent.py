@@ -161,8 +161,9 @@ Cell = RNNCell | GRUCell | LSTMCell
 
 @dataclass(frozen=True)
 class Recurrent:
-    """A stack of cells over axis 1 (time): (batch, time, features) -> (batch, time, units), or with `last` (batch,
-    units).
+    """A stack of cells over axis 1 (time): (batch, time, features) -> (batch, time, units).
+
+    With `last` only the last time step is returned, (batch, units).
 
     Each cell runs over the whole output sequence of the one before it. States start at zero, unless a call gives
     them: h of each cell, for an LSTM h and c, in the order of the cells.

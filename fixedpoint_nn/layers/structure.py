@@ -91,8 +91,7 @@ def _kind(thing: Any) -> str:
 
 
 class Sequential(Parts):
-    """Layers one after the other, given by name, in order (the names are then "0", "1", ...), as a list or as a
-    dictionary.
+    """Layers one after the other: by name, in order (named "0", "1", ...), as a list or as a dictionary.
 
     >>> from fixedpoint_nn import layers
     >>> from fixedpoint_nn.network.initialise import Initialiser
@@ -144,9 +143,7 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Reshape:
-    """(batch, ...) -> (batch, *shape): the same elements in another shape, such as the rows of an image as time
-    steps.
-    """
+    """(batch, ...) -> (batch, *shape): the same elements in another shape."""
 
     shape: tuple[int, ...]
 

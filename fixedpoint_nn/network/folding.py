@@ -45,9 +45,7 @@ def _fold_neighbours(sequence: Sequential) -> Sequential:
 
 
 def _fold_nodes(graph: Graph) -> Graph:
-    """Fold each normalisation of a Dense or Conv2D without another consumer into it; its consumers then take the
-    product.
-    """
+    """Fold each normalisation of a Dense or Conv2D that has no other consumer into it."""
     taken = [value for node in graph.parts.values() for value in node.takes] + list(graph.outputs)
     parts: dict[str, Any] = {}
     instead: dict[str, str] = {}

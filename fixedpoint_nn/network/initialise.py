@@ -75,9 +75,7 @@ class Initialiser:
         bias: bool = True,
         scheme: str = "he",
     ) -> layers.Conv2D:
-        """A convolution: weight (ky * kx * inputs, outputs), or (groups, ky * kx * inputs / groups, outputs /
-        groups).
-        """
+        """A convolution: weight (taps * inputs, outputs), or (groups, taps * inputs / groups, outputs / groups)."""
         kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
         stride = (stride, stride) if isinstance(stride, int) else stride
         if inputs % groups or outputs % groups:

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A network of several inputs or outputs as one with a single input row and a single output row, with equal
-integers.
-"""
+"""A network of several inputs or outputs as one with one input row and one output row, with equal integers."""
 
 from __future__ import annotations
 

@@ -23,8 +23,7 @@ ROWS = 512  # samples computed at a time, so that intermediate values stay in th
 
 @dataclass(frozen=True)
 class Quantized:
-    """A fixed-point network, called with a batch: floats, which `input` rounds, or a FixedArray in the format of
-    `input`.
+    """A fixed-point network, called with a batch of floats, which `input` rounds, or with a FixedArray.
 
     The result is a FixedArray. A graph of several inputs takes one array for each, rounded by `input` and `further`;
     one of several outputs returns a tuple. `rows` samples are computed at a time. `shape`, if known, is that of one

@@ -111,9 +111,7 @@ class Checkpoint:
         self._took = self._last - begin
 
     def resume(self, history: History, best: dict[str, Array], seed: int) -> int:
-        """Restore parameters, optimiser, history and best weights in place; returns the epochs done (0 without a
-        file).
-        """
+        """Restore the training in place; returns the number of epochs done (0 without a file)."""
         if not self.path.exists():
             return 0
         notes, arrays = _read(self.path)

@@ -122,9 +122,7 @@ def fit(
 
 
 def go_on(batches: Iterator[Batch], rng: np.random.Generator, started: StartedEpoch) -> tuple[float, int]:
-    """Skip the batches of an epoch that were done and restore the random generator; returns (sum of losses,
-    batches).
-    """
+    """Skip the batches of an epoch that were done; returns (sum of their losses, their number)."""
     for _ in range(started.batches):
         next(batches)
     rng.bit_generator.state = dict(started.rng)

@@ -80,9 +80,7 @@ class Rounder:
         return base if powers.size == 1 else ChannelQuantizer(base, tuple(powers - coarsest))
 
     def settled(self, values: Array) -> Array:
-        """Float weights that an ordinary quantizer rounds as this rounder does; `values` themselves unless `codes`
-        differs.
-        """
+        """Float weights that an ordinary quantizer rounds as this rounder does."""
         return values
 
     # ---- the rounding -----------------------------------------------------------------------------------
