@@ -114,7 +114,6 @@ PLANNED: dict[str, Net] = {
 NOT_PLANNED: dict[str, tuple[Net, str]] = {
     "difference": (lambda x: x - x, "sub"),
     "several outputs": (lambda x: (x, x), "several inputs or outputs"),
-    "wide words": (lambda x: (x @ ints(2, 2)).cast(Quantizer(Q(14, 3))) + x, "integers of more than 16 bits in memory"),
     "windows as a value": (lambda x: x.windows((1, 1), (1, 1), VALID).relu(), "windows or constants as a value"),
     "a bias of windows": (lambda x: x.windows((3, 3), (1, 1), VALID) + B[:2], "a constant that is no bias"),
     "windows in another shape": (lambda x: flat(x.windows((3, 3), (1, 1), SAME), 20, 9, 2), "windows in another shape"),
