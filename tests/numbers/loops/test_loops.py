@@ -539,7 +539,11 @@ def test_products_are_joined_if_their_operands_stand_side_by_side(
     assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
 
 
-def test_outputs_are_kept_in_words_where_they_have_16_bits_at_most() -> None:
+@pytest.mark.parametrize("kernels", ["numpy", ""])
+def test_outputs_are_kept_in_words_where_they_have_16_bits_at_most(
+    kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIXEDPOINT_NN_KERNELS", kernels)
     for bits in (6, 8, 12, 16, 20):
         format = Q(2, bits - 2)
         layer = OneProduct(ints(4, 4), Quantizer(format))
