@@ -109,7 +109,7 @@ PLANNED: dict[str, Net] = {
     "after a table": lambda x: (x.cast(OUT).lookup("tanh", TANH) @ POINT).cast(OUT),
     "another shape at the end": lambda x: flat((x @ POINT).cast(OUT), 60),
     "another shape in between": lambda x: (flat((x @ POINT).cast(OUT), 20, 3) @ MORE).cast(OUT),
-    "a constant sum": lambda x: (x @ POINT + (B + C)).cast(OUT),
+    "constants of the program": lambda x: (x @ POINT + (x._operand(B) + C)).cast(OUT),
 }  # fmt: skip
 NOT_PLANNED: dict[str, tuple[Net, str]] = {
     "difference": (lambda x: x - x, "sub"),
