@@ -100,6 +100,9 @@ PLANNED: dict[str, Formula] = {
     "x itself": lambda x, a, b: (x.cast(OUT), a),
     "finer casts": lambda x, a, b: ((x @ W).cast(Quantizer(Q(6, 8))).cast(OUT), a.cast(Quantizer(Q(6, 8))).cast(OUT)),
     "a cast to a finer point": lambda x, a, b: (a.cast(Quantizer(Q(3, 12))).cast(OUT), b),
+    "a coarser cast": lambda x, a, b: (a.cast(COARSE).cast(OUT), b),
+    "a cast as wide as a double": lambda x, a, b: ((x @ W).cast(Quantizer(Q(48, 6))).cast(OUT), b),
+    "a far point": lambda x, a, b: (a.scaled(-56).cast(Quantizer(Q(8, 0))).cast(OUT), b),
     "wrapping": lambda x, a, b: ((x @ W + a).cast(Quantizer(Q(4, 4), Rounding.FLOOR, Overflow.WRAP)), b),
 }  # fmt: skip
 NOT_PLANNED: dict[str, Formula] = {
@@ -115,6 +118,9 @@ NOT_PLANNED: dict[str, Formula] = {
     "another shape in between": lambda x, a, b: ((x.reshape(-1, 2, 2).reshape(-1, 4) @ W).cast(OUT), b),
     "channels": lambda x, a, b: ((x.cast(ChannelQuantizer(Quantizer(Q(2, 3)), (0, 0, 1, 0))) @ W).cast(OUT), b),
     "a cast wider than a double": lambda x, a, b: ((x @ W).cast(Quantizer(Q(50, 6))).cast(OUT), b),
+    "a cast a bit wider": lambda x, a, b: ((x @ W).cast(Quantizer(Q(49, 6))).cast(OUT), b),
+    "a point further away": lambda x, a, b: (a.scaled(-57).cast(Quantizer(Q(8, 0))).cast(OUT), b),
+    "rows": lambda x, a, b: ((a[:1, :2] @ W[:2]).cast(OUT), b),
     "relu of a part": lambda x, a, b: ((x @ WIDE)[..., 4:].relu().cast(OUT), b),
 }  # fmt: skip
 
@@ -213,6 +219,21 @@ def test_what_fits_and_its_bound(
 def test_the_bound_of_a_plan_is_that_of_the_largest_number_on_the_way() -> None:
     assert loops_of("a cast to a finer point")[-1].plan.bound == 128 << 8, "before it saturates"
     assert loops_of("exchanged")[-1].plan.bound == 128
+    assert loops_of("values")[-1].plan.bound == 256
+    assert loops_of("a coarser cast")[-1].plan.bound == 128
+
+
+@dataclass(frozen=True)
+class Empty:
+    """What is given has no columns."""
+
+    def step(self, x: Any, a: Any) -> tuple[Any, Any]:
+        return a[..., 2:2], a
+
+
+def test_columns_that_are_not_there_are_not_planned() -> None:
+    x, state = ints(3, 4, 2), ints(3, 4, format=OUT.format)
+    assert dispatch._planned(x, Empty().step, [state], None) is None
 
 
 @dataclass(frozen=True)
