@@ -183,7 +183,6 @@ class Conversion:
             for name, value in self.operands.items()
             if isinstance(value, Value)
             and value.node in given
-            and None not in value.axes
             and not isinstance(value.kind, Masked)
         )
 

@@ -243,7 +243,9 @@ class IntegerConversion(Conversion):
         inside = tuple(
             Outlet(door.name, door.node, door.axes, door.dims, kinds[door.name])
             for door in found.inside
-            if isinstance(kinds.get(door.name), Codes | Reals) and door.name not in self.hidden
+            if isinstance(kinds.get(door.name), Codes | Reals)
+            and door.name not in self.hidden
+            and door.axes[0] is not None
         )
         return ImportedIntegers(net, found.inputs, outlets, inside)
 
