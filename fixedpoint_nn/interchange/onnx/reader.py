@@ -181,9 +181,7 @@ class Conversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, Value)
-            and value.node in given
-            and not isinstance(value.kind, Masked)
+            if isinstance(value, Value) and value.node in given and not isinstance(value.kind, Masked)
         )
 
     def _convert(self, operation: Operation) -> None:
