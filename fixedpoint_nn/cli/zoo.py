@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn zoo`: the networks, and the results of their shipped weights."""
+"""`fixedpoint-nn zoo`: list the networks, and the results of their shipped weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     networks = [describe(name) for name in zoo.names()]
     width = max(len(network["name"]) for network in networks)
     lines = []
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """One network: what it is, how large, and the story of its shipped weights, if there are any."""
+    """One network: summary, size, and metadata of its shipped weights, if any."""
     entry = zoo.entry(name)
     try:
         story, net = zoo.metadata(name), zoo.load(name)
