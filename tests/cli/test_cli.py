@@ -69,6 +69,16 @@ def test_help_ends_in_an_example(name: str, capsys: Capture) -> None:
     assert example.startswith(f"fixedpoint-nn {name}")
 
 
+@pytest.mark.parametrize("name", (*NAMES, "board build", "board run", "board load", "board demo"))
+def test_help_fits_a_terminal_of_eighty_columns(
+    name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        run(*name.split(), "--help")
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 def test_the_commands_are_those_of_the_documentation() -> None:
     assert tuple(COMMANDS) == NAMES
 
