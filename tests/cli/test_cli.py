@@ -69,7 +69,7 @@ def test_help_ends_in_an_example(name: str, capsys: Capture) -> None:
     assert example.startswith(f"fixedpoint-nn {name}")
 
 
-@pytest.mark.parametrize("name", (*NAMES, "board build", "board run", "board load", "board demo"))
+@pytest.mark.parametrize("name", [*NAMES, "board build", "board run", "board load", "board demo"])
 def test_help_fits_a_terminal_of_eighty_columns(
     name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
