@@ -21,6 +21,14 @@ ENGINE_WORDS = (
 Commands = Any  # argparse gives its collection of sub-parsers no public name
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps a sentence at the terminal's width; a text of several lines (an example) stays as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        form = argparse.RawDescriptionHelpFormatter if "\n" in text else argparse.HelpFormatter
+        return form._fill_text(self, text, width, indent)
+
+
 def command(
     commands: Commands, name: str, summary: str, example: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
@@ -30,7 +38,7 @@ def command(
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
         epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=run)
     return parser

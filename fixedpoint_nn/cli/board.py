@@ -21,7 +21,14 @@ from fixedpoint_nn.board.ports import BAUD
 from fixedpoint_nn.board.readback import read_back
 from fixedpoint_nn.board.simulated import RUN_SECONDS
 from fixedpoint_nn.cli import board_demo
-from fixedpoint_nn.cli.arguments import Commands, add_common, command, existing_folder, positive
+from fixedpoint_nn.cli.arguments import (
+    Commands,
+    HelpFormatter,
+    add_common,
+    command,
+    existing_folder,
+    positive,
+)
 from fixedpoint_nn.cli.errors import FAILURE, TOOL_MISSING, CommandError
 from fixedpoint_nn.cli.progress import bars, say
 from fixedpoint_nn.cli.results import show
@@ -39,7 +46,7 @@ def add(commands: Commands) -> None:
         help="put a pack on a board: build a bitstream, load images, run the golden vectors, show it on a page",
         description="Put a pack on a board: build a bitstream, load images, run the golden vectors, show it on a page.",
         epilog="example:\n  fixedpoint-nn board run golden_vectors/moons --port sim",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     below = parser.add_subparsers(
         dest="board_command", metavar="WHAT", required=True, parser_class=type(parser)

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         commands,
         "completion",
         "print a script that completes commands and options in a shell",
-        "fixedpoint-nn completion bash > ~/.local/share/bash-completion/completions/fixedpoint-nn",
+        "fixedpoint-nn completion fish > ~/.config/fish/completions/fixedpoint-nn.fish",
         run,
     )
     parser.add_argument("shell", choices=tuple(SHELLS), help="the shell that reads the script")

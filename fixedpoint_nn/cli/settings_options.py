@@ -23,7 +23,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--l2", type=not_negative, metavar="L", help="how much matrices shrink")
     group.add_argument("--dropout", type=share, metavar="P", help="probability of each value to be dropped")
     group.add_argument(
-        "--optimiser", choices=tuple(OPTIMISERS), help="with its usual rate, unless --learning-rate is given"
+        "--optimiser",
+        choices=tuple(OPTIMISERS),
+        metavar="NAME",
+        help=f"{', '.join(OPTIMISERS)}; with its usual rate, unless --learning-rate is given",
     )
     group.add_argument("--schedule", choices=tuple(SCHEDULES), help="of the learning rate")
 

@@ -51,7 +51,11 @@ def add(commands: Commands) -> None:
         help="after training (default), or trained for it; may be given again, for both side by side",
     )
     parser.add_argument(
-        "--axis", choices=tuple(AXES), action="append", help="what varies (default: word); may be given again"
+        "--axis",
+        choices=tuple(AXES),
+        action="append",
+        metavar="AXIS",
+        help=f"what varies: {', '.join(AXES)} (default: word); may be given again",
     )
     parser.add_argument(
         "--mixed", action="store_true", help="also search for a word length of its own for each place"

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         commands,
         "train",
         "train a network from scratch in NumPy",
-        "fixedpoint-nn train fashion_mlp --epochs 3 --seed 1 --out runs/fashion/net.safetensors",
+        "fixedpoint-nn train fashion_mlp --epochs 3 --out runs/fashion/net.safetensors",
         run,
     )
     target.add_arguments(parser, metric=True)

@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
         commands,
         "tune",
         "search for better training settings; an interrupted search goes on",
-        "fixedpoint-nn tune fashion_mlp --trials 30 --epochs 5 --limit 10000 --out runs/fashion/tune",
+        "fixedpoint-nn tune fashion_mlp --trials 30 --epochs 5 --out runs/tune",
         run,
     )
     target.add_arguments(parser, metric=True)

@@ -118,6 +118,8 @@ class Operands:
 
     def _products(self, terms: list[Term]) -> list[Term]:
         """All terms as products of values in rows; a plain value is multiplied by a power of two."""
+        if len(terms) > 1:  # sums of products take all loops of a run
+            terms = [self._stored(t) if isinstance(t, Product) and t.over else t for t in terms]
         frac = max(term.frac for term in terms)
         if self.owner.words > 1:  # where runs are short, each one less counts
             terms = [self._aligned(term, frac) for term in terms]
@@ -133,7 +135,9 @@ class Operands:
                 assert power is not None
                 ones = self.owner.constants.pixels(_constant_row(term.channels, power))
                 term = Product(term.view, _spread(ones, term.view), frac)
-            result.append(replace(term, view=self._row(term.view), other=self._row(term.other)))
+            if not term.over:
+                term = replace(term, view=self._row(term.view), other=self._row(term.other))
+            result.append(term)
         return self._in_step([term for term in result if isinstance(term, Product)])
 
     def _aligned(self, term: Term, frac: int) -> Term:

@@ -69,9 +69,16 @@ class Door:
 
     def outward(self, array: Array) -> Array:
         """An array of the network in the file's order of axes; for a file without a batch, its only sample."""
+        samples = self.every_sample(array)
+        return samples[0] if self.axes[0] is None else samples
+
+    def every_sample(self, array: Array) -> Array:
+        """An array of the network in the file's order of axes, samples first if the file has no axis for them."""
         order = [axis for axis in self.axes if axis is not None]
-        one: Array = array[0] if self.axes[0] is None else array
-        filed: Array = one.transpose([order.index(axis) for axis in range(len(order))])
+        places = [order.index(axis) for axis in range(len(order))]
+        if self.axes[0] is None:
+            places = [0, *(place + 1 for place in places)]
+        filed: Array = array.transpose(places)
         return filed
 
 

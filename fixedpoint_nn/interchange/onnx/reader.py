@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +24,8 @@ from fixedpoint_nn.interchange.onnx.tidying import tidy
 from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, Refused, Value
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
+
+Made, Result = TypeVar("Made"), TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,33 @@ def imported(
 
     `constants` fixes inputs, such as weights; the other options are those of `from_onnx`.
     """
-    model = read(source)
-    return Conversion(model.only(outputs), batched, shapes or {}, constants or {}).run()
+    model = read(source).only(outputs)
+    return sample_by_sample(
+        lambda alone: Conversion(model, batched, shapes or {}, constants or {}, alone), Conversion.run
+    )
+
+
+def sample_by_sample(make: Callable[[bool], Made], run: Callable[[Made], Result]) -> Result:
+    """Everything converted, or `UnsupportedModel`.
+
+    Where the file joins the batch with other axes, as attention with several heads does, each sample is a batch
+    of one: that is what the file computes of it, and nothing is joined.
+    """
+    try:
+        return run(make(False))
+    except UnsupportedModel as first:
+        if not any(refusal.reason == JOINED for refusal in first.refusals):
+            raise
+        try:
+            return run(make(True))
+        except UnsupportedModel as still:
+            if all(refusal.operator == "output" and refusal.reason == JOINED for refusal in still.refusals):
+                raise first from None  # which says the nodes that join it
+            raise still from None
 
 
 class Conversion:
     """The state of one conversion: the operands and nodes so far."""
-
-    may_be_alone = True  # whether the file may be converted for a batch of one sample
 
     def __init__(
         self,
@@ -88,7 +110,6 @@ class Conversion:
         alone: bool = False,
     ) -> None:
         self.model, self.batched, self.alone = model, batched, alone
-        self.settings = shapes, constants
         known = [declared.name for declared in model.inputs]
         for name in (*shapes, *constants):
             if name not in known:
@@ -97,6 +118,7 @@ class Conversion:
         self.operands |= {name: np.asarray(value) for name, value in constants.items()}
         self.builder = Builder()
         self.refusals: list[Refusal] = []
+        self.sizes: set[str] = set()  # values that are computed from the shapes of refused nodes
         self.inputs: list[Door] = []
         used = {name for operation in model.operations for name in operation.inputs}
         used.update(output.name for output in model.outputs)
@@ -134,31 +156,7 @@ class Conversion:
             self.refusals.append(Refusal(declared.name, "input", refused.reason, declared.name))
 
     def run(self) -> Imported:
-        """Convert everything; raises `UnsupportedModel`.
-
-        If the file merges the batch with other axes, as multi-head attention does, it is converted for a batch of one
-        sample, with the same result for each sample.
-        """
-        try:
-            return self._run()
-        except UnsupportedModel as first:
-            if (
-                self.alone
-                or not self.may_be_alone
-                or not any(refusal.reason == JOINED for refusal in self.refusals)
-            ):
-                raise
-            shapes, constants = self.settings
-            try:
-                return Conversion(self.model, self.batched, shapes, constants, alone=True).run()
-            except UnsupportedModel as still:
-                if all(
-                    refusal.operator == "output" and refusal.reason == JOINED for refusal in still.refusals
-                ):
-                    raise first from None  # which names the nodes that merge the batch
-                raise still from None
-
-    def _run(self) -> Imported:
+        """Convert everything; raises `UnsupportedModel`."""
         for operation in self.model.operations:
             self._convert(operation)
         outputs = [self._output(declared) for declared in self.model.outputs]
@@ -181,10 +179,7 @@ class Conversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, Value)
-            and value.node in given
-            and None not in value.axes
-            and not isinstance(value.kind, Masked)
+            if isinstance(value, Value) and value.node in given and not isinstance(value.kind, Masked)
         )
 
     def _convert(self, operation: Operation) -> None:
@@ -193,8 +188,10 @@ class Conversion:
             operands: list[Operand] = []
             for name in operation.inputs:
                 if name and name not in self.operands:  # its node was refused
-                    if not supported and operation.op != "Shape":
-                        raise Refused(_unknown(operation))
+                    if not supported and operation.op != "Shape" and name not in self.sizes:
+                        raise Refused(self._unknown(operation))
+                    if operation.op == "Shape" or name in self.sizes:
+                        self.sizes.update(operation.outputs)
                     return
                 operands.append(self.operands[name] if name else None)
             with np.errstate(all="ignore"):
@@ -229,7 +226,7 @@ class Conversion:
             arrays: list[Array | None] = [x for x in operands if not isinstance(x, Value)]
             return computed(operation, arrays, self.model.opset)
         if not supported:
-            raise Refused(_unknown(operation))
+            raise Refused(self._unknown(operation))
         step = Step(operation, operands, self.builder, self.model.opset, self.free)
         result = OPERATORS[operation.op].convert(step)
         step.check_attributes()
@@ -255,10 +252,10 @@ class Conversion:
             operand = self.builder.plain(operand)
         return Door(declared.name, operand.node, operand.axes, operand.dims)
 
-
-def _unknown(operation: Operation) -> str:
-    if operation.op in REASONS:
-        return REASONS[operation.op]
-    if operation.domain:
-        return f"operators of the domain {operation.domain!r} are not read"
-    return "the operator is not supported"
+    def _unknown(self, operation: Operation) -> str:
+        """Why there is no layer for such nodes."""
+        if operation.op in REASONS:
+            return REASONS[operation.op]
+        if operation.domain:
+            return f"operators of the domain {operation.domain!r} are not read"
+        return "the operator is not supported"

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.affine.constants import constant
 from fixedpoint_nn.interchange.affine.rescale import Fitted
 from fixedpoint_nn.interchange.affine.rescaling import landing
 from fixedpoint_nn.interchange.onnx.builder import beside
@@ -23,6 +25,7 @@ from fixedpoint_nn.interchange.onnx.integers.chain import (
     Within,
     channels,
 )
+from fixedpoint_nn.interchange.onnx.integers.constants import scaled
 from fixedpoint_nn.interchange.onnx.integers.joining import of_two, product
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meaning, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
@@ -54,7 +57,8 @@ def numbers(step: IntegerStep, index: int, v: Value) -> tuple[float, ...]:
         return (float(found.reshape(())),)
     if found.ndim != 1 or found.shape != (v.sample[-1],):
         raise Refused(
-            f"its constant has the shape {list(array.shape)}: one number, or one for each channel, is read"
+            f"its constant has the shape {list(array.shape)}: one number, one for each channel, or "
+            "codes of one scale, is read"
         )
     return tuple(found.tolist())
 
@@ -67,7 +71,27 @@ def _either(step: IntegerStep, make: Callable[[tuple[float, ...]], Link]) -> Val
 
 
 def _both(step: IntegerStep) -> bool:
+    """Are both operands values? A constant of codes that differ from place to place becomes one."""
+    for place in (0, 1):
+        v, other = step.operands[place], step.operands[1 - place]
+        if isinstance(v, Value) and isinstance(other, np.ndarray):
+            step.operands[1 - place] = _of_each_place(step, v, other)
     return all(isinstance(operand, Value) for operand in step.operands[:2])
+
+
+def _of_each_place(step: IntegerStep, v: Value, array: Any) -> Any:
+    """A constant such as an embedding of positions as a value of every sample; others as they are."""
+    parts = scaled(array)
+    if parts is None or np.broadcast_shapes(array.shape, v.dims) != v.dims:
+        return array
+    ints, scales = beside(parts[0], v), np.unique(parts[1])
+    if ints.ndim < 2 or len(scales) != 1:
+        return array
+    spread = constant(np.broadcast_to(ints, v.sample))
+    node = step.builder.add(f"{step.name}_constant", layers.Repeated(spread), v.node)
+    low, high = int(ints.min()), int(ints.max())
+    kind: Any = Reals(low, high, (Times((float(scales[0]),)),), zero=0)
+    return replace(v, node=node, kind=kind, flat=None)
 
 
 @operator("Add")

@@ -18,7 +18,7 @@ REAL_ZERO = "pads with the real number zero"  # an attribute of a Pad that came 
 QUANTISERS = ("QuantizeLinear", "Quant", "BipolarQuant")
 MOVES = (
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "GlobalMaxPool", "Identity", "Slice",
-    "Gather", "DepthToSpace", "SpaceToDepth", "Dropout", "Pad", "Resize", "Upsample", "Split",
+    "Gather", "DepthToSpace", "SpaceToDepth", "Dropout", "Pad", "Resize", "Upsample", "Split", "Expand", "Tile",
 )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
-from fixedpoint_nn.interchange.onnx.reader import Conversion, Refusal, UnsupportedModel
+from fixedpoint_nn.interchange.onnx.reader import Conversion, Refusal, UnsupportedModel, sample_by_sample
 from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS, with_parts
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
@@ -129,10 +129,11 @@ def imported_integers(
     if not softmax:
         model = _without_softmax(model)
     filed = {name for operation in model.operations for name in operation.outputs}
-    conversion = IntegerConversion(
-        hoisted(_plain_domains(model)), batched, shapes or {}, constants or {}, given
+    early = hoisted(_plain_domains(model))
+    found = sample_by_sample(
+        lambda alone: IntegerConversion(early, batched, shapes or {}, constants or {}, given, alone),
+        IntegerConversion.integers,
     )
-    found = conversion.integers()
     return replace(found, inside=tuple(door for door in found.inside if door.name in filed))
 
 
@@ -165,8 +166,6 @@ def _without_softmax(model: Model) -> Model:
 class IntegerConversion(Conversion):
     """The state of the conversion of a quantised file; values carry the meaning of their integers."""
 
-    may_be_alone = False
-
     def __init__(
         self,
         model: Model,
@@ -174,6 +173,7 @@ class IntegerConversion(Conversion):
         shapes: Mapping[str, Sequence[int]],
         constants: Mapping[str, Any],
         given: Mapping[str, Quantizer],
+        alone: bool = False,
     ) -> None:
         self.quantizers: dict[str, Quantizer] = {}
         self.entries: dict[str, tuple[Rounds, Value]] = {}
@@ -181,7 +181,7 @@ class IntegerConversion(Conversion):
         self.hidden: set[str] = set()  # values that no node computes, because their rounding is fused
         self.given = given
         self.results: dict[str, Meaning] = {}
-        super().__init__(model, batched, shapes, constants)
+        super().__init__(model, batched, shapes, constants, alone)
         self.users = model.users()
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
@@ -245,7 +245,9 @@ class IntegerConversion(Conversion):
         inside = tuple(
             Outlet(door.name, door.node, door.axes, door.dims, kinds[door.name])
             for door in found.inside
-            if isinstance(kinds.get(door.name), Codes | Reals) and door.name not in self.hidden
+            if isinstance(kinds.get(door.name), Codes | Reals)
+            and door.name not in self.hidden
+            and door.axes[0] is not None
         )
         return ImportedIntegers(net, found.inputs, outlets, inside)
 
@@ -253,6 +255,11 @@ class IntegerConversion(Conversion):
 
     def _supports(self, operation: Operation) -> bool:
         return (operation.op in INTEGERS or operation.op in MOVES) and not operation.domain
+
+    def _unknown(self, operation: Operation) -> str:
+        if operation.op in REASONS or operation.domain:
+            return super()._unknown(operation)
+        return INEXACT.get(operation.op, "it has no exact form for integers")
 
     def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
         values = [operand for operand in operands if isinstance(operand, Value)]
@@ -265,7 +272,7 @@ class IntegerConversion(Conversion):
         if operation.op in REASONS:
             raise Refused(REASONS[operation.op])
         if operation.domain:
-            raise Refused(f"operators of the domain {operation.domain!r} are not read")
+            raise Refused(self._unknown(operation))
         if operation.op in QUANTISERS and values[0].kind == "float" and values[0] is operands[0]:
             return [self._entry(operation, operands)]
         if operation.op in INTEGERS:
@@ -283,7 +290,7 @@ class IntegerConversion(Conversion):
             step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
             result = self._moved(step, values[0])
         else:
-            raise Refused(INEXACT.get(operation.op, "it has no exact form for integers"))
+            raise Refused(self._unknown(operation))
         step.check_attributes()
         return [result] if isinstance(result, Value | np.ndarray) else list(result)
 

@@ -11,14 +11,17 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.onnx.builder import Whole
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Over, Times
-from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, codes, meaning, reals
+from fixedpoint_nn.interchange.onnx.integers.constants import scaled
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Meaning, Reals, codes, meaning, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import movement, pooling, reductions
 from fixedpoint_nn.interchange.onnx.operators.geometry import as_image, over_images, paddings, pair, spatial
 from fixedpoint_nn.interchange.onnx.step import axis_of
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.arrays import Ints
 
 FLOAT: Any = "float"
 
@@ -136,15 +139,21 @@ def average_pool(step: IntegerStep) -> Value:
 @operator("Concat")
 def concat(step: IntegerStep) -> Value:
     """Convert Concat of codes that mean the same."""
-    values = [step.value(i, kind="") for i in range(len(step.operands))]
+    values = [step.value(i, kind="") for i, x in enumerate(step.operands) if isinstance(x, Value)]
     kinds = [meaning(v) for v in values]
-    low, high = min(kind.low for kind in kinds), max(kind.high for kind in kinds)
+    constants = {i: _codes_of(x, kinds[0]) for i, x in enumerate(step.operands) if isinstance(x, np.ndarray)}
+    low = min([*(kind.low for kind in kinds), *(int(n.min()) for n in constants.values())])
+    high = max([*(kind.high for kind in kinds), *(int(n.max()) for n in constants.values())])
     if len({replace(kind, low=low, high=high) for kind in kinds}) > 1:
         raise Refused(
             "its operands have different scales; quantise the result, and each is rounded to its scale"
         )
     common: Any = replace(kinds[0], low=low, high=high)
-    given: list[Any] = [replace(v, kind=common) for v in values]
+    waiting = iter(values)
+    given: list[Any] = [
+        constants[i].view(Whole) if i in constants else replace(next(waiting), kind=common)
+        for i in range(len(step.operands))
+    ]
     made: Any = movement.concat(replace(step, operands=given))
     part = step.builder.parts[made.node]
     if isinstance(part.layer, layers.Concat):
@@ -152,6 +161,19 @@ def concat(step: IntegerStep) -> Value:
         step.builder.parts[made.node] = replace(part, layer=replace(part.layer, out=out))
     joined: Value = made
     return joined
+
+
+def _codes_of(array: Any, kind: Meaning) -> Ints:
+    """A constant as integers that mean the same as those of a value."""
+    if isinstance(kind, Codes):
+        ints: Ints = np.asarray(array).astype(np.int64) - kind.zero
+        return ints
+    parts = scaled(array)
+    if parts is None or not (parts[1] == np.float32(kind.scale)).all():
+        raise Refused(
+            "its operands have different scales; quantise the result, and each is rounded to its scale"
+        )
+    return parts[0]
 
 
 @operator("ArgMax")
