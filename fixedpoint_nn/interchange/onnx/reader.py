@@ -25,7 +25,8 @@ from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, Refused, Value
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
 
-Made, Result = TypeVar("Made"), TypeVar("Result")
+Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -179,9 +180,7 @@ class Conversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, Value)
-            and value.node in given
-            and not isinstance(value.kind, Masked)
+            if isinstance(value, Value) and value.node in given and not isinstance(value.kind, Masked)
         )
 
     def _convert(self, operation: Operation) -> None:

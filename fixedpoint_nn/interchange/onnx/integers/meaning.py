@@ -31,6 +31,7 @@ class Reals:
     """Integers n in low..high that stand for the real numbers chain(n).
 
     `summed`: other runtimes add floats to get them, in an order of their own, so their last bits are not defined.
+    `near`: the integers themselves are rounded, so no quantiser after them has exact steps.
     `zero` is what was subtracted from the codes of the file, if n are codes and nothing else.
     """
 
@@ -39,6 +40,7 @@ class Reals:
     chain: Chain
     summed: bool = False
     zero: int | None = None
+    near: bool = False
 
     def filed(self, ints: Any) -> Any:
         """The file's floats, where channels are the last axis."""
