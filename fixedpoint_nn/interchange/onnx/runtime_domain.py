@@ -15,7 +15,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 RUNTIME = "com.microsoft"
 SAME = ("QuantizeLinear", "DequantizeLinear")  # ONNX's, for more types
-KERNELS = ("QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QGemm")
+KERNELS = ("QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QLinearSoftmax", "QGemm")
 PARTS = {
     "QLinearSigmoid": "Sigmoid",
     "QLinearLeakyRelu": "LeakyRelu",
@@ -26,13 +26,7 @@ PAIRS = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
 DEPENDS = (
     "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "DynamicQuantizeLinear", "MatMulIntegerToFloat", "QAttention",
 )  # fmt: skip
-REASONS = {
-    **dict.fromkeys(DEPENDS, "its scales depend on the data; quantise the model statically"),
-    "QLinearSoftmax": (
-        "the runtime divides sums of exponentials by a method of its own; quantise with op_types_to_quantize "
-        "without Softmax, or leave a Softmax at the end out (softmax=False)"
-    ),
-}
+REASONS = dict.fromkeys(DEPENDS, "its scales depend on the data; quantise the model statically")
 
 
 def with_parts(model: Model) -> Model:

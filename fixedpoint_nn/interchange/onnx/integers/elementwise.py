@@ -72,10 +72,12 @@ def _either(step: IntegerStep, make: Callable[[tuple[float, ...]], Link]) -> Val
 
 def _both(step: IntegerStep) -> bool:
     """Are both operands values? A constant of codes that differ from place to place becomes one."""
-    for place in (0, 1):
-        v, other = step.operands[place], step.operands[1 - place]
-        if isinstance(v, Value) and isinstance(other, np.ndarray):
-            step.operands[1 - place] = _of_each_place(step, v, other)
+    one, two = step.operands[:2]
+    if isinstance(one, Value) and isinstance(two, np.ndarray):
+        two = _of_each_place(step, one, two)
+    elif isinstance(two, Value) and isinstance(one, np.ndarray):
+        one = _of_each_place(step, two, one)
+    step.operands = [one, two, *step.operands[2:]]
     return all(isinstance(operand, Value) for operand in step.operands[:2])
 
 

@@ -4,6 +4,7 @@
 from fixedpoint_nn.interchange.onnx.integers import (
     elementwise,
     kernels,
+    normalizing,
     products,
     qonnx,
     quantizing,
@@ -11,4 +12,13 @@ from fixedpoint_nn.interchange.onnx.integers import (
     runtime_kernels,
 )
 
-__all__ = ["elementwise", "kernels", "products", "qonnx", "quantizing", "regions", "runtime_kernels"]
+__all__ = [
+    "elementwise",
+    "kernels",
+    "normalizing",
+    "products",
+    "qonnx",
+    "quantizing",
+    "regions",
+    "runtime_kernels",
+]

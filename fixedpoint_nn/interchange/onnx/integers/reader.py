@@ -44,12 +44,7 @@ MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one l
 CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 FLOAT: Any = "float"
 _SEVERAL = "its real numbers are floats, in an order that no integer kernel has; keep it in a float model"
-INEXACT = {
-    "Softmax": f"{_SEVERAL}, or leave a Softmax at the end out (softmax=False)",
-    **dict.fromkeys(
-        ("LayerNormalization", "LSTM", "GRU", "RNN", "InstanceNormalization", "LogSoftmax"), _SEVERAL
-    ),
-}
+INEXACT = dict.fromkeys(("LSTM", "GRU", "RNN", "LogSoftmax"), _SEVERAL)
 QUANTISED_ENDS = ("QuantizeLinear", "DequantizeLinear", "Identity")  # around a softmax at the end
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Integer kernels of onnxruntime's own operators: QLinearAdd, QLinearMul, QLinearGlobalAveragePool, QGemm."""
+"""Integer kernels of onnxruntime's own operators: QLinearAdd, QLinearMul, QLinearGlobalAveragePool, QGemm and more."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -17,10 +18,11 @@ from fixedpoint_nn.interchange.onnx.integers.kernels import (
     zero_of,
 )
 from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, codes
+from fixedpoint_nn.interchange.onnx.integers.normalizing import shared
 from fixedpoint_nn.interchange.onnx.integers.products import by_constant
 from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of
 from fixedpoint_nn.interchange.onnx.integers.regions import summed_up
-from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
+from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import pooling, products
@@ -95,6 +97,26 @@ def qlinear_global_average_pool(step: IntegerStep) -> Value:
     terms = prod(x.dims[2:])
     made, sums = summed_up(step, pooling.global_average_pool, x, terms)
     return rescaled(step, made, sums, np.array([F(one) / F(F(out) * F(terms))]), 4)
+
+
+@operator(
+    "QLinearSoftmax",
+    "the softmax of real numbers, rounded as the kernel rounds",
+    "an opset of its own on the other side of 13 than the model's",
+)
+def qlinear_softmax(step: IntegerStep) -> Value:
+    """QLinearSoftmax: shares times floor(1 / scale), rounded."""
+    opset = int(step.attribute("opset", step.opset))
+    zero, place = zero_of(step, 4), step.optional(4, "zero points")
+    if place is None or (opset < 13) != (step.opset < 13):
+        raise Refused(f"its opset is {opset}, and the model's {step.opset}, or its zero point is missing")
+    low, high = range_of(place, "zero point")
+    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    kind, scale = codes(x), float(scale_of(step, 1, "scales").reshape(()))
+    real: Any = Reals(kind.low, kind.high, (Times((scale,)),), zero=kind.zero)
+    shares = shared(step, replace(x, kind=real))
+    most = int(np.floor(F(1) / F(scale_of(step, 3, "scales").reshape(()))))
+    return rounded(step, shares, Rounds((1 / most,), zero, low, high))
 
 
 @operator("QGemm", "Dense, and a rescaling", "results that are floats; transposed inputs")
