@@ -103,6 +103,29 @@ def test_values_are_repeated_and_spread(tmp_path: Path) -> None:
     check(file, tmp_path / "m.onnx")
 
 
+@pytest.mark.parametrize("op", ["Tanh", "Exp", "Erf"])
+def test_a_function_of_codes_may_be_the_output(op: str, tmp_path: Path) -> None:
+    file = File((5,))
+    file.add(op, file.last)
+    found = from_onnx(file.write(tmp_path / "m.onnx"))
+    x = file.samples()
+    compared = compare(tmp_path / "m.onnx", x)
+    assert compared.equal and not compared.exact  # within the error of the runtime's own floats
+    assert np.array_equal(RtlModel(found)(x[:2]).ints, found(x[:2]).ints)
+
+
+def test_constants_of_infinity_are_refused(tmp_path: Path) -> None:
+    file = File((2, 2))
+    file.add(
+        "Add", f"{file.last} {file.constant(np.array([[0, -np.inf], [0, 0]], np.float32))}", -4, name="mask"
+    )
+    reason = (
+        r"'mask' \(Add\): its constant holds infinity or nan, which no scale rounds; mask with a large finite"
+    )
+    with pytest.raises(UnsupportedModel, match=reason):
+        from_onnx(file.write(tmp_path / "m.onnx"))
+
+
 @pytest.mark.parametrize("mode", ["linear", "cubic"])
 def test_images_are_interpolated(mode: str, tmp_path: Path) -> None:
     """To twice the size: weights are multiples of 1/4, or of 1/256 for cubic ones, and their floats are exact."""

@@ -42,7 +42,7 @@ def resize(step: IntegerStep) -> Value:
         layer: Any = part.layer
         if name in before or not isinstance(layer, layers.Dense):
             continue
-        weights, each = _whole(layer.weight.data)
+        weights, each = _whole(layer.weight)
         try:
             low, high = sums_of(weights.T, None, low, high)
             whole = layers.Dense(constant(weights), None, exact(low, high, f"{name}.sum"))
@@ -51,12 +51,13 @@ def resize(step: IntegerStep) -> Value:
         step.builder.parts[name] = replace(part, layer=whole)
         parts *= each
     meant: Any = Reals(low, high, (Times((kind.scale,)), Over((float(parts),))), summed=True)
+    assert isinstance(made, Value)
     return replace(made, kind=meant, flat=None)
 
 
-def _whole(weights: Array) -> tuple[Ints, int]:
+def _whole(weights: Any) -> tuple[Ints, int]:
     """Whole numbers, and how many of them make 1."""
-    exact_weights = np.asarray(weights, np.float64)
+    exact_weights: Array = np.asarray(weights.data, np.float64)
     for parts in range(1, MOST_PARTS + 1):
         ints = np.rint(exact_weights * parts)
         if (np.abs(ints - exact_weights * parts) <= NEAR * parts).all() and (ints.sum(axis=0) == parts).all():
