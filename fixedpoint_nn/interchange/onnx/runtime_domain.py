@@ -15,11 +15,17 @@ from fixedpoint_nn.numerics.arrays import Array
 
 RUNTIME = "com.microsoft"
 SAME = ("QuantizeLinear", "DequantizeLinear")  # ONNX's, for more types
-KERNELS = ("QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QLinearSoftmax", "QGemm")
+KERNELS = (
+    "QLinearAdd",
+    "QLinearMul",
+    "QLinearAveragePool",
+    "QLinearGlobalAveragePool",
+    "QLinearSoftmax",
+    "QGemm",
+)
 PARTS = {
     "QLinearSigmoid": "Sigmoid",
     "QLinearLeakyRelu": "LeakyRelu",
-    "QLinearAveragePool": "AveragePool",
     "QLinearReduceMean": "ReduceMean",
 }
 PAIRS = {"QLinearAdd": "Add", "QLinearMul": "Mul"}

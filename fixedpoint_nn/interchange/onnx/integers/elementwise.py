@@ -50,6 +50,11 @@ def linked(v: Value, *links: Link) -> Value:
 def numbers(step: IntegerStep, index: int, v: Value) -> tuple[float, ...]:
     """A constant operand as one number, or one per channel."""
     array = np.asarray(step.constant(index, "operands"), np.float32)
+    if not np.isfinite(array).all():
+        raise Refused(
+            "its constant holds infinity or nan, which no scale rounds; mask with a large finite number, or keep what "
+            "joins the mask out of the quantised operators"
+        )
     if np.broadcast_shapes(array.shape, v.dims) != v.dims:
         raise Refused(f"its constant of shape {list(array.shape)} makes more of its input {list(v.dims)}")
     found = beside(array, v)
@@ -87,7 +92,7 @@ def _of_each_place(step: IntegerStep, v: Value, array: Any) -> Any:
     if parts is None or np.broadcast_shapes(array.shape, v.dims) != v.dims:
         return array
     ints, scales = beside(parts[0], v), np.unique(parts[1])
-    if ints.ndim < 2 or len(scales) != 1:
+    if ints.ndim < 2 or len(scales) != 1 or not np.isfinite(scales).all():
         return array
     spread = constant(np.broadcast_to(ints, v.sample))
     node = step.builder.add(f"{step.name}_constant", layers.Repeated(spread), v.node)

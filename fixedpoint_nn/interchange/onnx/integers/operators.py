@@ -9,6 +9,7 @@ from fixedpoint_nn.interchange.onnx.integers import (
     qonnx,
     quantizing,
     regions,
+    resizing,
     runtime_kernels,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     "qonnx",
     "quantizing",
     "regions",
+    "resizing",
     "runtime_kernels",
 ]
