@@ -21,7 +21,14 @@ from fixedpoint_nn.board.ports import BAUD
 from fixedpoint_nn.board.readback import read_back
 from fixedpoint_nn.board.simulated import RUN_SECONDS
 from fixedpoint_nn.cli import board_demo
-from fixedpoint_nn.cli.arguments import Commands, HelpFormatter, add_common, command, existing_folder, positive
+from fixedpoint_nn.cli.arguments import (
+    Commands,
+    HelpFormatter,
+    add_common,
+    command,
+    existing_folder,
+    positive,
+)
 from fixedpoint_nn.cli.errors import FAILURE, TOOL_MISSING, CommandError
 from fixedpoint_nn.cli.progress import bars, say
 from fixedpoint_nn.cli.results import show
