@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn board`: make a bitstream of a pack, run it on a board or a simulated one, show it, give new weights.
+"""`fixedpoint-nn board`: build a bitstream from a pack, run it on a real or simulated board, demo it, load weights.
 
-The exit status of `run` is 0 for equal, 1 for a difference, 2 for a wrong command line, 3 where nothing could run; that
-of `build` is 0 only if the clock of the board is met.
+The exit status of `run` is 0 for equal, 1 for a difference, 2 for a wrong command line, 3 if nothing could run; that of
+`build` is 0 only if the board's clock is met.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def build(arguments: argparse.Namespace) -> int:
-    """Build a bitstream, or write its files."""
+    """Run `board build`: build a bitstream, or write its files; returns the exit status."""
     pack, board = load_pack(arguments.pack), boards.find_board(arguments.board)
     if arguments.files_only or not board.chip.synth:
         prepare(pack, board, arguments.out)
@@ -147,7 +147,7 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run `board run`; returns the exit status."""
     pack = load_pack(arguments.pack)
     lines = []
     try:
@@ -187,7 +187,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def load(arguments: argparse.Namespace) -> int:
-    """Load the images of a pack into a board."""
+    """Run `board load`: load the images of a pack into a board; returns the exit status."""
     if arguments.port == SIMULATED:
         raise CommandError(
             f"a simulated board is gone when the command ends; use `fixedpoint-nn board run --port {SIMULATED} --load`"

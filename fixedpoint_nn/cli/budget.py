@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`emit --budget`: the options, the table of engines that were compared, and the sentence about the next faster one."""
+"""`emit --budget`: its options, the table of compared engines, and the reason why no faster one is taken."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACTIVITY = ("multiply-adds", "weight rows", "words read", "written")  # what ene
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared within which budget, and what was taken."""
+    """The compared engines, their budget, and the one taken."""
 
     budget: Budget
     found: tuple[Alternative, ...]
@@ -32,13 +32,13 @@ class Comparison:
 
     @property
     def reason(self) -> str:
-        """Why no faster engine was taken."""
+        """A sentence that says why no faster engine was taken."""
         return reason(self.found, self.taken, self.budget)
 
     def text(self, every: bool = False, width: int | None = None) -> str:
-        """The table of all engines, or of those worth showing; which one is taken, and why no faster one.
+        """The table of all engines, or of the relevant ones, and why no faster one is taken.
 
-        In a narrower terminal than the table (width in characters) the counts that energy goes by are left out.
+        In a terminal narrower than the table (width in characters) the counts that energy depends on are left out.
         """
         shown = self.found if every else worth_showing(self.found, self.taken)
         table, said = _table(shown, self.taken, self.budget), self._said(len(shown))
@@ -59,7 +59,7 @@ class Comparison:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as JSON has it."""
+        """All fields as JSON values."""
         return {
             "within": asdict(self.budget),
             "taken": self.taken.as_json(),
@@ -70,7 +70,7 @@ class Comparison:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--budget, or counts of one's own."""
+    """Add --budget, and the options for budgets given as numbers."""
     parser.add_argument(
         "--budget",
         metavar="CHIP",
@@ -86,12 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def asked(arguments: argparse.Namespace) -> bool:
-    """Is an engine to be chosen?"""
+    """Whether the options ask for a choice of engine."""
     return arguments.budget is not None or any(getattr(arguments, name) is not None for name in OWN)
 
 
 def from_arguments(arguments: argparse.Namespace) -> Budget | None:
-    """What there is, and the clock; None where no engine is to be chosen."""
+    """The budget of the options; None without any."""
     if not asked(arguments):
         return None
     given = [f"--{name}" for name in OWN if getattr(arguments, name) is not None]
@@ -126,7 +126,7 @@ def compare(
     arguments: argparse.Namespace,
     say: Callable[[str], None],
 ) -> Comparison:
-    """Compare engines, and take the fastest that fits."""
+    """Compare engines within a budget, and take the fastest that fits."""
     found = alternatives(
         fixed,
         shape,
@@ -142,7 +142,7 @@ def compare(
 
 
 def again(arguments: argparse.Namespace) -> list[object]:
-    """The options as they were written, to repeat the command."""
+    """The options as given, to repeat the command."""
     given: list[object] = []
     for name in ("budget", *OWN):
         value = getattr(arguments, name)
@@ -151,7 +151,7 @@ def again(arguments: argparse.Namespace) -> list[object]:
 
 
 def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget, activity: bool = True) -> str:
-    """Engines by speed, `*` before the one that is taken and `-` before those that do not fit."""
+    """Engines in order of speed, with `*` before the one taken and `-` before those that do not fit."""
     chip = budget.chip
     large = any(one.large_memories for one in shown)
     head = [

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn completion`: what a shell needs to complete commands, options and their values.
+"""`fixedpoint-nn completion`: shell scripts that complete commands, options and values.
 
-The scripts are made of the argument parsers: each option's choices, the zoo's names where a network is wanted, and
-files or folders elsewhere.
+They are generated from the argument parsers: choices of options, names of the zoo for networks, else files or folders.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     script = SHELLS[arguments.shell](described())
     show(arguments, {"shell": arguments.shell, "script": script}, script.rstrip("\n"))
     return 0

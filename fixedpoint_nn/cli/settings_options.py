@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The options of `train` that take the place of a recipe's values."""
+"""The options of `train` that override a recipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.zoo import Settings
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """One option for each setting; without it the recipe's value counts."""
+    """Add one option for each setting; the default is the recipe's value."""
     group = parser.add_argument_group("instead of the recipe's")
     group.add_argument("--learning-rate", type=above_zero, metavar="R", help="of the optimiser")
     group.add_argument("--batch", type=positive, metavar="N", help="samples in a step")
@@ -32,5 +32,5 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """The settings that were given as options."""
+    """The settings in the options."""
     return Settings(**{field.name: getattr(arguments, field.name) for field in fields(Settings)})

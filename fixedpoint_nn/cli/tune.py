@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn tune`: look for better training settings (Optuna, the `search` extra)."""
+"""`fixedpoint-nn tune`: search for better training settings (Optuna, the `search` extra)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     if arguments.trials is None and arguments.minutes is None:
         raise CommandError("tune needs an end: --trials N, or --minutes M")
     entry, _ = training_target.resolve(arguments)
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def summary(name: str, found: Found, command: str, pictures: list[str]) -> dict[str, Any]:
-    """What was tried and what was best."""
+    """The trials and the best settings, as JSON values."""
     return {
         "network": name,
         "loss": found.loss,
@@ -96,7 +96,7 @@ def summary(name: str, found: Found, command: str, pictures: list[str]) -> dict[
 
 
 def lines(results: dict[str, Any]) -> list[str]:
-    """The best settings, and the command that trains with them."""
+    """The best settings as lines, and the command that trains with them."""
     best = "  ".join(f"{name} {_short(value)}" for name, value in results["settings"].items())
     return [
         f"{results['network']}: loss {results['loss']:.4f} on held-back data, the best of {results['tried']} trials "
@@ -113,7 +113,7 @@ def _short(value: Any) -> str:
 
 
 def interrupted(arguments: argparse.Namespace) -> str:
-    """What an interrupt leaves, and how to go on."""
+    """The message about what an interrupt left, and how to continue."""
     out = _folder(arguments)
     store = out / STORE
     if not store.exists():
@@ -138,7 +138,7 @@ def _told() -> Callable[[Found], None]:
 
 
 def _announcing(arguments: argparse.Namespace, resume: str) -> Callable[[float], None] | None:
-    """Says once how long all trials will take, from the first batches of the first one."""
+    """A callback that announces the duration of all trials, estimated from the first batches."""
     if arguments.trials is None or arguments.jobs > 1:
         return None
     announce, trials = announcing("at most, if no trial is given up early", resume), arguments.trials

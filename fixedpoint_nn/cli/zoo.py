@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn zoo`: the networks, and the results of their shipped weights."""
+"""`fixedpoint-nn zoo`: list the networks, and the results of their shipped weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     networks = [describe(name) for name in zoo.names()]
     show(arguments, {"networks": networks}, "\n".join(table(networks)))
     return 0
@@ -48,7 +48,7 @@ def table(networks: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """One network: what it is, how large, and the story of its shipped weights, if there are any."""
+    """One network: summary, size, and metadata of its shipped weights, if any."""
     entry = zoo.entry(name)
     try:
         story, net = zoo.metadata(name), zoo.load(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import erf
+from math import erf, pi, sqrt
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def _erf(x: Array, out: Array | None = None) -> Array:
 
 
 def _erf_slope(x: Array) -> Array:
-    slope: Array = 2 / np.sqrt(np.pi) * np.exp(-x * x)
+    slope: Array = 2 / sqrt(pi) * np.exp(-x * x)
     return slope
 
 
@@ -76,7 +76,7 @@ def _gelu(x: Array, out: Array | None = None) -> Array:
 
 
 def _gelu_slope(x: Array) -> Array:
-    slope: Array = _phi(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+    slope: Array = _phi(x) + x * np.exp(-x * x / 2) / sqrt(2 * pi)
     return slope
 
 

@@ -114,12 +114,13 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """One value times another one, element by element."""
+    """One value times another one, element by element, summed over the atoms `over` of both."""
 
-    view: View
+    view: View  # without the axes that are summed over
     other: View
 
     frac: int
+    over: tuple[Atom, ...] = ()
 
     @property
     def channels(self) -> int:

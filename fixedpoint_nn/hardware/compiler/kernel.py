@@ -248,6 +248,11 @@ def place_taps(atoms: list[Atom]) -> list[Atom]:
     return [*loops, ONE, ONE, ONE][:3]
 
 
+def in_two_loops(count: int) -> bool:
+    """Can the two outer loops of a sum, of at most 256 rounds each, go through so many taps?"""
+    return all(atom.size <= 256 for atom in _split(Atom(count, 1), 256))
+
+
 def place_pixels(atoms: list[Atom]) -> list[Atom]:
     """The loops (x, y)."""
     named = {atom.label: atom for atom in atoms if atom.label}

@@ -144,7 +144,8 @@ def bound_of(terms: Sequence[Term], weights: Sequence[Array]) -> tuple[int, int]
         if isinstance(term, Product):
             g = term.other.format
             corners = [x * y for x in (f.int_min, f.int_max) for y in (g.int_min, g.int_max)]
-            low, high = low + min(*corners, 0), high + max(*corners, 0)
+            count = prod(atom.size for atom in term.over)
+            low, high = low + count * min(*corners, 0), high + count * max(*corners, 0)
             continue
         up, down = np.maximum(w, 0).sum(axis=0).astype(object), np.minimum(w, 0).sum(axis=0).astype(object)
         least, most = min(f.int_min, 0), max(f.int_max, 0)
@@ -272,7 +273,7 @@ def _walks(terms: Sequence[Term], lanes: int) -> tuple[list[Atom], list[Atom], l
         taps, operands = merge(first.over), [term.view for term in terms]
         broadcast = is_broadcast(first.view)
     else:
-        taps, operands, broadcast = [], [term.view for term in terms], False
+        taps, operands, broadcast = merge(first.over), [term.view for term in terms], False
         factors = [term.other for term in terms if isinstance(term, Product)]
     loops = len(taps) + (len(operands) > 1) + bool(factors)
     labelled = any(atom.label for atom in [*taps, *pixels])

@@ -118,6 +118,8 @@ class Operands:
 
     def _products(self, terms: list[Term]) -> list[Term]:
         """All terms as products of values in rows; a plain value is multiplied by a power of two."""
+        if len(terms) > 1:  # sums of products take all loops of a run
+            terms = [self._stored(t) if isinstance(t, Product) and t.over else t for t in terms]
         frac = max(term.frac for term in terms)
         if self.owner.words > 1:  # where runs are short, each one less counts
             terms = [self._aligned(term, frac) for term in terms]
@@ -133,7 +135,9 @@ class Operands:
                 assert power is not None
                 ones = self.owner.constants.pixels(_constant_row(term.channels, power))
                 term = Product(term.view, _spread(ones, term.view), frac)
-            result.append(replace(term, view=self._row(term.view), other=self._row(term.other)))
+            if not term.over:
+                term = replace(term, view=self._row(term.view), other=self._row(term.other))
+            result.append(term)
         return self._in_step([term for term in result if isinstance(term, Product)])
 
     def _aligned(self, term: Term, frac: int) -> Term:
@@ -141,11 +145,11 @@ class Operands:
         bits = frac - term.frac
         if not isinstance(term, Product) or not bits:
             return term
-        for name, view in (("view", term.view), ("other", term.other)):
+        for first, view in ((True, term.view), (False, term.other)):
             if view.format.bits + bits > _exact_format(term).bits:  # the product itself has no more
                 continue
             if (fine := self.owner.aligned(view, bits)) is not None:
-                return replace(term, frac=frac, **{name: fine})
+                return replace(term, frac=frac, view=fine) if first else replace(term, frac=frac, other=fine)
         return term
 
     def _in_step(self, products: list[Product]) -> list[Term]:

@@ -14,6 +14,7 @@ from fixedpoint_nn.hardware.compiler.broadcasting import broadcast_to
 from fixedpoint_nn.hardware.compiler.dense_copy import dense, in_rows, is_flattened, walkable
 from fixedpoint_nn.hardware.compiler.errors import LoweringError
 from fixedpoint_nn.hardware.compiler.expression import Expression, Product, Scale, load
+from fixedpoint_nn.hardware.compiler.kernel import in_two_loops
 from fixedpoint_nn.hardware.compiler.scope import Scope
 from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -120,7 +121,7 @@ def minimum(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def matmul(scope: Scope, place: int, node: Node) -> Expression:
-    """Both factors repeated to (..., m, k, n), multiplied word by word, then summed over k."""
+    """Both factors repeated to (..., m, k, n), then products of their words summed over k."""
     (*lead, m, k), n = scope.program.nodes[node.inputs[0]].shape, node.shape[-1]
     if any(len(scope.program.nodes[i].shape) != len(node.shape) for i in node.inputs):
         raise LoweringError("multiplies matrices of different numbers of axes; reshape one of them")
@@ -130,6 +131,9 @@ def matmul(scope: Scope, place: int, node: Node) -> Expression:
     columns = replace(b, axes=(*b.axes[:-2], (Atom(m, 0),) if m > 1 else (), *b.axes[-2:]))
     left, right = (dense(scope.builder, view, scope.path(place)) for view in (rows, columns))
     format = QFormat.for_product(left.format, right.format)
+    if in_two_loops(k):
+        one, two = (replace(view, axes=(*view.axes[:-2], view.axes[-1])) for view in (left, right))
+        return Expression(node.shape, node.format, ((Product(one, two, format.frac_bits, left.axes[-2]),),))
     product = Product(left, right, format.frac_bits)
     every = scope.builder.compute(Expression(shape, format, ((product,),)), None, scope.path(place))
     over, summed = every.axes[-2], replace(every, axes=(*every.axes[:-2], every.axes[-1]))

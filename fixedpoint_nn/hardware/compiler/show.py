@@ -189,7 +189,8 @@ class Names:
             case Dot():
                 return f"{self.place(term.view)} @ weights{list(term.weights.shape)}"
             case Product():
-                return f"{self.place(term.view)} * {self.place(term.other)}"
+                both = f"{self.place(term.view)} * {self.place(term.other)}"
+                return f"sum of {prod(atom.size for atom in term.over)} from {both}" if term.over else both
         if term.over:
             kind = "largest" if term.maximum else "sum"
             return f"{kind} of {prod(atom.size for atom in term.over)} from {self.place(term.view)}"

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""An ONNX file to a graph of layers: node by node, or all reasons why not."""
+"""Conversion of an ONNX file to a graph of layers, node by node."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,10 +25,13 @@ from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, Refused, Value
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
 
+Made = TypeVar("Made")
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Refusal:
-    """A node of the file that has no layer here; `wants` is an input that would have to be a constant."""
+    """A node that cannot be converted, with the reason; `wants` is an input that would have to be constant."""
 
     node: str
     operator: str
@@ -39,7 +43,7 @@ class Refusal:
 
 
 class UnsupportedModel(ValueError):
-    """Raised for a model with nodes that have no layer here; the message and `refusals` name all of them."""
+    """Raised for a model with nodes that cannot be converted; the message and `refusals` name all of them."""
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         self.refusals = tuple(refusals)
@@ -50,12 +54,12 @@ class UnsupportedModel(ValueError):
 
 @dataclass(frozen=True)
 class Imported:
-    """A graph of layers, and how the file's arrays are arranged for it."""
+    """A graph of layers, with the correspondence of its inputs and outputs with the file's."""
 
     net: Graph
     inputs: tuple[Door, ...]
     outputs: tuple[Door, ...]
-    inside: tuple[Door, ...] = ()  # every value of the file that a node of the graph still gives
+    inside: tuple[Door, ...] = ()  # every value of the file that a node of the graph computes
 
 
 def imported(
@@ -66,18 +70,37 @@ def imported(
     outputs: Sequence[str] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
 ) -> Imported:
-    """The float network of a file, with the arrangement of inputs and outputs.
+    """The float network of a file, with the correspondence of axes of inputs and outputs.
 
     `constants` fixes inputs, such as weights; the other options are those of `from_onnx`.
     """
-    model = read(source)
-    return Conversion(model.only(outputs), batched, shapes or {}, constants or {}).run()
+    model = read(source).only(outputs)
+    return sample_by_sample(
+        lambda alone: Conversion(model, batched, shapes or {}, constants or {}, alone), Conversion.run
+    )
+
+
+def sample_by_sample(make: Callable[[bool], Made], run: Callable[[Made], Result]) -> Result:
+    """Everything converted, or `UnsupportedModel`.
+
+    Where the file joins the batch with other axes, as attention with several heads does, each sample is a batch
+    of one: that is what the file computes of it, and nothing is joined.
+    """
+    try:
+        return run(make(False))
+    except UnsupportedModel as first:
+        if not any(refusal.reason == JOINED for refusal in first.refusals):
+            raise
+        try:
+            return run(make(True))
+        except UnsupportedModel as still:
+            if all(refusal.operator == "output" and refusal.reason == JOINED for refusal in still.refusals):
+                raise first from None  # which says the nodes that join it
+            raise still from None
 
 
 class Conversion:
-    """The state of one conversion: what every value of the file is so far."""
-
-    may_be_alone = True  # where the batch is joined with other axes, the file is read for a batch of one
+    """The state of one conversion: the operands and nodes so far."""
 
     def __init__(
         self,
@@ -88,7 +111,6 @@ class Conversion:
         alone: bool = False,
     ) -> None:
         self.model, self.batched, self.alone = model, batched, alone
-        self.settings = shapes, constants
         known = [declared.name for declared in model.inputs]
         for name in (*shapes, *constants):
             if name not in known:
@@ -97,6 +119,7 @@ class Conversion:
         self.operands |= {name: np.asarray(value) for name, value in constants.items()}
         self.builder = Builder()
         self.refusals: list[Refusal] = []
+        self.sizes: set[str] = set()  # values that are computed from the shapes of refused nodes
         self.inputs: list[Door] = []
         used = {name for operation in model.operations for name in operation.inputs}
         used.update(output.name for output in model.outputs)
@@ -134,31 +157,7 @@ class Conversion:
             self.refusals.append(Refusal(declared.name, "input", refused.reason, declared.name))
 
     def run(self) -> Imported:
-        """Everything converted, or `UnsupportedModel`.
-
-        Where the file joins the batch with other axes, as attention with several heads does, each sample is a batch
-        of one: that is what the file computes of it, and nothing is joined.
-        """
-        try:
-            return self._run()
-        except UnsupportedModel as first:
-            if (
-                self.alone
-                or not self.may_be_alone
-                or not any(refusal.reason == JOINED for refusal in self.refusals)
-            ):
-                raise
-            shapes, constants = self.settings
-            try:
-                return Conversion(self.model, self.batched, shapes, constants, alone=True).run()
-            except UnsupportedModel as still:
-                if all(
-                    refusal.operator == "output" and refusal.reason == JOINED for refusal in still.refusals
-                ):
-                    raise first from None  # which says the nodes that join it
-                raise still from None
-
-    def _run(self) -> Imported:
+        """Convert everything; raises `UnsupportedModel`."""
         for operation in self.model.operations:
             self._convert(operation)
         outputs = [self._output(declared) for declared in self.model.outputs]
@@ -173,7 +172,7 @@ class Conversion:
         return Imported(net, inputs, tuple(doors), self._inside(parts, instead))
 
     def _inside(self, parts: Mapping[str, Node], instead: Mapping[str, str]) -> tuple[Door, ...]:
-        """A product that took other nodes into its own gives the value of the last of them."""
+        """The inner values of the file; a product that absorbed other nodes has the value of the last of them."""
         last = {node: name for name, node in instead.items()}
         given = {name: name for name in parts if name not in last} | {
             name: node for node, name in last.items()
@@ -181,10 +180,7 @@ class Conversion:
         return tuple(
             Door(name, given[value.node], value.axes, value.dims)
             for name, value in self.operands.items()
-            if isinstance(value, Value)
-            and value.node in given
-            and None not in value.axes
-            and not isinstance(value.kind, Masked)
+            if isinstance(value, Value) and value.node in given and not isinstance(value.kind, Masked)
         )
 
     def _convert(self, operation: Operation) -> None:
@@ -192,9 +188,11 @@ class Conversion:
             supported = self._supports(operation)
             operands: list[Operand] = []
             for name in operation.inputs:
-                if name and name not in self.operands:  # of a node that was refused
-                    if not supported and operation.op != "Shape":
-                        raise Refused(_unknown(operation))
+                if name and name not in self.operands:  # its node was refused
+                    if not supported and operation.op != "Shape" and name not in self.sizes:
+                        raise Refused(self._unknown(operation))
+                    if operation.op == "Shape" or name in self.sizes:
+                        self.sizes.update(operation.outputs)
                     return
                 operands.append(self.operands[name] if name else None)
             with np.errstate(all="ignore"):
@@ -202,7 +200,7 @@ class Conversion:
         except Refused as refused:
             self.refusals.append(Refusal(operation.name, operation.op, refused.reason, refused.wants))
             return
-        except (TypeError, ValueError, IndexError, KeyError, ArithmeticError) as error:  # of a broken file
+        except (TypeError, ValueError, IndexError, KeyError, ArithmeticError) as error:  # a broken file
             reason = f"it is not as its specification says: {' '.join(str(error).split())[:200]}"
             self.refusals.append(Refusal(operation.name, operation.op, reason))
             return
@@ -215,7 +213,7 @@ class Conversion:
             self.refusals.append(Refusal(operation.name, operation.op, reason))
 
     def _supports(self, operation: Operation) -> bool:
-        """Is there a layer for such nodes at all?"""
+        """Whether there is a converter for this kind of node."""
         return operation.op in OPERATORS and not operation.domain
 
     def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
@@ -229,7 +227,7 @@ class Conversion:
             arrays: list[Array | None] = [x for x in operands if not isinstance(x, Value)]
             return computed(operation, arrays, self.model.opset)
         if not supported:
-            raise Refused(_unknown(operation))
+            raise Refused(self._unknown(operation))
         step = Step(operation, operands, self.builder, self.model.opset, self.free)
         result = OPERATORS[operation.op].convert(step)
         step.check_attributes()
@@ -249,16 +247,16 @@ class Conversion:
             operand = self.builder.with_batch(operand, 0)
         at = operand.batch
         if self.alone and (at is None or (declared.axes and isinstance(declared.axes[at], int))):
-            self.refusals.append(Refusal(declared.name, "output", JOINED))  # it has no axis for the samples
+            self.refusals.append(Refusal(declared.name, "output", JOINED))  # it has no batch axis
             return None
         if operand.order != (*range(2, len(operand.dims)), 1) or operand.batch != 0:
             operand = self.builder.plain(operand)
         return Door(declared.name, operand.node, operand.axes, operand.dims)
 
-
-def _unknown(operation: Operation) -> str:
-    if operation.op in REASONS:
-        return REASONS[operation.op]
-    if operation.domain:
-        return f"operators of the domain {operation.domain!r} are not read"
-    return "the operator is not supported"
+    def _unknown(self, operation: Operation) -> str:
+        """Why there is no layer for such nodes."""
+        if operation.op in REASONS:
+            return REASONS[operation.op]
+        if operation.domain:
+            return f"operators of the domain {operation.domain!r} are not read"
+        return "the operator is not supported"

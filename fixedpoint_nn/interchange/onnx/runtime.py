@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""onnxruntime: every tensor of a file, beside the same one here."""
+"""Comparison with onnxruntime: every tensor of a file, by both."""
 
 from __future__ import annotations
 
@@ -52,34 +52,44 @@ def tensors(
     for door, x in zip(found.inputs, xs, strict=True):
         if x.shape[1:] != door.sample:
             raise OnnxError(f"{path} takes samples of shape {door.sample}, and these have {x.shape[1:]}")
-    known = {inner.name for inner in (*found.inside, *found.outputs)}
-    if isinstance(found, Imported):
-        known = {inner.name for inner in found.inside}
     for output in found.outputs:
-        if output.name not in known or output.axes[0] is None:
+        if output.axes[0] is None or (isinstance(found, Imported) and output.node not in found.net.parts):
             raise OnnxError(
                 f"the output {output.name!r} of {path} cannot be compared: no node gives it sample by sample"
             )
+    size = _at_once(path, found.inputs, len(xs[0]))
     if isinstance(found, ImportedIntegers):
         pairs = _integers(
             replace(found, inside=()) if optimised else found, xs
-        )  # a tensor that is asked for stays
+        )  # a requested tensor is not optimised away
     else:
-        pairs = _floats(found, xs)
+        pairs = _floats(found, xs, size)
     wanted = [door for door, _, _ in pairs]
-    theirs = _run(path, found.inputs, xs, wanted, optimised or isinstance(found, Imported))
+    theirs = _run(path, found.inputs, xs, size, wanted, optimised or isinstance(found, Imported))
     for door, value, exact in pairs:
         yield door.name, theirs[door.name], value, exact
 
 
-def _floats(found: Imported, xs: Sequence[Array]) -> list[tuple[Door, Array, bool]]:
-    net: Any = replace(found.net, outputs=tuple(inner.node for inner in found.inside))
-    ours = net(*xs) if len(found.inside) > 1 else (net(*xs),)
-    return [(inner, inner.outward(value), False) for inner, value in zip(found.inside, ours, strict=True)]
+def _floats(found: Imported, xs: Sequence[Array], size: int) -> list[tuple[Door, Array, bool]]:
+    """Inner tensors and outputs; those without an axis for the samples if the file is run with one at a time."""
+    inside = [door for door in found.inside if door.axes[0] is not None or size == 1]
+    known = {door.name for door in inside}
+    doors = [*inside, *(door for door in found.outputs if door.name not in known)]
+    net: Any = replace(found.net, outputs=tuple(door.node for door in doors))
+    ours = net(*xs) if len(doors) > 1 else (net(*xs),)
+    return [(door, door.every_sample(value), False) for door, value in zip(doors, ours, strict=True)]
+
+
+def _at_once(path: str | os.PathLike[str], doors: Sequence[Door], count: int) -> int:
+    """How many samples the file takes at a time."""
+    size = min(count if door.dims[_batch(door)] == BATCH else door.dims[_batch(door)] for door in doors)
+    if count % size:
+        raise OnnxError(f"{path} takes {size} samples at a time, and there are {count}; give a multiple")
+    return size
 
 
 def _integers(found: ImportedIntegers, xs: Sequence[Array]) -> list[tuple[Door, Array, bool]]:
-    """Inner tensors that are integers, or stand for codes of the file; and the outputs."""
+    """Inner tensors with defined integers, and the outputs."""
     outputs = {door.name for door in found.outputs}
     inside = [door for door in found.inside if door.name not in outputs and _defined(door.meaning)]
     doors = [*inside, *found.outputs]
@@ -94,7 +104,7 @@ def _integers(found: ImportedIntegers, xs: Sequence[Array]) -> list[tuple[Door, 
 
 
 def _defined(meaning: Any) -> bool:
-    """Are these the file's integers, or what they are dequantised to? Floats that others add up differ."""
+    """Whether these are the file's integers, or dequantised codes, whose values do not depend on a float sum."""
     return isinstance(meaning, Codes) or (
         isinstance(meaning, Reals) and meaning.zero is not None and meaning.linear
     )
@@ -104,10 +114,11 @@ def _run(
     path: str | os.PathLike[str],
     doors: Sequence[Door],
     xs: Sequence[Array],
+    size: int,
     wanted: Sequence[Door],
     optimised: bool,
 ) -> dict[str, Array]:
-    """What onnxruntime gives for these values of the file; a batch of fixed size is repeated."""
+    """onnxruntime's results for these values of the file; samples are run in batches of the file's fixed size."""
     try:
         import onnxruntime
     except ImportError:
@@ -128,11 +139,6 @@ def _run(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     types = {entry.name: entry.type for entry in session.get_inputs()}
-    count = len(xs[0])
-    sizes = {count if door.dims[_batch(door)] == BATCH else door.dims[_batch(door)] for door in doors}
-    size = min(sizes)
-    if count % size:
-        raise OnnxError(f"{path} takes {size} samples at a time, and there are {count}; give a multiple")
     names = [inner.name for inner in wanted]
     given = {
         door.name: door.outward(x).astype(TYPES.get(types[door.name], x.dtype))
@@ -144,10 +150,10 @@ def _run(
             names,
             {name: np.take(array, range(start, start + size), axes[name]) for name, array in given.items()},
         )
-        for start in range(0, count, size)
+        for start in range(0, len(xs[0]), size)
     ]
     return {
-        inner.name: np.concatenate(values, _batch(inner))
+        inner.name: np.stack(values) if inner.axes[0] is None else np.concatenate(values, _batch(inner))
         for inner, values in zip(wanted, zip(*blocks, strict=True), strict=True)
     }
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The operators of quantised files, by kind; importing this fills the table `INTEGERS`."""
+"""Importing this module registers the operators of quantised files in the table `INTEGERS`."""
 
 from fixedpoint_nn.interchange.onnx.integers import (
     elementwise,
     kernels,
+    normalizing,
     products,
     qonnx,
     quantizing,
@@ -11,4 +12,13 @@ from fixedpoint_nn.interchange.onnx.integers import (
     runtime_kernels,
 )
 
-__all__ = ["elementwise", "kernels", "products", "qonnx", "quantizing", "regions", "runtime_kernels"]
+__all__ = [
+    "elementwise",
+    "kernels",
+    "normalizing",
+    "products",
+    "qonnx",
+    "quantizing",
+    "regions",
+    "runtime_kernels",
+]

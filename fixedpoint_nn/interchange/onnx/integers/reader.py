@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A quantised ONNX or QONNX file to a network of the file's integers: node by node, or all reasons why not."""
+"""Conversion of a quantised ONNX or QONNX file to a network with the file's integers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
 from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
-from fixedpoint_nn.interchange.onnx.reader import Conversion, Refusal, UnsupportedModel
+from fixedpoint_nn.interchange.onnx.reader import Conversion, Refusal, UnsupportedModel, sample_by_sample
 from fixedpoint_nn.interchange.onnx.runtime_domain import REASONS, with_parts
 from fixedpoint_nn.interchange.onnx.step import OPERATORS, Operand, Step
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
@@ -44,29 +44,24 @@ MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one l
 CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 FLOAT: Any = "float"
 _SEVERAL = "its real numbers are floats, in an order that no integer kernel has; keep it in a float model"
-INEXACT = {
-    "Softmax": f"{_SEVERAL}, or leave a Softmax at the end out (softmax=False)",
-    **dict.fromkeys(
-        ("LayerNormalization", "LSTM", "GRU", "RNN", "InstanceNormalization", "LogSoftmax"), _SEVERAL
-    ),
-}
+INEXACT = dict.fromkeys(("LSTM", "GRU", "RNN", "LogSoftmax"), _SEVERAL)
 QUANTISED_ENDS = ("QuantizeLinear", "DequantizeLinear", "Identity")  # around a softmax at the end
 
 
 @dataclass(frozen=True)
 class Outlet(Door):
-    """An output, and what its integers stand for in the file."""
+    """An output, with the meaning of its integers in the file."""
 
     meaning: Any = None
 
     def filed_values(self, ints: Any) -> Any:
-        """The file's own values of the network's integers, in the file's order of axes."""
+        """The file's values of output integers, in the file's order of axes."""
         return self.outward(self.meaning.filed(ints))
 
 
 @dataclass(frozen=True)
 class ImportedIntegers:
-    """A quantised network, and how the file's arrays are arranged for it."""
+    """A quantised network, with the correspondence of its inputs and outputs with the file's."""
 
     net: Quantized
     inputs: tuple[Door, ...]
@@ -75,7 +70,7 @@ class ImportedIntegers:
 
 
 def has_integers(model: Model) -> bool:
-    """Does the file compute with integers, or round what it computes to them?"""
+    """Whether the file computes with integers or quantises values."""
     computed = {declared.name for declared in model.inputs}
     for operation in model.operations:
         if computed.intersection(operation.inputs):
@@ -99,11 +94,13 @@ def from_qonnx(
     outputs: Sequence[str] | None = None,
     softmax: bool = True,
 ) -> Quantized:
-    """The quantised network of a QONNX file (its path, or its bytes): Quant, BipolarQuant, Trunc, MultiThreshold.
+    """The quantised network of a QONNX file (its path or its bytes).
 
-    It takes floats, which the file's first quantiser rounds, and gives the file's integers. A file that does not
-    quantise its input needs `input`, a quantizer (or one for each input, by name). Without `softmax`, a softmax at
-    the end is left out. The other options are those of `from_onnx`.
+    It takes floats, which the file's first quantiser rounds, and returns the file's integers. A file that does not
+    quantise its input needs `input`, a quantizer, or one for each input by name. With `softmax=False` a softmax at the
+    end is omitted. The other options are those of `from_onnx`. Raises `UnsupportedModel`.
+
+    >>> fixed = from_qonnx("model.onnx", input=Quantizer(Q(2, 6)))  # doctest: +SKIP
     """
     model = read(source).only(outputs)
     return imported_integers(model, shapes=shapes, quantizers=input, softmax=softmax).net
@@ -118,7 +115,7 @@ def imported_integers(
     quantizers: Quantizer | Mapping[str, Quantizer] | None = None,
     softmax: bool = True,
 ) -> ImportedIntegers:
-    """The same of any quantised file, with the arrangement of inputs and outputs."""
+    """The conversion of any quantised file, with the correspondence of axes of inputs and outputs."""
     given: Mapping[str, Quantizer] = {}
     if isinstance(quantizers, Quantizer):
         given = {declared.name: quantizers for declared in model.inputs}
@@ -127,15 +124,16 @@ def imported_integers(
     if not softmax:
         model = _without_softmax(model)
     filed = {name for operation in model.operations for name in operation.outputs}
-    conversion = IntegerConversion(
-        hoisted(_plain_domains(model)), batched, shapes or {}, constants or {}, given
+    early = hoisted(_plain_domains(model))
+    found = sample_by_sample(
+        lambda alone: IntegerConversion(early, batched, shapes or {}, constants or {}, given, alone),
+        IntegerConversion.integers,
     )
-    found = conversion.integers()
     return replace(found, inside=tuple(door for door in found.inside if door.name in filed))
 
 
 def _plain_domains(model: Model) -> Model:
-    """QONNX's quantisers as if they were ONNX's, and the runtime's operators as their parts."""
+    """The model with QONNX's quantisers in ONNX's domain, and onnxruntime's operators as their parts."""
     return replace(
         with_parts(model),
         operations=tuple(
@@ -145,7 +143,7 @@ def _plain_domains(model: Model) -> Model:
 
 
 def _without_softmax(model: Model) -> Model:
-    """The same model with what its last softmax takes as its output."""
+    """The model without a softmax at its end."""
     ends = {output.name for output in model.outputs}
     kept, instead = [], {}
     makers = {name: operation for operation in model.operations for name in operation.outputs}
@@ -161,9 +159,7 @@ def _without_softmax(model: Model) -> Model:
 
 
 class IntegerConversion(Conversion):
-    """The state of one conversion; values of real numbers know what their integers stand for."""
-
-    may_be_alone = False
+    """The state of the conversion of a quantised file; values carry the meaning of their integers."""
 
     def __init__(
         self,
@@ -172,14 +168,15 @@ class IntegerConversion(Conversion):
         shapes: Mapping[str, Sequence[int]],
         constants: Mapping[str, Any],
         given: Mapping[str, Quantizer],
+        alone: bool = False,
     ) -> None:
         self.quantizers: dict[str, Quantizer] = {}
         self.entries: dict[str, tuple[Rounds, Value]] = {}
         self.done: set[str] = set()  # outputs whose rounding the node before has computed
-        self.hidden: set[str] = set()  # values that nothing here has, because their rounding is done at once
+        self.hidden: set[str] = set()  # values that no node computes, because their rounding is fused
         self.given = given
         self.results: dict[str, Meaning] = {}
-        super().__init__(model, batched, shapes, constants)
+        super().__init__(model, batched, shapes, constants, alone)
         self.users = model.users()
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
@@ -201,7 +198,7 @@ class IntegerConversion(Conversion):
             )
 
     def _grid(self, v: Value, quantizer: Quantizer) -> Value:
-        """An input of floats that the caller's quantizer rounds."""
+        """An input of floats, rounded by the caller's quantizer."""
         self.quantizers[v.node] = quantizer
         format = quantizer.format
         low, high = format.int_min, format.int_max
@@ -220,7 +217,7 @@ class IntegerConversion(Conversion):
         return replace(v, node=node, kind=kind)
 
     def integers(self) -> ImportedIntegers:
-        """Everything converted, or `UnsupportedModel`."""
+        """Convert everything; raises `UnsupportedModel`."""
         found = self.run()
         bare = [door.name for door in found.inputs if door.node not in self.quantizers]
         if bare:
@@ -243,7 +240,9 @@ class IntegerConversion(Conversion):
         inside = tuple(
             Outlet(door.name, door.node, door.axes, door.dims, kinds[door.name])
             for door in found.inside
-            if isinstance(kinds.get(door.name), Codes | Reals) and door.name not in self.hidden
+            if isinstance(kinds.get(door.name), Codes | Reals)
+            and door.name not in self.hidden
+            and door.axes[0] is not None
         )
         return ImportedIntegers(net, found.inputs, outlets, inside)
 
@@ -251,6 +250,11 @@ class IntegerConversion(Conversion):
 
     def _supports(self, operation: Operation) -> bool:
         return (operation.op in INTEGERS or operation.op in MOVES) and not operation.domain
+
+    def _unknown(self, operation: Operation) -> str:
+        if operation.op in REASONS or operation.domain:
+            return super()._unknown(operation)
+        return INEXACT.get(operation.op, "it has no exact form for integers")
 
     def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
         values = [operand for operand in operands if isinstance(operand, Value)]
@@ -263,7 +267,7 @@ class IntegerConversion(Conversion):
         if operation.op in REASONS:
             raise Refused(REASONS[operation.op])
         if operation.domain:
-            raise Refused(f"operators of the domain {operation.domain!r} are not read")
+            raise Refused(self._unknown(operation))
         if operation.op in QUANTISERS and values[0].kind == "float" and values[0] is operands[0]:
             return [self._entry(operation, operands)]
         if operation.op in INTEGERS:
@@ -281,7 +285,7 @@ class IntegerConversion(Conversion):
             step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
             result = self._moved(step, values[0])
         else:
-            raise Refused(INEXACT.get(operation.op, "it has no exact form for integers"))
+            raise Refused(self._unknown(operation))
         step.check_attributes()
         return [result] if isinstance(result, Value | np.ndarray) else list(result)
 
@@ -303,7 +307,7 @@ class IntegerConversion(Conversion):
         return super()._results(operation, operands, True)
 
     def _moved(self, step: IntegerStep, v: Value) -> Any:
-        """An operator that only moves elements, by the converter of the float operator."""
+        """The result of an operator that only moves elements, by the converter of the float operator."""
         kind: Any = meaning(v)
         pooled = step.operation.op in ("MaxPool", "GlobalMaxPool")
         if isinstance(kind, Reals):
@@ -332,7 +336,7 @@ class IntegerConversion(Conversion):
     # ---- quantisers ---------------------------------------------------------------------------------------
 
     def _entry(self, operation: Operation, operands: list[Operand]) -> Value:
-        """A quantiser of an input: it is done before the network."""
+        """The value of an input's quantiser, which becomes the network's input quantizer."""
         v = operands[0]
         assert isinstance(v, Value)
         step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
@@ -389,7 +393,7 @@ class IntegerConversion(Conversion):
         return quant_rounds(step, tuple(np.ravel(step.constant(1, "scales")).astype(float).tolist()))
 
     def _following(self, operation: Operation) -> tuple[Rounds | None, tuple[Link, ...]]:
-        """The quantiser that alone takes the result, and the limits before it."""
+        """(quantiser that is the only consumer of the result, clipping before it)."""
         links: list[Link] = []
         for taker in self._chain(operation):
             operands: list[Operand] = [self.operands.get(name) if name else None for name in taker.inputs]
@@ -411,7 +415,7 @@ class IntegerConversion(Conversion):
         return None, ()
 
     def _chain(self, operation: Operation) -> list[Operation]:
-        """The operations up to the next quantiser, if each is the only one that takes the result before it."""
+        """The operations up to the next quantiser, if each is the only consumer of the one before."""
         found: list[Operation] = []
         ends = {output.name for output in self.model.outputs}
         name = operation.outputs[0]
@@ -426,7 +430,7 @@ class IntegerConversion(Conversion):
         return []
 
     def _skip(self, operation: Operation) -> None:
-        """What follows, up to the quantiser, is computed already."""
+        """Mark the operations up to the quantiser as computed."""
         self.hidden.add(operation.outputs[0])
         for taker in self._chain(operation):
             self.done.add(taker.outputs[0])
@@ -455,6 +459,6 @@ class IntegerConversion(Conversion):
 
 
 def _ends(low: int, high: int) -> tuple[int, int]:
-    """The range of the format that holds both."""
+    """(lowest, highest) integer of the smallest format that holds low..high."""
     format = QFormat.enclosing(low, high, 0, signed=low < 0)
     return format.int_min, format.int_max

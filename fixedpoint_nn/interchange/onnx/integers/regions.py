@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums and means of real numbers over regions, by the exact sums of their integers."""
+"""Sums and means over regions, by exact integer sums; concatenation; argmax."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ import numpy as np
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.onnx.builder import Whole
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Over, Times
-from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, codes, meaning, reals
+from fixedpoint_nn.interchange.onnx.integers.constants import scaled
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Meaning, Reals, codes, meaning, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import movement, pooling, reductions
 from fixedpoint_nn.interchange.onnx.operators.geometry import as_image, over_images, paddings, pair, spatial
 from fixedpoint_nn.interchange.onnx.step import axis_of
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.arrays import Ints
 
 FLOAT: Any = "float"
 
 
 def averaged(step: IntegerStep, made: Value, x: Value, most: int, terms: int) -> Value:
-    """The sum of up to `most` integers, divided by `terms`."""
+    """The mean: the sum of up to `most` integers, divided by `terms`."""
     kind = reals(x)
     low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
     divided: Chain = (Over((float(terms),)),) if terms > 1 else ()
@@ -33,7 +36,7 @@ def averaged(step: IntegerStep, made: Value, x: Value, most: int, terms: int) ->
 
 
 def ranged(step: IntegerStep, before: set[str], x: Value, most: int) -> None:
-    """The layers that the float converter made add up, and neither divide nor round."""
+    """Change the float converter's new layers to sums without division or rounding."""
     kind = reals(x)
     low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
     for name, part in list(step.builder.parts.items()):
@@ -48,7 +51,7 @@ def ranged(step: IntegerStep, before: set[str], x: Value, most: int) -> None:
 
 
 def summed_up(step: IntegerStep, convert: Any, x: Value, terms: int) -> tuple[Value, tuple[int, int]]:
-    """The exact sum of so many codes, and its range."""
+    """(exact sum of `terms` codes, its range)."""
     kind = codes(x)
     alike: Any = Reals(kind.low, kind.high, (Times((1.0,)),))
     x = replace(x, kind=alike)
@@ -68,7 +71,7 @@ def _by_float(step: IntegerStep, convert: Any, x: Value) -> Value:
 
 @operator("GlobalAveragePool")
 def global_average_pool(step: IntegerStep) -> Value:
-    """GlobalAveragePool."""
+    """Convert GlobalAveragePool."""
     x = step.value(0, kind="")
     terms = prod(x.dims[2:])
     before = set(step.builder.parts)
@@ -79,13 +82,13 @@ def global_average_pool(step: IntegerStep) -> Value:
 
 @operator("ReduceMean")
 def reduce_mean(step: IntegerStep) -> Value:
-    """ReduceMean."""
+    """Convert ReduceMean."""
     return _reduced(step, reductions.reduce_mean, mean=True)
 
 
 @operator("ReduceSum")
 def reduce_sum(step: IntegerStep) -> Value:
-    """ReduceSum."""
+    """Convert ReduceSum."""
     return _reduced(step, reductions.reduce_sum, mean=False)
 
 
@@ -105,7 +108,7 @@ def _reduced(step: IntegerStep, convert: Any, mean: bool) -> Value:
 
 @operator("AveragePool")
 def average_pool(step: IntegerStep) -> Value:
-    """AveragePool; sums of fewer elements, at the edges, are multiplied so that all are divided alike."""
+    """Convert AveragePool; sums of fewer elements, at the edges, are multiplied so that all are divided alike."""
     x = as_image(step, step.value(0, kind=""))
     axes = spatial(step, x.dims[2:], None, bool(step.attribute("ceil_mode", 0)))
     counts = [axis.inside(bool(step.attribute("count_include_pad", 0))) for axis in axes]
@@ -135,16 +138,22 @@ def average_pool(step: IntegerStep) -> Value:
 
 @operator("Concat")
 def concat(step: IntegerStep) -> Value:
-    """Concat of codes that mean the same."""
-    values = [step.value(i, kind="") for i in range(len(step.operands))]
+    """Convert Concat of codes that mean the same."""
+    values = [step.value(i, kind="") for i, x in enumerate(step.operands) if isinstance(x, Value)]
     kinds = [meaning(v) for v in values]
-    low, high = min(kind.low for kind in kinds), max(kind.high for kind in kinds)
+    constants = {i: _codes_of(x, kinds[0]) for i, x in enumerate(step.operands) if isinstance(x, np.ndarray)}
+    low = min([*(kind.low for kind in kinds), *(int(n.min()) for n in constants.values())])
+    high = max([*(kind.high for kind in kinds), *(int(n.max()) for n in constants.values())])
     if len({replace(kind, low=low, high=high) for kind in kinds}) > 1:
         raise Refused(
             "its operands have different scales; quantise the result, and each is rounded to its scale"
         )
     common: Any = replace(kinds[0], low=low, high=high)
-    given: list[Any] = [replace(v, kind=common) for v in values]
+    waiting = iter(values)
+    given: list[Any] = [
+        constants[i].view(Whole) if i in constants else replace(next(waiting), kind=common)
+        for i in range(len(step.operands))
+    ]
     made: Any = movement.concat(replace(step, operands=given))
     part = step.builder.parts[made.node]
     if isinstance(part.layer, layers.Concat):
@@ -154,9 +163,22 @@ def concat(step: IntegerStep) -> Value:
     return joined
 
 
+def _codes_of(array: Any, kind: Meaning) -> Ints:
+    """A constant as integers that mean the same as those of a value."""
+    if isinstance(kind, Codes):
+        ints: Ints = np.asarray(array).astype(np.int64) - kind.zero
+        return ints
+    parts = scaled(array)
+    if parts is None or not (parts[1] == np.float32(kind.scale)).all():
+        raise Refused(
+            "its operands have different scales; quantise the result, and each is rounded to its scale"
+        )
+    return parts[0]
+
+
 @operator("ArgMax")
 def arg_max(step: IntegerStep) -> Value:
-    """ArgMax of integers, whose order is that of the real numbers."""
+    """Convert ArgMax of integers, whose order is that of the real numbers."""
     x = step.value(0, kind="")
     kind = meaning(x)
     if isinstance(kind, Reals):

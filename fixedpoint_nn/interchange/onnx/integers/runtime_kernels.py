@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Integer kernels of onnxruntime's own operators: QLinearAdd, QLinearMul, QLinearGlobalAveragePool, QGemm."""
+"""Integer kernels of onnxruntime's own operators: QLinearAdd, QLinearMul, QLinearGlobalAveragePool, QGemm and more."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -17,10 +18,11 @@ from fixedpoint_nn.interchange.onnx.integers.kernels import (
     zero_of,
 )
 from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, codes
+from fixedpoint_nn.interchange.onnx.integers.normalizing import shared
 from fixedpoint_nn.interchange.onnx.integers.products import by_constant
 from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of
 from fixedpoint_nn.interchange.onnx.integers.regions import summed_up
-from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
+from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import pooling, products
@@ -30,12 +32,12 @@ F = np.float32
 
 
 def _fused(a: Any, b: Any, c: Any) -> Any:
-    """a * b + c of 32-bit floats with one rounding: the product is exact in 64 bits."""
+    """a * b + c of float32 with one rounding (FMA): the product is exact in float64."""
     return F(np.float64(a) * np.float64(b) + np.float64(c))
 
 
 def _of_codes(step: IntegerStep) -> tuple[list[Value], tuple[int, ...], list[int], list[Any]]:
-    """Both operands less their zero points, with the shape of the result, the zero points and the three scales."""
+    """(centred operands, shape of the result, zero points, the three scales)."""
     zeros = [zero_of(step, 2), zero_of(step, 5)]
     scales = [scale_of(step, i, "scales") for i in (1, 4, 6)]
     if any(scale.size != 1 for scale in scales):
@@ -76,19 +78,19 @@ def _worth(span: Reals, scale: Any) -> Reals:
     "QLinearAdd", "a weighted sum that is proven for all pairs of codes, or their table", "codes of 16 bits"
 )
 def qlinear_add(step: IntegerStep) -> Value:
-    """QLinearAdd: a * (A/C) + (b * (B/C) + fixed), each product and sum with one rounding."""
+    """Convert QLinearAdd: a * (A/C) + (b * (B/C) + fixed), each product and sum with one rounding."""
     return _joined(step, multiplied=False)
 
 
 @operator("QLinearMul", "a product that is proven for all pairs of codes, or their table", "codes of 16 bits")
 def qlinear_mul(step: IntegerStep) -> Value:
-    """QLinearMul: (a * b) * (A*B/C) + zero."""
+    """Convert QLinearMul: (a * b) * (A*B/C) + zero."""
     return _joined(step, multiplied=True)
 
 
 @operator("QLinearGlobalAveragePool", "GlobalAvgPool without a division, and a rescaling")
 def qlinear_global_average_pool(step: IntegerStep) -> Value:
-    """QLinearGlobalAveragePool: the sum times A / (C * elements)."""
+    """Convert QLinearGlobalAveragePool: the sum times A / (C * elements)."""
     step.must_be("channels_last", 0)
     x = centred(step, step.value(0, kind=""), zero_of(step, 2))
     one, out = (scale_of(step, i, "scales").reshape(()) for i in (1, 3))
@@ -97,9 +99,29 @@ def qlinear_global_average_pool(step: IntegerStep) -> Value:
     return rescaled(step, made, sums, np.array([F(one) / F(F(out) * F(terms))]), 4)
 
 
+@operator(
+    "QLinearSoftmax",
+    "the softmax of real numbers, rounded as the kernel rounds",
+    "an opset of its own on the other side of 13 than the model's",
+)
+def qlinear_softmax(step: IntegerStep) -> Value:
+    """QLinearSoftmax: shares times floor(1 / scale), rounded."""
+    opset = int(step.attribute("opset", step.opset))
+    zero, place = zero_of(step, 4), step.optional(4, "zero points")
+    if place is None or (opset < 13) != (step.opset < 13):
+        raise Refused(f"its opset is {opset}, and the model's {step.opset}, or its zero point is missing")
+    low, high = range_of(place, "zero point")
+    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    kind, scale = codes(x), float(scale_of(step, 1, "scales").reshape(()))
+    real: Any = Reals(kind.low, kind.high, (Times((scale,)),), zero=kind.zero)
+    shares = shared(step, replace(x, kind=real))
+    most = int(np.floor(F(1) / F(scale_of(step, 3, "scales").reshape(()))))
+    return rounded(step, shares, Rounds((1 / most,), zero, low, high))
+
+
 @operator("QGemm", "Dense, and a rescaling", "results that are floats; transposed inputs")
 def qgemm(step: IntegerStep) -> Value:
-    """QGemm with constant weights: sums of 32 bits, then one factor for each output."""
+    """Convert QGemm with constant weights: sums of 32 bits, then one factor for each output."""
     step.must_be("transA", 0)
     alpha, turned = F(step.attribute("alpha", 1.0)), bool(step.attribute("transB", 0))
     if not step.given(7):
