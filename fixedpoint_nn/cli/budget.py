@@ -19,6 +19,7 @@ from fixedpoint_nn.hardware.tools.lut_estimate import MARGINS
 from fixedpoint_nn.network.quantized import Quantized
 
 OWN = ("dsp", "bram", "lut")
+ACTIVITY = ("multiply-adds", "weight rows", "words read", "written")  # what energy goes by
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,17 @@ class Comparison:
         """A sentence that says why no faster engine was taken."""
         return reason(self.found, self.taken, self.budget)
 
-    def text(self, every: bool = False) -> str:
-        """The table of all engines, or of the relevant ones, and why no faster one is taken."""
+    def text(self, every: bool = False, width: int | None = None) -> str:
+        """The table of all engines, or of the relevant ones, and why no faster one is taken.
+
+        In a terminal narrower than the table (width in characters) the counts that energy depends on are left out.
+        """
         shown = self.found if every else worth_showing(self.found, self.taken)
-        return f"{_table(shown, self.taken, self.budget)}\n\n{self._said(len(shown))}"
+        table, said = _table(shown, self.taken, self.budget), self._said(len(shown))
+        if width is not None and len(table.split("\n", 1)[0]) > width:
+            table = _table(shown, self.taken, self.budget, activity=False)
+            said += f"\n{', '.join(ACTIVITY)}: in a wider terminal, or by --json."
+        return f"{table}\n\n{said}"
 
     def _said(self, shown: int) -> str:
         budget, one = self.budget, self.taken
@@ -142,7 +150,7 @@ def again(arguments: argparse.Namespace) -> list[object]:
     return given
 
 
-def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> str:
+def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget, activity: bool = True) -> str:
     """Engines in order of speed, with `*` before the one taken and `-` before those that do not fit."""
     chip = budget.chip
     large = any(one.large_memories for one in shown)
@@ -157,7 +165,7 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> 
         chip.block,
         *["large"] * large,
     ]
-    head += ["cycles", "ms", "multiply-adds", "weight rows", "words read", "written"]
+    head += ["cycles", "ms", *(ACTIVITY if activity else ())]
     rows = [head]
     for one in shown:
         counts = one.activity
@@ -170,10 +178,9 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> 
             + [
                 f"{count:,}"
                 for count in (
-                    counts.multiply_accumulates,
-                    counts.weight_rows,
-                    counts.words_read,
-                    counts.words_written,
+                    (counts.multiply_accumulates, counts.weight_rows, counts.words_read, counts.words_written)
+                    if activity
+                    else ()
                 )
             ]
         )

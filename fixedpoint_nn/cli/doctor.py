@@ -76,7 +76,7 @@ def lines(results: Findings) -> Iterator[str]:
         ("Python", f"{python['version']} ({python['path']}), NumPy {results['numpy']}"),
         ("system", results["system"]),
         ("processor", f"{processor['name']}, {processor['usable_cores']} of {processor['cores']} cores"),
-        ("kernels", f"{kernels['name']}, because: {kernels['reason']}"),
+        ("kernels", _kernels(**kernels)),
         *(
             ("threads", f"{blas['threads']} for {blas['library']} {blas['version']}")
             for blas in results["blas"]
@@ -90,6 +90,10 @@ def lines(results: Findings) -> Iterator[str]:
     for name, text in rows:
         yield f"{name:<{width}}  {text}"
     yield results["trial"]
+
+
+def _kernels(name: str, reason: str) -> str:
+    return reason if reason.startswith(name) else f"{name}, because: {reason}"
 
 
 def _tool(tool: Mapping[str, Any]) -> str:

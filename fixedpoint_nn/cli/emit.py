@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.pack_figures import REPEATS, Clock, latency_of, ledger_of, tables_of
 from fixedpoint_nn.cli.progress import detail, say
 from fixedpoint_nn.cli.results import show
+from fixedpoint_nn.cli.terminal import columns, fitted
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
@@ -182,7 +184,8 @@ def _compare(
     shape = chosen.samples(1).shape[1:]
     comparison = budget.compare(fixed_network(chosen, plan), shape, within, arguments, say)
     if not arguments.json:
-        print(comparison.text(every=arguments.verbose), flush=True)
+        table = comparison.text(arguments.verbose, columns(sys.stdout))
+        print(fitted(table, sys.stdout), flush=True)
     return comparison
 
 

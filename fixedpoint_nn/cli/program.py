@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from fixedpoint_nn.cli.arguments import add_common
 from fixedpoint_nn.cli.errors import FAILURE, USAGE, CommandError, did_you_mean, status_of
 from fixedpoint_nn.cli.progress import configure
+from fixedpoint_nn.cli.terminal import fitted
 from fixedpoint_nn.files.whole import FULL
 from fixedpoint_nn.version import __version__
 
@@ -65,8 +66,9 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with one line that says what is wrong, and where to find an example."""
-        self.exit(USAGE, f"{NAME}: {message}; `{self.prog} --help` shows an example\n")
+        """Exit with one sentence that says what is wrong, and where to find an example."""
+        tell(f"{message}; `{self.prog} --help` shows an example")
+        self.exit(USAGE)
 
 
 def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
@@ -103,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise CommandError(f"there is no command {called!r}{hint} (there are {', '.join(COMMANDS)})")
         arguments = build_parser([called]).parse_args(given)
     except CommandError as error:
-        print(f"{NAME}: {error}", file=sys.stderr)
+        tell(str(error))
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -118,7 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"\n{NAME}: interrupted; {left_behind(arguments)}", file=sys.stderr)
+        print(file=sys.stderr)
+        tell(f"interrupted; {left_behind(arguments)}")
         return INTERRUPTED
     except BrokenPipeError:  # the reader (`| head`) has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -126,12 +129,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FAULTS as error:
         if arguments.verbose or os.environ.get("FIXEDPOINT_NN_DEBUG"):
             traceback.print_exc()
-        print(f"{NAME}: {sentence(error)}", file=sys.stderr)
+        tell(sentence(error))
         return status_of(error, otherwise)
     finally:
         if current_thread() is main_thread():
             signal.signal(signal.SIGTERM, before)
     return status
+
+
+def tell(message: str) -> None:
+    """One sentence on stderr, after the program's name."""
+    print(fitted(f"{NAME}: {message}", sys.stderr), file=sys.stderr)
 
 
 def left_behind(arguments: argparse.Namespace) -> str:

@@ -14,6 +14,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from fixedpoint_nn.cli.terminal import fitted
+
 
 class Level(IntEnum):
     """The verbosity."""
@@ -36,13 +38,13 @@ def configure(arguments: argparse.Namespace) -> None:
 def say(line: str) -> None:
     """Print a line of progress, above a progress bar if there is one."""
     if _level >= Level.NORMAL:
-        tqdm.write(line, file=sys.stderr)
+        tqdm.write(fitted(line, sys.stderr), file=sys.stderr)
 
 
 def detail(line: str) -> None:
     """Print a line that only -v shows."""
     if _level >= Level.VERBOSE:
-        tqdm.write(line, file=sys.stderr)
+        tqdm.write(fitted(line, sys.stderr), file=sys.stderr)
 
 
 def chatter(arguments: argparse.Namespace) -> TextIO:

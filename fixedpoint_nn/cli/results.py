@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from fixedpoint_nn.cli.terminal import fitted
 
 
 def show(arguments: argparse.Namespace, results: Mapping[str, Any], text: str) -> None:
@@ -17,7 +20,7 @@ def show(arguments: argparse.Namespace, results: Mapping[str, Any], text: str) -
     if arguments.json:
         print(json.dumps(dict(results), indent=1, ensure_ascii=False, default=_plain))
     elif text:
-        print(text)
+        print(fitted(text, sys.stdout))
 
 
 def _plain(value: Any) -> Any:

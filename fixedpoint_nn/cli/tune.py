@@ -97,7 +97,7 @@ def summary(name: str, found: Found, command: str, pictures: list[str]) -> dict[
 
 def lines(results: dict[str, Any]) -> list[str]:
     """The best settings as lines, and the command that trains with them."""
-    best = "  ".join(f"{name} {value}" for name, value in results["settings"].items())
+    best = "  ".join(f"{name} {_short(value)}" for name, value in results["settings"].items())
     return [
         f"{results['network']}: loss {results['loss']:.4f} on held-back data, the best of {results['tried']} trials "
         f"({results['pruned']} given up early)",
@@ -105,6 +105,11 @@ def lines(results: dict[str, Any]) -> list[str]:
         f"pictures: {', '.join(results['pictures'])}",
         f"train with these settings: {results['command']}",
     ]
+
+
+def _short(value: Any) -> str:
+    """A float with four digits; all digits stand in the command."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def interrupted(arguments: argparse.Namespace) -> str:
@@ -124,8 +129,9 @@ def _folder(arguments: argparse.Namespace) -> Path:
 def _told() -> Callable[[Found], None]:
     def tell(found: Found) -> None:
         last = found.trials[-1][1]
+        trials = "trial" if len(found.trials) == 1 else "trials"
         say(
-            f"{len(found.trials)} trials, {found.pruned} given up early: loss {last:.4f}, best {found.loss:.4f}"
+            f"{len(found.trials)} {trials}, {found.pruned} given up early: loss {last:.4f}, best {found.loss:.4f}"
         )
 
     return tell

@@ -121,7 +121,10 @@ def test_zoo_lists_every_network(capsys: Capture) -> None:
     assert [network["name"] for network in found] == list(zoo.names())
     assert next(n["parameters"] for n in found if n["name"] == "moons") == 337
     assert run("zoo") == 0
-    assert "micrograd" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "micrograd" in text
+    assert text.splitlines()[-1] == "each is trained by `fixedpoint-nn train NETWORK --seed 0`"
+    assert [line for line in text.splitlines() if len(line) > 80] == []
 
 
 def test_train_writes_a_network_that_the_other_commands_take(tmp_path: Path, capsys: Capture) -> None:

@@ -63,6 +63,16 @@ def test_estimates_are_as_close_as_tables_need(name: str) -> None:
     assert (np.abs(got - expected) <= np.abs(expected) * 2.0**-40).all()
 
 
+def test_a_step_is_open_at_zero() -> None:
+    assert EXACT_FUNCTIONS["step"].estimate(np.array([-1.0, -0.0, 0.0, 5e-324, 2.0])).tolist() == [
+        0,
+        0,
+        0,
+        1,
+        1,
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "at", "value"),
     [

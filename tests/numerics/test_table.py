@@ -142,6 +142,7 @@ def test_certificates_hold_over_all_codes() -> None:
     tanh = Table("tanh", Q(3, 8), symmetric).certificate()
     assert (tanh.monotonic, tanh.symmetric) == (True, True)
     assert 0.49 < tanh.max_error_lsb < 1  # 1 itself is not in Q(1, 15)
+    assert Table("erf", Q(3, 4), symmetric).certificate().symmetric is True
     exp = Table("exp", Q(4, 4), Quantizer(UQ(12, 4))).certificate()
     assert (exp.monotonic, exp.symmetric) == (True, None)
     reciprocal = Table("reciprocal", UQ(4, 4), Quantizer(UQ(5, 8))).certificate()

@@ -145,11 +145,11 @@ class Operands:
         bits = frac - term.frac
         if not isinstance(term, Product) or not bits:
             return term
-        for name, view in (("view", term.view), ("other", term.other)):
+        for first, view in ((True, term.view), (False, term.other)):
             if view.format.bits + bits > _exact_format(term).bits:  # more than the product itself has
                 continue
             if (fine := self.owner.aligned(view, bits)) is not None:
-                return replace(term, frac=frac, **{name: fine})
+                return replace(term, frac=frac, view=fine) if first else replace(term, frac=frac, other=fine)
         return term
 
     def _in_step(self, products: list[Product]) -> list[Term]:

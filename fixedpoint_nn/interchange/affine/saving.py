@@ -9,7 +9,9 @@ from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.affine.regions import AxesMean, Cut, WindowMean, ZeroPad
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Fitted, Lookup, Rescale, TwoSlopes
+from fixedpoint_nn.interchange.affine.shares import Shares
 from fixedpoint_nn.interchange.affine.softmax import Softmax8, Softmax16
+from fixedpoint_nn.interchange.affine.standardized import Standardized
 from fixedpoint_nn.interchange.affine.thresholds import Refined, Thresholds
 from fixedpoint_nn.interchange.affine.weighted import Scaling, WeightedSum
 from fixedpoint_nn.network.encoding import register
@@ -30,9 +32,11 @@ CLASSES = (
     Scaled,
     Scaling,
     Share,
+    Shares,
     Shifted,
     Softmax8,
     Softmax16,
+    Standardized,
     Thresholds,
     TwoSlopes,
     WeightedSum,

@@ -25,7 +25,8 @@ from fixedpoint_nn.interchange.onnx.value import BATCH, JOINED, Refused, Value
 from fixedpoint_nn.layers import Graph, Node
 from fixedpoint_nn.numerics.arrays import Array
 
-Made, Result = TypeVar("Made"), TypeVar("Result")
+Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)

@@ -15,24 +15,24 @@ from fixedpoint_nn.numerics.arrays import Array
 
 RUNTIME = "com.microsoft"
 SAME = ("QuantizeLinear", "DequantizeLinear")  # ONNX's, for more types
-KERNELS = ("QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QGemm")
+KERNELS = (
+    "QLinearAdd",
+    "QLinearMul",
+    "QLinearAveragePool",
+    "QLinearGlobalAveragePool",
+    "QLinearSoftmax",
+    "QGemm",
+)
 PARTS = {
     "QLinearSigmoid": "Sigmoid",
     "QLinearLeakyRelu": "LeakyRelu",
-    "QLinearAveragePool": "AveragePool",
     "QLinearReduceMean": "ReduceMean",
 }
 PAIRS = {"QLinearAdd": "Add", "QLinearMul": "Mul"}
 DEPENDS = (
     "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "DynamicQuantizeLinear", "MatMulIntegerToFloat", "QAttention",
 )  # fmt: skip
-REASONS = {
-    **dict.fromkeys(DEPENDS, "its scales depend on the data; quantise the model statically"),
-    "QLinearSoftmax": (
-        "the runtime divides sums of exponentials by a method of its own; quantise with op_types_to_quantize "
-        "without Softmax, or leave a Softmax at the end out (softmax=False)"
-    ),
-}
+REASONS = dict.fromkeys(DEPENDS, "its scales depend on the data; quantise the model statically")
 
 
 def with_parts(model: Model) -> Model:

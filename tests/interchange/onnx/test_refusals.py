@@ -30,12 +30,12 @@ def test_all_nodes_that_are_not_read_stand_in_one_message() -> None:
         node("Relu", "a", "b", "fine"),
         node("LRN", "b", "c", "norm", size=3),
         node("Clip", "x", "d", "also fine"),
-        node("Einsum", "c d", "e", "sum", equation="ij,ij->ij"),
+        node("Hardmax", "c", "e", "hard"),
         helper.make_node("Special", ["e"], ["y"], name="mine", domain="com.example"),
     ]
     assert refused(nodes, {"x": ["N", 3]}) == (
         "the model has 4 nodes that cannot be imported: 'first' (Sinh): the operator is not supported; "
-        "'norm' (LRN): the operator is not supported; 'sum' (Einsum): the operator is not supported; "
+        "'norm' (LRN): the operator is not supported; 'hard' (Hardmax): the operator is not supported; "
         "'mine' (Special): operators of the domain 'com.example' are not read"
     )
 

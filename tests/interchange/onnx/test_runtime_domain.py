@@ -96,6 +96,31 @@ def test_means_of_images(kind: str, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(("one", "two"), [(0.25, 0.25), (0.25, 0.125), (0.25, 0.5)])
+def test_means_of_windows_round_ties_with_the_zero_point(kind: str, one: float, two: float) -> None:
+    """Of scales that are powers of two a fourth of the means are ties."""
+    x = RNG.choice(all_codes(kind), (30, 4, 6, 4))
+    nodes = [mine("QLinearAveragePool", "x s0 z0 s1 z1", "y", kernel_shape=[2, 2], strides=[2, 2])]
+    constants = scales(kind, 2) | {"s0": np.float32(one), "s1": np.float32(two)}
+    check(file_of(nodes, {"x": [4, 6, 4]}, constants, TYPES[kind][1]), {"x": x})
+
+
+@pytest.mark.parametrize("op", ["QLinearAdd", "QLinearMul"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_value_and_what_is_computed_from_constants(op: str, first: bool) -> None:
+    """Such as a scale of attention, which exporters compute from shapes."""
+    constants = scales("int8", 3) | {"k": np.int8(90), "s2": np.float32(0.11)}
+    order = "d s1 z1 x s0 z0" if first else "x s0 z0 d s1 z1"
+    nodes = [node("Identity", "k", "d"), mine(op, f"{order} s2 z2", "y")]
+    blob = file_of(nodes, {"x": [256]}, constants, TYPES["int8"][1])
+    found = imported_integers(read(blob))
+    x = all_codes("int8")[np.newaxis]
+    ours = found.outputs[0].filed_values(found.net(x).ints)
+    assert np.abs(ours - reference(blob, {"x": x})[0].astype(np.int64)).max() <= 1
+    assert (ours == reference(blob, {"x": x})[0]).mean() > 0.98  # floats decide ties
+
+
+@pytest.mark.parametrize("kind", TYPES)
 def test_joined_channels(kind: str) -> None:
     nodes = [mine("QLinearConcat", "s2 z2 a s0 z0 b s1 z1", "y", axis=1)]
     arrays = {"a": RNG.choice(all_codes(kind), (9, 3, 4)), "b": RNG.choice(all_codes(kind), (9, 2, 4))}

@@ -250,3 +250,22 @@ def test_a_bare_sum_is_given_in_its_own_format() -> None:
     assert loops is not None
     assert loops.plan.y.format == QFormat.for_dot(x.format, WIDE.format, 2)
     assert loops.plan.y.bound == loops.plan.sum_bound == 16 * int(np.abs(WIDE.ints[:2]).sum(axis=0).max())
+
+
+@dataclass(frozen=True)
+class GivenAndUsed:
+    """A sum that is given, and goes on with a bias."""
+
+    def step(self, x: Any, a: Any) -> tuple[Any, Any]:
+        z = x @ W
+        return z, (z + B).cast(OUT)
+
+
+def test_a_sum_that_is_given_may_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, state, layer = ints(3, 4, 4), ints(3, 4, format=OUT.format), GivenAndUsed()
+    loops = dispatch._planned(x, layer.step, [state], None)
+    assert loops is not None
+    monkeypatch.setattr(array, "FUSED_SCANS", [])
+    expected = [value.ints for value in x.scan(layer.step, state)]
+    ys, finals = loops.by_numpy.run(x._bounded, [state.ints])
+    assert all(np.array_equal(one, other) for one, other in zip([ys, *finals], expected, strict=True))

@@ -259,6 +259,19 @@ def test_the_sum_of_a_window_is_of_32_bits(kernel: tuple[int, int], taken: bool)
         made(average, source=source)
 
 
+@pytest.mark.parametrize(("low", "high"), [(-300, 3), (-3, 300)])
+def test_sums_of_words_are_bounded_by_their_larger_end(low: int, high: int) -> None:
+    source = image(0, 5, 4, 2, low, high)
+    top = (SUM_LIMIT // 300).bit_length() - 1  # how far 300 goes up
+    for a_shift, b_shift, wide in (
+        (top, None, False), (top + 1, None, True), (top - 1, top - 1, False), (top, top, True), (0, top, False),
+        (0, top + 1, True),
+    ):  # fmt: skip
+        b = None if b_shift is None else source
+        step = made(Add(source, a_shift, b, b_shift or 0, FITTED, image(1)), source=source).steps[0]
+        assert bool(step.in_int64) is wide
+
+
 def test_a_product_has_a_run_for_each_row_of_its_windows_and_places_for_all() -> None:
     padding = ((1, 0), (2, 1))
     source, out = image(0), image(1, 2, 5, 3)

@@ -95,6 +95,7 @@ HALF, FAR = 1 << 11, replace(FITTED, shift=60)
             Add(ONE, 11, UP, 11, FITTED, image(1, 1, 1, 2)),
             Add(ONE, 11, replace(UP, high=(1 << 12) + 1), 11, FITTED, image(1, 1, 1, 2)),
         ),
+        (Add(POSITIVE, 0, ONE, 11, FITTED, image(1, 1, 1, 2)), Add(POSITIVE, 0, ONE, 12, FITTED, image(1, 1, 1, 2))),
         (Add(ONE, 12, None, 0, FITTED, image(1, 1, 1, 2)), Add(ONE, 13, None, 0, FITTED, image(1, 1, 1, 2))),
         (Add(UP, 0, ONE, 11, FITTED, image(1, 1, 1, 2)), Add(UP, 12, ONE, 0, FITTED, image(1, 1, 1, 2))),
         (
@@ -178,6 +179,7 @@ PLANS: dict[str, tuple[Operation, ...]] = {
     "every second column": (product(image(0), WEIGHTS, stride=(1, 2), bias=BIAS, out=image(1, 5, 2, 3)),),
     "windows": (product(image(0), TAPS, (2, 3), bias=BIAS, out=image(1, 4, 2, 3)),),
     "windows with strides": (product(image(0), TAPS, (2, 3), (3, 2), ((1, 0), (0, 2)), out=image(1, 2, 2, 3)),),
+    "tiles": (product(image(0), RNG.integers(-9, 10, (8, 3)), (2, 2), (2, 2), bias=BIAS, out=image(1, 2, 2, 3)),),
     "all pixels": (product(image(0), RNG.integers(-9, 10, (40, 3)), (5, 4), bias=BIAS, out=image(1, 1, 1, 3)),),
     "many channels": (
         product(image(0), MANY, (3, 3), (1, 1), ((1, 1), (1, 1)), finish=FITTED, out=image(1, 5, 4, 20, -128, 127)),

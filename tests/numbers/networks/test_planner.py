@@ -22,6 +22,7 @@ from fixedpoint_nn.numerics.conversion import convert
 from fixedpoint_nn.numerics.native.library import available
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer
+from fixedpoint_nn.numerics.value_table import ValueTable
 
 Net = Callable[[Any], Any]
 
@@ -51,6 +52,11 @@ def conv(x: Any, weight: Any = TAPS, stride: Any = (1, 1), padding: Any = SAME) 
     return slid.reshape(-1, *slid.shape[1:3], 18) @ weight
 
 
+def oblong(x: Any) -> Any:
+    slid = x.windows((2, 3), (2, 1), ((0, 1), (2, 0)))
+    return slid.reshape(-1, *slid.shape[1:3], 12) @ TAPS[:12]
+
+
 def pool(x: Any, padding: Any = VALID) -> Any:
     return x.windows((2, 3), (2, 1), padding, lowest=True).max(axis=3)
 
@@ -72,6 +78,8 @@ PLANNED: dict[str, Net] = {
     "a convolution": lambda x: conv(x).cast(OUT),
     "strides": lambda x: conv(x, stride=(2, 1)).cast(OUT),
     "edges of all sizes": lambda x: conv(x, stride=(2, 2), padding=((0, 2), (3, 1))).cast(OUT),
+    "oblong windows": lambda x: (oblong(x).cast(OUT) @ MORE).cast(OUT),
+    "an average with edges": lambda x: (average(x, ((1, 0), (0, 2))) * FACTOR).cast(OUT),
     "two layers": lambda x: ((x @ POINT).cast(OUT) @ MORE).cast(OUT),
     "a bias": lambda x: (x @ POINT + B).cast(OUT),
     "a bias before": lambda x: (B + x @ POINT).cast(OUT),
@@ -137,6 +145,7 @@ NOT_PLANNED: dict[str, tuple[Net, str]] = {
     "a constant after the largest": (lambda x: pool(x) + B[:2], "a constant that is no bias"),
     "a constant after a sum": (lambda x: average(x) + B[:2], "a constant that is no bias"),
     "a bias of pixels": (lambda x: x @ POINT + ints(4, 3), "a bias of another shape"),
+    "a bias of two axes": (lambda x: x @ POINT + B.reshape(1, 3), "a bias of another shape"),
     "a bias that repeats": (lambda x: x @ POINT[:, :1] + B, "a bias of another shape"),
     "repeated values": (lambda x: x + flat(x, 40)[:, :1], "index"),
     "repeated rows": (lambda x: x + flat(x, 20, 2).max(axis=1), "values that are repeated"),
@@ -285,6 +294,7 @@ SYMMETRIC = Quantizer(Q(8, 0), overflow=Overflow.SATURATE_SYMMETRIC)
         (lambda x: (x @ weight(3, -5)).relu().cast(Quantizer(Q(9, 0))), BYTE, (0, 64)),
         (lambda x: (x @ weight(3, -5)).cast(Quantizer(Q(9, 2))), BYTE, (-256, 256)),
         (lambda x: (x @ weight(3, -5)).cast(Quantizer(Q(9, -1))), BYTE, (-32, 32)),
+        (lambda x: (x @ weight(3, -5)).cast(Quantizer(Q(9, 2))), Q(3, 1), (-128, 128)),
         (lambda x: (x @ weight(3, -6)).cast(Quantizer(Q(9, -4))), BYTE, (-5, 5)),
         (lambda x: (x @ weight(9, -8)).cast(WHOLE), BYTE, (-128, 127)),
         (lambda x: (x @ weight(9, -8)).cast(SYMMETRIC), BYTE, (-127, 127)),
@@ -328,6 +338,29 @@ def test_the_ends_of_sums_and_averages_over_windows(format: QFormat, padding: An
 
     plan = planned(pooled, Q(1, 3))
     assert (plan.low, plan.high) == (0 if padding != VALID else lowest, highest)
+
+
+BELOW = ValueTable.of("below", lambda code: -abs(code) - 1, BYTE, Q(5, 0))
+
+
+def test_the_ends_of_what_is_below_zero() -> None:
+    """-9 to -1; edges hold zero, and so does what a ReLU leaves."""
+
+    def pooled(x: Any, padding: Any) -> Any:
+        return x.lookup("below", BELOW).windows((2, 3), (1, 1), padding, lowest=False)
+
+    for padding, high in ((VALID, -1), (((0, 0), (0, 1)), 0)):
+        plan = planned(lambda x, p=padding: pooled(x, p).max(axis=3), BYTE)  # type: ignore[misc]
+        assert (plan.low, plan.high) == (-9, high)
+    plan = planned(lambda x: pooled(x, VALID).sum(axis=3).relu().cast(WHOLE), BYTE)
+    assert (plan.low, plan.high) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["relu", "two biases", "an average", "a negative average", "the average of all"]
+)
+def test_what_follows_a_sum_is_done_in_its_own_pass(name: str) -> None:
+    assert len(planned(PLANNED[name]).operations) == 1
 
 
 def test_integers_in_memory_are_of_16_bits_with_a_sign_or_without() -> None:
@@ -380,6 +413,11 @@ def test_what_is_too_wide_is_not_planned() -> None:
         (lambda x: (x @ weight(1, 1)).cast(Quantizer(Q(70, -60))), ""),
         (lambda x: (x @ weight(1, 1)).cast(Quantizer(Q(71, -61))), "a shift that is too wide"),
         (lambda x: (x @ weight(1, 1)).cast(Quantizer(Q(-50, 60))), "weights that are too wide"),
+        (lambda x: (x @ weight(1, 1, format=Q(-55, 60)) + bias(1, Q(2, 0))).cast(Quantizer(Q(2, 0))), ""),
+        (
+            lambda x: (x @ weight(1, 1, format=Q(-55, 60)) + bias(-2, Q(2, 0))).cast(Quantizer(Q(2, 0))),
+            "constants that are too wide",
+        ),
         (lambda x: x.scaled(-50).cast(Quantizer(Q(4, 0))), ""),
         (lambda x: x.cast(Quantizer(Q(-56, 60))), ""),
         (lambda x: x.cast(Quantizer(Q(-57, 61))), "a shift that is too wide"),

@@ -50,6 +50,11 @@ def linked(v: Value, *links: Link) -> Value:
 def numbers(step: IntegerStep, index: int, v: Value) -> tuple[float, ...]:
     """A constant operand as one number, or one per channel."""
     array = np.asarray(step.constant(index, "operands"), np.float32)
+    if not np.isfinite(array).all():
+        raise Refused(
+            "its constant holds infinity or nan, which no scale rounds; mask with a large finite number, or keep what "
+            "joins the mask out of the quantised operators"
+        )
     if np.broadcast_shapes(array.shape, v.dims) != v.dims:
         raise Refused(f"its constant of shape {list(array.shape)} makes more of its input {list(v.dims)}")
     found = beside(array, v)
@@ -72,10 +77,12 @@ def _either(step: IntegerStep, make: Callable[[tuple[float, ...]], Link]) -> Val
 
 def _both(step: IntegerStep) -> bool:
     """Are both operands values? A constant of codes that differ from place to place becomes one."""
-    for place in (0, 1):
-        v, other = step.operands[place], step.operands[1 - place]
-        if isinstance(v, Value) and isinstance(other, np.ndarray):
-            step.operands[1 - place] = _of_each_place(step, v, other)
+    one, two = step.operands[:2]
+    if isinstance(one, Value) and isinstance(two, np.ndarray):
+        two = _of_each_place(step, one, two)
+    elif isinstance(two, Value) and isinstance(one, np.ndarray):
+        one = _of_each_place(step, two, one)
+    step.operands = [one, two, *step.operands[2:]]
     return all(isinstance(operand, Value) for operand in step.operands[:2])
 
 
@@ -85,7 +92,7 @@ def _of_each_place(step: IntegerStep, v: Value, array: Any) -> Any:
     if parts is None or np.broadcast_shapes(array.shape, v.dims) != v.dims:
         return array
     ints, scales = beside(parts[0], v), np.unique(parts[1])
-    if ints.ndim < 2 or len(scales) != 1:
+    if ints.ndim < 2 or len(scales) != 1 or not np.isfinite(scales).all():
         return array
     spread = constant(np.broadcast_to(ints, v.sample))
     node = step.builder.add(f"{step.name}_constant", layers.Repeated(spread), v.node)

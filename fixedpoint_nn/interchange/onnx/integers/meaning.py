@@ -30,8 +30,9 @@ class Codes:
 class Reals:
     """Integers n in low..high that represent the real numbers chain(n).
 
-    `summed`: other runtimes compute them as float sums in any order, so their last bits are undefined. `zero` is the
-    zero point that was subtracted, if n are dequantised codes.
+    `summed`: other runtimes compute them as float sums in any order, so their last bits are undefined.
+    `near`: the integers themselves are rounded, so no quantiser after them has exact steps. `zero` is the zero point
+    that was subtracted, if n are dequantised codes.
     """
 
     low: int
@@ -39,6 +40,7 @@ class Reals:
     chain: Chain
     summed: bool = False
     zero: int | None = None
+    near: bool = False
 
     def filed(self, ints: Any) -> Any:
         """The file's floats; channels are the last axis."""

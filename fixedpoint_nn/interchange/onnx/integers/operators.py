@@ -4,11 +4,23 @@
 from fixedpoint_nn.interchange.onnx.integers import (
     elementwise,
     kernels,
+    normalizing,
     products,
     qonnx,
     quantizing,
     regions,
+    resizing,
     runtime_kernels,
 )
 
-__all__ = ["elementwise", "kernels", "products", "qonnx", "quantizing", "regions", "runtime_kernels"]
+__all__ = [
+    "elementwise",
+    "kernels",
+    "normalizing",
+    "products",
+    "qonnx",
+    "quantizing",
+    "regions",
+    "resizing",
+    "runtime_kernels",
+]

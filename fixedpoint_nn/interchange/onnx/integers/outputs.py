@@ -11,11 +11,12 @@ import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import constant, exact
-from fixedpoint_nn.interchange.affine.rescale import Fitted
+from fixedpoint_nn.interchange.affine.rescale import Fitted, Lookup
+from fixedpoint_nn.interchange.affine.stepping import tabulated
 from fixedpoint_nn.interchange.affine.weighted import Scaling
 from fixedpoint_nn.interchange.onnx.builder import Builder
-from fixedpoint_nn.interchange.onnx.integers.chain import Within, line
-from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals
+from fixedpoint_nn.interchange.onnx.integers.chain import Within, channels, line
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, format_of
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow
@@ -23,6 +24,7 @@ from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
+MOST_TABLE_BITS = 17  # of integers of which a function is an output
 GRID_BITS = 24  # of the largest factor on a grid: as many as a 32-bit float has
 
 
@@ -78,6 +80,9 @@ def on_grid(builder: Builder, v: Value) -> Value:
     """Sums with per-channel factors and biases, converted to one unit for all channels."""
     kind: Any = v.kind
     found = line(kind.chain)
+    bits = format_of(kind).bits
+    if found is None and channels(kind.chain) == 1 and bits <= MOST_TABLE_BITS:
+        return _tabulated(builder, v)
     if found is None or any(isinstance(link, Within) for link in kind.chain):
         raise Refused("it is a function of integers that is not rounded; quantise the output")
     factor, shift = found
@@ -87,4 +92,19 @@ def on_grid(builder: Builder, v: Value) -> Value:
     shifts: Ints = np.floor(np.ldexp(shift, bits) + 0.5).astype(np.int64)
     layer = Scaling(constant(factors, bits), constant(shifts, bits))
     node = builder.add("output", layer, v.node)
+    return replace(v, node=node, kind=Grid(bits), flat=None)
+
+
+def _tabulated(builder: Builder, v: Value) -> Value:
+    """A function of codes, such as a last Tanh: a table of its values, in one unit."""
+    kind: Any = v.kind
+    every = np.arange(kind.low, kind.high + 1)
+    values = np.asarray(kind.filed(every), np.float64)
+    if not np.isfinite(values).all():
+        raise Refused("it is a function of integers that is not finite; quantise the output")
+    bits = GRID_BITS - frexp(float(np.abs(values).max()))[1]
+    entries: Ints = np.floor(np.ldexp(values, bits) + 0.5).astype(np.int64)
+    ends = int(entries.min()), int(entries.max())
+    table = tabulated(lambda n: entries[n - kind.low], (kind.low, kind.high), ends, "output")
+    node = builder.add("output", Lookup(table), v.node)
     return replace(v, node=node, kind=Grid(bits), flat=None)

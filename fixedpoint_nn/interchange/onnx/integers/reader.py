@@ -26,6 +26,7 @@ from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Meaning, Real
 from fixedpoint_nn.interchange.onnx.integers.outputs import filed_output
 from fixedpoint_nn.interchange.onnx.integers.qonnx import DOMAINS, bipolar, quant_rounds, quantised
 from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, parameters
+from fixedpoint_nn.interchange.onnx.integers.resizing import interpolates
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import INTEGERS
@@ -44,12 +45,7 @@ MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one l
 CONSTANT_MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Gather")
 FLOAT: Any = "float"
 _SEVERAL = "its real numbers are floats, in an order that no integer kernel has; keep it in a float model"
-INEXACT = {
-    "Softmax": f"{_SEVERAL}, or leave a Softmax at the end out (softmax=False)",
-    **dict.fromkeys(
-        ("LayerNormalization", "LSTM", "GRU", "RNN", "InstanceNormalization", "LogSoftmax"), _SEVERAL
-    ),
-}
+INEXACT = dict.fromkeys(("LSTM", "GRU", "RNN", "LogSoftmax"), _SEVERAL)
 QUANTISED_ENDS = ("QuantizeLinear", "DequantizeLinear", "Identity")  # around a softmax at the end
 
 
@@ -275,7 +271,7 @@ class IntegerConversion(Conversion):
             raise Refused(self._unknown(operation))
         if operation.op in QUANTISERS and values[0].kind == "float" and values[0] is operands[0]:
             return [self._entry(operation, operands)]
-        if operation.op in INTEGERS:
+        if operation.op in INTEGERS and (operation.op not in MOVES or interpolates(operation)):
             rounding, between = self._following(operation)
             step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
             step.rounding, step.between = rounding, between

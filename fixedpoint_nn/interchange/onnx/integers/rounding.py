@@ -121,7 +121,7 @@ def rounded(step: IntegerStep, v: Value, rounds: Rounds) -> Value:
         table = tabulated(lambda n: single(n[np.newaxis])[0], sums, rounds.centred, step.name)
         return landed(step, v, Lookup(table), rounds)
     functions = [single]
-    if reals.summed and rounds.high - rounds.low >= MANY_CODES:
+    if reals.near or (reals.summed and rounds.high - rounds.low >= MANY_CODES):
         direct = _direct(step, reals, rounds)
         if direct is not None:
             return landed(step, v, *direct)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Integer kernels of onnxruntime's own operators: QLinearAdd, QLinearMul, QLinearGlobalAveragePool, QGemm."""
+"""Integer kernels of onnxruntime's own operators: QLinearAdd, QLinearMul, QLinearGlobalAveragePool, QGemm and more."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.integers.chain import Times
+from fixedpoint_nn.interchange.onnx.integers.chain import Plus, Times
+from fixedpoint_nn.interchange.onnx.integers.elementwise import linked, numbers
 from fixedpoint_nn.interchange.onnx.integers.joining import Pair, joined_codes, pair_of
 from fixedpoint_nn.interchange.onnx.integers.kernels import (
     integers,
@@ -17,10 +19,11 @@ from fixedpoint_nn.interchange.onnx.integers.kernels import (
     zero_of,
 )
 from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, codes
+from fixedpoint_nn.interchange.onnx.integers.normalizing import shared
 from fixedpoint_nn.interchange.onnx.integers.products import by_constant
 from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of
-from fixedpoint_nn.interchange.onnx.integers.regions import summed_up
-from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
+from fixedpoint_nn.interchange.onnx.integers.regions import average_pool, summed_up
+from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import pooling, products
@@ -51,6 +54,10 @@ def _joined(step: IntegerStep, multiplied: bool) -> Value:
     if place is None:
         raise Refused("its zero point is missing, so its type is not known")
     low, high = range_of(place, "zero point")
+    if not all(isinstance(step.operands[i], Value) for i in (0, 3)):
+        return _by_constant(
+            step, multiplied, Rounds(tuple(scale_of(step, 6, "scales").reshape(-1)), after, low, high)
+        )
     values, dims, zeros, (one, two, out) = _of_codes(step)
     kinds = [codes(v) for v in values]
     spans = [Reals(kind.low, kind.high, (Times((1.0,)),)) for kind in kinds]
@@ -66,6 +73,21 @@ def _joined(step: IntegerStep, multiplied: bool) -> Value:
     rounds = Rounds((1.0,), after, low, high)
     pair = Pair(0 if multiplied else 1, *(_worth(s, w) for s, w in zip(spans, (one, two), strict=True)))
     return joined_codes(step, values, dims, pair, (a, b, found), rounds)
+
+
+def _by_constant(step: IntegerStep, multiplied: bool, rounds: Rounds) -> Value:
+    """A value and a constant: as real numbers."""
+    place = 0 if isinstance(step.operands[0], Value) else 3
+    v = centred(step, step.value(place, kind=""), zero_of(step, place + 2))
+    kind, scale = codes(v), float(scale_of(step, place + 1, "scales").reshape(()))
+    real: Any = Reals(kind.low, kind.high, (Times((scale,)),), zero=kind.zero)
+    v = replace(v, kind=real)
+    other = 3 - place
+    array = step.constant(other, "codes").astype(np.int64) - zero_of(step, other + 2)
+    operands = list(step.operands)
+    operands[other] = F(array) * F(scale_of(step, other + 1, "scales").reshape(()))
+    found = numbers(replace(step, operands=operands), other, v)
+    return rounded(step, linked(v, Times(found) if multiplied else Plus(found)), rounds)
 
 
 def _worth(span: Reals, scale: Any) -> Reals:
@@ -86,6 +108,23 @@ def qlinear_mul(step: IntegerStep) -> Value:
     return _joined(step, multiplied=True)
 
 
+@operator("QLinearAveragePool", "AvgPool2D without a division, and a rescaling", "3-D")
+def qlinear_average_pool(step: IntegerStep) -> Value:
+    """QLinearAveragePool: the zero point is added before ties go to the even code."""
+    step.must_be("channels_last", 0)
+    zero, place = zero_of(step, 4), step.optional(4, "zero points")
+    if place is None:
+        raise Refused("its zero point is missing, so its type is not known")
+    low, high = range_of(place, "zero point")
+    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    kind, one, out = codes(x), *(float(scale_of(step, i, "scales").reshape(())) for i in (1, 3))
+    real: Any = Reals(kind.low, kind.high, (Times((one,)),))
+    step.operands = [replace(x, kind=real)]
+    made = average_pool(step)
+    assert isinstance(made, Value)
+    return rounded(step, made, Rounds((out,), zero, low, high, early=True))
+
+
 @operator("QLinearGlobalAveragePool", "GlobalAvgPool without a division, and a rescaling")
 def qlinear_global_average_pool(step: IntegerStep) -> Value:
     """Convert QLinearGlobalAveragePool: the sum times A / (C * elements)."""
@@ -95,6 +134,26 @@ def qlinear_global_average_pool(step: IntegerStep) -> Value:
     terms = prod(x.dims[2:])
     made, sums = summed_up(step, pooling.global_average_pool, x, terms)
     return rescaled(step, made, sums, np.array([F(one) / F(F(out) * F(terms))]), 4)
+
+
+@operator(
+    "QLinearSoftmax",
+    "the softmax of real numbers, rounded as the kernel rounds",
+    "an opset of its own on the other side of 13 than the model's",
+)
+def qlinear_softmax(step: IntegerStep) -> Value:
+    """QLinearSoftmax: shares times floor(1 / scale), rounded."""
+    opset = int(step.attribute("opset", step.opset))
+    zero, place = zero_of(step, 4), step.optional(4, "zero points")
+    if place is None or (opset < 13) != (step.opset < 13):
+        raise Refused(f"its opset is {opset}, and the model's {step.opset}, or its zero point is missing")
+    low, high = range_of(place, "zero point")
+    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    kind, scale = codes(x), float(scale_of(step, 1, "scales").reshape(()))
+    real: Any = Reals(kind.low, kind.high, (Times((scale,)),), zero=kind.zero)
+    shares = shared(step, replace(x, kind=real))
+    most = int(np.floor(F(1) / F(scale_of(step, 3, "scales").reshape(()))))
+    return rounded(step, shares, Rounds((1 / most,), zero, low, high))
 
 
 @operator("QGemm", "Dense, and a rescaling", "results that are floats; transposed inputs")

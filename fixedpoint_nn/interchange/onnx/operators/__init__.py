@@ -4,6 +4,7 @@
 from fixedpoint_nn.interchange.onnx.operators import (
     activations,
     conditions,
+    contractions,
     convolutions,
     curves,
     elementwise,
@@ -20,6 +21,7 @@ from fixedpoint_nn.interchange.onnx.operators import (
 __all__ = [
     "activations",
     "conditions",
+    "contractions",
     "convolutions",
     "curves",
     "elementwise",

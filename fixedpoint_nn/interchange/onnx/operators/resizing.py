@@ -21,7 +21,7 @@ ROUNDS = {
     "floor": floor,
     "ceil": ceil,
 }
-MOST_WEIGHTS = 1 << 20  # of one axis
+MOST_WEIGHTS, MOST_PIXELS = 1 << 20, 1 << 12  # of one axis
 
 
 @operator(
@@ -58,6 +58,12 @@ def resize(step: Step) -> Value:
     else:
         wanted = [(floor(x.dims[a] * float(s)), float(s)) for a, s in zip(axes, given, strict=True)]
     for axis, (size, scale) in zip(axes, wanted, strict=True):
+        if axis == x.batch and size == x.dims[axis]:
+            continue
+        if axis == x.batch:
+            raise Refused(
+                f"it makes {size} samples of {x.dims[axis]}; where the file has a batch of {size}, say so by `shapes`"
+            )
         if size < 1 or size > 1 << 16:
             raise Refused(f"its result has {size} elements along axis {axis}")
         if mode == "nearest":
@@ -76,7 +82,7 @@ def _interpolated(
 ) -> Value:
     """Interpolation along one axis as a matrix product; the weights are those of ONNX's reference."""
     count = x.dims[axis]
-    if count * size > MOST_WEIGHTS:
+    if count * size > MOST_WEIGHTS or count > MOST_PIXELS:
         raise Refused(f"it interpolates {count} elements to {size} along axis {axis}, which is too much")
     pixels = np.eye(count, dtype=np.float32)
     names, given = ["x", ""], [pixels, None]

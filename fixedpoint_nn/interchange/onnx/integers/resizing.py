@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Images of other sizes by weighted sums of pixels: the weights of each axis are whole numbers over one denominator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fixedpoint_nn import layers
+from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.sums import sums_of
+from fixedpoint_nn.interchange.onnx.integers.chain import Over, Times
+from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, reals
+from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
+from fixedpoint_nn.interchange.onnx.integers.table import operator
+from fixedpoint_nn.interchange.onnx.model import Operation
+from fixedpoint_nn.interchange.onnx.operators import resizing
+from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.numerics.arrays import Array, Ints
+
+FLOAT: Any = "float"
+MOST_PARTS = 1 << 12  # of a pixel
+NEAR = 2.0**-18  # of a weight: the error of the 32-bit float that the file's sizes make it
+
+
+def interpolates(operation: Operation) -> bool:
+    """Does it add up pixels, and not only move them?"""
+    return operation.op == "Resize" and operation.attributes.get("mode", "nearest") != "nearest"
+
+
+@operator("Resize")
+def resize(step: IntegerStep) -> Value:
+    """Resize, linear or cubic."""
+    v = step.value(0, kind="")
+    kind = reals(v)
+    low, high, parts = kind.low, kind.high, 1
+    before = set(step.builder.parts)
+    made = resizing.resize(replace(step, operands=[replace(v, kind=FLOAT), *step.operands[1:]]))
+    for name, part in list(step.builder.parts.items()):
+        layer: Any = part.layer
+        if name in before or not isinstance(layer, layers.Dense):
+            continue
+        weights, each = _whole(layer.weight)
+        try:
+            low, high = sums_of(weights.T, None, low, high)
+            whole = layers.Dense(constant(weights), None, exact(low, high, f"{name}.sum"))
+        except Unsuited as reason:
+            raise Refused(f"it {reason}") from None
+        step.builder.parts[name] = replace(part, layer=whole)
+        parts *= each
+    meant: Any = Reals(low, high, (Times((kind.scale,)), Over((float(parts),))), summed=True)
+    assert isinstance(made, Value)
+    return replace(made, kind=meant, flat=None)
+
+
+def _whole(weights: Any) -> tuple[Ints, int]:
+    """Whole numbers, and how many of them make 1."""
+    exact_weights: Array = np.asarray(weights.data, np.float64)
+    for parts in range(1, MOST_PARTS + 1):
+        ints = np.rint(exact_weights * parts)
+        if (np.abs(ints - exact_weights * parts) <= NEAR * parts).all() and (ints.sum(axis=0) == parts).all():
+            return ints.astype(np.int64), parts
+    raise Refused(
+        f"its weights are no multiples of 1 / {MOST_PARTS} or more; give it a size of a simple ratio"
+    )
