@@ -27,7 +27,7 @@ def einsum(step: Step) -> Value:
     return contracted(step, matmul)
 
 
-def contracted(step: Step, product: Callable[[Any], Value]) -> Value:
+def contracted(step: Step, product: Callable[[Any], Any]) -> Value:
     """Einsum of two operands, whose product of matrices is that of `product`."""
     first, second, out = _letters(str(step.needed("equation")), len(step.operands))
     a, b = step.operands
