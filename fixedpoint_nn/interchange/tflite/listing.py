@@ -20,7 +20,7 @@ REMARKS = {
     "QUANTIZE": "from integers to integers, of 8 bits without a sign at the ends of a model; from floats at its input",
     "RELU_0_TO_1": "8 bits only, as in TFLite",
     "RELU_N1_TO_1": "8 bits only, as in TFLite",
-    "SOFTMAX": "over the last axis; the one of 8 bits needs products of 62 bits, which the engine does not have",
+    "SOFTMAX": "over the last axis; the one of 8 bits needs words of 32 bits, and the engine's have 31",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "8-bit states, 16-bit cells; peepholes, coupled gates, a projection, both clips",
     "STRIDED_SLICE": "without an ellipsis, a new axis or an offset",
     "SUB": "of two values, or a value and a constant",

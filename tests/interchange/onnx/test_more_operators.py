@@ -231,3 +231,59 @@ def test_a_result_that_is_read_backwards_is_copied() -> None:
     model_on_engine = RtlModel(fixed)
     assert model_on_engine.lowered((5,)).output.stride >= 1
     assert np.array_equal(model_on_engine(x[:2]).ints, fixed(x[:2]).ints)
+
+
+EQUATIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], bool]] = {
+    "bqhd,bkhd->bhqk": ((5, 3, 2, 4), (5, 6, 2, 4), False),  # attention's scores
+    "bhqk,bkhd->bqhd": ((5, 2, 3, 6), (5, 6, 2, 4), False),  # and what they weigh
+    "bthd,hdo->bto": ((5, 3, 2, 4), (2, 4, 7), True),
+    "bti,hdi->bthd": ((5, 3, 4), (2, 3, 4), True),
+    "oi,bit->bot": ((5, 4, 3), (7, 4), True),
+    "bij,bjk->bik": ((5, 3, 4), (5, 4, 2), False),
+    " bi , bi -> b": ((5, 3), (5, 3), False),
+    "bi,bj->bij": ((5, 3), (5, 2), False),
+}
+
+
+@pytest.mark.parametrize("equation", EQUATIONS)
+def test_einsum_is_one_product_of_matrices(equation: str) -> None:
+    one, two, constant = EQUATIONS[equation]
+    inputs: dict[str, Any] = {"a": ["N", *one[1:]]} | ({} if constant else {"b": ["N", *two[1:]]})
+    swapped = equation.startswith("oi")
+    nodes = [node("Einsum", "b a" if swapped else "a b", "y", equation=equation)]
+    blob = model(nodes, inputs, ["y"], {"b": floats(*two)} if constant else {})
+    check(blob, {"a": floats(*one, seed=1)} | ({} if constant else {"b": floats(*two, seed=2)}))
+
+
+@pytest.mark.parametrize(
+    ("equation", "reason"),
+    [
+        ("bii,bij->bj", "which is more than one product of matrices"),
+        ("bij,bkj->bk", "which is more than one product of matrices"),
+        ("...ij,...jk->...ik", "and products of two operands without an ellipsis are read"),
+    ],
+)
+def test_other_einsums_are_refused(equation: str, reason: str) -> None:
+    nodes = [node("Einsum", "a b", "y", equation=equation)]
+    with pytest.raises(UnsupportedModel, match=reason):
+        imported(model(nodes, {"a": ["N", 3, 3], "b": ["N", 3, 3]}, ["y"]))
+
+
+@pytest.mark.parametrize("exclusive", [0, 1])
+@pytest.mark.parametrize("reverse", [0, 1])
+@pytest.mark.parametrize("axis", [1, -1])
+def test_running_sums(axis: int, reverse: int, exclusive: int) -> None:
+    nodes = [node("CumSum", "x axis", "y", exclusive=exclusive, reverse=reverse)]
+    blob = model(nodes, {"x": ["N", 4, 3]}, ["y"], {"axis": np.array(axis)})
+    check(blob, {"x": floats(6, 4, 3)})
+
+
+def test_running_sums_of_the_batch_and_of_long_axes_are_refused() -> None:
+    for axis, shape, reason in (
+        (0, [3], "adds along the batch axis"),
+        (1, [1025], "along 1025 elements, and 1024 is"),
+    ):
+        with pytest.raises(UnsupportedModel, match=reason):
+            imported(
+                model([node("CumSum", "x axis", "y")], {"x": ["N", *shape]}, ["y"], {"axis": np.array(axis)})
+            )

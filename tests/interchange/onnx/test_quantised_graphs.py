@@ -95,6 +95,14 @@ def test_a_constant_is_put_before_a_sequence(tmp_path: Path) -> None:
     check(file, tmp_path / "m.onnx")
 
 
+def test_the_largest_of_an_axis_and_a_root(tmp_path: Path) -> None:
+    file = File((3, 4))
+    file.add("ReduceMax", file.last, -5, axes=[1], keepdims=0)
+    file.add("Relu", file.last, -5)
+    file.add("Sqrt", file.last, -5)
+    check(file, tmp_path / "m.onnx")
+
+
 def test_values_are_repeated_and_spread(tmp_path: Path) -> None:
     file = File((3, 4))
     file.add("ReduceMean", file.last, -5, axes=[1], keepdims=1)

@@ -266,6 +266,7 @@ def _erf(y: Any) -> Any:
 
 _curve("Erf", _erf)
 _curve("Exp", np.exp)
+_curve("Sqrt", lambda y: np.sqrt(np.maximum(y, 0)))
 _curve("Softplus", lambda y: np.logaddexp(y.astype(np.float64), 0))
 _curve("Abs", np.abs, 0)
 _curve("Softsign", lambda y: y / (1 + np.abs(y)))

@@ -19,6 +19,7 @@ QUANTISERS = ("QuantizeLinear", "Quant", "BipolarQuant")
 MOVES = (
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "GlobalMaxPool", "Identity", "Slice",
     "Gather", "DepthToSpace", "SpaceToDepth", "Dropout", "Pad", "Resize", "Upsample", "Split", "Expand", "Tile",
+    "ReduceMax",
 )  # fmt: skip
 
 

@@ -310,7 +310,7 @@ class IntegerConversion(Conversion):
     def _moved(self, step: IntegerStep, v: Value) -> Any:
         """The result of an operator that only moves elements, by the converter of the float operator."""
         kind: Any = meaning(v)
-        pooled = step.operation.op in ("MaxPool", "GlobalMaxPool")
+        pooled = step.operation.op in ("MaxPool", "GlobalMaxPool", "ReduceMax")
         if isinstance(kind, Reals):
             if pooled and not (signs(kind.chain) > 0).all():
                 raise Refused(

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.integers.chain import Plus, Times
-from fixedpoint_nn.interchange.onnx.integers.elementwise import linked, numbers
+from fixedpoint_nn.interchange.affine.rescale import Lookup
+from fixedpoint_nn.interchange.affine.stepping import tabulated
+from fixedpoint_nn.interchange.onnx.integers.chain import Times
 from fixedpoint_nn.interchange.onnx.integers.joining import Pair, joined_codes, pair_of
 from fixedpoint_nn.interchange.onnx.integers.kernels import (
     integers,
@@ -23,7 +24,7 @@ from fixedpoint_nn.interchange.onnx.integers.normalizing import shared
 from fixedpoint_nn.interchange.onnx.integers.products import by_constant
 from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of
 from fixedpoint_nn.interchange.onnx.integers.regions import average_pool, summed_up
-from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, rounded
+from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, landed, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import pooling, products
@@ -63,31 +64,43 @@ def _joined(step: IntegerStep, multiplied: bool) -> Value:
     spans = [Reals(kind.low, kind.high, (Times((1.0,)),)) for kind in kinds]
     a, b = np.meshgrid(*(np.arange(kind.low, kind.high + 1) for kind in kinds), indexing="ij")
     a, b = a.reshape(-1), b.reshape(-1)
-    if multiplied:
-        y = F(a * b) * F(F(one * two) / out) + F(after)
-    else:
-        first, second = F(one / out), F(two / out)
-        fixed = F(F(after) - _fused(first, F(zeros[0]), F(second * F(zeros[1]))))
-        y = _fused(F(a + zeros[0]), first, _fused(F(b + zeros[1]), second, fixed))
+    y = _kernel(multiplied, a, b, zeros, (one, two, out), after)
     found = np.clip(np.rint(y), low, high).astype(np.int64) - after
     rounds = Rounds((1.0,), after, low, high)
     pair = Pair(0 if multiplied else 1, *(_worth(s, w) for s, w in zip(spans, (one, two), strict=True)))
     return joined_codes(step, values, dims, pair, (a, b, found), rounds)
 
 
+def _kernel(
+    multiplied: bool, a: Any, b: Any, zeros: list[int], scales: tuple[Any, Any, Any], after: int
+) -> Any:
+    """The unrounded result for codes less their zero points, every operation in 32-bit floats as in the kernel."""
+    one, two, out = scales
+    if multiplied:
+        return F(a * b) * F(F(one * two) / out) + F(after)
+    first, second = F(one / out), F(two / out)
+    fixed = F(F(after) - _fused(first, F(zeros[0]), F(second * F(zeros[1]))))
+    return _fused(F(a + zeros[0]), first, _fused(F(b + zeros[1]), second, fixed))
+
+
 def _by_constant(step: IntegerStep, multiplied: bool, rounds: Rounds) -> Value:
-    """A value and a constant: as real numbers."""
+    """A value and one number that is computed from constants: a table of what the kernel makes of each code."""
     place = 0 if isinstance(step.operands[0], Value) else 3
-    v = centred(step, step.value(place, kind=""), zero_of(step, place + 2))
-    kind, scale = codes(v), float(scale_of(step, place + 1, "scales").reshape(()))
-    real: Any = Reals(kind.low, kind.high, (Times((scale,)),), zero=kind.zero)
-    v = replace(v, kind=real)
-    other = 3 - place
-    array = step.constant(other, "codes").astype(np.int64) - zero_of(step, other + 2)
-    operands = list(step.operands)
-    operands[other] = F(array) * F(scale_of(step, other + 1, "scales").reshape(()))
-    found = numbers(replace(step, operands=operands), other, v)
-    return rounded(step, linked(v, Times(found) if multiplied else Plus(found)), rounds)
+    zeros = [zero_of(step, 2), zero_of(step, 5)]
+    scales = [F(scale_of(step, i, "scales").reshape(())) for i in (1, 4, 6)]
+    number = step.constant(3 - place, "codes").astype(np.int64) - zeros[1 if place == 0 else 0]
+    if number.size != 1:
+        raise Refused("one of its operands is several numbers that are computed from constants; one is read")
+    v = centred(step, step.value(place, kind=""), zeros[0 if place == 0 else 1])
+    kind, k = codes(v), number.reshape(())
+
+    def function(n: Any) -> Any:
+        one, two = (n, k) if place == 0 else (k, n)
+        y = _kernel(multiplied, one, two, zeros, (scales[0], scales[1], scales[2]), rounds.zero)
+        return np.clip(np.rint(y), rounds.low, rounds.high).astype(np.int64) - rounds.zero
+
+    table = tabulated(function, (kind.low, kind.high), rounds.centred, step.name)
+    return landed(step, v, Lookup(table), rounds)
 
 
 def _worth(span: Reals, scale: Any) -> Reals:

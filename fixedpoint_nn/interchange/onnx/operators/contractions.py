@@ -27,7 +27,7 @@ def einsum(step: Step) -> Value:
     return contracted(step, matmul)
 
 
-def contracted(step: Step, product: Callable[[Any], Value]) -> Value:
+def contracted(step: Step, product: Callable[[Any], Any]) -> Value:
     """Einsum of two operands, whose product of matrices is that of `product`."""
     first, second, out = _letters(str(step.needed("equation")), len(step.operands))
     a, b = step.operands
@@ -68,7 +68,7 @@ def _letters(equation: str, operands: int) -> tuple[str, str, str]:
 
 
 def _dims(operand: Operand) -> tuple[int, ...]:
-    return operand.dims if isinstance(operand, Value) else np.shape(operand)
+    return () if operand is None else operand.dims if isinstance(operand, Value) else operand.shape
 
 
 def _turned(step: Step, operand: Operand, letters: str, order: list[str], dims: tuple[int, ...]) -> Any:
