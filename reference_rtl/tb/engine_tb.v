@@ -373,7 +373,7 @@ module engine_tb;
                 phase <= attempt == 2 ? RUN : STOP;
             end
             // Results are written 15 clocks after the first step at the earliest.
-            STOP: if (attempt == 1 && mac_cycles === 32'd0 && done === 1'b0) pause = 2 + vector % 8;
+            STOP: if (attempt == 1 && mac_cycles === 32'd0 && done === 1'b0) pause = 2 + (vector + interrupt) % 16;
             else begin
                 pause = pause - 1;
                 reset <= pause == 1;

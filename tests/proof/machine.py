@@ -196,6 +196,7 @@ class Builder:
         self._seen: set[Bit] = set()
         self._fresh = 10_000_000
         self.instead: dict[Bit, Bit] = {}
+        self.made: dict[Any, Bit] = {}  # what somebody may want again
 
     def take(self, bit: Bit) -> Bit:
         """The bit, with all the gates behind it."""

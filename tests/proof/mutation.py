@@ -23,7 +23,7 @@ from fixedpoint_nn.hardware.pack.reader import Pack
 from tests.proof.conformance import programs
 from tests.proof.equivalence import Prover
 from tests.proof.facts import facts
-from tests.proof.judges import Judge, golden_packs
+from tests.proof.judges import Judge, golden_pack, golden_packs
 from tests.proof.judges import judge as judge_of
 from tests.proof.machine import Machine, flattened
 from tests.proof.mutants import Mutant, applied, build, choose, elaborate
@@ -82,6 +82,8 @@ SUBJECTS = (
     Subject("conformance_saturating", 200, quick=-3),
     Subject("conformance_wrapping", 150, quick=-3),
 )
+# The pack itself, as much of it as is quick, and in the harsh mode; all of it; and others of the same engine.
+JUDGES = ("quick", "harsh", "whole", "more")
 SEED_VARIABLE = "FIXEDPOINT_NN_MUTANTS"  # names other mutants, for which no vector was made on purpose
 SEED = int(os.environ.get(SEED_VARIABLE, "1"))
 
@@ -97,18 +99,27 @@ class Fate:
     reason: str = ""
 
 
-def judges_of(pack: Pack, quick: int | None, folder: Path, kinds: Sequence[str]) -> list[Judge]:
+def judges_of(pack: Pack, quick: int | None, folder: Path, kinds: Sequence[str] = JUDGES) -> list[Judge]:
     """The judges of an engine's mutants in the order in which they are asked."""
     first = judge_of(pack, pack.config, folder / "quick", quick)
-    asked = {"quick": first, "harsh": first.harsh()}
-    if quick is not None:
-        asked["whole"] = judge_of(pack, pack.config, folder / "whole").asked("+load=reversed")
-    return [judge for kind, judge in asked.items() if kind in kinds]
+    asked = []
+    if "quick" in kinds:
+        asked.append(first)
+    if "harsh" in kinds:
+        asked.append(first.harsh())
+    if "whole" in kinds and quick is not None:
+        asked.append(judge_of(pack, pack.config, folder / "whole").asked("+load=reversed"))
+    if "more" in kinds:
+        more = judge_of(golden_pack(f"{pack.name}_more"), pack.config, folder / "more")
+        asked += [more, more.harsh(interrupt=47)]
+    return asked
 
 
 def seed_judges(pack: Pack, folder: Path) -> list[Judge]:
-    """A vector of noise, from every seed of one bit; a pack's own seeds follow each other."""
+    """A vector of noise, if the pack has one, from every seed of one bit; its own seeds follow each other."""
     program, vectors, origins = programs.assembled(pack.name)
+    if "noise" not in origins:
+        return []
     vector, judges = vectors[origins.index("noise")], []
     for bit in range(32):
         words, status = program.results(vector, 1 << bit)
@@ -118,7 +129,7 @@ def seed_judges(pack: Pack, folder: Path) -> list[Judge]:
     return judges
 
 
-def judged(subject: Subject, workers: int, judges: Sequence[str] = ("quick", "harsh", "whole")) -> list[Fate]:
+def judged(subject: Subject, workers: int, judges: Sequence[str] = JUDGES) -> list[Fate]:
     """The fates of all mutants of one engine.
 
     The first judge is the quickest. What it lets pass is compared with the engine, and only what is not proven equal
@@ -151,7 +162,7 @@ def judged(subject: Subject, workers: int, judges: Sequence[str] = ("quick", "ha
 
 
 def report(
-    workers: int, subjects: Sequence[Subject] = SUBJECTS, judges: Sequence[str] = ("quick", "harsh", "whole")
+    workers: int, subjects: Sequence[Subject] = SUBJECTS, judges: Sequence[str] = JUDGES
 ) -> tuple[list[str], bool]:
     """Killed, equal, listed and surviving mutants of each module; those that are not proven one by one."""
     fates = [fate for subject in subjects for fate in judged(subject, workers, judges)]

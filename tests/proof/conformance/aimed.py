@@ -17,6 +17,7 @@ from tests.proof.conformance.memories import (
     CLOSE,
     ENDS,
     ENDS_AT,
+    FAR,
     LOST,
     PLAIN,
     RAMP,
@@ -292,6 +293,9 @@ for _lane in range(2):
     AIMED[f"clips {_lane}"] = partial(_clips, lane=_lane)
 for _part in range(2):  # only what is lost tells these from a half
     AIMED[f"lost {_part}"] = partial(_ties, rounding=3, first=LOST + 192 * _part)
+AIMED["far"] = partial(_ties, rounding=3, first=FAR)
+for _bits, _overflow in (*product((2, 3), range(4)), (9, 2)):
+    AIMED[f"formats {_bits} {_overflow}"] = partial(_codes, bits=_bits, signed=True, overflow=_overflow)
 for _bits, _signed, _overflow in product((8, 7, 4, 1), (True, False), range(4)):
     if _bits in (4, 7) or _signed:
         AIMED[f"codes {_bits} {_signed} {_overflow}"] = partial(

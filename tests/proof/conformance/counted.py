@@ -223,9 +223,13 @@ def _long_taps(section: Section) -> None:
 
 def _long_tiles(section: Section, words: int, clocks: int = 0) -> None:
     """Very many tiles, and no word of them fits; so many clocks more after the last, or a sum that loses bits."""
-    run = _tiles(section.draw, min(65536, words // section.config.lanes))
+    lanes = section.config.lanes
+    tiles = min(65536, words // lanes)
     run = replace(
-        run, counts=(4, *run.counts[1:]), parameter=Address(FULL), last_channels=section.config.lanes
+        _tiles(section.draw, tiles),
+        counts=(min(lanes, 4), 1, 1, tiles, max(1, words // (tiles * lanes)), 1),
+        parameter=Address(FULL),
+        last_channels=lanes,
     )
     section.add(run, Store(Address(section.window.address)), *[Set(1, 0)] * clocks)
     if clocks and section.config.model_width:
