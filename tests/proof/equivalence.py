@@ -82,9 +82,7 @@ class Prover:
 
     def _cases(self, guards: Guards) -> Cases:
         cubes = [((guard, 1),) if isinstance(guard, str) else guard for guard in guards]
-        return tuple(
-            tuple((self.machine.register(name)[0], value) for name, value in cube) for cube in cubes
-        )
+        return tuple(tuple((self.machine.register(name)[0], value) for name, value in cube) for cube in cubes)
 
     @staticmethod
     def _holds(builder: Builder, clause: Sequence[tuple[Bit, int]], of: Callable[[Bit], Bit]) -> Bit:

@@ -17,7 +17,11 @@ LOOKED_UP, ANSWERED, RESULT = (
 
 def stages(config: EngineConfig, number: int = 0) -> list[str]:
     """The flags of a requantiser's stages that say whether there is a word, with those of its multiplier."""
-    multiplier = (r"scaled\.u_multiply\.valid_1", r"scaled\.(u_multiply\.out_valid|valid_b)", r"scaled\.valid_c")
+    multiplier = (
+        r"scaled\.u_multiply\.valid_1",
+        r"scaled\.(u_multiply\.out_valid|valid_b)",
+        r"scaled\.valid_c",
+    )
     names = ("valid_1", *(multiplier if config.multiplier_width else ()), "valid_2", "valid_3", "out_valid")
     return [rf"{_requantizer(number)}{name}\[0\]" for name in names]
 

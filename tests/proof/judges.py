@@ -18,6 +18,8 @@ from fixedpoint_nn.hardware.sim.run import write_images, write_vectors
 from tests.proof.conformance import programs
 
 GOLDEN = Path(__file__).parents[2] / "golden_vectors"
+# The pack itself, as much of it as is quick, and in the harsh mode; all of it; and others of the same engine.
+JUDGES = ("quick", "harsh", "whole", "more")
 # As a board's host sees the engine: images by its ports, registers in any state at power-up, a host that
 # writes while the engine is busy, and every vector once ended by reset before it is run.
 HOST = ("+load=port", "+disturb=1", "+interrupt=40")

@@ -36,12 +36,12 @@ GATES = (
 )
 
 
-def flattened(commands: Sequence[str]) -> dict[str, Any]:
-    """The module `engine` after these commands, as one."""
+def flattened(commands: Sequence[str], top: str = "engine") -> dict[str, Any]:
+    """The module `top` after these commands, as one."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
         path = Path(folder) / "engine.json"
         run_yosys([*commands, "flatten", "opt_clean", f"write_json {path}"])
-        module: dict[str, Any] = json.loads(path.read_text())["modules"]["engine"]
+        module: dict[str, Any] = json.loads(path.read_text())["modules"][top]
     return module
 
 
@@ -94,6 +94,13 @@ class Machine:
                             list(dict.fromkeys(pins["EN"])) if port == "ADDR" else [pins["EN"][place]]
                         )
                 self.outputs.append((f"{name} clock", pins["CLK"][0]))
+            elif kind.endswith("engine"):  # left out: what it says may be anything
+                for port, bits in pins.items():
+                    for place, bit in enumerate(bits):
+                        if cell["port_directions"][port] == "output":
+                            self._input(bit, [f"{name} {port}[{place}]"])
+                        else:
+                            self.outputs.append((f"{name} {port}[{place}]", bit))
             elif not kind.startswith(("$meminit", "$scopeinfo")):
                 raise ValueError(f"a cell of kind {kind} is not understood")
         self._connect()

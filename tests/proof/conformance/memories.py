@@ -23,7 +23,9 @@ FULL = WIDE + 10  # one for each lane, far beyond every format of a word, whatev
 CLIPPING, CLIPS = 2 * ENDS, 20  # rows from here on, so many for each lane: its sums lose bits, others are 0
 TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
 LOST = TIES + 384  # and from here on: biases of a half and one bit more, all pairs of them
-FAR = LOST + 384  # and from here on: powers of two below 0 that leave few bits or the sign alone, all of them lost
+FAR = (
+    LOST + 384
+)  # and from here on: powers of two below 0 that leave few bits or the sign alone, all of them lost
 RAMP, CLOSE = 2300, 2560  # activations from here on: all words in order; words that differ by little
 SMALL_WEIGHTS = 1536  # rows from here on: -1, 0 and 1, for sums of many taps
 

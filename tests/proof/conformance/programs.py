@@ -22,7 +22,6 @@ from tests.proof.conformance.aimed import AIMED
 from tests.proof.conformance.memories import memories, window
 from tests.proof.conformance.sections import RandomSource, Section
 
-
 SECTIONS = (
     *(
         "long",
@@ -82,12 +81,8 @@ PACKS = {
     "conformance_groups": Conformance(replace(SMALL, words=4, drain=2), 5),
     "conformance_packed": Conformance(replace(SMALL, pack=2, words=2), 6),
     "conformance_multiplied": Conformance(replace(SMALL, multiplier_width=12), 7),
-    "conformance_16": Conformance(
-        replace(SMALL, lanes=16, drain=4, words=4), 8, tuple(range(30)), aimed=()
-    ),
-    "conformance_64": Conformance(
-        replace(SMALL, lanes=64, drain=8, words=8), 9, tuple(range(30)), aimed=()
-    ),
+    "conformance_16": Conformance(replace(SMALL, lanes=16, drain=4, words=4), 8, tuple(range(30)), aimed=()),
+    "conformance_64": Conformance(replace(SMALL, lanes=64, drain=8, words=8), 9, tuple(range(30)), aimed=()),
 }
 # More of each, for what the mutants of an engine show; they are assembled when that is asked.
 MORE = ("formats", "far")
