@@ -2,7 +2,7 @@
 // Runs one network through axi_engine: loads the memories by AXI4-Lite, streams vectors in and out; random pauses.
 //
 // Plusargs as in engine_tb.v (images, inputs, expected, vectors, addresses and words); +seed=N also seeds the pauses,
-// +calm=1 makes none. The activation image is streamed in before the vectors, with beats that keep no byte between its
+// +calm=1 makes none; after +patience=N clocks in which nothing moves (default: 400000) it gives up. The activation image is streamed in before the vectors, with beats that keep no byte between its
 // words; the interrupt must follow what happens, and what is refused must be refused. Ends with
 // "PASS: N vectors, W words, C cycles" or "FAIL: ..." and status 1.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -327,10 +327,11 @@ module axi_engine_tb;
     end
 
     // Reads of STATUS are no progress.
-    integer still = 0;
+    integer still = 0, patience;
+    initial if (!$value$plusargs("patience=%d", patience)) patience = 400000;
     always @(posedge clock) begin
         still <= bvalid && bready || in_valid && in_ready || out_valid && out_ready ? 0 : still + 1;
-        if (still == 400000) $fatal(1, "FAIL: nothing moved for 400000 clocks");
+        if (still == patience) $fatal(1, "FAIL: nothing moved for %0d clocks", patience);
     end
 endmodule
 `default_nettype wire

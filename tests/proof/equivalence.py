@@ -26,7 +26,7 @@ from typing import Any
 from tests.proof.machine import Bit, Builder, Machine, plain, port_of
 from tests.proof.yosys import SCRATCH, run_yosys
 
-AT_ONCE = 24  # proofs of one process
+AT_ONCE = 48  # proofs of one process
 Literal = tuple[str, int]
 # What must hold of some registers that another one is read: one of them is high, or all literals of a case hold.
 Guards = tuple[str | tuple[Literal, ...], ...]

@@ -27,14 +27,14 @@ from tests.proof.yosys import SCRATCH
 
 SUBJECTS: tuple[Subject, ...] = (
     OfPack("conformance", 400, quick=-3),
-    OfPack("conformance_saturating", 120, quick=-3),
-    OfPack("conformance_wrapping", 80, quick=-3),
-    OfPack("conformance_drain", 80, quick=-3),
-    OfPack("conformance_groups", 100, quick=-3),
-    OfPack("conformance_packed", 80, quick=-3),
-    OfPack("conformance_multiplied", 80, quick=-3),
-    OfPack("conformance_16", 80),
-    OfPack("conformance_64", 60),
+    OfPack("conformance_saturating", 100, quick=-3),
+    OfPack("conformance_wrapping", 60, quick=-3),
+    OfPack("conformance_drain", 60, quick=-3),
+    OfPack("conformance_groups", 80, quick=-3),
+    OfPack("conformance_packed", 60, quick=-3),
+    OfPack("conformance_multiplied", 60, quick=-3),
+    OfPack("conformance_16", 60),
+    OfPack("conformance_64", 40),
     OfStreams(60),
     OfWrapper(100),
 )
