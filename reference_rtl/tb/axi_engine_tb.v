@@ -2,8 +2,9 @@
 // Runs one network through axi_engine: loads the memories by AXI4-Lite, streams vectors in and out; random pauses.
 //
 // Plusargs as in engine_tb.v (images, inputs, expected, vectors, addresses and words); +seed=N also seeds the pauses,
-// +calm=1 makes none; after +patience=N clocks in which nothing moves (default: 400000) it gives up. The activation image is streamed in before the vectors, with beats that keep no byte between its
-// words; the interrupt must follow what happens, and what is refused must be refused. Ends with
+// +calm=1 makes none; after +patience=N clocks in which nothing moves (default: 400000) it gives up.
+// The activation image is streamed in before the vectors, with beats that keep no byte between its words; the
+// interrupt must follow what happens, and what is refused must be refused. Ends with
 // "PASS: N vectors, W words, C cycles" or "FAIL: ..." and status 1.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "axi_registers.vh"
