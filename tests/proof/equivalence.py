@@ -130,7 +130,7 @@ class Prover:
 
     # ---- proofs --------------------------------------------------------------------------------------------
 
-    def broken(self, workers: int, seconds: int = 30) -> list[str]:
+    def broken(self, workers: int, seconds: int = 120) -> list[str]:
         """Facts that a step can break: clauses that are not kept, what is idle and read nevertheless."""
         wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
         for clause in self.facts.clauses:
@@ -187,7 +187,7 @@ class Prover:
                 other.ports[port] = port_of("input", other.new())
         return {f"gold_{name}": gold.module(), f"gate_{name}": gate.module()}
 
-    def equal(self, mutants: Sequence[int], workers: int, seconds: int = 20) -> set[int]:
+    def equal(self, mutants: Sequence[int], workers: int, seconds: int = 60) -> set[int]:
         """Those of the mutants that are the same machine."""
         wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
         proven = set()
@@ -198,6 +198,10 @@ class Prover:
                 proven.add(mutant)
                 continue
             gold, gate = Builder(self.machine), Builder(self.machine, mutant)
+            for bit in self.machine.forgotten:  # they are not compared, so a mutation may find anything there
+                other = gate.new()
+                gate.ports[plain(f"other {self.machine.inputs[bit]}")] = port_of("input", other)
+                gate.instead[bit] = other
             for builder in (gold, gate):
                 for name, bit in behind:
                     builder.output(plain(f"out {name}"), self._seen(builder, name, bit))

@@ -33,12 +33,18 @@ def _requantizer(number: int) -> str:
 def zeros(config: EngineConfig) -> list[int]:
     """Bits of a run's description that are 0 in every program that the assembler lets pass."""
     named = {32 * field.word + field.low + bit for field in Run.layout for bit in range(field.bits)}
-    (last,) = (field for field in Run.layout if field.name == "last_channels")
-    above = range((config.lanes - 1).bit_length(), last.bits)
+    above = [
+        *_high_bits("last_channels", (config.lanes - 1).bit_length()),
+        *_high_bits("groups", (config.words.bit_length() - 1).bit_length()),
+    ]
     opcode = range(28, 31)
-    return sorted(
-        set(range(32 * Run.words)) - named - set(opcode) | {32 * last.word + last.low + bit for bit in above}
-    )
+    return sorted(set(range(32 * Run.words)) - named - set(opcode) | set(above))
+
+
+def _high_bits(name: str, used: int) -> list[int]:
+    """The bits of a description's field above so many low ones."""
+    (field,) = (field for field in Run.layout if field.name == name)
+    return [32 * field.word + field.low + bit for bit in range(used, field.bits)]
 
 
 def _bits_of(word: int) -> str:
@@ -62,7 +68,7 @@ def _arrived(config: EngineConfig, place: int) -> list[tuple[Literal, ...]]:
 
 def _left(words: int) -> tuple[Literal, ...]:
     """So many words of a run (001) are still to come."""
-    run = ((r"u_sequencer\.operation\[1\]", 0), (r"u_sequencer\.operation\[2\]", 0))
+    run = ((BUSY, 1), (r"u_sequencer\.operation\[1\]", 0), (r"u_sequencer\.operation\[2\]", 0))
     return (*((rf"u_sequencer\.left\[{bit}\]", words >> bit & 1) for bit in range(5)), *run)
 
 
@@ -118,6 +124,10 @@ def facts(config: EngineConfig) -> Facts:
                     else flag.replace(r"\[0\]", rf"\[{number}\]")
                 )
                 clauses.append(((other, 0), (flag, 1)))
+    joins = (config.words.bit_length() - 1).bit_length()  # bits that say how many groups are added up
+    if config.words > 1:
+        unused = "|".join(str(3 * stage + bit) for stage in range(5) for bit in range(joins, 3))
+        clauses += [((rf"u_loop_nest\.grouped\.joins\[({unused})\]", 0),)] if joins < 3 else []
     if not config.model_width:  # no accumulator can lose bits
         clauses.append(((r"(u_status\.)?accumulator_overflow\[0\]", 0),))
     if config.lanes // config.drain <= 4:  # all in the lower half
@@ -137,6 +147,9 @@ def facts(config: EngineConfig) -> Facts:
         idle={
             **{_bits_of(word): (OFFERED, *_arrived(config, word)) for word in range(Run.words)},
             r"u_sequencer\.(doublings|wait_load)\[\d+\]": (r"u_sequencer\.loading\[0\]",),
+            # What a run begins with is read in the clock that sets it up.
+            rf"u_loop_nest\.run\[({'|'.join(map(str, _begins(config)))})\]": (r"u_loop_nest\.state\[0\]",),
+            **(_multiplied() if config.pack == 1 else {}),
             # Data beside a flag that says whether there is any.
             r"u_drain\.(left|index|last_tile)\[\d+\]": (DRAINING,),
             r"u_drain\.(words\[\d+\]\.groups\[\d+\]\.picked|pixel_end_1)\[\d+\]": (SELECTED,),
@@ -151,11 +164,15 @@ def facts(config: EngineConfig) -> Facts:
                 for number in range(config.drain)
                 for name, guards in _requantised(config, number).items()
             },
+            r"u_sequencer\.left\[\d\]": (BUSY,),
+            r"u_sequencer\.shift\[\d\]": (((BUSY, 1), (r"u_sequencer\.left\[0\]", 1)),),
+            r"u_sequencer\.access_best\[0\]": (r"u_sequencer\.access_write\[0\]",),
             r"u_sequencer\.access_address\[\d+\]": (
                 r"u_sequencer\.loading\[0\]",
                 r"u_sequencer\.access_write\[0\]",
                 # The word that ends a JumpEqual (101) asks whether it is 0.
                 (
+                    (BUSY, 1),
                     (r"u_sequencer\.left\[0\]", 1),
                     (r"u_sequencer\.operation\[1\]", 0),
                     (r"u_sequencer\.operation\[2\]", 1),
@@ -179,6 +196,26 @@ def facts(config: EngineConfig) -> Facts:
             },
         },
     )
+
+
+def _begins(config: EngineConfig) -> list[int]:
+    """The bits of a description that say where a run begins, and whether it waits."""
+    widths = {"barrier": 1, "y_origin": 13, "activation.base": config.address_width}
+    return [
+        32 * field.word + field.low + bit
+        for field in Run.layout
+        if field.name in widths
+        for bit in range(min(widths[field.name], field.bits))
+    ]
+
+
+def _multiplied() -> dict[str, Guards]:
+    """A factor counts in a step that multiplies, and so does the product a clock later."""
+    fire = r"(u_loop_nest\.)?fire_{}\[0\]"
+    return {
+        r"lanes\[\d+\]\.u_lane\.multiplier\[\d+\]": (fire.format(3),),
+        r"lanes\[\d+\]\.u_lane\.product\[\d+\]": (fire.format(4),),
+    }
 
 
 def _requantised(config: EngineConfig, number: int) -> dict[str, Guards]:

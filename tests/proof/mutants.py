@@ -129,9 +129,11 @@ def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> list
     run_yosys([*elaborate(config), *applied(mutants), f"write_verilog -noattr {netlist}"])
     bench = folder / "bench.v"
     bench.write_text(_bench_with_choice((rtl_folder() / "tb" / "engine_tb.v").read_text(), config))
+    # Many lanes take longer to compile than to simulate.
+    speed = verilator.AT_ONCE if config.lanes >= 16 else verilator.USUAL
     command = [
         str(find_tool("verilator").path),
-        *verilator.options(),
+        *verilator.options(speed),
         "--top-module",
         "engine_tb",
         "--Mdir",

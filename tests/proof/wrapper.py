@@ -39,7 +39,9 @@ def judges() -> list[Judge]:
     asked = [network_plusargs(1, 1), strided_plusargs(1)]
     asked += [network_plusargs(seed, 0) for seed in (2, 3)]
     asked += [strided_plusargs(seed) for seed in (2, 3, 4)]
-    return [Judge(f"network {n}", 0, (*plusargs, "+patience=5000")) for n, (_, plusargs, _) in enumerate(asked)]
+    return [
+        Judge(f"network {n}", 0, (*plusargs, "+patience=5000")) for n, (_, plusargs, _) in enumerate(asked)
+    ]
 
 
 def build(mutants: Sequence[Mutant], folder: Path) -> list[str]:

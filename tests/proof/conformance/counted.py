@@ -116,6 +116,45 @@ def _bounds(section: Section) -> None:
         )
 
 
+def _steps(section: Section) -> None:
+    """From pixel to pixel by steps of every single bit, of which the third's first tap is the last one inside."""
+    draw, port = section.draw, section.window
+    for bit in range(9):
+        step, down = (1 << bit, 128 >> bit) if bit < 8 else (255, 255)
+        section.add_one(
+            lambda bit=bit, step=step, down=down: Run(
+                activation=Address(draw.between(0, 4095)),
+                weight=Address(draw.between(100, 1400)),
+                parameter=Address(PLAIN + draw.between(0, 40)),
+                output=Address(port.address + bit % 8 * port.stride),
+                counts=(1, 2, 2, 1, 3, 3),
+                strides=(0, 1, 2, 0, 3, 11),
+                bounded=True,
+                x_origin=-1,
+                y_origin=-1,
+                x_step=step,
+                y_step=down,
+                x_limit=2 * step,
+                y_limit=2 * down,
+                out_bits=8,
+                overflow=0,
+            )
+        )
+
+
+def _modelled(section: Section) -> None:
+    """Runs of all kinds that ask for the modelled accumulator, which an engine without one takes for the exact one."""
+
+    def run() -> Run:
+        while True:
+            found = section.random_run()
+            if found is not None and not found.maximum and not found.joined:
+                return replace(found, modelled=True)
+
+    for _ in range(6):
+        section.add_one(run)
+
+
 def _jumps(section: Section) -> None:
     """A register that differs from a jump's value in one bit: the jump is not taken."""
     for bit in range(section.config.address_width):
@@ -277,6 +316,8 @@ COUNTED: dict[str, Callable[[Section], None]] = {
     "search 2": partial(_search, places=((0xC36, 1),), stored=False),
     "tables": _tables,
     "rows": _rows,
+    "steps": _steps,
+    "modelled": _modelled,
     "jumps": _jumps,
     "loops": _loops,
     "bounds": _bounds,
