@@ -100,6 +100,10 @@ def facts(config: EngineConfig) -> Facts:
         ((r"u_sequencer\.wait_load\[2\]", 0), (LOADING, 0)),
         ((r"(u_sequencer\.)?done\[0\]", 0), (BUSY, 0)),
     ]
+    # A step that loads the first of two operands does not multiply.
+    for stage, waits in ((1, (r"u_loop_nest\.second_1\[0\]", 1)), (2, (r"(u_loop_nest\.)?select_2\[4\]", 0))):
+        paired = r"u_loop_nest\.paired_1\[0\]" if stage == 1 else r"(u_loop_nest\.)?select_2\[2\]"
+        clauses.append(((rf"(u_loop_nest\.)?fire_{stage}\[0\]", 0), (paired, 0), waits))
     clauses += [((r"u_loop_nest\.state\[0\]", 0), (r"u_loop_nest\.state\[1\]", 0))]
     # The second wait does not begin before the first has ended.
     clauses += [
@@ -165,8 +169,6 @@ def facts(config: EngineConfig) -> Facts:
                 for name, guards in _requantised(config, number).items()
             },
             r"u_sequencer\.left\[\d\]": (BUSY,),
-            r"u_sequencer\.shift\[\d\]": (((BUSY, 1), (r"u_sequencer\.left\[0\]", 1)),),
-            r"u_sequencer\.access_best\[0\]": (r"u_sequencer\.access_write\[0\]",),
             r"u_sequencer\.access_address\[\d+\]": (
                 r"u_sequencer\.loading\[0\]",
                 r"u_sequencer\.access_write\[0\]",

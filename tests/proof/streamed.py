@@ -21,6 +21,7 @@ from tests.support.random_programs import PACKED, first_output
 from tests.support.streamed_programs import memory_for, streamed_program
 
 SEEDS = range(12)
+WORDS = 64  # that the host reads
 INPUTS = np.full((3, 1), 3)
 
 
@@ -46,13 +47,13 @@ def judges(folder: Path) -> list[Judge]:
     found = []
     for seed, (images, noise) in zip(SEEDS, _programs(), strict=True):
         memory, output = memory_for(seed), first_output(CONFIG)
-        compare(CONFIG, images, INPUTS, 0, output, 1, simulator="verilator", seed=noise, memory=memory)
+        compare(CONFIG, images, INPUTS, 0, output, WORDS, simulator="verilator", seed=noise, memory=memory)
         place = folder / f"program {seed}"
         place.mkdir(parents=True)
         arguments = [
             *write_images(place, CONFIG, images),
             f"+inputs={hexadecimal(place / 'inputs.mem', INPUTS, CONFIG.activation_width)}",
-            *(f"+vectors={len(INPUTS)}", "+input_words=1", "+input_address=0", "+output_words=1"),
+            *(f"+vectors={len(INPUTS)}", "+input_words=1", "+input_address=0", f"+output_words={WORDS}"),
             *(f"+output_address={output}", f"+seed={noise}", "+limit=100000", "+hang=300000"),
             *(f"+{what}=/dev/stdout" for what in ("results", "trace", "arrivals")),
             *source(memory),

@@ -12,7 +12,7 @@ import pytest
 from fixedpoint_nn.board.axi.registers import PARAMETERS
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.instructions import Halt
+from fixedpoint_nn.hardware.isa.instructions import Address, Halt, Run
 from tests.hardware.rtl.test_engine import SMALL, Assembly, dense
 from tests.support.engine_bench import RTL, hexadecimal, scratch, write_images
 from tests.support.module_bench import bench
@@ -34,6 +34,9 @@ def network_plusargs(seed: int, calm: int) -> tuple[dict[str, int], list[str], s
             table_base=0,
         ),
         dense(a, 32, 64, rng.integers(-128, 128, (10, 3)), rng.integers(-999, 999, 3), 9),
+        Run(
+            bounded=True, output=Address(200), counts=(2731, 1, 1, 1, 1, 1), out_bits=8
+        ),  # nothing but clocks
         Halt(),
     )
     images = a.images(rng.integers(-128, 128, 256), np.arange(8))
@@ -41,7 +44,8 @@ def network_plusargs(seed: int, calm: int) -> tuple[dict[str, int], list[str], s
     emulator, expected, cycles = Emulator(SMALL, images), [], 0
     for row in inputs:
         emulator.write(0, row)
-        cycles += emulator.run().cycles
+        result = emulator.run()
+        cycles += result.cycles
         expected.append(emulator.read(64, 3))
     folder = scratch()
     plusargs = write_images(folder, SMALL, images)
@@ -59,7 +63,8 @@ def network_plusargs(seed: int, calm: int) -> tuple[dict[str, int], list[str], s
         f"+calm={calm}",
     ]
     values = {k: v for k, v in SMALL.verilog().items() if not k.startswith(("PRODUCT", "MODEL"))}
-    return values, plusargs, f"PASS: 4 vectors, 12 words, {cycles} cycles"
+    last = f"Last vector: {result.mac_cycles} MAC cycles, {result.saturations} saturations, argmax {result.argmax}"
+    return values, plusargs, f"{last}\nPASS: 4 vectors, 12 words, {cycles} cycles"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -74,7 +79,7 @@ def strided_plusargs(seed: int) -> tuple[dict[str, int], list[str], str]:
     rng = np.random.default_rng(seed)
     a = Assembly()
     run = dense(a, 3, 64, rng.integers(-128, 128, (6, 9)), rng.integers(-999, 999, 9), 7)
-    a.add(replace(run, counts=(2, 3, 1, 3, 1, 1), strides=(1, 5, 0, 0, 0, 0)), Halt())
+    a.add(replace(run, counts=(2, 3, 1, 3, 1, 1), strides=(1, 5, 0, 0, 0, 0), argmax=True), Halt())
     images = a.images(activations=rng.integers(-128, 128, 96))
     place = np.arange(6)
     source, target = 3 + place // 2 * 5 + place % 2, 63 + place // 2 * 4 + place % 2
@@ -82,7 +87,8 @@ def strided_plusargs(seed: int) -> tuple[dict[str, int], list[str], str]:
     emulator, expected, cycles = Emulator(SMALL, images), [], 0
     for row in inputs:
         emulator.memory[source] = row
-        cycles += emulator.run().cycles
+        result = emulator.run()
+        cycles += result.cycles
         expected.append(emulator.memory[target])
     folder = scratch()
     plusargs = write_images(folder, SMALL, images)
@@ -93,7 +99,8 @@ def strided_plusargs(seed: int) -> tuple[dict[str, int], list[str], str]:
         *("+output_words=6", "+output_address=63", "+output_run=2", "+output_stride=4", f"+seed={seed}"),
     ]
     values = {k: v for k, v in SMALL.verilog().items() if not k.startswith(("PRODUCT", "MODEL"))}
-    return values, plusargs, f"PASS: 3 vectors, 18 words, {cycles} cycles"
+    last = f"Last vector: {result.mac_cycles} MAC cycles, {result.saturations} saturations, argmax {result.argmax}"
+    return values, plusargs, f"{last}\nPASS: 3 vectors, 18 words, {cycles} cycles"
 
 
 @pytest.mark.parametrize("seed", [1, 2])

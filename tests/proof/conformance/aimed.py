@@ -23,6 +23,8 @@ from tests.proof.conformance.memories import (
     RAMP,
     SHIFTED,
     TIES,
+    TOP,
+    TOPS,
     WIDE,
     WINDOW,
 )
@@ -75,6 +77,24 @@ def _alone(section: Section) -> None:
     )
     if not section.holds(run, good=_kept):
         raise ValueError("the first lane loses bits")
+
+
+def _top(section: Section) -> None:
+    """A sum of quantised products that its accumulator just holds: 2047 + 16 * 1920 = 2**15 - 1; nothing is lost."""
+    if not section.config.product_bits:
+        return
+    run = Run(
+        activation=Address(ENDS_AT),
+        weight=Address(TOP),
+        parameter=Address(PLAIN),
+        output=Address(section.window.address),
+        counts=(TOPS, 1, 1, 1, 1, 1),
+        strides=(1, 0, 0, 0, 0, 0),
+        modelled=bool(section.config.model_width),
+        out_bits=8,
+    )
+    if not section.holds(run, good=_kept):
+        raise ValueError("the highest sum loses bits")
 
 
 def _clips(section: Section, lane: int) -> None:
@@ -275,6 +295,7 @@ AIMED: dict[str, Callable[[Section], None]] = {
     **COUNTED,
     "ends": _ends,
     "alone": _alone,
+    "top": _top,
     "largest": _largest,
     "small": _small,
     "noise": _noise,

@@ -282,6 +282,13 @@ def _more_tiles(section: Section) -> None:
     section.add(run, Store(Address(section.window.address)))
 
 
+def _misfits(section: Section, words: int) -> None:
+    """So many words that do not fit, a power of two: the count ends when its highest bit has just come."""
+    lanes = section.config.lanes
+    run = replace(_tiles(section.draw, words // lanes), parameter=Address(FULL), last_channels=lanes)
+    section.add(run, Store(Address(section.window.address)))
+
+
 def clipped(section: Section, lane: int) -> Run:
     """A run of which one lane's sum loses bits, and no other's."""
     return Run(
@@ -327,3 +334,5 @@ COUNTED: dict[str, Callable[[Section], None]] = {
     "long tiles again": partial(_long_tiles, words=(1 << 17) - 4, clocks=1),
     "long tiles and more": _more_tiles,
 }
+for _power in range(8, 15):
+    COUNTED[f"misfits {_power}"] = partial(_misfits, words=1 << _power)

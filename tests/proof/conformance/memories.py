@@ -21,6 +21,10 @@ SHIFTED = PLAIN + 60  # four that shift by 9
 WIDE = PLAIN + 64  # ten that shift by 3 to 12, to words from 128 to 236, which formats of 9 bits hold
 FULL = WIDE + 10  # one for each lane, far beyond every format of a word, whatever a few products add
 CLIPPING, CLIPS = 2 * ENDS, 20  # rows from here on, so many for each lane: its sums lose bits, others are 0
+TOP, TOPS = (
+    240,
+    17,
+)  # rows from here on, whose quantised products with -128 add up to the highest sum of 16 bits
 TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
 LOST = TIES + 384  # and from here on: biases of a half and one bit more, all pairs of them
 FAR = (
@@ -72,6 +76,9 @@ def memories(config: EngineConfig, draw: RandomSource) -> Images:
     for lane in range(lanes):
         rows = slice(CLIPPING + lane * CLIPS, CLIPPING + (lane + 1) * CLIPS)
         weights[rows], weights[rows, lane] = 0, low
+    if config.product_bits:
+        weights[TOP : TOP + TOPS] = -60
+        weights[TOP] = low
     columns = [shifts, biases]
     if config.multiplier_width:
         multipliers = draw.words(config.multiplier_width, config.parameter_depth)

@@ -85,12 +85,12 @@ PACKS = {
     "conformance_64": Conformance(replace(SMALL, lanes=64, drain=8, words=8), 9, tuple(range(30)), aimed=()),
 }
 # More of each, for what the mutants of an engine show; they are assembled when that is asked.
-MORE = ("formats", "far", "steps", "modelled")
+MORE = ("formats", "far", "steps", "modelled", "misfits", "top")
 PACKS_OF_MORE = {
     f"{name}_more": replace(
         pack,
         seed=pack.seed + 100,
-        random=tuple(range(25 if pack.aimed else 30)),
+        random=tuple(range(20 if pack.aimed else 30)),
         aimed=MORE if pack.aimed else (),
     )
     for name, pack in PACKS.items()
