@@ -100,7 +100,7 @@ module lane #(
 
             if (maximum_3) begin
                 larger_4 <= first_3 || operand > largest;
-                // Between two steps the operand stays, and is no larger than the largest; in another lane's turn it may be.
+                // Between two steps the operand stays, and is not larger; in the turn of the other lane it may be.
                 if ((SHARED == 0 || fire_3) && (first_3 || operand > largest)) largest <= operand;
             end
             if (complete_5) total <= accumulator;
