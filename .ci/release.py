@@ -24,7 +24,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,16 +141,36 @@ def built(source: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def pythons(named: list[str]) -> dict[str, str]:
-    """Version and program of each Python that is to try the wheel: those named, or all that are on PATH."""
-    found = {}
-    for program in named or [f"python{version}" for version in SUPPORTED]:
-        which = "import sys; print('%d.%d' % sys.version_info[:2])"
-        try:
-            found[run(program, "-c", which, cwd=ROOT).strip()] = program
-        except (NotGood, OSError):  # a stand-in for a Python that is not there does not run
-            if named:
-                raise NotGood(f"there is no {program}; name a Python that is installed") from None
+    """Version and program of each Python that is to try the wheel: those named, or all that are here."""
+    found: dict[str, str] = {}
+    for program in named:
+        version = version_that_runs(program)
+        if version is None:
+            raise NotGood(f"there is no {program}; name a Python that is installed")
+        found[version] = program
+    for version in () if named else SUPPORTED:
+        for program in places(version):
+            if version_that_runs(program) == version:
+                found[version] = program
+                break
     return found
+
+
+def version_that_runs(program: str) -> str | None:
+    """Such as "3.10"; None for a program that is not there, or a stand-in that does not run."""
+    try:
+        return run(program, "-c", "import sys; print('%d.%d' % sys.version_info[:2])", cwd=ROOT).strip()
+    except (NotGood, OSError):
+        return None
+
+
+def places(version: str) -> Iterator[str]:
+    """Where this Python may be: on PATH, or where pyenv and uv install theirs."""
+    yield f"python{version}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    uv = Path.home() / ".local" / "share" / "uv" / "python"
+    for folder in (*sorted(pyenv.glob(f"{version}.*")), *sorted(uv.glob(f"cpython-{version}.*"))):
+        yield str(folder / "bin" / f"python{version}")
 
 
 def tried(program: str, wheel: Path, folder: Path) -> str:
@@ -187,7 +207,7 @@ def main(arguments: list[str]) -> int:
         nargs="*",
         default=[],
         metavar="PROGRAM",
-        help="(default: python3.10 to python3.13, those on PATH)",
+        help="(default: python3.10 to python3.13, those on PATH or of pyenv or uv)",
     )
     options = parser.parse_args(arguments)
     try:

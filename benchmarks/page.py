@@ -58,9 +58,15 @@ def _part(name: str, part: dict[str, Any]) -> Iterator[str]:
         yield f"| engine | {comparison['unit']} per second | times {comparison['baseline']} |"
         yield "|---|---|---|"
         for engine, figures in comparison["engines"].items():
-            yield f"| {engine} | {figures['rate']:,.4g} | {figures['ratio']:.3g} |"
+            yield f"| {engine} | {_rate(figures['rate'])} | {figures['ratio']:.3g} |"
         yield ""
         yield from _targets(comparison["targets"])
+
+
+def _rate(rate: float) -> str:
+    """Four digits, without an exponent: 294,300 or 24.3."""
+    digits = f"{rate:.4g}"
+    return f"{float(digits):,.0f}" if float(digits) >= 1000 else digits
 
 
 def _targets(targets: list[dict[str, Any]]) -> Iterator[str]:

@@ -37,12 +37,17 @@ def sections() -> dict[str, list[Message]]:
     return found
 
 
+def quoted(text: str) -> str:
+    """The text as code; between double marks if it has such marks itself."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
     for title, messages in sections().items():
         parts.append(f"## {title}\n")
-        parts += [f"`{m.text}`\n\n- **Cause**: {m.cause}\n- **Cure**: {m.cure}\n" for m in messages]
+        parts += [f"{quoted(m.text)}\n\n- **Cause**: {m.cause}\n- **Cure**: {m.cure}\n" for m in messages]
     return "\n".join(parts)
 
 

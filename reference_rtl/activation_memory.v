@@ -2,13 +2,13 @@
 // The activation memory: rows of LANES words, read by the row or by WORDS consecutive words, written by up to DRAIN
 // consecutive words; consecutive words may begin anywhere in a row and end in the next one.
 //
-//   read_row   (two clocks after its address) = the row, if read_whole says so
+//   read_row   (two clocks after its address) = the row, with read_whole
 //   read_words (two clocks after its address) = the words from read_place on
 //
-// A word that is written and read in the same clock is read as it was before. Banks are lanes that have the same row
-// address, 64 at most: with DRAIN or WORDS above 1 as many of the first lanes are a bank of their own, because what
-// does not fit into the last lanes stands there in the next row; if there are no other lanes, each is a bank. A bank
-// declares whole rows and uses its own lanes of them, so that all banks have the same image.
+// A read in the clock of a write to the same word returns the old word. A bank is a group of at most 64 lanes with the
+// same row address: with DRAIN or WORDS above 1 that many of the first lanes are a separate bank, because words that do
+// not fit into the last lanes are there, in the next row; if there are no other lanes, each lane is a bank. A bank
+// declares whole rows and uses only its own lanes, so that all banks have the same image.
 // Python twin: `ActivationMemory` in fixedpoint_nn/hardware/emulator/activation_memory.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
@@ -23,9 +23,9 @@ module activation_memory #(
     parameter WIDTH = 16,
     // Number of rows.
     parameter ROWS = 512,
-    // $readmemh file of the first contents, for synthesis; empty: none.
+    // $readmemh file of the initial contents, for synthesis; empty: none.
     parameter IMAGE = "",
-    // Widths that follow; not to be set.
+    // Derived widths; not to be set.
     parameter ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1,
     parameter PLACE_BITS = LANES > 1 ? $clog2(LANES) : 1
 ) (
@@ -38,13 +38,13 @@ module activation_memory #(
     output wire [LANES*WIDTH-1:0] read_row,
     output wire [WORDS*WIDTH-1:0] read_words,
 
-    // Write port: which words there are (none, or the first ones), and where the first one goes.
+    // Write port: which words are valid (none, or the first ones), and the place of the first.
     input  wire [DRAIN-1:0]       write,
     input  wire [ROW_BITS-1:0]    write_row_address,
     input  wire [PLACE_BITS-1:0]  write_place,
     input  wire [DRAIN*WIDTH-1:0] write_data
 );
-    // The lanes of which some may have another row address than the others.
+    // The number of lanes that may have another row address than the others.
     localparam MOVING = DRAIN > WORDS ? DRAIN : WORDS;
     localparam TURNED = MOVING > 1 && MOVING == LANES, SPLIT = MOVING > 1 && MOVING < LANES ? 1 : 0;
     localparam MOST = TURNED ? 1 : 64;
@@ -59,15 +59,15 @@ module activation_memory #(
         if (ROWS < 2) $fatal(1, "%m: ROWS = %0d; the activation memory needs at least 2 rows", ROWS);
     end
 
-    // The words turned so that each stands at its lane, modulo DRAIN; the group of lanes in which the first one goes.
+    // The words rotated to their lanes, modulo DRAIN; the group of lanes of the first word.
     wire [GROUP_BITS-1:0] group = LANES == DRAIN ? {GROUP_BITS{1'b0}} : write_place[PLACE_BITS-1 -: GROUP_BITS];
     wire [GROUP_BITS-1:0] next_group = LANES == DRAIN ? {GROUP_BITS{1'b0}} : group + ONE_GROUP;
     wire last_group = LANES == DRAIN || &group;
-    // Words that are read from a place in the last lanes on end in the next row.
+    // A read that begins in the last lanes continues in the next row.
     localparam MOVING_BITS = $clog2(MOVING);
     wire reads_on = WORDS > 1 && !read_whole && &(read_place >> MOVING_BITS | ~(ALL_PLACES >> MOVING_BITS));
     wire [DRAIN*WIDTH-1:0] turned_data;
-    // Of each lane modulo DRAIN: it is written; it is in the next group.
+    // For each lane modulo DRAIN: whether it is written; whether it is in the next group.
     wire [DRAIN-1:0] turned_write, wrapped;
     generate
         if (DRAIN == 1) begin : one_word
@@ -126,8 +126,8 @@ module activation_memory #(
             assign read_row[FIRST*WIDTH +: SIZE*WIDTH] = part;
         end
 
-        // The words from the place on. Each lane modulo WORDS gives one, from the group of WORDS lanes that the place
-        // is in or from the next one; then they are turned.
+        // The words from the place on. Each lane modulo WORDS yields one, from the group of WORDS lanes of the place
+        // or from the next group; then they are rotated.
         if (LANES == 1) begin : one_lane
             assign read_words = read_row;
         end else begin : many_lanes

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The largest word of a run and its index; the first one, if several are largest. Latency: 1 clock; with more than one
-// word a clock 2, of which the first finds the largest of the clock.
+// The largest word of a run and its index; of equal words the first. Latency: 1 clock; with more than one word per
+// clock 2, of which the first finds the largest word of the clock.
 //
 // Python twin: numpy.argmax.
 `default_nettype none
 module argmax #(
-    // Words of a clock: a power of two.
+    // Words per clock: a power of two.
     parameter DRAIN = 1,
     // Bits of a word.
     parameter WIDTH = 16,
@@ -15,13 +15,13 @@ module argmax #(
     input  wire                    clock,
     // A new search begins.
     input  wire                    clear,
-    // The words that there are: none, or the first ones.
+    // The valid words: none, or the first ones.
     input  wire [DRAIN-1:0]        valid,
     input  wire [DRAIN*WIDTH-1:0]  words,
     output reg  [INDEX_WIDTH-1:0]  index,
     output reg  signed [WIDTH-1:0] best
 );
-    // The largest word of a clock, its place among them, and how many there are.
+    // The largest word of a clock, its position, and the number of words.
     wire any;
     wire signed [WIDTH-1:0] largest;
     wire [INDEX_WIDTH-1:0] offset, count;
@@ -36,7 +36,7 @@ module argmax #(
             reg found;
             reg signed [WIDTH-1:0] winner;
             reg [INDEX_WIDTH-1:0] winner_place, number;
-            // A tournament: in round after round, each winner meets its neighbour.
+            // A tournament: in each round, neighbouring winners are compared.
             reg [DRAIN*WIDTH-1:0] winners;
             reg [DRAIN*INDEX_WIDTH-1:0] places;
             reg [INDEX_WIDTH-1:0] total;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The engine behind standard handshakes: AXI4-Lite for control, AXI4-Stream for what goes in and comes out.
+// The engine behind standard handshakes: AXI4-Lite for control, AXI4-Stream for inputs and outputs.
 //
-// The registers are told in axi_engine.rdl, from which axi_registers.vh and docs/hardware/registers.md are written.
-// Words of a tensor go to runs of RUN consecutive addresses whose starts are STRIDE apart. A stream beat is one word,
-// sign-extended to whole bytes. Out: every byte is kept, and tlast marks the last word. In: a beat that keeps no byte
-// is passed over; tlast at any other place than the last word, or a beat that keeps some bytes only, sets
-// INTERRUPT_PENDING.framing and changes nothing else.
-// Reset (synchronous, low): everything but the memories and their contents begins anew. A CONTROL write with `abort`
-// ends what is under way as well; registers keep their values, and a beat that is offered stays until it is taken.
-// `busy` is high from the clock after the command to the last word's; what is refused meanwhile is told in the map.
+// The registers are defined in axi_engine.rdl; axi_registers.vh and docs/hardware/registers.md are generated from it.
+// A tensor is stored in runs of RUN consecutive addresses whose starts are STRIDE apart. A stream beat is one word,
+// sign-extended to whole bytes. Output: all bytes are kept, and tlast marks the last word. Input: a beat without kept
+// bytes is skipped; tlast anywhere but at the last word, or a beat with some bytes kept, sets
+// INTERRUPT_PENDING.framing and has no other effect.
+// Reset (synchronous, active low) resets everything but the contents of memories. A CONTROL write with `abort` also
+// ends the current operation; registers keep their values, and a beat that is offered stays until it is accepted.
+// `busy` is high from the clock after the command to that of the last word; the map says what is refused meanwhile.
 // Latency: a beat in takes 1 clock, a beat out 4.
 // Python twin: `Emulator.write`, `Emulator.run`, `Emulator.read` in fixedpoint_nn/hardware/emulator/emulator.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -37,13 +37,13 @@ module axi_engine #(
     parameter PARAMETER_DEPTH = 512,
     parameter TABLE_DEPTH = 4096,
     parameter PROGRAM_DEPTH = 1024,
-    // $readmemh files of the memories' first contents: a network that is baked in; empty: none.
+    // $readmemh files of the memories' initial contents, for a built-in network; empty: none.
     parameter ACTIVATION_IMAGE = "",
     parameter WEIGHT_IMAGE = "",
     parameter PARAMETER_IMAGE = "",
     parameter TABLE_IMAGE = "",
     parameter PROGRAM_IMAGE = "",
-    // What SEED, INPUT_* and OUTPUT_* hold after a reset.
+    // The reset values of SEED, INPUT_* and OUTPUT_*.
     parameter [31:0] SEED = 32'd1,
     parameter [23:0] INPUT_ADDRESS = 24'd0,
     parameter [23:0] INPUT_WORDS = 24'd0,
@@ -53,14 +53,14 @@ module axi_engine #(
     parameter [23:0] OUTPUT_WORDS = 24'd0,
     parameter [23:0] OUTPUT_RUN = 24'd0,
     parameter [23:0] OUTPUT_STRIDE = 24'd0,
-    // A command that is given by itself after a reset, as in CONTROL; 15 runs for ever, from stream to stream.
+    // A command that is executed after a reset, as in CONTROL; 15 runs forever, from stream to stream.
     parameter [3:0] AUTOSTART = 4'd0,
-    // 1: accesses that are not secure (bit 1 of prot) are refused.
+    // 1: non-secure accesses (bit 1 of prot) are refused.
     parameter SECURE_ONLY = 0,
-    // What the registers of these names say: the number of the images, and the clock in kHz.
+    // The values of the registers of these names: the number of the images, and the clock in kHz.
     parameter [31:0] CONTENT = 32'd0,
     parameter [31:0] CLOCK_KHZ = 32'd0,
-    // Bits of a stream beat; follows, not to be set.
+    // Derived bits of a stream beat; not to be set.
     parameter STREAM_WIDTH = ACTIVATION_WIDTH > 8 ? (ACTIVATION_WIDTH + 7) / 8 * 8 : 8
 ) (
     input  wire                      clock,
@@ -104,7 +104,7 @@ module axi_engine #(
     // High while an event that is enabled is pending.
     output reg                       irq
 );
-    // Bits of a word, and of its sign in a beat; where they are illegal something small, so that the engine refuses it.
+    // Bits of a word, and of its sign extension in a beat; illegal values become small ones, which the engine refuses.
     localparam LEGAL = ACTIVATION_WIDTH >= 2 && ACTIVATION_WIDTH <= 32;
     localparam WORD = LEGAL ? ACTIVATION_WIDTH : 2;
     localparam SIGNS = LEGAL ? STREAM_WIDTH - WORD + 1 : 1;
@@ -147,7 +147,7 @@ module axi_engine #(
     reg  write_refused, read_refused;
     reg  [31:0] read_data;
 
-    // A word of the activation memory is there two clocks after its address; nothing is written meanwhile.
+    // A word of the activation memory arrives two clocks after its address; nothing is written meanwhile.
     reg  [1:0] word_wait;
     wire word_there = {8'd0, word_address} < ACTIVATION_DEPTH;
     wire word_read = read_pending && read_address == `AXI_WORD_DATA && at_rest && word_there
@@ -167,7 +167,7 @@ module axi_engine #(
         .read_hold(read_hold), .read_refused(read_refused), .read_data(read_data)
     );
 
-    // What a write does, and whether it does anything.
+    // The effect of a write, and whether it has any.
     wire whole = &write_strobe;
     wire abort_wanted = write_data[`AXI_CONTROL_ABORT];
     wire startable = at_rest && write_data[2:0] != 3'd0
@@ -305,7 +305,7 @@ module axi_engine #(
 
     // ---- The engine ------------------------------------------------------------------------------------------------
 
-    // Where the next word of the tensor stands: `left` words to come, `run_left` of the present run.
+    // The address of the tensor's next word: `left` words to come, `run_left` of the current run.
     reg [23:0] address, run_start, left, run_left, run_words, stride;
     reg [1:0]  fetching;
     wire       last = left == 24'd1;
@@ -337,7 +337,7 @@ module axi_engine #(
         .accumulator_overflow(accumulator_overflow), .argmax(argmax), .stalls()
     );
 
-    // What comes next when the present step is over.
+    // The step after the current one.
     wire [3:0] request = !at_rest ? control : woken ? write_data[3:0] : AUTOSTART;
     reg  [2:0] next_state;
     always @* begin
@@ -356,7 +356,7 @@ module axi_engine #(
     wire finished = at_rest && (control_write || !woken) || received || ran || sent;
     wire [23:0] first_run = next_state == RECEIVE ? input_run : output_run;
     wire [23:0] words = next_state == RECEIVE ? input_words : output_words;
-    // A run of 0 words is one of all.
+    // A run of 0 words is one run of all words.
     wire [23:0] run = first_run == 24'd0 ? words : first_run;
 
     always @(posedge clock) begin

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The handshakes of AXI4-Lite, for registers that are written and read in single clocks.
+// The handshakes of AXI4-Lite, for registers that are written and read in one clock.
 //
-// A write is done in the clock of `write`, a read in the clock of `read`; the answer follows a clock later. `refused`
-// makes it SLVERR instead of OKAY. No output follows an input in the same clock, but for what leads to the registers.
-// After a reset of any length all channels are empty; `awready`, `wready` and `arready` are low while it lasts.
-// Latency: a write 2 clocks from its later half to the response, a read 2 from its address; one of each in 2 clocks.
+// A write happens in the clock of `write`, a read in that of `read`; the response follows one clock later. `refused`
+// makes it SLVERR instead of OKAY. No output depends on an input of the same clock, except those to the registers.
+// After a reset of any length all channels are empty; `awready`, `wready` and `arready` are low during a reset.
+// Latency: a write 2 clocks from its later half to the response, a read 2 from its address; one of each per 2 clocks.
 // Python twin: an array.
 `default_nettype none
 module axi_lite_port (
@@ -32,7 +32,7 @@ module axi_lite_port (
     output reg         rvalid,
     input  wire        rready,
 
-    // Registers. `*_hold` delays what is pending.
+    // Registers. `*_hold` delays a pending access.
     output wire        write,
     output reg  [7:0]  write_address,
     output reg  [2:0]  write_prot,
@@ -101,7 +101,7 @@ module axi_lite_port (
         end
     end
 
-    // The lowest two bits of an address lead nowhere.
+    // The lowest two bits of an address are ignored.
     wire unused_low_bits = &{awaddr[1:0], araddr[1:0]};
 endmodule
 `default_nettype wire

@@ -12,7 +12,7 @@
 module drain #(
     // Lanes.
     parameter LANES = 8,
-    // Sums that leave in one clock: a power of two, at most LANES.
+    // Sums drained per clock: a power of two, at most LANES.
     parameter DRAIN = 1,
     // Bits of a lane's sum.
     parameter WIDTH = 48,
@@ -20,11 +20,11 @@ module drain #(
     parameter WRAP_WIDTH = 0,
     // Bits of an address.
     parameter ADDRESS_WIDTH = 16,
-    // Bits of a tile's channels minus one, which follow; not to be set.
+    // Derived bits of a tile's channels minus one; not to be set.
     parameter CHANNEL_WIDTH = LANES > 1 ? $clog2(LANES) : 1
 ) (
     input  wire                     clock,
-    // Synchronous: discards the tile and the sums that are in the pipeline.
+    // Synchronous: discards the tile and the sums in the pipeline.
     input  wire                     reset,
 
     // The run's settings.
@@ -33,7 +33,7 @@ module drain #(
     input  wire                     per_tile,
     input  wire                     modelled,
 
-    // A complete tile: channels minus one; totals stand from the next clock on.
+    // A complete tile: its channels minus one; totals are valid from the next clock on.
     input  wire                     complete,
     input  wire [CHANNEL_WIDTH-1:0] channels,
     input  wire                     pixel_end,
@@ -41,7 +41,7 @@ module drain #(
 
     output wire                     parameter_enable,
     output reg  [ADDRESS_WIDTH-1:0] parameter_address,
-    // The sums that there are (none, or the first ones), and whether a pixel ends with the last of them.
+    // The valid sums (none, or the first ones), and whether the last of them ends a pixel.
     output reg  [DRAIN-1:0]         out_valid,
     output reg                      out_pixel_end,
     output wire [DRAIN*WIDTH-1:0]   sums,
@@ -61,9 +61,9 @@ module drain #(
     wire [DRAIN-1:0] lost;
     assign wrapped = |lost;
 
-    // Each word is selected from lanes that are DRAIN apart, four of them at a time (an array, because synthesis makes
-    // a multiplier of a variable part select of `totals`). Groups that do not have the channel give 0; the last "or" is
-    // part of the adder that adds the bias.
+    // Each word is selected from lanes that are DRAIN apart, four at a time (an array, because synthesis makes
+    // a multiplier of a variable part select of `totals`). Groups without the channel yield 0; the last "or" merges
+    // with the adder of the bias.
     localparam SIZE = CLOCKS > 4 ? 4 : CLOCKS;
     localparam GROUPS = CLOCKS / SIZE;
     localparam HALF = GROUPS > 1 ? GROUPS / 2 : 1;

@@ -4,8 +4,8 @@
 // Stages, counted from the clock in which a step is issued (docs/engine.md, Timing):
 //    0 addresses   1-2 memories   3 operands   4 product   5 sum   6 totals of a complete tile; DRAIN channels a clock:
 //    6-8 drain   9-12 requantiser   13-14 table   15 write
-// A word that is written in stage 15 can be read by a step that is issued one clock later. A multiplier takes three
-// clocks more, behind stage 9, and joining groups of lanes (WORDS above 1) one, behind stage 6.
+// A word written in stage 15 can be read by a step that is issued one clock later. A multiplier takes three more
+// clocks, after stage 9, and joining groups of lanes (WORDS above 1) one, after stage 6.
 //
 // Python twin: `Emulator` in fixedpoint_nn/hardware/emulator/emulator.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -14,7 +14,7 @@
 module engine #(
     // Multiply-accumulate lanes: a power of two, 1 to 256.
     parameter LANES = 8,
-    // Sums that leave a tile, are requantised and written in one clock: a power of two, 1 to 16, at most LANES.
+    // Sums drained, requantised and written per clock: a power of two, 1 to 16, at most LANES.
     parameter DRAIN = 1,
     // Activation words that a step reads, each for a group of lanes: a power of two, 1 to 32, at most LANES.
     parameter WORDS = 1,
@@ -48,21 +48,21 @@ module engine #(
     parameter PARAMETER_DEPTH = 512,
     parameter TABLE_DEPTH = 4096,
     parameter PROGRAM_DEPTH = 1024,
-    // Rows of the weight memory, its last ones, that are a window of the weights that come from outside; 0: none do.
+    // The last rows of the weight memory that are the window for weights streamed from outside; 0: there is none.
     parameter WEIGHT_WINDOW = 0,
-    // $readmemh files of the memories' first contents, for synthesis; empty: none.
+    // $readmemh files of the memories' initial contents, for synthesis; empty: none.
     parameter ACTIVATION_IMAGE = "",
     parameter WEIGHT_IMAGE = "",
     parameter PARAMETER_IMAGE = "",
     parameter TABLE_IMAGE = "",
     parameter PROGRAM_IMAGE = "",
-    // Widths that follow; not to be set.
+    // Derived widths; not to be set.
     parameter PARAMETER_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH),
     parameter WIDER_WIDTH = PARAMETER_WIDTH > 32 ? PARAMETER_WIDTH : 32,
     parameter LOAD_WIDTH = LANES * WEIGHT_WIDTH > WIDER_WIDTH ? LANES * WEIGHT_WIDTH : WIDER_WIDTH
 ) (
     input  wire                               clock,
-    // Synchronous; one clock of it ends the program and discards what is in the pipeline.
+    // Synchronous; one clock of it ends the program and empties the pipeline.
     input  wire                               reset,
 
     // Control: start (one clock, when not busy) runs the program from word 0; done stays high until the next start.
@@ -71,7 +71,7 @@ module engine #(
     output wire                               busy,
     output wire                               done,
 
-    // Activation port, while not busy; the word is there two clocks after its address.
+    // Activation port, while not busy; the word is valid two clocks after its address.
     input  wire                               host_write,
     input  wire [23:0]                        host_address,
     input  wire signed [ACTIVATION_WIDTH-1:0] host_write_data,
@@ -83,8 +83,8 @@ module engine #(
     input  wire [23:0]                        load_address,
     input  wire [LOAD_WIDTH-1:0]              load_data,
 
-    // Weights from outside, a row in every clock in which both are high, in the order of use; reset begins anew.
-    // Without a window none is taken.
+    // Streamed weights, one row per clock in which both are high, in the order of use; a reset restarts the stream.
+    // Without a window no row is accepted.
     input  wire                               weight_valid,
     output wire                               weight_ready,
     input  wire [LANES*WEIGHT_WIDTH-1:0]      weight_row,
@@ -95,11 +95,11 @@ module engine #(
     output wire [31:0]                        saturations,
     output wire                               accumulator_overflow,
     output wire [31:0]                        argmax,
-    // Clocks in which a step waited for nothing but its weights.
+    // Clocks in which a step waited only for streamed weights.
     output wire [31:0]                        stalls
 );
-    // Lanes, words a clock, and bits of words, weights, sums, biases and counters, as they are built: the parameters'
-    // values, or a small engine in place of an illegal one, which so gets as far as to be refused by a sentence.
+    // Lanes, words per clock, and bits of words, weights, sums, biases and counters as elaborated: the parameters'
+    // values, or those of a small engine for illegal ones, so that elaboration reaches the error message.
     localparam WIDER_FACTOR = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH;
     localparam PRODUCT_WIDTH = ACTIVATION_WIDTH + WIDER_FACTOR;
     localparam LANES_LEGAL = LANES >= 1 && LANES <= 256 && (LANES & (LANES - 1)) == 0;
@@ -127,7 +127,7 @@ module engine #(
 
     localparam ROWS = ACTIVATION_DEPTH / COUNT;
     localparam LANE_BITS = $clog2(COUNT);
-    // At least one bit, so that a memory of one word gets as far as to be refused by a sentence.
+    // At least one bit, so that elaboration of a memory of one word reaches the error message.
     localparam ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
     localparam WEIGHT_BITS = WEIGHT_DEPTH > 1 ? $clog2(WEIGHT_DEPTH) : 1;
     localparam PARAMETER_BITS = PARAMETER_DEPTH > 1 ? $clog2(PARAMETER_DEPTH) : 1;
@@ -224,7 +224,7 @@ module engine #(
         .complete_5(complete_5), .join_5(join_5), .channels_5(channels_5), .pixel_end_5(pixel_end_5)
     );
 
-    // Settings of the run whose results are in the back end; the loop nest may already be at the next run.
+    // Settings of the run whose results are in the back end; the loop nest may already execute the next run.
     // The words of a pixel's last clock, minus one.
     localparam [31:0] SUMS_BUT_ONE = SUMS - 1;
     wire [CHANNEL_WIDTH-1:0] last_words = run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] & SUMS_BUT_ONE[CHANNEL_WIDTH-1:0];
@@ -280,12 +280,12 @@ module engine #(
     wire [READ*WORD-1:0] read_words;
     wire [COUNT*WEIGHT-1:0] weights;
     wire [COUNT*SUM-1:0] totals;
-    // Lanes without a channel add up undefined words: their overflow does not count.
+    // Lanes without a channel sum undefined words: their overflow is masked.
     wire [COUNT-1:0] clipped, clipped_channel;
     localparam FACTOR_3 = WORD > WEIGHT ? WORD : WEIGHT;
     genvar index, level;
     generate
-        // The words that groups of lanes read: padding in place of some, and if so every second one.
+        // The words that groups of lanes read, some replaced by padding, or every second word.
         if (READ > 1) begin : read
             wire [READ*WORD-1:0] seen;
             for (index = 0; index < READ; index = index + 1) begin : words
@@ -333,7 +333,7 @@ module engine #(
                 assign product_4 = {(WORD+FACTOR_3){1'b0}};
                 assign carry_4 = 1'b0;
             end else if (index % 2 == 0) begin : pair
-                // The first lane fires with the second one, or alone: in its turn.
+                // The first lane multiplies with the second one, or alone in its turn.
                 product_pair #(.ACTIVATION_WIDTH(WORD), .WEIGHT_WIDTH(WEIGHT)) u_product_pair (
                     .clock(clock), .second(!fire_3[0]),
                     .operand_0(operand_3), .operand_1(lanes[index+1].operand_3),
@@ -346,7 +346,7 @@ module engine #(
         end
     endgenerate
 
-    // Drain, requantisers, tables, write: SUMS side by side, of which the last clock of a tile may use the first only.
+    // Drain, requantisers, tables, write: SUMS in parallel; the last clock of a tile may use only the first ones.
     wire [ADDRESS_WIDTH-1:0] parameter_address, result_address;
     wire [SUMS*ADDRESS_WIDTH-1:0] table_address;
     wire parameter_enable, table_read, sum_pixel_end, wrapped;
@@ -399,7 +399,7 @@ module engine #(
         .out_pixel_end(sum_pixel_end), .sums(sums), .wrapped(wrapped)
     );
 
-    // Without a multiplier the highest bit of a channel's parameters stands at its port, where nothing reads it.
+    // Without a multiplier its port is the highest bit of a channel's parameters, and is not used.
     localparam FACTOR_BITS = FACTOR > 0 ? FACTOR : 1;
     generate
         for (index = 0; index < SUMS; index = index + 1) begin : requantizers
@@ -453,7 +453,7 @@ module engine #(
     wire [WORD-1:0] first_word =
         source[1] ? (source[0] ? best : argmax[WORD-1:0])
                   : (source[0] ? results[WORD-1:0] : host_write_data);
-    // The words of this clock: one of the host or of Store, or those of a run.
+    // The words of this clock: one of the host or of a Store, or those of a run.
     wire [SUMS-1:0] one_word = 1;
     wire [SUMS-1:0] write =
         busy && !access_write ? result_valid & {SUMS{write_enable}} : one_word & {SUMS{busy || host_write}};
@@ -478,7 +478,7 @@ module engine #(
         .write_place(write_address[CHANNEL_WIDTH-1:0]), .write_data(write_data)
     );
 
-    // The other memories are written by the load port, and the weights by a stream besides.
+    // The other memories are written by the load port, the weights also by the stream.
     wire load = load_enable && !busy;
 
     memory #(.WIDTH(32), .DEPTH(PROGRAM_DEPTH), .IMAGE(PROGRAM_IMAGE)) u_program_memory (
@@ -487,7 +487,7 @@ module engine #(
         .write_enable(load && load_memory == 2'd0), .write_address(load_address[PROGRAM_BITS-1:0]),
         .write_data(load_data[31:0])
     );
-    // The last rows of the weight memory may be a window that a stream fills, while nothing is loaded.
+    // The last rows of the weight memory may be a window, which the stream fills while nothing is loaded.
     localparam LEGAL_WINDOW = WEIGHT_WINDOW >= 2 && WEIGHT_WINDOW <= WEIGHT_DEPTH;
     wire [ADDRESS_WIDTH-1:0] weight_read, weight_write;
     wire [COUNT*WEIGHT-1:0] weight_data;
@@ -528,7 +528,7 @@ module engine #(
         .write_enable(load && load_memory == 2'd2), .write_address(load_address[PARAMETER_BITS-1:0]),
         .write_data(load_data[SUMS*PARAMETER-1:0])
     );
-    // Each word looks up a copy of the tables.
+    // Each word has its own copy of the tables.
     generate
         for (index = 0; index < SUMS; index = index + 1) begin : tables
             wire [ADDRESS_WIDTH-1:0] code = table_address[index*ADDRESS_WIDTH +: ADDRESS_WIDTH];

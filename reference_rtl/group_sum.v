@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Adds up the sums of groups of lanes, which are parts of the same channels' sums.
+// Adds the sums of groups of lanes, which are partial sums of the same channels.
 //
 //   sums[i] = totals[i] + totals[i + n] + totals[i + 2 n] + ...,  n = LANES / 2**groups,  i < n
 //
-// Halves are added to halves, as often as there are groups; with `groups` 0 the totals pass. Latency: 1 clock after
-// `complete`; the sums then stand until the next tile is complete.
+// An adder tree: halves are added `groups` times; with `groups` 0 the totals pass. Latency: 1 clock after
+// `complete`; the sums then stay until the next tile is complete.
 // Python twin: `totals` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module group_sum #(
@@ -17,7 +17,7 @@ module group_sum #(
 ) (
     input  wire                   clock,
 
-    // A complete tile, and how many groups are added up, as a power of two.
+    // A complete tile, and log2 of the number of groups to add.
     input  wire                   complete,
     input  wire [2:0]             groups,
     input  wire [LANES*WIDTH-1:0] totals,

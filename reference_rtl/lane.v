@@ -9,8 +9,8 @@
 // Inputs called *_n belong to the step that is in stage n. With MODEL_WIDTH, steps with `modelled` quantise the
 // product first (PRODUCT_*) and saturate to MODEL_WIDTH bits; wrapping to MODEL_WIDTH bits is done once, in drain.v,
 // because it commutes with addition.
-// With SHARED the product is made outside, by `product_pair`, for two lanes. Where they do not share the operand they
-// take turns, and the multiplier of the one that is still is 0.
+// With SHARED the product is computed outside, by `product_pair`, for two lanes. If they do not share the operand they
+// take turns, and the multiplier of the idle lane is 0.
 // Python twin: `totals` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module lane #(
@@ -18,7 +18,7 @@ module lane #(
     parameter ACTIVATION_WIDTH = 16,
     // Bits of a weight.
     parameter WEIGHT_WIDTH = 16,
-    // The product comes from outside.
+    // The product is an input.
     parameter SHARED = 0,
     // Bits of the accumulator.
     parameter ACCUMULATOR_WIDTH = 48,
@@ -30,7 +30,7 @@ module lane #(
     parameter PRODUCT_SIGNED = 1,
     parameter PRODUCT_ROUNDING = 0,
     parameter PRODUCT_OVERFLOW = 0,
-    // Widths that follow; not to be set.
+    // Derived widths; not to be set.
     parameter MULTIPLIER_WIDTH = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH,
     parameter PRODUCT_WIDTH = ACTIVATION_WIDTH + MULTIPLIER_WIDTH
 ) (
@@ -82,7 +82,7 @@ module lane #(
     wire signed [ACCUMULATOR_WIDTH-1:0] new_sum;
     wire take_4 = fire_4 && (!maximum_4 || larger_4);
 
-    // Signed operands extend by their sign. The commonest case is a branch of its own: simulators pay for signals.
+    // Signed operands are sign-extended. The most common case is a separate branch, for the speed of simulators.
     always @(posedge clock) begin
         if (!slow_path) begin
             operand <= broadcast_2;
@@ -93,7 +93,7 @@ module lane #(
                 else if (vector_2) operand <= own_2;
                 else operand <= broadcast_2;
             end
-            // A padded step adds 0 even where the weight is undefined.
+            // A padded step adds 0 even if the weight is undefined.
             if (padded_2 && !lowest_2 || SHARED != 0 && !fire_2) multiplier <= NO_MULTIPLIER;
             else if (paired_2) multiplier <= own_2;
             else multiplier <= weight_2;

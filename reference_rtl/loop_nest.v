@@ -5,12 +5,12 @@
 //
 // A run is taken over when `take` is high: its description is held in `run`, one clock sets the counters, then steps
 // are issued. Stage 0 is the clock of issue, in which `address` and `weight_address` stand; the memories answer in
-// stage 2. Two waits keep the pipeline free of collisions: the last steps of neighbouring tiles are at least as far
-// apart as the first one takes clocks to be drained (`spacing`), and the last step of a new run's first tile, or the
-// first step of a run with a barrier, waits until the last word of the run before is written (`settle`). A step whose
-// weights come from outside waits for them (`row_missing`, weight_window.v).
-// With PACK = 2 the lanes of a pair share a multiplier. Where they do not share the operand they take turns: a step
-// that multiplies then takes two clocks, that of the first lanes and that of the second ones, in which it is issued.
+// stage 2. Two waits prevent collisions in the pipeline: the last steps of consecutive tiles are as many clocks
+// apart as draining the first one takes (`spacing`), and the last step of a new run's first tile, or the
+// first step of a run with a barrier, waits until the last word of the run before is written (`settle`). A step with
+// streamed weights waits for its row (`row_missing`, weight_window.v).
+// With PACK = 2 the lanes of a pair share a multiplier. If they do not share the operand they take turns: a multiplying
+// step then takes two clocks, one for the first lanes and one for the second lanes, in which it is issued.
 // Python twin: `walked` in fixedpoint_nn/hardware/emulator/loop_nest.py,
 // `Timing` in fixedpoint_nn/hardware/isa/timing.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -21,7 +21,7 @@ module loop_nest #(
     parameter LANES = 8,
     // Bits of an address.
     parameter ADDRESS_WIDTH = 16,
-    // Sums that leave a tile in one clock: a power of two, at most LANES.
+    // Sums drained per clock: a power of two, at most LANES.
     parameter DRAIN = 1,
     // Activation words that a step may read; with 1 there are no groups of lanes, and no early run.
     parameter WORDS = 1,
@@ -29,7 +29,7 @@ module loop_nest #(
     parameter PACK = 1,
     // Clocks from a tile's last step until its first word can be read again.
     parameter LATENCY = 15,
-    // Bits of a tile's channels minus one, which follow; not to be set.
+    // Derived bits of a tile's channels minus one; not to be set.
     parameter CHANNEL_WIDTH = LANES > 1 ? $clog2(LANES) : 1
 ) (
     input  wire                     clock,
@@ -46,8 +46,8 @@ module loop_nest #(
     // The row of weights of the next step is not there yet.
     input  wire                     row_missing,
 
-    // A run is set up; its rows of weights begin again after this step; it is in their last pass; nothing but a missing
-    // row holds it.
+    // A run is set up; its rows of weights restart after this step; it is in their last pass; it waits only for a
+    // missing row.
     output wire                     set_up,
     output wire                     weights_restart,
     output wire                     last_pass,
@@ -57,7 +57,7 @@ module loop_nest #(
     output reg  [ADDRESS_WIDTH-1:0] address,
     output reg  [ADDRESS_WIDTH-1:0] weight_address,
     output wire                     mac,
-    // Stage 0: first results of this run are due; the back end takes `run`.
+    // Stage 0: the first results of this run are due; the back end takes over `run`.
     output wire                     configure,
     output reg  [`RUN_BITS-1:0]     run,
 
@@ -70,7 +70,7 @@ module loop_nest #(
     output wire [2:0]               groups_2,
     output wire                     skip_2,
 
-    // The lanes must do more than load a broadcast operand and a weight, multiply and add.
+    // The slow path: the lanes do more than load a broadcast operand and a weight, multiply and add.
     output wire                     slow_path,
 
     // Stages 2, 3 and 4: what the lanes do with it. Bit i of fire: lanes i, i + PACK, ... multiply.
@@ -93,7 +93,7 @@ module loop_nest #(
 );
     localparam [31:0] LANES_BUT_ONE = LANES - 1, WAIT = LATENCY;
     localparam [CHANNEL_WIDTH-1:0] FULL_TILE = LANES_BUT_ONE[CHANNEL_WIDTH-1:0], NO_CHANNELS = 0;
-    // Bits of the clocks in which a tile is drained, minus one.
+    // Bits of the number of clocks to drain a tile, minus one.
     localparam SPACING_WIDTH = LANES / DRAIN > 1 ? $clog2(LANES / DRAIN) : 1;
     localparam [SPACING_WIDTH-1:0] NO_SPACING = 0, ONE_CLOCK = 1;
     localparam [4:0] SETTLE = WAIT[4:0];
@@ -127,12 +127,12 @@ module loop_nest #(
     wire run_end = tile_end && row_end && y_last;
 
     wire drained = spacing == NO_SPACING && settle == 5'd0;
-    // The clocks until all results are readable, against those that a run with a barrier may be early.
+    // The clocks until all results are readable, compared with those by which a run with a barrier may be early.
     localparam [8:0] NO_WAIT = 0;
     wire [8:0] remaining = {NO_WAIT[8:SPACING_WIDTH], spacing} + {4'd0, settle};
     wire early = GROUPED && remaining <= {3'd0, run[`RUN_EARLY +: 6]};
     wire blocked = barrier && !drained && !early || tile_end && (first_tile ? !drained : spacing != NO_SPACING);
-    // The first lanes' turn comes a clock before the step, and then nothing blocks the step any more.
+    // The first lanes' turn is one clock before the step, after which nothing blocks the step.
     wire ready = state == STEP && !blocked && !row_missing;
     assign row_awaited = state == STEP && !blocked && row_missing;
     wire first_turn;
@@ -152,10 +152,10 @@ module loop_nest #(
     endgenerate
     wire [2:0] joined = GROUPED && run[`RUN_JOINED] ? run[`RUN_GROUPS +: 3] : 3'd0;
     wire [CHANNEL_WIDTH-1:0] channels = pixel_end ? run[`RUN_LAST_CHANNELS +: CHANNEL_WIDTH] : FULL_TILE >> joined;
-    // Of the channels minus one, the clocks minus one in which they are drained.
+    // The clocks minus one to drain this many channels minus one.
     wire [SPACING_WIDTH-1:0] drain_clocks = LANES == DRAIN ? NO_SPACING : channels[CHANNEL_WIDTH-1 -: SPACING_WIDTH];
 
-    // Which loops start again with the next step.
+    // The loops that restart with the next step.
     assign set_up = state == SET_UP;
     wire channel_restart = set_up || channel_end;
     wire kx_restart = set_up || kx_last;
@@ -171,12 +171,12 @@ module loop_nest #(
     assign idle = state == IDLE && drained;
     assign configure = issue && tile_end && first_tile;
 
-    // Where the tap is in the image: the column before the pixel's first tap, plus the place in the window, from 1 on.
-    // The selected operand stands second in a sum, where it is part of the adder's own logic.
+    // The tap's position in the image: the column before the pixel's first tap, plus that in the window, from 1 on.
+    // The selected operand is the second one of the sum, where synthesis merges it with the adder.
     wire [12:0] x_origin = run[`RUN_X_ORIGIN +: 13];
     wire [12:0] y_origin = run[`RUN_Y_ORIGIN +: 13];
     reg  [12:0] pixel_x, pixel_y;
-    // With `spread` the columns go on from tile to tile, and begin again with every pixel.
+    // With `spread` the columns advance from tile to tile, and restart with every pixel.
     wire spread = GROUPED && run[`RUN_SPREAD];
     wire columns_restart = spread ? tile_restart : x_restart;
     wire [12:0] next_x =
@@ -203,8 +203,8 @@ module loop_nest #(
         if (LATENCY > 31) $fatal(1, "%m: LATENCY = %0d does not fit the wait counter; at most 31", LATENCY);
     end
 
-    // Which counters move. A counter is cleared by a condition of its own, not within that of its steps: so the
-    // register itself can do it.
+    // The counters that advance. A counter is cleared by a separate condition, not within that of its steps, so that
+    // it becomes the register's synchronous reset.
     wire step = set_up || issue;
     wire step_kx = step && channel_restart;
     wire step_ky = step_kx && kx_restart;
@@ -325,13 +325,13 @@ module loop_nest #(
     initial stages = {(5*C+4*F+31){1'b0}};
 
     wire [5*C+4*F+30:0] next_stages = {stage_0, next_2, next_3, next_4, next_5};
-    // The bits that a reset clears: a multiplication, a tile's end.
+    // The bits that a reset clears: multiplications and ends of tiles.
     localparam [5*C+4*F+30:0] EFFECTS = {6'd0, EVERY_LANE, 4'b0010, NO_CHANNELS, 5'd0, EVERY_LANE, 4'b0010, NO_CHANNELS,
                                          EVERY_LANE, 5'b00010, NO_CHANNELS, EVERY_LANE, 5'b00010, NO_CHANNELS,
                                          2'b10, NO_CHANNELS};
     always @(posedge clock) stages <= reset ? next_stages & ~EFFECTS : next_stages;
 
-    // Of each word that a step reads: it is a column outside of the image, or stands behind the last tap.
+    // For each word that a step reads: whether it is outside the image or after the last tap.
     generate
         if (GROUPED) begin : grouped
             wire [4:0] unused = run[`RUN_UNUSED +: 5];

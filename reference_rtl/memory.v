@@ -3,8 +3,8 @@
 //
 //   read_data (two enabled clocks after read_address) = words[read_address]
 //
-// The second clock is the block memory's output register. A word that is written and read in the same clock is read
-// as it was before.
+// The second clock is the block memory's output register. A read in the clock of a write to the same word returns
+// the old word.
 // Python twin: an array.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
@@ -13,12 +13,12 @@ module memory #(
     parameter WIDTH = 16,
     // Number of words.
     parameter DEPTH = 1024,
-    // $readmemh file of the first contents, for synthesis; empty: none.
+    // $readmemh file of the initial contents, for synthesis; empty: none.
     parameter IMAGE = ""
 ) (
     input  wire                     clock,
 
-    // Read port; both stages stand still while read_enable is low.
+    // Read port; both stages hold while read_enable is low.
     input  wire                     read_enable,
     input  wire [$clog2(DEPTH)-1:0] read_address,
     output reg  [WIDTH-1:0]         read_data,

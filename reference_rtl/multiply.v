@@ -4,8 +4,8 @@
 //   1  partial products: of the low 17 bits of b, which are no signed number, and of its high bits, which are one
 //   2  product = a * b
 //
-// A factor b of at most 18 bits is not divided. A DSP block multiplies 25 by 18 bits, so a product with 32 takes two
-// where a has at most 25 bits.
+// A factor b of at most 18 bits is not split. A DSP block multiplies 25 by 18 bits, so a product with 32 bits takes
+// two if a has at most 25 bits.
 // Python twin: `times` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module multiply #(
@@ -14,7 +14,7 @@ module multiply #(
     parameter B_WIDTH = 32
 ) (
     input  wire                              clock,
-    // Synchronous: discards the products that are in the pipeline.
+    // Synchronous: discards the products in the pipeline.
     input  wire                              reset,
 
     input  wire                              in_valid,

@@ -6,7 +6,7 @@
 //
 // The states are windows of one series of bits with b[n+32] = b[n] ^ b[n+1] ^ b[n+2] ^ b[n+22]. Over two elements, the
 // square of a polynomial has its exponents doubled: b[n+32S] = b[n] ^ b[n+S] ^ b[n+2S] ^ b[n+22S] for every power of
-// two S. So no bit is far from the state.
+// two S. So every bit takes few exclusive ors from the state.
 // Python twin: `Noise` in fixedpoint_nn/hardware/isa/lfsr.py.
 `default_nettype none
 module noise #(
@@ -17,7 +17,7 @@ module noise #(
     // A new start: the state becomes the seed (0 counts as all ones).
     input  wire                start,
     input  wire [31:0]         seed,
-    // The numbers that have been used: none, or the first ones.
+    // The numbers that were used: none, or the first ones.
     input  wire [DRAIN-1:0]    draw,
     output reg  [DRAIN*32-1:0] numbers
 );

@@ -6,9 +6,9 @@
 //            product_0, and what it borrowed from product_1, if it is negative, is the carry
 //   in turns the factor of the lane that is still is 0, and the product of the other one stands where it belongs
 //
-// A product of ACTIVATION_WIDTH and WEIGHT_WIDTH bits has PLACE = ACTIVATION_WIDTH + WEIGHT_WIDTH - 1 bits that tell it
-// from all others: of the two that they could be, -2**(PLACE-1) is no product. In turns factors may have the bits of
-// either. `packed` has 25 bits, those of a DSP block, if activations have 9 and weights 8.
+// A product of ACTIVATION_WIDTH and WEIGHT_WIDTH bits is determined by its low PLACE = ACTIVATION_WIDTH + WEIGHT_WIDTH
+// - 1 bits: the ambiguous -2**(PLACE-1) is no product. In turns a factor may be as wide as an activation.
+// `packed` has 25 bits, as a DSP block's port, if activations have 9 bits and weights 8.
 // Python twin: `totals` in fixedpoint_nn/hardware/emulator/datapath.py.
 `default_nettype none
 module product_pair #(
@@ -16,27 +16,27 @@ module product_pair #(
     parameter ACTIVATION_WIDTH = 9,
     // Bits of a weight.
     parameter WEIGHT_WIDTH = 8,
-    // Widths that follow; not to be set.
+    // Derived widths; not to be set.
     parameter FACTOR_WIDTH = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH,
     parameter PRODUCT_WIDTH = ACTIVATION_WIDTH + FACTOR_WIDTH
 ) (
     input  wire                               clock,
 
-    // Whose operand is multiplied (with both: that of either), and the factors.
+    // The lane whose operand is multiplied (with both: either's), and the factors.
     input  wire                               second,
     input  wire signed [ACTIVATION_WIDTH-1:0] operand_0,
     input  wire signed [ACTIVATION_WIDTH-1:0] operand_1,
     input  wire signed [FACTOR_WIDTH-1:0]     factor_0,
     input  wire signed [FACTOR_WIDTH-1:0]     factor_1,
 
-    // A clock later: both factors counted. The second lane's product is product_1 + carry.
+    // One clock later: whether both lanes multiplied. The second lane's product is product_1 + carry.
     input  wire                               both,
     output wire signed [PRODUCT_WIDTH-1:0]    product_0,
     output wire signed [PRODUCT_WIDTH-1:0]    product_1,
     output wire                               carry
 );
     localparam PLACE = ACTIVATION_WIDTH + WEIGHT_WIDTH - 1;
-    // A bit more than a weight has, because the one below may borrow.
+    // One bit more than a weight, because the product below may borrow.
     localparam HIGH = ACTIVATION_WIDTH > WEIGHT_WIDTH ? ACTIVATION_WIDTH : WEIGHT_WIDTH + 1;
     localparam WIDTH = ACTIVATION_WIDTH + PLACE + HIGH;
 

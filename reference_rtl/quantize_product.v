@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Quantises a product by constants, without a clock: floor, add one where the rounding's predicate holds, overflow.
+// Quantises a product, combinationally: floor, add one where the rounding's predicate holds, overflow.
 //
 //   quantised = overflow(floor(product / 2**SHIFT) + round)
 //

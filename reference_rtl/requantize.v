@@ -12,7 +12,7 @@
 //   3  rounded = floor + round(half, sticky, sign, odd)
 //   4  word    = overflow(rounded) into out_bits bits;  relu_after: 0 if negative
 //
-// Without a multiplier value is biased, and `twice` says nothing.
+// Without a multiplier value is biased, and `twice` is ignored.
 //
 // round, by `rounding`:  0 FLOOR 0 | 1 TOWARD_ZERO negative & (half | sticky) | 2 HALF_UP half
 //   3 HALF_DOWN half & sticky | 4 HALF_AWAY half & (sticky | positive) | 5 HALF_TOWARD_ZERO half & (sticky | negative)
@@ -33,11 +33,11 @@ module requantize #(
     parameter OUTPUT_WIDTH = 16,
     // Bits of the multiplier (signed), 2 to 32; 0: there is none.
     parameter MULTIPLIER_WIDTH = 0,
-    // Width that follows; not to be set.
+    // Derived width; not to be set.
     parameter FACTOR_WIDTH = MULTIPLIER_WIDTH > 0 ? MULTIPLIER_WIDTH : 1
 ) (
     input  wire                           clock,
-    // Synchronous: discards the words that are in the pipeline.
+    // Synchronous: discards the words in the pipeline.
     input  wire                           reset,
 
     // The run's settings.
@@ -141,8 +141,8 @@ module requantize #(
         end
     endgenerate
 
-    // 2: shift, by sixteens, by fours, by ones. The lowest bit of what is shifted is the half; what leaves on the right
-    // is `lost`. Each step keeps only the bits that can still come down to the floor's lowest KEPT; those above them
+    // 2: shift, by sixteens, by fours, by ones. The lowest bit of the shifted value is the half; bits lost on the
+    // right set `lost`. Each step keeps only the bits that can still reach the floor's lowest KEPT; those above them
     // must equal the sign, else the floor is `too_wide` for every format.
     localparam ONES_WIDTH = KEPT + 1;
     localparam FOURS_WIDTH = ONES_WIDTH + 3;
@@ -236,8 +236,8 @@ module requantize #(
     wire rectify = relu_after && fill_high;
     wire [OUTPUT_WIDTH-1:0] low_part = clamp ? {OUTPUT_WIDTH{fill_low}} : rounded[OUTPUT_WIDTH-1:0];
 
-    // One condition for the whole pipeline: while it is empty, a simulator skips it. What is cleared has a condition of
-    // its own, which becomes the registers' synchronous reset.
+    // One condition for the whole pipeline: while it is empty, a simulator skips it. Clearing has a separate condition,
+    // which becomes the registers' synchronous reset.
     wire active = in_valid || valid_1 || multiplying || valid_2 || valid_3 || out_valid;
     wire clear_floor = valid && relu_before && below_0;
     wire clear_word = valid_3 && rectify;

@@ -2,7 +2,7 @@
 // Reads the program: executes register instructions and jumps, and assembles the description of the next run while the
 // loop nest still works on the one before.
 //
-// With SHORT a run whose first word has its highest bit has 13 words; the others count as 0.
+// With SHORT a run whose first word has its highest bit set has 13 words; the missing ones are 0.
 // The program memory answers two clocks after its address, so a word is decoded three clocks after a start or a
 // taken jump, and then every clock, unless it has to wait: `Run` while the last description is not taken, `Halt`,
 // `Load` and `Store` until the loop nest is idle, anything after a `Load` until its register is written.
@@ -16,7 +16,7 @@ module sequencer #(
     parameter ADDRESS_WIDTH = 16,
     // Bits of an activation word.
     parameter WIDTH = 16,
-    // Short descriptions are taken (1), or every run has all words (0).
+    // Short descriptions are supported (1), or every run has all words (0).
     parameter SHORT = 0
 ) (
     input  wire                     clock,
@@ -51,15 +51,15 @@ module sequencer #(
         if (`RUN_WORDS != 20) $fatal(1, "%m: a run has %0d words, and the addresses are told by 20", `RUN_WORDS);
     end
 
-    // Fetching: one bit per stage of the memory.
+    // Fetches in flight: one bit per stage of the memory.
     reg fetched, valid;
-    // Words still to come of the instruction that is being decoded, and which one it is.
+    // Remaining words of the instruction that is being decoded, and its opcode.
     reg [4:0] left;
     reg [2:0] operation;
     reg       short;
     reg [2:0] target_register;
     reg [4:0] shift;
-    // Clocks until the word of a Load is there; then one doubling per bit of shift.
+    // Clocks until the word of a Load arrives; then one doubling per bit of shift.
     reg [2:0] wait_load;
     reg [4:0] doublings;
     reg [ADDRESS_WIDTH-1:0] registers [0:7];
@@ -71,14 +71,14 @@ module sequencer #(
     wire execute = busy && valid && !stall;
     assign program_enable = busy && (!valid || !stall);
 
-    // Words 13 and on of a description, of which 7 and fewer are left, are a part of their own, which a short run
+    // The words of a description from 13 on, for which 7 or fewer are left, are a separate part, which a short run
     // clears.
     localparam LATER_BITS = 7 * 32, FIRST_BITS = `RUN_BITS - LATER_BITS;
     wire later = SHORT != 0 && !first && left[4:3] == 2'd0;
     wire run_ends = left == 5'd1 || SHORT != 0 && short && left == 5'd8;
 
-    // The one adder: register + value; -1 for Loop, register - value (by complement and carry) for JumpEqual. Where
-    // only the word is meant (Set, most of a description), the register counts as 0.
+    // The only adder: register + value; -1 for Loop, register - value (by complement and carry) for JumpEqual. If
+    // only the word counts (Set, most of a description), the register is taken as 0.
     wire [2:0] selected = word[26:24];
     // Words 1 to 4 of a run are addresses: 19 to 16 are left.
     wire is_address = operation != `OP_RUN || left[4];
@@ -90,14 +90,14 @@ module sequencer #(
     wire [ADDRESS_WIDTH:0] sum_with_carry = {value, 1'b1} + {is_sum ? content : ZERO, subtract};
     wire [ADDRESS_WIDTH-1:0] sum = sum_with_carry[ADDRESS_WIDTH:1];
 
-    // The sum of the word before: 0 where the register of a JumpEqual holds what it asks for.
+    // The sum of the word before: 0 if the register of a JumpEqual equals its value.
     wire equal = access_address == ZERO;
     wire jump = first ? opcode == `OP_LOOP && content != ONE : operation == `OP_JUMP_EQUAL && equal;
     wire loaded_now = loading && wait_load == 3'd1;
     wire [31:0] loaded_word = {{(32-WIDTH){loaded[WIDTH-1]}}, loaded};
 
-    // What a register is given: the sum, or what a Load brings: the word, then its double, as often as `shift` says.
-    // The address of a Load holds it between two doublings, when the address is of no more use.
+    // The new value of a register: the sum, or for a Load the word, then its double, `shift` times.
+    // Between two doublings it is held in the register of the Load's address, which is free by then.
     wire doubled_now = loading && wait_load == 3'd0;
     wire [ADDRESS_WIDTH-1:0] result =
         !loading ? sum : loaded_now ? loaded_word[ADDRESS_WIDTH-1:0] : access_address << 1;

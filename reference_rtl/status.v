@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Counts what happens from a start on: clocks, multiply-accumulate steps, words that did not fit, accumulators that
-// lost bits.
+// The status registers since a start: clocks, multiply-accumulate steps, saturated words, overflow of
+// accumulators.
 //
 // Python twin: `Result` in fixedpoint_nn/hardware/emulator/result.py.
 `default_nettype none
 module status #(
-    // Words of a clock.
+    // Words per clock.
     parameter DRAIN = 1,
-    // Bits of each counter, 1 to 32; it starts again from 0.
+    // Bits of each counter, 1 to 32; it wraps to 0.
     parameter WIDTH = 32
 ) (
     input  wire             clock,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A window of the weights that come from outside: the last ROWS rows of the weight memory are a ring, which a stream
-// fills in the order of use and runs with `streamed` empty.
+// The window for streamed weights: the last ROWS rows of the weight memory are a ring buffer, which a stream
+// fills in the order of use, and runs with `streamed` empty.
 //
-//   a row may be read one clock after it was taken, and its place filled one clock after it was read for the last time
+//   a row can be read one clock after it was accepted, and its slot refilled one clock after its last read
 //
-// A run reads all of its rows in the first pass (pixel, or tile with `per_tile`), each as soon as it is there, and the
-// same rows in every later pass; it gives each one back in the last pass. `row_missing` holds the loop nest where the
-// next row is not there yet, and `stalls` counts the clocks in which nothing else held it.
+// A run reads all of its rows in the first pass (pixel, or tile with `per_tile`), each as soon as it arrives, and the
+// same rows in every later pass; it releases each one in the last pass. `row_missing` stalls the loop nest if the
+// next row has not arrived, and `stalls` counts the clocks in which nothing else stalled it.
 // Python twin: `RowClock` in fixedpoint_nn/hardware/isa/weight_window.py.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `default_nettype none
@@ -16,23 +16,23 @@ module weight_window #(
     parameter FIRST = 0,
     // Bits of a row's address.
     parameter ADDRESS_WIDTH = 16,
-    // Bits of the counter of stalls, 1 to 32; it starts again from 0.
+    // Bits of the counter of stalls, 1 to 32; it wraps to 0.
     parameter COUNTER_WIDTH = 32
 ) (
     input  wire                     clock,
-    // Empties the ring: the stream begins anew.
+    // Empties the ring: the stream restarts.
     input  wire                     reset,
     // Clears the counter.
     input  wire                     clear,
 
-    // The stream: a row is taken in a clock in which both are high. `hold` keeps the memory's write port for another.
+    // The stream: a row is accepted in a clock in which both are high. `hold` reserves the memory's write port.
     input  wire                     valid,
     output wire                     ready,
     input  wire                     hold,
     output reg  [ADDRESS_WIDTH-1:0] write_row,
 
-    // The run, and what the loop nest does with it: sets it up, issues a step, after which the rows begin again; is in
-    // the last pass; is held by nothing but a missing row.
+    // The run, and the loop nest's state: it sets the run up; it issues a step, after which the rows restart; it is in
+    // the last pass; it waits only for a missing row.
     input  wire                     streamed,
     input  wire                     set_up,
     input  wire                     issue,
@@ -40,7 +40,7 @@ module weight_window #(
     input  wire                     last_pass,
     input  wire                     held,
 
-    // The row of the step, and that it is not there.
+    // The row of the step, and whether it has not arrived.
     output reg  [ADDRESS_WIDTH-1:0] read_row,
     output wire                     row_missing,
     output wire [31:0]              stalls
@@ -54,10 +54,10 @@ module weight_window #(
         if (ROWS < 2) $fatal(1, "%m: ROWS = %0d; a window needs at least 2 rows", ROWS);
     end
 
-    // Rows in the ring, and of those the ones that no run has read yet; with what they say in a bit of its own.
+    // Rows in the ring, and those not yet read by any run; with their flags as separate bits.
     reg [COUNT_WIDTH-1:0] rows, unread;
     reg full, some_unread, first_pass;
-    // The first row of the run, and the first row that no run has read yet.
+    // The first row of the run, and the first row not yet read by any run.
     reg [ADDRESS_WIDTH-1:0] run_row, unread_row;
     reg [COUNTER_WIDTH-1:0] stall_count;
 

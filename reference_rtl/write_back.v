@@ -10,7 +10,7 @@
 // Python twin: `Emulator.run` in fixedpoint_nn/hardware/emulator/emulator.py.
 `default_nettype none
 module write_back #(
-    // Words of a clock.
+    // Words per clock.
     parameter DRAIN = 1,
     // Bits of a word.
     parameter WIDTH = 16,
@@ -18,7 +18,7 @@ module write_back #(
     parameter ADDRESS_WIDTH = 16
 ) (
     input  wire                           clock,
-    // Synchronous: discards the words that are in the pipeline.
+    // Synchronous: discards the words in the pipeline.
     input  wire                           reset,
 
     // The run's settings. clock_step: the words of a clock minus one; pixel_step: the gap after a pixel, plus the
@@ -33,7 +33,7 @@ module write_back #(
     input  wire                           noise_enable,
     input  wire [DRAIN*32-1:0]            noise,
 
-    // Stage 0: the words that there are (none, or the first ones); their pixel ends with them.
+    // Stage 0: the valid words (none, or the first ones); whether their pixel ends with them.
     input  wire [DRAIN-1:0]               in_valid,
     input  wire                           pixel_end,
     input  wire [DRAIN*WIDTH-1:0]         words,
@@ -66,8 +66,8 @@ module write_back #(
     reg [DRAIN*WIDTH-1:0] words_1, words_2;
     reg [ADDRESS_WIDTH-1:0] next_address;
     reg starting;
-    // The base is added to 0, the clock after; then the words of a clock, or the step to the next pixel. The extra bit
-    // is the carry that adds the 1.
+    // The base is added to 0 one clock later; then the words of a clock, or the step to the next pixel. The extra bit
+    // is the carry in that adds 1.
     wire [ADDRESS_WIDTH-1:0] increment = starting ? output_base : pixel_end_2 ? pixel_step : clock_step;
     wire [ADDRESS_WIDTH:0] address_sum = {next_address, 1'b1} + {increment, !starting};
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Boards: an engine behind a serial line, its driver, the way from a pack to a bitstream; engines within a budget."""
+"""Boards: drivers of an engine behind a serial line or AXI, bitstreams from packs, and engines within a budget."""
 
 from fixedpoint_nn.board.chips import Budget, find_budget
 from fixedpoint_nn.board.choice import fastest

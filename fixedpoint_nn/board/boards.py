@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Boards as data: one JSON file for each, here or anywhere else."""
+"""Boards as data: one JSON file each, in this package or elsewhere."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ DIVISORS = (1, 2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Board:
-    """A board: its chip, the pins that a design needs, and what the chip has."""
+    """A board: its chip with its resources, and the pins of a design."""
 
     name: str
     title: str
     family: str  # a key of FAMILIES
     part: str
-    place: list[str]  # what nextpnr is told of the chip
+    place: list[str]  # nextpnr's options for the chip
     clock: dict[str, Any]  # {"pin": ..., "mhz": ...}
-    rx: str  # the pin on which the chip hears the host
+    rx: str  # the pin that receives from the host
     tx: str
     leds: list[str]  # two: busy, done
     leds_light_at: int  # 0 or 1
-    io: str  # the pins' standard; empty: the family has none
+    io: str  # the I/O standard of the pins, if the family has one
     baud: int
-    block_memories: int  # as many as the chip has, in the family's own blocks
+    block_memories: int  # of the chip, in the family's blocks
     multipliers: int
     write: str  # the command that writes the bitstream into the board
-    pack: list[str] | None = None  # what the packer is told of the chip
-    divide: int = 1  # the engine's clock is that of the pin divided by this power of two
+    pack: list[str] | None = None  # the packer's options for the chip
+    divide: int = 1  # the pin's clock is divided by this power of two
     large_memories: int = 0  # of the iCE40: single-port memories without contents, 16,384 words of 16 bits
-    luts: int = 0  # of its own number of inputs; 0: not stated, and not counted
+    luts: int = 0  # of the family's number of inputs; 0: unknown, and not checked
 
     @property
     def mhz(self) -> float:
-        """Of the engine's clock."""
+        """The engine's clock in MHz."""
         return float(self.clock["mhz"]) / self.divide
 
     @property
     def hertz(self) -> int:
-        """The clock in Hz."""
+        """The engine's clock in Hz."""
         return round(self.mhz * 1e6)
 
     @property
     def chip(self) -> Family:
-        """The family of its chip."""
+        """The chip's family."""
         return FAMILIES[self.family]
 
 
 def names() -> list[str]:
-    """The boards that come with the package."""
+    """The names of the boards in the package."""
     folder = files("fixedpoint_nn.board") / SHIPPED
     return sorted(
         entry.name.removesuffix(SUFFIX) for entry in folder.iterdir() if entry.name.endswith(SUFFIX)
@@ -68,7 +68,7 @@ def names() -> list[str]:
 
 
 def find_board(name: str) -> Board:
-    """A board by its name, or by the path of its file."""
+    """A board by its name, or by the path of its JSON file; raises a sentence for an unknown one."""
     if name.endswith(SUFFIX):
         path = Path(name)
         try:
@@ -85,7 +85,7 @@ def find_board(name: str) -> Board:
 
 
 def parse(text: str, name: str, place: str) -> Board:
-    """The board that a JSON text describes; what is missing or wrong is named."""
+    """The board in a JSON text; raises ValueError that names what is missing or wrong."""
     try:
         about = json.loads(text)
     except ValueError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a pack to a bitstream: the fit is checked, the design written, then synthesised, placed, routed and packed."""
+"""From a pack to a bitstream: fit check, design files, synthesis, place and route, packing."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ RESULTS, PAGE = "board.json", "board.md"
 
 @dataclass(frozen=True)
 class Built:
-    """What came out: resources as the placer counts them, the clock that it reached, and where the bitstream is."""
+    """The result of a build: resources by the placer, the achieved clock, and the path of the bitstream."""
 
     network: str
     board: str
     part: str
     resources: dict[str, tuple[int, int]]  # used, available
-    clock_mhz: float  # that of the board
+    clock_mhz: float  # of the board
     reached_mhz: float
     seconds: dict[str, float]
     bitstream: str
@@ -45,16 +45,16 @@ class Built:
 
     @property
     def meets_the_clock(self) -> bool:
-        """Did placing and routing reach the clock of the board?"""
+        """Whether place and route achieved the board's clock."""
         return self.reached_mhz >= self.clock_mhz
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as JSON has it."""
+        """All fields as JSON values."""
         return {**asdict(self), "meets_the_clock": self.meets_the_clock}
 
 
 def fitting_config(pack: Pack, board: Board) -> EngineConfig:
-    """The pack's engine, with room for its readback where the chip has that; what does not fit is refused."""
+    """The pack's engine, with room for its readback if the chip allows; raises if the engine does not fit."""
     demand_resident(pack.config, "An engine on a board")
     roomy = readback_program(pack.config, pack.images).config
     for config in (roomy, pack.config):
@@ -67,7 +67,7 @@ def fitting_config(pack: Pack, board: Board) -> EngineConfig:
 
 
 def prepare(pack: Pack, board: Board, folder: Path) -> Design:
-    """Check the fit, and write every file of the design with the script that builds it."""
+    """Check the fit, and write the design's files and its build script."""
     config = fitting_config(pack, board)
     folder.mkdir(parents=True, exist_ok=True)
     design = write_design(pack, config, board, folder)
@@ -83,7 +83,7 @@ def prepare(pack: Pack, board: Board, folder: Path) -> Design:
 def build(
     pack: Pack, board: Board, folder: Path, progress: Callable[[str], None] = lambda line: None
 ) -> Built:
-    """The bitstream; its page and its JSON stand beside it."""
+    """Build the bitstream in `folder`, with a summary as Markdown and JSON beside it."""
     design = prepare(pack, board, folder)
     seconds = {}
     for stage, (tool, arguments) in zip(STAGES, commands(board, design.sources), strict=True):
@@ -120,7 +120,7 @@ def build(
 
 
 def _call(command: list[str], folder: Path, stage: str) -> None:
-    """Run one tool; its log is kept, and the first error that it tells is the error's reason."""
+    """Run one tool and keep its log; raises with the tool's first error message."""
     log = folder / f"{stage.replace(' ', '-')}.log"
     text, status = Processes().execute(command, folder)
     write_whole(log, text)
@@ -131,7 +131,7 @@ def _call(command: list[str], folder: Path, stage: str) -> None:
 
 
 def page(built: Built, board: Board) -> str:
-    """What was built, as Markdown."""
+    """The summary of a build, as Markdown."""
     verdict = (
         "which is met"
         if built.meets_the_clock

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an engine may take: a chip by its name, a board's chip, or counts of somebody's own."""
+"""Resource budgets: of a chip, of a board, or given as numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fixedpoint_nn.board import boards
 from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.families import FAMILIES, Family
 
-# Of each chip the board that comes with the package and has it.
+# The board with each chip.
 CHIPS_OF_BOARDS = {
     "xc7a35t": "arty-a7",
     "lfe5u-25f": "colorlight-i5",
@@ -22,21 +22,21 @@ CHIPS_OF_BOARDS = {
 
 @dataclass(frozen=True)
 class Budget:
-    """LUTs, multipliers and block memories that there are, and a clock."""
+    """The available LUTs, multipliers and block memories, and the clock in MHz."""
 
     name: str
     part: str
     family: str  # a key of FAMILIES
-    block_memories: int  # in the family's own blocks
+    block_memories: int  # in the family's blocks
     multipliers: int
-    luts: int  # 0: not stated, and not counted
+    luts: int  # 0: unknown, and not checked
     mhz: float
     clock: str  # where the clock comes from
     large_memories: int = 0  # of the iCE40
 
     @property
     def chip(self) -> Family:
-        """The family."""
+        """The chip's family."""
         return FAMILIES[self.family]
 
 
@@ -45,13 +45,13 @@ LARGER_ARTY = Budget("xc7a100t", "xc7a100t", "xc7", 270, 240, 63400, 50.0, "the 
 
 
 def chips() -> dict[str, Budget]:
-    """Every chip that is known, by its name."""
+    """The known chips, by name."""
     found = {name: _of_board(boards.find_board(board), name) for name, board in CHIPS_OF_BOARDS.items()}
     return dict(sorted((found | {LARGER_ARTY.name: LARGER_ARTY}).items()))
 
 
 def find_budget(name: str) -> Budget:
-    """What a chip has, or a board by its name or its file."""
+    """The budget of a chip by its name, or of a board by its name or file."""
     if name.lower() in (known := chips()):
         return known[name.lower()]
     if name.endswith(boards.SUFFIX) or name in boards.names():
@@ -66,7 +66,7 @@ def find_budget(name: str) -> Budget:
 
 
 def stated(multipliers: int, blocks: int, mhz: float, luts: int = 0) -> Budget:
-    """Counts as somebody states them: blocks of 36 kbit, DSPs and LUTs of a Xilinx 7."""
+    """A budget from numbers: DSPs, 36 kbit blocks and LUTs of a Xilinx 7, and the clock in MHz."""
     return Budget("budget", "budget", "xc7", 2 * blocks, multipliers, luts, mhz, "as stated")
 
 

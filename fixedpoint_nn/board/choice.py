@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The fastest engine that fits, why the next faster one does not, and what to do where none does."""
+"""The choice of an engine: the fastest that fits, and why no faster one does."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fixedpoint_nn.board.fit import smallest_change
 
 
 def fastest(found: Sequence[Alternative], budget: Budget, held: bool = False) -> Alternative:
-    """The fastest engine that fits; of equally fast ones that of the fewest LUTs.
+    """The fastest engine that fits; of equally fast ones the one with the fewest LUTs. Raises if none fits.
 
-    `held`: not every number of lanes was tried, so fewer lanes may be the way out.
+    `held`: not every number of lanes was tried, so the message may propose fewer lanes.
     """
     fitting = [one for one in found if one.fits]
     if fitting:
@@ -28,13 +28,13 @@ def fastest(found: Sequence[Alternative], budget: Budget, held: bool = False) ->
 
 
 def next_faster(found: Sequence[Alternative], taken: Alternative) -> Alternative | None:
-    """The slowest of the engines that are faster than the one taken; they do not fit."""
+    """The slowest of the faster engines, none of which fits; None if there is none."""
     faster = [one for one in found if one.cycles < taken.cycles]
     return max(faster, key=lambda one: (one.cycles, -_excess(one)[0]), default=None)
 
 
 def reason(found: Sequence[Alternative], taken: Alternative, budget: Budget) -> str:
-    """Why no faster engine is taken."""
+    """A sentence that says why no faster engine is taken."""
     faster = next_faster(found, taken)
     if faster is None:
         return "None of the engines that were compared is faster."
@@ -45,7 +45,7 @@ def reason(found: Sequence[Alternative], taken: Alternative, budget: Budget) -> 
 
 
 def worth_showing(found: Sequence[Alternative], taken: Alternative) -> list[Alternative]:
-    """The next faster one, the one taken, and behind it those that fit and take fewer LUTs than every faster one."""
+    """The next faster engine, the one taken, and slower ones that fit with fewer LUTs than every faster one."""
     faster = next_faster(found, taken)
     shown = [faster] if faster else []
     for one in sorted((one for one in found if one.fits), key=lambda one: one.cost):
@@ -55,7 +55,7 @@ def worth_showing(found: Sequence[Alternative], taken: Alternative) -> list[Alte
 
 
 def _excess(one: Alternative) -> tuple[float, ...]:
-    """How far from fitting: of what relatively the most is missing, of how much there is too little, then the cost."""
+    """A sort key of how far an engine is from fitting: largest relative lack, number of lacks, cost."""
     worst = max((lack.needed / max(1, lack.there) for lack in one.lacks), default=0.0)
     return (worst, len(one.lacks), *one.cost)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The engines that could run a network: what each takes of a chip, how long, and the fastest one that fits.
+"""Comparison of the engines that can run a network: resources and cycles of each.
 
-Cycles, multipliers, block memories and depths are exact, LUTs an estimate (`hardware/tools/lut_estimate.py`).
+Cycles, multipliers, block memories and depths are exact, LUTs are estimated (`hardware/tools/lut_estimate.py`).
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from fixedpoint_nn.network.quantized import Quantized, demand_quantized
 from fixedpoint_nn.numbers.traced.traced import trace
 
 Shape = tuple[int, int, int]  # lanes, drain, words
-Packed = tuple[int, int, int, int]  # and lanes that share a multiplier
-MILESTONES = (4, 16, 64)  # engines after which the rest is foretold
+Packed = tuple[int, int, int, int]  # and lanes per multiplier
+MILESTONES = (4, 16, 64)  # engines after which the remaining time is estimated
 WORTH_SAYING = 10.0  # seconds
 
 
 @dataclass(frozen=True)
 class Lack:
-    """Of what an engine needs more than there is."""
+    """A resource of which an engine needs more than there is."""
 
     what: str
     needed: int
     there: int
     exact: bool = True
-    parts: str = ""  # what it is needed for
+    parts: str = ""  # its uses
 
     def __str__(self) -> str:
         about = "" if self.exact else "about "
@@ -57,7 +57,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class Alternative:
-    """One engine that runs the network, and what it takes."""
+    """One engine that can run the network, with its cycles and resources."""
 
     config: EngineConfig
     cycles: int  # of one sample
@@ -71,17 +71,17 @@ class Alternative:
 
     @property
     def shape(self) -> Packed:
-        """Lanes, words that leave per clock, words that are read per clock, lanes that share a multiplier."""
+        """(lanes, drain, words, pack)."""
         return self.config.lanes, self.config.drain, self.config.words, self.config.pack
 
     @property
     def fits(self) -> bool:
-        """Does the chip have enough of everything?"""
+        """Whether the budget has enough of every resource."""
         return not self.lacks
 
     @property
     def cost(self) -> tuple[int, ...]:
-        """What less is better of: cycles first, then logic, multipliers, memories, and the engine's own shape."""
+        """A sort key, less is better: cycles, then LUTs, multipliers, memories, and the engine's shape."""
         return (self.cycles, self.luts, self.multipliers, self.block_memories, *self.shape)
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class Alternative:
         return f"{lanes} lane{'s' * (lanes > 1)}, drain {drain}, words {words}{', pack 2' * (pack > 1)}"
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as JSON has it."""
+        """All fields as JSON values."""
         lanes, drain, words, pack = self.shape
         return {
             "lanes": lanes,
@@ -114,11 +114,11 @@ def alternatives(
     multiplier: int = MULTIPLIER_BITS,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Alternative, ...]:
-    """Every engine of a network for samples of this shape, the fastest one first.
+    """The engines for a network and samples of this shape, fastest first.
 
-    `lanes`, `drain`, `words` and `pack` are held where they are given. Engines of more lanes than the chip has
-    multipliers are left out, but for those of the fewest such lanes: two of them may share a multiplier (`pack`), and
-    else they say what more multipliers would bring.
+    `lanes`, `drain`, `words` and `pack` are fixed if given. Engines with more lanes than the chip has multipliers are
+    omitted, except those with the fewest such lanes: two of them may share a multiplier (`pack`), or they show what
+    more multipliers would gain.
     """
     demand_quantized(fixed, "alternatives")
     say = progress or (lambda line: None)
@@ -139,7 +139,7 @@ def alternatives(
     for number, (lane_count, drained, read) in enumerate(candidates):
         try:
             if low is not None and (low.lanes, low.words) == (lane_count, read):
-                network = finish(program, replace(low, drain=drained))  # for every drain the same is lowered
+                network = finish(program, replace(low, drain=drained))  # whatever the drain
             else:
                 network = lower_program(program, lane_count, drained, multiplier, words=read)
                 low = network.stages.lower
@@ -157,7 +157,7 @@ def alternatives(
 
 
 def _candidates(budget: Budget, lanes: int | None, drain: int | None, words: int | None) -> Iterator[Shape]:
-    """Every engine that may fit: the drains of the same lanes and words side by side."""
+    """Every (lanes, drain, words) that may fit, consecutive for equal lanes and words."""
     small = [count for count in LANES if count <= budget.multipliers]
     counts = (lanes,) if lanes is not None else (*small, *LANES[len(small) : len(small) + 1])
     for count in counts:
@@ -172,7 +172,7 @@ def _or_any(count: int | None) -> str:
 
 
 def _alternatives(network: CompiledNetwork, budget: Budget, pack: int | None) -> Iterator[Alternative]:
-    """The engine whose lanes have a multiplier each, and where that saves some the one whose lanes share them."""
+    """The engine with one multiplier per lane and, if that saves some, the one with shared multipliers."""
     if pack is not None:
         yield _alternative(packed(network, pack), budget)
         return
@@ -186,7 +186,7 @@ def _alternatives(network: CompiledNetwork, budget: Budget, pack: int | None) ->
 
 
 def _alternative(network: CompiledNetwork, budget: Budget) -> Alternative:
-    """What one engine takes, and how long."""
+    """The cycles and resources of one engine."""
     config = network.config
     plan = schedule(network.instructions, config.lanes, config.drain, config.latency, config.pack)
     if plan is None:
@@ -206,12 +206,12 @@ def _alternative(network: CompiledNetwork, budget: Budget) -> Alternative:
 
 
 def about_luts(config: EngineConfig, budget: Budget) -> int:
-    """LUTs of the engine and of the memories that are made of them, to the next ten."""
+    """Estimated LUTs of the engine and of its memories in LUTs, rounded to ten."""
     return round(estimate(config, budget.chip.lut_inputs) + memory_luts(config, budget), -1)
 
 
 def lacks(config: EngineConfig, budget: Budget) -> tuple[Lack, ...]:
-    """What the chip has too few of for an engine."""
+    """The resources that the budget lacks for an engine."""
     taken, chip = needs(config, budget), budget.chip
     luts = about_luts(config, budget)
     every = (

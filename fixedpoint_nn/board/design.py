@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The files of a design for a board: sources, images, top, constraints, and the script that builds it."""
+"""The design files for a board: sources, images, top module, constraints, build script."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fixedpoint_nn.hardware.pack import memory_files
 from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.hardware.sim.toolchain import rtl_folder
 
-SILENT_SECONDS = 0.1  # after which the chip gives up a request
+SILENT_SECONDS = 0.1  # after which the chip aborts a request
 LARGEST_TIMEOUT = (1 << 24) - 1
 PARAMETERS = {
     "program": "PROGRAM_IMAGE",
@@ -31,19 +31,19 @@ NOT_FOR_BOARDS = {"axi_engine.v", "axi_lite_port.v", "axi_registers.vh"}
 
 @dataclass(frozen=True)
 class Design:
-    """What was written for a board; paths are relative to `folder`."""
+    """A written design; paths are relative to `folder`."""
 
     folder: Path
     config: EngineConfig
     sources: tuple[str, ...]
     content: int
-    empty: tuple[str, ...]  # memories that must be loaded over the wire
+    empty: tuple[str, ...]  # memories to be loaded over the wire
 
 
 def write_design(pack: Pack, config: EngineConfig, board: Board, folder: Path) -> Design:
-    """Everything that synthesis needs, in one folder, with no path that leads out of it.
+    """Write everything that synthesis needs into one folder, with paths inside it only.
 
-    Yosys as WebAssembly sees a /tmp of its own, so that only paths below the folder it runs in are the same to it.
+    Yosys as WebAssembly has its own /tmp, so it can only use paths below its working folder.
     """
     for part in ("rtl", "images"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def _copy_sources(board: Board, folder: Path) -> list[str]:
 
 
 def top(name: str, config: EngineConfig, board: Board, images: dict[str, str], content: int) -> str:
-    """The module that the chip's pins belong to."""
+    """The Verilog of the top module, whose ports are the chip's pins."""
     values = {
         "DIVIDER": round(board.hertz / board.baud),
         "TIMEOUT": min(LARGEST_TIMEOUT, round(SILENT_SECONDS * board.hertz)),
@@ -107,7 +107,7 @@ endmodule
 
 
 def divider(board: Board) -> str:
-    """The engine's clock from that of the pin."""
+    """The Verilog that divides the pin's clock for the engine."""
     if board.divide == 1:
         return "    wire clock = clk;"
     bits = board.divide.bit_length() - 1
@@ -118,7 +118,7 @@ def divider(board: Board) -> str:
 
 
 def constraints(board: Board) -> str:
-    """Pins and clock, as the family's tools read them."""
+    """The constraints of pins and clock, in the format of the family's tools."""
     pins = {"clk": board.clock["pin"], "rx": board.rx, "tx": board.tx}
     pins |= {f"led[{place}]": pin for place, pin in enumerate(board.leds)}
     given = float(board.clock["mhz"])
@@ -149,7 +149,7 @@ def constraints(board: Board) -> str:
 
 
 def commands(board: Board, sources: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The steps from Verilog to a bitstream: a tool's name and its arguments, in the folder of the design."""
+    """The (tool, arguments) of each step from Verilog to a bitstream, to be run in the design's folder."""
     chip = board.chip
     nextpnr, packer = chip.tools
     synth = chip.synth.replace(
@@ -179,7 +179,7 @@ def commands(board: Board, sources: Sequence[str]) -> list[tuple[str, list[str]]
 
 
 def build_script(board: Board, sources: Sequence[str]) -> str:
-    """The same steps as a shell script; a tool from the package index is taken first."""
+    """The build steps as a shell script, which prefers tools from Python packages."""
     lines = ["#!/bin/sh", f"# Builds the bitstream for {board.title}.", "set -eu", 'cd "$(dirname "$0")"']
     lines.append('tool() { name=$1; shift; "$(command -v "yowasp-$name" || command -v "$name")" "$@"; }')
     lines += [f"tool {shlex.join([name, *arguments])}" for name, arguments in commands(board, sources)]
@@ -205,7 +205,7 @@ file copy -force [glob project/board.runs/impl_1/*.bit] top.bit
 
 
 def vivado_script(board: Board, design: Design) -> str:
-    """The steps as Tcl for Vivado."""
+    """The build steps as Tcl for Vivado."""
     headers = " ".join(sorted(f"rtl/{path.name}" for path in (design.folder / "rtl").glob("*.vh")))
     images = " ".join(sorted(f"images/{path.name}" for path in (design.folder / "images").glob("*.mem")))
     return VIVADO.format(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`Driver`: what can be done with an engine, whatever leads to it; a wire gives the few single steps."""
+"""`Driver`: the operations on an engine, built on a few primitives that a connection implements."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fixedpoint_nn.hardware.pack.reader import Pack
 from fixedpoint_nn.numerics.arrays import Ints
 
 POLL_SECONDS = 0.001
-LOADED = ("program", "weights", "parameters", "tables")  # memories with a load port, by their numbers
+LOADED = ("program", "weights", "parameters", "tables")  # memories with a load port, by their select codes
 
 
 @dataclass(frozen=True)
 class Status:
-    """The engine's registers since the last start."""
+    """The engine's status registers."""
 
     busy: bool
     done: bool
@@ -38,65 +38,65 @@ class Status:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The words that one run gave, and the registers after it."""
+    """The output words of one run, and the status registers after it."""
 
     words: Ints
     status: Status
 
 
 class Driver(ABC):
-    """An engine at the end of a wire."""
+    """An engine behind any connection."""
 
     name: str
     identity: Identity
 
     @property
     def config(self) -> EngineConfig:
-        """The parameters that the engine is built with."""
+        """The engine's parameters."""
         return self.identity.config
 
-    # ---- single steps ----------------------------------------------------------------------------------------------
+    # ---- primitives ------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def status(self) -> Status:
-        """The registers; while the engine runs its counters go on."""
+        """The status registers; the counters change while the engine runs."""
 
     @abstractmethod
     def reset(self) -> None:
-        """End whatever runs; the memories stay as they are."""
+        """Abort a run; the memories keep their contents."""
 
     @abstractmethod
     def start(self, seed: int = 1) -> None:
-        """Run the program from its first word."""
+        """Start the program from its first word; `seed` starts the noise generator."""
 
     @abstractmethod
     def write(self, address: int, ints: ArrayLike) -> None:
-        """Words of the activation memory."""
+        """Write signed words to the activation memory, from `address` on."""
 
     @abstractmethod
     def read(self, address: int, count: int) -> Ints:
-        """Words of the activation memory, as signed integers."""
+        """Read `count` signed words of the activation memory, from `address` on."""
 
     @abstractmethod
     def load_words(self, memory: str, address: int, words: Sequence[int]) -> None:
-        """Bit patterns into `program`, `weights`, `parameters` or `tables`."""
+        """Load bit patterns into the memory `program`, `weights`, `parameters` or `tables`."""
 
     # ---- whole packs -----------------------------------------------------------------------------------------------
 
     def load(self, pack: Pack) -> None:
-        """Put a pack's images into the memories; what the engine cannot run is refused before anything is written."""
+        """Load a pack's images; raises before anything is written if the engine cannot run the pack."""
         self.identity.refuse(pack.config, f"the pack {pack.name}")
         self.load_images(pack.images)
 
     def load_images(self, images: Images) -> None:
-        """Program, weights, parameters and tables by the load port, activations by the host port."""
+        """Load program, weights, parameters and tables by the load port, activations by the host port."""
         for memory, (_, words) in images.words(self.config).items():
             if memory in LOADED:
                 self.load_words(memory, 0, words)
         self.write(0, images.activations)
 
     def run(self, pack: Pack, inputs: ArrayLike, seed: int | None = None, seconds: float = 60.0) -> Outcome:
-        """Write one vector, start, wait, and read the output."""
+        """Run one vector: write the input (words,), start, wait at most `seconds`, and read the output."""
         self.write_value(pack.input, np.ravel(np.asarray(inputs, np.int64)))
         self.start(pack.seed if seed is None else seed)
         status = self.wait(seconds)
@@ -105,7 +105,7 @@ class Driver(ABC):
     def stream(
         self, pack: Pack, vectors: Ints, seed: int | None = None, seconds: float = 60.0
     ) -> Iterator[Outcome]:
-        """The result of each vector as soon as it is there; each further one has the next seed, as in a pack."""
+        """Run vectors (vectors, words), yielding each result; vector n has seed + n, as in a pack."""
         first = pack.seed if seed is None else seed
         for number, vector in enumerate(vectors):
             yield self.run(pack, vector, first + number, seconds)
@@ -113,22 +113,22 @@ class Driver(ABC):
     def write_text(
         self, pack: Pack, symbols: Sequence[str], runs: int, seed: int = 1, first: int = 0
     ) -> Iterator[str]:
-        """Letters that a network which writes has chosen (packs as of `lower_writer`), run after run.
+        """Generate text with a pack of `lower_writer`, yielding the text of each run.
 
-        The host cannot read the activation memory while the engine runs: the letters of a run come together.
+        The host cannot read the activation memory during a run, so the characters of a run arrive together.
         """
         for outcome in self.stream(pack, np.full((runs, pack.input.words), first, np.int64), seed):
             for place in outcome.words.tolist():
                 yield symbols[place]
 
     def write_value(self, place: Place, ints: Ints) -> None:
-        """One value, in the blocks in which the activation memory holds it."""
+        """Write one value to its blocks of the activation memory."""
         for first in range(0, place.words, place.run):
             part = ints[first : first + place.run]
             self.write(place.address + first // place.run * place.stride, part)
 
     def read_value(self, place: Place) -> Ints:
-        """One value, from its blocks."""
+        """Read one value from its blocks."""
         parts = [
             self.read(place.address + first // place.run * place.stride, min(place.run, place.words - first))
             for first in range(0, place.words, place.run)
@@ -136,7 +136,7 @@ class Driver(ABC):
         return np.concatenate(parts)
 
     def wait(self, seconds: float = 60.0) -> Status:
-        """Until the run is over."""
+        """Wait for the end of the run; raises after `seconds`."""
         end = time.monotonic() + seconds
         while True:
             status = self.status()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`Engine`: the driver of an engine on a board, whatever carries its bytes."""
+"""`Engine`: the driver of an engine on a board, over any byte port."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ LOADS = {
 
 
 class Engine(Link, Driver):
-    """An engine on a board.
+    """An engine on a board, behind a `Port` such as `SerialPort`.
 
-    A call that fails raises a `BoardError` of one sentence; the next call works as if nothing had been, for the chip
-    gives up a request that stops in the middle, and what is late is thrown away.
+    A call that fails raises `BoardError`; the next call works again, because the chip aborts an incomplete request,
+    and late answers are discarded.
 
     >>> with Engine(SerialPort("/dev/ttyUSB0")) as engine:  # doctest: +SKIP
     ...     engine.load(pack)
@@ -58,27 +58,27 @@ class Engine(Link, Driver):
     # ---- requests --------------------------------------------------------------------------------------------------
 
     def identify(self) -> Identity:
-        """What the board is built of, asked again."""
+        """Read the board's parameters again."""
         self.identity = Identity.parse(self._ask(Command.IDENTIFY), self.port.name)
         return self.identity
 
     def status(self) -> Status:
-        """The registers; while the engine runs its counters go on, and their bytes may be of different clocks."""
+        """The status registers; during a run the bytes of a counter may be from different clocks."""
         content = self._ask(Command.STATUS)
         numbers = [int.from_bytes(content[place : place + 4], "little") for place in range(1, 17, 4)]
         flags = content[0]
         return Status(bool(flags & 1), bool(flags & 2), bool(flags & 4), *numbers)
 
     def reset(self) -> None:
-        """End whatever runs; the memories stay as they are."""
+        """Abort a run; the memories keep their contents."""
         self._ask(Command.RESET)
 
     def start(self, seed: int = 1) -> None:
-        """Run the program from its first word."""
+        """Start the program from its first word; `seed` starts the noise generator."""
         self._send(Command.START, lambda tag: frames.start_request(tag, seed & 0xFFFFFFFF))
 
     def write(self, address: int, ints: ArrayLike) -> None:
-        """Words of the activation memory."""
+        """Write signed words to the activation memory, from `address` on."""
         words = bit_packing.unsigned(
             np.ravel(np.asarray(ints, np.int64)).tolist(), self.config.activation_width
         )
@@ -89,7 +89,7 @@ class Engine(Link, Driver):
             self._ask(Command.WRITE, address + first, len(part), _bytes(part, size))
 
     def read(self, address: int, count: int) -> Ints:
-        """Words of the activation memory, as signed integers."""
+        """Read `count` signed words of the activation memory, from `address` on."""
         self._in_range("read", address, count)
         size, found = self._word_bytes, b""
         for first in range(0, count, CHUNK // size):
@@ -105,7 +105,7 @@ class Engine(Link, Driver):
         return np.array(words, np.int64)
 
     def load_words(self, memory: str, address: int, words: Sequence[int]) -> None:
-        """Bit patterns into `program`, `weights`, `parameters` or `tables`."""
+        """Load bit patterns into the memory `program`, `weights`, `parameters` or `tables`."""
         self._fits(memory, address, len(words))
         size = self._load_bytes
         step = max(1, CHUNK // size)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What goes wrong between a host and a board, as one sentence."""
+"""Errors between host and board."""
 
 from __future__ import annotations
 
 
 class BoardError(RuntimeError):
-    """The board did not do what it was asked for; the next call starts afresh."""
+    """Raised if a request to the board failed; the next call starts anew."""
 
 
 class NoAnswer(BoardError):
-    """Nothing came back in time."""
+    """Raised if no answer came in time."""

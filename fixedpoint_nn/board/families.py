@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the chips of a family are made of, and the open tools that fill them."""
+"""FPGA families: their resources, and the open tools for them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ Shape = tuple[int, int]  # words, bits
 
 @dataclass(frozen=True)
 class Family:
-    """Block memories by their shapes, multipliers, and the steps from Verilog to a bitstream."""
+    """A family: shapes of block memories, multipliers, LUTs, and the tools from Verilog to a bitstream."""
 
     title: str
-    block: str  # what a block memory is called
-    shapes: tuple[Shape, ...]  # of one block memory with a read port and a write port
-    write_bits: int  # of a block memory's word that one write enable covers
-    masked: int  # bits of the narrowest shape that has such write enables
-    small_bits: int  # up to which a memory is made of logic
+    block: str  # the name of a block memory
+    shapes: tuple[Shape, ...]  # of a block memory with one read and one write port
+    write_bits: int  # bits of a block memory's word per write enable
+    masked: int  # bits of the narrowest shape with such write enables
+    small_bits: int  # memories of at most this many bits are made of logic
     multiplier: str
-    multiplier_bits: Shape  # of its two factors, signed
-    synth: str  # yosys; empty: there is no open flow
+    multiplier_bits: Shape  # signed widths of its factors
+    synth: str  # yosys command; empty: no open flow
     tools: tuple[str, str]  # nextpnr and the packer
     constraints: str  # suffix
     bitstream: str  # suffix
     lut_inputs: int = 4
     lut_memories: tuple[tuple[int, int, int], ...] = ((16, 4, 8),)  # words, bits and LUTs of one
-    block_in_luts: int = 0  # LUTs that a memory takes rather than a block; 0: small_bits decides
+    block_in_luts: int = 0  # LUTs up to which a memory is made of LUTs, not a block; 0: by small_bits
 
 
 BLOCKS_18K = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
@@ -88,6 +88,6 @@ FAMILIES = {
         ".bit",
         lut_inputs=6,
         lut_memories=((32, 6, 4), (64, 3, 4)),
-        block_in_luts=64,  # what yosys weighs them by
+        block_in_luts=64,  # yosys's weight
     ),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Does an engine fit a chip? Block memories by the chip's own shapes, and multipliers, before any synthesis."""
+"""Whether an engine fits a chip, before synthesis: block memories by the chip's shapes, and multipliers."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from fixedpoint_nn.board.families import Family
 from fixedpoint_nn.hardware.isa.config import LANES, EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import AssemblyError
 
-LARGE_BITS = 65536  # from which on a memory of an iCE40 goes into its large memories (board/ice40/memory.v)
+LARGE_BITS = 65536  # from which a memory of an iCE40 uses its large memories (board/ice40/memory.v)
 LARGE = (16384, 16)  # words and bits of one
-WHOLE_FACTOR = 18  # bits up to which multiply.v does not divide a factor
+WHOLE_FACTOR = 18  # bits up to which multiply.v does not split a factor
 BANK_LANES = 64  # of the activation memory, at most
-SHORTEST_WORD = 4  # bits that are worth proposing
+SHORTEST_WORD = 4  # bits, for a proposal
 
 
 class Room(Protocol):
-    """What an engine may take: a board's chip, or less, or more."""
+    """The available resources: of a board, a chip, or a budget."""
 
     @property
     def part(self) -> str:
-        """What sentences call it."""
+        """The name in messages."""
 
     @property
     def chip(self) -> Family:
-        """The family of its chip."""
+        """The chip's family."""
 
     @property
     def block_memories(self) -> int:
-        """In the family's own blocks."""
+        """The available block memories, in the family's blocks."""
 
     @property
     def large_memories(self) -> int:
-        """Of the iCE40."""
+        """The available large memories (iCE40)."""
 
     @property
     def multipliers(self) -> int:
-        """In the family's own blocks."""
+        """The available multipliers, in the family's blocks."""
 
 
 R = TypeVar("R", bound=Room)
@@ -47,7 +47,7 @@ R = TypeVar("R", bound=Room)
 
 @dataclass(frozen=True)
 class Memory:
-    """One memory of the engine: words, bits, and the bits that are written at a time."""
+    """One memory of the engine: words, bits per word, and bits written at a time."""
 
     name: str
     words: int
@@ -57,7 +57,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Needs:
-    """What an engine takes of a chip: block memories (and large ones) by memory, and multipliers."""
+    """The resources that an engine needs: block memories and large memories by name, and multipliers."""
 
     blocks: dict[str, int]
     large: dict[str, int]
@@ -65,12 +65,12 @@ class Needs:
 
     @property
     def total(self) -> int:
-        """Block memories in all."""
+        """The total number of block memories."""
         return sum(self.blocks.values())
 
 
 def memories(config: EngineConfig) -> tuple[Memory, ...]:
-    """The memories of an engine: the activations' banks, and the tables' copies, one for each word of a clock."""
+    """The memories of an engine, including the activation banks and one copy of the tables per drained word."""
     word, weights, parameters = (
         config.activation_width,
         config.lanes * config.weight_width,
@@ -87,12 +87,12 @@ def memories(config: EngineConfig) -> tuple[Memory, ...]:
 
 
 def registers(config: EngineConfig) -> Memory:
-    """The sequencer's registers, which become a block memory where memories of that size do."""
+    """The sequencer's registers, which are a block memory if memories of that size are."""
     return Memory("registers", 8, config.address_width, config.address_width)
 
 
 def banks(config: EngineConfig) -> list[int]:
-    """The lanes of each bank of the activation memory (reference_rtl/activation_memory.v)."""
+    """The number of lanes of each bank of the activation memory (reference_rtl/activation_memory.v)."""
     lanes, moving = config.lanes, max(config.drain, config.words)
     if moving == lanes:
         return [1] * lanes
@@ -101,22 +101,22 @@ def banks(config: EngineConfig) -> list[int]:
 
 
 def blocks(memory: Memory, family: Family) -> int:
-    """Block memories for one memory: the least of all shapes; words that are written alone start at a write enable."""
+    """The fewest block memories for one memory over all shapes; separately written words start at a write enable."""
     return 0 if _is_logic(memory, family) else _blocks(memory, family)
 
 
 def _blocks(memory: Memory, family: Family) -> int:
-    """The same, of however small a memory."""
+    """The fewest block memories for one memory, even if it is small."""
     return min(-(-memory.words // words) * _columns(memory, bits, family) for words, bits in family.shapes)
 
 
 def memory_luts(config: EngineConfig, room: Room) -> int:
-    """LUTs of the memories that are made of logic."""
+    """The LUTs of the memories that are made of logic."""
     return sum(_luts(memory, room.chip) for memory in memories(config) if _is_logic(memory, room.chip))
 
 
 def _luts(memory: Memory, family: Family) -> int:
-    """LUTs of a memory that is made of them: the least of all shapes."""
+    """The fewest LUTs for one memory over all shapes."""
     return min(
         luts * -(-memory.words // words) * -(-memory.bits // bits)
         for words, bits, luts in family.lut_memories
@@ -124,25 +124,25 @@ def _luts(memory: Memory, family: Family) -> int:
 
 
 def _is_logic(memory: Memory, family: Family) -> bool:
-    """Is it too small for block memories, or are those dearer than its LUTs?"""
+    """Whether a memory is made of logic, because it is small or LUTs are cheaper."""
     if family.block_in_luts == 0:
         return memory.words * memory.bits <= family.small_bits
     return _luts(memory, family) <= family.block_in_luts * _blocks(memory, family)
 
 
 def _columns(memory: Memory, bits: int, family: Family) -> int:
-    """Block memories of so many bits side by side."""
+    """The number of block memories of `bits` bits side by side."""
     if memory.written == memory.bits:
         return -(-memory.bits // bits)
     lanes = memory.bits // memory.written
-    if bits < family.masked:  # has one write enable: no two lanes share a block
+    if bits < family.masked:  # one write enable: no two lanes share a block
         return lanes * -(-memory.written // bits)
     parts = lanes * -(-memory.written // family.write_bits)
     return -(-parts // (bits // family.write_bits))
 
 
 def needs(config: EngineConfig, room: Room) -> Needs:
-    """What an engine takes of a chip."""
+    """The resources that an engine needs on this chip."""
     inside: dict[str, int] = {}
     large: dict[str, int] = {}
     for memory in (*memories(config), registers(config)):
@@ -160,13 +160,13 @@ def needs(config: EngineConfig, room: Room) -> Needs:
 
 
 def _other_factor(config: EngineConfig) -> int:
-    """Bits of what a lane, or a pair of lanes (reference_rtl/product_pair.v), multiplies a word by."""
+    """The bits of the second factor of a lane, or of a pair of lanes (reference_rtl/product_pair.v)."""
     word, weight = config.activation_width, config.weight_width
     return max(word, weight) if config.pack == 1 else word + weight - 1 + max(word, weight + 1)
 
 
 def _scaling(config: EngineConfig, capacity: list[int]) -> int:
-    """Multipliers of one requantiser (reference_rtl/multiply.v: above 18 bits, the low 17 apart)."""
+    """The multipliers of one requantiser (reference_rtl/multiply.v: above 18 bits, the low 17 separately)."""
     bits = config.multiplier_width
     sums = max(config.accumulator_width, config.bias_width) + 1
     factors = [bits] if bits <= WHOLE_FACTOR else [18, bits - 17]
@@ -178,12 +178,12 @@ def _scaling(config: EngineConfig, capacity: list[int]) -> int:
 
 
 def _parts(bits: int, capacity: int) -> int:
-    """Into how many factors a signed one is divided: each but the highest has a bit less, for its sign."""
+    """The number of parts of a signed factor: each but the highest has one bit less, for its sign."""
     return max(1, -(-(bits - 1) // (capacity - 1)))
 
 
 def misfit(config: EngineConfig, board: Room) -> str:
-    """What the chip has too few of; nothing if the engine fits."""
+    """A sentence about a lacking resource; empty if the engine fits."""
     wanted, chip = needs(config, board), board.chip
     if wanted.total > board.block_memories:
         parts = ", ".join(f"{name} {count}" for name, count in wanted.blocks.items() if count)
@@ -204,7 +204,7 @@ def smallest_change(
     lacks: Callable[[EngineConfig, R], object] = misfit,
     fewer_lanes: bool = True,
 ) -> str:
-    """What to do about it: as few bits less as possible, as many lanes as possible, or a board that has room."""
+    """A proposal: the smallest reduction of bits or lanes that fits, or a board with more room."""
     for less, candidate in _shorter(config):
         if not lacks(candidate, board):
             return f"words {less} bit{'s' if less > 1 else ''} shorter would fit: emit it again with a smaller --word"
@@ -232,7 +232,7 @@ def _shorter(config: EngineConfig) -> Iterator[tuple[int, EngineConfig]]:
 
 
 def _fewer_lanes(config: EngineConfig) -> Iterator[tuple[int, EngineConfig]]:
-    """The same weights in more rows of fewer lanes."""
+    """(lanes, engine) with fewer lanes and more rows for the same weights."""
     for lanes in sorted((lanes for lanes in LANES if lanes < config.lanes), reverse=True):
         depth = -(-config.activation_depth // lanes) * lanes
         drain, pack = min(config.drain, lanes), min(config.pack, lanes)

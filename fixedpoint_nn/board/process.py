@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A simulator of a board as a process, and the pseudo-terminal at the other end of which it is.
+"""A simulated board as a process behind a pseudo-terminal.
 
-`uart_engine_tb.v` asks for a byte every ten bits of simulated time. While nothing goes on the question is left open, so
-that a board nobody talks to costs nothing; so simulated time stands still until a byte comes, or a moment has passed.
+`uart_engine_tb.v` asks for a byte every ten bits of simulated time. While the board is idle the answer is delayed, so
+that it uses no processor time: simulated time stands still until a byte comes, or a short time has passed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from fixedpoint_nn.board.errors import BoardError
 from fixedpoint_nn.board.ports import SerialPort
 from fixedpoint_nn.hardware.sim.processes import conversation
 
-PATIENCE = 0.02  # seconds for which the question of a board at rest is left open
+PATIENCE = 0.02  # seconds by which the answer to an idle board is delayed
 
 
 class BoardProcess:
-    """Runs `command` in `folder`, and calls `closing` at its end; `path` is the board's serial port, until `close`."""
+    """Runs `command` in `folder`, and calls `closing` at the end; `path` is the board's serial port until `close`."""
 
     def __init__(self, command: Sequence[str], folder: Path, closing: Callable[[], None]) -> None:
         if not hasattr(os, "openpty"):
@@ -35,9 +35,9 @@ class BoardProcess:
         self._command, self._folder, self._closing = command, folder, closing
         self._closed = False
         self._running = ExitStack()
-        self.said = ""  # by the simulator, besides the protocol
+        self.said = ""  # output of the simulator, besides the protocol
         self._chip, self._host = os.openpty()
-        tty.setraw(self._host)  # kept open: a line that nobody listens to is no error
+        tty.setraw(self._host)  # kept open, so that a line without a reader is no error
         self.path = os.ttyname(self._host)
         self._power_up()
 
@@ -50,7 +50,7 @@ class BoardProcess:
         self.close()
 
     def power_cycle(self) -> None:
-        """Off and on again: the memories hold what is built in, and a request or a run is forgotten."""
+        """Restart the board: the memories have their built-in contents, and a request or run is dropped."""
         self._power_down()
         self._power_up()
 
@@ -70,11 +70,11 @@ class BoardProcess:
 
     def _power_down(self) -> None:
         self._process.kill()
-        self._line.join()  # before the pipes are closed, or it might read from other files of their numbers
+        self._line.join()  # before the pipes are closed, or it might read from reused file descriptors
         self._running.close()
 
     def _carry(self, process: subprocess.Popen[bytes]) -> None:
-        """Bytes between the pseudo-terminal and the bench, as its header tells."""
+        """Transfer bytes between the pseudo-terminal and the bench, by the protocol in the bench's header."""
         assert process.stdin is not None and process.stdout is not None
         questions, answers = process.stdout.fileno(), process.stdin.fileno()
         waiting, text, said = b"", b"", b""
@@ -102,7 +102,7 @@ class BoardProcess:
 
 
 class SimulatedPort(SerialPort):
-    """The serial port of a board that is simulated as long as the port is open."""
+    """The serial port of a board that is simulated while the port is open."""
 
     def __init__(self, board: BoardProcess) -> None:
         self.board = board

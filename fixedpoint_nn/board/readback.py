@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Do the memories of the engine on a board hold a pack's images, every bit of them?
+"""Readback on a board: whether the engine's memories hold every bit of a pack's images.
 
-The activation image is read by the host. Parameters, weights and tables have no way to the host but the engine's own
-datapath: the programs of `hardware/verify/readback_program.py` are loaded one after the other, with the few words that
-they need behind the images, and what they give follows from the image alone. Afterwards the program and the
-activation image are loaded again. The program memory itself can be read by nobody; the golden vectors run it.
+The host reads the activation image. Parameters, weights and tables are readable only through the engine's datapath:
+the programs of `hardware/verify/readback_program.py` are loaded in turn, with the few words that they need after the
+images, and their expected output follows from the image alone. Afterwards the program and the activation image are
+loaded again. The program memory cannot be read; the golden vectors exercise it.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def read_back(engine: Driver, pack: Pack, progress: Callable[[str], None] = lamb
 
 
 def _run(engine: Driver, images: Images, section: Section) -> tuple[str, int]:
-    """The first difference that a section finds, and its cycles."""
+    """(first difference found by a section, or empty; cycles)."""
     built, wanted = images.words(engine.config), section.images.words(engine.config)
     engine.load_words("program", 0, section.images.program)
-    for memory in MEMORIES:  # the words behind the images; the images themselves stay as they are
+    for memory in MEMORIES:  # only the words after the images
         own = len(built[memory][1])
         engine.load_words(memory, own, wanted[memory][1][own:])
     cycles = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A board in a simulator: the real chip's Verilog, down to the bits of the line."""
+"""A simulated board: the Verilog of the real chip, down to the bits of the serial line."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from fixedpoint_nn.hardware.sim.toolchain import Tool, ToolError, find_tool, rtl
 
 BENCH = "uart_engine_tb"
 DIVIDER = 4  # clocks per bit
-SILENT_BITS = 500  # after which the simulated chip gives up a request
-SECONDS = 60.0  # for an answer: simulated time is slow, above all on a busy machine
-RUN_SECONDS = 3600.0  # for a vector
+SILENT_BITS = 500  # after which the simulated chip aborts a request
+SECONDS = 60.0  # timeout of an answer: simulation is slow, especially on a busy machine
+RUN_SECONDS = 3600.0  # timeout of a vector
 
 
 class SimulatedBoard(BoardProcess):
-    """An engine of these parameters on a board; `images` are built in, or every memory is undefined."""
+    """A simulated board with an engine of these parameters; without built-in `images` memories are undefined."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class SimulatedBoard(BoardProcess):
 
 
 def write_full(folder: Path, config: EngineConfig, images: Images) -> None:
-    """Every image, as long as its memory: what is not given is 0, as in a chip."""
+    """Write every image, filled with 0 to the depth of its memory, as in a chip."""
     values = config.verilog()
     depths = {"program": "PROGRAM_DEPTH", "weights": "WEIGHT_DEPTH", "parameters": "PARAMETER_DEPTH"}
     depths |= {"tables": "TABLE_DEPTH"}
@@ -61,7 +61,7 @@ def write_full(folder: Path, config: EngineConfig, images: Images) -> None:
 
 
 def compiled(values: dict[str, int], simulator: str) -> list[str]:
-    """The command that simulates a board with these parameters, compiled unless it is in the cache."""
+    """The command that simulates a board with these parameters; compiled unless cached."""
     if simulator not in SIMULATORS:
         raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
     rtl, tool = rtl_folder(), find_tool(simulator)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tools from Verilog to a bitstream: on PATH, or beside this Python, where the extra `board` puts them."""
+"""Finding the tools from Verilog to a bitstream: on PATH, or installed by the extra `board`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fixedpoint_nn.hardware.sim.toolchain import ToolError
 
 
 def find(name: str) -> list[str]:
-    """The command of a tool; the packages' own come first, for their versions are fixed."""
+    """The command of a tool; those of Python packages come first, because their versions are fixed."""
     folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), str(Path(sys.executable).parent)]
     for command in (f"yowasp-{name}", name):
         for folder in folders:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kinds of arguments, each with the sentence that refuses a wrong one, and the commands' common parts."""
+"""Argument types with their error messages, and options that commands share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from fixedpoint_nn.files.replace import heal
 from fixedpoint_nn.precision.recipe import LONGEST_WORD
 
-LSTM_WORD, OTHER_WORD = 16, 25  # the longest words with which the engine takes the networks of the zoo
+LSTM_WORD, OTHER_WORD = 16, 25  # the longest words with which the engine runs the networks of the zoo
 ENGINE_WORDS = (
     f"2 to {LONGEST_WORD}, of which the engine takes up to {LSTM_WORD} with an LSTM and up to {OTHER_WORD} in the "
     "zoo's other networks (a sum has 63 bits at most)"
@@ -21,23 +21,31 @@ ENGINE_WORDS = (
 Commands = Any  # argparse gives its collection of sub-parsers no public name
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps a sentence at the terminal's width; a text of several lines (an example) stays as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        form = argparse.RawDescriptionHelpFormatter if "\n" in text else argparse.HelpFormatter
+        return form._fill_text(self, text, width, indent)
+
+
 def command(
     commands: Commands, name: str, summary: str, example: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
-    """Add the parser of a command; its help ends in an example."""
+    """Add the parser of a command, whose help ends with an example."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
         epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=run)
     return parser
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """The options of every command: how much it says, and in which form it gives its results."""
+    """Add the options that all commands have: verbosity, and the format of results."""
     known = parser._option_string_actions
     if "-q" not in known:
         parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but results and errors")
@@ -52,12 +60,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def command_line(name: str, given: Sequence[object]) -> str:
-    """A command as somebody would type it."""
+    """A command as it would be typed, with quoting."""
     return shlex.join(["fixedpoint-nn", name, *map(str, given)])
 
 
 def positive(text: str) -> int:
-    """A whole number of 1 or more."""
+    """An integer of at least 1."""
     value = _integer(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
@@ -65,7 +73,7 @@ def positive(text: str) -> int:
 
 
 def natural(text: str) -> int:
-    """A whole number of 0 or more."""
+    """An integer of at least 0."""
     value = _integer(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
@@ -73,7 +81,7 @@ def natural(text: str) -> int:
 
 
 def not_negative(text: str) -> float:
-    """A number of 0 or more."""
+    """A number of at least 0."""
     value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
@@ -89,7 +97,7 @@ def above_zero(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """A probability: 0 to below 1."""
+    """A number from 0 to below 1."""
     value = _number(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a probability of 0 to below 1")
@@ -97,7 +105,7 @@ def share(text: str) -> float:
 
 
 def layer_sizes(text: str) -> tuple[int, ...]:
-    """'128', or '256,128'."""
+    """Layer sizes: '128', or '256,128'."""
     return tuple(positive(part) for part in text.split(","))
 
 
@@ -110,7 +118,7 @@ def word(text: str) -> int:
 
 
 def words(text: str) -> tuple[int, ...]:
-    """'8', '4,6,8' or '2:16' (both ends included), in ascending order."""
+    """Word lengths in bits: '8', '4,6,8' or '2:16' (both ends included), in ascending order."""
     found: set[int] = set()
     for part in text.split(","):
         first, colon, last = part.partition(":")
@@ -125,7 +133,7 @@ def words(text: str) -> tuple[int, ...]:
 
 
 def existing_folder(text: str) -> Path:
-    """A folder that is there."""
+    """An existing folder."""
     path = Path(text)
     heal(path)
     if not path.is_dir():
@@ -134,7 +142,7 @@ def existing_folder(text: str) -> Path:
 
 
 def _number(text: str) -> float:
-    """The number; NaN, which every range refuses, for text that is none."""
+    """The number in a text; NaN, which no range accepts, for other text."""
     try:
         return float(text)
     except ValueError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn board`: make a bitstream of a pack, run it on a board or a simulated one, show it, give new weights.
+"""`fixedpoint-nn board`: build a bitstream from a pack, run it on a real or simulated board, demo it, load weights.
 
-The exit status of `run` is 0 for equal, 1 for a difference, 2 for a wrong command line, 3 where nothing could run; that
-of `build` is 0 only if the clock of the board is met.
+The exit status of `run` is 0 for equal, 1 for a difference, 2 for a wrong command line, 3 if nothing could run; that of
+`build` is 0 only if the board's clock is met.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from fixedpoint_nn.board.ports import BAUD
 from fixedpoint_nn.board.readback import read_back
 from fixedpoint_nn.board.simulated import RUN_SECONDS
 from fixedpoint_nn.cli import board_demo
-from fixedpoint_nn.cli.arguments import Commands, add_common, command, existing_folder, positive
+from fixedpoint_nn.cli.arguments import (
+    Commands,
+    HelpFormatter,
+    add_common,
+    command,
+    existing_folder,
+    positive,
+)
 from fixedpoint_nn.cli.errors import FAILURE, TOOL_MISSING, CommandError
 from fixedpoint_nn.cli.progress import bars, say
 from fixedpoint_nn.cli.results import show
@@ -39,7 +46,7 @@ def add(commands: Commands) -> None:
         help="put a pack on a board: build a bitstream, load images, run the golden vectors, show it on a page",
         description="Put a pack on a board: build a bitstream, load images, run the golden vectors, show it on a page.",
         epilog="example:\n  fixedpoint-nn board run golden_vectors/moons --port sim",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     below = parser.add_subparsers(
         dest="board_command", metavar="WHAT", required=True, parser_class=type(parser)
@@ -125,7 +132,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def build(arguments: argparse.Namespace) -> int:
-    """Build a bitstream, or write its files."""
+    """Run `board build`: build a bitstream, or write its files; returns the exit status."""
     pack, board = load_pack(arguments.pack), boards.find_board(arguments.board)
     if arguments.files_only or not board.chip.synth:
         prepare(pack, board, arguments.out)
@@ -140,7 +147,7 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run `board run`; returns the exit status."""
     pack = load_pack(arguments.pack)
     lines = []
     try:
@@ -180,7 +187,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def load(arguments: argparse.Namespace) -> int:
-    """Load the images of a pack into a board."""
+    """Run `board load`: load the images of a pack into a board; returns the exit status."""
     if arguments.port == SIMULATED:
         raise CommandError(
             f"a simulated board is gone when the command ends; use `fixedpoint-nn board run --port {SIMULATED} --load`"

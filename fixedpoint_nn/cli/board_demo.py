@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn board demo`: a page on this computer on which a board reads what one draws, or writes names."""
+"""`fixedpoint-nn board demo`: a local web page with a board that recognises drawings or generates names."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from fixedpoint_nn.precision.plan import Plan
 WRITERS = {"names_writer": "names_lstm"}
 FASHIONABLE = ("fashion_mlp", "lenet")
 DIGITS = tuple("0123456789")
-SECONDS = 60.0  # for a run on a board
+SECONDS = 60.0  # timeout of a run
 TEMPERATURE = 0.75  # of golden_vectors/names_writer
 
 
 def add(below: Commands) -> argparse.ArgumentParser:
-    """Add the command to those of `board`."""
+    """Add the command to the subcommands of `board`."""
     parser: argparse.ArgumentParser = command(
         below,
         "demo",
@@ -47,7 +47,7 @@ def add(below: Commands) -> argparse.ArgumentParser:
 
 
 def add_own(parser: argparse.ArgumentParser) -> None:
-    """The options that the other commands of `board` have not."""
+    """Add the options that other subcommands of `board` do not have."""
     parser.add_argument(
         "--http", type=natural, default=0, metavar="N", help="port of the page (default: any that is free)"
     )
@@ -62,9 +62,9 @@ def add_own(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command until Ctrl-C; its exit status."""
+    """Run the command until Ctrl-C; returns its exit status."""
     pack = load_pack(arguments.pack)
-    kind_of(pack)  # before a simulator is built in vain
+    kind_of(pack)  # before a simulator is built
     simulated = arguments.port == SIMULATED
     place = f"a simulated board ({arguments.simulator})" if simulated else f"the board at {arguments.port}"
     say(f"opening {place}")
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def labels_of(pack: Pack) -> Sequence[str]:
-    """What the words of an answer are called: classes, or symbols."""
+    """The labels of output words: classes, or symbols."""
     if kind_of(pack) == "picture":
         if pack.output.words != len(DIGITS):
             return [str(place) for place in range(pack.output.words)]
@@ -93,7 +93,7 @@ def labels_of(pack: Pack) -> Sequence[str]:
 
 
 def model_of(pack: Pack, temperature: float) -> Model:
-    """The quantised network in NumPy, if the zoo has it and it gives the pack's words; else the engine's twin."""
+    """The quantised network in NumPy, if the zoo has it and it reproduces the pack's words; else the emulator."""
     source = WRITERS.get(pack.name, pack.name)
     plan = pack.directory / "plan.json"
     if source in zoo.names() and plan.exists():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`emit --budget`: the options, the table of engines that were compared, and the sentence about the next faster one."""
+"""`emit --budget`: its options, the table of compared engines, and the reason why no faster one is taken."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from fixedpoint_nn.hardware.tools.lut_estimate import MARGINS
 from fixedpoint_nn.network.quantized import Quantized
 
 OWN = ("dsp", "bram", "lut")
+ACTIVITY = ("multiply-adds", "weight rows", "words read", "written")  # what energy goes by
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared within which budget, and what was taken."""
+    """The compared engines, their budget, and the one taken."""
 
     budget: Budget
     found: tuple[Alternative, ...]
@@ -31,13 +32,20 @@ class Comparison:
 
     @property
     def reason(self) -> str:
-        """Why no faster engine was taken."""
+        """A sentence that says why no faster engine was taken."""
         return reason(self.found, self.taken, self.budget)
 
-    def text(self, every: bool = False) -> str:
-        """The table of all engines, or of those worth showing; which one is taken, and why no faster one."""
+    def text(self, every: bool = False, width: int | None = None) -> str:
+        """The table of all engines, or of the relevant ones, and why no faster one is taken.
+
+        In a terminal narrower than the table (width in characters) the counts that energy depends on are left out.
+        """
         shown = self.found if every else worth_showing(self.found, self.taken)
-        return f"{_table(shown, self.taken, self.budget)}\n\n{self._said(len(shown))}"
+        table, said = _table(shown, self.taken, self.budget), self._said(len(shown))
+        if width is not None and len(table.split("\n", 1)[0]) > width:
+            table = _table(shown, self.taken, self.budget, activity=False)
+            said += f"\n{', '.join(ACTIVITY)}: in a wider terminal, or by --json."
+        return f"{table}\n\n{said}"
 
     def _said(self, shown: int) -> str:
         budget, one = self.budget, self.taken
@@ -51,7 +59,7 @@ class Comparison:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as JSON has it."""
+        """All fields as JSON values."""
         return {
             "within": asdict(self.budget),
             "taken": self.taken.as_json(),
@@ -62,7 +70,7 @@ class Comparison:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--budget, or counts of one's own."""
+    """Add --budget, and the options for budgets given as numbers."""
     parser.add_argument(
         "--budget",
         metavar="CHIP",
@@ -78,12 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def asked(arguments: argparse.Namespace) -> bool:
-    """Is an engine to be chosen?"""
+    """Whether the options ask for a choice of engine."""
     return arguments.budget is not None or any(getattr(arguments, name) is not None for name in OWN)
 
 
 def from_arguments(arguments: argparse.Namespace) -> Budget | None:
-    """What there is, and the clock; None where no engine is to be chosen."""
+    """The budget of the options; None without any."""
     if not asked(arguments):
         return None
     given = [f"--{name}" for name in OWN if getattr(arguments, name) is not None]
@@ -118,7 +126,7 @@ def compare(
     arguments: argparse.Namespace,
     say: Callable[[str], None],
 ) -> Comparison:
-    """Compare engines, and take the fastest that fits."""
+    """Compare engines within a budget, and take the fastest that fits."""
     found = alternatives(
         fixed,
         shape,
@@ -134,7 +142,7 @@ def compare(
 
 
 def again(arguments: argparse.Namespace) -> list[object]:
-    """The options as they were written, to repeat the command."""
+    """The options as given, to repeat the command."""
     given: list[object] = []
     for name in ("budget", *OWN):
         value = getattr(arguments, name)
@@ -142,8 +150,8 @@ def again(arguments: argparse.Namespace) -> list[object]:
     return given
 
 
-def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> str:
-    """Engines by speed, `*` before the one that is taken and `-` before those that do not fit."""
+def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget, activity: bool = True) -> str:
+    """Engines in order of speed, with `*` before the one taken and `-` before those that do not fit."""
     chip = budget.chip
     large = any(one.large_memories for one in shown)
     head = [
@@ -157,7 +165,7 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> 
         chip.block,
         *["large"] * large,
     ]
-    head += ["cycles", "ms", "multiply-adds", "weight rows", "words read", "written"]
+    head += ["cycles", "ms", *(ACTIVITY if activity else ())]
     rows = [head]
     for one in shown:
         counts = one.activity
@@ -170,10 +178,9 @@ def _table(shown: Sequence[Alternative], taken: Alternative, budget: Budget) -> 
             + [
                 f"{count:,}"
                 for count in (
-                    counts.multiply_accumulates,
-                    counts.weight_rows,
-                    counts.words_read,
-                    counts.words_written,
+                    (counts.multiply_accumulates, counts.weight_rows, counts.words_read, counts.words_written)
+                    if activity
+                    else ()
                 )
             ]
         )

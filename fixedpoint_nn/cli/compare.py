@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status: 0 if all tensors are equal."""
+    """Run the command; returns its exit status: 0 if all tensors are equal."""
     source = arguments.network
     if arguments.data is None:
         raise CommandError("a comparison needs samples: --data samples.npz, which np.savez(path, x=x) writes")

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn completion`: what a shell needs to complete commands, options and their values.
+"""`fixedpoint-nn completion`: shell scripts that complete commands, options and values.
 
-The scripts are made of the argument parsers: each option's choices, the zoo's names where a network is wanted, and
-files or folders elsewhere.
+They are generated from the argument parsers: choices of options, names of the zoo for networks, else files or folders.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ def add(commands: Commands) -> None:
         commands,
         "completion",
         "print a script that completes commands and options in a shell",
-        "fixedpoint-nn completion bash > ~/.local/share/bash-completion/completions/fixedpoint-nn",
+        "fixedpoint-nn completion fish > ~/.config/fish/completions/fixedpoint-nn.fish",
         run,
     )
     parser.add_argument("shell", choices=tuple(SHELLS), help="the shell that reads the script")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     script = SHELLS[arguments.shell](described())
     show(arguments, {"shell": arguments.shell, "script": script}, script.rstrip("\n"))
     return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Scripts for bash, zsh and fish, from the described commands."""
+"""Completion scripts for bash, zsh and fish."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROGRAM = "fixedpoint-nn"
 
 
 def bash(commands: Sequence[Completed]) -> str:
-    """For `eval "$(fixedpoint-nn completion bash)"`."""
+    """The script for `eval "$(fixedpoint-nn completion bash)"`."""
     cases, values = [], []
     for command in commands:
         options = " ".join(name for option in command.options for name in option.names)
@@ -61,7 +61,7 @@ def _bash_values(argument: Argument | None) -> str:
 
 
 def zsh(commands: Sequence[Completed]) -> str:
-    """For a file `_fixedpoint-nn` in a folder of `$fpath`, or for `eval`."""
+    """The script for a file `_fixedpoint-nn` in a folder of `$fpath`, or for `eval`."""
     listed = "\n".join(f"        {_quoted(f'{command.name}:{command.help}')}" for command in commands)
     cases = "\n".join(_zsh_case(command) for command in commands)
     return f"""#compdef {PROGRAM}
@@ -111,7 +111,7 @@ def _zsh_values(argument: Argument) -> str:
 
 
 def fish(commands: Sequence[Completed]) -> str:
-    """For `fixedpoint-nn completion fish | source`."""
+    """The script for `fixedpoint-nn completion fish | source`."""
     lines = [f"complete -c {PROGRAM} -f"]
     for command in commands:
         lines.append(
@@ -130,7 +130,7 @@ def _fish_names(option: Argument) -> str:
 
 
 def _fish_values(argument: Argument, positional: bool = False) -> str:
-    """Options of `complete`: -x wants a value that is no file, -r any value, -F offers files."""
+    """The options of fish's `complete`: -x requires a value that is not a file, -r any value, -F offers files."""
     if not argument.takes_value:
         return ""
     words = _words(argument)
@@ -156,7 +156,7 @@ def _words(argument: Argument) -> Sequence[str]:
 
 
 def _plain(text: str) -> str:
-    """Text without the brackets and colons that structure a specification of zsh."""
+    """Text without brackets and colons, which are syntax of zsh's specifications."""
     return text.replace("[", "(").replace("]", ")").replace(":", " ")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn demo`: the whole road, from French names to Verilog that writes new ones, with one network."""
+"""`fixedpoint-nn demo`: the whole flow with one network, from French names to Verilog that generates new ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from fixedpoint_nn.training.sampling import write_words
 from fixedpoint_nn.zoo import characters
 
 NET = "names_lstm"
-EPOCHS = 12  # half of what the shipped weights took
+EPOCHS = 12  # half of those of the shipped weights
 WORDS = (3, 4, 5, 6, 7, 8, 10, 12, 16)
 MOST_LOST = 1.0  # percent of the float network's NLL
 VECTORS, CORNERS, COUNT, TEMPERATURE, SEED = 1, 1, 6, 0.8, 1
@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     with redirect_stdout(chatter(arguments)):
         results = walk(arguments)
     verb, report = "PASS" if results["passed"] else "FAIL", results["report"]
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def walk(arguments: argparse.Namespace) -> dict[str, Any]:
-    """All steps; what came out."""
+    """Run all steps; returns their results."""
     out: Path = arguments.out
     if arguments.fresh:
         for part in ("training", "sweep"):
@@ -113,7 +113,7 @@ def walk(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 class Steps:
-    """Headings with their number."""
+    """Numbered headings."""
 
     def __init__(self, count: int) -> None:
         self.count, self.number = count, 0
@@ -125,7 +125,7 @@ class Steps:
 
 
 def train(folder: Path) -> target.Target:
-    """The network that all further steps take, and what it writes in float."""
+    """Step 1: train the network, or reuse it, and show text that it generates in float."""
     path = folder / f"{NET}.safetensors"
     chosen = trained_before(path)
     if chosen is None:
@@ -144,7 +144,7 @@ def train(folder: Path) -> target.Target:
 
 
 def trained_before(path: Path) -> target.Target | None:
-    """What an earlier demo trained, if it did as this one does and its record is of this file."""
+    """The network of an earlier demo with the same settings, if its record matches the file; else None."""
     if not path.exists() or serialization.load_metadata(path).get("epochs") != EPOCHS:
         return None
     chosen = target.resolve(str(path))
@@ -153,7 +153,7 @@ def trained_before(path: Path) -> target.Target | None:
 
 
 def sweep(chosen: target.Target, folder: Path) -> int:
-    """The table, and the shortest word that loses little enough."""
+    """Step 2: sweep word lengths; returns the shortest with a small loss."""
     watch = Stopwatch("sweep", [chosen.source, "--words", ",".join(map(str, WORDS)), "--out", folder])
     found = sweep_network(chosen, WORDS, folder, progress=bars())
     watch.record(folder, summary(chosen, found)).save()
@@ -164,7 +164,7 @@ def sweep(chosen: target.Target, folder: Path) -> int:
 
 
 def emit(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> None:
-    """The pack of the network, with its size if yosys is here."""
+    """Step 3: emit the pack, with the engine's size if yosys is installed."""
     given = [
         chosen.source,
         "--word",
@@ -191,7 +191,7 @@ def emit(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> None:
 
 
 def write(chosen: target.Target, plan: Plan, bits: int, folder: Path) -> bool:
-    """Names by the Verilog beside those by the model; whether they are equal."""
+    """Step 4: generate names by Verilog and model; returns whether they are equal."""
     given = [chosen.source, "--count", COUNT, "--temperature", TEMPERATURE, "--seed", SEED, "--word", bits]
     watch = Stopwatch("generate", [*given, "--rtl", "--out", folder])
     fixed = quantize(chosen.net, plan)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The commands as data: names, options and what each takes, read from the argument parsers."""
+"""The commands as data: names, options and their values, read from the argument parsers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS = {"DIR": FOLDER, "FILE": FILE, "NET": NETWORK, "NET|FILE": NETWORK}
 
 @dataclass(frozen=True)
 class Argument:
-    """An option with its names, or a positional argument without; what it takes: choices, or a kind of path."""
+    """An option, or a positional argument without names; its value is one of `choices`, or a `kind` of path."""
 
     names: tuple[str, ...]
     help: str
@@ -23,7 +23,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Completed:
-    """A command with all that can follow it."""
+    """A command with its arguments."""
 
     name: str
     help: str
@@ -31,17 +31,17 @@ class Completed:
 
     @property
     def options(self) -> tuple[Argument, ...]:
-        """The arguments that begin with a dash."""
+        """The options."""
         return tuple(argument for argument in self.arguments if argument.names)
 
     @property
     def positional(self) -> Argument | None:
-        """The first argument without a name."""
+        """The first positional argument, if any."""
         return next((argument for argument in self.arguments if not argument.names), None)
 
 
 def described() -> list[Completed]:
-    """Every command of the program, read from its parser."""
+    """All commands of the program, read from their parsers."""
     from fixedpoint_nn.cli.program import COMMANDS, build_parser
 
     (group,) = [a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)]

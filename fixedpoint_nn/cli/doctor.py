@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn doctor`: what is here, where everything lies, and whether the main job works.
+"""`fixedpoint-nn doctor`: what is installed and where, and whether the main flow works.
 
-The main job (train, quantise, emit, verify in Icarus Verilog) is tried on one small layer. The exit status is 0 if that
-works, 3 where something that it needs is missing or broken, 1 if the Verilog and the model differ.
+The main flow (train, quantise, emit, verify in Icarus Verilog) is run with one small layer. The exit status is 0 if it
+works, 3 if something that it needs is missing or broken, 1 if the Verilog and the model differ.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     status, sentence = trial()
     results = findings() | {"works": status == 0, "trial": sentence}
     show(arguments, results, "\n".join(lines(results)))
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def trial() -> tuple[int, str]:
-    """The main job on a layer of two inputs and three outputs: its exit status, and the sentence about it."""
+    """Run the main flow with a layer of two inputs and three outputs; returns (exit status, sentence)."""
     word = Q(4, 4)
     weight = FixedArray.from_ints([[17, -33, 49], [-64, 81, -97]], word)
     bias = FixedArray.from_ints([5, -6, 7], word)
@@ -69,14 +69,14 @@ def trial() -> tuple[int, str]:
 
 
 def lines(results: Findings) -> Iterator[str]:
-    """The findings for people, a subject on each line; what was tried comes last."""
+    """The findings as text, one subject per line, with the trial last."""
     python, processor, kernels = results["python"], results["processor"], results["kernels"]
     rows = [
         ("fixedpoint_nn", f"{results['fixedpoint_nn']} in {results['place']}"),
         ("Python", f"{python['version']} ({python['path']}), NumPy {results['numpy']}"),
         ("system", results["system"]),
         ("processor", f"{processor['name']}, {processor['usable_cores']} of {processor['cores']} cores"),
-        ("kernels", f"{kernels['name']}, because: {kernels['reason']}"),
+        ("kernels", _kernels(**kernels)),
         *(
             ("threads", f"{blas['threads']} for {blas['library']} {blas['version']}")
             for blas in results["blas"]
@@ -90,6 +90,10 @@ def lines(results: Findings) -> Iterator[str]:
     for name, text in rows:
         yield f"{name:<{width}}  {text}"
     yield results["trial"]
+
+
+def _kernels(name: str, reason: str) -> str:
+    return reason if reason.startswith(name) else f"{name}, because: {reason}"
 
 
 def _tool(tool: Mapping[str, Any]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long work will take, said before it starts, and how to stop and go on."""
+"""Announcements of how long work will take, and how to resume it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from fixedpoint_nn.cli.progress import say
 
-WORTH_SAYING = 10.0  # seconds; what takes less needs no announcement
+WORTH_SAYING = 10.0  # seconds; shorter work is not announced
 UNITS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"))
 
 
 def about(seconds: float) -> str:
-    """`about 10 h`: one unit, two digits at most where they mean something."""
+    """A duration as text with one unit and at most two significant digits, such as `about 10 h`."""
     for size, unit in UNITS:
         if seconds >= 1.5 * size:
             count = seconds / size
@@ -25,7 +25,7 @@ def about(seconds: float) -> str:
 
 
 def announcing(work: str, resume: str) -> Callable[[float], None]:
-    """Says once what the work takes, if that is long; `resume` is the command that goes on."""
+    """A callback that announces the duration of long work; `resume` is the command that continues it."""
 
     def announce(seconds: float) -> None:
         if seconds >= WORTH_SAYING:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn emit`: a network as memory images for the engine, with vectors to verify it by."""
+"""`fixedpoint-nn emit`: write a network as a pack, memory images with golden vectors."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.pack_figures import REPEATS, Clock, latency_of, ledger_of, tables_of
 from fixedpoint_nn.cli.progress import detail, say
 from fixedpoint_nn.cli.results import show
+from fixedpoint_nn.cli.terminal import columns, fitted
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, lower
 from fixedpoint_nn.hardware.compiler.show import PASSES
 from fixedpoint_nn.hardware.emit import emit
@@ -36,10 +38,10 @@ from fixedpoint_nn.report.record import Stopwatch
 
 CALIBRATION = target.CALIBRATION
 BOARD = "ulx3s"
-# Passes over one input that a pack costs: lowering and latency, and the search for corners in a large network.
+# Equivalent passes over one input: for lowering and latency, and for the search of corner vectors in a large network.
 FIXED_PASSES, CORNER_PASSES = 2 * REPEATS + 4, 64
-SECONDS_PER_PARAMETER = 8e-6  # to write images and read them again: a network of 1.6 million took 12 s
-LAYER = ("layer", "format", "channels", "cycles", "mac_cycles")  # what the report tells of each run
+SECONDS_PER_PARAMETER = 8e-6  # to write and read images: a network of 1.6 million parameters took 12 s
+LAYER = ("layer", "format", "channels", "cycles", "mac_cycles")  # fields of each run in the report
 
 
 def add(commands: Commands) -> None:
@@ -52,7 +54,7 @@ def add(commands: Commands) -> None:
         run,
     )
     target.add_arguments(parser)
-    formats = parser.add_mutually_exclusive_group()  # of a float network one of them is needed
+    formats = parser.add_mutually_exclusive_group()  # a float network needs one of them
     formats.add_argument(
         "--word", type=word, metavar="N", help=f"bits of every word, {ENGINE_WORDS}; formats from data"
     )
@@ -111,7 +113,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     within = budget.from_arguments(arguments)
     if (arguments.out is None) == (arguments.show is None) and not (within and arguments.out is None):
         raise CommandError(
@@ -124,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     clock = _clock(arguments) if within is None else Clock(within.mhz, within.clock)
     if arguments.size:
-        find_tool("yosys")  # an error now, and not after the work
+        find_tool("yosys")  # fail before the work
     chosen = target.from_arguments(arguments, quantised=True)
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
@@ -176,13 +178,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _compare(
     arguments: argparse.Namespace, chosen: target.Target, plan: Plan | None, within: Budget
 ) -> budget.Comparison:
-    """The engines that could run the network, printed as soon as they are known."""
+    """Compare the engines for the network, and print the comparison."""
     if arguments.out is not None:
-        check_replaceable(arguments.out)  # an error now, and not after the work
+        check_replaceable(arguments.out)  # fail before the work
     shape = chosen.samples(1).shape[1:]
     comparison = budget.compare(fixed_network(chosen, plan), shape, within, arguments, say)
     if not arguments.json:
-        print(comparison.text(every=arguments.verbose), flush=True)
+        table = comparison.text(arguments.verbose, columns(sys.stdout))
+        print(fitted(table, sys.stdout), flush=True)
     return comparison
 
 
@@ -196,7 +199,7 @@ def shown(
     words: int = 1,
     window: int = 0,
 ) -> str:
-    """The network's program after a pass of the compiler, as text."""
+    """The network's program after a compiler pass, as text."""
     fixed = fixed_network(chosen, plan)
     shape = chosen.samples(1).shape[1:]
     lowered = lower(
@@ -213,7 +216,7 @@ def shown(
 
 
 def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan | None:
-    """The plan of a file, or one calibrated on the network's training data; a quantised network needs none."""
+    """The plan in a file, or one calibrated on training data; None for a quantised network."""
     if isinstance(chosen.net, Quantized):
         if bits is not None or path is not None:
             raise CommandError(f"{chosen.source} is quantised already; leave --word and --plan out")
@@ -229,7 +232,7 @@ def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan
 
 
 def fixed_network(chosen: target.Target, plan: Plan | None) -> Quantized:
-    """The network over integers: as its file has it, or by a plan."""
+    """The quantised network: the given one, or the float network quantised by a plan."""
     fixed: Quantized = chosen.net if plan is None else quantize(chosen.net, plan)
     return fixed
 
@@ -253,7 +256,7 @@ def emit_network(
     memory: WeightMemory | None = None,
     say: Callable[[str], None] = say,
 ) -> tuple[Pack, dict[str, Any]]:
-    """The pack, its plan beside it, and what the report needs of both."""
+    """Write a pack and its plan; returns (pack, results for the report)."""
     fixed = fixed_network(chosen, plan)
     inputs = chosen.samples(vectors)
     announce(fixed, inputs, corners, chosen.parameters, say)
@@ -303,7 +306,7 @@ def emit_network(
 def announce(
     fixed: Quantized, inputs: Array, corners: int, parameters: int, say: Callable[[str], None]
 ) -> None:
-    """Say how long a large network will take, from one pass over one of its inputs and from its size."""
+    """Announce how long a large network will take, from one pass over one input and its size."""
     start = time.perf_counter()
     fixed(inputs[:1])
     one = time.perf_counter() - start

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a command says when it cannot go on."""
+"""Errors of commands, and their exit statuses."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ FAILURE, USAGE, TOOL_MISSING = 1, 2, 3  # exit statuses
 
 
 class CommandError(Exception):
-    """One sentence: the offending value, what was expected, the way out."""
+    """An error whose message is one sentence: the offending value, what was expected, the way out."""
 
 
 def status_of(error: BaseException, otherwise: int = FAILURE) -> int:
-    """The exit status of a command that an error ends."""
+    """The exit status of a command that raised this error."""
     if isinstance(error, CommandError):
         return USAGE
     return TOOL_MISSING if isinstance(error, (ToolError, PlaceError)) else otherwise
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """`; did you mean 'lenet'?`, or nothing if nothing is near."""
+    """`; did you mean 'lenet'?`, or an empty text if no known name is similar."""
     near = get_close_matches(text, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn export`: a pack as a design that drops into another one, with its tests and drivers."""
+"""`fixedpoint-nn export`: write a pack as a reusable design, with tests and drivers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     pack = load_pack(arguments.pack)
     written = export(pack, arguments.out)
     results = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `doctor` finds: versions, the processor and its kernels, tools, caches, folders. Nothing is made or changed."""
+"""What `doctor` reports: versions, processor and kernels, tools, caches, folders. Nothing is created or changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TOOLS = {  # whether the main job needs it, and its name
 
 
 def findings() -> Findings:
-    """What is installed, and where everything lies."""
+    """All findings."""
     return {
         "fixedpoint_nn": fixedpoint_nn.__version__,
         "place": str(Path(fixedpoint_nn.__file__).parent),
@@ -58,7 +58,7 @@ def findings() -> Findings:
 
 
 def processor() -> str:
-    """Its maker's name for it, where the system tells."""
+    """The processor's model name, if the system tells it."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
@@ -67,13 +67,13 @@ def processor() -> str:
 
 
 def _usable_cores() -> int:
-    """Those that this process may run on."""
+    """The number of cores that this process may use."""
     ask: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
     return len(ask(0)) if ask else os.cpu_count() or 1
 
 
 def kernels() -> Findings:
-    """Whose exact products run, and why those."""
+    """The kernels in use for exact products, and why."""
     try:
         choice = library.chosen()
     except library.KernelError as error:
@@ -82,7 +82,7 @@ def kernels() -> Findings:
 
 
 def blas() -> list[Findings]:
-    """NumPy's libraries of matrix products, and how many threads each may use."""
+    """NumPy's BLAS libraries, and the number of threads of each."""
     return [
         {"library": entry["internal_api"], "version": entry["version"] or "", "threads": entry["num_threads"]}
         for entry in threadpool_info()
@@ -91,7 +91,7 @@ def blas() -> list[Findings]:
 
 
 def tool(name: str) -> Findings:
-    """The version and the place of a tool, or how to get it."""
+    """The version and path of a tool, or how to install it."""
     needed, title = TOOLS[name]
     about: Findings = {"title": title, "needed": needed, "version": None, "path": None, "missing": None}
     try:
@@ -111,7 +111,7 @@ def simulators() -> Findings:
 
 
 def downloads() -> Findings:
-    """Data sets; their checksums are verified, so that it does not matter who can change them."""
+    """The cache of data sets; their checksums are verified, so that other users' write access does no harm."""
     place = sources.cache_folder()
     others = {store.usual_path(), place / "simulators"}
     return _measured(place, None, lambda path: not others & {path, *path.parents})
@@ -125,14 +125,14 @@ def results() -> Findings:
 
 
 def data() -> Findings:
-    """The folder that FIXEDPOINT_NN_DATA names, where data sets are looked for first."""
+    """The folder in FIXEDPOINT_NN_DATA, where data sets are looked for first."""
     given = os.environ.get(sources.VARIABLE)
     fault = f"{sources.VARIABLE} names no folder" if given and not Path(given).is_dir() else None
     return {"place": given or None, "fault": fault}
 
 
 def temporary() -> Findings:
-    """Where temporary files go."""
+    """The folder of temporary files."""
     try:
         return {"place": str(scratch.place()), "fault": None}
     except scratch.PlaceError as error:
@@ -142,10 +142,10 @@ def temporary() -> Findings:
 def _measured(
     place: Path, private: Path | None, counted: Callable[[Path], bool] = lambda path: True
 ) -> Findings:
-    """A file or a folder: its files, their bytes; and why it is not used, if `private` is what others could change."""
+    """Files and bytes of a file or folder; and why it is not used, if others can write to it."""
     sizes = []
     for path in (place, *(Path(folder, name) for folder, _, names in os.walk(place) for name in names)):
-        with suppress(OSError):  # it has gone meanwhile
+        with suppress(OSError):  # it was removed meanwhile
             about = path.lstat()
             if stat.S_ISREG(about.st_mode) and counted(path):
                 sizes.append(about.st_size)
@@ -154,6 +154,6 @@ def _measured(
 
 
 def _weakness(folder: Path) -> str:
-    """Of a folder, or, where it is still to be made, of the one in which that will be."""
+    """The weakness of a folder, or of its nearest existing parent."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return weakness(there, shared=there != folder)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn generate`: let a network write, in float, over integers, or on the Verilog."""
+"""`fixedpoint-nn generate`: generate text in float, with integers, or on the Verilog."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     chosen = target.from_arguments(arguments)
     writer = writer_of(chosen)
     watch = Stopwatch("generate", _again(arguments))
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"writing {how.length} characters{ends} on the Verilog in {arguments.simulator}")
             try:
                 written = RtlWriter(fixed, how, simulator=arguments.simulator)(arguments.seed)[0]
-            except SimulatorError:  # of which nothing follows for the network
+            except SimulatorError:  # which says nothing about the network
                 raise
             except SimulationError as error:
                 raise SimulationError(f"FAIL: {error}") from error
@@ -115,7 +115,7 @@ def compared(
     model: list[str],
     verilog: list[str] | None,
 ) -> dict[str, Any]:
-    """What the report needs."""
+    """The results for the report."""
     return {
         **chosen.about(),
         "word": bits,
@@ -128,7 +128,7 @@ def compared(
 
 
 def side_by_side(results: dict[str, Any]) -> list[str]:
-    """What was written; with the Verilog, both and the verdict."""
+    """The generated text; with Verilog, both texts and the verdict."""
     model, verilog = results["model"], results["verilog"]
     if verilog is None:
         return list(model)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn import`: what is in somebody's model, what cannot be read or run; and its network as a file."""
+"""`fixedpoint-nn import`: the contents of a model file, what cannot be imported or run, and conversion."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status: 0 if every operator can be read."""
+    """Run the command; returns the exit status, 0 if every operator can be imported."""
     if arguments.check == (arguments.out is not None):
         raise CommandError("import takes either --check, or --out, the .safetensors file of the network")
     if arguments.out is not None and arguments.out.suffix != ".safetensors":
@@ -116,7 +116,7 @@ def _described(path: str, found: Contents) -> tuple[dict[str, Any], list[str]]:
 
 
 def _sizes(found: Contents, bits: int) -> tuple[dict[str, Any], list[str]]:
-    """Layers, parameters and multiply-accumulates, and whether the engine takes them."""
+    """Layers, parameters, multiply-accumulates, and whether the engine can run the network, as data and text."""
     shape = found.shapes[0] if len(found.shapes) == 1 else found.shapes or None
     results: dict[str, Any] = {"shape": shape}
     if not found.shapes:
@@ -160,7 +160,7 @@ def _sizes(found: Contents, bits: int) -> tuple[dict[str, Any], list[str]]:
 
 
 def _trial(found: Contents, bits: int) -> Quantized | str:
-    """The float network over integers, its formats from random samples: shapes and sizes do not depend on them."""
+    """The float network quantised from random samples, which is enough for shapes and sizes; or the reason why not."""
     rng = np.random.default_rng(0)
     entries = [layer.weight.shape[0] for layer in every_layer(found.net) if isinstance(layer, Embedding)]
     samples = tuple(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where a trained network goes."""
+"""The path of a trained network's file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENDING = ".safetensors"
 
 
 def network_file(out: Path | None, name: str) -> Path:
-    """`--out` as a file: in a folder that is there already the network has its own name."""
+    """The file for `--out`: if that is an existing folder, a file in it with the network's name."""
     if out is None:
         return Path("runs", name, name + ENDING)
     if out.is_dir():

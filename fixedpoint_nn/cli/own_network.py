@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A network of one's own, as an entry like those of the zoo: its samples, its loss, its figures."""
+"""A user's network as an `Entry` like those of the zoo: samples, loss, metrics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EPOCHS, BATCH, RATE, CLIP = 20, 64, 1e-3, 1.0
 
 
 def entry_for(name: str, net: Any, samples: Samples, metric: Metric | None) -> Entry:
-    """An entry that trains on nine tenths of the samples, and judges on every tenth one."""
+    """An entry that trains on nine of ten samples, and evaluates on every tenth."""
     train, test = samples.split()
     shape = outputs(net, train[0][:1]).shape[1:]
     loss, _ = loss_for(train[1], (len(train[1]), *shape))
@@ -53,12 +53,12 @@ def entry_for(name: str, net: Any, samples: Samples, metric: Metric | None) -> E
 
 
 def from_weights(entry: Entry, net: Any) -> Entry:
-    """The entry of the zoo, with training that starts from the weights of a file."""
+    """The zoo's entry, with training from the weights of `net`."""
     return replace(entry, build=building(net))
 
 
 def building(net: Any) -> Callable[..., Any]:
-    """A build function that gives a copy of the network; it takes `dropout` if the network has any."""
+    """A build function that copies the network; it takes `dropout` if the network has Dropout layers."""
 
     def build(seed: int = 0) -> Any:
         return own_weights(net)
@@ -77,7 +77,7 @@ def building(net: Any) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class Figures:
-    """Computes the loss, and the metric beside it."""
+    """Computes the loss and the metric."""
 
     loss: Loss
     metric: Metric

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the report tells of a pack besides its files: the ledger of its casts, its tables, its latency."""
+"""Figures of a pack for the report: statistics of casts, tables, latency."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPEATS = 9
 
 
 def ledger_of(fixed: Quantized, inputs: Any) -> list[dict[str, Any]]:
-    """What every cast did to these inputs."""
+    """The overflow statistics of every cast for these inputs."""
     with OverflowStats() as ledger:
         fixed(inputs)
     return [
@@ -40,7 +40,7 @@ def ledger_of(fixed: Quantized, inputs: Any) -> list[dict[str, Any]]:
 
 
 def tables_of(fixed: Quantized) -> list[dict[str, Any]]:
-    """Every table with its certificate."""
+    """Every table, with its certificate."""
     tables = [(leaf.path, leaf.value) for leaf in tree.walk(fixed.net) if leaf.kind == TABLE]
     return [
         {
@@ -58,7 +58,7 @@ def tables_of(fixed: Quantized) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Clock:
-    """What the engine is clocked with: a board's clock, or one that somebody states."""
+    """The engine's clock: a board's, or a stated one."""
 
     mhz: float
     of: str
@@ -71,12 +71,12 @@ class Clock:
 
     @classmethod
     def stated(cls, mhz: float) -> Clock:
-        """A clock that was given; whether placing and routing reaches it is not known here."""
+        """A stated clock, which place and route may not reach."""
         return cls(mhz, "as stated")
 
 
 def latency_of(net: Any, fixed: Quantized, x: Any, cycles: int, clock: Clock) -> dict[str, Any]:
-    """One sample on the engine at that clock, and on this processor."""
+    """The latency of one sample on the engine at this clock, and on this processor."""
     times = {f"engine, {clock.mhz:g} MHz": cycles / clock.mhz / 1000}
     if net is not fixed:
         times["NumPy, float"] = _milliseconds(lambda: outputs(net, x))

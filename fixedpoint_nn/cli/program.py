@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What every command shares: the parser, one-sentence errors, a clean Ctrl-C and the exit status.
+"""The program: the parser, one-sentence errors, handling of Ctrl-C, and exit statuses.
 
-A command's module is imported when the command is called, so that help and short commands start quickly.
+The module of a command is imported only when needed, so that help and short commands start quickly.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any, NoReturn
 from fixedpoint_nn.cli.arguments import add_common
 from fixedpoint_nn.cli.errors import FAILURE, USAGE, CommandError, did_you_mean, status_of
 from fixedpoint_nn.cli.progress import configure
+from fixedpoint_nn.cli.terminal import fitted
 from fixedpoint_nn.files.whole import FULL
 from fixedpoint_nn.version import __version__
 
 NAME = "fixedpoint-nn"
 SUCCESS, INTERRUPTED, TERMINATED = 0, 130, 143
 
-# Each is a module of this room with `add(commands)`, and what the help says of it.
+# Each is a module of this folder with `add(commands)`, and its line in the help.
 COMMANDS = {
     "zoo": "list the networks with their sizes and results",
     "import": "say what is in a model of ONNX or TFLite and what would not fit, and save its network",
@@ -46,9 +47,9 @@ COMMANDS = {
     "completion": "print a script that completes commands and options in a shell",
 }
 
-MODULES = {"import": "import_model"}  # of commands that are named like a statement of Python
+MODULES = {"import": "import_model"}  # of commands whose names are Python keywords
 
-# What the package raises when the user, a file, a tool or the disk is at fault; all else is a defect of ours.
+# Errors caused by the user, a file, a tool or the disk; any other exception is a defect of this package.
 FAULTS = (
     CommandError,
     OSError,
@@ -65,12 +66,13 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """End with one line that says what is wrong, and where an example stands."""
-        self.exit(USAGE, f"{NAME}: {message}; `{self.prog} --help` shows an example\n")
+        """Exit with one sentence that says what is wrong, and where to find an example."""
+        tell(f"{message}; `{self.prog} --help` shows an example")
+        self.exit(USAGE)
 
 
 def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
-    """The parser with these commands whole, and the others by name."""
+    """The parser with these commands in full, and the others by name only."""
     parser = Parser(
         prog=NAME,
         description="Neural networks from NumPy to silicon, bit for bit.",
@@ -88,12 +90,12 @@ def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status.
+    """Run one command; returns the exit status.
 
-    0 only on success, 1 for a failure (of `verify` and `generate --rtl`: for a difference), 2 for a command line that
-    asks for what there is not, 3 for a tool that is missing or broken, 130 after Ctrl-C, 143 after `kill`.
+    It is 0 only on success, 1 for a failure (for `verify` and `generate --rtl`: a difference), 2 for a wrong command
+    line, 3 for a missing or broken tool, 130 after Ctrl-C, 143 after `kill`.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name may hold letters that the terminal has not
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names may have characters that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if argv is None else list(argv)
     called = next((word for word in given if not word.startswith("-")), "")
@@ -103,30 +105,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise CommandError(f"there is no command {called!r}{hint} (there are {', '.join(COMMANDS)})")
         arguments = build_parser([called]).parse_args(given)
     except CommandError as error:
-        print(f"{NAME}: {error}", file=sys.stderr)
+        tell(str(error))
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     configure(arguments)
-    # what a command says that has no result to give
+    # the output of a command without a result
     otherwise: int = getattr(arguments, "otherwise", FAILURE)
     before = signal.getsignal(signal.SIGTERM)
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # messages about fonts
     try:
-        if current_thread() is main_thread():  # an end by `kill` cleans up as Ctrl-C does
+        if current_thread() is main_thread():  # SIGTERM cleans up as Ctrl-C does
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"\n{NAME}: interrupted; {left_behind(arguments)}", file=sys.stderr)
+        print(file=sys.stderr)
+        tell(f"interrupted; {left_behind(arguments)}")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader (`| head`) has seen enough
+    except BrokenPipeError:  # the reader (`| head`) has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return otherwise
     except FAULTS as error:
         if arguments.verbose or os.environ.get("FIXEDPOINT_NN_DEBUG"):
             traceback.print_exc()
-        print(f"{NAME}: {sentence(error)}", file=sys.stderr)
+        tell(sentence(error))
         return status_of(error, otherwise)
     finally:
         if current_thread() is main_thread():
@@ -134,17 +137,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def tell(message: str) -> None:
+    """One sentence on stderr, after the program's name."""
+    print(fitted(f"{NAME}: {message}", sys.stderr), file=sys.stderr)
+
+
 def left_behind(arguments: argparse.Namespace) -> str:
-    """What an interrupted command has left, and how to go on: the command itself knows."""
+    """The command's own message about what an interrupt left, and how to continue."""
     told = getattr(arguments, "interrupted", None)
     try:
         return str(told(arguments)) if told else "nothing half-written was left behind"
-    except FAULTS:  # the interrupt came before there was anything to tell
+    except FAULTS:  # interrupted before there was anything to report
         return "nothing half-written was left behind"
 
 
 def sentence(error: BaseException) -> str:
-    """The message on one line; a KeyError's without the quotes that Python puts around it."""
+    """The error's message on one line; for a KeyError without Python's quotes."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         if error.errno in FULL:
             return f"{error.filename}: {error.strerror}; make room there, or choose another place"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a command says on its way: to stderr, so that stdout holds nothing but results.
+"""Progress messages, on stderr, so that stdout has results only.
 
--q leaves results and errors, -v adds details. With --json nothing is said, unless -v asks for it.
+-q suppresses them, -v adds details. With --json there are none without -v.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from fixedpoint_nn.cli.terminal import fitted
+
 
 class Level(IntEnum):
-    """How much is said."""
+    """The verbosity."""
 
     QUIET, NORMAL, VERBOSE = range(3)
 
@@ -25,7 +27,7 @@ _level = Level.NORMAL
 
 
 def configure(arguments: argparse.Namespace) -> None:
-    """Take the level from the options of a command."""
+    """Set the verbosity from the options of a command."""
     global _level
     if arguments.verbose:
         _level = Level.VERBOSE
@@ -34,19 +36,19 @@ def configure(arguments: argparse.Namespace) -> None:
 
 
 def say(line: str) -> None:
-    """A line of progress, above the bar if there is one."""
+    """Print a line of progress, above a progress bar if there is one."""
     if _level >= Level.NORMAL:
-        tqdm.write(line, file=sys.stderr)
+        tqdm.write(fitted(line, sys.stderr), file=sys.stderr)
 
 
 def detail(line: str) -> None:
-    """A line that only -v shows."""
+    """Print a line that only -v shows."""
     if _level >= Level.VERBOSE:
-        tqdm.write(line, file=sys.stderr)
+        tqdm.write(fitted(line, sys.stderr), file=sys.stderr)
 
 
 def chatter(arguments: argparse.Namespace) -> TextIO:
-    """Where a command that tells a story tells it: on stdout, or on stderr with --json, or nowhere with -q."""
+    """The stream for a command's commentary: stdout, with --json stderr, with -q none."""
     if _level == Level.QUIET:
         return StringIO()
     return sys.stderr if arguments.json else sys.stdout

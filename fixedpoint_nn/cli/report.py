@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     page = write_report(arguments.folder, arguments.out)
     size = arguments.out.stat().st_size
     results = {"file": str(arguments.out), "sections": len(page.sections), "bytes": size}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`--data samples.npz`: somebody's own samples, in the arrays `x` and `y`."""
+"""`--data samples.npz`: a user's samples, in the arrays `x` and `y`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import numpy as np
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.numerics.arrays import Array
 
-# What NumPy and the standard library raise for files that are no archive, or a damaged one.
+# Exceptions of NumPy and the standard library for files that are no archive, or a damaged one.
 DAMAGED = (
     ValueError, TypeError, LookupError, OverflowError, RecursionError, SyntaxError, EOFError, OSError, MemoryError,
     NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
-HELD_OUT = 10  # of so many samples in their order, the last one is held out from training
+HELD_OUT = 10  # the last of this many consecutive samples is held out
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs `x` and, where the file has them, labels `y` and the `symbols` that a network writes."""
+    """Inputs `x` (n, ...) and, if the file has them, labels `y` (n, ...) and the `symbols` of a language model."""
 
     path: Path
     x: Array
@@ -33,13 +33,13 @@ class Samples:
     symbols: str | None = None
 
     def labels(self) -> Array:
-        """The labels, or a sentence that says that there are none."""
+        """The labels; raises CommandError if there are none."""
         if self.y is None:
             raise CommandError(f"{self.path} holds no labels; save them too: np.savez(path, x=x, y=y)")
         return self.y
 
     def split(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        """(x, y) to train with, and every tenth sample, which is held out."""
+        """((x, y) for training, (x, y) held out): every tenth sample is held out."""
         y = self.labels()
         if len(self.x) < HELD_OUT:
             raise CommandError(
@@ -51,7 +51,7 @@ class Samples:
 
 
 def load(path: Path) -> Samples:
-    """The samples of a file; all that is wrong with it is one sentence."""
+    """The samples in a file; raises CommandError."""
     arrays = arrays_of(path)
     if "x" not in arrays:
         raise CommandError(
@@ -66,7 +66,7 @@ def load(path: Path) -> Samples:
 
 
 def load_inputs(path: Path, names: Sequence[str]) -> list[Array]:
-    """The samples of each of several inputs, from arrays of their names."""
+    """The samples of several inputs, from the arrays with their names."""
     arrays = arrays_of(path)
     missing = [name for name in names if name not in arrays]
     if missing:
@@ -81,7 +81,7 @@ def load_inputs(path: Path, names: Sequence[str]) -> list[Array]:
 
 
 def arrays_of(path: Path) -> dict[str, Array]:
-    """All arrays of the file by name."""
+    """All arrays of a file, by name."""
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
@@ -98,7 +98,7 @@ def arrays_of(path: Path) -> dict[str, Array]:
 
 
 def check_inputs(name: str, x: Array, path: Path) -> None:
-    """Raise a sentence unless the array holds numbers for samples."""
+    """Raise CommandError unless the array holds numeric samples."""
     if x.dtype.kind not in "iuf" or x.ndim < 2 or not len(x):
         raise CommandError(
             f"{name} of {path} is {x.dtype} of shape {x.shape}; it needs numbers, with one row for each sample"

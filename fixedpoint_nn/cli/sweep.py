@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn sweep`: how good a network stays, and what it costs, as its numbers lose bits."""
+"""`fixedpoint-nn sweep`: metric and cost of a network over bit widths."""
 
 from __future__ import annotations
 
@@ -51,7 +51,11 @@ def add(commands: Commands) -> None:
         help="after training (default), or trained for it; may be given again, for both side by side",
     )
     parser.add_argument(
-        "--axis", choices=tuple(AXES), action="append", help="what varies (default: word); may be given again"
+        "--axis",
+        choices=tuple(AXES),
+        action="append",
+        metavar="AXIS",
+        help=f"what varies: {', '.join(AXES)} (default: word); may be given again",
     )
     parser.add_argument(
         "--mixed", action="store_true", help="also search for a word length of its own for each place"
@@ -67,7 +71,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     chosen = target.from_arguments(arguments)
     axes, methods = _once(arguments.axis or ["word"]), _once(arguments.method or ["ptq"])
     given = _again(arguments, axes, methods)
@@ -98,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def interrupted(arguments: argparse.Namespace) -> str:
-    """What an interrupt leaves, and how to go on."""
+    """The message about what an interrupt left, and how to continue."""
     given = _again(arguments, _once(arguments.axis or ["word"]), _once(arguments.method or ["ptq"]))
     store = arguments.out / STORE
     if not store.exists():
@@ -121,12 +125,12 @@ def sweep_network(
     progress: bool = True,
     announce: Callable[[float], None] | None = None,
 ) -> Sweep:
-    """A sweep on held-out data, calibrated on training data; tables and pictures in `out`."""
+    """Sweep on held-out data, with calibration on training data; tables and plots are written to `out`."""
     from fixedpoint_nn.cli.sweep_pictures import draw  # matplotlib is slow to import
 
     x, y = chosen.held_out
     if chosen.given is not None and "qat" in methods:
-        x, y = chosen.given.split()[1]  # judged on what it is not trained with
+        x, y = chosen.given.split()[1]  # evaluated on held-out samples
         say(f"judged on {len(x)} samples, every tenth one; the others train it")
     training = training_of(chosen) if "qat" in methods else None
     out.mkdir(parents=True, exist_ok=True)
@@ -155,7 +159,7 @@ def sweep_network(
 
 
 def training_of(chosen: target.Target) -> Training:
-    """How a network is trained for few bits: by the zoo's recipe, or on the samples that were given."""
+    """The settings of quantisation-aware training: the zoo's, or on the given samples."""
     if chosen.given is None:
         return training_for(chosen.entry)
     (x, y), _ = chosen.given.split()
@@ -166,7 +170,7 @@ def training_of(chosen: target.Target) -> Training:
 def search_mixed(
     chosen: target.Target, out: Path, limit: int | None, progress: bool, metric: Metric
 ) -> Mixed:
-    """The mixed front: searched on one half of the held-out samples, reported on the other."""
+    """The mixed-precision front, searched on one half of the held-out samples and reported on the other."""
     import matplotlib
 
     from fixedpoint_nn.precision import pictures
@@ -191,7 +195,7 @@ def search_mixed(
 
 
 def summary(chosen: target.Target, found: Sweep) -> dict[str, Any]:
-    """What the report needs of a sweep."""
+    """The results of a sweep for the report."""
     return {
         **chosen.about(),
         "metric": found.metric.name,
@@ -203,7 +207,7 @@ def summary(chosen: target.Target, found: Sweep) -> dict[str, Any]:
 
 
 def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
-    """What the report needs of a mixed search."""
+    """The results of a mixed-precision search for the report."""
     front = [
         {
             "bit_operations": candidate.price,
@@ -224,7 +228,7 @@ def mixed_summary(mixed: Mixed, metric: Metric) -> dict[str, Any]:
 
 
 def lines(found: Sweep) -> list[str]:
-    """The sweep as a table."""
+    """The sweep as lines of a table."""
     unit = "points lost" if found.metric.in_points else "% worse"
     metric = found.metric.name
     names = [f"{point.axis} {point.value} {point.method}" for point in found]
@@ -241,7 +245,7 @@ def lines(found: Sweep) -> list[str]:
 
 
 def mixed_lines(mixed: Mixed) -> list[str]:
-    """The mixed front, and the file of each plan."""
+    """The mixed front as lines, with the file of each plan."""
     rows = [
         f"mixed   lost {candidate.loss:6.2f}   bit operations {candidate.price:14,}   "
         f"mixed-{candidate.price}.json"
@@ -251,7 +255,7 @@ def mixed_lines(mixed: Mixed) -> list[str]:
 
 
 def _once(given: list[str]) -> tuple[str, ...]:
-    """Without repetitions, in the order in which they were given."""
+    """The elements without repetitions, in order."""
     return tuple(dict.fromkeys(given))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pictures that a sweep leaves beside its tables."""
+"""The plots of a sweep."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SHOWN = 500  # samples whose outputs are compared
 def draw(
     found: Sweep, chosen: Target, x: Array, out: Path, axes: Sequence[str], methods: Sequence[str]
 ) -> None:
-    """For each axis, quality and noise; for the cheapest point that loses little, its weights and outputs.
+    """Plot metric and noise along each axis, and weights and outputs of the cheapest point with a small loss.
 
-    The first axis has the names accuracy.svg and noise.svg, another one accuracy-AXIS.svg and noise-AXIS.svg.
+    The files of the first axis are accuracy.svg and noise.svg, of another one accuracy-AXIS.svg and noise-AXIS.svg.
     """
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         for axis in axes:
@@ -38,7 +38,7 @@ def draw(
 
 
 def compromise(points: Sequence[Point]) -> Point | None:
-    """The cheapest of those that lose little; the best one if none does."""
+    """The cheapest point with a small loss; the best point if there is none."""
     good = [point for point in points if point.loss <= SMALL_LOSS]
     if good:
         return min(good, key=lambda point: (point.cost.bit_operations, point.cost.weight_bits, point.loss))

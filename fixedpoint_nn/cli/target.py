@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""NET|FILE on the command line: which network, with which weights, which samples and which metric.
+"""NET|FILE on the command line: the network with its weights, samples and metric.
 
-The one place where a network's name or file becomes a network.
+All commands resolve the name or file of a network here.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ LIST = "`fixedpoint-nn zoo` lists the networks"
 
 @dataclass(frozen=True)
 class Target:
-    """A network with its weights, and where its samples come from: a file, or the zoo."""
+    """A network with its weights, and its samples, from a file or the zoo."""
 
     net: Any
     name: str
-    source: str  # as it was written on the command line
+    source: str  # as given on the command line
     given: samples_file.Samples | None = None
-    metric: Metric | None = None  # None: as the labels ask
+    metric: Metric | None = None  # None: implied by the labels
     metadata: dict[str, Any] | None = None
 
     @cached_property
     def weights(self) -> str:
-        """What tells this network from another one of the same name: the hash of all its numbers."""
+        """The hash of the network's structure and numbers."""
         return serialization.identity(self.net)
 
     def about(self) -> dict[str, str]:
-        """Which network a result is of."""
+        """Name, source and hash of the network, for records of results."""
         return {"network": self.name, "weights": self.weights, "source": self.source}
 
     @cached_property
     def entry(self) -> zoo.Entry:
-        """How the network is trained and judged: by the zoo, or by the samples that were given."""
+        """The entry by which it is trained and evaluated: the zoo's, or one for the given samples."""
         if self.given is not None:
             return entry_for(self.name, self.net, self.given, self.metric)
         if self.name not in zoo.names() or "data" in (self.metadata or {}):
@@ -65,32 +65,32 @@ class Target:
 
     @property
     def parameters(self) -> int:
-        """How many numbers training would move."""
+        """The number of trained parameters."""
         return sum(int(np.prod(value.shape)) for value in tree.parameters(self.net).values())
 
     @cached_property
     def held_out(self) -> tuple[Array, Array]:
-        """The samples that the network is judged on, with their labels."""
+        """Held-out samples (x, y)."""
         if self.given is not None:
             return self.given.x, self.given.labels()
         return self.entry.examples(self.entry.held_out)
 
     def samples(self, count: int) -> Array:
-        """The first inputs that the network is judged on."""
+        """The first `count` held-out inputs."""
         if self.given is not None:
             return self.given.x[:count]
         return zoo.samples(self.entry.name, count)
 
     @cached_property
     def calibration(self) -> Array:
-        """Inputs to choose formats by: of a file the first ones, of the zoo those of the training data."""
+        """Inputs for calibration: the first of a file, or of the zoo's training data."""
         if self.given is not None:
             return self.given.x[:CALIBRATION]
         return zoo.samples(self.entry.name, CALIBRATION, "train")
 
 
 def add_arguments(parser: argparse.ArgumentParser, metric: bool = False) -> None:
-    """The network, and the options that say what it is used with."""
+    """Add the argument for the network, and the options for its samples and metric."""
     parser.add_argument(
         "network",
         metavar="NET|FILE",
@@ -107,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser, metric: bool = False) -> None
 
 
 def add_metric(parser: argparse.ArgumentParser) -> None:
-    """--metric and its direction."""
+    """Add --metric and the option for its direction."""
     parser.add_argument(
         "--metric",
         metavar="M",
@@ -121,9 +121,9 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
 def resolve(
     text: str, data: Path | None = None, metric: Metric | None = None, quantised: bool = False
 ) -> Target:
-    """The network that a name or a file gives, with the samples of `data` if there are any.
+    """The network of a name or file, with the samples in `data`, if given.
 
-    A `quantised` one is taken only where that is said.
+    A quantised network raises CommandError unless `quantised`.
     """
     given = None if data is None else samples_file.load(data)
     net, name, metadata = _loaded(text)
@@ -136,7 +136,7 @@ def resolve(
 
 
 def arranged(given: samples_file.Samples, path: str) -> samples_file.Samples:
-    """Samples in the order of axes of the ONNX file (channels first) as the network takes them: channels last."""
+    """The samples, transposed from an ONNX file's order of axes (channels first) to the network's."""
     doors = doors_of(path)
     if len(doors) != 1:
         names = ", ".join(door.name for door in doors)
@@ -145,21 +145,21 @@ def arranged(given: samples_file.Samples, path: str) -> samples_file.Samples:
 
 
 def inputs(path: str, data: Path) -> list[Array]:
-    """The samples of each input of an ONNX file, as the network takes them, from arrays of the inputs' names."""
+    """The samples of each input of an ONNX file, from arrays with the inputs' names, in the network's order of axes."""
     doors = doors_of(path)
     arrays = samples_file.load_inputs(data, [door.name for door in doors])
     return [_turned(x, door, path, data) for x, door in zip(arrays, doors, strict=True)]
 
 
 def doors_of(path: str) -> tuple[Any, ...]:
-    """The inputs of an ONNX file, and how each is arranged for the network."""
+    """The inputs of an ONNX file, with the arrangement of their axes."""
     from fixedpoint_nn.interchange.onnx.importing import any_kind  # imports `onnx`, which takes its time
 
     return any_kind(path).inputs
 
 
 def _turned(x: Array, door: Any, path: str, data: Path) -> Array:
-    """The samples of one input as the network takes them; their first axis is the batch, or the file's own one is."""
+    """The samples of one input in the network's order of axes, from the file's order or with the batch first."""
     if x.shape[1:] == door.sample:
         return x
     if door.axes[0] is not None and without(x.shape, door.axes[0]) == door.filed:
@@ -170,29 +170,29 @@ def _turned(x: Array, door: Any, path: str, data: Path) -> Array:
 
 
 def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """A shape without one of its axes."""
+    """A shape without this axis."""
     return (*shape[:axis], *shape[axis + 1 :])
 
 
 def from_arguments(arguments: argparse.Namespace, quantised: bool = False) -> Target:
-    """The network of a command's arguments, with their samples and their metric."""
+    """The target in a command's arguments."""
     return resolve(arguments.network, arguments.data, chosen_metric(arguments), quantised)
 
 
 def chosen_metric(arguments: argparse.Namespace) -> Metric | None:
-    """The metric of the options; None where the labels decide."""
+    """The metric of the options; None if the labels imply it."""
     name, lower = getattr(arguments, "metric", None), getattr(arguments, "lower_is_better", False)
     if name is None:
         if lower:
             raise CommandError("--lower-is-better belongs to a --metric module:function; give that too")
         return None
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # the module of a metric may lie where the command is run
+        sys.path.insert(0, os.getcwd())  # a metric's module may be in the current folder
     return Metric.of(name, False if lower else None)
 
 
 def again(arguments: argparse.Namespace) -> list[object]:
-    """The network and its options as they were written, to repeat the command."""
+    """The network and its options as given, to repeat the command."""
     given: list[object] = [arguments.network]
     for option in ("data", "metric"):
         value = getattr(arguments, option, None)
@@ -201,7 +201,7 @@ def again(arguments: argparse.Namespace) -> list[object]:
 
 
 def _loaded(text: str) -> tuple[Any, str, dict[str, Any]]:
-    """The network, its name, and what its file says about it."""
+    """(network, name, metadata of its file)."""
     if text in zoo.names():
         return zoo.load(text), text, zoo.metadata(text)
     path = Path(text)
@@ -212,14 +212,14 @@ def _loaded(text: str) -> tuple[Any, str, dict[str, Any]]:
     if path.is_dir():
         raise CommandError(f"{text} is a folder; give a network of the zoo or a file of one ({LIST})")
     if kind_of(path) != "safetensors":
-        return load_model(path), path.stem, {"data": text}  # of no data set of the zoo
+        return load_model(path), path.stem, {"data": text}  # not of a data set of the zoo
     net, metadata = serialization.load(path), serialization.load_metadata(path)
     name = path.stem if "data" in metadata else metadata.get("network") or path.stem
     return net, str(name), metadata
 
 
 def zoo_name(text: str) -> str:
-    """An argument that must be a network of the zoo."""
+    """The name of a network of the zoo; raises for any other text."""
     if text not in zoo.names():
         raise argparse.ArgumentTypeError(
             f"there is no network {text!r} in the zoo{did_you_mean(text, zoo.names())} ({LIST})"

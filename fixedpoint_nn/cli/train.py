@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn train`: a network of the zoo from scratch by its recipe, or one of a file on its own samples."""
+"""`fixedpoint-nn train`: train a network of the zoo from scratch by its recipe, or one of a file on given samples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         commands,
         "train",
         "train a network from scratch in NumPy",
-        "fixedpoint-nn train fashion_mlp --epochs 3 --seed 1 --out runs/fashion/net.safetensors",
+        "fixedpoint-nn train fashion_mlp --epochs 3 --out runs/fashion/net.safetensors",
         run,
     )
     target.add_arguments(parser, metric=True)
@@ -51,11 +51,11 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     entry, story = training_target.resolve(arguments)
     out = network_file(arguments.out, training_target.name_of(arguments.network))
     epochs, seed, settings = continued(arguments, out)
-    settings.applied(entry)  # what the network does not take is refused before anything is touched
+    settings.applied(entry)  # raises for unsupported settings before anything is written
     given = _again(arguments, out, epochs, seed, settings)
     watch = Stopwatch("train", given)
     detail(f"{entry.name}: {len(entry.source())} batches in an epoch; checkpoint {zoo.checkpoint_of(out)}")
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def continued(arguments: argparse.Namespace, out: Path) -> tuple[int | None, int, zoo.Settings]:
-    """Epochs, seed and settings: those that were given, and in a resumed training those that it began with."""
+    """(epochs, seed, settings) as given, or of the training that is resumed."""
     checkpoint, settings = zoo.checkpoint_of(out), settings_of(arguments)
     if not checkpoint.exists() or arguments.fresh:
         return arguments.epochs, arguments.seed or 0, settings
@@ -105,7 +105,7 @@ def continued(arguments: argparse.Namespace, out: Path) -> tuple[int | None, int
 
 
 def interrupted(arguments: argparse.Namespace) -> str:
-    """What an interrupt leaves, and how to go on."""
+    """The message about what an interrupt left, and how to continue."""
     out = network_file(arguments.out, training_target.name_of(arguments.network))
     checkpoint = zoo.checkpoint_of(out)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `train` and `tune` work on: a network of the zoo from scratch, or a file's, from its weights."""
+"""The target of `train` and `tune`: a network of the zoo from scratch, or of a file, from its weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.cli.own_network import from_weights
 
 
 def resolve(arguments: argparse.Namespace) -> tuple[zoo.Entry, dict[str, Any]]:
-    """How the network is built, trained and judged, and what its file will tell of that."""
+    """(entry, metadata for the network's file)."""
     text = arguments.network
     if text in zoo.names() and arguments.data is None and arguments.metric is None:
         return zoo.entry(text), {}
@@ -31,5 +31,5 @@ def resolve(arguments: argparse.Namespace) -> tuple[zoo.Entry, dict[str, Any]]:
 
 
 def name_of(text: str) -> str:
-    """The name that a network's file gets, without looking into it."""
+    """The name of a network, without reading its file."""
     return text if text in zoo.names() else Path(text).stem

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn tune`: look for better training settings (Optuna, the `search` extra)."""
+"""`fixedpoint-nn tune`: search for better training settings (Optuna, the `search` extra)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
         commands,
         "tune",
         "search for better training settings; an interrupted search goes on",
-        "fixedpoint-nn tune fashion_mlp --trials 30 --epochs 5 --limit 10000 --out runs/fashion/tune",
+        "fixedpoint-nn tune fashion_mlp --trials 30 --epochs 5 --out runs/tune",
         run,
     )
     target.add_arguments(parser, metric=True)
@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     if arguments.trials is None and arguments.minutes is None:
         raise CommandError("tune needs an end: --trials N, or --minutes M")
     entry, _ = training_target.resolve(arguments)
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def summary(name: str, found: Found, command: str, pictures: list[str]) -> dict[str, Any]:
-    """What was tried and what was best."""
+    """The trials and the best settings, as JSON values."""
     return {
         "network": name,
         "loss": found.loss,
@@ -96,8 +96,8 @@ def summary(name: str, found: Found, command: str, pictures: list[str]) -> dict[
 
 
 def lines(results: dict[str, Any]) -> list[str]:
-    """The best settings, and the command that trains with them."""
-    best = "  ".join(f"{name} {value}" for name, value in results["settings"].items())
+    """The best settings as lines, and the command that trains with them."""
+    best = "  ".join(f"{name} {_short(value)}" for name, value in results["settings"].items())
     return [
         f"{results['network']}: loss {results['loss']:.4f} on held-back data, the best of {results['tried']} trials "
         f"({results['pruned']} given up early)",
@@ -107,8 +107,13 @@ def lines(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def _short(value: Any) -> str:
+    """A float with four digits; all digits stand in the command."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def interrupted(arguments: argparse.Namespace) -> str:
-    """What an interrupt leaves, and how to go on."""
+    """The message about what an interrupt left, and how to continue."""
     out = _folder(arguments)
     store = out / STORE
     if not store.exists():
@@ -124,15 +129,16 @@ def _folder(arguments: argparse.Namespace) -> Path:
 def _told() -> Callable[[Found], None]:
     def tell(found: Found) -> None:
         last = found.trials[-1][1]
+        trials = "trial" if len(found.trials) == 1 else "trials"
         say(
-            f"{len(found.trials)} trials, {found.pruned} given up early: loss {last:.4f}, best {found.loss:.4f}"
+            f"{len(found.trials)} {trials}, {found.pruned} given up early: loss {last:.4f}, best {found.loss:.4f}"
         )
 
     return tell
 
 
 def _announcing(arguments: argparse.Namespace, resume: str) -> Callable[[float], None] | None:
-    """Says once how long all trials will take, from the first batches of the first one."""
+    """A callback that announces the duration of all trials, estimated from the first batches."""
     if arguments.trials is None or arguments.jobs > 1:
         return None
     announce, trials = announcing("at most, if no trial is given up early", resume), arguments.trials

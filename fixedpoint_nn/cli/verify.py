@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`fixedpoint-nn verify`: run a pack on the Verilog and compare every word.
 
-The exit status is 0 for equal, 1 for a difference or a damaged pack, 2 for a wrong command line, 3 where a simulator is
-missing or broken, so that nothing is known of the pack, or where waveforms that were asked for cannot be written.
+The exit status is 0 for equal, 1 for a difference or a damaged pack, 2 for a wrong command line, 3 if a simulator is
+missing or broken, so that nothing is known about the pack, or if requested waveforms cannot be written.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     _demand_vectors(arguments.pack, arguments.vectors)
     if arguments.netlist:
         return _run_netlist(arguments)
@@ -81,18 +81,18 @@ def run(arguments: argparse.Namespace) -> int:
         readback=arguments.readback,
         pauses=arguments.pauses,
     )
-    # A folder that is no pack is left as it is, and a pack may lie where it cannot be written to.
+    # Nothing is written to a folder that is not a pack, and a pack may be read-only.
     if (arguments.pack / manifest.NAME).exists() and os.access(arguments.pack, os.W_OK):
         try:
             watch.record(arguments.pack, results).save()
-        except OSError as error:  # the verdict is known all the same
+        except OSError as error:  # the verdict is known anyway
             print(f"{error.filename}: {error.strerror}; this run is not in the report", file=sys.stderr)
     show(arguments, results, verdict.text)
     return 0 if verdict.passed else FAILURE if verdict.ran else TOOL_MISSING
 
 
 def _demand_vectors(folder: Path, wanted: int | None) -> None:
-    """So many that the pack has them; whatever else is wrong with it the verification says."""
+    """Raise CommandError if the pack has fewer vectors; other problems are left to the verification."""
     try:
         there = manifest.read(folder)["vectors"]
     except (manifest.PackError, KeyError):
@@ -126,7 +126,7 @@ def verify_pack(
     readback: bool = False,
     pauses: int | None = None,
 ) -> tuple[Verdict, dict[str, Any]]:
-    """The verdict, and what the report needs of it."""
+    """Verify a pack; returns (verdict, results for the report)."""
     first = verify_readback(folder, simulator, progress=progress) if readback else None
     if first is not None and not first:
         verdict = first
@@ -149,7 +149,7 @@ def verify_pack(
 
 
 def _network(folder: Path) -> dict[str, str | None]:
-    """Which network the pack is of: by the hash of its float weights if the manifest tells it, and of its images."""
+    """The pack's network: its name, and the hashes of its float weights, if known, and of its images."""
     try:
         about = manifest.read(folder)
         weights = about.get("weights")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`emit --weight-window`: the options, and the tables of how long the engine waits for its weights."""
+"""`emit --weight-window`: its options, and tables of stalls for streamed weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.hardware.tools.weight_rate import by_rate, layers, with_memor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--weight-window, and the memory that cycles are predicted for."""
+    """Add --weight-window, and the options of the memory for which cycles are predicted."""
     group = parser.add_argument_group("weights from outside")
     group.add_argument(
         "--weight-window",
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(arguments: argparse.Namespace) -> tuple[int, WeightMemory | None]:
-    """The rows of the window, 0 if there is none, and the memory."""
+    """(rows of the window or 0, memory)."""
     clocks, latency = arguments.weight_clocks, arguments.weight_latency
     if arguments.weight_window is None:
         if clocks is not None or latency is not None:
@@ -52,7 +52,7 @@ def from_arguments(arguments: argparse.Namespace) -> tuple[int, WeightMemory | N
 
 
 def again(arguments: argparse.Namespace) -> list[object]:
-    """The options as they were given."""
+    """The options as given, to repeat the command."""
     given: list[object] = []
     for name in ("weight_window", "weight_clocks", "weight_latency"):
         value = getattr(arguments, name)
@@ -61,7 +61,7 @@ def again(arguments: argparse.Namespace) -> list[object]:
 
 
 def figures(pack: Pack) -> dict[str, Any]:
-    """What a pack's engine waits for, as JSON has it."""
+    """A pack's stalls for streamed weights, as JSON values."""
     if pack.memory is None:
         return {}
     resident = with_memory(pack, None)
@@ -83,7 +83,7 @@ def figures(pack: Pack) -> dict[str, Any]:
 
 
 def text(figures: dict[str, Any]) -> str:
-    """The two tables."""
+    """The tables of stalls, by layer and by rate of the memory."""
     memory, bits = figures["memory"], "{:24} {:>5} {:>9} {:>12} {:>12}"
     lines = [
         f"{figures['rows']:,} rows of weights through a window of {figures['window']:,}, {figures['resident_rows']:,} "

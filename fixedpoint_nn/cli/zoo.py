@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""`fixedpoint-nn zoo`: the networks, and the results of their shipped weights."""
+"""`fixedpoint-nn zoo`: list the networks, and the results of their shipped weights."""
 
 from __future__ import annotations
 
 import argparse
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.cli.arguments import Commands, command
 from fixedpoint_nn.cli.results import show
 from fixedpoint_nn.network import tree
+
+TRAINED = "fixedpoint-nn train {name} --seed 0"
 
 
 def add(commands: Commands) -> None:
@@ -22,26 +26,29 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; its exit status."""
+    """Run the command; returns its exit status."""
     networks = [describe(name) for name in zoo.names()]
-    width = max(len(network["name"]) for network in networks)
-    lines = []
-    for network in networks:
-        name, size = network["name"], f"{network['parameters']:>10,} parameters"
-        lines.append(f"{name:<{width}}  {size}  {network['summary']}")
-        result = "  ".join(f"{figure} {value:.4f}" for figure, value in network["result"].items())
-        story = (
-            f"{result}  ({network['command']})"
-            if result
-            else f"no weights are shipped; fixedpoint-nn train {name}"
-        )
-        lines.append(f"{'':<{width}}  {story}")
-    show(arguments, {"networks": networks}, "\n".join(lines))
+    show(arguments, {"networks": networks}, "\n".join(table(networks)))
     return 0
 
 
+def table(networks: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Two lines for each network: its size and its result, and what it is; then the command that trains one."""
+    width = max(len(network["name"]) for network in networks)
+    yield f"{'network':<{width}}  parameters  on held-out data"
+    for network in networks:
+        result = "  ".join(f"{figure} {value:.4f}" for figure, value in network["result"].items())
+        result = result or "no weights are shipped"
+        yield f"{network['name']:<{width}}  {network['parameters']:>10,}  {result}"
+        yield from textwrap.wrap(network["summary"], 78, initial_indent="    ", subsequent_indent="    ")
+    yield f"each is trained by `{TRAINED.format(name='NETWORK')}`"
+    for network in networks:
+        if network["command"] not in (None, TRAINED.format(name=network["name"])):
+            yield f"    but {network['name']} by `{network['command']}`"
+
+
 def describe(name: str) -> dict[str, Any]:
-    """One network: what it is, how large, and the story of its shipped weights, if there are any."""
+    """One network: summary, size, and metadata of its shipped weights, if any."""
     entry = zoo.entry(name)
     try:
         story, net = zoo.metadata(name), zoo.load(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The data sets: found, downloaded, generated or shipped; cleaned; split by a rule that no seed changes.
+"""The data sets: located, downloaded, generated or shipped; cleaned; split by a fixed rule, independent of any seed.
 
     train, test = fashion_mnist()          images: .x (n, 28, 28, 1) float32 in [0, 1], .y (n,) classes
     train, test = scenes()                 scenes: .x (n, 64, 64, 1), .y (n, 3, 5): left, top, right, bottom, class

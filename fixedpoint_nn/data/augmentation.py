@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What may be done to images without changing what they show; each is called with a batch and a generator."""
+"""Augmentations of images (batch, height, width, ...), each called with a batch and a random generator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Augmentation = Callable[[Array, np.random.Generator], Array]
 
 @dataclass(frozen=True)
 class InTurn:
-    """Several augmentations, one after the other."""
+    """Several augmentations, applied one after the other."""
 
     parts: tuple[Augmentation, ...]
 
@@ -30,7 +30,7 @@ class InTurn:
 
 @dataclass(frozen=True)
 class Crop:
-    """A window of `height` x `width` at a random place of each image, padded with zeros first."""
+    """A random crop of `height` x `width` pixels of each image, after zero padding of `padding` on each side."""
 
     height: int
     width: int
@@ -54,7 +54,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Shift:
-    """Each image moved by up to `pixels` in both directions; zeros come in at the edge."""
+    """Each image shifted by up to `pixels` vertically and horizontally; zeros come in at the edge."""
 
     pixels: int
 
@@ -65,7 +65,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Flip:
-    """Left and right exchanged, in each image with this probability."""
+    """A horizontal flip of each image, with this probability."""
 
     probability: float = 0.5
 
@@ -77,7 +77,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Cutout:
-    """A square of `size` pixels around a random point of each image becomes 0 (DeVries and Taylor, 2017)."""
+    """A square of `size` x `size` pixels around a random point of each image set to 0 (DeVries and Taylor, 2017)."""
 
     size: int
 
@@ -92,14 +92,14 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Standardise:
-    """(x - mean) / deviation, with the figures of the training set."""
+    """(x - mean) / deviation, with the mean and standard deviation of the training set."""
 
     mean: float
     deviation: float
 
     @classmethod
     def of(cls, x: Array) -> Standardise:
-        """The figures of x; where all values are equal there is nothing to divide by: the deviation is 1."""
+        """Mean and standard deviation of x; the deviation is 1 if all values are equal."""
         if not x.size:
             raise ValueError(f"An empty array of shape {x.shape} has no mean.")
         return cls(float(x.mean(dtype=np.float64)), float(x.std(dtype=np.float64)) or 1.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Data for networks that write: lists of given names, and one long text."""
+"""Data for character-level language models: lists of given names, and one long text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SHAKESPEARE = Source(
 
 @dataclass(frozen=True)
 class Words:
-    """Words, split by position; the vocabulary has the letters of them all, and the boundary as id 0."""
+    """Words, split by position; the vocabulary has all their letters, and id 0 as the boundary of a word."""
 
     train: tuple[str, ...]
     dev: tuple[str, ...]
@@ -57,7 +57,7 @@ class Words:
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A text as ids; its last tenth is held out."""
+    """A text as token ids, `train` and `test` one-dimensional int64 arrays; the last tenth is the test part."""
 
     train: Array
     test: Array
@@ -65,7 +65,7 @@ class Text:
 
     @classmethod
     def of(cls, text: str) -> Text:
-        """A text as token ids with its vocabulary; its end is held out."""
+        """The token ids of a text and its vocabulary."""
         vocabulary = Vocabulary.of_text(text)
         ids = vocabulary.encode(text)
         cut = held_out_end(len(ids))
@@ -83,7 +83,7 @@ def french_names() -> Words:
 
 
 def tagged_names_csv() -> Path:
-    """The file of `tagged_names`: data.gouv.fr's Prenoms.csv, ISO-8859-1 with semicolons, as it was published."""
+    """The path of data.gouv.fr's Prenoms.csv, as published: ISO-8859-1, separated by semicolons."""
     return locate(_TAGGED)
 
 
@@ -93,14 +93,14 @@ def tagged_names(language: str | None = "french") -> Words:
 
 
 def text() -> Text:
-    """A million characters of Shakespeare, of karpathy/char-rnn."""
+    """A million characters of Shakespeare, from karpathy/char-rnn."""
     return Text.of(locate(_SHAKESPEARE).read_text(encoding="utf-8"))
 
 
 def contexts(words: Iterable[str], length: int, vocabulary: Vocabulary) -> Examples:
-    """Every letter of the words, and their ends, as y; the `length` ids before it as x, 0 before the start.
+    """Next-letter examples: y (n,) every letter and end of the words, x (n, length) the ids before it.
 
-    With two words "ab" and "c", and a length of 2: x is [0 0] [0 a] [a b] [0 0] [0 c], y is a b 0 c 0.
+    For the words "ab" and "c" and a length of 2, x is [0 0] [0 a] [a b] [0 0] [0 c] and y is a b 0 c 0.
     """
     if length < 1:
         raise ValueError(f"A context of {length} letters cannot be; it must be 1 or more.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Inputs with their answers."""
+"""Inputs with their labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Rows of inputs `x`, each with its answer in `y`; `classes` names the answers where they are classes."""
+    """Inputs `x` (n, ...) and labels `y` (n, ...); `classes` names the labels if they are classes."""
 
     x: Array
     y: Array

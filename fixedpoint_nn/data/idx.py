@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The IDX files of MNIST and its relatives: 0, 0, a type, a rank, the sizes, the values, all big-endian."""
+"""The IDX file format of MNIST: 0, 0, a type, a rank, the sizes, the values, all big-endian."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BLOCK = 1 << 20
 
 
 def read_idx(path: str | os.PathLike[str]) -> Array:
-    """The array that an IDX file holds, gzipped or not; a file that is not whole is refused."""
+    """The array in an IDX file, gzipped or not; a truncated or malformed file raises."""
     path = Path(path)
     try:
         with _opened(path) as file:
@@ -42,14 +42,14 @@ def _read(path: Path, file: BinaryIO) -> Array:
         raise DataError(f"{path} ends within its header; get it again.")
     shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
     promised = math.prod(shape) * dtype.itemsize
-    if path.stat().st_size > 2 * promised + _BLOCK:  # packed or not: nobody needs to read all of it
+    if path.stat().st_size > 2 * promised + _BLOCK:  # gzipped or not, there is no need to read all of it
         raise DataError(
             f"{path} promises an array of shape {shape}, {promised} bytes, and holds more; get it again."
         )
     values = bytearray()
     while len(values) <= promised and (
         block := file.read(_BLOCK)
-    ):  # a lying header must not make us allocate
+    ):  # a wrong header must not cause a huge allocation
         values += block
     if len(values) != promised:
         found = f"{len(values)} bytes of values" if len(values) < promised else "more"

@@ -34,7 +34,7 @@ _MNIST_UNPACKED_SHA256 = (
 
 
 def fashion_mnist() -> tuple[Examples, Examples]:
-    """Photographs of clothes, by Zalando: (train, test)."""
+    """Zalando's photographs of clothes: (train, test), x (n, 28, 28, 1) float32 in [0, 1], y (n,) classes."""
     sources = [
         Source(
             "fashion_mnist",
@@ -48,7 +48,7 @@ def fashion_mnist() -> tuple[Examples, Examples]:
 
 
 def mnist() -> tuple[Examples, Examples]:
-    """Handwritten digits, by LeCun, Cortes and Burges: (train, test)."""
+    """Handwritten digits, by LeCun, Cortes and Burges: (train, test), of the same shapes as `fashion_mnist`."""
     sources = [
         Source("mnist", file, f"https://ossci-datasets.s3.amazonaws.com/mnist/{file}", sha256, unpacked=True)
         for file, sha256 in zip(_FILES, _MNIST_UNPACKED_SHA256)

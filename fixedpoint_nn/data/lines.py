@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Lists of words: one to a line, or in a CSV file with the languages of each; cleaned the same way."""
+"""Word lists: one word per line, or a CSV file with the languages of each; both are cleaned in the same way."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ NAME_COLUMN, LANGUAGE_COLUMN = "01_prenom", "03_langage"
 
 
 def cleaned(words: Iterable[str]) -> tuple[str, ...]:
-    """Words in small letters without blanks around them, each once, at its first place; accents stay.
+    """The words in lower case, stripped, without duplicates, in order of first occurrence; accents stay.
 
-    What is left with anything but letters and hyphens in it (blanks, digits) is no word, and dropped.
+    A word with other characters than letters and hyphens (blanks, digits) is dropped.
     """
     kept = (unicodedata.normalize("NFC", word).strip().lower() for word in words)
     return tuple(dict.fromkeys(word for word in kept if word.replace("-", "").isalpha()))
 
 
 def read_lines(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The words of a UTF-8 file with one to a line, cleaned."""
+    """The words of a UTF-8 file with one word per line, cleaned."""
     return cleaned(_decoded(Path(path), "utf-8").splitlines())
 
 
@@ -33,7 +33,7 @@ def read_tagged_names(path: str | os.PathLike[str], language: str | None = None)
     """The names of data.gouv.fr's Prenoms.csv, cleaned; only those tagged with `language`, if one is given.
 
     The file is ISO-8859-1 with semicolons, CRLF and trailing blanks. "french, greek (latinized)" are the tags
-    french and greek. A name that stands twice has the tags of both rows.
+    french and greek. A name with two rows has the tags of both.
     """
     path = Path(path)
     rows = csv.DictReader(_decoded(path, "iso-8859-1").splitlines(), delimiter=";")
@@ -66,7 +66,7 @@ def _tags(text: str) -> set[str]:
 
 
 def _printable(text: str) -> str:
-    """What a file says, on one line that a terminal can show."""
+    """Text for a message: unprintable characters become "?", at most 200 characters."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in text)
     return shown if len(shown) <= 200 else f"{shown[:200]}..."
 

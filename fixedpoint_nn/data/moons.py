@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two half circles that reach into each other: a small problem that no straight line solves."""
+"""Two interleaved half circles: a small classification problem that is not linearly separable."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fixedpoint_nn.data.examples import Examples
 
 
 def moons(n: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Examples, Examples]:
-    """(train, test) of `n` points each, from two half circles.
+    """(train, test) of `n` points each: x (n, 2), y (n,) 0 or 1.
 
     Class 0 is (cos t, sin t), class 1 is (1 - cos t, 1/2 - sin t), for t in [0, pi].
-    `noise` is the standard deviation of what is added to each coordinate.
+    `noise` is the standard deviation of the normal noise added to each coordinate.
     """
     if n < 2:
         raise ValueError(f"{n} points do not make two moons; ask for 2 or more.")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Readings of a pump, generated: two vibrations, a load that changes slowly, noise; and faults to be found.
+"""Synthetic sensor readings of a pump: two vibrations, a slowly changing load and noise; and readings with faults.
 
-A forecast is judged by the next reading. A fault shows where a reading is not what a good forecast expects.
+A forecast predicts the next reading. A fault shows where a reading differs from a good forecast.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def pump(
 ) -> tuple[Examples, Examples]:
     """(train, test) of healthy readings: x (n, length, 1), and y, of the same shape, the readings one step later.
 
-    The test set is a quarter of the training set. `noise` is the standard deviation of each reading's error.
+    The test set has n / 4 samples. `noise` is the standard deviation of the measurement noise.
     """
     _demand(n, length, noise)
     rng = np.random.default_rng(seed)
@@ -32,7 +32,7 @@ def pump(
 
 
 def faulty_pump(n: int = 400, length: int = LENGTH, noise: float = 0.05, seed: int = 1) -> Examples:
-    """Readings (n, length, 1), and y (n,): 1 for every second pump, which has one fault."""
+    """Readings x (n, length, 1), and y (n,): 1 for every second pump, which has one fault, else 0."""
     _demand(n, length, noise)
     rng = np.random.default_rng(seed)
     readings = _healthy(n, length, noise, rng)
@@ -58,7 +58,7 @@ def _forecasts(readings: Array) -> Examples:
 
 
 def _healthy(n: int, length: int, noise: float, rng: np.random.Generator) -> Array:
-    """Each pump turns at its own speed: a vibration of 14 to 18 readings, and one three times as fast."""
+    """(n, length, 1): a vibration with a period of 14 to 18 readings per pump, its third harmonic, load and noise."""
     time = np.arange(length)
     turn, phase, second = (
         rng.uniform(low, high, (n, 1)) for low, high in ((14, 18), (0, 2 * np.pi), (0, 2 * np.pi))
@@ -72,7 +72,7 @@ def _healthy(n: int, length: int, noise: float, rng: np.random.Generator) -> Arr
 
 
 def _spike(readings: Array, start: int, rng: np.random.Generator) -> None:
-    """One reading far off."""
+    """One outlier."""
     readings[start] += rng.choice((-1, 1)) * rng.uniform(0.8, 1.5)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Scenes: one to three garments of Fashion-MNIST, of several sizes, at random places of a larger picture.
+"""Object detection: images with one to three garments of Fashion-MNIST at random sizes and places.
 
-Training scenes show training garments, test scenes those of the test set. A box is (left, top, right, bottom) in
-pixels, from edge to edge: a garment of 20 columns that begins in column 5 has left 5 and right 25.
+Training scenes use garments of the training set, test scenes those of the test set. A box is (left, top, right,
+bottom) in pixels, with exclusive ends: a garment of 20 columns that begins in column 5 has left 5 and right 25.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from fixedpoint_nn.numerics.arrays import Array
 
 SIDE = 64
 MOST = 3  # garments in a scene
-ABSENT = -1  # in all five columns of a garment that a scene does not have
+ABSENT = -1  # in all five columns of a row without a garment
 SMALLEST, LARGEST = 0.75, 1.5  # of the garment's own size
 APART = 12.0  # pixels between the centres of two garments, at least
 TRIES = 20
-INK = 0.05  # what is darker than this is the ground of a photograph
+INK = 0.05  # pixels darker than this are the photograph's background
 
 
 def scenes(n: int = 2000, seed: int = 0) -> tuple[Examples, Examples]:
-    """(train, test), `n` scenes each: x (n, 64, 64, 1), and y (n, 3, 5), a box and a class for each garment.
+    """(train, test), `n` scenes each: x (n, 64, 64, 1), and y (n, 3, 5), the box and the class of up to three garments.
 
-    The rows of garments that a scene does not have are -1.
+    Rows of y without a garment are -1.
     """
     if n < 1:
         raise ValueError(f"{n} scenes teach nothing; ask for 1 or more.")
@@ -40,7 +40,7 @@ def scenes(n: int = 2000, seed: int = 0) -> tuple[Examples, Examples]:
 
 
 def compose(garments: Examples, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """`n` scenes of these garments, with their boxes and classes, as `rng` draws them."""
+    """(images, labels) of `n` scenes drawn by `rng` from these garments; the shapes are those of `scenes`."""
     x = np.empty((n, SIDE, SIDE, 1), np.float32)
     y = np.full((n, MOST, 5), ABSENT, np.float32)
     for scene, found in zip(x, y, strict=True):
@@ -61,7 +61,7 @@ def compose(garments: Examples, n: int, rng: np.random.Generator) -> tuple[Array
 
 
 def _ground(rng: np.random.Generator) -> Array:
-    """Grey that grows lighter in some direction, with a little noise."""
+    """The background (64, 64): a grey gradient in a random direction, with a little noise."""
     low, high = rng.uniform(0, 0.35, 2)
     angle = rng.uniform(0, 2 * np.pi)
     along = np.linspace(-0.5, 0.5, SIDE)
@@ -71,7 +71,7 @@ def _ground(rng: np.random.Generator) -> Array:
 
 
 def _sized(image: Array, scale: float) -> tuple[Array, Array]:
-    """The garment without the empty rows and columns around it, at this scale; and how much of each pixel it covers."""
+    """(image, coverage) of a garment cropped to its bounding box and scaled; coverage is 0 to 1 per pixel."""
     inked = image > INK
     rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
     part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -83,7 +83,7 @@ def _sized(image: Array, scale: float) -> tuple[Array, Array]:
 
 @cache
 def _stretch(before: int, after: int) -> Array:
-    """(after, before): linear interpolation from the middles of `before` pixels to those of `after`."""
+    """The matrix (after, before) of linear interpolation from `before` to `after` pixel centres."""
     places = ((np.arange(after) + 0.5) * before / after - 0.5).clip(0, before - 1)
     first = np.minimum(places.astype(np.int64), max(before - 2, 0))
     share = places - first
@@ -97,7 +97,7 @@ def _stretch(before: int, after: int) -> Array:
 def _place(
     shape: tuple[int, ...], others: Array, rng: np.random.Generator
 ) -> tuple[int, int, int, int] | None:
-    """A box of this shape inside the scene that leaves the others visible, or None where no try found one."""
+    """A random box of this shape that leaves the others visible; None if no attempt found one."""
     height, width = shape
     for _ in range(TRIES):
         left, top = int(rng.integers(0, SIDE - width + 1)), int(rng.integers(0, SIDE - height + 1))
@@ -108,7 +108,7 @@ def _place(
 
 
 def _leaves_visible(box: tuple[int, int, int, int], other: Array) -> bool:
-    """Are the centres far enough apart, and is less than a fifth of the smaller box under the other one?"""
+    """Whether the centres are far enough apart, and less than a fifth of the smaller box is covered."""
     left, top, right, bottom = box
     across, down, end, floor = map(float, other)
     if hypot(left + right - across - end, top + bottom - down - floor) < 2 * APART:

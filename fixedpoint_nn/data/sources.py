@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the files of the data sets come from: a folder of the user's, the cache, or their publisher."""
+"""Where the files of the data sets come from: FIXEDPOINT_NN_DATA, the cache, or a download from the publisher."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ VARIABLE = "FIXEDPOINT_NN_DATA"
 
 
 class DataError(RuntimeError):
-    """A data file is not there, not whole, or not what it should be."""
+    """Raised for a data file that is missing, truncated, or has a wrong checksum."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One published file: where it stands in a data folder, where it comes from, and its checksum."""
+    """One published file: its place in a data folder, its URL, and its checksum."""
 
     folder: str
     file: str
@@ -35,17 +35,17 @@ class Source:
 
     @property
     def place(self) -> str:
-        """The file below the folder of data."""
+        """The file's path relative to the data folder."""
         return f"{self.folder}/{self.file}"
 
 
 def cache_folder() -> Path:
-    """The folder where downloads are kept; it can be removed, and files are downloaded again."""
+    """The folder of downloads; if it is removed, files are downloaded again."""
     return Path(pooch.os_cache("fixedpoint_nn"))
 
 
 def locate(source: Source) -> Path:
-    """The path of a file whose checksum is right; it is downloaded if it is nowhere."""
+    """The path of the file, with its checksum verified; downloaded if it is in neither folder. Raises DataError."""
     given = os.environ.get(VARIABLE)
     if given and (path := Path(given) / source.folder / source.file).is_file():
         if (found := _sha256(path, source)) != source.sha256:
@@ -64,7 +64,7 @@ def _download(source: Source, path: Path) -> None:
     remedy = f"put it at {path} by hand, or set {VARIABLE} to a folder that has {source.place}."
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        make_private(path.parent)  # as the other caches beside it demand
+        make_private(path.parent)  # as the other caches beside it require
         with whole(path) as fresh:
             pooch.retrieve(source.url, known_hash=None, fname=fresh.name, path=fresh.parent, progressbar=True)
             if (found := _sha256(fresh, source)) != source.sha256:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Symbols as integers and back."""
+"""Symbols as token ids, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BOUNDARY = "."
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Symbols; the id of each is its place. For words id 0 is the boundary: their start and their end."""
+    """A string of symbols; the id of each is its index. For words id 0 is the boundary, their start and their end."""
 
     symbols: str
 
@@ -26,7 +26,7 @@ class Vocabulary:
 
     @classmethod
     def of_words(cls, words: Iterable[str]) -> Vocabulary:
-        """The boundary, then every letter of the words in the order of their code points."""
+        """The boundary, then every letter of the words, sorted by code point."""
         letters = {letter for word in words for letter in word}
         if BOUNDARY in letters:
             raise ValueError(f"The boundary {BOUNDARY!r} stands within a word; clean the words first.")
@@ -34,14 +34,14 @@ class Vocabulary:
 
     @classmethod
     def of_text(cls, text: str) -> Vocabulary:
-        """Every symbol of a text in the order of their code points; no boundary."""
+        """Every symbol of a text, sorted by code point; no boundary."""
         return cls("".join(sorted(set(text))))
 
     def __len__(self) -> int:
         return len(self.symbols)
 
     def encode(self, text: str) -> Array:
-        """The ids of the symbols, int64."""
+        """The ids of a text's symbols, (len(text),) int64; an unknown symbol raises."""
         ids = {symbol: place for place, symbol in enumerate(self.symbols)}
         try:
             return np.fromiter((ids[symbol] for symbol in text), np.int64, len(text))
@@ -53,7 +53,7 @@ class Vocabulary:
             ) from None
 
     def decode(self, ids: ArrayLike) -> str:
-        """The symbols of the ids."""
+        """The text of these ids."""
         places = np.asarray(ids, dtype=np.int64).reshape(-1)
         if places.size and not 0 <= places.min() <= places.max() < len(self):
             raise ValueError(

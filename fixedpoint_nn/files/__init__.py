@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Folders that nobody else can change, temporary files that do not stay, and files that are whole or not there."""
+"""Files: folders that only this user can write to, temporary folders, and atomic writes."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Folders that a killed process left behind: found, because nobody holds their lock any more, and removed.
+"""Removal of temporary folders that killed processes left behind, recognised by their released locks.
 
-The lock is the kernel's (flock of the folder itself): it goes with the process, whatever ended it. A folder is made
-as `name+...`, held, and only then called `name-...`: so one with that name that nobody holds is nobody's.
+The lock is the kernel's (flock of the folder itself), so it is released when the process ends in any way. A folder is
+created as `name+...`, locked, and then renamed to `name-...`: so an unlocked folder of that name has no owner.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 
 BEGUN, HELD, ENDING = "+", "-", r"[+-][a-z0-9_]{8}"
 HOUR = 3600
-WEEK = 7 * 24 * HOUR  # longer than any run, for systems without such locks
+WEEK = 7 * 24 * HOUR  # for systems without such locks: longer than any run
 
 
 def hold(folder: Path) -> int | None:
-    """Say that this process uses the folder, until `let_go`; None where the system has no such lock.
+    """Lock a folder until `let_go`; returns a handle, None if the system has no such lock.
 
-    A BlockingIOError says that another process uses it.
+    Raises BlockingIOError if another process uses it.
     """
     if sys.platform == "win32":
         return None
@@ -42,13 +42,13 @@ def hold(folder: Path) -> int | None:
 
 
 def let_go(handle: int | None) -> None:
-    """Close the handle of a folder, if there is one."""
+    """Release the lock of a folder, if there is a handle."""
     if handle is not None:
         os.close(handle)
 
 
 def made_as(above: Path, name: str) -> Iterator[Path]:
-    """The folders `above/name-...` and `above/name+...`, and none of another name that begins in the same way."""
+    """The folders `above/name-...` and `above/name+...`, but none of a longer name."""
     ours = re.compile(re.escape(name) + ENDING)
     with suppress(OSError):
         for entry in os.scandir(above):
@@ -57,12 +57,12 @@ def made_as(above: Path, name: str) -> Iterator[Path]:
 
 
 def remove(above: Path, name: str, needed: Callable[[Path], bool] = lambda folder: False) -> None:
-    """Remove the folders `above/name-...` that nobody holds, and `above/name+...` that nobody has held for an hour.
+    """Remove unlocked folders `above/name-...`, and unlocked `above/name+...` older than an hour.
 
-    Those that are `needed` stay.
+    Folders for which `needed` is true stay.
     """
     for folder in made_as(above, name):
-        with suppress(OSError):  # another process was faster, or uses it
+        with suppress(OSError):  # another process removed it, or uses it
             _remove_unless_held(folder, folder.name[len(name)] == BEGUN, needed)
 
 
@@ -71,7 +71,7 @@ def _remove_unless_held(folder: Path, begun: bool, needed: Callable[[Path], bool
     if hasattr(os, "geteuid") and about.st_uid != os.geteuid():
         return
     age = time.time() - about.st_mtime
-    if begun and age < HOUR:  # about to be held
+    if begun and age < HOUR:  # about to be locked
         return
     handle = hold(folder)
     try:

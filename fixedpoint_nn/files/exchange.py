@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two folders exchange their names in one step, where the system can: Linux's renameat2, macOS's renamex_np."""
+"""Atomic exchange of two folders, if the system supports it: Linux's renameat2, macOS's renamex_np."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CANNOT = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """False if this system, or this file system, cannot do it; then nothing has happened."""
+    """Exchange the names of two folders; returns False, without any change, if that is not supported."""
     call = _call()
     if call is None or call(os.fsencode(one), os.fsencode(other)) == 0:
         return call is not None
@@ -29,7 +29,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 @cache
 def _call() -> Any:
-    """The system's function of two paths; None if there is none."""
+    """The system's function of two paths, if any."""
     system = platform.system()
     if system not in ("Linux", "Darwin"):
         return None

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A folder takes the place of another one; whoever looks, at any instant, finds the old one or the new one, whole.
+"""Atomic replacement of a folder: a reader finds the whole old folder or the whole new one.
 
-Where the system exchanges two names in one step (`exchange.py`), that is all. Elsewhere the old folder has to go before
-the new one can come, and a process can be killed in between. The scratch folder beside the place is the journal then:
-it holds the new folder as `new` until that is in its place, and the old one as `old` once it has left. So whoever finds
-the place empty, and both in a scratch folder, does what is left to do (`heal`), reader or writer. No step needs a lock:
-who takes the old folder away has a whole new one in its scratch folder, which leaves that only for the place.
+If the system can exchange two names in one step (`exchange.py`), that suffices. Otherwise the old folder must be
+renamed before the new one, and a process can be killed in between. Then the scratch folder beside the place is a
+journal: it holds the new folder as `new` until it is in place, and the old one as `old` after its removal. A reader or
+writer that finds the place empty and both in a scratch folder completes the replacement (`heal`). No step needs a
+lock: a process that removes the old folder has a whole new one in its scratch folder, which leaves that only for the
+place.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fixedpoint_nn.files import abandoned, scratch
 from fixedpoint_nn.files.exchange import exchange
 
 NEW, OLD = "new", "old"
-LONGEST = 50  # letters, which may be four bytes each, of the 255 that a name may have
+LONGEST = 50  # characters of up to four bytes each; a name may have 255 bytes
 OCCUPIED = (
     (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) if os.name == "nt" else (errno.ENOTEMPTY, errno.EEXIST)
 )
@@ -30,9 +31,9 @@ OCCUPIED = (
 
 @contextmanager
 def replaced(place: Path) -> Iterator[Path]:
-    """An empty folder for the block to fill; at the end it takes the place of `place`, or, after an error, goes.
+    """A context with an empty folder to fill; at its end the folder replaces `place`, or is removed after an error.
 
-    A link stays, and the folder that it leads to is replaced.
+    A symbolic link stays, and the folder that it refers to is replaced.
     """
     place = Path(os.path.realpath(place))
     heal(place)
@@ -40,7 +41,7 @@ def replaced(place: Path) -> Iterator[Path]:
         new = journal / NEW
         new.mkdir()
         yield new
-        if place.exists():  # the old folder goes only when the new one is on the disk
+        if place.exists():  # the old folder is removed only when the new one is on the disk
             _synchronise(new)
         _take_over(journal, place)
 
@@ -53,18 +54,18 @@ def _synchronise(folder: Path) -> None:
 
 
 def heal(place: Path) -> None:
-    """Finish a replacement whose writer was killed in the middle."""
+    """Complete a replacement whose writer was killed."""
     place = Path(os.path.realpath(place))
     if place.exists():
         return
     for journal in abandoned.made_as(place.parent, _name(place)):
         if _is_needed(journal, place):
-            with suppress(OSError):  # another process was faster
+            with suppress(OSError):  # another process did it
                 (journal / NEW).rename(place)
 
 
 def _name(place: Path) -> str:
-    """Of its journals: short enough that something can follow, and another one for each place."""
+    """The name prefix of a place's journals: short, and unique for each place."""
     name = place.name
     return (
         f".{name}"
@@ -74,15 +75,15 @@ def _name(place: Path) -> str:
 
 
 def _is_needed(journal: Path, place: Path) -> bool:
-    """Has its writer been stopped between the two renames?"""
+    """Whether its writer was killed between the two renames."""
     return (journal / OLD).exists() and (journal / NEW).exists() and not place.exists()
 
 
 def _take_over(journal: Path, place: Path) -> None:
-    """Whatever other processes do there; what was there ends in the journal."""
+    """Put the new folder in place in spite of concurrent processes; the old one ends in the journal."""
     new, old = journal / NEW, journal / OLD
-    while new.exists():  # else somebody has healed what we were about to do
-        with suppress(FileNotFoundError):  # somebody was faster, in one way or the other
+    while new.exists():  # else another process has completed it
+        with suppress(FileNotFoundError):  # another process was faster
             if _taken(new, place) or exchange(new, place):
                 return
             shutil.rmtree(old, ignore_errors=True)
@@ -96,7 +97,7 @@ def _take_over(journal: Path, place: Path) -> None:
 
 
 def _taken(new: Path, place: Path) -> bool:
-    """Take the place, if nothing is there."""
+    """Rename `new` to `place` if nothing is there; returns whether it was."""
     try:
         new.rename(place)
     except OSError as error:

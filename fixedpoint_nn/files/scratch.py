@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Temporary folders, in a place where nobody else can exchange them."""
+"""Temporary folders, where no other user can exchange them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from fixedpoint_nn.files.trust import make_private, weakness
 from fixedpoint_nn.files.whole import FULL
 
 NAME = "fixedpoint_nn_run"
-ROOM = 1 << 16  # bytes that still fit where what was written before has fitted
-PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")  # letters that make, a shell and a simulator leave alone
+ROOM = 1 << 16  # bytes that must still fit
+PLAIN = re.compile(r"[A-Za-z0-9_./+-]+")  # characters without a meaning to make, shells and simulators
 _log = logging.getLogger(__name__)
 
 
 class PlaceError(RuntimeError):
-    """There is no place for temporary files; the message is one sentence."""
+    """Raised if there is no usable place for temporary files."""
 
 
 def place(plain: bool = False) -> Path:
-    """Where temporary files go: TMPDIR, else /tmp or /var/tmp. `plain`: a place with only plain letters in its path."""
+    """The folder for temporary files: TMPDIR, else /tmp or /var/tmp; with `plain`, one whose path is `is_plain`."""
     usual, *others = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp"))
     fault = weakness(Path(usual), shared=True)
     if not fault and (not plain or is_plain(usual)):
@@ -49,13 +49,13 @@ def place(plain: bool = False) -> Path:
 
 
 def is_plain(path: str | Path) -> bool:
-    """Has the path only letters that make, a shell and a simulator leave alone?"""
+    """Whether the path has only characters without a meaning to make, shells and simulators."""
     return PLAIN.fullmatch(str(path)) is not None
 
 
 @contextmanager
 def folder(plain: bool = False) -> Iterator[Path]:
-    """A new folder for temporary files that goes at the end of the block."""
+    """A context with a new temporary folder, removed at its end."""
     above = place(plain)
     try:
         with folder_in(above, NAME) as made:
@@ -67,7 +67,7 @@ def folder(plain: bool = False) -> Iterator[Path]:
 
 
 def _is_about(error: OSError, start: Path) -> bool:
-    """Names it a file whose path starts so, or none at all?"""
+    """Whether the error is about a path that begins with `start`, or about none."""
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
     return not names or any(name.startswith(str(start)) for name in names)
 
@@ -76,25 +76,25 @@ def _is_about(error: OSError, start: Path) -> bool:
 def folder_in(
     above: Path, name: str, needed: Callable[[Path], bool] = lambda folder: False
 ) -> Iterator[Path]:
-    """A new folder `above/name-...`; unless the block renames it, it goes at the end of the block.
+    """A context with a new folder `above/name-...`, removed at its end unless it was renamed.
 
-    A process that is killed leaves its folders: those that nobody holds any more go first, unless they are `needed`.
+    Folders left by killed processes are removed first, unless they are `needed`.
     """
     abandoned.remove(above, name, needed)
     made, owner = Path(tempfile.mkdtemp(prefix=name + abandoned.BEGUN, dir=above)), os.getpid()
     held, hold = above / f"{name}{abandoned.HELD}{made.name[len(name) + 1 :]}", abandoned.hold(made)
     try:
-        held = made.rename(held)  # only now, so that a folder with this name is one that has been held
+        held = made.rename(held)  # only now, so that a folder of this name was always locked
         yield held
     finally:
-        if os.getpid() == owner:  # and not a child of it
+        if os.getpid() == owner:  # not in a forked child
             for path in (made, held):
                 shutil.rmtree(path, ignore_errors=True)
         abandoned.let_go(hold)
 
 
 def demand_room(inside: Path) -> None:
-    """A PlaceError if the disk is full: not every program notices that what it wrote was not kept."""
+    """Raise PlaceError if the disk is full, which not every program notices."""
     try:
         with tempfile.TemporaryFile(dir=inside) as file:
             file.write(bytes(ROOM))
@@ -107,13 +107,13 @@ def demand_room(inside: Path) -> None:
 
 
 def no_room_in(above: Path) -> str:
-    """The sentence about a place that is full."""
+    """The message for a full disk."""
     return f"there is no room for temporary files in {above}; make room there, or set TMPDIR to another place"
 
 
 @cache
 def of_this_process() -> Path:
-    """A folder with a name that nobody can know beforehand; it goes with the process."""
+    """A folder with an unpredictable name, removed when the process ends."""
     until_the_end = ExitStack()
     atexit.register(until_the_end.close)
     return until_the_end.enter_context(folder())
@@ -121,23 +121,23 @@ def of_this_process() -> Path:
 
 @cache
 def warn_once(sentence: str) -> None:
-    """One line on stderr, unless the program has set up its logging otherwise."""
+    """Log a warning once; on stderr, unless logging is configured otherwise."""
     _log.warning(sentence)
 
 
 def unless_weak(usual: Path, holds: str, variable: str) -> Path:
-    """The folder `usual`, made if it is missing; where others could change it, one of this process, with a warning.
+    """The folder `usual`, created if missing; if others can change it, a folder of this process, with a warning.
 
-    `holds` says what it is for, `variable` names the environment variable that chooses another one.
+    `holds` is its purpose, `variable` the environment variable that selects another folder, both for the message.
     """
-    with suppress(OSError):  # then the folder's weakness says why
+    with suppress(OSError):  # the weakness then has the reason
         make_private(usual)
     fault = weakness(usual)
     return instead_of(usual, fault, holds, variable) if fault else usual
 
 
 def instead_of(usual: str | Path, fault: str, holds: str, variable: str) -> Path:
-    """The folder of this process, with a warning that says why."""
+    """The folder of this process, with a warning about `fault`."""
     instead = of_this_process()
     warn_once(
         f"{usual} is not used for {holds}, because {fault}: they go to {instead} and are lost when this process ends; "

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Can somebody else change what lies in a folder?
+"""Whether another user can change what is in a folder.
 
-A folder of ours is not enough: who owns a folder above it, or may write to one, can rename ours and put another in its
-place. So the whole path is walked, from the root down and through every link: each folder on it belongs to root or to
-us, and is writable by nobody else; or it is sticky (as /tmp), and what we take from it belongs to root or to us.
+To own the folder is not enough: the owner of a parent folder, or anyone who can write to one, can rename it and put
+another in its place. So the whole path is checked, from the root down and through every link: each folder must belong
+to root or this user and be writable by no one else; or be sticky (as /tmp), with the next entry owned by root or this
+user.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ import os
 import stat
 from pathlib import Path
 
-MOST_LINKS = 40  # on one path; Linux's own limit
+MOST_LINKS = 40  # on one path, as in Linux
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def weakness(folder: Path, shared: bool = False) -> str:
-    """Why somebody else could change what lies in `folder`; nothing if only this user and root can.
+    """The reason why another user could change the contents of `folder`; empty if only this user and root can.
 
-    `shared`: the folder itself may be one such as /tmp, in which everyone has entries of their own.
+    With `shared` the folder itself may be sticky and writable by all, such as /tmp.
     """
-    if not hasattr(os, "geteuid"):  # Windows keeps a user's folders apart by itself
+    if not hasattr(os, "geteuid"):  # Windows separates users' folders itself
         return "" if folder.is_dir() else f"{folder} is no folder"
     try:
         place, fault = _walked(Path.cwd() / folder)
@@ -31,14 +32,14 @@ def weakness(folder: Path, shared: bool = False) -> str:
 
 
 def make_private(folder: Path) -> None:
-    """The folder and those above it, as far as they are missing, for this user alone."""
+    """Create the folder and its missing parents, accessible by this user only."""
     for place in reversed((folder, *folder.parents)):
         if not place.exists():
             place.mkdir(mode=0o700, exist_ok=True)
 
 
 def _walked(path: Path) -> tuple[Path, str]:
-    """The folder to which an absolute path leads, link after link; and the first weakness on the way."""
+    """(folder that an absolute path resolves to, first weakness on the way)."""
     here, names, links = Path("/"), list(reversed(path.parts[1:])), 0
     while names:
         name = names.pop()
@@ -63,7 +64,7 @@ def _walked(path: Path) -> tuple[Path, str]:
 
 
 def _of_an_entry(folder: Path, entry: Path) -> str:
-    """Could another user put something else in the place of this entry (a folder or a link)?"""
+    """The reason why another user could replace this entry (a folder or a link); empty if none can."""
     around, about = folder.lstat(), entry.lstat()
     if not _trusted(around.st_uid):
         return f"{folder} belongs to another user (uid {around.st_uid})"
@@ -75,7 +76,7 @@ def _of_an_entry(folder: Path, entry: Path) -> str:
 
 
 def _of_the_last(folder: Path, shared: bool) -> str:
-    """Could another user put a file into it, or take one away; and can this user?"""
+    """The reason why another user could add or remove files, or this user cannot; empty if all is well."""
     about = folder.lstat()
     if not stat.S_ISDIR(about.st_mode):
         return f"{folder} is no folder"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Files that are the old one or the whole new one: written beside their place, then renamed.
+"""Atomic writes: files are written beside their place, then renamed.
 
-So a disk that is full, an error half way, and a process that is killed leave what was there.
+So a full disk, an error or a killed process leaves the old file.
 """
 
 from __future__ import annotations
@@ -18,21 +18,24 @@ FULL = (
     errno.ENOSPC,
     errno.EFBIG,
     getattr(errno, "EDQUOT", errno.ENOSPC),
-)  # what a full disk, or a limit, answers
-STALE = 3600  # seconds after which a file that nobody goes on writing was left by a killed process
+)  # of a full disk, or a limit
+STALE = 3600  # seconds without a write after which a file was left by a killed process
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """The content as the file; text as UTF-8, and bytes of a path that are none of it as JSON writes them."""
+    """Write text (as UTF-8) or bytes to a file, atomically.
+
+    Bytes of paths that are not UTF-8 are escaped as in JSON.
+    """
     with whole(path) as beside:
         beside.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager
 def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A name beside `path`, of the same kind, for the block to write; at the end it takes the place of `path`.
+    """A context with a path beside `path` to write to; at its end that file replaces `path`.
 
-    A link stays, and the file that it leads to is replaced; a device or a pipe is written as it is.
+    A symbolic link stays, and the file that it refers to is replaced; a device or pipe is written directly.
     """
     target = Path(os.path.realpath(path))
     takes_over = target.is_file() or not target.exists()
@@ -44,7 +47,7 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             _take_over(beside, target)
     except OSError as error:
         ours = error.filename is None or str(beside) in (error.filename, error.filename2)
-        if error.errno is not None and ours:  # a name that nobody knows, or none, is of no use
+        if error.errno is not None and ours:  # the temporary name would not help the user
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:

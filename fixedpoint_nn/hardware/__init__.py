@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a quantised network to Verilog, and back: lowering, packs, simulation, verification."""
+"""Hardware: from a quantised network to the Verilog engine: compiling, packs, simulation, verification."""
 
 from fixedpoint_nn.hardware.compiler.errors import LoweringError, Refusal
 from fixedpoint_nn.hardware.emit import emit

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Write a quantised network as a pack: images, golden vectors, manifest."""
+"""Writing a quantised network as a pack: memory images, golden vectors, manifest."""
 
 from __future__ import annotations
 
@@ -46,16 +46,25 @@ def emit(
     progress: Callable[[str], None] | None = None,
     weights: str | None = None,
 ) -> Path:
-    """Write a pack: images as .coe and .mem, the inputs with corner vectors, and what must come out.
+    """Compile a quantised network and write its pack; returns the pack's folder.
 
-    The engine is the smallest one of so many `lanes` that drains `drain` words per clock and reads `words`, of whose
-    lanes `pack` share a multiplier, with multipliers behind the sums of at most `multiplier` bits where the network
-    gains by them; or `engine`, if the network fits into it. With a `weight_window` of so many rows weights come from
-    outside, but for those of loops, and cycles are predicted for `weight_memory`, by default one that offers a row in
-    every clock.
-    The folder appears whole or not at all; one that is there already is replaced if it is a pack. `weights`, the hash
-    of the float network (`network.serialization.identity`), is kept in the manifest. A graph of several inputs takes
-    a tuple of `inputs`; in the pack, all inputs of a sample are one row, and its outputs another.
+    A pack has memory images as .coe and .mem, golden vectors (the `inputs` (n, ...) and up to `corner_vectors` more
+    that hit cover points) with their expected outputs, and a manifest. A graph of several inputs takes a tuple of
+    `inputs`; in the pack all inputs of a sample are one row, and its outputs another.
+
+    The engine is `engine`, or the smallest one with `lanes` lanes that drains `drain` and reads `words` words per
+    clock, `pack` lanes sharing a multiplier, with requantiser multipliers of at most `multiplier` bits if the network
+    benefits. With a `weight_window` of that many rows, weights outside of loops are streamed from outside, and cycles
+    are predicted for `weight_memory` (default: one row per clock).
+
+    The folder is written atomically; an existing one is replaced if it is a pack. `radix` is that of the .coe files,
+    `mif` adds .mif files. `weights`, the hash of the float network (`network.serialization.identity`), is kept in the
+    manifest. Raises `LoweringError` for a network that the engine cannot run.
+
+    >>> from fixedpoint_nn import calibrate, emit, quantize, zoo
+    >>> net, x = zoo.load("moons"), zoo.samples("moons", 100)
+    >>> emit(quantize(net, calibrate(net, x)), x[:4], "moons_pack")  # doctest: +SKIP
+    PosixPath('moons_pack')
     """
     say = progress or (lambda line: None)
     demand_quantized(fixed, "emit")
@@ -110,7 +119,7 @@ def emit_lowered(
     weights: str | None = None,
     memory: WeightMemory | None = None,
 ) -> Path:
-    """Write a pack of what has been lowered: in a temporary folder beside the place, then renamed."""
+    """Write the pack of a compiled network, atomically: into a temporary folder, which is then renamed."""
     check_replaceable(Path(directory))
     config = lowered.config
     memory = (memory or WeightMemory()) if config.weight_window else None
@@ -142,7 +151,7 @@ def emit_lowered(
 def _predicted(
     lowered: CompiledNetwork, plan: Schedule | None, vectors: FixedArray, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Cycles of each vector. A program that jumps on what it has written is run on the engine's twin."""
+    """(cycles, stalls) of each vector; a program with data-dependent jumps is run on the emulator."""
     if plan is not None:
         return [plan.cycles] * len(vectors), [plan.mac_cycles] * len(vectors)
     rows = vectors.ints.reshape(len(vectors), -1)

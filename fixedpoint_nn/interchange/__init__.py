@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Other people's networks: read, with the integers that their own runtimes compute."""
+"""Import and export of networks in other formats, with the integers that their own runtimes compute."""

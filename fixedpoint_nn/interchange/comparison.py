@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tensor by tensor: what another runtime computes of a file, and what this project does."""
+"""Comparison of this project with another runtime, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 from fixedpoint_nn.interchange.load import kind_of
 from fixedpoint_nn.numerics.arrays import Array
 
-SHARE = 1e-4  # of a tensor's largest value, by which floats that were summed in another order may differ
-SHOWN = 3  # values of a tensor that differs
+SHARE = 1e-4  # of a tensor's largest value: the margin of floats that are summed in another order
+SHOWN = 3  # differing values of a tensor that are shown
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A tensor of the file, computed by both; `margin` is by how much values may differ (integers: 0)."""
+    """A tensor of the file, computed by both; `margin` is the allowed difference (0 for integers)."""
 
     name: str
     theirs: Array
@@ -27,7 +27,7 @@ class Pair:
 
     @property
     def differing(self) -> Array:
-        """The indices of values that differ, one row for each; all rows of shapes that differ are one empty row."""
+        """The indices of differing values, (values, axes); one empty row if the shapes differ."""
         if self.theirs.shape != self.ours.shape:
             return np.zeros((1, 0), np.int64)
         theirs, ours = self.theirs, self.ours
@@ -54,7 +54,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All tensors in the order of computation; `judge` is the runtime that was asked."""
+    """All compared tensors in the order of computation; `judge` is the name of the other runtime."""
 
     judge: str
     exact: bool  # integers, with no margin
@@ -63,12 +63,12 @@ class Comparison:
 
     @property
     def first(self) -> Pair | None:
-        """The first tensor that differs."""
+        """The first differing tensor, if any."""
         return next((pair for pair in self.pairs if len(pair.differing)), None)
 
     @property
     def equal(self) -> bool:
-        """Whether none differs."""
+        """Whether no tensor differs."""
         return self.first is None
 
     def __str__(self) -> str:
@@ -82,11 +82,11 @@ class Comparison:
 def compare(
     path: str | os.PathLike[str], x: Array | Sequence[Array], *, optimised: bool = False
 ) -> Comparison:
-    """A .tflite or .onnx file on samples, here and in its own runtime, every tensor that both have.
+    """Run a .tflite or .onnx file on samples here and in its own runtime, and compare every tensor that both have.
 
-    The samples are as the network of `load_model` takes them, a sequence of arrays if it has several inputs. Integers
-    are compared as they are; floats of ONNX are summed in another order by onnxruntime, so they have a margin. A
-    quantised ONNX file runs without graph optimisations, which change its results; `optimised` leaves them on.
+    Samples are as for the network of `load_model`, a sequence of arrays for several inputs. Integers must be equal;
+    floats of ONNX have a margin, because onnxruntime sums in another order. A quantised ONNX file runs without graph
+    optimisations, which change its results; `optimised` leaves them on.
     """
     xs = (x,) if isinstance(x, np.ndarray) else tuple(x)
     if not xs or any(len(samples) == 0 for samples in xs):
@@ -117,7 +117,7 @@ def compare(
 
 
 def _margin(theirs: Array) -> float:
-    """How far floats may be apart; whole numbers are equal."""
+    """The allowed difference: a share of the largest float, 0 for integers."""
     if theirs.dtype.kind != "f":
         return 0
     finite = np.abs(theirs[np.isfinite(theirs)])

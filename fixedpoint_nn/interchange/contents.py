@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is in a file of a network, and what of it cannot be read."""
+"""The contents of a network file, and what of it cannot be imported."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fixedpoint_nn.network.serialization import load
 
 @dataclass(frozen=True)
 class Contents:
-    """Operators with their counts, inputs and outputs with their types and shapes; a network, or all refusals.
+    """Operators with counts, inputs and outputs with types and shapes, and the network or all refusals.
 
-    `shapes` are those of one sample of each input as the network takes it; none where the file does not say them.
+    `shapes` are those of one sample of each input, as the network takes it; empty if the file does not state them.
     """
 
     kind: str
@@ -26,12 +26,12 @@ class Contents:
     operators: Mapping[str, int] | None = None
     net: Any = None
     shapes: tuple[tuple[int, ...], ...] = ()
-    whole: tuple[bool, ...] = (False,)  # whose samples are whole numbers
+    whole: tuple[bool, ...] = (False,)  # inputs whose samples are integers
     refusals: tuple[str, ...] = ()
 
 
 def contents(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None) -> Contents:
-    """Everything that can be said of the file; `shapes` as in `from_onnx`."""
+    """Read the file; `shapes` as in `from_onnx`."""
     kind = kind_of(path)
     if kind == "onnx":
         return _onnx(path, shapes)

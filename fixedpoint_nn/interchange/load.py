@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`load_model`: a network from a file of any kind that has a reader."""
+"""`load_model`: a network from a file of any supported format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.network.serialization import load
 
 
 def _from_onnx(path: Path) -> Any:
-    from fixedpoint_nn.interchange.onnx.importing import from_onnx  # imports `onnx`, which takes its time
+    from fixedpoint_nn.interchange.onnx.importing import from_onnx  # imports `onnx`, which is slow
 
     return from_onnx(path)
 
@@ -27,12 +27,17 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
-    """The network in a file, told by its content or by its name: quantised if the file is, else over floats."""
+    """The network in a .onnx, QONNX, .tflite or .safetensors file: quantised if the file is, else over floats.
+
+    The format is recognised by the content or the name of the file.
+
+    >>> net = load_model("model.onnx")  # doctest: +SKIP
+    """
     return READERS[kind_of(path)](Path(path))
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
-    """The key of the reader for this file."""
+    """The key of the reader for this file, such as "onnx"."""
     path = Path(path)
     try:
         with path.open("rb") as file:

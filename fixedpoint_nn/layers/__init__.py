@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The layers: each a formula, written once, for every kind of number."""
+"""Layers as frozen dataclasses: each is one formula over the verbs of a number (`numbers/number.py`).
+
+A layer called with a `Tensor` computes in floats, with a `FixedArray` in integers, and with a `Traced` it records the
+program for the engine. Axis 0 is the batch; images are channels-last, (batch, height, width, channels); sequences
+are (batch, time, features).
+"""
 
 from fixedpoint_nn.layers.activation import (
     Abs,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Functions of one value; the curved ones become tables in fixed point."""
+"""Activations, element by element on any shape; sigmoid, tanh, exp and log become lookup tables in fixed point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.numerics.table import Table
 
 @dataclass(frozen=True)
 class ReLU:
-    """max(x, 0)."""
+    """max(x, 0), then a cast to `out`."""
 
     out: Quantizer | None = cast_point()
 
@@ -24,7 +24,7 @@ class ReLU:
 
 @dataclass(frozen=True)
 class Rectifier:
-    """max(x, 0) without a rounding of its own: the activation of a recurrent cell, which rounds its state."""
+    """max(x, 0) without a cast: the activation of an `RNNCell`, which casts its state itself."""
 
     def __call__(self, x: Number) -> Any:
         return x.relu()
@@ -32,7 +32,7 @@ class Rectifier:
 
 @dataclass(frozen=True)
 class LeakyReLU:
-    """max(x, x / 2**power): the slope of the negative side is a power of two, so nothing is multiplied."""
+    """max(x, x / 2**power): the negative slope is a power of two, so the engine needs no multiplication for it."""
 
     power: int = 3
     out: Quantizer | None = cast_point()
@@ -47,7 +47,7 @@ class LeakyReLU:
 
 @dataclass(frozen=True)
 class PReLU:
-    """max(x, 0) - slope * max(-x, 0): any slope of the negative side, for all channels or for each."""
+    """max(x, 0) - slope * max(-x, 0), with one slope for all channels or one per channel, (channels,)."""
 
     slope: Number = parameter()
     out: Quantizer | None = cast_point()
@@ -58,7 +58,7 @@ class PReLU:
 
 @dataclass(frozen=True)
 class Clip:
-    """min(max(x, low), high); without one of them, that side stays open."""
+    """min(max(x, low), high); a bound that is None does not apply."""
 
     low: Number | None = parameter(default=None)
     high: Number | None = parameter(default=None)
@@ -71,7 +71,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Elu:
-    """max(x, 0) + alpha * (exp(min(x, 0)) - 1); `input` rounds min(x, 0) to the table's address."""
+    """max(x, 0) + alpha * (exp(min(x, 0)) - 1); `input` casts min(x, 0) to the input format of the table `exp`."""
 
     alpha: Number = parameter()
     input: Quantizer | None = cast_point()
@@ -85,7 +85,7 @@ class Elu:
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """1 / (1 + exp(-x)); `input` rounds to the table's address."""
+    """1 / (1 + exp(-x)); `input` casts x to the table's input format."""
 
     input: Quantizer | None = cast_point()
     table: Table | None = table_point("sigmoid", "input")
@@ -96,7 +96,7 @@ class Sigmoid:
 
 @dataclass(frozen=True)
 class Tanh:
-    """tanh(x); `input` rounds to the table's address."""
+    """tanh(x); `input` casts x to the table's input format."""
 
     input: Quantizer | None = cast_point()
     table: Table | None = table_point("tanh", "input")
@@ -107,9 +107,9 @@ class Tanh:
 
 @dataclass(frozen=True)
 class Softmax:
-    """exp(x - max) / sum(exp(x - max)) over the last axis, with an exact sum and two tables.
+    """exp(x - max) / sum(exp(x - max)) over the last axis, with an exact sum and two tables (exp, reciprocal).
 
-    Where a `mask` of ones and zeros has a zero, the result is zero, and the value takes no part in the sum.
+    `mask`, of ones and zeros, broadcasts to x: where it is 0 the result is 0, and the element is left out of the sum.
     """
 
     input: Quantizer | None = cast_point()
@@ -130,7 +130,7 @@ class Softmax:
 
 @dataclass(frozen=True)
 class LogSoftmax:
-    """x - max - log(sum(exp(x - max))) over the last axis, with an exact sum and two tables."""
+    """x - max - log(sum(exp(x - max))) over the last axis, with an exact sum and two tables (exp, log)."""
 
     input: Quantizer | None = cast_point()
     exp: Table | None = table_point("exp", "input")
@@ -147,7 +147,7 @@ class LogSoftmax:
 
 @dataclass(frozen=True)
 class Abs:
-    """max(x, -x)."""
+    """max(x, -x), then a cast to `out`."""
 
     out: Quantizer | None = cast_point()
 
@@ -157,7 +157,7 @@ class Abs:
 
 @dataclass(frozen=True)
 class Argmax:
-    """The index of the largest value along the last axis; the first one if several are largest."""
+    """(..., n) -> (...): the index of the largest value along the last axis; of equal values, the first."""
 
     def __call__(self, x: Number) -> Any:
         return x.argmax(axis=-1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Convolutions: one small dense layer at every position of an image."""
+"""Two-dimensional convolution and transposed convolution of channels-last images."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Conv2D:
-    """y[n, y, x] = window(x)[n, y, x] @ weight + bias, on images (batch, height, width, channels).
+    """Convolution of images, (batch, height, width, channels) -> (batch, rows, columns, outputs).
 
-    weight is (taps * channels, outputs) with taps in the order (ky, kx), or per group
-    (groups, taps * channels / groups, outputs / groups); as many groups as channels make it depthwise.
-    With a dilation, neighbouring taps are so many rows and columns apart.
+    y[n, r, c] = window(x)[n, r, c] @ weight + bias, then a cast to `out`. weight is (ky * kx * channels, outputs),
+    in the order (ky, kx, channel), or with groups (groups, ky * kx * channels / groups, outputs / groups); groups =
+    channels is a depthwise convolution. kernel, stride and dilation are (rows, columns); padding is "same",
+    "valid", a size, (y, x) or ((top, bottom), (left, right)).
+
+    >>> import numpy as np
+    >>> from fixedpoint_nn import Tensor, layers
+    >>> conv = layers.Conv2D(Tensor(np.ones((3 * 3 * 2, 4))), stride=(2, 2))
+    >>> conv(Tensor(np.ones((1, 8, 8, 2)))).shape
+    (1, 4, 4, 4)
     """
 
     weight: Number = parameter()
@@ -39,7 +46,7 @@ class Conv2D:
 
     @property
     def channels(self) -> int:
-        """How many channels an image has."""
+        """The number of input channels."""
         taps = self.kernel[0] * self.kernel[1]
         return self.weight.shape[-2] * self.groups // taps
 
@@ -63,10 +70,11 @@ class Conv2D:
 
 @dataclass(frozen=True)
 class ConvTranspose2D:
-    """The transpose of a convolution with this stride: pixels move apart, and their windows are added up.
+    """Transposed convolution: (batch, height, width, channels) -> (batch, rows, columns, outputs).
 
-    That is a convolution of stride 1 over the image with stride - 1 zeros between its pixels. `weight` is laid out
-    as `Conv2D`'s, its taps in reverse order; `padding` counts around the spread image and may be negative.
+    Computed as a convolution of stride 1 over the image with stride - 1 zeros between its pixels. `weight` has the
+    layout of `Conv2D`'s, with the taps in reverse order; `padding` is around the image with the zeros, and a
+    negative one crops.
     """
 
     weight: Number = parameter()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Functions of one value that are a table in fixed point; `input` rounds to the table's address."""
+"""Element-wise functions that become a lookup table in fixed point; `input` casts x to the table's input format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.numerics.table import Table
 
 @dataclass(frozen=True)
 class Erf:
-    """2 / sqrt(pi) * the integral of exp(-t**2) from 0 to x."""
+    """The error function: 2 / sqrt(pi) * the integral of exp(-t**2) from 0 to x."""
 
     input: Quantizer | None = cast_point()
     table: Table | None = table_point("erf", "input")
@@ -25,7 +25,7 @@ class Erf:
 
 @dataclass(frozen=True)
 class Gelu:
-    """x * (1 + erf(x / sqrt(2))) / 2."""
+    """x * (1 + erf(x / sqrt(2))) / 2, the exact GELU."""
 
     input: Quantizer | None = cast_point()
     table: Table | None = table_point("gelu", "input")
@@ -58,7 +58,7 @@ class Exp:
 
 @dataclass(frozen=True)
 class Log:
-    """The natural logarithm; the lowest value of the table where x is not positive."""
+    """The natural logarithm; for x <= 0, in fixed point, the smallest value of the table's output format."""
 
     input: Quantizer | None = cast_point()
     table: Table | None = table_point("log", "input")
@@ -80,7 +80,7 @@ class Sqrt:
 
 @dataclass(frozen=True)
 class Reciprocal:
-    """1 / x; the largest value of the table where x is 0."""
+    """1 / x; for x = 0, in fixed point, the largest value of the table's output format."""
 
     input: Quantizer | None = cast_point()
     table: Table | None = table_point("inverse", "input")
@@ -91,7 +91,7 @@ class Reciprocal:
 
 @dataclass(frozen=True)
 class Step:
-    """1 where x is positive, else 0: a comparison as a number."""
+    """1 where x > 0, else 0."""
 
     input: Quantizer | None = cast_point()
     table: Table | None = table_point("step", "input")
@@ -102,7 +102,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ReciprocalSqrt:
-    """1 / sqrt(x); the largest value of the table where x is not positive."""
+    """1 / sqrt(x); for x <= 0, in fixed point, the largest value of the table's output format."""
 
     input: Quantizer | None = cast_point()
     table: Table | None = table_point("rsqrt", "input")

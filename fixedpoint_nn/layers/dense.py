@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Dense: every output is a weighted sum of every input."""
+"""The fully connected layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Dense:
-    """y = x @ weight + bias; weight is (inputs, outputs)."""
+    """y = x @ weight + bias, then a cast to `out`: (..., inputs) -> (..., outputs).
+
+    weight is (inputs, outputs), bias (outputs,) or None. Without `out` no bit is lost; without `accumulator` sums
+    are exact.
+
+    >>> from fixedpoint_nn import FixedArray, Q, Quantizer, layers
+    >>> q = Quantizer(Q(4, 4))
+    >>> dense = layers.Dense(FixedArray.from_float([[0.5], [0.25]], q), out=q)
+    >>> dense(FixedArray.from_float([[1.0, 2.0]], q)).to_float()
+    array([[1.]])
+    """
 
     weight: Number = parameter()
     bias: Number | None = parameter(default=None)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a layer's fields are for: parameters, and the places where hardware rounds."""
+"""The kinds of a layer's fields: parameters, constants, cast points, table points, accumulator points.
+
+The kind stands in the metadata of the dataclass field; calibration, training and files find fields by it.
+"""
 
 from __future__ import annotations
 
@@ -13,32 +16,35 @@ INLINE = "inline"
 
 
 def parameter(**options: Any) -> Any:
-    """A number that the layer multiplies with or adds."""
+    """A field for a number (`Tensor` or `FixedArray`) that training changes and quantising rounds, such as a weight."""
     return field(metadata={"kind": PARAMETER}, **options)
 
 
 def constant(**options: Any) -> Any:
-    """A parameter that training leaves alone (a reciprocal, a running mean)."""
+    """A parameter that training leaves alone, such as a reciprocal or a running mean."""
     return field(metadata={"kind": PARAMETER, "trained": False}, **options)
 
 
 def cast_point() -> Any:
-    """A quantizer; None keeps every bit."""
+    """A field for the `Quantizer` of one cast; None keeps every bit."""
     return field(default=None, metadata={"kind": CAST})
 
 
 def table_point(function: str, address: str) -> Any:
-    """A table of `function`; the cast point `address` makes its addresses. None: the real function."""
+    """A field for a `Table` of `function`, or None for the function in floats.
+
+    `address` names the cast point whose format is the table's input format.
+    """
     return field(default=None, metadata={"kind": TABLE, "function": function, "address": address})
 
 
 def accumulator_point() -> Any:
-    """A modelled accumulator; None is exact."""
+    """A field for a modelled `Accumulator`; None adds exactly."""
     return field(default=None, metadata={"kind": ACCUMULATOR})
 
 
 def demand_numbers(layer: Any) -> None:
-    """Raise a sentence unless every parameter is a number, such as a Tensor: a size or a bare array is none."""
+    """Raise TypeError unless every parameter of the layer is a number, such as a `Tensor`."""
     for place in fields(layer):
         value = getattr(layer, place.name)
         if place.metadata.get("kind") != PARAMETER or (value is None and place.default is None):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Graph: layers as named nodes, with several paths, inputs and outputs."""
+"""Graph: layers as named nodes, with branches, several inputs and several outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.numbers.places import inside
 
 @dataclass(frozen=True)
 class Node:
-    """A layer of a graph and the names of the values that it takes, in the order of its arguments."""
+    """A layer of a graph, and the names of the values that are its arguments, in order."""
 
     layer: Layer = field(metadata={INLINE: True})
     takes: tuple[str, ...]
@@ -26,7 +26,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph(Parts):
-    """Nodes in the order of computation; a node's value has the node's name.
+    """A directed acyclic graph of layers: nodes in the order of computation; a node's result has the node's name.
 
     >>> from fixedpoint_nn import layers
     >>> print(Graph({"relu": Node(layers.ReLU(), ("x",)), "sum": Node(layers.Add(), ("x", "relu"))}))
@@ -35,8 +35,9 @@ class Graph(Parts):
     relu  ReLU   x
     sum   Add    x, relu
 
-    `inputs` names what a call is given, and `outputs` what it returns: one number, or a tuple of several. Without
-    `outputs` it is the last node's value. A node that returns several values is followed by `Pick`s.
+    `inputs` names the arguments of a call, `outputs` its results: one number, or a tuple if there are several. The
+    default of `outputs` is the last node. A node that returns a tuple is followed by one `Pick` for each element in
+    use.
     """
 
     parts: Mapping[str, Node] = field(metadata={INLINE: True})
@@ -83,7 +84,7 @@ class Graph(Parts):
                     if type(error) not in (TypeError, ValueError) or str(error).startswith("node "):
                         raise
                     raise type(error)(f"node {name!r}: {error}") from error
-            for value in node.takes:  # what nobody needs any more is freed
+            for value in node.takes:  # a value is freed after its last use
                 left[value] -= 1
                 if not left[value]:
                     del values[value]
@@ -91,7 +92,7 @@ class Graph(Parts):
         return results if len(results) > 1 else results[0]
 
     def _uses(self) -> dict[str, int]:
-        """How often each value is taken, outputs included."""
+        """How many nodes and outputs use each value."""
         uses = dict.fromkeys((*self.inputs, *self.parts), 0)
         for value in (*(value for node in self.parts.values() for value in node.takes), *self.outputs):
             uses[value] += 1
@@ -109,7 +110,7 @@ class Graph(Parts):
 
 @dataclass(frozen=True)
 class Pick:
-    """One of the values that a node returns together."""
+    """Element `index` of the tuple that another node returns."""
 
     index: int
 

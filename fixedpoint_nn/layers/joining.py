@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers that join several values, for graphs."""
+"""Layers with several arguments, for graphs; shapes broadcast, and each layer rounds once, by `out`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Add:
-    """The sum of all values, one rounding."""
+    """The sum of all arguments, rounded once."""
 
     out: Quantizer | None = cast_point()
 
@@ -26,7 +26,7 @@ class Add:
 
 @dataclass(frozen=True)
 class Subtract:
-    """a - b, one rounding."""
+    """a - b, rounded once."""
 
     out: Quantizer | None = cast_point()
 
@@ -36,7 +36,7 @@ class Subtract:
 
 @dataclass(frozen=True)
 class Multiply:
-    """a * b, element by element, one rounding."""
+    """a * b, element by element, rounded once."""
 
     out: Quantizer | None = cast_point()
 
@@ -46,7 +46,7 @@ class Multiply:
 
 @dataclass(frozen=True)
 class Concat:
-    """All values, one after the other along an axis, cast to one format."""
+    """All arguments concatenated along `axis` (the batch is axis 0), cast to one format."""
 
     axis: int = -1
     out: Quantizer | None = cast_point()
@@ -57,7 +57,7 @@ class Concat:
 
 @dataclass(frozen=True)
 class Constant:
-    """A number that is the same for every sample; a node that takes nothing."""
+    """A node without arguments, whose result is `value`, the same for every sample."""
 
     value: Number = parameter()
 
@@ -67,7 +67,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Repeated:
-    """A number that is the same for every sample, as a batch as large as that of the value that it is given."""
+    """`value`, repeated for every sample of the argument's batch: (batch, *value.shape)."""
 
     value: Number = parameter()
 
@@ -77,7 +77,7 @@ class Repeated:
 
 @dataclass(frozen=True)
 class Maximum:
-    """The largest of all values, element by element."""
+    """The element-wise maximum of all arguments."""
 
     out: Quantizer | None = cast_point()
 
@@ -90,7 +90,7 @@ class Maximum:
 
 @dataclass(frozen=True)
 class Minimum:
-    """The smallest of all values, element by element."""
+    """The element-wise minimum of all arguments."""
 
     out: Quantizer | None = cast_point()
 
@@ -103,7 +103,7 @@ class Minimum:
 
 @dataclass(frozen=True)
 class MatMul:
-    """The product of two batches of matrices, (..., m, k) @ (..., k, n), one rounding."""
+    """The product of two batches of matrices, (..., m, k) @ (..., k, n) -> (..., m, n), rounded once."""
 
     out: Quantizer | None = cast_point()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers that only move elements: other orders, parts, edges of zeros. Axis 0 is the batch and stays."""
+"""Layers that only move elements: transposing, slicing, gathering, padding. Axis 0 is the batch and stays in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Transpose:
-    """The axes in another order; `axes` names all of them, 0 first."""
+    """The axes in the order of `axes`, which lists all of them and begins with 0, the batch."""
 
     axes: tuple[int, ...]
 
@@ -25,7 +25,7 @@ class Transpose:
 
 @dataclass(frozen=True)
 class Slice:
-    """The elements start, start + step, ... before stop along one axis; a step may be negative."""
+    """x[start:stop:step] along one axis; the step may be negative."""
 
     axis: int
     start: int | None = None
@@ -38,7 +38,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Select:
-    """The elements that `indices` names along one axis, in that order, each as often as it is named."""
+    """The elements `indices` along one axis, in that order; an index may occur several times."""
 
     indices: tuple[int, ...]
     axis: int
@@ -58,9 +58,10 @@ class Select:
 
 @dataclass(frozen=True)
 class Pad:
-    """Zeros, or `fill`, before and after the elements of each axis of a sample; a negative width cuts off.
+    """Padding of a sample: `widths` has (before, after) for each axis but the batch; a negative width crops.
 
-    `fill` is as large as the result's sample: the value to add in every place, so zero where the sample lies.
+    The padding is 0, or with `fill` other constants: `fill` has the shape of one padded sample, is added to it, and
+    is 0 where the sample itself lies.
     """
 
     widths: tuple[Pair, ...]
@@ -78,13 +79,13 @@ class Pad:
 
 
 def along(x: Number, axis: int, part: slice) -> Any:
-    """A slice of one axis."""
+    """x sliced by `part` along one axis."""
     index = (*(slice(None),) * (axis % x.ndim), part)
     return x[index]
 
 
 def padded(x: Number, widths: list[Pair]) -> Any:
-    """Zeros around a sample: windows of one pixel over an image that is larger than what is there."""
+    """x with zeros around each sample, `widths` per axis; expressed as `windows` of 1 x 1 with padding."""
     batch, *sizes = x.shape
     axis = 0
     while axis < len(sizes):
@@ -106,7 +107,10 @@ def padded(x: Number, widths: list[Pair]) -> Any:
 
 
 def spread(x: Number, apart: Pair) -> Any:
-    """Images with zeros after each pixel, so that neighbours are `apart` rows and columns from each other."""
+    """(batch, height, width, channels) -> (batch, height * rows, width * columns, channels), `apart` = (rows, columns).
+
+    Zeros follow each pixel, so that neighbouring pixels are `apart` from each other.
+    """
     batch, height, width, channels = x.shape
     down, across = apart
     if across > 1:
@@ -114,13 +118,13 @@ def spread(x: Number, apart: Pair) -> Any:
         width *= across
         x = x.reshape(batch, height, width, channels)
     if down > 1:
-        x = padded(x, [(0, 0), (0, (down - 1) * width), (0, 0)])  # rows of zeros, behind each row
+        x = padded(x, [(0, 0), (0, (down - 1) * width), (0, 0)])  # rows of zeros after each row
         x = x.reshape(batch, height * down, width, channels)
     return x
 
 
 def progressions(indices: tuple[int, ...]) -> list[slice]:
-    """The same indices as slices, each as long as it can be."""
+    """The indices as arithmetic progressions, each a slice and as long as possible."""
     found: list[slice] = []
     at = 0
     while at < len(indices):
@@ -138,7 +142,7 @@ def progressions(indices: tuple[int, ...]) -> list[slice]:
 
 
 def _repeated(indices: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """The shortest list of which each element is named equally often, one after the other; and how often."""
+    """The indices with runs of equal length removed, and the length of a run: (0, 0, 3, 3) is ((0, 3), 2)."""
     for repeats in range(len(indices), 1, -1):
         first = indices[::repeats]
         if len(indices) % repeats == 0 and all(

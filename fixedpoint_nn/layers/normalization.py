@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Normalisation by the batch, which disappears into the layer before it, and by the features of each sample."""
+"""Batch normalisation, which folds into the layer before it, and normalisation over each sample's features."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from fixedpoint_nn.numerics.table import Table
 class BatchNorm:
     """gain * (x - mean) / sqrt(variance + eps) + bias, per channel (the last axis).
 
-    In training the batch's own mean and variance are used, and the kept ones move towards them by `momentum`.
-    It is for floats: `fold` turns it into the layer before it, or into a `ScaleShift`, before quantising.
+    gain, bias, mean and variance are (channels,). In training the mean and variance of the batch are used, and the
+    running ones are updated with `momentum`. For floats only: before quantising, `fold` merges it into the layer
+    before it, or replaces it by a `ScaleShift`.
     """
 
     gain: TrainingNumber = parameter()
@@ -41,14 +42,14 @@ class BatchNorm:
         return x * scale + shift
 
     def scale_and_shift(self) -> tuple[Any, Any]:
-        """The same in inference: x * scale + shift."""
+        """(scale, shift), each (channels,), of the equivalent x * scale + shift in inference."""
         scale = self.gain * (self.variance + self.eps) ** -0.5
         return scale, self.bias - self.mean * scale
 
 
 @dataclass(frozen=True)
 class ScaleShift:
-    """x * scale + shift, per channel, one rounding."""
+    """x * scale + shift, rounded once; scale and shift are (channels,), one for each element of the last axis."""
 
     scale: Number = parameter()
     shift: Number = parameter()
@@ -65,7 +66,8 @@ class ScaleShift:
 class RMSNorm:
     """x * gain / sqrt(mean(x**2) + eps) over the last axis; `share` is 1 / features.
 
-    The sum is exact; `input` rounds the mean of the squares to the table's address.
+    The sum is exact; `input` casts mean(x**2) + eps to the input format of the table `rsqrt`, `normal` the quotient
+    before the gain, `out` the result.
     """
 
     share: Number = constant()
@@ -88,7 +90,8 @@ class RMSNorm:
 class LayerNorm:
     """(x - mean) * gain / sqrt(variance + eps) + bias over the last axis; `share` is 1 / features.
 
-    The sums are exact. `mean` rounds the mean, `centred` x - mean, `input` the variance, to the table's address.
+    The sums are exact. `mean` casts the mean, `centred` x - mean, `input` variance + eps to the input format of the
+    table `rsqrt`, `normal` the quotient before gain and bias, `out` the result.
     """
 
     share: Number = constant()
@@ -113,6 +116,6 @@ class LayerNorm:
 
 
 def _standardized(layer: RMSNorm | LayerNorm, x: Number) -> Any:
-    """x / sqrt(mean(x**2) + eps), by the layer's table."""
+    """x / sqrt(mean(x**2) + eps), with the layer's rsqrt table."""
     square = (x * x).sum(axis=-1, keepdims=True) * layer.share + layer.eps
     return (x * square.cast(layer.input).lookup("rsqrt", layer.rsqrt)).cast(layer.normal)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Padding rules: how many rows and columns are added at the edges of an image."""
+"""Padding rules: rows and columns of padding at the edges of an image."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ PaddingRule = str | int | Pair | Padding
 
 
 def _same(size: int, kernel: int, stride: int) -> Pair:
-    """Enough for ceil(size / stride) windows; an odd element goes to the end."""
+    """(before, after) for ceil(size / stride) windows along one axis; an odd element goes to the end."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
 def resolve(rule: PaddingRule, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> Padding:
-    """((top, bottom), (left, right)) from "same", "valid", one size, (y, x), or itself."""
+    """((top, bottom), (left, right)) from "same", "valid", one size, (y, x), or the pairs themselves."""
     if len(shape) != 4:
         raise ValueError(f"an image batch has the shape (batch, height, width, channels), not {shape}")
     if rule == "valid":

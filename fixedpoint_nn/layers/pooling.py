@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pooling: one value for a region of an image."""
+"""Pooling of channels-last images, (batch, height, width, channels), per channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class MaxPool2D:
-    """The largest value of each window; padding never wins."""
+    """The maximum of each window -> (batch, rows, columns, channels); padding is never the maximum."""
 
     kernel: Pair = (2, 2)
     stride: Pair = (2, 2)
@@ -31,9 +31,9 @@ class MaxPool2D:
 
 @dataclass(frozen=True)
 class AvgPool2D:
-    """The exact sum of each window (padding counts as zero), times `reciprocal` = 1 / taps, one rounding.
+    """The exact sum of each window, times `reciprocal` = 1 / (ky * kx), rounded once.
 
-    Where padding shall not count, `reciprocal` has a value for each window: (rows, columns, 1).
+    Padding counts as zeros. To leave it out of the mean, give one reciprocal for each window: (rows, columns, 1).
     """
 
     reciprocal: Number = constant()
@@ -54,7 +54,7 @@ class AvgPool2D:
 
 @dataclass(frozen=True)
 class GlobalAvgPool:
-    """The exact sum over the whole image, times `reciprocal` = 1 / (height * width), one rounding."""
+    """The exact sum over the image, times `reciprocal` = 1 / (height * width), rounded once -> (batch, channels)."""
 
     reciprocal: Number = constant()
     out: Quantizer | None = cast_point()
@@ -70,7 +70,7 @@ class GlobalAvgPool:
 
 @dataclass(frozen=True)
 class GlobalMaxPool:
-    """The largest value of each channel over the whole image, or over any other axes between batch and channels."""
+    """The maximum over all axes between batch and channels, such as height and width -> (batch, channels)."""
 
     def __call__(self, x: Number) -> Any:
         return x.reshape(-1, prod(x.shape[1:-1]), x.shape[-1]).max(axis=1)
@@ -78,7 +78,7 @@ class GlobalMaxPool:
 
 @dataclass(frozen=True)
 class Mean:
-    """The exact sum over some axes, which stay with length 1, times `reciprocal` = 1 / terms, one rounding."""
+    """The exact sum over `axes`, which keep length 1, times `reciprocal` = 1 / terms, rounded once."""
 
     reciprocal: Number = constant()
     axes: tuple[int, ...] = (1,)
@@ -92,7 +92,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Largest:
-    """The largest value over some axes, which stay with length 1."""
+    """The maximum over `axes`, which keep length 1."""
 
     axes: tuple[int, ...] = (1,)
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Recurrent layers: the same cell at every time step.
+"""Recurrent layers: RNN, GRU and LSTM cells, and stacks of them over time.
 
-A cell is two formulas: `project`, which needs only this step's input, and `step`, which needs the state too.
-`scan` may compute the projections of all time steps at once; the sum is the same.
+A cell is two formulas: `project`, of this time step's input alone, and `step`, which takes the state too. So `scan`
+may compute the projections of all time steps in one matrix product, with the same result.
+
+Shapes: x (batch, inputs), states (batch, units), input_weight (inputs, columns), state_weight (units, columns).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class RNNCell:
-    """h' = tanh(x @ input_weight + h @ state_weight + bias), or with a `Rectifier` max(..., 0)."""
+    """h' = tanh(x @ input_weight + h @ state_weight + bias), or with a `Rectifier` max(..., 0); cast to `state`."""
 
     input_weight: Number = parameter()
     state_weight: Number = parameter()
@@ -38,11 +40,11 @@ class RNNCell:
         return self.state_weight.shape[0]
 
     def project(self, x: Number) -> Any:
-        """x @ input_weight: (batch, ..., units), which needs no state."""
+        """x @ input_weight: (batch, ..., inputs) -> (batch, ..., units), without the state."""
         return x.dot(self.input_weight, self.accumulator)
 
     def step(self, projected: Number, h: Number) -> tuple[Any, Any]:
-        """One step in time from `projected`: the output, then the next h."""
+        """One time step from `projected`: the output (batch, units), then the next h."""
         h = self.tanh(h.dot(self.state_weight, self.accumulator, projected) + self.bias).cast(self.state)
         return h, h
 
@@ -54,8 +56,10 @@ class RNNCell:
 class GRUCell:
     """r, z = sigmoid(x @ input_weight + h @ state_weight + bias), n = tanh(...), h' = z*h + (1 - z)*n.
 
-    The reset gate acts before the candidate's product, n = tanh(x@W + (r*h)@U + b), as it was published, or
-    (`reset_after`) after it, n = tanh(x@W + b + r*(h@U + c)), as cuDNN and PyTorch have it.
+    The reset gate acts before the candidate's product, n = tanh(x@W + (r*h)@U + b), as in the original paper, or with
+    `reset_after` after it, n = tanh(x@W + b + r*(h@U + c)), as in cuDNN and PyTorch. The columns of `input_weight` and
+    `state_weight` are r, then z. Casts: `reset` of r*h, or with `reset_after` of h@U + c; `candidate`, only with
+    `reset_after`, of x@W + b; `state` of h'.
     """
 
     input_weight: Number = parameter()
@@ -83,12 +87,12 @@ class GRUCell:
         return self.candidate_state_weight.shape[0]
 
     def project(self, x: Number) -> tuple[Any, Any]:
-        """The input's shares of the gates and of the candidate: (batch, ..., units), which needs no state."""
+        """The products with the input of the gates (batch, ..., 2 * units) and the candidate (batch, ..., units)."""
         for_gates = x.dot(self.input_weight, self.accumulator)
         return for_gates, x.dot(self.candidate_input_weight, self.accumulator)
 
     def step(self, projected: tuple[Number, Number], h: Number) -> tuple[Any, Any]:
-        """One step in time from `projected`: the output, then the next h."""
+        """One time step from `projected`: the output (batch, units), then the next h."""
         for_gates, for_candidate = projected
         r, z = self.sigmoid(h.dot(self.state_weight, self.accumulator, for_gates) + self.bias).split(2)
         if self.reset_after:
@@ -109,9 +113,10 @@ class GRUCell:
 
 @dataclass(frozen=True)
 class LSTMCell:
-    """i, f, o = sigmoid, g = tanh of z = x @ input_weight + h @ state_weight + bias; columns in that order.
+    """z = x @ input_weight + h @ state_weight + bias; i, f, o = sigmoid(z[:3]), g = tanh(z[3]).
 
-    c' = f*c + i*g is rounded once, to `cell`; h' = o * tanh(c') is rounded to `state`.
+    z has 4 * units columns, in the order i, f, o, g. c' = f*c + i*g is rounded once, to `cell`; h' = o * tanh(c') is
+    rounded to `state`.
     """
 
     input_weight: Number = parameter()
@@ -134,11 +139,11 @@ class LSTMCell:
         return self.state_weight.shape[0]
 
     def project(self, x: Number) -> Any:
-        """x @ input_weight, for all four gates: (batch, ..., units), which needs no state."""
+        """x @ input_weight: (batch, ..., inputs) -> (batch, ..., 4 * units), without the state."""
         return x.dot(self.input_weight, self.accumulator)
 
     def step(self, projected: Number, h: Number, c: Number) -> tuple[Any, Any, Any]:
-        """One step in time from `projected`: the output, then the next h, c."""
+        """One time step from `projected`: the output (batch, units), then the next h and c."""
         z = h.dot(self.state_weight, self.accumulator, projected) + self.bias
         gates = 3 * self.hidden
         i, f, o = self.sigmoid(z[..., :gates]).split(3)
@@ -156,9 +161,12 @@ Cell = RNNCell | GRUCell | LSTMCell
 
 @dataclass(frozen=True)
 class Recurrent:
-    """Layers of cells over axis 1 (time) of (batch, time, features).
+    """A stack of cells over axis 1 (time): (batch, time, features) -> (batch, time, units).
 
-    The result is the last layer's whole sequence, or with `last` only its last step.
+    With `last` only the last time step is returned, (batch, units).
+
+    Each cell runs over the whole output sequence of the one before it. States start at zero, unless a call gives
+    them: h of each cell, for an LSTM h and c, in the order of the cells.
     """
 
     cells: tuple[Cell, ...]
@@ -169,7 +177,7 @@ class Recurrent:
         return ys[:, -1] if self.last else ys
 
     def run(self, xs: Number, *states: Any) -> tuple[Any, tuple[Any, ...]]:
-        """The whole sequence and the last states, which the next call may start from."""
+        """(output sequence (batch, time, units), final states); a later call may start from these states."""
         states = self.started(states) if states else self.initial(xs)
         finals: list[Any] = []
         for cell in self.cells:
@@ -179,12 +187,12 @@ class Recurrent:
         return xs, tuple(finals)
 
     def started(self, states: tuple[Any, ...]) -> tuple[Any, ...]:
-        """States that somebody gives, in the formats of the states."""
+        """The given initial states, cast to the cells' state formats."""
         formats = [getattr(cell, name) for cell in self.cells for name in cell.states]
         return tuple(state.cast(format) for state, format in zip(states, formats, strict=True))
 
     def initial(self, xs: Number) -> tuple[Any, ...]:
-        """Zeros, in the formats of the states."""
+        """Initial states of zeros, (batch, units) each, in the cells' state formats."""
         return tuple(
             xs.zeros(cell.hidden, like=getattr(cell, name)) for cell in self.cells for name in cell.states
         )
@@ -192,28 +200,36 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class RNN(Recurrent):
-    """A plain recurrent layer of `RNNCell`s."""
+    """A recurrent layer of `RNNCell`s."""
 
     cells: tuple[RNNCell, ...]
 
 
 @dataclass(frozen=True)
 class GRU(Recurrent):
-    """A gated recurrent layer of `GRUCell`s."""
+    """A gated recurrent layer, of `GRUCell`s."""
 
     cells: tuple[GRUCell, ...]
 
 
 @dataclass(frozen=True)
 class LSTM(Recurrent):
-    """A long short-term memory layer of `LSTMCell`s."""
+    """A long short-term memory layer, of `LSTMCell`s.
+
+    >>> import numpy as np
+    >>> from fixedpoint_nn import Tensor
+    >>> from fixedpoint_nn.network.initialise import Initialiser
+    >>> lstm = Initialiser(seed=0).lstm(inputs=3, hidden=5)
+    >>> lstm(Tensor(np.zeros((2, 7, 3), np.float32))).shape
+    (2, 7, 5)
+    """
 
     cells: tuple[LSTMCell, ...]
 
 
 @dataclass(frozen=True)
 class WithStates:
-    """A recurrent layer that gives its whole sequence and its last states together, for a graph's `Pick`s."""
+    """A recurrent layer that returns the tuple (output sequence, *final states), for the `Pick`s of a graph."""
 
     layer: Recurrent = field(metadata={INLINE: True})
 

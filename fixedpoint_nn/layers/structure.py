@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers made of layers, and the ones that only move data."""
+"""Containers of layers, embeddings, dropout, and layers that only reshape."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ _on_arrays: Callable[..., Any] | None = None
 
 
 def answer_arrays_with(answer: Callable[..., Any]) -> None:
-    """What a network does with what is no number: `answer(network, *things)`. A layer knows no number class."""
+    """Set the function `answer(network, *arrays)` that a network calls when none of its arguments is a number.
+
+    `network/on_arrays.py` registers it, so that this room need not know any number class.
+    """
     global _on_arrays
     _on_arrays = answer
 
 
 def answered(net: Any, given: Sequence[Any]) -> Any:
-    """The network's answer where nothing that it was given is a number, else None."""
+    """The result of that function if none of the arguments is a number, else None."""
     if _on_arrays is None or any(hasattr(x, "cast") for x in given):
         return None
     return _on_arrays(net, *given)
@@ -35,7 +38,7 @@ def answered(net: Any, given: Sequence[Any]) -> Any:
 
 @dataclass(frozen=True)
 class Parts:
-    """Named layers, one after the other."""
+    """Named layers that run one after the other; `net["fc1"]` is the layer of that name."""
 
     parts: Mapping[str, Layer] = field(metadata={INLINE: True})
 
@@ -45,7 +48,7 @@ class Parts:
             demand_layer(name, layer)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A network may be copied, and sent to another process."""
+        """The fields with a plain dictionary of parts, so that networks can be copied and sent to other processes."""
         return {**self.__dict__, "parts": dict(self.parts)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -73,7 +76,7 @@ class Parts:
 
 
 def demand_layer(name: str, layer: Any) -> None:
-    """Raise a sentence unless the part of a network is a layer: an object of a dataclass that can be called."""
+    """Raise TypeError unless `layer` is a layer: an instance of a dataclass that can be called."""
     if isinstance(layer, type):
         raise TypeError(f"the part {name!r} is the class {layer.__name__}; write {layer.__name__}()")
     if not (is_dataclass(layer) and callable(layer)):
@@ -88,9 +91,14 @@ def _kind(thing: Any) -> str:
 
 
 class Sequential(Parts):
-    """`Sequential(fc1=Dense(...), relu=ReLU())`, or without names, which then are "0", "1", ...
+    """Layers one after the other: by name, in order (named "0", "1", ...), as a list or as a dictionary.
 
-    A list or a dictionary of layers is taken as well.
+    >>> from fixedpoint_nn import layers
+    >>> from fixedpoint_nn.network.initialise import Initialiser
+    >>> init = Initialiser(seed=0)
+    >>> net = layers.Sequential(fc1=init.dense(784, 32), relu=layers.ReLU(), fc2=init.dense(32, 10))
+    >>> net["fc1"].weight.shape
+    (784, 32)
     """
 
     def __init__(
@@ -105,7 +113,7 @@ class Sequential(Parts):
 
 
 def _numbered(layers: tuple[Any, ...]) -> Mapping[str, Layer]:
-    """Layers in their order, or one list or one dictionary of them, by name."""
+    """Layers by name, from several layers, or from one list or dictionary of layers."""
     if len(layers) == 1 and isinstance(layers[0], Mapping):
         return layers[0]
     if len(layers) == 1 and isinstance(layers[0], list | tuple):
@@ -115,7 +123,7 @@ def _numbered(layers: tuple[Any, ...]) -> Mapping[str, Layer]:
 
 @dataclass(frozen=True)
 class Residual:
-    """body(x) + shortcut(x), one rounding; without a shortcut, body(x) + x."""
+    """body(x) + shortcut(x), rounded once; without a shortcut, body(x) + x."""
 
     body: Layer
     shortcut: Layer | None = None
@@ -127,7 +135,7 @@ class Residual:
 
 @dataclass(frozen=True)
 class Flatten:
-    """One row of features per sample."""
+    """(batch, ...) -> (batch, features)."""
 
     def __call__(self, x: Number) -> Any:
         return x.reshape(-1, prod(x.shape[1:]))
@@ -135,7 +143,7 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Reshape:
-    """Other axes for the same features, such as an image's rows as time steps."""
+    """(batch, ...) -> (batch, *shape): the same elements in another shape."""
 
     shape: tuple[int, ...]
 
@@ -145,7 +153,7 @@ class Reshape:
 
 @dataclass(frozen=True)
 class Embedding:
-    """The row of `weight` that each token id names; an id may have any shape."""
+    """Row lookup: token ids (...) -> (..., size), from weight (symbols, size)."""
 
     weight: Number = parameter()
 
@@ -158,14 +166,14 @@ class Embedding:
 
 @dataclass(frozen=True)
 class OneHot(Embedding):
-    """An embedding whose rows are those of the identity, and stay so."""
+    """An embedding whose weight is the identity matrix and is not trained: ids (...) -> (..., symbols)."""
 
     weight: Number = constant()
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """In training (`rng` set by `training_mode`) each value is dropped with probability `rate`."""
+    """In training (`training_mode` sets `rng`) each value is set to zero with probability `rate`; else the identity."""
 
     rate: float = 0.5
     rng: np.random.Generator | None = field(default=None, compare=False, repr=False)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Trees of layers: walking, folding, initialising, quantised networks, files."""
+"""Networks as trees of layers: walking, folding, initialising, quantised networks, files."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Networks as JSON and arrays, and back: every branch of `encoded` has its twin in `decoded`.
+"""Networks as JSON and arrays, and back: every branch of `encoded` has its inverse in `decoded`.
 
-The structure names classes, and only those listed in `CLASSES` are ever made: a file cannot run anything.
+Only the classes in `CLASSES`, and registered ones, are ever instantiated: a file cannot run code.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ ENUMS: dict[str, type[Enum]] = {"Rounding": Rounding, "Overflow": Overflow}
 
 
 def register(*classes: type) -> None:
-    """Let files name these dataclasses too; rooms above this one have layers of their own."""
+    """Add dataclasses that files may contain; for rooms above this one, which have layers of their own."""
     for cls in classes:
         if CLASSES.setdefault(cls.__name__, cls) is not cls:
             raise ValueError(f"files know another {cls.__name__}, {CLASSES[cls.__name__].__module__}'s")
 
 
 def encoded(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
-    """A network, or a part of it, as JSON; its numbers go into `arrays` by their paths."""
+    """A network or a part of it as JSON values; its numbers are put into `arrays`, keyed by path."""
 
     def inside(name: str, part: Any) -> Any:
         return encoded(part, f"{path}.{name}" if path else name, arrays)
@@ -75,7 +75,7 @@ def encoded(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> A
     if isinstance(value, tuple | list):
         return {"items": [inside(str(index), part) for index, part in enumerate(value)]}
     if isinstance(value, np.random.Generator):
-        return None  # training goes on with a generator of its own
+        return None  # a resumed training has its own generator
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(
@@ -96,7 +96,7 @@ SHAPES: dict[str, Fields] = {
 
 
 def decoded(code: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Any:
-    """What `encoded` made JSON of."""
+    """The inverse of `encoded`: the network or part from its JSON values and arrays."""
     if not isinstance(code, dict):
         return code
     kind = next((name for name in SHAPES if name in code), None)
@@ -134,7 +134,7 @@ def _array(name: str, arrays: Mapping[str, np.ndarray[Any, Any]], kinds: str) ->
 
 
 def _smallest(ints: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The same integers in the smallest type that holds them."""
+    """The integers in the smallest dtype that holds them."""
     for dtype in (np.int8, np.int16, np.int32):
         bounds = np.iinfo(dtype)
         if ints.size == 0 or (ints.min() >= bounds.min and ints.max() <= bounds.max):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Objects made from what a file says of their fields: the class's own annotations decide what fits."""
+"""Dataclass instances from values of a file, checked against the class's annotations."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
 
 class FieldError(ValueError):
-    """What is wrong with the fields of an object, as the end of a sentence."""
+    """Raised for fields of an object that are wrong; the message is the end of a sentence."""
 
 
 def made(cls: type, values: Mapping[str, Any]) -> Any:
-    """An object of a dataclass, whose fields exist and hold what they are declared to hold."""
+    """An instance of a dataclass; raises FieldError unless every field exists and has its declared type."""
     known = {field.name: field for field in fields(cls) if field.init}
     for name in values:
         if name not in known:
@@ -39,7 +39,7 @@ def made(cls: type, values: Mapping[str, Any]) -> Any:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is what an annotation declares."""
+    """Whether a value has the type that an annotation declares."""
     origin, parts = get_origin(hint), get_args(hint)
     if hint is Any:
         return True

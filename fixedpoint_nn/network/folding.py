@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Batch normalisation folded away: into the layer before it, or into a `ScaleShift`."""
+"""Folding of batch normalisation into the layer before it, or into a `ScaleShift`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
 
 def fold(net: Any) -> Any:
-    """The same function without batch normalisation; a network that has none comes back as it is.
+    """The same float network without batch normalisation; a network that has none is returned unchanged.
 
-    scale * (x @ W + b) + shift = x @ (scale * W) + (scale * b + shift), so a Dense or Conv2D that keeps every bit
-    takes the normalisation that follows it into its own parameters.
+    scale * (x @ W + b) + shift = x @ (scale * W) + (scale * b + shift), so a Dense or Conv2D without a cast absorbs the
+    normalisation that follows it. Any other normalisation becomes a `ScaleShift`.
     """
 
     def change(layer: Any) -> Any:
@@ -32,7 +32,7 @@ def fold(net: Any) -> Any:
 
 
 def _fold_neighbours(sequence: Sequential) -> Sequential:
-    """Each normalisation that directly follows a product goes into it; the other parts keep their names."""
+    """Fold each normalisation that directly follows a Dense or Conv2D into it; the other parts keep their names."""
     parts: dict[str, Any] = {}
     before = ""
     for name, layer in sequence.parts.items():
@@ -45,7 +45,7 @@ def _fold_neighbours(sequence: Sequential) -> Sequential:
 
 
 def _fold_nodes(graph: Graph) -> Graph:
-    """A normalisation of a product that nobody else takes goes into it; whoever took it takes the product."""
+    """Fold each normalisation of a Dense or Conv2D that has no other consumer into it."""
     taken = [value for node in graph.parts.values() for value in node.takes] + list(graph.outputs)
     parts: dict[str, Any] = {}
     instead: dict[str, str] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers with random first parameters: random, Xavier, He and orthogonal."""
+"""Layers with initial parameters: random, Xavier, He and orthogonal."""
 
 from __future__ import annotations
 
@@ -19,14 +19,24 @@ SCHEMES = ("random", "xavier", "he", "orthogonal")
 
 
 class Initialiser:
-    """Builds layers over `Tensor`; the same seed builds the same network."""
+    """Builds layers over `Tensor`; the same seed builds the same network.
+
+    >>> init = Initialiser(seed=0)
+    >>> layer = init.dense(784, 32)
+    >>> layer.weight.shape, layer.bias.shape
+    ((784, 32), (32,))
+    """
 
     def __init__(self, seed: int = 0, dtype: DTypeLike = np.float32) -> None:
         self.rng = np.random.default_rng(seed)
         self.dtype = np.dtype(dtype)
 
     def matrix(self, inputs: int, outputs: int, scheme: str = "he", scale: float = 0.01) -> Array:
-        """(inputs, outputs): normal with variance 2 / inputs (he) or 2 / (inputs + outputs) (xavier), ..."""
+        """An array (inputs, outputs) by scheme: "he", "xavier", "random" or "orthogonal".
+
+        he and xavier are normal with variance 2 / inputs and 2 / (inputs + outputs); random is normal with the standard
+        deviation `scale`.
+        """
         if scheme not in SCHEMES:
             raise ValueError(f"initialisation {scheme!r} is not known; use one of {', '.join(SCHEMES)}")
         draw = self.rng.standard_normal((inputs, outputs))
@@ -38,7 +48,7 @@ class Initialiser:
         return np.asarray(draw * deviation[scheme])
 
     def tensor(self, values: Any) -> Tensor:
-        """A tensor of these values, in the network's precision."""
+        """A tensor of these values, of the network's dtype."""
         return Tensor(np.array(values, self.dtype))
 
     def zeros(self, *shape: int) -> Tensor:
@@ -80,7 +90,7 @@ class Initialiser:
         )
 
     def batch_norm(self, channels: int, **options: Any) -> layers.BatchNorm:
-        """Batch normalisation that changes nothing yet: scale 1, shift 0."""
+        """Batch normalisation with gain 1, bias 0, mean 0 and variance 1."""
         ones = np.ones(channels)
         return layers.BatchNorm(
             self.tensor(ones), self.zeros(channels), self.zeros(channels), self.tensor(ones), **options
@@ -94,19 +104,19 @@ class Initialiser:
         return layers.AvgPool2D(self.tensor(1 / kernel**2), (kernel, kernel), (step, step), padding)
 
     def global_avg_pool(self, height: int, width: int) -> layers.GlobalAvgPool:
-        """The average over all height * width pixels."""
+        """The mean over all height * width pixels, per channel."""
         return layers.GlobalAvgPool(self.tensor(1 / (height * width)))
 
     def embedding(self, symbols: int, size: int, scale: float = 1.0) -> layers.Embedding:
-        """An embedding: (symbols, size), normal."""
+        """An embedding: weight (symbols, size), normal with the standard deviation `scale`."""
         return layers.Embedding(self.tensor(self.rng.standard_normal((symbols, size)) * scale))
 
     def one_hot(self, symbols: int) -> layers.OneHot:
-        """One-hot rows: the identity, (symbols, symbols)."""
+        """One-hot rows: weight is the identity matrix, (symbols, symbols)."""
         return layers.OneHot(self.tensor(np.eye(symbols)))
 
     def rnn(self, inputs: int, hidden: int, depth: int = 1, last: bool = False) -> layers.RNN:
-        """`depth` RNN cells, one above the other; with `last`, only the last step's output."""
+        """A stack of `depth` RNN cells of `hidden` units; with `last`, only the last step's output."""
 
         def cell(size: int) -> layers.RNNCell:
             return layers.RNNCell(*self._recurrent_pair(size, hidden, 1), self.zeros(hidden))
@@ -116,7 +126,7 @@ class Initialiser:
     def gru(
         self, inputs: int, hidden: int, depth: int = 1, last: bool = False, reset_after: bool = False
     ) -> layers.GRU:
-        """`depth` GRU cells, one above the other; with `last`, only the last step's output."""
+        """A stack of `depth` GRU cells of `hidden` units; with `last`, only the last step's output."""
 
         def cell(size: int) -> layers.GRUCell:
             return layers.GRUCell(
@@ -131,7 +141,10 @@ class Initialiser:
         return layers.GRU(tuple(cell(inputs if i == 0 else hidden) for i in range(depth)), last)
 
     def lstm(self, inputs: int, hidden: int, depth: int = 1, last: bool = False) -> layers.LSTM:
-        """The forget gate starts open (bias 1), so that gradients reach far back from the first step on."""
+        """A stack of `depth` LSTM cells of `hidden` units; with `last`, only the last step's output.
+
+        The bias of the forget gate starts at 1, so that gradients reach far back from the beginning.
+        """
 
         def cell(size: int) -> layers.LSTMCell:
             bias = np.zeros(4 * hidden)
@@ -141,7 +154,7 @@ class Initialiser:
         return layers.LSTM(tuple(cell(inputs if i == 0 else hidden) for i in range(depth)), last)
 
     def _recurrent_pair(self, inputs: int, hidden: int, gates: int) -> tuple[Tensor, Tensor]:
-        """Xavier from the input, orthogonal from the state, gate by gate."""
+        """(input weight by Xavier, state weight orthogonal), for each gate separately, side by side."""
         from_input = [self.matrix(inputs, hidden, "xavier") for _ in range(gates)]
         from_state = [self.matrix(hidden, hidden, "orthogonal") for _ in range(gates)]
         return self.tensor(np.concatenate(from_input, 1)), self.tensor(np.concatenate(from_state, 1))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""JSON from outside: parsed without surprises, and held against the shape that a reader expects of it.
+"""JSON of untrusted files: strict parsing, and a schema check.
 
-Whatever does not fit ends in a `ShapeError`, whose message says where, what was found, and what belongs there:
+A value that does not fit raises `ShapeError`, whose message says where, what was found, and what was expected:
 `runs[3].place is "many", not a whole number from 0 on`.
 """
 
@@ -14,22 +14,22 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 LARGEST = (1 << 63) - 1
-FARTHEST = 1e30  # numbers beyond it are no measurement, and no picture can show them
+FARTHEST = 1e30  # larger numbers are no measurement, and cannot be plotted
 
 
 class ShapeError(ValueError):
-    """What is wrong with a JSON text or with a value in it, as the end of a sentence."""
+    """Raised for a JSON text, or a value in it, that is wrong; the message is the end of a sentence."""
 
 
 class Shape(Protocol):
-    """What may stand in a place."""
+    """A schema: what a JSON value must be."""
 
     def demand(self, value: Any, place: str) -> None:
-        """Raise a `ShapeError` unless the value, which stands at `place`, has this shape."""
+        """Raise `ShapeError` unless the value at the path `place` has this shape."""
 
 
 def parsed(text: str | bytes, constants: bool = False) -> Any:
-    """The value of a JSON text; NaN and infinities only if `constants`, which JSON does not know, are expected."""
+    """The value of a JSON text; NaN and Infinity, which are not JSON, only with `constants`."""
 
     def refused(name: str) -> float:
         raise ShapeError(f"it is not JSON: {name} is no number")
@@ -52,12 +52,12 @@ def parsed(text: str | bytes, constants: bool = False) -> Any:
 
 
 def demand(value: Any, shape: Shape, place: str = "") -> None:
-    """Hold a value against its shape."""
+    """Raise `ShapeError` unless the value has this shape."""
     shape.demand(value, place)
 
 
 def shown(value: Any, most: int = 60) -> str:
-    """A value on one line, not longer than a reader wants it."""
+    """The value as text for a message: on one line, at most `most` characters."""
     if isinstance(value, list | dict) and value:
         return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
     if isinstance(value, int) and value.bit_length() > 200:
@@ -72,7 +72,7 @@ def _wrong(value: Any, place: str, expected: str) -> ShapeError:
 
 @dataclass(frozen=True)
 class Whole:
-    """An integer, both ends included."""
+    """An integer from `low` to `high`, both included."""
 
     low: int = 0
     high: int = LARGEST
@@ -87,7 +87,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Number:
-    """A number that can be drawn; or, not `finite`, NaN and the infinities too."""
+    """A float of a plottable magnitude; if not `finite`, also NaN and infinities; if `positive`, above 0."""
 
     finite: bool = True
     positive: bool = False
@@ -104,7 +104,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Text:
-    """Letters, of a pattern if `matches` says so."""
+    """A string for which `matches` is true; `expected` describes it in messages."""
 
     expected: str = "a text"
     matches: Callable[[str], object] = field(default=lambda text: True)
@@ -127,7 +127,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Maybe:
-    """The shape, or null."""
+    """This shape, or null."""
 
     shape: Shape
 
@@ -139,7 +139,7 @@ class Maybe:
 
 @dataclass(frozen=True)
 class Either:
-    """One of two shapes; the second one says what was expected."""
+    """One of two shapes; the message of a mismatch is that of the second."""
 
     first: Shape
     second: Shape
@@ -157,12 +157,12 @@ class Anything:
     """Any value."""
 
     def demand(self, value: Any, place: str) -> None:
-        """Whatever it is."""
+        """Never raises."""
 
 
 @dataclass(frozen=True)
 class Items:
-    """A list of values of one shape; of `length` of them, if it is given."""
+    """A list of values of one shape, of exactly `length` or of `least` and more elements."""
 
     shape: Shape
     length: int | None = None
@@ -181,7 +181,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """An object with any keys, its values of one shape."""
+    """An object with any keys, and values of one shape."""
 
     shape: Shape
 
@@ -195,7 +195,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Fields:
-    """An object with these keys; `optional` ones may be missing, and others are not looked at."""
+    """An object with these keys; `optional` ones may be missing, and others are ignored."""
 
     required: Mapping[str, Shape]
     optional: Mapping[str, Shape] = field(default_factory=dict)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A float network takes an array and gives an array: `net(x)`; what is no network or no samples is refused."""
+"""Float networks on NumPy arrays: `net(x)` returns an array; arguments that are no samples raise."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from fixedpoint_nn.numerics.arrays import Array
 
 
 def as_input(x: Array) -> Tensor:
-    """Samples as a constant of the tape; token ids become whole floats, which an embedding takes."""
+    """Samples as a `Tensor` without a gradient; token ids become whole floats, as `Embedding` takes them."""
     return Tensor(x, needs_gradient=False)
 
 
 def on_arrays(net: Any, *xs: Any) -> Any:
-    """The network's outputs for arrays of samples, one for each input, without gradients."""
+    """The float network's outputs for one array of samples per input, computed without a tape."""
     for x in xs:
         if not isinstance(x, np.ndarray):
             raise TypeError(
@@ -41,7 +41,7 @@ def on_arrays(net: Any, *xs: Any) -> Any:
 
 
 def demand_samples(net: Any, x: Array) -> None:
-    """Raise a sentence for samples that no network takes, and for pixels that nobody has scaled."""
+    """Raise for samples of a wrong type, and for pixels from 0 to 255 that were not scaled."""
     if x.ndim == 0 or x.dtype.kind not in "iuf":
         raise ValueError(f"a network takes a batch of numbers, not {x.dtype} of shape {x.shape}")
     if x.dtype == np.uint8 and not takes_ids(net):
@@ -52,14 +52,14 @@ def demand_samples(net: Any, x: Array) -> None:
 
 
 def takes_ids(net: Any) -> bool:
-    """Whether the first layer looks ids up."""
+    """Whether the first layer is an embedding, so that the input is token ids."""
     while isinstance(net, Parts) and len(net):
         net = next(iter(net))
     return isinstance(net, Embedding)
 
 
 def demand_network(net: Any) -> None:
-    """Raise a sentence unless this is a float network that is made of layers."""
+    """Raise TypeError unless `net` is a float network made of layers."""
     if isinstance(net, Quantized):
         raise TypeError("the network is quantised already; give the float network that it was made from")
     if isinstance(net, type):

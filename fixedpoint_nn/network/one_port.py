@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A network of several inputs or outputs as one that takes one row and gives one row, in the same integers."""
+"""A network of several inputs or outputs as one with one input row and one output row, with equal integers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JOINED = "joined"  # the name of the one input
 
 @dataclass(frozen=True)
 class OnePort:
-    """The network with its inputs side by side in one row, and its outputs too; how rows are joined and cut."""
+    """The network with its inputs concatenated into one row, and its outputs too; converts samples to rows and back."""
 
     fixed: Quantized
     inputs: tuple[Quantizer, ...]
@@ -31,18 +31,18 @@ class OnePort:
     formats: tuple[QFormat, ...]  # of each output
 
     def row(self, xs: Sequence[ArrayLike | FixedArray]) -> FixedArray:
-        """Samples of all inputs as rows."""
+        """Samples of all inputs, quantised, as rows (batch, sum of input sizes)."""
         given = [taken_by(quantizer, x) for quantizer, x in zip(self.inputs, xs, strict=True)]
         flat = [x.reshape(x.shape[0], prod(x.shape[1:])) for x in given]
         return flat[0].concat(flat[1:], axis=1).cast(self.fixed.input)
 
     @staticmethod
     def row_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-        """The shape of one row of samples of these shapes."""
+        """The shape of one input row for samples of these shapes."""
         return (sum(prod(shape) for shape in shapes),)
 
     def apart(self, row: FixedArray) -> Any:
-        """The outputs of rows, as the network gives them: one number, or a tuple of several."""
+        """The network's outputs from rows (batch, sum of output sizes): one number, or a tuple if there are several."""
         ends = np.cumsum([prod(shape) for shape in self.shapes])
         parts = zip(self.shapes, self.formats, ends, strict=True)
         outputs = tuple(
@@ -53,14 +53,14 @@ class OnePort:
 
 
 def several(fixed: Quantized) -> bool:
-    """Has the network more than one input or output?"""
+    """Whether the network has more than one input or output."""
     return bool(fixed.further) or (isinstance(fixed.net, Graph) and len(fixed.net.outputs) > 1)
 
 
 def as_one(
     fixed: Quantized, x: ArrayLike | FixedArray | tuple[ArrayLike | FixedArray, ...]
 ) -> tuple[Quantized, FixedArray]:
-    """The network and its samples as an engine takes them: as they are, or joined to rows."""
+    """The network and its samples with one input and one output, as an engine takes them."""
     if not several(fixed):
         only: Any = x
         return fixed, taken(fixed, only)
@@ -75,7 +75,7 @@ def shapes_of(xs: Sequence[ArrayLike | FixedArray]) -> tuple[tuple[int, ...], ..
 
 
 def one_port(fixed: Quantized, shapes: Sequence[tuple[int, ...]]) -> OnePort:
-    """The network for samples of these shapes; formats that differ are widened to one that holds them all."""
+    """The one-row network for samples of these shapes; differing formats are widened to one that holds them all."""
     if len(shapes) != len(fixed.inputs):
         raise ValueError(
             f"the network takes {len(fixed.inputs)} inputs, and was given {len(shapes)}; give a tuple of as many arrays"
@@ -107,7 +107,7 @@ def one_port(fixed: Quantized, shapes: Sequence[tuple[int, ...]]) -> OnePort:
 
 
 def _cut(name: str, x: FixedArray, start: int, common: QFormat) -> dict[str, Node]:
-    """The nodes that take an input out of the row, the last one with the input's own name."""
+    """The nodes that slice one input out of the row; the last has the input's own name."""
     steps: list[Layer] = [Slice(1, start, start + prod(x.shape[1:])), Reshape(x.shape[1:])]
     steps.append(Add(_exactly(x.format, common)))
     names = [f"{name} cut", f"{name} shaped", name]
@@ -116,12 +116,12 @@ def _cut(name: str, x: FixedArray, start: int, common: QFormat) -> dict[str, Nod
 
 
 def _exactly(wanted: QFormat, given: QFormat) -> Quantizer | None:
-    """The cast into a format that holds the values anyway."""
+    """The lossless cast from `given` to the wider format `wanted`; None if they are equal."""
     return None if wanted == given else Quantizer(wanted)
 
 
 def _holding(formats: Sequence[QFormat]) -> QFormat:
-    """The smallest format that holds the values of all of them."""
+    """The smallest format that holds the values of all of these."""
     signed = any(format.signed for format in formats)
     int_bits = max(format.int_bits + (signed and not format.signed) for format in formats)
     return QFormat(int_bits, max(format.frac_bits for format in formats), signed)

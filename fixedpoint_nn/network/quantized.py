@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`Quantized`: a network over integers, together with the quantizer of its input."""
+"""`Quantized`: a network over integers, with the quantizer of its input."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
-ROWS = 512  # samples computed at a time, so that layers hand each other cached data
+ROWS = 512  # samples computed at a time, so that intermediate values stay in the cache
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """Takes floats, which `input` rounds, or integers that are in its format already; gives a FixedArray.
+    """A fixed-point network, called with a batch of floats, which `input` rounds, or with a FixedArray.
 
-    A graph of several inputs takes as many arrays, rounded by `input` and `further`; one of several outputs gives
-    a tuple. `shape` is that of one sample, where it is known: a summary needs it.
+    The result is a FixedArray. A graph of several inputs takes one array for each, rounded by `input` and `further`;
+    one of several outputs returns a tuple. `rows` samples are computed at a time. `shape`, if known, is that of one
+    sample; the summary needs it.
     """
 
     net: Callable[..., Any]
@@ -36,7 +37,7 @@ class Quantized:
     shape: tuple[int, ...] | None = field(default=None, compare=False)
 
     def summary(self, shape: tuple[int, ...] | None = None) -> str:
-        """A table of layers, formats, parameters and multiply-accumulates, these for one sample of `shape`."""
+        """A table of layers, formats, parameters, and multiply-accumulates for one sample of `shape`."""
         return table(self.net, self.input.format, shape or self.shape)
 
     def __str__(self) -> str:
@@ -87,7 +88,7 @@ def _check_format(samples: FixedArray, quantizer: Quantizer) -> None:
 
 
 def _taken(samples: Any, quantizer: Quantizer) -> FixedArray:
-    """Floats are rounded; whole numbers for a format of whole numbers (token ids) must fit."""
+    """Samples as a FixedArray: floats are rounded by the quantizer; token ids must fit its integer format."""
     if isinstance(samples, FixedArray):
         return samples
     demand_scaled(samples, quantizer.format)
@@ -103,7 +104,7 @@ def _taken(samples: Any, quantizer: Quantizer) -> FixedArray:
 
 
 def demand_scaled(samples: Array, format: QFormat) -> None:
-    """Raise a sentence for pixels that nobody has scaled: they would saturate, all of them."""
+    """Raise for pixels from 0 to 255 that were not scaled: all of them would saturate."""
     if samples.dtype == np.uint8 and format.frac_bits > 0:
         raise ValueError(
             f"the network's input is {format}, and this is uint8 of shape {samples.shape}; scale it as the samples "
@@ -112,7 +113,7 @@ def demand_scaled(samples: Array, format: QFormat) -> None:
 
 
 def demand_quantized(net: Any, use: str) -> None:
-    """Raise a sentence unless the network is a quantised one; `use` is what wants it."""
+    """Raise TypeError unless the network is quantised; `use` names the operation in the message."""
     if not isinstance(net, Quantized):
         raise TypeError(
             f"{use} takes a quantised network, and this is a {type(net).__name__} over floats; quantise it first: "
@@ -121,7 +122,7 @@ def demand_quantized(net: Any, use: str) -> None:
 
 
 def taken_by(quantizer: Quantizer, x: ArrayLike | FixedArray) -> FixedArray:
-    """A batch of samples as an input's integers, for an engine."""
+    """A batch of samples as a FixedArray in the format of an input."""
     samples = x if isinstance(x, FixedArray) else np.asarray(x)
     if len(samples.shape) < 2 or samples.shape[0] == 0:
         raise ValueError(f"the network takes a batch of samples, not an array of shape {samples.shape}")
@@ -138,7 +139,7 @@ def taken_by(quantizer: Quantizer, x: ArrayLike | FixedArray) -> FixedArray:
 
 
 def taken(fixed: Quantized, x: ArrayLike | FixedArray) -> FixedArray:
-    """A batch of samples as the only input's integers."""
+    """A batch of samples as a FixedArray in the format of the network's only input."""
     if fixed.further:
         raise ValueError(
             f"the network takes {len(fixed.inputs)} inputs; give a tuple of as many arrays of samples"

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Networks on disk: `safetensors` for the numbers, JSON in its metadata for the structure.
+"""Networks as files: `safetensors` for the numbers, JSON in its metadata for the structure.
 
-A file cannot run anything (`network/encoding.py`). A checksum over all of it stands beside the structure, so that no
-flipped bit becomes another network.
+Loading cannot run code (`network/encoding.py`). A checksum over structure and numbers detects any changed bit.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ VERSION = 1
 
 
 class FileError(ValueError):
-    """Raised for a file that is no network of this project, or a damaged one; the message is one sentence."""
+    """Raised for a file that is not a network of this project, or is damaged."""
 
 
 def save(net: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a network, over floats or over integers; an interrupted save leaves the old file.
+    """Write a float or quantised network to a file; an interrupted save leaves the old file.
 
-    Floats that are too small to matter and slow down every product (`numerics/subnormals.py`) become zero.
+    Subnormal floats, which slow down every product (`numerics/subnormals.py`), are set to zero.
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = encoded(net, "", arrays)
@@ -47,7 +46,7 @@ def save(net: Any, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """The network that `save` wrote."""
+    """The network that `save` wrote; raises FileError for any other or damaged file."""
     header, arrays = _read(Path(path))
     try:
         net = decoded(header["net"], arrays)
@@ -61,24 +60,24 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The metadata given to `save` (the command, the seed, the result)."""
+    """The metadata that `save` was given, such as the command, the seed and the result."""
     return dict(_read(Path(path))[0].get("metadata", {}))
 
 
 def identity(net: Any) -> str:
-    """The SHA-256 of a network's structure and of all its numbers, the same before `save` and after `load`."""
+    """The SHA-256 of a network's structure and numbers, the same before `save` and after `load`."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = encoded(net, "", arrays)
     return _checksum({"net": structure}, arrays)
 
 
 def with_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
-    """The header with a checksum of itself and of the arrays."""
+    """The header with its key "sha256" set to the checksum of header and arrays."""
     return {**header, "sha256": _checksum(header, arrays)}
 
 
 def matches_checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bool:
-    """Whether header and arrays have the checksum of the header; true for a header without one."""
+    """Whether the header's checksum is that of header and arrays; True for a header without one."""
     return header.get("sha256") in (None, _checksum(header, arrays))
 
 
@@ -96,7 +95,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def content_of(path: Path) -> bytes:
-    """All bytes of a file, if the memory holds them."""
+    """All bytes of a file; raises FileError if they do not fit the memory."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -108,7 +107,7 @@ def content_of(path: Path) -> bytes:
 
 
 def tensors(blob: bytes, key: str, path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], str | None]:
-    """The arrays of a safetensors file, and the text that stands under `key` in its metadata."""
+    """The arrays of a safetensors file, and the metadata text under `key`, None if it has none."""
     try:
         arrays = load_tensors(blob)
         size = int.from_bytes(blob[:8], "little")

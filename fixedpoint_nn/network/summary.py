@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A quantised network as a table: its layers, their formats, their parameters and multiply-accumulates."""
+"""Quantised networks as a table: layers, formats, parameters and multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 Shape = tuple[int, ...]
 HEADINGS = ("layer", "kind", "parameters in", "values in", "parameters", "multiply-accumulates")
-LEFT = 4  # so many columns are text
+LEFT = 4  # the number of left-aligned text columns
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer: how its parameters and its results are held, and how large it is."""
+    """One line: a layer, the formats of its weights and values, and its counts."""
 
     path: str
     kind: str
@@ -31,7 +31,7 @@ class Row:
     multiply_accumulates: int | None
 
     def cells(self) -> tuple[str, ...]:
-        """What stands in each column."""
+        """The text of each column."""
         size = f"{self.parameters:,}" if self.parameters else ""
         unknown = "?" if self.parameters else ""
         macs = unknown if self.multiply_accumulates is None else f"{self.multiply_accumulates:,}"
@@ -40,7 +40,7 @@ class Row:
 
 
 def rows(net: Any, input: QFormat, shape: Shape | None) -> list[Row]:
-    """A row for each layer that holds numbers or formats, and for those that only move data."""
+    """One row per layer; a container has one only if it holds numbers or formats itself."""
     macs = None if shape is None else multiply_accumulates(net, input, shape)
     found = []
     for path, layer in layers_by_path(net):
@@ -50,7 +50,7 @@ def rows(net: Any, input: QFormat, shape: Shape | None) -> list[Row]:
         numbers = [value for kind, value, _ in own if kind == PARAMETER and value is not None]
         rounded = any(kind == CAST and value is not None for kind, value, _ in own)
         if _holds_layers(layer) and not numbers and not rounded:
-            continue  # its layers stand in rows of their own
+            continue  # its layers have their own rows
         found.append(
             Row(
                 path,
@@ -65,7 +65,7 @@ def rows(net: Any, input: QFormat, shape: Shape | None) -> list[Row]:
 
 
 def multiply_accumulates(net: Any, input: QFormat, shape: Shape) -> dict[int, int]:
-    """For one sample of this shape: by the id of each parameter, the products that it is a factor of."""
+    """The number of products of each parameter for one sample of this shape, keyed by the parameter's `id`."""
     program = Program()
     net(Traced.argument(program, (1, *shape), input))
     found: dict[int, int] = {}
@@ -106,7 +106,7 @@ def _listed(parts: Any) -> str:
 
 
 def table(net: Any, input: QFormat, shape: Shape | None) -> str:
-    """The rows in columns, with the sums in the last line."""
+    """The table as text, with totals in the last line."""
     found = rows(net, input, shape)
     total = Row(
         "",

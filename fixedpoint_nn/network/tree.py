@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A network is a tree of layers; a path such as `lstm.cells.0.sigmoid.table` names each of its leaves.
+"""A network as a tree of layers; a path such as `lstm.cells.0.sigmoid.table` names each of its leaves.
 
-Plans, files, statistics and listings all speak of these paths.
+Plans, files, statistics and listings use these paths.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Net = TypeVar("Net")
 
 @dataclass(frozen=True)
 class Leaf:
-    """One field of one layer: a parameter, a cast point, a table or an accumulator.
+    """One field of one layer: a parameter, a cast point, a table point or an accumulator point.
 
-    A table has its function's name, and the path of the cast point that makes its addresses.
+    Of a table point `function` is the function's name, and `address` the path of the cast point of its input.
     """
 
     path: str
@@ -36,7 +36,7 @@ class Leaf:
 
 
 def is_layer(value: object) -> bool:
-    """Whether the value is a layer: a dataclass that can be called."""
+    """Whether the value is a layer: an instance of a dataclass that can be called."""
     return is_dataclass(value) and not isinstance(value, type) and callable(value)
 
 
@@ -45,7 +45,7 @@ def _join(prefix: str, name: str) -> str:
 
 
 def _children(layer: Any, field: Field[Any], prefix: str) -> dict[str, Any]:
-    """The layers in one field, by path; empty if the field holds none."""
+    """The layers in one field of a layer, by path."""
     value = getattr(layer, field.name)
     base = prefix if field.metadata.get(INLINE) else _join(prefix, field.name)
     if isinstance(value, Mapping):
@@ -64,7 +64,7 @@ def every_layer(net: Any) -> Iterator[Any]:
 
 
 def layers_by_path(net: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The network and all layers inside it, each with its path, in their order."""
+    """(path, layer) of the network and all layers inside it, in their order."""
     yield prefix, net
     for field in fields(net):
         for path, child in _children(net, field, prefix).items():
@@ -92,7 +92,7 @@ def walk(net: Any, prefix: str = "") -> Iterator[Leaf]:
 
 
 def parameters(net: Any, trained_only: bool = True) -> dict[str, Any]:
-    """The numbers of the network, by path; those that training moves unless all are asked for."""
+    """The numbers of the network by path: the trained ones, or with `trained_only=False` also the constants."""
     return {
         leaf.path: leaf.value
         for leaf in walk(net)
@@ -101,7 +101,7 @@ def parameters(net: Any, trained_only: bool = True) -> dict[str, Any]:
 
 
 def rebuild(net: Net, values: Mapping[str, Any]) -> Net:
-    """The same network with other leaves; an unknown path is an error."""
+    """The network with the leaves at these paths replaced; an unknown path raises KeyError."""
     known = [leaf.path for leaf in walk(net)]
     for path in values:
         if path not in known:
@@ -129,7 +129,7 @@ def _rebuild(net: Any, values: Mapping[str, Any], prefix: str) -> Any:
 
 
 def transform(net: Any, change: Callable[[Any], Any]) -> Any:
-    """`change` applied to every layer, from the leaves up."""
+    """The network with `change` applied to every layer, children first."""
     changed: dict[str, Any] = {}
     for field in fields(net):
         children = _children(net, field, "")
@@ -144,9 +144,9 @@ def transform(net: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def training_mode(net: Net, rng: np.random.Generator) -> Net:
-    """The same parameters, with dropout drawing from `rng` and batch normalisation using each batch.
+    """The network in training mode, with the same parameters: dropout uses `rng`, batch normalisation each batch.
 
-    Any other layer that is different in training has a method `in_training(rng)`, which gives it as it is then.
+    Any other layer that differs in training has a method `in_training(rng)` that returns its training version.
     """
 
     def change(layer: Any) -> Any:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What flows through a layer: the verbs that every number answers, and the three kinds of number."""
+"""The numbers that flow through layers: the verbs, and the kinds `FixedArray`, `Tensor` and `Traced`."""

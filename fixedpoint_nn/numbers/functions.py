@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The real functions behind `lookup`, each with its derivative, in terms of its value where that is possible."""
+"""The real functions of `lookup`, with their derivatives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import erf
+from math import erf, pi, sqrt
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @dataclass(frozen=True)
 class Function:
-    """`value(x)` is y; `slope(y)` is dy/dx. Both write to `out`, if it is given; `value` may write over x.
+    """A function: `value(x)` is y and `slope(y)` is dy/dx; both write to `out` if given, and `value` may overwrite x.
 
-    A function that takes a value twice, or is hard to invert, has `slope_at(x)` instead of `slope`.
+    A function that is not invertible, or not easily, has `slope_at(x)` instead of `slope`.
     """
 
     value: Callable[..., Array]
@@ -24,7 +24,7 @@ class Function:
     slope_at: Callable[[Array], Array] | None = None
 
     def gradient(self, x: Array, y: Array) -> Array:
-        """dy/dx, of whichever there is."""
+        """dy/dx by `slope` or `slope_at`."""
         if self.slope is not None:
             return self.slope(y)
         assert self.slope_at is not None
@@ -32,7 +32,7 @@ class Function:
 
 
 def _sigmoid(x: Array, out: Array | None = None) -> Array:
-    """1 / (1 + exp(-x)), as a tanh, which overflows nowhere."""
+    """1 / (1 + exp(-x)) by tanh, which cannot overflow."""
     y: Array = np.tanh(np.multiply(x, 0.5, out=out), out=out)
     y *= 0.5
     y += 0.5
@@ -66,7 +66,7 @@ def _erf(x: Array, out: Array | None = None) -> Array:
 
 
 def _erf_slope(x: Array) -> Array:
-    slope: Array = 2 / np.sqrt(np.pi) * np.exp(-x * x)
+    slope: Array = 2 / sqrt(pi) * np.exp(-x * x)
     return slope
 
 
@@ -76,12 +76,12 @@ def _gelu(x: Array, out: Array | None = None) -> Array:
 
 
 def _gelu_slope(x: Array) -> Array:
-    slope: Array = _phi(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+    slope: Array = _phi(x) + x * np.exp(-x * x / 2) / sqrt(2 * pi)
     return slope
 
 
 def _phi(x: Array) -> Array:
-    """The share of the normal distribution below x."""
+    """The cumulative distribution function of the standard normal distribution."""
     phi: Array = 0.5 + _erf(x * np.sqrt(x.dtype.type(0.5))) * 0.5
     return phi
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Windows that slide over NHWC images, a few images at a time, so that they never leave the cache."""
+"""Sliding windows over NHWC images, a few images at a time, so that they stay in the cache."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fixedpoint_nn.numerics.arrays import Array
 BLOCK_BYTES = 1 << 19  # half of a core's second-level cache
 
 
-FEW_CHANNELS = 4  # then a row of pixels is longer than a row of taps
+FEW_CHANNELS = 4  # up to which a row of pixels is longer than a row of taps
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Which windows slide over an NHWC image."""
+    """The geometry of windows: kernel, stride and padding."""
 
     kernel: Pair
     stride: Pair
@@ -29,21 +29,21 @@ class Geometry:
 
     @property
     def taps(self) -> int:
-        """The elements of a window, of one channel."""
+        """The number of taps: rows times columns of a window."""
         return self.kernel[0] * self.kernel[1]
 
     @property
     def pointwise(self) -> bool:
-        """A 1x1 window at every pixel: the image is already the matrix."""
+        """Whether there is a 1x1 window at every pixel, so that the image is the matrix of windows."""
         return self.kernel == self.stride == (1, 1) and not any(sum(pad) for pad in self.padding)
 
     def positions(self, shape: tuple[int, ...]) -> Pair:
-        """How many windows fit into images of (batch, height, width, channels), by row and by column."""
+        """(rows, columns) of windows in images (batch, height, width, channels)."""
         _, rows, columns, *_ = sliding_windows.windows_shape(shape, self.kernel, self.stride, self.padding, 1)
         return rows, columns
 
     def tiles(self, shape: tuple[int, ...]) -> bool:
-        """Whether the windows lie side by side and cover the whole image."""
+        """Whether the windows partition the whole image."""
         rows, columns = self.positions(shape)
         covered = (rows * self.kernel[0], columns * self.kernel[1])
         return (
@@ -51,14 +51,14 @@ class Geometry:
         )
 
     def reversed(self) -> Geometry:
-        """The windows over the result's gradient that give the image's gradient, for stride 1."""
+        """The geometry of windows over the output's gradient for the image's gradient, for stride 1."""
         (top, bottom), (left, right) = self.padding
         ky, kx = self.kernel[0] - 1, self.kernel[1] - 1
         return Geometry(self.kernel, (1, 1), ((ky - top, ky - bottom), (kx - left, kx - right)))
 
 
 class WindowBlocks:
-    """Windows of one block of images after another, as the rows of a matrix, in one buffer that stays in cache."""
+    """The windows of one block of images at a time, as rows of a matrix in a reused buffer."""
 
     def __init__(self, images: Array, geometry: Geometry) -> None:
         self.images, self.geometry = images, geometry
@@ -79,18 +79,18 @@ class WindowBlocks:
         if self.taps_first:
             shape = (ky, kx, channels, self.size, rows, columns)
             strides = (by_row, by_column, by_channel, by_image, by_row * down, by_column * across)
-        else:  # a row of taps and their channels lie side by side
+        else:  # a row of taps and their channels are contiguous
             shape = (self.size, rows, columns, ky, kx * channels)  # type: ignore[assignment]
             strides = (by_image, by_row * down, by_column * across, by_row, by_channel)  # type: ignore[assignment]
         self.view = as_strided(padded, shape, strides, writeable=False)
         self.buffer = np.empty(shape, images.dtype)
 
     def starts(self) -> range:
-        """The first image of each block."""
+        """The index of the first image of each block."""
         return range(0, len(self.images), self.size)
 
     def rows(self, start: int) -> Array:
-        """(windows, taps * channels) of the images from `start` on."""
+        """(windows, taps * channels) of the block of images from `start` on."""
         images = self.images[start : start + self.size]
         if self.geometry.pointwise:
             return images.reshape(-1, self.width)
@@ -117,14 +117,14 @@ def pool(images: Array, geometry: Geometry, combine: np.ufunc, fill: float) -> A
 
 
 def padded(images: Array, geometry: Geometry, fill: float) -> Array:
-    """The images with their edges."""
+    """The padded images."""
     if not any(sum(pad) for pad in geometry.padding):
         return images
     return np.pad(images, ((0, 0), *geometry.padding, (0, 0)), constant_values=fill)
 
 
 def taps_of(padded: Array, geometry: Geometry, shape: tuple[int, ...]) -> Iterator[Array]:
-    """For each tap, a view of that pixel of every window."""
+    """For each tap, a view of that tap of every window."""
     rows, columns = geometry.positions(shape)
     (down, across), (height, width) = geometry.stride, geometry.kernel
     for y in range(height):

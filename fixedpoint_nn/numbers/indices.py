@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Indices: which ones `take` accepts, and how a gradient is added back to the elements that an index names."""
+"""Checking of indices for `take`, and scattering of gradients by index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BASIC = (int, np.integer, slice, EllipsisType, type(None))
 
 
 def checked_indices(indices: ArrayLike, count: int) -> NDArray[Any]:
-    """Integer indices of `count` rows, each 0 to count - 1; anything else raises."""
+    """The indices as an integer array; raises unless each is in 0..count - 1."""
     refuse_masked(indices)
     ids = np.asarray(indices)
     if ids.dtype.kind not in "iu":
@@ -27,9 +27,9 @@ def checked_indices(indices: ArrayLike, count: int) -> NDArray[Any]:
 
 
 def add_at(total: Array, index: Any, values: Array) -> None:
-    """`total[index] += values`, adding once for every time that an element is named."""
+    """`total[index] += values`, accumulating for repeated indices."""
     parts = index if isinstance(index, tuple) else (index,)
-    # A bool is an int to Python, and a mask to NumPy, which names nothing twice.
+    # A bool is an int in Python, but a mask in NumPy, which repeats nothing.
     if all(isinstance(part, _BASIC) for part in parts):
         total[index] += values
     else:

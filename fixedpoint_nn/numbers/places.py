@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where in a network a number is computed: the name of the part that is running now, for messages."""
+"""The path of the network part that is running, for error messages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _here: ContextVar[str] = ContextVar("here", default="")
 
 
 def here() -> str:
-    """The path of the part that is running, such as `encoder.conv1`; empty outside of named parts."""
+    """The path of the running part, such as `encoder.conv1`; empty outside named parts."""
     return _here.get()
 
 
 @contextmanager
 def inside(name: str) -> Iterator[None]:
-    """Inside this block, the part `name` of the part that was running before."""
+    """A context in which `name` is appended to the path."""
     before = _here.get()
     token = _here.set(f"{before}.{name}" if before else name)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Moving array elements without arithmetic: the data movement that every number shares."""
+"""Sliding windows of NHWC arrays, shared by all numbers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Padding = tuple[Pair, Pair]
 
 
 def reach(kernel: Pair, dilation: Pair) -> Pair:
-    """The rows and columns from the first to the last element of a window."""
+    """The span (rows, columns) of a dilated window."""
     return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
 
 
 def output_size(size: int, kernel: int, stride: int, pad: Pair) -> int:
-    """How many windows fit along one axis."""
+    """The number of windows along one axis; raises if none fits."""
     positions = (size + pad[0] + pad[1] - kernel) // stride + 1
     if positions < 1:
         raise ValueError(
@@ -38,7 +38,7 @@ def windows_shape(
     groups: int,
     dilation: Pair = (1, 1),
 ) -> tuple[int, ...]:
-    """The shape of `windows`, from shapes alone."""
+    """The shape of `windows`, from shapes only."""
     if len(shape) != 4:
         raise ValueError(f"windows need an array (batch, height, width, channels), not one of shape {shape}")
     batch, height, width, channels = shape
@@ -62,9 +62,9 @@ def windows(
     fill: Any = 0,
     dilation: Pair = (1, 1),
 ) -> Array:
-    """Every window of an NHWC array: (batch, y, x, taps, channels), taps in the order (ky, kx).
+    """Every window of an NHWC array: (batch, rows, columns, taps, channels), taps in the order (ky, kx).
 
-    With more than one group: (batch, y, x, groups, taps, channels of a group).
+    With groups: (batch, rows, columns, groups, taps, channels / groups).
     """
     shape = windows_shape(array.shape, kernel, stride, padding, groups, dilation)
     if any(sum(pad) for pad in padding):
@@ -100,7 +100,7 @@ def add_windows(
     groups: int,
     dilation: Pair = (1, 1),
 ) -> Array:
-    """The transpose of `windows`: every window's elements are added back to where they came from."""
+    """The transpose of `windows`: every window's elements are added back to their places in an array of `shape`."""
     batch, height, width, channels = shape
     rows, columns = gradient.shape[1:3]
     if groups > 1:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Formats, roundings, quantizers, accumulators, tables and exact matrix products: integers and what they are worth."""
+"""Fixed-point arithmetic on arrays: formats, roundings, quantizers, accumulators, tables, exact matrix products."""

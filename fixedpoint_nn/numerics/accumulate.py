@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Matrix products through a modelled accumulator, bit for bit, in the order k = 0, 1, 2, ...
 
-Wrapping keeps sums: one wrap at the end gives what a wrap at each step gives, whether or not the products are
-rounded. Saturation does not, but no step saturates an output whose sum of absolute products stays in range.
+Wrapping commutes with addition: one wrap at the end is equal to a wrap at each step, whether or not the products are
+rounded. Saturation does not commute, but no step saturates an output whose sum of absolute products stays in range.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.requantize import requantized
 
-_BLOCK = 1 << 15  # outputs that stay in the cache from one step to the next
+_BLOCK = 1 << 15  # outputs per block, so that sums stay in the cache between steps
 
 
 @dataclass(frozen=True)
 class Products:
-    """The range of a product of two formats, which may need more bits than any format has."""
+    """The range of the products of two formats, which may exceed the width of any format."""
 
     frac_bits: int
     int_min: int
@@ -47,9 +47,9 @@ class Products:
 
 @dataclass
 class AccumulatorMonitor:
-    """The extreme sums before they are fitted, and which outputs left the range at some step.
+    """The extremes of sums before overflow handling, and the outputs that left the range at some step.
 
-    Where leaving the range on the way is impossible or does no harm, only the last sums are looked at.
+    If an overflow in between is impossible or harmless, only the final sums are recorded.
     """
 
     outside: Array | None = None
@@ -57,7 +57,7 @@ class AccumulatorMonitor:
     hi: int = 0
 
     def record(self, sums: Array, format: QFormat) -> Array:
-        """Update the extremes; gives a mask (rows, outputs) of the sums outside of the format."""
+        """Update the extremes; returns a mask (rows, outputs) of the sums outside the format."""
         self.lo, self.hi = min(self.lo, int(sums.min())), max(self.hi, int(sums.max()))
         outside: Array = (sums < format.int_min) | (sums > format.int_max)
         return outside.reshape(len(sums), -1)
@@ -71,9 +71,9 @@ def accumulated(
     initial: BoundedInts | None,
     monitor: AccumulatorMonitor | None = None,
 ) -> BoundedInts:
-    """The product of (rows, k) and (k, n), or of (rows, groups, k) and (groups, k, n): (rows, n or groups * n).
+    """a @ b through the accumulator: (rows, k) @ (k, n), or (rows, groups, k) @ (groups, k, n) -> (rows, groups * n).
 
-    `initial` is what the accumulator holds before, of the result's shape.
+    `initial` is the accumulator's start value, in the result's shape.
     """
     rounding = _effective(accumulator.product, products)
     shift = accumulator.shift_of(products.frac_bits)
@@ -82,8 +82,7 @@ def accumulated(
     if rounding is None:
         start = 0 if initial is None else initial.bound
         bound = (product_bound(a, b) << shift) + start
-        # A bound on magnitudes says nothing about sums below zero, which an unsigned accumulator has no room
-        # for.
+        # A bound on magnitudes does not exclude sums below zero, which an unsigned accumulator cannot hold.
         two_sided = accumulator.format.signed or products.int_min == 0
         if two_sided and bound <= accumulator.format.int_max:
             result = _plus(product(a, b).shifted(shift), initial, bound)
@@ -98,7 +97,7 @@ def accumulated(
 
 
 def _effective(quantizer: Quantizer | None, products: Products) -> Quantizer | None:
-    """None if the quantizer changes no product, but gives it more fraction bits at most."""
+    """None if the quantizer changes no product, other than adding fraction bits."""
     if quantizer is None:
         return None
     f = quantizer.format
@@ -128,7 +127,7 @@ def _wrapped(
     initial: BoundedInts | None,
     monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
-    """The sum modulo 2**64, whose lowest bits are what the hardware keeps."""
+    """The sum modulo 2**64, whose low bits are the accumulator's."""
     total = product(a, b).to(INT64)
     ints = total << np.int64(shift) if shift < 64 else np.zeros_like(total)
     if initial is not None:
@@ -148,7 +147,7 @@ def _saturated(
     bound: int,
     monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
-    """Exact where |initial| + |a| @ |b| shows that no step saturates; the other rows in order."""
+    """Exact products for rows in which |initial| + |a| @ |b| excludes saturation; the others step by step."""
     f = accumulator.format
     exact = _plus(product(a, b).shifted(shift), initial, bound)
     start = None if initial is None else _magnitudes(initial)
@@ -190,7 +189,7 @@ def _ordered(
     initial: BoundedInts | None,
     monitor: AccumulatorMonitor | None,
 ) -> BoundedInts:
-    """Step by step, each step for a block of rows and every output at once."""
+    """Step by step over k, each step for a block of rows and all outputs at once."""
     f, saturate = accumulator.format, accumulator.overflow is Overflow.SATURATE
     groups, terms, outputs = b.array.shape if b.array.ndim == 3 else (1, *b.array.shape)
     rows = len(a.array)
@@ -199,7 +198,7 @@ def _ordered(
     reach = f.magnitude + term if saturate else (0 if initial is None else initial.bound) + terms * term
     dtype = dtype_for(max(one, reach, f.magnitude))
     if not saturate and dtype == OBJECT and max(one, term) <= INT64_EXACT:
-        dtype = INT64  # sums modulo 2**64 are wrapped alike
+        dtype = INT64  # sums modulo 2**64 wrap equally
     columns = np.ascontiguousarray(a.to(dtype).reshape(rows, groups, terms).transpose(2, 0, 1))
     matrix = b.to_cached(dtype).reshape(groups, terms, outputs)
     result = np.zeros((rows, groups, outputs), dtype)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A hardware accumulator, as data."""
+"""The model of a hardware accumulator."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Accumulator:
-    """Adds products one by one, in the order k = 0, 1, 2, ..., and wraps or saturates after every one.
+    """A hardware accumulator: adds products in the order k = 0, 1, 2, ..., and wraps or saturates after each.
 
-    With `product`, each product is quantised before it is added. Without an accumulator, sums are exact.
+    With `product`, each product is quantised before it is added. Without a modelled accumulator, sums are exact.
+
+    >>> from fixedpoint_nn import Accumulator, FixedArray, Overflow, Q
+    >>> a = FixedArray.from_ints([[100, 100, -100]], Q(8, 0))
+    >>> ones = FixedArray.from_ints([[1], [1], [1]], Q(2, 0))
+    >>> (a @ ones).ints, a.dot(ones, Accumulator(Q(8, 0), Overflow.SATURATE)).ints
+    (array([[100]]), array([[27]]))
     """
 
     format: QFormat
@@ -31,7 +37,7 @@ class Accumulator:
             raise TypeError(f"product of an Accumulator is a Quantizer or None, not {self.product!r}")
 
     def shift_of(self, product_frac_bits: int) -> int:
-        """How far to the left a product is shifted to stand at the accumulator's binary point."""
+        """The left shift that aligns a product of this many fraction bits with the accumulator."""
         frac_bits = product_frac_bits if self.product is None else self.product.format.frac_bits
         shift = self.format.frac_bits - frac_bits
         if shift < 0:

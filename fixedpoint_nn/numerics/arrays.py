@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The aliases of NumPy's arrays that type hints use, and the arrays that no number accepts."""
+"""Type aliases of NumPy arrays, and a check that refuses masked arrays."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
 
-_PLAIN = {int, float, bool, slice, np.ndarray, type(None), type(...)}  # what subscripts and lists mostly hold
+_PLAIN = {int, float, bool, slice, np.ndarray, type(None), type(...)}  # the usual items
 
 
 def refuse_masked(x: object) -> None:
-    """Raise if `x`, or an array in a list `x`, is a masked array in which something is masked."""
+    """Raise if `x`, or an array in a list `x`, is a masked array with masked elements."""
     if isinstance(x, (list, tuple)):
         for part in x:
             if type(part) not in _PLAIN:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Containers of integers: the cheapest kind of array that holds every one of them exactly.
+"""Arrays of integers in the cheapest dtype that holds every one of them exactly.
 
-Floats that hold integers are as exact as integers, and only floats have fast matrix products, rounding and
-scaling. Which float is wide enough follows from a bound on the magnitudes, so every array carries one.
+Floats represent integers exactly within their range, and only floats have fast matrix products, rounding and scaling.
+The sufficient dtype follows from a bound on the magnitudes, which every array carries.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to here, inclusive,
 FLOAT64_EXACT = 1 << 53  # float64 up to here,
 INT64_EXACT = (1 << 63) - 1  # and int64 up to here
 
-_GATHER = 32  # products in the time of finding one element
+_GATHER = 32  # products in the time of one gathered element
 
 FLOAT32, FLOAT64, INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 OBJECT = np.dtype(object)
 
 
 def dtype_for(bound: int) -> np.dtype[Any]:
-    """The cheapest kind of array for integers of at most this magnitude; beyond int64, Python's own."""
+    """The cheapest of float32, float64, int64 and object (Python integers) for integers of this magnitude."""
     if bound <= FLOAT32_EXACT:
         return FLOAT32
     if bound <= FLOAT64_EXACT:
@@ -36,12 +36,12 @@ def dtype_for(bound: int) -> np.dtype[Any]:
 
 
 def largest_magnitude(ints: Array) -> int:
-    """The largest magnitude among integers in any kind of array."""
+    """The largest magnitude in an array of integers of any dtype."""
     return max(int(ints.max()), -int(ints.min())) if ints.size else 0
 
 
 class BoundedInts:
-    """An array of integers, in any container, none of which is larger than `bound`. Never written to."""
+    """An immutable array of integers in any dtype, none of magnitude above `bound`."""
 
     __slots__ = ("_columns", "_others", "_read_only", "array", "bound", "signed")
 
@@ -54,7 +54,7 @@ class BoundedInts:
         self._read_only: Ints | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied, or sent to another process, without what it remembers."""
+        """Pickling without the caches."""
         return BoundedInts, (self.array, self.bound, self.signed)
 
     @property
@@ -68,30 +68,30 @@ class BoundedInts:
         return len(self.shape)
 
     def within(self, low: int, high: int) -> bool:
-        """Is every integer in low..high? Asked of the numbers where the bound does not tell."""
+        """Whether every integer is in low..high; the elements are checked only if the bound does not decide."""
         if (low <= -self.bound or (low <= 0 and not self.signed)) and self.bound <= high:
             return True
         return bool(self.array.min() >= low and (self.bound <= high or self.array.max() <= high))
 
     def moved(self, move: Callable[[Array], Array]) -> BoundedInts:
-        """Some of these integers, or all of them in another order or shape: `move` applied to their container."""
+        """`move`, a selection, reordering or reshaping, applied to the array; the bound stays."""
         return BoundedInts(np.asarray(move(self.array)), self.bound, self.signed)
 
     @classmethod
     def of(cls, ints: Array) -> BoundedInts:
-        """A copy of these integers in their cheapest container."""
+        """A copy of these integers in their cheapest dtype."""
         bound = largest_magnitude(ints)
         return cls(ints.astype(dtype_for(bound)), bound)
 
     def to(self, dtype: np.dtype[Any]) -> Array:
-        """The array in a wider container."""
+        """The array converted to a wider dtype."""
         if self.array.dtype == dtype:
             return self.array
-        # A float becomes one of Python's own integers by way of an int64.
+        # Floats are converted to Python integers by way of int64.
         return (self.array.astype(INT64) if dtype == OBJECT else self.array).astype(dtype)
 
     def to_cached(self, dtype: np.dtype[Any]) -> Array:
-        """`to`, remembered: for weights, which are asked again and again."""
+        """`to` with a cache, for weights."""
         if self.array.dtype == dtype:
             return self.array
         if self._others is None:
@@ -101,15 +101,15 @@ class BoundedInts:
         return self._others[dtype]
 
     def ints(self) -> Ints:
-        """The integers as int64, remembered, in an array that nobody can make writable."""
+        """The integers as a cached, read-only int64 array."""
         if self._read_only is None:
-            # NumPy lets a view become writable again if its base is; a read-only memoryview never is.
+            # A view of NumPy can be made writable again if its base is; a read-only memoryview cannot.
             self._read_only = np.asarray(self.to_cached(INT64).data.toreadonly())
         ints: Ints = self._read_only.view()
         return ints
 
     def aligned(self, shift: int, dtype: np.dtype[Any]) -> Array:
-        """The integers times 2**shift, in a container that holds the result."""
+        """The integers times 2**shift, in `dtype`, which must hold the result."""
         array = self.to(dtype)
         if shift == 0:
             return array
@@ -117,17 +117,17 @@ class BoundedInts:
         return shifted
 
     def addresses(self, bits: int) -> NDArray[np.intp]:
-        """The lowest bits of each integer, as an index; the integers are of fewer than 32 bits.
+        """The low `bits` bits of each integer as an index; the integers have fewer than 32 bits.
 
-        Floats become int32 six times faster than int64. NumPy finds negative indices too, but asking which of
-        them are negative, as no processor foresees, takes it three times as long.
+        Floats convert to int32 six times faster than to int64. NumPy accepts negative indices too, but the
+        unpredictable branch for them takes three times as long.
         """
         codes = self.array.astype(np.int32)
         codes &= (1 << bits) - 1
         return codes.astype(np.intp)
 
     def shifted(self, shift: int) -> BoundedInts:
-        """Times 2**shift, exactly."""
+        """The integers times 2**shift, exactly."""
         if shift == 0:
             return self
         bound = self.bound << shift
@@ -135,14 +135,14 @@ class BoundedInts:
 
     @property
     def columns(self) -> WeightStats:
-        """Statistics of these weights, by which a kernel is chosen; computed once."""
+        """Cached statistics of these weights, for the choice of a kernel."""
         if self._columns is None:
             self._columns = WeightStats(self)
         return self._columns
 
 
 class CompactInts(BoundedInts):
-    """Integers of at most 16 bits, kept in `words` of one or two bytes; arithmetic sees them in float32."""
+    """Integers of at most 16 bits, stored in `words` of one or two bytes; `array` is their float32."""
 
     __slots__ = ("_wide", "words")
 
@@ -154,7 +154,7 @@ class CompactInts(BoundedInts):
         self._read_only = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied, or sent to another process, in its words."""
+        """Pickling of the words only."""
         return CompactInts, (self.words, self.bound, self.signed)
 
     @property
@@ -164,19 +164,19 @@ class CompactInts(BoundedInts):
 
     @property
     def array(self) -> Array:  # type: ignore[override]
-        """The integers in float32, made when they are first asked for."""
+        """The integers in float32, converted on first use."""
         if self._wide is None:
             self._wide = self.words.astype(FLOAT32)
         return self._wide
 
     def within(self, low: int, high: int) -> bool:
-        """Is every integer in low..high? Asked of the numbers where the bound does not tell."""
+        """Whether every integer is in low..high; the elements are checked only if the bound does not decide."""
         if (low <= -self.bound or (low <= 0 and not self.signed)) and self.bound <= high:
             return True
         return bool(self.words.min() >= low and self.words.max() <= high)
 
     def moved(self, move: Callable[[Array], Array]) -> BoundedInts:
-        """Some of these integers, or all of them in another order or shape, in the same words."""
+        """`move` applied to the words."""
         return CompactInts(np.asarray(move(self.words)), self.bound, self.signed)
 
     def to(self, dtype: np.dtype[Any]) -> Array:
@@ -187,19 +187,19 @@ class CompactInts(BoundedInts):
 
 
 def words_for(bits: int, signed: bool) -> np.dtype[Any]:
-    """The words of `CompactInts` for formats of at most 16 bits."""
+    """The dtype of `CompactInts` for a format of at most 16 bits."""
     return np.dtype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
 
 
 class WeightStats:
-    """Statistics of a weight matrix's columns (sums over the second-to-last axis), each computed once."""
+    """Cached statistics of a weight matrix's columns (over the second-to-last axis)."""
 
     def __init__(self, weights: BoundedInts) -> None:
         self._array, self._bound = weights.array, weights.bound
-        self.block_ends: dict[int, tuple[int, ...]] = {}  # where kernels cut, by the other operand's bound
-        self.packed: dict[Any, Array] = {}  # several columns in one, by how
+        self.block_ends: dict[int, tuple[int, ...]] = {}  # ends of blocks, by the other operand's bound
+        self.packed: dict[Any, Array] = {}  # packed columns, by packing
         self.scaled: dict[int, Array] = {}  # times a power of two, in float32
-        self.native: dict[Any, Any] = {}  # packed for the compiled kernels, by how
+        self.native: dict[Any, Any] = {}  # packed for the compiled kernels, by their kind
 
     @cached_property
     def _magnitudes(self) -> Array:
@@ -212,28 +212,28 @@ class WeightStats:
 
     @cached_property
     def norm(self) -> int:
-        """The largest sum of magnitudes: |x| <= m makes every sum of |x * column| at most m * norm."""
+        """The largest sum of magnitudes of a column: for |x| <= m, every sum of |x * column| is at most m * norm."""
         return int(self._magnitudes.max()) if self._array.size else 0
 
     @cached_property
     def sums(self) -> Ints:
-        """Each column's sum; for a `norm` that fits int64."""
+        """Each column's sum; requires a `norm` within int64."""
         total: Ints = self._array.astype(INT64).sum(axis=-2 if self._array.ndim > 1 else 0)
         return total
 
     @cached_property
     def one_sided(self) -> int:
-        """The largest sum of positive or of negative weights: 0 <= x <= m keeps every sum within m times it.
+        """The largest sum of the positive or of the negative weights of a column; requires a `norm` within int64.
 
-        So it does for the sum of any of the terms, in any order; for a `norm` that fits int64.
+        For 0 <= x <= m, every partial sum of x * column, in any order, is at most m times it.
         """
         return int((self._magnitudes.astype(INT64) + np.abs(self.sums)).max()) // 2
 
     @cached_property
     def nonzero_columns(self) -> tuple[BoundedInts, NDArray[np.intp]] | None:
-        """The matrix with one column of zeros at most, and the index in it of each original column.
+        """(matrix with at most one column of zeros, index in it of each original column).
 
-        None where finding them would take longer than multiplying by zero.
+        None if finding them would take longer than multiplying by zero.
         """
         if self._array.ndim != 2:
             return None

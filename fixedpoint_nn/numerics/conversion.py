@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Conversion into a format, the only place where bits are lost: scale by a power of two, round, fit.
+"""Conversion into a format: scale by a power of two, round, handle overflow.
 
-It is exact on int64, on Python's integers, and on floats, because a power of two only moves a float's
-exponent.
+Scaling is exact on int64, on Python integers, and on floats, because a power of two only changes a float's exponent.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.rounding import Rounding, round_floats, shift_right
 
-_WORTH_WORDS = 1 << 14  # elements from which on words of one or two bytes save more time than they take
-_BLOCK = 1 << 17  # elements that stay in the cache from one pass to the next
-_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
+_WORTH_WORDS = 1 << 14  # elements from which words of one or two bytes save time
+_BLOCK = 1 << 17  # elements per block, so that they stay in the cache between passes
+_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # well within the range of the exponents
 
 
 # ---- integers ----------------------------------------------------------------------------------------------
 
 
 def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, overflow: Overflow) -> Array:
-    """Integers times 2**shift, rounded and fitted; values are int64 or Python's own."""
+    """Integers (int64 or Python's) times 2**shift, rounded and fitted to the format."""
     if shift <= 0:
         return fit(shift_right(values, -shift, rounding), format, overflow)
     if overflow is Overflow.WRAP:
@@ -55,33 +54,33 @@ def convert(values: Array, shift: int, format: QFormat, rounding: Rounding, over
 
 @dataclass
 class ConversionStats:
-    """Of converted floats: the extremes before they are fitted, how many do not fit, how many lost a fraction."""
+    """Statistics of converted floats: extremes before overflow handling, and counts."""
 
     count_rounded: bool
     low: float = inf
     high: float = -inf
     outside: int = 0
-    first: int | None = None  # the place of the first one that does not fit, in the flat array
+    first: int | None = None  # the flat index of the first one that does not fit
     rounded: int = 0
 
 
 def quantize_floats(
     x: Array, format: QFormat, rounding: Rounding, overflow: Overflow, stats: ConversionStats | None = None
 ) -> BoundedInts:
-    """The integers of a checked array, in the cheapest container; NaN and infinity raise."""
+    """The integers of a checked array of floats in this format; NaN and infinity raise ValueError."""
     if x.dtype.kind == "i":
         return BoundedInts.of(convert(x, format.frac_bits, format, rounding, overflow))
     flat = x.reshape(-1)
     compact = (
         flat.size >= _WORTH_WORDS and format.bits <= 16 and stats is None
-    )  # who counts runs verb by verb
+    )  # statistics are collected verb by verb
     words = words_for(format.bits, format.signed) if compact else dtype_for(format.magnitude)
     result = np.empty(flat.size, words)
     work = _working_dtype(x, format, overflow)
     in_place = work == result.dtype
     scratch = result if in_place else np.empty(min(_BLOCK, flat.size), work)
     lo, hi = limits(format, overflow)
-    # Below 2**24 a float32 is inside exactly when the number that became it is, and is quicker to look at.
+    # Below 2**24 a float32 is in range exactly when the original number is, and is faster to compare.
     ask_result = format.magnitude < FLOAT32_EXACT and stats is None and not compact
     bound = 0
     for start in range(0, flat.size, _BLOCK):
@@ -97,7 +96,7 @@ def quantize_floats(
             stats.low, stats.high = min(stats.low, low), max(stats.high, high)
             if stats.count_rounded:
                 stats.rounded += int(np.count_nonzero(in_steps(block.astype(np.float64), format) != steps))
-        if lo <= low and high <= hi:  # and so not a NaN
+        if lo <= low and high <= hi:  # so there is no NaN
             if steps is not part and not ask_result:
                 part[...] = steps
             bound = max(bound, int(-low), int(high))
@@ -117,9 +116,9 @@ def quantize_floats(
 
 
 def _outside(steps: Array, lo: int, hi: int, low: float, high: float) -> Array:
-    """Which whole floats, from `low` to `high`, are not within lo..hi.
+    """True for integral floats, which are from `low` to `high`, outside lo..hi.
 
-    hi + 1 is a power of two, which floats hold; where they do not hold lo, they round it to lo - 1.
+    hi + 1 is a power of two, which a float represents; a lo that is not representable rounds to lo - 1.
     """
     sides: list[Array] = []
     if high > hi:
@@ -131,7 +130,7 @@ def _outside(steps: Array, lo: int, hi: int, low: float, high: float) -> Array:
 
 
 def nearest_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Overflow) -> Array:
-    """Each float's nearest value of the format, as the same kind of float; a NaN stays one."""
+    """Each float rounded to a value of the format, in the same dtype; NaN stays NaN."""
     flat, work = x.reshape(-1), _working_dtype(x, format, overflow)
     result = np.empty_like(flat)
     scratch = np.empty(min(_BLOCK, flat.size), work)
@@ -149,7 +148,7 @@ def nearest_floats(x: Array, format: QFormat, rounding: Rounding, overflow: Over
 
 
 def in_steps(x: Array, format: QFormat, out: Array | None = None) -> Array:
-    """Floats in steps of the format: exact, but infinite above the largest float, and not below 2**-900."""
+    """Floats divided by the format's step: exact, except for overflow to infinity, and flushed below 2**-900."""
     with np.errstate(over="ignore", under="ignore"):
         if abs(format.frac_bits) > _FLOAT64_POWERS:
             steps = np.ldexp(x.astype(np.float64), format.frac_bits)
@@ -157,7 +156,7 @@ def in_steps(x: Array, format: QFormat, out: Array | None = None) -> Array:
             power = 2.0**format.frac_bits
             steps = np.multiply(x, power if out is None else out.dtype.type(power), out=out)
     if format.frac_bits < 0:
-        # A subnormal result has lost bits; any tiny number of its sign rounds as it would have.
+        # A subnormal result lost bits; any tiny number of its sign rounds equally.
         tiny = (np.abs(steps) < 2.0**-900) & (x != 0)
         if tiny.any():
             steps = np.where(tiny, np.copysign(np.float64(2.0**-900), x), steps)
@@ -165,9 +164,9 @@ def in_steps(x: Array, format: QFormat, out: Array | None = None) -> Array:
 
 
 def _working_dtype(x: Array, format: QFormat, overflow: Overflow) -> np.dtype[Any]:
-    """float32 where it holds every step of the way.
+    """float32 if it holds every intermediate value, else float64.
 
-    Scaling may overflow, which matters to wrapping alone.
+    Scaling may overflow to infinity, which matters only for WRAP.
     """
     narrow = format.magnitude <= FLOAT32_EXACT and 0 <= format.frac_bits <= _FLOAT32_POWERS
     return np.dtype(
@@ -176,9 +175,9 @@ def _working_dtype(x: Array, format: QFormat, overflow: Overflow) -> np.dtype[An
 
 
 def _fitted(steps: Array, format: QFormat, overflow: Overflow) -> Array:
-    """Rounded steps of finite floats, brought into the format in place."""
+    """Overflow handling of rounded floats, in place."""
     if overflow is Overflow.WRAP:
-        # More than a double holds: the number was a multiple of 2**900, and wraps to zero.
+        # Beyond a double: the number was a multiple of 2**900, and wraps to zero.
         steps[np.isinf(steps)] = 0
     if format.magnitude <= FLOAT64_EXACT:
         return fit(steps, format, overflow, steps)
@@ -186,10 +185,10 @@ def _fitted(steps: Array, format: QFormat, overflow: Overflow) -> Array:
 
 
 def _fit_wide(values: Array, format: QFormat, overflow: Overflow) -> Array:
-    """`fit` for float64 integers and a format whose limits a double does not hold; gives int64."""
+    """`fit` for float64 integers and a format whose limits float64 does not represent; returns int64."""
     if overflow is Overflow.WRAP:
         return fit(np.fmod(values, 2.0**format.bits).astype(np.int64), format, overflow)
-    # Every double below 2**63 is an int64; the others are outside of every format on the same side.
+    # Every integral double below 2**63 is an int64; the others are outside every format.
     edge = 2.0**63
     ints = np.where(np.abs(values) < edge, values, 0).astype(np.int64)
     lo, hi = limits(format, overflow)
@@ -199,11 +198,11 @@ def _fit_wide(values: Array, format: QFormat, overflow: Overflow) -> Array:
     return np.where(over, hi, np.where(under, lo, ints))
 
 
-# ---- what may come in --------------------------------------------------------------------------------------
+# ---- checked arguments -------------------------------------------------------------------------------------
 
 
 def checked_array(x: ArrayLike) -> Array:
-    """float64, float32 or int64 numbers, at least one of them."""
+    """The argument as a float64, float32 or int64 array with at least one element; raises for any other."""
     if type(x) is not np.ndarray:
         refuse_masked(x)
     try:
@@ -222,7 +221,7 @@ def checked_array(x: ArrayLike) -> Array:
 
 
 def checked_ints(array: Array) -> Ints:
-    """The same integers as int64."""
+    """An array of integers as int64; raises for any other."""
     if type(array) is not np.ndarray:
         refuse_masked(array)
     if array.dtype.kind not in "iu":
@@ -233,7 +232,7 @@ def checked_ints(array: Array) -> Ints:
 
 
 def place_of(first: Array) -> str:
-    """Where the first true element stands, for a message."""
+    """The index of the first true element as text, for messages."""
     place = tuple(int(i) for i in np.unravel_index(int(np.argmax(first)), first.shape))
     return f" at index {place[0] if len(place) == 1 else place}" if place else ""
 

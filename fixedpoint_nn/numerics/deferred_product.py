@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A matrix product that waits for what follows it, so that one pass over each block does all of it.
+"""Lazy matrix products, fused with the operations that follow.
 
-`(x @ w + bias).relu().cast(out)` written out makes five arrays, each of which goes through memory. Here the product is
-computed only when somebody looks at it, or when the cast comes: then block after block of its rows is multiplied,
-added to, scaled, rounded and clipped in one small buffer that stays in the cache. The integers are the same: the bound
-of everything that happens before the rounding is within what a float32 holds exactly.
+`(x @ w + bias).relu().cast(out)` would make five arrays in memory. Here the product is computed only when its integers
+are needed, or at the cast: then block after block of rows is multiplied, added, scaled, rounded and clipped in one
+small buffer that stays in the cache. The integers are the same: everything before the rounding is bounded by what a
+float32 holds exactly.
 
-The cast's power of two is multiplied into weights and bias beforehand, which only moves their exponents.
+The cast's power of two is multiplied into weights and bias beforehand, which only changes their exponents.
 """
 
 from __future__ import annotations
@@ -26,61 +26,61 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import round_floats
 
 BLOCK_BYTES = 1 << 19  # of results, half of a core's second-level cache
-SCALES = 60  # powers of two by which float32 weights may be scaled: far from the ends of its exponents
+SCALES = 60  # powers of two by which float32 weights may be scaled: well within its exponents
 CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 
 
 class Rows(Protocol):
-    """The left operand, block by block."""
+    """The left operand of a product, accessed in blocks."""
 
     @property
     def count(self) -> int:
-        """Rows in all."""
+        """The number of rows."""
 
     def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
-        """(first row, rows) for blocks of float32 rows whose results of `outputs` columns fit the cache."""
+        """(first row, float32 rows) of each block; results of `outputs` columns fit the cache."""
 
     def source(self) -> Source:
-        """All of them, for the compiled kernels."""
+        """All rows, as an operand of the compiled kernels."""
 
 
 @dataclass(frozen=True)
 class MatrixRows:
-    """The rows of a matrix that is there already."""
+    """The rows of a matrix in memory."""
 
     matrix: Array
 
     @property
     def count(self) -> int:
-        """Rows in all."""
+        """The number of rows."""
         return len(self.matrix)
 
     def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
-        """(first row, rows) for blocks whose results fit the cache."""
+        """(first row, rows) of each block whose results fit the cache."""
         size = max(512, BLOCK_BYTES // (4 * outputs))
         for start in range(0, len(self.matrix), size):
             yield start, self.matrix[start : start + size]
 
     def source(self) -> Source:
-        """The matrix, for the compiled kernels."""
+        """The matrix, as an operand of the compiled kernels."""
         matrix = self.matrix if self.matrix.strides[1] == 4 else np.ascontiguousarray(self.matrix)
         return Source(matrix, *matrix.shape)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """rows @ weights + addends, then ReLU if asked for."""
+    """rows @ weights + addends, then an optional ReLU."""
 
     rows: Rows
     weights: BoundedInts
-    compiled: Operands | None  # for the compiled kernels, if they take this product
-    eager: Callable[[], Array]  # the bare product by other ways
-    addends: tuple[Array, ...] = ()  # rows of `outputs`, or matrices of the result's shape, in float32
+    compiled: Operands | None  # for the compiled kernels, if they support this product
+    eager: Callable[[], Array]  # the unfused product
+    addends: tuple[Array, ...] = ()  # rows (outputs,), or arrays of the result's shape, in float32
     relu: bool = False
 
 
 class DeferredProduct(BoundedInts):
-    """The integers of `_Plan`, computed when `array` is asked for, or block by block in `requantized`."""
+    """The integers of a `_Plan`, computed on the first use of `array`, or block by block in `requantized`."""
 
     __slots__ = ("_cast_before", "_computed", "_plan", "_shape")
 
@@ -103,7 +103,7 @@ class DeferredProduct(BoundedInts):
         compiled: Operands | None,
         eager: Callable[[], Array],
     ) -> DeferredProduct:
-        """A product that nobody has added to yet; `eager` computes it by other ways."""
+        """A product without addends; `eager` computes it unfused."""
         return cls(_Plan(rows, weights, compiled, eager), shape, bound)
 
     @property
@@ -113,19 +113,19 @@ class DeferredProduct(BoundedInts):
 
     @property
     def waiting(self) -> bool:
-        """Nobody has looked at the integers yet."""
+        """Whether the integers have not been computed yet."""
         return self._computed is None
 
     @property
     def array(self) -> Array:  # type: ignore[override]
-        """The integers, computed now."""
+        """The integers, computed on first use."""
         if self._computed is None:
             wide = self.bound > FLOAT32_EXACT
             self._computed = (self._in_wide_floats() if wide else self._in_float32()).reshape(self._shape)
         return self._computed
 
     def can_add(self, other: BoundedInts, bound: int) -> bool:
-        """May `other` be added before the rounding? One row of the outputs, or a whole array of the result's shape."""
+        """Whether `other`, one row or an array of the result's shape, can be added lazily."""
         compiled = self._plan.compiled
         by_column = other.shape == self._shape[-1:]
         return (
@@ -137,24 +137,27 @@ class DeferredProduct(BoundedInts):
         )
 
     def plus(self, other: BoundedInts, bound: int) -> DeferredProduct:
-        """The product that waits, with one more addend."""
+        """The lazy product with one more addend."""
         array = other.to_cached(FLOAT32 if other.bound <= FLOAT32_EXACT else FLOAT64)
         addend = array if array.ndim == 1 else array.reshape(-1, array.shape[-1])
         plan = replace(self._plan, addends=(*self._plan.addends, addend))
         return DeferredProduct(plan, self._shape, bound)
 
     def relu(self) -> DeferredProduct:
-        """The product that waits, with a ReLU at its end."""
+        """The lazy product with a ReLU at its end."""
         return DeferredProduct(replace(self._plan, relu=True), self._shape, self.bound)
 
     def can_requantize(self, shift: int, quantizer: Quantizer) -> bool:
-        """May the fused pass do it? Not where numbers leave it, and once only: who casts twice computes once."""
+        """Whether the fused pass can do the cast: within float32, and once only.
+
+        A second cast uses the computed integers.
+        """
         if not self.waiting or self._cast_before or quantizer.format.magnitude > FLOAT32_EXACT:
             return False
         return self._compiled_for(shift) or (self.bound <= FLOAT32_EXACT and abs(shift) <= SCALES)
 
     def requantized(self, shift: int, quantizer: Quantizer, fits: bool, bound: int) -> BoundedInts:
-        """The integers times 2**shift, rounded and fitted by the quantizer, unless they fit anyway."""
+        """The integers times 2**shift, rounded and fitted by the quantizer; `fits`: they are known to fit."""
         self._cast_before = True
         if self._compiled_for(shift):
             result = self._by_kernels(Epilogue(self._plan.relu, -shift, quantizer, fits))
@@ -199,7 +202,7 @@ class DeferredProduct(BoundedInts):
 
 
 def _scaled(weights: BoundedInts, shift: int) -> Array:
-    """The weights times 2**shift in float32, remembered for each shift."""
+    """The weights times 2**shift in float32, cached per shift."""
     if shift == 0:
         return weights.to_cached(FLOAT32)
     scaled = weights.columns.scaled
@@ -209,9 +212,9 @@ def _scaled(weights: BoundedInts, shift: int) -> Array:
 
 
 def _finish(z: Array, shift: int, quantizer: Quantizer | None, fits: bool, relu: bool) -> None:
-    """ReLU, rounding and overflow, in place.
+    """ReLU, rounding and overflow handling, in place.
 
-    No rounding brings a negative number above zero, so that ReLU may come after it, in the clip that saturates.
+    No rounding makes a negative number positive, so ReLU can follow it, merged into the clip that saturates.
     """
     clips = quantizer is not None and not fits and quantizer.overflow in CLIPS
     if relu and not clips:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The functions that tables are made of, to any number of digits."""
+"""The functions of tables, computable to any precision."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @dataclass(frozen=True)
 class ExactFunction:
-    """A real function of one variable, as tables need it.
+    """A real function of one variable, with what correct rounding needs.
 
-    `decimal` works in the current decimal context, with an error of a few units in the last place of the
-    larger of 1 and its value, times 1 + |x|. `rational` gives the value where that is a fraction, and None
-    where it is irrational. `tail(lsb_bits)` is an x beyond which, on both sides, the value stays between the
-    same two neighbouring halves of 2**-lsb_bits, or None if there is none on the right. `far(x, bits)` gives, for
-    an x far out, a line that the value follows, and on which side of it (1 above, -1 below), where it is closer than
-    2**-bits; None elsewhere.
+    `decimal` computes in the current decimal context, with an error of a few units in the last place of max(1,
+    |value|), times 1 + |x|. `rational` returns the value if it is rational, else None. `tail(lsb_bits)` is an x beyond
+    which, on both sides, the value stays between the same two neighbouring multiples of 2**-lsb_bits / 2. `far(x,
+    bits)` returns, for large |x|, an asymptote's value and the side on which the function approaches it (1 above, -1
+    below), if it is closer than 2**-bits; else None.
     """
 
     estimate: Callable[[Array], Array]  # in float64, relative error below 2**-40
@@ -31,15 +30,15 @@ class ExactFunction:
     decimal: Callable[[Decimal], Decimal] | None = None
     tail: Callable[[int], int] | None = None
     tail_on_the_right: bool = True
-    rising: bool | None = True  # None: it turns
-    mirror: int | None = None  # f(x) + f(-x) for every x, if that is constant
-    positive_only: bool = False  # elsewhere the table gives its largest value, or what `elsewhere` says
+    rising: bool | None = True  # None: not monotonic
+    mirror: int | None = None  # f(x) + f(-x), if that is constant
+    positive_only: bool = False  # for x <= 0 the table has the value of `elsewhere`
     elsewhere: str = "largest"  # or "lowest", or "zero"
     far: Callable[[Fraction, int], tuple[Fraction, int] | None] | None = None
 
 
 def _sigmoid(x: Decimal) -> Decimal:
-    # exp(-x) of a large negative x would need as many digits as it has; this form never does.
+    # exp(-x) of a large negative x would need as many digits as it has; this form does not.
     if x < 0:
         e = x.exp()
         return e / (1 + e)
@@ -52,7 +51,7 @@ def _tanh(x: Decimal) -> Decimal:
 
 
 def _at_zero(value: Fraction) -> Callable[[Fraction], Fraction | None]:
-    """exp of a non-zero rational is transcendental (Lindemann), and so are the others."""
+    """`rational` of functions that are rational only at 0: exp of a non-zero rational is transcendental (Lindemann)."""
     return lambda x: value if x == 0 else None
 
 
@@ -62,7 +61,7 @@ def _sigmoid_estimate(x: Array) -> Array:
 
 
 def _pi() -> Decimal:
-    """Machin's formula: pi = 16 * atan(1/5) - 4 * atan(1/239)."""
+    """pi by Machin's formula: 16 * atan(1/5) - 4 * atan(1/239)."""
 
     def atan_of_inverse(n: int) -> Decimal:
         power = total = Decimal(1) / n
@@ -79,7 +78,10 @@ def _pi() -> Decimal:
 
 
 def _erf(x: Decimal) -> Decimal:
-    """2 / sqrt(pi) * exp(-x**2) * sum over n of 2**n * x**(2*n + 1) / (1 * 3 * ... * (2*n + 1)): all of one sign."""
+    """erf by a series of terms of one sign.
+
+    2 / sqrt(pi) * exp(-x**2) * sum over n of 2**n * x**(2*n + 1) / (1 * 3 * ... * (2*n + 1)).
+    """
     term = total = x
     n = 1
     while True:
@@ -100,33 +102,33 @@ def _softplus(x: Decimal) -> Decimal:
 
 
 def _log_of_one_more(e: Decimal) -> Decimal:
-    """log(1 + e), where e would be lost beside 1 as well: that is e itself, to the digits that are kept."""
+    """log(1 + e); for an e that is lost beside 1, e itself."""
     return (1 + e).ln() if e.adjusted() > -getcontext().prec else e
 
 
 def _far_gelu(x: Fraction, bits: int) -> tuple[Fraction, int] | None:
-    """0 on the left and x on the right, from below; |x| * (1 - Phi(|x|)) < exp(-x**2 / 2)."""
+    """The asymptotes of GELU: 0 on the left, x on the right, both from below; |x| * (1 - Phi(|x|)) < exp(-x**2 / 2)."""
     if x * x < 2 * log(2) * max(bits, 1) + 1:
         return None
     return (max(x, Fraction(0)), -1)
 
 
 def _far_erf(x: Fraction, bits: int) -> tuple[Fraction, int] | None:
-    """-1 or 1; 1 - erf(|x|) < exp(-x**2) for |x| > 1."""
+    """The asymptotes of erf: -1 and 1; 1 - erf(|x|) < exp(-x**2) for |x| > 1."""
     if x * x < log(2) * max(bits, 1) + 1:
         return None
     return (Fraction(1), -1) if x > 0 else (Fraction(-1), 1)
 
 
 def _far_softplus(x: Fraction, bits: int) -> tuple[Fraction, int] | None:
-    """0 on the left and x on the right, from above; the distance is log(1 + exp(-|x|)) < exp(-|x|)."""
+    """The asymptotes of softplus: 0 on the left, x on the right, from above; the distance is below exp(-|x|)."""
     if abs(x) < log(2) * max(bits, 1) + 1:
         return None
     return (max(x, Fraction(0)), 1)
 
 
 def _root(x: Fraction) -> Fraction | None:
-    """The square root, where that is a fraction."""
+    """The square root, if it is rational; else None."""
     above, below = isqrt(x.numerator), isqrt(x.denominator)
     exact = above * above == x.numerator and below * below == x.denominator
     return Fraction(above, below) if exact else None
@@ -143,7 +145,7 @@ def _erf_estimate(x: Array) -> Array:
 
 
 def _gelu_estimate(x: Array) -> Array:
-    """By erfc, which keeps its relative precision in the left tail."""
+    """GELU by erfc, which keeps its relative precision in the left tail."""
     y: Array = x * np.vectorize(erfc, otypes=[np.float64])(-x / np.sqrt(2)) / 2
     return y
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Exact integer matrix products at the speed of BLAS.
 
-If the sum of absolute products stays within 2**24 (float32) or 2**53 (float64), then so does every partial
-sum, in whichever order BLAS adds, and each of them is held exactly. If one operand is never negative, then the
-positive products alone, and the negative ones alone, are bounds of the same kind.
+If the sum of absolute products is at most 2**24 (float32) or 2**53 (float64), so is every partial sum, in any order in
+which BLAS adds, and each is exact. If one operand is never negative, the sum of the positive products and that of the
+negative products are sufficient bounds.
 
-A sum that is too long for float32, which is twice as fast, is cut into blocks of terms that are not
-(matmul_blocked.py); sums of few bits share one float (matmul_packed.py); columns of zeros are left out.
+A sum that exceeds float32, which is twice as fast as float64, is split into blocks of terms (matmul_blocked.py); sums
+of few bits share one float (matmul_packed.py); columns of zeros are skipped.
 
-Operands that are too large for float64 are cut into words that are not; the words' products are joined in
-int64, which is exact modulo 2**64 even where the sum itself is larger.
+Operands that exceed float64 are split into words; the products of words are combined in int64, which is exact modulo
+2**64 even if the sum is larger.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from fixedpoint_nn.numerics.native.operands import operands
 def deferred_product(
     a: BoundedInts, b: BoundedInts, shape: tuple[int, ...], rows: Rows | None = None
 ) -> DeferredProduct | None:
-    """a @ b, computed when it is needed, together with what follows; None where `product` knows a faster way.
+    """a @ b as a lazy product, to be fused with what follows; None if `product` is faster.
 
-    `rows` gives the rows of a, where a is no matrix in memory; `shape` is the result's.
+    `rows` yields the rows of a if a is not a matrix in memory; `shape` is that of the result.
     """
     if b.ndim != 2 or shape[-1:] != b.shape[1:] or (rows is None and a.ndim != 2):
         return None
@@ -59,9 +59,9 @@ def deferred_product(
 
 
 def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
-    """a @ b, exact if its `bound` is below 2**63, and modulo 2**64 otherwise.
+    """a @ b, exact if its `bound` is below 2**63, else modulo 2**64.
 
-    b is (k, n), or (groups, k, n) for an a of (..., groups, k).
+    (..., k) @ (k, n) -> (..., n), or (..., groups, k) @ (groups, k, n) -> (..., groups * n).
     """
     compact = b.columns.nonzero_columns
     if compact:
@@ -85,13 +85,13 @@ def product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
 
 
 def product_bound(a: BoundedInts, b: BoundedInts) -> int:
-    """An upper bound of every sum of absolute products in a @ b; from b's column norms where that is tighter."""
+    """An upper bound of every sum of absolute products in a @ b, from b's column norms if they are tighter."""
     bound = a.bound * b.bound * _terms(b)
     return bound if bound <= FLOAT32_EXACT else a.bound * b.columns.norm
 
 
 def split_product(a: BoundedInts, b: BoundedInts) -> Ints:
-    """a @ b modulo 2**64, in words."""
+    """a @ b modulo 2**64, by products of words."""
     plan = _plan(a.bound.bit_length(), b.bound.bit_length(), _terms(b))
     if plan is None:
         return np.asarray(grouped_matmul(a.to(INT64), b.to_cached(INT64)))
@@ -110,9 +110,9 @@ def _terms(b: BoundedInts) -> int:
 
 
 def _plan(a_bits: int, b_bits: int, terms: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """The fewest words, (count, bits) of each operand, whose products add up exactly in float64.
+    """The fewest words, (count, bits) per operand, whose products sum exactly in float64; None if there are none.
 
-    A word of w bits has a magnitude of at most 2**w; so have the signed highest words.
+    A word of w bits, also a signed highest one, has a magnitude of at most 2**w.
     """
     best = None
     for a_words, b_words in pairs(range(1, 6), repeat=2):
@@ -124,7 +124,7 @@ def _plan(a_bits: int, b_bits: int, terms: int) -> tuple[tuple[int, int], tuple[
 
 
 def _words(values: Ints, count: int, width: int) -> list[Array]:
-    """values = sum of words[i] * 2**(i * width); all but the last one are unsigned."""
+    """Words with values = sum of words[i] * 2**(i * width); all but the last are unsigned."""
     words = []
     for _ in range(count - 1):
         words.append((values & np.int64((1 << width) - 1)).astype(np.float64))
@@ -134,7 +134,7 @@ def _words(values: Ints, count: int, width: int) -> list[Array]:
 
 
 def grouped_matmul(rows: Array, matrix: Array) -> Array:
-    """(..., k) @ (k, m), or per group (..., groups, k) with (groups, k, m) to (..., groups * m)."""
+    """(..., k) @ (k, m), or per group (..., groups, k) @ (groups, k, m) -> (..., groups * m)."""
     if matrix.ndim < 3:
         return rows @ matrix
     groups, taps, outputs = matrix.shape

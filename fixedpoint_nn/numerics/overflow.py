@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The four overflows: what happens to an integer that is too large for its format."""
+"""Overflow handling: the four ways to bring an integer into the range of its format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 
 class Overflow(Enum):
-    """What happens to a value outside the range; the value is AMD's name."""
+    """How a value outside the format's range is handled; the enum's values are AMD's names.
+
+    >>> from fixedpoint_nn import FixedArray, Overflow, Q, Quantizer
+    >>> [int(FixedArray.from_float(-20.0, Quantizer(Q(4, 0), overflow=mode)).ints) for mode in Overflow]
+    [-4, -8, -7, 0]
+    """
 
     WRAP = "WRAP"
     SATURATE = "SAT"
@@ -24,14 +29,14 @@ class Overflow(Enum):
 
 
 def limits(format: QFormat, overflow: Overflow) -> tuple[int, int]:
-    """The integers that pass unchanged; symmetric saturation never gives a signed format's lowest one."""
+    """(lowest, highest) integer that passes unchanged; symmetric saturation excludes a signed format's lowest."""
     if overflow is Overflow.SATURATE_SYMMETRIC and format.signed:
         return -format.int_max, format.int_max
     return format.int_min, format.int_max
 
 
 def wrap(ints: Array, format: QFormat) -> Array:
-    """The lowest bits of each int64, read in the format: the value modulo 2**bits."""
+    """int64 integers modulo 2**bits, in the format's range."""
     if not format.signed:
         low: Array = ints & np.int64(format.int_max)
         return low
@@ -41,7 +46,7 @@ def wrap(ints: Array, format: QFormat) -> Array:
 
 
 def fit(values: Array, format: QFormat, overflow: Overflow, out: Array | None = None) -> Array:
-    """Bring integers into the format: int64, Python's, or floats that hold them and both limits exactly."""
+    """Integers brought into the format's range: int64, Python's, or floats that hold them and both limits exactly."""
     lo, hi = limits(format, overflow)
     if overflow in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
         result: Array = np.clip(values, lo, hi, out=out)
@@ -54,6 +59,6 @@ def fit(values: Array, format: QFormat, overflow: Overflow, out: Array | None = 
         return wrap(values, format)
     if values.dtype == object:
         return (values - format.int_min) % (1 << format.bits) + format.int_min
-    # The remainder of a float is exact, and then fits an int64: it is below 2**63.
+    # A float's remainder is exact, and is below 2**63, so it fits an int64.
     rest = np.fmod(values, values.dtype.type(2.0**format.bits))
     return wrap(rest.astype(np.int64), format).astype(values.dtype)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Overflow statistics: what every cast and accumulator lost, collected only while a `with` block is open.
+"""Overflow statistics of every cast and accumulator, collected only within a `with` block.
 
 with OverflowStats() as stats:
     fixed(x)
@@ -30,23 +30,22 @@ from fixedpoint_nn.numerics.rounding import Rounding, shift_right
 
 @dataclass(frozen=True)
 class OverflowCounts:
-    """What happened at one cast point or accumulator, over all calls."""
+    """The counts of one cast point or accumulator, over all calls."""
 
-    values: int = 0  # how many went through
-    saturated: int = 0  # were too large, and were saturated (or set to zero)
-    wrapped: int = 0  # were too large, and were wrapped
-    rounded: int = 0  # lost a fraction
-    first: tuple[int, ...] | None = None  # the index of the first one that was too large
-    headroom_bits: int = 63  # leading bits that no value needed; negative: bits that were missing
+    values: int = 0  # the number of values
+    saturated: int = 0  # out of range, and saturated (or set to zero)
+    wrapped: int = 0  # out of range, and wrapped
+    rounded: int = 0  # inexact
+    first: tuple[int, ...] | None = None  # the index of the first value out of range
+    headroom_bits: int = 63  # unused leading bits; negative: missing bits
 
 
 class OverflowStats(Mapping[str, OverflowCounts]):
-    """Collects the `OverflowCounts` for every named cast and accumulator that runs inside its `with` block.
+    """A mapping from names to the `OverflowCounts` of every cast and accumulator that runs inside its `with` block.
 
-    A cast without a name stands under its quantizer's text. Without `count_rounded` that one count stays 0,
-    and collecting takes little time. `first_row` is added to the first index of what follows, for whoever
-    cuts a batch into blocks. An accumulator's headroom is that of its last sums, and of every sum where one
-    saturated.
+    A cast without a name has its quantizer's text as its key. Without `count_rounded` that count stays 0, and
+    collecting takes little time. `first_row` is added to the batch index in `first`, for a batch that is processed in
+    blocks. An accumulator's headroom is that of its final sums and, after a saturation, of all sums.
     """
 
     def __init__(self, count_rounded: bool = True) -> None:
@@ -91,7 +90,7 @@ class OverflowStats(Mapping[str, OverflowCounts]):
     # ---- called by the numbers -----------------------------------------------------------------------------
 
     def record_cast(self, ints: BoundedInts, shift: int, quantizer: Quantizer) -> None:
-        """The integers times 2**shift are about to be rounded and fitted by the quantizer."""
+        """Count a cast of integers times 2**shift by the quantizer."""
         array = ints.array
         if not array.size:
             return
@@ -116,7 +115,7 @@ class OverflowStats(Mapping[str, OverflowCounts]):
     def record_floats(
         self, conversion: ConversionStats, shape: tuple[int, ...], quantizer: Quantizer
     ) -> None:
-        """Floats of this shape have been rounded and fitted by the quantizer."""
+        """Count a conversion of floats of this shape by the quantizer."""
         ends = (conversion.low, conversion.high)
         extremes = tuple(int(end) if isfinite(end) else int(copysign(1, end)) << 1024 for end in ends)
         self._add(
@@ -131,13 +130,13 @@ class OverflowStats(Mapping[str, OverflowCounts]):
     def record_sums(
         self, monitor: AccumulatorMonitor, shape: tuple[int, ...], accumulator: Accumulator
     ) -> None:
-        """An accumulator has run; `shape` is the result's."""
+        """Count the sums of an accumulator; `shape` is the result's."""
         assert monitor.outside is not None
         count, first = self._count(accumulator, monitor.outside)
         self._add(accumulator, shape, count, first, 0, (monitor.lo, monitor.hi))
 
     def _count(self, point: Quantizer | Accumulator, outside: Array | None) -> tuple[int, int | None]:
-        """How many are outside, and where the first one is if no earlier call had one."""
+        """(number outside the range, flat index of the first one if it is the first of all calls)."""
         count = 0 if outside is None else int(np.count_nonzero(outside))
         if outside is None or not count or self._entry(point).first is not None:
             return count, None
@@ -172,13 +171,13 @@ class OverflowStats(Mapping[str, OverflowCounts]):
 
 
 class OverflowTotals(OverflowStats):
-    """Counts values and overflows alone, which a planned network can do too: no first index, headroom or rounding."""
+    """Counts values and overflows only, without first index, headroom and rounding, as planned networks support."""
 
     def __init__(self) -> None:
         super().__init__(count_rounded=False)
 
     def record_total(self, quantizer: Quantizer, values: int, outside: int) -> None:
-        """So many values have been cast, so many of which did not fit."""
+        """Count a cast of `values` values, of which `outside` did not fit."""
         before, wraps = self._entry(quantizer), quantizer.overflow is Overflow.WRAP
         self.entries[quantizer.name or str(quantizer)] = replace(
             before,
@@ -190,9 +189,9 @@ class OverflowTotals(OverflowStats):
 
 @lru_cache(maxsize=4096)
 def representable_range(shift: int, quantizer: Quantizer) -> tuple[int, int]:
-    """The smallest and the largest int64 whose value times 2**shift still fits after rounding.
+    """The smallest and largest int64 whose value times 2**shift fits after rounding.
 
-    Rounding keeps the order, so they are the limits themselves, or lie beside a tie or the next integer.
+    Rounding is monotonic, so they are the limits, or next to a tie or the next integer.
     """
     lo, hi = limits(quantizer.format, quantizer.overflow)
     if shift >= 0:
@@ -212,7 +211,7 @@ def representable_range(shift: int, quantizer: Quantizer) -> tuple[int, int]:
 
 @lru_cache(maxsize=1 << 16)
 def _moved(value: int, shift: int, rounding: Rounding) -> int:
-    """One integer times 2**shift, rounded."""
+    """An integer times 2**shift, rounded."""
     if shift >= 0:
         return value << shift
     return int(shift_right(np.array([value]), -shift, rounding)[0])
@@ -223,13 +222,13 @@ def _as_int64(value: int) -> int:
 
 
 def _bits(lo: int, hi: int, signed: bool) -> int:
-    """Bits of the smallest format that holds lo..hi; an unsigned one needs a sign for what is below zero."""
+    """The bits of the smallest format that holds lo..hi, signed if lo is negative."""
     size = max((~lo).bit_length() if lo < 0 else 0, max(hi, 0).bit_length())
     return size + (signed or lo < 0)
 
 
 class _ThreadState(threading.local):
-    """The statistics that are open in each thread, so that networks that run side by side stay apart."""
+    """The open statistics of each thread."""
 
     open: OverflowStats | None = None
 
@@ -238,13 +237,13 @@ _thread = _ThreadState()
 
 
 def active() -> OverflowStats | None:
-    """The statistics that are open in this thread."""
+    """The open statistics of this thread, or None."""
     return _thread.open
 
 
 @contextmanager
 def none_open() -> Iterator[None]:
-    """Inside of the block nothing is counted in this thread: for numbers that stand for others."""
+    """A context in which nothing is counted in this thread, for auxiliary computations."""
     before, _thread.open = _thread.open, None
     try:
         yield

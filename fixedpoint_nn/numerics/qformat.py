@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Q formats: how many bits an integer has, and where its binary point stands."""
+"""Q formats: the width of an integer and the position of its binary point."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ _AMD_INT = re.compile(rf"(?:ap_)?(u?)int<{_NUMBER}>")
 
 @dataclass(frozen=True, repr=False)
 class QFormat:
-    """Integers of `int_bits + frac_bits` bits, each worth `integer * 2**-frac_bits`.
+    """A fixed-point format: integers of `int_bits + frac_bits` bits that represent `integer * 2**-frac_bits`.
 
-    The sign bit is counted in `int_bits`, so Q(4, 12) is 16 bits wide and is ap_fixed<16,4>. Either part may
-    be negative; together they are 1 to 63 bits.
+    The sign bit is counted in `int_bits`, so Q(4, 12) has 16 bits and is ap_fixed<16,4>. Either part may be negative;
+    together they are 1 to 63 bits.
+
+    >>> QFormat.parse("ap_fixed<16,4>")
+    Q(4, 12)
+    >>> Q(4, 12).bits, Q(4, 12).min, Q(4, 12).max, Q(4, 12).step
+    (16, -8.0, 7.999755859375, 0.000244140625)
     """
 
     int_bits: int
@@ -61,7 +66,7 @@ class QFormat:
         """The width in bits, sign included."""
         return self.int_bits + self.frac_bits
 
-    # Every operation asks for these, so they are computed once.
+    # Every operation uses these, so they are cached.
 
     @cached_property
     def int_min(self) -> int:
@@ -92,7 +97,7 @@ class QFormat:
 
     @property
     def max(self) -> float:
-        """The largest value; above 53 bits, the double nearest to it."""
+        """The largest value; above 53 bits, the nearest double."""
         return ldexp(self.int_max, -self.frac_bits)
 
     @property
@@ -104,7 +109,10 @@ class QFormat:
 
     @classmethod
     def parse(cls, text: str) -> QFormat:
-        """Read Q4.12, UQ0.8, Q(4, 12), fxp-s16/12, ap_fixed<16,4>, ap_ufixed<8,0>, fixed<16,4>, ap_int<8>, uint<8>."""
+        """The format in a text, such as Q4.12, UQ0.8, Q(4, 12), fxp-s16/12, ap_ufixed<8,0>, fixed<16,4> or ap_int<8>.
+
+        Any other text raises ValueError.
+        """
         if not isinstance(text, str):
             raise TypeError(f"a format is parsed from text, not from {text!r}")
         stripped = text.strip()
@@ -131,7 +139,7 @@ class QFormat:
 
     @classmethod
     def of_int(cls, value: int) -> QFormat:
-        """The smallest format that holds the whole number `value`; unsigned unless it is negative."""
+        """The smallest integer format that holds `value`; unsigned unless it is negative."""
         return _enclosing(min(value, 0), max(value, 0), 0, value < 0, f"the number {value}")
 
     @classmethod
@@ -163,12 +171,12 @@ class QFormat:
 
     @classmethod
     def for_maximum(cls, a: QFormat, b: QFormat) -> QFormat:
-        """The smallest format for the larger one of every a and b."""
+        """The smallest format for every max(a, b)."""
         return _for_maximum(a, b)
 
     @classmethod
     def for_minimum(cls, a: QFormat, b: QFormat) -> QFormat:
-        """The smallest format for the smaller one of every a and b."""
+        """The smallest format for every min(a, b)."""
         return _for_minimum(a, b)
 
     @classmethod
@@ -178,12 +186,12 @@ class QFormat:
 
 
 def Q(int_bits: int, frac_bits: int) -> QFormat:
-    """A signed format; the sign is counted in `int_bits`."""
+    """The signed format with these integer bits, sign included, and fraction bits: Q(4, 12) holds -8 to 8 - 2**-12."""
     return QFormat(int_bits, frac_bits)
 
 
 def UQ(int_bits: int, frac_bits: int) -> QFormat:
-    """An unsigned format."""
+    """The unsigned format with these integer and fraction bits: UQ(0, 8) holds 0 to 1 - 2**-8."""
     return QFormat(int_bits, frac_bits, signed=False)
 
 
@@ -194,7 +202,7 @@ def _positive(terms: int | None) -> int:
 
 
 def _enclosing(lo: int, hi: int, frac_bits: int, signed: bool, what: str) -> QFormat:
-    """Two's complement: n bits hold -2**(n-1) .. 2**(n-1)-1, and ~lo is -lo-1."""
+    """The smallest format that holds lo..hi: n bits hold -2**(n-1)..2**(n-1)-1, and ~lo is -lo-1."""
     if lo > hi:
         raise ValueError(f"the range {lo}..{hi} is empty; give the smaller integer first")
     if lo < 0 and not signed:
@@ -209,7 +217,7 @@ def _enclosing(lo: int, hi: int, frac_bits: int, signed: bool, what: str) -> QFo
 
 
 def _aligned(a: QFormat, frac_bits: int) -> tuple[int, int]:
-    """The format's integer range with that many fraction bits."""
+    """The format's range in integers of `frac_bits` fraction bits."""
     shift = frac_bits - a.frac_bits
     return a.int_min << shift, a.int_max << shift
 
@@ -241,7 +249,7 @@ def _for_negation(a: QFormat) -> QFormat:
 
 @lru_cache(maxsize=4096)
 def _for_dot(a: QFormat, b: QFormat, terms: int) -> QFormat:
-    """The extremes of a product are products of extremes, and each of the terms can reach them."""
+    """Extremes of a product are products of extremes, and every term can reach them."""
     corners = [x * y for x in (a.int_min, a.int_max) for y in (b.int_min, b.int_max)]
     what = f"the product of {a} and {b}" if terms == 1 else f"the sum of {terms} products of {a} and {b}"
     return _enclosing(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Quantizers: a format, a rounding and an overflow, which together are a conversion."""
+"""Quantizers: conversions into a format, with a rounding and an overflow mode."""
 
 from __future__ import annotations
 
@@ -26,16 +26,21 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 __all__ = ["ChannelQuantizer", "Overflow", "Quantizer", "Rounding"]
 
-# Of at most 63 bits whose binary point is moved by at most twice as many places, no value leaves float32's range.
+# With at most 63 bits, and the binary point moved by at most twice as many, no value exceeds float32's range.
 _MODERATE = 30
 _MODES = re.compile(r"(.*<[^<>,]*,[^<>,]*),([^<>,]*)(?:,([^<>,]*))?(?:,\s*(\d+)\s*)?>")
 
 
 @dataclass(frozen=True, repr=False)
 class Quantizer:
-    """A format, and what happens to bits that do not fit: on the right `rounding`, on the left `overflow`.
+    """A conversion into `format`: bits lost on the right are rounded, values out of range handled by `overflow`.
 
-    `name` labels the place where the conversion happens; two quantizers that differ only in it are equal.
+    `name` labels the cast point in statistics; it is ignored in comparisons.
+
+    >>> Quantizer(QFormat(4, 12), Rounding.HALF_EVEN, Overflow.SATURATE).from_floats([0.1, 100.0])
+    array([  410, 32767])
+    >>> Quantizer.parse("ap_fixed<16,4,AP_RND_CONV,AP_SAT>").rounding
+    Rounding.HALF_EVEN
     """
 
     format: QFormat
@@ -59,17 +64,17 @@ class Quantizer:
         return f"Quantizer({self.format!r}, {self.rounding!r}, {self.overflow!r}{name})"
 
     def __str__(self) -> str:
-        """AMD's text, such as ap_fixed<16,4,AP_RND_CONV,AP_SAT>."""
+        """AMD's notation, such as ap_fixed<16,4,AP_RND_CONV,AP_SAT>."""
         f = self.format
         kind = "ap_fixed" if f.signed else "ap_ufixed"
         return f"{kind}<{f.bits},{f.int_bits},AP_{self.rounding.value},AP_{self.overflow.value}>"
 
     @classmethod
     def parse(cls, text: str) -> Quantizer:
-        """Read AMD's text or any format's.
+        """The quantizer in AMD's notation, or for the text of a format.
 
-        Modes that AMD's text leaves out are AMD's defaults, TRN and WRAP; a fifth number, of saturation bits, is 0. A
-        format in another notation says nothing of modes and gets this class's.
+        Modes that AMD's notation omits are AMD's defaults, TRN and WRAP; a fifth number, of saturation bits, must be
+        0. A format in another notation gets this class's default modes.
         """
         if not isinstance(text, str):
             raise TypeError(f"a quantizer is parsed from text, not from {text!r}")
@@ -100,30 +105,30 @@ class Quantizer:
     # ---- conversions ---------------------------------------------------------------------------------------
 
     def from_floats(self, x: ArrayLike) -> Ints:
-        """The integers of these floats, exactly rounded; NaN and infinity raise."""
+        """The integers (int64) of these floats, correctly rounded; NaN and infinity raise ValueError."""
         return self.to_bounded(checked_array(x)).ints()
 
     def from_ints(self, ints: ArrayLike, frac_bits: int) -> Ints:
-        """The integers, in this format, of the values `ints * 2**-frac_bits`."""
+        """The integers (int64), in this format, of the values `ints * 2**-frac_bits`."""
         shift = self.format.frac_bits - frac_bits
         array = checked_ints(np.asanyarray(ints))
         return np.asarray(convert(array, shift, self.format, self.rounding, self.overflow))
 
     def round_floats(self, x: Array) -> Array:
-        """Each float's nearest value of this format, as the same kind of float; a NaN stays one."""
+        """Each float rounded to a value of this format, in the same dtype; NaN stays NaN."""
         return nearest_floats(x, self.format, self.rounding, self.overflow)
 
     def to_bounded(self, x: Array, stats: ConversionStats | None = None) -> BoundedInts:
-        """`from_floats` of a checked array, in the cheapest container; `stats` counts what did not fit."""
+        """`from_floats` of a checked array as `BoundedInts`; `stats` counts what did not fit."""
         return quantize_floats(x, self.format, self.rounding, self.overflow, stats)
 
 
 @dataclass(frozen=True, repr=False)
 class ChannelQuantizer:
-    """One quantizer per channel of the last axis: the same bits, the binary point moved by `shifts`.
+    """One quantizer per channel (last axis), of equal width, with the binary point moved by `shifts`.
 
-    Channel j has `shifts[j]` more integer bits and as many fraction bits fewer than `quantizer`. The integers
-    that come out all have one format, the smallest that holds every channel.
+    Channel j has `shifts[j]` more integer bits, and as many fewer fraction bits, than `quantizer`. The resulting
+    integers have one common format, the smallest that holds every channel.
     """
 
     quantizer: Quantizer
@@ -142,22 +147,22 @@ class ChannelQuantizer:
 
     @property
     def name(self) -> str:
-        """The label of the place where the conversion happens."""
+        """The label of the cast point."""
         return self.quantizer.name
 
     @property
     def overflow(self) -> Overflow:
-        """What happens, in every channel, to a value outside of the range."""
+        """The overflow mode, which is the same in every channel."""
         return self.quantizer.overflow
 
     @property
     def step(self) -> Array:
-        """The distance between neighbouring values, for each channel."""
+        """The distance between neighbouring values of each channel, (channels,)."""
         return np.ldexp(self.quantizer.step, self.shifts)
 
     @property
     def channels(self) -> tuple[Quantizer, ...]:
-        """Each channel's own quantizer."""
+        """The quantizer of each channel."""
         q, f = self.quantizer, self.quantizer.format
         return tuple(
             Quantizer(QFormat(f.int_bits + s, f.frac_bits - s, f.signed), q.rounding, q.overflow, q.name)
@@ -165,7 +170,7 @@ class ChannelQuantizer:
         )
 
     def from_floats(self, x: ArrayLike) -> Ints:
-        """The integers of these floats, each rounded by its channel's quantizer."""
+        """The integers of floats (..., channels), each rounded by its channel's quantizer."""
         array = checked_array(x)
         return self._by_channel(array, [q.from_floats(array[..., j]) for j, q in self._pairs(array)])
 
@@ -175,7 +180,7 @@ class ChannelQuantizer:
         return self._by_channel(array, [q.from_ints(array[..., j], frac_bits) for j, q in self._pairs(array)])
 
     def round_floats(self, x: Array) -> Array:
-        """Each float's nearest value in its channel's format, as the same kind of float; a NaN stays one."""
+        """Each float rounded to a value of its channel's format, in the same dtype; NaN stays NaN."""
         self._pairs(x)
         shifts = np.array(self.shifts)
         if abs(self.quantizer.format.frac_bits) <= _MODERATE and np.abs(shifts).max() <= _MODERATE:
@@ -183,11 +188,11 @@ class ChannelQuantizer:
             with np.errstate(over="ignore", under="ignore"):
                 scaled = x / scale
                 exact = np.array_equal(scaled * scale, x)
-            if exact:  # no float is subnormal, where moving the binary point loses bits
+            if exact:  # no float is subnormal, so moving the binary point loses no bits
                 nearest: Array = self.quantizer.round_floats(scaled) * scale
                 return nearest
         channels, result = self.channels, np.empty_like(x)
-        for j in np.unique(shifts, return_index=True)[1]:  # one pass over all channels of a format
+        for j in np.unique(shifts, return_index=True)[1]:  # one pass for all channels of a format
             same = shifts == shifts[j]
             result[..., same] = channels[j].round_floats(x[..., same])
         return result

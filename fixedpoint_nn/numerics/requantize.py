@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Shift, round, fit: integers of one format to integers of another, as the engine's requantizer does it."""
+"""Requantising: integers of one format to integers of another, as the engine's requantiser."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import round_floats
 
 _WORTH_A_CALL = 1024  # elements
-_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # far inside of what the exponents hold
+_FLOAT32_POWERS, _FLOAT64_POWERS = 100, 900  # well within the range of the exponents
 
 
 def requantized(ints: BoundedInts, shift: int, quantizer: Quantizer) -> BoundedInts:
     """The integers times 2**shift, rounded and fitted by the quantizer.
 
-    On floats a power of two only moves the exponent, so rounding sees the exact value.
+    On floats a power of two only changes the exponent, so the value before rounding is exact.
     """
     f = quantizer.format
     lo, hi = limits(f, quantizer.overflow)
     scaled = ints.bound << shift if shift >= 0 else -(-ints.bound >> -shift)
     fits = scaled <= hi and scaled <= -lo
-    # Wrapping makes large numbers of small ones; everything else only makes them smaller.
+    # Wrapping can enlarge magnitudes; everything else only reduces them.
     bound = f.magnitude if quantizer.overflow is Overflow.WRAP and not fits else min(scaled, f.magnitude)
     if isinstance(ints, DeferredProduct) and ints.can_requantize(shift, quantizer):
         return ints.requantized(shift, quantizer, fits, bound)
@@ -63,7 +63,7 @@ def requantized(ints: BoundedInts, shift: int, quantizer: Quantizer) -> BoundedI
 
 
 def looked_up(codes: BoundedInts, entries: BoundedInts, bits: int) -> BoundedInts:
-    """The table's entry for the lowest `bits` bits of each integer."""
+    """The table's entry at the low `bits` bits of each code."""
     array, table = codes.array, entries.array
     kernels = chosen().kernels if array.size >= _WORTH_A_CALL else None
     if kernels is not None and array.dtype == table.dtype == FLOAT32 and array.flags.c_contiguous:
@@ -74,7 +74,7 @@ def looked_up(codes: BoundedInts, entries: BoundedInts, bits: int) -> BoundedInt
 
 
 def _clips(array: Array, shift: int, quantizer: Quantizer) -> bool:
-    """May the compiled kernel do it? Right shifts that saturate, of float32 rows worth a call."""
+    """Whether the compiled kernel applies: a right shift with saturation, of enough float32 elements."""
     return (
         shift < 0
         and array.dtype == FLOAT32

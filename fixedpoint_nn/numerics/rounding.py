@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The seven roundings: floor, then add one where a predicate holds.
+"""The seven rounding modes: floor, then add one where a predicate holds.
 
-`INCREMENT_IF` is that predicate, once for each rounding. It is asked about integers that lose bits on the right and
-about floats that lose their fraction; NumPy's own floor, trunc and rint are the first, second and last line
-of it.
+`INCREMENT_IF` has the predicate of each mode. It is evaluated for integers that lose low bits and for floats that lose
+their fraction; NumPy's floor, trunc and rint are its first, second and last line.
 """
 
 from __future__ import annotations
@@ -18,7 +17,12 @@ from fixedpoint_nn.numerics.arrays import Array
 
 
 class Rounding(Enum):
-    """What happens to the bits that do not fit on the right; the value is AMD's name."""
+    """How bits lost on the right are rounded; the enum's values are AMD's names.
+
+    >>> from fixedpoint_nn import FixedArray, Q, Quantizer
+    >>> [int(FixedArray.from_float(-2.5, Quantizer(Q(4, 0), mode)).ints) for mode in Rounding]
+    [-3, -2, -2, -3, -3, -2, -2]
+    """
 
     FLOOR = "TRN"
     TOWARD_ZERO = "TRN_ZERO"
@@ -34,11 +38,11 @@ class Rounding(Enum):
 
 @dataclass(frozen=True)
 class Remainder:
-    """What the predicates are made of: facts about the value, its floor, and the remainder between them."""
+    """The arguments of the predicates: boolean arrays about a value, its floor, and the remainder."""
 
     inexact: Array  # the value is not its floor
-    above: Array  # by more than a half
-    tie: Array  # by exactly a half
+    above: Array  # the remainder is more than a half
+    tie: Array  # the remainder is exactly a half
     negative: Array  # the value is below zero
     odd: Array  # its floor is odd
 
@@ -55,11 +59,11 @@ INCREMENT_IF: dict[Rounding, Callable[[Remainder], Array]] = {
 
 
 def shift_right(ints: Array, shift: int, rounding: Rounding) -> Array:
-    """ints / 2**shift, rounded to integers; ints are int64 or Python's own, shift is 0 or more."""
+    """ints / 2**shift, rounded to integers; ints are int64 or Python's, shift >= 0."""
     if shift == 0:
         return ints
     if shift > 63 and ints.dtype == np.int64:
-        # Every |int| is at most 2**63, so less than a half is left of it: a quarter of its sign rounds alike,
+        # Every |int| is at most 2**63, so less than a half remains: a quarter with its sign rounds equally,
         # but for -2**63 / 2**64, which is exactly minus a half.
         lowest = (ints == np.iinfo(np.int64).min) & (shift == 64)
         ints, shift = np.where(lowest, -2, np.sign(ints)), 2
@@ -72,14 +76,14 @@ def shift_right(ints: Array, shift: int, rounding: Rounding) -> Array:
 
 
 def round_floats(values: Array, rounding: Rounding, out: Array | None = None) -> Array:
-    """Each float rounded to an integer, as floats; exact for every finite float, and infinities stay."""
+    """Each float rounded to an integer, as a float; exact for every finite float, infinities stay."""
     if rounding is Rounding.HALF_EVEN:
         return np.asarray(np.rint(values, out=out))
     if rounding is Rounding.FLOOR:
         return np.asarray(np.floor(values, out=out))
     if rounding is Rounding.TOWARD_ZERO:
         return np.asarray(np.trunc(values, out=out))
-    # values - trunc is exact (values - floor is not: -1e-20 + 1), so all questions are asked of that.
+    # values - trunc is exact (values - floor is not: -1e-20 + 1), so the predicates use it.
     whole = np.trunc(values)
     with np.errstate(invalid="ignore"):
         rest = values - whole

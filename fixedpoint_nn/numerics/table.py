@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tables of functions, correctly rounded, with a certificate over every input."""
+"""Lookup tables of functions, correctly rounded, with a certificate over every input."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ MAX_OUTPUT_BITS = 60
 
 @dataclass(frozen=True)
 class Certificate:
-    """What holds over all input codes (of a reciprocal: over the positive ones)."""
+    """Properties of a table over all input codes (for a reciprocal, the positive ones)."""
 
-    max_error_lsb: float  # the largest |table - function|, in steps of the output
-    monotonic: bool  # never falls where the function rises, never rises where it falls; GELU itself turns
-    symmetric: bool | None  # f(-x) = 1 - f(x), or -f(x), in every bit; None: the function has no such law
+    max_error_lsb: float  # the largest |table - function|, in output steps
+    monotonic: bool  # never falls where the function rises, nor rises where it falls; GELU does both
+    symmetric: bool | None  # f(-x) = 1 - f(x), or -f(x), exactly; None: not a property of the function
 
 
 @dataclass(frozen=True)
 class Table:
-    """`function` at every value of `input_format`, each correctly rounded by `output`.
+    """A lookup table: `function` at every value of `input_format`, each correctly rounded by `output`.
 
-    The entries stand in the order of hardware addresses: the input's bit pattern, read as an unsigned number.
-    So a negative code c stands at c + 2**bits, where NumPy's `ints[c]` finds it too.
+    Entries are in the order of hardware addresses, the input's bit pattern as an unsigned number. So the entry of a
+    negative code c is at c + 2**bits, which is also NumPy's `ints[c]`.
 
     >>> Table("sigmoid", QFormat(2, 1), Quantizer(QFormat(0, 8, signed=False))).ints
     array([128, 159, 187, 209,  31,  47,  69,  97])
@@ -67,12 +67,12 @@ class Table:
 
     @cached_property
     def ints(self) -> Ints:
-        """The entries, by address; read-only."""
+        """The entries by address, (2**bits,) int64, read-only."""
         return _build(self.function, self.input_format, self.output)
 
     @cached_property
     def entries(self) -> BoundedInts:
-        """The entries in their cheapest container."""
+        """The entries as `BoundedInts`."""
         return _entries(self.function, self.input_format, self.output)
 
     def lookup(self, ints: Array) -> Ints:
@@ -81,12 +81,12 @@ class Table:
         return entries
 
     def on_floats(self, x: Array) -> NDArray[np.float64]:
-        """The entries as real numbers, for values that the input format holds exactly."""
+        """The entries as real numbers, for values of the input format."""
         codes = np.ldexp(np.asarray(x, np.float64), self.input_format.frac_bits).astype(np.intp)
         return _real(self.function, self.input_format, self.output)[codes]
 
     def certificate(self) -> Certificate:
-        """Checked over every input code."""
+        """The certificate, checked over every input code."""
         return _certificate(self.function, self.input_format, self.output)
 
 
@@ -101,7 +101,7 @@ def _build(name: str, source: QFormat, output: Quantizer) -> Ints:
         if function.tail_on_the_right:
             last = min(last, limit)
         elif output.overflow is not Overflow.WRAP:
-            # exp grows past the range, and stays there: 3 > 2/log(2), and 3 bits more leave the format.
+            # exp exceeds the range, and stays there: 3 > 2/log(2), and 3 more bits exceed the format.
             last = min(last, _code(3 * max(output.format.int_bits + 3, 1), source))
     if function.positive_only:
         first = 1
@@ -137,7 +137,7 @@ def _certificate(name: str, source: QFormat, output: Quantizer) -> Certificate:
     monotonic = bool((steps >= 0).all()) if function.rising is not False else bool((steps <= 0).all())
     symmetric = None
     if function.mirror is not None and source.signed:
-        # The lowest code has no partner.
+        # The lowest code has no negative.
         paired = ints[1:]
         constant = Fraction(function.mirror) * Fraction(2) ** output.format.frac_bits
         symmetric = bool((paired + paired[::-1] == constant).all())
@@ -145,13 +145,13 @@ def _certificate(name: str, source: QFormat, output: Quantizer) -> Certificate:
 
 
 def _codes(source: QFormat) -> Ints:
-    """Every input code, in the order of addresses."""
+    """All input codes, in the order of addresses."""
     addresses = np.arange(1 << source.bits)
     return np.where(addresses > source.int_max, addresses - (1 << source.bits), addresses)
 
 
 def _code(x: int, source: QFormat) -> int:
-    """The code of x, or the first one above it."""
+    """The code of x, or the next one above it."""
     shift = source.frac_bits
     return x << shift if shift >= 0 else (x >> -shift) + 1
 
@@ -162,12 +162,12 @@ def _estimate(function: ExactFunction, codes: Ints, source: QFormat) -> NDArray[
 
 
 def _rounded(function: ExactFunction, codes: Ints, source: QFormat, output: Quantizer) -> Ints:
-    """The function at each code, rounded.
+    """The function at each code, correctly rounded.
 
-    Every rounding depends on nothing but the half step in which the value lies. In quarters of a step that is
-    2*floor(2*y), and one more unless 2*y is an integer; the quantizer itself rounds these quarters.
+    Every rounding depends only on the half step that contains the value y. In quarters of a step that is 2*floor(2*y),
+    plus 1 unless 2*y is an integer; the quantizer itself rounds these quarters.
 
-    Where the float estimate lies further from a half step than its error, it decides; elsewhere decimal does.
+    If the float estimate is further from a half step than its error, it decides; else decimal arithmetic does.
     """
     lsb_bits = output.format.frac_bits
     with np.errstate(all="ignore"):
@@ -180,8 +180,8 @@ def _rounded(function: ExactFunction, codes: Ints, source: QFormat, output: Quan
         x = Fraction(int(codes[i])) / Fraction(2) ** source.frac_bits
         exact = _quarters(function, x, lsb_bits)
         if output.overflow is Overflow.WRAP:
-            exact = exact % modulus - (modulus if exact < 0 else 0)  # roundings ask for the sign
-        quarters[i] = max(min(exact, 2**62), -(2**62))  # outside of every output either way
+            exact = exact % modulus - (modulus if exact < 0 else 0)  # roundings depend on the sign
+        quarters[i] = max(min(exact, 2**62), -(2**62))  # outside every output format either way
     return output.from_ints(quarters, lsb_bits + 2)
 
 
@@ -210,5 +210,5 @@ def _quarters(function: ExactFunction, x: Fraction, lsb_bits: int) -> int:
 
 
 def _finest(x: Fraction, lsb_bits: int) -> int:
-    """No half step but the one on the line itself is as close as 2**-this to a line through x."""
+    """The n for which no half step, except one on the line itself, is within 2**-n of a line through x."""
     return max(lsb_bits + 1, x.denominator.bit_length() - 1) + 1

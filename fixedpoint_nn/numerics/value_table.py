@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`ValueTable`: a table of any function, given by its values."""
+"""`ValueTable`: a lookup table given by its values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fixedpoint_nn.numerics.table import MAX_ADDRESS_BITS, Certificate, Table
 
 @dataclass(frozen=True)
 class ValueTable(Table):
-    """The integers `values`, one for each integer of `input_format` from its lowest to its highest.
+    """A lookup table with the integers `values`, for the integers of `input_format` from lowest to highest.
 
     >>> ValueTable("square", QFormat(2, 0), Quantizer(QFormat(3, 0, signed=False)), (4, 1, 0, 1)).ints
     array([0, 1, 4, 1])
@@ -50,22 +50,22 @@ class ValueTable(Table):
 
     @cached_property
     def ints(self) -> Ints:
-        """The entries, by address; read-only."""
+        """The entries by address, (2**bits,) int64, read-only."""
         ints = np.roll(np.array(self.values, np.int64), self.input_format.int_min)
         ints.flags.writeable = False
         return ints
 
     @cached_property
     def entries(self) -> BoundedInts:
-        """The entries in their cheapest container."""
+        """The entries as `BoundedInts`."""
         return BoundedInts.of(self.ints)
 
     def on_floats(self, x: np.ndarray) -> np.ndarray:
-        """The entries as real numbers, for values that the input format holds exactly."""
+        """The entries as real numbers, for values of the input format."""
         codes = np.ldexp(np.asarray(x, np.float64), self.input_format.frac_bits).astype(np.intp)
         return np.ldexp(self.ints[codes].astype(np.float64), -self.output.format.frac_bits)
 
     def certificate(self) -> Certificate:
-        """The values are the function, so none is wrong; whether they rise or fall without turning."""
+        """The certificate: no errors, as the values are the function; monotonic if they only rise or only fall."""
         steps = np.diff(np.array(self.values, np.int64))
         return Certificate(0.0, bool((steps >= 0).all() or (steps <= 0).all()), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How few bits, where, and what it costs: calibrate, quantise, train for few bits, sweep, search."""
+"""Precision: calibration, quantising, training for few bits, sweeps and searches of bit widths."""
 
 from fixedpoint_nn.precision.calibrate import calibrate
 from fixedpoint_nn.precision.fake import FakeQuantized, fake_quantize

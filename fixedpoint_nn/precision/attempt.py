@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One point that may fail: its figures, or the reason why there are none. What runs on every worker."""
+"""Computing one point of a sweep on a worker: its figures, or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fixedpoint_nn.network.json_shapes import Anything, Fields
 from fixedpoint_nn.precision.content import digest
 
 REASON = Fields({"reason": Anything(), "failed": Anything()})
-LONGEST = 500  # letters of a reason
+LONGEST = 500  # characters of a reason
 
 
 def attempt(compute: Callable[..., dict[str, Any]], common: Any, *task: Any) -> dict[str, Any]:
-    """`compute(common, *task)`, or {"reason": ..., "failed": ...}.
+    """The result of `compute(common, *task)`, or {"reason": ..., "failed": ...} if it raises.
 
-    A ValueError says that some layer cannot have such numbers; whatever else is raised is a failure.
+    A ValueError means that some layer cannot have these formats (failed is False); any other exception is a failure.
     """
     try:
         return compute(common, *task)
@@ -27,12 +27,12 @@ def attempt(compute: Callable[..., dict[str, Any]], common: Any, *task: Any) -> 
 
 
 def reason_of(result: Mapping[str, Any] | None) -> str:
-    """Why there are no figures; empty if there are."""
+    """The reason why a result has no figures; empty if it has them."""
     return "" if result is None else str(result.get("reason", ""))
 
 
 def error_key(key: str) -> str:
-    """The key under which a point's reason is stored, beside that of its figures."""
+    """The store's key of a point's reason, beside the key of its figures."""
     return digest("reason", key)
 
 

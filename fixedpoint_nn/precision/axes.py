@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a sweep varies: one thing at a time, from a base recipe."""
+"""The axes of a sweep: each varies one setting of a base recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PTQ, QAT = "ptq", "qat"
 
 @dataclass(frozen=True)
 class Variant:
-    """One point to compute: which axis, where on it, after training (ptq) or trained for it (qat)."""
+    """One point to compute: axis, value, recipe, and method: quantised after training (ptq) or trained for it (qat)."""
 
     axis: str
     value: str
@@ -24,7 +24,7 @@ class Variant:
 
     @property
     def label(self) -> str:
-        """Axis, value and method in words."""
+        """Axis, value and method as text."""
         return f"{self.axis} {self.value} {self.method}"
 
 
@@ -44,7 +44,7 @@ def _activations(base: Recipe, words: Sequence[int]) -> Iterator[tuple[str, Reci
 
 
 def _accumulators(base: Recipe, words: Sequence[int]) -> Iterator[tuple[str, Recipe]]:
-    """From too narrow for these words to wide enough for sums of a few thousand products."""
+    """Accumulator widths from too narrow for the words to wide enough for sums of a few thousand products."""
     for extra in range(0, 13, 2):
         for overflow in (Overflow.WRAP, Overflow.SATURATE):
             bits = base.weights + base.activations + extra - 4
@@ -58,13 +58,13 @@ def _addresses(base: Recipe, words: Sequence[int]) -> Iterator[tuple[str, Recipe
 
 
 def _integers(base: Recipe, words: Sequence[int]) -> Iterator[tuple[str, Recipe]]:
-    """The same integer bits everywhere, at the base's word."""
+    """The same integer bits everywhere, at the base recipe's word length."""
     for bits in range(1, base.word + 1):
         yield str(bits), replace(base, int_bits=bits)
 
 
 def _fractions(base: Recipe, words: Sequence[int]) -> Iterator[tuple[str, Recipe]]:
-    """The same fraction bits everywhere; each place has the integer bits that its data need."""
+    """The same fraction bits everywhere; integer bits by each place's data."""
     for bits in range(base.word + 5):
         yield str(bits), replace(base, frac_bits=bits)
 
@@ -95,7 +95,7 @@ AXES = {
 def variants(
     axes: Iterable[str], words: Sequence[int], base: Recipe, methods: Iterable[str] = (PTQ,)
 ) -> list[Variant]:
-    """Every point of these axes; `words` are the lengths of the first three, `base` is what stays."""
+    """All points of these axes, varied from `base`; `words` are the lengths for word, weights and activations."""
     found = []
     methods = tuple(methods)
     for method in methods:

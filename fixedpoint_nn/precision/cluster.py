@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where points are computed: in this process, in processes that share the data, or on a Dask cluster."""
+"""Running tasks in this process, in worker processes that share the data, on an executor, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Task = tuple[Any, ...]
 Compute = Callable[..., dict[str, Any]]
 Done = Iterator[tuple[str, dict[str, Any]]]
 
-# How Dask says that a point's workers were killed again and again, or that nobody holds its data any more.
+# Dask's errors for a task whose workers were killed repeatedly, or whose data are lost.
 LOST = ("KilledWorker", "CancelledError", "FutureCancelledError")
-_common: Any = None  # what every task of this worker process has in common
+_common: Any = None  # the common part of all tasks of this worker process
 
 
 class WorkerDied(RuntimeError):
-    """A worker process ended in the middle of a point."""
+    """Raised for a point whose worker process ended while computing it."""
 
 
 def run_all(
@@ -39,7 +39,7 @@ def run_all(
     executor: Executor | None = None,
     scheduler: str | None = None,
 ) -> Done:
-    """Each task's key and `compute(common, *task)`, in the order in which they end."""
+    """(key, `compute(common, *task)`) of every task, in order of completion."""
     if jobs < 1:
         raise ValueError(f"jobs is a number of processes from 1 up, not {jobs}")
     if sum((jobs > 1, executor is not None, scheduler is not None)) > 1:
@@ -67,7 +67,7 @@ def _start(message: bytes, directory: Path) -> None:
 
 
 def _end_with_parent(directory: Path) -> None:
-    """A sweep that is killed can tidy up no more, and its workers would wait for work for ever."""
+    """End this worker when its parent dies; otherwise the workers of a killed sweep would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -80,7 +80,7 @@ def _compute_here(compute: Compute, task: Task) -> dict[str, Any]:
 
 
 def _in_processes(compute: Compute, common: Any, tasks: Mapping[str, Task], jobs: int) -> Done:
-    """A point whose worker died, or has shown no sign of life for long, is given to another one, once."""
+    """In a pool of processes; a point whose worker died or stopped its heartbeat is retried once."""
     left = dict(tasks)
     with ExitStack() as stack:
         directory = stack.enter_context(scratch.folder())
@@ -122,7 +122,7 @@ def _as_they_end(futures: Mapping[Future[Any], str]) -> Done:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Workers that were lost are told in a sentence."""
+    """A context that turns Dask's errors about lost workers into one sentence."""
     try:
         yield
     except (CancelledError, Exception) as error:
@@ -138,7 +138,7 @@ def _told() -> Iterator[None]:
 
 
 def _on_executor(compute: Compute, common: Any, tasks: Mapping[str, Task], executor: Executor) -> Done:
-    """Any executor; Dask's has a way of its own."""
+    """On any `concurrent.futures` executor; one of Dask goes to `_on_dask`."""
     client = getattr(executor, "_client", None)
     if client is not None and hasattr(client, "scatter"):
         yield from _on_dask(compute, common, tasks, client, getattr(executor, "_kwargs", {}))
@@ -158,10 +158,10 @@ def _point(task: Task, compute: Compute, common: Any) -> dict[str, Any]:
 def _on_dask(
     compute: Compute, common: Any, tasks: Mapping[str, Task], client: Any, options: Mapping[str, Any]
 ) -> Done:
-    """The common part is sent to each worker once, all tasks in one message; results come in batches."""
+    """On Dask: the common part is sent once to each worker, all tasks in one message; results come in batches."""
     from distributed import as_completed
 
-    (shared,) = client.scatter([common], broadcast=True, hash=False)  # a dict alone would be taken apart
+    (shared,) = client.scatter([common], broadcast=True, hash=False)  # a bare dict would be scattered by key
     given = {"pure": False, **options}
     futures = client.map(_point, list(tasks.values()), compute=compute, common=shared, **given)
     keys = dict(zip((future.key for future in futures), tasks, strict=True))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Content as a key: two things that compute the same have the same digest, whatever their names or ages."""
+"""Digests of content as keys of stored results: equal content has an equal digest."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
 PACKAGE = Path(str(files("fixedpoint_nn")))
-# What is not here changes no computed point: the command line, reports, hardware, where data come from.
+# Other folders do not change a computed point: command line, reports, hardware, data sources.
 COMPUTING = ("numerics", "numbers", "layers", "network", "precision", "training")
 
 
 def digest(*things: Any) -> str:
-    """The SHA-256 of networks, arrays, plans, dataclasses, functions (by name) and plain values."""
+    """The SHA-256, in hex, of networks, arrays, plans, dataclasses, functions (by name) and plain values."""
     total = hashlib.sha256()
     for thing in things:
         for part in _parts(thing):
@@ -74,9 +74,9 @@ def _parts(thing: Any) -> Iterator[Any]:
 
 
 def function_digest(function: Callable[..., Any]) -> str:
-    """The digest of what somebody's function computes: its code, its defaults, and what it refers to.
+    """The digest of a user's function: its code, its defaults, and the values that it refers to.
 
-    Where that cannot be told, it is different every time, so that no stored result is taken for its own.
+    If these cannot be determined, the digest is random, so that no stored result is reused.
     """
     try:
         return digest(*_function_parts(function, set()))
@@ -85,7 +85,7 @@ def function_digest(function: Callable[..., Any]) -> str:
 
 
 def _function_parts(function: Any, seen: set[int]) -> Iterator[Any]:
-    """Code, defaults, closure and the globals that the code names, those that are functions like it."""
+    """Code, defaults, closure and referenced globals, recursively for functions."""
     if not isinstance(function, FunctionType):
         if isinstance(function, partial):
             yield from _function_parts(function.func, seen)
@@ -121,12 +121,12 @@ def _code_parts(code: CodeType) -> Iterator[Any]:
 
 
 def sources_digest(*rooms: str) -> str:
-    """The digest of every Python file below these folders of the package, however deep."""
+    """The digest of all Python files in these folders of the package, recursively."""
     paths = sorted(path for room in rooms for path in (PACKAGE / room).rglob("*.py"))
     return digest([(path.relative_to(PACKAGE).as_posix(), path.read_bytes()) for path in paths])
 
 
 @cache
 def code_version() -> str:
-    """The digest of the sources that compute a point; after a change of them, points are computed again."""
+    """The digest of the sources that compute a point: after any change of them, points are computed again."""
     return sources_digest(*COMPUTING)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a plan costs: bits of weights, bit operations, blocks of memory."""
+"""The cost of a plan: bits of weights, bit operations, block memories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.precision.observe import STRUCTURE, Observations
 from fixedpoint_nn.precision.plan import Plan
 
 LANES = 8
-WIDEST_PRODUCT = 32  # bits counted for an operand that no cast point has rounded
+WIDEST_PRODUCT = 32  # bits counted for an operand that no cast has rounded
 BLOCK_SHAPES = (
     (72, 512),
     (36, 1024),
@@ -28,9 +28,7 @@ BLOCK_SHAPES = (
 
 @dataclass(frozen=True)
 class Cost:
-    """The bits of all parameters; the sum of width times width over all multiplications of one sample; the RAMB36
-    blocks that parameters and activations fill.
-    """
+    """Bits of all parameters; bit operations of one sample; RAMB36 blocks for parameters and activations."""
 
     weight_bits: int
     bit_operations: int
@@ -38,7 +36,7 @@ class Cost:
 
 
 def word_bits(plan: Plan, path: str) -> int:
-    """Bits of one stored number; for a matrix with a binary point per channel, those of its columns."""
+    """The bits of one stored number at this place; for a per-channel matrix, the width of its words."""
     entry = plan.get(path)
     if isinstance(entry, ChannelQuantizer):
         return entry.quantizer.format.bits
@@ -46,7 +44,7 @@ def word_bits(plan: Plan, path: str) -> int:
 
 
 def cost(seen: Observations, plan: Plan) -> Cost:
-    """What a plan for the observed network costs."""
+    """The cost of a plan for the observed network."""
     sizes = {
         leaf.path: leaf.value.data.size
         for leaf in seen.leaves
@@ -57,7 +55,7 @@ def cost(seen: Observations, plan: Plan) -> Cost:
 
 
 def bit_operations(seen: Observations, plan: Plan) -> int:
-    """The multiplications of one sample, each counted as the product of its operands' widths in bits."""
+    """The sum, over all multiplications of one sample, of the product of the operands' widths in bits."""
     flow, total = seen.flow, 0
     tables = {leaf.address: leaf.path for leaf in seen.leaves if leaf.kind == TABLE}
 
@@ -70,7 +68,7 @@ def bit_operations(seen: Observations, plan: Plan) -> int:
             return word_bits(plan, tables.get(flow.nodes[node.parents[0]].label, ""))
         return max((width(parent) for parent in node.parents), default=1)
 
-    # A first state of zeros has no width; its matrix meets real states in the other time steps.
+    # An initial state of zeros has no width; the matrix has real states in the other time steps.
     products = [
         node
         for node in flow.nodes.values()
@@ -89,7 +87,7 @@ def bit_operations(seen: Observations, plan: Plan) -> int:
 
 
 def memory_blocks(seen: Observations, plan: Plan) -> int:
-    """RAMB36 of an engine of 8 lanes: weights side by side, biases, tables, the largest two activations."""
+    """The RAMB36 blocks of an engine of 8 lanes: rows of weights, biases, tables, and the two largest activations."""
     weights = [leaf for leaf in seen.leaves if leaf.kind == PARAMETER and seen.flow.is_matrix(leaf.path)]
     others = [
         leaf
@@ -110,7 +108,7 @@ def memory_blocks(seen: Observations, plan: Plan) -> int:
 
 
 def ramb36(words: int, width: int) -> int:
-    """The fewest blocks of 36 Kbit for so many words, over the shapes that a block has."""
+    """The smallest number of 36 Kbit blocks for a memory of `words` x `width` bits."""
     if words <= 0 or width <= 0:
         return 0
     return min(-(-width // wide) * -(-words // deep) for wide, deep in BLOCK_SHAPES)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where values go between cast points, read from the tape of one small pass.
+"""The data flow between cast points, read from the tape of one small forward pass.
 
-The tape knows what no list of layers tells: which cast point a ReLU follows, which products a bias is added
-to, and which casts would round a value that has just been rounded.
+It tells which cast point a ReLU follows, which products a bias is added to, and which casts would round a value that
+is already rounded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OUTPUT = "output"
 
 @dataclass(frozen=True)
 class Node:
-    """One value: the operation that made it, from which nodes; `label` names a leaf or a cast point."""
+    """One value: its operation and operands; `label` names an input, a parameter or a cast point."""
 
     operation: str
     parents: tuple[int, ...]
@@ -32,7 +32,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Dataflow:
-    """The tape as data: nodes in the order in which they were computed."""
+    """The tape as data: nodes by number in the order of computation, and the users of each."""
 
     nodes: Mapping[int, Node]
     users: Mapping[int, tuple[int, ...]]
@@ -43,7 +43,7 @@ class Dataflow:
     def read(
         cls, result: Tensor | tuple[Tensor, ...], leaves: Mapping[int, str], casts: Collection[str]
     ) -> Dataflow:
-        """`leaves` names the first tensors (inputs, parameters) by identity, `casts` the cast points."""
+        """The data flow that led to `result`; `leaves` names inputs and parameters by `id`, `casts` the cast points."""
         numbers: dict[int, int] = {}
         made: list[Tensor] = []
         results = result if isinstance(result, tuple) else (result,)
@@ -72,11 +72,11 @@ class Dataflow:
     # ---- questions about a place, over all time steps ------------------------------------------------
 
     def places(self, label: str) -> list[int]:
-        """The nodes that carry this label."""
+        """The nodes with this label, one for each time step."""
         return [number for number, node in self.nodes.items() if node.label == label]
 
     def _uses(self, number: int) -> Iterator[int | None]:
-        """The nodes that compute with this value, after any data movement; None stands for the network's output."""
+        """The nodes that compute with this value, seen through data movement; None is the network's output."""
         if number in self.outputs or not self.users[number]:
             yield None
         for user in self.users[number]:
@@ -86,7 +86,7 @@ class Dataflow:
                 yield user
 
     def uses(self, label: str) -> set[str]:
-        """The operations that a value is used in; a cast point is named by its path."""
+        """The operations that use this value, seen through data movement; a cast point counts by its path."""
         found = {use for place in self.places(label) for use in self._uses(place)}
         return {OUTPUT if use is None else self._name(use) for use in found}
 
@@ -95,7 +95,7 @@ class Dataflow:
         return "scaled" if node.operation == "*" and len(node.parents) == 1 else node.operation
 
     def source(self, number: int) -> int:
-        """Where a value comes from, before it was moved about or lost its negative part."""
+        """The node of a value before data movement and ReLUs."""
         node = self.nodes[number]
         while node.operation in MOVES | {"relu"} and len(node.parents) == 1:
             number = node.parents[0]
@@ -103,16 +103,16 @@ class Dataflow:
         return number
 
     def came_from(self, label: str) -> str:
-        """The cast point (or input) whose value arrives at this cast point as it was; or nothing."""
+        """The cast point or input whose value reaches this cast point unchanged; empty if there is none."""
         names = {self.nodes[self.source(self.nodes[place].parents[0])].label for place in self.places(label)}
         return names.pop() if len(names) == 1 else ""
 
     def followed_by_relu(self, label: str) -> bool:
-        """Whether every use of this value goes through a ReLU first."""
+        """Whether every user of this value is a ReLU."""
         return self.uses(label) == {"relu"}
 
     def only_a_relu_before_a_cast(self, label: str) -> bool:
-        """Whether this value is used by one ReLU only, whose result is cast next."""
+        """Whether this value is used only by ReLUs whose results are cast next."""
         relus = [user for place in self.places(label) for user in self.users[place]]
         after = [user for relu in relus for user in self.users[relu]]
         return (
@@ -122,7 +122,7 @@ class Dataflow:
         )
 
     def rows_of_a_take(self, parameters: Mapping[str, Any]) -> int:
-        """How many rows the first looked-up parameter has (the vocabulary); 0 if none is."""
+        """The number of rows of the first embedding (the vocabulary); 0 without one."""
         for node in self.nodes.values():
             if node.operation == "take":
                 weight = parameters.get(self.nodes[node.parents[0]].label)
@@ -133,10 +133,10 @@ class Dataflow:
     # ---- binary points -------------------------------------------------------------------------------
 
     def fraction_bits(self, number: int, known: Mapping[str, Any]) -> Any:
-        """The fraction bits of a value (one number, or one for each channel) before anything rounds it again.
+        """The fraction bits of a value, one number or (channels,), by bit growth from the casts before it.
 
-        `known` gives those of leaves, cast points and, by the address's path, tables ("table of PATH").
-        None: a constant such as a first state, which fits to anything.
+        `known` has the fraction bits of leaves and cast points by path, and of tables by "table of " and their
+        address's path. None is returned for a constant such as an initial state, which is exact in any format.
         """
         node = self.nodes[number]
         if node.label in known and known[node.label] is not None:
@@ -153,7 +153,7 @@ class Dataflow:
         return None if not given else given[0] if len(given) == 1 else _largest(given)
 
     def addend_of(self, label: str) -> list[int]:
-        """The values that this parameter is added to or limits; none if it is multiplied with."""
+        """The values that this parameter is added to or bounds; empty if it is a factor."""
         return [
             parent
             for place in self.places(label)
@@ -164,12 +164,12 @@ class Dataflow:
         ]
 
     def is_matrix(self, label: str) -> bool:
-        """Whether this parameter is used in dot products only, so that its columns are outputs."""
+        """Whether this parameter is used only in dot products, so that its columns are output channels."""
         users = [self.nodes[user].operation for place in self.places(label) for user in self.users[place]]
         return set(users) == {"@"}
 
     def factors_below(self, prefix: str) -> list[tuple[int, int]]:
-        """(data, weight) of each dot product with a parameter of the layer `prefix`."""
+        """The nodes (data, weight) of each dot product with a parameter of the layer at `prefix`."""
         return [
             (node.parents[0], node.parents[1])
             for node in self.nodes.values()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long the points of a sweep will take, from a few samples."""
+"""An estimate of the duration of a sweep, from a few samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCHES = 2
 
 @dataclass(frozen=True)
 class FirstBatches:
-    """A source that ends after a few batches."""
+    """A source limited to its first few batches."""
 
     source: Source
 
@@ -34,13 +34,13 @@ class FirstBatches:
 
 
 def expected_seconds(problem: Problem, tasks: Sequence[tuple[str, bool]], jobs: int = 1) -> float:
-    """Of points to compute, each a plan in JSON and whether it is trained for, in so many processes."""
+    """The estimated seconds of these points, each (plan as JSON, whether it is trained for), in `jobs` processes."""
     for text in sorted({plan for plan, _ in tasks}, key=len, reverse=True):
         plan = Plan.from_json(text)
         try:
             each = _judging(problem, plan)
             break
-        except ValueError:  # some layer cannot have such numbers, so the point will be left out
+        except ValueError:  # some layer cannot have these formats, so the point will be omitted
             continue
     else:
         return 0.0

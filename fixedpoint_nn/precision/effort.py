@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""`calibrate` with effort: after training, without labels, as few bits as least squares allow.
+"""`calibrate(effort="best")`: post-training quantisation that minimises output errors by least squares, without labels.
 
-1. The binary points of values between layers are those with which the network's outputs stay closest.
-2. Channels between layers are equalised, where that brings the outputs closer.
-3. Layer by layer, weights become the integers with which that layer's outputs stay closest, given what the rounded
-   layers before it make of the samples; the bias takes what is left of the mean.
+1. The binary points of activations are moved to minimise the error of the network's outputs.
+2. Channels between layers are equalised where that lowers this error.
+3. Layer by layer, weights are rounded to the integers that minimise the error of that layer's outputs, given the
+inputs from the rounded layers before it; the bias corrects the mean.
 
-The plan carries the weights that came of it, and `quantize` uses them instead of the network's own.
+The plan carries the resulting weights, and `quantize` uses them instead of the network's own.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from fixedpoint_nn.precision.plan_weights import encode
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.rounding_by_layer import mean_shift, round_matrix
 
-JUDGED = 256  # samples whose outputs are compared
+JUDGED = 256  # samples for the output error
 BLOCK = 128
 ONE_STEP = (-1, 1)  # of a binary point
 
 
 def best_plan(net: Any, samples: Array, recipe: Recipe) -> Plan:
-    """The plan for a float network of one input, with the weights that go with it."""
+    """The plan, with its weights, for a float network of one input; samples (n, ...)."""
     exact = fold(net)
     recipe = replace(recipe, per_channel=True)
     plain = Candidate.of(exact, samples, recipe)
@@ -64,25 +64,25 @@ def _outputs(net: Any, x: Array) -> Array:
 
 
 class Candidate:
-    """A folded float network, what was seen in it, and its plan so far."""
+    """A folded float network, its observations, and its plan so far."""
 
     def __init__(self, net: Any, seen: Observations, plan: Plan) -> None:
         self.net, self.seen, self.plan = net, seen, plan
 
     @classmethod
     def of(cls, net: Any, samples: Array, recipe: Recipe) -> Candidate:
-        """The usual plan, with better binary points."""
+        """The plan of the "fast" effort, with its binary points moved."""
         seen = observe(net, samples)
         found = cls(net, seen, seen.plan(recipe))
         found.move_points(samples[:JUDGED])
         return found
 
     def error(self, exact: Any, x: Array) -> float:
-        """How far the outputs are from the exact ones when everything is rounded."""
+        """The mean squared error of the rounded network's outputs for x."""
         return _distance(_outputs(exact, x), _outputs(fake_quantize(self.net, self.plan), x))
 
     def move_points(self, x: Array) -> None:
-        """One place after the other, move its binary point while that brings the outputs closer; weights stay exact."""
+        """Move the binary point of one place after the other while that lowers the output error; weights stay exact."""
         wanted = _outputs(self.net, x)
 
         def distance(plan: Plan) -> float:
@@ -104,7 +104,7 @@ class Candidate:
         self.plan = self.seen.with_biases(self.plan)
 
     def _points(self) -> Iterator[str]:
-        """The places whose binary point is free: values between layers that address no table, and the input."""
+        """The places whose binary point can move: the input, and activations that are not table addresses."""
         addresses = {leaf.address for leaf in self.seen.leaves}
         if isinstance(self.plan.get(INPUT), Quantizer) and not self.seen.vocabulary:
             yield INPUT
@@ -117,7 +117,7 @@ class Candidate:
                 yield leaf.path
 
     def rounded(self, samples: Array) -> Plan:
-        """Every matrix rounded by least squares, in the order of the layers."""
+        """The plan with every weight matrix rounded by least squares, in the order of the layers."""
         own = {path: Tensor(value.data.copy()) for path, value in parameters(self.net, False).items()}
         net, plan = rebuild(self.net, own), self.plan
         for leaf in walk(self.net):
@@ -144,7 +144,7 @@ class Candidate:
 
 
 def _distance(wanted: Array, found: Array) -> float:
-    """The mean squared difference of outputs, those of a row among themselves: what softmax and argmax see."""
+    """The mean squared difference of outputs, each row without its mean, which softmax and argmax ignore."""
     difference = (found - wanted).astype(np.float64)
     difference -= difference.mean(-1, keepdims=True)
     return float(np.mean(difference**2))

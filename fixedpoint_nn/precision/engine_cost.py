@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the engine needs for a plan: cycles, memory, and, where yosys is there, LUTs and DSPs."""
+"""The engine's cost of a plan: cycles, memory and, with yosys, LUTs and DSPs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from fixedpoint_nn.precision.quantize import quantize
 
 @dataclass(frozen=True)
 class EngineCost:
-    """For `sweep(..., engine=EngineCost(net, shape))`: figures of the engine for samples of this shape.
+    """For `sweep(..., engine=EngineCost(net, shape))`: the engine's figures for one sample of this shape.
 
-    A plan that the engine refuses (a word wider than it has, say) has none. `synthesise` adds LUTs and
-    DSPs of an engine of these widths for Xilinx 7, a minute for each, if yosys is installed.
+    A plan that cannot be lowered to the engine has none. `synthesise` adds LUTs and DSPs of an engine of these widths
+    for Xilinx 7, if yosys is installed; it takes about a minute per plan.
     """
 
     net: Any
@@ -37,7 +37,7 @@ class EngineCost:
         return engine_figures(quantize(self.net, plan), self.shape, self.lanes, self.synthesise)
 
     def key(self, plan: Plan) -> str:
-        """The key under which the figures of a plan are stored: a digest of everything that decides them."""
+        """The store's key of a plan's figures: a digest of everything that they depend on."""
         return digest("engine", self._common, plan.to_json())
 
     @cached_property
@@ -47,7 +47,7 @@ class EngineCost:
 
 @cache
 def hardware_version() -> str:
-    """The digest of everything that decides what the engine is and how networks are lowered to it."""
+    """The digest of the sources of the engine and of its compiler."""
     verilog = sorted([*rtl_folder().glob("*.v"), *rtl_folder().glob("*.vh")])
     return digest(sources_digest("hardware"), [(path.name, path.read_bytes()) for path in verilog])
 
@@ -55,7 +55,7 @@ def hardware_version() -> str:
 def engine_figures(
     fixed: Quantized, shape: tuple[int, ...], lanes: int = 8, synthesise: bool = False
 ) -> dict[str, int]:
-    """Predicted cycles of one sample, RAMB36 of its five memories, and the widths of the engine."""
+    """Predicted cycles of one sample, RAMB36 of the five memories, and the engine's widths in bits."""
     try:
         lowered = lower(fixed.net, shape, fixed.input.format, lanes)
     except LoweringError:
@@ -79,7 +79,7 @@ def _blocks(lowered: CompiledNetwork) -> int:
 
 
 def _size(config: EngineConfig) -> dict[str, int]:
-    """LUTs and DSPs of an engine of these widths; its memories have one standard size, so that sizes compare."""
+    """LUTs and DSPs of an engine of these widths, with memories of one standard size, so that figures compare."""
     try:
         size = xilinx(replace(config, **SMALL_MEMORIES))
     except ToolError:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Cross-layer equalisation: channels between two layers are brought to like ranges, and nothing else changes.
+"""Cross-layer equalisation: channels between two layers are scaled to similar ranges.
 
-relu(2**k x) = 2**k relu(x), so a channel's weights and bias may be doubled where the rows of the next layer that read
-it are halved (Nagel et al., Data-Free Quantization, 2019). Scales are powers of two: the float network computes what
-it computed, exactly, and a layer with a binary point for each channel loses nothing at all.
+relu(2**k x) = 2**k relu(x), so a channel's weights and bias can be doubled if the next layer's rows that read it are
+halved (Nagel et al., Data-Free Quantization, 2019). Scales are powers of two, so the float network computes exactly the
+same outputs, and a layer with per-channel binary points loses nothing.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ MOST = 2  # a channel is scaled by at most 2**2
 
 
 class _Peaks:
-    """Stands in a cast point and keeps each channel's largest value."""
+    """A stand-in for a cast point's quantizer that records each channel's largest magnitude."""
 
     def __init__(self) -> None:
         self.high: Any = 0.0
 
     def round_tensor(self, x: Tensor) -> Tensor:
-        """Look at the values, and round none."""
+        """Record the values; returns x unchanged."""
         self.high = np.maximum(self.high, x.data.reshape(-1, x.shape[-1]).max(0))
         return x
 
 
 def pairs(net: Any) -> Iterator[tuple[str, str]]:
-    """The paths of two layers of weights with a ReLU and nothing but channel by channel layers in between."""
+    """The paths of pairs of consecutive weight layers with only ReLU and channel-wise layers in between."""
     for path, layer in layers_by_path(net):
         if not isinstance(layer, Sequential):
             continue
@@ -69,7 +69,7 @@ def _is_product(layer: Any) -> bool:
 
 
 def equalised(net: Any, x: Array) -> dict[str, Array]:
-    """New values of the weights and biases of a folded network that should change, by path."""
+    """The scaled weights and biases of a folded network, by path, for samples x; unchanged ones are omitted."""
     found: dict[str, Array] = {}
     values: Mapping[str, Any] = parameters(net, trained_only=False)
     linked = list(pairs(net))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A plan tried out over floats: the same layers over `Tensor`, rounding wherever the integers do."""
+"""Fake quantisation: the layers over `Tensor`, rounding wherever the fixed-point network rounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fixedpoint_nn.precision.quantize import check, table, with_weights
 
 @dataclass(frozen=True)
 class FakeQuantized:
-    """A float network that rounds wherever its fixed twin does; its parameters are the master weights."""
+    """A float network that rounds wherever the fixed-point network does; its parameters are the master weights."""
 
     net: Any = field(metadata={INLINE: True})
     input: Quantizer
@@ -34,11 +34,10 @@ class FakeQuantized:
 
 
 def fake_quantize(net: Any, plan: Plan) -> FakeQuantized:
-    """The float network with the plan's quantizers and tables; it shares the network's parameters,
-    but for those that the plan carries.
+    """The float network with the plan's quantizers and tables, sharing the network's parameters.
 
-    In float64 it computes exactly what `quantize(net, plan)` computes, unless an accumulator is modelled:
-    that is the integers' business.
+    Parameters that the plan carries come from the plan. In float64 it computes exactly the values of `quantize(net,
+    plan)`, unless the plan models an accumulator, which only integers do.
     """
     net = with_weights(fold(net), plan)
     leaves = {leaf.path: leaf for leaf in walk(net)}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""How networks of the zoo are trained for four bits and fewer: the course of each, its plan, and who teaches it.
+"""Training of the zoo's networks for four bits and fewer: recipe, plan and teacher of each.
 
-A course starts from the float weights. The rate falls along half a wave, steps are learned, and the loss is mostly the
-imitation of a float network: the network itself, or a better one of the zoo that has the same task.
+Training starts from the float weights, with a cosine schedule and learned steps. The loss is mostly distillation from a
+float network: the network itself, or a better one of the zoo for the same task.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 
 CALIBRATION = 500
-WIDE = 8  # bits of what is not multiplied
+WIDE = 8  # bits of values that are no operand of a multiplication
 ADDED = frozenset({"+", "sum"})
 CELL_RANGE = 2  # integer bits of an LSTM's cell at the start, one fewer below four bits
 ACTIVATIONS_OF_ONE_BIT_WEIGHTS = 2
@@ -38,7 +38,7 @@ ACTIVATIONS_OF_ONE_BIT_WEIGHTS = 2
 
 @dataclass(frozen=True)
 class Course:
-    """Epochs, the rate of Adam at the start, the method, and the teacher (None: the float network itself)."""
+    """Epochs, the initial rate of Adam, the method, and the teacher (None: the float network itself)."""
 
     epochs: int
     rate: float = 1e-3
@@ -47,11 +47,11 @@ class Course:
     teacher: str | None = None
 
     def way(self, bits: int) -> str:
-        """The method for so many bits: weights of one bit are binary whatever else it does."""
+        """The method's name for this width; one-bit weights add "binary"."""
         return self.method if bits > 1 else f"binary+{self.method}"
 
 
-# At four bits the plan's steps are nearly right, and moving them does harm: only the weights are trained.
+# At four bits the plan's steps are nearly optimal, and moving them loses accuracy: only the weights are trained.
 GENTLE = Course(10, 5e-4, "distillation", teacher="resnet8")
 TAUGHT = Course(10, teacher="resnet8")
 IN_TIME = Course(8, 3e-4, "distillation")
@@ -65,10 +65,10 @@ COURSES = {
 
 
 def few_bits_plan(name: str, net: Any, bits: int) -> Plan:
-    """What is multiplied has so many bits (of 1: weights one, values two); the rest has 8.
+    """The plan in which operands of multiplications have `bits` bits (for 1: weights 1, activations 2), all else 8.
 
-    The rest are the logits, what is only added (the two sides of a shortcut, the pixels of a mean), and what addresses
-    a table. Each output's weights have a binary point of their own.
+    All else are logits, values that are only added (both sides of a shortcut, the pixels of a mean), and table
+    addresses. Weights have a binary point per output channel.
     """
     seen = observe(fold(net), zoo.samples(name, CALIBRATION, "train"))
     values = bits if bits > 1 else ACTIVATIONS_OF_ONE_BIT_WEIGHTS
@@ -82,11 +82,11 @@ def few_bits_plan(name: str, net: Any, bits: int) -> Plan:
 
 
 def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntry]]:
-    """Smaller ranges for the cells of LSTMs, and tables that see a finer step than the cell's.
+    """Plan entries that give LSTM cells a smaller range, and their tanh tables 8-bit addresses.
 
-    The widest cells decide the least squared error, but beyond 2 tanh is flat, and what is added in one step of time is
-    small: with steps of 1 the network loses what it reads. The step is learned, so the table's address, which is
-    not, is that of an 8-bit network.
+    The least squared error would follow the largest cell values, but tanh is flat beyond 2, and the increments of one
+    time step are small: with a step of 1 they would be lost. The cell's step is learned; the table's address is not,
+    so it is that of an 8-bit network.
     """
     for path, layer in layers_by_path(net):
         if isinstance(layer, LSTMCell):
@@ -101,7 +101,7 @@ def fine_cells(net: Any, plan: Plan, wide: Plan) -> Iterator[tuple[str, PlanEntr
 
 
 def teacher_outputs(name: str, course: Course) -> Array | None:
-    """What the course's teacher says to each training sample; None where the network teaches itself."""
+    """The teacher's logits for each training sample, (n, classes); None without a teacher of its own."""
     if course.teacher is None:
         return None
     return np.asarray(outputs(zoo.load(course.teacher), zoo.entry(name).source().x))  # type: ignore[attr-defined]
@@ -117,9 +117,9 @@ def train_few_bits(
     score: Callable[[Any], dict[str, float]] | None = None,
     **options: Any,
 ) -> Trained:
-    """Train a network of the zoo for so many bits; `options` are those of `training.fit`.
+    """Train a network of the zoo for `bits` bits; `options` are those of `training.fit`.
 
-    `teacher` is what `teacher_outputs` gave before, for those who train several times.
+    `teacher` is an earlier result of `teacher_outputs`, to save its computation in repeated trainings.
     """
     entry, net = zoo.entry(name), zoo.load(name)
     course = course or COURSES[name][bits]

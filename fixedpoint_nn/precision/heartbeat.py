@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Signs of life: every worker process marks the time in a file, and one that falls silent is ended.
+"""Heartbeats: every worker process touches a file periodically, and one that stops is killed.
 
-A process that dies is noticed at once. One that hangs (stopped, or waiting for a disk that is gone) is not: nothing
-would tell it from one that computes.
+A process that dies is noticed at once, but one that hangs (stopped, or waiting for a lost disk) is not.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-EVERY = 1.0  # seconds between two signs
+EVERY = 1.0  # seconds between two heartbeats
 SILENCE = 60.0  # seconds after which a worker is given up
 SUFFIX = ".beat"
 
 
 def beat(directory: Path, every: float | None = None) -> None:
-    """Mark the time again and again, while the folder is there."""
+    """Touch this process's file periodically, as long as the folder exists."""
     mark = directory / f"{os.getpid()}{SUFFIX}"
     while directory.exists():
         try:
@@ -32,20 +31,20 @@ def beat(directory: Path, every: float | None = None) -> None:
 
 
 def silent(directory: Path, now: float) -> list[int]:
-    """The processes whose last sign is too old."""
+    """The ids of the processes whose last heartbeat is too old."""
     found = []
     for mark in directory.glob(f"*{SUFFIX}"):
         try:
             if now - mark.stat().st_mtime > SILENCE:
                 found.append(int(mark.stem))
-        except OSError:  # it has just been taken away
+        except OSError:  # it was just removed
             continue
     return found
 
 
 @contextmanager
 def watching(directory: Path) -> Iterator[threading.Thread]:
-    """A thread, to be started, that ends silent workers until the block ends; their marks of before are forgotten."""
+    """A context with a thread, to be started, that kills silent workers; earlier heartbeats are removed."""
     for mark in directory.glob(f"*{SUFFIX}"):
         mark.unlink(missing_ok=True)
     over = threading.Event()

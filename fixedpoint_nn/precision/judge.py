@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A model over data, block by block: its figure with an interval, and its predictions."""
+"""Evaluation of a model on data, block by block: its metric with an interval, and its predictions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Model = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a model gave for all samples: scores where the metric is a mean of them, else the outputs.
+    """An evaluation: the scores of all samples if the metric is their mean, else the outputs.
 
-    `predicted` are `classes`, or, where the labels are none, the outputs themselves.
+    `predicted` are class indices if `classes`, else the outputs themselves.
     """
 
     metric: Metric
@@ -37,14 +37,14 @@ class Judgement:
 
     @cached_property
     def value(self) -> float:
-        """The metric's figure."""
+        """The value of the metric."""
         if self.scores is not None:
             return float(self.scores.mean())
         assert self.outputs is not None
         return self.metric.value(self.outputs, self.labels)
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the figure."""
+        """The 95 % bootstrap interval (low, high) of the value."""
         if self.scores is not None:
             return interval(self.scores)
         assert self.outputs is not None
@@ -52,11 +52,11 @@ class Judgement:
 
     @property
     def count(self) -> int:
-        """How many labels count."""
+        """The number of labels that count, without padding."""
         return int(np.size(self.labels if self.scores is None else self.scores))
 
     def changed_from(self, predicted: Array) -> int:
-        """How many predictions are other ones, padding left out; of a regression, how many samples."""
+        """The number of predictions, without padding, that differ from `predicted`; of a regression, of samples."""
         other = self.predicted != predicted
         if not self.classes:
             other = other.reshape(len(other), -1).any(-1)
@@ -66,7 +66,7 @@ class Judgement:
 
 
 def judge(model: Model, x: Array, y: Array, metric: Metric, ledger: OverflowStats | None = None) -> Judgement:
-    """The metric of `model(block of x)` against y."""
+    """Evaluate `model` on x (n, ...) and labels y by the metric, in blocks."""
     scores, outputs, predicted, classes = [], [], [], False
     for start in range(0, len(x), BLOCK):
         if ledger is not None:

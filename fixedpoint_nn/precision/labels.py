@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which metric labels ask for, and whether labels fit a metric: all else is refused, nothing is broadcast."""
+"""The default metric for given labels, and strict checks that labels fit a metric, without broadcasting."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Shape = tuple[int, ...]
 
 
 def default_metric(labels: Array, shape: Shape) -> Metric:
-    """Accuracy for a class of each sample, likelihood for sequences, mean squares for targets, precision for boxes.
+    """Accuracy for one class per sample, nll for sequences of classes, mse for targets, mAP for boxes.
 
-    `shape` is that of the network's outputs for all samples.
+    `shape` is the shape of the network's outputs for all samples.
     """
     if _whole(labels) and class_labels_fit(labels, shape):
         return Metric.ACCURACY if len(shape) == 2 else Metric.NLL
@@ -29,7 +29,7 @@ def default_metric(labels: Array, shape: Shape) -> Metric:
 
 
 def demand_fitting(metric: Metric, labels: Array, shape: Shape) -> None:
-    """Raise a sentence unless the metric can judge outputs of this shape by these labels."""
+    """Raise ValueError unless the metric can compare outputs of this shape with these labels."""
     if metric.labels == "anything":
         return
     if metric.labels == "targets":
@@ -62,7 +62,7 @@ def demand_fitting(metric: Metric, labels: Array, shape: Shape) -> None:
 
 
 def class_labels_fit(labels: Array, shape: Shape) -> bool:
-    """One label for each row of outputs; for a single output, also a column of them."""
+    """Whether there is one label for each row of outputs; for a single output, a column of labels fits too."""
     return labels.shape == shape[:-1] or (shape[-1] == 1 and labels.shape == shape)
 
 
@@ -111,7 +111,7 @@ def _told(labels: Array, shape: Shape) -> str:
 
 
 def _way_out(labels: Array, shape: Shape) -> str:
-    """What to write instead, for the usual mistakes."""
+    """The end of the message, with the way out of a common mistake."""
     if not _whole(labels) and labels.dtype.kind != "f":
         return "use whole numbers for classes, or floats for targets"
     if shape[-1] > 1 and labels.shape == (*shape[:-1], 1) and _whole(labels):

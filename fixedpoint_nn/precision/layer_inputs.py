@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What flows into every weight matrix, as second moments: enough to choose its integers by least squares."""
+"""Second moments of the inputs of a weight matrix, from which its integers are chosen by least squares."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from fixedpoint_nn.numbers.tensor.tape import operation_by_operation
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 
-BLOCK = 64  # samples whose tape is kept at a time
-ROWS = 8192  # rows of one block that are counted; there are far more pixels than that
-ENOUGH = 8  # rows for each of the matrix's rows, and at least
-FEWEST = 20_000  # rows of all
+BLOCK = 64  # samples per forward pass
+ROWS = 8192  # rows that are used of one block; images have many more pixels
+ENOUGH = 8  # rows for each row of the matrix, and at least
+FEWEST = 20_000  # rows in total
 
 
 @dataclass
 class InputMoments:
-    """Sums over rows x of the float network and y of the rounded one, which meet the same matrix."""
+    """Sums over the rows x of the float network and y of the rounded network that multiply the same matrix.
+
+    x and y are (inputs,), yy = Y'Y and yx = Y'X are (inputs, inputs).
+    """
 
     count: int = 0
     x: Any = 0.0
@@ -35,7 +38,7 @@ class InputMoments:
     yx: Any = 0.0
 
     def add(self, x: Array, y: Array) -> None:
-        """Count these rows."""
+        """Add rows x and y, each (rows, inputs)."""
         x, y = x.astype(np.float64), y.astype(np.float64)
         self.count += len(x)
         self.x, self.y = self.x + x.sum(0), self.y + y.sum(0)
@@ -43,7 +46,7 @@ class InputMoments:
 
 
 def input_moments(exact: Any, rounded: Any, net: Any, path: str, samples: Array) -> InputMoments:
-    """The moments at the matrix `path` of `net`; `exact` and `rounded` are networks over its tree."""
+    """The moments at the matrix `path` of `net`; `exact` and `rounded` are networks with the same tree."""
     layer = dict(layers_by_path(net))[path.rpartition(".")[0]]
     found = InputMoments()
     for start in range(0, len(samples), BLOCK):
@@ -58,7 +61,7 @@ def input_moments(exact: Any, rounded: Any, net: Any, path: str, samples: Array)
 
 
 def _rows(net: Any, path: str, layer: Any, samples: Array) -> Iterator[Array]:
-    """The rows that the matrix multiplies, of every product with it, in their order."""
+    """The rows (rows, inputs) of every product with the matrix, in order."""
     weight = parameters(net, trained_only=False)[path]
     weight.needs_gradient = True
     with operation_by_operation():
@@ -72,7 +75,7 @@ def _rows(net: Any, path: str, layer: Any, samples: Array) -> Iterator[Array]:
 
 
 def _products(end: Tensor, weight: Tensor) -> list[Tensor]:
-    """Every product on the tape whose second factor is this parameter, rounded or not, in their order."""
+    """Every product on the tape whose second operand is this parameter, rounded or not, in order."""
     found: dict[int, Tensor] = {}
     seen: set[int] = set()
     stack = [end]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A float network that rounds as a training method wants it, and the plan that its steps amount to."""
+"""A float network whose rounding is chosen by a training method, and the plan that follows from its learned steps."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from fixedpoint_nn.training.methods.method import Method, Place
 from fixedpoint_nn.training.methods.rounder import Rounder
 from fixedpoint_nn.training.schedules import Schedule
 
-SETTLED = 0.7  # the share of a stage after which steps stay as they are
+SETTLED = 0.7  # the share of a stage after which steps are frozen
 
 
 @dataclass(frozen=True)
 class Learning:
-    """The network in training: `learned` roundings of parameters have steps that move, `rounded` ones do not."""
+    """The network in training: `learned` rounders have trained steps, the `rounded` quantizers do not."""
 
     net: Any = field(metadata={INLINE: True})
     input: Any
@@ -43,18 +43,18 @@ class Learning:
         return rebuild(self.net, places)(x)
 
     def rounders(self) -> dict[str, Rounder]:
-        """Every learned rounding, by its place."""
+        """Every rounder with a learned step, by path."""
         found = dict(self.learned)
         if isinstance(self.input, Rounder):
             found[INPUT] = self.input
         return found | {path: cast for path, cast in _casts(self.net).items() if isinstance(cast, Rounder)}
 
     def entries(self) -> dict[str, PlanEntry]:
-        """The formats of every place with a learned step, as they are now."""
+        """The current plan entry of every place with a learned step."""
         return {path: rounder.entry() for path, rounder in self.rounders().items()}
 
     def settling(self, schedule: Schedule) -> Schedule:
-        """The same schedule; near the end the steps stay as they are, so that the weights get used to them."""
+        """The schedule, which also freezes the steps near the end, so that the weights adapt to them."""
         exponents = [rounder.exponent for rounder in self.rounders().values()]
 
         def watched(passed: float) -> float:
@@ -65,14 +65,14 @@ class Learning:
         return watched
 
     def settled(self) -> Any:
-        """The float network whose weights have the values that roundings with codes of their own gave them."""
+        """The float network whose weights an ordinary quantizer rounds as the rounders do (see `Rounder.settled`)."""
         weights = parameters(self.net, trained_only=False)
         own = {path: Tensor(r.settled(weights[path].data)) for path, r in self.learned.items()}
         return rebuild(_bare(self.net), own)
 
 
 def _bare(net: Any) -> Any:
-    """The float network alone: nothing rounds."""
+    """The float network without any rounding."""
     kinds = {leaf.path: None for leaf in walk(net) if leaf.kind in (TABLE, ACCUMULATOR)}
 
     def without(layer: Any) -> Any:
@@ -83,7 +83,7 @@ def _bare(net: Any) -> Any:
 
 
 def _casts(layer: Any, prefix: str = "") -> dict[str, Any]:
-    """What stands in every cast point, by path."""
+    """The value of every cast point, by path."""
     found = {}
     for path, part in layers_by_path(layer, prefix):
         for place in fields(part):
@@ -93,7 +93,7 @@ def _casts(layer: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def places(seen: Observations, net: Any, plan: Plan) -> dict[str, Place]:
-    """Every place whose step could be learned: weights that are trained, and values that address no table."""
+    """Every place whose step can be learned: trained weights, and activations that are not table addresses."""
     addresses = {leaf.address for leaf in seen.leaves if leaf.kind == TABLE}
     found: dict[str, Place] = {}
     source = plan[INPUT]
@@ -111,7 +111,7 @@ def places(seen: Observations, net: Any, plan: Plan) -> dict[str, Place]:
 
 
 def _learning(seen: Observations, net: Any, plan: Plan, method: Method) -> Learning:
-    """The folded network with this method's roundings, over the same parameters."""
+    """The folded network with this method's rounders, sharing the parameters."""
     rounders = {path: method.rounder(place, place.entry) for path, place in places(seen, net, plan).items()}
     moves = any(isinstance(rounder, Rounder) for rounder in rounders.values())
     cast: dict[str, Any] = {}
@@ -132,23 +132,23 @@ def _learning(seen: Observations, net: Any, plan: Plan, method: Method) -> Learn
 
 
 def _is_bias(seen: Observations, leaf: Leaf) -> bool:
-    """Whether it is added: the format of a bias follows the steps, so it is chosen when they have settled."""
+    """Whether the parameter is added; formats of biases follow the steps, so they are chosen after training."""
     return bool(seen.flow.addend_of(leaf.path))
 
 
 @dataclass(frozen=True)
 class Course:
-    """Where a training for few bits stands: the master weights, the plan so far, and the method."""
+    """The state of a training for few bits: master weights, plan so far, method, observations."""
 
     master: Any
     plan: Plan
     method: Method
     seen: Observations
-    widened: frozenset[str]  # places that have more bits in the early stages
+    widened: frozenset[str]  # places with more bits in the early stages
 
     @classmethod
     def of(cls, master: Any, plan: Plan, method: Method, samples: Array) -> Course:
-        """The start: the method may want other formats than the plan's in some places."""
+        """The initial state; the method may replace formats of the plan."""
         check({leaf.path: leaf for leaf in walk(master)}, plan)
         seen = observe(master, samples)
         found = places(seen, master, plan)
@@ -159,11 +159,11 @@ class Course:
         return cls(master, plan, method, seen, kept)
 
     def network(self, extra: int) -> Learning:
-        """The network to train, with so many bits more than the plan has."""
+        """The network to train, with `extra` more bits than the plan."""
         return _learning(self.seen, self.master, self._wide(self.plan, extra), self.method)
 
     def learned(self, network: Learning, extra: int) -> Plan:
-        """What the network's steps amount to now; biases follow them."""
+        """The plan with the network's current steps, and biases that fit them."""
         entries = network.entries()
         wide = self._wide(self.plan, extra)
         return self.seen.with_biases(wide.changed(entries)) if entries else wide
@@ -171,11 +171,11 @@ class Course:
     def figures(
         self, score: Callable[[Quantized], Mapping[str, float]], network: Learning, extra: int, _: Any = None
     ) -> Mapping[str, float]:
-        """What `score` says of the integers that the network amounts to now."""
+        """The result of `score` for the fixed-point network with the current weights and steps."""
         return score(quantize(network.settled(), self.learned(network, extra)))
 
     def after(self, network: Learning, extra: int) -> Course:
-        """The course after a stage with so many extra bits."""
+        """The state after a stage with `extra` more bits."""
         return replace(self, plan=self._wide(self.learned(network, extra), -extra))
 
     def _wide(self, plan: Plan, extra: int) -> Plan:
@@ -185,7 +185,7 @@ class Course:
 
 
 def with_extra_bits(plan: Plan, paths: Iterable[str], extra: int) -> Plan:
-    """The plan with so many fraction bits more (or fewer) in these places."""
+    """The plan with `extra` more (or fewer) fraction bits at these paths."""
 
     def finer(entry: Quantizer | ChannelQuantizer) -> Quantizer | ChannelQuantizer:
         if isinstance(entry, ChannelQuantizer):

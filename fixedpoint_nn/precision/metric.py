@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How good a network is: one figure, whether more of it is better, and how sure it is."""
+"""Metrics: a figure of merit, its direction, and its confidence interval."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from fixedpoint_nn.precision import scores
 from fixedpoint_nn.precision.content import function_digest
 
 RESAMPLES = 1000
-DEGENERATE = (ValueError, ArithmeticError)  # what a function may raise for a draw without one of its classes
+DEGENERATE = (ValueError, ArithmeticError)  # of a resample without one of its classes
 
 Function = Callable[[Array, Array], float]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a network's outputs against labels.
+    """A metric of a network's outputs against labels.
 
-    It is the mean of `scores(outputs, labels)`, one for every label that counts, or, where it is no mean,
-    `function(outputs, labels)` of all samples at once. `labels` tells what it judges: "classes", "targets"
-    (of the outputs' shape), "two classes", "boxes" or "anything".
+    It is the mean of `scores(outputs, labels)`, one per label that counts, or `function(outputs, labels)` of all
+    samples at once. `labels` is the kind of labels: "classes", "targets" (of the outputs' shape), "two classes",
+    "boxes" or "anything".
+
+    >>> Metric.of("accuracy").value(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    0.5
     """
 
     name: str
@@ -35,8 +38,8 @@ class Metric:
     labels: str
     scores: Callable[[Array, Array], Array] | None = None
     function: Function | None = None
-    in_points: bool = False  # a share of 1, whose loss is told in points (percent)
-    content: str = ""  # of a function that is not ours: what it computes is part of a stored result's key
+    in_points: bool = False  # a share of 1, whose loss is in percentage points
+    content: str = ""  # the digest of a user's function, part of a stored result's key
 
     ACCURACY: ClassVar[Metric]
     TOP5: ClassVar[Metric]
@@ -51,8 +54,7 @@ class Metric:
     def of(cls, metric: Metric | str | Function, more_is_better: bool | None = None) -> Metric:
         """A metric from its name, from "module:function", or from a function (outputs, labels) -> float.
 
-        More of a function's figure is better, unless `more_is_better` or the function's own attribute of that
-        name says otherwise.
+        More is better for a function, unless `more_is_better` or the function's attribute of that name is False.
         """
         if isinstance(metric, str):
             if metric in METRICS:
@@ -80,27 +82,27 @@ class Metric:
 
     @property
     def axis_label(self) -> str:
-        """What an axis of this figure is called."""
+        """The label of a plot's axis."""
         titles = {"nll": "nats per label", "mse": "mean squared error", "mae": "mean absolute error"}
         return f"{self.name}, %" if self.in_points else titles.get(self.name, self.name)
 
     @property
     def axis_scale(self) -> int:
-        """What the figure is multiplied with on such an axis."""
+        """The factor of the value on such an axis: 100 for percentages, else 1."""
         return 100 if self.in_points else 1
 
     @property
     def loss_unit(self) -> str:
-        """What `loss` counts in."""
+        """The unit of `loss`: points or percent."""
         return f"points of {self.name}" if self.in_points else "percent of the float network's"
 
     def loss(self, value: float, reference: float) -> float:
-        """How much worse than the reference: in points, or in percent of it (of 1 if the reference is 0)."""
+        """How much worse than the reference, in points, or in percent of the reference (of 1 if that is 0)."""
         worse = reference - value if self.more_is_better else value - reference
         return 100 * worse / (1 if self.in_points else abs(reference) or 1)
 
     def value(self, outputs: Array, labels: Array) -> float:
-        """The figure of all these samples."""
+        """The value for outputs (n, ...) and their labels."""
         if self.scores is not None:
             return float(self.scores(outputs, labels).mean())
         assert self.function is not None
@@ -126,7 +128,7 @@ class Metric:
         return figure
 
     def drawn_interval(self, outputs: Array, labels: Array, seed: int = 0) -> tuple[float, float]:
-        """The bootstrap's 95 % interval of a figure that is no mean: samples are drawn again many times."""
+        """The 95 % bootstrap interval (low, high) of a metric that is not a mean, by resampling the samples."""
         rng = np.random.default_rng(seed)
         found = []
         for _ in range(RESAMPLES // 10):
@@ -179,11 +181,11 @@ METRICS = {
 
 
 def interval(scores: Array, seed: int = 0) -> tuple[float, float]:
-    """The bootstrap's 95 % interval of the mean: scores are drawn again, with replacement, many times."""
+    """The 95 % bootstrap interval (low, high) of the mean of scores (n,), by resampling with replacement."""
     rng = np.random.default_rng(seed)
     count = len(scores)
     if scores.dtype == bool:
-        # How many ones n draws with replacement give is binomial: the same distribution without drawing.
+        # The number of ones in n draws with replacement is binomial, so that need not be simulated.
         means = rng.binomial(count, scores.mean(), RESAMPLES) / count
     else:
         means = np.array([scores[rng.integers(0, count, count)].mean() for _ in range(RESAMPLES // 4)])

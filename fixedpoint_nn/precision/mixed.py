@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Mixed precision: which places need their bits, and the cheapest plans for every loss.
+"""Mixed precision: word lengths per place, as a Pareto front of loss against bit operations.
 
-The search walks down from a uniform plan. At each step every place is tried with one bit less, and the step
-that saves most for the least harm is taken; the best of what was seen on the way is the front.
+A greedy search descends from a uniform plan. In each step every place is tried with one bit less, and the change with
+the least loss per saved cost is taken. The front is the best of all evaluated plans.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.store import Store
 
 FEWEST_BITS = 2
-MOST_HARM = 25.0  # points lost at which the walk down ends
+MOST_HARM = 25.0  # lost points at which the descent ends
 Words = Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plan with its word lengths, what it costs, its metric, and the loss against float."""
+    """A plan with its word lengths, cost, metric, and loss against the float network."""
 
     words: Words
     plan: Plan
@@ -48,13 +48,13 @@ class Candidate:
 
     @property
     def price(self) -> int:
-        """Bit operations: they shrink with weights and with activations."""
+        """The bit operations, which decrease with weight and activation widths."""
         return self.cost.bit_operations
 
 
 @dataclass(frozen=True)
 class Mixed:
-    """The mixed front beside the uniform one, on the same data, and the shares that they dominate."""
+    """The fronts of mixed and uniform plans on the same data, with their hypervolumes; `tried` plans were evaluated."""
 
     front: tuple[Candidate, ...]
     uniform: tuple[Candidate, ...]
@@ -64,7 +64,7 @@ class Mixed:
 
 
 class Search:
-    """Plans for one network, judged on two sets of data: one to search on, one to report on."""
+    """The evaluation of plans for one network, with a cache of results."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Search:
         store: Store | None = None,
     ) -> None:
         x, y = data
-        self.store = store  # where judged plans are kept and found again
+        self.store = store  # evaluated plans
         self.problem = Problem.of(net, x, y, metric)
         self.seen: Observations = observe(net, x[:500] if samples is None else samples)
         self.base = base or Recipe()
@@ -84,7 +84,7 @@ class Search:
 
     @cached_property
     def places(self) -> tuple[str, ...]:
-        """The places that get word lengths of their own: the input, weight matrices, rounded values between layers."""
+        """The places with their own word length: the input, weight matrices, rounded activations."""
         plan, found = self.seen.plan(self.base), []
         if not self.seen.vocabulary:
             found.append(INPUT)
@@ -98,11 +98,11 @@ class Search:
         return tuple(found)
 
     def uniform(self, word: int) -> Candidate:
-        """The candidate with one word length everywhere."""
+        """The candidate with the same word length everywhere."""
         return self.judged({}, replace(self.base, word=word))
 
     def judged(self, words: Words, recipe: Recipe | None = None) -> Candidate:
-        """A plan tried on the search data; the same one is not computed twice."""
+        """The candidate with these word lengths, evaluated on the search data, once."""
         plan = self.seen.plan(recipe or self.base, words)
         key = plan.to_json()
         if key not in self._judged:
@@ -123,23 +123,23 @@ class Search:
         return metric
 
     def on(self, candidate: Candidate, problem: Problem) -> Candidate:
-        """The same plan judged on other data."""
+        """The same plan evaluated on other data."""
         metric = self._metric(candidate.plan, problem)
         return replace(candidate, metric=metric, loss=problem.metric.loss(metric, problem.float_score))
 
     # ---- sensitivity ---------------------------------------------------------------------------------
 
     def sensitivity(self, words: Sequence[int] = (2, 3, 4, 6)) -> dict[str, dict[int, float]]:
-        """By place and word length: the loss when only this place has so few bits."""
+        """By place and word length, the loss if only this place has that length."""
         exact = self.judged({}).loss
         return {
             place: {word: self.judged({place: word}).loss - exact for word in words} for place in self.places
         }
 
-    # ---- the walk down -------------------------------------------------------------------------------
+    # ---- the greedy descent --------------------------------------------------------------------------
 
     def walk(self, progress: bool = True) -> Iterator[Candidate]:
-        """From the base's word down, one place and one bit at a time, least harm for most savings first."""
+        """The candidates of the greedy descent, one place and one bit at a time."""
         words = dict.fromkeys(self.places, self.base.word)
         now = self.judged(words)
         yield now
@@ -162,7 +162,7 @@ class Search:
 
     @staticmethod
     def _harm(candidate: Candidate, before: Candidate) -> float:
-        """The loss per share of the cost that is saved; a network that gets better counts as losing very little."""
+        """The added loss per saved share of the cost; an improvement counts as a very small loss."""
         saved = (before.price - candidate.price) / before.price
         return float(max(candidate.loss, 0.02) / max(saved, 1e-9) ** 0.5)
 
@@ -180,9 +180,8 @@ def search(
 ) -> Mixed:
     """The Pareto front of loss against bit operations, mixed and uniform.
 
-    Plans are chosen on `data` and reported on `report` (the same, unless given), so that no front
-    shines by chance alone. Each plan is kept in the SQLite file `store` as soon as it is judged, so a search
-    that was killed goes on where it stopped.
+    Plans are chosen on `data`, a pair (x, y), and reported on `report` (default: the same), to avoid selection bias.
+    Each evaluated plan is stored in the SQLite file `store`, so an interrupted search continues where it stopped.
     """
     with Store(store) as results:
         return _search(Search(net, data, samples, base, metric, results), report, progress)
@@ -217,9 +216,9 @@ def smallest_plan(
     store: str | os.PathLike[str] = ":memory:",
     progress: bool = True,
 ) -> Candidate:
-    """The plan with the fewest bit operations that loses at most `loss`: points, or percent (see `Metric.loss`).
+    """The plan of fewest bit operations that loses at most `loss` points, or percent (see `Metric.loss`).
 
-    `store` is that of `search`, whose plans are found again.
+    With the `store` of an earlier `search`, its plans are reused.
     """
     with Store(store) as results:
         return _smallest(Search(net, data, samples, base, metric, results), loss, progress)

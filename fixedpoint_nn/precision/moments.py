@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Means and deviations behind every product, brought back to the float network's without labels.
+"""Correction of each channel's mean and deviation to the float network's, without labels.
 
-Rounding moves the mean of a channel and changes how far its values spread. Layer by layer, in their order, so that
-each one is corrected for what the corrected ones before it give: with z = x @ W + b behind the rounded product, of
-mean m and deviation d, and M and D those of the float network,
+Rounding shifts the mean and changes the deviation of a channel. Layers are corrected in order, each with the inputs
+from the corrected ones before it: with z = x @ W + b of the rounded network, of mean m and deviation d per channel,
+and M and D those of the float network,
 
     W <- a W,   b <- M - a (m - b),   a = D / d (or 1 where only biases are corrected).
 """
@@ -30,7 +30,7 @@ SPREAD = 2.0  # a channel's weights are scaled by at most this factor
 
 @dataclass
 class ChannelMoments:
-    """Stands where a cast was, and adds up what each channel shows; then it casts as before."""
+    """A stand-in for a quantizer that accumulates each channel's moments, then rounds by `inner`."""
 
     inner: Any = None
     count: int = 0
@@ -38,7 +38,7 @@ class ChannelMoments:
     squares: Any = field(default=0.0)
 
     def round_tensor(self, x: Tensor) -> Tensor:
-        """Take note of the values, and round them as the place does."""
+        """Accumulate the values; returns them rounded by `inner`."""
         rows = x.data.reshape(-1, x.shape[-1]).astype(np.float64)
         self.count += len(rows)
         self.total = self.total + rows.sum(0)
@@ -47,17 +47,17 @@ class ChannelMoments:
 
     @property
     def mean(self) -> Array:
-        """Of each channel."""
+        """The mean of each channel, (channels,)."""
         return np.asarray(self.total / self.count)
 
     @property
     def deviation(self) -> Array:
-        """Of each channel."""
+        """The standard deviation of each channel, (channels,)."""
         return np.asarray(np.sqrt(np.maximum(self.squares / self.count - self.mean**2, 0)))
 
 
 def watched(net: Any, path: str, x: Array) -> ChannelMoments:
-    """What the layer at this path gives for these samples, before it is rounded."""
+    """The moments of the unrounded output of the layer at this path, for samples x."""
     layer = dict(layers_by_path(net))[path]
     watch = ChannelMoments(layer.out)
     net = rebuild(net, {f"{path}.out": watch})
@@ -68,7 +68,7 @@ def watched(net: Any, path: str, x: Array) -> ChannelMoments:
 
 
 def products(net: Any) -> list[str]:
-    """The paths of the dense and convolutional layers with a bias, in their order."""
+    """The paths of the dense and convolutional layers with a bias, in order."""
     return [
         path
         for path, layer in layers_by_path(net)
@@ -79,7 +79,7 @@ def products(net: Any) -> list[str]:
 def correct_moments(net: Any, reference: Any, plan: Plan, x: Array, scale: bool = True) -> None:
     """Correct, in place, the master weights `net` (folded) so that its rounded moments are those of `reference`.
 
-    With `scale` the weights' columns are scaled as well as the biases moved.
+    With `scale` the columns of weights are scaled, too; else only biases change.
     """
     values = parameters(net, trained_only=False)
     for path in products(net):

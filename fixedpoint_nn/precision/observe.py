@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Observe: look at what flows through a float network; from that comes a format for every place of it."""
+"""Observation of a float network on samples, from which a plan's formats are chosen."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.value_ranges import Method, RangeObserver, ValueRange, choose, int_bits_for
 
 BATCH = 128
-STRUCTURE = 2  # samples in the pass whose tape is read
-MOST_TABLE_BITS = 15  # of a table of unsigned values
+STRUCTURE = 2  # samples of the pass whose tape is read
+MOST_TABLE_BITS = 15  # of an unsigned table output
 FEWEST_SHIFTS = -4  # a channel's weights are at most 2**4 times finer than the coarsest channel's
 
 
@@ -38,7 +38,7 @@ Samples = ArrayLike | tuple[ArrayLike, ...]  # one array, or for a graph of seve
 
 
 def observe(net: Any, samples: Samples) -> Observations:
-    """Run the float network on real samples and remember what was seen in each place."""
+    """Run the float network on samples (n, ...), and record the range of values at each place."""
     demand_network(net)
     net = fold(net)
     paths = input_paths(net)
@@ -61,7 +61,7 @@ def observe(net: Any, samples: Samples) -> Observations:
     parameters = {
         leaf.path: leaf.value for leaf in leaves if leaf.kind == PARAMETER and leaf.value is not None
     }
-    first = [Tensor(x[:STRUCTURE]) for x in given]  # with gradients: their tape tells where values go
+    first = [Tensor(x[:STRUCTURE]) for x in given]  # with gradients, so that there is a tape
     names = {id(value): path for path, value in parameters.items()}
     names |= {id(x): path for path, x in zip(paths, first, strict=True)}
     with operation_by_operation():
@@ -87,7 +87,7 @@ def _arrays(samples: Samples, paths: tuple[str, ...]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Observations:
-    """What `observe` saw; every plan for the same network and samples comes from one of these."""
+    """The ranges and the data flow of a network on samples, from which its plans are made."""
 
     leaves: tuple[Leaf, ...]
     inputs: Mapping[str, ValueRange]
@@ -99,7 +99,7 @@ class Observations:
 
     @cached_property
     def parameters(self) -> dict[str, ValueRange]:
-        """The values of every parameter."""
+        """The range of every parameter, by path."""
         return {
             leaf.path: ValueRange.of(leaf.value.data)
             for leaf in self.leaves
@@ -107,11 +107,11 @@ class Observations:
         }
 
     def plan(self, recipe: Recipe, words: Mapping[str, int] | None = None) -> Plan:
-        """Formats by the recipe; `words` gives some places a word length of their own."""
+        """The plan by this recipe; `words` overrides the word length, in bits, of single places."""
         return _Planner(self, recipe, words or {}).plan()
 
     def with_biases(self, plan: Plan) -> Plan:
-        """The plan with biases that are as fine as the sums which they join, after other formats were changed."""
+        """The plan with biases as fine as the sums they are added to; needed after changes of other formats."""
         planner = _Planner(self, Recipe(), {})
         added = {path for path, _ in planner.parameters(added=True)}
         for path, entry in plan.items():
@@ -125,7 +125,7 @@ class Observations:
 
 
 class _Planner:
-    """Chooses formats in the order in which they depend on each other: data, tables, weights, biases, accumulators."""
+    """Chooses formats in the order of their dependence: activations, tables, weights, biases, accumulators."""
 
     def __init__(self, seen: Observations, recipe: Recipe, words: Mapping[str, int]) -> None:
         self.seen, self.recipe, self.words, self.flow = seen, recipe, words, seen.flow
@@ -173,7 +173,7 @@ class _Planner:
     # ---- cast points ----------------------------------------------------------------------
 
     def casts(self) -> None:
-        """Choose a format for every cast point; a table's address comes last, because it is no finer than its input."""
+        """Choose a format for every cast point; table addresses last, because they are no finer than their inputs."""
         for path in sorted(self.seen.ranges, key=self.addresses.__contains__):
             value_range = self.seen.ranges[path]
             if self.kept_whole(path):
@@ -183,11 +183,11 @@ class _Planner:
             else:
                 self.known(path, self.data(path, value_range))
         for leaf in self.seen.leaves:
-            if leaf.kind == CAST and leaf.path not in self.entries:  # of the other kind of GRU, say
+            if leaf.kind == CAST and leaf.path not in self.entries:  # such as one of the other GRU
                 self.known(leaf.path, None)
 
     def kept_whole(self, path: str) -> bool:
-        """Whether this cast keeps every bit, because a ReLU, a leaky ReLU or a table that follows does the rounding."""
+        """Whether this cast keeps every bit, because the cast after a following ReLU or table rounds."""
         if path.rpartition(".")[2] == "out" and self.rounded_later(path):
             return True
         before = self.flow.came_from(path)
@@ -209,8 +209,9 @@ class _Planner:
         return self.quantizer(path, value_range, bits, self.signed(value_range))
 
     def address(self, path: str, value_range: ValueRange) -> Quantizer:
-        """The format of a table's address: it covers the inputs where the function still changes, and is no finer than
-        the value that arrives.
+        """The quantizer of a table's address: it covers the inputs where the function changes.
+
+        It is no finer than the value that arrives.
         """
         function, bits = self.addresses[path].function, self.recipe.addresses
         edge = (self.recipe.activations + 1) * log(2)
@@ -236,10 +237,10 @@ class _Planner:
         return Quantizer(QFormat(int_bits, frac_bits, signed), r.rounding, saturating)
 
     def tables(self) -> None:
-        """Choose the formats of tables' values, in words like those of other activations.
+        """Choose the formats of table outputs, in words like those of other activations.
 
-        Unsigned ones stay within what a signed word of 16 bits holds: an engine's words have a sign, and a
-        wider one would make gates' products too long for its accumulator.
+        Unsigned ones have at most 15 bits, so that they fit a signed 16-bit word of the engine; wider ones would make
+        the products of gates too wide for its accumulator.
         """
         r = self.recipe
         for address, leaf in self.addresses.items():
@@ -286,9 +287,9 @@ class _Planner:
         return ChannelQuantizer(base, tuple(max(n - base.format.int_bits, FEWEST_SHIFTS) for n in int_bits))
 
     def biases(self) -> None:
-        """Choose biases' formats: as fine as the sum that the bias is added to, so that it needs no shift.
+        """Choose formats of biases: as fine as the sum that the bias is added to, so that no shift is needed.
 
-        Over the time steps the finest counts: in the first one, a state of zeros has no fraction bits yet.
+        The finest of all time steps counts: in the first one, a state of zeros has no fraction bits.
         """
         for path, values in self.parameters(added=True):
             places = [self.flow.fraction_bits(place, self.fractions) for place in self.flow.addend_of(path)]

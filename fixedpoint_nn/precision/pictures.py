@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pictures of precision: bits against quality, Pareto fronts, noise by layer, weights in their range."""
+"""Plots of precision: metric against bits, Pareto fronts, noise by layer, histograms of weights."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ TITLES = {
 
 
 def accuracy_against_bits(found: Sweep, path: PathLike, axis: str = "word", title: str = "") -> None:
-    """The metric along an axis with its 95 % intervals, the float network's as a line."""
+    """Plot the metric along an axis with its 95 % intervals, and the float network's as a line."""
     with picture(path, 6.4, 3.8) as figure:
         axes = figure.add_subplot()
         for colour, method in zip(COLOURS, NAMES, strict=False):
@@ -101,7 +101,7 @@ def pareto_front(
     metric: Metric = Metric.ACCURACY,
     learned: tuple[Sequence[Any], float] | None = None,
 ) -> None:
-    """Loss against bit operations: mixed plans and uniform ones; also a `learned` front and its hypervolume."""
+    """Plot loss against bit operations of mixed and uniform plans; also of a `learned` front with its hypervolume."""
     with picture(path, 6.4, 3.8) as figure:
         axes = figure.add_subplot()
         kinds: list[tuple[str, Sequence[Any], float]] = [
@@ -149,7 +149,7 @@ def pareto_front(
 def noise_by_layer(
     found: Sweep, path: PathLike, axis: str = "word", method: str = "ptq", title: str = ""
 ) -> None:
-    """Two heat maps, cast points by word length: signal to noise in dB, and the share of saturated values."""
+    """Plot two heat maps, cast points by word length: SNR in dB, and the share of saturated values."""
     points = found.on(axis, method)
     places = [place for place in points[0].plan if any(place in point.snr_db for point in points)]
     noise = np.array([[point.snr_db.get(place, np.nan) for point in points] for place in places])
@@ -200,7 +200,7 @@ def noise_by_layer(
 
 
 def shortened(path: str, most: int = 44) -> str:
-    """A long path without its middle; the picture needs its place."""
+    """A path of at most `most` characters; a longer one loses its middle."""
     return path if len(path) <= most else f"{path[: most // 2 - 1]}...{path[-(most // 2 - 2) :]}"
 
 
@@ -209,12 +209,12 @@ def _decibels(value: float) -> str:
 
 
 def _share(value: float) -> str:
-    """A percentage; the smallest ones are not taken for none."""
+    """A percentage; a small one is not shown as 0."""
     return "0" if not value else "<0.1" if value < 0.1 else f"{value:.1f}"
 
 
 def weight_histograms(net: Any, plan: Plan, path: PathLike, title: str = "", most: int = 9) -> None:
-    """Each parameter's values with the range of its format drawn in, and the share outside of it."""
+    """Plot a histogram of each parameter with the range of its format, and the share outside of it."""
     parameters = [
         (leaf.path, leaf.value.data)
         for leaf in walk(fold(net))
@@ -259,7 +259,7 @@ def _histogram(axes: Axes, name: str, values: Array, plan: Plan) -> None:
 def float_against_fixed(
     net: Any, plan: Plan, x: Array, path: PathLike, title: str = "", most: int = 5000
 ) -> None:
-    """Each output of the fixed network over the same one of the float network."""
+    """Plot each output of the fixed-point network over that of the float network."""
     with no_gradient():
         exact = net(as_input(x)).data.reshape(-1)
     fixed = quantize(net, plan)(x).to_float().reshape(-1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A plan: one quantizer for every place of a network where bits are lost, readable and editable as JSON."""
+"""Plans: one quantizer for every cast point of a network, readable and editable as JSON."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.plan_weights import decode
 
 INPUT, WEIGHTS = "input", "weights"
-LARGEST = 1 << 26  # bytes; the plan of a network with a thousand cast points takes a thousandth of it
+LARGEST = 1 << 26  # bytes; the plan of a network with a thousand cast points has a thousandth of it
 PlanEntry = Quantizer | ChannelQuantizer | Accumulator | None
 
 
 def input_paths(net: Any) -> tuple[str, ...]:
-    """`input`, or for a graph of several inputs `input.NAME` for each of them."""
+    """("input",), or for a graph of several inputs "input.NAME" for each of them."""
     names = getattr(net, "inputs", ())
     return tuple(f"{INPUT}.{name}" for name in names) if len(names) > 1 else (INPUT,)
 
 
 class PlanError(ValueError):
-    """A plan that does not fit its network, or that is not a plan; the message is one sentence."""
+    """Raised for a plan that does not fit its network, or a text that is not a plan."""
 
 
 @dataclass(frozen=True)
 class Plan(Mapping[str, PlanEntry]):
-    """Entries by path: `input`, and the paths of `tree.walk`.
+    """A mapping from paths (`input`, and those of `tree.walk`) to quantizers.
 
-    A parameter, a cast point and a table have a quantizer (a table's is that of its values); an accumulator
-    has an `Accumulator`. None keeps every bit. `sample_shape` is that of one of the samples that it was made
-    of, where that is known; JSON does not hold it. `weights` are parameters, as texts of `plan_weights`, that take the
-    place of the network's own.
+    Parameters, cast points and tables (for their outputs) have a `Quantizer` or `ChannelQuantizer`, accumulator points
+    an `Accumulator`; None keeps every bit. `sample_shape` is the shape of one calibration sample, if known; JSON does
+    not hold it. `weights` are parameters that replace the network's own, encoded by `plan_weights`.
     """
 
     entries: Mapping[str, PlanEntry]
@@ -65,16 +64,16 @@ class Plan(Mapping[str, PlanEntry]):
         return hash(self.to_json())
 
     def format(self, path: str) -> QFormat | None:
-        """The format at this place; None where every bit is kept."""
+        """The format at this path; None if every bit is kept."""
         entry = self.entries[path]
         return None if entry is None else entry.format
 
     def changed(self, entries: Mapping[str, PlanEntry]) -> Plan:
-        """The same plan with some entries replaced or added."""
+        """The plan with these entries replaced or added."""
         return replace(self, entries={**self.entries, **entries})
 
     def __getstate__(self) -> dict[str, Any]:
-        """A plan may be copied, and sent to another process."""
+        """The fields with plain dictionaries, so that plans can be copied and sent to other processes."""
         return {**self.__dict__, "entries": dict(self.entries), "weights": dict(self.weights)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -84,7 +83,7 @@ class Plan(Mapping[str, PlanEntry]):
     # ---- JSON -----------------------------------------------------------------------------
 
     def to_json(self) -> str:
-        """One line for each entry, and one for the weights, if the plan carries some."""
+        """The plan as JSON: one line per entry, and one for the weights, if any."""
         lines = [
             f"  {json.dumps(path)}: {json.dumps(_encode(entry))}" for path, entry in self.entries.items()
         ]
@@ -94,7 +93,7 @@ class Plan(Mapping[str, PlanEntry]):
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """The plan in a text of JSON; what is no plan is refused in a sentence."""
+        """The inverse of `to_json`; raises PlanError."""
         try:
             code = json.loads(text, object_pairs_hook=_unique)
         except PlanError:
@@ -113,12 +112,12 @@ class Plan(Mapping[str, PlanEntry]):
         return cls({path: _decode(path, value) for path, value in code.items()}, weights=weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all of it, or leave the old file."""
+        """Write the plan to a file as JSON, atomically."""
         write_whole(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
-        """The plan in a file."""
+        """The plan in a file; raises PlanError."""
         try:
             if Path(path).stat().st_size > LARGEST:
                 raise PlanError(f"{path} is larger than {LARGEST} bytes, which no plan is; name another file")
@@ -134,7 +133,7 @@ class Plan(Mapping[str, PlanEntry]):
 
 
 def _named(entry: PlanEntry, path: str) -> PlanEntry:
-    """Each entry carries its path, which ledgers and listings show."""
+    """The entry with its path as its name, which statistics and listings show."""
     if isinstance(entry, ChannelQuantizer):
         return ChannelQuantizer(replace(entry.quantizer, name=path), entry.shifts)
     return None if entry is None else replace(entry, name=path)

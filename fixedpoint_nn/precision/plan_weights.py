@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Weights as text, for a plan that carries its own: `float32 784x256 ` and the compressed bytes in base 64."""
+"""Weights as text, for plans that carry weights: `float32 784x256 ` and the compressed bytes in base 64."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def encode(values: Array) -> str:
 
 
 def decode(text: str) -> Array:
-    """The array again; anything else is a ValueError that ends a sentence."""
+    """The inverse of `encode`; raises ValueError with the end of a sentence."""
     kind, _, rest = text.partition(" ")
     shape, _, packed = rest.partition(" ")
     sizes = [] if shape == "-" else shape.split("x")

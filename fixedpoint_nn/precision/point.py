@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a sweep found: its points, the ones that there are not, and both as tables."""
+"""The results of a sweep: its points, the omitted ones, and both as tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fixedpoint_nn.precision.plan import Plan
 
 @dataclass(frozen=True)
 class Point:
-    """One point: where it lies, how good it is (with a 95 % interval), and what it costs."""
+    """One point of a sweep: axis and value, metric with its 95 % interval, statistics by cast point, and cost."""
 
     axis: str
     value: str
@@ -28,8 +28,8 @@ class Point:
     metric: float
     low: float
     high: float
-    loss: float  # against float: points of a share such as accuracy, else percent
-    changed: int  # predictions other than the float network's; of a regression, samples
+    loss: float  # against float, in points of a share such as accuracy, else in percent
+    changed: int  # predictions that differ from the float network's; of a regression, samples
     predictions: int
     saturated: Mapping[str, int]
     wrapped: Mapping[str, int]
@@ -38,10 +38,10 @@ class Point:
     cost: Cost
     plan: Plan
     seconds: float
-    engine: Mapping[str, int] | None = None  # cycles, luts, dsps: as far as they are known
+    engine: Mapping[str, int] | None = None  # cycles, luts, dsps, as far as known
 
     def row(self) -> dict[str, Any]:
-        """The point as one line of a table."""
+        """The point as a flat dictionary, one line of a table."""
         return {
             "axis": self.axis,
             "value": self.value,
@@ -62,7 +62,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Absent:
-    """A point that there is not: some layer cannot have such numbers, or its computation failed; and why."""
+    """An omitted point with its reason: some layer cannot have such formats, or (`failed`) its computation raised."""
 
     axis: str
     value: str
@@ -77,7 +77,7 @@ class Absent:
 
 @dataclass(frozen=True)
 class Sweep(Sequence[Point]):
-    """The points of a sweep, in their order, beside the float network's own result."""
+    """The points of a sweep, in order, with the float network's metric."""
 
     points: tuple[Point, ...]
     metric: Metric
@@ -92,15 +92,15 @@ class Sweep(Sequence[Point]):
         return len(self.points)
 
     def on(self, axis: str, method: str = PTQ) -> list[Point]:
-        """The points of one axis."""
+        """The points of one axis and method."""
         return [point for point in self.points if (point.axis, point.method) == (axis, method)]
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dictionary for each point."""
+        """One dictionary per point."""
         return [point.row() for point in self.points]
 
     def layers(self) -> list[dict[str, Any]]:
-        """One line for each point and each place in it that saw values."""
+        """One dictionary per point and cast point that converted values."""
         return [
             {
                 "axis": point.axis,
@@ -117,7 +117,7 @@ class Sweep(Sequence[Point]):
         ]
 
     def to_csv(self, path: str | os.PathLike[str], layers: bool = False) -> None:
-        """A line for each point, or, with `layers`, for each place of each point."""
+        """Write one line per point, or with `layers` one per cast point of each point."""
         rows = self.layers() if layers else self.rows()
         names = list(dict.fromkeys(name for row in rows for name in row))
         text = io.StringIO(newline="")
@@ -127,7 +127,7 @@ class Sweep(Sequence[Point]):
         write_whole(path, text.getvalue())
 
     def to_parquet(self, path: str | os.PathLike[str], layers: bool = False) -> None:
-        """The same lines as a Parquet file, for which the extra `tables` brings pyarrow."""
+        """Write the same lines as a Parquet file; needs the extra `tables` (pyarrow)."""
         try:
             import pyarrow
             from pyarrow import parquet
@@ -143,7 +143,7 @@ class Sweep(Sequence[Point]):
         write_whole(Path(path), buffer.getvalue())
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame."""
+        """The points as a pandas DataFrame."""
         try:
             import pandas
         except ImportError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What widths cost, as a function that has a gradient: bit operations (EBOPs), or bits of memory."""
+"""The price of widths as a differentiable function: bit operations (EBOPs), or bits of memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRICES = (BIT_OPERATIONS, MEMORY)
 
 @dataclass(frozen=True)
 class Term:
-    """`count` times the width of `first` times that of `second` (1 where it is empty); a number is a fixed width."""
+    """`count` * width(first) * width(second); each is a path, or a number for a fixed width."""
 
     count: float
     first: str | int
@@ -35,7 +35,7 @@ class Term:
 
 
 def terms(seen: Observations, plan: Plan, price: str) -> list[Term]:
-    """The sum that a price is; of bit operations, every product of one sample."""
+    """The terms of a price; for bit operations, the products of one sample."""
     if price not in PRICES:
         raise ValueError(f"price {price!r} is not known; use one of {', '.join(PRICES)}")
     if price == MEMORY:
@@ -62,7 +62,7 @@ def terms(seen: Observations, plan: Plan, price: str) -> list[Term]:
         for node in flow.nodes.values()
         if node.operation in ("@", "*", "matmul") and len(node.parents) > 1
     ]
-    # A first state of zeros has no width; its matrix meets real states in the other time steps.
+    # An initial state of zeros has no width; the matrix has real states in the other time steps.
     widest: dict[str, str | int] = {}
     for node in products:
         matrix, now = flow.nodes[node.parents[1]].label, factor(node.parents[0])
@@ -107,11 +107,11 @@ class Price:
         return word_bits(self.plan, place)
 
     def now(self) -> float:
-        """The price of the widths as they are."""
+        """The price of the current widths."""
         return sum(term.count * self._bits(term.first) * self._bits(term.second) for term in self.sum)
 
     def slopes(self) -> dict[str, float]:
-        """By place, the derivative by its mean width."""
+        """The derivative of the price by each place's mean width, by path."""
         found: dict[str, float] = {}
         for term in self.sum:
             for place, other in ((term.first, term.second), (term.second, term.first)):
@@ -120,7 +120,7 @@ class Price:
         return found
 
     def tensor(self, scale: float, dtype: Any = np.float32) -> Tensor:
-        """The price times `scale`, with the gradients of every step and every limit."""
+        """The price times `scale` as a scalar Tensor, with gradients to every step and limit."""
         slopes = self.slopes()
         learned = tuple(t for path in slopes for t in (self.widths[path].exponent, self.widths[path].limit))
 
@@ -129,7 +129,7 @@ class Price:
                 rounder = self.widths[path]
                 wide = (
                     rounder.bits() > rounder.least
-                )  # a word that is as narrow as can be is pulled no further
+                )  # a word that is as narrow as can be is not pulled further
                 each = float(g) * scale * slope * SPEED / wide.size * wide
                 rounder.exponent.add_gradient(-each.astype(rounder.exponent.data.dtype))
                 rounder.limit.add_gradient(each.astype(rounder.limit.data.dtype))
@@ -138,5 +138,5 @@ class Price:
 
 
 def price_of(seen: Observations, plan: Plan, price: str = BIT_OPERATIONS) -> float:
-    """The price of a plan, every channel in words of its matrix's width."""
+    """The price of a plan, with every channel in words of its matrix's width."""
     return Price(tuple(terms(seen, plan, price)), plan, {}).now()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One point of a sweep: a network, a plan and data give figures. What runs on every worker."""
+"""Computing one point of a sweep on a worker: network, plan and data -> figures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOISE_SAMPLES = 32
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained for a plan: a short run of Adam from the float weights."""
+    """Settings of quantisation-aware training for a plan: a short run of Adam from the float weights."""
 
     source: Source
     epochs: int = 5
@@ -46,7 +46,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Problem:
-    """What all points of a sweep have in common; `float_predictions` are those of the float network on x."""
+    """The common part of all points of a sweep; `float_predictions` are the float network's on x."""
 
     net: Any
     x: Array
@@ -65,7 +65,7 @@ class Problem:
         metric: Metric | str | Function | None = None,
         training: Training | None = None,
     ) -> Problem:
-        """The problem of this network and these data; without a `metric`, labels and outputs choose it."""
+        """The problem for this network and data; without a `metric`, labels and outputs imply it."""
         x, y = np.asarray(x), np.asarray(y)
         if len(x) != len(y) or not len(x):
             raise ValueError(
@@ -78,12 +78,12 @@ class Problem:
         return cls(net, x, y, chosen, judged.predicted, judged.value, training)
 
     def key(self, plan: Plan, trained: bool) -> str:
-        """The key under which a point's result is stored: a digest of everything that decides it."""
+        """The store's key of a point: a digest of everything that its result depends on."""
         return digest(self._common, plan.to_json(), self.training if trained else None)
 
     @cached_property
     def float_values(self) -> dict[str, list[Array]]:
-        """What the float network's cast points see of the first samples."""
+        """The values at each cast point of the float network for the first samples, by path."""
         return float_values(self.net, self.x[:NOISE_SAMPLES])
 
     @cached_property
@@ -98,7 +98,7 @@ def _floats(net: Any, x: Array) -> Array:
 
 
 def trained_for(problem: Problem, plan: Plan) -> tuple[Any, Quantized]:
-    """The float master weights trained for the plan, and the fixed network."""
+    """(float network with master weights trained for the plan, fixed-point network)."""
     training = problem.training
     if training is None:
         raise ValueError("training for few bits needs training=Training(source, ...)")
@@ -135,7 +135,7 @@ EVALUATED = Fields(
 
 
 def evaluate(problem: Problem, plan_json: str, trained: bool = False) -> dict[str, Any]:
-    """The figures of one point, ready for JSON."""
+    """The figures of one point, as JSON values; `trained` for quantisation-aware training."""
     start = time.perf_counter()
     plan = Plan.from_json(plan_json)
     net, fixed = trained_for(problem, plan) if trained else (problem.net, quantize(problem.net, plan))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Quantisation-aware training: the float network learns to be rounded.
+"""Quantisation-aware training: training of a float network with rounding in the forward pass.
 
-The same layers run over `Tensor` with roundings everywhere. Each forward pass rounds the float master weights, and
-the training method decides where gradients go. What is reported is computed by the integers.
+The layers run over `Tensor` with a rounding at every cast point and parameter. Each forward pass rounds the float
+master weights; the training method defines the gradients. Reported metrics are those of the fixed-point network.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Score = Callable[[Quantized], Mapping[str, float]]
 
 
 def own_weights(net: Any, dtype: Any = None) -> Any:
-    """The same network over copies of its parameters."""
+    """The network with copies of its parameters, of `dtype` if given."""
     copies = {
         path: Tensor(np.array(value.data, dtype))
         for path, value in parameters(net, trained_only=False).items()
@@ -46,13 +46,13 @@ def own_weights(net: Any, dtype: Any = None) -> Any:
 
 
 def without_dropout(layer: Any) -> Any:
-    """For `transform`: a layer that drops nothing."""
+    """The layer, with a Dropout's rate set to 0; for `tree.transform`."""
     return replace(layer, rate=0.0) if isinstance(layer, Dropout) else layer
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training for few bits gives: float master weights, the plan with its learned steps, integers, curves."""
+    """The result: float network with master weights, fixed-point network, learning curves, plan with learned steps."""
 
     net: Any
     fixed: Quantized
@@ -76,12 +76,11 @@ def train_quantized(
 ) -> Trained:
     """Train a copy of a float network for a plan; `options` are those of `training.fit`.
 
-    `method` names a way of training, or several joined by "+", such as "lsq+distillation" (see
-    `training.methods`). Those that learn steps change the plan: the result's `plan` has the same word lengths, and
-    every step is a power of two. `teacher` is the network that distillation imitates, by default `net` itself,
-    or the outputs that a network gave for each row of `source`.
-    `score` judges the fixed network after every epoch, so the last figures are those of the result.
-    Rounding is noise enough, so dropout is left out unless it is asked for.
+    `method` is a `Method`, or names joined by "+", such as "lsq+distillation" (see `training.methods`). Methods that
+    learn steps change the plan: the result's `plan` has the same word lengths, and every step is a power of two.
+    `teacher` is the network for distillation, by default `net` itself, or its outputs for each sample of `source`.
+    `score` evaluates the fixed-point network after every epoch, so the last values are those of the result. Dropout is
+    off unless asked for, because rounding is noise enough.
     """
     chosen = joined(method)
     folded = fold(net if dropout else transform(net, without_dropout))
@@ -115,7 +114,7 @@ def train_quantized(
 
 
 def _of_stage(options: Mapping[str, Any], number: int, count: int) -> dict[str, Any]:
-    """The options of one stage: each has a checkpoint and an optimiser of its own."""
+    """The options of stage `number` of `count`: each stage has its own checkpoint and optimiser."""
     found = dict(options)
     if count > 1:
         if found.get("checkpoint"):

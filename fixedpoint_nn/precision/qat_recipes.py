@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How each network of the zoo is trained for few bits: a short run from its float weights."""
+"""Settings for quantisation-aware training of each network of the zoo."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ USUAL = (3, 5e-4)
 
 
 def training_for(entry: Entry) -> Training:
-    """The batches, loss and clipping that the float network was trained with, for a few epochs."""
+    """Training with the batches, loss and clipping of the float network's recipe, for a few epochs."""
     epochs, rate = SHORT_RUNS.get(entry.name, USUAL)
     return Training(entry.source(), epochs, rate, entry.recipe.loss, entry.recipe.clip)

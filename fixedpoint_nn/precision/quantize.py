@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Quantize: a float network and a plan give the bit-accurate network."""
+"""Quantising: a float network and a plan give the bit-accurate network."""
 
 from __future__ import annotations
 
@@ -21,11 +21,20 @@ from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry, PlanError, inpu
 from fixedpoint_nn.precision.plan_weights import decode, encode
 
 MOST_ADDRESS_BITS = 16
-IMAGES = 64  # samples at a time where there are windows
+IMAGES = 64  # samples at a time for a network with windows
 
 
 def quantize(net: Any, plan: Plan) -> Quantized:
-    """The same network over integers, with batch normalisation folded first."""
+    """The fixed-point network: `net` with batch normalisation folded, and every parameter and cast by the plan.
+
+    Raises PlanError if the plan does not fit the network.
+
+    >>> from fixedpoint_nn import calibrate, quantize, zoo
+    >>> net, x = zoo.load("moons"), zoo.samples("moons", 200)
+    >>> fixed = quantize(net, calibrate(net, x, word=8))
+    >>> fixed(x[:2]).ints.shape
+    (2, 1)
+    """
     demand_network(net)
     net = with_weights(fold(net), plan)
     leaves = {leaf.path: leaf for leaf in walk(net)}
@@ -43,7 +52,7 @@ def quantize(net: Any, plan: Plan) -> Quantized:
 
 
 def with_weights(net: Any, plan: Plan) -> Any:
-    """The folded network with the weights that the plan carries, if any, in the place of its own."""
+    """The folded network, with the weights that the plan carries instead of its own."""
     if not plan.weights:
         return net
     own = parameters(net, trained_only=False)
@@ -59,7 +68,7 @@ def with_weights(net: Any, plan: Plan) -> Any:
 
 
 def carrying(net: Any, plan: Plan) -> Plan:
-    """The plan with the network's weights in it, rounded: any network of this shape becomes the same integers by it."""
+    """The plan with the network's rounded weights in it: networks of this tree then quantise to equal integers."""
     weights = {}
     for path, value in parameters(with_weights(fold(net), plan), trained_only=False).items():
         entry = plan.get(path)
@@ -69,7 +78,7 @@ def carrying(net: Any, plan: Plan) -> Plan:
 
 
 def leaf_value(leaf: Leaf, plan: Plan) -> Any:
-    """What the fixed network has in the place of this leaf: integers, a table, a quantizer or an accumulator."""
+    """The fixed-point network's value of this leaf: a FixedArray, a table, a quantizer or an accumulator."""
     entry = plan.get(leaf.path)
     if leaf.kind == PARAMETER:
         return None if leaf.value is None else FixedArray.from_float(leaf.value.data, _quantizer(entry))
@@ -82,7 +91,7 @@ def _quantizer(entry: PlanEntry) -> Quantizer | ChannelQuantizer:
 
 
 def table(leaf: Leaf, plan: Plan) -> Table:
-    """The table, addressed in the format of the cast point before it."""
+    """The table of a table point; its input format is that of its address's cast point."""
     output, address = plan[leaf.path], plan[leaf.address]
     assert isinstance(output, Quantizer)
     assert isinstance(address, Quantizer)
@@ -90,7 +99,7 @@ def table(leaf: Leaf, plan: Plan) -> Table:
 
 
 def check(leaves: dict[str, Leaf], plan: Plan, inputs: tuple[str, ...] = (INPUT,)) -> None:
-    """Every place has an entry, every entry a place, and each is of the kind that belongs there."""
+    """Raise PlanError unless the plan has an entry of the right kind for every place, and no others."""
     needed = [*inputs] + [path for path, leaf in leaves.items() if _needs_an_entry(leaf)]
     missing = [path for path in needed if path not in plan]
     if missing:

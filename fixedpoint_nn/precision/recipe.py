@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A recipe: how the formats of a whole network are chosen from what calibration saw."""
+"""Recipes: rules by which the formats of a network are chosen from observed ranges."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ FEWEST_OUTPUT_BITS = 8
 
 @dataclass(frozen=True)
 class Recipe:
-    """How formats are chosen; every length that is not given follows from `word`."""
+    """How formats are chosen; word lengths, in bits, that are not given follow from `word`."""
 
     word: int = 8
     weight_bits: int | None = None  # weights and constants
     activation_bits: int | None = None  # input, cast points, values of tables
-    output_bits: int | None = None  # the values that leave the network: at least 8, see `outputs`
+    output_bits: int | None = None  # outputs of the network: at least 8, see `outputs`
     address_bits: int | None = None  # table addresses: activations + 2, at most 12
-    accumulator: int | None = None  # a modelled accumulator of so many bits; None is exact
+    accumulator: int | None = None  # the bits of a modelled accumulator; None is exact
     accumulator_overflow: Overflow = Overflow.WRAP
     int_bits: int | None = None  # the same integer bits everywhere, sign included
     frac_bits: int | None = None  # the same fraction bits everywhere; integer bits from the data
     method: Method = Method.LEAST_ERROR  # how activations get their integer bits
     weight_method: Method = Method.LEAST_ERROR
     percentile: float = PERCENTILE
-    per_channel: bool = False  # weights of each output have a binary point of their own
-    unsigned: bool = True  # values that are never negative have no sign bit
+    per_channel: bool = False  # a binary point for each output channel of a weight matrix
+    unsigned: bool = True  # activations that are never negative are unsigned
     rounding: Rounding = Rounding.HALF_EVEN
     overflow: Overflow = Overflow.SATURATE
 
@@ -63,26 +63,26 @@ class Recipe:
 
     @property
     def weights(self) -> int:
-        """Bits of a weight."""
+        """The width of a weight in bits."""
         return self.weight_bits or self.word
 
     @property
     def activations(self) -> int:
-        """Bits of an activation."""
+        """The width of an activation in bits."""
         return self.activation_bits or self.word
 
     @property
     def outputs(self) -> int:
-        """Logits are compared, not multiplied: a few more bits cost nothing, and fewer make ties of them."""
+        """The width of the network's outputs in bits: at least 8, because narrow logits tie."""
         return self.output_bits or max(self.activations, FEWEST_OUTPUT_BITS)
 
     @property
     def addresses(self) -> int:
-        """Bits of a table's address."""
+        """The width of a table's address in bits."""
         return self.address_bits or min(self.activations + 2, MOST_ADDRESS_BITS)
 
     def integer_bits(self, signed: bool) -> int | None:
-        """The prescribed integer bits, if any; an unsigned value has no sign to count."""
+        """The prescribed integer bits, if any; one less for an unsigned format, which has no sign bit."""
         return None if self.int_bits is None else self.int_bits - (not signed)
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Weights rounded so that a layer's outputs stay, not its weights: least squares over integers, without labels.
+"""Layer-wise rounding of weights that minimises the error of the layer's outputs, by integer least squares.
 
-With rows x of the float network and y of the rounded one, the integers Q of a matrix W shall make y @ Q close to
-x @ W. The best real matrix is W* = W + (Y'Y)^-1 (Y'X - Y'Y) W; it is rounded row by row, and what rounding one row
-does wrong is made good by the rows that are still to come (Frantar et al., Optimal Brain Compression and GPTQ,
-2022); a few passes of coordinate descent improve single integers. The bias takes what is left of the means.
+With rows x of the float network and y of the rounded network, the integers Q of a matrix W minimise |y @ Q - x @ W|.
+The best real matrix is W* = W + (Y'Y)^-1 (Y'X - Y'Y) W. It is rounded row by row, and the error of each row is
+compensated by the rows after it (Frantar et al., Optimal Brain Compression and GPTQ, 2022); a few passes of coordinate
+descent improve single integers. The bias corrects the remaining mean error.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.layer_inputs import InputMoments
 
-DAMPING = 0.01  # of the mean diagonal: rows that hardly occur stay as they are
-PASSES = 3  # over all rows, to improve single integers
-CANDIDATES = (-1, 0, 1)  # steps that are tried, in powers of two from the plan's
+DAMPING = 0.01  # of the mean diagonal, so that rows with little data hardly change
+PASSES = 3  # of coordinate descent
+CANDIDATES = (-1, 0, 1)  # steps to try, in powers of two relative to the plan's
 FARTHEST = 4  # a channel's step is at most 2**4 times finer than the coarsest channel's
 
 
 def _covariances(moments: InputMoments) -> tuple[Array, Array]:
-    """Y'Y and Y'X without their means, and the first one damped."""
+    """The centred Y'Y, damped, and Y'X, both (inputs, inputs)."""
     n = moments.count
     yy = moments.yy - np.outer(moments.y, moments.y) / n
     yx = moments.yx - np.outer(moments.y, moments.x) / n
@@ -35,12 +35,12 @@ def _covariances(moments: InputMoments) -> tuple[Array, Array]:
 
 
 def best_reals(weight: Array, yy: Array, yx: Array) -> Array:
-    """The real matrix whose outputs from the rounded inputs are closest to the exact ones."""
+    """W*, (inputs, outputs): the real matrix whose outputs from the rounded inputs are closest to the exact ones."""
     return np.asarray(np.linalg.solve(yy, yx @ weight))
 
 
 def round_rows(weight: Array, steps: Array, low: int, high: int, yy: Array) -> Array:
-    """The matrix on its steps; each row's error is compensated by the rows after it."""
+    """The weight rounded to multiples of `steps` (outputs,), each row's error compensated by the rows after it."""
     order = np.argsort(-np.diag(yy), kind="stable")
     inverse = np.linalg.inv(yy[np.ix_(order, order)])
     upper = np.linalg.cholesky((inverse + inverse.T) / 2).T  # inverse = upper' @ upper
@@ -53,7 +53,10 @@ def round_rows(weight: Array, steps: Array, low: int, high: int, yy: Array) -> A
 
 
 def polish(rounded: Array, wanted: Array, steps: Array, low: int, high: int, yy: Array) -> Array:
-    """Row by row the best integers given all other rows, a few times over; the output error only falls."""
+    """Coordinate descent: row by row the best integers given all other rows, in several passes.
+
+    The output error never increases.
+    """
     rounded = rounded.copy()
     slope = yy @ (rounded - wanted)  # half the gradient of the error
     for _ in range(PASSES):
@@ -67,14 +70,14 @@ def polish(rounded: Array, wanted: Array, steps: Array, low: int, high: int, yy:
 
 
 def output_error(difference: Array, yy: Array) -> Array:
-    """The squared error of each channel's outputs."""
+    """The squared output error of each channel, (outputs,), for a weight error `difference`."""
     return np.asarray(np.einsum("kc,kc->c", difference, yy @ difference))
 
 
 def round_matrix(
     weight: Array, entry: Quantizer | ChannelQuantizer, moments: InputMoments
 ) -> tuple[Array, Quantizer | ChannelQuantizer]:
-    """The rounded matrix, and its quantizer with the steps that served best; floats that the quantizer keeps."""
+    """(rounded matrix as floats, its quantizer) with the steps of the smallest output error."""
     by_channel = isinstance(entry, ChannelQuantizer)
     base = entry.quantizer if isinstance(entry, ChannelQuantizer) else entry
     low, high = limits(base.format, base.overflow)
@@ -96,7 +99,7 @@ def round_matrix(
 
 
 def with_powers(base: Quantizer, powers: Array) -> Quantizer | ChannelQuantizer:
-    """The quantizer with steps of these powers of two, one or one for each channel."""
+    """The quantizer with steps 2**powers, one or one per channel."""
     coarsest = int(powers.max())
     bits, signed = base.format.bits, base.format.signed
     moved = replace(base, format=QFormat(bits + coarsest, -coarsest, signed))
@@ -108,5 +111,5 @@ def with_powers(base: Quantizer, powers: Array) -> Quantizer | ChannelQuantizer:
 
 
 def mean_shift(weight: Array, rounded: Array, moments: InputMoments) -> Array:
-    """What the bias has to make good: the mean output of the exact layer minus that of the rounded one."""
+    """The correction of the bias, (outputs,): the exact layer's mean output minus the rounded layer's."""
     return np.asarray((moments.x @ weight - moments.y @ rounded) / moments.count)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How far each cast point's values are from the float network's, in decibels."""
+"""The signal-to-noise ratio of each cast point against the float network, in dB."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.requantize import requantized
 from fixedpoint_nn.precision.plan import Plan
 
-EXACT_DB = 150.0  # what no noise at all is shown as
+EXACT_DB = 150.0  # shown if there is no noise at all
 ConversionStats = Mapping[str, list[Array]]  # by cast point, the values of every call
 
 
 class Collector:
-    """Takes the place of a cast point's quantizer in a float network, and keeps the values that reach it."""
+    """A stand-in for a cast point's quantizer in a float network, which records the values that reach it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.parts: list[Array] = []
 
     def observe(self, data: Array) -> None:
-        """Keep the values."""
+        """Record the values."""
         self.parts.append(data)
 
 
 def float_values(net: Any, x: Array) -> dict[str, list[Array]]:
-    """What reaches every cast point of the float network, in the order of the calls."""
+    """The values that reach every cast point of the float network, by path, one array per call."""
     net = fold(net)
     collectors = {leaf.path: Collector(leaf.path) for leaf in walk(net) if leaf.kind == CAST}
     bare = {leaf.path: None for leaf in walk(net) if leaf.kind in (TABLE, ACCUMULATOR)}
@@ -47,7 +47,7 @@ def float_values(net: Any, x: Array) -> dict[str, list[Array]]:
 
 
 class RoundingNoiseStats(OverflowStats):
-    """A ledger that also keeps what the first rows of a batch became at every cast."""
+    """`OverflowStats` that also record the results of every cast for the first rows of a batch."""
 
     def __init__(self, rows: int) -> None:
         super().__init__(count_rounded=False)
@@ -55,7 +55,7 @@ class RoundingNoiseStats(OverflowStats):
         self.seen: dict[str, list[Array]] = {}
 
     def record_cast(self, held: BoundedInts, shift: int, quantizer: Quantizer) -> None:
-        """Count the overflows of a cast, and keep the values of the first rows."""
+        """Count the overflows of a cast, and record its results for the first rows."""
         super().record_cast(held, shift, quantizer)
         if self.first_row == 0 and quantizer.name:
             first = requantized(BoundedInts(held.array[: self.rows], held.bound), shift, quantizer)
@@ -73,7 +73,7 @@ def signal_to_noise(exact: ConversionStats, rounded: ConversionStats, plan: Plan
 
 
 def _kept(values: Array, plan: Plan, path: str) -> Array:
-    """The float values to compare with: negative ones become 0 where the format is unsigned, as the ReLU would do."""
+    """The float values to compare with; negative ones become 0 for an unsigned format, as after its ReLU."""
     format = plan.format(path)
     return values if format is None or format.signed else np.maximum(values, 0)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The formulas of the metrics: a score for every label that counts, or one figure for all of them.
+"""The formulas of the metrics: one score per label that counts, or one value for all samples.
 
-Outputs are floats (samples, ..., outputs). Class labels are whole numbers (samples, ...), where -1 is padding
-and counts nothing; with a single output they are 0 and 1, or -1 and 1. Targets have the shape of the outputs.
-Boxes (samples, objects, 5) are judged against the outputs of a grid of cells, as `training.detection` reads them.
+Outputs are floats (samples, ..., outputs). Class labels are integers (samples, ...), where -1 is padding that does not
+count; with a single output they are 0 and 1, or -1 and 1. Targets have the shape of the outputs. Boxes (samples,
+objects, 5) are compared with the outputs of a detection grid (see `training.detection`).
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ MOST_GUESSES = 5
 
 
 def predictions(outputs: Array) -> Array:
-    """The place of the largest output, the first of equal ones; with a single output, 1 if it is positive."""
+    """The argmax of the outputs, (samples, ...), the first of equal ones; with a single output, 1 if it is positive."""
     if outputs.shape[-1] == 1:
         return np.asarray(outputs[..., 0] > 0).astype(np.int64)
     return np.asarray(outputs.argmax(-1), np.int64)
 
 
 def accuracy(outputs: Array, labels: Array) -> Array:
-    """True where the prediction is the label."""
+    """True where the prediction equals the label."""
     if outputs.shape[-1] == 1:
         return np.asarray(predictions(outputs) == _positive(outputs, labels))
     return np.asarray((predictions(outputs) == labels)[labels != IGNORED])
 
 
 def top5(outputs: Array, labels: Array) -> Array:
-    """True where the label is among the five largest outputs; of equal ones, the first are taken."""
+    """True where the label is among the five largest outputs; of equal ones, the first count."""
     outputs, labels = _counted(outputs, labels)
     own = np.take_along_axis(outputs, labels[:, np.newaxis], -1)
     earlier = np.arange(outputs.shape[-1]) < labels[:, np.newaxis]
@@ -54,31 +54,32 @@ def nll(outputs: Array, labels: Array) -> Array:
 
 
 def mse(outputs: Array, targets: Array) -> Array:
-    """(output - target)², the mean of each sample."""
+    """(output - target)², averaged over each sample: (samples,)."""
     return _each_sample(np.square(outputs.astype(np.float64) - targets))
 
 
 def mae(outputs: Array, targets: Array) -> Array:
-    """|output - target|, the mean of each sample."""
+    """|output - target|, averaged over each sample: (samples,)."""
     return _each_sample(np.abs(outputs.astype(np.float64) - targets))
 
 
 def auc(outputs: Array, labels: Array) -> float:
-    """How often a sample of class 1 has a higher output than one of class 0; an equal one counts half.
+    """The area under the ROC curve of a single output, or of the difference of two outputs.
 
-    Of two outputs the difference is taken. NaN where one of the classes is missing.
+    It is the probability that a sample of class 1 scores higher than one of class 0, ties counting half; NaN if a
+    class is missing.
     """
     values = outputs[..., 0] if outputs.shape[-1] == 1 else outputs[..., 1] - outputs[..., 0]
     return area_under_curve(values, labels > 0)
 
 
 def map50(outputs: Array, boxes: Array) -> float:
-    """Mean average precision over the classes, of boxes that overlap an object's by half or more."""
+    """The mean average precision over the classes, at an IoU of at least 0.5."""
     return mean_average_precision(detections(outputs), boxes)
 
 
 def map50_95(outputs: Array, boxes: Array) -> float:
-    """The mean of the mean average precisions at overlaps of 0.50, 0.55, ... 0.95."""
+    """The mean average precision over the classes and over the IoU thresholds 0.50, 0.55, ... 0.95."""
     return mean_average_precision(detections(outputs), boxes, RANGE)
 
 
@@ -87,7 +88,7 @@ def _positive(outputs: Array, labels: Array) -> Array:
 
 
 def _counted(outputs: Array, labels: Array) -> tuple[Array, Array]:
-    """(labels, outputs) and (labels,) without padding."""
+    """Outputs (labels, outputs) and labels (labels,) without padding."""
     counted = labels != IGNORED
     return outputs[counted], labels[counted].astype(np.int64)
 

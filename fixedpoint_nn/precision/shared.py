@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Work that processes share: large arrays are written once and mapped by every worker, copied by none."""
+"""Messages between processes whose large arrays are memory-mapped files, not copies."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-SMALL = 1 << 16  # arrays of fewer bytes travel with the message
+SMALL = 1 << 16  # smaller arrays, in bytes, are part of the message
 
 
 class _Packer(pickle.Pickler):
-    """Pickle for the wire between processes (never for a file), with large arrays left out."""
+    """A pickler for messages between processes (never for files), with large arrays left out."""
 
     def __init__(self, stream: io.BytesIO, directory: Path) -> None:
         super().__init__(stream, pickle.HIGHEST_PROTOCOL)
@@ -35,19 +35,19 @@ class _Unpacker(pickle.Unpickler):
 
 
 def pack(thing: Any, directory: Path) -> bytes:
-    """A message for other processes of this machine; its large arrays lie in `directory`."""
+    """`thing` as a message to other processes of this machine; its large arrays are files in `directory`."""
     stream = io.BytesIO()
     _Packer(stream, directory).dump(thing)
     return stream.getvalue()
 
 
 def unpack(message: bytes) -> Any:
-    """What `pack` was given, with its large arrays mapped from their files."""
+    """The inverse of `pack`, with large arrays mapped from their files."""
     return _Unpacker(io.BytesIO(message)).load()
 
 
 def can_travel(thing: Any) -> bool:
-    """Whether other processes can have the thing: a function must have a name that they can import."""
+    """Whether the thing can be sent to other processes; a function needs a name that they can import."""
     try:
         pickle.dumps(thing)
     except (pickle.PicklingError, AttributeError, TypeError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results on disk: one SQLite row per computed point, written as it ends and found again by its content."""
+"""The store of results: one SQLite row per computed point, keyed by content."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ CREATE TABLE IF NOT EXISTS results (
     ended TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 )
 """
-BROKEN = (sqlite3.Error, UnicodeDecodeError, MemoryError)  # the message of an error may quote a damaged name
+BROKEN = (sqlite3.Error, UnicodeDecodeError, MemoryError)  # the message may quote a damaged name
 PATIENCE = 60.0  # seconds to wait while another process writes
 
 
 class StoreError(RuntimeError):
-    """A file that is not a store of results, or cannot be written; the message is one sentence."""
+    """Raised for a file that is not a store of results, or cannot be written."""
 
 
 def usual_path() -> Path:
-    """FIXEDPOINT_NN_RESULTS, or results.sqlite in the user's cache."""
+    """The path in FIXEDPOINT_NN_RESULTS, or results.sqlite in the user's cache."""
     return Path(os.environ.get(VARIABLE) or Path(pooch.os_cache("fixedpoint_nn")) / "results.sqlite")
 
 
 def default_path() -> Path:
-    """The usual path; in a cache that others can change, one that goes with this process."""
+    """The usual path, or one in a folder of this process if others can write to the cache folder."""
     usual = usual_path()
     return usual if os.environ.get(VARIABLE) else unless_weak(usual.parent, "results", VARIABLE) / usual.name
 
@@ -48,9 +48,9 @@ ANYTHING = Table(Anything())
 
 
 class Store:
-    """Results by key. Every `put` is one transaction: after a kill at any instant, what had ended is there.
+    """Results by key in an SQLite file. Every `put` is one transaction, so a kill loses no completed result.
 
-    Several processes may use one file. ":memory:" forgets everything at the end.
+    Several processes can use one file. ":memory:" keeps nothing after the process.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -91,7 +91,7 @@ class Store:
             ) from error
 
     def get(self, key: str, shape: Shape = ANYTHING) -> dict[str, Any] | None:
-        """The result with this key, which has that shape; None if it was never computed."""
+        """The result of this key, None if there is none; raises StoreError unless it has the given JSON shape."""
         row = self._row("SELECT result FROM results WHERE key = ?", key)
         if row is None:
             return None
@@ -99,7 +99,7 @@ class Store:
             if not isinstance(row[0], str):
                 raise ShapeError("it is no text")
             checksum, _, text = row[0].partition(" ")
-            if row[0].startswith("{"):  # those of 0.1.0 have no checksum
+            if row[0].startswith("{"):  # rows written by 0.1.0 have no checksum
                 text = row[0]
             elif checksum != _checksum(key, text):
                 raise ShapeError("its checksum does not match")
@@ -114,7 +114,7 @@ class Store:
         return dict(found)
 
     def put(self, key: str, result: Mapping[str, Any]) -> None:
-        """Keep a result; the first one with a key stays."""
+        """Store a result; an existing result of the same key stays."""
         plain = json.dumps(dict(result), allow_nan=False)
         text = f"{_checksum(key, plain)} {plain}"
         try:
@@ -129,7 +129,7 @@ class Store:
 
 
 def _said(error: Exception) -> str:
-    """What SQLite said, on one line; it quotes names of a damaged file."""
+    """The message of an SQLite error on one line; it may quote names of a damaged file."""
     if isinstance(error, MemoryError):
         return "it asks for more than the memory"
     return (
@@ -140,5 +140,5 @@ def _said(error: Exception) -> str:
 
 
 def _checksum(key: str, text: str) -> str:
-    """The SHA-256 of a result under its key, so that no flipped bit becomes another result."""
+    """The SHA-256 of key and result, which detects any changed bit."""
     return hashlib.sha256(f"{key}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sweep: how good a network stays, and what it costs, as its numbers lose bits."""
+"""Sweeps: metric and cost of a network over bit widths and other settings of its recipe."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ CALIBRATION = 500
 
 
 class EngineFigures(Protocol):
-    """What the hardware needs for a plan, as numbers by name, and the key under which they are kept."""
+    """A callable that returns the engine's figures of a plan by name, and their key in the store."""
 
     def __call__(self, plan: Plan) -> dict[str, int]: ...
     def key(self, plan: Plan) -> str:
-        """What the figures depend on."""
+        """The store's key: a digest of everything that the figures depend on."""
 
 
 def sweep(
@@ -61,19 +61,24 @@ def sweep(
     on_point: Callable[[Point], None] | None = None,
     resume_errored: bool = False,
 ) -> Sweep:
-    """Compute every point of the axes that the store does not hold yet.
+    """Evaluate a float network at every point of the axes, such as word lengths; points in the store are reused.
 
-    `data` has .x and .y, or is the pair of them; `samples` calibrate (the first of the data, unless given).
-    `metric` is a `Metric`, its name, "module:function", or a function (outputs, labels) -> float of which more
-    is better (less, if it has an attribute `more_is_better = False`); without one, labels and outputs choose:
-    `accuracy` for a class for each sample, `nll` for sequences of classes, `mse` for targets.
-    `base` is the recipe that the axes vary. `methods` are "ptq" and, with `training`, "qat". `jobs` processes
-    share the data; an `executor` or a Dask `scheduler`'s address computes elsewhere. `store` is an SQLite
-    file (":memory:" keeps nothing). `engine`, an `EngineCost`, adds what the hardware needs. `announce` is told
-    before the first point how many seconds all of them will take, as a few samples let expect.
-    `on_point` is told each new point as soon as it has ended. A point that some layer cannot have, such as sums of
-    more than 63 bits, and one that fails are left out, with the reason in the result's `absent`; one that failed is
-    tried again with `resume_errored` only.
+    `data` has .x and .y, or is a pair (x, y); `samples` are for calibration (default: the first of the data). `metric`
+    is a `Metric`, its name, "module:function", or a function (outputs, labels) -> float of which more is better (less,
+    with an attribute `more_is_better = False`); the default is "accuracy" for one class per sample, "nll" for
+    sequences of classes, "mse" for targets. `base` is the recipe that the axes vary. `methods` are "ptq" and, with
+    `training`, "qat".
+
+    `jobs` processes share the data; an `executor` or the address of a Dask `scheduler` computes elsewhere. `store` is
+    an SQLite file (":memory:" keeps nothing). `engine`, an `EngineCost`, adds the engine's figures. `announce` is
+    called before the first point with the estimated seconds, `on_point` with each new point. A point with formats that
+    some layer cannot have, such as sums of more than 63 bits, and one that fails are omitted, with their reasons in
+    the result's `absent`; a failed one is retried only with `resume_errored`.
+
+    >>> from fixedpoint_nn import data, sweep, zoo
+    >>> found = sweep(zoo.load("moons"), data.moons()[1], words=[4, 8], store=":memory:", progress=False)
+    >>> [point.value for point in found]
+    ['4', '8']
     """
     x, y = (data.x, data.y) if hasattr(data, "x") else data
     wanted = variants(axes, tuple(words), base or Recipe(), methods)
@@ -110,7 +115,7 @@ def sweep(
 
 
 class _Points:
-    """The points that are wanted: their plans, their keys in the store, and what has to be computed for them."""
+    """The requested points: their plans, their keys in the store, and the tasks to compute."""
 
     def __init__(self, seen: Observations, problem: Problem, wanted: Iterable[Variant]) -> None:
         self.seen, self.problem = seen, problem
@@ -128,7 +133,7 @@ class _Points:
         self.tasks = {key: (plan.to_json(), variant.method == QAT) for variant, plan, key in self.wanted}
 
     def points(self, found: Mapping[str, Any], engine: EngineFigures | None, results: Store) -> list[Point]:
-        """Those of these results that are no reasons."""
+        """The points among these results."""
         return [
             _point(
                 variant,
@@ -143,7 +148,7 @@ class _Points:
         ]
 
     def absent(self, found: Mapping[str, Any]) -> tuple[Absent, ...]:
-        """The points that there are not, with their reasons."""
+        """The omitted points, with their reasons."""
         return (
             *self.impossible,
             *(
@@ -155,7 +160,7 @@ class _Points:
 
 
 def _shown(done: Iterator[Any], missing: int, found: int, progress: bool) -> Iterator[Any]:
-    """The same with a bar that tells the time left."""
+    """The same items, with a progress bar."""
     bar = tqdm(done, "sweep", missing, unit="point", disable=not progress or not missing)
     if found:
         bar.set_postfix_str(f"{found} found in the store")
@@ -163,7 +168,7 @@ def _shown(done: Iterator[Any], missing: int, found: int, progress: bool) -> Ite
 
 
 def _engine(engine: EngineFigures, plan: Plan, results: Store) -> dict[str, Any]:
-    """The engine's figures, computed once for each content, as the points are."""
+    """The engine's figures of a plan, from the store or computed and stored."""
     key = engine.key(plan)
     known = results.get(key, Table(Number()))
     if known is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A sweep's points told to MLflow, TensorBoard or Weights & Biases as they end: for `sweep(..., on_point=...)`."""
+"""Logging of a sweep's points to MLflow, TensorBoard or Weights & Biases: for `sweep(..., on_point=...)`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LABELS = ("axis", "value", "method")
 
 
 def figures(point: Point) -> dict[str, float]:
-    """The numbers of a point's line, under the names that a tracker shows: axis/method/name."""
+    """The numbers of a point's table row, under the names axis/method/name."""
     return {
         f"{point.axis}/{point.method}/{name}": float(value)
         for name, value in point.row().items()
@@ -24,20 +24,20 @@ def figures(point: Point) -> dict[str, float]:
 
 
 def place(point: Point, told: int) -> int:
-    """Where the point lies along its axis: its number, or the order in which it ended."""
+    """The step of a point on its axis: its value if that is a number, else its count."""
     first = point.value.split()[0]
     return int(first) if first.isdecimal() else told
 
 
 def to_mlflow() -> OnPoint:
-    """Metrics of MLflow's active run, or of a new one."""
+    """A callback that logs metrics to MLflow's active run, or to a new one."""
     mlflow = _module("mlflow", "MLflow")
     count = _Count()
     return lambda point: mlflow.log_metrics(figures(point), step=place(point, count.next()))
 
 
 def to_tensorboard(folder: str | os.PathLike[str]) -> OnPoint:
-    """Scalars in this folder of logs."""
+    """A callback that logs scalars to TensorBoard, in this folder."""
     writer = _module("tensorboardX", "TensorBoard").SummaryWriter(os.fspath(folder))
     count = _Count()
 
@@ -51,7 +51,7 @@ def to_tensorboard(folder: str | os.PathLike[str]) -> OnPoint:
 
 
 def to_wandb(run: Any = None) -> OnPoint:
-    """Logged by this run of Weights & Biases, or by the one that was started last."""
+    """A callback that logs to this run of Weights & Biases, or to the latest one."""
     log = _module("wandb", "Weights & Biases").log if run is None else run.log
     count = _Count()
 
@@ -62,7 +62,7 @@ def to_wandb(run: Any = None) -> OnPoint:
 
 
 class _Count:
-    """0, 1, 2, ..."""
+    """A counter: 0, 1, 2, ..."""
 
     def __init__(self) -> None:
         self.told = -1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where to put the binary point: integer bits by the extremes, a percentile, or the least squared error."""
+"""The choice of the binary point: integer bits by the extremes, a percentile, or the least squared error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
-SAMPLE = 1 << 16  # values kept of each place; the extremes are of all of them
+SAMPLE = 1 << 16  # values kept per place; the extremes are over all values
 PERCENTILE = 99.99
-CANDIDATES = 6  # how many integer bits below the extremes' are tried for the least error
+CANDIDATES = 6  # integer bits below those of the extremes that are tried for the least error
 
 
 class Method(Enum):
-    """How integer bits follow from data."""
+    """The criterion by which integer bits are chosen from data."""
 
     MAX = "max"
     PERCENTILE = "percentile"
@@ -31,7 +31,7 @@ class Method(Enum):
 
 @dataclass(frozen=True)
 class ValueRange:
-    """The values seen in one place: their extremes, and a sample of them."""
+    """The values observed at one place: their extremes, and a sample of them."""
 
     low: float
     high: float
@@ -39,17 +39,17 @@ class ValueRange:
 
     @classmethod
     def of(cls, values: Array) -> ValueRange:
-        """Ends and a sample of an array."""
+        """The extremes and a sample of an array's values."""
         flat = np.asarray(values).reshape(-1)
         return cls(float(flat.min()), float(flat.max()), thinned(flat, SAMPLE))
 
     def clipped(self, low: float, high: float) -> ValueRange:
-        """The range within these ends."""
+        """The range clipped to [low, high]."""
         bounds = max(self.low, low), min(self.high, high)
         return ValueRange(*bounds, np.clip(self.sample, low, high))
 
     def through(self, function: Callable[[Array], Array]) -> ValueRange:
-        """The range of a function of these values."""
+        """The range of an element-wise function of these values."""
         with np.errstate(divide="ignore", over="ignore"):
             values = function(np.append(self.sample, np.array([self.low, self.high], self.sample.dtype)))
         return ValueRange.of(values[np.isfinite(values)])
@@ -57,7 +57,7 @@ class ValueRange:
 
 @dataclass
 class RangeObserver:
-    """Takes the place of a cast point's quantizer during calibration: records the range of values, and rounds none."""
+    """A stand-in for a cast point's quantizer during calibration: records the range of values, rounds nothing."""
 
     name: str
     low: float = np.inf
@@ -81,22 +81,20 @@ class RangeObserver:
             self.kept = sum(part.size for part in self.parts)
 
     def value_range(self) -> ValueRange:
-        """What was seen so far."""
+        """The range observed so far."""
         return ValueRange(self.low, self.high, thinned(np.concatenate(self.parts), SAMPLE))
 
 
 def thinned(flat: Array, size: int) -> Array:
-    """At most `size` values, evenly spaced; the step is odd, so that it does not hit the same column of an array again
-    and again.
-    """
+    """At most `size` values at an even spacing, which is odd, so that not all are of one column of an array."""
     step = max(-(-flat.size // size), 1)
     return flat[:: step | 1]
 
 
 def int_bits_for(low: float, high: float, bits: int, signed: bool, whole: bool = False) -> int:
-    """The fewest integer bits whose range holds low..high; a value may be cut by one step.
+    """The fewest integer bits whose range holds low..high; the largest value may be clipped by one step.
 
-    With `whole`, nothing is cut by more than rounding would change it.
+    With `whole`, nothing is clipped by more than rounding would change it.
     """
     largest = max(high, -low, 0.0)
     if largest == 0:
@@ -111,7 +109,7 @@ def int_bits_for(low: float, high: float, bits: int, signed: bool, whole: bool =
 
 
 def squared_error(values: Array, quantizer: Quantizer) -> float:
-    """The sum of squared differences that rounding makes."""
+    """The sum of squared differences between the values and their roundings."""
     wrong = (quantizer.round_floats(values) - values).astype(np.float64)
     return float(np.dot(wrong, wrong))
 
@@ -126,7 +124,7 @@ def choose(
     overflow: Overflow = Overflow.SATURATE,
     percentile: float = PERCENTILE,
 ) -> Quantizer:
-    """A quantizer of so many bits for these values."""
+    """A quantizer of `bits` bits for these values, with integer bits by `method`."""
 
     def quantizer(int_bits: int) -> Quantizer:
         return Quantizer(QFormat(int_bits, bits - int_bits, signed), rounding, overflow)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Widths learned by gradient, in one run that leaves a front of loss against price.
+"""Widths learned by gradient descent, in one run that yields a front of loss against price.
 
-The price weighs little at first and more with every batch, so the network goes from many bits to few; after every
-epoch it is a candidate. Rounding as trained is what the integers do, so each candidate runs on the engine as it is.
+The weight of the price grows with every batch, so the widths shrink; after every epoch the network is a candidate.
+Training rounds exactly as the integers do, so each candidate can run on the engine.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ RATE = 1e-3
 PRESSURE = (
     0.03,
     3.0,
-)  # what the price weighs at the start and at the end, as a share of the starting plan's price
+)  # the weight of the price at the start and at the end, relative to the starting plan's price
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network of learned widths: float weights, their plan, its price, its metric, and the loss against float."""
+    """A network of learned widths: float weights, plan, price, metric, and loss against the float network."""
 
     net: Any = field(repr=False)
     plan: Plan = field(repr=False)
@@ -54,20 +54,20 @@ class Candidate:
 
     @property
     def fixed(self) -> Quantized:
-        """The bit-accurate network."""
+        """The fixed-point network."""
         return quantize(self.net, self.plan)
 
 
 @dataclass(frozen=True)
 class LearnedFront:
-    """The candidates that no other one beats, cheapest first, and all that there were."""
+    """The Pareto-optimal candidates, cheapest first, and all candidates."""
 
     front: tuple[Candidate, ...]
     tried: tuple[Candidate, ...]
     start_price: float
 
     def hypervolume(self, most_price: float, most_loss: float) -> float:
-        """The share of the box up to these that the front dominates (see `pareto`)."""
+        """The share of the box up to (most_price, most_loss) that the front dominates."""
         return hypervolume([(c.price, c.loss) for c in self.front], most_price, most_loss)
 
 
@@ -93,10 +93,10 @@ def learn_widths(
 ) -> LearnedFront:
     """Train a copy of a float network while its widths shrink from `word`; `options` are those of `training.fit`.
 
-    Widths are learned "per" layer or channel, against "bit_operations" (each multiplication counts the product of its
-    operands' widths) or the "memory" of the weights. Candidates are judged on `data`, the front is chosen there; each
-    of it is trained for `finish` more epochs with its widths as they are, at a falling rate, and judged on `report`
-    (the same as `data`, unless given).
+    Widths are learned `per` "layer" or "channel", with the price "bit_operations" (each multiplication counts the
+    product of its operands' widths) or "memory" (bits of the weights). Candidates are evaluated on `data`, a pair (x,
+    y), and the front is chosen there; each candidate of it is trained for `finish` more epochs with its widths frozen,
+    at a falling rate, and evaluated on `report` (default: `data`).
     """
     first, last = pressure
     if not 0 < first <= last:
@@ -146,14 +146,14 @@ def learn_widths(
 
 
 def on(candidate: Candidate, problem: Problem) -> Candidate:
-    """The same candidate judged on these data."""
+    """The candidate, evaluated on these data."""
     fixed = candidate.fixed
     metric = judge(lambda x: fixed(x).to_float(), problem.x, problem.y, problem.metric).value
     return replace(candidate, metric=metric, loss=problem.metric.loss(metric, problem.float_score))
 
 
 def _steps(network: Learning) -> dict[str, Array]:
-    """The steps and limits of every place, by the names of their tensors."""
+    """The steps and limits of every place, by the names of their parameters."""
     return {
         f"{path}.{leaf.path}": leaf.value.data.copy()
         for path, rounder in network.rounders().items()
@@ -171,7 +171,7 @@ def _finished(
     optimiser: Optimiser,
     options: Mapping[str, Any],
 ) -> Candidate:
-    """The candidate's weights trained on while its steps and limits stay."""
+    """The candidate after more training with frozen steps and limits."""
     course = replace(course, master=own_weights(candidate.net))
     network = course.network(0)
     for path, rounder in network.rounders().items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The report: one self-contained page about everything that was run in a folder."""
+"""The report: one self-contained HTML page about all runs in a folder."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ __all__ = ["Record", "Stopwatch", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
-    """The page's pictures need matplotlib, which is slow to import, and records do not."""
+    """Import the page on demand, because it needs matplotlib, which is slow to import, and records do not."""
     if name == "write_report":
         from fixedpoint_nn.report.write import write_report
 

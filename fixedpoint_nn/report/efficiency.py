@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""How much of the engine's multipliers the zoo's networks use, for one sample of 8-bit words.
+"""Utilisation of the engine's multipliers by the zoo's networks, for one sample of 8-bit words.
 
 `python -m fixedpoint_nn.report.efficiency` prints the table of docs/engine.md: useful products over cycles times lanes,
-with the words that leave a tile, and that are read, per clock which give the most. With `--simulate` each figure is
-simulated as well: the words must be the model's and the cycles those of the schedule.
+with the best numbers of words drained and read per clock. With `--simulate` each figure is simulated, too: the words
+must be the model's and the cycles those of the schedule.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fixedpoint_nn.precision.calibrate import calibrate
 from fixedpoint_nn.precision.quantize import quantize
 
 COLUMNS = (8, 32, 64, 128, 256)
-# What the engine shall reach in time, in percent of all slots.
+# Targets of utilisation, in percent of all slots.
 AIMS = {
     "fashion_mlp": (99, 99, 99, 98, 95),
     "lenet": (99, 98, 98, 96, 93),
@@ -38,15 +38,14 @@ AIMS = {
     "mnist_lstm": (98, 96, 93, 88, 75),
     "names_lstm": (97, 94, 90, 84, 72),
 }
-# Of every network that is shipped with its weights.
+# Every network with shipped weights.
 NETWORKS = tuple(name for name in zoo.names() if name != "resnet50")
 CALIBRATION = 100  # samples
 
 
 @dataclass(frozen=True)
 class Use:
-    """One network on one engine: the drain and the words read per clock that give the fewest cycles, and the share of
-    slots with a product."""
+    """One network on one engine, with the drain and words per clock of the fewest cycles, and its utilisation."""
 
     network: str
     lanes: int
@@ -60,13 +59,13 @@ class Use:
 
 
 def quantised(name: str) -> tuple[Quantized, Array]:
-    """The shipped network with words of 8 bits, and one sample."""
+    """(shipped network quantised to 8 bits, one sample)."""
     net, x = zoo.load(name), zoo.samples(name, CALIBRATION)
     return quantize(net, calibrate(net, x, word=8)), x[:1]
 
 
 def use(name: str, fixed: Quantized, x: Array, lanes: int) -> Use:
-    """The best drain and words of so many lanes; of equally good ones those that cost least."""
+    """The best drain and words for `lanes` lanes; of equally good ones the cheapest."""
 
     def plan(lanes: int, drain: int, words: int) -> Schedule:
         lowered = lower(fixed.net, x.shape[1:], fixed.input.format, lanes, drain=drain, words=words)
@@ -81,14 +80,14 @@ def use(name: str, fixed: Quantized, x: Array, lanes: int) -> Use:
 
 
 def simulated(found: Use, fixed: Quantized, x: Array, simulator: str) -> bool:
-    """Does the Verilog give the model's words, in the predicted cycles?"""
+    """Whether the Verilog yields the model's words in the predicted cycles."""
     rtl = RtlModel(fixed, found.lanes, simulator, drain=found.drain, words=found.words)
     same = np.array_equal(rtl(x).ints, fixed(x).ints)
     return same and list(rtl.outcome.cycles) == [found.cycles] * len(x)
 
 
 def rows(names: Sequence[str], lanes: Sequence[int], simulator: str | None) -> Iterator[tuple[str, ...]]:
-    """A row for each network, and below it what it shall reach; a figure that a simulation refutes says FAIL."""
+    """A row per network, followed by its targets; a figure that simulation contradicts is marked FAIL."""
     for name in names:
         fixed, x = quantised(name)
         cells = []
@@ -103,7 +102,7 @@ def rows(names: Sequence[str], lanes: Sequence[int], simulator: str | None) -> I
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; the exit status: 1 if a simulation differs."""
+    """Print the table; returns the exit status, 1 if a simulation differs."""
     parser = argparse.ArgumentParser(
         prog="python -m fixedpoint_nn.report.efficiency",
         description="The share of all multipliers' clocks with a useful product, by network and lanes; in brackets "

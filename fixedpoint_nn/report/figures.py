@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pictures that the report draws itself, from the rows that a record holds."""
+"""Plots that the report draws from records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture, printab
 
 
 def pareto_front(found: Mapping[str, Any]) -> Picture:
-    """The metric over the kilobytes of all weights; a step joins the points that no other one beats."""
+    """The metric over the size of all weights in kilobytes, with the Pareto front as steps."""
     sign = -1 if found["more_is_better"] else 1
     share = found["metric"] == "accuracy"
     scale = 100 if share else 1
@@ -49,7 +49,7 @@ def pareto_front(found: Mapping[str, Any]) -> Picture:
 
 
 def latency_bars(milliseconds: Mapping[str, float]) -> Picture:
-    """One bar each, from zero on."""
+    """A bar chart of latencies."""
 
     def draw(path: Path) -> None:
         with picture(path, 6.4, 0.9 + 0.42 * len(milliseconds)) as figure:

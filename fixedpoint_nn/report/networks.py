@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which network a run is about: records of the same weights belong together, and others stand apart."""
+"""Grouping of records by network: equal weights belong together."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 
 from fixedpoint_nn.report.record import Record
 
-SHOWN = 12  # hexadecimal digits of a network's hash that a reader compares
+SHOWN = 12  # hexadecimal digits of a network's hash that are shown
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One network: its name, and the hash of its weights if the runs tell it."""
+    """One network: its name, and the hash of its weights, if known."""
 
     name: str
     weights: str | None
-    images: str | None = None  # of a pack that does not tell its weights
+    images: str | None = None  # hash of a pack's images, if its weights are unknown
     sources: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
-        """The network with the first digits of its hash."""
+        """The name with the first digits of the hash."""
         if self.weights is None:
             return f"{self.name}, {f'images {self.images[:SHOWN]}' if self.images else 'weights not told'}"
         return f"{self.name}, weights {self.weights[:SHOWN]}"
 
     @property
     def note(self) -> str:
-        """Where the weights come from, as far as the runs tell it."""
+        """A sentence about the origin of the weights, as far as known."""
         if self.images:
             return (
                 f"A pack that does not tell the float weights which it was made of; {self.images[:SHOWN]} begins the "
@@ -50,7 +50,7 @@ class Subject:
 
 
 def by_network(records: Sequence[Record]) -> dict[Subject, list[Record]]:
-    """The records of each network, the one with most of them first."""
+    """The records of each network, the one with the most records first."""
     found: dict[tuple[str, str | None, str | None], list[Record]] = {}
     for record in records:
         name, weights, pack = (record.results.get(key) for key in ("network", "weights", "pack"))

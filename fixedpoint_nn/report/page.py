@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page as data, and the template that makes one HTML file of it."""
+"""The page as data, and its rendering as one HTML file."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from fixedpoint_nn.report.svg import Picture
 from fixedpoint_nn.training.pictures import printable
 
 Cell = str | int | float | None
-# Nothing is loaded and nothing runs: one style sheet, known by its hash, and pictures inside of the page.
+# Nothing is loaded or executed: one style sheet, identified by its hash, and inline pictures.
 POLICY = "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: numbers stand right, text left; None is shown as a dash."""
+    """A table: numbers are right-aligned, text left-aligned; None is shown as a dash."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
-    aligned: bool = True  # the numbers of a column are of one kind, and have equally many decimals
+    aligned: bool = True  # the numbers of a column have equally many decimals
 
     def numeric(self, column: int) -> bool:
-        """Whether a column holds numbers, which stand right."""
+        """Whether a column holds numbers."""
         cells = [row[column] for row in self.rows if row[column] is not None]
         return bool(cells) and all(
             isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells
         )
 
     def decimals(self, column: int) -> int | None:
-        """How many digits after the point all numbers of a column have; None where each has its own."""
+        """The decimals of a column; None if its numbers differ in kind."""
         if not self.aligned:
             return None
         numbers = [abs(row[column]) for row in self.rows if isinstance(row[column], float)]  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Section:
-    """One subject: a sentence or two, pictures, tables, and the command that gives the same again."""
+    """One subject: text, pictures, tables, and the command that reproduces them."""
 
     title: str
     text: str
@@ -65,13 +65,13 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """The name that links point to."""
+        """The anchor for links."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "section"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What stands on top, in green or red."""
+    """The verdict at the top, in green or red."""
 
     passed: bool
     text: str
@@ -79,7 +79,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Part:
-    """What the page says of one network."""
+    """The part of the page about one network."""
 
     title: str
     note: str
@@ -92,7 +92,7 @@ class Page:
 
     title: str
     subtitle: str
-    notice: str  # which network, or that there are several
+    notice: str  # the network, or that there are several
     verdicts: Sequence[Verdict]
     parts: Sequence[Part]
     closing: Section
@@ -100,11 +100,11 @@ class Page:
 
     @property
     def sections(self) -> list[Section]:
-        """Every section in its order."""
+        """All sections in order."""
         return [*(section for part in self.parts for section in part.sections), self.closing]
 
     def anchors(self) -> list[str]:
-        """The identity of each section; no two are the same."""
+        """The unique id of each section."""
         given: list[str] = []
         for section in self.sections:
             further = (f"{section.anchor}-{number}" for number in count(2))
@@ -133,25 +133,25 @@ class Page:
         )
 
     def _with_anchors(self) -> list[tuple[Part, list[tuple[str, Section]]]]:
-        """The parts, the closing section as one without a title; each section beside its identity."""
+        """The parts, with the closing section as one without a title, and each section with its id."""
         anchors = iter(self.anchors())
         parts = [*self.parts, Part("", "", [self.closing])]
         return [(part, [(next(anchors), section) for section in part.sections]) for part in parts]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """The whole page or nothing."""
+        """Write the page to a file, atomically."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, self.html())
 
 
 def _finalized(value: Any) -> Any:
-    """What stands in the page: markup as it is, all else as text without controls, which Jinja escapes."""
+    """A value for the template: markup unchanged, all else as text without control characters, which Jinja escapes."""
     return value if isinstance(value, Markup) else printable(value)
 
 
 def text_of(cell: Cell, decimals: int | None = None) -> str:
-    """A number as a reader wants it: thousands apart; so many decimals, or four significant digits."""
+    """A cell as text: numbers with thousands separators and `decimals` decimals, or four significant digits."""
     if cell is None:
         return "–"
     if isinstance(cell, bool):
@@ -159,7 +159,7 @@ def text_of(cell: Cell, decimals: int | None = None) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     if isinstance(cell, float) and decimals is not None and math.isfinite(cell):
-        return f"{round(cell, decimals) + 0.0:,.{decimals}f}"  # + 0.0: there is no -0.00
+        return f"{round(cell, decimals) + 0.0:,.{decimals}f}"  # + 0.0 avoids -0.00
     if isinstance(cell, float):
         return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:#.4g}"
     return str(cell)

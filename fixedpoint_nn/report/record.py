@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a command did, as a small JSON file beside what it wrote: the report is made of these."""
+"""Records of runs: a small JSON file beside a command's output, from which the report is made."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from fixedpoint_nn.network.json_shapes import ShapeError, demand, parsed
 from fixedpoint_nn.report.shapes import RECORD, RESULTS
 
 PREFIX = "run-"
-DEEPEST = 3  # folders below the one that is reported
+DEEPEST = 3  # levels of folders below the reported one
 LARGEST = 1 << 26  # bytes; a sweep of a thousand points takes a hundredth of it
 
 
 class RecordError(ValueError):
-    """A file that is not the record of a run; the message is one sentence."""
+    """Raised for a file that is not the record of a run, or is damaged."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One run of one command: how to repeat it, where and when it ran, and what came out."""
+    """One run of a command: command line, time, machine and results."""
 
     command: str
     line: str
@@ -43,7 +43,7 @@ class Record:
     folder: Path = field(default=Path(), compare=False)
 
     def save(self) -> Path:
-        """`run-COMMAND.json` in the record's folder; a later run of the same command replaces it."""
+        """Write `run-COMMAND.json`, replacing an earlier run of the same command; returns its path."""
         content = {name: value for name, value in asdict(self).items() if name != "folder"}
         content = json.loads(json.dumps(content, default=_plain))
         content["sha256"] = _checksum(content)
@@ -53,7 +53,7 @@ class Record:
 
     @classmethod
     def load(cls, path: Path) -> Record:
-        """The record of a file; one without a checksum, such as those of 0.1.0, is taken as it is."""
+        """The record in a file; one without a checksum, as written by 0.1.0, is accepted. Raises RecordError."""
         try:
             if path.stat().st_size > LARGEST:
                 raise ShapeError(f"it is larger than {LARGEST} bytes")
@@ -68,7 +68,7 @@ class Record:
         return cls(**{name: content[name] for name in RECORD.required}, folder=path.parent)
 
     def demand_complete(self) -> None:
-        """Raise unless the results are what the report needs of this command."""
+        """Raise RecordError unless the results have what the report needs for this command."""
         try:
             demand(self.results, RESULTS[self.command], "results")
         except ShapeError as error:
@@ -79,7 +79,7 @@ class Record:
 
 
 class Stopwatch:
-    """Started with a command; makes its record at the end."""
+    """Times a command, and makes its record."""
 
     def __init__(self, command: str, arguments: Sequence[object]) -> None:
         self.command = command
@@ -88,13 +88,13 @@ class Stopwatch:
         self._start = time.perf_counter()
 
     def record(self, folder: Path, results: Mapping[str, Any]) -> Record:
-        """The record of the command, with the time since it began."""
+        """The record of the command, with the time since the start."""
         seconds = round(time.perf_counter() - self._start, 2)
         return Record(self.command, self.line, self.started, seconds, results, this_machine(), folder)
 
 
 def records_below(folder: Path) -> list[Record]:
-    """Every record in a folder and a few levels below it, the oldest first; of a copied one only the highest."""
+    """All records in a folder and a few levels below it, oldest first; of copies only the highest."""
     found: list[Record] = []
     for path in sorted(_files(folder, DEEPEST), key=lambda path: len(path.parts)):
         record = Record.load(path)
@@ -112,7 +112,7 @@ def _files(folder: Path, levels: int) -> Iterator[Path]:
 
 
 def this_machine() -> dict[str, str]:
-    """System, cores and versions."""
+    """The machine: system, cores and versions."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(os.cpu_count() or 1),
@@ -122,13 +122,13 @@ def this_machine() -> dict[str, str]:
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
-    """The SHA-256 of everything but itself."""
+    """The SHA-256 of the content without its checksum."""
     rest = {name: value for name, value in content.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays, paths and everything else that JSON does not know."""
+    """NumPy numbers, arrays, paths and other values as JSON values."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return str(value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a run's record holds, command by command: the report shows nothing of a record that does not fit."""
+"""The JSON schema of records for each command; records that do not fit are not shown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fixedpoint_nn.network.json_shapes import (
     Whole,
 )
 
-MEASURED = Number(finite=False)  # a training that diverged may have measured NaN
-FIGURE = Either(Truth(), Either(Text(), Maybe(MEASURED)))  # whatever one line of a table shows
+MEASURED = Number(finite=False)  # NaN after a diverged training
+FIGURE = Either(Truth(), Either(Text(), Maybe(MEASURED)))  # any cell of a table
 SUBJECT: dict[str, Shape] = {"weights": Maybe(Text()), "source": Text(), "pack": Maybe(Text())}
 
 RECORD = Fields(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""SVG as a page may hold it: known elements, known attributes, known values, and nothing that runs or loads.
+"""Sanitised SVG for the page: an allow-list of elements, attributes and values; nothing is executed or loaded.
 
-What a file holds beside these is left out. Styles become attributes, which a page's content security policy allows
-where it forbids `style`; identities get a prefix, so that two pictures of one page never share one.
+Everything else is removed. Styles become attributes, because the content security policy forbids `style`. Ids get a
+prefix, so that they are unique on the page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from fixedpoint_nn.training.pictures import printable
 
 NAMESPACE, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-LARGEST, DEEPEST = 1 << 25, 64  # bytes; elements inside each other
+LARGEST, DEEPEST = 1 << 25, 64  # bytes; nested elements
 
 SHAPES = {"circle", "ellipse", "line", "path", "polygon", "polyline", "rect", "use", "image"}
 ELEMENTS = SHAPES | {"svg", "g", "defs", "clipPath", "text", "tspan"}
@@ -42,26 +42,26 @@ MEASURES = {
 
 
 class SvgError(ValueError):
-    """What is wrong with a text that is no SVG, or none that this project draws, as the end of a sentence."""
+    """Raised for text that is not SVG, or not of this project; the message is the end of a sentence."""
 
 
 @dataclass(frozen=True)
 class Element:
-    """An allowed element with its allowed attributes; letters only inside of texts."""
+    """An allowed element with its allowed attributes; text only within text elements."""
 
     tag: str
     attributes: Mapping[str, str]
     children: list[Element | str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Element]:
-        """The element and all below it."""
+        """The element and all its descendants."""
         yield self
         for child in self.children:
             if isinstance(child, Element):
                 yield from child
 
     def changed(self, attributes: Callable[[Element], Mapping[str, str] | None]) -> Element:
-        """The same tree with new attributes; None leaves an element as it is, with all below it."""
+        """The tree with new attributes; None leaves an element and its descendants unchanged."""
         found = attributes(self)
         if found is None:
             return self
@@ -71,22 +71,22 @@ class Element:
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG that has been cleaned, and what a screen reader says instead of it."""
+    """A sanitised SVG, with its label for screen readers."""
 
     root: Element
     label: str
 
     @classmethod
     def of(cls, svg: str | bytes, label: str) -> Picture:
-        """The picture in an SVG, after everything that may not be in one is gone."""
+        """The picture in an SVG text, sanitised."""
         return cls(parsed(svg), label)
 
     def changed(self, attributes: Callable[[Element], Mapping[str, str] | None]) -> Picture:
-        """The picture with other attributes for some elements."""
+        """The picture with changed attributes of some elements."""
         return replace(self, root=self.root.changed(attributes))
 
     def markup(self, prefix: str) -> Markup:
-        """The <svg> element; all its identities begin with `prefix`."""
+        """The <svg> element as markup; all its ids begin with `prefix`."""
         about = {"role": "img", "aria-label": printable(self.label), **self.root.attributes}
         parts: list[str] = []
         _write(Element("svg", about, self.root.children), prefix, parts)
@@ -94,7 +94,7 @@ class Picture:
 
 
 def parsed(svg: str | bytes) -> Element:
-    """The allowed part of an SVG document."""
+    """The allowed part of an SVG document; raises SvgError."""
     if len(svg) > LARGEST:
         raise SvgError(f"it is larger than {LARGEST} bytes")
     tree = _Tree()
@@ -113,7 +113,7 @@ def parsed(svg: str | bytes) -> Element:
 
 
 class _Tree:
-    """Built while the parser reads; what is not allowed is skipped with all that it holds."""
+    """The tree built by the parser's events; disallowed elements are skipped with their contents."""
 
     def __init__(self) -> None:
         self.root: Element | None = None
@@ -152,7 +152,7 @@ def _refuse_entity(name: str, *_: object) -> None:
 
 
 def _attributes(tag: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Those that are allowed, after the declarations of `style`, which win in SVG too."""
+    """The allowed attributes, overridden by the declarations of `style`, as in SVG."""
     own = {name.removeprefix(f"{XLINK} "): value for name, value in given.items()}
     declared = [part.partition(":") for part in own.pop("style", "").split(";")]
     own |= {name.strip(): value.strip() for name, _, value in declared}
@@ -175,7 +175,7 @@ def _allowed(tag: str, name: str, value: str) -> bool:
 
 
 def _sized(attributes: Mapping[str, str]) -> dict[str, str]:
-    """The outermost element with its width in pixels; its height follows from the view box."""
+    """The attributes of the root element with its width in pixels; the height follows from the view box."""
     points = re.fullmatch(r"([\d.]+)pt", attributes.get("width", ""))
     rest = {name: value for name, value in attributes.items() if name not in ("width", "height")}
     width = {"width": f"{float(points[1]) * 4 / 3:.0f}"} if points and points[1].count(".") < 2 else {}

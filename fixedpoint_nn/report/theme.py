@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pictures for the page: Matplotlib's SVG, cleaned, in the page's own colours and letters, light or dark."""
+"""Pictures for the page: Matplotlib's SVG, sanitised, with the page's fonts and light or dark colours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAPER = {"#ffffff": "--paper", "white": "--paper"}
 
 
 def inline(draw: Callable[[Path], None], label: str) -> Picture:
-    """What `draw` saves as SVG, ready to stand in the page; `label` is what a screen reader says."""
+    """The SVG that `draw` saves, ready for the page; `label` is for screen readers."""
     with tempfile.TemporaryDirectory() as folder, matplotlib.rc_context({"svg.fonttype": "none"}):
         path = Path(folder, "picture.svg")
         draw(path)
@@ -27,7 +27,7 @@ def inline(draw: Callable[[Path], None], label: str) -> Picture:
 
 
 def saved(path: Path, label: str) -> list[Picture]:
-    """A picture that a command left as SVG; nothing if it did not."""
+    """The picture in an SVG file, as a list; empty if the file is missing."""
     if not path.is_file():
         return []
     try:
@@ -39,7 +39,7 @@ def saved(path: Path, label: str) -> list[Picture]:
 
 
 def themed(picture: Picture) -> Picture:
-    """The same with variables for colours. The colours of a heat map and of the letters on it belong together."""
+    """The picture with CSS variables for colours, except for heat maps and the text on them."""
     marked = any(_on_a_cell(element) for element in picture.root)
     painted = any(element.tag == "image" for element in picture.root)
     return picture if painted and not marked else picture.changed(_painted)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From the records in a folder to the page."""
+"""Writing the report from the records in a folder."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fixedpoint_nn.report.sections import BUILDERS, verdict
 SUBTITLE = (
     "From a float network to hardware: what was run, what came out, and the command that gives it again."
 )
-ORDER = ("verify", "generate", "train", "sweep", "emit")  # what a reader asks first stands first
+ORDER = ("verify", "generate", "train", "sweep", "emit")  # the most important first
 
 
 def write_report(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Page:
-    """One self-contained HTML file about every run below `folder`; the page as data."""
+    """Write one self-contained HTML file about all runs below `folder`; returns the page as data."""
     records = records_below(Path(folder))
     if not records:
         raise ValueError(
@@ -68,7 +68,7 @@ def page_of(records: Sequence[Record], folder: str, out: str) -> Page:
 
 
 def _notice(subjects: Sequence[Subject]) -> str:
-    """Of which network the page is; if of several, that none of them is another one."""
+    """A sentence about the page's network, or that there are several different ones."""
     if len(subjects) == 1:
         return subjects[0].note
     if not subjects:

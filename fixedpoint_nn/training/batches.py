@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where mini-batches come from: a source yields an epoch of (inputs, targets), in an order that rng draws."""
+"""Sources of mini-batches: each yields one epoch of (inputs, targets), in an order drawn by `rng`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Augment = Callable[[Array, np.random.Generator], Array]
 
 
 class Source(Protocol):
-    """One epoch of batches."""
+    """What `fit` takes batches from."""
 
     def __len__(self) -> int: ...
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """The batches of one epoch, in the order that `rng` decides."""
+        """The batches (inputs, targets) of one epoch."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Rows of x with rows of y, shuffled; size 1 is stochastic descent, size None one batch of everything."""
+    """Samples x (n, ...) with targets y (n, ...), shuffled, `size` per batch; None is one batch of all samples."""
 
     x: Array
     y: Array
@@ -46,7 +46,7 @@ class Samples:
         return ceil(len(self.x) / (self.size or len(self.x)))
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """The batches of one epoch, in the order that `rng` decides."""
+        """The batches of one epoch, augmented if there is an `augment`."""
         order = rng.permutation(len(self.x)) if self.shuffle else np.arange(len(self.x))
         size = self.size or len(self.x)
         for start in range(0, len(order), size):
@@ -57,7 +57,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class TextWindows:
-    """`steps` batches of random stretches of a text (as ids); the target is the text one character on."""
+    """`steps` batches of random windows of a text's ids; the targets are the ids one position later."""
 
     ids: Array
     length: int = 64
@@ -68,7 +68,7 @@ class TextWindows:
         return self.steps
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """Windows of the text, and the same moved by one character."""
+        """(inputs, targets), each (size, length)."""
         along = np.arange(self.length + 1)
         for _ in range(self.steps):
             text = self.ids[rng.integers(0, len(self.ids) - self.length, self.size)[:, None] + along]
@@ -76,7 +76,10 @@ class TextWindows:
 
 
 def padded(sequences: Sequence[ArrayLike], end: int = 0) -> Batch:
-    """Words as (inputs, targets): inputs start with `end`, targets stop with it; padding is ignored."""
+    """Sequences of ids as (inputs, targets), each (n, longest + 1).
+
+    Inputs begin with `end`, targets finish with it. Targets are padded with -1, which losses ignore.
+    """
     words = [np.asarray(sequence, np.int64) for sequence in sequences]
     longest = max(map(len, words)) + 1
     inputs = np.full((len(words), longest), end)
@@ -90,7 +93,7 @@ def padded(sequences: Sequence[ArrayLike], end: int = 0) -> Batch:
 
 @dataclass(frozen=True)
 class WordBatches:
-    """Padded words, shuffled; each batch is cut to its longest word."""
+    """Sequences of ids, shuffled; each batch is padded to its longest sequence."""
 
     words: Sequence[ArrayLike]
     size: int = 64
@@ -100,7 +103,7 @@ class WordBatches:
         return ceil(len(self.words) / self.size)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """Words, padded to the longest of each batch."""
+        """(inputs, targets) as `padded` gives them."""
         order = rng.permutation(len(self.words))
         for start in range(0, len(order), self.size):
             yield padded([self.words[i] for i in order[start : start + self.size]], self.end)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A training on disk: weights, optimiser, curves, the best weights so far, and how far its epoch has come."""
+"""Checkpoints: weights, optimiser state, curves, the best weights so far, and the position within the epoch."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ NOTES = Fields(
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint of this training; the message is one sentence."""
+    """Raised for a file that is not a checkpoint of this training, or is damaged."""
 
 
 SHORTEST_INTERVAL = 60.0  # seconds between two saves within an epoch
-LEAST_SHARE = 50  # and at least so many times as long as a save takes
+LEAST_SHARE = 50  # and at least this multiple of the time that a save takes
 
 
 @dataclass(frozen=True)
 class StartedEpoch:
-    """How far an epoch has come: its batches, the sum of their losses, and where its random numbers are."""
+    """The position within an epoch: batches done, the sum of their losses, the state of the random generator."""
 
     batches: int
     total: float
@@ -74,27 +74,27 @@ class StartedEpoch:
 
 @dataclass
 class Checkpoint:
-    """Where an interrupted training goes on; an interrupted save leaves the last whole one.
+    """A file from which an interrupted training resumes; an interrupted save leaves the previous file.
 
-    It is saved after every epoch, and within a long one from time to time.
+    It is saved after every epoch, and periodically within a long one.
     """
 
     path: Path
     parameters: Mapping[str, Tensor]
     optimiser: Optimiser
-    settings: Mapping[str, Any] = field(default_factory=dict)  # whatever else decides the training, as JSON
-    started: StartedEpoch | None = None  # of the epoch that `resume` found begun
+    settings: Mapping[str, Any] = field(default_factory=dict)  # what else determines the training, as JSON
+    started: StartedEpoch | None = None  # of the unfinished epoch that `resume` found
     _last: float = field(default_factory=lambda: time.monotonic())
     _took: float = 0.0
 
     def is_due(self) -> bool:
-        """Whether so much has happened since the last save that another one is worth its time."""
+        """Whether enough time has passed since the last save, compared with the time that a save takes."""
         return time.monotonic() - self._last >= max(SHORTEST_INTERVAL, LEAST_SHARE * self._took)
 
     def save(
         self, history: History, best: Mapping[str, Array], seed: int, started: StartedEpoch | None = None
     ) -> None:
-        """All that the training needs to go on: after an epoch, or within one that has `started`."""
+        """Write the checkpoint after an epoch, or within the one that has `started`."""
         begin = time.monotonic()
         arrays = {f"weight/{path}": parameter.data for path, parameter in self.parameters.items()}
         arrays |= {f"best/{path}": values for path, values in best.items()}
@@ -111,7 +111,7 @@ class Checkpoint:
         self._took = self._last - begin
 
     def resume(self, history: History, best: dict[str, Array], seed: int) -> int:
-        """Put everything back in place; the number of epochs already done (0 without a file)."""
+        """Restore the training in place; returns the number of epochs done (0 without a file)."""
         if not self.path.exists():
             return 0
         notes, arrays = _read(self.path)
@@ -136,7 +136,7 @@ class Checkpoint:
         return {"optimiser": type(self.optimiser).__name__, "settings": dict(self.settings)}
 
     def _demand_same(self, notes: Mapping[str, Any], arrays: Mapping[str, Array], seed: int) -> None:
-        """Raise CheckpointError unless the checkpoint is one of this training."""
+        """Raise CheckpointError unless the checkpoint has this training's seed, settings, optimiser and parameters."""
         before, wanted = notes.get("settings", {}), dict(self.settings)
         for name in dict.fromkeys((*wanted, *before)):
             if before.get(name) != wanted.get(name):
@@ -163,7 +163,7 @@ class Checkpoint:
                 )
 
     def _belongs(self, name: str, values: Array) -> bool:
-        """Are these numbers a weight, a best weight or a moment of one?"""
+        """Whether this array is a weight, a best weight or a moment of one, of the right shape."""
         kind, _, path = name.partition("/")
         path, _, moment = path.rpartition("/") if kind == "moment" else (path, "", "")
         known = self.parameters.get(path)
@@ -177,12 +177,12 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a checkpoint tells of its training."""
+    """The settings and the progress of the training in a checkpoint."""
 
     settings: Mapping[str, Any]
     seed: int
     epochs: int
-    batches: int = 0  # of the epoch after those
+    batches: int = 0  # done of the epoch after those
 
     def __str__(self) -> str:
         epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
@@ -193,7 +193,7 @@ class Stored:
 
 
 def stored(path: Path) -> Stored:
-    """Read the notes of a checkpoint, and nothing else of it."""
+    """The settings and progress in a checkpoint file, without its weights."""
     notes, _ = _read(path)
     done = len(History(**{name: notes["history"][name] for name in HISTORY.required}))
     batches = notes["started"]["batches"] if "started" in notes else 0
@@ -201,7 +201,7 @@ def stored(path: Path) -> Stored:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Notes and arrays of the file, each as the other methods use it."""
+    """(notes, arrays) of a checkpoint file, checked."""
     try:
         arrays, text = tensors(content_of(path), "checkpoint", path)
         if text is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The curves of a training."""
+"""The learning curves of a training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class History:
-    """What happened: one value per epoch for every name, and the epoch whose weights were kept."""
+    """Learning curves: one value per epoch for every name, and the epoch whose weights were kept."""
 
     curves: dict[str, list[float]] = field(default_factory=dict)
     best_epoch: int | None = None
@@ -19,12 +19,12 @@ class History:
         return max(map(len, self.curves.values()), default=0)
 
     def add(self, values: Mapping[str, float]) -> None:
-        """One more value for each curve."""
+        """Append one value to each curve."""
         for name, value in values.items():
             self.curves.setdefault(name, []).append(float(value))
 
     def then(self, other: History) -> History:
-        """These curves, followed by those of a training that went on from here."""
+        """These curves, followed by those of a training that continued this one."""
         if not len(self):
             return other
         curves = {name: [*values, *other.curves.get(name, [])] for name, values in self.curves.items()}
@@ -32,11 +32,11 @@ class History:
         return History(curves, best, other.stopped_early)
 
     def last(self) -> dict[str, float]:
-        """The last value of each curve."""
+        """The last epoch's values, by name."""
         return {name: values[-1] for name, values in self.curves.items()}
 
     def best(self) -> dict[str, float]:
-        """The figures of the kept weights."""
+        """The values of the epoch whose weights were kept, by name."""
         return {name: values[self._kept()] for name, values in self.curves.items()}
 
     def _kept(self) -> int:

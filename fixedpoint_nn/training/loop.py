@@ -25,13 +25,13 @@ from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam, Optimiser, clip_gradients
 from fixedpoint_nn.training.schedules import Schedule, constant
 
-ENOUGH_SECONDS = 0.5  # of batches, for a forecast
+ENOUGH_SECONDS = 0.5  # of batches, for an estimate
 
 Evaluate = Callable[[Any], Mapping[str, float]]
 
 
 class Diverged(FloatingPointError):
-    """The loss is no longer a number."""
+    """Raised when the loss is NaN or infinite."""
 
 
 def fit(
@@ -55,14 +55,14 @@ def fit(
     announce: Callable[[float], None] | None = None,
     title: str = "training",
 ) -> History:
-    """Train the parameters of `net` in place; on one machine, a seed gives the same weights bit for bit.
+    """Train the parameters of `net` in place; on one machine, a seed gives the same weights, bit for bit.
 
-    `evaluate(net)` gives the figures of an epoch; `watch` names the one (smaller is better; "accuracy" is the
-    exception) that early stopping waits for during `patience` epochs and by which the best weights are kept.
-    BLAS works on `threads` threads, None for as many as it likes: their number changes how sums round.
-    With `checkpoint` an interrupted training goes on to the same end, from the last epoch, or within a long one
-    from a minute or so before. `settings` are kept in it, and a training with other ones is refused. `announce`
-    is told once, after the first batches, how many seconds all of them will take.
+    `evaluate(net)` returns the metrics of an epoch by name; `watch` names the one that early stopping (after
+    `patience` epochs without improvement) and `keep_best` use: smaller is better, except for "accuracy". BLAS uses
+    `threads` threads, None for its own default; their number changes how sums round. With `checkpoint` an interrupted
+    training resumes to the same result, from the last epoch or from about a minute before within a long one;
+    `settings` are stored in it, and a checkpoint with other settings raises. `announce` is called once, after the
+    first batches, with the estimated seconds of the whole training. Raises `Diverged` when the loss is not finite.
     """
     optimiser = optimiser or Adam()
     schedule = schedule or constant()
@@ -122,7 +122,7 @@ def fit(
 
 
 def go_on(batches: Iterator[Batch], rng: np.random.Generator, started: StartedEpoch) -> tuple[float, int]:
-    """Pass over the batches that were done, and draw on from where the random numbers were."""
+    """Skip the batches of an epoch that were done; returns (sum of their losses, their number)."""
     for _ in range(started.batches):
         next(batches)
     rng.bit_generator.state = dict(started.rng)
@@ -130,7 +130,7 @@ def go_on(batches: Iterator[Batch], rng: np.random.Generator, started: StartedEp
 
 
 class Forecast:
-    """Tells once how many seconds so many batches take, as soon as the first ones let expect it."""
+    """Calls `announce` once with the estimated seconds of all batches, measured on the first ones."""
 
     def __init__(self, batches: int, announce: Callable[[float], None] | None) -> None:
         self.batches, self.announce = batches, announce
@@ -151,13 +151,13 @@ class Forecast:
 
 
 def restore(parameters: Mapping[str, Tensor], weights: Mapping[str, Array]) -> None:
-    """Put copied values back, in place."""
+    """Copy saved weights into the parameters, in place."""
     for path, values in weights.items():
         parameters[path].data[...] = values
 
 
 class Best:
-    """The best epoch so far and a copy of its weights."""
+    """The best epoch so far, and a copy of its weights."""
 
     def __init__(self, watch: str) -> None:
         self.watch, self.sign = watch, -1.0 if watch.endswith("accuracy") else 1.0
@@ -165,7 +165,7 @@ class Best:
         self.weights: dict[str, Array] = {}
 
     def offer(self, figures: Mapping[str, float], epoch: int, parameters: Mapping[str, Tensor]) -> bool:
-        """Keep these parameters if they are the best so far; tells whether they are."""
+        """Copy these parameters if they are the best so far; returns whether they are."""
         name = self.watch if self.watch in figures else "train_loss"
         if self.watch not in figures and self.watch != "loss":
             raise KeyError(f"watch={self.watch!r} is not among the figures {', '.join(figures)}")
@@ -177,7 +177,7 @@ class Best:
         return True
 
     def resume(self, history: History) -> None:
-        """Go on from what an interrupted training had found."""
+        """Restore the best value and epoch from the history of an interrupted training."""
         figures = history.best()
         self.epoch = history.best_epoch or 0
         self.value = self.sign * figures[self.watch if self.watch in figures else "train_loss"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which loss labels ask for: classes a likelihood, targets mean squares, boxes the loss of a grid."""
+"""The loss that labels imply: cross entropy for classes, squared error for targets, grid loss for boxes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fixedpoint_nn.training.losses import Loss, binary_cross_entropy, cross_entr
 
 
 def loss_for(labels: Array, shape: tuple[int, ...]) -> tuple[Loss, Array]:
-    """The loss for outputs of this shape, and the labels as it takes them (0 and 1 instead of -1 and 1)."""
+    """(loss, labels for it) for outputs of this shape; labels -1 and 1 become 0 and 1."""
     if labels.dtype.kind in "iub" and shape[-1] == 1 and labels.shape in (shape, shape[:-1]):
         return binary_cross_entropy, np.asarray(labels > 0, np.float32)
     if labels.dtype.kind in "iub" and labels.shape == shape[:-1]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Losses: one number to make small, the mean over the batch; each is one operation with its gradient."""
+"""Losses: a scalar Tensor, the mean over the batch; each is one operation on the tape with its own gradient."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def binary_cross_entropy(logits: Tensor | Array, labels: ArrayLike) -> Tensor:
 
 
 def mean_squared_error(outputs: Tensor | Array, targets: ArrayLike) -> Tensor:
-    """(output - target)², averaged."""
+    """(output - target)², averaged over all elements."""
     outputs = on_tape(outputs)
     difference = outputs.data - _like(outputs, targets)
 
@@ -90,7 +90,7 @@ def hinge(scores: Tensor | Array, labels: ArrayLike) -> Tensor:
 
 
 def on_tape(outputs: Tensor | Array) -> Tensor:
-    """The outputs; those that are an array can be judged, but gradients find no way from them to the network."""
+    """The outputs as a Tensor; an array becomes one without a gradient, to be evaluated only."""
     return (
         outputs if isinstance(outputs, Tensor) else record(outputs, "array", (Tensor(outputs),), _no_way_back)
     )

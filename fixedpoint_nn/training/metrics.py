@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Figures of a network, float or quantised alike, computed block by block."""
+"""Metrics of a network, float or quantised, computed block by block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fixedpoint_nn.training.losses import IGNORED, Loss, cross_entropy
 
 
 def outputs(net: Any, x: Array, block: int = 512) -> Array:
-    """What the network gives for every row of x, as floats."""
+    """The network's outputs for every sample of x, as floats: (n, ...)."""
     with no_gradient():
         blocks = (x[start : start + block] for start in range(0, len(x), block))
         parts = [net(rows if isinstance(net, Quantized) else as_input(rows)) for rows in blocks]
@@ -25,7 +25,7 @@ def outputs(net: Any, x: Array, block: int = 512) -> Array:
 
 
 def loss_of(net: Any, x: Array, y: ArrayLike, loss: Loss = cross_entropy, block: int = 512) -> float:
-    """The loss over all rows; of sequences, over all counted characters."""
+    """The mean loss over all samples; for sequences, over all tokens that are not padding."""
     y = np.asarray(y)
     total = count = 0.0
     for start in range(0, len(x), block):
@@ -39,12 +39,12 @@ def loss_of(net: Any, x: Array, y: ArrayLike, loss: Loss = cross_entropy, block:
 
 
 def perplexity(negative_log_likelihood: float) -> float:
-    """Between how many equally likely characters the model hesitates: exp(NLL)."""
+    """exp(NLL): the number of equally likely tokens with the same uncertainty."""
     return float(np.exp(negative_log_likelihood))
 
 
 def accuracy(logits: Array, labels: ArrayLike) -> float:
-    """The share of rows whose largest logit is the label's; padding (-1) does not count."""
+    """The share of labels that are the argmax of their logits (..., classes); padding (-1) does not count."""
     wanted = np.asarray(labels)
     if wanted.shape != logits.shape[:-1]:
         raise ValueError(
@@ -56,20 +56,23 @@ def accuracy(logits: Array, labels: ArrayLike) -> float:
 
 
 def area_under_curve(scores: Array, positive: Array) -> float:
-    """How often a positive place has a higher score than another one; an equal one counts half. NaN without both."""
+    """AUC: the probability that a positive sample scores higher than a negative one, ties counting half.
+
+    NaN unless there are both.
+    """
     wanted = np.asarray(positive, np.bool_).reshape(-1)
     ones, zeros = int(wanted.sum()), int((~wanted).sum())
     if not ones or not zeros:
         return float("nan")
     _, places, counts = np.unique(scores.reshape(-1), return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2  # from 1 up; equal scores share their mean rank
+    ranks = np.cumsum(counts) - (counts - 1) / 2  # from 1 on; equal scores have their mean rank
     return float((ranks[places.reshape(-1)][wanted].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 def roc_curve(scores: Array, positive: Array) -> tuple[Array, Array]:
-    """(share of the others taken for positive, share of the positive that are found), for every limit of the score.
+    """(false positive rates, true positive rates) of the ROC curve, from the highest threshold to the lowest.
 
-    From the highest limit, which takes nothing, to the lowest, which takes all; `area_under_curve` is the area below.
+    `area_under_curve` is the area below it.
     """
     wanted = np.asarray(positive, np.bool_).reshape(-1)
     limits, places = np.unique(-scores.reshape(-1), return_inverse=True)
@@ -79,14 +82,14 @@ def roc_curve(scores: Array, positive: Array) -> tuple[Array, Array]:
 
 
 def confusion_matrix(predicted: ArrayLike, labels: ArrayLike, classes: int) -> Array:
-    """(label, prediction) -> how often."""
+    """Counts (classes, classes), indexed by [label, prediction]."""
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (np.asarray(labels, np.int64), np.asarray(predicted, np.int64)), 1)
     return matrix
 
 
 def classification(net: Any, x: Array, y: ArrayLike, block: int = 512) -> dict[str, float]:
-    """Loss and accuracy in one pass over the rows."""
+    """{"loss": ..., "accuracy": ...} in one pass over the samples."""
     logits = outputs(net, x, block).astype(np.float64)
     with no_gradient():
         loss = float(cross_entropy(Tensor(logits), y).data)

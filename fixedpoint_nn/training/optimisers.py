@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Optimisers: how a parameter moves along its gradient. Everything happens in place.
+"""Optimisers: updates of parameters by their gradients, in place.
 
-The same optimiser is batch, mini-batch or stochastic gradient descent: the size of the batches decides.
-In each formula g is the gradient, plus `l2` times the parameter if it is a matrix (biases are left alone).
+Each is batch, mini-batch or stochastic gradient descent, depending on the batch size.
+In each formula g is the gradient, plus `l2` times the parameter if that is a matrix (biases are not regularised).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FLUSH_INTERVAL = 64  # steps; a weight needs thousands to decay from normal to s
 
 @dataclass
 class Optimiser:
-    """What all of them share; a subclass writes `_move`, which turns `g` into the step and takes it."""
+    """The base class: a subclass implements `_move`, the update of one parameter."""
 
     rate: float = 0.01
     l2: float = 0.0
@@ -37,7 +37,7 @@ class Optimiser:
             raise ValueError(f"{self} cannot learn: the rate must be above 0 and l2 not below 0")
 
     def step(self, parameters: Mapping[str, Tensor], factor: float = 1.0) -> None:
-        """Move every parameter that has a gradient, at `factor` times the rate, and forget the gradients."""
+        """Update every parameter that has a gradient, with `factor` times the rate, and clear the gradients."""
         self.steps += 1
         rate = self.rate * factor
         for path, parameter in parameters.items():
@@ -57,11 +57,11 @@ class Optimiser:
 
     @property
     def decays(self) -> bool:
-        """Whether matrices shrink even where no gradient moves them."""
+        """Whether matrices decay even with a zero gradient."""
         return self.l2 > 0
 
     def _flush(self, w: Array, state: Moments) -> None:
-        """Set weights that have decayed to nothing, and subnormal moments, to zero: they only slow products down."""
+        """Set subnormal weights and moments to zero, because they slow down products."""
         if self.decays and w.ndim > 1:
             flush_negligible(w)
         for moment in state.values():
@@ -72,7 +72,7 @@ class Optimiser:
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Forget everything but the settings."""
+        """Clear the step count and all moments."""
         self.steps = 0
         self.state.clear()
 
@@ -101,7 +101,7 @@ class Momentum(Optimiser):
 
 @dataclass
 class Nesterov(Momentum):
-    """v = momentum * v + g;  w -= rate * (g + momentum * v): the gradient as seen from where v leads."""
+    """v = momentum * v + g;  w -= rate * (g + momentum * v): the gradient at the look-ahead position."""
 
     def _move(self, w: Array, g: Array, state: Moments, t: Array, rate: float) -> None:
         v = state["velocity"]
@@ -139,7 +139,7 @@ class RMSProp(Optimiser):
 class Adam(Optimiser):
     """m = beta1 m + (1-beta1) g;  s = beta2 s + (1-beta2) g²;  w -= rate * m̂ / (sqrt(ŝ) + eps).
 
-    m̂ = m / (1 - beta1**step) and ŝ = s / (1 - beta2**step) undo the start from zero.
+    m̂ = m / (1 - beta1**step) and ŝ = s / (1 - beta2**step) correct the bias of starting from zero.
     """
 
     rate: float = 0.001
@@ -167,13 +167,13 @@ class Adam(Optimiser):
 
 @dataclass
 class AdamW(Adam):
-    """Adam, and besides w -= rate * decay * w for matrices: the decay is not mixed with the moments."""
+    """Adam with decoupled weight decay: also w -= rate * decay * w, for matrices."""
 
     decay: float = 0.01
 
     @property
     def decays(self) -> bool:
-        """Do weights decay?"""
+        """Whether `decay` is not zero."""
         return self.decay > 0 or super().decays
 
     def _move(self, w: Array, g: Array, state: Moments, t: Array, rate: float) -> None:
@@ -188,7 +188,7 @@ OPTIMISERS: dict[str, type[Optimiser]] = {
 
 
 def gradient_norm(parameters: Mapping[str, Tensor]) -> float:
-    """The length of all gradients as one vector."""
+    """The Euclidean norm of all gradients as one vector."""
     squares = 0.0
     for parameter in parameters.values():
         if parameter.grad is not None:
@@ -198,7 +198,7 @@ def gradient_norm(parameters: Mapping[str, Tensor]) -> float:
 
 
 def clip_gradients(parameters: Mapping[str, Tensor], limit: float) -> float:
-    """Shorten the gradients together to the length `limit` if they are longer; returns the length before."""
+    """Scale all gradients down to the norm `limit` if theirs is larger; returns the norm before."""
     norm = gradient_norm(parameters)
     if norm > limit:
         for parameter in parameters.values():

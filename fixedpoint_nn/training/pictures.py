@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pictures of a training: learning curves, comparisons, confusion matrices, a first layer's weights."""
+"""Plots of trainings: learning curves, comparisons, confusion matrices, first-layer weights."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ STYLE: Any = {
     "lines.linewidth": 1.8,
     "savefig.dpi": 130,
     "svg.hashsalt": "fixedpoint_nn",
-    "text.parse_math": False,  # a name with a dollar in it is a name
+    "text.parse_math": False,  # a dollar in a name is no formula
 }
-CELL = "cell"  # how the identities of letters on a heat map begin: their colours belong to it
+CELL = "cell"  # prefix of the ids of text on a heat map, whose colour is not that of the theme
 
 
 @contextmanager
 def picture(path: PathLike, width: float = 7.0, height: float = 4.0) -> Iterator[Figure]:
-    """A figure in the house style, written to `path` (PNG or SVG, without a date) at the end of the block."""
+    """A context with a figure in the project's style, written to `path` (PNG or SVG, reproducible) at its end."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
@@ -63,7 +63,7 @@ def picture(path: PathLike, width: float = 7.0, height: float = 4.0) -> Iterator
 
 
 def printable(text: object) -> str:
-    """A name as a picture or a page can hold it: controls, and what turns the direction of letters, become a mark."""
+    """A name safe for a plot or page: control and bidirectional characters are replaced."""
     return "".join(
         "\ufffd" if unicodedata.category(letter)[0] == "C" and letter not in "\n\t" else letter
         for letter in str(text)
@@ -71,13 +71,13 @@ def printable(text: object) -> str:
 
 
 def plain_numbers(axis: Axis) -> None:
-    """The powers of ten of a logarithmic axis as they are read, 100 and 0.01."""
+    """Label a logarithmic axis with plain numbers, such as 100 and 0.01."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def whole_share(axes: Axes) -> None:
-    """A vertical axis of percentages: all of it, 0 to 100."""
+    """Set the vertical axis to percentages, 0 to 100."""
     axes.set_ylim(0, 100)
 
 
@@ -86,7 +86,7 @@ def _readable(name: str) -> str:
 
 
 def learning_curves(history: History, path: PathLike, title: str = "") -> None:
-    """The losses in one panel, every other figure in its own; the kept epoch is marked."""
+    """Plot the losses in one panel and every other metric in its own; the kept epoch is marked."""
     losses = [name for name in history.curves if name.endswith("loss")]
     others = [name for name in history.curves if name not in losses]
     panels: list[list[str]] = ([losses] if losses else []) + [[name] for name in others]
@@ -108,7 +108,7 @@ def learning_curves(history: History, path: PathLike, title: str = "") -> None:
 
 
 def whole_epochs(axes: Axes, count: int) -> None:
-    """Marks at whole epochs only, also if there is one."""
+    """Set ticks at whole epochs only."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if count <= 1:
         axes.set_xlim(0.5, 1.5)
@@ -120,7 +120,7 @@ def _dot(values: Sequence[float]) -> str:
 
 
 def comparison(histories: Mapping[str, History], path: PathLike, figure_name: str = "train_loss") -> None:
-    """One curve for each of several trainings, such as the same network under every optimiser."""
+    """Plot one curve of each of several trainings, such as one network with each optimiser."""
     with picture(path, 7, 4) as figure:
         axes = figure.add_subplot()
         for index, (label, history) in enumerate(histories.items()):
@@ -143,7 +143,7 @@ def comparison(histories: Mapping[str, History], path: PathLike, figure_name: st
 
 
 def confusion(matrix: Array, path: PathLike, labels: Sequence[str] | None = None, title: str = "") -> None:
-    """Label by prediction; colour is the share of the label's row, the number is the count."""
+    """Plot a confusion matrix: the number is the count, the colour its share of the label's row."""
     classes = len(matrix)
     names = [printable(label) for label in labels or range(classes)]
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
@@ -178,7 +178,7 @@ def confusion(matrix: Array, path: PathLike, labels: Sequence[str] | None = None
 def first_layer(
     weight: Array, path: PathLike, shape: tuple[int, int] = (28, 28), count: int = 32, title: str = ""
 ) -> None:
-    """The columns of a dense layer's weight as pictures, the longest ones first; red is positive."""
+    """Plot columns of a dense layer's weight as images, those of the largest norm first; red is positive."""
     strongest = np.argsort(-np.linalg.norm(weight, axis=0), kind="stable")[:count]
     columns = min(8, len(strongest))
     rows = -(-len(strongest) // columns)
@@ -195,7 +195,7 @@ def first_layer(
 
 
 def decision_boundary(net: Any, x: Array, labels: Array, path: PathLike, title: str = "") -> None:
-    """Two classes of points in the plane, and where the network's score changes its sign."""
+    """Plot two classes of points x (n, 2), and the line where the network's score changes its sign."""
     from fixedpoint_nn.training.metrics import outputs
 
     low, high = x.min(0) - 0.5, x.max(0) + 0.5
@@ -231,7 +231,7 @@ def boxes_on(
     truth: Array | None = None,
     title: str = "",
 ) -> None:
-    """An image with the boxes that were found in it, (box, class, score) each; those of `truth` are dotted."""
+    """Plot an image with the detections `told`, each (box, class, score); the boxes of `truth` are dotted."""
     height, width = image.shape[:2]
     axes.grid(False)
     axes.imshow(image.reshape(height, width), cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writing text with a recurrent network: one character at a time, the states carried along."""
+"""Text generation with a recurrent network: one token at a time, with the states carried along."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from fixedpoint_nn.numerics.arrays import Array
 def choose(
     logits: Array, rng: np.random.Generator, temperature: float = 1.0, top_k: int | None = None
 ) -> Array:
-    """One id per row: softmax(logits / temperature) over the `top_k` largest; 0 takes the largest."""
+    """Sample one id per row of logits (rows, symbols) from softmax(logits / temperature); temperature 0 is argmax.
+
+    With `top_k` only the largest logits are candidates.
+    """
     if temperature < 0 or (top_k is not None and top_k < 1):
         raise ValueError(f"temperature {temperature}, top_k {top_k} choose nothing; use at least 0 and 1")
     if temperature == 0 or top_k == 1:
@@ -25,7 +28,7 @@ def choose(
     if top_k is not None and top_k < logits.shape[-1]:
         smallest = np.partition(scaled, -top_k, axis=-1)[:, -top_k, None]
         scaled = np.where(scaled >= smallest, scaled, -np.inf)
-    # The Gumbel trick: the largest of logit + noise is a draw from the softmax.
+    # The Gumbel trick: argmax(logits / temperature + Gumbel noise) is a sample of the softmax.
     return np.asarray((scaled + rng.gumbel(size=scaled.shape)).argmax(-1))
 
 
@@ -37,7 +40,7 @@ def continue_text(
     temperature: float = 1.0,
     top_k: int | None = None,
 ) -> Array:
-    """`length` more ids after each row of `prompt` (rows, characters); `net` is float or quantised."""
+    """`length` more ids after each row of `prompt` (rows, tokens): (rows, length); `net` is float or quantised."""
     layers: Any = net.net if isinstance(net, Quantized) else net
     states: tuple[Any, ...] = ()
     ids, written = np.asarray(prompt, np.int64), []
@@ -59,7 +62,7 @@ def write_text(
     temperature: float = 1.0,
     top_k: int | None = None,
 ) -> str:
-    """A text that goes on after the prompt (which is not repeated)."""
+    """`length` characters of text that continue the prompt (which is not repeated)."""
     unknown = sorted(set(prompt) - set(symbols))
     if unknown or not prompt:
         raise ValueError(f"a prompt is one or more of the known characters; it has {unknown or 'none'}")
@@ -78,7 +81,7 @@ def write_words(
     top_k: int | None = None,
     longest: int = 30,
 ) -> list[str]:
-    """Words from the start mark (id 0) to the end mark (id 0)."""
+    """`count` words, each generated from the boundary (id 0) to the next boundary."""
     start = np.zeros((count, 1), np.int64)
     rows = continue_text(net, start, longest, np.random.default_rng(seed), temperature, top_k)
     ends = [int((row == 0).argmax()) if (row == 0).any() else longest for row in rows]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Learning-rate schedules: a factor on the rate, from the share of the training that is done (0 to 1)."""
+"""Learning-rate schedules: the progress of the training (0 to 1) -> a factor of the rate."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ def constant() -> Schedule:
 
 
 def linear(end: float = 0.0) -> Schedule:
-    """From 1 straight to `end`."""
+    """Linear from 1 to `end`."""
     return lambda done: 1 + (end - 1) * done
 
 
 def cosine(end: float = 0.0) -> Schedule:
-    """From 1 to `end` along half a wave."""
+    """Half a cosine wave from 1 to `end`."""
     return lambda done: end + (1 - end) * (1 + cos(pi * done)) / 2
 
 
 def steps(at: tuple[float, ...], factor: float = 0.1) -> Schedule:
-    """Multiplied by `factor` at each of the given shares."""
+    """Piecewise constant: multiplied by `factor` at each progress in `at`."""
     return lambda done: factor ** sum(done >= place for place in at)
 
 
 def warmup(share: float, then: Schedule) -> Schedule:
-    """From 0 straight to 1 during the first `share`, then another schedule over the rest."""
+    """Linear from 0 to 1 during the first `share` of the training, then the schedule `then` over the rest."""
     if not 0 < share < 1:
         raise ValueError(f"a warm-up of {share} of the training is not between 0 and 1")
     return lambda done: done / share if done < share else then((done - share) / (1 - share))
 
 
-# By name, for those who choose one without writing Python.
+# By name, for the command line.
 SCHEDULES: dict[str, Callable[[], Schedule]] = {
     "constant": constant,
     "linear": linear,

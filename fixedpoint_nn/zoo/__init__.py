@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The networks: built, trained from scratch, and shipped with their weights."""
+"""The zoo: networks that are built, trained from scratch, and shipped with their weights."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ MODULES = (
 
 
 def names() -> tuple[str, ...]:
-    """Every network of the zoo."""
+    """The names of the networks of the zoo."""
     return MODULES
 
 
 def entry(name: str | Entry) -> Entry:
-    """All that the zoo knows of one network; an entry of somebody's own stands for itself."""
+    """The `Entry` of a network by its name; an `Entry` is returned as it is. An unknown name raises KeyError."""
     if isinstance(name, Entry):
         return name
     if name not in MODULES:
@@ -77,17 +77,17 @@ def entry(name: str | Entry) -> Entry:
 
 
 def build(name: str, seed: int = 0) -> Any:
-    """The untrained network."""
+    """The untrained float network; the seed determines its weights."""
     return entry(name).build(seed)
 
 
 def load(name: str) -> Any:
-    """The network with its shipped weights."""
+    """The trained float network, with its shipped weights."""
     return serialization.load(_weights(name))
 
 
 def metadata(name: str) -> dict[str, Any]:
-    """The command, the seed and the result that made the shipped weights."""
+    """The command, the seed and the result of the training that made the shipped weights."""
     return serialization.load_metadata(_weights(name))
 
 
@@ -102,7 +102,7 @@ def _weights(name: str) -> Path:
 
 
 def samples(name: str, n: int, split: str | None = None) -> Array:
-    """The first `n` real inputs of a network."""
+    """The first `n` inputs of the network's data set, (n, ...); `split` defaults to its held-out split."""
     found = entry(name)
     return found.examples(split or found.held_out)[0][:n]
 
@@ -110,7 +110,7 @@ def samples(name: str, n: int, split: str | None = None) -> Array:
 def evaluate(
     net: Any, name: str | Entry, split: str | None = None, limit: int | None = None
 ) -> dict[str, float]:
-    """The figures of a float or quantised network on held-out data, or on its first `limit` rows."""
+    """The metrics, by name, of a float or quantised network on held-out data, or on its first `limit` samples."""
     found = entry(name)
     x, y = found.examples(split or found.held_out)
     return found.figures(net, x[:limit], y[:limit])
@@ -127,9 +127,9 @@ def train(
     progress: bool = True,
     announce: Callable[[float], None] | None = None,
 ) -> tuple[Any, History]:
-    """Train by the network's recipe, from new weights or from those of `net`: the network and its curves.
+    """Train by the network's recipe, from new weights or from those of `net`; returns (network, learning curves).
 
-    `settings` take the place of the recipe's; `announce` is told how many seconds it will take.
+    `settings` override the recipe's; `announce` is called with the estimated seconds.
     """
     settings = settings or Settings()
     found = settings.applied(entry(name))
@@ -158,7 +158,7 @@ def train(
 
 
 def checkpoint_of(path: str | os.PathLike[str]) -> Path:
-    """Where `train_to_file` keeps an unfinished training of this file."""
+    """The path of the checkpoint that `train_to_file` keeps for this file."""
     path = Path(path)
     return path.with_name(f"{path.stem}.checkpoint.safetensors")
 
@@ -175,10 +175,10 @@ def train_to_file(
     progress: bool = True,
     announce: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """Train and save: the network with its story at `path`, its curves beside it as a picture; the story.
+    """Train and save the network at `path`, with its learning curves as a plot beside it; returns the file's metadata.
 
-    A checkpoint beside the file lets an interrupted training go on (`resume`) to the same weights. `story` is
-    added to what the file tells of its network.
+    With `resume` an interrupted training continues from the checkpoint beside the file, to the same weights. `story` is
+    added to the metadata.
     """
     from fixedpoint_nn.training.pictures import learning_curves  # matplotlib is slow to import
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""makemore's bigram twice: as one neural layer, which is trained, and counted, which is the exact answer."""
+"""makemore's bigram model: as one trained layer, and by counting pairs, which is the exact solution."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fixedpoint_nn.zoo.entry import Bar, Entry, TrainingRecipe
 
 
 def build(seed: int = 0, symbols: int = 27) -> Sequential:
-    """One-hot characters times one matrix: the logits of the next character."""
+    """One-hot characters times one matrix: ids (...) -> logits (..., symbols) of the next character."""
     init = Initialiser(seed)
     return Sequential(one_hot=init.one_hot(symbols), table=init.dense(symbols, symbols, "random", bias=False))
 
 
 def counted(words: data.Words | None = None, smoothing: float = 1.0) -> Sequential:
-    """The same network without training: log of how often each pair occurs among the training words."""
+    """The same network by counting: its logits are the log of each pair's share among the training words."""
     if smoothing <= 0:
         raise ValueError(f"smoothing {smoothing} makes unseen pairs impossible; use more than 0")
     words = names() if words is None else words

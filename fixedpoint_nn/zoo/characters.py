@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Data and figures of the networks that write: words as padded rows of ids, a long text as windows."""
+"""Data and metrics of the language models: words as padded rows of ids, a long text as windows."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def play() -> data.Text:
 
 
 def encoded(words: data.Words, split: str) -> list[Array]:
-    """The words of one split as ids."""
+    """The words of one split, each a one-dimensional array of ids."""
     if split not in ("train", "dev", "test"):
         raise ValueError(f"there is no split {split!r}; the words are split into train, dev and test")
     return [words.vocabulary.encode(word) for word in getattr(words, split)]
 
 
 def word_rows(words: data.Words, split: str) -> Examples:
-    """(words, characters): each word from its start mark on; the target is the next character."""
+    """x, y (words, characters): each padded word from its boundary on, and the next characters."""
     return padded(encoded(words, split))
 
 
 def text_windows(text: data.Text, split: str) -> Examples:
-    """(windows, characters) that follow one another without overlap."""
+    """x, y (windows, characters): consecutive windows without overlap, and the next characters."""
     if split not in ("train", "test"):
         raise ValueError(f"there is no split {split!r}; the text is split into train and test")
     ids: Array = getattr(text, split)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A detector of garments: convolutions see a scene, and each cell of a grid says what is there.
+"""A one-stage detector of garments: a convolutional network with one prediction per cell of a grid.
 
-After YOLO (Redmon, Divvala, Girshick and Farhadi, 2016): one pass, one answer for each cell, no proposals.
+After YOLO (Redmon, Divvala, Girshick and Farhadi, 2016).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
 from fixedpoint_nn.zoo.resnet8 import block
 from fixedpoint_nn.zoo.scene_batches import SceneBatches
 
-RARE = -3.0  # the first bias of "here is an object": one cell in twenty has one
+RARE = -3.0  # the initial bias of the objectness logit: one cell in twenty has an object
 
 
 def build(
     seed: int = 0, widths: tuple[int, int, int, int] = (8, 24, 48, 64), channels: int = 1, classes: int = 10
 ) -> Sequential:
-    """Scenes of 64 x 64, or of any size that divides by eight; one cell for 8 x 8 pixels."""
+    """Images (n, 64, 64, channels), or of any multiple of 8 -> grid outputs (n, 8, 8, 5 + classes)."""
     init = Initialiser(seed)
     layers: dict[str, Any] = {}
     for number, (inputs, width) in enumerate(zip((channels, *widths), widths), 1):
@@ -52,7 +52,7 @@ def build(
 
 @cache
 def scenes(split: str) -> Examples:
-    """2,000 scenes of training garments, or of test garments, with their boxes."""
+    """The scenes of one split, with their boxes; see `data.scenes`."""
     if split not in ("train", "test"):
         raise ValueError(f"there is no split {split!r}; the scenes are split into train and test")
     found = data.scenes()[split == "test"]
@@ -60,7 +60,7 @@ def scenes(split: str) -> Examples:
 
 
 def figures(net: Any, x: Array, y: Array) -> dict[str, float]:
-    """The loss, and the mean average precision of boxes that overlap by half, and by 50 to 95 percent."""
+    """The loss, and the mean average precision at IoU 0.5 and over IoU 0.5 to 0.95."""
     told = outputs(net, x).astype(np.float64)
     with no_gradient():
         loss = float(grid_loss(Tensor(told), y).data)

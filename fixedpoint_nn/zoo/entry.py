@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the zoo knows of a network: how it is built, trained and judged."""
+"""What defines a network of the zoo: how it is built, trained and evaluated."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Examples = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class Bar:
-    """The result that a training has to reach on held-out data."""
+    """The result that a training must reach on held-out data: `figure` at most `value`, or at least with `at_least`."""
 
     figure: str
     value: float
     at_least: bool = False
 
     def reached(self, result: float) -> bool:
-        """Is the result good enough?"""
+        """Whether the result is good enough."""
         return result >= self.value if self.at_least else result <= self.value
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How a network is trained; everything that decides the weights, besides the seed."""
+    """How a network is trained: everything but the seed that determines the weights."""
 
     epochs: int
     optimiser: Callable[[], Optimiser] = Adam
@@ -49,8 +49,8 @@ class TrainingRecipe:
 class Entry:
     """One network of the zoo.
 
-    `build(seed)` gives it untrained; `source()` its training batches; `examples(split)` a split's inputs and
-    targets; `figures(net, x, y)` what is measured on them, on the split `held_out` unless told otherwise.
+    `build(seed)` returns the untrained network, `source()` its training batches, `examples(split)` the inputs and
+    targets of a split, and `figures(net, x, y)` the metrics by name. `held_out` is the split on which it is evaluated.
     """
 
     name: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Three dense layers that recognise clothes: ReLU, dropout, L2."""
+"""A multilayer perceptron for Fashion-MNIST: three dense layers with ReLU, dropout and L2."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.zoo.images import fashion_mnist
 
 
 def build(seed: int = 0, hidden: tuple[int, int] = (256, 128), dropout: float = 0.2) -> Sequential:
-    """The untrained network."""
+    """The untrained network: images (n, 28, 28, 1) -> logits (n, 10)."""
     init = Initialiser(seed)
     first, second = hidden
     return Sequential(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A fingerprint of how this machine's floats round, which decides the bits of trained weights."""
+"""A fingerprint of the float arithmetic of this machine, on which the bits of trained weights depend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 
 def arithmetic_fingerprint() -> str:
-    """Equal on machines whose NumPy and BLAS round alike; there the same seed trains the same bits."""
+    """A hash that is equal on machines whose NumPy and BLAS round alike; there a seed trains the same bits."""
     rng = np.random.default_rng(0)
     digest = sha256()
     with threadpool_limits(1, "blas"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the networks that forecast a pump's readings share: examples, figures, and the score of a reading."""
+"""The common parts of the pump forecasters: examples, metrics, and the anomaly score."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fixedpoint_nn.training.optimisers import Adam
 from fixedpoint_nn.training.schedules import cosine
 from fixedpoint_nn.zoo.entry import Bar, Entry, Examples, TrainingRecipe
 
-WARM_UP = 16  # readings: a turn of the pump
+WARM_UP = 16  # readings, about one period
 
 
 @cache
 def readings(split: str) -> Examples:
-    """Readings of healthy pumps, and the readings one step later."""
+    """Readings of healthy pumps x (n, length, 1), and the readings one step later, y."""
     if split not in ("train", "test"):
         raise ValueError(f"there is no split {split!r}; the readings are split into train and test")
     found = data.pump()[split == "test"]
@@ -32,17 +32,17 @@ def readings(split: str) -> Examples:
 
 
 def surprise(net: Any, x: Array) -> Array:
-    """How far each reading but the first is from its forecast: (series, length - 1) from (series, length, 1)."""
+    """The absolute forecast error of every reading but the first: (n, length, 1) -> (n, length - 1)."""
     return np.asarray(np.abs(outputs(net, x[:, :-1]) - x[:, 1:])[..., 0])
 
 
 def largest_surprise(net: Any, x: Array) -> Array:
-    """The largest surprise of each series, after the first readings, from which nobody could forecast."""
+    """The anomaly score (n,): the largest forecast error of each series after the warm-up."""
     return np.asarray(surprise(net, x)[:, WARM_UP:].max(axis=1))
 
 
 def figures(net: Any, x: Array, y: Array) -> dict[str, float]:
-    """The forecast's mean squared error, and how often a faulty pump surprises more than a healthy one."""
+    """The mean squared error of the forecast, and the AUC of the anomaly score for faulty against healthy pumps."""
     faulty = data.faulty_pump()
     return {
         "loss": loss_of(net, x, y, mean_squared_error),
@@ -51,7 +51,7 @@ def figures(net: Any, x: Array, y: Array) -> dict[str, float]:
 
 
 def forecaster(name: str, kind: str) -> Entry:
-    """A network of one recurrent layer, of the kind "gru" or "lstm", that says the next reading at every step."""
+    """The entry of a network with one recurrent layer, `kind` "gru" or "lstm", that predicts the next reading."""
 
     def build(seed: int = 0, hidden: int = 24) -> Sequential:
         """The untrained network."""

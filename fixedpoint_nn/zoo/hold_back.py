@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The last tenth of training data, held back to judge settings by."""
+"""The last tenth of the training data, held back as validation data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HELD_BACK_SCENES = 500
 
 @singledispatch
 def hold_back(source: object, limit: int | None = None) -> tuple[Any, Examples]:
-    """The source without the last tenth of its data, and that tenth; of the first `limit` samples only."""
+    """(the source without the last tenth of its data, that tenth), from the first `limit` samples only."""
     raise TypeError(f"nothing can be held back from a {type(source).__name__}")
 
 
@@ -33,7 +33,7 @@ def _(source: Samples, limit: int | None = None) -> tuple[Any, Examples]:
 @hold_back.register
 def _(source: WordBatches, limit: int | None = None) -> tuple[Any, Examples]:
     order = np.random.default_rng(0).permutation(len(source.words))[:limit]
-    words = [source.words[i] for i in order]  # lists are sorted: the last tenth is special
+    words = [source.words[i] for i in order]  # the lists are sorted
     cut = len(words) * 9 // 10
     return replace(source, words=words[:cut]), padded(words[cut:], source.end)
 

@@ -12,13 +12,13 @@ from fixedpoint_nn.zoo.entry import Examples
 
 @cache
 def mnist(split: str) -> Examples:
-    """Images and labels of MNIST."""
+    """Images (n, 28, 28, 1) and labels (n,) of one split of MNIST."""
     return _of(data.mnist, split)
 
 
 @cache
 def fashion_mnist(split: str) -> Examples:
-    """Images and labels of Fashion-MNIST."""
+    """Images (n, 28, 28, 1) and labels (n,) of one split of Fashion-MNIST."""
     return _of(data.fashion_mnist, split)
 
 

@@ -17,7 +17,7 @@ from fixedpoint_nn.zoo.images import fashion_mnist
 def build(
     seed: int = 0, channels: int = 1, classes: int = 10, hidden: int = 120, dropout: float = 0.25
 ) -> Sequential:
-    """Images of 28 x 28."""
+    """The untrained network: images (n, 28, 28, channels) -> logits (n, classes)."""
     init = Initialiser(seed)
     return Sequential(
         conv1=init.conv(channels, 16, 5),

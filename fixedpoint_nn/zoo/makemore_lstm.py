@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The network of `names_lstm` on the 32,033 names of makemore."""
+"""A character LSTM that generates names, trained on the 32,033 names of makemore."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.zoo.writer import writer
 
 
 def build(seed: int = 0, hidden: int = 128, dropout: float = 0.1) -> Sequential:
-    """The untrained network."""
+    """The untrained network: ids (n, time) -> logits (n, time, symbols)."""
     return writer(seed, 27, 32, hidden, dropout=dropout)
 
 

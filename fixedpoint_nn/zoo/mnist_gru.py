@@ -14,7 +14,7 @@ from fixedpoint_nn.zoo.images import mnist
 
 
 def build(seed: int = 0, hidden: int = 128) -> Sequential:
-    """The untrained network."""
+    """The untrained network: images (n, 28, 28, 1) -> logits (n, 10)."""
     init = Initialiser(seed)
     return Sequential(
         rows=Reshape((28, 28)),

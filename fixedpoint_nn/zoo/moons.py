@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""micrograd's network that tells two moons apart, 2-16-16-1, on arrays and on single scalars."""
+"""micrograd's classifier of two moons, 2-16-16-1, on arrays and on scalars."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HIDDEN = 16
 
 
 def build(seed: int = 0, activation: str = "relu", hidden: tuple[int, int] = (HIDDEN, HIDDEN)) -> Layers:
-    """The untrained network."""
+    """The untrained network: points (n, 2) -> scores (n, 1), positive for class 1."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation {activation!r} is not known here; use one of {', '.join(ACTIVATIONS)}")
     init, make = Initialiser(seed), ACTIVATIONS[activation]
@@ -43,7 +43,7 @@ def build(seed: int = 0, activation: str = "relu", hidden: tuple[int, int] = (HI
 
 @cache
 def examples(split: str) -> Examples:
-    """Points, and -1 or 1 for the moon they belong to."""
+    """Points x (n, 2), and labels y (n,), -1 or 1."""
     if split not in ("train", "test"):
         raise ValueError(f"there is no split {split!r}; the moons are split into train and test")
     found = data.moons(200, noise=0.1)[split == "test"]
@@ -51,7 +51,7 @@ def examples(split: str) -> Examples:
 
 
 def figures(net: Any, x: Array, y: Array) -> dict[str, float]:
-    """Loss and accuracy."""
+    """The hinge loss and the accuracy."""
     right = (outputs(net, x)[:, 0] > 0) == (y > 0)
     return {"loss": loss_of(net, x, y, hinge), "accuracy": float(right.mean())}
 
@@ -71,7 +71,7 @@ ENTRY = Entry(
 
 
 class ScalarNetwork:
-    """The same network with one `Tensor` for each single weight, as micrograd has it."""
+    """The same network with one scalar `Tensor` per weight, as in micrograd."""
 
     def __init__(self, net: Layers) -> None:
         self.activation = "tanh" if isinstance(net["act1"], Tanh) else "relu"
@@ -100,7 +100,7 @@ class ScalarNetwork:
         return result
 
     def parameters(self) -> dict[str, Tensor]:
-        """Every weight and bias as a number of its own."""
+        """Every weight and bias, by name."""
         named: dict[str, Tensor] = {}
         for layer, neurons in self.weights.items():
             for j, (weights, bias) in enumerate(zip(neurons, self.biases[layer], strict=True)):
@@ -109,14 +109,14 @@ class ScalarNetwork:
         return named
 
     def loss(self, x: Array, y: Array) -> Tensor:
-        """The hinge loss, made of scalars."""
+        """The hinge loss, computed on scalars."""
         total = Tensor(0.0)
         for point, label in zip(x, y, strict=True):
             total = total + (1 - self(point) * float(label)).relu()
         return total / len(x)
 
     def train(self, x: Array, y: Array, epochs: int = 20, size: int = 10, rate: float = 0.05) -> list[float]:
-        """Train on mini-batches in the order of the points, at a falling rate; each epoch's mean loss."""
+        """Train on mini-batches in order, at a falling rate; returns the mean loss of each epoch."""
         optimiser, parameters, falling = Nesterov(rate), self.parameters(), linear(0.1)
         starts, losses = range(0, len(x), size), []
         for epoch in range(epochs):
@@ -130,6 +130,6 @@ class ScalarNetwork:
         return losses
 
     def accuracy(self, x: Array, y: Array) -> float:
-        """The share of points on the right side."""
+        """The share of points that are classified correctly."""
         scores = np.array([float(self(point).data) for point in x])
         return float(((scores > 0) == (y > 0)).mean())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A character LSTM that writes French given names."""
+"""A character LSTM that generates French given names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.zoo.writer import writer
 
 
 def build(seed: int = 0, hidden: int = 128, dropout: float = 0.4) -> Sequential:
-    """The untrained network."""
+    """The untrained network: ids (n, time) -> logits (n, time, symbols)."""
     return writer(seed, len(french_names().vocabulary), 32, hidden, dropout=dropout)
 
 

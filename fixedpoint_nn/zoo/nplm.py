@@ -18,7 +18,7 @@ CONTEXT = 3
 
 
 def build(seed: int = 0, embedding: int = 16, hidden: int = 256) -> Sequential:
-    """The untrained network."""
+    """The untrained network: ids (n, 3) -> logits (n, symbols) of the next character."""
     init = Initialiser(seed)
     return Sequential(
         embedding=init.embedding(27, embedding),
@@ -31,7 +31,7 @@ def build(seed: int = 0, embedding: int = 16, hidden: int = 256) -> Sequential:
 
 @cache
 def examples(split: str) -> Examples:
-    """Three characters each, and the one that follows."""
+    """x (n, 3): three ids, and y (n,): the id that follows."""
     words = names()
     found = data.contexts(getattr(words, split), CONTEXT, words.vocabulary)
     return found.x, found.y

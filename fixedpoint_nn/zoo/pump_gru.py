@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A GRU that forecasts the next reading of a pump; readings that surprise it are faults."""
+"""A GRU that forecasts the next reading of a pump; a large forecast error indicates a fault."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """ResNet-50 (He, Zhang, Ren and Sun, 2015): four stages of 3, 4, 6 and 3 bottlenecks.
 
-The stride of a stage stands in its 3x3 convolution, as in the networks published with weights. `build` makes
-the published one: images of 224 x 224 in three channels, 1000 classes, 25,557,032 parameters. The zoo trains it,
-as deep and as wide, on the 28 x 28 grey pixels and the ten classes of Fashion-MNIST; no weights are shipped,
-because they take 94 MB.
+The stride of a stage is in its 3x3 convolution, as in the published weights (ResNet v1.5). `build` makes the published
+network: images of 224 x 224 in three channels, 1000 classes, 25,557,032 parameters. The zoo trains it, of the same
+depth and width, on the 28 x 28 grey pixels and ten classes of Fashion-MNIST; its weights take 94 MB and are not
+shipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIZE, CHANNELS, CLASSES = 224, 3, 1000
 
 
 def bottleneck(init: Initialiser, inputs: int, width: int, stride: int) -> Residual:
-    """1x1 to `width` channels, 3x3, 1x1 to four times as many; a shortcut may be a 1x1 convolution."""
+    """A bottleneck block: 1x1 to `width` channels, 3x3, 1x1 to 4 * `width`; a 1x1 shortcut where the shape changes."""
     outputs = WIDENING * width
     body = Sequential(
         conv1=init.conv(inputs, width, 1, bias=False),
@@ -46,7 +46,7 @@ def bottleneck(init: Initialiser, inputs: int, width: int, stride: int) -> Resid
 
 
 def stage(init: Initialiser, inputs: int, width: int, stride: int, depth: int) -> Sequential:
-    """The first bottleneck strides and widens, the others keep the shape."""
+    """`depth` bottlenecks; the first has the stride and changes the channels."""
     parts: dict[str, Layer] = {}
     for number in range(1, depth + 1):
         parts[f"block{number}"] = bottleneck(init, inputs, width, stride)
@@ -63,7 +63,7 @@ def build(
     depths: tuple[int, ...] = DEPTHS,
     width: int = 64,
 ) -> Sequential:
-    """Images of `size` x `size`; every halving rounds up, so any size will do."""
+    """The untrained network: images (n, size, size, channels) -> logits (n, classes), for any size."""
     init = Initialiser(seed)
     parts: dict[str, Layer] = {
         "conv": init.conv(channels, width, 7, 2, 3, bias=False),
@@ -82,7 +82,7 @@ def build(
 
 
 def for_fashion_mnist(seed: int = 0) -> Sequential:
-    """The published network but for the size of an image, its channels and the classes: 23,522,250 parameters."""
+    """The network for images (n, 28, 28, 1) and ten classes: 23,522,250 parameters."""
     return build(seed, size=28, channels=1, classes=10)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A small residual network: a convolution, three blocks of two, a dense layer; eight layers with weights."""
+"""A small residual network of eight layers: a convolution, three blocks of two convolutions, a dense layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.zoo.images import fashion_mnist
 
 
 def block(init: Initialiser, inputs: int, outputs: int, stride: int) -> Residual:
-    """Two 3x3 convolutions; a shortcut that changes shape is a 1x1 convolution."""
+    """A residual block of two 3x3 convolutions, with a 1x1 shortcut where the shape changes."""
     body = Sequential(
         conv1=init.conv(inputs, outputs, 3, stride, bias=False),
         norm1=init.batch_norm(outputs),
@@ -34,7 +34,7 @@ def block(init: Initialiser, inputs: int, outputs: int, stride: int) -> Residual
 def build(
     seed: int = 0, widths: tuple[int, int, int, int] = (16, 32, 64, 64), channels: int = 1, classes: int = 10
 ) -> Sequential:
-    """Images of 28 x 28; the first two blocks halve them."""
+    """The untrained network: images (n, 28, 28, channels) -> logits (n, classes)."""
     init = Initialiser(seed)
     first, second, third, fourth = widths
     return Sequential(

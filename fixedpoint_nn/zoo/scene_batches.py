@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Batches of scenes that nobody has seen before: composed anew in every epoch."""
+"""Batches of detection scenes that are composed anew in every epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.training.batches import Batch
 
 @dataclass(frozen=True)
 class SceneBatches:
-    """`steps` batches of `size` scenes with these garments, and their boxes."""
+    """A source of `steps` batches of `size` random scenes with these garments, and their boxes."""
 
     garments: Examples
     size: int = 64
@@ -25,6 +25,6 @@ class SceneBatches:
         return self.steps
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """Scenes and boxes, as `rng` draws them."""
+        """(images (size, 64, 64, 1), boxes (size, 3, 5)), drawn by `rng`."""
         for _ in range(self.steps):
             yield compose(self.garments, self.size, rng)

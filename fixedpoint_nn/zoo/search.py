@@ -7,8 +7,7 @@
 
 A name is one of `Settings` (`learning_rate`, `batch`, `hidden`, `l2`, `dropout`, `optimiser`, `schedule`), a field of
 the recipe's optimiser (`rate`, `decay`, ...), `clip`, or `build.` and an argument of the network's build function.
-Every trial trains on nine tenths of the training data and is judged on the last tenth: the data that the zoo reports
-its results on stays unseen.
+Every trial trains on nine tenths of the training data and is evaluated on the last tenth; the test data is not used.
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ Tell = Callable[["Found"], None]
 
 @dataclass(frozen=True)
 class Found:
-    """The settings of the best trial, its loss on the held-back data, and every trial that ran to its end."""
+    """The settings of the best trial, its loss on the held-back data, and every completed trial."""
 
     best: dict[str, Any]
     loss: float
     trials: tuple[tuple[dict[str, Any], float], ...]
-    pruned: int = 0  # given up early, because they were worse than the others at that time
+    pruned: int = 0  # trials ended early, because they were worse than others at the same epoch
 
     @property
     def settings(self) -> Settings:
-        """The best ones, as `train` takes them."""
+        """The best settings, as `train` takes them."""
         return as_settings(self.best)
 
 
@@ -63,10 +62,11 @@ def search(
     tell: Tell | None = None,
     announce: Callable[[float], None] | None = None,
 ) -> Found:
-    """Try settings until the file `storage` (SQLite) has `trials` of them, or for so many minutes.
+    """Run trials until the SQLite file `storage` has `trials` of them, or for `minutes`.
 
-    Called again with the same file, it goes on where it was. One process for each job. `limit` takes the first
-    samples only. `tell` hears what has been found after each trial, `announce` the seconds that one trial takes.
+    A call with an existing file continues its search. `jobs` is the number of processes; `limit` the number of training
+    samples to use. `tell` is called with the result so far after each trial, `announce` with the estimated seconds of a
+    trial.
     """
     optuna = _optuna()
     entry = zoo.entry(name)
@@ -96,7 +96,7 @@ def search(
 
 
 def found_in(study: Any, storage: str | os.PathLike[str]) -> Found:
-    """The trials of a study that came to their end."""
+    """The completed trials of a study; raises RuntimeError if there are none."""
     with readable(Path(storage)):
         found = _found(study)
     if found is None:
@@ -107,7 +107,7 @@ def found_in(study: Any, storage: str | os.PathLike[str]) -> Found:
 
 
 def _found(study: Any) -> Found | None:
-    """All that is read of a study; None if no trial has come to an end."""
+    """The completed trials of a study; None if there are none."""
     trials = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if not trials:
         return None
@@ -117,7 +117,7 @@ def _found(study: Any) -> Found | None:
 
 
 def count_trials(storage: str | os.PathLike[str]) -> int:
-    """How many trials a file keeps, those that were given up early included."""
+    """The number of trials in a file, pruned ones included."""
     optuna = _optuna()
     url = f"sqlite:///{Path(storage).resolve()}"
     studies = [optuna.load_study(study_name=name, storage=url) for name in optuna.get_all_study_names(url)]
@@ -125,7 +125,7 @@ def count_trials(storage: str | os.PathLike[str]) -> int:
 
 
 def demand_known(entry: Entry, space: Space) -> None:
-    """Every name of the space must be something that this network has."""
+    """Raise unless every name of the space is a setting of this network."""
     settings = {field.name for field in fields(entry.recipe.optimiser()) if field.init} | {"batch", "clip"}
     settings |= set(taken(entry))
     settings |= {f"build.{argument}" for argument in signature(entry.build).parameters if argument != "seed"}
@@ -155,7 +155,7 @@ def _work(
     before = study.trials
     if trials is not None and sum(trial.state in states for trial in before) >= trials:
         return
-    study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + len(before))  # a resumed search goes on
+    study.sampler = optuna.samplers.TPESampler(seed=1000 * seed + len(before))  # also if resumed
     callbacks: list[Any] = [] if trials is None else [optuna.study.MaxTrialsCallback(trials, states)]
 
     def heard(study: Any, trial: Any) -> None:
@@ -222,5 +222,5 @@ def _optuna() -> Any:
         raise ImportError(
             "a search needs Optuna; install it with `pip install fixedpoint_nn[search]`"
         ) from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # an interrupted trial is no news
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # interrupted trials are not reported
     return optuna

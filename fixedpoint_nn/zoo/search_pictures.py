@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pictures of a search: the losses of its trials in their order, and against each setting."""
+"""Plots of a hyperparameter search: the losses of its trials in order, and against each setting."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fixedpoint_nn.training.pictures import COLOURS, INK, SOFT, picture
 from fixedpoint_nn.zoo.search import Found
 
 COLUMNS = 3
-WIDE_RANGE = 20.0  # from here on a logarithmic axis shows more
+WIDE_RANGE = 20.0  # ratios from which the axis is logarithmic
 
 
 def draw(found: Found, folder: Path, title: str = "") -> tuple[Path, Path]:
-    """`trials.svg` and `settings.svg` in the folder."""
+    """Write `trials.svg` and `settings.svg` to the folder; returns their paths."""
     trials, settings = folder / "trials.svg", folder / "settings.svg"
     losses_in_order(found, trials, title)
     losses_by_setting(found, settings, title)
@@ -26,7 +26,7 @@ def draw(found: Found, folder: Path, title: str = "") -> tuple[Path, Path]:
 
 
 def losses_in_order(found: Found, path: Path, title: str = "") -> None:
-    """Each trial's loss, and the best one so far."""
+    """Plot each trial's loss, and the best so far."""
     losses = [loss for _, loss in found.trials]
     with picture(path, 6.4, 3.6) as figure:
         axes = figure.add_subplot()
@@ -47,7 +47,7 @@ def losses_in_order(found: Found, path: Path, title: str = "") -> None:
 
 
 def losses_by_setting(found: Found, path: Path, title: str = "") -> None:
-    """One panel for each setting; the best trial is marked."""
+    """Plot the losses against each setting, one panel each; the best trial is marked."""
     names = list(found.best)
     rows = -(-len(names) // COLUMNS)
     with picture(path, 3.2 * min(len(names), COLUMNS), 2.7 * rows) as figure:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a search varies: ranges and choices by name, and the usual ones around a recipe's values."""
+"""Search spaces: ranges and choices by name, and the default space around a recipe's values."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ WEAKEST_L2, STRONGEST_L2 = 1e-6, 1e-2
 
 @dataclass(frozen=True)
 class Real:
-    """A number between low and high; with `log`, each power of ten is as likely as the others."""
+    """A real number between low and high; with `log`, uniform in its logarithm."""
 
     low: float
     high: float
     log: bool = False
 
     def suggest(self, trial: Any, name: str) -> float:
-        """A real number of the range."""
+        """The trial's value."""
         return float(trial.suggest_float(name, self.low, self.high, log=self.log))
 
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number from low to high in steps."""
+    """An integer from low to high, in steps of `step`."""
 
     low: int
     high: int
     step: int = 1
 
     def suggest(self, trial: Any, name: str) -> int:
-        """A whole number of the range."""
+        """The trial's value."""
         return int(trial.suggest_int(name, self.low, self.high, step=self.step))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few values."""
+    """One of several values."""
 
     options: tuple[Any, ...]
 
@@ -50,7 +50,7 @@ class Choice:
         object.__setattr__(self, "options", options)
 
     def suggest(self, trial: Any, name: str) -> Any:
-        """One of the options."""
+        """The trial's value."""
         return trial.suggest_categorical(name, self.options)
 
 
@@ -58,7 +58,7 @@ Space = Mapping[str, Real | Integer | Choice]
 
 
 def usual_space(entry: Entry) -> Space:
-    """Around the recipe's own values: what `fixedpoint-nn tune` searches unless told otherwise."""
+    """The default space of `fixedpoint-nn tune`: ranges around the recipe's values."""
     rate, known = entry.recipe.optimiser().rate, taken(entry)
     size = int(getattr(entry.source(), "size", None) or 64)
     space: dict[str, Real | Integer | Choice] = {
@@ -77,7 +77,7 @@ def usual_space(entry: Entry) -> Space:
 
 
 def as_settings(chosen: Mapping[str, Any]) -> Settings:
-    """Those of a trial's values that `fixedpoint-nn train` takes."""
+    """The values of a trial that are options of `fixedpoint-nn train`."""
     known = {field.name for field in fields(Settings)}
     given = {name: value for name, value in chosen.items() if name in known}
     if "hidden" in given:

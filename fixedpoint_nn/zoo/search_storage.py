@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The file in which a hyperparameter search keeps its trials: whole, or refused in one sentence."""
+"""Checks of the SQLite file in which a hyperparameter search keeps its trials."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 class SearchError(RuntimeError):
-    """A file that is no storage of a search, or a damaged one; the message is one sentence."""
+    """Raised for a file that is not the storage of a search, or is damaged."""
 
 
 def demand_whole(path: Path) -> None:
-    """Raise for a file in which SQLite itself finds damage; one that is not there yet is whole."""
+    """Raise SearchError for a file in which SQLite finds damage; a missing file is fine."""
     if not path.exists() or path.stat().st_size == 0:
         return
     try:
@@ -34,12 +34,12 @@ def demand_whole(path: Path) -> None:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while the trials of a file are read is damage of the file."""
+    """A context that turns any exception while reading trials into SearchError."""
     try:
         yield
     except SearchError:
         raise
-    except Exception as error:  # those of Optuna, SQLAlchemy, json and Python: rows can hold anything
+    except Exception as error:  # of Optuna, SQLAlchemy, json or Python: rows can hold anything
         raise SearchError(
             f"{path} holds trials that cannot be read ({type(error).__name__}); delete it to search anew"
         ) from error

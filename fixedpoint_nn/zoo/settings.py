@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a training may take in the place of its recipe's values, under the names that `fixedpoint-nn train` has."""
+"""Settings that override a recipe's, under the names of the options of `fixedpoint-nn train`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OF_BUILD = ("hidden", "dropout")
 
 @dataclass(frozen=True)
 class Settings:
-    """None keeps what the recipe says.
+    """Training settings; None keeps the recipe's value.
 
-    `hidden` is one number of units, or one for each hidden layer. Another `optimiser` starts from its own usual
-    rate, unless `learning_rate` is given too, and keeps the recipe's L2.
+    `hidden` is one number of units, or one for each hidden layer. Another `optimiser` has its own default rate, unless
+    `learning_rate` is given too, and keeps the recipe's L2.
     """
 
     learning_rate: float | None = None
@@ -40,26 +40,26 @@ class Settings:
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Settings:
-        """The settings again that `as_json` gave; unknown ones are left out."""
+        """The inverse of `as_json`; unknown settings are ignored."""
         known = {field.name: given[field.name] for field in fields(cls) if given.get(field.name) is not None}
         if "hidden" in known:
             known["hidden"] = tuple(known["hidden"])
         return cls(**known)
 
     def as_json(self) -> dict[str, Any]:
-        """Those that are set, as a file keeps them."""
+        """The settings that are not None, as JSON values."""
         found = {name: value for name, value in asdict(self).items() if value is not None}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
     def options(self) -> list[str]:
-        """Those that are set, as options of `fixedpoint-nn train`."""
+        """The settings that are not None, as options of `fixedpoint-nn train`."""
         given: list[str] = []
         for name, value in self.as_json().items():
             given += [f"--{name.replace('_', '-')}", _text(value)]
         return given
 
     def applied(self, entry: Entry) -> Entry:
-        """The entry with a build, a source and a recipe by these settings."""
+        """The entry with its build function, source and recipe changed by these settings."""
         if not self.as_json():
             return entry
         build = {
@@ -96,7 +96,7 @@ class Settings:
 
 
 def taken(entry: Entry) -> tuple[str, ...]:
-    """The names of the settings that a network takes."""
+    """The names of the settings that this network supports."""
     parameters = signature(entry.build).parameters
     return tuple(
         field.name for field in fields(Settings) if field.name not in OF_BUILD or field.name in parameters

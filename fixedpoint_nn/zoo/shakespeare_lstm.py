@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A two-layer character LSTM that writes like Shakespeare."""
+"""A two-layer character LSTM, trained on Shakespeare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.zoo.writer import writer
 
 
 def build(seed: int = 0, hidden: int = 128, dropout: float = 0.0) -> Sequential:
-    """The untrained network."""
+    """The untrained network: ids (n, time) -> logits (n, time, symbols)."""
     return writer(seed, 65, 32, hidden, depth=2, dropout=dropout)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The network behind all that write: embedding, LSTM, logits of the next character."""
+"""The common architecture of the language models: embedding, LSTM, logits of the next character."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fixedpoint_nn.network.initialise import Initialiser
 def writer(
     seed: int, symbols: int, embedding: int, hidden: int, depth: int = 1, dropout: float = 0.0
 ) -> Sequential:
-    """(batch, time) ids to (batch, time, symbols) logits; the layers of the LSTM are one part, `lstm`."""
+    """The untrained network: ids (batch, time) -> logits (batch, time, symbols)."""
     init = Initialiser(seed)
     return Sequential(
         embedding=init.embedding(symbols, embedding, 0.5),

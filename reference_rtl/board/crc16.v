@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The checksum of the wire, one byte further: CRC-16 with the polynomial x^16 + x^12 + x^5 + 1,
+// One byte of the wire protocol's checksum: CRC-16 with the polynomial x^16 + x^12 + x^5 + 1,
 // most significant bit first.
 //
-//   next = the checksum of what `crc` is the checksum of, and then `data`; combinational
+//   next = the checksum of the bytes before, whose checksum is `crc`, followed by `data`; combinational
 //
 // A message that is followed by its own checksum (high byte first) has the checksum 0.
 // Python twin: `checksum` in fixedpoint_nn/board/frames.py.

@@ -4,15 +4,15 @@
 //   request   A5  tag command address[3] count[2]  crc[2]     WRITE and LOAD: then `count` words, and their crc[2]
 //   answer    5A  tag result  length[2]  `length` bytes  crc[2]
 //
-// Numbers go lowest byte first, checksums (crc16.v, from FFFF on, without A5 and 5A) highest byte first. A word takes
-// ceil(ACTIVATION_WIDTH / 8) bytes for WRITE and READ, and ceil(LOAD_WIDTH / 8) bytes for LOAD, of any memory.
-// Nothing is done before the checksum of a request's head is right. What is damaged, or stops in the middle, is
-// answered once the line has been silent for TIMEOUT clocks; so the next request is always understood. docs/board.md
+// Numbers are sent lowest byte first, checksums (crc16.v, initially FFFF, without A5 and 5A) highest byte first. A word
+// has ceil(ACTIVATION_WIDTH / 8) bytes for WRITE and READ, and ceil(LOAD_WIDTH / 8) bytes for LOAD, of any memory.
+// A request has no effect before the checksum of its head is verified. A damaged or incomplete request is answered
+// when the line has been silent for TIMEOUT clocks, so that the next request is always understood. docs/board.md
 // has the commands.
 // Python twin: fixedpoint_nn/board/frames.py.
 `default_nettype none
 module host_link #(
-    // Clocks of silence in the middle of a request after which the rest is not waited for, 1 to 2**24 - 1.
+    // Clocks of silence in the middle of a request after which it is aborted, 1 to 2**24 - 1.
     parameter TIMEOUT = 100000,
     // Bits of a word of the activation memory, and of the load port.
     parameter ACTIVATION_WIDTH = 16,
@@ -30,7 +30,7 @@ module host_link #(
     output reg  [7:0]                         sent,
     output reg                                send,
     input  wire                               send_ready,
-    // No request is under way.
+    // No request is in progress.
     output wire                               idle,
 
     // The engine's ports.
@@ -80,18 +80,18 @@ module host_link #(
     wire loads = command[7:2] == LOAD[7:2];
     assign seed = head[47:16];
     assign load_memory = command[1:0];
-    // The newest bytes stand at the top.
+    // The newest bytes are the highest.
     assign host_write_data = data[8*(DATA_BYTES-WORD_BYTES) +: ACTIVATION_WIDTH];
     assign load_data = data[8*(DATA_BYTES-LOAD_BYTES) +: LOAD_WIDTH];
 
-    // What STATUS and IDENTIFY answer, byte by byte.
+    // The answers to STATUS and IDENTIFY, byte by byte.
     localparam ABOUT_BYTES = STATUS_BYTES + IDENTITY_BYTES;
     wire [8*ABOUT_BYTES-1:0] about = {
         IDENTITY, argmax, saturations, mac_cycles, cycles, 5'd0, accumulator_overflow, done, busy
     };
     reg [7:0] place;
 
-    // A word that was read, with its sign in the bits to spare.
+    // A word that was read, sign-extended to whole bytes.
     localparam SPARE = 8 * WORD_BYTES - ACTIVATION_WIDTH;
     wire [8*WORD_BYTES-1:0] read_word;
     generate
@@ -231,7 +231,7 @@ module host_link #(
             end
             default: state <= IDLE;
         endcase
-        // A request that stops in the middle.
+        // An incomplete request.
         if ((state == HEAD || state == DATA || state == CHECK) && !received_valid && timer == 24'd0) begin
             crc <= 16'hFFFF;
             left <= 8'd4;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An engine behind a serial line: what a board's top needs to connect is a clock and two pins.
+// An engine behind a serial line: a board's top module connects a clock and two pins.
 //
 // Every memory can be loaded over the wire, or holds its image from the beginning (the *_IMAGE parameters). The wire
 // protocol is told in host_link.v and docs/board.md. Reset is made here, in the first clocks after the
@@ -10,10 +10,10 @@
 module uart_engine #(
     // Clocks per bit of the serial line, 4 to 65535.
     parameter DIVIDER = 16,
-    // Clocks of silence after which a request that stopped in the middle is given up, 1 to 2**24 - 1.
+    // Clocks of silence after which an incomplete request is aborted, 1 to 2**24 - 1.
     parameter TIMEOUT = 100000,
-    // What IDENTIFY answers besides the engine's parameters: the clock in kHz,
-    // and a number that tells one build from another.
+    // IDENTIFY's answer besides the engine's parameters: the clock in kHz,
+    // and a number that identifies the build.
     parameter CLOCK_KHZ = 0,
     parameter [31:0] CONTENT = 32'd0,
     // The engine's parameters, as in engine.v.
@@ -47,10 +47,10 @@ module uart_engine #(
     input  wire clock,
     input  wire rx,
     output wire tx,
-    // A program runs; it has run, and its results are there.
+    // A program is running; it has ended, and its results are valid.
     output wire busy,
     output wire done,
-    // No request is under way.
+    // No request is in progress.
     output wire idle
 );
     localparam PARAMETER_WIDTH = DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH);

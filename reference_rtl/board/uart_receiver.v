@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bytes from a serial line: a start bit (0), eight bits, lowest first, a stop bit (1); no parity.
 //
-//   valid (one clock, in the middle of the stop bit) = `data` is a byte; one without a stop bit is left out
+//   valid (one clock, in the middle of the stop bit) = `data` is a byte; one without a stop bit is dropped
 //
 // Python twin: a byte.
 `default_nettype none
@@ -18,10 +18,10 @@ module uart_receiver #(
     localparam [15:0] BIT = DIVIDER[15:0] - 16'd1;
     localparam [15:0] HALF = (DIVIDER[15:0] >> 1) - 16'd2;
 
-    // The line belongs to another clock: two registers before the first decision.
+    // The line is asynchronous: two synchronising registers.
     reg [2:0] settled;
     reg [15:0] timer;
-    // Bits still to come: 10 is the start bit, 1 the stop bit, 0 the line at rest.
+    // Remaining bits: 10 is the start bit, 1 the stop bit, 0 an idle line.
     reg [3:0] left;
     initial {settled, timer, left, valid} = {3'b111, 16'd0, 4'd0, 1'b0};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bytes onto a serial line: a start bit (0), eight bits, lowest first, a stop bit (1); no parity.
 //
-//   send (one clock, while ready) takes `data`; ready falls with the next clock, for 10 * DIVIDER clocks
+//   send (one clock, while ready) accepts `data`; ready is then low for 10 * DIVIDER clocks
 //
 // Python twin: a byte.
 `default_nettype none

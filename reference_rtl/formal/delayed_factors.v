@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The multiplier as the proof of a pipeline may see it: in the place of the product stand its two factors, with the
-// same latency. Whatever a product is, it is a function of these: what holds with them holds with it.
+// The multiplier, abstracted for the proof of a pipeline: its two factors replace the product, with the same
+// latency. A product is a function of its factors, so what holds with them holds with it.
 `default_nettype none
 module multiply #(
     parameter A_WIDTH = 25,

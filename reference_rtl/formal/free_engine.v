@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The engine as a proof of its wrapper may see it: it says anything at any time.
+// The engine, abstracted for the proof of its wrapper: its outputs are unconstrained in every clock.
 `default_nettype none
 module engine #(
     parameter LANES = 8,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The memories as a proof may see them: reading gives anything at any time. What holds with these holds for every
-// program and all data, even such as change while they are read.
+// The memories, abstracted for proofs: a read returns an unconstrained value. What holds with these holds for every
+// program and all data, even if they change while they are read.
 `default_nettype none
 module memory #(
     parameter WIDTH = 16,

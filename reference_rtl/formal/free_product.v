@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The multiplier as a proof may see it: a product may be anything, at any time. What holds with this one holds for
-// every product, whatever the factors.
+// The multiplier, abstracted for proofs: its product is unconstrained in every clock. What holds with this one holds
+// for every product.
 `default_nettype none
 module multiply #(
     parameter A_WIDTH = 25,

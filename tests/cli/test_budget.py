@@ -52,6 +52,19 @@ def test_the_table_says_what_there_is_and_why_no_faster_engine_is_taken(capsys: 
     assert " more engines were compared; -v shows them.\n" in out
 
 
+def test_a_narrow_terminal_leaves_out_what_energy_goes_by(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fixedpoint_nn.cli.emit.columns", lambda stream: 80)
+    assert run("emit", "moons", "--word", 8, *OWN, "--lanes", 2, "--pack", 1) == 0
+    table, said = capsys.readouterr().out.split("\n\n")
+    assert table.splitlines()[0].split()[-2:] == ["cycles", "ms"]
+    assert [line for line in table.splitlines() if len(line) > 80] == []
+    assert said.endswith(
+        "multiply-adds, weight rows, words read, written: in a wider terminal, or by --json.\n"
+    )
+
+
 def test_verbose_shows_every_engine(capsys: Capture) -> None:
     assert run("emit", "moons", "--word", 8, *OWN, "--lanes", 2, "--pack", 1, "-v") == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if re.match(r"[ *-] +2 ", line)]

@@ -55,7 +55,7 @@ def test_progress_and_result_are_told(tmp_path: Path, capsys: Capture) -> None:
     captured = capsys.readouterr()
     first, second = captured.err.splitlines()
     number = r"\d+\.\d{4}"
-    assert re.fullmatch(rf"1 trials, 0 given up early: loss {number}, best {number}", first)
+    assert re.fullmatch(rf"1 trial, 0 given up early: loss {number}, best {number}", first)
     assert re.fullmatch(rf"2 trials, 0 given up early: loss {number}, best {number}", second)
     assert re.match(
         rf"moons: loss {number} on held-back data, the best of 2 trials \(0 given up", captured.out

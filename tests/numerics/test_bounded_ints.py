@@ -86,6 +86,7 @@ def test_within_is_what_every_single_integer_says(signed: bool) -> None:
                 for high in range(low, 6):
                     expected = all(low <= n <= high for n in ints)
                     assert BoundedInts(ints, bound, signed).within(low, high) is expected
+                    assert CompactInts(ints.astype(np.int8), bound, signed).within(low, high) is expected
 
 
 @pytest.mark.parametrize(("zeros", "left_out"), [(0, False), (1, False), (33, True), (38, True)])

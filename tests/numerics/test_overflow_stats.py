@@ -347,3 +347,13 @@ def test_what_is_representable_is_found_by_trying(
             if lowest <= oracle.rounded(n * Fraction(2) ** shift, rounding) <= highest
         ]
         assert module.representable_range(shift, quantizer) == (fit[0], fit[-1])
+
+
+def test_totals_count_no_rounded_values() -> None:
+    x = FixedArray.from_ints(np.arange(-9, 9), Q(5, 3))
+    with OverflowTotals() as totals:
+        x.cast(Quantizer(Q(2, 1), name="coarse"))
+    with OverflowStats() as stats:
+        x.cast(Quantizer(Q(2, 1), name="coarse"))
+    assert (totals["coarse"].rounded, totals["coarse"].saturated) == (0, stats["coarse"].saturated)
+    assert stats["coarse"].rounded > 0

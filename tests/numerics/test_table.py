@@ -79,6 +79,9 @@ def entry(table: Table, code: int) -> int:
         ("rsqrt", UQ(4, 4), UQ(3, 7)),
         ("rsqrt", Q(4, 5), Q(3, 30)),
         ("inverse", Q(4, 4), Q(4, 7)),
+        ("inverse", Q(4, 2), Q(3, 0)),
+        ("gelu", Q(4, 3), Q(5, 1)),
+        ("softplus", Q(4, 3), Q(5, 1)),
         ("step", Q(4, 4), Q(2, 6)),
     ],
 )
@@ -139,6 +142,7 @@ def test_certificates_hold_over_all_codes() -> None:
     tanh = Table("tanh", Q(3, 8), symmetric).certificate()
     assert (tanh.monotonic, tanh.symmetric) == (True, True)
     assert 0.49 < tanh.max_error_lsb < 1  # 1 itself is not in Q(1, 15)
+    assert Table("erf", Q(3, 4), symmetric).certificate().symmetric is True
     exp = Table("exp", Q(4, 4), Quantizer(UQ(12, 4))).certificate()
     assert (exp.monotonic, exp.symmetric) == (True, None)
     reciprocal = Table("reciprocal", UQ(4, 4), Quantizer(UQ(5, 8))).certificate()
@@ -150,6 +154,8 @@ def test_certificates_can_say_no() -> None:
     wrapped = Table("exp", Q(4, 4), Quantizer(UQ(2, 4), overflow=Overflow.WRAP)).certificate()
     assert not wrapped.monotonic
     assert wrapped.max_error_lsb > 1000
+    falling = Table("reciprocal", UQ(4, 2), Quantizer(UQ(1, 0), overflow=Overflow.WRAP)).certificate()
+    assert not falling.monotonic  # 4, 2, 1: 0, 0, 1
     floored = Table("tanh", Q(3, 4), Quantizer(Q(1, 7), Rounding.FLOOR)).certificate()
     assert floored.symmetric is False
     assert 0.5 < floored.max_error_lsb <= 1

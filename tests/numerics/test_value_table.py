@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn import UQ, FixedArray, Q, QFormat, Quantizer
+from fixedpoint_nn.numerics.table import Certificate, Table
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 SQUARE = ValueTable.of("square", lambda code: code * code, Q(4, 0), UQ(7, 0))
@@ -52,3 +53,31 @@ def test_a_table_of_a_function_holds_its_value_of_every_code(source: QFormat) ->
     assert table.values == tuple(2 * code + 1 for code in codes)
     assert [int(table.ints[code]) for code in codes] == [2 * code + 1 for code in codes]
     assert table.output.name == "label"
+
+
+@pytest.mark.parametrize(
+    ("values", "monotonic"),
+    [
+        ((3, 2, 2, 0), True), ((0, 1, 1, 7), True), ((1, 1, 1, 1), True), ((0, 1, 0, 1), False), ((3, 2, 3, 2), False),
+        ((0, 1, 2, 1), False), ((7, 6, 5, 6), False),
+    ],
+)  # fmt: skip
+def test_a_certificate_says_whether_the_values_rise_or_fall(values: tuple[int, ...], monotonic: bool) -> None:
+    table = ValueTable("f", UQ(2, 0), Quantizer(UQ(3, 0)), values)
+    assert table.certificate() == Certificate(0.0, monotonic, None)
+
+
+def test_values_reach_to_both_ends_of_their_output_and_are_real_numbers_in_its_steps() -> None:
+    table = ValueTable("f", Q(1, 1), Quantizer(Q(2, 2)), (-8, 7, 3, -1))
+    assert table.on_floats(np.array([-1.0, -0.5, 0.0, 0.5])).tolist() == [-2.0, 1.75, 0.75, -0.25]
+    with pytest.raises(ValueError, match="read-only"):
+        table.ints[0] = 1
+    for values in ((-9, 7, 3, -1), (-8, 8, 3, -1)):
+        with pytest.raises(ValueError, match=r"is outside of its output, Q\(2, 2\)$"):
+            ValueTable("f", Q(1, 1), Quantizer(Q(2, 2)), values)
+
+
+def test_a_table_has_2_to_the_20_entries_at_most() -> None:
+    with pytest.raises(ValueError, match=r"^a table over Q\(20, 0\) has 1048576 values, not 0$"):
+        ValueTable("f", Q(20, 0), Quantizer(Q(4, 0)), ())
+    assert Table("step", UQ(20, 0), Quantizer(Q(2, 0))).input_format == UQ(20, 0)

@@ -85,11 +85,11 @@ def described(name: str) -> bool:
 
 @each
 def test_a_notebook_can_be_read_alone(path: Path) -> None:
-    """A title first, more prose than code, outputs that are committed, a task at the end."""
+    """A title with its number first, more prose than code, outputs that are committed, a task at the end."""
     cells = read(path).cells
     prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
     code = [cell for cell in cells if cell.cell_type == "code"]
-    assert cells[0].source.startswith("# ")
+    assert cells[0].source.startswith(f"# {int(path.stem[:2])}. ")
     assert "**To try yourself.**" in prose[-1]
     assert sum(map(len, prose)) > 0.8 * sum(len(cell.source) for cell in code)
     text = "".join(cell.source for cell in code)

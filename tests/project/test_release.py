@@ -107,6 +107,17 @@ def test_a_python_that_is_named_has_to_be_there() -> None:
         release.pythons(["python9.9"])
 
 
+def test_a_python_is_found_where_pyenv_has_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "versions" / "3.12.1" / "bin" / "python3.12"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho 3.12\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    assert release.pythons([]) == {"3.12": str(program)}
+
+
 def test_what_fails_tells_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(release.NotGood, match=r"^sh -c echo broken; exit 3 failed:\nbroken$"):
         release.run("sh", "-c", "echo broken; exit 3", cwd=tmp_path)

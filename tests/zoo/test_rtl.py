@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ResNet-50 on the Verilog; the other networks of the zoo are the golden packs (tests/hardware/rtl/test_golden.py)."""
+"""ResNet-50 on the Verilog; the other networks: test_whole_road.py, and the golden packs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An engine behind AXI: its registers, and the driver that reads and writes them."""
+"""The engine behind AXI: its registers and its driver."""
 
 from fixedpoint_nn.board.axi.engine import AxiEngine
 from fixedpoint_nn.board.axi.wire import DevMem, Wire

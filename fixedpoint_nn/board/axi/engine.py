@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`AxiEngine`: the driver of an engine behind AXI4-Lite, with the same calls as that of a serial line."""
+"""`AxiEngine`: the driver of an engine behind AXI4-Lite, with the same interface as `Engine`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ ADDRESS_BITS = 24
 
 
 class AxiEngine(Driver):
-    """An engine behind axi_engine.v; needs its registers alone, and no stream.
+    """An engine behind axi_engine.v, driven by its AXI4-Lite registers alone, without streams.
 
-    The wire is a `DevMem`, PYNQ's `MMIO`, or anything else with `read(offset)` and `write(offset, value)`.
+    `wire` is a `DevMem`, PYNQ's `MMIO`, or any object with `read(offset)` and `write(offset, value)`.
 
     >>> with DevMem(0x43C0_0000) as wire:  # doctest: +SKIP
     ...     engine = AxiEngine(wire)
@@ -41,7 +41,7 @@ class AxiEngine(Driver):
         self.identity = self.identify()
 
     def identify(self) -> Identity:
-        """What the engine is built of."""
+        """Read the engine's parameters."""
         letters = self.wire.read(Register.IDENTIFICATION)
         if letters != registers.IDENTIFICATION:
             raise BoardError(
@@ -61,7 +61,7 @@ class AxiEngine(Driver):
     # ---- single steps ----------------------------------------------------------------------------------------------
 
     def status(self) -> Status:
-        """The registers; while the engine runs its counters go on."""
+        """The status registers; the counters change while the engine runs."""
         flags = StatusBits(self.wire.read(Register.STATUS))
         counters = (Register.CYCLES, Register.MAC_CYCLES, Register.SATURATIONS, Register.ARGMAX)
         return Status(
@@ -72,17 +72,17 @@ class AxiEngine(Driver):
         )
 
     def reset(self) -> None:
-        """End whatever is under way; memories and registers stay as they are."""
+        """Abort a run; memories and registers keep their contents."""
         self.command(Control.ABORT)
 
     def start(self, seed: int = 1) -> None:
-        """Run the program from its first word."""
+        """Start the program from its first word; `seed` starts the noise generator."""
         self._at_rest("start")
         self.wire.write(Register.SEED, seed & 0xFFFFFFFF)
         self.command(Control.RUN)
 
     def write(self, address: int, ints: ArrayLike) -> None:
-        """Words of the activation memory."""
+        """Write signed words to the activation memory, from `address` on."""
         words = bit_packing.unsigned(
             np.ravel(np.asarray(ints, np.int64)).tolist(), self.config.activation_width
         )
@@ -93,14 +93,14 @@ class AxiEngine(Driver):
             self.wire.write(Register.WORD_DATA, word)
 
     def read(self, address: int, count: int) -> Ints:
-        """Words of the activation memory, as signed integers."""
+        """Read `count` signed words of the activation memory, from `address` on."""
         self._in_range("read", address, count)
         self._at_rest("read")
         self.wire.write(Register.WORD_ADDRESS, address)
         return np.array([signed(self.wire.read(Register.WORD_DATA)) for _ in range(count)], np.int64)
 
     def load_words(self, memory: str, address: int, words: Sequence[int]) -> None:
-        """Bit patterns into `program`, `weights`, `parameters` or `tables`."""
+        """Load bit patterns into the memory `program`, `weights`, `parameters` or `tables`."""
         self._fits(memory, address, len(words))
         self._at_rest("load")
         widest = self.config.load_width
@@ -110,14 +110,14 @@ class AxiEngine(Driver):
                 self.wire.write(Register.LOAD_DATA, word >> low & 0xFFFFFFFF)
             self.wire.write(Register.LOAD_COMMIT, kind | place)
 
-    # ---- what a stream needs ---------------------------------------------------------------------------------------
+    # ---- for streams -----------------------------------------------------------------------------------------------
 
     def command(self, bits: Control) -> None:
-        """Write CONTROL."""
+        """Write the register CONTROL."""
         self.wire.write(Register.CONTROL, int(bits))
 
     def set_tensors(self, pack: Pack, seed: int | None = None) -> None:
-        """Where a pack's input and output stand, and its seed: what CONTROL's commands with streams need."""
+        """Set the addresses of a pack's input and output and its seed, for CONTROL's stream commands."""
         self._set_tensor(Register.INPUT_ADDRESS, pack.input)
         self._set_tensor(Register.OUTPUT_ADDRESS, pack.output)
         self.wire.write(Register.SEED, (pack.seed if seed is None else seed) & 0xFFFFFFFF)
@@ -127,11 +127,11 @@ class AxiEngine(Driver):
             self.wire.write(first + 4 * number, value & 0xFFFFFF)
 
     def enable_interrupt(self, events: InterruptPending) -> None:
-        """These events, and no others, raise `irq`."""
+        """Enable `irq` for these events only."""
         self.wire.write(Register.INTERRUPT_ENABLE, int(events))
 
     def take_interrupts(self) -> InterruptPending:
-        """What has happened since the last call."""
+        """Read and clear the pending events."""
         events = self.wire.read(Register.INTERRUPT_PENDING)
         self.wire.write(Register.INTERRUPT_PENDING, events)
         return InterruptPending(events)

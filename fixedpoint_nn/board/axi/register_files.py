@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Everything that follows from the register map: Verilog header, Python names, C header, IP-XACT, the page.
+"""Files generated from the register map: Verilog header, Python names, C header, IP-XACT, documentation.
 
-`python -m fixedpoint_nn.board.axi.register_files` writes them all; a test proves them current.
+`python -m fixedpoint_nn.board.axi.register_files` writes them all; a test compares them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ VENDOR = "fixedpoint-nn"
 
 
 def verilog_header() -> str:
-    """Addresses, and bits of the registers that have several fields."""
+    """The Verilog header: addresses, and bits of registers with several fields."""
     registers = read_map()
     lines = [f"// {LICENCE}", f"// {ORIGIN}", "`ifndef AXI_REGISTERS_VH", "`define AXI_REGISTERS_VH"]
     lines += [f"`define AXI_{register.name} 8'h{register.address:02X}" for register in registers]
@@ -36,7 +36,7 @@ def verilog_header() -> str:
 
 
 def python_names() -> str:
-    """An enumeration of addresses, and one of bits for each register that has several."""
+    """The Python module: an enumeration of addresses, and one of bits for each register with several."""
     registers = read_map()
     lines = [f"# {LICENCE}", '"""The names of the registers of axi_engine.v.', "", ORIGIN, '"""', ""]
     lines += ["from enum import IntEnum, IntFlag", "", "", "class Register(IntEnum):"]
@@ -56,7 +56,7 @@ def python_names() -> str:
 
 
 def page() -> str:
-    """The registers as a page of the documentation."""
+    """The documentation page of the registers, as Markdown."""
     registers = read_map()
     lines = [f"<!-- {ORIGIN} -->", "# Registers of `axi_engine`", ""]
     lines += [str(elaborate().top.get_property("desc")), ""]
@@ -94,7 +94,7 @@ def _access(register: Register) -> str:
 
 
 def c_header() -> str:
-    """Addresses as a structure, and bits as masks, by PeakRDL."""
+    """The C header by PeakRDL: addresses as a structure, bits as masks."""
     from peakrdl_cheader.exporter import CHeaderExporter
 
     text = _exported("fpnn_axi_registers.h", lambda path: CHeaderExporter().export(elaborate(), path))
@@ -102,7 +102,7 @@ def c_header() -> str:
 
 
 def ip_xact() -> str:
-    """The memory map as an IP-XACT component (IEEE 1685-2014), by PeakRDL."""
+    """The IP-XACT component (IEEE 1685-2014) by PeakRDL."""
     from peakrdl_ipxact import IPXACTExporter
 
     exporter = IPXACTExporter(vendor=VENDOR, library="engine", version="2.0")

@@ -15,20 +15,20 @@ SOURCE = "axi_engine.rdl"
 
 @dataclass(frozen=True)
 class Field:
-    """Some bits of a register."""
+    """A bit field of a register."""
 
     name: str
     description: str
     low: int
     bits: int
     access: str  # "rw", "r" or "w"
-    clears: bool  # a 1 that is written clears the bit
+    clears: bool  # writing 1 clears the bit
     reset: int
 
 
 @dataclass(frozen=True)
 class Register:
-    """32 bits at an address."""
+    """A 32-bit register at a byte address."""
 
     name: str
     title: str
@@ -38,22 +38,22 @@ class Register:
 
     @property
     def readable(self) -> bool:
-        """Does a read of it give anything?"""
+        """Whether any field can be read."""
         return any("r" in field.access for field in self.fields)
 
     @property
     def writable(self) -> bool:
-        """Does a write to it do anything?"""
+        """Whether any field can be written."""
         return any("w" in field.access for field in self.fields)
 
     @property
     def reset(self) -> int:
-        """What it holds after a reset."""
+        """The value after a reset."""
         return sum(field.reset << field.low for field in self.fields)
 
 
 def elaborate(folder: Path | None = None) -> Any:
-    """The map as the SystemRDL compiler has it."""
+    """The elaborated map of the SystemRDL compiler."""
     try:
         from systemrdl.compiler import RDLCompiler
     except ImportError:
@@ -66,7 +66,7 @@ def elaborate(folder: Path | None = None) -> Any:
 
 
 def read_map(folder: Path | None = None) -> tuple[Register, ...]:
-    """Every register, by its address."""
+    """Every register, in the order of addresses."""
     return tuple(_register(node) for node in elaborate(folder).top.registers())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What leads to the registers: anything with `read` and `write`, and the physical memory of a Linux on the chip."""
+"""Access to the registers: the `Wire` protocol, and physical memory under Linux on the chip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BYTES = 0x100  # of the register map
 
 
 class Wire(Protocol):
-    """Registers of 32 bits at byte offsets, as `pynq.MMIO` has them."""
+    """Access to 32-bit registers at byte offsets, as by `pynq.MMIO`."""
 
     def read(self, offset: int) -> int:
         """The register at this offset."""
@@ -25,7 +25,7 @@ class Wire(Protocol):
 
 
 class DevMem:
-    """The registers at a physical address, through `/dev/mem` (or a UIO device at address 0)."""
+    """The registers at a physical address, mapped through `/dev/mem` (or a UIO device at address 0)."""
 
     def __init__(self, address: int, path: str = "/dev/mem") -> None:
         self.name = f"{path} at 0x{address:08X}"
@@ -44,11 +44,11 @@ class DevMem:
             ) from None
         finally:
             os.close(file)
-        # One access of 32 bits for each item, which a slice of bytes would not promise.
+        # Each item is one 32-bit access, which a slice of bytes would not guarantee.
         self._words = memoryview(self._map).cast("I")
 
     def read(self, offset: int) -> int:
-        """The register at this offset."""
+        """Read the register at this byte offset."""
         return self._words[(self._inside + offset) // 4]
 
     def write(self, offset: int, value: int) -> None:
@@ -56,7 +56,7 @@ class DevMem:
         self._words[(self._inside + offset) // 4] = value
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Unmap the memory."""
         self._words.release()
         self._map.close()
 

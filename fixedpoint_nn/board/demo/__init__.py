@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A page on this computer on which an engine reads what one draws, or writes."""
+"""A local web page that shows an engine recognising drawings or generating text."""
 
 from fixedpoint_nn.board.demo.server import DemoServer
 from fixedpoint_nn.board.demo.show import Answer, Model, Show, kind_of

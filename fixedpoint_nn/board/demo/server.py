@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The page's server: on this computer alone, with a policy that lets nothing in from elsewhere."""
+"""The web server of the demo page, on localhost only, with a strict content security policy."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PAGE = {
 
 
 class BadQuestion(ValueError):
-    """A request that the page would not send."""
+    """Raised for a request that the page would not send."""
 
 
 class DemoServer(ThreadingHTTPServer):
-    """Serves one show at `url` until it is closed."""
+    """Serves one `Show` at `url` until it is closed."""
 
     daemon_threads = True
 
@@ -47,12 +47,12 @@ class DemoServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """The URL of the page."""
         return f"http://{HOST}:{self.server_address[1]}/"
 
     @property
     def names(self) -> tuple[str, str]:
-        """What a browser may call this server; a page from elsewhere that has got our address has another name."""
+        """The Host headers that are accepted; others are DNS rebinding."""
         port = self.server_address[1]
         return f"{HOST}:{port}", f"localhost:{port}"
 
@@ -62,10 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "fixedpoint_nn", ""
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: the page shows what happens."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
-        """The page, and what it is about."""
+        """Answer with the page, its files, or the description of the network."""
         if not self._is_ours():
             return
         if self.path == "/about":
@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "there is no such page")
 
     def do_POST(self) -> None:
-        """A drawing, an example, or a seed to write from."""
+        """Answer for a drawing, an example, or a seed."""
         if not self._is_ours():
             return
         origin = self.headers.get("Origin", "")
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         try:
             self.wfile.write(content)
-        except OSError:  # the browser has gone on to something else
+        except OSError:  # the browser has closed the connection
             self.close_connection = True
 
 

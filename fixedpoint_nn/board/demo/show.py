@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the page asks for: one vector or one text on the engine, beside the model's answer and the processor's time."""
+"""The demo's computations: one vector or text on the engine and by the model, with the time of both."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXAMPLES = 12
 
 @dataclass(frozen=True)
 class Model:
-    """What computes the same integers on this computer: a name for the page, and words from inputs and a seed."""
+    """The model on this computer: a title, and a function from inputs and seed to output words."""
 
     title: str
     run: Callable[[Ints, int], Ints]
@@ -37,7 +37,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Answer:
-    """The words of the engine and of the model, and what each took."""
+    """The output words of engine and model, and the time of each."""
 
     words: list[int]
     model_words: list[int]
@@ -47,12 +47,12 @@ class Answer:
 
     @property
     def equal(self) -> bool:
-        """Are all words the same?"""
+        """Whether all words are equal."""
         return self.words == self.model_words
 
 
 def kind_of(pack: Pack) -> str:
-    """`picture` or `text`; anything else is refused."""
+    """The kind of a pack, "picture" or "text"; raises for any other."""
     if pack.input.words == PIXELS and pack.output.words <= 26:
         return "picture"
     if pack.input.words == 1 and pack.input.format == pack.output.format:
@@ -64,7 +64,7 @@ def kind_of(pack: Pack) -> str:
 
 
 class Show:
-    """An engine with its pack, one question at a time."""
+    """An engine with its pack; serves one request at a time."""
 
     def __init__(
         self, engine: Driver, pack: Pack, model: Model, labels: Sequence[str], place: str, seconds: float
@@ -82,7 +82,7 @@ class Show:
         return self.pack.output.words if self.kind == "picture" else int(self.pack.expected.max()) + 1
 
     def about(self) -> dict[str, Any]:
-        """What the page tells of it."""
+        """The description for the page."""
         config = self.engine.config
         return {
             "network": self.pack.name,
@@ -98,13 +98,13 @@ class Show:
         }
 
     def picture(self, grey: Sequence[int]) -> dict[str, Any]:
-        """The answer for a drawing of 28 x 28 greys from 0 to 255."""
+        """The answer for a drawing of 28 x 28 grey levels from 0 to 255."""
         quantizer = Quantizer(self.pack.input.format, Rounding.HALF_EVEN, Overflow.SATURATE)
         inputs = FixedArray.from_float(np.asarray(grey, np.float64) / WHITE, quantizer).ints
         return self._pictured(self._ask(inputs, self.pack.seed))
 
     def example(self, number: int) -> dict[str, Any]:
-        """The answer for one of the pack's vectors, and its greys."""
+        """The answer for one of the pack's vectors, with its grey levels."""
         inputs = self.pack.vectors[number]
         format = self.pack.input.format
         grey = np.clip(inputs.astype(np.float64) * float(format.step) * WHITE, 0, WHITE).round().astype(int)
@@ -114,7 +114,7 @@ class Show:
         }
 
     def text(self, seed: int) -> dict[str, Any]:
-        """One text, and the model's."""
+        """The texts of engine and model for a seed."""
         answer = self._ask(self.pack.vectors[0], seed)
         letters = [
             "".join(self.labels[word] for word in words) for words in (answer.words, answer.model_words)

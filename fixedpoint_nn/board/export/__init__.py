@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A pack as a design that others can drop into theirs: Verilog, IP, LiteX, FuseSoC, tests and drivers."""
+"""Export of a pack as a reusable design: Verilog, IP, LiteX, FuseSoC, tests and drivers."""
 
 from fixedpoint_nn.board.export.export import Exported, export
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Write everything that a design needs to take a pack's network in, in one folder."""
+"""Writing a pack's network as a reusable design, in one folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FEW = 4  # golden vectors in the example in C
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: the folder, the module, and its name for FuseSoC."""
+    """An exported design: its folder, top module, FuseSoC name, and content number."""
 
     folder: Path
     top: str
@@ -42,7 +42,7 @@ class Exported:
 
 
 def export(pack: Pack, folder: str | os.PathLike[str]) -> Exported:
-    """The design of a pack in a folder, which is new, or was exported before; no path leads out of it."""
+    """Write the design of a pack into a folder, which must be new or an earlier export."""
     demand_resident(pack.config, "An export")
     values, folder = _values(pack), Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "network.core").exists():
@@ -60,7 +60,7 @@ def export(pack: Pack, folder: str | os.PathLike[str]) -> Exported:
 
 
 def _values(pack: Pack) -> dict[str, Any]:
-    """What the templates name."""
+    """The variables of the templates."""
     name = re.sub(r"\W", "_", pack.name)
     config, check, images = pack.config, 0, []
     for kind, (bits, words) in pack.images.words(config).items():
@@ -103,7 +103,7 @@ def _values(pack: Pack) -> dict[str, Any]:
 
 
 def _copy(pack: Pack, folder: Path) -> None:
-    """The engine's Verilog, the pack, and the drivers' headers."""
+    """Copy the engine's Verilog, the pack, and the drivers' headers."""
     (folder / "rtl").mkdir()
     for path in rtl_folder().iterdir():
         if path.suffix in VERILOG or path.name in ABOUT_REGISTERS:

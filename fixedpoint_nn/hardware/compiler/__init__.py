@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""From a traced program to instructions and memory images."""
+"""The compiler: from a traced program to instructions and memory images."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A table with more fraction bits: the same values, aligned with those that a product of theirs is added to."""
+"""A table with more fraction bits, to align its products with other terms of a sum."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from fixedpoint_nn.numerics.table import Table
 
 
 def finer(format: QFormat, bits: int) -> QFormat:
-    """The format with so many fraction bits more."""
+    """The format with `bits` more fraction bits."""
     return QFormat(format.int_bits, format.frac_bits + bits, format.signed)
 
 
 @dataclass(frozen=True)
 class AlignedTable:
-    """The entries of a table times 2**bits, with as many fraction bits more."""
+    """A table whose entries are multiplied by 2**bits, with `bits` more fraction bits: the same values."""
 
     table: Table
     bits: int
 
     @property
     def function(self) -> str:
-        """What the table is of."""
+        """The name of the table's function."""
         return self.table.function
 
     @property
     def input_format(self) -> QFormat:
-        """The format of its index."""
+        """The format of the table's address."""
         return self.table.input_format
 
     @property
     def output(self) -> Quantizer:
-        """The format of its entries."""
+        """The quantizer of the table's entries."""
         return replace(self.table.output, format=finer(self.table.output.format, self.bits))
 
     @property
     def ints(self) -> Ints:
-        """The entries, by address."""
+        """The entries by address, (2**bits,) int64."""
         return self.table.ints << self.bits

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernels to addresses: activation memory by lifetimes, weight rows, parameters, tables, and their images."""
+"""The pass `allocate`: addresses of buffers (by lifetimes), weight rows, parameters and tables, and the images."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.table import Table
 
-REGISTERS = 8  # of the engine; number 0 reads 0
+REGISTERS = 8  # of the engine; register 0 reads 0
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """Where everything stands, the images that follow from it, and how deep the activation memory is."""
+    """The placement of everything, the resulting images, and the depth of the activation memory in words."""
 
     placement: Placement
     weights: Ints  # (rows, lanes)
-    parameters: Ints  # (channels, 3): shift, bias, multiplier; those of a kernel begin a row
+    parameters: Ints  # (channels, 3): shift, bias, multiplier; each kernel's begin at a row
     tables: Ints
     activations: Ints
     depth: int
 
 
 def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
-    """Memory for every buffer, weight, parameter and table of a program that was flattened to `items`."""
+    """Allocate memory for all buffers, weights, parameters and tables of a program flattened to `items`."""
     lanes = program.lanes
     kernels = [item for item in items if isinstance(item, Kernel)]
     buffers = [item.value for item in items if isinstance(item, Declare) and isinstance(item.value, Buffer)]
@@ -66,14 +66,17 @@ def allocate(program: EngineProgram, items: Sequence[Flat]) -> Allocation:
 
 
 def _all_streamed(kernels: Sequence[Kernel]) -> bool:
-    """Does no run read a row of resident weights, not even one that counts as nothing?"""
+    """Whether no run reads a resident weight row, not even a dummy."""
     return any(k.streamed for k in kernels) and all(k.streamed or k.paired for k in kernels)
 
 
 def _addresses(
     items: Sequence[Flat], buffers: Sequence[Buffer], input: Buffer, output: Buffer, lanes: int
 ) -> tuple[dict[Buffer, int], int]:
-    """Constants first; buffers whose lifetimes do not meet share words. Addresses, and the number of words in all."""
+    """(address of each root buffer, number of words); buffers with disjoint lifetimes share words.
+
+    Constants come first.
+    """
     life = lifetimes(items, _touched, {input: (-1, -1)})
     whole = -1, len(items)
     lasting = {b for b in buffers if b.keep or b.constants is not None or b is output}
@@ -83,7 +86,7 @@ def _addresses(
     for root in sorted(buffers, key=lambda b: (b.constants is None, b not in lasting, -b.words)):
         span = whole if root in lasting else life.get(root)
         if span is None:
-            addresses[root] = 0  # nothing touches it
+            addresses[root] = 0  # it is never accessed
             continue
         taken = sorted(
             (addresses[other], addresses[other] + other.words)
@@ -107,7 +110,7 @@ def _touched(item: Flat) -> Iterator[Buffer]:
 
 
 def number_registers(items: Sequence[Flat]) -> dict[Register, int]:
-    """The engine's registers 1 to 7, in the order of declaration: the lowest that is free as long as it is needed."""
+    """The engine's register (1 to 7) of each register, in the order of declaration: the lowest one that is free."""
     life = lifetimes(items, _registers)
     numbers: dict[Register, int] = {}
     for item in items:
@@ -135,7 +138,7 @@ def _registers(item: Flat) -> Iterator[Register]:
 
 
 def _constants(buffers: Sequence[Buffer], addresses: Mapping[Buffer, int]) -> Ints:
-    """The image of the activation memory: constants stand at its low end."""
+    """The image of the activation memory: the constants, at its low end."""
     fixed = [(addresses[b], b.constants) for b in buffers if b.constants is not None and b in addresses]
     image = np.zeros(max([at + len(words) for at, words in fixed], default=0), np.int64)
     for at, words in fixed:
@@ -144,7 +147,7 @@ def _constants(buffers: Sequence[Buffer], addresses: Mapping[Buffer, int]) -> In
 
 
 def _whole_rows(kernel: Kernel, drain: int) -> Ints:
-    """The parameters of each tile, and nothing up to the end of its last row of `drain`."""
+    """A kernel's parameters, with each tile padded to whole rows of `drain` channels."""
     size = max(drain, kernel.tile_channels)
     tiles = range(0, len(kernel.parameters), kernel.tile_channels)
     padded = [kernel.parameters[at : at + kernel.tile_channels] for at in tiles]
@@ -153,7 +156,7 @@ def _whole_rows(kernel: Kernel, drain: int) -> Ints:
 
 
 def _stacked(blocks: Sequence[tuple[Kernel, Ints]], none: Ints) -> tuple[Ints, dict[Kernel, int]]:
-    """The kernels' blocks below each other, each distinct one once, and where each kernel's begins."""
+    """(stacked blocks without duplicates, first row of each kernel's block)."""
     known: dict[bytes, int] = {}
     stack: list[Ints] = []
     begins: dict[Kernel, int] = {}
@@ -167,7 +170,7 @@ def _stacked(blocks: Sequence[tuple[Kernel, Ints]], none: Ints) -> tuple[Ints, d
 
 
 def _tables(kernels: Sequence[Kernel]) -> tuple[Ints, dict[Kernel, int]]:
-    """Tables, the largest first, so that each starts at a multiple of its size; and where each kernel's begins."""
+    """(tables, largest first, so that each is aligned to its size; base of each kernel's table)."""
     tables: list[Table | AlignedTable | NoiseTable] = []
     for kernel in kernels:
         if kernel.table is not None and kernel.table not in tables:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Which runs must wait for results, and how long: only those that would read a word before it is written.
+"""The pass `barriers`: a run waits for earlier results only if it would read a word before it is written.
 
-By the engine's timing the first step of a run comes at least HANDOVER cycles after the last step of the run before,
-and a word can be read `latency` cycles, one for every `drain` channels before it, and one more after the last step of
-its tile. The last step of a run's first tile waits until all results of the run before can be read. So only the run
-directly before matters, and only the steps before that one: the run above, or at the beginning of a loop also the last
-one of its body. A run that reads its latest words late enough needs no barrier, and another one waits only as long as
-it must (`early`).
+By the engine's timing the first step of a run is at least HANDOVER cycles after the last step of the run before, and a
+word can be read `latency` cycles, plus one for every `drain` channels before it, plus one, after the last step of its
+tile. The last step of a run's first tile waits until all results of the run before can be read. So only the directly
+preceding run matters, and only the steps before that one: the run above, or at the beginning of a loop also the last
+one of its body. A run that reads its latest words late enough needs no barrier, and any other waits only as long as
+needed (`early`).
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from fixedpoint_nn.hardware.isa.config import LATENCY
 from fixedpoint_nn.hardware.isa.timing import HANDOVER, drain_clocks
 from fixedpoint_nn.numerics.arrays import Ints
 
-MOST_EARLY = 63  # cycles, as a description can say
+MOST_EARLY = 63  # cycles, the limit of the instruction's field
 
 
 @dataclass(frozen=True)
 class Before:
-    """A run that may be the one directly before, and by how much registers have moved since; None: anywhere."""
+    """A run that may directly precede, and the change of registers since (None: unknown)."""
 
     kernel: Kernel
     moved: Mapping[Register, int | None] = field(default_factory=dict)
 
     def after(self, register: Register, by: int | None) -> Before:
-        """The same run, seen after one more step of a register."""
+        """The same run, after a further change of a register."""
         so_far = self.moved.get(register, 0)
         return replace(
             self, moved={**self.moved, register: None if by is None or so_far is None else so_far + by}
@@ -57,9 +57,9 @@ Runs = tuple[Before, ...] | None  # None: unknown
 def place_barriers(
     items: Sequence[Flat], drain: int = 1, latency: int = LATENCY, words: int = 1
 ) -> tuple[Flat, ...]:
-    """The program with a barrier at those kernels alone that may need one, as early as an engine allows.
+    """The program with barriers only at kernels that may need one, as early as the engine allows.
 
-    An engine that reads one word per clock has barriers that wait for all results.
+    On an engine that reads one word per clock a barrier waits for all results.
     """
     placed: list[Flat] = []
     for item, before in zip(items, runs_before(items), strict=True):
@@ -70,7 +70,7 @@ def place_barriers(
 
 
 def runs_before(items: Sequence[Flat]) -> Iterator[Runs]:
-    """The runs that may be directly before each item."""
+    """The runs that may directly precede each item."""
     at_jumps: dict[Label, list[Runs]] = {}
     now: Runs = ()
     for item in items:
@@ -118,7 +118,7 @@ def drained(kernel: Kernel, drain: int, latency: int) -> int:
 
 
 def first_step(kernel: Kernel, before: Before, drain: int, latency: int) -> int:
-    """Cycles from the last step of the kernel before to the first one of this kernel, at least."""
+    """The minimum of cycles from the last step of the kernel before to the first step of this kernel."""
     producer = before.kernel
     written = next(writes(producer), None)
     if written is None or not any(
@@ -129,7 +129,7 @@ def first_step(kernel: Kernel, before: Before, drain: int, latency: int) -> int:
     moved = before.moved.get(register, 0) if register is not None else 0
     steps: list[int] = []
     starts: list[int] = []
-    # The last step of the first tile, and all behind it, come when everything can be read.
+    # From the last step of the first tile on, everything can be read.
     count = min(latency + drain_clocks(producer.tile_channels, drain), kernel.tile_steps - 1)
     for step, view, offset in _first_reads(kernel, count):
         if view.buffer.root is not written[0]:
@@ -146,7 +146,7 @@ def first_step(kernel: Kernel, before: Before, drain: int, latency: int) -> int:
 
 
 def _first_reads(kernel: Kernel, count: int) -> Iterator[tuple[int, View, int]]:
-    """For the first steps, each not before its number: the operand that it reads, and the offset in its root."""
+    """(step, operand that it reads, offset in its root buffer) for the first `count` steps."""
     terms, pairs = len(kernel.operands), 2 if kernel.factors else 1
     loops = [
         *kernel.pixels,
@@ -166,7 +166,7 @@ def _first_reads(kernel: Kernel, count: int) -> Iterator[tuple[int, View, int]]:
 
 
 def _ready_cycles(producer: Kernel, offsets: Ints, drain: int, latency: int) -> Ints:
-    """Cycles from the producer's last step until each word can be read; very negative: it writes another."""
+    """Cycles from the producer's last step until each word can be read; very negative for words it does not write."""
     _, start = producer.target.place
     pixels, tiles, size = prod(atom.size for atom in producer.pixels), producer.tiles, producer.tile_channels
     pixel, channel = np.zeros_like(offsets), offsets - start

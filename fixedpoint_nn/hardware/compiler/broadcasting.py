@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Values repeated to the shape that an operation needs: pixels by a stride of 0, channels by a copy."""
+"""Broadcasting of values: pixels by a stride of 0, channels by a copy."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
 def per_channel(value: FixedArray) -> bool:
-    """Is it one constant, or one for each channel?"""
+    """Whether a constant is a scalar or has one value per channel."""
     return value.size == 1 or value.size == value.shape[-1]
 
 
 def constant_expression(
     value: FixedArray, builder: Builder, shape: tuple[int, ...] | None = None
 ) -> Expression:
-    """A constant of this shape: a bias if it is the same for every pixel, else a value in memory."""
+    """A constant of this shape: a bias if it is the same for every pixel, else a load from memory."""
     shape = value.shape if shape is None else shape
     if not per_channel(value):
         return repeated(builder.constant(value), shape, builder, ())
@@ -32,12 +32,12 @@ def constant_expression(
 
 
 def repeated(view: View, shape: tuple[int, ...], builder: Builder, path: Path) -> Expression:
-    """A stored value, repeated to a shape."""
+    """A stored value, broadcast to a shape, as an expression."""
     return load(broadcast_to(view, shape, builder, path))
 
 
 def broadcast_to(view: View, shape: tuple[int, ...], builder: Builder, path: Path) -> View:
-    """The value repeated to a shape: pixels by a stride of 0, channels by a copy of each."""
+    """The view broadcast to a shape: pixels by a stride of 0, channels by a copy."""
     if view.shape == shape:
         return view
     missing = len(shape) - len(view.axes)

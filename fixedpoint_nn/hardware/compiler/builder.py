@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A program under construction while a network is lowered: items, buffers, constants."""
+"""The program under construction during lowering: items, buffers, constants."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 @dataclass
 class Builder:
-    """Items in the order of execution; `layer` names what is being lowered, `refused` what a refusal would name."""
+    """The items in the order of execution; `layer` is the layer being lowered, `refused` its name in error messages."""
 
     lanes: int
-    multiplier: int = 0  # bits of the requantiser's multiplier, at most
-    words: int = 1  # activation words that are read in one clock
-    multiply_everywhere: bool = False  # or only where weights would be too wide
-    multiplied: bool = False  # has it been used?
+    multiplier: int = 0  # the most bits of the requantiser's multiplier
+    words: int = 1  # activation words read per clock
+    multiply_everywhere: bool = False  # else only where weights would be too wide
+    multiplied: bool = False  # whether a multiplier was used
     items: list[Item] = field(default_factory=list)
     constants: Constants = field(init=False)
     layer: str = ""
@@ -44,7 +44,7 @@ class Builder:
 
     @contextmanager
     def block(self) -> Iterator[list[Item]]:
-        """What is appended inside goes to the list that this gives: the body of a loop."""
+        """A context in which items are appended to a new list, the body of a loop."""
         outer, self.items = self.items, []
         try:
             yield self.items
@@ -54,7 +54,7 @@ class Builder:
     # ---- memory --------------------------------------------------------------------------------------------
 
     def padded(self, words: int) -> int:
-        """Whole rows of the memory."""
+        """The number of words, rounded up to whole rows of the memory."""
         return padded(words, self.lanes)
 
     def buffer(self, name: str, words: int, **options: Any) -> Buffer:
@@ -64,17 +64,17 @@ class Builder:
         return buffer
 
     def target(self, shape: Sequence[int], in_rows: bool = True) -> tuple[Target, tuple[int, ...]]:
-        """A new buffer for a value, and its strides: pixel after pixel, from row to row if `in_rows`."""
+        """(new buffer for a value, its strides): pixel by pixel, each from the start of a row if `in_rows`."""
         target, strides = new_target(self.layer, shape, self.lanes, in_rows)
         self.items.append(Declare(target.buffer, self.refused))
         return target, strides
 
     def constant(self, value: FixedArray) -> View:
-        """A constant in the activation memory, pixel after pixel."""
+        """A constant in the activation memory, pixel by pixel."""
         return self.constants.pixels(value)
 
     def registers(self, *registers: Register) -> None:
-        """Each gets one of the engine's registers, the first one the lowest that is free."""
+        """Declare registers of the engine."""
         self.items += [Declare(register, self.refused) for register in registers]
 
     # ---- computations --------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Builder:
         in_rows: bool = True,
         **options: Any,
     ) -> View:
-        """Append the computation of an expression, to `target` or a buffer of its own; the view of the result."""
+        """Append the computation of an expression into `target` or a new buffer; returns the view of the result."""
         item, view = computation(
             expression, self.layer, self.refused, path, self.lanes, target, in_rows, **options
         )
@@ -95,7 +95,7 @@ class Builder:
         return view
 
     def fill(self, value: FixedArray, target: Target) -> None:
-        """Constants into memory at run time: every tap is outside of the image, so the result is the bias."""
+        """Append a run that writes constants: every tap is padding, so the result is the bias."""
         size = value.size
         view = View(target.buffer, target.offset, dense_axes((1, size), (0, 0)), value.format, ALL_PADDING)
         term = Scale(view, np.zeros((1, size), np.int64), value.format.frac_bits)
@@ -105,5 +105,5 @@ class Builder:
         self.compute(filled, target, ())
 
     def copied(self, view: View, path: Path, target: Target | None = None, **options: Any) -> View:
-        """The same integers elsewhere, in rows."""
+        """Append a copy of a view; returns the view of the copy, in rows."""
         return self.compute(load(view), target, path, **options)

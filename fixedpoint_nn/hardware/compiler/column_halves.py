@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Even and odd columns of an image apart, so that all lanes take the maximum of pairs of columns.
+"""Storing even and odd columns of an image separately, so that all lanes compute maxima of pairs of columns.
 
-A maximum over windows of 2 x 2 pixels with few channels would use as many lanes as there are channels. If the pixels of
-an image are computed side by side (grouping.py), they can as well be written by halves of a row:
+Max pooling of 2 x 2 pixels with few channels would use only as many lanes as there are channels. If the pixels of an
+image are computed side by side (grouping.py), each row can be written as two halves:
 
     row y:  [ pixels 0, 2, 4 ... | pixels 1, 3, 5 ... ]        each half from the start of a row of the memory on
 
-Then a window is four words of the same lane, and all pixels of a row have theirs at once.
+Then a window is four words of the same lane, and all pixels of a row are computed at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fixedpoint_nn.hardware.compiler.uses import Consumers
 def halves(
     builder: Builder, consumers: Consumers, place: int, path: Path, expression: Expression
 ) -> View | None:
-    """The value with even and odd columns apart, if that is how it is read and how it can be computed."""
+    """The value in halves, if it is read so and can be computed so; else None."""
     users = consumers.users[place]
     if builder.words == 1 or len(users) != 1 or not _pooled(consumers, users[0]):
         return None
@@ -57,7 +57,7 @@ def halves(
 
 
 def _pooled(consumers: Consumers, user: int) -> bool:
-    """Is the value read by a maximum over windows of two columns?"""
+    """Whether the value is read only by max pooling over windows of two columns."""
     program = consumers.program
     node = program.nodes[user]
     about = node.attributes
@@ -87,7 +87,7 @@ def windows_of_halves(view: View) -> View:
 
 
 def maximum_of_halves(builder: Builder, view: View, path: Path) -> View:
-    """The largest of each window, for all pixels of a row at once."""
+    """Append max pooling of an image in halves; returns the view of the result."""
     batch, rows, (pixels,), over, (channels,) = view.axes
     height, size = prod(atom.size for atom in rows), pixels.size * channels.size
     row = replace(view, axes=(batch, rows, (Atom(size, 1),)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An expression and the memory for its result: the item that computes it, and the view of what it gives."""
+"""Making a `Compute` item from an expression, with memory for its result."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View, dense_axe
 
 
 def padded(words: int, lanes: int) -> int:
-    """The words of whole rows of the memory."""
+    """The number of words, rounded up to whole rows of the memory."""
     return -(-words // lanes) * lanes
 
 
 def new_target(
     name: str, shape: Sequence[int], lanes: int, in_rows: bool = True
 ) -> tuple[Target, tuple[int, ...]]:
-    """A buffer for a value, and its strides: pixel after pixel, each at the start of a row if `in_rows`."""
+    """(new buffer for a value, its strides): pixel by pixel, each from the start of a row if `in_rows`."""
     if len(shape) < 2:
         raise LoweringError(
             "has one word for a sample, without an axis for it; keep the axis, as in x[:, 0:1]"
@@ -48,7 +48,7 @@ def computation(
     in_rows: bool = True,
     **options: Any,
 ) -> tuple[Compute, View]:
-    """The item that computes an expression into `target`, or into a buffer of its own, and the view of the result."""
+    """(item that computes an expression into `target` or a new buffer, view of the result)."""
     declares = target is None
     if target is None:
         target, strides = new_target(name, expression.shape, lanes, in_rows)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Constants in the activation memory: each distinct one once."""
+"""Constants in the activation memory, without duplicates."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
 def row_bits(width: int) -> int:
-    """The power of two that holds so many words."""
+    """The exponent of the smallest power of two of at least `width` words."""
     return (width - 1).bit_length()
 
 
 class Constants:
-    """The constants of one program, for an engine of so many lanes; those that are `there` already come first."""
+    """The constants of one program; those that are `there` already come first."""
 
     def __init__(self, lanes: int, there: Sequence[Buffer] = ()) -> None:
         self.lanes = lanes
@@ -26,7 +26,7 @@ class Constants:
         self._known = {(buffer.name, buffer.constants): buffer for buffer in there}
 
     def pixels(self, value: FixedArray) -> View:
-        """A value pixel after pixel, each from the start of a row on."""
+        """The view of a constant, pixel by pixel, each from the start of a row."""
         channels = value.shape[-1] if value.ndim else 1
         stride = padded(channels, self.lanes) if value.size > channels else channels
         words = np.zeros((value.size // channels, stride), np.int64)
@@ -39,11 +39,11 @@ class Constants:
         return View(buffer, 0, dense_axes(value.shape or (1,), strides), value.format)
 
     def columns(self, matrix: FixedArray) -> Buffer:
-        """A matrix column after column, so that a row's number is its offset, without a multiplication."""
+        """The buffer of a matrix in column order, so that a row's index is its offset, without a multiplication."""
         return self._buffer("table", tuple(matrix.ints.T.reshape(-1).tolist()))
 
     def rows(self, matrix: FixedArray) -> Buffer:
-        """A matrix row after row, a power of two words apart."""
+        """The buffer of a matrix in row order, rows a power of two words apart."""
         words = np.zeros((len(matrix.ints), 1 << row_bits(matrix.shape[1])), np.int64)
         words[:, : matrix.shape[1]] = matrix.ints
         return self._buffer("table", tuple(words.reshape(-1).tolist()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Copies of values that are walked through in any order: a run has two loops over pixels, the others are unrolled."""
+"""Dense copies of views with any order of axes: a run has two loops over pixels, further ones are unrolled."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from fixedpoint_nn.hardware.compiler.kernel_selection import is_rows, pixel_atom
 from fixedpoint_nn.hardware.compiler.strided_view import View, dense_axes, merge
 
 LOOPS = 2  # over pixels
-MOST_PIECES = 512  # copies of one value, each a run of its own
+MOST_PIECES = 512  # runs per copy
 
 
 def in_rows(view: View, lanes: int) -> bool:
-    """Do its channels stand in rows for all lanes, wherever its buffer is put?"""
+    """Whether its channels are in rows for all lanes, wherever its buffer is placed."""
     return is_rows(view, (), lanes, view.place[1], view.buffer.register)
 
 
 def is_flattened(view: View) -> bool:
-    """Rows and columns of an image are not one step each."""
+    """Whether an axis has several strides, as of a flattened image."""
     return any(len(merge(axis)) > 1 for axis in view.axes[1:3])
 
 
 def walkable(builder: Builder, view: View, path: Path) -> View:
-    """The value as it is, or a copy if one run cannot walk through its pixels."""
+    """The view, or a copy if one run cannot iterate over its pixels."""
     many = view.window is None and len(pixel_atoms(view.axes[:-1])) > LOOPS
     return dense(builder, view, path) if many else view
 
 
 def dense(builder: Builder, view: View, path: Path) -> View:
-    """A copy in rows, piece by piece."""
+    """A copy in rows, in several runs if needed."""
     atoms = pixel_atoms(view.axes[:-1])
     outer, inner = atoms[:-LOOPS], atoms[-LOOPS:]
     if not outer or view.window is not None:

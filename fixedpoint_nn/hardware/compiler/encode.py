@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Placed items to instructions: one for each item, labels to program addresses, and `Halt` at the end."""
+"""The pass `encode`: one instruction per item, labels resolved to program addresses, and `Halt` at the end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SIZES: dict[type, int] = {
 
 
 def instructions(items: Sequence[Flat], at: Placement) -> tuple[tuple[Instruction, ...], tuple[int, ...]]:
-    """The program, and the program address of each item; a label's is that of the item after it."""
+    """(program, program address of each item); a label has the address of the next item."""
     places, end = [], 0
     for item in items:
         places.append(end)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Does a network fit into an engine that is there? If not: which layer, what it needs, what would fit."""
+"""Whether a network fits a given engine; if not, the error names the layer, its need, and what would fit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORDS = {
 
 
 def fitted(needed: EngineConfig, engine: EngineConfig, kernels: Sequence[Kernel]) -> EngineConfig:
-    """The given engine if it is large enough, with the network's modelled accumulator."""
+    """The given engine, with the network's modelled accumulator; raises LoweringError if it is too small."""
     for name, words in WORDS.items():
         need, there = getattr(needed, name), getattr(engine, name)
         if need > there:
@@ -44,7 +44,7 @@ def fitted(needed: EngineConfig, engine: EngineConfig, kernels: Sequence[Kernel]
 
 
 def _largest_consumer(name: str, kernels: Sequence[Kernel]) -> str:
-    """The layer that needs the most of it."""
+    """The layer with the largest need of a parameter."""
     measures = {
         "activation_depth": lambda k: k.target.buffer.root.words,
         "weight_depth": lambda k: 0 if k.weights is None else len(k.weights),
@@ -61,7 +61,7 @@ def _largest_consumer(name: str, kernels: Sequence[Kernel]) -> str:
 
 
 def _smaller(name: str) -> str:
-    """What would make do with the engine as it is."""
+    """What to reduce so that the network fits the engine."""
     if name in ("activation_width", "weight_width", "bias_width", "accumulator_width"):
         return ", or a plan with narrower formats"
     if name == "table_depth":

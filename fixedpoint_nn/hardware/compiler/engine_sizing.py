@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The smallest engine that runs a network: its widths and depths from formats, images and proven bounds."""
+"""The smallest engine for a network: widths and depths from formats, images and proven bounds."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MAX_ACCUMULATOR = 63
 
 
 def stored_format(kernel: Kernel) -> QFormat:
-    """The format of the words that a kernel writes."""
+    """The format of the words a kernel writes."""
     return kernel.table.output.format if kernel.table is not None else kernel.quantizer.format
 
 
-# A word times a word is a product that an accumulator holds.
+# The accumulator holds the product of two words.
 WIDEST_WORD = min(MAX_WIDTH, MAX_ACCUMULATOR // 2)
 
 
 def _word_bits(format: QFormat) -> int:
-    """Of a signed word that holds the format."""
+    """The bits of a signed word that holds the format."""
     return format.bits + (not format.signed)
 
 
@@ -49,7 +49,7 @@ def smallest_engine(
     words: int = 1,
     window: int = 0,
 ) -> EngineConfig:
-    """The smallest engine that holds every format, weight, bias, and the proven bounds of every sum."""
+    """The smallest engine that holds every format, weight and bias, and the proven bounds of every sum."""
     formats = [source, *map(stored_format, kernels)]
     for kernel in kernels:
         f = max((stored_format(kernel), kernel.quantizer.format), key=_word_bits)
@@ -105,7 +105,7 @@ def smallest_engine(
 
 
 def _model(kernels: Sequence[Kernel]) -> dict[str, int]:
-    """The modelled accumulator: one for the whole engine."""
+    """The engine's parameters of the modelled accumulator; raises if kernels need different ones."""
     chosen: dict[str, int] = {}
     first = ""
     for kernel in kernels:

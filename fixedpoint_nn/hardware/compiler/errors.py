@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`LoweringError`: the engine cannot run this network, and the sentence says why and what to change."""
+"""`LoweringError`: the engine cannot run a network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class LoweringError(ValueError):
-    """Which layer does not fit, what it needs, and the smallest change that would fit."""
+    """Raised for a network that the engine cannot run; names the layer, its need, and the smallest change."""
 
 
 Refusal = LoweringError  # its name in version 0.1
@@ -16,7 +16,7 @@ Refusal = LoweringError  # its name in version 0.1
 
 @contextmanager
 def in_layer(layer: str) -> Iterator[None]:
-    """Complete a refusal that begins with a verb ("needs ...") to a sentence that names the layer."""
+    """A context that completes messages that begin with a verb ("needs ...") with the name of the layer."""
     try:
         yield
     except LoweringError as refusal:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Exact expressions over stored values, in the one form that a run of the engine computes.
+"""Exact expressions over stored values, in the normal form that a run of the engine computes.
 
     integers = sum over terms + bias;  then a multiplier, ReLU, shift and rounding, overflow, ReLU, table
 
-A term is a dot product with constant weights, a value scaled by constants, or a product of two values. Every
-term counts in units of 2**-frac of its own; `aligned` brings them all to one.
+A term is a dot product with constant weights, a value scaled by constants, or a product of two values. Each term is in
+units of its own 2**-frac; `aligned` brings them to a common one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fixedpoint_nn.numerics.table import Table
 
 @dataclass(frozen=True, eq=False)
 class Dot:
-    """view @ weights: the view's last axis is contracted; weights are (taps, channels)."""
+    """view @ weights, contracting the view's last axis; weights are (taps, channels)."""
 
     view: View
     weights: Array
@@ -36,20 +36,20 @@ class Dot:
 
     @property
     def channels(self) -> int:
-        """How many channels come out."""
+        """The number of output channels."""
         return int(self.weights.shape[1])
 
     @property
     def pixels(self) -> tuple[Axis, ...]:
-        """The axes of the result without its channels."""
+        """The axes of the result except channels."""
         return self.view.axes[:-1]
 
     def times(self, factor: Array, frac: int) -> Dot:
-        """The term times constants, which have `frac` fraction bits."""
+        """The term times constants with `frac` fraction bits."""
         return replace(self, weights=times(self.weights, factor), frac=self.frac + frac)
 
     def columns(self, chosen: slice) -> Dot:
-        """Some of the channels."""
+        """The term for a slice of the channels."""
         return replace(self, weights=self.weights[:, chosen])
 
     def scaled(self, power: int) -> Dot:
@@ -57,17 +57,17 @@ class Dot:
         return replace(self, frac=self.frac - power)
 
     def views(self) -> tuple[View, ...]:
-        """What it reads."""
+        """The views that it reads."""
         return (self.view,)
 
     def over_views(self, change: Callable[[View], View]) -> Dot:
-        """The same term over other views."""
+        """The term with its views changed."""
         return replace(self, view=change(self.view))
 
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """The view's elements times weights, summed over the atoms `over`; weights are (taps, channels)."""
+    """The view's elements times weights (taps, channels), summed over the atoms `over`."""
 
     view: View  # without the axes that are summed over
     weights: Array
@@ -77,26 +77,26 @@ class Scale:
 
     @classmethod
     def of(cls, view: View) -> Scale:
-        """The value itself."""
+        """The view itself, as a term."""
         channels = prod(atom.size for atom in view.axes[-1])
         return cls(view, np.ones((1, channels), np.int64), view.format.frac_bits)
 
     @property
     def channels(self) -> int:
-        """How many channels come out."""
+        """The number of output channels."""
         return int(self.weights.shape[1])
 
     @property
     def pixels(self) -> tuple[Axis, ...]:
-        """The axes of the result without its channels."""
+        """The axes of the result except channels."""
         return self.view.axes[:-1]
 
     def times(self, factor: Array, frac: int) -> Scale:
-        """The term times constants, which have `frac` fraction bits."""
+        """The term times constants with `frac` fraction bits."""
         return replace(self, weights=times(self.weights, factor), frac=self.frac + frac)
 
     def columns(self, chosen: slice) -> Scale:
-        """Some of the channels."""
+        """The term for a slice of the channels."""
         return replace(self, view=self.view.index((..., chosen)), weights=self.weights[:, chosen])
 
     def scaled(self, power: int) -> Scale:
@@ -104,17 +104,17 @@ class Scale:
         return replace(self, frac=self.frac - power)
 
     def views(self) -> tuple[View, ...]:
-        """What it reads."""
+        """The views that it reads."""
         return (self.view,)
 
     def over_views(self, change: Callable[[View], View]) -> Scale:
-        """The same term over other views."""
+        """The term with its views changed."""
         return replace(self, view=change(self.view))
 
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """One value times another one, element by element, summed over the atoms `over` of both."""
+    """The element-wise product of two views, summed over the atoms `over` of both."""
 
     view: View  # without the axes that are summed over
     other: View
@@ -124,16 +124,16 @@ class Product:
 
     @property
     def channels(self) -> int:
-        """How many channels come out."""
+        """The number of output channels."""
         return prod(atom.size for atom in self.view.axes[-1])
 
     @property
     def pixels(self) -> tuple[Axis, ...]:
-        """The axes of the result without its channels."""
+        """The axes of the result except channels."""
         return self.view.axes[:-1]
 
     def columns(self, chosen: slice) -> Product:
-        """Some of the channels."""
+        """The term for a slice of the channels."""
         return replace(self, view=self.view.index((..., chosen)), other=self.other.index((..., chosen)))
 
     def scaled(self, power: int) -> Product:
@@ -141,11 +141,11 @@ class Product:
         return replace(self, frac=self.frac - power)
 
     def views(self) -> tuple[View, ...]:
-        """What it reads."""
+        """The views that it reads."""
         return self.view, self.other
 
     def over_views(self, change: Callable[[View], View]) -> Product:
-        """The same term over other views."""
+        """The term with its views changed."""
         return replace(self, view=change(self.view), other=change(self.other))
 
 
@@ -154,7 +154,7 @@ Term = Dot | Scale | Product
 
 @dataclass(frozen=True)
 class Multiplier:
-    """Between the sum, which counts in units of 2**-frac, and its overflow: a factor and a shift for each channel."""
+    """The requantiser's multipliers: a factor and a shift per channel for sums in units of 2**-frac."""
 
     frac: int
     factors: Array
@@ -162,21 +162,21 @@ class Multiplier:
     twice: bool = False
 
     def columns(self, chosen: slice) -> Multiplier:
-        """Those of some of the channels."""
+        """The multipliers of a slice of the channels."""
         return replace(self, factors=self.factors[chosen], shifts=self.shifts[chosen])
 
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """What a run will compute. `parts` are the channel groups of a grouped convolution, else there is one."""
+    """What a run computes. `parts` are the channel groups of a grouped convolution, else there is one part."""
 
     shape: tuple[int, ...]
-    format: QFormat  # of the exact value, or of what the last step below gives
+    format: QFormat  # of the exact value, or of the result of the last step below
     parts: tuple[tuple[Term, ...], ...]
     bias: Array | None = None  # one integer per channel
     bias_frac: int = 0
     accumulator: Accumulator | None = None
-    multiplier: Multiplier | None = None  # with a quantizer, whose rounding and overflow come after it
+    multiplier: Multiplier | None = None  # requires a quantizer, whose rounding and overflow follow it
     relu_before: bool = False
     leak: int = 0
     quantizer: Quantizer | None = None
@@ -185,17 +185,17 @@ class Expression:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The terms of an expression that is no grouped convolution."""
+        """The terms of an expression that is not a grouped convolution."""
         return self.parts[0]
 
     @property
     def is_sum(self) -> bool:
-        """Nothing has been done to the sum yet, so more can be added to it."""
+        """Whether nothing follows the sum yet, so that more can be added."""
         return not (self.relu_before or self.leak or self.quantizer or self.relu_after or self.table)
 
     @property
     def linear(self) -> bool:
-        """A sum without products of values or maxima: it can be scaled by constants."""
+        """Whether it is a sum without products of values or maxima, which can be scaled by constants."""
         return self.is_sum and all(
             isinstance(term, Dot) or (isinstance(term, Scale) and not term.maximum)
             for part in self.parts
@@ -204,12 +204,12 @@ class Expression:
 
     @property
     def channels(self) -> int:
-        """How many channels come out."""
+        """The number of output channels."""
         return self.shape[-1]
 
     @property
     def frac(self) -> int:
-        """Fraction bits in which every term and the bias are whole numbers."""
+        """The fraction bits with which every term and the bias are integers."""
         fracs = [term.frac for part in self.parts for term in part]
         return max([*fracs, self.bias_frac] if self.bias is not None else fracs)
 
@@ -232,7 +232,7 @@ class Expression:
         return Expression(shape, format, parts, bias, frac, self.accumulator or other.accumulator)
 
     def times(self, factor: Array, frac: int, shape: tuple[int, ...], format: QFormat) -> Expression:
-        """A linear sum times constants: one per channel."""
+        """A linear sum times constants (channels,) with `frac` fraction bits."""
         width = self.channels // len(self.parts)
         parts = []
         for number, part in enumerate(self.parts):
@@ -242,12 +242,12 @@ class Expression:
         return Expression(shape, format, tuple(parts), bias, self.bias_frac + frac)
 
     def scaled(self, power: int, format: QFormat) -> Expression:
-        """The sum times 2**power: the binary point moves."""
+        """The sum times 2**power."""
         parts = tuple(tuple(term.scaled(power) for term in part) for part in self.parts)
         return replace(self, format=format, parts=parts, bias_frac=self.bias_frac - power)
 
     def columns(self, chosen: slice, shape: tuple[int, ...]) -> Expression:
-        """Some of the channels."""
+        """The expression for a slice of the channels."""
         (part,) = self.parts
         terms = tuple(term.columns(chosen) for term in part)
         return replace(
@@ -265,12 +265,12 @@ def load(view: View) -> Expression:
 
 
 def constant(ints: Array, frac: int, shape: tuple[int, ...], format: QFormat) -> Expression:
-    """One constant per channel."""
+    """The expression of one constant per channel."""
     return Expression(shape, format, ((),), ints, frac)
 
 
 def aligned(ints: Array, frac: int, to: int) -> Array:
-    """The same values with more fraction bits."""
+    """Integers with `frac` fraction bits as integers with `to`."""
     return times(ints, np.int64(1) << np.int64(to - frac)) if to - frac < 62 else _too_wide(to - frac)
 
 
@@ -281,7 +281,7 @@ def _times(term: Term, factor: Array, frac: int) -> Term:
 
 
 def times(ints: Array, factor: Any) -> Array:
-    """int64 products; one that could leave 63 bits is refused."""
+    """int64 products; raises if one could exceed 63 bits."""
     largest = _magnitude(ints) * _magnitude(np.asarray(factor))
     if largest >> 62:
         _too_wide(largest.bit_length())

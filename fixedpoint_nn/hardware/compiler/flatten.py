@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Loops to labels and jumps: the program as one list, in the order of execution."""
+"""The pass `flatten`: loops become labels and jumps in one list of items."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fixedpoint_nn.hardware.compiler.ir import (
 
 
 def flatten(items: Sequence[Item]) -> tuple[Flat, ...]:
-    """Every loop as: set its registers, a label, the body, advance its registers, repeat from the label."""
+    """The items with every loop as: set registers, label, body, advance registers, repeat from the label."""
     return tuple(_flat(items))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which groups of lanes each kernel gets: those by which it, and the run behind it, end first.
+"""The choice of each kernel's grouping of lanes: the one with which it and the next run end first.
 
-A kernel whose sums leave in small tiles is read sooner, one that reads few words a step waits less for those that are
-written last. So the ways of a kernel are compared by the cycles from the run before it to the run behind it.
+Results of small tiles can be read sooner, and a run that reads few words per step waits less for late words. So the
+alternatives of a kernel are compared by the cycles from the run before it to the run after it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from fixedpoint_nn.hardware.compiler.ir import Flat
 from fixedpoint_nn.hardware.compiler.kernel import Kernel
 from fixedpoint_nn.hardware.isa.timing import drain_clocks
 
-ROUNDS = 2  # over all kernels: a choice depends on that of the neighbours
+ROUNDS = 2  # over all kernels, because choices depend on neighbours
 
 
 def choose_groups(items: Sequence[Flat], drain: int, latency: int) -> tuple[Flat, ...]:
-    """The same program, in which each kernel that has several ways has been given one."""
+    """The program with one alternative chosen for each kernel."""
     chosen: dict[Kernel, Kernel] = {item: item for item in items if isinstance(item, Kernel)}
     if any(kernel.ways for kernel in chosen):
         for kernel in chosen:
@@ -36,14 +36,14 @@ def choose_groups(items: Sequence[Flat], drain: int, latency: int) -> tuple[Flat
 
 
 def _improve(items: Sequence[Flat], chosen: dict[Kernel, Kernel], drain: int, latency: int) -> None:
-    """Kernel by kernel the best way, given those of its neighbours."""
+    """Choose the best alternative of each kernel, given those of its neighbours."""
     before: dict[Kernel, Before] = {}
     behind: dict[Kernel, list[tuple[Kernel, Before]]] = {}
     for item, runs in zip(items, runs_before(items), strict=True):
         if isinstance(item, Kernel) and runs:
             before[item] = runs[
                 -1
-            ]  # of a loop's first kernel the last one of its body, which is there more often
+            ]  # for a loop's first kernel the last one of its body, the more frequent case
             for one in runs:
                 behind.setdefault(one.kernel, []).append((item, one))
 

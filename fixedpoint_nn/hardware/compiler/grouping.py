@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Lanes in groups, where a kernel has fewer channels than there are lanes.
+"""Grouping of lanes, for kernels with fewer channels than lanes.
 
-A group of lanes reads a word of its own. Groups are *joined* if they add up parts of the same sums, whose taps stand
-side by side: n words of one tap after the other become ceil(n / groups) steps. Or they compute the same channels of
-neighbouring *pixels*, which then leave as the channels of one wide pixel, with the same weights in every group.
+Each group of lanes reads its own word. Groups are *joined* if they compute partial sums over adjacent taps: n taps take
+ceil(n / groups) steps. Or they compute the same channels of neighbouring *pixels*, which are written as the channels of
+one wide pixel, with the same weights in every group.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from fixedpoint_nn.hardware.compiler.strided_view import Atom, Window
 from fixedpoint_nn.hardware.isa.timing import drain_clocks
 from fixedpoint_nn.numerics.arrays import Ints
 
-WORTH_TRYING = 64  # clocks that a run may take longer if others wait less for it
-MOST_COLUMNS = 255  # from tile to tile, in a run's description
+WORTH_TRYING = 64  # clocks by which an alternative may be slower, if other runs wait less for it
+MOST_COLUMNS = 255  # from tile to tile, the limit of the instruction's field
 
 
 def rows(weights: Ints, lanes: int) -> Ints:
-    """(taps, channels) as rows of `lanes` in the order of the engine's steps: tile by tile, tap by tap."""
+    """Weights (taps, channels) as rows of `lanes`, in the order of the engine's steps: tile by tile, tap by tap."""
     taps, channels = weights.shape
     tiles = -(-channels // lanes)
     padded = np.zeros((taps, tiles * lanes), np.int64)
@@ -33,14 +33,14 @@ def rows(weights: Ints, lanes: int) -> Ints:
 
 
 def with_ways(kernel: Kernel, weights: Ints, words: int, drain: int) -> Kernel:
-    """The kernel, and the same one with its lanes in groups of which each reads one of at most `words` words.
+    """The kernel with its alternatives: lanes in groups, each reading one of at most `words` words.
 
-    `weights` are (taps, channels), with one channel for all if it has `per_tile`.
+    `weights` are (taps, channels), or (taps, 1) for all channels with `per_tile`.
     """
     if words == 1 or kernel.vector or kernel.maximum:
         return kernel
     ways = (kernel, *_joined(kernel, words), *_pixels(kernel, words))
-    if kernel.target.row:  # which only pixels side by side can write
+    if kernel.target.row:  # which only groups for pixels can write
         ways = tuple(_pixels(kernel, words))
     least = min(clocks(way, drain) for way in ways)
     return replace(
@@ -51,7 +51,7 @@ def with_ways(kernel: Kernel, weights: Ints, words: int, drain: int) -> Kernel:
 
 
 def clocks(kernel: Kernel, drain: int) -> int:
-    """From a run's first step to its last one, if nothing keeps it waiting but its own drain."""
+    """The clocks from a run's first to its last step, if it waits only for its own drain."""
     steps, last = kernel.tile_steps, kernel.channels - (kernel.tiles - 1) * kernel.tile_channels
     whole = max(steps, drain_clocks(kernel.tile_channels, drain))
     pixels = prod(atom.size for atom in kernel.pixels)
@@ -59,7 +59,7 @@ def clocks(kernel: Kernel, drain: int) -> int:
 
 
 def _joined(kernel: Kernel, words: int) -> Iterator[Kernel]:
-    """Groups for neighbouring taps."""
+    """The alternatives with groups for neighbouring taps."""
     if not kernel.taps or kernel.accumulator is not None:
         return
     *outer, inner = kernel.taps
@@ -81,7 +81,7 @@ def _joined(kernel: Kernel, words: int) -> Iterator[Kernel]:
 
 
 def _pixels(kernel: Kernel, words: int) -> Iterator[Kernel]:
-    """Groups for the pixels of a row, which are one word or two apart and have as many channels as a group lanes."""
+    """The alternatives with a group per pixel of a row, one or two words apart, and a number of channels each."""
     channels, window = kernel.channels, kernel.window
     if kernel.target.stride != channels or not pixels_side_by_side(
         kernel.lanes, words, channels, kernel.pixels, kernel.taps, window
@@ -113,10 +113,10 @@ def _pixels(kernel: Kernel, words: int) -> Iterator[Kernel]:
 def pixels_side_by_side(
     lanes: int, words: int, channels: int, pixels: Sequence[Atom], taps: Sequence[Atom], window: Window | None
 ) -> bool:
-    """Can groups of lanes compute the pixels of a row, which is the last loop over pixels?
+    """Whether groups of lanes can compute the pixels of a row, the innermost loop over pixels.
 
-    They are one word or two apart, and have as many channels as a group has lanes. Where windows hang over the edge,
-    each word is a column.
+    Pixels must be one or two words apart, and have as many channels as a group has lanes. For windows with padding,
+    each word must be a column.
     """
     if not pixels or lanes % channels or lanes == channels:
         return False
@@ -129,7 +129,7 @@ def pixels_side_by_side(
 
 
 def with_weights(kernel: Kernel, weights: Ints) -> Kernel:
-    """One of the ways with its weights as its groups read them."""
+    """An alternative with its weights in the order in which its groups read them."""
     if not kernel.groups:
         return kernel
     size = 1 << kernel.groups
@@ -144,5 +144,5 @@ def with_weights(kernel: Kernel, weights: Ints) -> Kernel:
     taps = np.zeros((len(weights) // inner, steps * size, channels), np.int64)
     taps[:, :inner] = weights.reshape(-1, inner, channels)
     stacked = rows(taps.reshape(-1, channels), kernel.tile_channels)
-    # Tile by tile and tap by tap; of each tile, `size` taps stand side by side.
+    # Tile by tile and tap by tap; `size` adjacent taps of each tile are side by side.
     return replace(kernel, weights=np.ascontiguousarray(stacked.reshape(-1, kernel.lanes)))

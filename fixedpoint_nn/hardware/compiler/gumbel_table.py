@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Noise for sampling: a table of the Gumbel distribution, and the generator that addresses it.
+"""Noise for sampling: a table of the Gumbel distribution, addressed by the noise generator.
 
-The largest of logit + temperature * noise is a draw from softmax(logits / temperature) if the noise is
--ln(-ln(u)) of a uniform u: no exponential, no sum, no division.
+The argmax of logit + temperature * noise is a sample of softmax(logits / temperature) if the noise is -ln(-ln(u)) of a
+uniform u, without exponential, sum or division.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _gumbel(address_bits: int, frac_bits: int, temperature: Fraction) -> tuple[i
 
 @dataclass(frozen=True)
 class NoiseTable:
-    """Gumbel noise times a temperature, with the logits' fraction bits, by `address_bits` uniform bits."""
+    """A table of Gumbel noise times a temperature, with the logits' fraction bits and 2**address_bits entries."""
 
     address_bits: int
     frac_bits: int
@@ -51,7 +51,7 @@ class NoiseTable:
 
     @property
     def ints(self) -> Ints:
-        """The entries, by address."""
+        """The entries by address, (2**address_bits,) int64."""
         return np.array(_gumbel(self.address_bits, self.frac_bits, self.temperature), np.int64)
 
     @property
@@ -61,11 +61,11 @@ class NoiseTable:
 
     @property
     def output(self) -> Quantizer:
-        """The quantizer whose format holds every entry."""
+        """The quantizer of the entries, whose format holds all of them."""
         ints = self.ints
         return Quantizer(QFormat.enclosing(int(ints.min()), int(ints.max()), self.frac_bits))
 
     def draw(self, source: Noise, count: int) -> Ints:
-        """The next words of noise: the low bits of the generator address the table."""
+        """The next `count` words of noise: the table's entries at the low bits of the generator."""
         mask = (1 << self.address_bits) - 1
         return self.ints[[source.draw() & mask for _ in range(count)]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the host writes and reads: blocks of words at equal distances."""
+"""Host ports: values as equally spaced blocks of words."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fixedpoint_nn.hardware.isa.port import Port
 
 
 def host_port(view: View, at: Placement) -> Port:
-    """The port through which the host reaches a value; the first axis is the batch."""
+    """The host port of a view, whose first axis is the batch."""
     run, stride = blocks(view)
     root, offset = view.place
     return Port(view.shape[1:], view.format, at.addresses[root] + offset, run, stride)
 
 
 def blocks(view: View) -> tuple[int, int]:
-    """Words side by side, and the distance from block to block; the host's port knows no more than that."""
+    """(words per block, distance of blocks) of a view; raises if it is not of this form."""
     atoms = merge([atom for axis in view.axes for atom in axis])
     backwards = any(atom.stride < 1 for atom in atoms)
     if backwards or len(atoms) > 2 or (len(atoms) == 2 and atoms[1].stride != 1):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The intermediate form of a program: its items in the order of execution.
+"""The intermediate representation: items in the order of execution.
 
-Lowering writes `Compute`, `WriteBack` and `Loop`; later passes (`legalise`, `select`, `flatten`) turn each of them into
-something closer to the engine, until kernels, labels and jumps are left. Every pass takes a program and returns a new
-one; nothing in it is ever changed.
+Lowering makes `Compute`, `WriteBack` and `Loop`; later passes (`legalise`, `select`, `flatten`) replace them by items
+closer to the engine, until kernels, labels and jumps are left. Every pass takes a program and returns a new one; items
+are immutable.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fixedpoint_nn.hardware.compiler.strided_view import Buffer, Register, View
 
 @dataclass(frozen=True, eq=False)
 class Declare:
-    """A buffer or a register exists from here on; `layer` is what needs it."""
+    """The declaration of a buffer or register, from here on; `layer` needs it."""
 
     value: Buffer | Register
     layer: str = ""
@@ -29,13 +29,13 @@ class Declare:
 class Compute:
     """target = expression, pixel by pixel in rows of channels.
 
-    `declares`: the target's buffer begins here. `search`: the index of the largest word is searched as well, and the
-    words are written only if `write` says so. `noise`: the words are drawn from this table.
+    `declares`: the target's buffer is declared here. `search`: the argmax is computed, too, and the words are written
+    only with `write`. `noise`: the words are samples of this table.
     """
 
     name: str
-    layer: str  # for refusals
-    path: Path  # of the traced value that this is
+    layer: str  # for error messages
+    path: Path  # of the traced value
     expression: Expression
     target: Target
     declares: bool = False
@@ -44,7 +44,7 @@ class Compute:
     noise: NoiseTable | None = None
 
     def views(self) -> Iterator[View]:
-        """What it reads."""
+        """The views that it reads."""
         for part in self.expression.parts:
             for term in part:
                 yield from term.views()
@@ -52,9 +52,9 @@ class Compute:
 
 @dataclass(frozen=True, eq=False)
 class WriteBack:
-    """A loop's new state becomes its old one, in place if nothing reads the old one any more.
+    """The new state of a loop is written back to the old one, in place if the old one is not read afterwards.
 
-    `must_copy`: the new state is an argument of the body, so it cannot be computed elsewhere.
+    `must_copy`: the new state is an argument of the body, so it cannot be computed in place.
     """
 
     name: str
@@ -66,7 +66,7 @@ class WriteBack:
 
 @dataclass(frozen=True, eq=False)
 class Label:
-    """A place that can be jumped to: the item after it."""
+    """A jump target: the next item."""
 
     name: str
 
@@ -88,7 +88,7 @@ class Advance:
 
 @dataclass(frozen=True, eq=False)
 class Repeat:
-    """register = register - 1; if it is not zero, jump to `begin`."""
+    """register = register - 1; jump to `begin` unless it is then 0."""
 
     register: Register
     begin: Label
@@ -96,7 +96,7 @@ class Repeat:
 
 @dataclass(frozen=True, eq=False)
 class LoadRegister:
-    """register = the word at a view's start, shifted left."""
+    """register = the first word of a view, shifted left."""
 
     register: Register
     word: View
@@ -105,7 +105,7 @@ class LoadRegister:
 
 @dataclass(frozen=True, eq=False)
 class StoreArgmax:
-    """The index of the last search's largest word goes to a view's start."""
+    """The first word of a view = the argmax of the last search."""
 
     word: View
     path: Path
@@ -113,7 +113,7 @@ class StoreArgmax:
 
 @dataclass(frozen=True, eq=False)
 class JumpIfEqual:
-    """Jump to `target` if the register equals the value."""
+    """Jump to `target` if register == value."""
 
     register: Register
     value: int
@@ -122,7 +122,7 @@ class JumpIfEqual:
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """The body, `count` times; the `moving` registers start at 0 and advance by their strides after each round."""
+    """The body, `count` times; the `moving` registers start at 0 and advance by their strides after each iteration."""
 
     counter: Register
     count: int
@@ -136,19 +136,19 @@ Item = Flat | Compute | WriteBack | Loop
 
 @dataclass(frozen=True, eq=False)
 class EngineProgram:
-    """What every pass from lowering to selection takes and returns."""
+    """The program between the passes from lowering to selection."""
 
     lanes: int
     items: tuple[Item, ...]
     constants: tuple[Buffer, ...]
     input: View
     output: View
-    drain: int = 1  # words that leave a tile in one clock
-    words: int = 1  # activation words that are read in one clock
+    drain: int = 1  # words drained per clock
+    words: int = 1  # activation words read per clock
 
 
 def computations(items: Sequence[Item]) -> Iterator[Compute]:
-    """All computations, those in loops too."""
+    """All computations, including those in loops."""
     for item in items:
         if isinstance(item, Compute):
             yield item

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A kernel: one run of the engine, while the addresses of its buffers are still open."""
+"""Kernels: runs of the engine before allocation of addresses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Target:
-    """Where results go: pixels are `stride` words apart, and rows of pixels `row` words if that is not 0."""
+    """The place of results: pixels are `stride` words apart, rows of pixels `row` words, if that is not 0."""
 
     buffer: Buffer
     offset: int
@@ -31,19 +31,19 @@ class Target:
 
     @property
     def place(self) -> tuple[Buffer, int]:
-        """The root buffer and the offset in it."""
+        """(root buffer, offset in it)."""
         return self.buffer.root, self.buffer.place + self.offset
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """Reads `operands` (all with one loop nest), writes `channels` words for each pixel to `target`."""
+    """One run: reads `operands` with one loop nest, writes `channels` words per pixel to `target`."""
 
     name: str
-    path: Path  # the program's node whose value it writes
-    operands: list[View]  # one for each term; for products the first factors
-    factors: list[View]  # for products the second factors
-    taps: list[Atom]  # loops of one sum, the outermost first
+    path: Path  # of the traced value it writes
+    operands: list[View]  # one per term; of products the first factors
+    factors: list[View]  # of products the second factors
+    taps: list[Atom]  # loops of one sum, outermost first
     pixels: list[Atom]
     channels: int
     tile_stride: int
@@ -61,77 +61,77 @@ class Kernel:
     twice: bool
     table: Table | AlignedTable | NoiseTable | None
     target: Target
-    bound: tuple[int, int]  # no prefix of a sum leaves these
+    bound: tuple[int, int]  # the range of every partial sum
     window: Window | None = None
     argmax: bool = False
     noise: bool = False
     write: bool = True
     barrier: bool = True
     early: int = 0
-    may_be_short: bool = False  # does the engine take descriptions without pixels?
+    may_be_short: bool = False  # whether the engine supports short instructions
     groups: int = 0  # of lanes, as a power of two
     joined: bool = False
     unused: int = 0
     skip: bool = False
     spread: bool = False
-    streamed: bool = False  # do its weights come from outside?
+    streamed: bool = False  # whether its weights are streamed
     lanes: int = field(default=8, repr=False)
     ways: tuple[Kernel, ...] = field(
         default=(), repr=False
-    )  # with other groups of lanes, still without weights
-    taps_by_channels: Ints | None = field(default=None, repr=False)  # the weights of all ways
+    )  # alternatives with other groups of lanes, still without weights
+    taps_by_channels: Ints | None = field(default=None, repr=False)  # the weights for all alternatives
 
     @property
     def paired(self) -> bool:
-        """Does it multiply values by values?"""
+        """Whether it multiplies values by values."""
         return bool(self.factors)
 
     @property
     def multiplied(self) -> bool:
-        """Does it need a multiplier?"""
+        """Whether it needs the requantiser's multiplier."""
         return bool((self.parameters[:, 2] != 1).any()) or self.twice
 
     @property
     def tiles(self) -> int:
-        """How many times the lanes are filled for one pixel."""
+        """The number of tiles per pixel."""
         return -(-self.channels // self.tile_channels)
 
     @property
     def short(self) -> bool:
-        """Is its description a short one?"""
+        """Whether its instruction is a short one."""
         return self.may_be_short and self.window is None and all(atom.size == 1 for atom in self.pixels)
 
     @property
     def tile_channels(self) -> int:
-        """The sums of a whole tile."""
+        """The number of sums of a full tile."""
         return self.lanes >> self.groups if self.joined else self.lanes
 
     @property
     def step_words(self) -> int:
-        """The words that one step reads, from the first to the last."""
+        """The span in words of a step's reads."""
         return self.lanes if self.vector else 1 << self.groups + self.skip
 
     @property
     def tile_steps(self) -> int:
-        """Steps of one tile."""
+        """The number of steps of a tile."""
         taps = prod(atom.size for atom in self.taps)
         return taps * len(self.operands) * (1 + self.paired)
 
     @property
     def steps(self) -> int:
-        """Steps of the whole run, in each of which all lanes get an operand."""
+        """The number of steps of the run."""
         pixels = prod(atom.size for atom in self.pixels)
         return self.tile_steps * self.tiles * pixels
 
     @property
     def writes(self) -> tuple[Buffer, int, int]:
-        """Root buffer, lowest and highest offset."""
+        """(root buffer, lowest offset, highest offset) of the words it writes."""
         root, start = self.target.place
         pixels = prod(atom.size for atom in self.pixels)
         return root, start, start + (pixels - 1) * self.target.stride + self.channels - 1
 
     def run(self, at: Placement) -> Run:
-        """The instruction, once every address is known."""
+        """The `Run` instruction for a placement."""
         counts, strides = self._loops(at)
         window = self.window
         f = self.quantizer.format
@@ -186,7 +186,7 @@ class Kernel:
         )
 
     def _loops(self, at: Placement) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Counts and strides of the engine's six loops, innermost first."""
+        """(counts, strides) of the engine's six loops, innermost first."""
         inner: list[Atom] = list(self.taps)
         if len(self.operands) > 1:
             inner.insert(0, Atom(len(self.operands), at.distance(self.operands[0], self.operands[1])))
@@ -201,7 +201,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where everything stands: the result of memory allocation."""
+    """The result of allocation: addresses of buffers, weight rows, parameters, tables, and registers."""
 
     addresses: Mapping[Buffer, int]  # of root buffers in the activation memory
     weight_rows: Mapping[Kernel, int]
@@ -210,14 +210,14 @@ class Placement:
     registers: Mapping[Register, int]
 
     def address(self, buffer: Buffer, offset: int) -> Address:
-        """The address of a word, with the loop's register if the buffer moves."""
+        """The address of a word, with the loop register if the buffer moves."""
         register = buffer.register
-        # A window may begin before its buffer, and before word 0: addresses are modulo their width.
+        # A window may begin before its buffer, even before word 0: addresses wrap.
         base = (self.addresses[buffer.root] + buffer.place + offset) % (1 << 24)
         return Address(base, self.number(register) if register else 0)
 
     def number(self, register: Register) -> int:
-        """Which of the engine's registers it is."""
+        """The number of the engine's register."""
         return 0 if register is ZERO_REGISTER else self.registers[register]
 
     def word(self, view: View) -> Address:
@@ -225,7 +225,7 @@ class Placement:
         return self.address(view.buffer, view.offset)
 
     def distance(self, a: View, b: View) -> int:
-        """How many words b stands after a."""
+        """The distance from a to b in words."""
         (root_a, at_a), (root_b, at_b) = a.place, b.place
         if root_a is root_b:
             return at_b - at_a
@@ -236,7 +236,7 @@ ONE = Atom(1, 0)
 
 
 def place_taps(atoms: list[Atom]) -> list[Atom]:
-    """The loops (channel, kx, ky) for at most three atoms, the outermost first."""
+    """The loops (channel, kx, ky) for at most three atoms, given outermost first."""
     named = {atom.label: atom for atom in atoms if atom.label}
     plain = [atom for atom in atoms if not atom.label]
     if named:
@@ -249,12 +249,12 @@ def place_taps(atoms: list[Atom]) -> list[Atom]:
 
 
 def in_two_loops(count: int) -> bool:
-    """Can the two outer loops of a sum, of at most 256 rounds each, go through so many taps?"""
+    """Whether the two outer loops of a sum, of at most 256 iterations each, can cover `count` taps."""
     return all(atom.size <= 256 for atom in _split(Atom(count, 1), 256))
 
 
 def place_pixels(atoms: list[Atom]) -> list[Atom]:
-    """The loops (x, y)."""
+    """The loops (x, y) for at most two atoms."""
     named = {atom.label: atom for atom in atoms if atom.label}
     if named:
         return [named.get("x", ONE), named.get("y", ONE)]
@@ -265,7 +265,7 @@ def place_pixels(atoms: list[Atom]) -> list[Atom]:
 
 
 def _split(atom: Atom, limit: int) -> list[Atom]:
-    """Two loops of at most `limit` rounds, the inner one first; the atom itself if it does not divide."""
+    """Two loops of at most `limit` iterations, the inner one first; the atom itself if it cannot be split."""
     for inner in range(limit, 0, -1):
         if atom.size % inner == 0 and atom.size // inner <= limit:
             return [Atom(inner, atom.stride), Atom(atom.size // inner, atom.stride * inner)]

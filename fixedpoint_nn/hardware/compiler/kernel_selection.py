@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From an expression to the kernel that computes it: loops, weight rows, shifts and biases."""
+"""Building the kernel of an expression: loops, weight rows, shifts and biases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_SHIFT = 63
 
 
 def conversion(expression: Expression) -> Quantizer:
-    """What ends the run: the expression's quantizer, or an exact copy into its format."""
+    """The quantizer at the end of the run: the expression's, or an exact one into its format."""
     return expression.quantizer or Quantizer(expression.format, Rounding.FLOOR, Overflow.WRAP)
 
 
@@ -34,13 +34,13 @@ def pixel_atoms(axes: Sequence[Axis]) -> list[Atom]:
 
 
 def is_broadcast(view: View) -> bool:
-    """All lanes read one word: a single channel, or one that is repeated."""
+    """Whether all lanes read one word: a single or repeated channel."""
     atoms = merge(view.axes[-1])
     return not atoms or (len(atoms) == 1 and atoms[0].stride == 0)
 
 
 def is_rows(view: View, over: Sequence[Atom], lanes: int, start: int, register: Register | None) -> bool:
-    """Channels stand side by side from the start of a row on, wherever the loops and the register go."""
+    """Whether channels are contiguous from the start of a row, for all iterations of the loops and the register."""
     atoms = merge(view.axes[-1])
     if len(atoms) != 1 or atoms[0].stride != 1 or start % lanes:
         return False
@@ -51,7 +51,7 @@ def is_rows(view: View, over: Sequence[Atom], lanes: int, start: int, register: 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Weights and biases at the accumulator's binary point, and each channel's shift."""
+    """Weights and biases aligned to the accumulator, and the shift of each channel."""
 
     weights: list[Array]
     bias: Array
@@ -63,15 +63,15 @@ class Scaling:
 def exact_scaling(
     terms: Sequence[Term], weights: Sequence[Array], bias: Array, bias_frac: int, frac: int, out_frac: int
 ) -> Scaling:
-    """Everything at `frac` fraction bits, less what all weights and the bias of a channel have in common.
+    """The scaling to `frac` fraction bits, with common powers of two of each channel removed.
 
-    A channel whose weights and bias are multiples of 2**s loses nothing when both are divided by it and the
-    shift is s bits less, so weights of channels with different ranges need few bits in memory.
+    A channel whose weights and bias are multiples of 2**s is exact with both divided by 2**s and a shift of s bits
+    less, so weights of channels with different ranges need few bits in memory.
     """
     scaled = [aligned(w, term.frac, frac) for term, w in zip(terms, weights, strict=True)]
     bias = aligned(bias, bias_frac, frac)
     common = np.bitwise_or.reduce([*(np.bitwise_or.reduce(w, axis=0) for w in scaled), bias])
-    limit = frac - out_frac  # at most so much, or the shift would be negative
+    limit = frac - out_frac  # the most, or the shift would be negative
     factor = np.clip(_trailing_zeros(common), 0, max(limit, 0))
     shift = limit - factor
     if limit < 0:
@@ -96,7 +96,7 @@ def modelled_scaling(
     accumulator: Accumulator,
     out_frac: int,
 ) -> Scaling:
-    """Everything as the modelled accumulator counts."""
+    """The scaling for a modelled accumulator."""
     point, scaled = accumulator.format.frac_bits, []
     for term, w in zip(terms, weights, strict=True):
         if accumulator.product is None:
@@ -130,13 +130,13 @@ def modelled_scaling(
 
 
 def _trailing_zeros(values: Ints) -> Ints:
-    """Of 0 none."""
+    """The number of trailing zeros of each integer; 0 for 0."""
     low = (values & -values).astype(np.uint64).astype(np.float64)
     return np.log2(np.maximum(low, 1)).astype(np.int64)
 
 
 def bound_of(terms: Sequence[Term], weights: Sequence[Array]) -> tuple[int, int]:
-    """The sums of all negative and of all positive products that the formats allow."""
+    """(sum of all negative, sum of all positive) products that the formats allow."""
     low, high = 0, 0
     lows, highs = [0], [0]
     for term, w in zip(terms, weights, strict=True):
@@ -169,7 +169,7 @@ def build(
     words: int = 1,
     drain: int = 1,
 ) -> Kernel:
-    """The kernel for one part of an expression; its terms are of one kind and already stand as they must."""
+    """The kernel for one part of an expression with legalised terms."""
     quantizer = conversion(expression)
     channels = terms[0].channels
     taps, pixels, operands, factors, broadcast = _walks(terms, lanes)
@@ -260,13 +260,13 @@ def _product_scaling(terms: Sequence[Term], bias: Array, bias_frac: int, frac: i
 
 
 def _walks(terms: Sequence[Term], lanes: int) -> tuple[list[Atom], list[Atom], list[View], list[View], bool]:
-    """Taps, pixels, first and second operands, and whether all lanes read one word."""
+    """(taps, pixels, first operands, second operands, whether all lanes read one word)."""
     first = terms[0]
     pixels = pixel_atoms(first.pixels)
     factors: list[View] = []
     if isinstance(first, Dot):
         taps = merge(first.view.axes[-1])
-        if len(terms) > 1:  # operands side by side are read as one
+        if len(terms) > 1:  # adjacent operands are read as one
             taps = [Atom(sum(prod(a.size for a in t.view.axes[-1]) for t in terms), 1)]
         operands, broadcast = [first.view], True
     elif isinstance(first, Scale):

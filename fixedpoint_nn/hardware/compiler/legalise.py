@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Operands to where one run can read them: copies are inserted, and free buffers are put beside each other.
+"""The pass `legalise`: copies are inserted and free buffers placed so that one run can read all operands.
 
-After this pass the terms of every computation are of one kind and stand as a run of the engine reads them, each buffer
-knows what it is a part of, and states of loops are written back.
+After this pass the terms of every computation are of one kind and placed as a run reads them, each buffer knows its
+parent, and states of loops are written back.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from fixedpoint_nn.numerics.table import Table
 
 
 def legalise(program: EngineProgram) -> EngineProgram:
-    """The same program, in which every computation is one that a run can do."""
+    """The program in which every computation can be done by one run."""
     pass_ = _Legaliser(program)
     items = pass_.block(program.items)
     return replace(
@@ -50,7 +50,7 @@ def legalise(program: EngineProgram) -> EngineProgram:
 
 
 class _Legaliser:
-    """The items so far, of the block that is being worked on, and where buffers stand."""
+    """The items of the current block so far, and the placement of buffers."""
 
     def __init__(self, program: EngineProgram) -> None:
         self.lanes, self.words = program.lanes, program.words
@@ -93,7 +93,7 @@ class _Legaliser:
         self.items.append(replace(item, expression=expression, declares=False))
 
     def computed(self, expression: Expression, source: Compute | WriteBack, target: Target | None) -> View:
-        """A part of a computation on its own; the view of its result."""
+        """Append a separate computation of a part of an expression; returns the view of its result."""
         path = source.path if isinstance(source, Compute) else ()
         item, view = computation(expression, source.name, source.layer, path, self.lanes, target)
         self.compute(item)
@@ -106,7 +106,7 @@ class _Legaliser:
         return buffer
 
     def aligned(self, view: View, bits: int) -> View | None:
-        """The view of a table's values with so many fraction bits more, if nothing else reads them."""
+        """The view of a table's results with `bits` more fraction bits, if nothing else reads them; else None."""
         for number, item in enumerate(self.items):
             if not isinstance(item, Compute) or item.target.buffer is not view.buffer:
                 continue
@@ -120,7 +120,7 @@ class _Legaliser:
         return None
 
     def _write_back(self, states: Sequence[WriteBack]) -> None:
-        """New states become the old ones, all at once: in place, or by two copies, where all first ones come first."""
+        """Write back new states simultaneously: in place, or by two copies, all first ones before all second ones."""
         copies: list[tuple[WriteBack, View]] = []
         for item in states:
             new, old = item.new, item.old
@@ -136,7 +136,7 @@ class _Legaliser:
                 )
 
     def _can_be_in_place(self, item: WriteBack, states: Sequence[WriteBack]) -> bool:
-        """Does nothing read the old state after the new one is first written?"""
+        """Whether nothing reads the old state after the first write of the new one."""
         new, old = item.new, item.old
         if item.must_copy or not self.placing.is_movable(new) or new.buffer.constants is not None:
             return False
@@ -149,7 +149,7 @@ class _Legaliser:
 
 
 def _resolved(items: Sequence[Item], placing: Placing) -> tuple[Item, ...]:
-    """The items over resolved buffers; those that are parts of others are not declared."""
+    """The items over resolved buffers; buffers that are parts of others are not declared."""
     changed: list[Item] = []
     for item in items:
         match item:

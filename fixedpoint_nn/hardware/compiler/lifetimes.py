@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What each item reads and writes, and from which item to which a value is needed."""
+"""The words that items read and write, and the lifetimes of values."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def writes(item: Flat) -> Iterator[Span]:
 
 
 def overlap(a: Span, b: Span) -> bool:
-    """May both touch one word? Words that move in different ways may, if they are of one buffer."""
+    """Whether both may access one word; words of one buffer that move differently may."""
     return a[0] is b[0] and (a[1] is not b[1] or (a[2] <= b[3] and b[2] <= a[3]))
 
 
@@ -58,9 +58,9 @@ def lifetimes(
     touched: Callable[[Flat], Iterable[T]],
     before: Mapping[T, tuple[int, int]] | None = None,
 ) -> dict[T, tuple[int, int]]:
-    """The first and the last item that touches each value; a loop keeps what it finds and leaves.
+    """(first, last) item that accesses each value, extended over loops that carry it.
 
-    `before` holds what is alive before the first item.
+    `before` has the lifetimes of values that are alive before the first item.
     """
     labels = {item: number for number, item in enumerate(items) if isinstance(item, Label)}
     life = dict(before or {})

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A traced program to computations, loops and data movement, by one rule for each verb (`rules.py`)."""
+"""The pass `lower`: a traced program becomes computations, loops and data movement, by one rule per verb.
+
+The rules are in `rules.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ from fixedpoint_nn.numbers.traced.program import Program
 def lowered(
     program: Program, lanes: int, drain: int = 1, multiplier: int = 0, words: int = 1
 ) -> EngineProgram:
-    """A program of one input and one output; `multiplier` is the most bits that a multiplier may have.
+    """Lower a program of one input and one output; `multiplier` is the most bits of a requantiser's multiplier.
 
-    A network that needs a multiplier somewhere uses it wherever it saves weights or runs; another one has none.
+    A network that needs a multiplier somewhere uses it wherever that saves weights or runs.
     """
     builder, made = _lowered(program, Builder(lanes, multiplier, words), drain)
     if builder.multiplied:
@@ -39,7 +42,7 @@ def _lowered(program: Program, builder: Builder, drain: int) -> tuple[Builder, E
 
 
 def _settled(scope: Scope, view: View) -> View:
-    """The output in the format that the model gives it, and not in memory that is a constant or the input."""
+    """The output in the model's format, copied if it is a constant or the input."""
     program = scope.program
     (place,) = program.outputs
     wanted = program.nodes[place].format

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The engine's form of a sum that is brought to another scale: a multiplier and a shift for each channel.
+"""The engine's form of a rescaled sum: a multiplier and a shift per channel.
 
-`frac` are the fraction bits in which the sum counts, and `ends` its lowest and its highest integer for each channel.
+`frac` are the fraction bits of the sum, `ends` its (lowest, highest) integer per channel.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding, shift_right
 
-MOST_CODES = 1 << 10  # of a step function that is compared step by step
-Form = tuple[tuple[int, ...], tuple[int, ...], bool]  # multipliers, shifts, and whether two roundings follow
+MOST_CODES = 1 << 10  # codes of a step function that is compared step by step
+Form = tuple[tuple[int, ...], tuple[int, ...], bool]  # (multipliers, shifts, whether two roundings follow)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The verbs from a sum to its cast."""
+    """The chain of verbs from a sum to its cast."""
 
     source: int
     factor: FixedArray
@@ -36,7 +36,7 @@ class Chain:
 
 
 def once(chain: Chain, frac: int, ends: Sequence[tuple[int, int]], most_bits: int) -> Form | None:
-    """One rounding; an offset is found again as the first of two, or as another multiplier without it."""
+    """The form with one rounding, if any; an offset becomes the first of two roundings, or another multiplier."""
     channels = len(ends)
     ms = each(chain.factor.ints, channels)
     shift = frac + chain.factor.format.frac_bits - chain.last.format.frac_bits
@@ -67,13 +67,13 @@ def once(chain: Chain, frac: int, ends: Sequence[tuple[int, int]], most_bits: in
 
 
 def twice(chain: Chain, frac: int, ends: Sequence[tuple[int, int]]) -> Form | None:
-    """Two roundings, the first of them half up after 31 bits."""
+    """The form with two roundings, the first half up after 31 bits, if any."""
     channels = len(ends)
     first, last, power = chain.first, chain.last, chain.power
     assert first is not None and power is not None
     if chain.offset is not None or first.rounding is not Rounding.HALF_UP:
         return None
-    one = frac + chain.factor.format.frac_bits - first.format.frac_bits  # what the first rounding drops
+    one = frac + chain.factor.format.frac_bits - first.format.frac_bits  # bits dropped by the first rounding
     two = first.format.frac_bits + power.format.frac_bits - last.format.frac_bits
     seconds = [two - p.bit_length() + 1 for p in each(power.ints, channels)]
     if one < 0 or min(seconds) < 0:
@@ -97,7 +97,7 @@ def twice(chain: Chain, frac: int, ends: Sequence[tuple[int, int]]) -> Form | No
 
 
 def _passes(first: Quantizer, last: Quantizer, second: int, one: int, products: Sequence[int]) -> bool:
-    """Does the first cast's range leave no trace: is what it cuts off cut off by the last one anyway?"""
+    """Whether everything that the first cast saturates is also saturated by the last one."""
     f, ends = first.format, [int(shift_right(np.array(p, object), one, first.rounding)) for p in products]
     if f.int_min <= ends[0] and ends[1] <= f.int_max:
         return True
@@ -110,7 +110,7 @@ def _passes(first: Quantizer, last: Quantizer, second: int, one: int, products: 
 
 
 def _shortest(ms: Sequence[int], shifts: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The same factors without the zeros at their ends."""
+    """(multipliers, shifts) without common trailing zeros."""
     pairs = list(map(_short, ms, shifts))
     return tuple(m for m, _ in pairs), tuple(shift for _, shift in pairs)
 
@@ -123,6 +123,6 @@ def _short(m: int, shift: int) -> tuple[int, int]:
 
 
 def each(ints: Array, channels: int) -> list[int]:
-    """One for each channel."""
+    """The integers as a list of one per channel."""
     values: list[int] = np.broadcast_to(np.asarray(ints).reshape(-1), (channels,)).tolist()
     return values

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operands where one run can read them: of one kind, in rows, side by side, equally far apart."""
+"""Arranging operands for one run: terms of one kind, in rows, adjacent, equally spaced."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 
 class Legaliser(Protocol):
-    """What rearranging operands needs of the pass that does it."""
+    """The interface of the pass `legalise` that arranging operands needs."""
 
     lanes: int
     words: int
@@ -33,10 +33,10 @@ class Legaliser(Protocol):
     placing: Placing
 
     def computed(self, expression: Expression, source: Compute, target: Target | None) -> View:
-        """A part of a computation on its own; the view of its result."""
+        """Append a separate computation of a part of an expression; returns the view of its result."""
 
     def aligned(self, view: View, bits: int) -> View | None:
-        """The view of a table's values with so many fraction bits more, if nothing else reads them."""
+        """The view of a table's results with `bits` more fraction bits, if nothing else reads them; else None."""
 
     def buffer(self, name: str, words: int, layer: str) -> Buffer:
         """A new buffer of whole rows."""
@@ -44,7 +44,7 @@ class Legaliser(Protocol):
 
 @dataclass(frozen=True)
 class Operands:
-    """The operands of one computation."""
+    """Arranges the operands of one computation."""
 
     owner: Legaliser
     item: Compute
@@ -65,7 +65,7 @@ class Operands:
         )
 
     def arranged(self, expression: Expression) -> Expression:
-        """The same expression with terms of one kind, standing where one run can read them."""
+        """The expression with terms of one kind, placed where one run can read them."""
         if not expression.terms:
             raise LoweringError(
                 "leaves over a value that does not depend on the input; fold it into a constant"
@@ -90,7 +90,7 @@ class Operands:
         return replace(expression, parts=(tuple(terms),))
 
     def _readable(self, term: Term, alone: bool) -> Term:
-        """Rows for all lanes, or one word for all lanes; else a matrix with a diagonal reads word by word."""
+        """The term, if it reads rows or one word for all lanes; else as a product with a diagonal matrix."""
         if not isinstance(term, Scale):
             return term
         if self._is_rows(term.view, term.over):
@@ -108,7 +108,7 @@ class Operands:
         return replace(term, view=self._copied(term.view))
 
     def _stored(self, term: Term) -> Scale:
-        """The exact value of one term, in memory."""
+        """The exact value of a term, stored in memory."""
         expression = Expression(self._shape(term), _exact_format(term), ((term,),))
         view = self.owner.computed(expression, self.item, None)
         return Scale(view, np.ones((1, term.channels), np.int64), view.format.frac_bits)
@@ -117,11 +117,11 @@ class Operands:
         return (*(prod(atom.size for atom in axis) for axis in term.pixels), term.channels)
 
     def _products(self, terms: list[Term]) -> list[Term]:
-        """All terms as products of values in rows; a plain value is multiplied by a power of two."""
-        if len(terms) > 1:  # sums of products take all loops of a run
+        """All terms as products of values in rows; a single value is multiplied by a constant power of two."""
+        if len(terms) > 1:  # sums of products use all loops of a run
             terms = [self._stored(t) if isinstance(t, Product) and t.over else t for t in terms]
         frac = max(term.frac for term in terms)
-        if self.owner.words > 1:  # where runs are short, each one less counts
+        if self.owner.words > 1:  # where runs are short, fewer runs are faster
             terms = [self._aligned(term, frac) for term in terms]
         if any(not isinstance(term, Product) and _power(term, frac) is None for term in terms) or any(
             isinstance(term, Product) and term.frac != frac for term in terms
@@ -141,19 +141,19 @@ class Operands:
         return self._in_step([term for term in result if isinstance(term, Product)])
 
     def _aligned(self, term: Term, frac: int) -> Term:
-        """The product with `frac` fraction bits, if one of its factors comes from a table that can have more."""
+        """The product with `frac` fraction bits, if a factor is from a table that can have more fraction bits."""
         bits = frac - term.frac
         if not isinstance(term, Product) or not bits:
             return term
         for first, view in ((True, term.view), (False, term.other)):
-            if view.format.bits + bits > _exact_format(term).bits:  # the product itself has no more
+            if view.format.bits + bits > _exact_format(term).bits:  # more than the product itself has
                 continue
             if (fine := self.owner.aligned(view, bits)) is not None:
                 return replace(term, frac=frac, view=fine) if first else replace(term, frac=frac, other=fine)
         return term
 
     def _in_step(self, products: list[Product]) -> list[Term]:
-        """One loop nest walks through all factors, so where their pixels are not equally far apart they are copied."""
+        """Products whose factors share one loop nest; factors with other pixel strides are copied."""
         views = [view for product in products for view in (product.view, product.other)]
         if len({tuple(pixel_atoms(view.axes[:-1])) for view in views}) == 1:
             return list(products)
@@ -169,10 +169,10 @@ class Operands:
     def _row(self, view: View) -> View:
         return view if self._is_rows(view) else self._copied(view)
 
-    # ---- operands that one loop must reach -----------------------------------------------------------------
+    # ---- operands for one loop -----------------------------------------------------------------------------
 
     def _side_by_side(self, terms: list[Term]) -> list[Term]:
-        """Terms whose operands one loop nest reaches: equal steps over pixels and over terms."""
+        """Terms whose operands one loop nest reads: with equal strides over pixels and terms."""
         if isinstance(terms[0], Dot):
             return self._contiguous([term for term in terms if isinstance(term, Dot)])
         if isinstance(terms[0], Product):
@@ -192,7 +192,7 @@ class Operands:
         return list(scales)
 
     def _row_of_copies(self, views: Sequence[View]) -> list[View]:
-        """Copies, one directly after the other."""
+        """Adjacent copies of the views."""
         targets = [new_target(self.item.name, view.shape, self.owner.lanes)[0] for view in views]
         home = self._buffer(sum(target.buffer.words for target in targets))
         copies, at = [], 0
@@ -219,7 +219,7 @@ class Operands:
         return result
 
     def _adjacent(self, dots: Sequence[Dot]) -> bool:
-        """Each operand ends where the next one begins, for every pixel."""
+        """Whether each operand ends where the next one begins, for every pixel."""
         at: tuple[Buffer, int] | None = None
         for dot in dots:
             atoms = merge(dot.view.axes[-1])
@@ -232,7 +232,7 @@ class Operands:
         return len({tuple(pixel_atoms(dot.pixels)) for dot in dots}) == 1 and len(self._registers(dots)) == 1
 
     def _paired(self, products: list[Product]) -> list[Term]:
-        """Products whose factors one loop reaches: free buffers are put so, else operands are copied."""
+        """Products whose factors one loop reads: free buffers are placed accordingly, else operands are copied."""
         if len(products) == 2:
             four = {view.buffer for product in products for view in product.views()}
             found = spaced(self._placing, products) or beside_state(self._placing, products, self.item.target)
@@ -251,7 +251,7 @@ class Operands:
         return all(map(self._placing.is_free, product.views()))
 
     def _one_register(self, product: Product) -> Product:
-        """Both operands of a product must move alike: a free one follows, else what moves is copied."""
+        """The product with both factors moved by the same register: a free one is placed so, else one is copied."""
         placing = self._placing
         a, b = product.view, product.other
         if placing.register(a.buffer) is placing.register(b.buffer):
@@ -266,7 +266,7 @@ class Operands:
 
 
 def _power(term: Term, frac: int) -> int | None:
-    """p if the term is its value times 2**p in units of 2**-frac, else None."""
+    """p if the term is a value times 2**p in units of 2**-frac, else None."""
     if not isinstance(term, Scale) or term.over or term.maximum:
         return None
     weights = set((term.weights << np.int64(frac - term.frac)).reshape(-1).tolist())
@@ -279,7 +279,7 @@ def _constant_row(channels: int, power: int) -> FixedArray:
 
 
 def _spread(row: View, like: View) -> View:
-    """The same row for every pixel."""
+    """The row, repeated for every pixel."""
     axes = tuple(tuple(Atom(atom.size, 0) for atom in axis) for axis in like.axes[:-1])
     return replace(row, axes=(*axes, row.axes[-1]))
 

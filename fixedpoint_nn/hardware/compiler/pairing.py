@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sum of two products, f*c + i*g, in one run: from f to c it must be as far as from i to g."""
+"""Placing the operands of a sum of two products, f*c + i*g, for one run: distance f to c = distance i to g."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.hardware.compiler.strided_view import Buffer, View
 
 
 def spaced(placing: Placing, products: Sequence[Product]) -> list[Product] | None:
-    """The products, the second one's factors in the order that stands right already, if there is one."""
+    """The products, the second one's factors reordered so that the distance is right; None if no order is."""
     (f, c), (i, g) = (product.views() for product in products)
     for x, y in ((i, g), (g, i)):
         if _equally_far(placing, f, c, x, y):
@@ -29,7 +29,7 @@ def _equally_far(placing: Placing, f: View, c: View, i: View, g: View) -> bool:
 
 
 def apart(placing: Placing, products: Sequence[Product], home: Buffer, words: int) -> list[Product]:
-    """Four free buffers become parts of `home`, `words` words apart."""
+    """Place four free buffers in `home`, `words` words apart."""
     (f, c), (i, g) = (product.views() for product in products)
     for number, view in enumerate((i, f, g, c)):
         placing.put(view.buffer, home, number * words)
@@ -37,10 +37,10 @@ def apart(placing: Placing, products: Sequence[Product], home: Buffer, words: in
 
 
 def beside_state(placing: Placing, products: Sequence[Product], target: Target) -> list[Product] | None:
-    """p*state + x*y, where the state stands in the rows of a loop and the other three are free: these join the rows.
+    """p*state + x*y, with the state in the rows of a loop and the other three free: place these in the rows.
 
-    Everything moves with the rows. From p to the state it is as far as from x to y. If the result is the next row's
-    state, p may take its place until then; else it stands behind the rows, and x as far behind that.
+    Everything moves with the rows; distance p to state = distance x to y. If the result is the next row's state, p may
+    use its place until then; else it is after the rows, and x as far after it. None if that is impossible.
     """
     four = [view for product in products for view in product.views()]
     bound = [view for view in four if not placing.is_free(view)]

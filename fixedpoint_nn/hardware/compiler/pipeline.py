@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A network to the engine's program, pass after pass.
+"""The compiler's pipeline of passes.
 
 trace -> lower -> legalise -> select -> flatten -> (stream) -> barriers -> allocate -> encode
 
@@ -49,7 +49,7 @@ ONE_OF_EACH = "A program on the engine has one input and one output; join the ot
 
 @dataclass(frozen=True)
 class CompiledNetwork:
-    """Everything that a pack is made of, but for the vectors."""
+    """A compiled network: engine, images, program and ports."""
 
     config: EngineConfig
     images: Images
@@ -79,12 +79,12 @@ def lower(
     pack: int = 1,
     window: int = 0,
 ) -> CompiledNetwork:
-    """A network over FixedArrays, for samples of this shape and format.
+    """Compile a quantised network for samples of this shape and format; raises LoweringError.
 
-    It runs on `engine`, if that is large enough, or on the smallest one of so many lanes that drains `drain` words per
-    clock and reads `words`, and of whose lanes `pack` share a multiplier. That has a multiplier in its requantisers
-    where the network gains by one, of at most `multiplier` bits; 0 forbids it. With a `window` of so many rows its
-    weights come from outside, but for those of loops.
+    It runs on `engine`, if that is large enough, or on the smallest engine with `lanes` lanes that drains `drain` and
+    reads `words` words per clock, with `pack` lanes sharing a multiplier. Its requantisers have multipliers of at most
+    `multiplier` bits if the network benefits; 0 forbids them. With a `window` of that many rows, weights outside of
+    loops are streamed.
     """
     if len(getattr(net, "inputs", ("x",))) != 1:
         raise LoweringError(ONE_OF_EACH)
@@ -104,7 +104,7 @@ def lower(
 
 
 def packed(network: CompiledNetwork, pack: int) -> CompiledNetwork:
-    """The same program on an engine of whose lanes `pack` share a multiplier; it may take other cycles."""
+    """The program on an engine with `pack` lanes sharing a multiplier; its cycles may differ."""
     try:
         return replace(network, config=replace(network.config, pack=pack))
     except AssemblyError as error:
@@ -120,7 +120,7 @@ def lower_program(
     words: int = 1,
     window: int = 0,
 ) -> CompiledNetwork:
-    """A traced program of one input and one output, for an engine of at least this latency."""
+    """Compile a traced program of one input and one output, for an engine of at least this latency."""
     if not 0 <= multiplier <= MULTIPLIER_BITS or multiplier == 1:
         raise LoweringError(
             f"A multiplier has 2 to {MULTIPLIER_BITS} bits, or 0 for none, not {multiplier!r}."
@@ -131,10 +131,9 @@ def lower_program(
 
 
 def finish(program: Program, lower: EngineProgram, latency: int = 0, window: int = 0) -> CompiledNetwork:
-    """The passes after lowering, for a traced program and what it was lowered to.
+    """The passes after lowering, for a traced program and its lowered form.
 
-    `latency` is that of the engine that the program is for, if one is given; `window` the rows of its weight memory
-    that weights from outside pass through.
+    `latency` is the engine's, if it is given; `window` the rows of its window for streamed weights.
     """
     if not is_drain(lower.drain, lower.lanes):
         raise LoweringError(

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Sums that are brought to another scale by an integer multiplier for each channel: one run with a multiplier.
+"""Rescaled sums: an integer multiplier per channel, computed by the requantiser in the same run.
 
-What is looked for in a traced program, each value used by the next one only:
+Patterns in a traced program, in which each value is used only by the next:
 
-    [cast that loses nothing] -> * factor [-> + offset] -> cast
-    [cast that loses nothing] -> * factor -> cast (HALF_UP) -> * power of two -> cast
-    table(x) + table(y)       -> either of them: `scaled_sums.py`
+[lossless cast] -> * factor [-> + offset] -> cast
+[lossless cast] -> * factor -> cast (HALF_UP) -> * power of two -> cast
+table(x) + table(y) -> either of them: `scaled_sums.py`
 
-The engine's requantiser has {multiplier, shift} for each channel and rounds once, or twice with the first rounding
-after 31 bits. A chain that is not of this form, or is so with too wide a multiplier, keeps its verbs, with one
-exception: an offset may say a step function that another multiplier has without one (`step_functions.py`).
+The engine's requantiser has {multiplier, shift} per channel and rounds once, or twice with the first rounding after 31
+bits. A chain of another form, or with too wide a multiplier, keeps its verbs, unless its step function has another
+multiplier without the offset (`step_functions.py`).
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
-WEIGHT_BITS = 18  # of a DSP block: multipliers that fit into such weights are folded into them
+WEIGHT_BITS = 18  # of a DSP block: multipliers that fit such weights are folded into them
 
 
 @dataclass(frozen=True, eq=False)
 class Rescaling:
-    """What a run does between its sum and its overflow: times `factors`, then a shift, rounded once or twice."""
+    """A rescaling: the sum times `factors`, then a shift, rounded once or twice."""
 
-    source: int  # the sum's place
-    frac: int  # fraction bits in which the sum counts
-    factors: tuple[int, ...]  # one for each channel
+    source: int  # the sum's node
+    frac: int  # fraction bits of the sum
+    factors: tuple[int, ...]  # one per channel
     shifts: tuple[int, ...]
     twice: bool
-    between: tuple[int, ...]  # places that are not computed on their own
-    spared: bool  # a run whose result would be stored
-    operands: tuple[tuple[int, int], ...] = ()  # instead of the sum: what is added, and its weight
+    between: tuple[int, ...]  # nodes that are part of it
+    spared: bool  # whether it saves a run
+    operands: tuple[tuple[int, int], ...] = ()  # instead of the sum: (operand, weight) of each term
     rounding: Rounding | None = None  # instead of the cast's
 
 
 class Rescalings:
-    """All of them in a program, for multipliers of at most `most_bits` bits."""
+    """Finds the rescalings of a program, with multipliers of at most `most_bits` bits."""
 
     def __init__(self, program: Program, users: Mapping[int, Sequence[int]], most_bits: int) -> None:
         self.program, self.users, self.most_bits = program, users, most_bits
 
     @cached_property
     def ranges(self) -> list[Range]:
-        """What the program's values can be."""
+        """The ranges of the program's values."""
         return value_ranges(self.program)
 
     def found(self, everywhere: bool) -> dict[int, Rescaling]:
-        """By the place of the cast that ends each; unless `everywhere`, only where weights would be too wide."""
+        """The rescalings, by the node of their last cast; unless `everywhere`, only where weights would be too wide."""
         chosen: dict[int, Rescaling] = {}
         if not self.most_bits:
             return chosen
@@ -79,12 +79,12 @@ class Rescalings:
         return len(self.users[place]) == 1 and place not in self.program.outputs
 
     def _node(self, place: int, *ops: str) -> Node | None:
-        """The node, if it is one of these verbs and used once."""
+        """The node at `place`, if it is one of these verbs and used once."""
         node = self.program.nodes[place]
         return node if node.op in ops and self._alone(place) else None
 
     def _with_constant(self, node: Node) -> tuple[int, FixedArray] | None:
-        """(the operand that is computed, the constant one) of a sum or product, if there is one for each channel."""
+        """(computed operand, constant) of a sum or product with a per-channel constant; else None."""
         for x, c in (node.inputs, node.inputs[::-1]):
             value = self.program.nodes[c].value
             if value is not None and self.program.nodes[x].value is None:
@@ -117,7 +117,7 @@ class Rescalings:
         last: Quantizer,
         behind: tuple[int, ...],
     ) -> Chain | None:
-        """The chain that ends in x * factor [+ offset] at this place."""
+        """The chain that ends with x * factor [+ offset] at this node, if any."""
         offset = None
         between = (place, *behind)
         if (node := self._node(place, "add")) is not None:
@@ -131,7 +131,7 @@ class Rescalings:
         return Chain(pair[0], pair[1], offset, first, power, last, between)
 
     def _source(self, place: int) -> tuple[int, bool]:
-        """The sum itself, where all that comes between is a cast that loses nothing; whether there is one."""
+        """(node of the sum before a lossless cast, whether there is such a cast)."""
         node = self._node(place, "cast")
         if node is None or not isinstance(quantizer := node.attributes["quantizer"], Quantizer):
             return place, False
@@ -140,7 +140,7 @@ class Rescalings:
         return (inner, True) if same and self.ranges[inner].fits(quantizer.format) else (place, False)
 
     def _is_wide(self, rescaling: Rescaling) -> bool:
-        """Would weights times the multipliers be wider than what a DSP block multiplies?"""
+        """Whether weights times the multipliers would be wider than a DSP block's factor."""
         node = self.program.nodes[rescaling.source]
         while node.op == "add" and (pair := self._with_constant(node)) is not None:
             node = self.program.nodes[pair[0]]
@@ -151,7 +151,7 @@ class Rescalings:
     # ---- sums of two codes ---------------------------------------------------------------------------------
 
     def _two_codes(self, place: int, chain: Chain) -> Rescaling | None:
-        """One run for table(x) + table(y), rescaled: for codes of few bits, if it has such a form."""
+        """The rescaling of table(x) + table(y) for codes of few bits, if any."""
         node = self._node(chain.source, "add", "sub")
         if node is None or chain.factor.size > 1 or (chain.offset is not None and chain.offset.size > 1):
             return None
@@ -194,7 +194,7 @@ class Rescalings:
         )
 
     def _evaluated(self, place: int, chain: Chain, value: FixedArray) -> FixedArray:
-        """What the chain makes of a sum."""
+        """The chain's result for a sum."""
         values = {chain.source: value}
         for at in (*chain.between, place):
             node = self.program.nodes[at]
@@ -205,7 +205,7 @@ class Rescalings:
     # ---- proving -------------------------------------------------------------------------------------------
 
     def _rescaling(self, place: int, chain: Chain) -> Rescaling | None:
-        """The engine's form of a chain, if it has one."""
+        """The engine's form of a chain, if any."""
         source, spared = self._source(chain.source)
         frac = self.program.nodes[source].format.frac_bits
         channels = self.program.nodes[place].shape[-1]
@@ -225,7 +225,7 @@ class Rescalings:
 
 
 def _slope(entries: FixedArray, chain: Chain) -> float:
-    """How much the result rises, in codes of the last format, from one code of an operand to the next."""
+    """The slope of the result, in codes of the last format per code of an operand."""
     values = entries.to_float()
     rise = float(values[-1] - values[0]) / max(len(values) - 1, 1)
     power = 1.0 if chain.power is None else float(chain.power.to_float().reshape(-1)[0])
@@ -238,6 +238,6 @@ def _powers(value: FixedArray) -> bool:
 
 
 def all_between(rescalings: Mapping[int, Rescaling]) -> Iterator[int]:
-    """The places that nothing computes on their own."""
+    """The nodes that are part of a rescaling."""
     for rescaling in rescalings.values():
         yield from rescaling.between

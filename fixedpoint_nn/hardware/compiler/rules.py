@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One rule for each verb of a traced program: it becomes a view, or an expression that waits for its cast."""
+"""The lowering rules: each verb becomes a view, or an expression to be fused with its cast."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 
 def add(scope: Scope, place: int, node: Node) -> Expression:
-    """A sum or a difference, which stays one expression if one run can compute it."""
+    """Lower add and sub: one expression, if one run can compute it."""
     a, b = (_broadcast(scope, i, node.shape) for i in node.inputs)
     if node.op == "sub":
         if not b.linear:
@@ -60,7 +60,7 @@ def _broadcast(scope: Scope, place: int, shape: tuple[int, ...]) -> Expression:
 
 
 def multiply(scope: Scope, place: int, node: Node) -> Expression:
-    """A product with constants becomes weights, one of two values a product of factors."""
+    """Lower mul: with constants as weights, of two values as a product of factors."""
     a, b = node.inputs
     for x, factor in ((a, b), (b, a)):
         constant_factor = scope.values[factor]
@@ -81,7 +81,7 @@ def multiply(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def negate(scope: Scope, place: int, node: Node) -> Expression:
-    """Times -1."""
+    """Lower neg: times -1."""
     expression = scope.sum(node.inputs[0])
     if not expression.linear:
         expression = load(scope.view(node.inputs[0]))
@@ -89,7 +89,7 @@ def negate(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def dot(scope: Scope, place: int, node: Node) -> Expression:
-    """A product with constant weights; depthwise ones are scaled sums, grouped ones have a part for each group."""
+    """Lower dot with constant weights; depthwise ones are scaled sums, grouped ones have one part per group."""
     view, weights = scope.view(node.inputs[0]), scope.values[node.inputs[1]]
     if not isinstance(weights, FixedArray) or weights.ndim < 2:
         raise LoweringError(
@@ -122,7 +122,7 @@ def dot(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def relu(scope: Scope, place: int, node: Node) -> Expression:
-    """ReLU before or after the cast, in the same run."""
+    """Lower relu, before or after the cast in the same run."""
     e = scope.expression(node.inputs[0])
     if e.table is not None or e.relu_before or e.relu_after or e.leak:
         e = load(scope.view(node.inputs[0]))
@@ -132,7 +132,7 @@ def relu(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def scaled(scope: Scope, place: int, node: Node) -> Value:
-    """Another binary point for the same integers."""
+    """Lower scaled: the same integers with another binary point."""
     expression, power = scope.expression(node.inputs[0]), node.attributes["power"]
     if expression.is_sum and expression.accumulator is None:
         return expression.scaled(power, node.format)
@@ -140,7 +140,7 @@ def scaled(scope: Scope, place: int, node: Node) -> Value:
 
 
 def maximum(scope: Scope, place: int, node: Node) -> Expression:
-    """The larger of two values; x.maximum(x.scaled(-k)) is a leaky ReLU."""
+    """Lower maximum; x.maximum(x.scaled(-k)) is a leaky ReLU."""
     leaky = scope.consumers.leaky.get(place)
     if leaky is not None:
         source, power = leaky
@@ -162,7 +162,7 @@ def _with_fraction(scope: Scope, view: View, frac: int, place: int) -> View:
 
 
 def reduce(scope: Scope, place: int, node: Node) -> Value:
-    """Sums and maxima over one axis, or over several."""
+    """Lower sum and max over one or several axes."""
     view, largest = scope.view(node.inputs[0]), node.op == "max"
     source = scope.program.nodes[node.inputs[0]]
     if source.op == "windows" and source.inputs[0] in scope.halved:
@@ -192,14 +192,14 @@ def reduce(scope: Scope, place: int, node: Node) -> Value:
 
 
 def _reduced_axes(axis: int | tuple[int, ...] | None, axes: int) -> tuple[int, ...]:
-    """The axes counted from 0, in order."""
+    """The axes as non-negative numbers, in order."""
     if axis is None:
         return tuple(range(axes))
     return tuple(sorted(one % axes for one in ((axis,) if isinstance(axis, int) else axis)))
 
 
 def windows(scope: Scope, place: int, node: Node) -> View:
-    """Windows of an image: other strides, and padding by a bounds check."""
+    """Lower windows: other strides, and padding by a bounds check."""
     if rules_movement.only_adds_edges(node):
         return rules_movement.padded(scope, place, node)
     view, about = scope.view(node.inputs[0]), node.attributes
@@ -215,17 +215,17 @@ def windows(scope: Scope, place: int, node: Node) -> View:
 
 
 def _read_as_padded(scope: Scope, place: int, lowest: bool) -> bool:
-    """Does the engine read beyond the edge what the model has there? Maxima read the lowest word, all else 0."""
+    """Whether the engine's padding is the model's: the lowest word for maxima, else 0."""
     readers = scope.consumers.readers(place)
     return readers == {"max"} if lowest else not readers & {"max", "maximum", "minimum"}
 
 
 def reshape(scope: Scope, place: int, node: Node) -> View:
-    """Other axes for the same words; a copy without gaps where the padding of rows is in the way."""
+    """Lower reshape: other axes for the same words; a dense copy if the padding of rows prevents it."""
     view = scope.view(node.inputs[0])
     try:
         return view.reshape(node.shape)
-    except LoweringError:  # the padding between pixels is in the way
+    except LoweringError:  # there is padding between pixels
         view = walkable(scope.builder, view, scope.path(place))
         target, strides = scope.builder.target(view.shape, in_rows=False)
         scope.builder.copied(view, scope.path(place), target)
@@ -233,7 +233,7 @@ def reshape(scope: Scope, place: int, node: Node) -> View:
 
 
 def index(scope: Scope, place: int, node: Node) -> Value:
-    """Slices: of channels that are not computed yet, or of a stored value."""
+    """Lower indexing: slices of channels of an expression, or of a stored value."""
     value, index = scope.values[node.inputs[0]], node.attributes["index"]
     items = index if isinstance(index, tuple) else (index,)
     if not all(item is ... or isinstance(item, (int, slice, np.integer)) for item in items):
@@ -249,7 +249,7 @@ def index(scope: Scope, place: int, node: Node) -> Value:
 
 
 def concat(scope: Scope, place: int, node: Node) -> View:
-    """Values side by side in one buffer."""
+    """Lower concat: values side by side in one buffer."""
     axis = node.attributes["axis"] % len(node.shape)
     if axis != len(node.shape) - 1:
         return rules_movement.concat_along(scope, place, node, axis)
@@ -272,7 +272,7 @@ def concat(scope: Scope, place: int, node: Node) -> View:
 
 
 def lookup(scope: Scope, place: int, node: Node) -> Expression:
-    """A table after the cast, in the same run."""
+    """Lower lookup: a table after the cast, in the same run."""
     table = node.attributes["table"]
     e = scope.expression(node.inputs[0])
     if e.quantizer is None or e.table is not None or e.quantizer.format != table.input_format:
@@ -282,7 +282,7 @@ def lookup(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def cast(scope: Scope, place: int, node: Node) -> Value:
-    """Shift, rounding and overflow at the end of a run."""
+    """Lower cast: shift, rounding and overflow at the end of a run."""
     quantizer = node.attributes["quantizer"]
     if not isinstance(quantizer, Quantizer):
         raise LoweringError("rounds activations channel by channel; use one quantizer for all channels")
@@ -291,7 +291,7 @@ def cast(scope: Scope, place: int, node: Node) -> Value:
     e = scope.expression(node.inputs[0])
     holds = _holds(quantizer.format, e.format)
     if e.quantizer is not None or e.table is not None:
-        if holds:  # nothing is lost: the same integers under another name
+        if holds:  # lossless: the same integers in another format
             return replace(e, format=node.format)
         e = load(scope.view(node.inputs[0]))
     elif isinstance(scope.values[node.inputs[0]], View) and holds:
@@ -300,7 +300,7 @@ def cast(scope: Scope, place: int, node: Node) -> Value:
 
 
 def _rescaled(scope: Scope, node: Node, quantizer: Quantizer, by: Rescaling) -> Expression:
-    """A sum, a multiplier for each channel, and the cast, in one run."""
+    """A rescaled sum: sum, multipliers and cast in one run."""
     scope.builder.multiplied = True
     if by.operands:
         e = _weighted(scope, by)
@@ -313,7 +313,7 @@ def _rescaled(scope: Scope, node: Node, quantizer: Quantizer, by: Rescaling) -> 
 
 
 def _weighted(scope: Scope, by: Rescaling) -> Expression:
-    """The sum of values times weights, each repeated to the sum's shape."""
+    """The weighted sum of a rescaling's operands, each broadcast to the sum's shape."""
     terms, shape = [], scope.program.nodes[by.source].shape
     for place, weight in by.operands:
         e = repeated(scope.view(place), shape, scope.builder, scope.path(place))
@@ -327,7 +327,7 @@ def _renamed(scope: Scope, node: Node) -> View:
 
 
 def argmax(scope: Scope, place: int, node: Node) -> View:
-    """A search over each pixel's words."""
+    """Lower argmax: a search over each pixel's words."""
     if node.attributes["axis"] % len(scope.program.nodes[node.inputs[0]].shape) != len(node.shape):
         raise LoweringError("searches along another axis than the last, which is not lowered")
     value, pixels = scope.values[node.inputs[0]], prod(node.shape)
@@ -353,12 +353,12 @@ def _over(view: View, over: tuple[Atom, ...], frac: int, maximum: bool) -> Scale
 
 
 def _holds(wide: QFormat, f: QFormat) -> bool:
-    """Every integer of f is one of `wide`, and worth the same."""
+    """Whether `wide` holds every integer of f with the same value."""
     return wide.frac_bits == f.frac_bits and wide.int_min <= f.int_min and f.int_max <= wide.int_max
 
 
 def _columns(index: Any, ndim: int) -> slice | None:
-    """The slice of the last axis if that is all that is indexed."""
+    """The slice of the last axis, if only that axis is indexed; else None."""
     items = list(index) if isinstance(index, tuple) else [index]
     if Ellipsis in items:
         at = items.index(Ellipsis)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows of a constant that are named by token ids: a computed address, and a copy."""
+"""The rule for embeddings: rows of a constant by token ids, as computed addresses and copies."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fixedpoint_nn.hardware.compiler.strided_view import Atom, Buffer, Register,
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node
 
-AT_ONCE = 3  # tokens of one round of a loop
-MAX_UNROLLED = 4  # tokens that are worth a register each
+AT_ONCE = 3  # tokens per iteration of a loop
+MAX_UNROLLED = 4  # tokens with a register each
 
 
 def take(scope: Scope, place: int, node: Node) -> View:
-    """Copy the rows of a table one by one; the engine loads each token as an address."""
+    """Lower take: the engine loads each token as an address and copies the row."""
     table, ids = scope.values[node.inputs[0]], scope.view(node.inputs[1])
     if not isinstance(table, FixedArray) or table.ndim != 2 or node.attributes["axis"] != 0:
         raise LoweringError("takes rows of something else than a constant matrix, which is not lowered")
@@ -31,7 +31,7 @@ def take(scope: Scope, place: int, node: Node) -> View:
     casts = [scope.program.nodes[user] for user in scope.consumers.users[place]]
     builder.layer = next((cast.name for cast in casts if cast.op == "cast" and cast.name), "embedding")
     width = table.shape[1]
-    by_rows = builder.words > 1  # else the words of a row stand as far apart as there are tokens
+    by_rows = builder.words > 1  # else the words of a row are as far apart as there are tokens
     home = builder.constants.rows(table) if by_rows else builder.constants.columns(table)
     count = prod(ids.shape)
     target = scope.targets.get(place)
@@ -53,7 +53,7 @@ def take(scope: Scope, place: int, node: Node) -> View:
 def _copy(
     scope: Scope, place: int, home: Buffer, token: Register, table: FixedArray, target: Buffer, offset: int
 ) -> None:
-    """The token's row: its words side by side, or as far apart as there are tokens."""
+    """Append the copy of a token's row, whose words are adjacent, or as far apart as there are tokens."""
     tokens, width = table.shape
     if scope.builder.words > 1:
         words = View(
@@ -70,7 +70,7 @@ def _copy(
 
 
 def _shift(scope: Scope, table: FixedArray) -> int:
-    """A token becomes an address by so many doublings."""
+    """The left shift that turns a token into an address."""
     return row_bits(table.shape[1]) if scope.builder.words > 1 else 0
 
 
@@ -83,7 +83,7 @@ def _unrolled(
     count: int,
     table: FixedArray,
 ) -> None:
-    """All tokens are loaded before the first copy, because a load waits for copies."""
+    """Load all tokens before the first copy, because a load waits for copies."""
     builder = scope.builder
     tokens = [Register() for _ in range(count)]
     flat = ids.reshape((count, 1))
@@ -104,7 +104,7 @@ def _in_a_loop(
     table: FixedArray,
 ) -> None:
     builder, count = scope.builder, prod(ids.shape)
-    # Where copies are short, several tokens are loaded before the first one: a load waits for copies.
+    # If copies are short, several tokens are loaded before the first one, because a load waits for copies.
     at_once = AT_ONCE if builder.words > 1 else 1
     by_id, by_row, counter = Register(distance * at_once), Register(target.stride * at_once), Register()
     tokens = [Register() for _ in range(at_once)]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Rules for other orders of axes, edges, dilated windows, joins along any axis, minima and products of matrices.
+"""Rules for transposition, padding, dilated windows, concatenation along any axis, minimum and matmul.
 
-Each becomes what the engine can do already: views with other strides, copies, maxima and sums.
+Each is expressed by other operations: views with other strides, copies, maxima and sums.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 
 def transpose(scope: Scope, place: int, node: Node) -> View:
-    """The same words, walked through in another order."""
+    """Lower transpose: the same words in another order."""
     return _turned(scope.view(node.inputs[0]), node.attributes["axes"])
 
 
@@ -38,7 +38,7 @@ def _turned(view: View, axes: tuple[int, ...]) -> View:
 
 
 def concat_along(scope: Scope, place: int, node: Node, axis: int) -> View:
-    """Blocks one after the other: the axis goes first, so that each part stands in one piece."""
+    """Lower concat along another axis: the axis is moved first, so that each part is contiguous."""
     order = (0, axis, *(other for other in range(1, len(node.shape)) if other != axis))
     shape = tuple(node.shape[other] for other in order)
     target, strides = scope.builder.target(shape)
@@ -54,21 +54,21 @@ def concat_along(scope: Scope, place: int, node: Node, axis: int) -> View:
 
 
 def only_adds_edges(node: Node) -> bool:
-    """Windows of one pixel, at every pixel of a larger image."""
+    """Whether windows are 1 x 1 at every pixel of a padded image, which is only padding."""
     about = node.attributes
     one = about["kernel"] == about["stride"] == (1, 1) and about["groups"] == 1
     return one and any(sum(pad) for pad in about["padding"])
 
 
 def padded(scope: Scope, place: int, node: Node) -> View:
-    """Windows of one pixel that hang over the edge are the image with its edges: a copy."""
+    """Lower padding: a copy of the image with its padding."""
     about = node.attributes
     copy = with_edges(scope, place, scope.view(node.inputs[0]), about["padding"], about["lowest"])
     return replace(copy, axes=(*copy.axes[:3], (), copy.axes[3]))
 
 
 def with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: bool) -> View:
-    """A copy of the image with its edges, zeros or the lowest word."""
+    """A copy of the image with padding, zeros or the lowest word."""
     if is_flattened(view):
         view = dense(scope.builder, view, scope.path(place))
     windows = view.windows((1, 1), (1, 1), padding, 1, False)
@@ -89,7 +89,7 @@ def with_edges(scope: Scope, place: int, view: View, padding: Padding, lowest: b
 
 
 def dilated_windows(scope: Scope, place: int, node: Node) -> View:
-    """Windows with larger steps inside; what hangs over the edge is copied with its edges first."""
+    """Lower dilated windows: larger strides within a window; padding is copied first."""
     about = dict(node.attributes)
     view, dilation = scope.view(node.inputs[0]), about.pop("dilation")
     if any(sum(pad) for pad in about["padding"]):
@@ -105,7 +105,7 @@ def dilated_windows(scope: Scope, place: int, node: Node) -> View:
 
 
 def minimum(scope: Scope, place: int, node: Node) -> Expression:
-    """min(a, b) = -max(-a, -b)."""
+    """Lower minimum: min(a, b) = -max(-a, -b)."""
     path, shape = scope.path(place), node.shape
     views = [broadcast_to(scope.view(i), shape, scope.builder, scope.path(i)) for i in node.inputs]
     format = QFormat.for_negation(QFormat.for_any([view.format for view in views]))
@@ -121,7 +121,7 @@ def minimum(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def matmul(scope: Scope, place: int, node: Node) -> Expression:
-    """Both factors repeated to (..., m, k, n), then products of their words summed over k."""
+    """Lower matmul: both factors broadcast to (..., m, k, n), then products summed over k."""
     (*lead, m, k), n = scope.program.nodes[node.inputs[0]].shape, node.shape[-1]
     if any(len(scope.program.nodes[i].shape) != len(node.shape) for i in node.inputs):
         raise LoweringError("multiplies matrices of different numbers of axes; reshape one of them")
@@ -142,5 +142,5 @@ def matmul(scope: Scope, place: int, node: Node) -> Expression:
 
 
 def _exact(format: QFormat) -> Quantizer:
-    """A conversion that loses nothing, because the format holds what comes."""
+    """A lossless quantizer into a format."""
     return Quantizer(format, Rounding.FLOOR, Overflow.WRAP)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Loops over time: the body once, registers that move through the rows, states handed on."""
+"""The rule for scan: a loop whose body is lowered once, with registers that advance through time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fixedpoint_nn.numbers.traced.program import Node, Program
 
 
 def scan(scope: Scope, place: int, node: Node) -> list[View]:
-    """Emit the loop; the views of its results."""
+    """Lower scan; returns the views of its results."""
     builder, body = scope.builder, node.body
     assert body is not None
     if scope.prefix:
@@ -61,7 +61,7 @@ def scan(scope: Scope, place: int, node: Node) -> list[View]:
 
 
 def result(scope: Scope, place: int, node: Node) -> View:
-    """One of a loop's results."""
+    """Lower result: one of a loop's results."""
     views = scope.values[node.inputs[0]]
     assert isinstance(views, list)
     view: View = views[node.attributes["index"]]
@@ -69,7 +69,7 @@ def result(scope: Scope, place: int, node: Node) -> View:
 
 
 class _Loop:
-    """Registers, and where the sequences and states of one loop are."""
+    """The registers, sequences and states of one loop."""
 
     def __init__(self, scope: Scope, steps: int, rows: Rows | None) -> None:
         self.scope, self.steps, self.rows = scope, steps, rows
@@ -87,9 +87,9 @@ class _Loop:
         return Buffer("row", words, parent=self.rows.region, offset=offset, loop_register=self.rows.register)
 
     def sequence(self, xs: View, body: Program) -> View:
-        """x at time t."""
+        """The view of x at time t."""
         x = body.inputs[0]
-        at = xs.index((slice(None), 0))  # refuses an axis of time that was made of several
+        at = xs.index((slice(None), 0))  # raises for a time axis made of several axes
         walk = merge(xs.axes[1])
         if self.rows is not None and x in self.rows.offsets:
             offset, words = self.rows.offsets[x], size_of(body.nodes[x])
@@ -105,7 +105,7 @@ class _Loop:
         return replace(at, buffer=alias)
 
     def state(self, body: Program, before: int, after: int, inner: Scope) -> tuple[View, Target | None]:
-        """A state before the step, and where the step is to put it; None: wherever it likes."""
+        """(view of a state before the step, target of the state after it, None if it is free)."""
         node = body.nodes[before]
         size = size_of(node)
         axes = dense_axes((1, size), (0, 1))
@@ -119,7 +119,7 @@ class _Loop:
         return View(buffer, 0, axes, node.format).reshape(node.shape), None
 
     def temporaries(self, body: Program, inner: Scope) -> None:
-        """Other values of the row are computed straight into it."""
+        """Compute other values of the row directly into it."""
         assert self.rows is not None
         for value, offset in self.rows.offsets.items():
             if value not in body.inputs:
@@ -127,7 +127,7 @@ class _Loop:
                 inner.targets[value] = Target(self._slot(offset, size), 0, size)
 
     def begin(self, initial: object, argument: View, scope: Scope, outer: int, name: str) -> None:
-        """The first state, under this name."""
+        """Append the initialisation of a state."""
         buffer, offset = argument.place
         size = prod(argument.shape)
         target = Target(buffer, offset, size)
@@ -140,7 +140,7 @@ class _Loop:
             self.builder.copied(start, (), target)
 
     def sequence_target(self, node: Node, steps: int) -> Target:
-        """Where the outputs of all steps are stacked."""
+        """The target of the stacked outputs of all steps."""
         size = size_of(node)
         stride = self.builder.padded(size)
         buffer = self.builder.buffer("outputs", stride * steps)
@@ -149,7 +149,7 @@ class _Loop:
     def close_states(
         self, body: Program, inner: Scope, views: Sequence[View], starts: Sequence[tuple[View, Target | None]]
     ) -> list[View]:
-        """Whatever is not yet where the next step expects it is moved there."""
+        """Write back states that are not where the next step reads them; returns the views of the final states."""
         finals, written_back = [], []
         for number, (view, (argument, target)) in enumerate(zip(views, starts, strict=True)):
             before, after = body.inputs[1 + number], body.outputs[1 + number]
@@ -165,15 +165,15 @@ class _Loop:
                     written_back.append(WriteBack(layer, refused, view, argument, after in body.inputs))
                 final = argument
             finals.append(final)
-        self.builder.items += written_back  # last of all: until then each state is read as it was
+        self.builder.items += written_back  # last, because the old states are read until then
         return finals
 
     def closed(self, body: Sequence[Item]) -> Loop:
-        """The loop around the items of one step."""
+        """The loop with the items of one step as its body."""
         return Loop(self.counter, self.steps, tuple(self.registers.values()), tuple(body))
 
     def stacked(self, view: View, target: Target, steps: int) -> View:
-        """The outputs of all steps, time on axis 1."""
+        """The view of the outputs of all steps, with time on axis 1."""
         register = target.buffer.register
         stride = register.stride if register is not None else 0
         root, offset = target.place

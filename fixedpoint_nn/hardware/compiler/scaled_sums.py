@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The sum of two codes of different scales as one run: two weights, a multiplier and a shift.
+"""The rescaled sum of two codes of different scales in one run: two weights, a multiplier and a shift.
 
-A residual addition of 8-bit codes brings each operand to a fine common scale by a table, adds, and brings the sum to
-the output's scale. What comes out is a function of two codes, so it can be known completely. It is the requantiser's of
-w * x + v * y if no sum of pairs that must stay below a code reaches the level at which another pair must have it. That
-is compared for all pairs of codes, not for samples.
+A residual addition of 8-bit codes maps each operand to a fine common scale by a table, adds, and rescales the sum. The
+result is a function of two codes, which can be evaluated completely. It equals the requantiser's result for
+w * x + v * y if for every code the sums of all pairs with smaller results are below those of all other pairs. This is
+checked for all pairs of codes, not for samples.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.rounding import Rounding
 
 FEWEST_WEIGHT_BITS, MOST_WEIGHT_BITS = 8, 16
-TRIED = 24  # pairs of weights of each width, the closest to the scales first
+TRIED = 24  # pairs of weights per width, closest to the scales first
 FORMS = (
     (Rounding.HALF_UP, False),
     (Rounding.HALF_AWAY, True),
@@ -42,7 +42,7 @@ class ScaledSum:
 def scaled_sum(
     x: Ints, y: Ints, codes: Ints, slopes: tuple[float, float], most_bits: int
 ) -> ScaledSum | None:
-    """The form of codes[i, j], which belong to x[i] and y[j] and rise by about `slopes` with them, if it has one."""
+    """The form of codes[i, j], the results for x[i] and y[j] that grow by about `slopes`; None if there is none."""
     if min(map(abs, slopes)) == 0:
         return None
     for weights in _candidates(slopes):
@@ -60,7 +60,7 @@ def scaled_sum(
 
 
 def _candidates(slopes: tuple[float, float]) -> Iterator[tuple[int, int]]:
-    """Weights whose ratio is close to that of the slopes, those of few bits first."""
+    """Weights with a ratio close to that of the slopes, those of few bits first."""
     larger = int(abs(slopes[1]) > abs(slopes[0]))
     ratio = abs(slopes[1 - larger] / slopes[larger])
     signs = [1 if slope > 0 else -1 for slope in slopes]
@@ -76,7 +76,7 @@ def _candidates(slopes: tuple[float, float]) -> Iterator[tuple[int, int]]:
 
 
 def _steps(sums: Ints, codes: Ints) -> Steps | None:
-    """The steps of codes over sums; None where two pairs with one sum, or in another order, have different codes."""
+    """The thresholds of codes over sums; None if the code is not an increasing function of the sum."""
     low, high = int(codes.min()), int(codes.max())
     lowest = np.full(high - low + 1, np.iinfo(np.int64).max)
     highest = np.full(high - low + 1, np.iinfo(np.int64).min)

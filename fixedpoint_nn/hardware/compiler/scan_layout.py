@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Loops over time: where inputs and states stand, so that one run reads [x | h] without a copy.
+"""Memory layout of loops over time, so that one run reads [x | h] without a copy.
 
-The engine reads the operands of one sum from neighbouring words. So a loop keeps its sequence in rows, one
-per time step, with the states before and after it:
+The engine reads the operands of one sum from adjacent words. So a loop keeps its sequence in rows, one per time step,
+with the states beside it:
 
     row t:  [ temporary | x(t) | h(t-1) ]        h(t) is written into row t + 1
 
-and a register adds t * (row length) to addresses. The state is read last, because it is written last. A state that no
-product reads together with x stays in one place.
+and a register adds t * (row length) to addresses. The state is read last, because it is written last. A state that is
+not read together with x stays in one place.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from fixedpoint_nn.numbers.traced.program import Node, Program
 from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.overflow import Overflow
 
-# Verbs whose result stands where they put it, or nowhere yet.
+# Verbs whose result is a view, or not stored yet.
 ELSEWHERE = ("result", "scan", "index", "windows", "concat", "argmax")
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows of one loop. `offsets` are those of the body's values, before the step for states."""
+    """The rows of one loop.
+
+    `offsets` are the places in a row of the body's values; for states, of those before the step.
+    """
 
     region: Buffer
     register: Register
@@ -44,12 +47,12 @@ def _root(program: Program, place: int) -> int:
 
 
 def size_of(node: Node) -> int:
-    """The words of one sample."""
+    """The number of words of a sample of this value."""
     return prod(node.shape[1:])
 
 
 def _sums(body: Program) -> list[tuple[list[int], bool]]:
-    """For each sum of several dot products: the values that it reads, and whether their order matters."""
+    """For each sum of several dot products: (values that it reads, whether their order matters)."""
     found = []
     continued = {node.inputs[2] for node in body.nodes if node.op == "dot" and len(node.inputs) == 3}
     for place, node in enumerate(body.nodes):
@@ -67,7 +70,7 @@ def _sums(body: Program) -> list[tuple[list[int], bool]]:
 
 
 def _order(body: Program) -> list[int]:
-    """The values of a row, from left to right, such that each sum reads neighbours if possible."""
+    """The values of a row in an order in which each sum reads adjacent values, if possible."""
     sums = _sums(body)
     if not sums:
         return []
@@ -90,7 +93,7 @@ def _order(body: Program) -> list[int]:
 def plan_rows(
     program: Program, builder: Builder
 ) -> tuple[dict[int, Rows], dict[int, Target], dict[int, int]]:
-    """Rows for every loop of the program; where values are to be computed straight into them, and in which blocks."""
+    """(rows of every loop, targets of values that are computed directly into them, their block sizes)."""
     plans: dict[int, Rows] = {}
     targets: dict[int, Target] = {}
     blocks: dict[int, int] = {}
@@ -124,9 +127,9 @@ def plan_rows(
 
 
 def in_place(body: Program, builder: Builder, states: Sequence[int]) -> tuple[list[View], dict[int, Target]]:
-    """States that stay where they are; one that is read beside other values stands in a row with them.
+    """(views of states that stay in one place, targets of values in the same row).
 
-    The views of the states, and where the other values of that row are to be computed.
+    A state that is read together with other values is in a row with them.
     """
     order = _order(body)
     offsets, end = _offsets(body, order, states, builder.lanes)
@@ -151,7 +154,7 @@ def in_place(body: Program, builder: Builder, states: Sequence[int]) -> tuple[li
 def _offsets(
     body: Program, order: Sequence[int], states: Sequence[int], lanes: int
 ) -> tuple[dict[int, int], int]:
-    """Offsets in a row; the first state begins a row of the memory, so that all lanes read it at once."""
+    """(offsets in a row, length); the first state is aligned to a memory row, so that all lanes read it at once."""
     before = 0
     for value in order:
         if value in states:

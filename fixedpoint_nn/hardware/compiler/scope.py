@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The state of lowering one program, or the body of a loop: what each value is so far, and where it must go."""
+"""The state of lowering one program or the body of a loop: its values, and their targets."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import VERBS, Node, Program
 from fixedpoint_nn.numerics.qformat import QFormat
 
-Value = (
-    View | Expression | FixedArray | list[View]
-)  # in memory, waiting for its cast, constant, a loop's results
+Value = View | Expression | FixedArray | list[View]  # a view, an expression, a constant, or a loop's results
 Rule = Callable[["Scope", int, Node], Value]
 
 
 class Scope:
-    """One program, or the body of a loop, on its way to kernels."""
+    """Lowers one program or the body of a loop."""
 
     def __init__(
         self, builder: Builder, program: Program, rules: Mapping[str, Rule], prefix: Path = ()
@@ -40,7 +38,7 @@ class Scope:
         self.rules = rules
         self.prefix = prefix
         self.values: dict[int, Value] = {}
-        self.halved: set[int] = set()  # images whose even and odd columns stand apart
+        self.halved: set[int] = set()  # images with even and odd columns stored separately
         self.consumers = Consumers(program)
         self.rescaled = Rescalings(program, self.consumers.users, builder.multiplier).found(
             builder.multiply_everywhere
@@ -49,7 +47,7 @@ class Scope:
         self.rows, self.targets, self.blocks = plan_rows(program, builder)
 
     def run(self, *arguments: View) -> list[View]:
-        """Lower every node by its verb's rule; the views of the program's outputs."""
+        """Lower every node by its verb's rule; returns the views of the program's outputs."""
         waiting = iter(arguments)
         for place, node in enumerate(self.program.nodes):
             if node.op == "input":
@@ -68,7 +66,7 @@ class Scope:
             return value
 
     def _at(self, place: int) -> None:
-        """From here on the builder names this value's layer."""
+        """Set the builder's current layer to that of a node."""
         self.builder.layer = self.consumers.name(place)
         self.builder.refused = self.consumers.where(place) or self.program.nodes[place].op
 
@@ -90,11 +88,11 @@ class Scope:
     # ---- values in other forms -----------------------------------------------------------------------------
 
     def path(self, place: int) -> Path:
-        """The place in the whole program: loops first."""
+        """The path of a node in the whole program: outer loops first."""
         return (*self.prefix, place)
 
     def view(self, place: int, search: bool = False) -> View:
-        """The value in memory; what waits is computed now, and its largest word searched if `search` says so."""
+        """The view of a value; an expression is computed now, with an argmax search if `search`."""
         value = self.values[place]
         if isinstance(value, FixedArray):
             return self.builder.constant(value)
@@ -118,7 +116,7 @@ class Scope:
         return value
 
     def expression(self, place: int) -> Expression:
-        """The value as an expression; what is stored is loaded."""
+        """The value as an expression; a stored one as a load."""
         value = self.values[place]
         if isinstance(value, Expression):
             return value
@@ -127,13 +125,13 @@ class Scope:
         return load(walkable(self.builder, self.view(place), self.path(place)))
 
     def sum(self, place: int) -> Expression:
-        """As something that can be added to."""
+        """The value as a sum to which terms can be added."""
         expression = self.expression(place)
         return expression if expression.is_sum else load(self.view(place))
 
 
 def input_view(scope: Scope, shape: Sequence[int], format: QFormat, place: int) -> View:
-    """Where the host writes a sample."""
+    """The view of the input, where the host writes a sample."""
     target = scope.targets.get(place)
     if target is not None:
         block = target.stride, scope.blocks[place]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Computations to kernels: one run of the engine for each, or for each channel group of a grouped convolution."""
+"""The pass `select`: computations become kernels, one for each, or for each group of a grouped convolution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.hardware.compiler.kernel_selection import build
 
 
 def select(program: EngineProgram) -> EngineProgram:
-    """The same program with kernels in the place of computations."""
+    """The program with kernels instead of computations."""
     return replace(program, items=tuple(_selected(program.items, program)))
 
 
@@ -51,6 +51,6 @@ def _kernels(item: Compute, program: EngineProgram) -> Iterator[Kernel]:
 
 
 def _with_results(kernel: Kernel, item: Compute) -> Kernel:
-    """The kernel with what becomes of its results: written, searched, or noise in their place."""
+    """The kernel with the use of its results: written, searched, or replaced by noise."""
     kernel = replace(kernel, argmax=item.search, write=item.write)
     return kernel if item.noise is None else replace(kernel, table=item.noise, noise=True)

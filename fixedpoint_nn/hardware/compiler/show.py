@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A program as text after each pass, with the layers' names: where does a new layer go wrong?"""
+"""Programs as text after each pass, with the names of layers, for debugging."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PASSES = {
 
 @dataclass(frozen=True)
 class Stages:
-    """What each pass made of a network."""
+    """The results of all passes for a network."""
 
     trace: Program
     lower: EngineProgram
@@ -70,7 +70,7 @@ class Stages:
     places: tuple[int, ...]  # the program address of each item of `barriers`
 
     def show(self, name: str) -> str:
-        """The program after a pass."""
+        """The program after a pass, as text."""
         if name not in PASSES:
             raise LoweringError(f"There is no pass {name!r}; the passes are {', '.join(PASSES)}.")
         names = Names()
@@ -88,14 +88,14 @@ class Stages:
 
 
 class Names:
-    """A name of its own for every buffer, label and register that is printed."""
+    """Unique names for the printed buffers, labels and registers."""
 
     def __init__(self) -> None:
         self._names: dict[Buffer | Register | Label, str] = {ZERO_REGISTER: "zero"}
         self._taken: Counter[str] = Counter()
 
     def of(self, thing: Buffer | Register | Label) -> str:
-        """The name, with a number behind it from the second thing of this name on."""
+        """The name, with a number from the second thing of this name on."""
         if thing not in self._names:
             wanted = "r" if isinstance(thing, Register) else thing.name or "buffer"
             self._taken[wanted] += 1
@@ -106,20 +106,20 @@ class Names:
         return self._names[thing]
 
     def buffer(self, buffer: Buffer) -> str:
-        """Its own name, its root's if it is a part, and the register that moves it."""
+        """The buffer's name, its root's if it is a part, and its register."""
         name = self.of(buffer)
         if buffer.root is not buffer:
             name = f"{self.of(buffer.root)}[{buffer.place}]"
         return f"{name}@{self.of(buffer.register)}" if buffer.register is not None else name
 
     def place(self, view: View) -> str:
-        """Where a view begins."""
+        """The place of a view's first word."""
         return f"{self.buffer(view.buffer)}+{view.offset}"
 
     # ---- items ---------------------------------------------------------------------------------------------
 
     def items(self, items: Sequence[Item], indent: str = "", barriers: bool = False) -> Iterator[str]:
-        """One line each, the bodies of loops indented; `barriers`: which kernels wait, instead of declarations."""
+        """One line per item, with bodies of loops indented; with `barriers` waits are shown instead of declarations."""
         for item in items:
             if barriers and isinstance(item, Declare):
                 continue
@@ -134,7 +134,7 @@ class Names:
                 yield f"{indent}{' ' * 4 if barriers and not wait else ''}{wait}{self.item(item)}"
 
     def item(self, item: Item) -> str:
-        """One item in words."""
+        """One item as text."""
         match item:
             case Kernel():
                 return self._kernel(item)
@@ -216,7 +216,7 @@ class Names:
 
 
 def _multipliers(kernel: Kernel) -> str:
-    """How wide they are, and whether two roundings follow."""
+    """The width of a kernel's multipliers, and whether two roundings follow."""
     if not kernel.multiplied:
         return ""
     bits = int(abs(kernel.parameters[:, 2]).max()).bit_length() + 1
@@ -230,7 +230,7 @@ def _conversions(
     relu_after: bool,
     table: Table | AlignedTable | NoiseTable | None,
 ) -> list[str]:
-    """What happens to a sum, in this order."""
+    """The operations on a sum, in order."""
     return [
         "ReLU" if relu_before else "",
         f"leaky ReLU with a slope of 2**-{leak}" if leak else "",

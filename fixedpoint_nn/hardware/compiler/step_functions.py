@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""A rising function of integers to codes is its steps: at which sum is each code first reached?
+"""Step functions of the requantiser: the sums at which each code is first reached.
 
-The requantiser with a multiplier m and a shift s gives code k or more exactly where x * m >= level(k), where
+The requantiser with a multiplier m and a shift s yields code k or more exactly if x * m >= level(k), where
 
     HALF_UP     level(k) = (2k - 1) * 2**(s - 1)
     HALF_AWAY   the same, and one more where k <= 0: a negative tie goes away from zero
     twice       of s > 31: the level of the second rounding, which drops s - 31 bits, times 2**31, less 2**30, which
                 the first rounding adds; of another s that of HALF_UP
 
-So two such functions are equal for every sum if each code is first reached at the same sum. For a given s the
-multipliers for which this is so are an interval, which is found here by comparing all codes, not samples.
+So two such functions are equal for every sum if each code is first reached at the same sum. For a given s the suitable
+multipliers form an interval, which is computed from all codes, not from samples.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ import numpy as np
 
 from fixedpoint_nn.numerics.rounding import Rounding
 
-HIGH_PRODUCT = 31  # bits that the first of two roundings drops
+HIGH_PRODUCT = 31  # bits dropped by the first of two roundings
 MOST_SHIFT = 63
 
 
 @dataclass(frozen=True)
 class Steps:
-    """For each code the last sum that must not reach it and the first one that must; objects of Python's integers.
+    """For each code the last sum that must not reach it, and the first that must, as Python integers.
 
-    None stands where there is no such sum: a code that every sum reaches, or none.
+    None if there is no such sum: for a code that every sum reaches, or none.
     """
 
     codes: Sequence[int]
@@ -40,7 +40,7 @@ class Steps:
 def steps_of(
     multiplier: int, offset: int, shift: int, sums: tuple[int, int], codes: tuple[int, int]
 ) -> Steps:
-    """The steps of HALF_UP((x * multiplier + offset) / 2**shift), saturated to codes, over the sums low..high."""
+    """The steps of HALF_UP((x * multiplier + offset) / 2**shift), saturated to `codes`, for sums in `sums`."""
     numbers = range(codes[0] + 1, codes[1] + 1)
     half = (1 << shift) >> 1
     first = [-(-((code << shift) - half - offset) // multiplier) for code in numbers]
@@ -53,7 +53,7 @@ def steps_of(
 
 
 def levels(codes: Sequence[int], shift: int, rounding: Rounding, twice: bool) -> list[int]:
-    """The product at which each code is reached."""
+    """The smallest product that reaches each code."""
     far = twice and shift > HIGH_PRODUCT
     away = rounding is Rounding.HALF_AWAY and (far or not twice)
     if far:
@@ -63,7 +63,7 @@ def levels(codes: Sequence[int], shift: int, rounding: Rounding, twice: bool) ->
 
 
 def multiplier_for(steps: Steps, shift: int, rounding: Rounding, twice: bool) -> tuple[int, int]:
-    """The lowest and the highest multiplier above 0 that gives these steps; the lowest is larger if none does."""
+    """(lowest, highest) positive multiplier with these steps; lowest > highest if there is none."""
     low, high = 1, 1 << 62
     for level, missed, reached in zip(
         levels(steps.codes, shift, rounding, twice), steps.missed, steps.reached, strict=True
@@ -85,7 +85,7 @@ def multiplier_for(steps: Steps, shift: int, rounding: Rounding, twice: bool) ->
 def found(
     steps: Steps, slope: float, most_bits: int, rounding: Rounding, twice: bool
 ) -> tuple[int, int] | None:
-    """A multiplier of at most so many bits (with its sign) and a shift with these steps; `slope` is about m / 2**s."""
+    """(multiplier of at most `most_bits` bits with sign, shift) with these steps, if any; `slope` is about m / 2**s."""
     if slope <= 0:
         return None
     exponent = int(np.frexp(slope)[1])

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Which runs take their weights from outside, and how a run that is larger than the window is split.
+"""The pass `stream`: runs with streamed weights, and splitting of runs that exceed the window.
 
-A run that reads each row once (a dense layer) may be of any length: its rows are given back as it goes. One that reads
-them again and again (a convolution, pixel by pixel) holds all of them, so it becomes several runs of fewer tiles of
-output channels, of half of the window each where that is possible: the other half is filled meanwhile. A loop would
-take its weights again in every round, so they stay resident.
+A run that reads each row once (a dense layer) can be of any length: its rows are released progressively. One that reads
+them repeatedly (a convolution, for every pixel) holds all of them, so it is split into runs of fewer tiles, of half of
+the window each if possible, while the other half is filled. A loop would need its weights again in every iteration, so
+they stay resident.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 def stream_weights(items: Sequence[Flat], window: int) -> tuple[Flat, ...]:
-    """The same program, whose runs outside of loops take their weights through a window of so many rows."""
+    """The program with streamed weights for runs outside of loops, through a window of `window` rows."""
     if any(isinstance(item, JumpIfEqual) for item in items):
         raise LoweringError(
             "Which weights come next must not depend on data: a program with conditional jumps keeps all of its "
@@ -39,7 +39,7 @@ def stream_weights(items: Sequence[Flat], window: int) -> tuple[Flat, ...]:
 
 
 def streamed_rows(kernels: Sequence[Kernel], lanes: int) -> Ints:
-    """The rows of weights from outside in the order of their use, (rows, lanes)."""
+    """The rows of streamed weights in the order of use, (rows, lanes)."""
     blocks = [kernel.weights for kernel in kernels if kernel.streamed and kernel.weights is not None]
     return np.concatenate([np.zeros((0, lanes), np.int64), *blocks])
 
@@ -49,7 +49,7 @@ def _has_weights(kernel: Kernel) -> bool:
 
 
 def _repeated(items: Sequence[Flat]) -> set[int]:
-    """The places of items in loops."""
+    """The indices of items in loops."""
     labels = {item: number for number, item in enumerate(items) if isinstance(item, Label)}
     found: set[int] = set()
     for number, item in enumerate(items):
@@ -59,7 +59,7 @@ def _repeated(items: Sequence[Flat]) -> set[int]:
 
 
 def _parts(kernel: Kernel, window: int) -> Iterator[Kernel]:
-    """The kernel, or kernels for some of its channels each."""
+    """The kernel, or several kernels for parts of its channels."""
     assert kernel.weights is not None
     rows, taps = len(kernel.weights), kernel.tile_steps
     pixels = prod(atom.size for atom in kernel.pixels)
@@ -67,7 +67,7 @@ def _parts(kernel: Kernel, window: int) -> Iterator[Kernel]:
     if once or rows <= window // 2:
         yield kernel
         return
-    whole = kernel.argmax or kernel.noise or kernel.per_tile  # must stay one run
+    whole = kernel.argmax or kernel.noise or kernel.per_tile  # cannot be split
     needed = rows if whole else taps
     if needed > window:
         what = "" if whole else " of one tile of channels"
@@ -78,14 +78,14 @@ def _parts(kernel: Kernel, window: int) -> Iterator[Kernel]:
     if whole:
         yield kernel
         return
-    most = max(1, window // 2 // taps)  # tiles of a part
+    most = max(1, window // 2 // taps)  # tiles per part
     count = -(-kernel.tiles // most)
     for part in range(count):
         yield _tiles(kernel, kernel.tiles * part // count, kernel.tiles * (part + 1) // count)
 
 
 def _tiles(kernel: Kernel, begin: int, end: int) -> Kernel:
-    """The kernel's tiles from `begin` to `end`."""
+    """The kernel reduced to its tiles from `begin` to `end`."""
     assert kernel.weights is not None
     first, last = begin * kernel.tile_channels, min(end * kernel.tile_channels, kernel.channels)
     steps, moved = kernel.tile_steps, begin * kernel.tile_stride

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where values stand in the engine's activation memory: buffers, and views that walk through them.
+"""Buffers in the activation memory, and strided views of them.
 
-A view has one tuple of atoms (size, stride) for every axis of its value, so reshaping, slicing, and the
-windows of a convolution move no data: they only change how addresses walk.
+A view has a tuple of atoms (size, stride) for every axis, so reshaping, slicing and the windows of a convolution move
+no data; they only change strides.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 @dataclass(frozen=True, eq=False)
 class Register:
-    """A register of the engine, added to addresses; a loop adds `stride` to it after every round."""
+    """A register of the engine, which is added to addresses; a loop adds `stride` to it after every iteration."""
 
     stride: int = 0
-    span: int = 0  # how far it moves in all
+    span: int = 0  # the total distance it moves
 
 
-ZERO_REGISTER = Register()  # reads 0, always
+ZERO_REGISTER = Register()  # always 0
 
 
 @dataclass(frozen=True, eq=False)
 class Buffer:
-    """Words that are alive together, of their own or a part of another buffer; equal only to itself.
+    """A block of words, or a part of another buffer; compared by identity.
 
-    `loop_register` is added to its addresses. Rows of a loop are in `used` words; what moves with them may stand
-    behind. Constants are written before the program starts.
+    `loop_register` is added to its addresses. `used` words are the rows of a loop; other words that move with them can
+    follow. Constants are written before the program starts.
     """
 
     name: str
@@ -42,22 +42,22 @@ class Buffer:
     offset: int = 0  # in the parent
     loop_register: Register | None = None
     constants: tuple[int, ...] | None = None
-    keep: bool = False  # from the first item to the last
+    keep: bool = False  # alive from the first item to the last
     used: int = 0
 
     @property
     def root(self) -> Buffer:
-        """The buffer that it is a part of, which is a part of none."""
+        """The outermost buffer that contains it."""
         return self if self.parent is None else self.parent.root
 
     @property
     def place(self) -> int:
-        """The offset in the root."""
+        """The offset in the root buffer."""
         return self.offset + (0 if self.parent is None else self.parent.place)
 
     @property
     def register(self) -> Register | None:
-        """The register that moves it: its own, or its parent's."""
+        """The register that moves it, its own or its parent's."""
         if self.loop_register is not None or self.parent is None:
             return self.loop_register
         return self.parent.register
@@ -65,7 +65,7 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Atom:
-    """`size` elements, `stride` words apart; `label` names the loop of a bounded window that it must be."""
+    """A loop over `size` elements, `stride` words apart; `label` assigns it to a loop of a bounded window."""
 
     size: int
     stride: int
@@ -77,7 +77,7 @@ Axis = tuple[Atom, ...]
 
 @dataclass(frozen=True)
 class Window:
-    """Where windows may hang over the edge: positions outside of 0..limit read padding."""
+    """The bounds of windows with padding: positions outside 0..limit read padding."""
 
     x_origin: int
     y_origin: int
@@ -88,12 +88,12 @@ class Window:
     lowest: bool
 
 
-ALL_PADDING = Window(0, 0, 1, 1, 0, 0, lowest=False)  # every position is outside: all reads are 0
+ALL_PADDING = Window(0, 0, 1, 1, 0, 0, lowest=False)  # every position is padding: all reads are 0
 
 
 @dataclass(frozen=True)
 class View:
-    """A value in a buffer: axis by axis, how its elements follow each other. The batch axis has no atoms."""
+    """A value in a buffer, with the atoms of each axis; the batch axis has none."""
 
     buffer: Buffer
     offset: int
@@ -103,16 +103,16 @@ class View:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The length of each axis; that of the batch is 1."""
+        """The length of each axis; the batch is 1."""
         return tuple(prod(atom.size for atom in axis) for axis in self.axes)
 
     @property
     def place(self) -> tuple[Buffer, int]:
-        """The root buffer, and the offset in it."""
+        """(root buffer, offset in it)."""
         return self.buffer.root, self.buffer.place + self.offset
 
     def reshape(self, shape: Sequence[int]) -> View:
-        """Other axes for the same elements, in the same order."""
+        """The view with another shape; raises if that is impossible without a copy."""
         if prod(shape) != prod(self.shape):
             raise ValueError(f"{self.shape} and {tuple(shape)} do not have as many elements")
         atoms = merge([atom for axis in self.axes for atom in axis])
@@ -137,7 +137,7 @@ class View:
         return replace(self, axes=tuple(axes))
 
     def index(self, index: Any) -> View:
-        """Basic indexing: integers and slices."""
+        """The view indexed by integers and slices."""
         items = list(index) if isinstance(index, tuple) else [index]
         if Ellipsis in items:
             place = items.index(Ellipsis)
@@ -165,7 +165,7 @@ class View:
         return replace(self, offset=offset, axes=tuple(axes))
 
     def windows(self, kernel: Pair, stride: Pair, padding: Padding, groups: int, lowest: bool) -> View:
-        """Every window of an image, in the axes of `movement.windows`."""
+        """The view of every window of an image, with the axes of `numbers.sliding_windows.windows`."""
         _, height, width, channels = self.shape
         rows = output_size(height, kernel[0], stride[0], padding[0])
         columns = output_size(width, kernel[1], stride[1], padding[1])
@@ -191,7 +191,7 @@ class View:
 
 
 def merge(atoms: Sequence[Atom]) -> list[Atom]:
-    """The same walk in as few atoms as possible, the outermost first."""
+    """The same loops in as few atoms as possible, outermost first."""
     merged: list[Atom] = []
     for atom in atoms:
         if atom.size == 1:
@@ -213,7 +213,7 @@ def _only(atoms: list[Atom], what: str) -> Atom:
 
 
 def dense_axes(shape: Sequence[int], strides: Sequence[int]) -> tuple[Axis, ...]:
-    """One atom per axis."""
+    """Axes of one atom each."""
     return tuple(
         () if size == 1 else (Atom(size, stride),) for size, stride in zip(shape, strides, strict=True)
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who uses each value of a traced program, and for what: that decides how it is stored, or whether at all."""
+"""The uses of each value of a traced program, which decide whether and how it is stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Consumers:
         self._find_leaky()
 
     def _find_leaky(self) -> None:
-        """x.maximum(x.scaled(-k)) is one step of the engine."""
+        """Find x.maximum(x.scaled(-k)), a leaky ReLU, which the requantiser computes."""
         for place, node in enumerate(self.program.nodes):
             if node.op != "maximum":
                 continue
@@ -40,7 +40,7 @@ class Consumers:
                     self.skipped.add(scaled)
 
     def can_fuse(self, place: int) -> bool:
-        """May it stay an expression? If one operation continues it, or only slices of channels do."""
+        """Whether the value can stay an expression: it has one consumer, or only slices of channels."""
         users = self.users[place]
         if place in self.program.outputs:
             return False
@@ -51,7 +51,7 @@ class Consumers:
         return bool(users) and all(self.program.nodes[user].op == "index" for user in users)
 
     def needs_rows(self, place: int) -> bool:
-        """Does anything read the value with all lanes at once?"""
+        """Whether anything reads the value with all lanes at once."""
         for user in self.users[place]:
             node = self.program.nodes[user]
             if node.op in MOVES or (node.op == "result"):
@@ -66,7 +66,7 @@ class Consumers:
         return False
 
     def readers(self, place: int) -> set[str]:
-        """The verbs that compute with the value, after any movement of it."""
+        """The verbs that compute with the value, seen through data movement."""
         found: set[str] = set()
         for user in self.users[place]:
             verb = self.program.nodes[user].op
@@ -74,7 +74,7 @@ class Consumers:
         return found
 
     def name(self, place: int) -> str:
-        """The cast that ends the operation, or one that it comes from."""
+        """The name of the cast that ends the operation, or of one before it."""
         seen, here = set(), place
         while here not in seen:
             seen.add(here)
@@ -90,7 +90,7 @@ class Consumers:
         return ""
 
     def where(self, place: int) -> str:
-        """For a refusal: the cast that ends the operation, if it is in the same part of the network, or that part."""
+        """The name for error messages: the cast that ends the operation, if in the same layer, or that layer."""
         here, part = place, self.program.nodes[place].place
         while part and not self.program.nodes[here].name:
             users = self.users[here]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which integers a traced program's values can be: the lowest and the highest one, for each channel or for all.
+"""Ranges of the integers of a traced program's values, per channel or for all channels.
 
-They follow from formats, constants, tables and weights, for every input. Where a verb is not known here, or the values
-are those of a loop, the format itself says what is possible.
+They follow from formats, constants, tables and weights, for every input. For unsupported verbs and values in loops the
+range is that of the format.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import shift_right
 
-MOST_BITS = 62  # of an end of a range: sums of two are computed in int64
+MOST_BITS = 62  # of a range's limits, so that sums of two fit int64
 SAME_INTEGERS = ("reshape", "index", "windows", "dilated_windows", "transpose", "max", "scaled")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Every integer is between the two ends; they are one number, or one for each channel."""
+    """A range of integers; `low` and `high` are () or (channels,)."""
 
     low: Array
     high: Array
 
     @property
     def ends(self) -> tuple[int, int]:
-        """The lowest and the highest integer of all channels."""
+        """(lowest, highest) integer over all channels."""
         return int(self.low.min()), int(self.high.max())
 
     def joined(self) -> Range:
@@ -42,18 +42,18 @@ class Range:
         return Range(np.asarray(low), np.asarray(high))
 
     def fits(self, format: QFormat) -> bool:
-        """Is every integer one of the format's?"""
+        """Whether the format holds every integer of the range."""
         low, high = self.ends
         return format.int_min <= low and high <= format.int_max
 
 
 def whole_range(format: QFormat) -> Range:
-    """All integers of a format."""
+    """The range of all integers of a format."""
     return Range(np.asarray(format.int_min), np.asarray(format.int_max))
 
 
 def value_ranges(program: Program) -> list[Range]:
-    """The range of each value of a program, in units of its format's step."""
+    """The range of each value of a program, in steps of its format."""
     ranges: list[Range] = []
     for node in program.nodes:
         found = _range(program, node, ranges)
@@ -63,7 +63,7 @@ def value_ranges(program: Program) -> list[Range]:
 
 
 def _range(program: Program, node: Node, ranges: Sequence[Range]) -> Range | None:
-    """What the operands' ranges say of a value; None where the format must do."""
+    """The range of a value from its operands' ranges; None for that of the format."""
     if node.value is not None:
         ints = node.value.ints.reshape(-1, node.value.shape[-1]) if node.value.ndim else node.value.ints
         return Range(ints.min(axis=0), ints.max(axis=0)) if ints.size else None
@@ -103,7 +103,7 @@ def _range(program: Program, node: Node, ranges: Sequence[Range]) -> Range | Non
 
 
 def _aligned(program: Program, place: int, range: Range, format: QFormat) -> Range:
-    """The range in units of a format with as many fraction bits, or more."""
+    """The range in steps of a format with at least as many fraction bits."""
     up = format.frac_bits - program.nodes[place].format.frac_bits
     if up >= MOST_BITS or max(map(abs, range.ends)).bit_length() + up > MOST_BITS:
         return whole_range(format)
@@ -133,7 +133,7 @@ def _dot(program: Program, node: Node, x: Range) -> Range | None:
 
 
 def _cast(program: Program, node: Node, x: Range) -> Range | None:
-    """Rounding and saturation rise with what they are given; what would wrap may be anything."""
+    """The range after a cast: rounding and saturation are monotonic; None if values can wrap."""
     quantizer = node.attributes["quantizer"]
     if not isinstance(quantizer, Quantizer):
         return None

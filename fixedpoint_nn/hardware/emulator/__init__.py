@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The engine in Python: bit-true and cycle-true to the Verilog."""
+"""The emulator: the engine in Python, bit-true and cycle-true to the Verilog."""

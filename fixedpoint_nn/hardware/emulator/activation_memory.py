@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The activation memory with what a simulator would show as X: words never written, words read too early."""
+"""The activation memory, with detection of reads that a simulator would show as X."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 class ActivationMemory:
-    """`depth` words; of each, whether it was ever written and from which cycle on a step can read it."""
+    """`depth` words; for each, whether it was written and from which cycle on a step can read it."""
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
@@ -20,18 +20,18 @@ class ActivationMemory:
         self.ready: Ints = np.zeros(depth, np.int64)
 
     def write(self, address: int, values: Ints) -> None:
-        """The host's port: consecutive words from `address` on."""
+        """Write consecutive words from `address` on, as the host does."""
         self.words[address : address + len(values)] = values
         self.defined[address : address + len(values)] = True
 
     def read(self, address: int, count: int = 1) -> Ints:
-        """The host's port: a copy of `count` words from `address` on."""
+        """A copy of `count` words from `address` on, as the host reads them."""
         return np.array(self.words[address : address + count])
 
     def gather(self, addresses: Ints, place: int, cycles: Ints | None = None) -> Ints:
-        """The words at `addresses` for the instruction at word `place`.
+        """The words at `addresses`, read by the instruction at program address `place`.
 
-        `cycles`, of the shape of `addresses`, says when each is read; without it they are read after every write.
+        `cycles`, of the shape of `addresses`, is when each is read; without it they are read after all writes.
         Raises EmulationError for a word that is read before it is written, does not exist, or was never written.
         """
         if cycles is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the lanes and the requantiser compute, on arrays: the twin of lane.v, drain.v and requantize.v."""
+"""The arithmetic of lanes and requantiser on arrays: the twin of lane.v, drain.v and requantize.v."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding, shift_right
 
 Flags = NDArray[np.bool_]
-HIGH_PRODUCT = 31  # bits that the first of two roundings drops
+HIGH_PRODUCT = 31  # bits dropped by the first of two roundings
 
 
 def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> tuple[Ints, Flags]:
-    """The sums of a tile, (pixels, tiles, lanes), and where a modelled accumulator lost bits.
+    """(sums, overflow flags), each (pixels, tiles, lanes); a flag tells that a modelled accumulator lost bits.
 
-    Sums of groups of lanes that are joined are (pixels, tiles, lanes of a group).
-
-    The operands are (pixels, tiles, taps, lanes) or broadcast to it.
+    The operands are (pixels, tiles, taps, lanes) or broadcast to it. If groups of lanes are joined, the last axis has
+    one sum for each lane of a group.
     """
     if run.maximum:
         operand, multiplier = np.broadcast_arrays(operand, multiplier)
@@ -50,10 +49,10 @@ def totals(config: EngineConfig, run: Run, operand: Ints, multiplier: Ints) -> t
 
 
 def factors(config: EngineConfig, run: Run, words: Ints, weight: Ints | None) -> tuple[Ints, Ints]:
-    """Operands and multipliers of all products, from the words that the steps read and the weights.
+    """(operands, multipliers) of all products, both broadcastable to (pixels, tiles, taps, lanes).
 
-    `words` is (pixels, tiles, steps, lanes or 1), `weight` (tiles, taps, lanes) or None if only padding is read; both
-    results broadcast to (pixels, tiles, taps, lanes).
+    `words`, the activations that the steps read, is (pixels, tiles, steps, lanes or 1); `weight` is (tiles, taps,
+    lanes), or None if only padding is read.
     """
     if run.paired:
         return words[:, :, 0::2], words[:, :, 1::2]
@@ -73,7 +72,7 @@ def _quantised(config: EngineConfig, products: Ints) -> Ints:
 
 
 def _saturated(config: EngineConfig, products: Ints) -> tuple[Ints, Flags]:
-    """Sums in order, saturated at every step."""
+    """Sums of products in order, saturated at every step."""
     high = (1 << config.model_width - 1) - 1
     total = np.zeros(products.shape[:2] + products.shape[3:], np.int64)
     lost = np.zeros(total.shape, bool)
@@ -93,9 +92,9 @@ def _matmul(a: Ints, b: Ints) -> Ints:
 
 
 def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
-    """(pixels, channels) sums to words, before any table, and how many of them did not fit.
+    """(words before any table, number of saturations) of sums (pixels, channels).
 
-    The columns of `parameters` are shift and bias, and the multiplier if the engine has one.
+    The columns of `parameters` (channels, 2 or 3) are shift, bias, and the multiplier if the engine has one.
     """
     if parameters.shape[1] == 2:
         return _rounded(run, sums + parameters[:, 1], parameters[:, 0], rounding_of(run.rounding))
@@ -110,14 +109,14 @@ def requantized(run: Run, sums: Ints, parameters: Ints) -> tuple[Ints, int]:
 
 
 def times(biased: Ints, multipliers: Ints) -> Ints:
-    """The exact products: int64 where all fit, else Python's integers."""
+    """The exact products, as int64 if all fit, else as Python integers."""
     if int(np.abs(biased).max(initial=0)) * int(np.abs(multipliers).max(initial=0)) >> 62:
         biased, multipliers = biased.astype(object), multipliers.astype(object)
     return np.asarray(biased * multipliers)
 
 
 def _rounded(run: Run, values: Ints, shifts: Ints, rounding: Rounding) -> tuple[Ints, int]:
-    """From the shift on, by each channel's."""
+    """(words, number of saturations): shifted by each channel's shift, rounded, and fitted to the word."""
     if run.relu_before:
         values = np.maximum(values, 0)
     format, overflow = QFormat(run.out_bits, 0, run.out_signed), overflow_of(run.overflow)
@@ -125,7 +124,7 @@ def _rounded(run: Run, values: Ints, shifts: Ints, rounding: Rounding) -> tuple[
         shifts = shifts + run.leak * np.asarray(values < 0, bool)
     words, misfits = np.zeros(values.shape, np.int64), 0
     for shift in np.unique(shifts).tolist():
-        # Of whole channels, of some words, or of everything.
+        # Shifts of whole channels, of some words, or of all words.
         here = (slice(None), shifts == shift) if shifts.ndim == 1 else shifts == shift
         all_of_it = shifts.ndim == 1 and bool(here[1].all())
         rounded = shift_right(values if all_of_it else values[here], shift, rounding)

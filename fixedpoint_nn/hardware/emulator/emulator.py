@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The engine in Python: bit-true and cycle-true to engine.v, and strict where that would show an X.
+"""The engine in Python: bit-true and cycle-true to engine.v; it raises where that would show an X.
 
-It reads instructions and memory images, nothing else, so that it can stand between a network and the
-Verilog: what it computes is what the images say.
+It reads instructions and memory images only, so its results depend on nothing but the images.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _BLOCK = 1 << 21  # products held at once
 
 
 class Emulator:
-    """One engine with its memories, and if it has a window of weights the memory outside that fills it."""
+    """One engine with its memories and, if it has a weight window, the memory outside that fills it."""
 
     def __init__(self, config: EngineConfig, images: Images, outside: Outside | None = None) -> None:
         self.config, self.images = config, images
@@ -63,7 +62,7 @@ class Emulator:
             yield place, kind.decode(words[place : place + size])
             place += size
 
-    # ---- the host's port -----------------------------------------------------------------------------------
+    # ---- the host's side -----------------------------------------------------------------------------------
 
     @property
     def memory(self) -> Ints:
@@ -81,7 +80,10 @@ class Emulator:
     # ---- the sequencer -------------------------------------------------------------------------------------
 
     def run(self, seed: int = 1, *, writes: bool = False, limit: int = 10_000_000) -> Result:
-        """Run the program from word 0 to Halt; `limit` instructions at most."""
+        """Run the program from word 0 to Halt; raises EmulationError after `limit` instructions.
+
+        `seed` starts the noise generator; with `writes` the result has every write.
+        """
         config = self.config
         rows = RowClock(config.weight_window, self.outside) if config.weight_window else None
         result, place = Result(), 0
@@ -89,7 +91,7 @@ class Emulator:
         self._noise, self._keep = Noise(seed), writes
         self.activations.ready[:] = 0
         self.registers = {}
-        self._streamed = 0  # rows of the stream so far
+        self._streamed = 0  # rows of streamed weights read so far
         for _ in range(limit):
             instruction = self._program.get(place)
             if instruction is None:
@@ -223,7 +225,7 @@ class Emulator:
             )
 
     def _weights(self, run: Run, place: int, taps: int) -> Ints | None:
-        """(tiles, taps, lanes) of the weight image, or None if it is too short and only padding is read."""
+        """The weights of a run, (tiles, taps, lanes); None if the image is too short and only padding is read."""
         base, tiles = self._address(run.weight, place), 1 if run.per_tile else run.counts[3]
         if run.streamed:
             return self._next_rows(run, place).reshape(tiles, taps, -1)
@@ -237,7 +239,7 @@ class Emulator:
         return None
 
     def _next_rows(self, run: Run, place: int) -> Ints:
-        """The next rows of the stream, as many as the run reads."""
+        """The next rows of streamed weights, as many as the run reads."""
         begin, self._streamed = self._streamed, self._streamed + rows_of(run)
         if self._streamed > len(self.images.stream):
             raise EmulationError(
@@ -264,7 +266,7 @@ class Emulator:
     def _totals(
         self, run: Run, place: int, pixel: Ints, weight: Ints | None, issue: Issue
     ) -> tuple[Ints, NDArray[np.bool_]]:
-        """The lanes' totals, (pixels, tiles, lanes), for some pixels of a run, and where they lost bits."""
+        """(sums, overflow flags), each (pixels, tiles, lanes), for some pixels of a run."""
         walk, padded = walked(run, pixel)
         moving, taps = walk.shape[1:3]
         addresses = self._address(run.activation, place) + walk & self._mask
@@ -275,12 +277,12 @@ class Emulator:
     def _operands(
         self, run: Run, place: int, addresses: Ints, padded: NDArray[np.bool_], cycles: Ints
     ) -> Ints:
-        """The words that the steps load, (pixels, tiles, steps, lanes); one word for all lanes if they read one."""
+        """The activations that the steps read, (pixels, tiles, steps, lanes or 1)."""
         lanes, tiles = self.config.lanes, run.counts[3]
         lowest = -(1 << self.config.activation_width - 1)
         if run.vector:
             addresses = addresses // lanes * lanes + np.arange(lanes)
-        groups = addresses.shape[3]  # of lanes that read one word
+        groups = addresses.shape[3]  # of lanes that read the same word
         used = np.full((1, addresses.shape[1], 1, groups), True)
         if addresses.shape[1] == tiles and not run.joined:
             used[:, -1, :, -(-run.last_channels * groups // lanes) :] = False
@@ -293,7 +295,7 @@ class Emulator:
         return words if groups in (1, lanes) else np.repeat(words, lanes // groups, axis=3)
 
     def _looked_up(self, run: Run, words: Ints) -> Ints:
-        """The table word at the lowest bits of each word, or with `noise` of as many draws of the generator."""
+        """The table entries at the low bits of each word, or with `noise` at draws of the noise generator."""
         if run.noise:
             words = np.array([self._noise.draw() for _ in range(words.size)]).reshape(words.shape)
         index = run.table_base | words & ((1 << run.out_bits) - 1)

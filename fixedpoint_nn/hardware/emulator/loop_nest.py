@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which words the steps of a run read: the addresses and padding of loop_nest.v."""
+"""The addresses and padding of a run's loop nest: the twin of loop_nest.v."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """Distances from the first activation address, and which are padding: both (pixels, tiles, taps, words).
+    """(address offsets from the run's activation address, padding flags), both (pixels, tiles, taps, words).
 
-    `pixel` holds numbers of pixels, row by row. If all tiles read the same words, there is one tile; there is one word
-    for each group of lanes, and of what is alike for all tiles or words one.
+    `pixel` holds pixel numbers in row-major order. `words` is one per group of lanes. An axis along which all entries
+    are equal has length 1.
     """
     (channel, kx, ky, tiles, width, _), stride = run.counts, run.strides
     k = np.arange(channel * kx * ky)
@@ -22,9 +22,7 @@ def walked(run: Run, pixel: Ints) -> tuple[Ints, NDArray[np.bool_]]:
     word = np.arange(1 << run.groups) << run.skip
     x, y = pixel % width, pixel // width
     taps = k % channel * stride[0] + column * stride[1] + row * stride[2]
-    moving = (
-        tiles if stride[3] or run.vector or run.spread else 1
-    )  # tiles that read other words than the first one
+    moving = tiles if stride[3] or run.vector or run.spread else 1  # tiles that read different words
     tile = np.arange(moving)
     base = x * stride[4] + y * stride[5]
     walk = (base[:, None, None] + (tile * stride[3])[:, None] + taps)[..., None] + word

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an execution of a program gives: status registers, writes, or an error that names the program word."""
+"""Results of running a program: status registers and writes, or an error that names the program word."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 class EmulationError(RuntimeError):
-    """A program that the engine would run into undefined words, or never finish."""
+    """Raised for a program that reads undefined words, or does not end."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """The words that the instruction at program address `place` wrote: addresses, values and cycles, (words,)."""
+    """The words written by the instruction at program address `place`: addresses, values and cycles, each (words,)."""
 
     place: int
     addresses: Ints
@@ -24,7 +24,7 @@ class Write:
 
 @dataclass
 class Result:
-    """Status registers after a run of the program, and if asked for every write in order."""
+    """The status registers after a program, and on request every write in order."""
 
     cycles: int = 0
     mac_cycles: int = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The emulator with a sample loaded, which can record the sums of one run."""
+"""The emulator with a sample loaded, which can record the sums of one run for diagnosis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 class Twin(Emulator):
-    """The emulator with a sample in its activation memory; records the sums that the run `wanted` requantises."""
+    """The emulator with a sample in its activation memory; records the sums of the run `wanted`."""
 
     def __init__(
         self, config: EngineConfig, images: Images, port: Port, vector: Ints, outside: Outside | None = None
@@ -27,7 +27,7 @@ class Twin(Emulator):
         super().__init__(config, images, outside)
         for address, value in zip(port.addresses().tolist(), vector.tolist(), strict=True):
             self.write(address, np.array([value], np.int64))
-        self.wanted = (-1, -1)  # the recorded run: its program address, and how many runs of it come before
+        self.wanted = (-1, -1)  # the run to record: its program address, and earlier executions of it
         self.found: tuple[Run, Ints, Ints] | None = (
             None  # the run, sums (pixels, channels), parameters (channels, 2)
         )

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What the engine is: instructions, configuration, timing."""
+"""The engine's definition: instructions, configuration, memory images, timing."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two's complement bit patterns, and rows of them as one wide word."""
+"""Two's complement bit patterns, and rows of them packed into wide words."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 
 class ImageError(ValueError):
-    """A memory image that is not what it should be."""
+    """Raised for a word or memory image that does not fit."""
 
 
 def unsigned(ints: Iterable[int], bits: int) -> list[int]:
-    """The two's complement bit patterns of integers; one that does not fit is an error."""
+    """The two's complement bit patterns of integers; raises ImageError if one does not fit."""
     limit, mask = 1 << bits, (1 << bits) - 1
     words = []
     for value in ints:
@@ -28,12 +28,12 @@ def signed(words: Iterable[int], bits: int) -> list[int]:
 
 
 def pack(rows: Sequence[Sequence[int]], bits: int) -> list[int]:
-    """Rows of words as one wide word each; word 0 is in the least significant bits."""
+    """One wide word for each row of signed words; word 0 is in the least significant bits."""
     return joined([unsigned(row, bits) for row in rows], bits)
 
 
 def joined(rows: Sequence[Sequence[int]], bits: int) -> list[int]:
-    """Rows of bit patterns as one wide word each; the first is in the least significant bits."""
+    """One wide word for each row of bit patterns; the first is in the least significant bits."""
     wides = []
     for row in rows:
         wide = 0
@@ -44,11 +44,11 @@ def joined(rows: Sequence[Sequence[int]], bits: int) -> list[int]:
 
 
 def unpack(words: Iterable[int], count: int, bits: int) -> list[list[int]]:
-    """The `count` words of `bits` bits in each wide word."""
+    """The inverse of `pack`: the `count` signed words of `bits` bits in each wide word."""
     mask = (1 << bits) - 1
     return [[wide >> (bits * place) & mask for place in range(count)] for wide in words]
 
 
 def digits(bits: int) -> int:
-    """Hexadecimal digits of a word."""
+    """The number of hexadecimal digits of a word."""
     return -(-bits // 4)

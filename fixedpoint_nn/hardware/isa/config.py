@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One engine: the parameters of reference_rtl/engine.v, and the memory images that it runs."""
+"""The configuration of an engine: the parameters of reference_rtl/engine.v."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from fixedpoint_nn.hardware.isa.instructions import OVERFLOWS, ROUNDINGS, Assemb
 
 SHIFT_BITS = 6  # of a parameter word, above the bias
 LATENCY = 15  # from a tile's last step until its first word can be read by a step, without a multiplier
-MULTIPLIER_LATENCY = 3  # cycles more with one
+MULTIPLIER_LATENCY = 3  # more cycles with one
 LANES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 LANES_RULE = "use 1, 2, 4, 8, 16, 32, 64, 128 or 256"
 DRAINS = (1, 2, 4, 8, 16)
 WORDS = (1, 2, 4, 8, 16, 32)
 PACKS = (1, 2)  # lanes that share a multiplier
 PACKED_BITS = (9, 8)  # of activations and weights, at most: two products in one DSP block
-JOIN_LATENCY = 1  # cycles more of an engine whose groups of lanes can be joined
+JOIN_LATENCY = 1  # more cycles of an engine whose groups of lanes can be joined
 
 
 def is_lanes(lanes: object) -> bool:
-    """Whether an engine of so many lanes can be built."""
+    """Whether an engine can have this number of lanes."""
     return type(lanes) is int and lanes in LANES
 
 
 def is_drain(drain: object, lanes: int) -> bool:
-    """Whether an engine of so many lanes can drain so many words per clock."""
+    """Whether an engine with `lanes` lanes can drain `drain` words per clock."""
     return type(drain) is int and drain in DRAINS and drain <= lanes
 
 
 def drain_rule(lanes: int) -> str:
-    """What to do about a drain that is none, of an engine of so many lanes."""
+    """The rule for `drain`, for an error message."""
     return f"use 1, 2, 4, 8 or 16, and at most the {lanes} lanes"
 
 
 def is_words(words: object, lanes: int) -> bool:
-    """Whether an engine of so many lanes can read so many words per clock."""
+    """Whether an engine with `lanes` lanes can read `words` words per clock."""
     return type(words) is int and words in WORDS and words <= lanes
 
 
 def words_rule(lanes: int) -> str:
-    """What to do about words per clock that are none, of an engine of so many lanes."""
+    """The rule for `words`, for an error message."""
     return f"use 1, 2, 4, 8, 16 or 32, and at most the {lanes} lanes"
 
 
 def is_pack(pack: object, activation_width: int, weight_width: int, lanes: int, words: int) -> bool:
-    """Whether lanes of these widths can share multipliers: those of a pair are in the same group."""
+    """Whether `pack` lanes of these widths can share a multiplier; they must read the same word."""
     fits = activation_width <= PACKED_BITS[0] and weight_width <= PACKED_BITS[1] and 2 * words <= lanes
     return type(pack) is int and (pack == 1 or pack == 2 and fits)
 
@@ -58,7 +58,7 @@ def latency(multiplied: bool, words: int) -> int:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Every parameter of the Verilog module `engine`; docs/engine.md says what they mean."""
+    """The parameters of the Verilog module `engine`; docs/engine.md explains them. Illegal ones raise ValueError."""
 
     lanes: int = 8
     activation_width: int = 16
@@ -156,28 +156,28 @@ class EngineConfig:
 
     @property
     def address_width(self) -> int:
-        """Bits of the registers and addresses: enough for the deepest memory, and at least 8."""
+        """The bits of registers and addresses: enough for the deepest memory, and at least 8."""
         depths: Iterator[int] = (getattr(self, f.name) for f in fields(self) if f.name.endswith("_depth"))
         return max(8, *((depth - 1).bit_length() for depth in depths))
 
     @property
     def resident_rows(self) -> int:
-        """Rows of the weight memory that the load port fills; the others are a window of weights from outside."""
+        """Rows of the weight memory that the load port fills; the rest is the window for streamed weights."""
         return self.weight_depth - self.weight_window
 
     @property
     def parameter_width(self) -> int:
-        """Bits of a row of the parameter memory: the words of as many channels as leave a tile in one clock."""
+        """The bits of a row of the parameter memory: `drain` channels."""
         return self.drain * self.channel_width
 
     @property
     def channel_width(self) -> int:
-        """Bits of a channel's parameters: {multiplier, shift, bias}."""
+        """The bits of one channel's parameters: {multiplier, shift, bias}."""
         return self.multiplier_width + SHIFT_BITS + self.bias_width
 
     @property
     def load_width(self) -> int:
-        """Bits of the load port: those of the widest memory, and at least 32."""
+        """The bits of the load port: as wide as the widest memory, and at least 32."""
         return max(self.lanes * self.weight_width, self.parameter_width, 32)
 
     @property
@@ -186,7 +186,7 @@ class EngineConfig:
         return latency(self.multiplier_width > 0, self.words)
 
     def verilog(self) -> dict[str, int]:
-        """Parameter names and values of reference_rtl/engine.v; the window only if there is one."""
+        """Names and values of the Verilog parameters of engine.v; WEIGHT_WINDOW only if there is one."""
         values = {f.name.upper(): int(getattr(self, f.name)) for f in fields(self)}
         if not self.weight_window:
             del values["WEIGHT_WINDOW"]

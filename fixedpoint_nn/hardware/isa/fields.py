@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where a value stands in an instruction's words."""
+"""Bit fields of instructions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 
 class AssemblyError(ValueError):
-    """An instruction that the engine cannot hold or must not run."""
+    """Raised for an instruction that cannot be encoded or is illegal."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """`base` plus the register's value when the instruction is read; register 0 is always zero."""
+    """An address: `base` plus the value of a register when the instruction is executed; register 0 is always 0."""
 
     base: int = 0
     register: int = 0
@@ -21,7 +21,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Field:
-    """Bits `low` to `low + bits - 1` of an instruction's word `word` hold `name` (counts: minus one)."""
+    """The field `name`: bits `low` to `low + bits - 1` of word `word`; `minus_one` fields store the value less 1."""
 
     name: str
     word: int
@@ -32,7 +32,7 @@ class Field:
     meaning: str = ""
 
     def encode(self, value: int) -> int:
-        """The field's bits at their place in the word; AssemblyError if the value does not fit."""
+        """The value's bits, shifted to their place in the word; raises AssemblyError if it does not fit."""
         stored = int(value) - self.minus_one
         low, high = (
             (-(1 << self.bits - 1), (1 << self.bits - 1) - 1) if self.signed else (0, (1 << self.bits) - 1)
@@ -45,7 +45,7 @@ class Field:
         return (stored & ((1 << self.bits) - 1)) << self.low
 
     def decode(self, words: Sequence[int]) -> int:
-        """The value that an instruction's words hold."""
+        """The value of this field in an instruction's words."""
         stored = words[self.word] >> self.low & ((1 << self.bits) - 1)
         if self.signed and stored >> (self.bits - 1):
             stored -= 1 << self.bits
@@ -53,7 +53,7 @@ class Field:
 
 
 def address_fields(name: str, word: int, meaning: str) -> tuple[Field, Field]:
-    """The fields of an `Address` in one word: base and register."""
+    """The two fields of an `Address` in one word: base and register."""
     return (
         Field(f"{name}.base", word, 0, 24, meaning=meaning),
         Field(f"{name}.register", word, 24, 3, meaning="register added to it"),

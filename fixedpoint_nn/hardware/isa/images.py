@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The memory images that an engine runs."""
+"""The contents of the engine's memories."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def _empty() -> Ints:
 
 @dataclass(frozen=True)
 class Images:
-    """What the five memories hold before a start, as signed integers (program words are bit patterns)."""
+    """The contents of the five memories before a start, as signed integers (program words are bit patterns)."""
 
     program: list[int]
     weights: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))  # (rows, lanes)
-    # (channels, 2): shift, bias; or (channels, 3) with a multiplier, which is 1 where it is left out
+    # (channels, 2): shift, bias; or (channels, 3) with a multiplier, which is 1 if omitted
     parameters: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     tables: Ints = field(default_factory=_empty)
-    activations: Ints = field(default_factory=_empty)  # words from address 0 on
-    # (rows, lanes): the weights that come from outside while a sample is computed, in the order of use
+    activations: Ints = field(default_factory=_empty)  # from address 0 on
+    # (rows, lanes): the weights that are streamed from outside during a sample, in order of use
     stream: Ints = field(default_factory=lambda: np.zeros((0, 1), np.int64))
 
     def words(self, config: EngineConfig) -> dict[str, tuple[int, list[int]]]:
-        """For each image its word's bits and its words as bit patterns, as docs/engine.md lays them out."""
+        """For each memory (bits of a word, words as bit patterns), in the layout of docs/engine.md."""
         lanes = config.lanes
         padded = np.zeros(-(-len(self.activations) // lanes) * lanes, np.int64)
         padded[: len(self.activations)] = self.activations
@@ -65,13 +65,13 @@ class Images:
         return images
 
     def with_multipliers(self) -> Ints:
-        """The parameters in three columns: shift, bias, multiplier."""
+        """The parameters as (channels, 3): shift, bias, multiplier."""
         if self.parameters.shape[1] > 2:
             return self.parameters
         return np.column_stack([self.parameters, np.ones(len(self.parameters), np.int64)])
 
     def _parameters(self, config: EngineConfig) -> list[int]:
-        """{multiplier, shift, bias} as bit patterns, the multiplier only where the engine has one."""
+        """{multiplier, shift, bias} of each channel as a bit pattern, without multiplier if the engine has none."""
         shifts, multipliers = self.parameters[:, 0].tolist(), self.with_multipliers()[:, 2].tolist()
         if shifts and not 0 <= min(shifts) <= max(shifts) < 1 << SHIFT_BITS:
             raise AssemblyError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What all instructions have in common: encoded, decoded and shown by the table of their fields."""
+"""The base class of instructions: encoding, decoding and text, driven by the table of fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPCODE = slice(28, 31)
 
 @dataclass(frozen=True)
 class Instruction:
-    """Base of all instructions: `layout` places the fields, `opcode` is in bits 30..28 of the first word."""
+    """An instruction; `layout` is the table of its fields, and `opcode` is in bits 30..28 of the first word."""
 
     opcode: ClassVar[int]
     words: ClassVar[int] = 1
@@ -38,18 +38,18 @@ class Instruction:
 
     @classmethod
     def decode(cls, words: Sequence[int]) -> Instruction:
-        """The instruction that these words are, by its layout."""
+        """The instruction in these words."""
         whole = [*words, *[0] * (cls.words - len(words))]
         return cls(**cls._arguments({field.name: field.decode(whole) for field in cls.layout}))
 
     @classmethod
     def length(cls, first: int) -> int:
-        """The words of the instruction whose first word this is."""
+        """The number of words of the instruction that begins with this word."""
         return cls.words
 
     @classmethod
     def _arguments(cls, stored: dict[str, int]) -> dict[str, Any]:
-        """Stored numbers as the dataclass's arguments: addresses put together, one-bit fields as bools."""
+        """Field values as arguments of the dataclass: addresses combined, one-bit fields as bools."""
         arguments: dict[str, Any] = {}
         for field in cls.layout:
             name, _, part = field.name.partition(".")
@@ -60,7 +60,7 @@ class Instruction:
         return arguments
 
     def __str__(self) -> str:
-        """The name and every field that differs from its default."""
+        """The name, and every field that differs from its default."""
         shown = []
         for item in fields(self):
             value = getattr(self, item.name)

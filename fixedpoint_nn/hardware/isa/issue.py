@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cycles in which the steps of one run are issued."""
+"""The issue cycles of a run's steps."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Number = TypeVar("Number", int, NDArray[np.int64])
 
 
 def drain_clocks(channels: int, drain: int) -> int:
-    """The clocks in which a tile's channels leave the lanes, `drain` of them at a time."""
+    """The clocks to drain a tile's channels from the lanes, `drain` per clock."""
     return -(-channels // drain)
 
 
 def turns(run: Run, pack: int) -> int:
-    """1 if lanes that share multipliers have operands of their own in this run, and multiply one after the other."""
+    """1 if lanes that share a multiplier have different operands in this run, so that they take turns; else 0."""
     return int(pack > 1 and run.vector)
 
 
 def tile_clocks(run: Run, turn: int) -> int:
-    """The clocks of a tile's steps: one each, and one more for each that multiplies in turns."""
+    """The clocks of a tile's steps: one per step, and one more per multiplying step if lanes take turns."""
     return run.taps + turn * run.fired
 
 
 @dataclass(frozen=True)
 class Issue:
-    """The cycles in which the steps of one run are issued."""
+    """The issue cycles of the steps of one run."""
 
     first_step: int
     first_tile: int  # last step of the first tile
@@ -40,19 +40,19 @@ class Issue:
     lanes: int
     run: Run
     drain: int = 1
-    turn: int = 0  # clocks by which lanes that take turns read before their step
-    first_pass: Ints | None = None  # of a streamed run: the cycle in which each step reads a new row
+    turn: int = 0  # clocks by which lanes that take turns read ahead of their step
+    first_pass: Ints | None = None  # of a streamed run: the cycle in which each step reads its new row
 
     @property
     def full(self) -> int:
-        """Cycles from the last step of a whole tile to that of the next one, if no weights are waited for."""
+        """Cycles from the last step of a full tile to that of the next one, without stalls for weights."""
         return self._tile(self.run.tile_channels(self.lanes))
 
     def _tile(self, channels: int) -> int:
         return max(tile_clocks(self.run, self.turn), self.turn + drain_clocks(channels, self.drain))
 
     def tile(self, pixel: Number, tile: Number) -> Number:
-        """The cycle of the last step of tile number `tile` of pixel number `pixel` (integers or arrays)."""
+        """The cycle of the last step of tile `tile` of pixel `pixel` (integers or arrays)."""
         tiles, taps, full = self.run.counts[3], self.run.taps, self.full
         each = (tiles - 1) * full + self._tile(self.run.last_channels)
         regular = self.first_tile + pixel * each + tile * full
@@ -66,13 +66,13 @@ class Issue:
 
 
 def step_cycles(issue: Issue, pixel: Ints, tile: Ints, steps: int) -> Ints:
-    """The cycle in which each step reads first, (pixels, tiles, steps).
+    """The cycle in which each step reads its activations, (pixels, tiles, steps).
 
-    They follow each other, but that a tile's last one may wait; lanes that take turns read in two cycles. `tile` holds
-    the first tiles, all of them or some.
+    Steps are consecutive, except that a tile's last step may wait; lanes that take turns read in two cycles. `tile`
+    holds tile numbers from 0 on.
     """
     number = np.arange(steps)
-    before = number // 2 if issue.run.paired else number  # steps that multiplied
+    before = number // 2 if issue.run.paired else number  # multiplying steps so far
     cycles = first_steps(issue, pixel, tile)[..., None] + number + issue.turn * before
     cycles[..., -1] = issue.tile(pixel[:, None], tile) - issue.turn
     if issue.first_pass is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The codes of roundings and overflows, in instructions and in the engine's parameters: the only table of them."""
+"""The codes of roundings and overflows in instructions and engine parameters: the only table of them."""
 
 from __future__ import annotations
 

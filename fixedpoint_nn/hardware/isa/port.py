@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`Port`: where the host writes a sample, or reads a result."""
+"""`Port`: the place in the activation memory where the host writes a sample or reads a result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 @dataclass(frozen=True)
 class Port:
-    """A value in the activation memory: blocks of `run` words, whose starts are `stride` words apart."""
+    """A value in the activation memory: blocks of `run` consecutive words, which start `stride` words apart."""
 
     shape: tuple[int, ...]  # of one sample
     format: QFormat
@@ -24,11 +24,11 @@ class Port:
 
     @property
     def words(self) -> int:
-        """Integers in the value."""
+        """The number of words of the value."""
         return prod(self.shape)
 
     def addresses(self) -> Ints:
-        """The address of each integer, (words,), in order."""
+        """The address of each word of the value, (words,), in order."""
         place = np.arange(self.words)
         result: Ints = self.address + place // self.run * self.stride + place % self.run
         return result

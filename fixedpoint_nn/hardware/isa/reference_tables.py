@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The tables of reference_rtl/README.md, made from the instruction set and the timing that the package uses.
+"""The tables of docs/engine.md and reference_rtl/README.md, generated from the instruction set and the timing rules.
 
-`python -m fixedpoint_nn.hardware.isa.reference_tables` prints them; a test compares the page with them.
+`python -m fixedpoint_nn.hardware.isa.reference_tables` prints them; a test compares the pages with them.
 """
 
 from __future__ import annotations
@@ -78,13 +78,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def memory_map() -> str:
-    """The memories with their widths, depths and load ports, as a Markdown table."""
+    """The memories with widths, depths and load ports, as a Markdown table."""
     rows = [(m.image, f"`{m.bits}`", f"`{m.words}`", m.port, m.contents) for m in MEMORIES]
     return table(("image", "bits of a word", "words", "port", "contents"), rows)
 
 
 def instruction_set() -> str:
-    """Every instruction with its fields; of `Run` only how many there are."""
+    """Every instruction with its fields, as a Markdown table; of `Run` only their number."""
     rows = []
     for opcode, kind in INSTRUCTIONS.items():
         fields = "below" if kind is Run else "; ".join(_words(kind.layout)) or "none"
@@ -93,7 +93,7 @@ def instruction_set() -> str:
 
 
 def description() -> str:
-    """The fields of `Run`, one line for each word."""
+    """The fields of `Run`, as a Markdown table with one row per word."""
     rows = []
     for word in range(Run.words):
         fields = [field for field in Run.layout if field.word == word]
@@ -139,7 +139,7 @@ def markdown() -> str:
 
 
 def latencies() -> str:
-    """What a designer waits for, in clocks; D is the number of clocks that the tile is drained for."""
+    """The latencies in clocks, as a Markdown table; D is the number of clocks in which a tile is drained."""
     rows = (
         ("`start`", "first word of the program decoded", FIRST_DECODE),
         ("a word of the program", "the next word", 1),
@@ -175,7 +175,7 @@ EXAMPLE = (
 
 
 def example() -> str:
-    """A perceptron of two layers as the engine runs it, and what it costs."""
+    """The program of a two-layer perceptron and its cycles, as Markdown."""
     plan = schedule(EXAMPLE, 8)
     assert plan is not None
     return (

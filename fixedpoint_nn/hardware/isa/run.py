@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The instruction that computes: six loops of multiply-accumulate steps, and how their sums become words."""
+"""The `Run` instruction: six nested loops of multiply-accumulate steps, and the requantising of their sums."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fixedpoint_nn.hardware.isa.fields import Address, AssemblyError, Field, add
 from fixedpoint_nn.hardware.isa.instruction import Instruction
 from fixedpoint_nn.hardware.isa.modes import OVERFLOWS, ROUNDINGS
 
-SHORT_WORDS = 13  # of a run of one pixel, without those that say where pixels are
+SHORT_WORDS = 13  # of a run of one pixel, which has no words for the loops over pixels
 LOOPS = ("channel", "kx", "ky", "tile", "x", "y")  # innermost first
 
 
 @dataclass(frozen=True)
 class Run(Instruction):
-    """One layer's arithmetic: a loop nest of multiply-accumulate steps and the requantiser's settings.
+    """The arithmetic of one layer: a loop nest of multiply-accumulate steps, and the requantiser's settings.
 
-    `counts` and `strides` belong to `LOOPS`; strides are distances in activation words, from which the
-    jumps that the engine adds when a loop wraps follow.
+    `counts` and `strides` are those of `LOOPS`, innermost first; a stride is a distance in activation words. The jumps
+    that the engine adds when a loop wraps are computed from them.
     """
 
     activation: Address = Address()
@@ -288,31 +288,31 @@ class Run(Instruction):
 
     @property
     def taps(self) -> int:
-        """The steps of a tile."""
+        """The number of steps of a tile."""
         channel, kx, ky = self.counts[:3]
         return channel * kx * ky
 
     @property
     def fired(self) -> int:
-        """The steps of a tile that multiply: half of them if they are paired."""
+        """The number of multiplying steps of a tile: half of the steps of a paired run."""
         return self.taps // (2 if self.paired else 1)
 
     @property
     def step_words(self) -> int:
-        """The words that a step reads, from the first to the last, unless they are a row."""
+        """The span in words of a step's reads, unless it reads a row."""
         return 1 << self.groups + self.skip
 
     def tile_channels(self, lanes: int) -> int:
-        """The sums that leave a whole tile of so many lanes."""
+        """The number of sums of a full tile with `lanes` lanes."""
         return lanes >> self.groups if self.joined else lanes
 
     def pixel_channels(self, lanes: int) -> int:
-        """The sums of all tiles of a pixel, with so many lanes."""
+        """The number of sums of all tiles of a pixel with `lanes` lanes."""
         return (self.counts[3] - 1) * self.tile_channels(lanes) + self.last_channels
 
     @property
     def jumps(self) -> tuple[int, ...]:
-        """For each loop, what is added to the address when it goes on: its stride less the way of its inner loops."""
+        """What each loop adds to the address when it advances: its stride minus the extent of its inner loops."""
         walked, jumps = 0, []
         for count, stride in zip(self.counts, self.strides, strict=True):
             jumps.append(stride - walked)
@@ -329,7 +329,7 @@ class Run(Instruction):
 
     @classmethod
     def length(cls, first: int) -> int:
-        """The words of the run whose first word this is."""
+        """The number of words of the run that begins with this word."""
         return SHORT_WORDS if first >> 31 else cls.words
 
     @classmethod

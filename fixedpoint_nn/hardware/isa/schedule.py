@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Predicted cycles: the program's control flow without its data, timed by the engine's rules."""
+"""Prediction of cycles: the program's control flow without data, timed by the engine's rules."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from fixedpoint_nn.hardware.isa.weight_window import RowClock
 
 @dataclass
 class Schedule:
-    """Cycles and multiply-accumulate steps, in all and by the program address of each run."""
+    """Cycles and multiply-accumulate steps, in total and by the program address of each run."""
 
     cycles: int = 0
     mac_cycles: int = 0
     by_run: dict[int, tuple[int, int]] = field(default_factory=dict)
-    stalls: int = 0  # cycles in which a step waited for nothing but its weights from outside
+    stalls: int = 0  # cycles in which a step waited only for streamed weights
     stalls_by_run: dict[int, int] = field(default_factory=dict)
 
     @property
     def utilisation(self) -> float:
-        """The share of cycles in which all lanes are given something to multiply."""
+        """The share of cycles with a multiply-accumulate step."""
         return self.mac_cycles / self.cycles if self.cycles else 0.0
 
 
@@ -46,9 +46,9 @@ def schedule(
     pack: int = 1,
     rows: RowClock | None = None,
 ) -> Schedule | None:
-    """The schedule of a program; None if it depends on the data (a conditional jump).
+    """The schedule of a program; None if it depends on data (a conditional jump).
 
-    `latency` is the engine's (`EngineConfig.latency`); `rows` is the clock of the weights that come from outside.
+    `latency` is `EngineConfig.latency`; `rows` is the clock of streamed weights.
     """
     if any(isinstance(instruction, JumpEqual) for instruction in program):
         return None
@@ -94,6 +94,6 @@ def schedule(
 
 
 def mac_steps(run: Run) -> int:
-    """The steps of the run that multiply: half of the steps of a paired run."""
+    """The number of multiplying steps of a run: half of the steps of a paired run."""
     tiles, width, height = run.counts[3:]
     return run.fired * tiles * width * height

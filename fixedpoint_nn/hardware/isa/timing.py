@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""When the engine does what: the rules of docs/engine.md, "Timing", as arithmetic on cycle numbers.
+"""The engine's timing: the rules of docs/engine.md, "Timing", as arithmetic on cycle numbers.
 
 Cycle 0 is the one in which `start` is high.
 """
@@ -17,12 +17,12 @@ from fixedpoint_nn.hardware.isa.weight_window import RowClock, passes_of
 
 __all__ = ["FIRST_DECODE", "HANDOVER", "LOAD_CYCLES", "Issue", "Timing", "drain_clocks"]
 
-FIRST_DECODE = 3  # from a start or a taken jump until its target is decoded
-LOAD_CYCLES = 4  # from the last word of a Load with shift 0 until the next word is decoded
+FIRST_DECODE = 3  # cycles from a start or a taken jump until its target is decoded
+LOAD_CYCLES = 4  # cycles from the last word of a Load with shift 0 until the next word is decoded
 
 
 class Timing:
-    """The clock of one execution, from `start` on: call the method of each instruction as it is executed."""
+    """The clock of one execution: call the method of each instruction in the order of execution."""
 
     def __init__(
         self,
@@ -35,17 +35,17 @@ class Timing:
         self.lanes, self.drain, self.latency, self.pack = lanes, drain, latency, pack
         self.rows = rows  # of weights from outside
         self.decode = FIRST_DECODE  # earliest cycle in which the next word is decoded
-        self.taken = 0  # when the last description was taken
+        self.taken = 0  # the cycle in which the last Run was taken over
         self.last_step = 0  # of the last run
-        self.drained = 0  # from then on its results can be read
+        self.drained = 0  # the cycle from which its results can be read
         self.cycles = 0
 
     def words(self, count: int = 1, *, jump: bool = False) -> None:
-        """An instruction of `count` words that never waits; `jump`: it was taken."""
+        """Time an instruction of `count` words that does not wait; `jump` if it jumped."""
         self.decode += count - 1 + (FIRST_DECODE if jump else 1)
 
     def run(self, run: Run) -> Issue:
-        """Read a Run and issue its steps; when that happens, in cycles."""
+        """Time a Run; returns the issue cycles of its steps."""
         self.decode = max(self.decode, self.taken + 1) + run.words
         self.taken = max(self.decode, self.last_step)
         tiles, x, y = run.counts[3:]
@@ -60,7 +60,7 @@ class Timing:
         return replace(issue, last_step=self.last_step)
 
     def _streamed(self, issue: Issue) -> Issue:
-        """The issue of a run that waits for its rows of weights."""
+        """The issue cycles of a run with streamed weights."""
         run, turn = issue.run, issue.turn
         if self.rows is None:
             raise AssemblyError(
@@ -81,17 +81,17 @@ class Timing:
         self.decode = max(self.decode, self.drained)
 
     def load(self, shift: int) -> None:
-        """Wait for all results, read the two words of a Load, and wait for its word and `shift` doublings."""
+        """Time a Load: wait for all results, read its two words, the memory word, and `shift` doublings."""
         self._wait()
         self.decode += 1 + LOAD_CYCLES + shift
 
     def store(self) -> None:
-        """Wait for all results, and read the two words of a Store."""
+        """Time a Store: wait for all results, and read its two words."""
         self._wait()
         self.words(2)
 
     def halt(self) -> None:
-        """Wait for all results; `cycles` is the cycle in which the Halt is decoded."""
+        """Time a Halt: wait for all results; `cycles` is then the cycle in which it is decoded."""
         self._wait()
         self.cycles = self.decode
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""reference_rtl/fields.vh from the instruction table: where each field of a Run stands, and the opcodes.
+"""Generates reference_rtl/fields.vh from the instruction table: the place of each field of a Run, and the opcodes.
 
-`python -m fixedpoint_nn.hardware.isa.verilog_header >reference_rtl/fields.vh` writes it; a test proves it current.
+`python -m fixedpoint_nn.hardware.isa.verilog_header >reference_rtl/fields.vh` writes it; a test compares them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def header() -> str:
     operations = [
         f"`define OP_{_upper(kind.__name__)} 3'd{opcode}" for opcode, kind in sorted(INSTRUCTIONS.items())
     ]
-    # The register that is added to an address stands above its base, and needs no place of its own.
+    # An address's register is above its base, so it needs no entry.
     fields = [field for field in Run.layout if not field.name.endswith(".register")]
     places = sorted((WORD_BITS * field.word + field.low, field.name) for field in fields)
     return "\n".join(
@@ -39,7 +39,7 @@ def header() -> str:
 
 
 def _upper(name: str) -> str:
-    """JumpEqual as JUMP_EQUAL."""
+    """A name in upper case: JumpEqual -> JUMP_EQUAL."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper()
 
 

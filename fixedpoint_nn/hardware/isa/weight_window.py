@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""When the rows of weights from outside arrive and are read: the clock of weight_window.v.
+"""The timing of streamed weights: when their rows arrive and are read, as in weight_window.v.
 
-A row that is taken in cycle t is read in cycle t + 1 at the earliest; a place whose row is read for the last time in
-cycle t takes another row in cycle t + 1 at the earliest.
+A row accepted in cycle t can be read from cycle t + 1 on; a slot whose row is read for the last time in cycle t can
+accept another row from cycle t + 1 on.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _NEVER = -(1 << 60)
 
 @dataclass(frozen=True)
 class WeightMemory:
-    """A memory outside of the engine that streams rows of weights, one sample at a time.
+    """A memory outside the engine that streams the rows of weights of each sample.
 
-    The first row is offered `latency` cycles after the start, every other one `clocks` cycles after the row before it
-    was taken.
+    The first row is offered `latency` cycles after the start, each further one `clocks` cycles after the previous row
+    was accepted.
     """
 
     clocks: int = 1
@@ -34,35 +34,35 @@ class WeightMemory:
                 raise AssemblyError(f"{name} = {getattr(self, name)} is no memory of weights; use at least 1")
 
 
-Outside = WeightMemory | Ints  # or the cycle in which each row was taken
+Outside = WeightMemory | Ints  # or the cycle in which each row was accepted
 
 
 def rows_of(run: Run) -> int:
-    """The rows of weights that a run reads."""
+    """The number of rows of weights that a run reads."""
     return run.taps * (1 if run.per_tile else run.counts[3])
 
 
 def passes_of(run: Run) -> int:
-    """How many times a run reads its rows."""
+    """The number of times that a run reads its rows."""
     return run.counts[4] * run.counts[5] * (run.counts[3] if run.per_tile else 1)
 
 
 class RowClock:
-    """The cycles of one sample's rows: arrived, read for the first time, given back."""
+    """The cycles in which the rows of one sample arrive, are first read, and are released."""
 
     def __init__(self, window: int, outside: Outside) -> None:
         self.window, self.outside = window, outside
         self.arrived = 0  # rows so far
         self.stalls = 0
         self._last_arrival = 0
-        self._returned = np.full(window, _NEVER, np.int64)  # of each place of the ring, its last row
+        self._returned = np.full(window, _NEVER, np.int64)  # the release cycle of the last row in each slot
         self._returns = 0  # rows so far
 
     def read(self, run: Run, first: int, tile_due: int, drain: int, turn: int = 0) -> Ints:
-        """The cycle in which each step of a run's first pass reads, that may begin in cycle `first`.
+        """The cycle in which each step of a run's first pass reads, (rows,), if the run can begin in cycle `first`.
 
-        The last step of the first tile may not read before `tile_due`, and those of later ones `drain` cycles after the
-        last step of the tile before. A step is over `turn` cycles after it reads.
+        The last step of the first tile reads no earlier than `tile_due`, that of a later tile no earlier than `drain`
+        cycles after the last step of the tile before. A step ends `turn` cycles after it reads.
         """
         taps, clocks = run.taps, 1 + turn
         rows, once = rows_of(run), passes_of(run) == 1
@@ -92,12 +92,12 @@ class RowClock:
         return cycles
 
     def give_back(self, cycles: Ints) -> None:
-        """The next rows, in their order, are read for the last time in these cycles."""
+        """Release the next rows, in order: they are read for the last time in these cycles."""
         self._returned[(self._returns + np.arange(len(cycles))) % self.window] = cycles
         self._returns += len(cycles)
 
     def _arrive(self, count: int) -> Ints:
-        """The cycles in which the next rows are taken, at most as many as the window has."""
+        """The cycles in which the next `count` rows are accepted; `count` is at most the size of the window."""
         begin, self.arrived = self.arrived, self.arrived + count
         if not isinstance(self.outside, WeightMemory):
             if self.arrived > len(self.outside):

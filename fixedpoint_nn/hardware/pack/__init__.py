@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Packs: a network for the engine as files."""
+"""Packs: a compiled network as a folder of files."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The manifest of a pack: everything that a reader needs to know about its files, as JSON."""
+"""The manifest of a pack: the description of its files, engine and ports, as JSON."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fixedpoint_nn.network.json_shapes import ShapeError, parsed, shown
 from fixedpoint_nn.numerics.qformat import QFormat
 
 VERSION = 2
-WRITERS = {1: "0.1"}  # which release of fixedpoint_nn wrote packs of an older version
-FOLDERS = {"input": "vectors", "expected": "vectors", "status": "vectors"}  # of all other kinds: images
+WRITERS = {1: "0.1"}  # the release of fixedpoint_nn that wrote packs of an older version
+FOLDERS = {"input": "vectors", "expected": "vectors", "status": "vectors"}  # all other kinds are in images
 NAME = "manifest.json"
 LARGEST = 1 << 26  # bytes; every golden pack's manifest is less than a thousandth of it
 OPTIONAL = {
@@ -30,7 +30,7 @@ OPTIONAL = {
     "pack": 1,
     "multiplier_width": 0,
     "weight_window": 0,
-}  # what is meant where a manifest leaves a parameter out
+}  # the values of omitted parameters
 ORDER = {
     "program": "instruction after instruction, from word 0",
     "weights": "rows of lanes in the order of the engine's steps; lane 0 in the least significant bits",
@@ -48,11 +48,11 @@ MULTIPLIED = "multiplier (above), shift (6 bits) and bias (below) of each output
 
 
 class PackError(ValueError):
-    """A pack that is damaged, incomplete, or of another kind."""
+    """Raised for a pack that is damaged, incomplete, or of an unsupported version."""
 
 
 def file_name(kind: str, suffix: str) -> str:
-    """Where a pack keeps an image or its vectors, such as `images/weights.coe`."""
+    """The path of an image or of vectors within a pack, such as `images/weights.coe`."""
     return f"{FOLDERS.get(kind, 'images')}/{kind}{suffix}"
 
 
@@ -76,7 +76,7 @@ def read_port(entry: Mapping[str, Any]) -> Port:
 
 
 def describe_runs(lowered: CompiledNetwork, schedule: Schedule | None) -> list[dict[str, Any]]:
-    """Every run of the program: where it stands, what it computes, and for how long."""
+    """One entry per run of the program: its address, layer, format and predicted cycles."""
     runs = []
     for item, place in zip(lowered.items, lowered.places, strict=False):
         if not isinstance(item, Kernel):
@@ -109,7 +109,7 @@ def _bits(bound: tuple[int, int]) -> int:
 
 
 def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[int]) -> dict[str, Any]:
-    """The manifest's entry of a written file: `words` words of `bits` bits, their order, size and checksum."""
+    """The manifest's entry of a file: `words` words of `bits` bits, their shape, size in bytes and checksum."""
     content = path.read_bytes()
     return {
         "kind": kind,
@@ -125,14 +125,14 @@ def describe_file(path: Path, bits: int, words: int, kind: str, shape: Sequence[
 def describe_engine(config: EngineConfig) -> dict[str, int]:
     """The manifest's entry of the engine: the parameters of the Verilog by their Python names.
 
-    A drain, words and a pack of 1, a multiplier of 0 bits and a window of 0 rows are left out: the engines of before
-    had no other.
+    Parameters that older engines did not have are omitted at their neutral values: drain, words and pack 1, multiplier
+    and window 0.
     """
     return {name: value for name, value in asdict(config).items() if OPTIONAL.get(name) != value}
 
 
 def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:
-    """The program with the layers' names."""
+    """The program as text, with the names of layers."""
     lines = []
     names = {
         place: item
@@ -154,7 +154,7 @@ def listing(lowered: CompiledNetwork, schedule: Schedule | None) -> str:
 
 
 def images_hash(about: Mapping[str, Any]) -> str:
-    """The SHA-256 of all images of a pack, whatever the radix of its .coe files."""
+    """The SHA-256 of all images of a pack; it does not depend on the radix of the .coe files."""
     images = sorted(
         (name, entry["sha256"]) for name, entry in about["files"].items() if name.endswith(".mem")
     )
@@ -169,7 +169,7 @@ def write(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The manifest, checked for its version; the files are checked by `load_pack`."""
+    """The manifest in `folder`, with its version and shape checked; `load_pack` checks the files."""
     path = folder / NAME
     try:
         if not path.is_file():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a manifest states, held against what a reader uses of it, before any file of the pack is opened."""
+"""The schema and consistency checks of a manifest, before any other file of the pack is opened."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ MANIFEST = Fields(
 
 
 def demand_manifest(about: Mapping[str, Any]) -> None:
-    """Raise a `ShapeError` for what is missing, of another kind, or contradicts the rest."""
+    """Raise `ShapeError` for entries that are missing, of a wrong type, or inconsistent."""
     demand(about, MANIFEST)
     for name in about["files"]:
         demand(name, FILE, "the name of a file")
@@ -122,14 +122,14 @@ def demand_manifest(about: Mapping[str, Any]) -> None:
 
 
 def demand_port(port: Port, depth: int, name: str) -> None:
-    """Every word of a sample has a place in the activation memory."""
+    """Raise `ShapeError` unless every word of the port is inside an activation memory of this depth."""
     last = port.address + (port.words - 1) // port.run * port.stride + (port.words - 1) % port.run
     if last >= depth:
         raise ShapeError(f"{name} ends at address {last}, and the activation memory has {depth} words")
 
 
 def word_bits(config: EngineConfig, kind: str) -> int:
-    """How wide the words of a kind of file are in an engine."""
+    """The bits of a word of this kind of file, for this engine."""
     lanes, word = config.lanes, config.activation_width
     bits: dict[str, int] = {
         "program": 32,
@@ -143,7 +143,7 @@ def word_bits(config: EngineConfig, kind: str) -> int:
 
 
 def depth(config: EngineConfig, kind: str) -> int | None:
-    """How many words of a kind of image an engine holds; None for vectors."""
+    """The number of words that the engine's memory for this kind of image holds; None for vectors."""
     depths = {
         "program": config.program_depth,
         "weights": config.resident_rows,

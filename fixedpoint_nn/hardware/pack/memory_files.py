@@ -45,7 +45,7 @@ def write_coe(words: Sequence[int], bits: int, radix: int = 16, comment: str = "
 
 
 def read_coe(text: str, bits: int, name: str = "the .coe text") -> list[int]:
-    """The words of a .coe file, in any of its radixes; what follows the vector is ignored, as Vivado does."""
+    """The words of a .coe file of radix 2, 10 or 16; text after the vector is ignored, as by Vivado."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith(";")]
     body = "\n".join(lines) + "\n"
     place, radix = 0, None
@@ -70,7 +70,7 @@ def read_coe(text: str, bits: int, name: str = "the .coe text") -> list[int]:
 def _parse(tokens: Sequence[str], radix: int, bits: int, name: str) -> list[int]:
     if list(tokens) == [""]:
         return []
-    pattern, words, longest = _DIGITS[radix], [], bits + 64  # digits; some programs write zeros in front
+    pattern, words, longest = _DIGITS[radix], [], bits + 64  # digits; some programs write leading zeros
     for place, token in enumerate(tokens):
         if not pattern.fullmatch(token):
             raise ImageError(f"word {place} of {name} is {token[:40]!r}, which is no number of radix {radix}")
@@ -88,13 +88,13 @@ def write_mem(words: Sequence[int], bits: int) -> str:
 
 
 def read_mem(text: str, bits: int, name: str = "the .mem text") -> list[int]:
-    """The words of a file for `$readmemh` without addresses."""
+    """The words of a file for `$readmemh`, without addresses; raises ImageError."""
     body = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL)
     return _parse(body.split() or [""], 16, bits, name)
 
 
 def write_mif(words: Sequence[int], bits: int) -> str:
-    """The text of Quartus's .mif."""
+    """The text of a .mif file for Quartus."""
     _check(words, bits)
     head = f"WIDTH={bits};\nDEPTH={len(words)};\nADDRESS_RADIX=HEX;\nDATA_RADIX=HEX;\nCONTENT BEGIN\n"
     return (
@@ -105,7 +105,7 @@ def write_mif(words: Sequence[int], bits: int) -> str:
 
 
 def read_mif(text: str, bits: int, name: str = "the .mif text") -> list[int]:
-    """The words of a .mif as `write_mif` writes it: addresses 0, 1, 2, ... in hexadecimal."""
+    """The words of a .mif file as `write_mif` writes it: addresses 0, 1, 2, ... in hexadecimal."""
     head, begin, body = text.partition("CONTENT BEGIN")
     declared: dict[str, Any] = dict(re.findall(r"(\w+)\s*=\s*(\w+)\s*;", head))
     entries = _MIF_LINE.findall(body)
@@ -121,7 +121,7 @@ def read_mif(text: str, bits: int, name: str = "the .mif text") -> list[int]:
 
 @dataclass(frozen=True)
 class Image:
-    """A memory image in a file for `$readmemh`."""
+    """A memory image in a file for `$readmemh`, and its number of words."""
 
     path: Path
     words: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Packs of programs that no network was lowered to: what must come out is what the engine's Python twin says."""
+"""Packs of hand-written programs, whose expected outputs come from the emulator."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Assembled:
-    """A program with its images, and where its vectors are written and its results read."""
+    """A hand-written program with its images and its ports."""
 
     config: EngineConfig
     images: Images
     input: Port
     output: Port
-    titles: Mapping[int, str]  # what begins at a program address
-    memory: WeightMemory | None = None  # that weights come from, if they do
+    titles: Mapping[int, str]  # the name of the part that begins at a program address
+    memory: WeightMemory | None = None  # of streamed weights, if any
 
     def run(self, vector: Ints, seed: int) -> tuple[Ints, Result]:
-        """The output words, and what the engine's twin tells, from memories as the images fill them."""
+        """(output words, emulator result) for one vector, from freshly loaded memories."""
         twin = Twin(self.config, self.images, self.input, vector, self.memory)
         result = twin.run(seed)
         return twin.memory[self.output.addresses()], result
 
     def results(self, vector: Ints, seed: int) -> tuple[Ints, Ints]:
-        """The output words, and the status registers."""
+        """(output words, status registers) for one vector."""
         words, result = self.run(vector, seed)
         return words, status_of(result)
 
 
 def status_of(result: Result) -> Ints:
-    """The status registers of a run."""
+    """The status registers as an array."""
     return np.array([int(getattr(result, name)) for name in STATUS])
 
 
@@ -65,8 +65,8 @@ def emit_program(
 ) -> Path:
     """Write a pack of vectors (vectors, words); vector n starts the noise generator from seed + n.
 
-    The program must give the same however many vectors have run before: what it reads is what its images
-    hold, what the vector brings, or what it has written itself.
+    A vector's result must not depend on earlier vectors: the program may read only its images, its input, and what it
+    has written itself.
     """
     done = [program.run(vector, seed + number) for number, vector in enumerate(vectors)]
     status = np.stack([status_of(result) for _, result in done])
@@ -101,7 +101,7 @@ def _listing(program: Assembled) -> str:
 
 
 def _runs(program: Assembled) -> list[dict[str, Any]]:
-    """Every run, by the title that it stands under; its integers have no binary point."""
+    """The manifest's entries of the runs, named by titles; their words are plain integers."""
     runs, title = [], ""
     width = program.config.activation_width
     for place, instruction in decode(program.images.program):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Packs: a network for the engine as files, written all at once and read back checksum by checksum."""
+"""Reading packs, with every checksum verified."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 STATUS_FILE = manifest.file_name("status", ".coe")
 IMAGES = ("program", "weights", "parameters", "tables", "activations")
-STREAM = "stream"  # of an engine whose weights come from outside
+STREAM = "stream"  # the image of streamed weights
 
 
 @dataclass(frozen=True)
 class Pack:
-    """A pack in memory: its engine, its images, and its vectors, all from the .coe files."""
+    """A pack in memory: engine, images and vectors, from its .coe files."""
 
     directory: Path
     manifest: Mapping[str, Any]
@@ -50,37 +50,37 @@ class Pack:
 
     @property
     def name(self) -> str:
-        """The name of the network, as the manifest gives it."""
+        """The network's name in the manifest."""
         return str(self.manifest["network"])
 
     @property
     def weights(self) -> str | None:
-        """The hash of the float network that was quantised; None where the pack does not tell it."""
+        """The hash of the float network that was quantised; None if the manifest has none."""
         return self.manifest.get("weights")
 
     @property
     def cycles(self) -> list[int]:
-        """Predicted cycles of each vector."""
+        """The predicted cycles of each vector."""
         return [int(cycles) for cycles in self.manifest["cycles"]]
 
     @property
     def memory(self) -> WeightMemory | None:
-        """The memory that weights come from, if they do."""
+        """The memory of streamed weights, if any."""
         about = self.manifest.get("weight_memory")
         return None if about is None else WeightMemory(about["clocks"], about["latency"])
 
     @property
     def stalls(self) -> list[int] | None:
-        """Predicted cycles of each vector in which it waits for weights from outside."""
+        """The predicted stalls for streamed weights of each vector, in cycles, if any are streamed."""
         return self.manifest.get("stalls")
 
     @property
     def seed(self) -> int:
-        """Of the noise generator for the first vector; each further one has the next seed."""
+        """The seed of the noise generator for the first vector; vector n has seed + n."""
         return int(self.manifest["seed"])
 
     def mem_files(self) -> dict[str, Image]:
-        """The images for `$readmemh`."""
+        """The image files for `$readmemh`, by memory."""
         files = self.manifest["files"]
         kinds = (*IMAGES, STREAM) if self.config.weight_window else IMAGES
         names = {kind: manifest.file_name(kind, ".mem") for kind in kinds}
@@ -91,9 +91,13 @@ class Pack:
 
 
 def load_pack(directory: str | Path) -> Pack:
-    """Read a pack: every file's checksum is verified, and the integers come from the .coe files alone.
+    """Read a pack from its folder; the integers come from the .coe files alone.
 
-    One that is replaced meanwhile is read again, so that what is read is the old pack or the new one.
+    Every checksum is verified; a damaged or incomplete pack raises PackError. A pack that is replaced during the call
+    is read again, so the result is the old pack or the new one.
+
+    >>> pack = load_pack("golden_vectors/moons")  # doctest: +SKIP
+    >>> pack.config.lanes, pack.vectors.shape, pack.cycles[0]  # doctest: +SKIP
     """
     directory = Path(directory)
     while True:
@@ -107,7 +111,7 @@ def load_pack(directory: str | Path) -> Pack:
 
 
 def identity(directory: Path) -> tuple[int, ...]:
-    """Another one as soon as another pack has taken the place of this one (which may get its inode's number)."""
+    """A value that changes as soon as another pack replaces this one, even if it gets the same inode number."""
     try:
         about = directory.stat()
     except OSError:
@@ -144,7 +148,7 @@ def _load(directory: Path) -> Pack:
 
 
 def _stated(about: Mapping[str, Any]) -> tuple[EngineConfig, tuple[Port, Port]]:
-    """The engine and the places of its input and output, if the manifest can be right."""
+    """(engine, (input port, output port)) of the manifest; raises PackError."""
     demand_manifest(about)
     config = EngineConfig(**about["engine"])
     ports = manifest.read_port(about["input"]), manifest.read_port(about["output"])
@@ -172,10 +176,10 @@ def _status(words: list[int], vectors: int, directory: Path) -> Ints:
 
 
 def verify_file(path: Path, entry: Mapping[str, Any]) -> None:
-    """Does the file have the size and the checksum of its entry in the manifest?"""
+    """Raise PackError unless the file has the size and checksum of its manifest entry."""
     if not path.is_file():
         raise PackError(f"{path} is missing; emit the pack again")
-    size = path.stat().st_size  # before the file is read: it may be of any size
+    size = path.stat().st_size  # before reading, because it may be huge
     if size != entry["bytes"]:
         raise PackError(f"{path} has {size} bytes and {entry['bytes']} were written; emit the pack again")
     with path.open("rb") as file:
@@ -210,7 +214,7 @@ def _from_coe(directory: Path, kind: str, files: Mapping[str, Any], config: Engi
 
 
 def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
-    """Integers from bit patterns."""
+    """The images from bit patterns."""
     lanes = config.lanes
     rows = bit_packing.unpack(words["activations"], lanes, config.activation_width)
     return Images(
@@ -224,14 +228,14 @@ def _images(words: Mapping[str, list[int]], config: EngineConfig) -> Images:
 
 
 def _rows(words: list[int], config: EngineConfig) -> Ints:
-    """(rows, lanes) of weights."""
+    """Weights (rows, lanes) from wide words."""
     rows = bit_packing.unpack(words, config.lanes, config.weight_width)
     table: Ints = np.array([bit_packing.signed(row, config.weight_width) for row in rows], np.int64)
     return table.reshape(-1, config.lanes)
 
 
 def _parameters(rows: Sequence[Sequence[int]], config: EngineConfig) -> Ints:
-    """(channels, 2): shift and bias; with a multiplier (channels, 3)."""
+    """Parameters (channels, 2): shift, bias; with a multiplier (channels, 3)."""
     words = [word for row in rows for word in row]
     low, high = config.bias_width, config.bias_width + SHIFT_BITS
     columns = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What can only be done with an engine that holds all of its weights."""
+"""A check for operations that need all weights in the engine's memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fixedpoint_nn.hardware.pack.manifest import PackError
 
 
 def demand_resident(config: EngineConfig, what: str) -> None:
-    """Refuse an engine whose weights come from outside."""
+    """Raise for an engine with streamed weights; `what` names the operation."""
     if config.weight_window:
         raise PackError(
             f"{what} needs all weights in the engine, and this pack streams them through a window of "

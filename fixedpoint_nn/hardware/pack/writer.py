@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a pack is made of, whoever made its program, and how its folder is written: whole or not at all."""
+"""The contents of a pack, and writing them to a folder atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTING = "listing.txt"
 
 @dataclass(frozen=True)
 class Contents:
-    """A program with its images, its vectors, and what must come out."""
+    """A program with its images, vectors and expected outputs, and all that the manifest says of them."""
 
     name: str
     config: EngineConfig
@@ -43,15 +43,13 @@ class Contents:
     runs: Sequence[Mapping[str, Any]]
     corners: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 1
-    status: Ints | None = None  # (vectors, status registers), if they are to be compared too
-    memory: WeightMemory | None = (
-        None  # that weights come from, if they do, and the cycles that were waited for them
-    )
+    status: Ints | None = None  # (vectors, status registers), if they are compared, too
+    memory: WeightMemory | None = None  # of streamed weights, and the stalls for them
     stalls: Sequence[int] = ()
-    weights: str | None = None  # the hash of the float network that was quantised, if it is known
+    weights: str | None = None  # the hash of the float network, if known
 
     def words(self) -> dict[str, tuple[int, list[int], list[int]]]:
-        """For each kind of file its word's bits, its words as bit patterns, and their shape."""
+        """For each kind of file (bits of a word, words as bit patterns, shape)."""
         bits = self.config.activation_width
         contents: dict[str, tuple[int, list[int], list[int]]] = {
             kind: (width, words, [len(words)])
@@ -65,13 +63,13 @@ class Contents:
         return contents
 
     def _outside(self) -> dict[str, Any]:
-        """What a manifest says of weights from outside."""
+        """The manifest's entries about streamed weights."""
         if self.memory is None:
             return {}
         return {"weight_memory": asdict(self.memory), "stalls": list(self.stalls)}
 
     def write_into(self, folder: Path, radix: int = 16, mif: bool = False) -> None:
-        """Every file of a pack."""
+        """Write every file of the pack into an existing folder."""
         files = {}
         for kind, (width, words, shape) in self.words().items():
             texts = {
@@ -112,22 +110,22 @@ class Contents:
 
 
 def write(directory: Path, contents: Contents, radix: int = 16, mif: bool = False) -> Path:
-    """Beside the place, then in one step into it; a pack that is there already is replaced."""
+    """Write a pack beside `directory`, then rename it; an existing pack is replaced."""
     check_replaceable(directory)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with replaced(directory) as new:
             contents.write_into(new, radix, mif)
-    except OSError as error:  # of the place that was asked for, not of a name that nobody knows
+    except OSError as error:  # name the requested path, not the temporary one
         raise OSError(error.errno, error.strerror, str(directory)) from error
     return directory
 
 
 def check_replaceable(directory: Path) -> None:
-    """Is there nothing yet, or a pack?"""
+    """Raise unless `directory` does not exist or is a pack."""
     heal(directory)
     if not directory.exists() or (directory / manifest.NAME).exists():
         return
-    with suppress(FileNotFoundError):  # another run has just taken it away
+    with suppress(FileNotFoundError):  # another process has just removed it
         if not directory.is_dir() or any(directory.iterdir()):
             raise PackError(f"{directory} exists and is no pack; choose another folder, or remove it")

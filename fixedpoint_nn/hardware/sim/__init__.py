@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Icarus Verilog and Verilator: found, compiled, run."""
+"""Simulation with Icarus Verilog and Verilator: finding the tools, compiling, running."""

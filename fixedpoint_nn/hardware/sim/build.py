@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Compile the engine's Verilog with Icarus Verilog or Verilator."""
+"""Compiling the engine's Verilog with Icarus Verilog or Verilator."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fixedpoint_nn.hardware.sim.toolchain import Tool, ToolError, find_tool, rtl
 
 SIMULATORS = ("iverilog", "verilator")
 BENCH = "engine_tb"
-SOURCE = "weight_source"  # of the weights that come from outside
+SOURCE = "weight_source"  # the bench's memory of streamed weights
 
 
 def compiled(config: EngineConfig, simulator: str, waves: bool = False, cycles: int = 0) -> list[str]:
-    """The command that runs this engine, compiled unless it is in the cache. `waves`: it can write a VCD.
+    """The command that simulates this engine, which is compiled unless it is in the cache.
 
-    `cycles`: how many clocks it is going to run; many are worth a simulator that is compiled for speed.
+    With `waves` it can write a VCD. `cycles` is the expected number of clocks: many justify compiling for speed.
     """
     if simulator not in SIMULATORS:
         raise ToolError(f"There is no simulator {simulator!r}; use {' or '.join(map(repr, SIMULATORS))}.")
@@ -57,7 +57,7 @@ def _sources(rtl: Path) -> list[Path]:
 
 
 def _built(key: str, config: EngineConfig, tool: Tool, rtl: Path, waves: bool, long: bool) -> Path:
-    """Build in a folder whose path every tool can read, then move the program into the cache."""
+    """Build in a folder with a simple path, then move the program into the cache."""
     with scratch.folder(plain=True) as work:
         (work / "rtl" / "tb").mkdir(parents=True)
         for source in _sources(rtl):
@@ -67,7 +67,7 @@ def _built(key: str, config: EngineConfig, tool: Tool, rtl: Path, waves: bool, l
             with cache.new_folder() as built:
                 shutil.copy2(work / cache.PROGRAM, built / cache.PROGRAM)
                 return cache.keep(key, built)
-        except ValueError as error:  # of the cache's limit
+        except ValueError as error:  # an invalid limit of the cache
             raise ToolError(str(error)) from None
         except OSError as error:
             raise ToolError(
@@ -77,7 +77,7 @@ def _built(key: str, config: EngineConfig, tool: Tool, rtl: Path, waves: bool, l
 
 
 def compile_into(work: Path, config: EngineConfig, tool: Tool, waves: bool, long: bool = False) -> None:
-    """Compile the sources in work/rtl to work/sim; all paths are relative, whatever that of `work` is."""
+    """Compile the sources in work/rtl to work/sim, with relative paths only."""
     values, simulator, program = config.verilog(), tool.name, str(tool.path)
     files = [
         *(f"rtl/tb/{name}.v" for name in (BENCH, SOURCE)),
@@ -96,7 +96,7 @@ def compile_into(work: Path, config: EngineConfig, tool: Tool, waves: bool, long
             text, status = Processes().execute(command, work)
     except OSError as error:
         raise ToolError(f"{command[0]} does not run: {error.strerror}; install the simulator again") from None
-    scratch.demand_room(work)  # Icarus does not notice that what it wrote was not kept
+    scratch.demand_room(work)  # Icarus does not notice a full disk
     if status or not (work / cache.PROGRAM).exists():
         cause = _cause(text) if status >= 0 else f"it was killed by signal {-status}"
         raise ToolError(f"{simulator} could not compile the engine: {cause}")
@@ -105,7 +105,7 @@ def compile_into(work: Path, config: EngineConfig, tool: Tool, waves: bool, long
 
 
 def _cause(text: str) -> str:
-    """The line that names a missing program, or the last one."""
+    """The line of a tool's output that names a missing program, or the last line."""
     missing = re.search(r"^.*(not found|No such file).*$", text, re.MULTILINE)
     return missing[0].strip() if missing else last_line(text)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Compiled simulators, kept from run to run in a folder that nobody else can write to.
+"""The cache of compiled simulators, in a folder that only this user can write to.
 
-A cached simulator is a program that will be run, so nobody else may be able to put one there, or to exchange a folder
-above it (`files/trust.py`). Where the usual place is not so, a private one is made for this process alone, with a
-warning. Each simulator stands beside its checksum; one that does not match is built again. When there are too many, the
-least recently used leave.
+A cached simulator is an executable, so no other user may be able to write it or exchange a parent folder
+(`files/trust.py`). If the usual folder does not guarantee that, a private one is made for this process, with a warning.
+Each simulator has a checksum; one that does not match is rebuilt. Beyond the size limit the least recently used ones
+are removed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from fixedpoint_nn.files.trust import weakness
 
 VARIABLE, SIZE_VARIABLE = "FIXEDPOINT_NN_CACHE", "FIXEDPOINT_NN_CACHE_MB"
 USUAL_MEGABYTES = 1000
-RECENT = 3600  # seconds in which a simulator that was used is never pruned: it may be about to run
+RECENT = 3600  # seconds after its last use in which a simulator is not pruned, as it may be about to run
 PROGRAM, CHECKSUM = "sim", "sha256"
 HOLDS = "compiled simulators"
 
 
 def cache_folder() -> Path:
-    """The folder that `FIXEDPOINT_NN_CACHE` names, the user's cache, or a private one of this process."""
+    """The folder in `FIXEDPOINT_NN_CACHE`, the user's cache, or a private folder of this process."""
     try:
         return scratch.unless_weak(usual_folder(), HOLDS, VARIABLE)
     except RuntimeError:
@@ -34,13 +34,13 @@ def cache_folder() -> Path:
 
 
 def usual_folder() -> Path:
-    """Where the cache is, if nobody else can change it; a RuntimeError for a user without a home."""
+    """The default cache folder; raises RuntimeError for a user without a home."""
     chosen, cache_home = os.environ.get(VARIABLE), os.environ.get("XDG_CACHE_HOME")
     return Path.cwd() / (chosen or Path(cache_home or Path.home() / ".cache") / "fixedpoint_nn")
 
 
 def cached(key: str, name: str = PROGRAM) -> Path | None:
-    """The simulator of this key (or another file), if there is one and it is what was put there."""
+    """The simulator (or the file `name`) of this key; None unless it exists and matches its checksum."""
     folder = _simulators() / key
     program = folder / name
     if not folder.exists():
@@ -58,7 +58,7 @@ def cached(key: str, name: str = PROGRAM) -> Path | None:
 
 
 def keep(key: str, built: Path, name: str = PROGRAM) -> Path:
-    """Put the folder `built`, with its `sim`, into the cache; of several processes the first one wins."""
+    """Move the folder `built` into the cache; of several processes the first one wins. Returns the cached file."""
     folder = _simulators() / key
     (built / CHECKSUM).write_text(_checksum(built / name))
     built.chmod(0o700)
@@ -72,12 +72,12 @@ def keep(key: str, built: Path, name: str = PROGRAM) -> Path:
 
 
 def new_folder() -> AbstractContextManager[Path]:
-    """An empty folder inside the cache, from which `keep` can take over."""
+    """A context with an empty folder inside the cache, for `keep`."""
     return scratch.folder_in(_simulators(), "making")
 
 
 def prune() -> None:
-    """Remove the least recently used simulators until the others are within the limit."""
+    """Remove the least recently used simulators until the rest is within the limit."""
     limit = limit_in_bytes()
     found = []
     for folder in _simulators().iterdir():
@@ -93,18 +93,18 @@ def prune() -> None:
 
 
 def remove(folder: Path) -> None:
-    """Take a folder away in one step, so that no other process sees a part of it."""
+    """Remove a folder atomically, so that no other process sees a part of it."""
     with suppress(OSError), scratch.folder_in(folder.parent, "removing") as gone:
         folder.rename(gone / "folder")
 
 
 def size_in_bytes() -> int:
-    """What the cached simulators take."""
+    """The size of the cached simulators in bytes."""
     return sum(path.stat().st_size for path in _simulators().rglob("*") if path.is_file())
 
 
 def limit_in_bytes() -> int:
-    """What the simulators may take; more is pruned."""
+    """The limit of the cache in bytes."""
     text = os.environ.get(SIZE_VARIABLE, str(USUAL_MEGABYTES))
     try:
         megabytes = float(text)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""A shell that ends external programs when this process is gone, however it went.
+"""A guard shell that kills external programs when this process ends in any way.
 
-`kill -9` leaves a process no time to end what it has started, and a compiler has children of its own. So every program
-runs in a session of its own, and a shell beside this process knows their numbers from a pipe: `+ 123` when one starts,
-`- 123` when it has ended. The pipe closes with this process, and the shell kills the sessions that are left. A program
-is started by a shell, too, which says its number and then becomes the program: so there is no instant at which it runs
-unknown. Windows has no such shell; there a program runs as it is.
+A process killed by `kill -9` cannot end its children, and a compiler has children of its own. So every program runs in
+its own session, and a guard shell learns the session ids from a pipe: `+ 123` when one starts, `- 123` when it has
+ended. When this process ends, the pipe closes, and the guard kills the remaining sessions. A program is itself started
+by a shell, which reports its id and then `exec`s the program, so that it never runs unregistered. On Windows there is
+no such shell, and programs run unguarded.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _guard: Guard | None = None
 
 
 class Guard:
-    """The shell, and the end of the pipe that keeps it waiting."""
+    """The guard shell, and the write end of its pipe."""
 
     def __init__(self) -> None:
         reading, self.pipe = os.pipe()
@@ -58,18 +58,18 @@ class Guard:
             os.close(reading)
 
     def close(self) -> None:
-        """Let the guard go, and wait until it has ended."""
+        """Close the pipe, and wait for the guard to end."""
         os.close(self.pipe)
         self.shell.wait()
 
 
 def guarded(command: Sequence[str], reads: str = os.devnull) -> tuple[Sequence[str], int]:
-    """The command that says its number and becomes this one, and the pipe that has to be its stdin until then."""
+    """(command that registers and then becomes this command, file descriptor of the pipe for its stdin)."""
     return (SHELL, "-c", BECOME, SHELL, reads, *command), _here().pipe
 
 
 def ended(number: int) -> None:
-    """The program of this number is gone, and another one may get the number."""
+    """Unregister a process id whose program has ended."""
     with _lock:
         if _guard is not None:
             with suppress(BrokenPipeError):
@@ -77,7 +77,7 @@ def ended(number: int) -> None:
 
 
 def end_with_make() -> None:
-    """If `make` has started this process, end it (and so its programs) with `make`, which may be killed, too."""
+    """If `make` started this process, end it when `make` ends."""
     if "MAKELEVEL" in os.environ and AVAILABLE:
         Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
 
@@ -89,7 +89,7 @@ def _end_without(parent: int) -> None:
 
 
 def _here() -> Guard:
-    """The guard of this process; another one if somebody has killed it."""
+    """The guard of this process; a new one if it was killed."""
     global _guard
     with _lock:
         if _guard is not None and _guard.shell.poll() is not None:
@@ -103,7 +103,7 @@ def _here() -> Guard:
 
 
 def _forget() -> None:
-    """A child that was forked has no programs yet, and must not keep the guard of its parent waiting."""
+    """In a forked child: drop the parent's guard, so that the child does not keep its pipe open."""
     global _guard, _lock
     _lock = Lock()
     if _guard is not None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""External programs (simulators, compilers, synthesis), side by side; none outlives the call that started it.
+"""Running external programs (simulators, compilers, synthesis) so that none outlives the call that started it.
 
-A program ends with all of its children when it takes too long, when the call is interrupted, and when this process is
-killed and can end nothing itself (`guard.py`).
+A program and its children are killed on a timeout, when the call is interrupted, and when this process is killed
+(`guard.py`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Process = subprocess.Popen[str]
 
 
 class Processes:
-    """Runs programs, in as many threads as there are; `stop` ends them all, and no further one starts."""
+    """Runs programs, from any number of threads; `stop` kills them all and prevents further ones."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -35,9 +35,9 @@ class Processes:
     def execute(
         self, command: Sequence[str], folder: Path | None = None, timeout: float | None = None
     ) -> tuple[str, int]:
-        """What a program that runs in `folder` printed, and its exit status; an OSError if it does not start.
+        """Run a command in `folder`; returns (output, exit status).
 
-        After `timeout` seconds it is ended, and subprocess.TimeoutExpired raised.
+        Raises OSError if it does not start, and subprocess.TimeoutExpired after `timeout` seconds.
         """
         with self._lock:
             if self._stopped:
@@ -58,7 +58,7 @@ class Processes:
         return text, process.returncode
 
     def stop(self) -> None:
-        """Kill the processes that are running, and start no more."""
+        """Kill the running processes, and start no more."""
         with self._lock:
             self._stopped = True
             for process in self._running:
@@ -67,7 +67,7 @@ class Processes:
 
 @contextmanager
 def conversation(command: Sequence[str], folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that is talked to by the pipes `stdin` and `stdout`, without buffers; the end of the block ends it."""
+    """A context with a running program and its unbuffered pipes `stdin` and `stdout`; its end kills the program."""
     _demand(command)
     if guard.AVAILABLE:
         reading, writing = os.pipe()
@@ -101,7 +101,7 @@ def _start(command: Sequence[str], folder: Path | None) -> Process:
 
 
 def _demand(command: Sequence[str]) -> None:
-    """An OSError if there is no such program: the guard's shell would say so in words of its own."""
+    """Raise OSError if there is no such program, instead of the shell's own message."""
     if shutil.which(command[0]) is None:
         reason = errno.EACCES if os.path.exists(command[0]) else errno.ENOENT
         raise OSError(reason, os.strerror(reason), command[0])
@@ -121,12 +121,12 @@ def _popen(command: Sequence[str], folder: Path | None, stdin: int, **more: Any)
 
 
 def _temporary(folder: Path | None) -> Path:
-    """Where a program puts temporary files of its own: Icarus hands their names to a shell, without quotation marks."""
+    """The folder for a program's temporary files, without blanks: Icarus passes their names to a shell unquoted."""
     return folder if folder is not None and scratch.is_plain(folder) else scratch.place(plain=True)
 
 
 def _kill(process: subprocess.Popen[Any]) -> None:
-    """The program and all that it has started, also where itself has ended: nobody has waited for it yet."""
+    """Kill the program's process group, even if the program itself has ended."""
     if process.returncode is not None:
         return
     if not guard.AVAILABLE:

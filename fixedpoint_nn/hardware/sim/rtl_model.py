@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`RtlModel`: the Verilog engine, called like any model."""
+"""`RtlModel`: the Verilog engine as a callable model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
 class RtlModel:
-    """A quantised network on the engine's Verilog, in a simulator.
+    """A quantised network on the Verilog engine in a simulator, "iverilog" or "verilator"; called with a batch.
 
-    With a `weight_window` of so many rows weights come from `weight_memory`: at a fixed rate, or after random pauses
-    whose seed it is.
+    The engine is chosen as by `emit`. With a `weight_window` of that many rows, weights are streamed from
+    `weight_memory`: at its fixed rate, or, if it is an integer, after random pauses with that seed.
 
     >>> np.array_equal(RtlModel(fixed)(x).ints, fixed(x).ints)  # doctest: +SKIP
     True
@@ -76,14 +76,11 @@ class RtlModel:
         return lowered, port
 
     def lowered(self, *shapes: tuple[int, ...]) -> CompiledNetwork:
-        """The program and the images for samples of this shape, or of these of several inputs."""
+        """The program and images for samples of this shape, or of these shapes for several inputs."""
         return self._lowered(*shapes)[0]
 
     def __call__(self, *xs: ArrayLike | FixedArray) -> Any:
-        """The engine's outputs, as the network gives them; `outcome` then holds its cycles and status registers.
-
-        Several inputs are handed to the engine as one row, and several outputs come back as one.
-        """
+        """The engine's outputs for a batch; `outcome` then has cycles and status registers."""
         if not several(self.fixed):
             (x,) = xs
             samples = taken(self.fixed, x)

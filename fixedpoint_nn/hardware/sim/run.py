@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Compile the engine's Verilog with Icarus Verilog or Verilator, and run memory images on it, on all cores.
+"""Running memory images and vectors on the simulated engine, on all cores.
 
-A compiled simulator depends on the engine's parameters and on the Verilog, not on the network, and is kept in
-a cache.
+A compiled simulator depends on the engine's parameters and the Verilog, not on the network, and is cached.
 """
 
 from __future__ import annotations
@@ -33,16 +32,16 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 class SimulationError(RuntimeError):
-    """The simulation did not end as it must."""
+    """Raised for a simulation that did not end properly."""
 
 
 class SimulatorError(SimulationError, ToolError):
-    """The simulator itself has failed: nothing is known of what it ran."""
+    """Raised if the simulator itself failed, so that nothing is known about the engine."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Vectors to run on one engine with one set of images."""
+    """An engine with its images and ports, to be simulated."""
 
     config: EngineConfig
     images: Mapping[str, Image]
@@ -51,15 +50,15 @@ class Job:
     simulator: str = "iverilog"
     seed: int = 1
     limit: int = 2_000_000_000  # cycles after which a vector counts as hung
-    cycles: int = 0  # of all vectors, as far as one knows
+    cycles: int = 0  # expected for all vectors, 0 if unknown
     memory: WeightMemory | int | None = (
-        None  # of weights from outside: at a fixed rate, or random pauses by a seed
+        None  # of streamed weights: at a fixed rate, or the seed of random pauses
     )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the engine gave for each vector: its words as text (they may be X) and status registers."""
+    """The engine's results for each vector: output words as text (they may be X) and status registers."""
 
     words: list[list[str]] = field(default_factory=list)
     cycles: list[int] = field(default_factory=list)
@@ -70,13 +69,13 @@ class Outcome:
     stalls: list[int] = field(default_factory=list)
     arrivals: list[list[int]] = field(
         default_factory=list
-    )  # of each row of weights from outside the cycle in which it was taken, if there were random pauses
+    )  # the cycle in which each streamed row was accepted, with random pauses
     traces: list[list[tuple[int, int, str]]] = field(
         default_factory=list
     )  # cycle, address, word of every write
 
     def ints(self, bits: int) -> Ints:
-        """The output words as integers; an X is an error."""
+        """The output words as integers (vectors, words); an X raises SimulationError."""
         rows = []
         for vector, words in enumerate(self.words):
             for element, word in enumerate(words):
@@ -89,7 +88,7 @@ class Outcome:
 
 
 def write_images(folder: Path, config: EngineConfig, images: Images) -> dict[str, Image]:
-    """The .mem files of a network."""
+    """Write the .mem files of these images; returns them by memory."""
     written = {}
     for name, (bits, words) in images.words(config).items():
         path = folder / f"{name}.mem"
@@ -100,12 +99,12 @@ def write_images(folder: Path, config: EngineConfig, images: Images) -> dict[str
 
 
 def write_vectors(path: Path, ints: Ints, bits: int) -> None:
-    """The words of all vectors for the bench."""
+    """Write the input words of all vectors for the test bench."""
     path.write_text(memory_files.write_mem(bit_packing.unsigned(ints.reshape(-1).tolist(), bits), bits))
 
 
 def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) -> Outcome:
-    """Run vectors (vectors, words), split over all cores; with `progress` as its label a bar is shown."""
+    """Run input vectors (vectors, words), split over all cores; `progress` is the label of a progress bar."""
     command = compiled(job.config, job.simulator, cycles=job.cycles)
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     chunks = _chunks(len(inputs), workers if not progress else workers * 4)
@@ -125,7 +124,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
                 for mine, its in zip(vars(outcome).values(), vars(part).values(), strict=True):
                     mine.extend(its)
                 bar.update(stop - start)
-        except BaseException:  # also Ctrl-C in a notebook, which the simulators do not hear
+        except BaseException:  # also Ctrl-C in a notebook, which does not reach the simulators
             for future in waiting:
                 future.cancel()
             running.stop()
@@ -134,7 +133,7 @@ def simulate(job: Job, inputs: Ints, progress: str = "", trace: bool = False) ->
 
 
 def _result(future: Future[Outcome]) -> Outcome:
-    """Its result, waited for in slices: an interrupt just before a wait sets Python's flag but does not end it."""
+    """The future's result, awaited in slices, because a signal just before a wait does not interrupt it."""
     while not wait([future], timeout=0.5).done:
         pass
     return future.result()
@@ -154,14 +153,14 @@ def _run(
     trace: bool,
     running: Processes,
 ) -> Outcome:
-    """One simulation of some of the vectors."""
+    """Run one simulation of some of the vectors."""
     outcome, text, status = attempt(command, job, folder, inputs, first, trace, running=running)
     words = len(inputs) * job.output.words
     # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are
     # demanded.
     wanted = f"PASS: {len(inputs)} vectors, {words} words, {sum(outcome.cycles)} cycles"
     if status or wanted not in text.splitlines():
-        scratch.demand_room(folder)  # what it has read and written may be a part
+        scratch.demand_room(folder)  # files may be incomplete
         error = SimulationError if _verdict(text) else SimulatorError
         raise error(explain(text, status, job.simulator, first))
     return outcome
@@ -177,9 +176,9 @@ def attempt(
     extra: Sequence[str] = (),
     running: Processes | None = None,
 ) -> tuple[Outcome, str, int]:
-    """One simulation, however it ends: what it gave so far, what it printed, and its exit status.
+    """Run one simulation; returns (results so far, output text, exit status), however it ends.
 
-    It runs in `folder` and knows its files by plain names there, so that no letter of anybody's path can disturb it.
+    It runs in `folder` with plain file names, so that no character of a path can disturb it.
     """
     names = ("input", "results", "trace", "arrivals")
     vectors, results, writes, arrivals = (folder / f"{name}-{first}" for name in names)
@@ -217,14 +216,14 @@ def attempt(
         outcome.arrivals.extend([] for _ in range(len(inputs)))
         for line in _lines(arrivals):
             number, taken = map(int, line.split())
-            if number < len(inputs):  # the memory goes on with the rows of one that does not come
+            if number < len(inputs):  # the memory would wait with the rows of the next vector
                 outcome.arrivals[number].append(taken)
         arrivals.unlink(missing_ok=True)
     return outcome, text, status
 
 
 def _memory(memory: WeightMemory | int | None) -> list[str]:
-    """The plusargs of the memory that streams weights."""
+    """The plusargs of the bench's memory of streamed weights."""
     if memory is None:
         return []
     if isinstance(memory, int):
@@ -233,7 +232,7 @@ def _memory(memory: WeightMemory | int | None) -> list[str]:
 
 
 def _link(source: Path, link: Path) -> None:
-    """The file under another name; a copy where the system has no links."""
+    """Link a file under another name; copy it if the system has no links."""
     link.unlink(missing_ok=True)
     try:
         link.symlink_to(source)
@@ -242,7 +241,7 @@ def _link(source: Path, link: Path) -> None:
 
 
 def explain(text: str, status: int, simulator: str, first: int = 0) -> str:
-    """The bench's own sentence if there is one."""
+    """The message for a failed simulation: the bench's own sentence, if there is one."""
     sentence = _verdict(text)
     if sentence:
         return re.sub(r"vector (\d+)", lambda match: f"vector {int(match[1]) + first}", sentence)
@@ -252,18 +251,18 @@ def explain(text: str, status: int, simulator: str, first: int = 0) -> str:
 
 
 def _verdict(text: str) -> str:
-    """What the bench says is wrong; nothing if it says nothing."""
+    """The bench's sentence about an error; empty if there is none."""
     found = re.search(r"FAIL: (.*)", text)
     return found[1] if found else ""
 
 
 def read_results(path: Path) -> Outcome:
-    """The bench's file of results."""
+    """The results in the bench's file."""
     outcome = Outcome()
     for line in _lines(path):
         if line.startswith("#"):
             numbers = line[1:].split()
-            if len(numbers) < 7:  # a simulator that was killed wrote half of it
+            if len(numbers) < 7:  # a killed simulator wrote part of it
                 break
             _, cycles, macs, saturations, overflow, argmax, stalls = numbers
             outcome.words.append([])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the engine's Verilog is, and the tools that run it: found, and checked for their age."""
+"""Finding the engine's Verilog, and external tools with their versions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PACKAGE = Path(str(files("fixedpoint_nn"))).resolve()
 
 
 class ToolError(RuntimeError):
-    """A tool is absent, too old, or does not run."""
+    """Raised for a tool that is missing, too old, or does not run."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that was found, and the version that it says it is."""
+    """An external program, with its version."""
 
     name: str
     path: Path
@@ -35,7 +35,7 @@ class Tool:
 class _Wanted:
     title: str
     oldest: str
-    commands: tuple[str, ...]  # the first that is new enough is taken
+    commands: tuple[str, ...]  # the first that is new enough is used
     version_option: str
     version_pattern: str
     remedy: str
@@ -44,7 +44,7 @@ class _Wanted:
 _ICARUS = "install it (Debian: apt-get install iverilog, macOS: brew install icarus-verilog)"
 _VERILATOR = "install it (Debian: apt-get install verilator g++, macOS: brew install verilator)"
 _SYNTH = "install it by `pip install fixedpoint_nn[synth]`"
-# The packages first: their versions are fixed, so that sizes, clocks and mutants are the same on every machine.
+# Packages first: their versions are fixed, so that sizes, clocks and mutants are equal on every machine.
 _WANTED = {
     "iverilog": _Wanted("Icarus Verilog", "11.0", ("iverilog",), "-V", r"version ([\d.]+)", _ICARUS),
     "vvp": _Wanted("Icarus Verilog's vvp", "11.0", ("vvp",), "-V", r"version ([\d.]+)", _ICARUS),
@@ -64,7 +64,7 @@ _WANTED = {
 
 
 def rtl_folder() -> Path:
-    """The folder of the engine's Verilog: inside the installed package, or beside it in a checkout."""
+    """The folder of the engine's Verilog: in the installed package, or beside it in a checkout."""
     for folder in (_PACKAGE / "reference_rtl", _PACKAGE.parent / "reference_rtl"):
         if folder.is_dir():
             return folder
@@ -74,7 +74,10 @@ def rtl_folder() -> Path:
 
 
 def find_tool(name: str) -> Tool:
-    """The first `name` that is new enough: on PATH, beside this Python, or unpacked by the set-up."""
+    """The first sufficiently new program `name`: on PATH, beside this Python, or unpacked by the set-up.
+
+    Raises ToolError.
+    """
     return _find_tool(name, os.environ.get("PATH", os.defpath))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Waveforms of one vector, with a GTKWave save file that shows the signals worth seeing first."""
+"""Waveforms of one vector, with a GTKWave save file of the most useful signals."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SIGNALS = {
     "back end": ("u_engine.sum_valid", "u_engine.sums", "u_engine.word_valid", "u_engine.words"),
     "writes": ("u_engine.write", "u_engine.write_address", "u_engine.write_data"),
 }
-BINARY, HEXADECIMAL, COMMENT = "@28", "@22", "@200"  # GTKWave's flags of a line
+BINARY, HEXADECIMAL, COMMENT = "@28", "@22", "@200"  # GTKWave's line flags
 
 
 def record(job: Job, inputs: Ints, path: Path) -> None:
-    """Write `path` (a VCD) and the .gtkw file beside it."""
+    """Simulate one vector, and write `path` (a VCD) and a .gtkw file beside it."""
     command = compiled(job.config, job.simulator, waves=True)
     path = path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _demand_writable(path)  # an error now, and not after the simulation
+        _demand_writable(path)  # fail now, not after the simulation
         with scratch.folder() as folder:
             _, text, status = attempt(command, job, folder, inputs, 0, False, ["+vcd=waves.vcd"])
             scratch.demand_room(folder)
@@ -55,9 +55,9 @@ def _demand_writable(path: Path) -> None:
 
 
 def declared(vcd: Iterable[str]) -> dict[str, str]:
-    """A VCD's signals as GTKWave calls them (`TOP.engine_tb.cycles[31:0]`), by their names below the bench.
+    """GTKWave's names of a VCD's signals, such as `TOP.engine_tb.cycles[31:0]`, by their names below the bench.
 
-    Simulators differ in what stands above the bench, and GTKWave finds a vector only by its name with its range.
+    Simulators differ in the hierarchy above the bench, and GTKWave needs a vector's name with its range.
     """
     scopes: list[str] = []
     names: dict[str, str] = {}
@@ -76,7 +76,7 @@ def declared(vcd: Iterable[str]) -> dict[str, str]:
 
 
 def save_file(path: Path, names: dict[str, str]) -> str:
-    """What GTKWave opens: groups of signals under their titles."""
+    """The text of a GTKWave save file: titled groups of signals."""
     lines = [f'[dumpfile] "{path}"', "[timestart] 0"]
     for group, signals in SIGNALS.items():
         lines += [COMMENT, f"-{group}"]

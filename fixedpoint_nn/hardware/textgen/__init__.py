@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Text that the engine writes by itself, character after character, and the same from the bit-accurate model."""
+"""Text generation on the engine, character by character, and the same by the bit-accurate model."""
 
 from fixedpoint_nn.hardware.textgen.compile import lower_writer
 from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, Writer

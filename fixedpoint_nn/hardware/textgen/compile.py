@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The engine's program that writes text: it reads its own last character as an address, and loops.
+"""The engine's program for text generation: a loop that feeds its last character back as an embedding address.
 
-One step of the network, noise on the logits if a temperature asks for it, the largest one's place stored as the next
-character; after the end mark (0) again from states of zero, if `restart` says so.
+Each iteration is one time step of the network, plus Gumbel noise on the logits if the temperature is not 0; the argmax
+is stored as the next character. With `restart`, states are reset to zero after an end mark (0).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 
 def _trace(writer: Writer, table: NoiseTable | None) -> Program:
-    """One step as a program: (noise, token, states) to (token, states)."""
+    """One time step as a traced program: (noise, token, states) -> (token, states)."""
     program = Program()
     format = writer.fixed.input.format
     noise = None if table is None else Traced.argument(program, (1, writer.symbols), table.output.format)
@@ -61,7 +61,7 @@ def _trace(writer: Writer, table: NoiseTable | None) -> Program:
 
 
 def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8, drain: int = 1) -> CompiledNetwork:
-    """The engine's program that writes: its input is the first character, its output are all that follow."""
+    """Compile a text generator: its input is the first character, its output all that follow."""
     writer = Writer(fixed)
     table = writer.noise(how)
     body = _trace(writer, table)
@@ -112,7 +112,7 @@ def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8, drain: i
 
 
 def _draw(builder: Builder, noise: View, table: NoiseTable) -> None:
-    """A run that takes one word of the table for each symbol."""
+    """Emit a run that reads one random table word for each symbol."""
     builder.layer = "noise"
     size = noise.shape[-1]
     nothing = View(noise.buffer, 0, dense_axes((1, size), (0, 0)), noise.format, ALL_PADDING)

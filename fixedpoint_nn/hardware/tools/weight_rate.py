@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long an engine waits for weights from outside: layer by layer, and with faster and slower memories."""
+"""Stalls for streamed weights: layer by layer, and with memories of several rates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fixedpoint_nn.hardware.isa.schedule import Schedule, schedule
 from fixedpoint_nn.hardware.isa.weight_window import RowClock, WeightMemory
 from fixedpoint_nn.hardware.pack.reader import Pack
 
-CLOCKS = (1, 2, 4, 8, 16)  # from row to row
+CLOCKS = (1, 2, 4, 8, 16)  # per row
 
 
 @dataclass(frozen=True)
 class LayerWait:
-    """What a layer reads from outside, and how long it waits for it."""
+    """The streamed rows of a layer, its cycles, and its stalls in cycles."""
 
     layer: str
     runs: int
@@ -26,7 +26,7 @@ class LayerWait:
 
 
 def layers(pack: Pack) -> Iterator[LayerWait]:
-    """The layers of a pack's program, in order; neighbouring runs of one layer together."""
+    """The layers of a pack's program, in order; consecutive runs of a layer are one entry."""
     found: list[LayerWait] = []
     for run in pack.manifest["runs"]:
         rows, cycles, stalls = (run.get(key, 0) for key in ("rows", "cycles", "stalls"))
@@ -43,7 +43,7 @@ def layers(pack: Pack) -> Iterator[LayerWait]:
 
 
 def with_memory(pack: Pack, memory: WeightMemory | None) -> Schedule:
-    """The schedule of a pack whose weights come from this memory, or without a wait for any."""
+    """The schedule of a pack with this memory of streamed weights, or without stalls if None."""
     config = pack.config
     program = [instruction for _, instruction in decode(pack.images.program)]
     rows = None if memory is None else RowClock(config.weight_window, memory)
@@ -55,7 +55,7 @@ def with_memory(pack: Pack, memory: WeightMemory | None) -> Schedule:
 
 
 def by_rate(pack: Pack, clocks: Sequence[int] = CLOCKS) -> Iterator[tuple[WeightMemory, Schedule]]:
-    """The schedules with memories of other rates, of the pack's latency."""
+    """(memory, schedule) for memories of several rates, with the pack's latency."""
     assert pack.memory is not None
     for one in sorted({*clocks, pack.memory.clocks}):
         memory = replace(pack.memory, clocks=one)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Inputs that reach every cover point of a network."""
+"""Golden vectors: the search for inputs that hit every cover point of a network."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Cover points: what an engine gets wrong first, and how often samples hit them in each layer.
+"""Cover points: the corner cases of each layer's arithmetic, and how often samples hit them.
 
-Both saturation edges, exact rounding ties (above an even and above an odd floor, of both signs), the product
-of two most negative numbers, both ends of a table.
+They are both saturation limits, exact rounding ties (above an even and an odd floor, of both signs), the product of two
+most negative numbers, and both ends of a table.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Key = tuple[str, str]  # (layer, cover point)
-AT_ONCE = 16  # samples; what flows through the program then stays in the cache
-FAR = 1 << 62  # distance of an element that has not the cover point's sign or parity
+AT_ONCE = 16  # samples, so that intermediate values stay in the cache
+FAR = 1 << 62  # distance of an element without the cover point's sign or parity
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of one cover point, for each sample: how often it is hit, and the distance of the nearest value in steps."""
+    """For each sample, (samples,): hits of one cover point, and the distance of the nearest value in steps."""
 
     hits: Ints
     distance: Ints
 
     def joined(self, other: Coverage) -> Coverage:
-        """Merged with the coverage of another node, or of another time step, of the same layer."""
+        """Merged with the coverage by another node or time step of the same layer."""
         return Coverage(self.hits + other.hits, np.minimum(self.distance, other.distance))
 
 
 def _coverage(distance: Any) -> Coverage:
-    """Coverage from the distance of each element, (samples, ...); 0 is a hit."""
+    """The coverage from the distance of each element, (samples, ...); 0 is a hit."""
     flat = np.asarray(distance).reshape(len(distance), -1)
     return Coverage((flat == 0).sum(axis=1), flat.min(axis=1, initial=FAR))
 
@@ -87,7 +87,7 @@ def may_be_negative(program: Program, cast: Node) -> bool:
 
 
 def lowest_weights(program: Program, dot: Node) -> NDArray[np.bool_] | None:
-    """Which inputs of a product are multiplied by a most negative weight, (inputs,); None if no format has one."""
+    """True for each input of a product that meets a most negative weight, (inputs,); None if that is impossible."""
     weights = program.nodes[dot.inputs[1]].value
     signed = program.nodes[dot.inputs[0]].format.signed
     if weights is None or not signed or not weights.format.signed or weights.ndim != 2:
@@ -96,7 +96,7 @@ def lowest_weights(program: Program, dot: Node) -> NDArray[np.bool_] | None:
 
 
 class _Counter:
-    """Observes a program as it runs, and counts what its values hit."""
+    """An observer of a running program that counts hits of cover points."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -122,7 +122,7 @@ class _Counter:
 
 
 def layer_of(program: Program, place: int) -> str:
-    """The label of the cast that ends what this node begins."""
+    """The name of the layer of a node: the name of the next named cast."""
     for node in program.nodes[place:]:
         if node.name:
             return node.name
@@ -130,7 +130,7 @@ def layer_of(program: Program, place: int) -> str:
 
 
 def coverage(program: Program, inputs: FixedArray) -> dict[Key, Coverage]:
-    """Coverage of every cover point of every layer, for each sample of `inputs` (samples, ...)."""
+    """The coverage of every cover point of every layer by `inputs` (samples, ...)."""
     parts: list[dict[Key, Coverage]] = []
     for start in range(0, len(inputs), AT_ONCE):
         counter = _Counter(program)
@@ -148,7 +148,7 @@ def coverage(program: Program, inputs: FixedArray) -> dict[Key, Coverage]:
 def count(
     program: Program, vectors: FixedArray, unreachable: Mapping[Key, str] | None = None
 ) -> dict[str, Any]:
-    """Hits by layer and cover point, over all vectors; of one that is unreachable, the reason instead."""
+    """Hits by layer and cover point over all vectors; for an unreachable cover point, the reason instead."""
     counted: dict[str, dict[str, int | str]] = defaultdict(dict)
     for (layer, point), found in coverage(program, vectors).items():
         reason = (unreachable or {}).get((layer, point))

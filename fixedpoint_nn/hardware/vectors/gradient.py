@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Inputs that drive a layer's sums to the ends of its format: up and down the gradient of the program over floats."""
+"""Gradient search for inputs that drive a layer's sums to the limits of its format."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numerics.arrays import Ints
 
-STARTS, STEPS = 16, 60  # inputs at once, each for an element of its own; steps of each
-STRIDE = 0.05  # of the input's range
+STARTS, STEPS = 16, 60  # inputs in parallel, each for another element; steps of each
+STRIDE = 0.05  # as a share of the input's range
 
 
 def ascend(
     program: Program, layer: str, samples: FixedArray, up: bool, rng: np.random.Generator
 ) -> Iterator[Ints]:
-    """Inputs, step by step, that drive the operand of the cast named `layer` up (or down); none for tokens.
+    """Batches of inputs, one per step, that drive the operand of the cast `layer` up or down; none for tokens.
 
-    Half of them begin at a sample, half anywhere.
+    Half of them start from samples, half from random inputs.
     """
     path = cast_of(program, layer)
     if path is None or reads_tokens(program):
@@ -50,7 +50,7 @@ def ascend(
 
 
 def cast_of(program: Program, layer: str) -> tuple[int, ...] | None:
-    """The path to the operand of the cast named `layer`: a node, or a scan and a node of its body; None without it."""
+    """The path to the operand of the cast `layer`: a node, or a scan and a node of its body; None if there is none."""
     for place, node in enumerate(program.nodes):
         if node.op == "cast" and node.name == layer:
             return (node.inputs[0],)
@@ -60,7 +60,7 @@ def cast_of(program: Program, layer: str) -> tuple[int, ...] | None:
 
 
 def over_floats(program: Program) -> Program:
-    """The same program over floats: its constants are tensors without a gradient."""
+    """The program over floats: its constants are tensors without a gradient."""
     nodes = []
     for node in program.nodes:
         if node.value is not None:
@@ -73,7 +73,7 @@ def over_floats(program: Program) -> Program:
 
 
 class _Last:
-    """Observes a program and keeps the value of one node, of a scan that of the last step."""
+    """An observer of a program that keeps the value of one node; within a scan, that of the last step."""
 
     def __init__(self, path: tuple[int, ...]) -> None:
         self.path = path

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which integers can arrive at each place of a program, whatever the input: an interval for each element.
+"""Interval arithmetic over a program: bounds of every element's integers for all inputs.
 
-The intervals follow from formats, tables and the actual weights. They hold every value that is possible, and
-perhaps others too: what lies outside of them is proven to be impossible.
+The intervals follow from formats, tables and the actual weights. They contain every possible value, and maybe others: a
+value outside is proven impossible.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 Interval = tuple[FixedArray, FixedArray]  # lowest and highest values, element by element
 NodeObserver = Callable[[Program, int, dict[int, Interval]], None]
-RISING = ("sigmoid", "tanh", "exp")  # correctly rounded tables rise where their function does
+RISING = ("sigmoid", "tanh", "exp")  # a correctly rounded table of a monotonic function is monotonic
 ARITHMETIC = ("add", "sub", "mul", "neg")
-MOST_LEAVES = 4  # of an expression that is evaluated at all combinations of its ends
+MOST_LEAVES = 4  # operands of an expression that is evaluated at all combinations of their ends
 
 
 def follow(program: Program, inputs: tuple[Interval, ...], watch: NodeObserver) -> tuple[Interval, ...]:
-    """The intervals of a program's outputs; `watch` is called after every node, with the intervals up to it."""
+    """The intervals of a program's outputs; `watch` is called after every node with the intervals so far."""
     values: dict[int, Interval] = {}
     waiting = iter(inputs)
     for place, node in enumerate(program.nodes):
@@ -63,13 +63,13 @@ def _value(
         return _cast(node, operands[0])
     if node.op in ("argmax", "matmul") or (node.op == "lookup" and node.attributes["function"] not in RISING):
         return everything(node.format, node.shape)
-    # The others rise with every operand: the ends go to the ends.
+    # The others are monotonic in every operand, so ends map to ends.
     low, high = (VERBS[node.op](*(operand[end] for operand in operands), **node.attributes) for end in (0, 1))
     return low, high
 
 
 def everything(format: QFormat, shape: tuple[int, ...]) -> Interval:
-    """All values of a format."""
+    """The interval of all values of a format, for every element."""
     low, high = (
         FixedArray.from_ints(np.full(shape, end, np.int64), format)
         for end in (format.int_min, format.int_max)
@@ -78,7 +78,7 @@ def everything(format: QFormat, shape: tuple[int, ...]) -> Interval:
 
 
 def _scanned(node: Node, operands: list[Interval], watch: NodeObserver) -> Any:
-    """The interval of all results, then those of the last states."""
+    """The intervals of a scan: its output sequence, then its final states."""
     assert node.body is not None
     x, *states = operands
     results: list[Interval] = []
@@ -94,7 +94,7 @@ def _scanned(node: Node, operands: list[Interval], watch: NodeObserver) -> Any:
 
 
 def _at_all_ends(program: Program, place: int, values: dict[int, Interval]) -> Interval:
-    """Sums and products of other values: linear in each of them, so that the ends come from their ends."""
+    """The interval of a multilinear expression: its extremes are at the ends of its operands."""
     degrees = _degrees(program, place)
     leaves = list(degrees)
     if len(leaves) > MOST_LEAVES or max(degrees.values(), default=0) > 1:
@@ -114,7 +114,7 @@ def _at_all_ends(program: Program, place: int, values: dict[int, Interval]) -> I
 
 
 def _degrees(program: Program, place: int) -> dict[int, int]:
-    """The degree of each value that an expression is made of."""
+    """The degree of an expression in each of its operands."""
     node = program.nodes[place]
     if node.value is not None:
         return {}
@@ -148,7 +148,7 @@ def _dot(program: Program, node: Node, operands: list[Interval]) -> Interval:
         and len(operands) == 2
         and (rows := program.nodes[source.inputs[0]].value) is not None
     ):
-        results = rows.dot(weights)  # each row's own product, and a row of those is taken
+        results = rows.dot(weights)  # the product of each row, of which one is looked up
         if source.attributes["axis"] == 0:
             return _ends(results, node.shape)
     (low, high), ints = operands[0], weights.ints
@@ -170,7 +170,7 @@ def _taken(program: Program, node: Node, operands: list[Interval]) -> Interval:
 
 
 def _ends(rows: FixedArray, shape: tuple[int, ...]) -> Interval:
-    """The interval of any row at any place."""
+    """The interval of any row of a weight, for every element of a lookup."""
     low, high = (
         FixedArray.from_ints(np.broadcast_to(end, shape).copy(), rows.format)
         for end in (rows.ints.min(axis=0), rows.ints.max(axis=0))
@@ -190,7 +190,7 @@ def _cast(node: Node, interval: Interval) -> Interval:
 
 
 def inputs(program: Program, codes: range) -> Interval:
-    """The interval of the program's one input, each element any of the codes `allowed`."""
+    """The interval of the program's only input, whose elements are in `codes`."""
     node = program.nodes[program.inputs[0]]
     low, high = (
         FixedArray.from_ints(np.full(node.shape, end, np.int64), node.format) for end in (codes[0], codes[-1])
@@ -199,7 +199,7 @@ def inputs(program: Program, codes: range) -> Interval:
 
 
 def zeros(program: Program, place: int) -> int:
-    """How many low bits of every integer at this place are 0, whatever the input."""
+    """The number of low bits that are 0 in every integer at this node, for all inputs."""
     node = program.nodes[place]
     if node.value is not None:
         joined = int(np.bitwise_or.reduce(node.value.ints.ravel(), initial=0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Cover points that no input can hit, each with the reason: the interval of what can arrive there is known."""
+"""Cover points that are proven unreachable by interval arithmetic, each with the reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNREACHABLE = "unreachable"
 
 @dataclass(frozen=True)
 class Arrival:
-    """What can arrive at a cover point: `low` to `high` in steps of 2**-frac_bits; whether that can hit it."""
+    """The interval of values at a cover point, `low` to `high` in steps of 2**-frac_bits, and whether it can hit it."""
 
     possible: bool
     low: int
@@ -36,7 +36,7 @@ class Arrival:
     frac_bits: int
 
     def joined(self, other: Arrival | None) -> Arrival:
-        """Merged with what arrives at another node, or in another time step, of the same layer."""
+        """Merged with the interval at another node or time step of the same layer."""
         if other is None:
             return self
         return Arrival(
@@ -47,7 +47,7 @@ class Arrival:
         )
 
     def reason(self, point: str) -> str:
-        """Why the cover point cannot be hit."""
+        """The reason why the cover point cannot be hit."""
         if point == "most negative times most negative":
             return f"{UNREACHABLE}: no word that can be the most negative meets a most negative weight"
         return f"{UNREACHABLE}: only {self.low} to {self.high} arrive, in steps of 2**{-self.frac_bits}"
@@ -56,18 +56,18 @@ class Arrival:
 def points_within(
     interval: Interval, source: QFormat, zero_bits: int, quantizer: Quantizer, negative: bool
 ) -> Iterator[tuple[str, bool]]:
-    """Every cover point of a cast, and whether the interval of any element holds it."""
+    """(cover point, whether the interval of any element contains it) for every cover point of a cast."""
     low, high = (end.ints.ravel() for end in interval)
     f = quantizer.format
     shift = source.frac_bits - f.frac_bits
     if 0 < shift < 62:
         half = 1 << (shift - 1)
-        first, last = -(-(low - half) >> shift), (high - half) >> shift  # floors of the ties that there are
+        first, last = -(-(low - half) >> shift), (high - half) >> shift  # floors of the ties in the interval
         for sign in ("negative", "positive") if negative else ("positive",):
             least = first if sign == "negative" else np.maximum(first, 0)
             most = np.minimum(last, -1) if sign == "negative" else last
             for parity, odd in (("odd", 1), ("even", 0)):
-                # Of multiples of 2**shift none is a tie.
+                # A multiple of 2**shift is no tie.
                 held = (most > least) | ((most == least) & ((least & 1) == odd))
                 held = held if zero_bits < shift else np.zeros(0, bool)
                 yield f"tie, {sign}, {parity} floor", bool(np.any(held))
@@ -84,7 +84,10 @@ def _floor(ints: Ints, shift: int) -> Ints:
 
 
 def unreachable(program: Program, samples: FixedArray) -> dict[Key, str]:
-    """(layer, cover point) and the reason, for inputs like these samples; where there are few inputs, all are tried."""
+    """The unreachable cover points with reasons, for inputs like these samples.
+
+    If there are few possible inputs, all are tried.
+    """
     every = every_input(program, samples)
     if every is not None:
         inputs = FixedArray.from_ints(every.reshape(-1, *samples.shape[1:]), samples.format)
@@ -94,7 +97,7 @@ def unreachable(program: Program, samples: FixedArray) -> dict[Key, str]:
 
 
 def by_intervals(program: Program, allowed: range) -> dict[Key, str]:
-    """(layer, cover point) and the reason, by the intervals that follow from inputs of these codes."""
+    """The unreachable cover points with reasons, by interval arithmetic from inputs of these codes."""
     found: dict[Key, Arrival] = {}
 
     def watch(where: Program, place: int, values: dict[int, Interval]) -> None:

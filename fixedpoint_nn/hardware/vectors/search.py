@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Golden vectors: real samples, and inputs that are searched until every layer's cover points are hit.
+"""The search for golden vectors: samples, and inputs that hit the remaining cover points of every layer.
 
-First come those of a pool of candidates (of a small network: of all inputs) that hit the most cover points. Then each
-cover point that is left is approached by mutation: the inputs that come nearest to it are changed again and again. To
-the ends of a format that no mutation reaches the gradient leads.
+First, inputs that hit the most cover points are picked from a pool of candidates (for a small network: all inputs).
+Then each remaining cover point is approached by mutating the nearest inputs. Limits of a format that mutation does not
+reach are approached along the gradient.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numerics.arrays import Ints
 
-POOL_WORK = 200_000_000  # values that may flow through the candidates
-MUTATION_WORK = 1_000_000_000  # and through the mutated inputs
+POOL_WORK = 200_000_000  # limit of intermediate values for evaluating the candidates
+MUTATION_WORK = 1_000_000_000  # and for the mutated inputs
 MOST = 2048  # candidates
-CHILDREN, PARENTS = 32, 6  # of a generation
+CHILDREN, PARENTS = 32, 6  # per generation
 ENDS = {"the largest": ("above", "exactly"), "the smallest": ("below", "exactly")}
-PATIENCE = 8  # generations that come no nearer, before a cover point is given up
+PATIENCE = 8  # generations without progress before a cover point is given up
 
 
 def golden(
@@ -35,9 +35,9 @@ def golden(
     seed: int,
     unreachable: Mapping[Key, str] | None = None,
 ) -> tuple[FixedArray, list[str]]:
-    """The samples, and at most `corner_vectors` inputs that hit cover points which no sample hits; the origin of each.
+    """(vectors, origin of each): the samples, and at most `corner_vectors` inputs that hit further cover points.
 
-    Cover points that are `unreachable` are not searched.
+    Cover points in `unreachable` are not searched.
     """
     origins = ["sample"] * len(samples)
     if corner_vectors <= 0:
@@ -49,7 +49,7 @@ def golden(
     search.mutate(corner_vectors)
     if search.ascend(corner_vectors):
         search.mutate(corner_vectors)  # from there
-    for place in range(1, len(search.pool)):  # and if there is room, the pool's next ones
+    for place in range(1, len(search.pool)):  # then the pool's next ones, if there is room
         if len(search.chosen) < corner_vectors:
             search.choose(place)
     picked = FixedArray.from_ints(np.array(search.chosen), samples.format)
@@ -57,7 +57,7 @@ def golden(
 
 
 class _Search:
-    """The pool of inputs, what each of them covers, what is uncovered, and what has been chosen."""
+    """The pool of inputs with their coverage, the uncovered cover points, and the chosen vectors."""
 
     def __init__(self, program: Program, samples: FixedArray, seed: int, unreachable: set[Key]) -> None:
         self.program, self.samples, self.rng = program, samples, np.random.default_rng(seed)
@@ -79,12 +79,12 @@ class _Search:
         return FixedArray.from_ints(ints, self.samples.format)
 
     def choose(self, place: int) -> None:
-        """Take the input at `place` of the pool as a vector."""
+        """Choose input `place` of the pool as a vector."""
         self.chosen.append(self.pool[place])
         self.uncovered -= {key for key in self.uncovered if self.coverage[key].hits[place]}
 
     def best_candidate(self) -> int | None:
-        """The input of the pool that hits the most uncovered cover points; None if there is none."""
+        """The index of the input that hits the most uncovered cover points; None if there is none."""
         gain = np.zeros(len(self.pool), np.int64)
         for key in self.uncovered:
             gain += self.coverage[key].hits > 0
@@ -92,7 +92,7 @@ class _Search:
         return best if gain[best] else None
 
     def mutate(self, most: int) -> None:
-        """Approach each uncovered cover point by mutating the nearest inputs, in the program's order."""
+        """Approach each uncovered cover point, in program order, by mutating the nearest inputs."""
         generations = MUTATION_WORK // (self.work * CHILDREN)
         for key in self.coverage:
             patience, nearest_so_far = PATIENCE, int(self.coverage[key].distance.min())
@@ -109,7 +109,7 @@ class _Search:
                     patience -= 1
 
     def ascend(self, most: int) -> bool:
-        """Approach the uncovered ends of formats along the gradient; whether that brought new inputs."""
+        """Approach the uncovered limits of formats along the gradient; returns whether there are new inputs."""
         before, layers = len(self.pool), dict.fromkeys(layer for layer, _ in self.coverage)
         for layer, (end, ways) in product(layers, ENDS.items()):
             wanted = {(layer, f"{way} {end}") for way in ways}
@@ -141,7 +141,7 @@ class _Search:
 
 
 def _work(program: Program) -> int:
-    """How many values flow through the program for one sample."""
+    """The number of intermediate values of the program for one sample."""
     own = sum(int(np.prod(node.shape, dtype=np.int64)) for node in program.nodes if node.value is None)
     loops = (node for node in program.nodes if node.body is not None)
     return own + sum(node.shape[1] * _work(node.body) for node in loops if node.body is not None)

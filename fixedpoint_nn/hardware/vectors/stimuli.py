@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Inputs that are tried when golden vectors are searched, drawn from a seed."""
+"""Candidate inputs for the search of golden vectors, reproducible from a seed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FEW_INPUTS = 1 << 16
 
 
 def reads_tokens(program: Program) -> bool:
-    """Whether the inputs are tokens: numbers of rows of an embedding."""
+    """Whether the inputs are token ids, which address the rows of an embedding."""
     return any(node.op == "take" for node in program.nodes)
 
 
 def every_input(program: Program, samples: FixedArray) -> Ints | None:
-    """All possible inputs, (inputs, elements); None if there are more than FEW_INPUTS."""
+    """All possible inputs, (inputs, elements), if there are at most FEW_INPUTS; else None."""
     allowed, size = codes(program, samples), int(np.prod(samples.shape[1:]))
     if size > 16 or len(allowed) ** size > FEW_INPUTS:
         return None
@@ -29,7 +29,7 @@ def every_input(program: Program, samples: FixedArray) -> Ints | None:
 
 
 def codes(program: Program, samples: FixedArray) -> range:
-    """The integers that an element of an input may be: all of its format, or the tokens that there are."""
+    """The possible integers of an input element: all of its format, or the valid token ids."""
     format = samples.format
     if reads_tokens(program):
         tables = [program.nodes[node.inputs[0]].shape[0] for node in program.nodes if node.op == "take"]
@@ -38,9 +38,9 @@ def codes(program: Program, samples: FixedArray) -> range:
 
 
 def candidates(program: Program, samples: FixedArray, count: int, rng: np.random.Generator) -> FixedArray:
-    """`count` inputs worth trying: extremes, full-range random ones, samples scaled, negated and with added noise.
+    """`count` candidates: extremes, uniform random inputs, samples scaled, negated and with noise.
 
-    Some drive one channel of the first layer to its edge. Of tokens: every one at every place, and random ones.
+    Some drive one channel of the first layer to its limit. For tokens: every token at every position, and random ones.
     """
     shape, format = samples.shape[1:], samples.format
     lo, hi = format.int_min, format.int_max
@@ -70,7 +70,7 @@ def candidates(program: Program, samples: FixedArray, count: int, rng: np.random
         elif kind == 5 and weights is not None:
             column = weights[:, rng.integers(weights.shape[1])] * rng.choice([-1, 1])
             pool[number] = np.where(column > 0, hi, lo).reshape(shape)
-        else:  # a few elements of a real sample are others
+        else:  # a sample with a few elements replaced
             places = rng.integers(0, base.size, 1 + base.size // 64)
             pool[number].reshape(-1)[places] = rng.integers(lo, hi + 1, len(places))
     return FixedArray.from_ints(pool, format)
@@ -88,12 +88,12 @@ def _first_weights(program: Program, size: int) -> NDArray[np.int64] | None:
 def mutated(
     parents: Ints, count: int, allowed: range, shape: tuple[int, ...], rng: np.random.Generator
 ) -> Ints:
-    """Children of some inputs, each with a part changed: (count, *shape) integers of `allowed`."""
+    """(count, *shape) inputs made by changing a part of each parent; the integers are in `allowed`."""
     lo, hi = allowed[0], allowed[-1]
     children = parents[rng.integers(0, len(parents), count)].reshape(count, *shape)
     for child in children:
         kind = int(rng.integers(0, 5))
-        if kind == 0:  # some elements anew
+        if kind == 0:  # some elements at random
             flat, places = (
                 child.reshape(-1),
                 rng.integers(0, child.size, int(rng.integers(1, 2 + child.size // 16))),

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Every word of a simulation against the expected one; the first difference, and what may have caused it."""
+"""Verification: every word of a simulation compared with the expected one, and diagnosis of the first difference."""

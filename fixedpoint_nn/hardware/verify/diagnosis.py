@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which single mistake would have written the word that the Verilog wrote."""
+"""Diagnosis: a single mistake in the requantiser that would explain the word that the Verilog wrote."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def likely_cause(
     actual: Sequence[int | None],
     config: EngineConfig,
 ) -> str:
-    """The mistake that gives the word at `element`, and the most of the run's other words; empty if none gives it."""
+    """The mistake that yields the word at `element`, and most of the run's other words; empty if none does."""
     got = actual[element] if element < len(actual) else None
     if got is None:
         return "an operand, a weight or a table word was never written"
@@ -46,7 +46,7 @@ def likely_cause(
 
 
 def _mistakes(run: Run, sums: Ints, parameters: Ints) -> Iterator[tuple[str, list[int]]]:
-    """What the requantiser would give for a whole run with one thing wrong."""
+    """(description, words of the whole run) for each single mistake of the requantiser."""
 
     def words(
         wrong: Run, shift: int = 0, keep_bias: bool = True, sum_at: int = 0, parameters_at: int = 0

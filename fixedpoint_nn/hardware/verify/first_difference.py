@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the Verilog first wrote another word than it should."""
+"""The first write of the Verilog that differs from the emulator's."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Trace = Sequence[tuple[int, int, str]]
 
 @dataclass(frozen=True)
 class FirstDifference:
-    """The first write that differs."""
+    """The first differing write: layer, time step, element, cycle, and the likely cause."""
 
     layer: str
-    step: int  # how many runs of this instruction came before
+    step: int  # earlier executions of this instruction
     element: int
     channels: int
     cycle: int
     expected_cycle: int
     expected: int
-    word: str  # what the Verilog wrote; it may be X
+    word: str  # as the Verilog wrote it; it may be X
     format: QFormat
     bits: int
     cause: str
@@ -59,7 +59,7 @@ class FirstDifference:
 
 @dataclass(frozen=True)
 class ExtraWrites:
-    """Words that the Verilog wrote after all that it should write; the first of them."""
+    """Writes of the Verilog beyond the expected ones: their number, and the first of them."""
 
     count: int
     cycle: int
@@ -75,7 +75,7 @@ class ExtraWrites:
 
 
 def read_word(word: str, bits: int) -> int | None:
-    """A word of the simulator as an integer; None if it has an X."""
+    """A hexadecimal word of the simulator as a signed integer; None if it has an X."""
     try:
         return bit_packing.signed([int(word, 16)], bits)[0]
     except ValueError:
@@ -92,7 +92,7 @@ def first_divergence(
     seed: int = 1,
     outside: Outside | None = None,
 ) -> FirstDifference | ExtraWrites | None:
-    """Compare every word that the Verilog wrote with the twin's; None if all are equal, and no more."""
+    """Compare every traced write of the Verilog with the emulator's; None if they are equal."""
     twin = Twin(config, images, port, vector, outside)
     layers = {run["place"]: run for run in runs}
     result, bits = twin.run(seed, writes=True), config.activation_width

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run the readback program of a pack on the Verilog: do the engine's memories hold the images, every bit of them?"""
+"""Readback verification: a program on the Verilog engine reads its memories, which are compared with the images."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fixedpoint_nn.hardware.verify.readback_program import Readback, readback_pr
 from fixedpoint_nn.hardware.verify.readback_section import Section
 from fixedpoint_nn.hardware.verify.verdict import Verdict
 
-CYCLES = 2_000_000  # after which a vector counts as hung; the longest take a tenth of it
+CYCLES = 2_000_000  # after which a vector counts as hung; the longest takes a tenth of it
 
 
 def verify_readback(directory: str | Path, simulator: str = "iverilog", *, progress: bool = False) -> Verdict:
-    """Read weights, parameters, tables and activation image back through the engine, and compare every word.
+    """Read weights, parameters, tables and the activation image back through the engine, and compare every bit.
 
-    The program memory holds the readback program meanwhile, so that of the pack's own program nothing is said.
+    The pack's own program is not checked, because the program memory holds the readback program.
     """
 
     def run() -> Verdict:
@@ -52,7 +52,7 @@ def _compared(pack: Pack, readback: Readback, simulator: str, progress: bool) ->
 
 
 def _first_difference(section: Section, words: list[list[str]], bits: int) -> str:
-    """Which word of the memory does not hold its image; nothing if all do."""
+    """A sentence about the first memory word that differs from its image; empty if all are equal."""
     if len(words) != len(section.expected):
         raise SimulationError(f"{len(words)} vectors came back and {len(section.expected)} were run")
     width = bit_packing.digits(bits)

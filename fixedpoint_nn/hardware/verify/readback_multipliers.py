@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Sums that tell a parameter word {multiplier, shift, bias} from every word that differs from it in one bit.
+"""Sums that distinguish a parameter word {multiplier, shift, bias} from every word that differs in one bit.
 
-The requantiser shows ((sum + bias) * multiplier) >> shift, saturated or wrapped to a word, or rounded half up. Where a
-multiplier's lowest bit changes the product by `sum + bias` alone, that shows only next to a multiple of 2**shift, or of
-a half of it: the best approximations of multiplier / 2**shift by fractions are the sums whose products come closest to
-one. Among these, sums around changes of small results, powers of two and some others, those are chosen that show the
-most bits that no sum before showed; and if bits are left, all sums are tried for them. A bit that still is not seen
+The requantiser's result is ((sum + bias) * multiplier) >> shift, saturated or wrapped to a word, or rounded half up.
+The lowest bit of the multiplier changes the product by `sum + bias` only, which is visible only next to a multiple of
+2**shift, or of half of it. The sums whose products come closest to one are the best rational approximations of
+multiplier / 2**shift. From these, sums around changes of small results, powers of two and some others, those are
+chosen greedily that reveal the most new bits; for bits that remain, all sums are tried. A bit that is still not seen
 changes the result of no sum that was tried.
 """
 
@@ -24,13 +24,13 @@ FLOOR, HALF_UP = ROUNDINGS.index("FLOOR"), ROUNDINGS.index("HALF_UP")
 SATURATE, WRAP = OVERFLOWS.index("SATURATE"), OVERFLOWS.index("WRAP")
 SATURATED, WRAPPED, ROUNDED = (FLOOR, SATURATE), (FLOOR, WRAP), (HALF_UP, WRAP)
 Mode = tuple[int, int]  # rounding and overflow
-MODES = (SATURATED,) * 4 + (WRAPPED,) * 4 + (ROUNDED,) * 4  # of the sums that are asked for one word
-SEARCHED = 1 << 20  # sums on each side that are tried, one after the other, if nothing else shows a bit
-NEAR_TAPS = 256  # products that make a sum, where so many are enough
+MODES = (SATURATED,) * 4 + (WRAPPED,) * 4 + (ROUNDED,) * 4  # of the sums for one word
+SEARCHED = 1 << 20  # sums on each side that are tried exhaustively if nothing else reveals a bit
+NEAR_TAPS = 256  # products per sum, if that is enough
 
 
 def telling_sums(config: EngineConfig, words: Ints, reach: int) -> tuple[list[list[int]], list[bool]]:
-    """For each word {shift, bias, multiplier} one sum for each of `MODES`, and whether they show every bit of it."""
+    """For each word {shift, bias, multiplier} one sum per entry of `MODES`, and whether they reveal every bit."""
     half = 1 << config.activation_width - 1
     near = min(reach, NEAR_TAPS * (half - 1) ** 2)
     found = [_of_word(config, tuple(word), near, reach) for word in words.tolist()]
@@ -38,11 +38,11 @@ def telling_sums(config: EngineConfig, words: Ints, reach: int) -> tuple[list[li
 
 
 def results(width: int, sums: Ints, words: Ints, mode: Mode) -> Ints:
-    """What the requantiser shows of sums (n,) with words (k, 3): (n, k)."""
+    """The requantiser's results (n, k) for sums (n,) and words (k, 3)."""
     rounding, overflow = mode
     products, shifts = times(np.asarray(sums)[:, np.newaxis] + words[:, 1], words[:, 2]), words[:, 0]
     values = products >> shifts
-    if rounding == HALF_UP:  # one more where the highest lost bit is set
+    if rounding == HALF_UP:  # one more if the highest dropped bit is set
         values = values + np.where(shifts > 0, products >> np.maximum(shifts - 1, 0) & 1, 0)
     half = 1 << width - 1
     fitted = (
@@ -85,7 +85,7 @@ def _of_word(
 
 
 def _flipped(config: EngineConfig, word: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
-    """The words with one other bit."""
+    """All words that differ from this one in one bit."""
     shift, bias, multiplier = word
     for bit in range(SHIFT_BITS):
         yield shift ^ 1 << bit, bias, multiplier
@@ -100,7 +100,7 @@ def _signed(pattern: int, bits: int) -> int:
 
 
 def _candidates(word: tuple[int, int, int], most: int) -> Iterator[int]:
-    """Sums up to `most` that may show bits of a word."""
+    """Sums up to `most` that may reveal bits of a word."""
     shift, bias, multiplier = word
     places = {0, most, -most, *(sign << power for power in range(most.bit_length()) for sign in (1, -1))}
     if multiplier:
@@ -117,7 +117,7 @@ def _candidates(word: tuple[int, int, int], most: int) -> Iterator[int]:
 
 
 def _searched(word: tuple[int, int, int], others: Ints, most: int) -> Iterator[int]:
-    """The smallest sums at which other multipliers floor to another integer, of all up to 2**20."""
+    """The smallest sums, up to 2**20, at which other multipliers give another result."""
     shift, bias, multiplier = word
     last = min(most - abs(bias), SEARCHED)
     if last < 1:
@@ -135,7 +135,7 @@ def _searched(word: tuple[int, int, int], others: Ints, most: int) -> Iterator[i
 
 
 def _denominators(numerator: int, denominator: int, most: int) -> Iterator[int]:
-    """Those of the best approximations of a fraction, with small multiples and sums of two that follow each other."""
+    """The denominators of a fraction's best approximations, with small multiples and sums of two consecutive ones."""
     before, now = 1, 0
     while denominator:
         whole, rest = divmod(numerator, denominator)

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Read parameter words {shift, bias} back through the requantiser, every bit of them.
+"""Reading parameter words {shift, bias} back through the requantiser, every bit of them.
 
-The sums are chosen so that the result of ((sum + bias) >> shift) just changes: with u an integer in the middle of the
+The sums are chosen where the result of ((sum + bias) >> shift) just changes: with an integer u in the middle of the
 words' range and S = u * 2**shift - bias,
 
     sum              S - 1    S    S + 2**shift - 1    S + 2**shift
     result           u - 1    u    u                   u + 1
 
 Another pair (shift', bias') gives the first two results only if u * 2**shift' - bias' = S, and then the last two only
-if 2**shift' = 2**shift: so shift' = shift, and bias' = bias. Results saturate, so that no result is taken for another
-one. Each sum is made of products of two activation words. A word whose sums are larger than the accumulator holds (no
-network has one) is seen in part, and listed in `Room.in_part`.
+if 2**shift' = 2**shift: so shift' = shift, and bias' = bias. Results saturate, so that different results stay
+different. Each sum is made of products of two activation words. A word whose sums exceed the accumulator (no network
+has one) is checked in part, and listed in `Room.in_part`.
 
-An engine with a multiplier is asked for twelve sums instead, which tell a word from all that differ from it in one bit
-(`readback_multipliers.py`); a word of which some bit is not seen is listed, too.
+An engine with a multiplier uses twelve sums instead, which distinguish a word from all that differ in one bit
+(`readback_multipliers.py`); a word with an invisible bit is listed, too.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from fixedpoint_nn.hardware.verify.readback_multipliers import results as result
 from fixedpoint_nn.hardware.verify.readback_section import Room, Section, plain_run
 from fixedpoint_nn.numerics.arrays import Ints
 
-MOST_TAPS, INNER = 4096, 64  # pairs of words that make one sum; of them in the inner loop
+MOST_TAPS, INNER = 4096, 64  # pairs of words per sum; those of the inner loop
 
 
 def parameter_sections(room: Room) -> Iterator[Section]:
-    """Read parameter words in groups of LANES words, by four sums for each word."""
+    """The sections that read parameter words, in groups of LANES words, with four sums per word."""
     lanes, words = room.lanes, room.original.parameters
     columns = room.images.parameters.shape[1]
     groups = -(-len(words) // lanes)
@@ -50,14 +50,14 @@ def parameter_sections(room: Room) -> Iterator[Section]:
     pairs, taps = _as_products(sums, half - 1)
     index_bits = max(0, (max(-(-groups // (1 << room.width - 1)), 1) - 1).bit_length())
     if index_bits:
-        for place in range(1 << index_bits):  # an index word cannot count all groups
+        for place in range(1 << index_bits):  # one index word cannot address all groups
             yield _section(room, pairs, taps, np.array(results), groups, index_bits, place)
         return
     yield _section(room, pairs, taps, np.array(results), groups, 0)
 
 
 def _multiplied(room: Room, sums: Ints, words: Ints) -> list[list[int]]:
-    """What each word makes of its sums."""
+    """The results of each word for its sums."""
     columns = []
     for number, mode in enumerate(MODES):
         single = [
@@ -69,7 +69,7 @@ def _multiplied(room: Room, sums: Ints, words: Ints) -> list[list[int]]:
 
 
 def _crossings(room: Room, padded: Ints, half: int, reach: int) -> tuple[list[list[int]], list[list[int]]]:
-    """The four sums of each word {shift, bias}, and their results."""
+    """(the four sums of each word {shift, bias}, their results)."""
     words = room.original.parameters
     sums: list[list[int]] = []
     results: list[list[int]] = []
@@ -92,7 +92,7 @@ def _section(
     modes = MODES if count == len(MODES) else (SATURATED,) * count
     chosen = np.arange(place, groups, 1 << index_bits)
     shift = index_bits + (room.rows.bit_length() - 1)
-    first = lanes  # of the rows that make the sums: (count, 2, taps, lanes)
+    first = lanes  # of the rows of operands: (count, 2, taps, lanes)
     code: list[Instruction] = [Load(1, Address(0), shift)]
     out = first + count * 2 * taps * lanes
     for number, (rounding, overflow) in enumerate(modes):
@@ -132,15 +132,15 @@ def _section(
 
 
 def _split(taps: int) -> tuple[int, int]:
-    """The counts of two loops that make so many taps: one loop of the engine has a limited count."""
+    """The counts of two loops for `taps` taps, because the count of one loop is limited."""
     inner = min(taps, INNER)
     return inner, taps // inner
 
 
 def _as_products(sums: Sequence[Sequence[int]], high: int) -> tuple[Ints, int]:
-    """Pairs of words (words, sums, 2, taps) whose products add up to the sums; and how many taps there are.
+    """(pairs of words (words, sums, 2, taps) whose products add up to the sums, taps).
 
-    With m = high * high: whole multiples of m, then the rest as quotient * high + remainder * 1.
+    A sum is split into multiples of m = high * high, and the rest into quotient * high + remainder * 1.
     """
     whole = [[divmod(abs(s), high * high) for s in row] for row in sums]
     needed = 2 + max(count for row in whole for count, _ in row)

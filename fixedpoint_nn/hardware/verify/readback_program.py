@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Programs by which the engine reads its own memories back, through its own multipliers and tables.
+"""Readback programs: the engine reads its own memories through its multipliers and tables.
 
-Each section answers one question: does this memory hold its image, every bit of it? What must come out follows from
-the image alone. The sections need a few words of their own behind the images, and an engine that has room
-for them; widths, lanes and everything else are those of the pack.
+Each section checks that one memory holds every bit of its image; the expected output follows from the image alone. The
+sections need a few more words after the images, and an engine with room for them; widths, lanes and all else are those
+of the pack.
 
 weights      activation 1 times a row, shifted by 0, by a word's width, by two ...: the parts of each weight itself.
 parameters   four sums for each word, at which the result of ((sum + bias) >> shift) just changes: no other pair
@@ -33,17 +33,17 @@ from fixedpoint_nn.hardware.verify.readback_section import Room, Section, plain_
 
 @dataclass(frozen=True)
 class Readback:
-    """The sections of a pack's memories, and the engine that has room for them."""
+    """The sections for a pack's memories, and an engine with room for them."""
 
     config: EngineConfig
     sections: tuple[Section, ...]
     in_part: tuple[
         int, ...
-    ]  # parameter words of which not every bit is seen: this engine does not reach their sums
+    ]  # parameter words that are checked in part: this engine does not reach their sums
 
 
 def readback_program(config: EngineConfig, images: Images) -> Readback:
-    """Programs for every memory that holds an image; the images are not changed, only longer."""
+    """The sections for every memory with an image; the images are extended, not changed."""
     demand_resident(config, "Readback")
     room = Room(config, images)
     makers = (_weights, parameter_sections, _tables, _activations)
@@ -52,11 +52,11 @@ def readback_program(config: EngineConfig, images: Images) -> Readback:
 
 
 def _weights(room: Room) -> Iterator[Section]:
-    """Read weight rows one after the other; a weight that is wider than a word in several parts."""
+    """The sections that read weight rows, in several passes if a weight is wider than an activation word."""
     rows, lanes, parts = len(room.original.weights), room.lanes, room.parts
     block = min(room.block(rows), 1 << (rows - 1).bit_length())
     shift, per_row = block.bit_length() - 1, lanes * parts
-    out = max(lanes, 2)  # behind the index and the 1
+    out = max(lanes, 2)  # after the index and the 1
     code: list[Instruction] = [Load(1, Address(0), shift), Set(2, 0), Set(3, block)]
     begin = sum(instruction.words for instruction in code)
     for part in range(parts):
@@ -74,7 +74,7 @@ def _weights(room: Room) -> Iterator[Section]:
     count = -(-rows // block)
     padded = np.zeros((count * block, lanes), np.int64)
     padded[:rows] = room.original.weights
-    padded[rows : rows + 1] = 1  # the spare row, where the last block reaches it
+    padded[rows : rows + 1] = 1  # the spare row, if the last block reaches it
     images = room.with_program(code)
     images = replace(images, weights=padded if len(padded) > rows else room.images.weights)
     expected = np.stack([room.words(padded >> room.width * part) for part in range(parts)], axis=1)
@@ -97,7 +97,7 @@ def _weights(room: Room) -> Iterator[Section]:
 
 
 def _tables(room: Room) -> Iterator[Section]:
-    """Read every table entry, in parts of as many entries as a word has codes."""
+    """The sections that read every table entry, in parts of as many entries as an activation word has codes."""
     tables, lanes = room.original.tables, room.lanes
     if not len(tables):
         return
@@ -140,7 +140,7 @@ def _tables(room: Room) -> Iterator[Section]:
 
 
 def _activations(room: Room) -> Iterator[Section]:
-    """The image as the host reads it; its one input word is written behind it."""
+    """The section for the activation image, which the host reads itself; its one input word is after the image."""
     image = room.original.activations
     if not len(image):
         return

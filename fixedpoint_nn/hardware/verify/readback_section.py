@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One memory's part of a readback, and the images with the few words that all parts need behind them."""
+"""One memory's section of a readback, and the extended images that all sections share."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
 
-BLOCK = 64  # rows or parameter words that one vector asks about, at least
+BLOCK = 64  # the smallest number of rows or parameter words per vector
 FLOOR, WRAP = ROUNDINGS.index("FLOOR"), OVERFLOWS.index("WRAP")
 
 
 @dataclass(frozen=True)
 class Section:
-    """The readback of one memory: a program, the words that the host writes, and the words that must come out."""
+    """The readback of one memory: a program, its input words, and the expected output words."""
 
     memory: str
     images: Images
@@ -37,25 +37,23 @@ class Section:
     output: Port
     vectors: Ints  # (vectors, words)
     expected: Ints  # (vectors, words)
-    names: tuple[
-        str, ...
-    ]  # of a vector's output words; {0} is the first memory word that the vector asks about
+    names: tuple[str, ...]  # of a vector's output words; {0} is the first memory word of the vector
     firsts: tuple[int, ...]  # that memory word, for each vector
 
     def name(self, vector: int, element: int) -> str:
-        """Which word of the memory the output word `element` of a vector reads."""
+        """The name of the memory word that output word `element` of a vector shows."""
         return self.names[element].format(self.firsts[vector])
 
 
 class Room:
-    """The images with the words that the sections need behind them."""
+    """The images, extended by the words that the sections need."""
 
     def __init__(self, config: EngineConfig, images: Images) -> None:
         self.config, self.lanes, self.width = config, config.lanes, config.activation_width
-        self.rows = config.lanes // config.drain  # of parameters that a whole tile has
+        self.rows = config.lanes // config.drain  # of parameters of a full tile
         self.original = images
-        self.parts = -(-config.weight_width // self.width)  # passes that show a whole weight
-        self.one_row = len(images.weights)  # a row of weights that are 1
+        self.parts = -(-config.weight_width // self.width)  # passes for a whole weight
+        self.one_row = len(images.weights)  # the row of weights that are 1
         there = images.with_multipliers() if config.multiplier_width else images.parameters
         aligned = np.pad(there, ((0, -len(there) % config.drain), (0, 0)))
         self.zero = len(aligned) // config.drain  # rows without bias that shift by 0, width, 2 * width ...
@@ -70,22 +68,22 @@ class Room:
         self.in_part: list[int] = []
 
     def _shifting(self, shifts: Ints) -> Ints:
-        """Parameters that only shift."""
+        """Parameters (shifts, 2 or 3) with these shifts, bias 0 and multiplier 1."""
         columns = [shifts, np.zeros_like(shifts)]
         return np.stack([*columns, np.ones_like(shifts)] if self.config.multiplier_width else columns, 1)
 
     def with_program(self, code: Sequence[Instruction]) -> Images:
-        """The longer images with this program, ended by a Halt."""
+        """The extended images with this program, ended by a Halt."""
         return replace(self.images, program=encode([*code, Halt()]))
 
     def words(self, ints: Ints) -> Ints:
-        """The lowest bits of each integer, as signed words of the activation memory."""
+        """The low bits of each integer, as signed activation words."""
         half = 1 << self.width - 1
         wrapped: Ints = (ints + half & (1 << self.width) - 1) - half
         return wrapped
 
     def grown(self, sections: Sequence[Section]) -> EngineConfig:
-        """The pack's engine with memories deep enough for every section."""
+        """The pack's engine, with memories deep enough for every section."""
         activations = [int(port.addresses().max()) + 1 for s in sections for port in (s.input, s.output)] + [
             len(s.images.activations) for s in sections
         ]
@@ -103,12 +101,12 @@ class Room:
         )
 
     def block(self, count: int) -> int:
-        """How many of `count` memory words one vector reads: a power of two, so that one word selects the block."""
+        """The number of memory words that one vector reads: a power of two, so that one word selects the block."""
         indices = 1 << self.width - 1
         return max(BLOCK, 1 << (max(-(-count // indices), 1) - 1).bit_length())
 
 
 def plain_run(memory: Address, **settings: object) -> Run:
-    """A run from this address on that floors and wraps, without a barrier unless the settings say so."""
+    """A run from this address that floors and wraps, without a barrier unless `settings` have one."""
     plain = {"rounding": FLOOR, "overflow": WRAP, "barrier": False}
     return Run(**{"activation": memory, **plain, **settings})  # type: ignore[arg-type]

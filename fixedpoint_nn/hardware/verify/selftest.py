@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The self-test of a board as a script: golden vectors and readback, as loads, writes, starts and comparisons.
+"""A board's self-test as a script of loads, writes, starts and comparisons: golden vectors and readback.
 
 `python -m fixedpoint_nn.hardware.verify.selftest PACK` writes `selftest.mem` and `pack.vh` into the pack; docs/board.md
-holds the Verilog that plays the script beside the engine. Each step is a word {kind[34:32], argument[31:0]}:
+has the Verilog that executes the script beside the engine. Each step is a word {kind[34:32], argument[31:0]}:
 
-    END       the test is over
-    ADDRESS   where the next LOAD, WRITE or COMPARE happens; each of them goes on to the next address
-    PUSH      32 bits of a memory word, lowest first, always as many as the load port is wide
-    LOAD      the pushed word goes to memory: 0 program, 1 weights, 2 parameters, 3 tables
-    WRITE     a word to the activation memory
+    END       end of the test
+    ADDRESS   set the address of the next LOAD, WRITE or COMPARE, each of which increments it
+    PUSH      32 bits of a memory word, lowest first, for the whole width of the load port
+    LOAD      write the pushed word to memory 0 program, 1 weights, 2 parameters or 3 tables
+    WRITE     write a word to the activation memory
     START     run the program with this seed of the noise generator, until `done`
-    COMPARE   a word of the activation memory with this one
+    COMPARE   compare a word of the activation memory with this one
 
-First the activation image is read, then the golden vectors run. Then the readback programs replace the program one
-after the other (readback_program.py) and read the other images, which the bitstream holds, back; only the few spare
-words behind them are loaded. At last the pack's program and activation image are loaded again: the engine is ready.
+    First the activation image is compared, then the golden vectors run. Then each readback program
+    (readback_program.py) replaces the program and reads one of the other images, which the bitstream holds; only the
+    few spare words after them are loaded. At the end the pack's program and activation image are loaded again, and
+    the engine is ready.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from fixedpoint_nn.hardware.pack.reader import IMAGES, Pack, load_pack
 from fixedpoint_nn.hardware.verify.readback_program import readback_program
 from fixedpoint_nn.hardware.verify.readback_section import Section
 
-LOADED = ("program", "weights", "parameters", "tables")  # by their numbers at the load port
+LOADED = ("program", "weights", "parameters", "tables")  # by their select codes at the load port
 CHUNK, STEP_BITS = 32, 35
 SCRIPT, HEADER = "selftest.mem", "pack.vh"
 PARAMETERS = {
@@ -47,7 +48,7 @@ PARAMETERS = {
 
 
 class Kind(IntEnum):
-    """What a step of the script does."""
+    """The kinds of steps of a script."""
 
     END, ADDRESS, PUSH, LOAD, WRITE, START, COMPARE = range(7)
 
@@ -57,7 +58,7 @@ Step = tuple[Kind, int]
 
 @dataclass(frozen=True)
 class SelfTest:
-    """A script for one engine, which has room for the pack and for its readback."""
+    """A self-test script, and the engine with room for the pack and its readback."""
 
     config: EngineConfig
     steps: tuple[Step, ...]
@@ -68,12 +69,12 @@ class SelfTest:
 
 
 def load_width(config: EngineConfig) -> int:
-    """Bits of the engine's load port: those of its widest memory, and at least 32."""
+    """The bits of the engine's load port: as wide as the widest memory, and at least 32."""
     return config.load_width
 
 
 def selftest(pack: Pack) -> SelfTest:
-    """The self-test of a pack whose images are in the engine's memories."""
+    """The self-test of a pack whose images are in the engine's memories at power-up."""
     readback = readback_program(pack.config, pack.images)
     return SelfTest(readback.config, tuple(_steps(pack, readback.config, readback.sections)))
 
@@ -87,7 +88,7 @@ def _steps(pack: Pack, config: EngineConfig, sections: Sequence[Section]) -> Ite
         yield from _each(Kind.COMPARE, pack.output.addresses().tolist(), expected.tolist(), bits)
     for section in sections:
         if section.memory == "activations":
-            continue  # the host has read them
+            continue  # the host reads them itself
         yield from _loads(config, section.images, pack.images)
         for vector, expected in zip(section.vectors, section.expected, strict=True):
             yield from _each(Kind.WRITE, section.input.addresses().tolist(), vector.tolist(), bits)
@@ -99,7 +100,7 @@ def _steps(pack: Pack, config: EngineConfig, sections: Sequence[Section]) -> Ite
 
 
 def _each(kind: Kind, addresses: Iterable[int], values: Iterable[int], bits: int) -> Iterator[Step]:
-    """A step for each word of the activation memory, and an ADDRESS wherever they are not consecutive."""
+    """One step per activation word, and an ADDRESS step wherever addresses are not consecutive."""
     due = None
     for address, word in zip(addresses, bit_packing.unsigned(values, bits), strict=True):
         if address != due:
@@ -109,7 +110,7 @@ def _each(kind: Kind, addresses: Iterable[int], values: Iterable[int], bits: int
 
 
 def _loads(config: EngineConfig, images: Images, there: Images) -> Iterator[Step]:
-    """The whole program, and of the other memories what stands behind the images that are there."""
+    """Steps that load the whole program, and of the other memories the words after the existing images."""
     chunks = -(-load_width(config) // CHUNK)
     present = there.words(config)
     for memory, (name, (_, words)) in enumerate((name, images.words(config)[name]) for name in LOADED):
@@ -123,7 +124,7 @@ def _loads(config: EngineConfig, images: Images, there: Images) -> Iterator[Step
 
 
 def write_selftest(directory: str | Path) -> tuple[Path, Path]:
-    """Write the script and the header of the pack in `directory` beside its manifest; their paths."""
+    """Write script and header of the pack in `directory` beside its manifest; returns their paths."""
     pack = load_pack(directory)
     test = selftest(pack)
     values: dict[str, int | str] = dict(test.config.verilog())
@@ -144,7 +145,7 @@ def write_selftest(directory: str | Path) -> tuple[Path, Path]:
 
 
 def main(folders: Sequence[str]) -> int:
-    """Write the self-tests of these packs; the exit status."""
+    """Write the self-tests of these packs; returns the exit status."""
     if not folders:
         print("name a pack: python -m fixedpoint_nn.hardware.verify.selftest PACK", file=sys.stderr)
         return 2

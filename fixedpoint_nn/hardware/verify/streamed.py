@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Weights that come from a memory with random pauses: how long each vector must take, by when its rows arrived."""
+"""Expected cycles of vectors whose streamed weights arrived after random pauses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.hardware.pack.reader import Pack
 
 
 def cycles_by_arrival(pack: Pack, arrivals: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
-    """Cycles and stalls of each vector, from the cycles in which its rows of weights were taken."""
+    """(cycles, stalls) of each vector, from the cycles in which its rows of weights were accepted."""
     config = pack.config
     program = [instruction for _, instruction in decode(pack.images.program)]
     cycles, stalls = [], []

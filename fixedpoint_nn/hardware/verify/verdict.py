@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a verification ended, and the errors that end one."""
+"""The result of a verification, and the errors that can end one."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ FAILURES = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a verification ended; `str` is the line to print."""
+    """The result of a verification; `str` is the line to print."""
 
     passed: bool
     text: str
     vectors: int = 0
     words: int = 0
     cycles: int = 0
-    ran: bool = True  # False: a tool, or room, was missing, so that this is no verdict on the pack
+    ran: bool = True  # False: a tool or disk space was missing, so this says nothing about the pack
 
     @classmethod
     def because(cls, error: Exception) -> Verdict:
-        """The verdict of a verification that an error ended."""
+        """The verdict for a verification that raised this error."""
         if isinstance(error, (ToolError, PlaceError)):
             return cls(False, f"NOT RUN: {error}", ran=False)
         return cls(False, f"FAIL: {error}")
 
     @classmethod
     def of(cls, directory: Path, run: Callable[[], Verdict]) -> Verdict:
-        """What `run` finds; again, if another pack has taken the place of the one that it ran."""
+        """The verdict of `run`, which is repeated if the pack in `directory` was replaced meanwhile."""
         while True:
             before = identity(directory)
             try:

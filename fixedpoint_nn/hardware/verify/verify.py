@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run a pack on the Verilog and compare every word: PASS, or the place where it first differs."""
+"""Verification of a pack: run it on the Verilog, compare every word, and locate the first difference."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def verify(
     progress: bool = False,
     pauses: int | None = None,
 ) -> Verdict:
-    """Run the pack's vectors and compare all outputs; with `trace` every word that the engine writes.
+    """Run the pack's vectors on the Verilog, and compare outputs, cycles and status with the expected ones.
 
-    `vcd` names a file for the waveforms of the first vector that fails, or of the first one; a GTKWave save file
-    is written beside it. With `pauses`, a seed, weights that come from outside arrive after random pauses, and cycles
-    must be those that follow from when they arrived.
+    With `trace` every word that the engine writes is compared. `vcd` is a file for the waveforms of the first failing
+    vector, else of the first one, with a GTKWave save file beside it. `vectors` limits their number. With `pauses`, a
+    seed, streamed weights arrive after random pauses, and cycles must match the arrivals.
     """
 
     def run() -> Verdict:
@@ -56,7 +56,7 @@ def verify(
 
 
 def _same_in_both_forms(pack: Pack) -> None:
-    """The simulator reads .mem and the pack was rebuilt from .coe: they must hold the same words."""
+    """Raise unless .mem files, which the simulator reads, and .coe files, from which the pack was read, are equal."""
     wanted = {kind: words for kind, (_, words) in pack.images.words(pack.config).items()}
     bits = pack.config.activation_width
     for kind, ints in zip(VECTORS, (pack.vectors, pack.expected), strict=True):
@@ -116,7 +116,7 @@ def _verify(
 
 
 def _named_vector(text: str) -> int:
-    """The vector that a sentence is about; 0 if it names none."""
+    """The number of the vector that a sentence names; 0 if it names none."""
     found = re.search(r"\bvector (\d+)", text)
     return int(found[1]) if found else 0
 
@@ -124,7 +124,7 @@ def _named_vector(text: str) -> int:
 def _compared(
     pack: Pack, job: Job, inputs: Ints, expected: Ints, predicted: list[int], label: str, trace: bool
 ) -> Verdict:
-    """Run the vectors and compare their words, the words on the way if they are traced, and their cycles."""
+    """Run the vectors; compare output words, traced writes and cycles."""
     try:
         outcome = simulate(job, inputs, label, trace)
     except SimulatorError:
@@ -176,7 +176,7 @@ def _compared(
 
 
 def _compare_status(pack: Pack, vector: int, outcome: Outcome, cycles: int) -> str:
-    """The status registers after a vector, if the pack states them, but for its `cycles`."""
+    """A sentence about a status register, other than `cycles`, that differs from the pack's; empty if none does."""
     if pack.status is None:
         return ""
     for name, wanted in zip(STATUS, pack.status[vector].tolist(), strict=True):
@@ -204,7 +204,7 @@ def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Out
 def _diverged(
     pack: Pack, job: Job, inputs: Ints, vector: int, element: int, words: list[str], wanted: Ints
 ) -> str:
-    """Run the vector again with a trace, and find the first word that differs."""
+    """Run the vector again with a trace; a sentence about the first word that differs."""
     got = words[element] if element < len(words) else "nothing"
     bits = pack.config.activation_width
     head = f"FAIL: vector {vector}, output element {element}: "
@@ -218,7 +218,7 @@ def _diverged(
 def _traced_divergence(
     pack: Pack, job: Job, inputs: Ints, vector: int
 ) -> FirstDifference | ExtraWrites | None:
-    """Run one vector again, and compare every word that the engine writes."""
+    """Run one vector again with a trace, and compare every write."""
     with scratch.folder() as folder:
         again = replace(job, seed=job.seed + vector)
         outcome, _, _ = attempt(
@@ -237,12 +237,12 @@ def _traced_divergence(
 
 
 def _outside(job: Job, outcome: Outcome, vector: int) -> Outside | None:
-    """The memory of the weights from outside, or when its rows arrived."""
+    """The memory of streamed weights, or the cycles in which its rows arrived."""
     return np.array(outcome.arrivals[vector]) if isinstance(job.memory, int) else job.memory
 
 
 def _undefined(pack: Pack, job: Job, inputs: Ints, sentence: str) -> str:
-    """Where an X came from."""
+    """A sentence about the origin of an X."""
     if " is X " not in sentence:
         return ""
     vector = _named_vector(sentence)

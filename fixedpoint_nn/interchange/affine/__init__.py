@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Numbers worth scale * (q - zero): their arithmetic as layers over the verbs that every network has."""
+"""Affine quantisation, x = scale * (q - zero): its integer arithmetic as layers."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Between the integers q of a file and the integers c = q - zero that flow through an imported network."""
+"""Conversions between a file's codes q and the centred integers c = q - zero of an imported network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class Shifted:
-    """x + by, in the format of `out`, which holds every result."""
+    """x + by, in the format of `out`, which must hold every result."""
 
     by: int
     out: Quantizer | None = cast_point()
@@ -24,7 +24,7 @@ class Shifted:
 
 @dataclass(frozen=True)
 class Scaled:
-    """x * 2**power, as a whole number."""
+    """x * 2**power, for power >= 0."""
 
     power: int
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Integers as constants of a network, and the formats and casts that a range of integers needs."""
+"""Integer constants of a network, and formats and casts for ranges of integers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MOST_BITS = 62
 
 
 class Unsuited(ValueError):
-    """Raised where numbers do not allow an exact conversion; the message goes on from "it ..."."""
+    """Raised for numbers that have no exact conversion; the message continues a sentence that starts with "it"."""
 
 
 def constant(ints: Any, frac_bits: int = 0) -> FixedArray:
-    """The integers, each worth 2**-frac_bits, in the smallest format that holds them."""
+    """The integers, in units of 2**-frac_bits, as a FixedArray of the smallest format that holds them."""
     array = np.asarray(ints)
     low, high = min(int(array.min()), 0), max(int(array.max()), 0)
     if max(-low, high).bit_length() > MOST_BITS:
@@ -31,12 +31,12 @@ def constant(ints: Any, frac_bits: int = 0) -> FixedArray:
 
 
 def whole(low: int, high: int) -> QFormat:
-    """The smallest format of whole numbers that holds low..high; unsigned where nothing is negative."""
+    """The smallest integer format that holds low..high; unsigned if low >= 0."""
     if max(-low, high).bit_length() > MOST_BITS:
         raise Unsuited(f"has sums of up to {max(-low, high)}, which need more than {MOST_BITS} bits")
     return QFormat.enclosing(min(low, 0), max(high, 0), 0, signed=low < 0)
 
 
 def exact(low: int, high: int, name: str = "") -> Quantizer:
-    """A cast that changes nothing: it only says that every integer is in low..high."""
+    """A lossless cast that declares every integer to be in low..high."""
     return Quantizer(whole(low, high), Rounding.FLOOR, Overflow.WRAP, name)

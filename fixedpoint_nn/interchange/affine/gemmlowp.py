@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""exp, logistic and tanh in integers of 16 or 32 bits, as the library gemmlowp computes them."""
+"""exp, logistic and tanh in fixed point of 16 or 32 bits, as the library gemmlowp computes them."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ _48_17, _NEGATIVE_32_17 = 1515870810, -1010580540  # in units of 2**-29
 
 @dataclass(frozen=True)
 class Gemmlowp:
-    """Functions of signed integers of so many bits, which are worth raw * 2**(integer_bits - bits + 1).
+    """Functions of signed `bits`-bit integers, which represent raw * 2**(integer_bits - bits + 1).
 
-    They take one integer, or an array of int64.
+    Arguments are an integer or an int64 array.
     """
 
     bits: int
 
     @property
     def one(self) -> int:
-        """The largest number without integer bits, which stands for 1."""
+        """The largest value with 0 integer bits, which represents 1."""
         return (1 << (self.bits - 1)) - 1
 
     def constant(self, raw: int) -> int:
-        """A constant of 32 bits in this width."""
+        """A 32-bit constant, rounded to this width."""
         return rounding_shift(raw, 32 - self.bits)
 
     def product(self, x: Any, y: Any) -> Any:
-        """Half the high part of twice the product, rounded half up."""
+        """The saturating rounding doubling high product: x * y / 2**(bits - 1), rounded half up."""
         return (x * y + (1 << (self.bits - 2))) >> (self.bits - 1)
 
     def fit(self, x: Any) -> Any:
-        """x, saturated."""
+        """x, saturated to `bits` bits."""
         return np.clip(x, -self.one - 1, self.one)
 
     def exp_of_negative(self, raw: Any, integer_bits: int) -> Any:
-        """exp of a number that is not positive, without integer bits."""
+        """exp(x) for x <= 0; the result has 0 integer bits."""
         fraction_bits = self.bits - 1 - integer_bits
         quarter = 1 << (fraction_bits - 2)
         rest = (raw & (quarter - 1)) - quarter
@@ -57,7 +57,7 @@ class Gemmlowp:
         return np.where(raw == 0, self.one, result)
 
     def _exp_of_quarter(self, raw: Any) -> Any:
-        """The same for -1/4 <= x < 0: four terms of a Taylor series around -1/8."""
+        """exp(x) for -1/4 <= x < 0: four terms of the Taylor series around -1/8."""
         x = raw + (1 << (self.bits - 4))
         x2 = self.product(x, x)
         x3, x4 = self.product(x2, x), self.product(x2, x2)
@@ -66,7 +66,7 @@ class Gemmlowp:
         return self.fit(start + self.product(start, x + series))
 
     def reciprocal(self, a: Any) -> Any:
-        """2 / (1 + a) for 0 <= a <= 1, with two integer bits: three steps of Newton's iteration."""
+        """2 / (1 + a) for 0 <= a <= 1, with 2 integer bits, by three steps of Newton's iteration."""
         half = (a + self.one + 1) >> 1
         x = self.constant(_48_17) + self.product(half, self.constant(_NEGATIVE_32_17))
         for _ in range(3):
@@ -75,13 +75,13 @@ class Gemmlowp:
         return x
 
     def logistic(self, raw: Any, integer_bits: int) -> Any:
-        """1 / (1 + exp(-x)), without integer bits."""
+        """1 / (1 + exp(-x)); the result has 0 integer bits."""
         positive = self.fit(self.reciprocal(self.exp_of_negative(-np.abs(raw), integer_bits)) << 1)
         half = 1 << (self.bits - 2)
         return np.where(raw == 0, half, np.where(raw > 0, positive, self.one - positive))
 
     def tanh(self, raw: Any, integer_bits: int) -> Any:
-        """(1 - exp(-2x)) / (1 + exp(-2x)), without integer bits."""
+        """(1 - exp(-2x)) / (1 + exp(-2x)); the result has 0 integer bits."""
         power = self.exp_of_negative(-np.abs(raw), integer_bits + 1)
         positive = self.fit((self.reciprocal(power) - (1 << (self.bits - 3))) << 2)
         return np.where(raw == 0, 0, np.where(raw > 0, positive, -positive))

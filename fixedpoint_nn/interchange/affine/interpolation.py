@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Functions of 16-bit codes by 512 straight lines, as TFLite tabulates and looks them up."""
+"""Functions of 16-bit codes by linear interpolation in a table of 512 segments, as in TFLite."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RANGE = HIGHEST - LOWEST
 
 
 def interpolated(function: Callable[[Any], Any], low: float, high: float) -> Ints:
-    """The value, in steps of 2/65535, for every 16-bit code, which stand for low..high; in doubles."""
+    """The value for every 16-bit code, which span low..high; in units of 2/65535, (65536,)."""
     step = (high - low) / LINES
     at = low + np.arange(LINES) * step
     scale = (RANGE + 1) / (2.0 / RANGE * HIGHEST - 2.0 / RANGE * LOWEST)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums and products of two values, or of a value and a constant, whose scales differ."""
+"""Sums and products of two values, or a value and a constant, with different scales."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class RescaledSum:
-    """rescale(left(x) + right(y)): `left` and `right` bring both to one scale; without y, `constant` is added.
+    """rescale(left(x) + right(y)), or rescale(left(x) + constant); `left` and `right` bring both to a common scale.
 
-    `signs` makes it left(x) - right(y), or right(y) - left(x).
+    `signs` turns it into left(x) - right(y), or right(y) - left(x).
     """
 
     rescale: Rescale | Fitted
@@ -35,7 +35,7 @@ class RescaledSum:
 
 @dataclass(frozen=True)
 class RescaledProduct:
-    """rescale(x * y), or rescale(x * constant); `product` says how large the products are."""
+    """rescale(x * y), or rescale(x * constant); `product` declares the range of the products."""
 
     rescale: Rescale
     product: Quantizer | None = cast_point()
@@ -47,7 +47,7 @@ class RescaledProduct:
 
 @dataclass(frozen=True)
 class Joined:
-    """All values, one after the other along an axis."""
+    """All values concatenated along an axis, cast to one format."""
 
     axis: int = -1
     out: Quantizer | None = cast_point()

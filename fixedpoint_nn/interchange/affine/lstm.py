@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A long short-term memory of 8-bit values, 16-bit gates and cells, over the verbs of a number."""
+"""The integer LSTM of TFLite: 8-bit values, 16-bit gates and cells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 
 @dataclass(frozen=True)
 class Share:
-    """rescale(x @ weight + bias): what one operand adds to every gate."""
+    """rescale(x @ weight + bias): the contribution of one operand to all gates, (batch, gates * units)."""
 
     weight: Number = parameter()
     bias: Number | None = parameter(default=None)
@@ -33,8 +33,8 @@ class Share:
 class IntegerLSTM:
     """Gates i, f, o = sigmoid, g = tanh of z; c' = f*c + i*g, each product rounded; h' = rescale(o * tanh(c')).
 
-    z adds the shares of x, of h and of the cell (peepholes), and saturates at 16 bits after each of them. Columns
-    stand in the order i, f, o, g; with `coupled` there is no i, which is 1 - f. A `projection` makes h' of the output.
+    z is the sum of the shares of x, of h and of the cell (peepholes), saturated to 16 bits after each. Columns are in
+    the order i, f, o, g; with `coupled` there is no i, which is then 1 - f. A `projection` maps the output to h'.
     """
 
     of_input: Share
@@ -45,7 +45,7 @@ class IntegerLSTM:
     peepholes: Number | None = parameter(default=None)  # of i and f, then of o
     peephole_rescale: Rescale | None = None
     output_peephole_rescale: Rescale | None = None
-    seen: Quantizer | None = cast_point()  # of a cell times its peephole
+    seen: Quantizer | None = cast_point()  # the product of a cell and its peephole weight
     one: Number | None = parameter(default=None)
     sigmoid: ValueTable | None = table_point("sigmoid", "gate")
     tanh: ValueTable | None = table_point("tanh", "gate")
@@ -64,7 +64,7 @@ class IntegerLSTM:
         return ys
 
     def step(self, projected: Number, h: Number, c: Number) -> tuple[Any, Any, Any]:
-        """One step in time from the input's share of it: the output, then the next h and c."""
+        """One time step from the input's share: the output (batch, units), then the next h and c."""
         z = (projected + self.of_state(h)).cast(self.gate)
         assert self.cell is not None
         point = self.cell.format.frac_bits
@@ -88,7 +88,7 @@ class IntegerLSTM:
             later = (c.scaled(point) * self.peepholes[first:]).cast(self.seen)
             outer = (outer + self.output_peephole_rescale(later)).cast(self.gate)
         o = outer.lookup("sigmoid", self.sigmoid)
-        h = self.output((o * c.lookup("tanh", self.cell_tanh)).scaled(30))  # as whole numbers
+        h = self.output((o * c.lookup("tanh", self.cell_tanh)).scaled(30))  # as integers
         if self.projection is not None:
             h = self.projection(h)
         h = h.cast(self.state)

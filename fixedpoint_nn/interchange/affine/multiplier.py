@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real multipliers as integers: 31 bits and a shift, or any integer that is proven to round alike."""
+"""Real multipliers as integers: of 31 bits and a shift, or of fewer bits, proven to round equally."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_MULTIPLIER_BITS = 31
 
 
 def quantized_multiplier(real: float) -> tuple[int, int]:
-    """(m, shift) with real = m / 2**31 * 2**shift and m of 31 bits, as TFLite chooses them."""
+    """(m, shift) with real = m / 2**31 * 2**shift and m of 31 bits, as TFLite computes them."""
     if not np.isfinite(real) or real < 0:
         raise Unsuited(f"has the multiplier {real}, which is no positive number")
     if real == 0:
@@ -33,13 +33,13 @@ def quantized_multiplier(real: float) -> tuple[int, int]:
 
 
 def quantized_multipliers(reals: Any) -> tuple[list[int], list[int]]:
-    """`quantized_multiplier` of each."""
+    """(multipliers, shifts) of several reals, by `quantized_multiplier`."""
     pairs = [quantized_multiplier(float(real)) for real in np.atleast_1d(reals)]
     return [m for m, _ in pairs], [shift for _, shift in pairs]
 
 
 def high_product(x: int, m: int) -> int:
-    """x * m / 2**31, rounded half up: the saturating rounding doubling high product."""
+    """x * m / 2**31, rounded half up: gemmlowp's saturating rounding doubling high product."""
     return (x * m + (1 << 30)) >> 31
 
 
@@ -58,9 +58,9 @@ def multiplied(x: int, m: int, shift: int) -> int:
 
 @dataclass(frozen=True)
 class Proven:
-    """For each channel m and a shift: round(x * m / 2**shift) is the wanted function at every sum.
+    """Multipliers m and shifts per channel, for which round(x * m / 2**shift) is proven correct at every sum.
 
-    With `low` bits, x * m / 2**low is first rounded down: a product with few bits more than x has.
+    With `low`, x * m / 2**low is first rounded down, so that the product has few more bits than x.
     """
 
     multipliers: tuple[int, ...]
@@ -73,8 +73,8 @@ def proven_multiplier(
 ) -> Proven:
     """Multipliers of few bits for codes = round(float64(x) * real), ties away from zero.
 
-    Both functions rise, so they are equal if each code is reached at the same sum. All of these sums are compared,
-    for every code that the output can have, over all sums x that the layer can have.
+    Both functions are monotonic, so they are equal if each code is first reached at the same sum. These sums are
+    compared for every code in `codes`, over all sums x in `sums`.
     """
     reals = np.atleast_1d(np.asarray(reals, np.float64))
     if not (np.isfinite(reals).all() and (reals > 0).all()):
@@ -88,7 +88,7 @@ def proven_multiplier(
             proven = Proven(tuple(m + nudge for m, _ in pairs), tuple(shift for _, shift in pairs))
             if _same(proven, reached[0], wanted, sums):
                 return proven
-    for bits, low in ((40, 12), (46, 16), (52, 22)):  # of the largest one; all have one shift
+    for bits, low in ((40, 12), (46, 16), (52, 22)):  # bits of the largest one; all have the same shift
         shift = _of_bits(float(reals.max()), bits)[1]
         ms = tuple(int(np.floor(np.ldexp(real, shift) + 0.5)) for real in reals)
         proven = Proven(ms, (shift,) * len(ms), low)
@@ -103,16 +103,16 @@ def _of_bits(real: float, bits: int) -> tuple[int, int]:
 
 
 def round_away(x: Any) -> Any:
-    """The nearest whole number of each float, ties away from zero, exactly."""
+    """Floats rounded to the nearest integer, ties away from zero, exactly."""
     whole = np.trunc(x)
     return whole + np.where(np.abs(x - whole) >= 0.5, np.sign(x), 0)
 
 
 def _first_sums(reals: Any, codes: Any, sums: tuple[int, int]) -> Any:
-    """For each code the smallest sum at which round(sum * real) reaches it, or one past the largest sum."""
+    """For each code the smallest sum with round(sum * real) >= code, or one past the largest sum."""
     low, high = sums[0] - 1, sums[1] + 1
     guess = np.clip(np.ceil((codes - 0.5) / reals), low, high)
-    for _ in range(4):  # the guess is off by a rounding error of one
+    for _ in range(4):  # the estimate can be off by one
         guess = np.where((guess > low) & (round_away((guess - 1) * reals) >= codes), guess - 1, guess)
         guess = np.where((guess < high) & (round_away(guess * reals) < codes), guess + 1, guess)
     settled = (guess >= high) | (round_away(guess * reals) >= codes)
@@ -123,9 +123,10 @@ def _first_sums(reals: Any, codes: Any, sums: tuple[int, int]) -> Any:
 
 
 def _same(proven: Proven, codes: Any, wanted: Any, sums: tuple[int, int]) -> bool:
-    """Are the codes first reached at the wanted sums?
+    """Whether each code is first reached at the wanted sum.
 
-    Code k > 0 is where floor(x * m / 2**low) >= (2k - 1) * 2**(shift - low - 1), and k <= 0 where it is greater.
+    Code k > 0 is reached where floor(x * m / 2**low) >= (2k - 1) * 2**(shift - low - 1), and k <= 0 where it is
+    greater.
     """
     low = proven.low
     if min(proven.multipliers) < 1 or min(proven.shifts) <= low:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`AffineQuantizer`: real numbers to integers q that are worth scale * (q - zero)."""
+"""`AffineQuantizer`: real numbers to codes q that represent scale * (q - zero)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True, repr=False)
 class AffineQuantizer(Quantizer):
-    """Integers q of a format of whole numbers, each worth scale * (q - zero).
+    """A quantizer to an integer format whose codes q represent scale * (q - zero).
 
-    A float x becomes round(x / scale) + zero, in 32-bit floats as TFLite computes it, ties away from zero
-    (or, as ONNX computes it, to even), and what is too large saturates. Integers are taken as they are.
+    A float x becomes round(x / scale) + zero, saturated, computed in float32 with ties away from zero as in TFLite, or
+    with `ties_even` as in ONNX. Integers are taken unchanged.
     """
 
     scale: float = 1.0
     zero: int = 0
-    ties_even: bool = False  # to the even integer, as ONNX rounds
+    ties_even: bool = False  # ties to even, as in ONNX
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,7 +41,7 @@ class AffineQuantizer(Quantizer):
         return f"AffineQuantizer({self.format!r}{name}, scale={self.scale!r}, zero={self.zero}{even})"
 
     def to_bounded(self, x: Array, stats: ConversionStats | None = None) -> BoundedInts:
-        """The codes of floats, as the file's runtime makes them: divided in float32, then rounded."""
+        """The codes of floats, as the file's runtime computes them: divided in float32, then rounded."""
         if x.dtype.kind in "iu":
             return super().to_bounded(x, stats)
         steps = x.astype(np.float32) / np.float32(self.scale)
@@ -49,17 +49,17 @@ class AffineQuantizer(Quantizer):
         return super().to_bounded(whole.astype(np.float64) + self.zero, stats)
 
     def round_floats(self, x: Array) -> Array:
-        """Each float as its code says."""
+        """Floats rounded to the values of their codes."""
         return self.to_floats(self.to_bounded(np.asarray(x)).ints()).astype(x.dtype)
 
     def to_floats(self, ints: ArrayLike) -> NDArray[np.float32]:
-        """What the integers are worth, in 32-bit floats as TFLite computes it."""
+        """The values of codes, scale * (q - zero), in float32 as TFLite computes them."""
         centred = (np.asarray(ints, np.int64) - self.zero).astype(np.float32)
         return np.asarray(np.float32(self.scale) * centred, np.float32)
 
     @classmethod
     def of(cls, dtype: str, scale: float, zero: int, name: str = "") -> AffineQuantizer:
-        """For a type of integers such as int8."""
+        """The quantizer for an integer type such as "int8"."""
         about = np.iinfo(dtype)
         bits = about.bits
         return cls(QFormat(bits, 0, signed=about.min < 0), name=name, scale=float(scale), zero=int(zero))

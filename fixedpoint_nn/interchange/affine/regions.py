@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Means and maxima of regions, and padding."""
+"""Means over windows and axes, slicing, and padding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOWHERE: Padding = ((0, 0), (0, 0))
 
 @dataclass(frozen=True)
 class WindowMean:
-    """rescale(the sum of each window + offset): padding counts neither in the sum nor in the number of terms."""
+    """rescale(sum of each window + offset), a mean over the window's elements without padding."""
 
     rescale: Rescale
     kernel: Pair
@@ -32,7 +32,7 @@ class WindowMean:
 
 @dataclass(frozen=True)
 class AxesMean:
-    """rescale(the sum over some axes), in another shape; neighbouring axes are added in one go."""
+    """rescale(sum over `axes`), reshaped to `shape`; adjacent axes are summed at once."""
 
     rescale: Rescale
     axes: tuple[int, ...]
@@ -51,7 +51,7 @@ class AxesMean:
 
 @dataclass(frozen=True)
 class Cut:
-    """Part of each axis behind the batch: (begin, end, step), None for an open end; or one place, without its axis."""
+    """Slicing of each axis after the batch: by (begin, end, step), or by an index, which drops the axis."""
 
     parts: tuple[tuple[int | None, int | None, int] | int, ...]
 
@@ -63,7 +63,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class ZeroPad:
-    """Zeros around an image (`edges`: rows, columns) and before and after its channels."""
+    """Zero padding of an image: `edges` for rows and columns, `channels` (before, after)."""
 
     edges: Padding = NOWHERE
     channels: Pair = (0, 0)

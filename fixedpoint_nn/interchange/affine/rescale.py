@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Rescaling layers: sums of integers to integers of another scale, with the roundings of the model's own runtime.
+"""Rescaling layers: integer sums to integers of another scale, with the roundings of the model's own runtime.
 
-Inside of an imported network a value is kept as c = q - zero, so that c is worth scale * c: zero padding pads with
-the zero point, and a range of codes low..high is low - zero..high - zero.
+Inside an imported network a value is stored centred, c = q - zero, and represents scale * c: zero padding pads with the
+zero point, and codes low..high become low - zero..high - zero.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 
 @dataclass(frozen=True)
 class Clamp:
-    """x limited to low..high: by a table where x has few bits, else by two subtractions that stop at zero."""
+    """x clamped to low..high: by a table if x has few bits, else by two saturating subtractions."""
 
     table: ValueTable | None = table_point("clamp", "out")
     low: int | None = None
@@ -37,7 +37,7 @@ class Clamp:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A table's entry for each value."""
+    """A table lookup of each value."""
 
     table: ValueTable
 
@@ -47,7 +47,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Fitted:
-    """clamp(round(x / 2**shift)), for a sum whose scale is right but for a power of two."""
+    """clamp(round(x / 2**shift)), for a scale ratio that is a power of two."""
 
     shift: int = 0
     out: Quantizer | None = cast_point()
@@ -60,10 +60,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Rescale:
-    """clamp(round(round(x * multiplier) * power)); without `first` and `power` there is one rounding.
+    """clamp(round(round(x * multiplier) * power)), or without `first` and `power` clamp(round(x * multiplier)).
 
-    `multiplier` and `power` are one number for each channel, or one for all; `half` is added before the rounding,
-    and so is x * low, rounded down by `carry`: the part of the product that a wider multiplier would have added.
+    `multiplier` and `power` are () or (channels,). `half` is added before the last rounding, and so is x * low,
+    rounded down by `carry`: the low part of the product with a wider multiplier.
     """
 
     multiplier: Number = parameter()
@@ -90,7 +90,7 @@ class Rescale:
 
 @dataclass(frozen=True)
 class TwoSlopes:
-    """rise(x) where x is positive, lean(x) where it is negative."""
+    """rise(x) for x > 0, else lean(x)."""
 
     rise: Rescale
     lean: Rescale

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which rescaling a layer gets: TFLite's roundings, or fewer where they are proven to give the same codes."""
+"""The choice of a layer's rescaling: TFLite's two roundings, or one where it is proven to give the same codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_TABLE_BITS = 12
 
 
 def landing(low: int, high: int, name: str = "") -> tuple[QFormat, Clamp | None]:
-    """The format that saturates to low..high, and what is left to do if the range is not that of a format."""
+    """(format, clamp) that together saturate to low..high; the clamp is None if low..high is a format's range."""
     format = whole(low, high)
     if (format.int_min, format.int_max) == (low, high):
         return format, None
@@ -36,7 +36,7 @@ def landing(low: int, high: int, name: str = "") -> tuple[QFormat, Clamp | None]
 def rescaled_twice(
     reals: Any, sums: tuple[int, int], codes: tuple[int, int], name: str, most_bits: int = 0
 ) -> Rescale:
-    """32-bit sums times the 31-bit multipliers of real numbers, rounded twice."""
+    """The rescaling of 32-bit sums by 31-bit multipliers of the real factors, rounded twice."""
     return multiplied_twice(*quantized_multipliers(reals), sums, codes, name, most_bits)
 
 
@@ -48,11 +48,11 @@ def multiplied_twice(
     name: str,
     most_bits: int = 0,
 ) -> Rescale:
-    """32-bit sums times m / 2**31 * 2**shift: rounded half up at bit 31, then half away from zero.
+    """The rescaling of 32-bit sums by m / 2**31 * 2**shift: rounded half up at bit 31, then half away from zero.
 
-    Where no code is negative the two roundings are one. With r the second shift, code k > 0 is reached where
-    x * m + 2**30 >= (k * 2**r - 2**(r-1)) * 2**31, which is where (x * m / 2**31 + 1/2) / 2**r rounds half up to k.
-    There a multiplier of `most_bits` or fewer is used if it is proven to give the same codes.
+    If no code is negative, one rounding is equal to the two: with r the second shift, code k > 0 is reached where x *
+    m + 2**30 >= (k * 2**r - 2**(r-1)) * 2**31, which is where (x * m / 2**31 + 1/2) / 2**r rounds half up to k. Then a
+    multiplier of at most `most_bits` bits is used if it is proven to give the same codes.
     """
     left, right = [max(shift, 0) for shift in shifts], [max(-shift, 0) for shift in shifts]
     most = max(-sums[0], sums[1])
@@ -80,7 +80,7 @@ def multiplied_twice(
             )
     if not furthest:
         return _once(scaled, [31] * len(scaled), Rounding.HALF_UP, codes, name)
-    # What is past all codes is cut off here already, and stays past them.
+    # Values beyond all codes are clipped here already, and stay beyond them.
     past = (max(-codes[0], codes[1]) + 1) << furthest
     low, high = (sorted(high_product(end, m) for m in scaled) for end in sums)
     first = Quantizer(
@@ -99,7 +99,7 @@ def multiplied_twice(
 def _offset_once(
     narrow: Narrow, most: int, format: QFormat, clamp: Clamp | None, name: str
 ) -> Rescale | None:
-    """floor((x * m + h) / 2**s), as half up of what lies half a step below; None where that takes too many bits."""
+    """floor((x * m + h) / 2**s) as a rescaling that rounds half up; None if it needs too many bits."""
     furthest = max(narrow.shifts)
     ups = [furthest - shift for shift in narrow.shifts]
     below = [offset - (1 << (shift - 1)) for offset, shift in zip(narrow.offsets, narrow.shifts)]
@@ -116,7 +116,7 @@ def _offset_once(
 
 
 def rescaled_once(proven: Proven, sums: tuple[int, int], codes: tuple[int, int], name: str) -> Rescale:
-    """One rounding, half away from zero."""
+    """The rescaling with one rounding, half away from zero."""
     ms, shifts, low = proven.multipliers, proven.shifts, proven.low
     if not low:
         return _once(ms, shifts, Rounding.HALF_AWAY, codes, name)
@@ -138,7 +138,7 @@ def rescaled_once(proven: Proven, sums: tuple[int, int], codes: tuple[int, int],
 
 
 def rescaled_short(reals: Any, sums: tuple[int, int], codes: tuple[int, int], name: str) -> Rescale:
-    """64-bit sums times 15-bit multipliers, rounded half up once."""
+    """The rescaling of 64-bit sums by 15-bit multipliers, rounded half up once."""
     ms, shifts = quantized_multipliers(reals)
     short = [(m + (1 << 15)) >> 16 if m < 0x7FFF0000 else 0x7FFF for m in ms]
     most = max(-sums[0], sums[1])
@@ -154,7 +154,7 @@ def rescaled_short(reals: Any, sums: tuple[int, int], codes: tuple[int, int], na
 
 
 def fitted(shift: int, codes: tuple[int, int], name: str) -> Fitted:
-    """A right shift, ties away from zero, into low..high."""
+    """The rescaling by a right shift, ties away from zero, clamped to `codes`."""
     format, clamp = landing(*codes, name)
     return Fitted(shift, Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, name), clamp)
 
@@ -171,7 +171,7 @@ def _once(ms: Any, shifts: Any, rounding: Rounding, codes: tuple[int, int], name
 
 
 def _one_or_all(values: list[int]) -> Any:
-    """One number where all channels have the same."""
+    """The values as one number if all are equal, else per channel."""
     if all(value == values[0] for value in values):
         return np.asarray(values[0])
     return np.array(values, np.int64 if max(values) >> 62 == 0 else object)

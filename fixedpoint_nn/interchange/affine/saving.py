@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The classes of this folder that files of networks may name."""
+"""Registers the layers of this folder, so that saved networks can contain them."""
 
 from __future__ import annotations
 

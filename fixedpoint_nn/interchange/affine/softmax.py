@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Softmax in integers: TFLite's reference kernels of 8 and of 16 bits, over the verbs of a number."""
+"""Integer softmax: TFLite's reference kernels for 8 and 16 bits."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _half_up(format: QFormat, overflow: Overflow = Overflow.WRAP) -> Quantizer:
 
 @dataclass(frozen=True)
 class Softmax8:
-    """exp(x - max) / sum(exp(x - max)) over the last axis, in steps of 1/256.
+    """exp(x - max) / sum(exp(x - max)) over the last axis, in units of 1/256.
 
-    `exp` is a table over the differences, in units of 2**-31. Its sum s is at least 1: with n the bits of its whole
-    part, a = s / 2**(n-1) - 1 lies between 0 and 1, and 1 / (1 + a) takes three steps of Newton's iteration.
+    `exp` is a table of exp(difference) in units of 2**-31. The sum s is at least 1: with n bits of its integer part,
+    a = s / 2**(n-1) - 1 is between 0 and 1, and 1 / (1 + a) takes three steps of Newton's iteration.
     """
 
     exp: ValueTable | None = table_point("exp", "difference")
@@ -56,7 +56,7 @@ class Softmax8:
 
 
 def _reciprocal(a: Any) -> Any:
-    """1 / (1 + a) for a between 0 and 1, as Newton's iteration for 1 / ((1 + a) / 2), halved."""
+    """1 / (1 + a) for 0 <= a <= 1, by Newton's iteration for 1 / ((1 + a) / 2), halved."""
     half = ((a + constant(np.asarray((1 << 31) - 1), 31)).scaled(-1)).cast(_half_up(UNIT))
     product = (half * constant(np.asarray(-1010580540), 29)).cast(_half_up(Q(2, 29)))  # -32/17
     x = (product + constant(np.asarray(1515870810), 29)).cast(_exact(UQ(2, 29)))  # 48/17
@@ -67,16 +67,16 @@ def _reciprocal(a: Any) -> Any:
 
 
 def power_of(bits: int, whole: int) -> int:
-    """2**(1 - n) in units of 2**-bits, for a whole number of n bits."""
+    """2**(1 - n) in units of 2**-bits, where n is the bit length of `whole`."""
     return 1 << (bits + 1 - max(whole.bit_length(), 1))
 
 
 @dataclass(frozen=True)
 class Softmax16:
-    """exp(x - max) / sum(exp(x - max)) over the last axis, in steps of 2**-15.
+    """exp(x - max) / sum(exp(x - max)) over the last axis, in units of 2**-15.
 
-    `rescale` brings differences to the addresses of `exp`. The sum s of all exponentials has n bits, and its
-    reciprocal is a table over s / 2**n, rounded to 16 bits; `power` is 2**(15-n).
+    `rescale` maps differences to addresses of `exp`. The sum s of the exponentials has n bits; its reciprocal is a
+    table over s / 2**n, rounded to 16 bits, and `power` is 2**(15-n).
     """
 
     rescale: Rescale

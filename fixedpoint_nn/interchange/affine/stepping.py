@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which layer computes a step function: one multiplication and rounding, a table, or its thresholds."""
+"""The choice of a layer for a step function: one multiplication and rounding, a table, or thresholds."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.numerics.table import MAX_ADDRESS_BITS
 from fixedpoint_nn.numerics.value_table import ValueTable
 
-CHEAP_LOOKUP_BITS, MOST_LOOKUP_BITS = 12, 17  # of a sum that is looked up without a multiplication
+CHEAP_LOOKUP_BITS, MOST_LOOKUP_BITS = 12, 17  # of a sum that directly addresses a table
 MOST_THRESHOLDS = 256
 REACHED = Quantizer(UQ(1, 0), Rounding.FLOOR, Overflow.SATURATE)
 
 
 def stepped(steps: StepFunction, name: str) -> Any:
-    """A layer with the same codes at every sum, proven step by step; `Unsuited` names the channel that has none."""
+    """A layer with the same codes at every sum, proven for every step; raises `Unsuited` if a channel has none."""
     lines: Any = None
     for even in (False, True):
         lines = lines_of(steps, even=even)
@@ -44,7 +44,7 @@ def stepped(steps: StepFunction, name: str) -> Any:
 def tabulated(
     function: Callable[[Ints], Ints], sums: tuple[int, int], codes: tuple[int, int], name: str
 ) -> ValueTable:
-    """The table of a function from sums to codes; sums that do not come get the code of the nearest that does."""
+    """The table of a function from sums to codes; addresses outside `sums` get the code of the nearest sum."""
     source = whole(*sums)
     places = np.clip(np.arange(source.int_min, source.int_max + 1), *sums)
     entries = np.asarray(function(places), np.int64)
@@ -52,7 +52,7 @@ def tabulated(
 
 
 def lines_of(steps: StepFunction, late: bool = False, even: bool = False) -> list[Line] | int:
-    """A line for each channel, or the number of the first that has none."""
+    """A line for each channel, or the index of the first channel without one."""
     found = []
     for channel in range(len(steps.first)):
         line = line_of(steps, channel, late, even)
@@ -63,13 +63,13 @@ def lines_of(steps: StepFunction, late: bool = False, even: bool = False) -> lis
 
 
 def along(lines: list[Line], steps: StepFunction, name: str, signs: Any) -> Rescale | None:
-    """One multiplication, one addition, one rounding; None where that takes too many bits."""
+    """The rescaling with one multiplication, one addition and one rounding; None if it needs too many bits."""
     format, clamp = landing(*steps.codes, name)
     furthest = max(line.shift for line in lines)
     ups = [furthest - line.shift for line in lines]
     fused = [int(sign) * line.multiplier << up for line, up, sign in zip(lines, ups, signs, strict=True)]
     even = lines[0].even
-    # rounding down is rounding half up of what lies half a step lower
+    # rounding down is rounding half up half a step lower
     halves = [
         (line.offset - (0 if even else 1 << (line.shift - 1))) << up
         for line, up in zip(lines, ups, strict=True)
@@ -132,7 +132,7 @@ def _signs(steps: StepFunction) -> Any:
 
 
 def one_or_all(values: list[int]) -> Any:
-    """One number where all channels have the same."""
+    """The values as one number if all are equal, else per channel."""
     if all(value == values[0] for value in values):
         return np.asarray(values[0])
     return np.array(values, np.int64)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Step functions: integer sums to output codes, each defined by the sum at which every code is first reached.
+"""Step functions from integer sums to output codes, defined by the sum at which each code is first reached.
 
-Rounding a real multiple of a sum, saturating it, a ReLU before that: all of it rises (or all of it falls), so nothing
-else about such a function can be seen than where it steps. Two of them are equal when all of their steps are.
+Scaling, rounding, saturation and ReLU are monotonic functions of a sum, so their composition is determined by its
+thresholds. Two such functions are equal if all their thresholds are equal.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ MOST_STEPS = 1 << 23  # of all channels together
 
 @dataclass(frozen=True)
 class StepFunction:
-    """Code low + i is reached at signs[c] * sum >= first[c, i-1], for each channel c; `sums` are all there are.
+    """Thresholds per channel c: code low + i is reached at signs[c] * sum >= first[c, i-1], for sums in `sums`.
 
-    `first` is one past the largest signed sum where a code is never reached. Where not every sum comes, a code may
-    be reached anywhere from `first` to `until`.
+    `first` (channels, steps) is one past the largest signed sum for a code that is never reached. If not every sum
+    occurs, a code may be reached anywhere from `first` to `until`.
     """
 
     first: Ints
@@ -38,9 +38,9 @@ class StepFunction:
     def of(
         cls, function: Callable[[Ints], Any], signs: Ints, sums: tuple[int, int], codes: tuple[int, int]
     ) -> StepFunction:
-        """The steps of `function`, which takes sums (channels, n) and rises where the sign is 1, else falls.
+        """The thresholds of `function`, which maps sums (channels, n) to codes; it increases where the sign is 1.
 
-        They are found by bisection, for every code of every channel.
+        They are found by bisection for every code of every channel.
         """
         signs = np.asarray(signs, np.int64)[:, np.newaxis]
         wanted = np.arange(codes[0] + 1, codes[1] + 1, dtype=np.int64)[np.newaxis]
@@ -59,12 +59,12 @@ class StepFunction:
 
     @cached_property
     def lowest(self) -> Ints:
-        """The smallest signed sum of each channel."""
+        """The smallest signed sum of each channel, (channels,)."""
         return np.where(self.signs > 0, self.sums[0], -self.sums[1])
 
     @cached_property
     def highest(self) -> Ints:
-        """The largest signed sum of each channel."""
+        """The largest signed sum of each channel, (channels,)."""
         return np.where(self.signs > 0, self.sums[1], -self.sums[0])
 
     def __call__(self, sums: Any, channel: int = 0) -> Ints:
@@ -90,25 +90,25 @@ FEW = 64
 
 
 def line_of(steps: StepFunction, channel: int, late: bool = False, even: bool = False) -> Line | None:
-    """The line with the fewest bits that takes every step of a channel where it is, as proven for each of them.
+    """The line of fewest bits with exactly the thresholds T of a channel, proven for each; None if there is none.
 
-    T[k] * m + h >= level[k] > (T[k] - 1) * m + h, for every code k, with level[k] = k * 2**s; where ties go to the
-    `even` code, it is (k - 1/2) * 2**s, and 1 more where k is odd. With `late` each step may be taken later, but
-    before the next one: the code is then right or one too low.
+    T[k] * m + h >= level[k] > (T[k] - 1) * m + h for every code k, with level[k] = k * 2**s, or with `even` (k - 1/2)
+    * 2**s, plus 1 if k is odd. With `late` each threshold may be later, but before the next one: the code is then
+    right or one too low.
     """
     first, low, high = steps.first[channel], int(steps.lowest[channel]), int(steps.highest[channel])
     codes = np.arange(steps.codes[0] + 1, steps.codes[1] + 1, dtype=np.int64)
     until = first if steps.until is None else steps.until[channel]
     if late:
         until = np.append(first[1:], high + 1)
-    reached = until <= high  # no sum says where a code that none reaches would be
+    reached = until <= high  # a code that no sum reaches has no upper bound
     missed = first > low
-    if first.size == 0 or not (missed & (first <= high)).any():  # one code for all sums
+    if first.size == 0 or not (missed & (first <= high)).any():  # a single code for all sums
         return Line(0, 2 * int(steps.codes[0] + (first <= low).sum()), 1, even)
     slope = _slope(first, until, codes, low, high)
     mantissa, exponent = np.frexp(slope)
     widest = max(abs(low), abs(high)).bit_length() + 1
-    few = max(len(codes) // FEW, 1)  # where some of the steps do not fit, all need not be asked
+    few = max(len(codes) // FEW, 1)  # if some of the steps do not fit, the others need no check
     fewest = max(FEWEST_BITS, int((missed & reached).sum()).bit_length() - 2)
     for bits in range(fewest, MOST_LINE_BITS + 1):
         shift = bits - int(exponent)
@@ -129,7 +129,7 @@ def line_of(steps: StepFunction, channel: int, late: bool = False, even: bool = 
 
 
 def _offset(m: int, levels: Ints, until: Ints, first: Ints, reached: Any, missed: Any) -> int | None:
-    """The middle of the interval of h; None where it is empty."""
+    """The middle of the interval of h; None if it is empty."""
     least = int((levels - until * m)[reached].max(initial=-(1 << 62)))
     past = int((levels - (first - 1) * m)[missed].min(initial=(1 << 62) - 1)) - 1
     if least > past:
@@ -138,9 +138,9 @@ def _offset(m: int, levels: Ints, until: Ints, first: Ints, reached: Any, missed
 
 
 def _slope(first: Ints, until: Ints, codes: Ints, low: int, high: int) -> float:
-    """The slope that leaves a line the most room between the points (T, k) under it and (T - 1, k) above it.
+    """The slope of the line with the largest margin between the points (T, k) below it and (T - 1, k) above it.
 
-    The room is concave in the slope, so the largest is found by bisecting where it stops growing.
+    The margin is concave in the slope, so its maximum is found by bisection.
     """
     under, above = until <= high, first > low
     if not (under.any() and above.any()):
@@ -158,7 +158,7 @@ def _slope(first: Ints, until: Ints, codes: Ints, low: int, high: int) -> float:
         lower, upper = codes - slope * until, codes - slope * (first - 1)
         binding = until[np.where(under, lower, -np.inf).argmax()]
         ceiling = first[np.where(above, upper, np.inf).argmin()] - 1
-        if binding > ceiling:  # a steeper line falls less at the lower point than at the upper one
+        if binding > ceiling:  # a steeper line gains margin
             least = slope
         else:
             most = slope
@@ -166,7 +166,7 @@ def _slope(first: Ints, until: Ints, codes: Ints, low: int, high: int) -> float:
 
 
 def holds(line: Line, steps: StepFunction, channel: int) -> bool:
-    """Does the line give the code of every sum? Asked of both sides of each step."""
+    """Whether the line yields the code of every sum, checked on both sides of each threshold."""
     sums = np.concatenate([steps.first[channel], steps.first[channel] - 1])
     inside = sums[(sums >= steps.lowest[channel]) & (sums <= steps.highest[channel])]
     exact = inside * line.multiplier + line.offset

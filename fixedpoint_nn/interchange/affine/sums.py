@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums of products with weights: how large they are, and whether they have to be kept before they are rescaled."""
+"""Ranges of dot products, and whether a sum must be stored before it is rescaled."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from fixedpoint_nn.interchange.affine.rescale import Rescale
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.qformat import QFormat
 
-MOST_WEIGHT_BITS = 32  # of the engine: where multiplied weights fit, no sum is kept in between
+MOST_WEIGHT_BITS = 32  # of the engine: if multiplied weights fit, no intermediate sum is stored
 
 
 def folds(rescale: Rescale, ints: Ints, source: QFormat) -> bool:
-    """Do weights (outputs, taps) times the multipliers of their channels fit, with no cast of the sum in between?"""
+    """Whether weights (outputs, taps) times their channels' multipliers fit, so that the sum need not be cast."""
     multiplier: Any = rescale.multiplier
     if rescale.first is not None or rescale.low is not None or not multiplier.ints.all():
         return False
     sums = QFormat.for_dot(source, constant(ints).format, ints.shape[1])
-    if sums.bits + multiplier.format.bits + 2 > MOST_BITS:  # two: for the bias, and the half
+    if sums.bits + multiplier.format.bits + 2 > MOST_BITS:  # two: for the bias and the half
         return False
     most = max(abs(int(m) // (int(m) & -int(m))) for m in np.atleast_1d(multiplier.ints))
     return most.bit_length() + bits_of(ints) <= MOST_WEIGHT_BITS
 
 
 def bits_of(ints: Ints) -> int:
-    """Bits of a signed word that holds each of them."""
+    """The bits of a signed word that holds every integer."""
     return int(np.abs(ints).max()).bit_length() + 1
 
 
 def sums_of(rows: Ints, bias: Ints | None, low: int, high: int) -> tuple[int, int]:
-    """The lowest and the highest sum that weights (outputs, taps), bias and values low..high (or zero) allow."""
+    """(lowest, highest) sum for weights (outputs, taps), a bias, and inputs in low..high or 0."""
     up, down = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
     offset = 0 if bias is None else bias
     lowest = up * min(low, 0) + down * max(high, 0) + offset

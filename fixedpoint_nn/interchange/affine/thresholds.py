@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Layers that compute a step function where no single multiplication does: by its thresholds."""
+"""Layers that compute a step function by its thresholds, if no single multiplication does."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 
 @dataclass(frozen=True)
 class Refined:
-    """y + [x >= next(y)] with y = rescale(x): a code that is right or one too low, and the sum where the next begins.
+    """y + [x >= next(y)] with y = rescale(x): y is right or one too low, and next(y) is the threshold of the next code.
 
-    `offset` makes the address of y in its channel's part of the table; `signs` turn sums whose codes fall.
+    `offset` maps y to its channel's part of the table; `signs` negates sums of decreasing channels.
     """
 
     rescale: Rescale
@@ -38,9 +38,9 @@ class Refined:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """low + how many thresholds x has reached; `first` is (steps, channels), or (steps, 1).
+    """low + the number of thresholds that x has reached; `first` is (steps, channels) or (steps, 1).
 
-    `reached` saturates x - first + 1 at 0 and 1; `count` holds how many there are.
+    `reached` saturates x - first + 1 to 0 and 1; `count` is the format of their number.
     """
 
     first: Number = parameter()

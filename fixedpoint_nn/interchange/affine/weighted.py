@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two values joined by integer weights, and what is made of the sum."""
+"""Integer-weighted sums of two values, with rescaling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """rescale(x * left + y * right + offset); a weight that is missing is 1."""
+    """rescale(x * left + y * right + offset); a missing weight is 1."""
 
     left: Number | None = parameter(default=None)
     right: Number | None = parameter(default=None)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Networks of hls4ml, with the types and the order of additions of its C++."""
+"""Import of hls4ml models, with the types and the order of additions of its C++."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums of products as hls4ml's C++ adds them: an accumulator that starts at the bias."""
+"""Layers whose accumulator starts at the bias, as in hls4ml's C++."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class AccumulatedDense:
 
 @dataclass(frozen=True)
 class AccumulatedConv2D:
-    """The same at every position of an image; weight is (taps * channels, outputs), taps in the order (ky, kx)."""
+    """`AccumulatedDense` at every pixel of an image; weight is (ky * kx * channels, outputs)."""
 
     weight: Number = parameter()
     bias: Number = parameter()
@@ -48,7 +48,7 @@ class AccumulatedConv2D:
 
 @dataclass(frozen=True)
 class Affine:
-    """x * scale + bias, one rounding."""
+    """x * scale + bias, rounded once; scale and bias are (channels,)."""
 
     scale: Number = parameter()
     bias: Number = parameter()
@@ -60,7 +60,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Cast:
-    """x in another type; negative numbers become zero first if it rectifies."""
+    """x cast to another type, after max(x, 0) if it `rectifies`."""
 
     out: Quantizer | None = cast_point()
     rectifies: bool = False

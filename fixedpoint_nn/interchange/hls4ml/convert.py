@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A model of hls4ml to a quantised network with its integers: layer by layer, or all reasons why not."""
+"""Conversion of an hls4ml model to a quantised network with equal integers, layer by layer."""
 
 from __future__ import annotations
 
@@ -27,15 +27,19 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 
 class UnsupportedModel(ValueError):
-    """Raised for a model with layers that have no exact form here; the message names all of them."""
+    """Raised for a model with layers that cannot be converted exactly; the message names all of them."""
 
 
 def from_hls4ml(model: Any, *, softmax: bool = True) -> Quantized:
-    """The quantised network of an hls4ml model, or of the configuration that makes one (a dictionary).
+    """The quantised network of an hls4ml model, or of the configuration (a dictionary) of one.
 
-    It has the types of `model`, and computes what `model.predict` does: products and sums in the accumulator's type,
-    from the bias on, in the order of the C++ of its latency strategy. It takes floats, which the input's type rounds.
-    Without `softmax`, a softmax at the end is left out.
+    It computes the integers of `model.predict`: products and sums in the accumulator's type, from the bias on, in the
+    order of the C++ of the latency strategy. It takes floats, which the input's type rounds. With `softmax=False` a
+    softmax at the end is omitted. Raises `UnsupportedModel` for layers without an exact form.
+
+    >>> fixed = from_hls4ml(hls_model)  # doctest: +SKIP
+    >>> np.array_equal(fixed(x).to_float(), hls_model.predict(x))  # doctest: +SKIP
+    True
     """
     if isinstance(model, Mapping):
         try:
@@ -54,7 +58,7 @@ def from_hls4ml(model: Any, *, softmax: bool = True) -> Quantized:
 
 @dataclass
 class _Conversion:
-    """The nodes so far, and the quantizer of every value by the name of its variable."""
+    """The state of a conversion: nodes, quantizers, formats and shapes by the names of hls4ml's variables."""
 
     given: list[Any]
     softmax: bool
@@ -66,7 +70,7 @@ class _Conversion:
     problems: list[str] = field(default_factory=list)
 
     def network(self) -> Quantized:
-        """The whole network."""
+        """The converted network; raises `UnsupportedModel` with all problems."""
         if not self.softmax and self.given[-1].class_name == "Softmax":
             self.given = self.given[:-1]
         for layer in self.given:
@@ -103,7 +107,7 @@ class _Conversion:
                 raise Unsuited("is a kind of layer that is not read")
             missing = [source for source in layer.inputs if source not in self.formats]
             if missing:
-                return  # of a layer that was refused
+                return  # its layer was refused
             step = _Step(
                 layer,
                 quantizer,
@@ -117,7 +121,7 @@ class _Conversion:
 
 @dataclass
 class _Step:
-    """One layer of hls4ml, what its result is cast to, and the formats and shapes of what it takes."""
+    """One layer of hls4ml, the quantizer of its result, and the formats and shapes of its inputs."""
 
     layer: Any
     out: Quantizer
@@ -125,21 +129,21 @@ class _Step:
     shapes: list[tuple[int, ...]]
 
     def number(self, name: str, default: int | None = None) -> int:
-        """A whole number that the layer has as an attribute."""
+        """An integer attribute of the layer."""
         value = self.layer.get_attr(name, default)
         if value is None:
             raise Unsuited(f"lacks its {name}")
         return int(value)
 
     def weight(self, name: str) -> FixedArray:
-        """A parameter, rounded to its type."""
+        """A parameter, quantised to its type."""
         variable = self.layer.weights[name]
         quantizer = _quantizer(variable.type.precision, name)
         return FixedArray.from_float(np.asarray(variable.data, np.float64), quantizer)
 
 
 def _quantizer(precision: Any, name: str) -> Quantizer:
-    """hls4ml's type of a value."""
+    """The quantizer for a precision of hls4ml."""
     try:
         found = Quantizer.parse(str(precision))
     except ValueError as error:
@@ -150,7 +154,7 @@ def _quantizer(precision: Any, name: str) -> Quantizer:
 def _accumulated(
     step: _Step, weight: FixedArray, bias_of: str = "bias", source: QFormat | None = None
 ) -> tuple[FixedArray, Accumulator | None]:
-    """The bias in the accumulator's type, and the accumulator; None if it never rounds and never overflows."""
+    """(bias in the accumulator's type, accumulator); the accumulator is None if it can neither round nor overflow."""
     if step.layer.get_attr("strategy", "latency") not in ("latency", "Latency", "resource", "Resource"):
         raise Unsuited(
             f"has the strategy {step.layer.get_attr('strategy')!r}, and latency and resource are read"
@@ -163,7 +167,7 @@ def _accumulated(
         up = kind.format.frac_bits - products
         wide = weight.ints.astype(object) << up
         low, high = sums_of(wide.T, bias.ints.astype(object), source.int_min, source.int_max)
-        most = sum(abs(end) for end in (low, high)) * 2  # whatever part of the sum comes first
+        most = sum(abs(end) for end in (low, high)) * 2  # in any order of the sum
         if most <= kind.format.int_max:
             return bias, None
     if kind.overflow not in (Overflow.WRAP, Overflow.SATURATE):
@@ -210,7 +214,7 @@ def _activation(step: _Step) -> Any:
 
 
 def _curve(step: _Step, kind: str, out: Quantizer) -> Any:
-    """A sigmoid or tanh by the layer's table."""
+    """The layer of a sigmoid or tanh table."""
     if kind not in REACH:
         raise Unsuited(f"has the activation {kind!r}, and sigmoid and tanh are read")
     kept = _quantizer(step.layer.get_attr("table_t").precision, f"{step.layer.name}.table")
@@ -218,7 +222,7 @@ def _curve(step: _Step, kind: str, out: Quantizer) -> Any:
 
 
 def _softmax(step: _Step) -> Any:
-    """Its configuration, as C++, says what its attributes do not."""
+    """The layer of a softmax; some of its types stand only in its C++ configuration."""
     text = str(step.layer.get_attr("config_cpp", ""))
     found = dict(re.findall(r"(\w+) = ([^;]+);", text))
     if found.get("implementation", "").rpartition("::")[2] != "stable":
@@ -238,7 +242,7 @@ def _softmax(step: _Step) -> Any:
 
 
 def _recurrent(step: _Step) -> dict[str, Any]:
-    """What both kinds of recurrent layers have."""
+    """The arguments that both kinds of recurrent layers share."""
     layer = step.layer
     for name, plain in (("direction", "forward"), ("pass_initial_states", False), ("return_state", False)):
         if layer.get_attr(name, plain) != plain:

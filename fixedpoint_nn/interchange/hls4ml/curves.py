@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Curved functions as hls4ml's C++ looks them up: sigmoid and tanh, and the two tables of its stable softmax."""
+"""Table lookups as in hls4ml's C++: sigmoid, tanh, and its stable softmax."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {"sigmoid": lambda x: 1 / (1 + 
 
 @dataclass(frozen=True)
 class SigmoidCurve:
-    """The entry of a table, whose address is x rounded towards zero; then its own type."""
+    """A table lookup at x rounded towards zero, cast to `out`."""
 
     input: Quantizer | None = cast_point()
     table: ValueTable | None = table_point("sigmoid", "input")
@@ -38,7 +38,7 @@ class SigmoidCurve:
 
 @dataclass(frozen=True)
 class TanhCurve:
-    """The same of tanh."""
+    """`SigmoidCurve` for tanh."""
 
     input: Quantizer | None = cast_point()
     table: ValueTable | None = table_point("tanh", "input")
@@ -50,7 +50,7 @@ class TanhCurve:
 
 @dataclass(frozen=True)
 class StableSoftmax:
-    """exp(x - max) * (1 / sum): the addresses of both tables are the highest bits of what they are looked up with."""
+    """exp(x - max) * (1 / sum) over the last axis; the address of each table is the high bits of its argument."""
 
     norm: Quantizer | None = cast_point()
     input: Quantizer | None = cast_point()
@@ -69,7 +69,7 @@ class StableSoftmax:
 
 
 def curve(kind: str, size: int, kept: Quantizer, out: Quantizer) -> SigmoidCurve | TanhCurve:
-    """The layer of a sigmoid or tanh, with a table of `size` entries of the type `kept`."""
+    """The layer of a sigmoid or tanh with a table of `size` entries of the type `kept`."""
     reach = REACH[kind]
     bits = size.bit_length() - 1
     if size != 1 << bits or bits < reach:
@@ -89,7 +89,7 @@ def softmax(
     terms: int,
     scale: float = 1.0,
 ) -> StableSoftmax:
-    """The layer of a stable softmax over so many values; `types` are those of its configuration."""
+    """The layer of a stable softmax over `terms` values; `types` are those of its configuration."""
     first, second = (
         _address(types[name].format, size)
         for name, size in (("inp_norm_t", exp_size), ("inv_inp_t", inverse_size))
@@ -116,7 +116,7 @@ def softmax(
 
 
 def _address(format: QFormat, size: int) -> Quantizer:
-    """The highest bits of a word."""
+    """The quantizer to the high bits of a word, as an address of `size` entries."""
     bits = size.bit_length() - 1
     if size != 1 << bits or bits > format.bits:
         raise Unsuited(f"has a table of {size} entries for {format}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Recurrent layers as hls4ml's C++ computes them: two products with biases of their own, every step in its type."""
+"""Recurrent layers as in hls4ml's C++: two products, each with a bias, and a cast after every operation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Curve = SigmoidCurve | TanhCurve
 
 @dataclass(frozen=True)
 class AccumulatedLSTM:
-    """i, f, g, o from (x @ W + b) + (h @ U + c), which is rounded to `sums`; c' = g*i + c*f and h' = o * act(c')."""
+    """i, f, g, o from (x @ W + b) + (h @ U + c), cast to `sums`; c' = g*i + c*f and h' = o * act(c')."""
 
     from_input: Product
     from_state: Product
@@ -38,7 +38,7 @@ class AccumulatedLSTM:
         return ys if self.whole else ys[:, -1]
 
     def step(self, projected: Number, h: Number, c: Number) -> tuple[Any, Any, Any]:
-        """One step in time: the output, then the next h and c."""
+        """One time step: the output (batch, units), then the next h and c."""
         total = (projected + self.from_state(h)).cast(self.sums)
         n = self.units
         i, f = self.gates(total[..., : 2 * n]).split(2)
@@ -52,7 +52,7 @@ class AccumulatedLSTM:
 class AccumulatedGRU:
     """r, z and n from (x @ W + b) and (h @ U + c): n = act((x@W + b) + r * (h@U + c)), h' = n * (1 - z) + h * z.
 
-    The gates stand in the order r, z where `reset_first`, as PyTorch has them, else z, r.
+    The columns of the gates are r, z if `reset_first`, as in PyTorch, else z, r.
     """
 
     from_input: Product
@@ -70,7 +70,7 @@ class AccumulatedGRU:
         return ys if self.whole else ys[:, -1]
 
     def step(self, projected: Number, h: Number) -> tuple[Any, Any]:
-        """One step in time: the output, then the next h."""
+        """One time step: the output (batch, units), then the next h."""
         from_state, n = self.from_state(h), self.units
         both = self.gates((projected[..., : 2 * n] + from_state[..., : 2 * n]).cast(self.sums)).split(2)
         r, z = both if self.reset_first else both[::-1]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""ONNX files: read as graphs of this project's layers, over floats."""
+"""Import and export of ONNX files: graphs of layers, over floats or integers."""

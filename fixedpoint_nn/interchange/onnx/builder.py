@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The graph under construction: nodes with names of their own, and values brought into the order that is needed."""
+"""The graph under construction: nodes with unique names, and values transposed to the required order of axes."""
 
 from __future__ import annotations
 
@@ -18,29 +18,27 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.qformat import QFormat
 
-Block = tuple[
-    tuple[int, ...], tuple[int, ...]
-]  # axes of the value, and the sizes that stand for them afterwards
+Block = tuple[tuple[int, ...], tuple[int, ...]]  # axes of the value, and their new sizes
 
 
 @dataclass
 class Builder:
-    """Nodes in the order of computation."""
+    """The nodes of the graph so far, in the order of computation."""
 
     taken: dict[str, int] = field(
         default_factory=dict
-    )  # names in use, each with the last number given to one like it
+    )  # names in use, each with the last number appended to it
     parts: dict[str, Node] = field(default_factory=dict)
-    formats: dict[str, QFormat] = field(default_factory=dict)  # of what products of integers take
+    formats: dict[str, QFormat] = field(default_factory=dict)  # of the operands of integer products
 
     def add(self, name: str, layer: Any, *takes: str) -> str:
-        """A new node, with this name or one like it."""
+        """Add a node; returns its name, which is `name` or a similar, unused one."""
         name = self.free(name)
         self.parts[name] = Node(layer, takes)
         return name
 
     def free(self, name: str) -> str:
-        """The name in the form that paths of leaves have, made different from all others."""
+        """A unique name like this one, in the form of a path of the tree."""
         name = name.strip("/").replace(".", "_") or "node"
         number = self.taken.get(name, 0) + 1
         unique = name if number == 1 else f"{name}_{number}"
@@ -54,7 +52,7 @@ class Builder:
     # ---- order of axes ------------------------------------------------------------------------------------
 
     def arranged(self, v: Value, order: tuple[int, ...]) -> Value:
-        """The value with its sample's axes in this order of the file's axes."""
+        """The value transposed, so that a sample's axes are the file's axes in this order."""
         if v.order == order:
             return v
         axes = (v.batch, *order)
@@ -67,24 +65,24 @@ class Builder:
         return replace(v, node=name, axes=axes, flat=None)
 
     def plain(self, v: Value) -> Value:
-        """The value with its sample's axes as in the file."""
+        """The value with a sample's axes in the file's order."""
         return self.arranged(v, tuple(a for a in plain_axes(len(v.dims), v.batch)[1:] if a is not None))
 
     def last(self, v: Value, axis: int) -> Value:
-        """The value with one axis of the file last."""
+        """The value with this axis of the file last."""
         if axis == v.batch:
             raise Refused("it computes along the batch axis")
         return self.arranged(v, (*(other for other in v.order if other != axis), axis))
 
     def channels_last(self, v: Value) -> Value:
-        """A value (batch, channels, ...) of the file as (batch, ..., channels)."""
+        """The file's value (batch, channels, ...) as (batch, ..., channels)."""
         v = self.with_batch(v, 0)
         return self.arranged(v, (*range(2, len(v.dims)), 1))
 
     # ---- the batch ----------------------------------------------------------------------------------------
 
     def with_batch(self, v: Value, axis: int | None) -> Value:
-        """The same value with another axis of the file as the batch; both have length 1 where they differ."""
+        """The value with another axis of the file as the batch; if they differ, both must have length 1."""
         if v.batch == axis:
             return v
         for old in (v.batch, axis):
@@ -97,7 +95,7 @@ class Builder:
         return replace(v, node=name, axes=(axis, *order), flat=None)
 
     def same_batch(self, values: list[Value]) -> list[Value]:
-        """All values with one batch axis: those of one sample take part in every sample."""
+        """The values with the same batch axis; those without a batch are repeated for every sample."""
         batches = {v.batch for v in values if v.batch is not None}
         if len(batches) > 1:
             large = {v.batch for v in values if v.batch is not None and v.dims[v.batch] > 1}
@@ -110,11 +108,11 @@ class Builder:
     # ---- other shapes -------------------------------------------------------------------------------------
 
     def reshaped(self, v: Value, dims: tuple[int, ...], name: str) -> Value:
-        """The same elements of the file in another shape of the file."""
+        """The value reshaped to `dims`, a shape of the file."""
         return self.regrouped(v, _matched(v.dims, dims), name)
 
     def regrouped(self, v: Value, blocks: Sequence[Block], name: str) -> Value:
-        """Each block of neighbouring axes becomes axes of other sizes; data move only where a block needs it."""
+        """The value with each block of adjacent axes reshaped to other sizes; data move only if a block requires it."""
         dims = tuple(size for _, sizes in blocks for size in sizes)
         if dims == v.dims and all(len(axes) == len(sizes) == 1 for axes, sizes in blocks):
             return v
@@ -149,16 +147,16 @@ class Builder:
     # ---- constants ----------------------------------------------------------------------------------------
 
     def constant(self, name: str, array: Array, v: Value) -> str:
-        """A constant of the file as a node, arranged to be joined with the value."""
+        """A node of a constant of the file, arranged to broadcast against the value."""
         return self.add(name, layers.Constant(tensor(beside(array, v))))
 
 
 class Whole(np.ndarray):
-    """A constant of integers that stay integers."""
+    """A constant of integers that are not converted to floats."""
 
 
 def tensor(array: Array) -> Any:
-    """Floats as a parameter; doubles stay doubles."""
+    """An array as a parameter, float32 or float64."""
     if isinstance(array, Whole):
         return constant(array)
     if not np.isfinite(array).all():
@@ -167,7 +165,7 @@ def tensor(array: Array) -> Any:
 
 
 def beside(array: Array, v: Value) -> Array:
-    """A constant of the file, arranged so that it broadcasts against the value in the network."""
+    """A constant of the file, arranged so that it broadcasts against the value."""
     rank = len(v.dims)
     if array.ndim > rank:
         raise Refused(f"a constant of shape {list(array.shape)} has more axes than the value beside it")
@@ -182,7 +180,7 @@ def beside(array: Array, v: Value) -> Array:
 
 
 def of_all_samples(array: Array, batch: int) -> Array:
-    """A constant without its batch axis, along which it must be the same."""
+    """A constant without its batch axis, along which it must be constant."""
     first: Array = array[(slice(None),) * batch + (slice(1),)]
     if array.strides[batch] and not np.array_equal(np.broadcast_to(first, array.shape), array):
         raise Refused("a constant differs from sample to sample")
@@ -190,7 +188,7 @@ def of_all_samples(array: Array, batch: int) -> Array:
 
 
 def _matched(dims: tuple[int, ...], new: tuple[int, ...]) -> list[Block]:
-    """Both shapes in the smallest blocks of equally many elements."""
+    """Both shapes split into the smallest blocks with equal numbers of elements."""
     blocks: list[Block] = []
     i = j = 0
     while i < len(dims) and j < len(new):
@@ -219,7 +217,7 @@ def _matched(dims: tuple[int, ...], new: tuple[int, ...]) -> list[Block]:
 
 
 def _batch_in(v: Value, axes: tuple[int, ...], sizes: tuple[int, ...], places: tuple[int, ...]) -> int | None:
-    """Where the batch is in a block after it was regrouped; None if it had length 1 and is gone."""
+    """The place of the batch in a regrouped block; None if it had length 1 and was dropped."""
     assert v.batch is not None
     before = prod(v.dims[a] for a in axes if a < v.batch)
     count, walked = v.dims[v.batch], 1
@@ -235,7 +233,7 @@ def _batch_in(v: Value, axes: tuple[int, ...], sizes: tuple[int, ...], places: t
 def _kept_order(
     v: Value, blocks: Sequence[Block], places: list[tuple[int, ...]], batch: int | None, dims: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """The new axes of a sample, where the old ones were; axes of length 1 go along with their block."""
+    """The new order of a sample's axes that moves the fewest data; axes of length 1 stay with their block."""
     home: dict[int, tuple[int, ...]] = {}
     loose: list[int] = []
     for (axes, _), there in zip(blocks, places, strict=True):

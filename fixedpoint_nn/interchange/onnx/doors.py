@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where data come in and go out: how the file's arrays are arranged for the network."""
+"""Inputs and outputs of an imported network: the correspondence of the file's axes with the network's."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ RECURRENT = ("LSTM", "GRU", "RNN")
 
 @dataclass(frozen=True)
 class Door:
-    """An input or output: its name in the network, and the file's axis that is each axis of the network's value.
+    """An input or output: its name in the network, and for each axis of the network's value the file's axis.
 
-    `dims` are the sizes of the file's axes, BATCH where the file leaves that open.
+    `dims` are the sizes of the file's axes, BATCH for an open batch size.
     """
 
     name: str
@@ -53,27 +53,27 @@ class Door:
 
     @property
     def filed(self) -> tuple[int, ...]:
-        """The shape of a sample in the file's order."""
+        """The shape of a sample in the file's order of axes."""
         return tuple(size for axis, size in enumerate(self.dims) if axis != self.axes[0])
 
     @property
     def sample(self) -> tuple[int, ...]:
-        """The shape of a sample as the network takes it."""
+        """The shape of a sample in the network's order of axes."""
         return tuple(self.dims[axis] for axis in self.axes[1:] if axis is not None)
 
     def inward(self, array: Array) -> Array:
-        """The file's array as the network takes it."""
+        """An array in the file's order of axes, transposed to the network's."""
         order = [axis for axis in self.axes if axis is not None]
         turned: Array = np.asarray(array).transpose(order)
         return turned[np.newaxis] if self.axes[0] is None else turned
 
     def outward(self, array: Array) -> Array:
-        """The network's array as the file has it; of a file without a batch, the only sample."""
+        """An array of the network in the file's order of axes; for a file without a batch, its only sample."""
         samples = self.every_sample(array)
         return samples[0] if self.axes[0] is None else samples
 
     def every_sample(self, array: Array) -> Array:
-        """The network's array as the file has it, with the samples first if the file has no axis for them."""
+        """An array of the network in the file's order of axes, samples first if the file has no axis for them."""
         order = [axis for axis in self.axes if axis is not None]
         places = [order.index(axis) for axis in range(len(order))]
         if self.axes[0] is None:
@@ -83,7 +83,7 @@ class Door:
 
 
 def arrangement(model: Model, declared: Declared, batched: bool) -> tuple[int | None, ...]:
-    """How an input comes in: as its first consumer wants it, images with their channels last."""
+    """The axes of an input in the network, as its first consumer requires them; images are channels-last."""
     rank = len(declared.axes)
     if not batched or rank == 0:
         return (None, *range(rank))
@@ -92,7 +92,7 @@ def arrangement(model: Model, declared: Declared, batched: bool) -> tuple[int | 
 
 def _wanted(model: Model, name: str, rank: int) -> tuple[int | None, ...] | None:
     users = model.users()
-    waiting = deque([(name, tuple(range(rank)))])  # a value, and which axis of the input each of its axes is
+    waiting = deque([(name, tuple(range(rank)))])  # a value, and the input's axis of each of its axes
     seen = {name}
     while waiting:
         value, axes = waiting.popleft()
@@ -117,7 +117,7 @@ def _wanted(model: Model, name: str, rank: int) -> tuple[int | None, ...] | None
 
 
 def _demand(operation: Operation, value: str, rank: int) -> tuple[int, ...] | None:
-    """The order in which an operation wants this operand."""
+    """The order of axes that an operation requires of this operand; None if any."""
     if operation.op in IMAGES and operation.inputs[:1] == (value,) and rank > 2:
         return (0, *range(2, rank), 1)
     if operation.op in RECURRENT and rank == 3 and value in (operation.inputs[0], *operation.inputs[5:7]):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An .onnx file to a `Model`; whatever the bytes are, in time and memory that grow with their number."""
+"""Reading an .onnx file into a `Model`, in time and memory proportional to its size, even if it is malicious."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = ("int4", "uint4", "int2", "uint2")
 
 
 def package() -> Any:
-    """The package `onnx`, or a sentence."""
+    """The package `onnx`; raises an error with a hint if it is not installed."""
     try:
         import onnx
     except ImportError:
@@ -33,7 +33,7 @@ def package() -> Any:
 
 
 def read(source: str | os.PathLike[str] | bytes) -> Model:
-    """The model in a file, or in the bytes of one."""
+    """The model in a file (its path or its bytes); raises OnnxError."""
     onnx = package()
     folder: Path | None = None
     if isinstance(source, bytes | bytearray | memoryview):
@@ -50,7 +50,7 @@ def read(source: str | os.PathLike[str] | bytes) -> Model:
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(blob)
-    except Exception as error:  # the decoder's own error class is no part of its interface
+    except Exception as error:  # the decoder's error class is not public
         raise OnnxError(f"{what} is damaged or no ONNX model: {_sentence(error)}") from None
     if not proto.HasField("graph") or not proto.opset_import:
         raise OnnxError(f"{what} is no ONNX model: it holds no graph, or says no operator set")
@@ -95,7 +95,7 @@ def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
 
 
 def text(name: str | bytes) -> str:
-    """A name; protobuf gives bytes where they are no UTF-8."""
+    """A name as text; protobuf returns bytes if it is not UTF-8."""
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
@@ -115,10 +115,10 @@ def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | Non
 
 
 def _check_types(onnx: Any, node: Any, operation: Operation, opset: int) -> None:
-    """Every attribute has the type that the operator's specification says."""
+    """Raise OnnxError unless every attribute has the type that the operator's specification requires."""
     try:
         schema = onnx.defs.get_schema(operation.op, opset, operation.domain)
-    except Exception:  # an operator that ONNX does not have; the reader says so later
+    except Exception:  # an unknown operator, which the reader refuses later
         return
     for attribute in node.attribute:
         known = schema.attributes.get(text(attribute.name))
@@ -162,7 +162,7 @@ def _value(onnx: Any, attribute: Any, folder: Path | None) -> Any:
 
 
 def array_of(onnx: Any, tensor: Any, folder: Path | None) -> Array:
-    """The numbers of a tensor of the file; its promised size is compared with the bytes that are there."""
+    """The array of a tensor; its declared size is checked against the available bytes."""
     dims = tuple(int(size) for size in tensor.dims)
     if len(dims) > MOST_AXES or any(size < 0 for size in dims):
         raise OnnxError(f"constant {tensor.name!r} has the impossible shape {list(dims)}")
@@ -179,7 +179,7 @@ def array_of(onnx: Any, tensor: Any, folder: Path | None) -> Array:
         raise OnnxError(
             f"constant {tensor.name!r} promises the shape {list(dims)} and holds {array.size} numbers"
         )
-    if array.dtype.name in SMALL:  # kept as NumPy's extension types, which say how many bits they have
+    if array.dtype.name in SMALL:  # kept as NumPy extension types, which carry their width
         return np.asarray(array)
     if array.dtype.kind == "V" or array.dtype.name in ("bfloat16", "float16"):
         return np.asarray(array, np.float32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nodes whose operands are all constants (most compute shapes) are computed at once, by ONNX's reference."""
+"""Constant folding: nodes with constant operands, such as shape computations, are evaluated by ONNX's reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.interchange.onnx.model import Operation
 from fixedpoint_nn.interchange.onnx.value import BATCH, MOST_ELEMENTS, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
-# Their results have no more elements than their operands broadcast to.
+# Their results have at most the elements of the broadcast operands.
 _BROADCASTING = {
     "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Min", "Max", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less",
     "GreaterOrEqual", "LessOrEqual", "Where", "Abs", "Neg", "Sqrt", "Exp", "Log", "Reciprocal", "Floor", "Ceil",
@@ -27,7 +27,7 @@ _BROADCASTING = {
 
 
 def computed(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
-    """The node's results."""
+    """The results of a node with constant operands."""
     if operation.op == "Expand" and operands[0] is not None and operands[1] is not None:
         return [_expanded(operands[0], operands[1])]
     size = _bound(operation, operands)
@@ -37,7 +37,7 @@ def computed(operation: Operation, operands: Sequence[Array | None], opset: int)
 
 
 def _expanded(array: Array, shape: Array) -> Array:
-    """The constant repeated, most of all along the batch, without memory for that."""
+    """The constant broadcast to a shape, as a view."""
     sizes = tuple(int(size) for size in shape.ravel())
     if prod(1 if size == BATCH else max(size, 1) for size in sizes) * array.size > MOST_ELEMENTS:
         raise Refused(f"it makes a constant of the shape {list(sizes)}, which is too large")
@@ -48,7 +48,7 @@ def _expanded(array: Array, shape: Array) -> Array:
 
 
 def evaluated(operation: Operation, operands: Sequence[Array | None], opset: int) -> list[Array]:
-    """What ONNX's reference computes."""
+    """The results by ONNX's reference implementation."""
     onnx = package()
     from onnx.reference import ReferenceEvaluator
 
@@ -69,7 +69,7 @@ def evaluated(operation: Operation, operands: Sequence[Array | None], opset: int
     try:
         with np.errstate(all="ignore"):
             results = ReferenceEvaluator(model).run(None, feed)
-    except Exception as error:  # whatever the reference says of operands that do not fit
+    except Exception as error:  # any error of the reference for operands that do not fit
         raise Refused(f"its constant operands do not fit: {' '.join(str(error).split())[:200]}") from None
     return [np.asarray(result) for result in results]
 
@@ -79,7 +79,7 @@ def _attribute(onnx: Any, value: Any) -> Any:
 
 
 def _bound(operation: Operation, operands: Sequence[Array | None]) -> int:
-    """No result has more elements than this."""
+    """An upper bound of the number of elements of any result."""
     given = [operand for operand in operands if operand is not None]
     sizes = [operand.size for operand in given]
     if operation.op in _BROADCASTING:
@@ -91,7 +91,7 @@ def _bound(operation: Operation, operands: Sequence[Array | None]) -> int:
         if operation.op == "Gather" and given[0].ndim:
             return prod(given[0].shape) * max(given[1].size, 1)
         return sum(sizes)
-    if operation.op in ("MatMul", "Gemm"):  # every product of two elements, at most
+    if operation.op in ("MatMul", "Gemm"):  # at most every product of two elements
         return sizes[0] * (given[1].shape[-1] if given[1].ndim > 1 else 1) + sum(sizes[2:])
     last = given[-1] if given else np.zeros(1)
     if operation.op == "ConstantOfShape":

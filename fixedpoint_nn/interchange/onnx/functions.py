@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Local functions of a model, put in where they are called, if that ends and does not grow without bound."""
+"""Inlining of a model's local functions, with limits on recursion and size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_NODES = 200_000
 
 
 def inlined(proto: Any) -> Any:
-    """The same model without local functions."""
+    """The model with its local functions inlined."""
     if not proto.functions:
         return proto
     bodies = {(function.domain, function.name): list(_nodes(function.node)) for function in proto.functions}
@@ -26,12 +26,12 @@ def inlined(proto: Any) -> Any:
 
     try:
         return inliner.inline_local_functions(proto)
-    except Exception as error:  # the class is the C++ library's own
+    except Exception as error:  # the class belongs to the C++ library
         raise OnnxError(f"its functions are broken: {' '.join(str(error).split())[:200]}") from None
 
 
 def _nodes(nodes: Any) -> Iterator[Any]:
-    """All nodes, those of graphs in attributes too."""
+    """All nodes, including those of subgraphs in attributes."""
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()
@@ -44,7 +44,7 @@ def _nodes(nodes: Any) -> Iterator[Any]:
 def _measure(
     key: tuple[str, str], bodies: dict[tuple[str, str], Any], sizes: dict[tuple[str, str], int]
 ) -> None:
-    """How many nodes a call becomes; functions that are called are measured first."""
+    """Compute the number of nodes that a call expands to, callees first."""
     stack, open_ = [key], set()
     while stack:
         here = stack[-1]

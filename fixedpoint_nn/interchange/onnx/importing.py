@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`from_onnx`: the network of an ONNX file, over floats, or quantised if the file is."""
+"""`from_onnx`: the network of an ONNX file, over floats or quantised."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ def from_onnx(
     input: Quantizer | Mapping[str, Quantizer] | None = None,
     softmax: bool = True,
 ) -> Graph | Quantized:
-    """The network of an ONNX file (its path, or its bytes): a graph of float layers, or a quantised network.
+    """The network of an ONNX file (its path or its bytes): a graph of float layers, or a quantised network.
 
-    Axis 0 of every input is the batch; without `batched` the file's arrays are one sample, and the batch is a new
-    axis before them. Images come in and go out as (batch, height, width, channels), whatever the file has; sequences
-    of an LSTM, GRU or RNN as (batch, time, features). `shapes` gives the sizes of axes that the file leaves open, by
-    input: `shapes={"x": (1, 3, 32, 32)}`, in the file's order. `outputs` chooses some of the file's outputs.
+    Axis 0 of every input is the batch; with `batched=False` the file's arrays are single samples, and a batch axis is
+    added. Images are (batch, height, width, channels), whatever their order in the file; sequences of an LSTM, GRU or
+    RNN are (batch, time, features). `shapes` gives sizes that the file leaves open, in the file's order: `shapes={"x":
+    (1, 3, 32, 32)}`. `outputs` selects outputs by name.
 
-    A file that rounds to integers (QuantizeLinear, QLinearConv, ConvInteger, QONNX's Quant, ...) becomes a network
-    of its integers. `input` quantises its inputs where the file does not, and without `softmax`, a softmax at the
-    end is left out.
+    A file with QuantizeLinear, QLinearConv, ConvInteger, QONNX's Quant, ... becomes a quantised network with the
+    file's integers. `input` is the quantizer of inputs that the file does not quantise. With `softmax=False` a softmax
+    at the end is omitted. Raises `UnsupportedModel`, which names every node that cannot be converted.
+
+    >>> net = from_onnx("model.onnx")  # doctest: +SKIP
+    >>> y = net(images)  # doctest: +SKIP
     """
     found: Any = any_kind(
         source, shapes=shapes, outputs=outputs, batched=batched, input=input, softmax=softmax
@@ -53,7 +56,7 @@ def any_kind(
     input: Quantizer | Mapping[str, Quantizer] | None = None,
     softmax: bool = True,
 ) -> Imported | ImportedIntegers:
-    """The same, with the arrangement of inputs and outputs."""
+    """Like `from_onnx`, with the correspondence of axes of inputs and outputs."""
     whole = read(source)
     own = restored(whole, lambda net, sizes: read(model_of(net, "float64", sizes).SerializeToString()))
     if own is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Elements that a file sets to minus infinity before a softmax, so that they take no part in it."""
+"""Attention masks: elements that a file sets to minus infinity before a softmax."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Array
 
-HIDES = -1e4  # what is as low as this is no number to compute with, but a mask
+HIDES = -1e4  # values as low as this are a mask
 
 
 @dataclass(frozen=True)
 class Masked:
-    """The kind of a value whose elements are minus infinity where `kept` is False, and here any number."""
+    """The kind of a value with a mask: the file has minus infinity where `kept` is False, the network any number."""
 
     kept: Array
     place: tuple[object, ...]
@@ -25,7 +25,7 @@ class Masked:
 
 
 def masked(x: Value, kept: Array) -> Value:
-    """A value that says which of its elements are hidden; the softmax behind it hides them."""
+    """The value with a mask, which the following softmax applies."""
     try:
         larger = np.broadcast_shapes(x.dims, kept.shape) != x.dims
     except ValueError:
@@ -36,7 +36,7 @@ def masked(x: Value, kept: Array) -> Value:
 
 
 def mask_of(x: Value) -> Array | None:
-    """The mask of a value that comes right from where it was made; None if there is none."""
+    """The mask of an unchanged value; None if it has none. Raises Refused if it was changed since."""
     if not isinstance(x.kind, Masked):
         return None
     if x.kind.place != _place(x):
@@ -45,12 +45,12 @@ def mask_of(x: Value) -> Array | None:
 
 
 def hides(constant: Array) -> bool:
-    """Is a constant that is added a mask, with zeros or other small numbers where it hides nothing?"""
+    """Whether an added constant is a mask, with very negative elements."""
     return bool(constant.dtype.kind == "f" and constant.size and (constant <= HIDES).any())
 
 
 def without_mask(constant: Array) -> tuple[Array, Array]:
-    """The constant with 0 where it hides, and where it does not."""
+    """(the constant with 0 where it masks, True where it does not mask)."""
     kept = ~(constant <= HIDES)
     return np.where(kept, constant, 0).astype(constant.dtype), kept
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An ONNX model as plain data: nodes in the order of computation, constants as arrays."""
+"""An ONNX model as plain Python: operations in the order of computation, constants as arrays."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fixedpoint_nn.numerics.arrays import Array
 
 
 class OnnxError(ValueError):
-    """Raised for a file that is damaged, or no ONNX model; the message is one sentence."""
+    """Raised for a file that is damaged or not an ONNX model."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One node of the file; an absent optional input is named ''."""
+    """One node of the file; an absent optional input has the name ''."""
 
     name: str
     op: str
@@ -29,7 +29,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Declared:
-    """An input or output: its element type, and its axes, each a size or a name ('' if it has none)."""
+    """An input or output: its element type, and its axes, each a size or a name ('' if unnamed)."""
 
     name: str
     type: str
@@ -38,7 +38,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Model:
-    """Everything that is read from the file."""
+    """The content of a file."""
 
     operations: tuple[Operation, ...]
     inputs: tuple[Declared, ...]
@@ -48,7 +48,7 @@ class Model:
     about: Mapping[str, str] = field(default_factory=dict)  # the file's metadata
 
     def only(self, outputs: Sequence[str] | None) -> Model:
-        """What these outputs need, or all of them."""
+        """The model reduced to these outputs, or to all for None."""
         names = [output.name for output in self.outputs]
         for name in outputs or ():
             if name not in names:
@@ -63,7 +63,7 @@ class Model:
         return replace(self, operations=tuple(kept[::-1]), outputs=chosen)
 
     def users(self) -> dict[str, list[Operation]]:
-        """The operations that take each value."""
+        """The consumers of each value, by name."""
         found: dict[str, list[Operation]] = {}
         for operation in self.operations:
             for name in dict.fromkeys(operation.inputs):
@@ -72,7 +72,7 @@ class Model:
 
 
 def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
-    """The operations so that each stands behind those whose results it takes; a circle is an error."""
+    """The operations in topological order; raises OnnxError for a cycle."""
     made: dict[str, str] = {}
     for operation in operations:
         for name in filter(None, operation.outputs):

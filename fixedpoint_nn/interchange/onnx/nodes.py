@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ONNX nodes over doubles while a model is written: every operator as a method, constants by value."""
+"""Building ONNX nodes over float64, with deduplicated constants."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 @dataclass
 class Nodes:
-    """The nodes of one graph, in the order of computation; `prefix` keeps names of loops' bodies apart."""
+    """The nodes of one graph, in the order of computation; `prefix` makes names of loop bodies unique."""
 
     prefix: str = ""
     nodes: list[Any] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     known: dict[bytes, str] = field(default_factory=dict)
-    dtype: Any = np.float64  # of everything that is no index
+    dtype: Any = np.float64  # of everything except indices
 
     def name(self, hint: str = "v") -> str:
-        """A name that nothing else has."""
+        """A unique name."""
         return f"{self.prefix}{hint}{len(self.nodes) + len(self.constants)}"
 
     def add(self, op: str, *inputs: str, outputs: Sequence[str] = (), **attributes: Any) -> str:
-        """One node; the name of its first result."""
+        """Add a node; returns the name of its first result."""
         names = list(outputs) or [self.name()]
         self.nodes.append(package().helper.make_node(op, list(inputs), names, **attributes))
         return names[0]
 
     def constant(self, value: Any, dtype: Any = None) -> str:
-        """A constant; equal ones are stored once."""
+        """Add a constant, or reuse an equal one; returns its name."""
         array = np.asarray(value, self.dtype if dtype is None else dtype)
         key = repr((array.dtype.str, array.shape)).encode() + array.tobytes()
         if key not in self.known:
@@ -47,42 +47,45 @@ class Nodes:
         return self.known[key]
 
     def integers(self, *values: int) -> str:
-        """A constant list of integers: axes, shapes, limits."""
+        """Add a constant list of integers, such as axes or shapes; returns its name."""
         return self.constant(values, np.int64)
 
     def times(self, x: str, power: int) -> str:
-        """x * 2**power."""
+        """Add x * 2**power."""
         return x if power == 0 else self.add("Mul", x, self.constant(2.0**power))
 
     def number(self, x: str) -> str:
-        """Booleans or indices as numbers."""
+        """Add a conversion of booleans or indices to floats."""
         kinds = package().TensorProto
         return self.add("Cast", x, to=kinds.DOUBLE if self.dtype is np.float64 else kinds.FLOAT)
 
     def parameter(self, value: FixedArray) -> str:
-        """A constant of the network."""
+        """Add a constant of the network, as real numbers."""
         return self.constant(value.to_float())
 
     def reshaped(self, x: str, sizes: Sequence[int]) -> str:
-        """The same elements; -1 stands for the batch."""
+        """Add a Reshape; -1 is the batch."""
         return self.add("Reshape", x, self.integers(*sizes))
 
     def part(self, x: str, axis: int, start: int, stop: int, step: int = 1) -> str:
-        """A slice of one axis; `stop` -1 of a negative step is before the first element."""
+        """Add a Slice of one axis; with a negative step, `stop` -1 is before the first element."""
         stop = -(1 << 40) if step < 0 and stop < 0 else stop
         return self.add(
             "Slice", x, self.integers(start), self.integers(stop), self.integers(axis), self.integers(step)
         )
 
     def cast(self, x: str, quantizer: Quantizer) -> str:
-        """Real numbers rounded and fitted by the quantizer, exactly."""
+        """Add the exact rounding and overflow handling of the quantizer."""
         codes = self._fitted(
             self._rounded(self.times(x, quantizer.format.frac_bits), quantizer.rounding), quantizer
         )
         return self.times(codes, -quantizer.format.frac_bits)
 
     def _rounded(self, y: str, rounding: Rounding) -> str:
-        """floor(y), and 1 more where the rounding says so; y - floor(y) is exact but where it is nearly 1."""
+        """Add a rounding to integers: floor(y), plus 1 by the rounding's predicate.
+
+        y - floor(y) is exact except where it is nearly 1.
+        """
         if rounding is Rounding.HALF_EVEN:
             return self.add("Round", y)
         floor = self.add("Floor", y)
@@ -111,7 +114,7 @@ class Nodes:
         return self.add("Where", self.add("Equal", codes, fitted), codes, self.constant(0.0))
 
     def wrapped(self, codes: str, low: int, bits: int) -> str:
-        """The codes modulo 2**bits, counted from `low`."""
+        """Add the wrap of codes modulo 2**bits into low..low + 2**bits - 1."""
         over = self.add("Sub", codes, self.constant(low)) if low else codes
         times = self.add("Floor", self.times(over, -bits))
         return self.add("Sub", codes, self.times(times, bits))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A file that `to_onnx` wrote comes in as the network that went out.
+"""Restoring a network from a file that `to_onnx` wrote.
 
-The file's metadata say the layers and their formats, and which constant holds which parameter. That is believed only
-where it is proven: the network is written again, and every node and every constant must be the file's.
+The file's metadata describe the layers, their formats, and the constant of each parameter. The description is accepted
+only if it is verified: the network is written again, and every node and constant must equal the file's.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ MOST_AXES = 8
 
 @dataclass(frozen=True)
 class Steps:
-    """Integers that stand for whole numbers of a format's steps."""
+    """The meaning of integers of a format."""
 
     format: QFormat
 
     def filed(self, ints: Any) -> Any:
-        """The real numbers, exactly."""
+        """The exact real numbers."""
         return np.ldexp(np.asarray(ints, np.float64), -self.format.frac_bits)
 
 
 def description(fixed: Quantized, shapes: Sequence[tuple[int, ...]], nodes: Nodes) -> dict[str, str]:
-    """Metadata with the network as text; parameters that no node takes as they are become constants too.
+    """Metadata with the network as text; parameters that no node uses directly are added as constants.
 
-    A network with layers that no file holds, somebody's own ones, goes out without a description.
+    Empty for a network with layers that cannot be saved, such as a user's own.
     """
     arrays: dict[str, Array] = {}
     try:
@@ -63,7 +63,7 @@ def description(fixed: Quantized, shapes: Sequence[tuple[int, ...]], nodes: Node
 
 
 def _collect(code: Any, formats: dict[str, QFormat]) -> None:
-    """The format of each array, by its path."""
+    """Collect the format of each array, by path."""
     if isinstance(code, dict) and isinstance(code.get("fixed"), str):
         formats[code["fixed"]] = QFormat.parse(code["format"])
     elif isinstance(code, dict | list):
@@ -74,7 +74,7 @@ def _collect(code: Any, formats: dict[str, QFormat]) -> None:
 def restored(
     model: Model, write: Callable[[Quantized, Sequence[tuple[int, ...]]], Model]
 ) -> ImportedIntegers | None:
-    """The network of a file of this project's; None for all others. `write` writes a network, and reads the file."""
+    """The network of a file written by this project; None for any other. `write` converts a network to a model."""
     about = model.about.get(KEY)
     if about is None:
         return None
@@ -125,7 +125,7 @@ def _door(name: str, shape: tuple[int, ...]) -> Door:
 
 
 def same(one: Model, two: Model) -> bool:
-    """The same nodes in the same order, the same constants, inputs and outputs."""
+    """Whether two models have equal nodes in equal order, constants, inputs and outputs."""
     if (one.inputs, one.outputs, one.opset) != (two.inputs, two.outputs, two.opset):
         return False
     if one.constants.keys() != two.constants.keys() or len(one.operations) != len(two.operations):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ONNX nodes over 32-bit floats that are rounded by quantisers: ONNX's own (QDQ), or those of QONNX."""
+"""Building ONNX nodes over float32 with quantisers: ONNX's own (QDQ), or QONNX's."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ ROUNDING_MODES = {
 
 @dataclass
 class QdqNodes(Nodes):
-    """QuantizeLinear and DequantizeLinear, with scales that are powers of two."""
+    """Nodes with QuantizeLinear and DequantizeLinear, whose scales are powers of two."""
 
     dtype: Any = np.float32
 
     def cast(self, x: str, quantizer: Quantizer) -> str:
-        """Real numbers rounded and fitted."""
+        """Add the quantizer as QuantizeLinear and DequantizeLinear."""
         format = quantizer.format
         if quantizer.rounding is not Rounding.HALF_EVEN:
             raise Unwritable(
@@ -60,7 +60,7 @@ class QdqNodes(Nodes):
         return self.add("DequantizeLinear", codes, scale, zero)
 
     def parameter(self, value: FixedArray) -> str:
-        """A constant of the network."""
+        """Add a constant of the network."""
         kind = integer_type(value.format, (8, 16, 32), "a constant")
         ints = self.constant(value.ints, kind)
         return self.add("DequantizeLinear", ints, self._scale(value.format), self.constant(0, kind))
@@ -70,7 +70,7 @@ class QdqNodes(Nodes):
 
 
 def integer_type(format: QFormat, widths: tuple[int, ...], where: str) -> Any:
-    """The smallest type of integers that holds the format."""
+    """The smallest integer type that holds the format; raises Unwritable."""
     for bits in widths:
         for signed in (format.signed, True):
             kind = TYPES.get((bits, signed))
@@ -85,12 +85,12 @@ def integer_type(format: QFormat, widths: tuple[int, ...], where: str) -> Any:
 
 @dataclass
 class QonnxNodes(Nodes):
-    """Quant, with scales that are powers of two."""
+    """Nodes with QONNX's Quant, whose scales are powers of two."""
 
     dtype: Any = np.float32
 
     def cast(self, x: str, quantizer: Quantizer) -> str:
-        """Real numbers rounded and fitted."""
+        """Add the quantizer as a Quant."""
         if quantizer.rounding not in ROUNDING_MODES:
             raise Unwritable(f"rounds {quantizer.rounding.name} in {quantizer.name!r}, which QONNX has not")
         if quantizer.overflow not in (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
@@ -101,7 +101,7 @@ class QonnxNodes(Nodes):
         return self._quant(x, quantizer.format, ROUNDING_MODES[quantizer.rounding], narrow)
 
     def parameter(self, value: FixedArray) -> str:
-        """A constant of the network."""
+        """Add a constant of the network."""
         return self._quant(self.constant(value.to_float()), value.format, "ROUND")
 
     def _quant(self, x: str, format: QFormat, mode: str, narrow: bool = False) -> str:

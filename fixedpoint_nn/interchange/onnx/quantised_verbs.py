@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A traced program as ONNX nodes that quantising runtimes know: Conv, MaxPool, Relu, MatMul, between quantisers.
+"""A traced program as common ONNX operators (Conv, MaxPool, Relu, MatMul) between quantisers.
 
-Images are (batch, channels, height, width) there, so a Transpose stands on both sides of each operation on windows.
+ONNX images are (batch, channels, height, width), so every operation on windows is between two Transposes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ KNOWN = (
 
 
 def quantised(nodes: Nodes, program: Program, names: list[str]) -> list[str]:
-    """The names of the program's outputs, given those of its inputs, which are rounded already."""
+    """Write the program; returns the names of its outputs, given those of its quantised inputs."""
     writer = _Writer(nodes, program)
     given = iter(names)
     for place, node in enumerate(program.nodes):
@@ -59,12 +59,12 @@ class _Writer:
         self.uses = Counter(i for node in program.nodes for i in node.inputs)
         self.uses.update(program.outputs)
         self.takers = {i: place for place, node in enumerate(program.nodes) for i in node.inputs}
-        self.largest: list[int] = []  # of the integers of each value
+        self.largest: list[int] = []  # the largest integer of each value
 
     def written(self, place: int, node: Node) -> Any:
         about = node.attributes
         if node.op == "constant":
-            return None  # written where it is used, in the shape that it has there
+            return None  # written where it is used, in its shape there
         if node.op in WINDOWS:
             return self._windows(place)
         if node.op == "relu":
@@ -104,7 +104,7 @@ class _Writer:
         return _Windows(node, self.nodes.add("Transpose", self._name(node.inputs[0]), perm=[0, 3, 1, 2]))
 
     def _of_windows(self, node: Node, windows: _Windows) -> Any:
-        """What follows windows: a matrix makes a convolution of them, a maximum or a sum pools them."""
+        """The operation on windows: a convolution for a matrix product, pooling for a maximum or sum."""
         if node.op == "reshape" and not windows.flat:
             return _Windows(windows.node, windows.image, True)
         about = windows.about
@@ -145,7 +145,7 @@ class _Writer:
     # ---- exactness ----------------------------------------------------------------------------------------
 
     def bound(self, node: Node) -> None:
-        """No value, and no part of its sum, is larger than a 32-bit float holds exactly."""
+        """Raise Unwritable unless a float32 holds every value and partial sum exactly."""
         format = node.format
         most = max(-format.int_min, format.int_max)
         sources = [self.program.nodes[i] for i in node.inputs]
@@ -171,14 +171,14 @@ class _Writer:
 
 
 class _Windows:
-    """Windows that wait for what is done with them."""
+    """Windows whose operation is not written yet."""
 
     def __init__(self, node: Node, image: str, flat: bool = False) -> None:
         self.node, self.image, self.flat = node, image, flat
 
     @property
     def about(self) -> dict[str, Any]:
-        """Kernel, stride, padding, groups."""
+        """Kernel, stride, padding and groups."""
         return dict(self.node.attributes)
 
     @property

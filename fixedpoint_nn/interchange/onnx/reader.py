@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An ONNX file to a graph of layers: node by node, or all reasons why not."""
+"""Conversion of an ONNX file to a graph of layers, node by node."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Refusal:
-    """A node of the file that has no layer here; `wants` is an input that would have to be a constant."""
+    """A node that cannot be converted, with the reason; `wants` is an input that would have to be constant."""
 
     node: str
     operator: str
@@ -43,7 +43,7 @@ class Refusal:
 
 
 class UnsupportedModel(ValueError):
-    """Raised for a model with nodes that have no layer here; the message and `refusals` name all of them."""
+    """Raised for a model with nodes that cannot be converted; the message and `refusals` name all of them."""
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         self.refusals = tuple(refusals)
@@ -54,12 +54,12 @@ class UnsupportedModel(ValueError):
 
 @dataclass(frozen=True)
 class Imported:
-    """A graph of layers, and how the file's arrays are arranged for it."""
+    """A graph of layers, with the correspondence of its inputs and outputs with the file's."""
 
     net: Graph
     inputs: tuple[Door, ...]
     outputs: tuple[Door, ...]
-    inside: tuple[Door, ...] = ()  # every value of the file that a node of the graph still gives
+    inside: tuple[Door, ...] = ()  # every value of the file that a node of the graph computes
 
 
 def imported(
@@ -70,7 +70,7 @@ def imported(
     outputs: Sequence[str] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
 ) -> Imported:
-    """The float network of a file, with the arrangement of inputs and outputs.
+    """The float network of a file, with the correspondence of axes of inputs and outputs.
 
     `constants` fixes inputs, such as weights; the other options are those of `from_onnx`.
     """
@@ -109,7 +109,7 @@ def sample_by_sample(make: Callable[[bool], Made], run: Callable[[Made], Result]
 
 
 class Conversion:
-    """The state of one conversion: what every value of the file is so far."""
+    """The state of one conversion: the operands and nodes so far."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class Conversion:
             self.refusals.append(Refusal(declared.name, "input", refused.reason, declared.name))
 
     def run(self) -> Imported:
-        """Everything converted, or `UnsupportedModel`."""
+        """Convert everything; raises `UnsupportedModel`."""
         for operation in self.model.operations:
             self._convert(operation)
         outputs = [self._output(declared) for declared in self.model.outputs]
@@ -181,7 +181,7 @@ class Conversion:
         return Imported(net, inputs, tuple(doors), self._inside(parts, instead))
 
     def _inside(self, parts: Mapping[str, Node], instead: Mapping[str, str]) -> tuple[Door, ...]:
-        """A product that took other nodes into its own gives the value of the last of them."""
+        """The inner values of the file; a product that absorbed other nodes has the value of the last of them."""
         last = {node: name for name, node in instead.items()}
         given = {name: name for name in parts if name not in last} | {
             name: node for node, name in last.items()
@@ -197,7 +197,7 @@ class Conversion:
             supported = self._supports(operation)
             operands: list[Operand] = []
             for name in operation.inputs:
-                if name and name not in self.operands:  # of a node that was refused
+                if name and name not in self.operands:  # its node was refused
                     if not supported and operation.op != "Shape" and name not in self.sizes:
                         raise Refused(self._unknown(operation))
                     if operation.op == "Shape" or name in self.sizes:
@@ -209,7 +209,7 @@ class Conversion:
         except Refused as refused:
             self.refusals.append(Refusal(operation.name, operation.op, refused.reason, refused.wants))
             return
-        except (TypeError, ValueError, IndexError, KeyError, ArithmeticError) as error:  # of a broken file
+        except (TypeError, ValueError, IndexError, KeyError, ArithmeticError) as error:  # a broken file
             reason = f"it is not as its specification says: {' '.join(str(error).split())[:200]}"
             self.refusals.append(Refusal(operation.name, operation.op, reason))
             return
@@ -222,7 +222,7 @@ class Conversion:
             self.refusals.append(Refusal(operation.name, operation.op, reason))
 
     def _supports(self, operation: Operation) -> bool:
-        """Is there a layer for such nodes at all?"""
+        """Whether there is a converter for this kind of node."""
         return operation.op in OPERATORS and not operation.domain
 
     def _results(self, operation: Operation, operands: list[Operand], supported: bool) -> Sequence[Operand]:
@@ -256,7 +256,7 @@ class Conversion:
             operand = self.builder.with_batch(operand, 0)
         at = operand.batch
         if self.alone and (at is None or (declared.axes and isinstance(declared.axes[at], int))):
-            self.refusals.append(Refusal(declared.name, "output", JOINED))  # it has no axis for the samples
+            self.refusals.append(Refusal(declared.name, "output", JOINED))  # it has no batch axis
             return None
         if operand.order != (*range(2, len(operand.dims)), 1) or operand.batch != 0:
             operand = self.builder.plain(operand)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""onnxruntime: every tensor of a file, beside the same one here."""
+"""Comparison with onnxruntime: every tensor of a file, by both."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def tensors(
     if isinstance(found, ImportedIntegers):
         pairs = _integers(
             replace(found, inside=()) if optimised else found, xs
-        )  # a tensor that is asked for stays
+        )  # a requested tensor is not optimised away
     else:
         pairs = _floats(found, xs, size)
     wanted = [door for door, _, _ in pairs]
@@ -89,7 +89,7 @@ def _at_once(path: str | os.PathLike[str], doors: Sequence[Door], count: int) ->
 
 
 def _integers(found: ImportedIntegers, xs: Sequence[Array]) -> list[tuple[Door, Array, bool]]:
-    """Inner tensors that are integers, or stand for codes of the file; and the outputs."""
+    """Inner tensors with defined integers, and the outputs."""
     outputs = {door.name for door in found.outputs}
     inside = [door for door in found.inside if door.name not in outputs and _defined(door.meaning)]
     doors = [*inside, *found.outputs]
@@ -104,7 +104,7 @@ def _integers(found: ImportedIntegers, xs: Sequence[Array]) -> list[tuple[Door, 
 
 
 def _defined(meaning: Any) -> bool:
-    """Are these the file's integers, or what they are dequantised to? Floats that others add up differ."""
+    """Whether these are the file's integers, or dequantised codes, whose values do not depend on a float sum."""
     return isinstance(meaning, Codes) or (
         isinstance(meaning, Reals) and meaning.zero is not None and meaning.linear
     )
@@ -118,7 +118,7 @@ def _run(
     wanted: Sequence[Door],
     optimised: bool,
 ) -> dict[str, Array]:
-    """What onnxruntime gives for these values of the file; a batch of fixed size is repeated."""
+    """onnxruntime's results for these values of the file; samples are run in batches of the file's fixed size."""
     try:
         import onnxruntime
     except ImportError:

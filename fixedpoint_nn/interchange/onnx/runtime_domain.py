@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Operators of onnxruntime's own domain, as its static quantiser writes them: their parts, in ONNX's operators.
+"""Operators of onnxruntime's own domain, expanded into ONNX's operators.
 
-Those whose kernels compute in another way than their parts stay one node; `integers/runtime_kernels.py` has them.
+Operators whose kernels compute differently from their parts are not expanded; see `integers/runtime_kernels.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REASONS = dict.fromkeys(DEPENDS, "its scales depend on the data; quantise the mo
 
 
 def with_parts(model: Model) -> Model:
-    """The same model with such nodes as the operators that they stand for, where those give the same integers."""
+    """The model with such nodes expanded where that gives the same integers."""
     operations: list[Operation] = []
     for operation in model.operations:
         operations += _parts(operation, model.constants) if operation.domain == RUNTIME else [operation]
@@ -69,7 +69,7 @@ def _surrounded(
     attributes: Mapping[str, Any],
     more: tuple[str, ...] = (),
 ) -> list[Operation]:
-    """Real numbers of each (codes, scale, zero point), the operator, and codes of its result."""
+    """The operator between DequantizeLinear of each (codes, scale, zero point) and QuantizeLinear of its result."""
     made = [f"{node.outputs[0]}_real_{number}" for number in range(len(groups))]
     parts = [
         Operation(f"{node.name}_real_{number}", "DequantizeLinear", group, (name,))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One operation of the file while it is converted: its operands, its attributes, and what it adds to the graph."""
+"""One operation during conversion: its operands and attributes, and the nodes that it adds to the graph."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Convert = Callable[["Step"], "Result | Sequence[Result]"]
 
 @dataclass(frozen=True)
 class Operator:
-    """How an operator of ONNX becomes layers; `limits` says in the documentation what is refused."""
+    """The converter of an operator; `becomes` and `limits` are for the documentation."""
 
     convert: Convert
     becomes: str
@@ -32,7 +32,7 @@ OPERATORS: dict[str, Operator] = {}
 
 
 def operator(name: str, becomes: str, limits: str = "") -> Callable[[Convert], Convert]:
-    """Register the conversion of an operator."""
+    """A decorator that registers the converter of an operator."""
 
     def register(convert: Convert) -> Convert:
         OPERATORS[name] = Operator(convert, becomes, limits)
@@ -43,41 +43,41 @@ def operator(name: str, becomes: str, limits: str = "") -> Callable[[Convert], C
 
 @dataclass
 class Step:
-    """Every attribute must be asked for; one that was not is a refusal."""
+    """An operation to convert; every attribute must be read, an unread one is refused."""
 
     operation: Operation
     operands: Sequence[Operand]
     builder: Builder
     opset: int
-    free: frozenset[str]  # the file's inputs, which may be given as constants
+    free: frozenset[str]  # the file's inputs, which can be fixed as constants
     asked: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
-        """The node's name."""
+        """The name of the node."""
         return self.operation.name
 
     def attribute(self, name: str, default: Any = None) -> Any:
-        """An attribute of the node, or what the specification says of its absence."""
+        """An attribute of the node, or the specification's default."""
         self.asked.add(name)
         return self.operation.attributes.get(name, default)
 
     def needed(self, name: str) -> Any:
-        """An attribute that has no default."""
+        """An attribute without a default; raises Refused if it is missing."""
         value = self.attribute(name)
         if value is None:
             raise Refused(f"its attribute {name} is missing")
         return value
 
     def must_be(self, name: str, *allowed: Any) -> None:
-        """Refuse an attribute that has none of these values; an absent one is allowed."""
+        """Raise Refused unless the attribute has one of these values or is absent."""
         value = self.attribute(name, allowed[0])
         if value not in allowed:
             text = " or ".join(repr(one) for one in allowed)
             raise Refused(f"its attribute {name} is {value!r}, and only {text} is read")
 
     def check_attributes(self) -> None:
-        """Refuse attributes that nobody asked for."""
+        """Raise Refused if an attribute was not read."""
         left = [name for name in self.operation.attributes if name not in self.asked]
         if left:
             raise Refused(f"its attribute {left[0]} is not read")
@@ -85,11 +85,11 @@ class Step:
     # ---- operands -----------------------------------------------------------------------------------------
 
     def given(self, index: int) -> bool:
-        """Is there such an operand?"""
+        """Whether this operand is present."""
         return index < len(self.operands) and self.operands[index] is not None
 
     def value(self, index: int, kind: str = "float") -> Value:
-        """A value that is computed, of floats unless `kind` is '' or another one."""
+        """A computed operand, of the kind "float" or `kind`, '' for any; raises Refused."""
         operand = self.operands[index] if self.given(index) else None
         if operand is None:
             raise Refused(f"its input {index} is missing")
@@ -100,14 +100,14 @@ class Step:
         return operand
 
     def constant(self, index: int, what: str) -> Array:
-        """An operand whose value the file says."""
+        """A constant operand; raises Refused if it is computed."""
         found = self.optional(index, what)
         if found is None:
             raise Refused(f"its {what} are missing")
         return found
 
     def optional(self, index: int, what: str) -> Array | None:
-        """The same, or None if it is absent."""
+        """A constant operand, or None if it is absent."""
         if not self.given(index):
             return None
         operand = self.operands[index]
@@ -119,7 +119,7 @@ class Step:
         return operand
 
     def integers(self, index: int, attribute: str) -> list[int] | None:
-        """A list that newer operator sets give as an input, older ones as an attribute."""
+        """A list of integers, an input in newer operator sets and an attribute in older ones."""
         listed = self.attribute(attribute)
         if listed is not None:
             return [int(x) for x in np.ravel(listed)]
@@ -144,7 +144,7 @@ class Step:
 
 
 def _unlike(wanted: str, given: Any) -> str:
-    """Why a value of this kind is not taken."""
+    """The reason why a value of this kind is refused."""
     if given in ("int", "bool") and wanted == "float":
         name = "whole numbers (int)" if given == "int" else "truth values"
         return f"it computes with {name}; cast them to FLOAT before"
@@ -154,7 +154,7 @@ def _unlike(wanted: str, given: Any) -> str:
 
 
 def axis_of(axis: int, rank: int) -> int:
-    """A non-negative axis."""
+    """The axis as a non-negative index; raises Refused."""
     if not -rank <= axis < rank:
         raise Refused(f"its axis {axis} is none of the {rank} axes")
     return axis % rank

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table of operators for the documentation: what each becomes, and what of it is refused."""
+"""The table of operators in the documentation: the layers of each, and its limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fixedpoint_nn.interchange.onnx.step import OPERATORS
 
 
 def operator_table(tests: Mapping[str, tuple[int, int]]) -> str:
-    """Markdown; `tests` says by operator how many of ONNX's node tests pass, and how many are refused."""
+    """The table as Markdown; `tests` has (passed, refused) of ONNX's node tests for each operator."""
     lines = ["| operator | becomes | refused | node tests: passed | refused |", "|---|---|---|---|---|"]
     rows = {name: (entry.becomes, entry.limits) for name, entry in OPERATORS.items()}
     rows |= {name: (entry.becomes, entry.limits) for name, entry in INTEGERS.items() if name not in rows}

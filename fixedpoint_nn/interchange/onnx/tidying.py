@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""When all nodes are there: what nobody takes is left out, and constants go into the products before them."""
+"""Simplifying a finished graph: unused nodes are removed, constants are folded into products."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 
 def tidy(parts: Mapping[str, Node], outputs: Sequence[str]) -> tuple[dict[str, Node], dict[str, str]]:
-    """The same function in fewer nodes, and which node gives what a node that is gone gave."""
+    """(simplified nodes, replacements of removed nodes by name)."""
     fewer, instead = _absorbed(_needed(parts, outputs), outputs)
     return _needed(fewer, [instead.get(name, name) for name in outputs]), instead
 
@@ -31,7 +31,7 @@ def _needed(parts: Mapping[str, Node], outputs: Sequence[str]) -> dict[str, Node
 
 
 def _absorbed(parts: Mapping[str, Node], outputs: Sequence[str]) -> tuple[dict[str, Node], dict[str, str]]:
-    """A product that only has a constant per channel added to it, or multiplied with it, takes that into its own."""
+    """Fold per-channel constants that are added to or multiplied with a product into that product."""
     uses = Counter(value for node in parts.values() for value in node.takes)
     uses.update(outputs)
     instead: dict[str, str] = {}
@@ -52,7 +52,7 @@ def _absorbed(parts: Mapping[str, Node], outputs: Sequence[str]) -> tuple[dict[s
 
 
 def _larger(product: Any, kind: Any, constant: Any) -> Any:
-    """The product with the constant in it; None where it does not fit."""
+    """The product with the constant folded in; None if it does not fit."""
     if not isinstance(product, layers.Dense | layers.Conv2D) or not isinstance(constant, layers.Constant):
         return None
     parameters: Any = product

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a value of the file is in the network: the node that gives it, and how its axes are arranged there."""
+"""Values of the file in the network: the node that computes each, and the arrangement of its axes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from math import prod
 from typing import Any
 
 MOST_ELEMENTS = 1 << 25  # of one sample of one value
-BATCH = 65521  # stands for a batch whose size the file leaves open; a prime, so that no product hides it
+BATCH = 65521  # represents an open batch size; a prime, so that it can be recognised in products
 JOINED = "it joins the batch with other axes"
 
 
 class Refused(Exception):
-    """Why a node of the file has no layer here; `wants` is an input that would have to be a constant."""
+    """Raised for a node that cannot be converted; `wants` is an input that would have to be constant."""
 
     def __init__(self, reason: str, wants: str = "") -> None:
         super().__init__(reason)
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Flat:
-    """The same features as a flattened value, in another order: feature i of the file is feature order[i] there."""
+    """A flattened node with permuted features: feature i of the file is its feature order[i]."""
 
     node: str
     order: tuple[int, ...]
@@ -31,16 +31,16 @@ class Flat:
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the file: its shape there, and which of its axes is where in the network.
+    """A value of the file: its node, its shape in the file, and the arrangement of its axes.
 
-    `axes[i]` is the file's axis that is axis i of the network's value. `axes[0]` is the batch; it is None where the
-    file's value has no such axis, because the file computes one sample at a time.
+    `axes[i]` is the file's axis of axis i of the network's value. `axes[0]` is the batch, None if the file's value has
+    no batch axis.
     """
 
     node: str
     dims: tuple[int, ...]
     axes: tuple[int | None, ...]
-    kind: Any = "float"  # or "int", or what the integers of a quantised file mean
+    kind: Any = "float"  # or "int", or the meaning of a quantised file's integers
     flat: Flat | None = None
 
     def __post_init__(self) -> None:
@@ -58,19 +58,19 @@ class Value:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The file's axes of a sample, in the network's order."""
+        """The file's axes of a sample, in the network's order of axes."""
         return tuple(axis for axis in self.axes[1:] if axis is not None)
 
     @property
     def sample(self) -> tuple[int, ...]:
-        """The shape of a sample in the network."""
+        """The shape of a sample in the network's order of axes."""
         return tuple(self.dims[axis] for axis in self.order)
 
     def place(self, axis: int) -> int:
-        """Where the file's axis is in the network."""
+        """The network's axis of this axis of the file."""
         return self.axes.index(axis)
 
 
 def plain_axes(rank: int, batch: int | None) -> tuple[int | None, ...]:
-    """The batch first, then the other axes as in the file."""
+    """The axes with the batch first, then the others in the file's order."""
     return (batch, *(axis for axis in range(rank) if axis != batch))

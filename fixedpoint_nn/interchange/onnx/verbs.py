@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every verb of a traced program as ONNX nodes over doubles, which are what the integers are worth."""
+"""Every verb of a traced program as ONNX nodes over float64, whose values are those of the integers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ EXACT_BITS = 53  # of a double
 
 
 class Unwritable(ValueError):
-    """Raised for what a style cannot hold exactly; the message goes on from "it ..."."""
+    """Raised for a value that a style cannot represent exactly; the message continues "it ..."."""
 
 
 Write = Callable[[Nodes, "Operands"], str]
 
 
 class Operands:
-    """One node of the program with the names of what it takes."""
+    """One node of the program, with the names of its operands."""
 
     def __init__(self, program: Program, node: Node, names: list[str]) -> None:
         self.node, self.names = node, names
@@ -41,7 +41,7 @@ class Operands:
 
 
 def written(nodes: Nodes, program: Program, names: list[str]) -> list[str]:
-    """The names of the program's outputs, given those of its inputs."""
+    """Write the program; returns the names of its outputs, given those of its inputs."""
     values: list[Any] = []
     given = iter(names)
     for node in program.nodes:
@@ -61,7 +61,7 @@ def written(nodes: Nodes, program: Program, names: list[str]) -> list[str]:
 
 
 def check(format: QFormat, where: str) -> None:
-    """A double holds every integer of the format."""
+    """Raise Unwritable unless a float64 holds every integer of the format."""
     if format.bits > EXACT_BITS:
         raise Unwritable(
             f"has values of {format.bits} bits in {where!r}, and a double holds {EXACT_BITS}; "
@@ -131,7 +131,7 @@ def _index(nodes: Nodes, x: Operands) -> str:
 
 
 def _windows(nodes: Nodes, x: Operands) -> str:
-    """Every tap as a slice of the padded image, side by side."""
+    """Windows: every tap as a slice of the padded image, concatenated."""
     about, source = x.about, x.sources[0]
     kernel, stride, dilation = about["kernel"], about["stride"], about.get("dilation", (1, 1))
     (top, bottom), (left, right) = about["padding"]
@@ -176,7 +176,7 @@ def _cast(nodes: Nodes, x: Operands) -> str:
 
 
 def _zeros(nodes: Nodes, x: Operands) -> str:
-    """As many rows as the source has samples."""
+    """Zeros for every sample of the source."""
     batch = nodes.part(nodes.add("Shape", x.names[0]), 0, 0, 1)
     shape = nodes.add("Concat", batch, nodes.integers(*x.node.shape[1:]), axis=0)
     zero = package().helper.make_tensor("zero", package().TensorProto.DOUBLE, [1], [0.0])
@@ -184,7 +184,7 @@ def _zeros(nodes: Nodes, x: Operands) -> str:
 
 
 def _scan(nodes: Nodes, program: Program, node: Node, names: list[str]) -> list[str]:
-    """A Scan along axis 1, whose body is the program of one step; y first, then the last states."""
+    """A Scan along axis 1, whose body is the program of one time step; the output sequence, then the final states."""
     onnx, body = package(), node.body
     assert body is not None
     inner = Nodes(f"{nodes.name('step')}_")

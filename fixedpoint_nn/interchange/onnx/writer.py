@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A quantised network to an ONNX file that other runtimes execute with the same result."""
+"""Export of a quantised network to an ONNX file with the same results in other runtimes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from fixedpoint_nn.numbers.traced.program import Program
 from fixedpoint_nn.numbers.traced.traced import Traced
 
 STYLES: dict[str, type[Nodes]] = {"float64": Nodes, "qdq": QdqNodes, "qonnx": QonnxNodes}
-OPSET, IR_VERSION = 18, 8  # of 2022: read by every runtime of these years
-QDQ_OPSET, QDQ_IR_VERSION = 21, 10  # quantisers of 16 bits
+OPSET, IR_VERSION = 18, 8  # of 2022, for compatibility
+QDQ_OPSET, QDQ_IR_VERSION = 21, 10  # for 16-bit quantisers
 
 
 def to_onnx(
@@ -33,15 +33,18 @@ def to_onnx(
     style: str = "float64",
     shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
 ) -> None:
-    """Write a quantised network: floats in, rounded as `fixed` rounds them, and the real numbers of `fixed(x)` out.
+    """Write a quantised network as ONNX: it takes floats, and returns the real numbers of `fixed(x)`.
 
-    Style "float64" computes in doubles with floor, minimum and maximum, every value a whole number of steps below
-    2**53, so that all is exact, on any machine and at any level of optimisation. Style "qdq" has 32-bit floats between
-    QuantizeLinear and DequantizeLinear, style "qonnx" between QONNX's Quant; they have convolutions, pooling, matrices
-    and sums of up to 24 bits, and no tables and loops. A runtime that optimises "qdq" may change its results.
+    Style "float64" computes in doubles with floor, minimum and maximum; every value is an integer multiple of its step
+    below 2**53, so results are exact on any machine and at any optimisation level. Style "qdq" has float32 between
+    QuantizeLinear and DequantizeLinear, style "qonnx" between QONNX's Quant; both support convolutions, pooling,
+    matrix products and sums of up to 24 bits, but no tables and loops. A runtime that optimises "qdq" may change its
+    results.
 
-    `shape` is that of one sample, or
-    of one sample of each input; a network that starts with a dense layer knows it.
+    `shape` is that of one sample, or of one sample of each input; a network that starts with a dense layer does not
+    need it.
+
+    >>> to_onnx(fixed, "fixed.onnx")  # doctest: +SKIP
     """
     if style not in STYLES:
         raise ValueError(f"the style {style!r} is not known; there is {', '.join(map(repr, STYLES))}")
@@ -53,7 +56,7 @@ def to_onnx(
 
 
 def model_of(fixed: Quantized, style: str, shapes: Sequence[tuple[int, ...]]) -> Any:
-    """The file's content; in the style "float64" with the network's own description."""
+    """The ONNX model; in the style "float64" with a description of the network in its metadata."""
     onnx = package()
     program = Program()
     arguments = [

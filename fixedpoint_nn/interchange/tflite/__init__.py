@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""TFLite models with 8-bit and 16-bit activations, in the integers of TFLite's reference kernels."""
+"""Import of TFLite models with 8-bit or 16-bit activations, with the integers of TFLite's reference kernels."""
 
 from fixedpoint_nn.interchange.tflite.convert import UnsupportedModel, from_tflite
 from fixedpoint_nn.interchange.tflite.file import TfliteError

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ADD, SUB and MUL, of two values or of a value and a constant, with broadcasting."""
+"""ADD, SUB and MUL of two values, or a value and a constant, with broadcasting."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LEFT_SHIFTS = {"int8": 20, "int16": 15}
 
 
 def add(step: Step) -> Made:
-    """Both operands times 2**20 (16 bits: 2**15), brought to twice the larger scale, added, brought to the output's."""
+    """Convert ADD: operands times 2**20 (for 16 bits 2**15), rescaled to twice the larger scale, added, rescaled."""
     return _sum(step, 1)
 
 
 def subtract(step: Step) -> Made:
-    """The same with the second one's opposite."""
+    """Convert SUB: ADD with the second operand negated."""
     return _sum(step, -1)
 
 
@@ -63,7 +63,7 @@ def _sum(step: Step, sign: int) -> Made:
 
 
 def _add_by_shifts(step: Step, pair: Pair, output: Tensor, sign: int) -> Made:
-    """16-bit values whose scales are powers of two: one of them is shifted right, then they are added."""
+    """ADD of 16-bit values whose scales are powers of two: one is shifted right, then they are added."""
     if pair.second is None or pair.first.shape != pair.second.shape:
         raise Unsuited("adds 16-bit values of different shapes by shifts")
     shifts = [
@@ -91,7 +91,7 @@ def _added(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
 
 
 def mul(step: Step) -> Made:
-    """The exact product, rescaled."""
+    """Convert MUL: the exact product, rescaled."""
     pair, output = _operands(step), step.output()
     step.same_type(pair.first.tensor, pair.second_tensor, output)
     codes = step.activation_range()
@@ -108,16 +108,16 @@ def mul(step: Step) -> Made:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two operands; the second one may be a constant."""
+    """Two operands; the second may be a constant."""
 
     first: Value
     second: Value | None
     second_tensor: Tensor
-    swapped: bool = False  # the operator's first operand is the second one here
+    swapped: bool = False  # the operator's first operand is `second`
 
     @property
     def takes(self) -> tuple[Value, ...]:
-        """The operands that are computed."""
+        """The computed operands."""
         return (self.first,) if self.second is None else (self.first, self.second)
 
     def integers(self) -> Ints:
@@ -126,12 +126,12 @@ class Pair:
         return self.second_tensor.data.astype(np.int64) - self.second_tensor.zero
 
     def constant_range(self) -> tuple[int, int]:
-        """The lowest and the highest integer of the constant, and zero."""
+        """(lowest, highest) centred integer of the constant, 0 included."""
         ints = self.integers()
         return min(int(ints.min()), 0), max(int(ints.max()), 0)
 
     def powers_of_two(self, output: Tensor) -> bool:
-        """Are all scales powers of two?"""
+        """Whether all scales are powers of two."""
         return all(
             np.frexp(scale)[0] == 0.5
             for scale in (self.first.tensor.scale, self.second_tensor.scale, output.scale)
@@ -139,7 +139,7 @@ class Pair:
 
 
 def _operands(step: Step) -> Pair:
-    """The operands in an order in which a computed one comes first."""
+    """The operands, a computed one first."""
     tensors = step.tensor(0), step.tensor(1)
     values = [place for place in (0, 1) if tensors[place].data is None]
     if not values:
@@ -176,7 +176,7 @@ def _operands(step: Step) -> Pair:
 
 
 def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Layer, tuple[int, int]]:
-    """x * 2**up * real, rounded twice: by a table for 8 bits; and its range."""
+    """(layer of x * 2**up * real, rounded twice; its range); a table for 8 bits."""
     m, shift = quantized_multiplier(real)
     ends = multiplied(x.low << up, m, shift), multiplied(x.high << up, m, shift)
     name = f"{step.name}.{side}"
@@ -189,7 +189,7 @@ def _addend(step: Step, x: Value, real: float, up: int, side: str) -> tuple[Laye
             name,
         )
         return Lookup(table), ends
-    format = whole(*ends)  # which holds every result, so nothing is limited
+    format = whole(*ends)  # which holds every result, so nothing is clipped
     shifted = rescaled_twice(real, (x.low << up, x.high << up), (format.int_min, format.int_max), name)
     scaled: Any = Sequential(shifted=Scaled(up), rescale=shifted)
     return scaled, ends

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operators of one value: a table over the codes of 8 bits, or a rescaling of 16."""
+"""Unary operators: a table over 8-bit codes, or a rescaling of 16-bit codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RELU_0_TO_1 = -1
 
 
 def rectified(activation: int) -> Callable[[Step], Made]:
-    """RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1: a rescaling that stops at the ends of a range."""
+    """The converter of RELU, RELU6, RELU_N1_TO_1 or RELU_0_TO_1: a rescaling, clamped to the activation's range."""
 
     def convert(step: Step) -> Made:
         x, output = step.value(0), step.output()
@@ -50,7 +50,7 @@ def rectified(activation: int) -> Callable[[Step], Made]:
 
 
 def requantize(step: Step) -> Made:
-    """QUANTIZE of integers: another scale, another zero point, or another number of bits."""
+    """Convert QUANTIZE of integers: to another scale, zero point or width."""
     x, output = step.value(0), step.output()
     return _rescaled(step, x, x.tensor.scale / output.scale, output.centred)
 
@@ -73,7 +73,7 @@ def _rescaled(step: Step, x: Value, real: float, codes: tuple[int, int]) -> Made
 
 
 def leaky_relu(step: Step) -> Made:
-    """One multiplier for each sign."""
+    """Convert LEAKY_RELU: one multiplier for each sign."""
     x, output = step.value(0), step.output()
     dtype = step.same_type(x.tensor, output)
     scale, out = np.float32(x.tensor.scale), np.float32(output.scale)
@@ -89,7 +89,7 @@ def leaky_relu(step: Step) -> Made:
 
 
 def hard_swish(step: Step) -> Made:
-    """x * relu6(x + 3) / 6 in integers of 16 bits."""
+    """Convert HARD_SWISH: x * relu6(x + 3) / 6 in 16-bit integers."""
     x, output = step.value(0), step.output()
     _eight_bits(step, x)
     fine = np.float32(1 / 128) * np.float32(x.tensor.scale)
@@ -115,7 +115,7 @@ def hard_swish(step: Step) -> Made:
 
 
 def _short(real: float) -> tuple[int, int]:
-    """A multiplier of 15 bits and its shift."""
+    """(15-bit multiplier, shift) of a real number."""
     m, shift = quantized_multiplier(real)
     return (min((m + (1 << 15)) >> 16, (1 << 15) - 1), shift)
 
@@ -126,7 +126,7 @@ def _eight_bits(step: Step, x: Value) -> None:
 
 
 def _tabulated(step: Step, x: Value, function: Callable[[int], int]) -> Made:
-    """A function of centred codes that saturates."""
+    """The table of a function of centred codes, saturated."""
     low, high = codes = step.output().centred
     table = ValueTable.of(
         step.operator.kind.lower(),
@@ -139,7 +139,7 @@ def _tabulated(step: Step, x: Value, function: Callable[[int], int]) -> Made:
 
 
 def curve(name: str, function: Callable[[Any], Any]) -> Callable[[Step], Made]:
-    """A function of real numbers, in 32-bit floats, as a table of 8-bit codes."""
+    """The converter of a real function, computed in float32, to a table of 8-bit codes."""
 
     def convert(step: Step) -> Made:
         x, output = step.value(0), step.output()
@@ -165,7 +165,7 @@ def _table(step: Step, x: Value, name: str, function: Callable[[Any], Any]) -> V
 
 
 def logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)) as 32-bit floats compute it, with a correctly rounded exp."""
+    """1 / (1 + exp(-x)) in float32, with a correctly rounded exp."""
     with np.errstate(over="ignore"):
         exp = np.exp(-x).astype(np.float32)
         return np.float32(1) / (np.float32(1) + exp)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A `Model` to a quantised network: operator by operator, or all reasons why not."""
+"""Conversion of a TFLite `Model` to a quantised network, operator by operator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST = {"products": 1 << 35, "values": 1 << 28, "entries of tables": 1 << 23}  #
 
 
 class UnsupportedModel(ValueError):
-    """Raised for a model with operators that have no exact layer here; the message and `refusals` name all of them."""
+    """Raised for a model with operators that cannot be converted exactly; message and `refusals` name all of them."""
 
     def __init__(self, message: str, refusals: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -38,17 +38,19 @@ class UnsupportedModel(ValueError):
 
 
 def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Quantized:
-    """The network of a TFLite file (its path, or its bytes), over the integers of TFLite's reference kernels.
+    """The quantised network of a TFLite file (its path or its bytes), with the integers of TFLite's reference kernels.
 
-    It takes the file's integers, or floats, which are quantised as the file says, and gives the file's integers.
-    Without `softmax`, a softmax at the end is left out: what is largest stays so, and the engine has no such
-    products as the 8-bit one needs.
+    It takes the file's integers, or floats, which it quantises as the file states, and returns the file's integers.
+    With `softmax=False` a softmax at the end is omitted: the argmax is the same, and the engine has no products as
+    wide as the 8-bit softmax needs. Raises `UnsupportedModel`.
+
+    >>> fixed = from_tflite("model.tflite", softmax=False)  # doctest: +SKIP
     """
     return Conversion(read(source), softmax).network()
 
 
 class Conversion:
-    """The state of one conversion: the nodes so far, the values that they give, what is wrong."""
+    """The state of one conversion: nodes, values, and refusals so far."""
 
     def __init__(self, model: Model, softmax: bool = True) -> None:
         self.model, self.softmax = model, softmax
@@ -56,10 +58,10 @@ class Conversion:
         self.values: dict[int, Value] = {}
         self.problems: list[str] = []
         self.spent = dict.fromkeys(MOST, 0)
-        self.index_only = False  # the model gives the place of the largest output
+        self.index_only = False  # the model returns the argmax
 
     def network(self) -> Quantized:
-        """The quantised network, or one message with all that stands against it."""
+        """The quantised network; raises `UnsupportedModel` with all refusals."""
         operators = list(self.model.operators)
         source = self._input(operators)
         result = self._output(operators)
@@ -83,7 +85,7 @@ class Conversion:
         return Quantized(Graph(self.parts), quantizer, min(max(MOST_VALUES // largest, 1), MOST_IMAGES))
 
     def _input(self, operators: list[Operator]) -> Tensor:
-        """The quantised tensor that the model starts from; a QUANTIZE of floats before it is its quantizer."""
+        """The model's quantised input tensor; a QUANTIZE of floats before it becomes the input quantizer."""
         source = self._only("input", self.model.inputs)
         if source.dtype == "float32":
             first = [operator for operator in operators if source.index in operator.inputs]
@@ -101,7 +103,7 @@ class Conversion:
         return source
 
     def _output(self, operators: list[Operator]) -> Tensor:
-        """The quantised tensor that the model ends with; a DEQUANTIZE after it is left to whoever wants floats."""
+        """The model's quantised output tensor; a DEQUANTIZE after it is omitted."""
         result = self._only("output", self.model.outputs)
         if result.dtype == "float32":
             last = [operator for operator in operators if result.index in operator.outputs]
@@ -122,7 +124,7 @@ class Conversion:
         return self._checked("output", result)
 
     def _largest(self, operators: list[Operator], result: Tensor) -> Tensor:
-        """What an ARG_MAX at the end takes."""
+        """The operand of an ARG_MAX at the end."""
         last = [operator for operator in operators if result.index in operator.outputs]
         if [operator.kind for operator in last] != ["ARG_MAX"] or len(last[0].inputs) != 2:
             raise UnsupportedModel(
@@ -175,7 +177,7 @@ class Conversion:
             self._assume(operator)
 
     def _spend(self, step: Step, made: Made, output: Tensor) -> None:
-        """The work of all layers together is bounded, and so are the entries of their tables."""
+        """Add a layer's work and table entries to the totals; raise if a limit is exceeded."""
         values = prod(output.shape) + sum(prod(value.shape) for value in made.takes)
         for what, spent in (
             ("products", step.work),
@@ -193,7 +195,7 @@ class Conversion:
         return repr(names[0]) if names else f"number {operator.index}"
 
     def _assume(self, operator: Operator) -> None:
-        """What a refused operator gives, so that those after it are judged too."""
+        """Assume the declared outputs of a refused operator, so that later operators are checked, too."""
         for place in operator.outputs:
             if place != -1 and place not in self.values:
                 tensor = self.model.tensors[place]
@@ -205,7 +207,7 @@ class Conversion:
 
     @staticmethod
     def _compare(made: Made, output: Tensor) -> None:
-        """The layer, tried on zeros, gives the shape that the file declares."""
+        """Raise unless the layer, applied to zeros, yields the declared shape."""
         zeros = [
             FixedArray.from_ints(np.zeros((1, *value.shape), np.int64), value.format) for value in made.takes
         ]
@@ -219,12 +221,12 @@ class Conversion:
 
 
 def part_name(operator: Operator) -> str:
-    """The name that an operator's layer gets."""
+    """The name of an operator's layer."""
     return f"{operator.kind.lower()}_{operator.index}".replace(" ", "_").replace(".", "_")
 
 
 def entries_of_tables(layer: Any) -> int:
-    """How many entries the tables of a layer, and of those inside it, have."""
+    """The number of table entries of a layer, inner layers included."""
     if isinstance(layer, ValueTable):
         return len(layer.values)
     parts: list[Any] = list(layer.values()) if isinstance(layer, Mapping) else []

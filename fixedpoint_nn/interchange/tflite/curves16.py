@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""LOGISTIC and TANH of 16-bit values: straight lines between 256 points of the logistic curve."""
+"""LOGISTIC and TANH of 16-bit values: linear interpolation between 256 points of the logistic function."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 
 
 def _points() -> Ints:
-    """65536 * logistic(i / 24), raised by half of what a line between neighbours misses (a 16th of the curvature)."""
+    """The points 65536 * logistic(i / 24), raised by half of the interpolation error (1/16 of the curvature)."""
     curve = 1 / (1 + np.exp(-np.arange(256) / 24))
     curvature = curve * (1 - curve) * (1 - 2 * curve) / 24**2
     points: Ints = np.floor(65536 * (curve - curvature / 16) + 0.5).astype(np.int64)
-    points[-1] = 65535  # where the curve ends
+    points[-1] = 65535  # the end of the curve
     return points
 
 
@@ -30,12 +30,12 @@ CODES = np.arange(-(1 << 15), 1 << 15)
 
 
 def logistic(step: Step) -> Made:
-    """Steps of 2**-15."""
+    """Convert LOGISTIC of 16 bits; the output is in units of 2**-15."""
     return _curve(step, "logistic", _logistic(_scaled(step, 0)))
 
 
 def tanh(step: Step) -> Made:
-    """tanh(x) = 2 * logistic(2 * x) - 1, in steps of 2**-15."""
+    """Convert TANH of 16 bits: 2 * logistic(2 * x) - 1, in units of 2**-15."""
     return _curve(step, "tanh", _tanh(_scaled(step, 1)))
 
 
@@ -50,8 +50,9 @@ def _curve(step: Step, name: str, codes: Ints) -> Made:
 
 
 def _scaled(step: Step, most: int) -> Ints:
-    """Every code at the points' scale, 1/12288: a power of two up to 2**`most` steps above 2**-12 is multiplied
-    exactly, any other scale by 15 bits."""
+    """Every code at the scale of the points, 1/12288.
+
+    A scale that is a power of two, up to 2**`most` above 2**-12, is applied exactly, any other with 15 bits."""
     multiplier, shift = _multiplier(step.value(0).tensor, most)
     half = 1 << (shift - 1) if shift else 0
     return (CODES * multiplier + half) >> shift
@@ -72,7 +73,7 @@ def _multiplier(x: Tensor, most: int) -> tuple[int, int]:
 
 
 def _between(codes: Ints, bits: int, largest: int) -> Ints:
-    """The curve at |codes|, whose lowest `bits` are the place between two points."""
+    """The function at |codes|, whose low `bits` bits are the position between two points."""
     size = np.abs(codes)
     place, rest = size >> bits, size & ((1 << bits) - 1)
     left = np.minimum(place, 254)

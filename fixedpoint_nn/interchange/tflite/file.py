@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A .tflite file to a `Model`; whatever the bytes are, in time and memory that grow with their number.
+"""Reading a .tflite file into a `Model`, in time and memory proportional to its size, even if it is malicious.
 
-The offsets inside of a flatbuffer may point anywhere, so a short file can describe a very long one. Every element
-that is read is therefore taken from a budget, which a file that is what it seems to be cannot use up.
+Offsets in a flatbuffer can point anywhere, so a short file can describe a very long one. Every element read is
+therefore deducted from a budget, which a valid file cannot exhaust.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ DAMAGE = (
 
 
 class TfliteError(ValueError):
-    """Raised for a file that is damaged, or no TFLite model; the message is one sentence."""
+    """Raised for a file that is damaged or not a TFLite model."""
 
 
 def schema() -> Any:
-    """The generated readers of the schema, or a sentence."""
+    """The generated readers of the schema; raises an error with a hint if the package is not installed."""
     try:
         import tflite
     except ImportError:
@@ -63,7 +63,7 @@ def schema() -> Any:
 
 
 def read(source: str | os.PathLike[str] | bytes) -> Model:
-    """The model in a file, or in the bytes of one."""
+    """The model in a file (its path or its bytes); raises TfliteError."""
     if isinstance(source, bytes | bytearray | memoryview):
         blob, what = bytes(source), f"the model of {len(source)} bytes"
     else:
@@ -84,7 +84,7 @@ def read(source: str | os.PathLike[str] | bytes) -> Model:
 
 
 class Reader:
-    """Reads one file."""
+    """The reader of one file."""
 
     def __init__(self, blob: bytes, readers: Any) -> None:
         self.blob, self.readers, self.budget = blob, readers, 4 * len(blob) + 1000
@@ -98,7 +98,7 @@ class Reader:
         }
 
     def model(self) -> Model:
-        """The first graph of the file."""
+        """The file's first graph."""
         model = self.readers.Model.GetRootAs(self.blob, 0)
         if model.SubgraphsLength() < 1:
             raise TfliteError("it has no graph")
@@ -117,37 +117,37 @@ class Reader:
         return Model(tensors, operators, tuple(map(int, inputs)), tuple(map(int, outputs)))
 
     def each(self, count: int, read: Callable[[int], Any]) -> tuple[Any, ...]:
-        """`read(i)` for every element of a vector, each paid for."""
+        """`read(i)` for every element of a vector, deducted from the budget."""
         self.pay(count)
         return tuple(read(i) for i in range(count))
 
     def pay(self, elements: int) -> None:
-        """Count what is read; a file that describes more than it holds is refused."""
+        """Deduct elements from the budget; raises TfliteError when it is exhausted."""
         self.budget -= elements
         if self.budget < 0:
             raise TfliteError("it describes more than it holds")
 
     @staticmethod
     def check(place: int, tensors: tuple[Tensor, ...]) -> None:
-        """Refuse a tensor that is not there."""
+        """Raise TfliteError for an index of a missing tensor."""
         if not 0 <= place < len(tensors):
             raise TfliteError(f"it names tensor {place}, and there are {len(tensors)}")
 
     def text(self, name: bytes | None) -> str:
-        """A name as printable letters, cut if it is long."""
+        """A name as printable text of limited length."""
         self.pay(len(name or b""))
         text = (name or b"")[: 4 * MOST_LETTERS].decode("utf-8", "replace")
         text = "".join(letter if letter.isprintable() else "?" for letter in text)
         return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 3] + "..."
 
     def kind(self, code: Any) -> str:
-        """An operator's name."""
+        """The name of an operator code."""
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         name = self.names.get(number, f"operator {number}")
         return f"CUSTOM {self.text(code.CustomCode())}" if name == "CUSTOM" else name
 
     def tensor(self, model: Any, index: int, tensor: Any) -> Tensor:
-        """A tensor with its quantisation, and its values if it is a constant."""
+        """A tensor with its quantisation and, if it is a constant, its data."""
         name = self.text(tensor.Name())
         shape = tuple(int(size) for size in self.each(tensor.ShapeLength(), tensor.Shape))
         if len(shape) > MOST_AXES or any(size < 0 for size in shape):
@@ -180,7 +180,7 @@ class Reader:
         )
 
     def data(self, model: Any, place: int, dtype: str, shape: tuple[int, ...], name: str) -> Any:
-        """The values of a constant, or None."""
+        """The data of a constant; None for a computed tensor."""
         if not 0 <= place < model.BuffersLength():
             raise TfliteError(f"tensor {name!r} names buffer {place}, and there are {model.BuffersLength()}")
         buffer = model.Buffers(place)
@@ -195,7 +195,7 @@ class Reader:
         return values.astype(dtype).reshape(shape)
 
     def operator(self, index: int, operator: Any, kinds: tuple[str, ...]) -> Operator:
-        """One operator with its tensors and options."""
+        """An operator with its tensors and options."""
         code = operator.OpcodeIndex()
         if not 0 <= code < len(kinds):
             raise TfliteError(f"operator {index} has the code {code}, and there are {len(kinds)}")
@@ -209,7 +209,7 @@ class Reader:
         )
 
     def options(self, operator: Any, kind: str) -> dict[str, Any]:
-        """The options that the operator's reader knows, by their names in the schema."""
+        """The options of an operator, by their names in the schema."""
         if kind not in OPTIONS:
             return {}
         name, fields = OPTIONS[kind]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Windows over images: paddings, output sizes, and how much work a layer may be."""
+"""Padding and output sizes of windows, and limits on a layer's work."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fixedpoint_nn.interchange.tflite.step import Step
 from fixedpoint_nn.layers.padding import resolve
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 
-MOST_PRODUCTS = 1 << 31  # of one layer, for one sample
-MOST_COPIES = 1 << 28  # the same where windows are copied, channel by channel
+MOST_PRODUCTS = 1 << 31  # of one layer and one sample
+MOST_COPIES = 1 << 28  # the same if windows are copied channel by channel
 RULES = {0: "same", 1: "valid"}
 
 
 def padding_of(
     options: Mapping[str, Any], image: tuple[int, ...], kernel: Pair
 ) -> tuple[Pair, Padding, Pair]:
-    """Stride, padding and output size."""
+    """(stride, padding, output size) of a convolution or pooling."""
     stride = options["StrideH"], options["StrideW"]
     if min(stride) < 1 or min(kernel) < 1 or options["Padding"] not in RULES:
         raise Unsuited(f"has the stride {stride}, the kernel {kernel} and the padding {options['Padding']}")
@@ -36,7 +36,7 @@ def padding_of(
 
 
 def check_work(step: Step, shape: tuple[int, ...], taps: int, most: int = MOST_PRODUCTS) -> None:
-    """The output has the declared number of values, and they can be computed."""
+    """Raise Unsuited unless the output has this shape, and count the products within the limit."""
     output = step.output()
     if prod(output.shape) != prod(shape):
         raise Unsuited(f"declares an output of shape {output.shape}, and gives {shape}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""TFLite's interpreter with its reference kernels: every tensor of a file, beside the same one here."""
+"""Comparison with TFLite's interpreter and reference kernels: every tensor of a file, by both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JUDGE = "LiteRT's interpreter with reference kernels"
 
 
 def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
-    """(name, theirs, ours, exact) of each tensor that an operator of the file gives, and of the output."""
+    """(name, theirs, ours, exact) of each operator's output, and of the model's output."""
     (x,) = xs
     model = read(path)
     conversion = Conversion(model)

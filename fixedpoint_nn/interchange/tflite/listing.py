@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The operators that are converted, as the table of docs/tflite.md."""
+"""The table of supported operators in docs/tflite.md."""
 
 from __future__ import annotations
 
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 
-# What holds beside "all options that TFLite's reference kernel has for int8 and int16".
+# Limits besides "all options of TFLite's reference kernel for int8 and int16".
 REMARKS = {
     "ADD": "of two values, or a value and a constant",
     "CONCATENATION": "of values of one scale; on the engine along the last axis",
@@ -29,7 +29,7 @@ REMARKS = {
 
 
 def table() -> str:
-    """One row for each operator."""
+    """The table as Markdown, one row per operator."""
     rows = ["| operator | remarks |", "|---|---|"]
     rows += [f"| `{name}` | {REMARKS.get(name, '')} |" for name in sorted(OPERATORS)]
     rows.append("| `ARG_MAX`, `DEQUANTIZE` | at the end of a model; `QUANTIZE` of floats at its beginning |")

@@ -28,16 +28,16 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 TANH = 4
 MOST_STEPS = 4096
 GATE_SCALE = np.float32(2.0**-12)
-# Places among the operator's inputs, in the order in which the layer has its columns.
+# Indices of the operator's inputs, in the layer's order of columns.
 INPUT, FORGET, CELL, OUTPUT = 0, 1, 2, 3
 FROM_INPUT, FROM_STATE, FROM_CELL, BIAS = 1, 5, 9, 12
 PROJECTION, PROJECTION_BIAS, STATE, CELL_STATE, NORMS = 16, 17, 18, 19, (20, 21, 22, 23)
-WIDER = (-(1 << 16), (1 << 16) - 1)  # what is past it saturates 16 bits, whatever is added
+WIDER = (-(1 << 16), (1 << 16) - 1)  # values beyond saturate 16 bits, whatever is added
 CODES = (-(1 << 15), (1 << 15) - 1)
 
 
 def lstm(step: Step) -> Made:
-    """One layer over all time steps, which starts from zeros."""
+    """Convert UNIDIRECTIONAL_SEQUENCE_LSTM: one layer over all time steps, from a state of zeros."""
     x, output = step.value(0), step.output()
     state, cell = _checked(step, output)
     n = step.tensor(FROM_STATE + FORGET).shape[0]
@@ -81,7 +81,7 @@ def lstm(step: Step) -> Made:
 
 
 def _checked(step: Step, output: Tensor) -> tuple[Tensor, Tensor]:
-    """The state's and the cell's tensors, where nothing asks for what is not converted."""
+    """(state tensor, cell tensor); raises Unsuited for unsupported options."""
     x = step.value(0)
     if step.same_type(x.tensor, output) != "int8" or len(x.shape) != 2:
         raise Unsuited(
@@ -121,7 +121,7 @@ def _share(
     codes: tuple[int, int],
     bias: int | None,
 ) -> Share:
-    """What `source` adds to all gates, side by side."""
+    """The share of `source` in all gates, concatenated."""
     rows, reals, biases = [], [], []
     for gate in gates:
         weight = step.constant(place + gate)
@@ -154,7 +154,7 @@ def _bias(step: Step, place: int, n: int) -> Ints:
 
 
 def _peepholes(step: Step, inner: list[int], power: int, n: int, outputs: int) -> dict[str, Any]:
-    """The cell's shares of the gates; the output gate sees the new cell."""
+    """The peephole weights of the gates; the output gate sees the new cell."""
     places = [FROM_CELL + gate for gate in inner], [FROM_CELL + OUTPUT - 1]
     names = "peephole_rescale", "output_peephole_rescale"
     made: dict[str, Any] = {}
@@ -172,7 +172,7 @@ def _peepholes(step: Step, inner: list[int], power: int, n: int, outputs: int) -
                 raise Unsuited(
                     f"has the peepholes {weight.name!r} of {weight.dtype} and shape {weight.shape}"
                 )
-            # The kernel goes through as many cells as the state has values: with a projection, fewer or too many.
+            # The kernel iterates over as many cells as the state has values, which is wrong with a projection.
             every.append(weight.data.astype(np.int64) * (np.arange(n) < outputs))
             reals += [float(np.float32(2.0**power * weight.scale / float(GATE_SCALE)))] * n
         most = int(np.abs(np.concatenate(every[-len(group) :])).max()) << 15
@@ -183,7 +183,7 @@ def _peepholes(step: Step, inner: list[int], power: int, n: int, outputs: int) -
 
 
 def _projection(step: Step, hidden: Tensor, output: Tensor, n: int) -> Share:
-    """From the cells' outputs to the state, which has its own number of values."""
+    """The projection from the cells' outputs to the state, which may have another size."""
     weight = step.constant(PROJECTION)
     ints = weights_of(weight)
     if len(weight.scales) != 1 or ints.shape != (output.shape[-1], n) or weight.zero:
@@ -224,7 +224,7 @@ def _hidden_tensor(step: Step) -> Tensor:
 
 
 def _hidden(step: Step, hidden: Tensor, zero: int, codes: tuple[int, int]) -> Rescale:
-    """o * tanh(c), in units of 2**-30, to codes less `zero`."""
+    """The rescaling of o * tanh(c), in units of 2**-30, to centred codes."""
     real = float(np.float32(2.0**-15 / hidden.scale * 2.0**-15))
     most = ((1 << 15) - 1) << 15
     name = f"{step.name}.hidden"
@@ -241,7 +241,7 @@ def _hidden(step: Step, hidden: Tensor, zero: int, codes: tuple[int, int]) -> Re
 
 @lru_cache(maxsize=16)
 def _table(name: str, integer_bits: int, source: QFormat) -> ValueTable:
-    """A curve of 16-bit integers that are worth raw * 2**(integer_bits - 15), in steps of 2**-15."""
+    """A table over 16-bit integers that represent raw * 2**(integer_bits - 15), with entries in units of 2**-15."""
     codes = np.arange(CODES[0], CODES[1] + 1)
     if name == "sigmoid":
         return ValueTable(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a TFLite file says, as plain Python: tensors and operators in the order in which they run."""
+"""A TFLite model as plain Python: tensors, and operators in order of execution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor: its scales (none: not quantised), and its data if it is a constant."""
+    """A tensor: shape, type, scales and zero points (empty: not quantised), and data if it is a constant."""
 
     index: int
     name: str
@@ -29,7 +29,7 @@ class Tensor:
 
     @property
     def scale(self) -> float:
-        """The scale, as the double that TFLite makes of its 32-bit float."""
+        """The scale of the whole tensor, its float32 as a double, as in TFLite."""
         return self.scales[0]
 
     @property
@@ -39,20 +39,20 @@ class Tensor:
 
     @property
     def codes(self) -> tuple[int, int]:
-        """The lowest and the highest integer of the type."""
+        """(lowest, highest) integer of the type."""
         about = np.iinfo(self.dtype)
         return int(about.min), int(about.max)
 
     @property
     def centred(self) -> tuple[int, int]:
-        """The same, less the zero point."""
+        """(lowest, highest) integer of the type, minus the zero point."""
         low, high = self.codes
         return low - self.zero, high - self.zero
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator; -1 stands for an input that is left out."""
+    """One operator; -1 is an omitted input."""
 
     index: int
     kind: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operators that move values: padding, other shapes, parts, and values side by side."""
+"""Operators that only move values: padding, reshaping, slicing, concatenation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 
 def pad(step: Step) -> Made:
-    """Padding with the zero point."""
+    """Convert PAD: padding with the zero point."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
     data = step.constant(1).data
@@ -39,14 +39,14 @@ def pad(step: Step) -> Made:
 
 
 def reshape(step: Step) -> Made:
-    """The same values in the shape that the output declares."""
+    """Convert RESHAPE and other operators that change only the shape to the declared one."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
     return Made(Reshape(output.shape[1:]), (x,), x.range)
 
 
 def concatenation(step: Step) -> Made:
-    """Values of one scale, one after the other."""
+    """Convert CONCATENATION of values with equal scales."""
     values = tuple(step.value(place) for place in range(len(step.operator.inputs)))
     output = step.output()
     if not values:
@@ -65,7 +65,7 @@ def concatenation(step: Step) -> Made:
 
 
 def strided_slice(step: Step) -> Made:
-    """Every so many places of each axis, or one place, whose axis goes."""
+    """Convert STRIDED_SLICE: a slice of each axis, or an index, whose axis is dropped."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
     masks = {
@@ -93,7 +93,7 @@ def strided_slice(step: Step) -> Made:
 
 
 def slice_(step: Step) -> Made:
-    """So many places of each axis, from one on."""
+    """Convert SLICE: a slice of each axis by begin and size."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
     rank = len(x.tensor.shape)

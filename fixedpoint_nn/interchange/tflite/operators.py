@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every operator that is converted, with the function that makes its layer."""
+"""The table of converters of operators."""
 
 from __future__ import annotations
 

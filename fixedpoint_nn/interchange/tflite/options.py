@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The options of each operator, by their names in TFLite's schema, with the values that they have if left out."""
+"""The options of each operator, by their names in TFLite's schema, with their defaults."""
 
 from __future__ import annotations
 

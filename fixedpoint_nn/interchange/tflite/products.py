@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operators that are a sum of products with weights: convolutions and fully connected layers."""
+"""Convolutions and fully connected layers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INT32 = 2  # of the schema's types
 
 
 def conv_2d(step: Step) -> Made:
-    """Groups are where the filter has fewer channels than the image."""
+    """Convert CONV_2D, with groups if the filter has fewer channels than the image."""
     x, weight = step.value(0), step.constant(1)
     if len(x.shape) != 3 or len(weight.shape) != 4:
         raise Unsuited(f"convolves a value of shape {x.tensor.shape} with weights of shape {weight.shape}")
@@ -40,7 +40,7 @@ def conv_2d(step: Step) -> Made:
 
 
 def depthwise_conv_2d(step: Step) -> Made:
-    """Each input channel has `DepthMultiplier` filters of its own."""
+    """Convert DEPTHWISE_CONV_2D: each input channel has `DepthMultiplier` filters."""
     x, weight = step.value(0), step.constant(1)
     if len(x.shape) != 3 or len(weight.shape) != 4 or weight.shape[0] != 1:
         raise Unsuited(f"convolves a value of shape {x.tensor.shape} with weights of shape {weight.shape}")
@@ -53,7 +53,7 @@ def depthwise_conv_2d(step: Step) -> Made:
 
 
 def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int) -> Made:
-    """`rows` are the weights (groups, outputs of a group, height, width, inputs of a group)."""
+    """The convolution with weights `rows` (groups, outputs per group, height, width, inputs per group)."""
     output = step.output()
     step.same_type(x.tensor, output)
     dilation = step.options["DilationHFactor"], step.options["DilationWFactor"]
@@ -81,7 +81,7 @@ def _convolution(step: Step, x: Value, weight: Tensor, rows: Ints, outputs: int)
 
 
 def _rescale(step: Step, reals: Any, sums: tuple[int, int], wide: bool, weight_bits: int) -> Rescale:
-    """Sums of 32 bits are rounded twice, those of 64 once."""
+    """The rescaling of the sums: 32-bit sums are rounded twice, 64-bit sums once."""
     _fits(sums, 47 if wide else 31)
     codes = step.activation_range()
     if wide:
@@ -90,7 +90,7 @@ def _rescale(step: Step, reals: Any, sums: tuple[int, int], wide: bool, weight_b
 
 
 def fully_connected(step: Step) -> Made:
-    """One rounding, of a double: the reference kernel multiplies the sum by the real scale."""
+    """Convert FULLY_CONNECTED: one rounding, because the reference kernel multiplies by the real scale in double."""
     x, weight, output = step.value(0), step.constant(1), step.output()
     dtype = step.same_type(x.tensor, output)
     if step.options["WeightsFormat"]:
@@ -138,7 +138,7 @@ def fully_connected(step: Step) -> Made:
 
 
 def dilated(rows: Ints, dilation: tuple[int, int]) -> Ints:
-    """Weights (..., height, width, inputs) with zeros between them."""
+    """Weights (..., height, width, inputs) with zeros inserted for a dilation."""
     if dilation == (1, 1):
         return rows
     if min(dilation) < 1:
@@ -153,7 +153,7 @@ def dilated(rows: Ints, dilation: tuple[int, int]) -> Ints:
 
 
 def weights_of(weight: Tensor) -> Ints:
-    """The weights less their zero points."""
+    """The weights minus their zero points."""
     assert weight.data is not None
     if weight.dtype != "int8":
         raise Unsuited(f"has weights of {weight.dtype}, and int8 is supported")
@@ -169,7 +169,7 @@ def weights_of(weight: Tensor) -> Ints:
 
 
 def _bias(step: Step, outputs: int, dtype: str) -> tuple[Ints | None, bool]:
-    """The bias, and whether the sums have 64 bits: those of 16-bit activations, unless an option says otherwise."""
+    """(bias, whether sums have 64 bits), as they have for 16-bit activations unless an option disables it."""
     wide = dtype == "int16" and step.options.get("QuantizedBiasType", 0) != INT32
     if not step.has(2):
         return None, wide
@@ -192,7 +192,7 @@ def _fits(sums: tuple[int, int], bits: int) -> None:
 
 
 def _reals(x: Tensor, weight: Tensor, output: Tensor, outputs: int, axis: int) -> Any:
-    """For each output channel, the scale of its sums over that of the output, in doubles as in TFLite."""
+    """For each output channel the ratio of its sums' scale to the output's, in double as in TFLite."""
     if len(weight.scales) not in (1, outputs) or min(weight.scales, default=0) <= 0:
         raise Unsuited(
             f"has weights with {len(weight.scales)} scales, and 1 or {outputs} positive ones are needed"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operators over regions: pooling and means."""
+"""Pooling and means."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 
 
 def average_pool_2d(step: Step) -> Made:
-    """The mean of the codes q themselves, ties away from zero; only places inside of the image count."""
+    """Convert AVERAGE_POOL_2D: the mean of the codes q, ties away from zero, without padding."""
     x, kernel, stride, padding = _pool(step)
     output, codes = step.output(), step.activation_range()
     zero = x.tensor.zero
@@ -50,7 +50,7 @@ def average_pool_2d(step: Step) -> Made:
 
 
 def _inside(size: int, kernel: int, stride: int, padding: Pair, count: int) -> Ints:
-    """How many places of each window, along one axis, are inside of the image."""
+    """The number of elements of each window, along one axis, that are inside the image."""
     first = np.arange(count, dtype=np.int64) * stride - padding[0]
     return np.minimum(first + kernel, size) - np.maximum(first, 0)
 
@@ -58,9 +58,9 @@ def _inside(size: int, kernel: int, stride: int, padding: Pair, count: int) -> I
 def reciprocals(counts: Any, most: int) -> tuple[Any, int]:
     """(m, s) with round(S * m / 2**s) = round(S / n), ties away from zero, for every |S| up to `most`.
 
-    With m = ceil(2**s / n) and e = n * m - 2**s, S * m / 2**s is further from zero than S / n by |S| * e / (n * 2**s).
-    So ties go away from zero, and no other S / n, which is 1 / 2n or more below its next tie, reaches that tie
-    where 2 * |S| * e < 2**s.
+    With m = ceil(2**s / n) and e = n * m - 2**s, |S * m / 2**s| exceeds |S / n| by |S| * e / (n * 2**s). So ties go
+    away from zero, and no other S / n, which is at least 1 / 2n below its next tie, reaches that tie if 2 * |S| * e <
+    2**s.
     """
     for shift in range(1, 61):
         multipliers = -(-(1 << shift) // counts)
@@ -70,7 +70,7 @@ def reciprocals(counts: Any, most: int) -> tuple[Any, int]:
 
 
 def _landing_of_codes(step: Step, codes: tuple[int, int], zero: int) -> tuple[QFormat, Clamp | None]:
-    """Where rounded codes q go: into the range of their type, then to q - zero, limited."""
+    """(format, clamp) for rounded codes q: saturated to their type, centred, clamped."""
     if not zero:
         return landing(*codes, step.name)
     low, high = step.output().codes
@@ -81,7 +81,7 @@ def _landing_of_codes(step: Step, codes: tuple[int, int], zero: int) -> tuple[QF
 
 
 def max_pool_2d(step: Step) -> Made:
-    """The largest code; padding never wins."""
+    """Convert MAX_POOL_2D; padding is never the maximum."""
     x, kernel, stride, padding = _pool(step)
     low, high = step.activation_range()
     codes = max(low, x.low), min(high, x.high)
@@ -105,7 +105,7 @@ def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
 
 
 def mean(step: Step) -> Made:
-    """The sum, times a multiplier that has been divided by the number of terms."""
+    """Convert MEAN: the sum, times a multiplier divided by the number of terms."""
     x, output = step.value(0), step.output()
     step.same_type(x.tensor, output)
     data = step.constant(1).data

@@ -33,7 +33,7 @@ INTEGER_BITS = 5  # of a scaled difference
 
 
 def softmax(step: Step) -> Made:
-    """The output has the scale 1/256 and the zero point -128."""
+    """Convert SOFTMAX of 8 bits, with output scale 1/256 and zero point -128; 16 bits see `_softmax16`."""
     x, output = step.value(0), step.output()
     if step.same_type(x.tensor, output) == "int16":
         return _softmax16(step)
@@ -60,7 +60,7 @@ def softmax(step: Step) -> Made:
 
 
 def _exponential(step: Step, scale: float) -> Callable[[int], int]:
-    """exp of a difference of codes; of a far one it is left out of the sum."""
+    """exp of a difference of codes; very negative ones are left out of the sum."""
     real = min(float(step.options["Beta"]) * scale * (1 << (31 - INTEGER_BITS)), (1 << 31) - 1.0)
     if not real > 1:
         raise Unsuited(f"has the input scale {scale} and beta {step.options['Beta']}, too small for 32 bits")
@@ -76,13 +76,13 @@ def _exponential(step: Step, scale: float) -> Callable[[int], int]:
 
 
 def _softmax16(step: Step) -> Made:
-    """The output has the scale 2**-15 and the zero point 0."""
+    """SOFTMAX of 16 bits, with output scale 2**-15 and zero point 0."""
     x, output = step.value(0), step.output()
     if abs(output.scale * (1 << 15) - 1) > 0.001:
         raise Unsuited(f"has the output scale {output.scale}, not 2**-15")
     if not x.shape or x.shape[-1] >= 1 << SUM_BITS:
         raise Unsuited(f"takes a value of shape {x.tensor.shape}")
-    # As in TFLite, 32-bit floats come first.
+    # As in TFLite, computed in float32 first.
     real = float(np.float32(x.tensor.scale) * np.float32(step.options["Beta"])) / (10.0 / RANGE)
     ends = LOWEST - HIGHEST, 0
     rescale = rescaled_twice(

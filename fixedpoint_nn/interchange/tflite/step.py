@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One operator on its way to a layer: its tensors, checked, and what is known of the values that flow through it."""
+"""One operator during conversion: its tensors, checked, and the ranges of its values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the network: centred integers low..high in the smallest format, of the tensor's shape."""
+    """A value of the network: centred integers low..high in the smallest format, with the tensor's shape."""
 
     name: str
     tensor: Tensor
@@ -37,23 +37,23 @@ class Value:
 
     @property
     def format(self) -> QFormat:
-        """The narrowest format of whole numbers that holds it."""
+        """The smallest integer format that holds low..high."""
         return whole(self.low, self.high)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Without the batch."""
+        """The shape of a sample, without the batch."""
         return self.tensor.shape[1:]
 
     @property
     def range(self) -> tuple[int, int]:
-        """The lowest and the highest integer."""
+        """(lowest, highest) integer."""
         return self.low, self.high
 
 
 @dataclass(frozen=True)
 class Made:
-    """A layer, the values that it takes, and the range of what it gives."""
+    """A layer, its operands, and the range of its results."""
 
     layer: Layer
     takes: tuple[Value, ...]
@@ -62,17 +62,17 @@ class Made:
 
 @dataclass
 class Step:
-    """An operator with its tensors, for the function that makes its layer."""
+    """An operator with its tensors, for its converter."""
 
     name: str
     operator: Operator
     tensors: tuple[Tensor, ...]
     values: dict[int, Value]
-    work: int = 0  # products for each sample
+    work: int = 0  # products per sample
 
     @property
     def types(self) -> tuple[str, ...]:
-        """What it may take and give; unsigned integers only change their zero point, at the ends of a model."""
+        """The supported types; unsigned ones only for QUANTIZE at the ends of a model."""
         return ("int8", "int16", "uint8") if self.operator.kind == "QUANTIZE" else ("int8", "int16")
 
     @property
@@ -81,7 +81,7 @@ class Step:
         return self.operator.options
 
     def has(self, place: int) -> bool:
-        """Is the optional input there?"""
+        """Whether the optional input is present."""
         return place < len(self.operator.inputs) and self.operator.inputs[place] != -1
 
     def tensor(self, place: int) -> Tensor:
@@ -91,7 +91,7 @@ class Step:
         return self.tensors[self.operator.inputs[place]]
 
     def value(self, place: int) -> Value:
-        """An input that is computed, in 8 or 16 bits."""
+        """A computed input of 8 or 16 bits; raises Unsuited."""
         tensor = self.tensor(place)
         if tensor.data is not None:
             raise Unsuited(
@@ -103,7 +103,7 @@ class Step:
         return self.values[tensor.index]
 
     def constant(self, place: int) -> Tensor:
-        """An input that is a constant."""
+        """A constant input; raises Unsuited."""
         tensor = self.tensor(place)
         if tensor.dtype not in CONSTANTS:
             raise Unsuited(f"has the input {tensor.name!r} of {tensor.dtype}, which is not read")
@@ -119,19 +119,19 @@ class Step:
         return checked(self.tensors[self.operator.outputs[0]], self.types)
 
     def same_type(self, *tensors: Tensor) -> str:
-        """The one type of all of them."""
+        """The common type of these tensors; raises Unsuited if they differ."""
         types = {tensor.dtype for tensor in tensors}
         if len(types) > 1:
             raise Unsuited(f"has values of different types, {' and '.join(sorted(types))}")
         return types.pop()
 
     def activation_range(self) -> tuple[int, int]:
-        """The centred integers that the fused activation lets through."""
+        """(lowest, highest) centred integer after the fused activation."""
         return activation_range(self.output(), self.options.get("FusedActivationFunction", 0))
 
 
 def checked(tensor: Tensor, types: tuple[str, ...] = ("int8", "int16")) -> Tensor:
-    """A computed tensor of one of these types, with one scale, whose first axis is a batch of one."""
+    """The tensor, of one of these types, with one scale and a batch of one; raises Unsuited for any other."""
     if tensor.dtype not in types:
         raise Unsuited(f"has {tensor.name!r} of {tensor.dtype}, and {' and '.join(types)} are supported")
     if len(tensor.scales) != 1 or len(tensor.zeros) > 1 or not tensor.scale > 0:
@@ -147,7 +147,7 @@ def checked(tensor: Tensor, types: tuple[str, ...] = ("int8", "int16")) -> Tenso
 
 
 def same_scale(*tensors: Tensor, scales: bool = True) -> None:
-    """What is chosen or moved is worth the same on both sides; where only codes move, `scales` do not count."""
+    """Raise Unsuited unless the tensors have equal zero points and, with `scales`, equal scales."""
     about = {(tensor.dtype, tensor.scales if scales else (), tensor.zero) for tensor in tensors}
     if len(about) > 1:
         listed = " and ".join(f"{t.dtype} {t.scales[0]:.6g} {t.zero}" for t in tensors[:2])
@@ -155,7 +155,7 @@ def same_scale(*tensors: Tensor, scales: bool = True) -> None:
 
 
 def activation_range(tensor: Tensor, activation: int) -> tuple[int, int]:
-    """The centred integers of a tensor that an activation function lets through, in 32-bit floats as in TFLite."""
+    """(lowest, highest) centred integer after an activation function, computed in float32 as in TFLite."""
     low, high = tensor.centred
 
     def code(x: float) -> int:

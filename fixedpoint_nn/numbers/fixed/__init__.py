@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""`FixedArray`: integers with a format, the bit-accurate number."""
+"""`FixedArray`: integers with a format."""

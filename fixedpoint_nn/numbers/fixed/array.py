@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""`FixedArray`: integers and the format that says what they are worth. Everything is exact but `cast`.
+"""`FixedArray`: integers with a format. Every operation is exact except `cast`.
 
-The class is the list of the verbs. What takes more than a few lines is a function beside it: conversion.py makes
-the integers, operands.py brings two operands together, dot.py multiplies matrices, numpy_protocol.py answers
-NumPy's functions.
+The class lists the verbs; longer parts are functions in other files: conversion.py (creation), operands.py
+(broadcasting and alignment), dot.py (matrix products), windows.py (convolution), numpy_protocol.py (NumPy's
+functions).
 """
 
 from __future__ import annotations
@@ -36,14 +36,17 @@ if TYPE_CHECKING:
     from fixedpoint_nn.numerics.table import Table
 
 Axis = int | tuple[int, ...] | None
-_SMALL_BATCH = 2048  # rows of all time steps together
+_SMALL_BATCH = 2048  # rows, over all time steps
 
-# Faster ways to run a loop over time, asked in this order; each gives the results, or None if the loop is not for it.
+# Faster implementations of `scan`, tried in this order; each returns the results, or None if it does not apply.
 FUSED_SCANS: list[Callable[..., tuple[Any, ...] | None]] = []
 
 
 class FixedArray:
     """An immutable array of fixed-point numbers, each `ints * 2**-format.frac_bits`.
+
+    Operators and verbs return the smallest format that holds every possible result; only `cast` loses bits. A result of
+    more than 63 bits raises ValueError, a bare float as an operand TypeError.
 
     >>> x = FixedArray.from_float([0.5, -1.25], Quantizer(QFormat(4, 12)))
     >>> x * x
@@ -67,33 +70,33 @@ class FixedArray:
         return result
 
     def _like(self, array: Array) -> FixedArray:
-        """Integers of this array's bound, in this array's format."""
+        """A FixedArray of these integers with this array's bound and format."""
         bounded = self._bounded
         return self._of(BoundedInts(np.asarray(array), bounded.bound, bounded.signed), self._format)
 
     def _moved(self, move: Callable[[Array], Array]) -> FixedArray:
-        """Some of this array's integers, in this array's format and container."""
+        """A FixedArray of a selection or reordering of this array's integers."""
         return self._of(self._bounded.moved(move), self._format)
 
     # ---- from and to ---------------------------------------------------------------------------------------
 
     @classmethod
     def from_float(cls, x: ArrayLike, quantizer: Quantizer | ChannelQuantizer) -> FixedArray:
-        """Each float rounded by the quantizer; a NaN or an infinity raises."""
+        """The array of floats, each rounded by the quantizer; NaN and infinity raise ValueError."""
         return cls._of(conversion.from_float(x, quantizer), quantizer.format)
 
     @classmethod
     def from_ints(cls, ints: ArrayLike, format: QFormat) -> FixedArray:
-        """These integers, each worth `format.step`; one outside of the format raises."""
+        """The array of these integers in units of `format.step`; one outside the format raises ValueError."""
         return cls._of(conversion.from_ints(ints, format), format)
 
     @classmethod
     def from_fxp(cls, x: Any) -> FixedArray:
-        """The same integers and format as an `fxpmath.Fxp`."""
+        """The array with the integers and format of an `fxpmath.Fxp`."""
         return cls._of(*conversion.from_fxp(x))
 
     def to_fxp(self) -> Any:
-        """The same integers and format as an `fxpmath.Fxp`, which is a package of its own."""
+        """An `fxpmath.Fxp` with the same integers and format; needs the package fxpmath."""
         from fxpmath import objects
 
         f = self._format
@@ -101,19 +104,19 @@ class FixedArray:
         return fxp(self.ints, signed=f.signed, n_word=f.bits, n_frac=f.frac_bits, raw=True)
 
     def to_float(self) -> NDArray[np.float64]:
-        """The values; above 53 bits, the doubles nearest to them."""
+        """The values as float64; above 53 bits, the nearest doubles."""
         array = self._bounded.array.astype(np.float64)
         real: NDArray[np.float64] = np.asarray(np.ldexp(array + 0.0, -self._format.frac_bits))
         return real
 
     @property
     def ints(self) -> Ints:
-        """The integers, read-only."""
+        """The integers, int64, read-only."""
         return self._bounded.ints()
 
     @property
     def format(self) -> QFormat:
-        """What the integers are worth."""
+        """The format of the integers."""
         return self._format
 
     @property
@@ -154,14 +157,14 @@ class FixedArray:
     # ---- arithmetic ----------------------------------------------------------------------------------------
 
     def _operand(self, other: Any) -> Any:
-        """`other` as a FixedArray: integers are exact, floats are refused."""
+        """`other` as a FixedArray: integers are exact, floats raise TypeError."""
         if isinstance(other, FixedArray):
             return other
         made = exact_integers(other)
         return NotImplemented if made is None else self._of(*made)
 
     def _sum(self, other: Any, rule: Callable[..., QFormat], function: Callable[..., Array]) -> Any:
-        """`function`, a sum or a difference, of both operands at one binary point, in the rule's format."""
+        """The sum or difference of both operands, aligned, in the format of `rule`."""
         other = self._operand(other)
         if other is NotImplemented:
             return NotImplemented
@@ -214,7 +217,7 @@ class FixedArray:
         return result
 
     def scaled(self, power: int) -> FixedArray:
-        """Times 2**power: the binary point moves, the integers stay."""
+        """x * 2**power: the binary point moves, the integers stay."""
         f = self._format
         return self._of(self._bounded, QFormat(f.int_bits + power, f.frac_bits - power, f.signed))
 
@@ -225,8 +228,7 @@ class FixedArray:
     def dot(self, other: Any, accumulator: Accumulator | None = None, initial: Any = None) -> Any:
         """`initial + self @ other`, exact or through a modelled accumulator.
 
-        The last axis meets the second-to-last of `other`; an `other` of (groups, taps, outputs) meets
-        (..., groups, taps) and gives (..., groups * outputs).
+        Shapes are (..., k) @ (k, n) -> (..., n), or (..., groups, k) @ (groups, k, n) -> (..., groups * n).
         """
         other = self._operand(other)
         if other is NotImplemented:
@@ -252,11 +254,11 @@ class FixedArray:
         format = QFormat.for_dot(self._format, other._format, self.shape[-1])
         a, b = self._bounded, other._bounded
         bound = a.bound * b.bound * self.shape[-1]
-        dtype = dtype_for(max(bound, a.bound, b.bound))  # no partial sum is larger, so floats are exact
+        dtype = dtype_for(max(bound, a.bound, b.bound))  # bounds every partial sum, so floats are exact
         return self._of(BoundedInts(broadcast(np.matmul, a.to(dtype), b.to(dtype)), bound), format)
 
     def cast(self, quantizer: Quantizer | ChannelQuantizer | None) -> FixedArray:
-        """Into another format: the only operation that loses bits."""
+        """Convert to the quantizer's format, the only operation that loses bits; None returns the array unchanged."""
         if quantizer is None:
             return self
         if isinstance(quantizer, ChannelQuantizer):
@@ -279,7 +281,7 @@ class FixedArray:
     # ---- comparisons ---------------------------------------------------------------------------------------
 
     def _compared(self, other: Any, function: Callable[..., Any]) -> Any:
-        """`function` of both values, exactly, in Python's integers where 64 bits are too few."""
+        """An exact comparison of both values, in Python integers if 64 bits are too few."""
         other = self._operand(other)
         if other is NotImplemented:
             return NotImplemented
@@ -337,11 +339,11 @@ class FixedArray:
 
     @property
     def T(self) -> FixedArray:
-        """The axes in reverse order."""
+        """The array with its axes reversed."""
         return self._moved(lambda array: array.T)
 
     def reshape(self, *shape: int) -> FixedArray:
-        """The same elements in another shape; one length may be -1."""
+        """The elements in another shape; one length may be -1."""
         if isinstance(self._bounded, WindowedInts) and (flat := self._bounded.reshaped(shape)) is not None:
             return self._of(flat, self._format)
         return self._moved(lambda array: array.reshape(*shape))
@@ -351,7 +353,7 @@ class FixedArray:
         return self._moved(lambda array: array.transpose(axes))
 
     def split(self, parts: int, axis: int = -1) -> tuple[FixedArray, ...]:
-        """Equal parts, side by side along one axis."""
+        """`parts` equal parts along one axis."""
         size, rest = divmod(self.shape[axis], parts)
         if rest:
             raise ValueError(f"{self.shape[axis]} elements do not split into {parts} equal parts")
@@ -360,7 +362,10 @@ class FixedArray:
         return tuple(self[share] for share in shares)
 
     def take(self, indices: Any, axis: int = 0) -> Any:
-        """The rows that the indices name: integers, or any number that holds integers."""
+        """The rows at these indices, which are integers or a number with integral values.
+
+        An index out of range raises.
+        """
         if hasattr(indices, "taken_from"):
             return indices.taken_from(self, axis)
         if isinstance(indices, FixedArray):
@@ -381,7 +386,11 @@ class FixedArray:
         lowest: bool = False,
         dilation: Pair = (1, 1),
     ) -> FixedArray:
-        """Every window of (batch, height, width, channels), padded with zeros or the lowest value."""
+        """Every window of images (batch, height, width, channels): (batch, rows, columns, taps, channels).
+
+        With groups it is (batch, rows, columns, groups, taps, channels / groups). Padding is 0, or if `lowest` the
+        format's smallest value.
+        """
         fill = self._format.int_min if lowest and any(sum(pad) for pad in padding) else 0
         if groups == 1 and dilation == (1, 1):
             return self._of(
@@ -394,7 +403,7 @@ class FixedArray:
 
     @classmethod
     def _joined(cls, parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> FixedArray:
-        """`join` of the parts' integers at one binary point, in a format that holds all of them."""
+        """`join` of the parts' aligned integers, in the smallest format that holds all of them."""
         for part in parts:
             if not isinstance(part, FixedArray):
                 raise TypeError(
@@ -404,15 +413,15 @@ class FixedArray:
         return cls._of(BoundedInts(np.asarray(join(arrays)), bound), format)
 
     def concat(self, others: Sequence[FixedArray], axis: int = -1) -> FixedArray:
-        """This one and the others, one after the other, in a format that holds all of them."""
+        """This array and the others concatenated along an axis, in the smallest format that holds all of them."""
         return self._joined([self, *others], lambda arrays: np.concatenate(arrays, axis))
 
     def zeros(self, *shape: int, like: Quantizer | None = None) -> FixedArray:
-        """Zeros of shape (batch, *shape): a first state, in the quantizer's format."""
+        """Zeros of shape (batch, *shape), in the quantizer's format: an initial state."""
         format = self._format if like is None else like.format
         return self._of(BoundedInts(np.zeros((self.shape[0], *shape), np.float32), 0), format)
 
-    # ---- choosing and adding -------------------------------------------------------------------------------
+    # ---- selection and reduction ---------------------------------------------------------------------------
 
     def relu(self) -> FixedArray:
         """max(x, 0)."""
@@ -421,11 +430,11 @@ class FixedArray:
         array = self._bounded.array
         if array.dtype.kind != "f":
             return self._like(np.maximum(array, 0))
-        # `clip` takes a third of the time of `maximum` with a scalar; nothing is above the bound.
+        # `clip` takes a third of the time of `maximum` with a scalar; no element exceeds the bound.
         return self._like(np.clip(array, 0, self._bounded.bound))
 
     def maximum(self, other: Any) -> Any:
-        """The larger one, element by element."""
+        """The element-wise maximum, in the smallest format that holds both."""
         other = self._operand(other)
         if other is NotImplemented:
             raise TypeError("the maximum of a FixedArray is taken with a FixedArray or an integer")
@@ -434,7 +443,7 @@ class FixedArray:
         return self._of(BoundedInts(np.asarray(broadcast(np.maximum, x, y)), bound), format)
 
     def minimum(self, other: Any) -> Any:
-        """The smaller one, element by element."""
+        """The element-wise minimum, in the smallest format that holds both."""
         other = self._operand(other)
         if other is NotImplemented:
             raise TypeError("the minimum of a FixedArray is taken with a FixedArray or an integer")
@@ -443,25 +452,25 @@ class FixedArray:
         return self._of(BoundedInts(np.asarray(broadcast(np.minimum, x, y)), bound), format)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> FixedArray:
-        """The largest element along the axes, or of all."""
+        """The maximum along the axes, or of all elements."""
         self._terms(axis)
         if isinstance(self._bounded, WindowedInts) and self._bounded.pools(axis, keepdims):
             return self._of(self._bounded.pooled(np.maximum, self._bounded.bound), self._format)
         return self._like(self._bounded.array.max(axis=axis, keepdims=keepdims))
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> FixedArray:
-        """The smallest element along the axes, or of all."""
+        """The minimum along the axes, or of all elements."""
         self._terms(axis)
         return self._like(self._bounded.array.min(axis=axis, keepdims=keepdims))
 
     def argmax(self, axis: int = -1) -> FixedArray:
-        """The index of the largest element along the axis; the first one if several are largest."""
+        """The index of the largest element along the axis; of equal ones, the first."""
         last = self._terms(axis) - 1
         places = np.asarray(self._bounded.array.argmax(axis=axis))
         return self._of(BoundedInts(places.astype(dtype_for(last)), last), QFormat.of_int(last))
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> FixedArray:
-        """The exact sum; the format grows by the bits of the number of terms."""
+        """The exact sum along the axes, or of all elements; the format grows with the number of terms."""
         terms = self._terms(axis)
         bound = self._bounded.bound * terms
         format = QFormat.for_sum(self._format, terms=terms)
@@ -471,7 +480,7 @@ class FixedArray:
         return self._of(BoundedInts(np.asarray(array), bound), format)
 
     def _terms(self, axis: Axis) -> int:
-        """How many elements one result is made of."""
+        """The number of elements per result."""
         axes = range(self.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
         terms = 1
         for i in axes:
@@ -485,7 +494,7 @@ class FixedArray:
     # ---- functions and time --------------------------------------------------------------------------------
 
     def lookup(self, function: str, table: Table | None = None) -> FixedArray:
-        """The table's entry for each value, which has the table's input format."""
+        """The table's entry for each value; the array must have the table's input format."""
         if table is None:
             raise TypeError(
                 f"a FixedArray takes {function!r} from a Table, and was given none; add one to the layer"
@@ -503,9 +512,9 @@ class FixedArray:
     def scan(
         self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None
     ) -> tuple[Any, ...]:
-        """y, *states = step(x_t, *states) over axis 1; gives every y, stacked on axis 1, and the last states.
+        """Iterate y, *states = step(x_t, *states) over axis 1; returns (all y stacked along axis 1, *final states).
 
-        With `each`, step gets each(x_t).
+        With `each`, step is called with each(x_t).
         """
         if self.ndim < 2 or self.shape[1] == 0:
             raise ValueError(f"scan needs steps along axis 1, and an array of shape {self.shape} has none")
@@ -523,9 +532,9 @@ class FixedArray:
         return (outputs[0]._joined(outputs, lambda arrays: np.stack(arrays, axis=1)), *states)
 
     def _steps(self, each: Callable[[Any], Any] | None) -> Callable[[int], Any]:
-        """What `step` gets at time t: of a small batch `each` is computed for all times at once, in one product.
+        """The function of t that returns `step`'s input; for a small batch `each` is computed for all times at once.
 
-        A large batch would leave the cache, and an open OverflowStats tells places step by step.
+        A large batch would exceed the cache, and open OverflowStats need the order of steps.
         """
         if each is None:
             return lambda t: self[:, t]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `FixedArray` is made from: floats, integers and fxpmath's numbers."""
+"""Creation of `FixedArray`s from floats, integers and fxpmath's numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 
 
 def from_float(x: ArrayLike, quantizer: Quantizer | ChannelQuantizer) -> BoundedInts:
-    """The integers of `x`, rounded by the quantizer and counted by the open `OverflowStats`."""
+    """The integers of floats, rounded by the quantizer and counted by open `OverflowStats`."""
     array = checked_array(x)
     if isinstance(quantizer, ChannelQuantizer):
         return BoundedInts.of(quantizer.from_floats(array))
@@ -37,7 +37,7 @@ def from_float(x: ArrayLike, quantizer: Quantizer | ChannelQuantizer) -> Bounded
 
 
 def from_ints(ints: ArrayLike, format: QFormat) -> BoundedInts:
-    """A copy of the integers, each of which the format holds."""
+    """A copy of the integers; raises ValueError if the format does not hold one."""
     if not isinstance(format, QFormat):
         raise TypeError(f"from_ints takes a QFormat, not {format!r}")
     array = checked_array(ints)
@@ -53,7 +53,7 @@ def from_ints(ints: ArrayLike, format: QFormat) -> BoundedInts:
 
 
 def from_fxp(x: Any) -> tuple[BoundedInts, QFormat]:
-    """The integers and the format of an `fxpmath.Fxp`."""
+    """(integers, format) of an `fxpmath.Fxp`."""
     if getattr(x, "vdtype", float) is complex:
         raise TypeError("a complex Fxp has no FixedArray; convert its real and imaginary parts")
     format = QFormat(int(x.n_word) - int(x.n_frac), int(x.n_frac), bool(x.signed))

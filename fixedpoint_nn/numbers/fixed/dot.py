@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The matrix product of `FixedArray`: exact, or through a modelled accumulator."""
+"""Matrix products of `FixedArray`s: exact, or through a modelled accumulator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 
 def exact_product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
-    """a @ b with every bit of it; it waits where what follows can be computed with it. Shapes: `rows_and_columns`."""
+    """a @ b, exact; lazy if it can be fused with what follows. For shapes see `rows_and_columns`."""
     if isinstance(a, WindowedInts) and b.ndim == 2 and a.shape[-1] == b.shape[0]:
         windows = a.rows()
         if windows is not None:
@@ -35,7 +35,7 @@ def exact_product(a: BoundedInts, b: BoundedInts) -> BoundedInts:
 def added_to_product(
     a: tuple[BoundedInts, int], b: tuple[BoundedInts, int], bound: int
 ) -> BoundedInts | None:
-    """a + b as a product that waits, if one of them is such a product and takes the other; each with its left shift."""
+    """a + b as a lazy product, if one of them is lazy and takes the other as an addend; each is (ints, shift)."""
     for (waiting, shift), (addend, moved) in ((a, b), (b, a)):
         if isinstance(waiting, DeferredProduct) and shift == 0 and waiting.can_add(addend, bound):
             return waiting.plus(addend.shifted(moved), bound)
@@ -49,9 +49,9 @@ def accumulated_product(
     accumulator: Accumulator,
     initial: BoundedInts | None,
 ) -> BoundedInts:
-    """initial + a @ b in the accumulator's format, added in its order and counted by the open statistics.
+    """initial + a @ b through the accumulator, counted by open statistics.
 
-    `formats` are those of a and b; `initial` has the accumulator's format and a shape that fits the result's.
+    `formats` are those of a and b; `initial` has the accumulator's format and a shape that broadcasts to the result's.
     """
     rows, columns, shape = rows_and_columns(a, b)
     start = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""NumPy's functions on `FixedArray`s: they keep the format, or they raise. None gives floats silently."""
+"""NumPy functions on `FixedArray`s: each returns an exact FixedArray, or raises; none returns floats silently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from fixedpoint_nn.numerics.arrays import refuse_masked
 
-# Functions of one array that move its elements.
+# Functions of one array that only move its elements.
 _MOVES = {
     np.reshape, np.ravel, np.transpose, np.squeeze, np.expand_dims, np.moveaxis, np.swapaxes, np.rollaxis,
     np.broadcast_to, np.repeat, np.tile, np.roll, np.flip, np.fliplr, np.flipud, np.rot90, np.copy, np.sort,
@@ -20,7 +20,7 @@ _MOVES = {
 }  # fmt: skip
 _SPLITS = {np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit}
 _JOINS = {np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack}
-# Functions whose results are places, counts or truths, the same for the integers as for the values.
+# Functions with results (indices, counts, booleans) that are the same for integers and values.
 _ABOUT = {
     np.argmax, np.argmin, np.argsort, np.argwhere, np.nonzero, np.flatnonzero, np.count_nonzero,
     np.any, np.all, np.shape, np.ndim, np.size,
@@ -48,7 +48,7 @@ _OPERATORS: dict[np.ufunc, Callable[..., Any]] = {
 def call_ufunc(
     self: Any, ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
-    """The operator that is the ufunc, on the inputs as FixedArrays; `self` is the one that NumPy asked."""
+    """Apply a NumPy ufunc as the equivalent operator of FixedArray; `self` is the operand that NumPy called."""
     if method != "__call__" or ufunc not in _OPERATORS:
         _refuse(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
     if kwargs:
@@ -62,7 +62,7 @@ def call_ufunc(
 def call_function(
     kind: type[Any], function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
-    """NumPy's function on the integers, with their format; `kind` is `FixedArray`."""
+    """Apply a NumPy function to the integers, and keep the format; `kind` is `FixedArray`."""
     name = function.__name__
     if kwargs.get("out") is not None:
         raise TypeError(f"numpy.{name} of a FixedArray takes no out: it is never written to")
@@ -103,13 +103,13 @@ def _check_condition(kind: type[Any], condition: Any) -> None:
 
 
 def _compress(kind: type[Any], condition: Any, x: Any, axis: int | None = None) -> Any:
-    """The elements, or the parts along `axis`, where the condition holds."""
+    """The elements, or slices along `axis`, where the condition holds."""
     _check_condition(kind, condition)
     return x._like(np.compress(condition, x._bounded.array, axis))
 
 
 def _where(kind: type[Any], condition: Any, x: Any, y: Any) -> Any:
-    """x where the condition holds and y elsewhere, in a format that holds both; one may be an integer."""
+    """x where the condition holds, else y, in the smallest format that holds both; one may be an integer."""
     _check_condition(kind, condition)
     first = x if isinstance(x, kind) else y
     return kind._joined([first._operand(x), first._operand(y)], lambda arrays: np.where(condition, *arrays))
@@ -132,7 +132,7 @@ def _reduction(verb: str) -> Callable[..., Any]:
     return reduce
 
 
-# Functions that are verbs, or that do not take their arrays first.
+# Functions that are verbs, or whose first argument is not an array.
 _SPECIAL: dict[Any, Callable[..., Any]] = {
     np.sum: _reduction("sum"),
     np.max: _reduction("max"),

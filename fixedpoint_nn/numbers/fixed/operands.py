@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operands in a shape that kernels take: broadcast, aligned at one binary point, or as rows and columns."""
+"""Preparing operands: conversion of integers, broadcasting, alignment of binary points, rows and columns."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 
 def exact_integers(other: Any) -> tuple[BoundedInts, QFormat] | None:
-    """An integer, or an array of integers, with the smallest format that holds it.
+    """(integers, smallest format that holds them) of an integer or an array of integers.
 
-    Floats, booleans and lists raise, because nothing says how to round them; None for anything else.
+    Floats, booleans and lists raise TypeError, because no rounding is given; for anything else the result is None.
     """
     if isinstance(other, (bool, float, complex, list, tuple)) or (
         isinstance(other, (np.generic, np.ndarray)) and other.dtype.kind not in "iu"
@@ -37,7 +37,7 @@ def exact_integers(other: Any) -> tuple[BoundedInts, QFormat] | None:
 
 
 def broadcast(function: Callable[..., Any], x: Array, y: Array) -> Any:
-    """`function(x, y)` by NumPy's rules of broadcasting."""
+    """`function(x, y)` with NumPy's broadcasting."""
     try:
         return function(x, y)
     except ValueError:
@@ -45,7 +45,7 @@ def broadcast(function: Callable[..., Any], x: Array, y: Array) -> Any:
 
 
 def aligned(parts: Sequence[tuple[BoundedInts, QFormat]]) -> tuple[list[Array], int, QFormat]:
-    """The parts' integers, in one container with one binary point; their bound; their common format."""
+    """(the parts' integers in one dtype with one binary point, their bound, their common format)."""
     format = QFormat.for_any([own for _, own in parts])
     shifts = [format.frac_bits - own.frac_bits for _, own in parts]
     bound = max(ints.bound << shift for (ints, _), shift in zip(parts, shifts, strict=True))
@@ -55,7 +55,7 @@ def aligned(parts: Sequence[tuple[BoundedInts, QFormat]]) -> tuple[list[Array], 
 
 
 def wider(ints: BoundedInts, bound: int) -> Array:
-    """The integers in their own container, or in a wider one if results up to `bound` need it."""
+    """The integers in a dtype that holds results up to `bound`."""
     array = ints.array
     if array.dtype.kind != "f":
         return array
@@ -63,7 +63,7 @@ def wider(ints: BoundedInts, bound: int) -> Array:
 
 
 def rows_and_columns(a: BoundedInts, b: BoundedInts) -> tuple[BoundedInts, BoundedInts, tuple[int, ...]]:
-    """Operands of a product as (rows, k) and (k, n), or (rows, groups, k) and (groups, k, n); its shape."""
+    """Operands as (rows, k) and (k, n), or (rows, groups, k) and (groups, k, n), and the shape of their product."""
     x, w = a.array, b.array
     shapes = f"shapes {x.shape} and {w.shape} have no product"
     if x.ndim == 0 or w.ndim == 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The windows of integer images, copied out only if somebody looks: a convolution and a pooling never do."""
+"""Lazy windows of integer images, which convolution and pooling use without copying them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WindowedInts(BoundedInts):
     __slots__ = ("_copied", "fill", "flat", "geometry", "images")
 
     def __init__(self, images: BoundedInts, geometry: Geometry, fill: int = 0, flat: bool = False) -> None:
-        geometry.positions(images.shape)  # or a sentence
+        geometry.positions(images.shape)  # raises if a window does not fit
         self.images, self.geometry, self.fill, self.flat = images, geometry, fill, flat
         self.bound, self.signed = max(images.bound, abs(fill)), images.signed or fill < 0
         self._copied: Array | None = None
@@ -32,7 +32,7 @@ class WindowedInts(BoundedInts):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of the windows: positions, then taps and channels, or both in one axis."""
+        """(batch, rows, columns, taps, channels), or if `flat` (batch, rows, columns, taps * channels)."""
         batch, _, _, channels = self.images.shape
         taps = self.geometry.taps
         last = (taps * channels,) if self.flat else (taps, channels)
@@ -40,7 +40,7 @@ class WindowedInts(BoundedInts):
 
     @property
     def array(self) -> Array:  # type: ignore[override]
-        """The windows themselves, copied when somebody looks at them."""
+        """The windows, copied on first use."""
         if self._copied is None:
             at = self.geometry
             container = wider(self.images, self.bound)
@@ -49,51 +49,51 @@ class WindowedInts(BoundedInts):
         return self._copied
 
     def within(self, low: int, high: int) -> bool:
-        """Is every integer in low..high, the fill of the edges too?"""
+        """Whether every integer, padding included, is in low..high."""
         return low <= self.fill <= high and self.images.within(low, high)
 
     def reshaped(self, shape: tuple[int, ...]) -> WindowedInts | None:
-        """The windows with taps and channels in one axis, if that is what the shape says."""
+        """The flat windows, if `shape` is theirs; else None."""
         flat = (*self.shape[:3], self.geometry.taps * self.images.shape[-1])
         return WindowedInts(self.images, self.geometry, self.fill, True) if shape == flat else None
 
     def rows(self) -> ConvolutionRows | None:
-        """The left operand of a convolution; None where padding is not zero."""
+        """The left operand of a convolution; None if the padding is not zero."""
         if not self.flat or self.fill != 0:
             return None
         return ConvolutionRows(self.images.to(FLOAT32), self.geometry)
 
     def pools(self, axis: object, keepdims: bool) -> bool:
-        """Is a reduction along `axis` one over the taps of each window?"""
+        """Whether a reduction along `axis` is over the taps of each window."""
         return not self.flat and axis == 3 and not keepdims
 
     def pooled(self, combine: np.ufunc, bound: int) -> BoundedInts:
-        """`combine` (np.maximum or np.add) over the taps of every window; no result is larger than `bound`."""
+        """`combine` (np.maximum or np.add) over the taps of every window; no result exceeds `bound`."""
         images = wider(self.images, max(bound, self.bound))
         return BoundedInts(pool(images, self.geometry, combine, self.fill), bound, self.signed)
 
 
 @dataclass(frozen=True)
 class ConvolutionRows:
-    """Every window as a row, in blocks of images."""
+    """The windows as rows of a matrix, in blocks of images."""
 
     images: Array
     geometry: Geometry
 
     @property
     def count(self) -> int:
-        """One row for each window."""
+        """The number of windows."""
         rows, columns = self.geometry.positions(self.images.shape)
         return len(self.images) * rows * columns
 
     def blocks(self, outputs: int) -> Iterator[tuple[int, Array]]:
-        """(first row, rows) for blocks of windows."""
+        """(first row, rows) of each block of windows."""
         blocks = WindowBlocks(self.images, self.geometry)
         for start in blocks.starts():
             yield start * blocks.length, blocks.rows(start)
 
     def source(self) -> Source:
-        """The padded images, for the compiled kernels."""
+        """The padded images, as an operand of the compiled kernels."""
         at = self.geometry
         images = np.ascontiguousarray(padded(self.images, at, 0))
         taps = at.taps * images.shape[-1]

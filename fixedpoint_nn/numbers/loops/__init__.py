@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Loops over time of `FixedArray`s, planned once for each layer and run without a call per verb and step.
+"""Planned execution of recurrent layers over `FixedArray`s, without a call per verb and time step.
 
-Importing this registers them; the integers are those of `FixedArray.scan`, verb by verb.
+Importing this package registers it; the integers are equal to those of `FixedArray.scan` verb by verb.
 """
 
 from fixedpoint_nn.numbers.fixed import array

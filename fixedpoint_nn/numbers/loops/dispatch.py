@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`FixedArray.scan` by a plan: the step is traced once for each layer, and then runs without a call per verb.
+"""`FixedArray.scan` by a plan: the step is traced once per layer, then executed without a call per verb.
 
-Only the step of a layer is planned, which is a formula and therefore the same at every time; a function of one's own
-may do anything, and runs verb by verb.
+Only steps of layers are planned, because a layer's formula is the same at every time; any other function may have side
+effects, and runs verb by verb.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Step = Callable[..., Any]
 
 @dataclass(frozen=True)
 class _Loops:
-    """A plan with what runs it, each made when it is first needed."""
+    """A plan with its executors, which are made on first use."""
 
     plan: Plan
     by_numpy: NumpyLoop
     by_kernels: dict[str, NativeLoop | None]
 
     def loop(self) -> NumpyLoop | NativeLoop:
-        """The compiled one, if the kernels are chosen and take the plan."""
+        """The compiled executor, if the kernels are in use and support the plan; else NumPy's."""
         kernels = chosen().kernels
         if kernels is None:
             return self.by_numpy
@@ -53,7 +53,7 @@ _known: Remembered[_Loops | None] = Remembered()
 def _loops(
     layer: Any, x: FixedArray, step: Step, states: Sequence[FixedArray], each: Step | None
 ) -> _Loops | None:
-    """What runs this layer's step for such inputs; remembered."""
+    """The cached executors of this layer's step for these formats and shapes; None without a plan."""
     key = (
         step.__name__,
         each.__name__ if each is not None else "",
@@ -75,7 +75,7 @@ def _planned(x: FixedArray, step: Step, states: Sequence[FixedArray], each: Step
     inside = [Traced.argument(body, (1, state.shape[1]), state.format) for state in states]
     try:
         y, *after = step(now if each is None else each(now), *inside)
-    except (TypeError, ValueError):  # verb by verb, the same step says what is wrong
+    except (TypeError, ValueError):  # running verb by verb raises the right error
         return None
     formats = [(state.shape[1], state.format) for state in states]
     traced = all(isinstance(value, Traced) for value in (y, *after))
@@ -92,7 +92,7 @@ def _planned(x: FixedArray, step: Step, states: Sequence[FixedArray], each: Step
 def fused_scan(
     x: FixedArray, step: Step, states: Sequence[FixedArray], each: Step | None
 ) -> tuple[FixedArray, ...] | None:
-    """The outputs of all steps and the last states, or None where there is no plan."""
+    """(outputs of all steps, *final states), or None without a plan."""
     if overflow_stats.active() is not None or x.ndim != 3 or not isinstance(step, MethodType):
         return None
     layer = step.__self__

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A plan in the compiled kernels: one call for all steps."""
+"""Execution of a plan by the compiled kernels: one call for all steps."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from fixedpoint_nn.numerics.native.steps import INT8, NotCompiled, bytes_for
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.qformat import QFormat
 
-MOST_BITS = 16  # of inputs and outputs, which are kept in words
-ROWS = 48  # of a batch at a time: what the kernels pack at once
+MOST_BITS = 16  # of inputs and outputs, which are stored in words
+ROWS = 48  # of the batch per block: what the kernels pack at once
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 
 
 class NativeLoop:
-    """The operations of a plan for kernels.c; scratch slots are made for each call, so that threads do not meet."""
+    """The operations of a plan for kernels.c; scratch slots are made per call, for thread safety."""
 
     def __init__(self, plan: Plan, kernels: Kernels) -> None:
         self.plan = plan
@@ -68,7 +68,7 @@ class NativeLoop:
         return words_for(format.bits, format.signed)
 
     def run(self, x: BoundedInts, states: Sequence[Array]) -> tuple[Array, list[Array]]:
-        """All steps: (batch, steps, columns) and states (batch, columns) to outputs and last states."""
+        """Run all steps: x (batch, steps, columns), states (batch, columns) -> (outputs, final states)."""
         given = x.words if isinstance(x, CompactInts) else x.array
         batch, steps, _ = x.shape
         block = min(ROWS, batch)
@@ -111,7 +111,7 @@ class NativeLoop:
                 self.operations.lookup(out, self._operand(a), a.width, table.ints, a.format.bits)
 
     def _products(self, products: Products) -> None:
-        """All factors side by side make one product for each cut, and one more for the bare sum where it is needed."""
+        """Add one product of all factors for each cut, and one more for the unrounded sum if needed."""
         parts = [_ends(dot.part) for dot in products.dots]
         narrow = all(dot.weights.within(-INT8, INT8 - 1) for dot in products.dots)
         size = max(bytes_for(self.kernels, low, high, narrow) for low, high in parts)
@@ -129,7 +129,7 @@ class NativeLoop:
 
 
 def _ends(part: Part) -> tuple[int, int]:
-    """The lowest and the highest integer of a part."""
+    """(lowest, highest) integer of a part."""
     low = max(-part.bound, part.format.int_min) if part.signed else 0
     return low, min(part.bound, part.format.int_max)
 
@@ -139,7 +139,7 @@ def _epilogue(cut: Cut) -> Epilogue:
 
 
 def native_loop(plan: Plan, kernels: Kernels) -> NativeLoop | None:
-    """The plan in the compiled kernels, or None where they do not take it."""
+    """The plan for the compiled kernels, or None if they do not support it."""
     try:
         return NativeLoop(plan, kernels)
     except NotCompiled:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A plan by NumPy: an operation is a few calls into buffers that are there already, and all gates are one product."""
+"""Execution of a plan by NumPy: a few calls per operation into preallocated buffers, one product for all gates."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from fixedpoint_nn.numerics.overflow import Overflow, fit, limits
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding, round_floats
 
-MOST_BITS = 16  # of outputs that are kept in words of one or two bytes
-ROWS = 256  # of a batch at a time, so that all slots stay in the cache
-_CLIPPED_AT_ONCE = 1 << 14  # elements from which one pass of np.clip is faster than two quick calls
-_CAST_AT_ONCE = 1 << 14  # codes from which on int32 on the way to an index saves time
+MOST_BITS = 16  # of outputs stored in words of one or two bytes
+ROWS = 256  # of the batch per block, so that all slots stay in the cache
+_CLIPPED_AT_ONCE = 1 << 14  # elements from which one np.clip is faster than two ufunc calls
+_CAST_AT_ONCE = 1 << 14  # codes from which a conversion by way of int32 saves time
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 _ONE_CALL: dict[Rounding, np.ufunc] = {
     Rounding.HALF_EVEN: np.rint,
@@ -30,16 +30,16 @@ _Prepared = tuple[list[Array], list[_Call]]
 
 
 class NumpyLoop:
-    """The plan with its weights in floats of the kind that holds every sum."""
+    """The plan with its weights in the float dtype that holds every sum."""
 
     def __init__(self, plan: Plan, dtype: np.dtype[Any]) -> None:
         self.plan, self.dtype = plan, dtype
-        self._free: dict[int, _Prepared] = {}  # memory from one call to the next, by its rows
+        self._free: dict[int, _Prepared] = {}  # buffers kept between calls, by number of rows
         self.joined = _joined(plan)
         self.weights = {id(p): _scaled_weights(p, dtype) for p in plan.operations if isinstance(p, Products)}
 
     def run(self, given: BoundedInts, states: Sequence[Array]) -> tuple[Array, list[Array]]:
-        """All steps: (batch, steps, columns) and states (batch, columns) to outputs and last states."""
+        """Run all steps: given (batch, steps, columns), states (batch, columns) -> (outputs, final states)."""
         x = given.words if isinstance(given, CompactInts) else given.array
         batch, steps, _ = x.shape
         f = self.plan.y.format
@@ -51,7 +51,7 @@ class NumpyLoop:
             rows = slice(start, start + ROWS)
             count = len(x[rows])
             if count not in used:
-                free, self._free = self._free, {}  # no other thread finds what this one uses
+                free, self._free = self._free, {}  # so that no other thread uses them
                 used[count] = free[count] if count in free else self._prepared(count)
             slots, calls = used[count]
             now, y = slots[self.plan.x], _view(slots, self.plan.y)
@@ -75,7 +75,7 @@ class NumpyLoop:
         return ys, finals
 
     def _prepared(self, rows: int) -> _Prepared:
-        """Slots for so many rows, and the calls of one step on them."""
+        """Slots for `rows` rows, and the calls of one step on them."""
         slots = self._slots(rows)
         return slots, [call for operation in self.plan.operations for call in self._calls(operation, slots)]
 
@@ -159,7 +159,7 @@ class NumpyLoop:
 
     def _lookup(self, codes: Array, entries: Array, part: Part, out: Array) -> Iterator[_Call]:
         wide = np.empty(codes.shape, np.intp)
-        # Many floats become int32 faster; for few of them, the cast that then follows is what takes the time.
+        # Many floats convert faster to int32; for few, the additional cast dominates.
         narrow = wide if codes.size < _CAST_AT_ONCE else np.empty(codes.shape, np.int32)
         mask = narrow.dtype.type((1 << part.format.bits) - 1)
         yield lambda: np.copyto(narrow, codes, casting="unsafe")
@@ -177,7 +177,7 @@ def _view(slots: Sequence[Array], part: Part) -> Array:
 
 
 def _joined(plan: Plan) -> tuple[tuple[int, ...], ...]:
-    """Slots that one product reads side by side, so that it is one call."""
+    """Groups of slots that one product reads, to be stored contiguously."""
     taken: set[int] = set()
     groups = []
     for operation in plan.operations:
@@ -193,7 +193,7 @@ def _joined(plan: Plan) -> tuple[tuple[int, ...], ...]:
 
 
 def _scaled_weights(products: Products, dtype: np.dtype[Any]) -> tuple[list[Array], Array | None, bool]:
-    """Weights and bias; each column times its cut's power of two, if every column has one cut and the sum no use."""
+    """(weights, bias, whether scaled): columns are scaled by their cut's power of two if the raw sum is not used."""
     scale = np.zeros(products.width)
     for cut in products.cuts:
         scale[cut.start : cut.start + cut.width] += 2.0**cut.shift
@@ -206,7 +206,7 @@ def _scaled_weights(products: Products, dtype: np.dtype[Any]) -> tuple[list[Arra
 
 
 def _finish(z: Array, out: Array, shift: int, quantizer: Quantizer, fits: bool) -> Iterator[_Call]:
-    """Round z into `out` and fit it there."""
+    """The calls that round z into `out`, and handle overflow there."""
     rounding, overflow = quantizer.rounding, quantizer.overflow
     if shift < 0:
         quick = _ONE_CALL.get(rounding)

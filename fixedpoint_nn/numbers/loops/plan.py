@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A plan of one step in time: operations on slots, which are matrices (rows of a batch, columns) of whole floats."""
+"""The plan of one time step: operations on slots, float matrices (rows of the batch, columns) of integers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fixedpoint_nn.numerics.table import Table
 
 @dataclass(frozen=True)
 class Part:
-    """Some columns of a slot: integers of a format, none larger than `bound`."""
+    """Columns of a slot: integers of a format, with magnitudes up to `bound`."""
 
     slot: int
     start: int
@@ -25,7 +25,7 @@ class Part:
 
     @property
     def columns(self) -> slice:
-        """The columns in their slot."""
+        """The columns as a slice of the slot."""
         return slice(self.start, self.start + self.width)
 
 
@@ -39,7 +39,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Cut:
-    """Columns of a sum of products, rounded by 2**shift and fitted: slot `out` is as wide as they are."""
+    """Columns of a sum of products, rounded by `shift` bits and fitted, which become slot `out`."""
 
     out: int
     start: int
@@ -47,17 +47,17 @@ class Cut:
     relu: bool
     shift: int
     quantizer: Quantizer
-    fits: bool  # nothing overflows, as is known beforehand
+    fits: bool  # known not to overflow
 
 
 @dataclass
 class Products:
-    """The sum of several products and a bias, cut into parts; `raw` is the slot of the sum itself, if it is needed."""
+    """A sum of products and a bias, cut into parts; `raw` is the slot of the unrounded sum, if needed."""
 
     dots: tuple[Dot, ...]
     bias: Array | None  # int64, one for each column
     width: int
-    bound: int  # of the sum, and of every sum of some of its terms
+    bound: int  # of the sum and of every partial sum
     cuts: list[Cut]
     raw: int | None = None
 
@@ -85,7 +85,7 @@ class Combine:
 
 @dataclass(frozen=True)
 class Requantize:
-    """out = a times 2**shift, rounded and fitted."""
+    """out = a * 2**shift, rounded and fitted."""
 
     out: int
     a: Part
@@ -96,7 +96,7 @@ class Requantize:
 
 @dataclass(frozen=True)
 class Lookup:
-    """out = the table's entries for a."""
+    """out = the table's entries at a."""
 
     out: int
     a: Part
@@ -108,9 +108,9 @@ Operation = Products | Multiply | Combine | Requantize | Lookup
 
 @dataclass(frozen=True)
 class Plan:
-    """One step: what is read (`x` and the states), what is done, and where the output and the next states are then.
+    """One time step: its inputs (`x` and the states), its operations, its output and next states.
 
-    A state is kept in its own slot: the executors copy `after` there when the step is done.
+    Every state has its own slot, to which the executors copy `after` at the end of the step.
     """
 
     widths: tuple[int, ...]  # of each slot
@@ -120,5 +120,5 @@ class Plan:
     operations: tuple[Operation, ...]
     y: Part
     after: tuple[Part, ...]
-    bound: int  # of everything that is ever in a slot, sums of products apart
+    bound: int  # of everything in slots, except sums of products
     sum_bound: int  # of the sums of products

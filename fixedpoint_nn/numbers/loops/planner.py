@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From the program of one step to its plan; what no plan can hold raises `NoPlan`, and the step runs verb by verb."""
+"""Planning: from the traced program of one step to its plan, or `NoPlan`."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from fixedpoint_nn.numerics.overflow import Overflow, limits
 from fixedpoint_nn.numerics.qformat import QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 
-WIDEST_SHIFT = 60  # powers of two by which floats are scaled: far inside of their exponents
+WIDEST_SHIFT = 60  # powers of two by which floats are scaled: well within their exponents
 
 
 class NoPlan(Exception):
-    """The step does something that plans do not hold."""
+    """Raised for a step that plans cannot express; it then runs verb by verb."""
 
 
 @dataclass(frozen=True)
 class _Sum:
-    """Columns of a sum of products that nobody has rounded yet."""
+    """Columns of a sum of products that are not rounded yet."""
 
     of: Products
     start: int
     width: int
     format: QFormat
     relu: bool = False
-    shared: bool = False  # by several operations: what one of them does to the sum, another must not see
+    shared: bool = False  # used by several operations, so it must not be changed in place
 
 
 _Value = Part | _Sum | FixedArray
 
 
 class Planner:
-    """The values of one step's program so far, and the operations that compute them."""
+    """Walks the program of one step, and collects values and operations."""
 
     def __init__(self, body: Program) -> None:
         self.body = body
@@ -64,7 +64,7 @@ class Planner:
         self.uses = Counter(place for node in body.nodes for place in node.inputs) + Counter(body.outputs)
 
     def plan(self) -> Plan:
-        """The whole step."""
+        """The plan of the whole step."""
         rules = _rules()
         inputs = []
         for node in self.body.nodes:
@@ -105,7 +105,7 @@ class Planner:
     # ---- slots ---------------------------------------------------------------------------------------------
 
     def _new(self, node: Node, bound: int | None = None, signed: bool | None = None) -> Part:
-        """A new slot for a value of rows."""
+        """A new slot for a node's value."""
         if len(node.shape) != 2:
             raise NoPlan("values that are no rows")
         return self._slot(node.shape[1], node.format, bound, signed)
@@ -125,7 +125,7 @@ class Planner:
         return replace(value, shared=True) if isinstance(value, _Sum) and self.uses[place] > 1 else value
 
     def _apart(self, part: Part, others: set[int]) -> Part:
-        """The part, or a copy of it if it is an input that the next step's inputs would overwrite."""
+        """The part, or a copy of an input that the next step would overwrite."""
         if part.slot not in others:
             return part
         out = self._slot(part.width, part.format, part.bound, part.signed)
@@ -133,7 +133,7 @@ class Planner:
         return out
 
     def _part(self, value: _Value) -> Part:
-        """The value in a slot."""
+        """The value as columns of a slot."""
         if isinstance(value, Part):
             return value
         if isinstance(value, FixedArray) or value.relu:
@@ -148,7 +148,7 @@ class Planner:
     # ---- verbs ---------------------------------------------------------------------------------------------
 
     def dot(self, node: Node, operands: Sequence[_Value]) -> _Value:
-        """rows @ weights, added to another sum of products or to rows."""
+        """rows @ weights, plus an optional sum of products or rows."""
         source, weights = self._part(operands[0]), operands[1]
         if (
             not isinstance(weights, FixedArray)
@@ -203,13 +203,13 @@ class Planner:
 
     @staticmethod
     def _open(value: _Sum) -> bool:
-        """Has nobody used the sum yet, and is it there as a whole?"""
+        """Whether the sum is whole and not used yet."""
         products = value.of
         used = products.cuts or products.raw is not None or value.relu or value.shared
         return not used and value.width == products.width
 
     def _replaced(self, old: Products, new: Products) -> None:
-        """`new` in the place of `old`, at the end: everything that it reads is there by now."""
+        """Replace `old` by `new`, at the end of the operations, where all that it reads is computed."""
         self.operations.remove(old)
         self.operations.append(new)
 
@@ -222,7 +222,7 @@ class Planner:
         return _Sum(new, 0, value.width, node.format)
 
     def _scaled_up(self, value: _Sum, shift: int) -> _Sum:
-        """The sum at another binary point: its weights and bias times 2**shift."""
+        """The sum with its weights and bias times 2**shift."""
         if shift == 0:
             return value
         if not 0 < shift <= WIDEST_SHIFT:
@@ -245,7 +245,7 @@ class Planner:
         return _Sum(new, 0, a.width, node.format)
 
     def _combined(self, node: Node, operands: Sequence[_Value], signs: tuple[int, int]) -> Part:
-        """Both at one binary point, added with their signs; one may be a constant."""
+        """The signed sum of both, aligned; one may be a constant."""
         parts, factors, constant, bound = [], [], None, 0
         for value, sign in zip(operands, signs, strict=True):
             moved = node.format.frac_bits - value.format.frac_bits
@@ -276,25 +276,25 @@ class Planner:
         return out
 
     def relu(self, node: Node, operands: Sequence[_Value]) -> _Value:
-        """max(0, a sum of products), which waits for its cast."""
+        """ReLU of a sum of products, to be fused with its cast."""
         (value,) = operands
         if not isinstance(value, _Sum) or not self._open(value):
             raise NoPlan("a ReLU of something else than a sum of products")
         return replace(value, relu=True, format=node.format)
 
     def scaled(self, node: Node, operands: Sequence[_Value]) -> _Value:
-        """The same integers at another binary point."""
+        """The value with its binary point moved."""
         return replace(self._part(operands[0]), format=node.format)
 
     def reshape(self, node: Node, operands: Sequence[_Value]) -> _Value:
-        """The shape that it has already."""
+        """The value, if its shape does not change."""
         (value,) = operands
         if isinstance(value, FixedArray) or len(node.shape) != 2 or node.shape[-1] != value.width:
             raise NoPlan("another shape")
         return value
 
     def index(self, node: Node, operands: Sequence[_Value]) -> _Value:
-        """Some of the columns."""
+        """A slice of the columns."""
         (value,), index = operands, node.attributes["index"]
         if isinstance(value, FixedArray):
             raise NoPlan("a part of a constant")
@@ -310,14 +310,14 @@ class Planner:
         return replace(value, start=value.start + start, width=stop - start)
 
     def lookup(self, node: Node, operands: Sequence[_Value]) -> _Value:
-        """The table's entries."""
+        """The table's entries at the value."""
         part, table = self._part(operands[0]), node.attributes["table"]
         out = self._new(node, table.entries.bound)
         self.operations.append(Lookup(out.slot, part, table))
         return out
 
     def cast(self, node: Node, operands: Sequence[_Value]) -> _Value:
-        """Rounded and fitted, from a sum of products in the same pass."""
+        """The value rounded and fitted; a sum of products in the same pass."""
         (value,), quantizer = operands, node.attributes["quantizer"]
         if not isinstance(quantizer, Quantizer) or isinstance(value, FixedArray):
             raise NoPlan("a cast of each channel by itself")
@@ -343,7 +343,7 @@ def _rules() -> dict[str, Callable[[Planner, Node, Sequence[_Value]], _Value]]:
 
 
 def _outcome(bound: int, shift: int, quantizer: Quantizer) -> tuple[bool, int]:
-    """Does everything fit after the shift, and what is the bound then?"""
+    """(whether everything fits after the shift, the bound then)."""
     lo, hi = limits(quantizer.format, quantizer.overflow)
     scaled = bound << shift if shift >= 0 else -(-bound >> -shift)
     fits = scaled <= hi and scaled <= -lo
@@ -361,7 +361,7 @@ def _shifted(ints: Any, shift: int) -> Array:
 
 
 def plan_of(body: Program) -> Plan | None:
-    """The plan of one step, or None."""
+    """The plan of one step's program, or None."""
     try:
         return Planner(body).plan()
     except NoPlan:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Feed-forward networks of `FixedArray`s, planned once and run as a whole; the integers are those of the verbs."""
+"""Planned execution of whole feed-forward networks over `FixedArray`s, with the integers of the verbs."""

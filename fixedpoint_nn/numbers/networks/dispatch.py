@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A whole network by a plan: it is traced once for each shape of its samples, and then runs without a call per verb.
+"""Execution of a network by a plan: it is traced once per shape of samples, then run without a call per verb.
 
-Networks that no plan holds run verb by verb, and so do all of them while an `OverflowStats` counts more than totals.
+Networks without a plan run verb by verb, and so do all while an `OverflowStats` counts more than totals.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 VARIABLE = "FIXEDPOINT_NN_THREADS"
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
-_MOST_FRACTION = 100  # bits by which floats are scaled: far inside of their exponents
+_MOST_FRACTION = 100  # bits by which floats are scaled: well within their exponents
 
 
 @dataclass
 class _Planned:
-    """A plan with what runs it, each made when it is first needed."""
+    """A plan with its executors, which are made on first use."""
 
     plan: Plan
     input: Quantizer
@@ -45,11 +45,11 @@ class _Planned:
 
     @cached_property
     def by_numpy(self) -> NumpyNetwork | None:
-        """The plan by NumPy, if float32 holds its sums."""
+        """NumPy's executor, if float32 holds the plan's sums."""
         return numpy_network(self.plan)
 
     def native(self, kernels: Kernels) -> NativeNetwork | None:
-        """The plan in these kernels, if they take it."""
+        """The executor of these kernels, if they support the plan."""
         if kernels.name not in self.by_kernels:
             self.by_kernels[kernels.name] = native_network(self.plan, kernels, self.input)
         return self.by_kernels[kernels.name]
@@ -61,9 +61,9 @@ _known: Remembered[_Planned | None] = Remembered()
 def planned_result(
     net: Callable[..., Any], input: Quantizer, x: FixedArray | Array, rounded: Callable[[Any], FixedArray]
 ) -> FixedArray | None:
-    """The network's result for a batch of samples, or None where there is no plan for it.
+    """The network's result for a batch x, or None without a plan.
 
-    `x` is in the input's format, or numbers that `rounded` brings to it where the kernels do not.
+    x is a FixedArray in the input's format, or an array that `rounded` converts if the kernels do not.
     """
     stats = overflow_stats.active()
     if stats is not None and not isinstance(stats, OverflowTotals):
@@ -87,7 +87,7 @@ def planned_result(
             result = _by_threads(native, x, True, stats)
         if (
             result is None
-        ):  # integers; or floats of another kind, or one that is not finite: `rounded` says so
+        ):  # integers, floats of another dtype, or a non-finite one, for which `rounded` raises
             result = _by_threads(native, _words(x, rounded), False, stats)
         assert result is not None
     plan = planned.plan
@@ -95,13 +95,13 @@ def planned_result(
 
 
 def _words(x: Any, rounded: Callable[[Any], FixedArray]) -> Array:
-    """The samples' integers, in their own words or in float32."""
+    """The samples' integers, in their words or in float32."""
     bounded = (x if isinstance(x, FixedArray) else rounded(x))._bounded
     return bounded.words if isinstance(bounded, CompactInts) else bounded.to(FLOAT32)
 
 
 def _enters(x: Array, input: Quantizer) -> bool:
-    """May the kernels round these floats?"""
+    """Whether the kernels can round these floats."""
     f = input.format
     return x.dtype == FLOAT32 and 0 <= f.frac_bits <= _MOST_FRACTION and input.overflow in _CLIPS
 
@@ -120,7 +120,7 @@ def _made(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) -> 
     try:
         with overflow_stats.none_open():
             program = trace(net, shape, input.format)
-    except (TypeError, ValueError):  # verb by verb, the same network says what is wrong
+    except (TypeError, ValueError):  # running verb by verb raises the right error
         return None
     plan = plan_of(program)
     return None if plan is None else _Planned(plan, input)
@@ -130,7 +130,7 @@ def _made(net: Callable[..., Any], input: Quantizer, shape: tuple[int, ...]) -> 
 
 
 def threads() -> int:
-    """How many threads share a large batch, by the environment variable; 1 where it says nothing."""
+    """The number of threads for a large batch, from the environment variable; default 1."""
     wanted = os.environ.get(VARIABLE, "") or "1"
     if not wanted.isdigit() or int(wanted) < 1:
         raise ValueError(f"{VARIABLE}={wanted!r} is no number of threads; use 1, 2, 3, ...")
@@ -143,7 +143,7 @@ def _pool(count: int) -> ThreadPoolExecutor:
 
 
 def _by_threads(native: NativeNetwork, x: Array, floats: bool, totals: OverflowTotals | None) -> Array | None:
-    """The samples in as many parts as there are threads; a part is no smaller than a block."""
+    """Run the samples in parts, one per thread and at least one block each."""
     count = min(threads(), -(-len(x) // native.block)) if totals is None else 1
     if count == 1:
         return native.run(x, floats, totals)

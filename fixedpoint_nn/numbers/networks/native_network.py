@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A plan in the compiled kernels: one call for the whole network."""
+"""Execution of a plan by the compiled kernels: one call for the whole network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_SAMPLES = 256  # in a block
 
 
 class NativeNetwork:
-    """The operations of a plan for network.h; memory is made for each call, so that threads do not meet."""
+    """The operations of a plan for network.h; memory is allocated per call, for thread safety."""
 
     def __init__(self, plan: Plan, kernels: Kernels, input: Quantizer) -> None:
         self.plan, self.kernels = plan, kernels
@@ -52,7 +52,7 @@ class NativeNetwork:
         self.input = input
 
     def _program(self, kind: Any) -> ctypes.Array[native.Step]:
-        """The steps for samples that are floats (`kind` is None) or integers in arrays of this kind."""
+        """The steps for samples that are floats (`kind` None) or integers of dtype `kind`."""
         if kind not in self.programs:
             entering = native.Step(native.ENTER_INTS, -1, -1, self.plan.input.number)
             if kind is None:
@@ -67,7 +67,7 @@ class NativeNetwork:
 
     @cached_property
     def casts(self) -> list[tuple[int, Quantizer, int]] | None:
-        """The steps that cast, each with its quantizer and the values of a sample; None if one cannot count."""
+        """(step, quantizer, values per sample) of each cast; None if one cannot be counted."""
         found = []
         for place, (operation, step) in enumerate(zip(self.plan.operations, self.steps, strict=False), 1):
             finish = getattr(operation, "finish", None)
@@ -80,9 +80,9 @@ class NativeNetwork:
         return found
 
     def run(self, x: Array, floats: bool, totals: OverflowTotals | None = None) -> Array | None:
-        """The results of samples: integers in float32 or in their own words, or `floats` to be rounded.
+        """The results of samples: integers in float32 or words, or `floats` to be rounded.
 
-        None: one of the floats is not finite. `totals` are told of every cast.
+        None if a float is not finite. `totals` count every cast.
         """
         batch = len(x)
         block = min(self.block, batch)
@@ -109,13 +109,13 @@ class NativeNetwork:
         return (o for o in self.plan.operations if image in (o.a, getattr(o, "b", None)))
 
     def _bytes_of(self, image: Image) -> int:
-        """1 where it fits a byte, and every product with it has weights of bytes."""
+        """The bytes per element of an image: 1 if it fits and all products with it have byte weights, else 2."""
         products = (o for o in self._consumers(image) if isinstance(o, Convolve))
         narrow = all(o.weights.within(-INT8, INT8 - 1) for o in products)
         return bytes_for(self.kernels, image.low, image.high, narrow)
 
     def _same_words(self, plan: Plan) -> None:
-        """The largest element is found among stored ones: where it is taken from and goes to have the same words."""
+        """Give source and result of each maximum the same storage, because it compares stored words."""
         pools = [(o.a.number, o.out.number) for o in plan.operations if isinstance(o, Maximum) and o.out]
         while any(self.bytes[a] != self.bytes[b] for a, b in pools):
             for a, b in pools:
@@ -125,7 +125,7 @@ class NativeNetwork:
         return 0 if image is None else zero_of(self.bytes[image.number], image.low, image.high)
 
     def _edges_of(self, image: Image) -> Padding:
-        """As much padding as any of its consumers needs; negative padding needs none."""
+        """The largest padding that any consumer needs, at least 0."""
         pads = [o.padding for o in self._consumers(image) if hasattr(o, "padding")]
         if any(side < 0 for pad in pads for pair in pad for side in pair):
             raise NotCompiled("negative padding")
@@ -186,7 +186,7 @@ class NativeNetwork:
                 yield step
 
     def _stored_table(self, operation: Lookup, entries: Array, bits: int) -> Array:
-        """The stored result of every stored code."""
+        """The table from stored code to stored result."""
         assert operation.out is not None
         count = 1 << 8 * self.bytes[operation.a.number]
         codes = np.arange(count) - self._zero_of(operation.a)
@@ -222,7 +222,7 @@ class NativeNetwork:
         return step
 
     def _positions(self, step: native.Step, o: Convolve, size: int) -> None:
-        """Where each window begins, in bytes, and where its result goes, in elements."""
+        """Set the place of each window, in bytes, and of its result, in elements."""
         (top, bottom), (left, right) = o.padding
         a = o.a
         height = output_size(a.height, o.kernel[0], o.stride[0], (top, bottom))
@@ -247,7 +247,7 @@ def _epilogue(finish: Finish) -> Epilogue:
 
 
 def native_network(plan: Plan, kernels: Kernels, input: Quantizer) -> NativeNetwork | None:
-    """The plan in the compiled kernels, or None where they do not take it."""
+    """The plan for the compiled kernels, or None if they do not support it."""
     try:
         return NativeNetwork(plan, kernels, input)
     except NotCompiled:

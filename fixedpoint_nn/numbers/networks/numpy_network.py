@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A plan by NumPy: images in padded float32 buffers that stay in the cache, and a few calls for each operation.
+"""Execution of a plan by NumPy: padded float32 buffers that stay in the cache, and a few calls per operation.
 
-It takes plans whose sums float32 holds. A cast's power of two is multiplied into weights and biases beforehand. The
-largest of some sums is rounded where all of them would be: rounding never falls, so the result is the same.
+It supports plans whose sums fit float32. A cast's power of two is multiplied into weights and biases beforehand.
+Max pooling comes before rounding: rounding is monotonic, so the result is the same.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from fixedpoint_nn.numerics.rounding import Rounding, round_floats
 
 BLOCK_BYTES = 3 << 19  # of the largest operand of a product: most of a core's second-level cache
 MOST_SAMPLES = 512
-_SCALES = 60  # powers of two by which floats are scaled: far from the ends of their exponents
+_SCALES = 60  # powers of two by which floats are scaled: well within their exponents
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 _Call = Callable[[], Any]
-_Prepared = tuple[Array, list[_Call], Array]  # where samples go, what is called then, and where the result is
+_Prepared = tuple[Array, list[_Call], Array]  # input buffer, calls, result buffer
 
 
 class NotInFloat32(Exception):
-    """Some sum of the plan is longer than float32's 24 bits, or a power of two is too far."""
+    """Raised if a sum of the plan exceeds float32's 24 bits, or a power of two is too large."""
 
 
 @dataclass(frozen=True)
 class _Buffer:
-    """An image of each sample of a block, with the edges that its consumers need."""
+    """A padded image for each sample of a block, with the padding that its consumers need."""
 
     inside: Array  # (samples, height, width, channels)
     padded: Array
     edges: Padding
 
     def windows(self, o: Convolve, size: Pair, space: Array) -> tuple[Array, Array, Array]:
-        """A view of all windows, a buffer in `space` for them, and the buffer as the rows of a matrix.
+        """(view of all windows, buffer in `space` for them, that buffer as a matrix of rows).
 
-        Of few channels a row of pixels is longer than a row of taps, and so the taps come first.
+        For few channels taps come first, because a row of pixels is longer than a row of taps.
         """
         (top, _), (left, _) = self.edges
         (down, across), (ky, kx) = o.stride, o.kernel
@@ -64,10 +64,10 @@ class _Buffer:
 
 
 class NumpyNetwork:
-    """The operations of a plan, with their weights in float32.
+    """The operations of a plan, with float32 weights.
 
-    Buffers are kept from one call to the next, as fresh memory costs more than what is done in it; whoever finds them
-    in use by another thread makes new ones.
+    Buffers are kept between calls, because new memory is slower than the computation in it; a call that finds them in
+    use by another thread allocates new ones.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -88,18 +88,18 @@ class NumpyNetwork:
         self.block = max(1, min(MOST_SAMPLES, BLOCK_BYTES // (4 * largest)))
 
     def run(self, x: Array) -> Array:
-        """The results of samples, which are integers in any container, in float32."""
+        """The results, in float32, of samples, integers of any dtype."""
         batch = len(x)
         out = np.empty((batch, *self.plan.shape), FLOAT32)
         parts = -(-batch // self.block)
-        block = -(-batch // parts)  # parts of one size, but for the last
+        block = -(-batch // parts)  # equal parts, except for the last
         used: dict[int, _Prepared] = {}
         for start in range(0, batch, block):
             rows = slice(start, start + block)
             samples = x[rows]
             count = len(samples)
             if count not in used:
-                free, self._free = self._free, {}  # no other thread finds what this one uses
+                free, self._free = self._free, {}  # so that no other thread uses them
                 used[count] = free[count] if count in free else self._prepared(count)
             first, calls, result = used[count]
             np.copyto(first, samples.reshape(first.shape), casting="unsafe")
@@ -110,10 +110,10 @@ class NumpyNetwork:
         return out
 
     def _prepared(self, count: int) -> _Prepared:
-        """For blocks of so many samples: where they go, what is called then, and where the result is."""
+        """(input buffer, calls, result buffer) for blocks of `count` samples."""
         buffers = {image.number: self._buffer(image, count) for image in _images(self.plan)}
         calls: list[_Call] = []
-        # One operation after the other works in the same memory, which stays in the cache.
+        # All operations share the same scratch memory, which stays in the cache.
         windows, sums, pools = (np.empty(count * self.largest, FLOAT32) for _ in range(3))
         result = buffers[self.plan.result.number].inside if self.plan.result is not None else None
         for place, o in enumerate(self.plan.operations):
@@ -198,18 +198,18 @@ def _images(plan: Plan) -> list[Image]:
 
 
 def _shaped(space: Array, shape: tuple[int, ...]) -> Array:
-    """The first elements of a flat space, in this shape."""
+    """The first elements of a flat buffer, in this shape."""
     return space[: prod(shape)].reshape(shape)
 
 
 def _size_of(o: Any) -> Pair:
-    """Rows and columns of the windows."""
+    """(rows, columns) of the windows."""
     height = output_size(o.a.height, o.kernel[0], o.stride[0], o.padding[0])
     return height, output_size(o.a.width, o.kernel[1], o.stride[1], o.padding[1])
 
 
 def _demand_float32(o: Any) -> None:
-    """Raise unless float32 holds everything that the operation makes."""
+    """Raise NotInFloat32 unless float32 holds all results of the operation."""
     finish = getattr(o, "finish", Finish())
     match o:
         case Convolve():
@@ -230,7 +230,7 @@ def _demand_float32(o: Any) -> None:
 
 
 def _pools_after(plan: Plan) -> dict[int, int]:
-    """The places of convolutions whose results only a pooling of the largest takes, and of the poolings."""
+    """The indices of convolutions that are only max-pooled -> those of the poolings."""
     found = {}
     for place, o in enumerate(plan.operations):
         if not isinstance(o, Convolve) or o.out is None:
@@ -245,7 +245,7 @@ def _pools_after(plan: Plan) -> dict[int, int]:
 
 
 def _taps(images: Array, o: Any) -> Iterator[Array]:
-    """For each tap, a view of that pixel of every window; the edges are there already."""
+    """For each tap, a view of that tap of every window of padded images."""
     height, width = _size_of(o)
     (down, across), (rows, columns) = o.stride, o.kernel
     for y in range(rows):
@@ -286,7 +286,7 @@ def _over_windows(o: Maximum | Average, source: _Buffer, target: Array, space: A
 def _add(
     a: Array, a_shift: int, b: Array | None, b_shift: int, finish: Finish, target: Array, space: Array
 ) -> Iterator[_Call]:
-    """Powers of two of the operands and of the rounding at once."""
+    """The calls of an addition, with the operands' and the rounding's powers of two combined."""
     first, second = (np.float32(2.0 ** (shift - finish.shift)) for shift in (a_shift, b_shift))
     sums = _shaped(space, target.shape)
     if b is None:
@@ -303,7 +303,7 @@ def _add(
 
 
 def _finish(finish: Finish, z: Array, out: Array) -> Iterator[_Call]:
-    """ReLU, rounding and overflow of scaled sums, into `out`; ReLU may come last, in the clip."""
+    """The calls for ReLU, rounding and overflow of scaled sums into `out`; ReLU can be last, in the clip."""
     q = finish.quantizer
     clips = q is not None and not finish.fits and q.overflow in _CLIPS
     if finish.relu and not clips:
@@ -332,7 +332,7 @@ def _looked_up(codes: Array, table: Any, out: Array) -> _Call:
 
 
 def numpy_network(plan: Plan) -> NumpyNetwork | None:
-    """The plan by NumPy, or None where float32 does not hold its sums."""
+    """NumPy's executor, or None if float32 does not hold the plan's sums."""
     try:
         return NumpyNetwork(plan)
     except NotInFloat32:

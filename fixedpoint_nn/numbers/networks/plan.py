@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A plan of a feed-forward network: operations on images (height, width, channels) of whole numbers."""
+"""The plan of a feed-forward network: operations on images (height, width, channels) of integers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.numerics.table import Table
 
 @dataclass(frozen=True)
 class Image:
-    """A value in memory: integers from `low` to `high`; a row of features is one pixel with many channels."""
+    """A value in memory: integers from `low` to `high`; a feature vector is one pixel with many channels."""
 
     number: int
     height: int
@@ -26,18 +26,18 @@ class Image:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
+        """(height, width, channels)."""
         return self.height, self.width, self.channels
 
 
 @dataclass(frozen=True)
 class Finish:
-    """What happens to a sum: ReLU, then rounded by 2**shift and fitted; without a quantizer it stays as it is."""
+    """The end of a sum: ReLU, then rounding by `shift` bits and overflow handling, if there is a quantizer."""
 
     relu: bool = False
     shift: int = 0  # to the right
     quantizer: Quantizer | None = None
-    fits: bool = True  # nothing overflows, as is known beforehand
+    fits: bool = True  # known not to overflow
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Average:
 
 @dataclass(frozen=True)
 class Maximum:
-    """out = the largest element of each window; the edges are never larger."""
+    """out = the maximum of each window; padding is never the maximum."""
 
     a: Image
     kernel: Pair
@@ -80,7 +80,7 @@ class Maximum:
 
 @dataclass(frozen=True)
 class Add:
-    """out = finish(a * 2**a_shift + b * 2**b_shift), or of a alone."""
+    """out = finish(a * 2**a_shift + b * 2**b_shift); b is optional."""
 
     a: Image
     a_shift: int = 0
@@ -92,7 +92,7 @@ class Add:
 
 @dataclass(frozen=True)
 class Lookup:
-    """out = the table's entries for a."""
+    """out = the table's entries at a."""
 
     a: Image
     table: Table
@@ -104,7 +104,7 @@ Operation = Convolve | Average | Maximum | Add | Lookup
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole network, from `input` to the result: the last operation's, or `result` in memory."""
+    """A whole network, from `input` to its result, that of the last operation or `result`."""
 
     input: Image
     operations: tuple[Operation, ...]
@@ -116,6 +116,6 @@ class Plan:
 
     @property
     def images(self) -> int:
-        """How many there are."""
+        """The number of images."""
         numbers = [self.input.number, *(o.out.number for o in self.operations if o.out is not None)]
         return max(numbers) + 1

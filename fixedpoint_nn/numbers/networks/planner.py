@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a traced network to its plan; what no plan can hold raises `NoPlan`, and the network runs verb by verb."""
+"""Planning: from a traced network to its plan, or `NoPlan`."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 
 
 class NoPlan(Exception):
-    """The network does something that plans do not hold."""
+    """Raised for a network that plans cannot express; it then runs verb by verb."""
 
 
 @dataclass
 class _Value:
-    """A value of the program: in memory, or an operation that waits for what follows it."""
+    """A value of the program: an image in memory, or an operation that can still be fused with the next."""
 
     shape: tuple[int, ...]  # of one sample
     format: QFormat
@@ -49,17 +49,17 @@ class _Value:
     high: int
     waiting: Operation | None = None
     image: Image | None = None
-    size: tuple[int, int, int] = (0, 0, 0)  # of the image that it will be
+    size: tuple[int, int, int] = (0, 0, 0)  # of the image that it becomes
 
     @property
     def open(self) -> bool:
-        """May something be added before the rounding?"""
+        """Whether something can be added before the rounding."""
         return self.waiting is not None and self.image is None and _finish_of(self.waiting) == Finish()
 
 
 @dataclass(frozen=True)
 class _Windows:
-    """Windows over an image that nobody has used yet."""
+    """Windows over an image, not used yet."""
 
     a: Image
     kernel: Pair
@@ -77,7 +77,7 @@ def _finish_of(operation: Operation) -> Finish | None:
 
 
 class Planner:
-    """The values of the program so far, and the operations that compute them."""
+    """Walks the program, and collects values and operations."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -86,7 +86,7 @@ class Planner:
         self.count = 0
 
     def plan(self) -> Plan:
-        """The whole network."""
+        """The plan of the whole network."""
         rules = _rules()
         if len(self.program.inputs) != 1 or len(self.program.outputs) != 1:
             raise NoPlan("several inputs or outputs")
@@ -131,7 +131,7 @@ class Planner:
         return Image(self.count - 1, height, width, channels, low, high)
 
     def _image(self, value: _Operand) -> Image:
-        """The value in memory."""
+        """The value as an image in memory."""
         if not isinstance(value, _Value):
             raise NoPlan("windows or constants as a value")
         if value.image is None:
@@ -143,7 +143,7 @@ class Planner:
     # ---- movement ------------------------------------------------------------------------------------------
 
     def reshape(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """The same elements; windows with their taps and channels in one axis."""
+        """The elements in another shape; for windows, taps and channels as one axis."""
         (value,) = operands
         shape = node.shape[1:]
         if isinstance(value, _Windows):
@@ -157,7 +157,7 @@ class Planner:
         return replace(value, shape=shape)
 
     def windows(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """Windows that wait for what is done with them."""
+        """Windows, to be fused with the next operation."""
         image, about = self._image(operands[0]), node.attributes
         padding = about["padding"]
         value = operands[0]
@@ -171,7 +171,7 @@ class Planner:
     # ---- sums ----------------------------------------------------------------------------------------------
 
     def dot(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """Windows, or whole rows, times a constant matrix."""
+        """Windows, or feature vectors, times a constant matrix."""
         source, weights = operands[0], operands[1]
         if len(operands) != 2 or node.attributes["accumulator"] is not None:
             raise NoPlan("a modelled accumulator")
@@ -199,7 +199,7 @@ class Planner:
         return _Value(node.shape[1:], node.format, -bound, bound, waiting, size=size)
 
     def add(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """A bias before the rounding, or two values in memory."""
+        """A bias added before the rounding, or the sum of two images."""
         for one, other in (operands, operands[::-1]):
             if isinstance(other, FixedArray):
                 if isinstance(one, _Value) and one.open and isinstance(one.waiting, Convolve):
@@ -230,11 +230,11 @@ class Planner:
         return replace(value, format=node.format, low=low, high=high, waiting=replace(product, bias=total))
 
     def sum(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """Over the taps of windows, or over all pixels of an image."""
+        """The sum over the taps of windows, or over all pixels of an image."""
         return self._over_windows(node, operands[0], Average)
 
     def max(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """Over the taps of windows, or over all pixels of an image."""
+        """The maximum over the taps of windows, or over all pixels of an image."""
         return self._over_windows(node, operands[0], Maximum)
 
     def _over_windows(self, node: Node, source: _Operand, kind: Callable[..., Any]) -> _Value:
@@ -259,7 +259,7 @@ class Planner:
         return _Value(node.shape[1:], node.format, low, high, waiting, size=(height, width, a.channels))
 
     def mul(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """A sum of windows times one constant."""
+        """A sum over windows, times a scalar constant."""
         for one, other in (operands, operands[::-1]):
             if isinstance(one, _Value) and isinstance(other, FixedArray) and other.size == 1:
                 if not one.open or not isinstance(one.waiting, Average) or one.waiting.factor != 1:
@@ -273,7 +273,7 @@ class Planner:
     # ---- one value -----------------------------------------------------------------------------------------
 
     def relu(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """max(0, x) before the rounding."""
+        """ReLU before the rounding."""
         value = self._open(operands[0])
         assert value.waiting is not None
         waiting = replace(value.waiting, finish=Finish(relu=True))  # type: ignore[arg-type]
@@ -281,7 +281,7 @@ class Planner:
         return replace(value, format=node.format, low=low, high=high, waiting=waiting)
 
     def cast(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """Rounded and fitted, in the same pass as the sum."""
+        """The value rounded and fitted, in the same pass as the sum."""
         quantizer = node.attributes["quantizer"]
         if not isinstance(quantizer, Quantizer):
             raise NoPlan("a cast of each channel by itself")
@@ -300,7 +300,7 @@ class Planner:
         return replace(value, format=quantizer.format, low=low, high=high, waiting=waiting)
 
     def _open(self, value: _Operand) -> _Value:
-        """A value whose operation takes a ReLU or a cast; what is in memory already becomes a sum of itself."""
+        """The value as an operation that can take a ReLU or a cast; an image becomes a sum of itself."""
         if isinstance(value, _Value) and value.open:
             return value
         image = self._image(value)
@@ -308,7 +308,7 @@ class Planner:
         return replace(value, waiting=Add(image), image=None, size=image.shape)
 
     def scaled(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """The same integers at another binary point."""
+        """The value with its binary point moved."""
         (value,) = operands
         if not isinstance(value, _Value):
             raise NoPlan("windows at another binary point")
@@ -316,7 +316,7 @@ class Planner:
         return replace(value, format=node.format)
 
     def lookup(self, node: Node, operands: Sequence[_Operand]) -> _Operand:
-        """The table's entries."""
+        """The table's entries at the value."""
         image, table = self._image(operands[0]), node.attributes["table"]
         entries = table.ints
         value = operands[0]
@@ -339,7 +339,7 @@ def _rules() -> dict[str, Callable[[Planner, Node, Sequence[_Operand]], _Operand
 
 
 def _only_relu(value: _Value) -> bool:
-    """Does the operation wait with a ReLU, and for a cast?"""
+    """Whether the pending operation has a ReLU but no cast yet."""
     return (
         value.waiting is not None and value.image is None and _finish_of(value.waiting) == Finish(relu=True)
     )
@@ -353,7 +353,7 @@ def _as_image(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def _covering(image: Image, shape: tuple[int, ...]) -> tuple[Image, Pair]:
-    """The image, and the window of it that is one row of a value of this shape."""
+    """(image, window that covers one row of a value of this shape)."""
     if len(shape) == 1:
         return image, (image.height, image.width)
     if shape == image.shape or shape == (image.height * image.width, image.channels):
@@ -370,7 +370,7 @@ def _shifted(ints: Any, shift: int) -> Array:
 
 
 def _scaled_up(product: Convolve, shift: int) -> Convolve:
-    """The sum at another binary point: its weights and its bias times 2**shift."""
+    """The sum with its weights and bias times 2**shift."""
     if shift == 0:
         return product
     if product.weights.bound << shift > INT64_EXACT >> 17:
@@ -394,7 +394,7 @@ def _shifted_left(operation: Operation | None, shift: int) -> Operation:
 
 
 def _outcome(low: int, high: int, shift: int, quantizer: Quantizer) -> tuple[bool, int, int]:
-    """Does everything fit after the shift, and what are the ends then?"""
+    """(whether everything fits after the shift, lowest, highest integer then)."""
     lo, hi = limits(quantizer.format, quantizer.overflow)
     low, high = low >> shift, -(-high >> shift)
     if lo <= low and high <= hi:

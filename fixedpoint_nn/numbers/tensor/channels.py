@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Arithmetic with one value per channel, the last axis.
+"""Arithmetic with one value per channel (last axis).
 
-NumPy pays for every row of an inner loop. Channels are few, so whole rows of pixels are taken as one.
+NumPy has an overhead per inner row. Channels are few, so whole rows of pixels are processed as one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LONG_ENOUGH = 256
 
 
 def _wide(x: Array) -> tuple[Array, int]:
-    """x as a matrix with `repeats` times its channels in a row."""
+    """(x as a matrix with `repeats` pixels per row, repeats)."""
     repeats = x.shape[-2] if x.ndim > 2 and x.shape[-1] < LONG_ENOUGH else 1
     return x.reshape(-1, repeats * x.shape[-1]), repeats
 
@@ -33,13 +33,13 @@ def each(function: Callable[..., Any], x: Array, vector: Array, out: Array | Non
 
 
 def sums(x: Array) -> Array:
-    """The sum over all axes but the last, by BLAS."""
+    """The sum over all axes but the last, (channels,), by BLAS."""
     rows = x.reshape(-1, x.shape[-1])
     return np.ones(len(rows), x.dtype) @ rows
 
 
 def dots(a: Array, b: Array) -> Array:
-    """The sum of a * b over all axes but the last."""
+    """The sum of a * b over all axes but the last: (channels,)."""
     wide, repeats = _wide(a)
     by_column = np.einsum("nk,nk->k", wide, b.reshape(wide.shape))
     return np.asarray(by_column.reshape(repeats, -1).sum(0))

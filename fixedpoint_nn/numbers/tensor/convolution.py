@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Convolution of float images through BLAS, a few images at a time, so that their windows never leave the cache.
+"""Convolution of float images by BLAS, a few images at a time, so that their windows stay in the cache.
 
-The windows of a 3x3 convolution are nine times its image. They are copied out for one block, used at once, and
-copied again for the backward pass, which is faster than to write them to memory and read them back.
+The windows of a 3x3 convolution take nine times the memory of its image. They are copied for one block, used at once,
+and copied again for the backward pass, which is faster than storing them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 
 def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
-    """Every window of every image times `weight`, (taps * channels, outputs)."""
+    """Images (batch, height, width, channels) convolved with weight (taps * channels, outputs)."""
     outputs = weight.shape[1]
     result = np.empty((len(images), *geometry.positions(images.shape), outputs), images.dtype)
     blocks = WindowBlocks(images, geometry)
@@ -26,7 +26,7 @@ def convolve(images: Array, weight: Array, geometry: Geometry) -> Array:
 
 
 def weight_gradient(images: Array, gradient: Array, geometry: Geometry) -> Array:
-    """The gradient of `weight`, (taps * channels, outputs), from that of the result of `convolve`."""
+    """The gradient of the weight, (taps * channels, outputs), from that of the output."""
     outputs = gradient.shape[-1]
     blocks = WindowBlocks(images, geometry)
     total = np.zeros((blocks.width, outputs), images.dtype)
@@ -36,7 +36,7 @@ def weight_gradient(images: Array, gradient: Array, geometry: Geometry) -> Array
 
 
 def image_gradient(shape: tuple[int, ...], weight: Array, gradient: Array, geometry: Geometry) -> Array:
-    """With stride 1 a convolution again, of the gradient with the turned weights; else windows added back."""
+    """The gradient of the images: for stride 1 a convolution with the rotated weights, else by adding windows."""
     channels, outputs = shape[-1], gradient.shape[-1]
     backwards = geometry.reversed()
     if geometry.stride == (1, 1) and all(min(pad) >= 0 for pad in backwards.padding):
@@ -60,12 +60,12 @@ def image_gradient(shape: tuple[int, ...], weight: Array, gradient: Array, geome
 def pool_max_gradient(
     images: Array, largest: Array, gradient: Array, geometry: Geometry, fill: float
 ) -> Array:
-    """The gradient of each window goes to the first tap that is its largest."""
+    """The gradient of max pooling, which goes to the first largest tap of each window."""
     if geometry.tiles(images.shape):  # each pixel is in one window
         result = np.empty_like(images)
     else:
         result = padded(np.zeros_like(images), geometry, 0)
-    open_ = np.ones(gradient.shape, bool)  # windows whose largest tap is still to come
+    open_ = np.ones(gradient.shape, bool)  # windows whose largest tap was not met yet
     values = taps_of(padded(images, geometry, fill), geometry, images.shape)
     for value, target in zip(values, taps_of(result, geometry, images.shape), strict=True):
         here = value == largest
@@ -79,7 +79,7 @@ def pool_max_gradient(
 
 
 def pool_sum_gradient(shape: tuple[int, ...], gradient: Array, geometry: Geometry) -> Array:
-    """The gradient of the images from that of their sums over windows: each element gets its windows' gradients."""
+    """The gradient of sum pooling: each element gets the sum of its windows' gradients."""
     if geometry.tiles(shape):
         result = np.empty(shape, gradient.dtype)
         for target in taps_of(result, geometry, shape):

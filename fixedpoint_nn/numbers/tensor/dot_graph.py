@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tape of a `Tensor` as a picture, in Graphviz's DOT language."""
+"""The tape of a `Tensor` as a graph in Graphviz's DOT language."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def _value(array: Array | None) -> str:
 
 
 def to_dot(result: Tensor, names: dict[str, Tensor] | None = None) -> str:
-    """Every value that led to `result`, with its gradient, and the operations between them.
+    """The DOT text of all values that led to `result`, with their gradients and operations.
 
-    Call `result.backward(keep=True)` first, so that the values in between have kept their gradients.
+    Call `result.backward(keep=True)` first, so that intermediate values keep their gradients.
     """
     known = {id(tensor): name for name, tensor in (names or {}).items()}
     lines = ["digraph tape {", "  rankdir=LR;", "  node [shape=record, fontname=Helvetica];"]

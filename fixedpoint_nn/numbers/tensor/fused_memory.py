@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where the values of a fused loop live: which are kept for every step in time, and which share memory.
+"""Memory of a fused loop: which values are kept for every time step, and which share memory.
 
-Every array is indexed by the step in time first. One that no later step needs has a stride of 0 there: all steps
-write to the same memory, which so stays in the cache.
+The first axis of every array is time. An array that no later step needs has a stride of 0 there: all steps write to the
+same memory, which stays in the cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PASSES_ON = (
 
 
 class FusedMemory:
-    """The arrays of values and of gradients, (steps, rows, columns), by place."""
+    """The arrays of values and gradients, (steps, rows, columns), by place (number of the value)."""
 
     def __init__(self, program: StepProgram, inputs: Sequence[Array]) -> None:
         self.program, self.inputs = program, inputs
@@ -62,7 +62,7 @@ class FusedMemory:
         return kept
 
     def _next_states(self) -> dict[int, int]:
-        """Places that are written straight into the stack of a state; the other next states are copied there."""
+        """Places that are written directly to a state's array; other next states are copied there."""
         found: dict[int, int] = {}
         for number, place in enumerate(self.program.after):
             if place not in found and self.made_by[place].verb != "view":
@@ -72,12 +72,12 @@ class FusedMemory:
     # ---- values ----------------------------------------------------------------------------
 
     def _disjoint(self, base: int) -> bool:
-        """Is `base` read through views only, and no column through two of them?"""
+        """Whether `base` is read only through views that do not overlap."""
         spans = sorted((op.setting, op.setting + self.program.widths[op.out]) for op in self.views[base])
         return len(spans) == self.uses[base] and all(end <= start for (_, end), (start, _) in pairwise(spans))
 
     def _reusable(self, place: int) -> bool:
-        """May an operation, the only one that reads the value, write its result over it?"""
+        """Whether the only operation that reads the value may overwrite it with its result."""
         if place in self.kept or self.uses[place] != 1 or place not in self.made_by:
             return False
         if not self.is_view(place):
@@ -86,7 +86,7 @@ class FusedMemory:
         return self._disjoint(base) and base not in self.kept and base in self.made_by
 
     def _shared(self) -> dict[int, int]:
-        """For each place the one whose memory it writes to, itself if it has its own."""
+        """For each place the place whose memory it uses, itself if it has its own."""
         shared: dict[int, int] = {}
         for op in self.program.operations:
             if op.verb in ("dot", "view") or op.out in self.next_state:
@@ -132,7 +132,7 @@ class FusedMemory:
     # ---- gradients -------------------------------------------------------------------------
 
     def _passed_on(self) -> dict[int, int]:
-        """Places whose gradient is that of the only result made from them."""
+        """Places whose gradient is equal to that of their only result."""
         passed: dict[int, int] = {}
         for op in self.program.operations:
             sources = op.inputs[1:] if op.verb == "dot" else op.inputs[:1] if op.verb in PASSES_ON else ()
@@ -172,8 +172,10 @@ class FusedMemory:
         return [gradient(place) for place in range(len(program.widths))]
 
     def shared_gradients(self) -> set[int]:
-        """Places whose gradients must be cleared before shares are added: values read both as a whole and by
-        views, or by views that overlap or leave columns out; and these views."""
+        """Places whose gradients must be cleared before contributions are added.
+
+        These are values read both as a whole and by views, or by views that overlap or omit columns; and these views.
+        """
         shared: set[int] = set()
         for base, views in self.views.items():
             widths = sum(self.program.widths[op.out] for op in views)
@@ -182,5 +184,5 @@ class FusedMemory:
         return shared
 
     def is_view(self, place: int) -> bool:
-        """Is the value some columns of another one?"""
+        """Whether the value is a view of columns of another one."""
         return place in self.made_by and self.made_by[place].verb == "view"

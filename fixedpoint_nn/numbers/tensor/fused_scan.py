@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A recurrent loop with its gradient as one operation of the tape.
+"""A recurrent loop and its gradient as one operation of the tape.
 
-The step is written down once (`recorded_step`) and repeated without Python objects for every value: results go to
-memory that is there already (`fused_memory`), and a weight's gradient is one product over all steps in time. Values
-are the same bit for bit as on the tape; gradients are sums in another order.
+The step is recorded once (`recorded_step`) and repeated without Python objects per value: results go to preallocated
+memory (`fused_memory`), and a weight's gradient is one product over all time steps. Values are bit-identical to those
+on the tape; gradients are summed in another order.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from fixedpoint_nn.numbers.tensor.recorded_step import Operation, StepProgram
 from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.overflow import Overflow
 
-Do = Callable[[int], object]  # what is done at step t
-Write = Callable[[int, Array], object]  # writes a share of a gradient at step t to an array
+Do = Callable[[int], object]  # an operation at time step t
+Write = Callable[[int, Array], object]  # writes a contribution to a gradient at time step t to an array
 _ARITHMETIC = {
     "add": np.add,
     "sub": np.subtract,
@@ -35,7 +35,7 @@ _ARITHMETIC = {
 
 
 class FusedScan:
-    """The loop over inputs (time, batch, columns) from first states (batch, columns)."""
+    """The loop over inputs (time, batch, columns) from initial states (batch, columns)."""
 
     def __init__(self, program: StepProgram, inputs: Sequence[Array], states: Sequence[Array]) -> None:
         self.steps = len(inputs[0])
@@ -43,7 +43,7 @@ class FusedScan:
         self.memory = FusedMemory(program, inputs)
         for stack, first in zip(self.memory.state_stacks, states, strict=True):
             stack[0] = first
-        self.extra: dict[int, Array] = {}  # what an operation keeps beside its result, by place
+        self.extra: dict[int, Array] = {}  # additional values that an operation keeps, by place
         self._forward()
 
     @property
@@ -52,7 +52,7 @@ class FusedScan:
         return np.ascontiguousarray(np.moveaxis(self.memory.values[self.program.y], 0, 1))
 
     def last(self, number: int) -> Array:
-        """The last value of a state."""
+        """The final value of state `number`, (batch, columns)."""
         last: Array = self.memory.state_stacks[number][-1].copy()
         return last
 
@@ -122,7 +122,7 @@ class FusedScan:
     # ---- gradients -------------------------------------------------------------------------
 
     def backward(self, y: Array, last: Sequence[Array | None]) -> list[Array]:
-        """From the gradients of the outputs and of the last states to those of the first states; leaves get theirs."""
+        """The gradients of the initial states, from those of outputs and final states; leaves accumulate theirs."""
         states = [self.memory.gradients[place] for place in self.program.states]
         for gradient, given in zip(states, last, strict=True):
             gradient[-1] = 0 if given is None else given
@@ -136,17 +136,17 @@ class FusedScan:
         return [gradient[0].copy() for gradient in states]
 
     def input_gradient(self, number: int) -> Array:
-        """The gradient of an input, (time, batch, columns), after `backward`."""
+        """The gradient of input `number`, (time, batch, columns), after `backward`."""
         return self.memory.gradients[self.program.inputs[number]]
 
     def _gradient_of_a_step(self, y: Array) -> list[Do]:
-        """What is done at one step: gradients come from y and the next states, and go to the operands."""
+        """The operations of the backward pass at one time step."""
         program, gradients = self.program, self.memory.gradients
         shared, states = self.memory.shared_gradients(), set(program.states)
         todo: list[Do] = [
             partial(_clear, gradients[place])
             for place in shared - states
-            if not self.memory.is_view(place)  # cleared with the value that it is a part of
+            if not self.memory.is_view(place)  # cleared with the value that it views
         ]
         written = set(shared)
         todo.append(self._share(program.y, partial(_copy, np.moveaxis(y, 1, 0)), written))
@@ -161,7 +161,7 @@ class FusedScan:
         return todo
 
     def _share(self, place: int, write: Write, written: set[int]) -> Do:
-        """The first share of a gradient is written, all others are added."""
+        """The operation for a contribution to a gradient: the first one writes, later ones add."""
         gradient = self.memory.gradients[place]
         if place not in written:
             written.add(place)
@@ -175,7 +175,7 @@ class FusedScan:
         return add
 
     def _shares(self, op: Operation) -> Iterator[tuple[int, Write]]:
-        """The operands of an operation, and what each gets of the result's gradient."""
+        """(operand, its contribution to the gradient) of an operation."""
         values, g = self.memory.values, self.memory.gradients[op.out]
         first, *more = op.inputs
         passed = partial(_copy, g)
@@ -213,7 +213,7 @@ class FusedScan:
                 yield first, lambda t, out: np.multiply(g[t], inside[t], out=out)
 
     def _leaf_gradient(self, op: Operation) -> Array:
-        """The sum over all steps in time."""
+        """A leaf's gradient, summed over all time steps."""
         g, x = self.memory.gradients[op.out], self.memory.values[op.inputs[0]]
         if op.verb == "dot":
             rows = x.reshape(-1, x.shape[-1])
@@ -238,7 +238,7 @@ def _product(x: Array, weights: Array, initial: Array | None, out: Array) -> Do:
 
 def _through(function: Function, y: Array, g: Array) -> Write:
     slope, derivative = np.empty(y.shape[1:], y.dtype), function.slope
-    assert derivative is not None  # a recorded step takes no other functions
+    assert derivative is not None  # a recorded step has no other functions
 
     def write(t: int, out: Array) -> None:
         np.multiply(g[t], derivative(y[t], out=slope), out=out)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Gradients of x @ w, where w is (k,), (k, n) or, per group, (groups, k, n); g is that of the product."""
+"""Gradients of x @ w, where w is (k,), (k, n) or per group (groups, k, n); g is the product's gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 
 def weight_gradient(x: Array, w: Array, g: Array) -> Array:
-    """The gradient of w: the sum over all rows of x."""
+    """The gradient of w, summed over all rows of x."""
     if w.ndim < 3:
         gradient: Array = x.reshape(-1, w.shape[0]).T @ g.reshape(-1, *w.shape[1:])
         return gradient
@@ -18,7 +18,7 @@ def weight_gradient(x: Array, w: Array, g: Array) -> Array:
 
 
 def row_gradient(x: Array, w: Array, g: Array) -> Array:
-    """The gradient of x, in its shape."""
+    """The gradient of x, in x's shape."""
     if w.ndim < 3:
         flat = g.reshape(-1, *w.shape[1:])
         rows: Array = flat @ w.T if w.ndim == 2 else np.outer(flat, w)
@@ -29,7 +29,7 @@ def row_gradient(x: Array, w: Array, g: Array) -> Array:
 
 
 def _by_group(x: Array, w: Array, g: Array) -> tuple[Array, Array]:
-    """x as (groups, rows, k) and g as (groups, rows, n)."""
+    """(x as (groups, rows, k), g as (groups, rows, n))."""
     groups, taps, outputs = w.shape
     return (
         np.moveaxis(x.reshape(-1, groups, taps), 1, 0),

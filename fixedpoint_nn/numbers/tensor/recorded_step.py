@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One step of a recurrent loop, written down once: the operations that `fused_scan` repeats for every step in time.
+"""Recording of one step of a recurrent loop: the operations that `fused_scan` repeats for every time step.
 
-A step is called with `RecordedRows` in the place of tensors. Whatever these cannot do raises `NotFusable`, and
-the loop runs on the tape, operation by operation.
+The step is called with `RecordedRows` instead of tensors. An unsupported operation raises `NotFusable`, and the loop
+runs on the tape.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from fixedpoint_nn.numerics.table import Table
 
 
 class NotFusable(Exception):
-    """The step does something that cannot be repeated without the tape."""
+    """Raised for a step with an operation that cannot be fused."""
 
 
 class Leaf(Protocol):
-    """A value from outside of the step, such as a weight: the same at every step."""
+    """A value from outside the step, such as a weight, that is the same at every time step."""
 
     data: Array
     needs_gradient: bool
@@ -35,7 +35,7 @@ class Leaf(Protocol):
 
 @dataclass(frozen=True)
 class Operation:
-    """`out` = verb(inputs, leaf); places number the values of a step in the order in which they were made."""
+    """`out` = verb(inputs, leaf); values of a step are numbered ("places") in the order of creation."""
 
     verb: str
     out: int
@@ -45,7 +45,7 @@ class Operation:
 
 
 class RecordedStep:
-    """The values of a step (rows of a batch, so many columns each) and the operations between them."""
+    """The values of a step, (rows of the batch, width) each, and its operations."""
 
     def __init__(self, dtype: np.dtype[Any], is_leaf: Callable[[object], bool]) -> None:
         self.dtype = dtype
@@ -54,14 +54,14 @@ class RecordedStep:
         self.operations: list[Operation] = []
 
     def new(self, width: int) -> RecordedRows:
-        """A value that no operation makes: an input of the step."""
+        """A new input of the step, with `width` columns."""
         self.widths.append(width)
         return RecordedRows(self, len(self.widths) - 1)
 
     def add(
         self, verb: str, width: int, inputs: tuple[int, ...], leaf: Leaf | None = None, setting: Any = None
     ) -> RecordedRows:
-        """The result of an operation."""
+        """Record an operation; returns its result."""
         if leaf is not None and leaf.data.dtype != self.dtype:
             raise NotFusable(f"{leaf.data.dtype} and {self.dtype}")
         result = self.new(width)
@@ -70,7 +70,7 @@ class RecordedStep:
 
 
 class RecordedRows:
-    """A value of the step: its verbs write down what they would do."""
+    """A value of the step, whose verbs record operations."""
 
     __slots__ = ("place", "step")
     __array_ufunc__ = None
@@ -80,7 +80,7 @@ class RecordedRows:
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """The number of columns."""
         return self.step.widths[self.place]
 
     def __getattr__(self, name: str) -> Any:
@@ -119,14 +119,14 @@ class RecordedRows:
         return self._changed("scale", -1.0)
 
     def scaled(self, power: int) -> RecordedRows:
-        """Times 2**power."""
+        """Record x * 2**power."""
         return self.__mul__(2.0**power)
 
     def __matmul__(self, other: Any) -> RecordedRows:
         return self.dot(other)
 
     def dot(self, other: Any, accumulator: Any = None, initial: Any = None) -> RecordedRows:
-        """`initial + self @ other` with a matrix from outside of the step."""
+        """Record `initial + self @ other` with a matrix from outside the step."""
         if not self.step.is_leaf(other) or other.data.ndim != 2:
             raise NotFusable("a product with something else than a matrix")
         width = other.data.shape[1]
@@ -142,25 +142,25 @@ class RecordedRows:
         return self.step.add(verb, self.width, (self.place,), None, setting)
 
     def relu(self) -> RecordedRows:
-        """max(x, 0)."""
+        """Record max(x, 0)."""
         return self._changed("relu", None)
 
     def lookup(self, function: str, table: Table | None = None) -> RecordedRows:
-        """The real function, or its table."""
+        """Record a function, or its table."""
         if FUNCTIONS[function].slope is None:
             raise NotFusable(f"the gradient of {function}, which needs what it was given")
         return self._changed("lookup", (FUNCTIONS[function], table))
 
     def tanh(self) -> RecordedRows:
-        """The hyperbolic tangent."""
+        """Record tanh(x)."""
         return self.lookup("tanh")
 
     def exp(self) -> RecordedRows:
-        """e**x."""
+        """Record exp(x)."""
         return self.lookup("exp")
 
     def cast(self, quantizer: Quantizer | None) -> RecordedRows:
-        """Rounded to the quantizer's values."""
+        """Record a rounding to the quantizer's values."""
         if quantizer is None:
             return self
         if hasattr(quantizer, "observe") or hasattr(quantizer, "round_tensor"):
@@ -181,7 +181,7 @@ class RecordedRows:
         raise NotFusable(f"index {index}")
 
     def split(self, parts: int, axis: int = -1) -> tuple[RecordedRows, ...]:
-        """Equal parts of the columns."""
+        """Record equal parts of the columns."""
         size, rest = divmod(self.width, parts)
         if rest or axis not in (-1, 1):
             raise NotFusable("unequal parts, or parts of the batch")
@@ -194,13 +194,13 @@ def _is_scalar(value: object) -> bool:
 
 @dataclass(frozen=True)
 class StepProgram:
-    """A whole step: places of what it reads and of what it gives."""
+    """A recorded step: its operations, and the places of inputs, states and outputs."""
 
     dtype: np.dtype[Any]
     widths: tuple[int, ...]
     operations: tuple[Operation, ...]
     inputs: tuple[int, ...]  # parts of x
-    wanted: frozenset[int]  # those that are read, and whose gradient is wanted
+    wanted: frozenset[int]  # those that are read and need a gradient
     states: tuple[int, ...]
     y: int
     after: tuple[int, ...]  # the next states
@@ -214,9 +214,9 @@ def record_step(
     dtype: np.dtype[Any],
     is_leaf: Callable[[object], bool],
 ) -> StepProgram:
-    """Call the step once with recorded rows of these widths.
+    """Record a step by calling it once; raises NotFusable.
 
-    `inputs` gives the width of each part of its x, and whether its gradient is wanted; `several`: x is a tuple.
+    `inputs` has (width, whether its gradient is wanted) for each part of x, which is a tuple if `several`.
     """
     recorded = RecordedStep(dtype, is_leaf)
     xs = tuple(recorded.new(width) for width, _ in inputs)
@@ -244,7 +244,7 @@ def record_step(
 
 
 def _needed(operations: Sequence[Operation], outputs: set[int]) -> tuple[Operation, ...]:
-    """Those on which the outputs depend."""
+    """The operations on which the outputs depend."""
     needed = []
     for operation in reversed(operations):
         if operation.out in outputs:

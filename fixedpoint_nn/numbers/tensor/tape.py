@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The gradient tape: which results are recorded, and the walk backwards over them.
+"""The gradient tape: recording of results, and the backward pass.
 
-A result refers to its parents and to a function that hands each parent its share of the result's gradient; the
-function never refers to the result itself, so a tape has no cycles and is freed as soon as nobody holds its end.
+A result refers to its parents and to a function that adds to each parent's gradient; the function does not refer to the
+result itself, so a tape has no cycles and is freed with the last reference to its end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Backward = Callable[[Array], None]
 
 
 class Node(Protocol):
-    """What the walk asks of a result; ranks rise in the order in which results are made."""
+    """The interface of a result for the backward pass; ranks increase in the order of creation."""
 
     grad: Array | None
     _backward: Backward | None
@@ -31,7 +31,7 @@ class Node(Protocol):
 
 
 class _ThreadState(threading.local):
-    """Whether and how results are recorded, for each thread: one may evaluate while another one trains."""
+    """Per-thread recording flags, so that one thread can evaluate while another trains."""
 
     recording = True
     fusing = True
@@ -42,18 +42,18 @@ _ranks = count()
 
 
 def next_rank() -> int:
-    """A number larger than that of every result made before."""
+    """The next rank, larger than all before."""
     return next(_ranks)
 
 
 def is_recording() -> bool:
-    """Whether results made now in this thread remember how they were made."""
+    """Whether results are currently recorded in this thread."""
     return _thread.recording
 
 
 @contextmanager
 def no_gradient() -> Iterator[None]:
-    """Inside this block nothing is recorded, so evaluation keeps no memory."""
+    """A context in which nothing is recorded, which saves memory in evaluation."""
     before, _thread.recording = _thread.recording, False
     try:
         yield
@@ -62,13 +62,13 @@ def no_gradient() -> Iterator[None]:
 
 
 def is_fusing() -> bool:
-    """Whether a loop of this thread may be recorded as one operation."""
+    """Whether loops may be fused into one operation in this thread."""
     return _thread.fusing
 
 
 @contextmanager
 def operation_by_operation() -> Iterator[None]:
-    """Inside this block every operation of a loop is on the tape, for those who look at it."""
+    """A context in which every operation of a loop is recorded on the tape, for its inspection."""
     before, _thread.fusing = _thread.fusing, False
     try:
         yield
@@ -77,7 +77,7 @@ def operation_by_operation() -> Iterator[None]:
 
 
 def walk_back(end: Node, keep: bool) -> None:
-    """Hand the gradient of `end` to all that it depends on; without `keep`, results on the way drop theirs."""
+    """The backward pass from `end`; without `keep`, intermediate results drop their gradients."""
     for node in reversed(_recorded(end)):
         assert node._backward is not None and node.grad is not None
         node._backward(node.grad)
@@ -86,7 +86,7 @@ def walk_back(end: Node, keep: bool) -> None:
 
 
 def _recorded(end: Node) -> list[Node]:
-    """Every recorded result that `end` depends on, itself included, in the order in which they were made."""
+    """All recorded results that `end` depends on, `end` included, in the order of creation."""
     found: dict[int, Node] = {}
     stack = [end]
     while stack:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`Tensor`: floats that remember how they were made. Each operation stands beside its gradient.
+"""`Tensor`: floats with automatic differentiation. Each operation has its gradient beside it.
 
-A backward function receives the gradient of the result and hands each operand its share (see tape.py).
+A backward function receives the gradient of the result and adds to those of the operands (see tape.py).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Scalar = float | int
 
 
 def _unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """Sum a gradient over the axes along which its operand was repeated."""
+    """Sum a gradient over the axes along which its operand was broadcast."""
     if gradient.shape == shape:
         return gradient
     if shape == gradient.shape[-1:] != ():
@@ -49,7 +49,7 @@ def _unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _whole_numbers(values: Array) -> Array:
-    """Floats as integers; one with a fraction, a NaN or an infinity raises."""
+    """Integral floats as integers; any other value raises."""
     broken = values != np.rint(values)
     if broken.any() or not np.isfinite(values).all():
         wrong = values[broken | ~np.isfinite(values)]
@@ -58,17 +58,17 @@ def _whole_numbers(values: Array) -> Array:
 
 
 class Tensor:
-    """An array of floats that remembers how it was made.
+    """An array of floats (float32 or float64) on a gradient tape: `data`, and after `backward` its gradient `grad`.
 
     >>> a = Tensor(3.0); b = a * a + 1; b.backward(); float(a.grad)
     6.0
     """
 
     __slots__ = ("_backward", "_own_grad", "_parents", "_rank", "data", "grad", "needs_gradient", "operation")
-    __array_ufunc__ = None  # array + tensor is the tensor's to decide
+    __array_ufunc__ = None  # so that array + tensor calls Tensor.__radd__
 
     def __init__(self, data: ArrayLike, needs_gradient: bool = True) -> None:
-        """Without `needs_gradient` (a network's input, say) it is a constant, and so is all made of constants."""
+        """A leaf; without `needs_gradient` (such as a network's input) a constant, as is every result of constants."""
         refuse_masked(data)
         array = np.asarray(data)
         if array.dtype.kind in "iub":
@@ -115,7 +115,7 @@ class Tensor:
 
     @property
     def parents(self) -> tuple[Tensor, ...]:
-        """The values that this one was computed from."""
+        """The operands of this result."""
         return self._parents
 
     def __len__(self) -> int:
@@ -128,13 +128,16 @@ class Tensor:
         raise TypeError("a Tensor is not turned into an array silently; take its .data")
 
     def to_float(self) -> Array:
-        """The floats themselves."""
+        """The array of floats."""
         return self.data
 
     # ---- the tape -------------------------------------------------------------------------
 
     def backward(self, gradient: ArrayLike | None = None, keep: bool = False) -> None:
-        """Add d(self)/d(leaf) to every leaf's `grad`; with `keep`, intermediate results hold theirs too."""
+        """Add d(self)/d(leaf) to every leaf's `grad`; with `keep`, intermediate results keep theirs, too.
+
+        `gradient` is that of this tensor; it defaults to 1 for a scalar.
+        """
         if gradient is None:
             if self.data.size != 1:
                 raise ValueError(
@@ -146,7 +149,7 @@ class Tensor:
         walk_back(self, keep)
 
     def add_gradient(self, gradient: Array) -> None:
-        """Add to `grad`; the first array is borrowed, so it is copied before anything is added in place."""
+        """Add to `grad`; the first array is stored without a copy, and copied before an addition in place."""
         if not self.needs_gradient:
             return
         if self.grad is None:
@@ -233,7 +236,7 @@ class Tensor:
         return self**-1.0 * other
 
     def scaled(self, power: int) -> Tensor:
-        """Times 2**power."""
+        """x * 2**power."""
         return self * 2.0**power
 
     def __matmul__(self, other: Tensor) -> Tensor:
@@ -242,7 +245,7 @@ class Tensor:
     def dot(
         self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
     ) -> Tensor:
-        """`initial + self @ other`; a modelled accumulator changes only the bit-accurate model."""
+        """`initial + self @ other`, as in `Number.dot`; the accumulator is ignored, only FixedArray models it."""
 
         def backward(g: Array) -> None:
             if initial is not None:
@@ -259,7 +262,7 @@ class Tensor:
         return self._result(product, "@", (self, other, initial), backward)
 
     def matmul(self, other: Tensor) -> Tensor:
-        """The product of two batches of matrices, (..., m, k) @ (..., k, n)."""
+        """The product of two batches of matrices, (..., m, k) @ (..., k, n) -> (..., m, n)."""
 
         def backward(g: Array) -> None:
             self.add_gradient(_unbroadcast(g @ np.swapaxes(other.data, -1, -2), self.shape))
@@ -282,7 +285,7 @@ class Tensor:
         return self._result(data, "relu", (self,), backward)
 
     def maximum(self, other: Tensor) -> Tensor:
-        """The larger one, element by element; of equals the gradient goes to this one."""
+        """The element-wise maximum; for equal elements the gradient goes to this tensor."""
         first = self.data >= other.data
 
         def backward(g: Array) -> None:
@@ -292,7 +295,7 @@ class Tensor:
         return self._result(np.maximum(self.data, other.data), "maximum", (self, other), backward)
 
     def minimum(self, other: Tensor) -> Tensor:
-        """The smaller one, element by element; of equals the gradient goes to this one."""
+        """The element-wise minimum; for equal elements the gradient goes to this tensor."""
         first = self.data <= other.data
 
         def backward(g: Array) -> None:
@@ -302,7 +305,7 @@ class Tensor:
         return self._result(np.minimum(self.data, other.data), "minimum", (self, other), backward)
 
     def lookup(self, function: str, table: Table | None = None) -> Tensor:
-        """The real function; with a table, the table's value and the real function's gradient."""
+        """A function of each element; with a table, the table's value with the function's gradient."""
         real = FUNCTIONS[function]
         exact = real.value(self.data)
 
@@ -313,25 +316,25 @@ class Tensor:
         return self._result(data, function, (self,), backward)
 
     def tanh(self) -> Tensor:
-        """The hyperbolic tangent, element by element."""
+        """tanh(x)."""
         return self.lookup("tanh")
 
     def exp(self) -> Tensor:
-        """e**x, element by element."""
+        """exp(x)."""
         return self.lookup("exp")
 
     def log(self) -> Tensor:
-        """The natural logarithm, element by element."""
+        """log(x)."""
         return self._result(np.log(self.data), "log", (self,), lambda g: self.add_gradient(g / self.data))
 
     def cast(self, quantizer: Quantizer | None) -> Tensor:
-        """Round to the quantizer's values; the gradient passes straight through where nothing was clipped."""
+        """Round to the quantizer's values; the gradient passes straight through where x was not clipped."""
         if quantizer is None:
             return self
-        if hasattr(quantizer, "observe"):  # calibration looks on and rounds nothing
+        if hasattr(quantizer, "observe"):  # calibration observes, and does not round
             quantizer.observe(self.data)
             return self._result(self.data, quantizer.name, (self,), self.add_gradient)
-        if hasattr(quantizer, "round_tensor"):  # a rounding that is trained itself
+        if hasattr(quantizer, "round_tensor"):  # a trained rounding
             rounded: Tensor = quantizer.round_tensor(self)
             return rounded
         data, name = quantizer.round_floats(self.data), quantizer.name or "cast"
@@ -360,7 +363,7 @@ class Tensor:
         return total * (total.data.size / self.data.size)
 
     def max(self, axis: int, keepdims: bool = False) -> Tensor:
-        """The largest element along the axis; the gradient goes to the first of equals."""
+        """The maximum along the axis; for equal elements the gradient goes to the first."""
         where = np.expand_dims(self.data.argmax(axis), axis)
         data = np.take_along_axis(self.data, where, axis)
 
@@ -372,7 +375,7 @@ class Tensor:
         return self._result(data if keepdims else data.squeeze(axis), "max", (self,), backward)
 
     def argmax(self, axis: int = -1) -> Tensor:
-        """The index of the largest value along the axis, the first one if there are several; it has no gradient."""
+        """The index of the largest element along the axis, of equal ones the first; it has no gradient."""
         return Tensor(self.data.argmax(axis).astype(self.data.dtype))
 
     def log_softmax(self) -> Tensor:
@@ -388,7 +391,7 @@ class Tensor:
     # ---- movement -------------------------------------------------------------------------
 
     def reshape(self, *shape: int) -> Tensor:
-        """The same elements in another shape; one length may be -1."""
+        """The elements in another shape; one length may be -1."""
         return self._result(
             self.data.reshape(shape), "reshape", (self,), lambda g: self.add_gradient(g.reshape(self.shape))
         )
@@ -402,7 +405,7 @@ class Tensor:
 
     @property
     def T(self) -> Tensor:
-        """The axes in reverse order."""
+        """The tensor with its axes reversed."""
         return self.transpose(*range(self.ndim)[::-1])
 
     def __getitem__(self, index: Any) -> Tensor:
@@ -414,7 +417,7 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def take(self, indices: Tensor | ArrayLike, axis: int = 0) -> Tensor:
-        """The rows that the indices (token ids) name: integers, or a Tensor that holds whole numbers."""
+        """The rows at these indices (token ids), which are integers or a Tensor of integral values."""
         if isinstance(indices, Tensor):
             indices = _whole_numbers(indices.data)
         ids = checked_indices(indices, self.shape[axis])
@@ -428,7 +431,7 @@ class Tensor:
         return self._result(self.data.take(ids, axis), "take", (self,), backward)
 
     def concat(self, others: Sequence[Tensor], axis: int = -1) -> Tensor:
-        """This tensor and the others, one after the other along the axis."""
+        """This tensor and the others, concatenated along the axis."""
         parts = (self, *others)
         ends = np.cumsum([part.shape[axis] for part in parts])[:-1]
 
@@ -439,7 +442,7 @@ class Tensor:
         return self._result(np.concatenate([part.data for part in parts], axis), "concat", parts, backward)
 
     def split(self, parts: int, axis: int = -1) -> tuple[Tensor, ...]:
-        """Equal parts, side by side along one axis."""
+        """`parts` equal parts along one axis."""
         size, rest = divmod(self.shape[axis], parts)
         if rest:
             raise ValueError(f"{self.shape[axis]} elements do not split into {parts} equal parts")
@@ -456,9 +459,10 @@ class Tensor:
         lowest: bool = False,
         dilation: Pair = (1, 1),
     ) -> Tensor:
-        """Every window of (batch, height, width, channels), padded with zeros or, if `lowest`, with -inf.
+        """Every window of images (batch, height, width, channels), padded with 0 or, if `lowest`, with -inf.
 
-        One group gives (batch, y, x, taps, channels), more give (batch, y, x, groups, taps, channels / groups).
+        The result is (batch, rows, columns, taps, channels), with groups (batch, rows, columns, groups, taps, channels
+        / groups).
         """
         if groups == 1 and dilation == (1, 1):
             return Windows(self, Geometry(kernel, stride, padding), lowest)
@@ -474,9 +478,9 @@ class Tensor:
     def scan(
         self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None
     ) -> tuple[Any, ...]:
-        """y_t, *states = step(each(x_t), *states) along axis 1: all y, stacked there, then the last states.
+        """Iterate y_t, *states = step(each(x_t), *states) along axis 1; returns (all y stacked there, *final states).
 
-        `each` needs no state, so it is applied to the whole sequence at once.
+        `each` does not depend on states, so it is applied to the whole sequence at once.
         """
         if is_recording() and is_fusing() and (fused := _fused_scan(self, step, states, each)) is not None:
             return fused
@@ -489,24 +493,24 @@ class Tensor:
         return stack(outputs, axis=1), *states
 
     def zeros(self, *shape: int, like: Quantizer | None = None) -> Tensor:
-        """Zeros of the same kind, (batch, *shape): a first state."""
+        """Zeros (batch, *shape) of the same dtype: an initial state."""
         return Tensor(np.zeros((self.shape[0], *shape), self.data.dtype), needs_gradient=False)
 
     # ---- for training only ----------------------------------------------------------------
 
     def dropped(self, rate: float, rng: np.random.Generator | None) -> Tensor:
-        """Dropout: without a generator (inference) nothing happens."""
+        """Dropout with probability `rate`; without a generator (inference) the tensor itself."""
         if rng is None or rate == 0:
             return self
         mask = ((rng.random(self.shape, np.float32) >= rate) / (1 - rate)).astype(self.data.dtype)
         return self._result(self.data * mask, "dropped", (self,), lambda g: self.add_gradient(g * mask))
 
     def move_towards(self, value: Array, share: float) -> None:
-        """In place and off the tape: a running average."""
+        """data += share * (value - data), in place and not recorded: a running average."""
         self.data += (share * (value - self.data)).astype(self.data.dtype)
 
     def standardized(self, eps: float) -> tuple[Tensor, Array, Array]:
-        """(x - mean) / sqrt(variance + eps) over all axes but the last; and that mean and variance."""
+        """((x - mean) / sqrt(variance + eps), mean, variance) over all axes but the last."""
         count = self.data.size // self.shape[-1]
         mean = channels.sums(self.data) / count
         normal = channels.each(np.subtract, self.data, mean)
@@ -525,7 +529,7 @@ class Tensor:
 
 
 class Windows(Tensor):
-    """The windows of images, copied out only when `data` is read, which convolution and pooling avoid."""
+    """Lazy windows of images, copied only when `data` is read, which convolution and pooling avoid."""
 
     __slots__ = ("_copied", "flat", "geometry", "images", "lowest")
 
@@ -544,7 +548,7 @@ class Windows(Tensor):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(batch, y, x, taps, channels), or (batch, y, x, taps * channels) if flat."""
+        """(batch, rows, columns, taps, channels), or if flat (batch, rows, columns, taps * channels)."""
         batch, _, _, channels = self.images.shape
         taps = self.geometry.taps
         last = (taps * channels,) if self.flat else (taps, channels)
@@ -557,7 +561,7 @@ class Windows(Tensor):
 
     @property
     def data(self) -> Array:  # type: ignore[override]
-        """The windows, copied out at the first call."""
+        """The windows, copied on first use."""
         if self._copied is None:
             at, fill = self.geometry, -np.inf if self.lowest else 0
             self._copied = sliding_windows.windows(
@@ -566,7 +570,7 @@ class Windows(Tensor):
         return self._copied
 
     def reshape(self, *shape: int) -> Tensor:
-        """Flat windows are still not copied out; any other shape copies them."""
+        """The flat windows without a copy; any other shape copies them."""
         flat = (*self.shape[:3], self.geometry.taps * self.images.shape[-1])
         if shape in (flat, (-1, *flat[1:])):
             return Windows(self.images, self.geometry, self.lowest, True)
@@ -575,7 +579,7 @@ class Windows(Tensor):
     def dot(
         self, other: Tensor, accumulator: Accumulator | None = None, initial: Tensor | None = None
     ) -> Tensor:
-        """A convolution, if flat and with a weight (taps * channels, outputs); else the product of copies."""
+        """A convolution, if flat and with a weight (taps * channels, outputs); else a product of copied windows."""
         images, geometry, weight = self.images, self.geometry, other.data
         if not self.flat or self.lowest or initial is not None or weight.ndim != 2:
             return super().dot(other, accumulator, initial)
@@ -591,7 +595,7 @@ class Windows(Tensor):
         )
 
     def max(self, axis: int, keepdims: bool = False) -> Tensor:
-        """Pooling: the gradient goes to the first of the largest, as everywhere."""
+        """Max pooling over the taps without copying the windows; other maxima copy them."""
         if axis != 3 or self.flat or keepdims:
             return super().max(axis, keepdims)
         images, geometry, fill = self.images, self.geometry, -np.inf if self.lowest else 0
@@ -603,7 +607,7 @@ class Windows(Tensor):
         return self._result(data, "max", (images,), backward)
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """Sum pooling over the taps, without copying the windows out; other sums copy them."""
+        """Sum pooling over the taps without copying the windows; other sums copy them."""
         if axis != 3 or self.flat or keepdims or self.lowest:
             return super().sum(axis, keepdims)
         images, geometry = self.images, self.geometry
@@ -617,10 +621,10 @@ class Windows(Tensor):
 def _fused_scan(
     sequence: Tensor, step: Callable[..., Any], states: Sequence[Any], each: Callable[[Any], Any] | None
 ) -> tuple[Tensor, ...] | None:
-    """The loop of `Tensor.scan` as one operation of the tape, or None for a step that must run on the tape.
+    """The loop of `Tensor.scan` as one operation of the tape, or None if it must run on the tape.
 
-    Only the method of a layer is sure to be a formula and nothing else: a function may watch what it computes. Time
-    comes first here, so that what belongs to one step lies side by side.
+    Only methods of layers are fused, because other functions may have side effects. Time is the first axis here, so
+    that each step is contiguous.
     """
     if sequence.ndim != 3 or not isinstance(step, MethodType) or not is_dataclass(step.__self__):
         return None
@@ -674,7 +678,7 @@ def _fused_scan(
 
 
 def stack(parts: Sequence[Tensor], axis: int) -> Tensor:
-    """Join tensors of one shape along a new axis."""
+    """Stack tensors of one shape along a new axis."""
 
     def backward(g: Array) -> None:
         for part, share in zip(parts, np.moveaxis(g, axis, 0), strict=True):
@@ -684,5 +688,5 @@ def stack(parts: Sequence[Tensor], axis: int) -> Tensor:
 
 
 def record(data: Array, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:
-    """A result made elsewhere (a loss, say); `backward` gives each parent its gradient by `add_gradient`."""
+    """A result computed elsewhere, such as a loss; `backward` calls `add_gradient` of each parent."""
     return Tensor._result(data, operation, parents, backward)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""`Traced`: a number that records the program that a network is."""
+"""`Traced`: a number that records a network as a program."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A traced network: a flat list of operations, with shapes and formats, that applies to numbers again."""
+"""A traced network: a flat list of operations, with shapes and formats, that can be applied to numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 AccumulatorMonitor = Callable[[tuple[int, ...], Any], None]
 
-# How each recorded operation is applied to numbers: the inputs of its node, then its attributes.
+# How each operation is applied to numbers, given the node's inputs, then its attributes.
 VERBS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -44,10 +44,9 @@ VERBS: dict[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True)
 class Node:
-    """One operation: which values it takes, what comes out; a constant holds its `value`.
+    """One operation: its operands, attributes, and the shape and format of its result; a constant has its `value`.
 
-    An operation over the time axis ("scan") holds the program of one step as `body`; its results are the
-    "result" nodes.
+    A "scan" over the time axis has the program of one step as its `body`; its results are "result" nodes.
     """
 
     op: str
@@ -58,21 +57,22 @@ class Node:
     name: str = ""
     value: FixedArray | None = None
     body: Program | None = None
-    place: str = ""  # the named part of the network that it belongs to
+    place: str = ""  # the path of the network part that it belongs to
 
 
 @dataclass
 class Program:
-    """A network as a flat list of nodes; a value is its node's place in the list."""
+    """A network as a flat list of nodes; a value is identified by the index of its node."""
 
     nodes: list[Node] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
 
     def __call__(self, *arguments: Any, watch: AccumulatorMonitor | None = None) -> tuple[Any, ...]:
-        """Apply the program to numbers.
+        """Apply the program to numbers; returns its outputs.
 
-        `watch` sees every value under its place: (node,), or (scan, t, node, ...) inside of a loop.
+        `watch` is called with the path and value of every node: the path is (node,), or (scan, t, node, ...) inside a
+        loop.
         """
         values: list[Any] = []
         waiting = iter(arguments)

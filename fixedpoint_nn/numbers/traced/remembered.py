@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was planned for a layer or a network, kept as long as it lives."""
+"""A cache of plans per layer or network, with the lifetime of its owner."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class Remembered(dict[int, dict[Any, T]]):
-    """For the id of each owner a dictionary of its own, which goes with the owner."""
+    """A dictionary for each owner, by id, which is removed with the owner."""
 
     def of(self, owner: Any) -> dict[Any, T] | None:
-        """The owner's dictionary; None for an owner that nobody can refer to weakly: it is planned in vain."""
+        """The owner's dictionary; None for an owner without weak references, for which nothing is cached."""
         if id(owner) not in self:
             try:
                 finalize(owner, self.pop, id(owner), None)

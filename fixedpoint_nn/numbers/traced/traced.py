@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`Traced`: a number that only knows its shape, its format and its place in a `Program`.
+"""`Traced`: a number with only a shape, a format and a place in a `Program`.
 
-Every verb appends one node. Shapes and formats are never computed here: each verb is applied to a
-`FixedArray` of zeros as well, so they are those of the bit-accurate model by construction, and so are its
-errors.
+Every verb appends one node. Shapes and formats are not computed here: each verb is also applied to a `FixedArray` of
+zeros, so shapes, formats and errors are those of the bit-accurate model by construction.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Traced:
-    """A value of the program that is being recorded; it answers the verbs of a number."""
+    """A value of the program that is being recorded, with the verbs of a number."""
 
     __slots__ = ("place", "program", "zeros_of")
     __array_ufunc__ = None
@@ -61,7 +60,7 @@ class Traced:
         return cls(program, len(program.nodes) - 1, zeros)
 
     def _operand(self, other: Any) -> Traced:
-        """Another value of this program; numbers and integers become constants of it."""
+        """The operand as a value of this program; numbers and integers become constants."""
         if isinstance(other, Traced):
             if other.program is not self.program:
                 raise ValueError(
@@ -90,7 +89,7 @@ class Traced:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of a batch of one."""
+        """The shape, for a batch of one."""
         return self.zeros_of.shape
 
     @property
@@ -100,7 +99,7 @@ class Traced:
 
     @property
     def format(self) -> QFormat:
-        """The format that the value has in the fixed model."""
+        """The format of the value in the bit-accurate model."""
         return self.zeros_of.format
 
     def __len__(self) -> int:
@@ -156,19 +155,19 @@ class Traced:
         return self._record("scaled", self, power=power)
 
     def maximum(self, other: Any) -> Traced:
-        """Record the larger one, element by element."""
+        """Record the element-wise maximum."""
         return self._record("maximum", self, other)
 
     def minimum(self, other: Any) -> Traced:
-        """Record the smaller one, element by element."""
+        """Record the element-wise minimum."""
         return self._record("minimum", self, other)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Traced:
-        """Record the largest element along an axis, or several, or all."""
+        """Record the maximum along an axis, several axes, or all."""
         return self._record("max", self, axis=axis, keepdims=keepdims)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Traced:
-        """Record the exact sum along an axis, or several, or all."""
+        """Record the exact sum along an axis, several axes, or all."""
         return self._record("sum", self, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int = -1) -> Traced:
@@ -180,7 +179,7 @@ class Traced:
         return self._record("lookup", self, function=function, table=table)
 
     def cast(self, quantizer: Quantizer | None) -> Traced:
-        """Record a conversion: shift, rounding and overflow; None records nothing."""
+        """Record a cast; None records nothing."""
         return (
             self
             if quantizer is None
@@ -190,24 +189,24 @@ class Traced:
     # ---- movement ------------------------------------------------------------------------------------------
 
     def reshape(self, *shape: int) -> Traced:
-        """Record another shape; a batch of one stands for a batch of any size."""
+        """Record a reshape, for a batch of any size."""
         if shape[:1] == (1,) == self.shape[:1] and -1 not in shape:
-            shape = (-1, *shape[1:])  # the program applies to batches of any size
+            shape = (-1, *shape[1:])  # for batches of any size
         return self._record("reshape", self, shape=shape)
 
     def transpose(self, *axes: int) -> Traced:
-        """Record another order of the axes."""
+        """Record a transposition."""
         if axes[:1] != (0,):
             raise ValueError(f"the axes {axes} move the batch; it stays first")
         return self._record("transpose", self, axes=axes)
 
     @property
     def T(self) -> Traced:
-        """The axes in reverse order, which an engine refuses: the batch stays first."""
+        """The axes reversed, which the compiler refuses, because the batch must stay first."""
         return self.transpose(*range(self.ndim)[::-1])
 
     def take(self, indices: Any, axis: int = 0) -> Traced:
-        """Record the rows that the indices name."""
+        """Record a lookup of rows by index."""
         if not isinstance(indices, Traced | FixedArray):
             raise TypeError(
                 f"rows are taken by a value of the network, not by a {type(indices).__name__} of indices; use slices"
@@ -215,18 +214,18 @@ class Traced:
         return self._record("take", self, indices, axis=axis)
 
     def taken_from(self, rows: Any, axis: int = 0) -> Traced:
-        """`rows.take(self)`: a constant's rows, named by this value."""
+        """Record `rows.take(self)`: rows of a constant, indexed by this value."""
         return self._record("take", rows, self, axis=axis)
 
     def __getitem__(self, index: Any) -> Traced:
         return self._record("index", self, index=index)
 
     def concat(self, others: Sequence[Any], axis: int = -1) -> Traced:
-        """Record this value and the others, one after the other along the axis."""
+        """Record the concatenation of this value and the others along the axis."""
         return self._record("concat", self, *others, axis=axis)
 
     def split(self, parts: int, axis: int = -1) -> tuple[Traced, ...]:
-        """Record equal parts along the axis, each as an index."""
+        """Record equal parts along the axis, each as an index operation."""
         zeros = self.zeros_of.split(parts, axis)
         size = zeros[0].shape[axis]
         before = (slice(None),) * (axis % self.ndim)
@@ -261,7 +260,7 @@ class Traced:
     def scan(
         self, step: Callable[..., Any], *states: Any, each: Callable[[Any], Any] | None = None
     ) -> tuple[Traced, ...]:
-        """Record one step as a program of its own; its inputs are x at time t and the states."""
+        """Record a scan, with one step as its own program, whose inputs are x at time t and the states."""
         body = Program()
         traced = [self._operand(state) for state in states]
         now = self.argument(body, (self.shape[0], *self.shape[2:]), self.format)
@@ -292,7 +291,7 @@ def _zeros(shape: tuple[int, ...], format: QFormat) -> FixedArray:
 
 
 def trace(net: Callable[..., Any], shape: tuple[int, ...], format: QFormat) -> Program:
-    """The program of a network over FixedArrays, for one sample of this shape (without the batch axis)."""
+    """The program of a quantised network, for samples of this shape (without the batch axis) and format."""
     program = Program()
     result = net(Traced.argument(program, (1, *shape), format))
     results = result if isinstance(result, tuple) else (result,)

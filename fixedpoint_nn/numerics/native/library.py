@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The compiled kernels of kernels.c, if they are there and pass their own test; NumPy is the fallback and the oracle.
+"""The compiled kernels of kernels.c, used if they exist and pass their self-test; NumPy is the fallback and the oracle.
 
-They are built with the package where a C compiler is found. `FIXEDPOINT_NN_KERNELS=numpy` leaves them out, `=c` demands
-them, and `chosen()` says which ones run and why.
+They are built with the package if a C compiler is found. `FIXEDPOINT_NN_KERNELS=numpy` disables them, `=c` requires
+them, and `chosen()` tells which kernels run and why.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from fixedpoint_nn.numerics.rounding import Rounding
 
 VARIABLE = "FIXEDPOINT_NN_KERNELS"
 LEVELS = ("portable C", "AVX2", "AVX-512 VNNI")
-FASTER_THAN_NUMPY = 1  # the lowest level that is chosen by itself: plain C is slower than BLAS
+FASTER_THAN_NUMPY = 1  # the lowest level chosen by default: plain C is slower than BLAS
 MOST_SHIFT, MOST_WIDE_SHIFT = 30, 62
 SUM_LIMIT = (1 << 31) - 1
-# The modes in the order of their codes in kernels.c, which are the engine's codes too: a test holds the three equal.
+# The modes in the order of their codes in kernels.c, which are also the engine's; a test compares the three.
 _ROUNDINGS = tuple(
     Rounding[name]
     for name in ("FLOOR", "TOWARD_ZERO", "HALF_UP", "HALF_DOWN", "HALF_AWAY", "HALF_TOWARD_ZERO", "HALF_EVEN")
@@ -38,16 +38,16 @@ _OVERFLOWS = tuple(Overflow[name] for name in ("WRAP", "SATURATE", "SATURATE_SYM
 _NO_OVERFLOW, _FULL_WORD = len(_OVERFLOWS), 32
 
 
-# Tests of what other files call in the library; each says what differs, or nothing.
+# Self-tests registered by other files; each returns what differs, empty if nothing.
 MORE_TESTS: list[Callable[[Kernels], str]] = []
 
 
 class KernelError(RuntimeError):
-    """The kernels were demanded and cannot be had."""
+    """Raised if the compiled kernels are required but not available."""
 
 
 class _Product(ctypes.Structure):
-    """`Product` of kernels.c."""
+    """The structure `Product` of kernels.c."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("rows", "taps", "columns", "row_stride")),
@@ -59,7 +59,7 @@ class _Product(ctypes.Structure):
 
 
 class _Requantize(ctypes.Structure):
-    """`Requantize` of kernels.c."""
+    """The structure `Requantize` of kernels.c."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("rows", "columns", "row_stride")),
@@ -70,9 +70,9 @@ class _Requantize(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Source:
-    """The rows of a product: of a matrix, or (with `positions`) the windows of padded images (n, h, w, c)."""
+    """The left operand of a product: rows of a matrix, or with `positions` windows of padded images (n, h, w, c)."""
 
-    array: Array  # float32, its last axis without gaps
+    array: Array  # float32, its last axis contiguous
     rows: int
     taps: int
     kernel_rows: int = 1
@@ -80,7 +80,7 @@ class Source:
     positions: tuple[int, int] | None = None
 
     def fields(self) -> tuple[int, ...]:
-        """runs, run_stride, out_columns, out_rows, column_step, row_step, image_stride of kernels.c."""
+        """The fields runs, run_stride, out_columns, out_rows, column_step, row_step, image_stride of kernels.c."""
         if self.positions is None:
             return 1, 0, 0, 0, 0, 0, 0
         by_image, by_row, by_column, _ = (step // 4 for step in self.array.strides)
@@ -93,16 +93,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Epilogue:
-    """What happens to a sum: ReLU, then rounded by `shift` bits and fitted; without a quantizer it stays as it is."""
+    """The operations on a sum: ReLU, then rounding by `shift` bits and overflow handling, if there is a quantizer."""
 
     relu: bool = False
     shift: int = 0
     quantizer: Quantizer | None = None
-    fits: bool = False  # nothing overflows, as is known beforehand
+    fits: bool = False  # known not to overflow
 
 
 class Kernels:
-    """The loaded library at one level of instructions."""
+    """The loaded library at one instruction set level."""
 
     def __init__(self, library: ctypes.CDLL, level: int) -> None:
         self._library, self.level = library, level
@@ -111,11 +111,11 @@ class Kernels:
 
     @property
     def name(self) -> str:
-        """The instructions that they use."""
+        """The name of the instruction set."""
         return LEVELS[self.level]
 
     def pack(self, weights: Array, bits: int) -> Array:
-        """A float32 matrix (taps, columns) in the kernel's order."""
+        """A float32 matrix (taps, columns) packed in the kernel's order."""
         matrix = np.ascontiguousarray(weights, np.float32)
         taps, columns = map(ctypes.c_int64, matrix.shape)
         packed = np.empty(self._library.fx_packed_bytes(taps, columns, bits), np.int8)
@@ -135,10 +135,11 @@ class Kernels:
         out: Array,
         wide: int = 0,
     ) -> None:
-        """out = epilogue(rows @ weights + bias + addend); addend and out are float32 without gaps, bias is int32.
+        """out = epilogue(rows @ weights + bias + addend); addend and out are contiguous float32, bias is int32.
 
-        `offset` is added to every element of the rows, so that it fits its bits; the bias has to undo it. `wide`: the
-        weights are packed as low and high words, whose sums go to int64 after so many taps; bias is int64.
+        `offset` is added to every element of the rows, so that it fits `bits` bits; the bias must compensate for it.
+        With `wide`, weights are packed as low and high words, whose sums move to int64 after that many taps, and bias
+        is int64.
         """
         scratch = self.scratch(source.taps, bits)
         described = described_product(source, columns, bits, offset, epilogue, wide)
@@ -147,12 +148,14 @@ class Kernels:
         )
 
     def scratch(self, taps: int, bits: int) -> Array:
-        """Space for the rows of one block, packed."""
+        """Scratch memory for the packed rows of one block."""
         return np.empty(self._library.fx_scratch_bytes(ctypes.c_int64(taps), bits), np.int8)
 
     def requantize(self, x: Array, shift: int, quantizer: Quantizer, out: Array) -> None:
-        """Integers of at most 2**24 in float32 times 2**shift, rounded and saturated; x is a matrix without gaps in its
-        rows, out has none at all."""
+        """out = x * 2**shift, rounded and saturated.
+
+        x is a float32 matrix of integers up to 2**24 with contiguous rows, out is contiguous.
+        """
         described = described_requantize(x.shape, x.strides[0] // 4, shift, quantizer)
         self._library.fx_requantize(self.level, ctypes.byref(described), _at(x), _at(out))
 
@@ -167,7 +170,7 @@ class Kernels:
         steps: int,
         scratch: Array,
     ) -> None:
-        """A loop over time; native/scan.py makes the operations and slots."""
+        """Run a loop over time; native/scan.py makes the operations and slots."""
         sizes = map(ctypes.c_int64, (batch, block, steps))
         self._library.fx_scan(
             self.level, int(doubles), operations, ctypes.c_int64(count), slots, *sizes, _at(scratch)
@@ -175,18 +178,18 @@ class Kernels:
 
     @property
     def network_lanes(self) -> int:
-        """Columns in a vector of a network's products."""
+        """The columns per vector in a network's products."""
         return int(self._library.fx_network_lanes(self.level))
 
     @property
     def network_columns(self) -> int:
-        """Columns in a block of a network's products."""
+        """The columns per block in a network's products."""
         return self.network_lanes * int(self._library.fx_network_vectors(self.level))
 
     def network(
         self, steps: Any, tensors: Any, x: Array, batch: int, block: int, arena: Array, out: Array
     ) -> bool:
-        """A whole network; native/network.py makes steps and tensors. False: a float of x is not finite."""
+        """Run a whole network (see native/network.py); returns False if a float of x is not finite."""
         sizes = ctypes.c_int64(batch), ctypes.c_int64(block)
         counts = ctypes.c_int64(len(steps)), ctypes.c_int64(len(tensors))
         failed = self._library.fx_network(
@@ -195,7 +198,7 @@ class Kernels:
         return not failed
 
     def lookup(self, codes: Array, table: Array, bits: int, out: Array) -> None:
-        """The float32 table's entry for the lowest bits of each integer in float32; no array has gaps."""
+        """out = table[low bits of each code]; codes, table and out are contiguous float32."""
         mask = (1 << bits) - 1
         self._library.fx_lookup(
             self.level, _at(codes), ctypes.c_int64(codes.size), _at(table), mask, _at(out)
@@ -226,12 +229,12 @@ def _at(array: Array | None) -> ctypes.c_void_p | None:
 
 @cache
 def code_of(mode: Rounding | Overflow) -> int:
-    """The code of a mode in kernels.c."""
+    """The code of a rounding or overflow in kernels.c."""
     return _ROUNDINGS.index(mode) if isinstance(mode, Rounding) else _OVERFLOWS.index(mode)
 
 
 def modes_of(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
-    """Rounding, overflow, lowest and highest integer, word and sign, as the kernel counts them."""
+    """(rounding, overflow, lowest integer, highest integer, word, sign) as codes of kernels.c."""
     q = epilogue.quantizer
     if q is None:
         return 0, _NO_OVERFLOW, 0, 0, _FULL_WORD, 1
@@ -244,14 +247,14 @@ def modes_of(epilogue: Epilogue) -> tuple[int, int, int, int, int, int]:
 
 @dataclass(frozen=True)
 class Choice:
-    """The kernels that run (None: NumPy's), and the reason in words."""
+    """The kernels in use (None: NumPy), and the reason as text."""
 
     kernels: Kernels | None
     reason: str
 
 
 def chosen() -> Choice:
-    """By the environment variable, by what was built, and by the processor."""
+    """The kernels to use, by the environment variable, the build and the processor; cached."""
     return _chosen(os.environ.get(VARIABLE, ""))
 
 
@@ -282,7 +285,7 @@ def _chosen(wanted: str) -> Choice:
 
 @cache
 def available() -> tuple[Kernels, ...]:
-    """The compiled kernels at every level that this processor has, the best one last; none if they were not built."""
+    """The compiled kernels at every level of this processor, best last; empty if they were not built."""
     spec = find_spec("fixedpoint_nn.numerics.native._kernels")
     if spec is None or spec.origin is None:
         return ()
@@ -294,7 +297,7 @@ def available() -> tuple[Kernels, ...]:
 
 
 def self_test(kernels: Kernels) -> str:
-    """Whether products over full ranges and all modes give NumPy's int64 results; what differs, or nothing."""
+    """Compare products over full ranges and all modes with NumPy's int64; returns what differs, empty if nothing."""
     rng = np.random.default_rng(0)
     for bits, low, high, offset in ((8, 0, 255, 0), (8, -128, 127, 128), (16, -32768, 32767, 0)):
         weight_high = 127 if bits == 8 else 255
@@ -319,7 +322,7 @@ def self_test(kernels: Kernels) -> str:
 
 
 def _wide_self_test(kernels: Kernels, rng: np.random.Generator) -> str:
-    """The same for words of 16 bits times weights of 16 bits."""
+    """The self-test of 16-bit words times 16-bit weights."""
     for taps, columns, chunk in ((1, 1, 2), (67, 37, 68), (130, 129, 64)):
         x = rng.integers(0, 1 << 16, (50, taps))
         w = rng.integers(-(1 << 15), 1 << 15, (taps, columns))
@@ -343,7 +346,7 @@ def _wide_self_test(kernels: Kernels, rng: np.random.Generator) -> str:
 
 
 def split_weights(weights: Array) -> tuple[Array, Array]:
-    """Low and high words with weights = low + 256 * high, where low is a signed byte."""
+    """(low, high) with weights = low + 256 * high, where low is a signed byte."""
     ints = weights.astype(np.int64)
     low = ((ints + 128) & 255) - 128
     return low, (ints - low) >> 8

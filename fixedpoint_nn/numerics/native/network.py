@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whole networks in the compiled kernels: tensors, steps, packed weights and the call (`fx_network` of network.h)."""
+"""Data structures of whole networks in the compiled kernels (`fx_network` of network.h): tensors, steps, weights."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.numerics.native.library import Epilogue, Kernels, modes_of
 
 ENTER_INTS, ENTER_STORED, ENTER_FLOATS, CONVOLVE, MAXIMUM, AVERAGE, ADD, TABLE, LEAVE = range(9)
-BYTES, WORDS, WIDE = range(3)  # operands of a product; of wide ones the sums are longer than 32 bits
+BYTES, WORDS, WIDE = range(3)  # kinds of operands of a product; wide ones have sums of more than 32 bits
 GROUP = {BYTES: 4, WORDS: 2, WIDE: 2}  # taps in four bytes
-MOST_OF_SEGMENT = 65534  # of a segment's magnitudes: 65535 + 32768 * 65534 == 2**31 - 1
-LINE = 64  # bytes of a line of the cache
-SLACK = 64  # bytes after the last tensor, for loads over the end
+MOST_OF_SEGMENT = 65534  # limit of a segment's magnitudes: 65535 + 32768 * 65534 == 2**31 - 1
+LINE = 64  # bytes of a cache line
+SLACK = 64  # bytes after the last tensor, for loads beyond the end
 
 
 class Tensor(ctypes.Structure):
-    """`Tensor` of network.h."""
+    """The structure `Tensor` of network.h."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("image_bytes", "first", "row")),
@@ -32,7 +32,7 @@ class Tensor(ctypes.Structure):
 
 
 class _Finish(ctypes.Structure):
-    """`Finish` of network.h."""
+    """The structure `Finish` of network.h."""
 
     _fields_ = [
         (name, ctypes.c_int32)
@@ -41,19 +41,19 @@ class _Finish(ctypes.Structure):
 
 
 class Quick(ctypes.Structure):
-    """`Quick` of network.h."""
+    """The structure `Quick` of network.h."""
 
     _fields_ = [(name, ctypes.c_int32) for name in ("is", "shift", "tie_bits", "low", "high", "start")]
 
 
 class _Segment(ctypes.Structure):
-    """`Segment` of network.h."""
+    """The structure `Segment` of network.h."""
 
     _fields_ = [("offset", ctypes.c_int64), ("groups", ctypes.c_int32), ("join", ctypes.c_int32)]
 
 
 class Step(ctypes.Structure):
-    """`Step` of network.h."""
+    """The structure `Step` of network.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("kind", "a", "b", "out")),
@@ -76,7 +76,7 @@ class Step(ctypes.Structure):
 
 
 def finish_of(epilogue: Epilogue, shift: int | None = None) -> _Finish:
-    """`Finish` of network.h, with another shift if it is given."""
+    """The `Finish` of an epilogue, with another shift if given."""
     rounding, overflow, low, high, word, signed = modes_of(epilogue)
     return _Finish(
         epilogue.relu, epilogue.shift if shift is None else shift, rounding, overflow, low, high, word, signed
@@ -85,7 +85,7 @@ def finish_of(epilogue: Epilogue, shift: int | None = None) -> _Finish:
 
 @dataclass(frozen=True)
 class PackedWeights:
-    """A matrix in the kernels' order: blocks of columns, of each the groups of taps, of each the columns' taps."""
+    """A matrix in the kernels' order: by block of columns, group of taps, column, tap."""
 
     weights: Array
     segments: ctypes.Array[_Segment]
@@ -95,9 +95,9 @@ class PackedWeights:
 def packed_weights(
     kernels: Kernels, matrix: Array, words: int, runs: Sequence[tuple[int, int]]
 ) -> PackedWeights | None:
-    """int64 weights (taps, columns), whose taps lie in `runs`: (bytes from a window's first element, taps).
+    """Packed int64 weights (taps, columns), whose taps are in `runs` of (byte offset within a window, taps).
 
-    None where two words' sum of 16 bits times 16 bits is larger than a segment's may be.
+    None if the sum of two 16-bit by 16-bit products exceeds a segment's limit.
     """
     group, block = GROUP[words], kernels.network_columns
     parts, segments, firsts = [], [], [0]
@@ -127,7 +127,7 @@ def packed_weights(
 
 
 def aligned(array: Array) -> Array:
-    """The array in memory that begins with a line of the cache, which no load of a vector then crosses."""
+    """A copy of the array that is aligned to cache lines, so that no vector load crosses one."""
     space = np.empty(array.nbytes + LINE, np.uint8)
     start = -int(space.__array_interface__["data"][0]) % LINE
     moved = space[start : start + array.nbytes].view(array.dtype)
@@ -136,7 +136,7 @@ def aligned(array: Array) -> Array:
 
 
 def _segment_ends(columns: Array, words: int) -> list[int] | None:
-    """The groups of taps after which the sums of wide products are moved up, for one run; else its end alone."""
+    """The groups of taps after which wide sums are moved to int64, for one run; else only its end."""
     groups = len(columns) // GROUP[words]
     if words != WIDE:
         return [groups]
@@ -147,7 +147,7 @@ def _segment_ends(columns: Array, words: int) -> list[int] | None:
     ends: list[int] = []
     start, before = 0, np.zeros(columns.shape[1], np.int64)
     while start < groups:
-        # No column ever falls, so the largest sums over the columns rise too, and can be searched.
+        # Columns of cumulated magnitudes are monotonic, so their maximum is, and can be searched.
         rising = (grown[start:] - before).max(axis=1)
         start += int(np.searchsorted(rising, MOST_OF_SEGMENT, side="right"))
         ends.append(start)
@@ -156,7 +156,7 @@ def _segment_ends(columns: Array, words: int) -> list[int] | None:
 
 
 def address(array: Array) -> int:
-    """Where an array without gaps begins."""
+    """The address of a contiguous array."""
     return int(array.__array_interface__["data"][0])
 
 
@@ -164,7 +164,7 @@ address_of = ctypes.addressof
 
 
 def biases(start: Array, words: int, columns: int) -> tuple[Array, Array]:
-    """int64 start values, one for each column, as the sums' lower and upper part, padded to `columns`."""
+    """int64 start values per column as (lower, upper) int32 parts, padded to `columns`."""
     padded = np.pad(start, (0, columns - len(start)))
     if words == WIDE:
         return (padded & 65535).astype(np.int32), (padded >> 16).astype(np.int32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The networks' kernels are trusted only after this: products of every kind, in all roundings, equal to int64's."""
+"""The self-test of the networks' kernels: products of every kind, in all roundings, compared with int64."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
 ROWS = 9
-# Bytes of an operand, its ends, the largest weight, and a rounding's shift.
+# Bytes of an operand, its range, the largest weight, and the shift.
 KINDS = ((1, 0, 255, 127, 7), (1, -128, 127, 127, 7), (2, -32768, 32767, 255, 12), (2, 0, 65535, 32767, 26))
 
 
 def network_self_test(kernels: Kernels) -> str:
-    """What differs, or nothing."""
+    """Run the self-test; returns what differs, empty if nothing."""
     rng = np.random.default_rng(0)
     for size, low, high, largest, shift in KINDS:
         for taps, columns in ((1, 1), (67, 129)):
@@ -56,7 +56,7 @@ def network_self_test(kernels: Kernels) -> str:
 def dense(
     kernels: Kernels, x: Ints, w: Ints, bias: Ints, size: int, ends: tuple[int, int], epilogue: Epilogue
 ) -> Ints:
-    """One dense layer as a network of its own: epilogue(x @ w + bias), for x within its ends, kept in `size` bytes."""
+    """A network of one dense layer: epilogue(x @ w + bias), for x within `ends`, stored in `size` bytes."""
     (rows, taps), columns = x.shape, w.shape[1]
     zero = zero_of(size, *ends)
     step = Step(CONVOLVE, 0, -1, -1)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Which products the compiled kernels take, and the weights packed for them.
+"""The products that the compiled kernels support, and packing of their weights.
 
-Sums of up to 31 bits stay in int32. Words of 16 bits times weights of 16 bits are `wide`: two products, of the weights'
-low and high bytes, joined in int64.
+Sums of up to 31 bits stay in int32. Products of 16-bit words and 16-bit weights are `wide`: two products, with the
+weights' low and high bytes, combined in int64.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ from fixedpoint_nn.numerics.native.library import (
     split_weights,
 )
 
-_BYTES_FROM_LEVEL = 2  # products of bytes need VNNI; below, pairs of 16 bits are as fast
+_BYTES_FROM_LEVEL = 2  # byte products need VNNI; below, 16-bit pairs are as fast
 _INT8, _INT16 = (1 << 7) - 1, (1 << 15) - 1
 
 
 @dataclass(frozen=True)
 class Operands:
-    """Weights to be packed, how wide the kernel's operands are, and what is added to the rows to make them bytes."""
+    """Weights for a kernel, the width of its operands, and the offset that makes the rows bytes."""
 
     kernels: Kernels
     parts: tuple[Array, ...]
     columns: int
     bits: int
     offset: int
-    correction: Array  # of the bias, for the offset; int64
-    wide: int = 0  # taps after which sums go to int64; 0: they stay in int32
+    correction: Array  # of the bias for the offset, int64
+    wide: int = 0  # taps after which sums move to int64; 0: they stay in int32
 
     @cached_property
     def packed(self) -> Array:
-        """The weights in the kernels' order, one part after the other; made when they are first multiplied with."""
+        """The packed weights, part by part; packed on first use."""
         return np.concatenate([self.kernels.pack(part, self.bits) for part in self.parts])
 
     @property
     def most(self) -> int:
-        """The largest sum that they hold."""
+        """The largest sum that the kernel holds."""
         return FLOAT64_EXACT if self.wide else SUM_LIMIT
 
     def can_finish(self, shift: int) -> bool:
-        """May the sum be rounded by 2**shift in the same pass?"""
+        """Whether the sum can be rounded by `shift` bits in the same pass."""
         return -(MOST_WIDE_SHIFT if self.wide else MOST_SHIFT) <= shift <= 0
 
     def multiply(
         self, source: Source, bias: Array | None, addend: Array | None, epilogue: Epilogue, out: Array
     ) -> None:
-        """out = epilogue(rows @ weights + bias + addend), all of them integers in float32."""
+        """out = epilogue(rows @ weights + bias + addend), all integers in float32."""
         corrected = self.correction if bias is None else self.correction + bias.astype(np.int64)
         self.kernels.product(
             source, self.packed, self.columns, self.bits, self.offset,
@@ -68,7 +68,7 @@ class Operands:
 
 
 def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
-    """For sums of at most `bound`, bias and all; None if the kernels are not there or the operands are too wide."""
+    """The operands for sums of at most `bound`, bias included; None if the kernels do not support them."""
     kernels = chosen().kernels
     if kernels is None:
         return None
@@ -90,7 +90,7 @@ def operands(a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
 
 
 def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Operands | None:
-    """Words of up to 16 bits, signed or not, times weights of up to 16 bits."""
+    """Operands of up to 16 bits times weights of up to 16 bits."""
     if bound > FLOAT64_EXACT or not b.within(-_INT16 - 1, _INT16):
         return None
     if a.within(-_INT16 - 1, _INT16):
@@ -110,7 +110,7 @@ def _wide(kernels: Kernels, a: BoundedInts, b: BoundedInts, bound: int) -> Opera
 
 
 def _chunk(low: Array, high: Array) -> int:
-    """The most taps (an even number) whose sums with words of 16 bits int32 holds, for every block of so many."""
+    """The largest even number of taps per block whose sums with 16-bit words fit int32."""
     taps, longest = len(low), SUM_LIMIT // (_INT16 + 1)
     magnitudes = np.maximum(np.abs(low), np.abs(high))
     for parts in range(1, taps + 1):

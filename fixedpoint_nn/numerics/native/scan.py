@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Loops over time in the compiled kernels: slots, operations on them, and the call (`fx_scan` of network.h)."""
+"""Data structures of loops over time in the compiled kernels (`fx_scan` of network.h): slots and operations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRODUCT, REQUANTIZE, LOOKUP, MULTIPLY, COMBINE, LOAD, STORE = range(7)
 
 
 class _Slot(ctypes.Structure):
-    """`Slot` of network.h."""
+    """The structure `Slot` of network.h."""
 
     _fields_ = [
         ("base", ctypes.c_void_p),
@@ -32,7 +32,7 @@ class _Slot(ctypes.Structure):
 
 
 class _Source(ctypes.Structure):
-    """`Source` of network.h."""
+    """The structure `Source` of network.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("slot", "column", "width", "zero", "shift")),
@@ -41,7 +41,7 @@ class _Source(ctypes.Structure):
 
 
 class _Operation(ctypes.Structure):
-    """`Operation` of network.h."""
+    """The structure `Operation` of network.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("kind", "out", "a", "b", "a_column", "b_column")),
@@ -58,7 +58,7 @@ class _Operation(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Operand:
-    """Columns of a slot from `column` on; slot -1 is none."""
+    """Columns of a slot from `column` on; slot -1 means none."""
 
     slot: int = -1
     column: int = 0
@@ -66,7 +66,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class Factor:
-    """Columns of a slot, times 2**shift integers from `low` to `high`, and their weights; int64 (columns, outputs)."""
+    """An operand, 2**shift times integers from `low` to `high`, and its int64 weights (columns, outputs)."""
 
     operand: Operand
     low: int
@@ -75,11 +75,11 @@ class Factor:
     shift: int = 0
 
 
-FEW = 4  # up to a quarter of a factor's columns come again one by one, more of them all together
+FEW = 4  # up to a quarter of a factor's columns are repeated singly, more of them as a whole
 
 
 def balanced(factor: Factor) -> Factor:
-    """The factor with weights that are no longer than 16 bits, if a power of two can go over to the columns."""
+    """The factor with weights of at most 16 bits, if a power of two can be moved to the columns."""
     low, high, weights, shift = factor.low, factor.high, factor.weights, factor.shift
     while (
         np.abs(weights).max() >= INT16 and not (weights & 1).any() and 2 * low >= -INT16 and 2 * high < INT16
@@ -89,7 +89,7 @@ def balanced(factor: Factor) -> Factor:
 
 
 def narrowed(factor: Factor) -> list[Factor]:
-    """The factor with weights of 16 bits; columns with larger ones come again, with what is left of them."""
+    """Factors with weights of at most 16 bits; columns with larger weights are repeated for the remainder."""
     top = INT16 - 1
     kept = np.clip(factor.weights, -top, top)
     rest = factor.weights - kept
@@ -107,11 +107,11 @@ def narrowed(factor: Factor) -> list[Factor]:
 
 @dataclass
 class Operations:
-    """The operations of one step, in order, with the arrays that they point to; slots hold numbers of `dtype`."""
+    """The operations of one time step, in order, with the arrays they refer to; slots have elements of `dtype`."""
 
     kernels: Kernels
     dtype: np.dtype[Any]
-    row_bytes: int = 0  # of the product that needs the most scratch
+    row_bytes: int = 0  # of the product with the most scratch memory
     _made: list[_Operation] = field(default_factory=list)
     _kept: list[Any] = field(default_factory=list)
 
@@ -123,9 +123,9 @@ class Operations:
         bound: int,
         cuts: Sequence[tuple[int, slice, Epilogue]],
     ) -> None:
-        """For each cut: its slot = epilogue(sum of factor @ weights + bias), in its columns.
+        """Add a product: for each cut, slot = epilogue(sum of factor @ weights + bias), for the cut's columns.
 
-        The factors are kept in `size` bytes, side by side; no sum is larger than `bound`.
+        The factors are stored side by side, in `size` bytes each; no sum exceeds `bound`.
         """
         factors = [part for factor in factors for part in narrowed(balanced(factor))]
         start, at, sources = bias, 0, []
@@ -144,7 +144,7 @@ class Operations:
         for number, (out, columns, epilogue) in enumerate(cuts):
             operation = self._add(PRODUCT, out, Operand(), Operand(), columns.stop - columns.start)
             operation.row_bytes, operation.bytes = row_bytes, size
-            if number == 0:  # the others find the rows packed
+            if number == 0:  # the rows are packed for the others
                 operation.sources, operation.source_count = address_of(packed), len(packed)
             step = Step(0, 0, -1, 1)
             self._kept += fill_product(
@@ -157,35 +157,35 @@ class Operations:
             operation.product = step
 
     def load(self, out: int, words: int, width: int, kind: np.dtype[Any]) -> None:
-        """out = the slot `words`, integers of this kind."""
+        """Add out = the slot `words` of integers of dtype `kind`."""
         operation = self._add(LOAD, out, Operand(words), Operand(), width)
         operation.bytes, operation.word_signed = kind.itemsize, int(kind.kind == "i")
 
     def store(self, words: int, a: Operand, width: int, kind: np.dtype[Any]) -> None:
-        """The slot `words`, integers of this kind, = a."""
+        """Add the slot `words`, of integers of dtype `kind`, = a."""
         self._add(STORE, words, a, Operand(), width).bytes = kind.itemsize
 
     def requantize(
         self, out: int, a: Operand, width: int, shift: int, quantizer: Quantizer, fits: bool
     ) -> None:
-        """out = a times 2**shift, rounded, and saturated unless it fits."""
+        """Add out = a * 2**shift, rounded, and saturated unless it fits."""
         operation = self._add(REQUANTIZE, out, a, Operand(), width)
         operation.a_factor, operation.rounding = 2.0**shift, code_of(quantizer.rounding)
         operation.low, operation.high = (-inf, inf) if fits else limits(quantizer.format, quantizer.overflow)
 
     def lookup(self, out: int, a: Operand, width: int, table: Array, bits: int) -> None:
-        """out = the table's entries for the lowest bits of a."""
+        """Add out = the table's entries at the low bits of a."""
         operation = self._add(LOOKUP, out, a, Operand(), width)
         operation.row, operation.mask = self._kept_at(table.astype(self.dtype)), (1 << bits) - 1
 
     def multiply(self, out: int, a: Operand, b: Operand, width: int) -> None:
-        """out = a * b."""
+        """Add out = a * b."""
         self._add(MULTIPLY, out, a, b, width)
 
     def combine(
         self, out: int, a: Operand, a_factor: int, b: Operand, b_factor: int, row: Array | None, width: int
     ) -> None:
-        """out = a * a_factor + b * b_factor + row."""
+        """Add out = a * a_factor + b * b_factor + row."""
         operation = self._add(COMBINE, out, a, b, width)
         operation.a_factor, operation.b_factor = a_factor, b_factor
         operation.row = None if row is None else self._kept_at(row.astype(self.dtype))
@@ -200,15 +200,15 @@ class Operations:
         return address(array)
 
     def array(self) -> ctypes.Array[_Operation]:
-        """All of them, as C wants them."""
+        """All operations as a C array."""
         return (_Operation * len(self._made))(*self._made)
 
 
 @dataclass(frozen=True)
 class SlotOf:
-    """A slot's array: its columns without gaps; (rows of a block, columns), or the whole batch's.
+    """The array of a slot, with contiguous columns: (rows of a block, columns), or with `whole` of the batch.
 
-    `whole`: the first axis is the batch; with three axes, the second one is time.
+    A `whole` array has the batch as its first axis; with three axes, the second is time.
     """
 
     array: Array
@@ -229,7 +229,7 @@ def scan(
     block: int,
     steps: int,
 ) -> None:
-    """Every operation, step after step, for one block of rows after the other."""
+    """Run the operations, step by step, for each block of rows."""
     scratch = aligned(np.empty(operations.row_bytes * block + SLACK, np.uint8))
     described = (_Slot * len(slots))(*(slot.described() for slot in slots))
     doubles = operations.dtype == FLOAT64

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums as steps of the compiled kernels: how their products are made, and how they finish."""
+"""Sums as steps of the compiled kernels: products, and the end of a sum."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fixedpoint_nn.numerics.native.library import MOST_SHIFT, MOST_WIDE_SHIFT, S
 from fixedpoint_nn.numerics.overflow import Overflow, limits
 from fixedpoint_nn.numerics.rounding import Rounding
 
-BYTES_FROM_LEVEL = 2  # products of bytes need VNNI
+BYTES_FROM_LEVEL = 2  # byte products need VNNI
 INT8, INT16 = 1 << 7, 1 << 15
 _CLIPS = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 _MOST_KEPT = 15  # bits of the lower half of a wide sum
-# What makes a floor of a rounding, by its shift; ties to even are seen to afterwards.
+# The constant that turns a rounding into a floor, by its shift; ties to even are corrected afterwards.
 _HALVES: dict[Rounding, Callable[[int], int]] = {
     Rounding.FLOOR: lambda shift: 0,
     Rounding.HALF_UP: lambda shift: 1 << shift - 1,
@@ -27,11 +27,11 @@ _HALVES: dict[Rounding, Callable[[int], int]] = {
 
 
 class NotCompiled(Exception):
-    """The kernels have no such operation."""
+    """Raised for an operation that the kernels do not support."""
 
 
 def bytes_for(kernels: Kernels, low: int, high: int, narrow: bool) -> int:
-    """How many bytes keep integers from `low` to `high`; `narrow`: every product with them has weights of bytes."""
+    """The bytes to store integers from `low` to `high`; `narrow`: all products with them have byte weights."""
     if low < -INT16 or high >= 2 * INT16 or (low < 0 and high >= INT16):
         raise NotCompiled("integers of more than 16 bits")
     if kernels.level < BYTES_FROM_LEVEL or not narrow:
@@ -41,7 +41,7 @@ def bytes_for(kernels: Kernels, low: int, high: int, narrow: bool) -> int:
 
 
 def zero_of(size: int, low: int, high: int) -> int:
-    """What is added to integers kept in `size` bytes, so that bytes have no sign and words have one."""
+    """The offset of integers stored in `size` bytes, which makes bytes unsigned and words signed."""
     if size == 1:
         return INT8 if low < 0 else 0
     return -INT16 if high >= INT16 else 0
@@ -58,9 +58,9 @@ def fill_product(
     bound: int,
     out_zero: int = 0,
 ) -> list[Any]:
-    """Make `step` a product of int64 weights with integers kept in `size` bytes; gives the arrays that it points to.
+    """Make `step` a product of int64 weights with integers stored in `size` bytes; returns the arrays it refers to.
 
-    `runs` are where its taps lie, `start` what the sums start with, `bound` the largest sum with the bias.
+    `runs` are the places of its taps, `start` the start values of sums, `bound` the largest sum with the bias.
     """
     columns = matrix.shape[1]
     if matrix.size and (matrix.min() < -INT16 or matrix.max() >= INT16):
@@ -88,7 +88,7 @@ def fill_product(
 
 
 def fill_sum(step: native.Step, epilogue: Epilogue, bound: int, zeros: int, out_zero: int) -> None:
-    """The end of a sum of at most `bound`, of stored values that hold `zeros` too much."""
+    """Set the end of a sum of at most `bound`, whose stored values are offset by `zeros` in total."""
     fill_finish(step, epilogue, bound)
     step.in_int64 |= bound + abs(zeros) > SUM_LIMIT
     if not step.in_int64:
@@ -96,7 +96,7 @@ def fill_sum(step: native.Step, epilogue: Epilogue, bound: int, zeros: int, out_
 
 
 def fill_finish(step: native.Step, epilogue: Epilogue, bound: int) -> None:
-    """The end of a sum of at most `bound`, in int32 or in int64."""
+    """Set the end of a sum of at most `bound`, in int32 or int64."""
     step.in_int64 = bound > SUM_LIMIT
     if bound > FLOAT64_EXACT or epilogue.shift > (MOST_WIDE_SHIFT if step.in_int64 else MOST_SHIFT):
         raise NotCompiled("a sum, or a shift, that is too wide")
@@ -106,9 +106,9 @@ def fill_finish(step: native.Step, epilogue: Epilogue, bound: int) -> None:
 
 
 def quickened(step: native.Step, epilogue: Epilogue, bound: int, out_zero: int) -> int:
-    """What the sums start with for the rounding's sake, if they finish quickly; see `Quick` of network.h.
+    """The rounding constant that sums start with, if the fast end applies; see `Quick` of network.h.
 
-    Rounding never falls and leaves zero alone, so that ReLU may come after it, in the clip.
+    Rounding is monotonic and maps 0 to 0, so ReLU can follow it, merged into the clip.
     """
     q, shift = epilogue.quantizer, epilogue.shift
     rounding = Rounding.FLOOR if q is None or shift == 0 else q.rounding
@@ -131,5 +131,5 @@ def quickened(step: native.Step, epilogue: Epilogue, bound: int, out_zero: int) 
 
 
 def _narrowed(kept: int) -> int:
-    """The end of the sums that fit int32 when all but `kept` + 1 bits of their lower half are left out."""
+    """The limit of sums that fit int32 when all but `kept` + 1 bits of their lower half are dropped."""
     return 1 << 46 - kept

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Detection of objects by a grid of cells: boxes, what a cell says, its loss, and average precision.
+"""Object detection with a grid of cells: boxes, the meaning of the outputs, the loss, and average precision.
 
 found = detections(net(images))              # boxes, classes and scores of every image
 mean_average_precision(found, boxes, 0.5)    # against (images, objects, 5): left, top, right, bottom, class

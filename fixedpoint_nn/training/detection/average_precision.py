@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Average precision of detections: how many are right, from the surest to the least sure."""
+"""Average precision of detections: the area under precision over recall, in order of descending score."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ RANGE = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))  # 0.50, 0.55, 
 
 
 def mean_average_precision(found: Detections, boxes: Array, least: float | tuple[float, ...] = 0.5) -> float:
-    """The mean over the classes that the boxes have, and over the overlaps `least` if there are several.
+    """mAP: the mean average precision over the classes in `boxes`, and over the IoU thresholds `least`.
 
-    boxes (images, objects, 5) are (left, top, right, bottom, class), of class -1 where there is none.
+    boxes (images, objects, 5) are (left, top, right, bottom, class); rows without an object have class -1.
     """
     wanted = np.unique(boxes[..., 4][boxes[..., 4] >= 0])
     if not wanted.size:
@@ -35,10 +35,10 @@ def mean_average_precision(found: Detections, boxes: Array, least: float | tuple
 
 
 def average_precision(scores: Array, right: Array, objects: int) -> float:
-    """The area under precision over recall; at each recall the best precision of that recall or a higher one.
+    """The area under the interpolated precision-recall curve; scores and right are (detections,).
 
-    `right` tells which detections found one of the `objects` that no surer detection had found; of equal scores
-    the first comes first.
+    `right` marks the detections that found one of the `objects` which no detection of a higher score had found. Of
+    equal scores the first comes first.
     """
     order = np.argsort(-scores, kind="stable")
     hits = right[order].cumsum()
@@ -48,14 +48,14 @@ def average_precision(scores: Array, right: Array, objects: int) -> float:
 
 
 def _shared(found: Detections, boxes: Array) -> Array:
-    """Overlaps (images, detections, objects); -1 with objects of another class, and with what there is not."""
+    """IoU (images, detections, objects); -1 for objects of another class and for empty rows."""
     same = found.classes[:, :, np.newaxis] == boxes[:, np.newaxis, :, 4]
     same &= found.scores[:, :, np.newaxis] >= 0
     return np.where(same, overlaps(found.boxes, boxes[..., :4].astype(np.float64)), -1.0)
 
 
 def _right(shared: Array, least: float) -> Array:
-    """Which detections are right: from the surest on, each takes the object that it overlaps most and that is free."""
+    """Which detections are right: in order of score, each is matched to the unmatched object of the largest IoU."""
     images, ranks, objects = shared.shape
     free = np.ones((images, objects), np.bool_)
     right = np.zeros((images, ranks), np.bool_)

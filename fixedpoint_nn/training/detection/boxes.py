@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Boxes (left, top, right, bottom): how much two of them overlap, and which of many to keep."""
+"""Boxes (left, top, right, bottom) in pixels: intersection over union, and non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def overlaps(first: Array, second: Array) -> Array:
 
 
 def suppress(boxes: Array, scores: Array, most: float = 0.5) -> Array:
-    """Non-maximum suppression: True for each box that no better box, itself kept, overlaps by more than `most`.
+    """Non-maximum suppression: True for each box whose IoU with every kept box of a higher score is at most `most`.
 
-    boxes (..., n, 4), scores (..., n); of equal scores the first is better.
+    boxes (..., n, 4), scores (..., n) -> (..., n); of equal scores the first wins.
     """
     order = np.argsort(-scores, axis=-1, kind="stable")
     ranked = np.take_along_axis(boxes, order[..., np.newaxis], -2)

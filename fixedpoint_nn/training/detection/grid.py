@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What the outputs of a grid of cells mean: (images, rows, columns, 5 + classes).
+"""Outputs of a detection grid, (images, rows, columns, 5 + classes), and the boxes that they encode.
 
-A cell of 8 x 8 pixels answers for the object whose centre lies in it. It says how sure it is that there is one (a
-logit), where its centre lies and how large it is, and the logits of the classes. Centres are told from the middle of
-the cell, sizes from a usual one, both in units of 2 pixels: so all outputs are of like size, and one format with few
-bits fits them.
+A cell of 8 x 8 pixels is responsible for the object whose centre lies in it. Its outputs are the logit of an object
+being there, the centre (x, y), the size (width, height), and the logits of the classes. Centres are relative to the
+centre of the cell, sizes to 28 pixels, both in units of 2 pixels, so that all outputs have similar ranges and one
+format of few bits fits them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ UNIT = 2.0  # pixels
 USUAL = 28.0  # pixels, of an object's width and height
 BOX = slice(1, 5)
 HEAD = 5  # outputs before those of the classes
-CANDIDATES = 24  # cells of an image that are looked at, the surest ones
-ABSENT = -1.0  # the score of what is no detection
+CANDIDATES = 24  # the cells of an image with the highest scores, which alone are decoded
+ABSENT = -1.0  # the score of unused and suppressed rows
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """For each image its detections, the surest first: boxes (images, n, 4), classes and scores (images, n).
+    """Detections by descending score: boxes (images, n, 4), classes and scores (images, n).
 
-    A score is the probability of an object times that of its class; rows beyond an image's own have the score -1.
+    A score is the probability of an object times that of its class; unused rows have the score -1.
     """
 
     boxes: Array
@@ -37,7 +37,7 @@ class Detections:
     scores: Array
 
     def of(self, image: int, least: float = 0.5) -> list[tuple[Array, int, float]]:
-        """(box, class, score) of every detection in one image that is at least so sure."""
+        """(box, class, score) of every detection in one image with a score of at least `least`."""
         rows = np.flatnonzero(self.scores[image] >= least)
         return [
             (self.boxes[image, row], int(self.classes[image, row]), float(self.scores[image, row]))
@@ -46,20 +46,20 @@ class Detections:
 
 
 def centres(rows: int, columns: int) -> Array:
-    """The middles of all cells in pixels: (rows, columns, 2), across first."""
+    """The centres (x, y) of all cells in pixels: (rows, columns, 2)."""
     down, across = np.mgrid[:rows, :columns]
     return np.asarray((np.stack([across, down], -1) + 0.5) * CELL)
 
 
 def boxes_fit(boxes: Array, shape: tuple[int, ...]) -> bool:
-    """Are these boxes (images, objects, 5) what outputs (images, rows, columns, 5 + classes) are judged by?"""
+    """Whether boxes (images, objects, 5) can be labels of outputs (images, rows, columns, 5 + classes)."""
     return len(shape) == 4 and shape[-1] > HEAD and boxes.ndim == 3 and boxes.shape[::2] == (shape[0], 5)
 
 
 def targets(boxes: Array, rows: int, columns: int) -> tuple[Array, Array]:
-    """(which cell each object belongs to, its four numbers): (..., n) places in row-major order, (..., n, 4).
+    """(cell index in row-major order (..., n), target of centre and size (..., n, 4)) of each object.
 
-    Objects that there are not, of class -1, have the place -1.
+    Rows without an object, of class -1, have the cell index -1.
     """
     middle, size = (boxes[..., :2] + boxes[..., 2:4]) / 2, boxes[..., 2:4] - boxes[..., :2]
     cell = np.clip((middle // CELL).astype(np.int64), 0, [columns - 1, rows - 1])
@@ -68,7 +68,10 @@ def targets(boxes: Array, rows: int, columns: int) -> tuple[Array, Array]:
 
 
 def detections(outputs: Array, most: float = 0.5) -> Detections:
-    """The boxes of a grid's outputs after non-maximum suppression, at most 24 for each image."""
+    """Boxes from grid outputs (images, rows, columns, 5 + classes), after non-maximum suppression at the IoU `most`.
+
+    At most 24 per image.
+    """
     outputs = np.asarray(outputs, np.float64)
     images, rows, columns, width = outputs.shape
     if width <= HEAD:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The loss of a grid of cells: is there an object, where, and what is it."""
+"""The loss of a detection grid: objectness, box and class."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fixedpoint_nn.numerics.arrays import Array
 from fixedpoint_nn.training.detection.grid import BOX, HEAD, boxes_fit, targets
 from fixedpoint_nn.training.losses import on_tape
 
-BOX_SHARE = 0.5  # how much a box counts beside the two likelihoods
+BOX_SHARE = 0.5  # the weight of the Huber loss
 
 
 def grid_loss(outputs: Tensor | Array, boxes: ArrayLike) -> Tensor:
-    """The sum of three, for each object: likelihoods of objects and of classes, and Huber's loss of the boxes.
+    """Binary cross entropy of objectness, cross entropy of classes and Huber loss of boxes, summed, per object.
 
-    outputs (images, rows, columns, 5 + classes); boxes (images, objects, 5) are (left, top, right, bottom, class),
-    of class -1 where there is none. Every cell says whether it has an object; place and class count only where it has.
+    outputs (images, rows, columns, 5 + classes); boxes (images, objects, 5) are (left, top, right, bottom, class), with
+    class -1 in rows without an object. Objectness counts in every cell, box and class only in cells with an object.
     """
     outputs = on_tape(outputs)
     wanted = np.asarray(boxes)

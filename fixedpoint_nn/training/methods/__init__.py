@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ways of training for few bits, one file each; "lsq+distillation" joins two of them."""
+"""Methods of quantisation-aware training for few bits, one file each; "lsq+distillation" combines two of them."""
 
 from fixedpoint_nn.training.methods.binary import Binary, Ternary
 from fixedpoint_nn.training.methods.clipping import LearnedClipping

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Weights of one bit, -s or +s, and of three values, -s, 0 or +s; s is learned, for each channel where the plan
-has one. Values between layers may be of one bit as well: 0 or s, or -s, 0, s where they have a sign.
+"""Binary weights, -s or +s, and ternary weights, -s, 0 or +s; the step s is learned, per channel if the plan is.
 
-The engine stores such weights in words of two bits and multiplies with them as with any other: it saves memory, not
-multipliers.
+Activations can be of one bit as well: 0 or s, or -s, 0, s if they are signed. The engine stores such weights in words
+of two bits and multiplies them as any others: this saves memory, not multipliers.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ MATRIX = 2  # axes; biases and constants keep their formats
 
 @dataclass(frozen=True)
 class SignStep(LearnedStep):
-    """y = s where x >= 0, else -s; the gradient reaches x up to twice the step."""
+    """y = s where x >= 0, else -s; the straight-through gradient reaches |x| up to 2 * s."""
 
     def codes(self, v: Array, low: int, high: int) -> Array:
-        """1 or -1."""
+        """The codes: 1 or -1."""
         return np.asarray(np.where(v >= 0, v.dtype.type(1), v.dtype.type(-1)))
 
     def limits(self) -> tuple[int, int]:
-        """Where gradients stop."""
+        """The codes beyond which the gradient is zero."""
         return -2, 2
 
     def settled(self, values: Array) -> Array:
-        """The weights on their two values, which the two-bit format holds."""
+        """The weights rounded to -s or s, which the two-bit format holds."""
         step = np.exp2(self.powers()).astype(values.dtype)
         return np.where(values >= 0, step, -step)
 
@@ -51,7 +50,7 @@ def _with_bits(entry: Entry, int_bits: int, frac_bits: int, signed: bool) -> Qua
 
 
 def _two_bits(entry: Entry, steps: Array) -> Entry:
-    """A format of -1, 0 and 1 steps, near these steps; one for each channel where the entry has them."""
+    """A two-bit format whose step is near these steps; one per channel if the entry has one per channel."""
     powers = np.rint(np.log2(np.maximum(steps, 2.0**-24))).astype(int)
     coarsest = int(powers.max())
     base = _with_bits(entry, 2 + coarsest, -coarsest, True)
@@ -67,7 +66,7 @@ def _few_values(place: Place, share: float) -> Entry:
 
 
 def _one_bit(place: Place) -> Entry:
-    """A value of one bit, or of two with a sign, over about the same range."""
+    """A format of one bit, or two if signed, over about the same range."""
     entry = place.entry
     if (
         place.output
@@ -82,30 +81,30 @@ def _one_bit(place: Place) -> Entry:
 
 @dataclass(frozen=True)
 class Ternary(Method):
-    """Weight matrices of -s, 0 and s; with `activations`, values between layers of one bit (two with a sign)."""
+    """Ternary weight matrices, -s, 0 and s; with `activations`, activations of one bit (two if signed)."""
 
     activations: bool = False
     share: float = 1.3  # of the mean magnitude: near the least squared error for normal weights
 
     def entry(self, place: Place) -> Entry:
-        """Two bits for a matrix; one for a value, if wanted."""
+        """Two bits for a weight matrix; one for an activation, with `activations`."""
         if place.is_weight:
             return _few_values(place, self.share) if _is_matrix(place) else place.entry
         return _one_bit(place) if self.activations else place.entry
 
     def rounder(self, place: Place, rounder: Any) -> Any:
-        """A learned step for what has few values."""
+        """A learned step for each weight matrix."""
         few = _is_matrix(place)
         return LearnedStep.of(rounder) if few else rounder
 
 
 @dataclass(frozen=True)
 class Binary(Ternary):
-    """Weight matrices of -s and s; with `activations`, values between layers of one bit (two with a sign)."""
+    """Binary weight matrices, -s and s; with `activations`, activations of one bit (two if signed)."""
 
     share: float = 1.0
 
     def rounder(self, place: Place, rounder: Any) -> Any:
-        """A sign with a learned step."""
+        """A `SignStep` for each weight matrix."""
         few = _is_matrix(place)
         return SignStep.of(rounder) if few else rounder

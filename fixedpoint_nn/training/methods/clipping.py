@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Learned clipping: where the values between layers are cut off is trained, by what was cut off."""
+"""Learned clipping (PACT): the clipping limit of activations is trained."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class LearnedLimit(Rounder):
 
 @dataclass(frozen=True)
 class LearnedClipping(Method):
-    """Values between layers have a learned limit; weights keep the plan's formats."""
+    """Activations have a learned clipping limit; weights keep the plan's formats."""
 
     def rounder(self, place: Place, rounder: Any) -> Any:
-        """A learned limit for a value between layers."""
+        """A learned limit for an activation."""
         if place.is_weight or isinstance(rounder, Rounder):
             return rounder
         return LearnedLimit.of(rounder)

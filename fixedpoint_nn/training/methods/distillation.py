@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Distillation: the network of few bits learns what the float network says, not the labels alone."""
+"""Distillation: the quantised network learns from the outputs of the float network as well as from the labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fixedpoint_nn.training.methods.method import Method, Teacher
 
 @dataclass(frozen=True)
 class Taught:
-    """Targets of a batch: the labels, and the teacher's outputs."""
+    """The targets of a batch: labels (n, ...) and the teacher's logits (n, ..., classes)."""
 
     labels: Array
     logits: Array
@@ -26,7 +26,7 @@ class Taught:
 
 @dataclass(frozen=True)
 class TaughtSource:
-    """The same batches, with the teacher's outputs beside the labels."""
+    """A source whose targets are `Taught`: the teacher is evaluated on each batch."""
 
     given: Source
     teacher: Teacher
@@ -42,7 +42,7 @@ class TaughtSource:
 
 @dataclass(frozen=True)
 class RememberedSource:
-    """The same batches, with what the teacher said to each sample as it was before any augmentation."""
+    """A source whose targets are `Taught`, with stored logits of each sample before augmentation."""
 
     given: Samples
     logits: Array
@@ -65,7 +65,7 @@ def softened(logits: Array, temperature: float) -> Array:
 
 
 def imitation(logits: Tensor, wanted: Array, counted: Array, temperature: float) -> Tensor:
-    """temperature**2 times the cross entropy between both softened outputs, the mean over the counted rows.
+    """temperature**2 times the cross entropy between both softened outputs, averaged over the rows in `counted`.
 
     Its gradient is temperature * (softmax(logits / temperature) - softmax(wanted / temperature)) / count.
     """
@@ -90,7 +90,7 @@ class Distillation(Method):
     temperature: float = 2.0
 
     def source(self, source: Source, teacher: Teacher | Array) -> Source:
-        """Each batch with what the teacher says to it, or has said to each of its samples."""
+        """The source with the teacher's logits added to the targets."""
         if callable(teacher):
             return TaughtSource(source, teacher)
         if not isinstance(source, Samples) or len(teacher) != len(source.x):
@@ -101,7 +101,7 @@ class Distillation(Method):
         return RememberedSource(source, teacher)
 
     def loss(self, loss: Loss) -> Loss:
-        """The labels' loss and the imitation, mixed."""
+        """The weighted sum of the labels' loss and the imitation loss."""
 
         def mixed(outputs: Tensor, targets: Any) -> Tensor:
             labels = np.asarray(targets.labels)

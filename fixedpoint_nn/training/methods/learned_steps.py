@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Learned step sizes: every step moves along its own gradient."""
+"""Learned step sizes (LSQ): every quantisation step has its own gradient."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fixedpoint_nn.training.methods.rounder import Rounder
 
 @dataclass(frozen=True)
 class LearnedStep(Rounder):
-    """dy/ds = round(x/s) - x/s inside, and the limit where x was clipped (Esser et al., LSQ, 2020)."""
+    """dy/ds = round(x/s) - x/s, or the limit where x was clipped (Esser et al., LSQ, 2020)."""
 
     def step_gradient(self, g: Array, passed: Array, v: Array, q: Array) -> Array:
         """dL/ds."""
@@ -22,13 +22,13 @@ class LearnedStep(Rounder):
 
 @dataclass(frozen=True)
 class LearnedSteps(Method):
-    """The steps of weights (each channel's, where the plan has them) and of values between layers are learned."""
+    """The steps of weights (per channel if the plan is) and of activations are learned."""
 
     weights: bool = True
     activations: bool = True
 
     def rounder(self, place: Place, rounder: Any) -> Any:
-        """A learned step, unless another method has put one there."""
+        """A learned step, unless another method has already replaced the rounder."""
         wanted = self.weights if place.is_weight else self.activations
         if isinstance(rounder, Rounder) or not wanted:
             return rounder

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a way of training for few bits may decide; whatever it leaves alone is straight-through training."""
+"""The interface of a training method for few bits; its defaults are straight-through training."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Teacher = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Place:
-    """One place that rounds: its path, its entry in the plan, and of a parameter the float values.
+    """One place where a network rounds: its path, its entry in the plan, and for a parameter its float values.
 
-    `output` marks the values that leave the network, which keep their own length.
+    `output` marks the cast of the network's outputs, which keeps its own width.
     """
 
     path: str
@@ -30,13 +30,13 @@ class Place:
 
     @property
     def is_weight(self) -> bool:
-        """Whether it is a parameter, not a value between layers."""
+        """Whether it is a parameter, not an activation."""
         return self.values is not None
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a training: so many epochs, with `extra` bits more than the plan has."""
+    """One phase of a training: `epochs` epochs, in formats with `extra` more bits than the plan's."""
 
     epochs: int
     extra: int = 0
@@ -44,29 +44,29 @@ class Stage:
 
 @dataclass(frozen=True)
 class Method:
-    """Straight-through training; a method overrides what it does in another way."""
+    """Straight-through training; a method overrides what it does differently."""
 
     def entry(self, place: Place) -> Entry:
-        """The format that this place is trained for."""
+        """The plan's entry (format) that this place is trained for."""
         return place.entry
 
     def rounder(self, place: Place, rounder: Any) -> Any:
-        """What rounds in this place while the network is trained: a quantizer, or a `Rounder`."""
+        """What rounds in this place during training: a quantizer, or a `Rounder`."""
         return rounder
 
     def source(self, source: Source, teacher: Teacher | Array) -> Source:
-        """Where batches come from; `teacher` gives a network's outputs, or is those of each sample."""
+        """The source of batches; `teacher` is a callable network, or its outputs for every sample."""
         return source
 
     def loss(self, loss: Loss) -> Loss:
-        """What is made small."""
+        """The loss to minimise."""
         return loss
 
     def stages(self, epochs: int) -> tuple[Stage, ...]:
-        """The training's parts, in their order."""
+        """The phases of a training of `epochs` epochs, in order."""
         return (Stage(epochs),)
 
     @property
     def corrects_moments(self) -> bool:
-        """Whether means and deviations are brought back to the float network's, before and after the training."""
+        """Whether each channel's mean and deviation are corrected to the float network's, before and after training."""
         return False

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Batch statistics estimated again after quantising.
+"""Re-estimation of batch statistics after quantising.
 
-Batch normalisation is folded into the weights before it, so what is estimated again is each channel's mean and
-deviation behind every product, and what is corrected is that channel's weights and bias.
+Batch normalisation is folded into the weights, so the mean and deviation of each channel are estimated after every
+dense layer and convolution, and the weights and bias of that channel are corrected.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from fixedpoint_nn.training.methods.method import Method
 
 @dataclass(frozen=True)
 class Moments(Method):
-    """The training starts from a network whose channels have the float network's means and deviations."""
+    """Training starts from a quantised network whose channels have the float network's means and deviations."""
 
     @property
     def corrects_moments(self) -> bool:
-        """Yes."""
+        """True."""
         return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Methods by name, and several of them joined."""
+"""Training methods by name, and combinations of them."""
 
 from __future__ import annotations
 
@@ -37,41 +37,41 @@ METHODS: dict[str, Method] = {
 
 @dataclass(frozen=True)
 class Joined(Method):
-    """Several methods at once; each place takes the first formats that one of them changes."""
+    """Several methods combined, applied in turn; a place has the format of the first method that changes it."""
 
     methods: tuple[Method, ...]
 
     def entry(self, place: Place) -> Entry:
-        """The format that the first method which cares wants."""
+        """The entry of the first method that changes it, else the plan's."""
         changed = [method.entry(place) for method in self.methods]
         return next((entry for entry in changed if entry != place.entry), place.entry)
 
     def rounder(self, place: Place, rounder: Any) -> Any:
-        """What all of them make of it, in turn."""
+        """The rounder, after every method has replaced or kept it in turn."""
         for method in self.methods:
             rounder = method.rounder(place, rounder)
         return rounder
 
     def source(self, source: Source, teacher: Teacher | Array) -> Source:
-        """What all of them make of it, in turn."""
+        """The source, after every method has wrapped or kept it in turn."""
         for method in self.methods:
             source = method.source(source, teacher)
         return source
 
     def loss(self, loss: Loss) -> Loss:
-        """What all of them make of it, in turn."""
+        """The loss, after every method has wrapped or kept it in turn."""
         for method in self.methods:
             loss = method.loss(loss)
         return loss
 
     def stages(self, epochs: int) -> tuple[Stage, ...]:
-        """The stages of the first method that has some."""
+        """The stages of the method that has the most."""
         every = [method.stages(epochs) for method in self.methods]
         return max(every, key=len)
 
     @property
     def corrects_moments(self) -> bool:
-        """Whether one of them does."""
+        """Whether any of the methods does."""
         return any(method.corrects_moments for method in self.methods)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Progressive bits: the network loses one or two bits at a time, and learns in between."""
+"""Progressive quantisation: the width falls by one or two bits at a time, with training in between."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fixedpoint_nn.training.methods.method import Method, Stage
 
 @dataclass(frozen=True)
 class ProgressiveBits(Method):
-    """Stages with so many `extra` bits; half of the epochs are left for the plan's own (Zhuang et al., 2018)."""
+    """Stages with `extra` more bits each, then half of the epochs at the plan's width (Zhuang et al., 2018)."""
 
     extra: tuple[int, ...] = (4, 2, 1)
 
     def stages(self, epochs: int) -> tuple[Stage, ...]:
-        """The first stages share half of the epochs; with few epochs, the widest are left out."""
+        """The stages with extra bits share half of the epochs; with few epochs, the widest are omitted."""
         early = self.extra[-(epochs // 2) :] if epochs > 1 else ()
         if not early:
             return (Stage(epochs),)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A rounding whose step is trained: a layer that stands where a quantizer stood.
+"""A quantizer with a trained step: a layer in the place of a quantizer.
 
     y = clip(round(x / s), low, high) * s,    s = 2**round(SPEED * exponent)
 
@@ -24,15 +24,15 @@ from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.training.methods.method import Entry
 
-SPEED = 8.0  # an exponent moves so many times as fast as a weight, at the same rate
-STUBBORN = 0.75  # how far an exponent goes before the step follows; at 0.5 steps would flip to and fro
+SPEED = 8.0  # an exponent moves this many times as fast as a weight, at the same learning rate
+STUBBORN = 0.75  # how far an exponent moves before the step follows; at 0.5 steps would oscillate
 SATURATING = (Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC)
 FARTHEST = 4  # a channel's step is at most 2**4 times finer than the coarsest channel's
 
 
 @dataclass(frozen=True)
 class Rounder:
-    """A trained rounding to `quantizer`'s words; `exponent` is log2 of the step over SPEED, one or one per channel."""
+    """A trained rounding to words of `quantizer`'s width; `exponent` is log2(step) / SPEED, () or (channels,)."""
 
     exponent: Any = parameter()
     held: Any = constant()  # log2 of the step in use
@@ -42,7 +42,7 @@ class Rounder:
 
     @classmethod
     def of(cls, entry: Entry, dtype: Any = np.float32, **options: Any) -> Rounder:
-        """A rounding that starts as this one."""
+        """A rounder that starts with the format of this entry."""
         by_channel = isinstance(entry, ChannelQuantizer)
         base = entry.quantizer if isinstance(entry, ChannelQuantizer) else entry
         if base.rounding is not Rounding.HALF_EVEN or base.overflow not in SATURATING:
@@ -54,7 +54,7 @@ class Rounder:
         return cls(Tensor((steps / SPEED).astype(dtype)), Tensor(steps.astype(dtype)), base, **options)
 
     def in_training(self, rng: np.random.Generator) -> Rounder:
-        """The same, with random numbers to draw from if it rounds at random."""
+        """The rounder in training; a stochastic one draws from `rng`."""
         return replace(self, rng=rng) if self.stochastic else self
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -63,27 +63,30 @@ class Rounder:
     # ---- the step ---------------------------------------------------------------------------------------
 
     def powers(self) -> Array:
-        """log2 of the step, a whole number; it follows the exponent when that is well on its way to another one."""
+        """log2 of the step as whole numbers, () or (channels,).
+
+        A step changes only when its exponent has moved by more than STUBBORN, which avoids oscillation.
+        """
         wanted, held = SPEED * self.exponent.data, self.held.data
         far = np.abs(wanted - held) > STUBBORN
         held[far] = np.rint(wanted[far])
         return np.asarray(np.maximum(held, held.max() - FARTHEST))
 
     def entry(self) -> Entry:
-        """The quantizer with the steps as they are now."""
+        """The plan's entry with the current steps."""
         f, powers = self.quantizer.format, self.powers().astype(int)
         coarsest = int(powers.max())
         base = replace(self.quantizer, format=QFormat(f.bits + coarsest, -coarsest, f.signed))
         return base if powers.size == 1 else ChannelQuantizer(base, tuple(powers - coarsest))
 
     def settled(self, values: Array) -> Array:
-        """The master weights whose roundings are those of this rounder; the same unless it has its own codes."""
+        """Float weights that an ordinary quantizer rounds as this rounder does."""
         return values
 
     # ---- the rounding -----------------------------------------------------------------------------------
 
     def codes(self, v: Array, low: int, high: int) -> Array:
-        """The integers for values in steps."""
+        """The integer codes of v = x / s, in [low, high]."""
         if self.rng is None:
             whole = np.rint(v)
         else:
@@ -91,21 +94,21 @@ class Rounder:
         return np.clip(whole, low, high, out=whole)
 
     def limits(self) -> tuple[int, int]:
-        """The smallest and the largest integer."""
+        """The smallest and the largest code."""
         return limits(self.quantizer.format, self.quantizer.overflow)
 
     def step_gradient(self, g: Array, passed: Array, v: Array, q: Array) -> Array:
-        """dL/ds, one number or one for each channel, from dL/dy and the part of it that passed to x."""
+        """dL/ds, () or (channels,), from g = dL/dy, the part `passed` to x, v = x / s, and the codes q."""
         raise NotImplementedError
 
     def dot(self, a: Array, b: Array) -> Array:
-        """The sum of a * b, for each step."""
+        """sum(a * b), over all elements or per channel, as many as there are steps."""
         if self.exponent.data.size == 1:
             return np.atleast_1d(np.vdot(a, b))
         return channels.dots(a, b)
 
     def round_tensor(self, x: Tensor) -> Tensor:
-        """The rounded values; gradients reach x where nothing was clipped, and the exponent."""
+        """The rounded values; gradients reach x where it was not clipped, and the exponent."""
         exponent = self.exponent
         step = np.exp2(self.powers()).astype(x.data.dtype)
         low, high = self.limits()

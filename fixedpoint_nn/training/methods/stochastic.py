@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stochastic rounding while training: up with the probability of the fraction, so that rounding is right on average."""
+"""Stochastic rounding in training: up with a probability equal to the fraction, so that rounding is unbiased."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fixedpoint_nn.training.methods.rounder import Rounder
 
 @dataclass(frozen=True)
 class FixedStep(Rounder):
-    """A step that stays as it is."""
+    """A rounder whose step is not trained."""
 
     def step_gradient(self, g: Array, passed: Array, v: Array, q: Array) -> Array:
-        """dL/ds."""
+        """0: the step has no gradient."""
         return np.zeros(self.exponent.data.size)
 
 
 @dataclass(frozen=True)
 class StochasticRounding(Method):
-    """Weights are rounded at random in training (Gupta et al., 2015); what is evaluated rounds to the nearest."""
+    """Weights are rounded stochastically in training (Gupta et al., 2015), to nearest in evaluation."""
 
     activations: bool = False
 
     def rounder(self, place: Place, rounder: Any) -> Any:
-        """The same rounder, drawing random numbers in training."""
+        """The rounder, made stochastic."""
         if not (place.is_weight or self.activations):
             return rounder
         return replace(rounder if isinstance(rounder, Rounder) else FixedStep.of(rounder), stochastic=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Straight-through training: values are rounded by the plan's fixed formats, gradients as if nothing was."""
+"""Straight-through training: values are rounded to the plan's formats, and gradients pass as if they were not."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Learned widths: the number of bits of a layer or of a channel moves along a gradient, against their price.
+"""Learned widths: the bits of each layer or channel are trained, with a cost per bit added to the loss.
 
-A word has a step s and a limit L, both powers of two, and log2(L / s) bits, one more with a sign. What the step does to
-the loss is the rounding error inside of the range (as in HGQ, Sun et al., 2024), what the limit does is what was
-clipped (as in PACT); the price pulls both together, and what they do to it is known exactly.
+A word has a step s and a limit L, both powers of two, and log2(L / s) bits, one more if signed. The gradient of the
+step comes from the rounding error within the range (as in HGQ, Sun et al., 2024), that of the limit from what was
+clipped (as in PACT); the cost of the bits has an exact gradient for both.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ PER = ("layer", "channel")
 
 @dataclass(frozen=True)
 class LearnedWidth(Rounder):
-    """A rounding whose step and limit are paid for; `limit` is log2 of the limit over SPEED, of each channel."""
+    """A rounder with a trained limit too; `limit` is log2(L) / SPEED, () or (channels,)."""
 
     limit: Any = parameter(default=None)
     held_limit: Any = constant(default=None)  # log2 of the limit in use
 
     @property
     def least(self) -> int:
-        """The narrowest word: one bit, or two with a sign."""
+        """The smallest width: one bit, or two if signed."""
         return 1 + self.quantizer.format.signed
 
     def limit_powers(self) -> Array:
-        """log2 of the limit, a whole number for each channel."""
+        """log2 of the limit as whole numbers, () or (channels,)."""
         wanted, held = SPEED * self.limit.data, self.held_limit.data
         far = np.abs(wanted - held) > STUBBORN
         held[far] = np.rint(wanted[far])
         return np.asarray(np.maximum(held, self.powers() + 1))
 
     def bits(self) -> Array:
-        """The width of each channel's words."""
+        """The width in bits of each channel's words."""
         return self.limit_powers() - self.powers() + self.quantizer.format.signed
 
     def entry(self) -> Entry:
-        """The quantizer with steps and widths as they are now: in words of the widest channel."""
+        """The plan's entry with the current steps, in words as wide as the widest channel's."""
         powers = self.powers().astype(int)
         coarsest, width = int(powers.max()), int(self.bits().max())
         base = replace(
@@ -57,18 +57,18 @@ class LearnedWidth(Rounder):
         return base if powers.size == 1 else ChannelQuantizer(base, tuple(int(p) - coarsest for p in powers))
 
     def settled(self, values: Array) -> Array:
-        """The weights within their own channel's limits, which may be narrower than those of its words."""
+        """The weights clipped to their own channel's limits, which may be narrower than the words."""
         step = np.exp2(self.powers())
         low, high = self.range(step)
         return np.asarray(np.clip(values, low * step, high * step), values.dtype)
 
     def range(self, step: Array) -> tuple[Any, Any]:
-        """The smallest and the largest integer for these steps."""
+        """The smallest and the largest code for these steps."""
         high = np.exp2(self.limit_powers()) / step
         return (-high if self.quantizer.format.signed else 0 * high), high - 1
 
     def round_tensor(self, x: Tensor) -> Tensor:
-        """The rounded values; gradients reach x where nothing was clipped, the step, and the limit."""
+        """The rounded values; gradients reach x where it was not clipped, the step, and the limit."""
         exponent, limit = self.exponent, self.limit
         step = np.exp2(self.powers()).astype(x.data.dtype)
         low, high = (np.asarray(end, x.data.dtype) for end in self.range(step))
@@ -87,7 +87,7 @@ class LearnedWidth(Rounder):
 
 @dataclass(frozen=True)
 class LearnedWidths(Method):
-    """Weights have a width for each layer or each channel, values between layers one for each place."""
+    """Weights have a trained width per layer or per channel (`per`), activations one per place."""
 
     per: str = "channel"
 
@@ -96,7 +96,7 @@ class LearnedWidths(Method):
             raise ValueError(f"widths are learned per layer or per channel, not per {self.per!r}")
 
     def rounder(self, place: Place, rounder: Any) -> Any:
-        """A learned width; logits keep theirs."""
+        """A rounder with a trained width; the network's outputs keep theirs."""
         if isinstance(rounder, Rounder) or place.output:
             return rounder
         entry, shape = place.entry, () if place.values is None else place.values.shape

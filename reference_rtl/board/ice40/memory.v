@@ -3,8 +3,8 @@
 //
 //   read_data (two enabled clocks after read_address) = words[read_address]
 //
-// A large memory has one port and no first contents: it is loaded over the wire, and a word must not be written in a
-// clock in which one is read (the load port writes while the engine stands still). Up to 16,384 words; smaller
+// A large memory has one port and no initial contents: it is loaded over the wire, and a word must not be written in a
+// clock in which one is read (the load port writes while the engine is idle). Up to 16,384 words; smaller
 // memories are as in memory.v.
 // Python twin: an array.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
@@ -14,12 +14,12 @@ module memory #(
     parameter WIDTH = 16,
     // Number of words.
     parameter DEPTH = 1024,
-    // $readmemh file of the first contents, of a memory that is not large; empty: none.
+    // $readmemh file of the initial contents, for a memory that is not large; empty: none.
     parameter IMAGE = ""
 ) (
     input  wire                     clock,
 
-    // Read port; both stages stand still while read_enable is low.
+    // Read port; both stages hold while read_enable is low.
     input  wire                     read_enable,
     input  wire [$clog2(DEPTH)-1:0] read_address,
     output reg  [WIDTH-1:0]         read_data,

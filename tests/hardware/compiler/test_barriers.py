@@ -127,6 +127,7 @@ def test_a_run_waits_where_a_word_would_be_read_too_early_and_nowhere_else(seed:
         for words in (1, 2, 4):
             _, placed = place_barriers((producer, consumer), drain, latency, words)
             assert isinstance(placed, Kernel)
+            assert placed.may_be_short is (words > 1)
             early = all_there - first if expected and words > 1 else 0
             assert placed.early == min(early, MOST_EARLY), "as early as the last word that it needs allows"
     assert 5 < sum(seen) < 45, "both cases are drawn often"

@@ -150,7 +150,8 @@ def test_biases_meet_at_the_finer_binary_point() -> None:
         assert (total.bias.tolist(), total.bias_frac) == ([25, 26, 27, 28], 4)
     alone = coarse.plus(coarse, (), Q(8, 1))
     assert (alone.bias.tolist(), alone.bias_frac) == ([6], 1)
-    assert X.plus(Y, (1, 3, 4), Q(8, 3)).bias is None
+    none = X.plus(Y, (1, 3, 4), Q(8, 3))
+    assert (none.bias, none.bias_frac) == (None, 0)
 
 
 def test_groups_are_scaled_by_their_own_channels() -> None:
@@ -219,14 +220,16 @@ def test_what_is_linear_can_be_scaled_by_constants() -> None:
 def test_constants_are_aligned_as_far_as_63_bits_reach() -> None:
     assert aligned(np.array([3, -1]), 2, 5).tolist() == [24, -8]
     assert aligned(np.array([1]), 0, 61).tolist() == [1 << 61]
-    for ints, to, bits in (([1], 62, 62), ([1], 70, 70), ([2], 61, 63), ([-2], 61, 63)):
+    for ints, frac, to, bits in (
+        ([1], 0, 62, 62), ([1], 0, 70, 70), ([1], 3, 70, 67), ([2], 0, 61, 63), ([-2], 0, 61, 63),
+    ):  # fmt: skip
         with pytest.raises(
             LoweringError,
             match=f"needs constants of {bits} bits to align the binary points of a sum; use closer fraction bits",
         ):
-            aligned(np.array(ints), 0, to)
+            aligned(np.array(ints), frac, to)
     assert times(np.array([-(1 << 30), 5]), np.array([1 << 31])).tolist() == [-(1 << 61), 5 << 31]
-    assert times(np.zeros(0, np.int64), 3).size == 0
+    assert times(np.zeros(0, np.int64), np.int64(1) << 62).size == 0
     for a, b in ((1 << 31, 1 << 31), (-(1 << 31), 1 << 31), (1 << 31, -(1 << 31))):
         with pytest.raises(LoweringError, match="needs constants of 63 bits"):
             times(np.array([a, 0]), np.array([b, 1]))

@@ -258,6 +258,7 @@ EVERY_SECOND = [Atom(5, 18, "y"), Atom(6, 2, "x")]
         (8, 8, 2, EVERY_SECOND, TAPS, replace(WINDOW, x_step=2), True),
         (256, 256, 2, COLUMNS, TAPS, WINDOW, True),
         (256, 256, 1, COLUMNS, TAPS, WINDOW, False),
+        (256, 256, 2, EVERY_SECOND, TAPS, replace(WINDOW, x_step=2), False),
         (256, 256, 1, [Atom(6, 1)], [], None, True),
     ],
 )  # fmt: skip

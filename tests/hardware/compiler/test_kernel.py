@@ -148,6 +148,15 @@ def test_a_run_that_multiplies_values_takes_two_steps_for_each_product() -> None
     assert (paired.paired, paired.tiles, paired.tile_steps, paired.steps) == (True, 1, 4, 20)
 
 
+@pytest.mark.parametrize(
+    ("groups", "skip", "words"), [(0, False, 1), (0, True, 2), (2, False, 4), (2, True, 8)]
+)
+def test_a_step_reads_as_many_words_as_its_groups_need(groups: int, skip: bool, words: int) -> None:
+    made = kernel(row(Buffer("x", 99), 4), Target(Buffer("y", 99), 0, 4), groups=groups, skip=skip)
+    assert made.step_words == words
+    assert replace(made, vector=True).step_words == made.lanes
+
+
 def test_a_run_writes_from_its_first_word_to_the_last_channel_of_its_last_pixel() -> None:
     root = Buffer("root", 400)
     x, out = row(Buffer("x", 99), 4), Target(Buffer("y", 200, root, 100), 30, 10)
@@ -181,6 +190,7 @@ def test_a_run_is_its_loops_from_the_innermost_on_with_addresses_and_counts() ->
     assert (run(product).counts[:3], run(product).strides[:3]) == ((2, 1, 1), (300, 0, 0))
     four = replace(product, operands=[row(x, 4), row(x, 4, 20)], factors=[row(y, 4), row(y, 4, 20)])
     assert (run(four).counts[:3], run(four).strides[:3]) == ((2, 2, 1), (300, 20, 0))
+    assert (one.table, one.table_base) == (False, 0)
     assert run(product).paired and not two.paired and two.last_channels == 4
 
 

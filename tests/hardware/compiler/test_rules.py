@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixedpoint_nn import FixedArray, Q, Quantizer
+from fixedpoint_nn import FixedArray, Q, Quantizer, Table
 from fixedpoint_nn.hardware import LoweringError
 from fixedpoint_nn.hardware.compiler.pipeline import lower
 from fixedpoint_nn.hardware.emulator.twin import Twin
+from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.qformat import UQ, QFormat
 
 OUT = Quantizer(Q(4, 4))
@@ -62,6 +63,11 @@ def test_integers_in_a_layer_are_lowered(name: str, shape: tuple[int, ...]) -> N
         ),
         (
             lambda x: x.sum(0).cast(OUT),
+            "Layer 'sum' does not fit the engine: it sums over the samples of a batch, and the engine runs one after "
+            "the other.",
+        ),
+        (
+            lambda x: x.sum().cast(OUT),
             "Layer 'sum' does not fit the engine: it sums over the samples of a batch, and the engine runs one after "
             "the other.",
         ),
@@ -166,3 +172,40 @@ def test_copied_rows_have_the_name_of_the_cast_behind_them_or_are_an_embedding()
         assert copies == [expected] * 2
     (first, *_) = lower(lambda x: table.take(x).relu(), (2,), UQ(2, 0), 4).kernels
     assert first.name == "embedding"
+
+
+GROUPS = weights(2, 3, 4)
+TANH = Table("tanh", Q(4, 4), Quantizer(Q(1, 7)))
+
+
+def slid(x: Any, groups: int) -> Any:
+    return x.windows((2, 2), (1, 1), ((0, 1), (1, 0)), groups)
+
+
+OWN_RUNS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
+    "a square times 3": (lambda x: x * x * 3, (6,)),
+    "the largest times a row": (lambda x: x.max(1, keepdims=True) * weights(6), (4, 6)),
+    "a modelled sum times 3": (lambda x: x.dot(weights(6, 5), Accumulator(Q(12, 6))) * 3, (6,)),
+    "a column times a row": (lambda x: (x[..., :1] + 1) * weights(5), (6,)),
+    "groups times a number": (lambda x: x.reshape(-1, 2, 3).dot(GROUPS) * 3, (6,)),
+    "groups times a number with an axis": (lambda x: x.reshape(-1, 2, 3).dot(GROUPS) * weights(1), (6,)),
+    "relu of a table": (lambda x: x.lookup("tanh", TANH).relu(), (6,)),
+    "relu of a cast relu": (lambda x: (x - 2).relu().cast(OUT).relu(), (6,)),
+    "relu of a relu": (lambda x: (x - 2).relu().relu(), (6,)),
+    "relu of a leaky relu": (lambda x: (x - 1).maximum((x - 1).scaled(-2)).relu(), (6,)),
+    "relu of a relu after its cast": (lambda x: (x - 2).cast(OUT).relu().relu(), (6,)),
+    "some rows of a sum": (lambda x: (x + 1)[:, 1:3], (4, 6)),
+    "some rows and columns of a sum": (lambda x: (x + 1)[:, 1:3, 2:4], (4, 6)),
+    "some columns of a sum": (lambda x: (x + 1)[:, :, 2:4], (4, 6)),
+    "some columns of a sum, by dots": (lambda x: (x + 1)[..., 2:4], (4, 6)),
+    "every second column of a sum": (lambda x: (x + 1)[..., ::2], (4, 6)),
+    "two groups of windows": (lambda x: slid(x, 2).reshape(-1, 3, 4, 2, 12).dot(weights(2, 12, 4)), (3, 4, 6)),
+    "a window for each channel": (lambda x: slid(x, 6).reshape(-1, 3, 4, 6, 4).dot(weights(6, 4, 1)), (3, 4, 6)),
+    "one group of one channel": (lambda x: slid(x, 1).reshape(-1, 3, 4, 1, 4).dot(weights(1, 4, 1)), (3, 4, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN_RUNS)
+def test_what_one_run_cannot_do_is_done_by_two(name: str) -> None:
+    net, shape = OWN_RUNS[name]
+    check(lambda x: net(x).cast(OUT), shape, Q(4, 4))

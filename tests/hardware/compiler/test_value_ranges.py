@@ -163,6 +163,15 @@ def test_products_and_sums_that_62_bits_do_not_hold_are_all_that_their_formats_h
     assert ends(lambda x: x.sum(1, keepdims=True), (4,), Q(61, 0)) == ([-(1 << 62)], [(1 << 62) - 1])
 
 
+def test_a_sum_of_some_has_as_many_terms_as_each_of_its_results() -> None:
+    assert ends(lambda x: x.reshape(-1, 3, 2).sum(axis=1), (6,)) == ([-384], [381])
+
+
+def test_a_range_of_63_bits_is_that_of_its_format() -> None:
+    assert ends(lambda x: x + x, (1,), Q(62, 0)) == ([-(1 << 62)], [(1 << 62) - 1])
+    assert ends(lambda x: x + x, (1,), Q(61, 0)) == ([-(1 << 61)], [(1 << 61) - 2])
+
+
 def test_a_modelled_accumulator_and_a_sum_that_goes_on_may_be_anything() -> None:
     accumulator = Accumulator(Q(12, 0))
     assert ends(lambda x: x.dot(WEIGHT, accumulator)) == ([-2048], [2047])

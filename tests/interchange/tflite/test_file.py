@@ -42,13 +42,13 @@ def damaged(draw: st.DrawFn) -> bytes:
 @example(b"")
 @example(GOOD[:8])
 def test_a_damaged_file_is_read_or_refused_in_a_sentence(blob: bytes) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     try:
         from_tflite(blob)
     except (TfliteError, UnsupportedModel) as error:
         assert "\n" not in str(error)
         assert len(str(error)) < 12_000  # one reason for each of the operators
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_memory_stays_within_the_files_means() -> None:

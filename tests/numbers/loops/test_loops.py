@@ -18,7 +18,7 @@ from fixedpoint_nn.numbers.fixed import array
 from fixedpoint_nn.numbers.loops import dispatch
 from fixedpoint_nn.numbers.loops.native_loop import native_loop
 from fixedpoint_nn.numbers.loops.numpy_loop import NumpyLoop
-from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT
+from fixedpoint_nn.numerics.bounded_ints import FLOAT32_EXACT, BoundedInts, CompactInts
 from fixedpoint_nn.numerics.native.library import MOST_SHIFT, Kernels, available
 from fixedpoint_nn.numerics.native.scan import Factor, Operand, balanced, narrowed
 from fixedpoint_nn.numerics.native.steps import NotCompiled
@@ -537,3 +537,22 @@ def test_products_are_joined_if_their_operands_stand_side_by_side(
     got = flat(loops.by_numpy.run(x._bounded, [state.ints]))
     expected = by_verbs(lambda: x.scan(layer.step, state))
     assert all(np.array_equal(one, other.ints) for one, other in zip(got, expected, strict=True))
+
+
+@pytest.mark.parametrize("kernels", ["numpy", ""])
+def test_outputs_are_kept_in_words_where_they_have_16_bits_at_most(
+    kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIXEDPOINT_NN_KERNELS", kernels)
+    for bits in (6, 8, 12, 16, 20):
+        format = Q(2, bits - 2)
+        layer = OneProduct(ints(4, 4), Quantizer(format))
+        x, state = ints(3, 4, 4), ints(3, 4, format=format, seed=1)
+        y, last = dispatch.fused_scan(x, layer.step, [state], None) or ()
+        if bits <= 16:
+            assert isinstance(y._bounded, CompactInts)
+            assert y._bounded.words.dtype == (np.int8 if bits <= 8 else np.int16)
+        else:
+            assert type(y._bounded) is BoundedInts and y._bounded.array.dtype.kind == "f"
+        assert type(last._bounded) is BoundedInts
+        assert (last._bounded.bound, last._bounded.signed) == (format.magnitude, True)

@@ -72,6 +72,8 @@ PLANNED: dict[str, Formula] = {
     "fine after another": lambda x, a, b: ((x @ W + B + FINE_B).cast(OUT), a),
     "a finer product": lambda x, a, b: ((x @ W + a @ FINE).cast(OUT), b),
     "a finer product and a bias": lambda x, a, b: ((x @ W + B + a @ FINE).cast(OUT), b),
+    "a product of a product": lambda x, a, b: (((x @ W) @ U).cast(OUT), b),
+    "constants of the program": lambda x, a, b: ((x @ W + (x._operand(B) + C)).cast(OUT), b),
     "halves": halves,
     "shared": shared,
     "twice": twice,
@@ -98,6 +100,9 @@ PLANNED: dict[str, Formula] = {
     "x itself": lambda x, a, b: (x.cast(OUT), a),
     "finer casts": lambda x, a, b: ((x @ W).cast(Quantizer(Q(6, 8))).cast(OUT), a.cast(Quantizer(Q(6, 8))).cast(OUT)),
     "a cast to a finer point": lambda x, a, b: (a.cast(Quantizer(Q(3, 12))).cast(OUT), b),
+    "a coarser cast": lambda x, a, b: (a.cast(COARSE).cast(OUT), b),
+    "a cast as wide as a double": lambda x, a, b: ((x @ W).cast(Quantizer(Q(48, 6))).cast(OUT), b),
+    "a far point": lambda x, a, b: (a.scaled(-56).cast(Quantizer(Q(8, 0))).cast(OUT), b),
     "wrapping": lambda x, a, b: ((x @ W + a).cast(Quantizer(Q(4, 4), Rounding.FLOOR, Overflow.WRAP)), b),
 }  # fmt: skip
 NOT_PLANNED: dict[str, Formula] = {
@@ -113,6 +118,9 @@ NOT_PLANNED: dict[str, Formula] = {
     "another shape in between": lambda x, a, b: ((x.reshape(-1, 2, 2).reshape(-1, 4) @ W).cast(OUT), b),
     "channels": lambda x, a, b: ((x.cast(ChannelQuantizer(Quantizer(Q(2, 3)), (0, 0, 1, 0))) @ W).cast(OUT), b),
     "a cast wider than a double": lambda x, a, b: ((x @ W).cast(Quantizer(Q(50, 6))).cast(OUT), b),
+    "a cast a bit wider": lambda x, a, b: ((x @ W).cast(Quantizer(Q(49, 6))).cast(OUT), b),
+    "a point further away": lambda x, a, b: (a.scaled(-57).cast(Quantizer(Q(8, 0))).cast(OUT), b),
+    "rows": lambda x, a, b: ((a[:1, :2] @ W[:2]).cast(OUT), b),
     "relu of a part": lambda x, a, b: ((x @ WIDE)[..., 4:].relu().cast(OUT), b),
 }  # fmt: skip
 
@@ -142,6 +150,7 @@ def test_every_loop_gives_the_integers_verb_by_verb(
 ) -> None:
     layer, x, states, loops = loops_of(name, Q(2, 3) if signed else UQ(2, 3))
     assert loops is not None
+    assert loops.plan.input_format == x.format
     with monkeypatch.context() as patch:
         patch.setattr(array, "FUSED_SCANS", [])
         expected = [value.ints for value in x.scan(layer.step, *states)]
@@ -166,6 +175,9 @@ NORM, ONE_SIDED = (int(np.abs(part).sum(axis=0).max()) for part in (W.ints, np.m
         ("a product", Q(2, 3), 16 * NORM),
         ("a product", UQ(2, 3), 31 * max(ONE_SIDED, int(-np.minimum(W.ints, 0).sum(axis=0).min()))),
         ("a bias", Q(2, 3), 16 * NORM + int(np.abs(B.ints).max())),
+        ("one bias for all", Q(2, 3), 16 * NORM + int(np.abs(ONE.ints).max())),
+        ("constants of the program", Q(2, 3), 16 * NORM + int(np.abs(B.ints + C.ints).max())),
+        ("a product of a product", Q(2, 3), 16 * NORM * int(np.abs(U.ints).sum(axis=0).max())),
         ("two biases", Q(2, 3), 16 * NORM + int(np.abs(B.ints).max()) + int(np.abs(C.ints).max())),
         ("a fine bias", Q(2, 3), (16 * NORM << 3) + int(np.abs(FINE_B.ints).max())),
         ("a coarse bias", Q(2, 3), 16 * NORM + (int(np.abs(COARSE_B.ints).max()) << 4)),
@@ -207,3 +219,53 @@ def test_what_fits_and_its_bound(
 def test_the_bound_of_a_plan_is_that_of_the_largest_number_on_the_way() -> None:
     assert loops_of("a cast to a finer point")[-1].plan.bound == 128 << 8, "before it saturates"
     assert loops_of("exchanged")[-1].plan.bound == 128
+    assert loops_of("values")[-1].plan.bound == 256
+    assert loops_of("a coarser cast")[-1].plan.bound == 128
+
+
+@dataclass(frozen=True)
+class Empty:
+    """What is given has no columns."""
+
+    def step(self, x: Any, a: Any) -> tuple[Any, Any]:
+        return a[..., 2:2], a
+
+
+def test_columns_that_are_not_there_are_not_planned() -> None:
+    x, state = ints(3, 4, 2), ints(3, 4, format=OUT.format)
+    assert dispatch._planned(x, Empty().step, [state], None) is None
+
+
+@dataclass(frozen=True)
+class Bare:
+    """What is given is a sum that nobody rounds."""
+
+    def step(self, x: Any, a: Any) -> tuple[Any, Any]:
+        return x @ WIDE[:2], a
+
+
+def test_a_bare_sum_is_given_in_its_own_format() -> None:
+    x, state = ints(3, 4, 2), ints(3, 4, format=OUT.format)
+    loops = dispatch._planned(x, Bare().step, [state], None)
+    assert loops is not None
+    assert loops.plan.y.format == QFormat.for_dot(x.format, WIDE.format, 2)
+    assert loops.plan.y.bound == loops.plan.sum_bound == 16 * int(np.abs(WIDE.ints[:2]).sum(axis=0).max())
+
+
+@dataclass(frozen=True)
+class GivenAndUsed:
+    """A sum that is given, and goes on with a bias."""
+
+    def step(self, x: Any, a: Any) -> tuple[Any, Any]:
+        z = x @ W
+        return z, (z + B).cast(OUT)
+
+
+def test_a_sum_that_is_given_may_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, state, layer = ints(3, 4, 4), ints(3, 4, format=OUT.format), GivenAndUsed()
+    loops = dispatch._planned(x, layer.step, [state], None)
+    assert loops is not None
+    monkeypatch.setattr(array, "FUSED_SCANS", [])
+    expected = [value.ints for value in x.scan(layer.step, state)]
+    ys, finals = loops.by_numpy.run(x._bounded, [state.ints])
+    assert all(np.array_equal(one, other) for one, other in zip([ys, *finals], expected, strict=True))

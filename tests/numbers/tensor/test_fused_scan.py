@@ -179,6 +179,16 @@ def test_odd_steps(name):
     same(lambda: results(STEPS_THAT_FUSE[name], (4, 4, 4), []))
 
 
+def test_rows_from_outside_have_their_gradients():
+    """Of a sum, a difference and a product with each, and of a matrix."""
+    leaves = [np.arange(4.0) - 1, np.arange(4.0) / 3, np.arange(4.0) - 2, np.arange(16.0).reshape(4, 4) / 9]
+
+    def step(x, h, c, added, taken, factor, matrix):
+        return (x + added) * h, (h - taken).tanh() * factor, (c.dot(matrix) - taken).tanh()
+
+    same(lambda: results(step, (4, 4, 4), leaves))
+
+
 VERBS = (
     "add",
     "sub",

@@ -120,3 +120,30 @@ def test_a_loop_is_replayed_and_printed_with_its_body() -> None:
     assert (len(x), x.ndim) == (1, 3)
     assert x.reshape(-1, 12).shape == (1, 12)
     assert x.reshape(1, 2, -1).shape == (1, 2, 6)
+
+
+def test_verbs_that_only_choose_are_recorded_and_the_batch_stays_first() -> None:
+    program = Program()
+    x = Traced.argument(program, (1, 4, 3), Q(4, 2))
+    table = FixedArray.from_ints(np.arange(10).reshape(5, 2), Q(5, 0))
+    ids = Traced.argument(program, (1, 2), QFormat(2, 0, False))
+    for value, op, shape in (
+        (x.argmax(), "argmax", (1, 4)),
+        (x.argmax(1), "argmax", (1, 3)),
+        (ids.taken_from(table), "take", (1, 2, 2)),
+        (x.take(ids, 1), "take", (1, 1, 2, 3)),
+        (x.reshape(1, -1), "reshape", (1, 12)),
+        (x.max(), "max", ()),
+        (x.sum(), "sum", ()),
+    ):
+        node = program.nodes[value.place]
+        assert (node.op, node.shape) == (op, shape)
+    assert [part.shape for part in x.split(2, 1)] == [(1, 2, 3)] * 2
+    with pytest.raises(ValueError) as moved:
+        x.T  # noqa: B018
+    assert str(moved.value) == "the axes (2, 1, 0) move the batch; it stays first"
+    with pytest.raises(TypeError) as taken:
+        x.take(np.array([1, 0]), 1)
+    assert str(taken.value) == (
+        "rows are taken by a value of the network, not by a ndarray of indices; use slices"
+    )

@@ -173,11 +173,12 @@ def _verdicts(
         Case(name, _module(paths[name]), mutant.source, answer.tests, answer.seconds)
         for name, (mutant, answer) in to_import.items()
     ]
-    # The tests of the module itself are quickly imported, and notice most; only what they miss is asked of all.
+    # The tests of the module itself are quickly imported, and notice most; only what they miss is asked of all,
+    # unless it is listed.
     own = [(case, tuple(test for test in case.tests if is_own(test, paths[case.name]))) for case in cases]
     missed = [case for case, tests in own if not tests]
     for case, verdict, test in judged((replace(case, tests=tests) for case, tests in own if tests), jobs):
-        if verdict is Verdict.SURVIVED:
+        if verdict is Verdict.SURVIVED and reason_of(case.name, listed)[0] is None:
             missed.append(replace(case, tests=to_import[case.name][1].tests))
             continue
         add(case.name, verdict, test)

@@ -120,10 +120,13 @@ class _Server:
     _items: list[Any] = field(default_factory=list)
     _at_failure: Any = None
 
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Tell who watches of a test that fails."""
-        if report.failed and self._at_failure is not None:
-            self._at_failure(report.nodeid)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
+        """Tell who watches of a test that fails, before its report is written: that takes longer than most tests."""
+        import pytest
+
+        failed = call.excinfo is not None and not issubclass(call.excinfo.type, pytest.skip.Exception)
+        if failed and self._at_failure is not None:
+            self._at_failure(item.nodeid)
 
     def pytest_runtestloop(self, session: Any) -> bool:
         """All of it."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -57,12 +58,19 @@ class Results:
 
 def source_of(test: str) -> str:
     """A test's function, and all of its file but the other tests."""
-    file, function = ROOT / test.split("::")[0], test.split("::")[-1].split("[")[0]
-    if not file.exists():
-        return ""
-    tree = ast.parse(file.read_text())
-    tree.body = [one for one in tree.body if not _is_test(one) or getattr(one, "name", "") == function]
-    return ast.unparse(tree)
+    return _source_of(test.split("::")[0], test.split("::")[-1].split("[")[0])
+
+
+@cache
+def _source_of(file: str, function: str) -> str:
+    chosen = [one for one in _statements(file) if not _is_test(one) or getattr(one, "name", "") == function]
+    return ast.unparse(ast.Module(chosen, []))
+
+
+@cache
+def _statements(file: str) -> list[ast.stmt]:
+    path = ROOT / file
+    return ast.parse(path.read_text()).body if path.exists() else []
 
 
 def _is_test(node: ast.stmt) -> bool:

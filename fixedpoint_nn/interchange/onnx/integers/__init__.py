@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Files that are quantised already (QuantizeLinear, QLinearConv, QONNX): their integers, kept as integers."""
+"""Import of quantised ONNX files (QuantizeLinear, QLinearConv, QONNX) with their integers."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What real number a file makes of an integer: its operations on one element, in the file's order."""
+"""Chains of element-wise operations: the real number that a file computes from an integer, in the file's order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-Floats = Any  # (channels, n), in the precision of the computation
+Floats = Any  # (channels, n), in the dtype of the computation
 Numbers = tuple[float, ...]  # one, or one for each channel
 
 
@@ -32,7 +32,7 @@ class Times:
 
     @property
     def signs(self) -> Any:
-        """1 where it rises, -1 where it falls."""
+        """1 per channel if it increases, -1 if it decreases."""
         return _signs(self.values)
 
 
@@ -47,7 +47,7 @@ class Over:
 
     @property
     def signs(self) -> Any:
-        """1 where it rises, -1 where it falls."""
+        """1 per channel if it increases, -1 if it decreases."""
         return _signs(self.values)
 
 
@@ -65,7 +65,7 @@ class Plus:
 
 @dataclass(frozen=True)
 class Within:
-    """y, but no less than low and no more than high."""
+    """y clipped to low..high."""
 
     low: float = -np.inf
     high: float = np.inf
@@ -78,7 +78,7 @@ class Within:
 
 @dataclass(frozen=True)
 class Leaning:
-    """y where it is positive, else y * slopes."""
+    """y if y > 0, else y * slopes."""
 
     slopes: Numbers
 
@@ -87,13 +87,13 @@ class Leaning:
 
     @property
     def signs(self) -> Any:
-        """0 where it turns."""
+        """1, -1, or 0 if it is not monotonic."""
         return np.where(np.array(self.slopes) < 0, 0, 1)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A function of floats; `signs` is 0 where it both rises and falls."""
+    """A function of floats; `signs` is 1, -1, or 0 if it is not monotonic."""
 
     name: str
     function: Callable[[Floats], Floats]
@@ -108,7 +108,7 @@ Chain = tuple[Link, ...]
 
 
 def applied(chain: Chain, integers: Any, dtype: Any) -> Floats:
-    """The real numbers of integers (channels, n), every operation rounded as this kind of float rounds."""
+    """The real numbers of integers (channels, n), with every operation computed in `dtype`."""
     with np.errstate(all="ignore"):
         y = np.asarray(integers).astype(dtype)
         for link in chain:
@@ -117,13 +117,13 @@ def applied(chain: Chain, integers: Any, dtype: Any) -> Floats:
 
 
 def channels(chain: Chain) -> int:
-    """For how many channels it has numbers of their own; 1 if all are alike."""
+    """The number of channels with different constants; 1 if all are equal."""
     counts = [len(n) for link in chain for n in vars(link).values() if isinstance(n, tuple)]
     return max(counts, default=1)
 
 
 def signs(chain: Chain) -> Any:
-    """For each channel 1 where the whole chain rises, -1 where it falls, 0 where that cannot be said."""
+    """For each channel 1 if the chain increases, -1 if it decreases, 0 if neither is certain."""
     result = np.ones(channels(chain), np.int64)
     for link in chain:
         result = result * link.signs
@@ -131,7 +131,7 @@ def signs(chain: Chain) -> Any:
 
 
 def line(chain: Chain) -> tuple[Any, Any] | None:
-    """(factors, shifts) where it is n * factor + shift and then only limits; None if it is something else."""
+    """(factors, shifts) if the chain is n * factor + shift, then only clipping; else None."""
     count = channels(chain)
     factor, shift = np.ones(count), np.zeros(count)
     for place, link in enumerate(chain):

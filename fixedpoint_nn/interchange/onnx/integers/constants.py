@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Constants of a file that are integers times scales, kept as both."""
+"""Constants of a file that are integers times scales, stored as both."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fixedpoint_nn.numerics.arrays import Array, Ints
 
 
 class Scaled(np.ndarray):
-    """Floats that are `ints * scales`, element by element."""
+    """A float array equal to `ints * scales`, element by element."""
 
     ints: Ints
     scales: Array
 
     @classmethod
     def of(cls, ints: Any, scales: Any) -> Scaled:
-        """The floats, as a DequantizeLinear computes them."""
+        """The array from integers and scales, as DequantizeLinear computes it."""
         ints = np.asarray(ints, np.int64)
         scales = np.broadcast_to(np.asarray(scales, np.float32), ints.shape)
         made: Scaled = np.asarray(ints.astype(np.float32) * scales).view(cls)
@@ -28,9 +28,9 @@ class Scaled(np.ndarray):
 
 
 def scaled(array: Any) -> tuple[Ints, Array] | None:
-    """The integers and scales of a constant, or None if it is floats; whole numbers have the scale 1.
+    """(integers, scales) of a constant, or None if it is floats; integer constants have the scale 1.
 
-    Negative scales become positive ones of negated integers.
+    A negative scale becomes a positive one with negated integers.
     """
     if isinstance(array, Scaled) and hasattr(array, "ints"):
         falling = array.scales < 0
@@ -41,7 +41,7 @@ def scaled(array: Any) -> tuple[Ints, Array] | None:
 
 
 def along(given: Any, axis: int, shape: tuple[int, ...], what: str) -> Array:
-    """A scale or zero point of one number, or one for each place of an axis, beside an array of this shape."""
+    """A scale or zero point, () or one per element of an axis, reshaped to broadcast against this shape."""
     parameter: Array = np.asarray(given)
     if parameter.size == 1:
         return np.asarray(parameter.reshape(()))

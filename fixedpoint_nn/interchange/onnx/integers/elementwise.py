@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Functions of real numbers one by one: they join what the file makes of an integer, until a quantiser rounds it."""
+"""Element-wise operators: each is appended to the chain of its operand, until a quantiser rounds it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 
 
 def linked(v: Value, *links: Link) -> Value:
-    """The real numbers after further operations."""
+    """The value with further operations appended to its chain."""
     kind = reals(v)
     chain: Chain = (*kind.chain, *links)
     count = {len(n) for link in chain for n in vars(link).values() if isinstance(n, tuple)} - {1}
@@ -48,7 +48,7 @@ def linked(v: Value, *links: Link) -> Value:
 
 
 def numbers(step: IntegerStep, index: int, v: Value) -> tuple[float, ...]:
-    """A constant beside a value: one number, or one for each channel."""
+    """A constant operand as one number, or one per channel."""
     array = np.asarray(step.constant(index, "operands"), np.float32)
     if not np.isfinite(array).all():
         raise Refused(
@@ -69,7 +69,7 @@ def numbers(step: IntegerStep, index: int, v: Value) -> tuple[float, ...]:
 
 
 def _either(step: IntegerStep, make: Callable[[tuple[float, ...]], Link]) -> Value:
-    """A value and a constant, in any order."""
+    """The value with the operation of a constant appended, for operands in any order."""
     place = 0 if isinstance(step.operands[0], Value) else 1
     v = step.value(place, kind="")
     return linked(v, make(numbers(step, 1 - place, v)))
@@ -103,13 +103,13 @@ def _of_each_place(step: IntegerStep, v: Value, array: Any) -> Any:
 
 @operator("Add")
 def add(step: IntegerStep) -> Value:
-    """Add."""
+    """Convert Add."""
     return of_two(step, 1) if _both(step) else _either(step, Plus)
 
 
 @operator("Sub")
 def subtract(step: IntegerStep) -> Value:
-    """Sub."""
+    """Convert Sub."""
     if _both(step):
         return of_two(step, -1)
     if isinstance(step.operands[0], Value):
@@ -121,13 +121,13 @@ def subtract(step: IntegerStep) -> Value:
 
 @operator("Mul")
 def multiply(step: IntegerStep) -> Value:
-    """Mul."""
+    """Convert Mul."""
     return product(step) if _both(step) else _either(step, Times)
 
 
 @operator("Div")
 def divide(step: IntegerStep) -> Value:
-    """Div by constants."""
+    """Convert Div by constants."""
     v = step.value(0, kind="")
     by = numbers(step, 1, v)
     if not all(by):
@@ -137,19 +137,19 @@ def divide(step: IntegerStep) -> Value:
 
 @operator("Neg")
 def negate(step: IntegerStep) -> Value:
-    """Neg."""
+    """Convert Neg."""
     return linked(step.value(0, kind=""), Times((-1.0,)))
 
 
 @operator("Relu")
 def relu(step: IntegerStep) -> Value:
-    """Relu."""
+    """Convert Relu."""
     return linked(step.value(0, kind=""), Within(0.0))
 
 
 @operator("Clip")
 def clip(step: IntegerStep) -> Value:
-    """Clip."""
+    """Convert Clip."""
     if step.opset < 11:
         low, high = step.attribute("min"), step.attribute("max")
     else:
@@ -163,7 +163,7 @@ def clip(step: IntegerStep) -> Value:
 
 
 def limited(step: IntegerStep, v: Value, kind: Codes, low: Any, high: Any) -> Value:
-    """Codes no less than `low`, and no more than `high`."""
+    """Codes clipped to low..high."""
     least = kind.low if low is None else max(int(low) - kind.zero, kind.low)
     most = kind.high if high is None else min(int(high) - kind.zero, kind.high)
     if least > most:
@@ -178,20 +178,20 @@ def limited(step: IntegerStep, v: Value, kind: Codes, low: Any, high: Any) -> Va
 
 @operator("LeakyRelu")
 def leaky_relu(step: IntegerStep) -> Value:
-    """LeakyRelu."""
+    """Convert LeakyRelu."""
     return linked(step.value(0, kind=""), Leaning((float(step.attribute("alpha", 0.01)),)))
 
 
 @operator("PRelu")
 def prelu(step: IntegerStep) -> Value:
-    """PRelu."""
+    """Convert PRelu."""
     v = step.value(0, kind="")
     return linked(v, Leaning(numbers(step, 1, v)))
 
 
 @operator("BatchNormalization")
 def batch_normalization(step: IntegerStep) -> Value:
-    """BatchNormalization, as one product and one sum for each channel."""
+    """Convert BatchNormalization, as one product and one sum for each channel."""
     step.must_be("training_mode", 0)
     step.must_be("spatial", 1)
     step.attribute("momentum")
@@ -216,33 +216,33 @@ def _sigmoid(y: Any) -> Any:
 
 @operator("Sigmoid")
 def sigmoid(step: IntegerStep) -> Value:
-    """Sigmoid."""
+    """Convert Sigmoid."""
     return linked(step.value(0, kind=""), Curve("sigmoid", _sigmoid))
 
 
 @operator("Tanh")
 def tanh(step: IntegerStep) -> Value:
-    """Tanh."""
+    """Convert Tanh."""
     return linked(step.value(0, kind=""), Curve("tanh", np.tanh))
 
 
 @operator("HardSigmoid")
 def hard_sigmoid(step: IntegerStep) -> Value:
-    """HardSigmoid."""
+    """Convert HardSigmoid."""
     alpha, beta = float(step.attribute("alpha", 0.2)), float(step.attribute("beta", 0.5))
     return linked(step.value(0, kind=""), Times((alpha,)), Plus((beta,)), Within(0.0, 1.0))
 
 
 @operator("HardSwish")
 def hard_swish(step: IntegerStep) -> Value:
-    """HardSwish."""
+    """Convert HardSwish."""
     curve = Curve("hard swish", lambda y: y * np.clip(y / y.dtype.type(6) + y.dtype.type(0.5), 0, 1), 0)
     return linked(step.value(0, kind=""), curve)
 
 
 @operator("Elu")
 def elu(step: IntegerStep) -> Value:
-    """Elu."""
+    """Convert Elu."""
     alpha = float(step.attribute("alpha", 1.0))
     curve = Curve(
         f"elu {alpha}",
@@ -253,7 +253,7 @@ def elu(step: IntegerStep) -> Value:
 
 
 def _curve(name: str, function: Callable[[Any], Any], rises: int = 1) -> None:
-    """Register a function without attributes; where it turns, `rises` is 0."""
+    """Register a function without attributes; `rises` is 1, or 0 if it is not monotonic."""
 
     @operator(name)
     def convert(step: IntegerStep) -> Value:
@@ -275,7 +275,7 @@ _curve("Mish", lambda y: y * np.tanh(np.logaddexp(y.astype(np.float64), 0)), 0)
 
 @operator("Gelu")
 def gelu(step: IntegerStep) -> Value:
-    """Gelu, and its approximation by tanh."""
+    """Convert Gelu, and its approximation by tanh."""
     step.must_be("approximate", "none", "tanh")
     if step.attribute("approximate", "none") == "none":
         curve = Curve("gelu", lambda y: y * (1 + _erf(y / np.sqrt(2))) / 2, 0)
@@ -291,7 +291,7 @@ def _gelu_by_tanh(y: Any) -> Any:
 
 @operator("Cast")
 def cast(step: IntegerStep) -> Value:
-    """Cast of integers to floats, and between kinds of float."""
+    """Convert Cast of integers to floats, and between kinds of float."""
     from fixedpoint_nn.interchange.onnx.file import package
 
     step.must_be("saturate", 1)
@@ -308,6 +308,6 @@ def cast(step: IntegerStep) -> Value:
 
 
 def one_for_all(v: Value) -> bool:
-    """May its elements change their places? Not where each channel has numbers of its own."""
+    """Whether elements may move between channels: only if the chain is the same for all channels."""
     kind: Any = v.kind
     return isinstance(kind, Codes) or channels(kind.chain) == 1

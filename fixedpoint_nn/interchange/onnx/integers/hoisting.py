@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Quantisers are moved before operations that only move elements: rounding first gives the same integers.
+"""Hoisting of quantisers before operations that only move elements, which gives the same integers.
 
-Then a quantiser stands right behind the sums that it rounds, and the quantiser of an input at the input.
+Then a quantiser directly follows the sums that it rounds, and the quantiser of an input directly follows the input.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from fixedpoint_nn.interchange.onnx.model import Model, Operation, in_order
 
-MOST_MOVES = 4096  # of one model; each takes time in proportion to its nodes
-REAL_ZERO = "pads with the real number zero"  # an attribute of a Pad that stood before its quantiser
+MOST_MOVES = 4096  # per model; each takes time proportional to its nodes
+REAL_ZERO = "pads with the real number zero"  # an attribute of a Pad that came before its quantiser
 QUANTISERS = ("QuantizeLinear", "Quant", "BipolarQuant")
 MOVES = (
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "GlobalMaxPool", "Identity", "Slice",
@@ -24,7 +24,7 @@ MOVES = (
 
 
 def hoisted(model: Model) -> Model:
-    """The same function, its quantisers as early as they can be."""
+    """The model with its quantisers as early as possible."""
     constants = scalars(model)
     operations = list(model.operations)
     outputs = {output.name for output in model.outputs}
@@ -68,7 +68,7 @@ def hoisted(model: Model) -> Model:
 
 
 def scalars(model: Model) -> Mapping[str, float]:
-    """The constants of one number."""
+    """The scalar constants, by name."""
     arrays = dict(model.constants)
     for operation in model.operations:
         value = operation.attributes.get("value")
@@ -78,7 +78,7 @@ def scalars(model: Model) -> Mapping[str, float]:
 
 
 def _moves(operation: Operation, model: Model) -> bool:
-    """Does it only move elements, and pad with nothing but zeros?"""
+    """Whether the operation only moves elements, and pads with nothing but zeros."""
     if operation.domain or len([name for name in operation.outputs if name]) != 1:
         return False
     if operation.op == "Concat":

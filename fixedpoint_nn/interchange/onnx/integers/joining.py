@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums and products of two values of different scales, rounded to one: proven for all pairs of codes."""
+"""Sums and products of two values of different scales, rounded once, proven for all pairs of codes."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ MOST_EXACT_BITS = 28  # of weights for values that are not rounded
 
 @dataclass(frozen=True)
 class Pair:
-    """Two values whose real numbers are added (`sign` of the second) or, with sign 0, multiplied."""
+    """Two operands that are added (with `sign` of the second) or, with sign 0, multiplied."""
 
     sign: int
     one: Reals
     two: Reals
 
     def real(self, a: Any, b: Any, dtype: Any) -> Any:
-        """The real numbers, every operation rounded as this kind of float rounds."""
+        """The real results for integers a and b, with every operation computed in `dtype`."""
         x, y = (applied(kind.chain, ints, dtype) for kind, ints in ((self.one, a), (self.two, b)))
         return x * y if not self.sign else x + y if self.sign > 0 else x - y
 
 
 def pair_of(step: IntegerStep) -> tuple[list[Value], tuple[int, ...]]:
-    """Both values in one order of axes, and the shape of what they give together."""
+    """(both values in the same order of axes, shape of the result)."""
     values = [step.value(i, kind="") for i in range(2)]
     try:
         dims = np.broadcast_shapes(*(v.dims for v in values))
@@ -86,7 +86,7 @@ def of_two(step: IntegerStep, sign: int) -> Value:
 def _together(
     step: IntegerStep, values: list[Value], dims: tuple[int, ...], pair: Pair, rounds: Rounds
 ) -> Value:
-    """Both times their own factor, added, rounded once; factors have 31 bits, more than the floats of the file."""
+    """The weighted sum of both, rounded once; the factors have 31 bits, more than the file's floats."""
     ends = np.array([[-np.inf, np.inf]], np.float32)
     for link in (*step.between, *rounds.links):
         ends = link(ends)
@@ -110,7 +110,7 @@ def _signed(kind: Reals, weight: int) -> tuple[int, int]:
 
 
 def exact_weights(one: float, two: float) -> tuple[tuple[int, int], float]:
-    """Integers in the ratio of two floats, and what one is worth; rounded where exact ones are too long."""
+    """(integers in the ratio of two floats, their unit); rounded if exact ones are too long."""
     (a, up), (b, right) = ((int(m * (1 << 24)), e) for m, e in (frexp(one), frexp(two)))
     least = min(up, right)
     a, b = a << (up - least), b << (right - least)
@@ -146,7 +146,7 @@ def product(step: IntegerStep) -> Value:
 def _rounded(
     step: IntegerStep, values: list[Value], dims: tuple[int, ...], pair: Pair, rounds: Rounds
 ) -> Value:
-    """Straight to the codes of the quantiser that follows, whose node then has nothing left to do."""
+    """The codes of the following quantiser, whose own node is then skipped."""
     a, b = np.meshgrid(
         np.arange(pair.one.low, pair.one.high + 1), np.arange(pair.two.low, pair.two.high + 1), indexing="ij"
     )
@@ -167,7 +167,7 @@ def joined_codes(
     found: tuple[Ints, Ints, Ints],
     rounds: Rounds,
 ) -> Value:
-    """A layer that has found[2] for every pair of found[0] and found[1]: one multiplication, or a table."""
+    """The value of a layer that maps every pair (found[0], found[1]) to found[2]: one multiplication, or a table."""
     a, b, codes = found
     if len(codes) > MOST_PAIRS:
         raise Refused(f"its operands have {len(codes):,} pairs of codes, and {MOST_PAIRS:,} is the most")
@@ -182,7 +182,7 @@ def joined_codes(
 
 
 def _line(name: str, pair: Pair, a: Ints, b: Ints, codes: Ints, rounds: Rounds) -> Any:
-    """One multiplication of a weighted sum (or of the product) that gives the code of every pair; None if none does."""
+    """One multiplication of a weighted sum, or of the product, that is right for every pair; None without one."""
     scales = pair.one.scale, pair.two.scale
     for bits in WEIGHT_BITS if pair.sign else (0,):
         unit = max(scales) / (1 << bits)
@@ -205,7 +205,7 @@ def _line(name: str, pair: Pair, a: Ints, b: Ints, codes: Ints, rounds: Rounds) 
 
 
 def _steps(n: Ints, codes: Ints, rounds: Rounds) -> StepFunction | None:
-    """Where each code begins, among the sums that there are; None if the code is no rising function of the sum."""
+    """The thresholds of codes among the occurring sums; None if the code does not increase with the sum."""
     order = np.lexsort((codes, n))
     n, codes = n[order], codes[order]
     if (np.diff(codes) < 0).any() or (codes[1:] != codes[:-1])[n[1:] == n[:-1]].any():
@@ -219,7 +219,7 @@ def _steps(n: Ints, codes: Ints, rounds: Rounds) -> StepFunction | None:
 
 
 def _table(name: str, pair: Pair, codes: Ints, rounds: Rounds) -> WeightedSum:
-    """The code of every pair in a table, whose address holds both."""
+    """A table of the code of every pair, whose address is made of both."""
     span = pair.two.high - pair.two.low + 1
     address = whole(0, len(codes) - 1)
     entries = np.zeros(1 << address.bits, np.int64)

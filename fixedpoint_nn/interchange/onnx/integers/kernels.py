@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operators whose operands and results are integers: QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger."""
+"""Operators over integers: QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INT32 = 1 << 31
 
 
 def zero_of(step: IntegerStep, index: int) -> int:
-    """The zero point of a value that is computed."""
+    """The zero point of a computed operand."""
     array = step.optional(index, "zero point")
     if array is None:
         return 0
@@ -38,7 +38,7 @@ def zero_of(step: IntegerStep, index: int) -> int:
 
 
 def scale_of(step: IntegerStep, index: int, what: str) -> Array:
-    """Positive scales."""
+    """The scales of an operand, which must be positive."""
     scales = np.asarray(step.constant(index, what), np.float32)
     if scales.ndim > 1 or not (np.isfinite(scales).all() and (scales > 0).all()):
         raise Refused(f"its {what} are not one positive number, or one for each channel")
@@ -46,7 +46,7 @@ def scale_of(step: IntegerStep, index: int, what: str) -> Array:
 
 
 def integers(step: IntegerStep, index: int, zeros_at: int, axis: int) -> Ints:
-    """Constant weights less their zero points."""
+    """Constant weights minus their zero points."""
     array = np.asarray(step.constant(index, "weights"))
     range_of(array, "weights")
     zeros = step.optional(zeros_at, "zero points")
@@ -62,7 +62,7 @@ def integers(step: IntegerStep, index: int, zeros_at: int, axis: int) -> Ints:
     "3-D; weights that are computed",
 )
 def qlinear_conv(step: IntegerStep) -> Value:
-    """QLinearConv."""
+    """Convert QLinearConv."""
     x = centred(step, step.value(0, kind=""), zero_of(step, 2))
     ints = integers(step, 3, 5, 0)
     own, others, after = (scale_of(step, i, "scales") for i in (1, 4, 6))
@@ -76,7 +76,7 @@ def qlinear_conv(step: IntegerStep) -> Value:
 
 
 def _without_scales(step: IntegerStep, index: int) -> IntegerStep:
-    """The bias of such a node is integers of the sums' scale."""
+    """The node without scales; its bias is in integers of the sums' scale."""
     bias = step.optional(index, "biases") if step.given(index) else None
     if bias is not None and np.asarray(bias).dtype.name != "int32":
         raise Refused(f"its biases are {np.asarray(bias).dtype.name}, and int32 is read")
@@ -84,7 +84,7 @@ def _without_scales(step: IntegerStep, index: int) -> IntegerStep:
 
 
 def rescaled(step: IntegerStep, made: Value, sums: tuple[int, int], factor: Array, zero_at: int) -> Value:
-    """round(float32(sum) * factor) + zero, as the runtime's kernels compute it."""
+    """The value round(float32(sum) * factor) + zero, as the runtime's kernels compute it."""
     if max(-sums[0], sums[1]) >= INT32:
         raise Refused(f"its sums reach {max(-sums[0], sums[1]):,}, and the operator's have 32 bits")
     zeros = step.constant(zero_at, "zero points")
@@ -106,7 +106,7 @@ def rescaled(step: IntegerStep, made: Value, sums: tuple[int, int], factor: Arra
     "a scale for each row of the first operand",
 )
 def qlinear_matmul(step: IntegerStep) -> Value:
-    """QLinearMatMul."""
+    """Convert QLinearMatMul."""
     own, others, after = (scale_of(step, i, "scales") for i in (1, 4, 6))
     if own.size != 1 or after.size != 1:
         raise Refused("its first operand and its output have one scale each")
@@ -116,7 +116,7 @@ def qlinear_matmul(step: IntegerStep) -> Value:
 
 @operator("MatMulInteger", "Dense or MatMul", "a zero point for each row of the first operand")
 def matmul_integer(step: IntegerStep) -> Value:
-    """MatMulInteger: sums of 32 bits."""
+    """Convert MatMulInteger: sums of 32 bits."""
     made, sums = _product(step, 0, 2, 1, 3)
     return _sums(made, sums)
 
@@ -159,7 +159,7 @@ def _sums(made: Value, sums: tuple[int, int]) -> Value:
 
 @operator("ConvInteger", "Conv2D", "3-D; weights that are computed")
 def conv_integer(step: IntegerStep) -> Value:
-    """ConvInteger: sums of 32 bits."""
+    """Convert ConvInteger: sums of 32 bits."""
     x = centred(step, step.value(0, kind=""), zero_of(step, 2))
     ints = integers(step, 1, 3, 0)
     if ints.ndim < 3:

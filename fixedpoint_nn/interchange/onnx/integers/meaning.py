@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the integers of the network stand for in the file: codes of an integer type, or real numbers."""
+"""The meaning of a network's integers in the file: codes of an integer type, or real numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fixedpoint_nn.numerics.qformat import QFormat
 
 @dataclass(frozen=True)
 class Codes:
-    """Integers n in low..high that stand for the file's integers n + zero."""
+    """Integers n in low..high that represent the file's integers n + zero."""
 
     low: int
     high: int
@@ -28,11 +28,11 @@ class Codes:
 
 @dataclass(frozen=True)
 class Reals:
-    """Integers n in low..high that stand for the real numbers chain(n).
+    """Integers n in low..high that represent the real numbers chain(n).
 
-    `summed`: other runtimes add floats to get them, in an order of their own, so their last bits are not defined.
-    `near`: the integers themselves are rounded, so no quantiser after them has exact steps.
-    `zero` is what was subtracted from the codes of the file, if n are codes and nothing else.
+    `summed`: other runtimes compute them as float sums in any order, so their last bits are undefined.
+    `near`: the integers themselves are rounded, so no quantiser after them has exact steps. `zero` is the zero point
+    that was subtracted, if n are dequantised codes.
     """
 
     low: int
@@ -43,14 +43,14 @@ class Reals:
     near: bool = False
 
     def filed(self, ints: Any) -> Any:
-        """The file's floats, where channels are the last axis."""
+        """The file's floats; channels are the last axis."""
         ints = np.asarray(ints)
         rows = ints.reshape(1, -1) if channels(self.chain) == 1 else ints.reshape(-1, ints.shape[-1]).T
         return applied(self.chain, rows, np.float32).T.reshape(ints.shape)
 
     @property
     def scale(self) -> float:
-        """The only factor, positive; a sentence where there is more to it."""
+        """The factor if the chain is one positive factor; else raises Refused."""
         match self.chain:
             case (Times((scale,)),) if scale > 0:
                 return scale
@@ -58,7 +58,7 @@ class Reals:
 
     @property
     def linear(self) -> bool:
-        """Are these integers times one positive scale?"""
+        """Whether these are integers times one positive scale."""
         return (
             len(self.chain) == 1
             and isinstance(self.chain[0], Times)
@@ -71,7 +71,7 @@ Meaning = Codes | Reals
 
 
 def meaning(v: Value) -> Meaning:
-    """What a value's integers stand for."""
+    """The meaning of a value's integers."""
     kind: Any = v.kind
     if not isinstance(kind, Codes | Reals):
         raise Refused(
@@ -82,7 +82,7 @@ def meaning(v: Value) -> Meaning:
 
 
 def reals(v: Value) -> Reals:
-    """The same, of real numbers."""
+    """The meaning of a value, which must be real numbers; else raises Refused."""
     found = meaning(v)
     if isinstance(found, Codes):
         raise Refused(
@@ -92,7 +92,7 @@ def reals(v: Value) -> Reals:
 
 
 def codes(v: Value) -> Codes:
-    """The same, of integers."""
+    """The meaning of a value, which must be codes; else raises Refused."""
     found = meaning(v)
     if isinstance(found, Reals):
         raise Refused(
@@ -102,7 +102,7 @@ def codes(v: Value) -> Codes:
 
 
 def limits(kind: Meaning) -> tuple[int, int]:
-    """The range of the integers."""
+    """The range (low, high) of the integers."""
     return kind.low, kind.high
 
 

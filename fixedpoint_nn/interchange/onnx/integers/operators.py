@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The operators of quantised files, by kind; importing this fills the table `INTEGERS`."""
+"""Importing this module registers the operators of quantised files in the table `INTEGERS`."""
 
 from fixedpoint_nn.interchange.onnx.integers import (
     elementwise,

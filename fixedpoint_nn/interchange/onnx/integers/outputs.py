@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a network gives: the file's codes, or integers that are its real numbers on one grid for all channels."""
+"""Outputs of an imported network: the file's codes, or real numbers on a common grid."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GRID_BITS = 24  # of the largest factor on a grid: as many as a 32-bit float has
 
 @dataclass(frozen=True)
 class Shown:
-    """Integers that a network gives, and the meaning that they have less `by`."""
+    """The meaning of output integers, which are those of `of` plus `by`."""
 
     of: Codes | Reals
     by: int = 0
@@ -42,17 +42,17 @@ class Shown:
 
 @dataclass(frozen=True)
 class Grid:
-    """Integers that are real numbers in units of 2**-bits."""
+    """The meaning of output integers in units of 2**-bits."""
 
     bits: int
 
     def filed(self, ints: Any) -> Any:
-        """The file's floats, as near as a 32-bit float is."""
+        """The file's values as float32."""
         return np.ldexp(np.asarray(ints, np.float64), -self.bits).astype(np.float32)
 
 
 def filed_output(builder: Builder, v: Value) -> Value:
-    """The value as it leaves the network."""
+    """The value converted to an output of the network."""
     kind: Any = v.kind
     zero = kind.zero
     if isinstance(kind, Reals) and kind.linear and not zero and frexp(kind.scale)[0] == 0.5:
@@ -71,13 +71,13 @@ def filed_output(builder: Builder, v: Value) -> Value:
 
 
 def exact_power(kind: Reals, power: int) -> Quantizer:
-    """A cast that changes nothing: the integers in units of 2**power."""
+    """A lossless cast that declares the integers to be in units of 2**power."""
     format = QFormat.enclosing(min(kind.low, 0), max(kind.high, 0), -power, signed=kind.low < 0)
     return Quantizer(format, Rounding.FLOOR, Overflow.WRAP, "output")
 
 
 def on_grid(builder: Builder, v: Value) -> Value:
-    """Sums with factors and biases of their own for each channel, in one unit for all of them."""
+    """Sums with per-channel factors and biases, converted to one unit for all channels."""
     kind: Any = v.kind
     found = line(kind.chain)
     bits = format_of(kind).bits

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Products of integers with integer weights, by the converters of the float operators."""
+"""Products of integers with integer weights, using the converters of the float operators."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLOAT: Any = "float"
 
 
 def weights(step: IntegerStep, index: int, what: str = "weights") -> tuple[Ints, Array]:
-    """The integers of a constant and their scales, element by element."""
+    """(integers, scales) of a constant, element by element."""
     array = step.constant(index, what)
     found = scaled(array)
     if found is None:
@@ -37,7 +37,7 @@ def weights(step: IntegerStep, index: int, what: str = "weights") -> tuple[Ints,
 
 
 def converted(step: IntegerStep, convert: Convert, operands: list[Any]) -> tuple[Value, str]:
-    """What a float converter makes of integers, and the node that holds the product."""
+    """(value that a float converter makes of integers, name of the node with the product)."""
     before = set(step.builder.parts)
     given = [replace(x, kind=FLOAT) if isinstance(x, Value) else x for x in operands]
     made = convert(replace(step, operands=given))
@@ -51,7 +51,7 @@ def converted(step: IntegerStep, convert: Convert, operands: list[Any]) -> tuple
 
 
 def ranged(step: IntegerStep, node: str, kind: Meaning, sums: tuple[int, int]) -> None:
-    """The product's node says the range of its sums."""
+    """Declare the range of sums at the product's node."""
     part = step.builder.parts[node]
     layer: Any = part.layer
     try:
@@ -65,7 +65,7 @@ def ranged(step: IntegerStep, node: str, kind: Meaning, sums: tuple[int, int]) -
 def by_constant(
     step: IntegerStep, convert: Convert, x: Value, operands: list[Any], rows: Ints, bias: Ints | None = None
 ) -> tuple[Value, tuple[int, int]]:
-    """The sums of products with the weights of each output, `rows`, and the range of these sums."""
+    """(sums of products with the weights `rows` (outputs, taps), their range)."""
     kind: Any = x.kind
     given = [part.view(Whole) if isinstance(part, np.ndarray) else part for part in operands]
     if bias is not None:
@@ -77,7 +77,7 @@ def by_constant(
 
 
 def one_each(scales: Array) -> Array:
-    """The scales of each output, (outputs, taps), as one scale, or one for each."""
+    """Scales (outputs, taps) as one scale, or one per output."""
     if scales.size == 0 or not (scales == scales[:, :1]).all():
         raise Refused("its weights have several scales for one output; one scale each is needed")
     first: Array = scales[:, 0]
@@ -85,7 +85,10 @@ def one_each(scales: Array) -> Array:
 
 
 def biased(step: IntegerStep, index: int, scale: Array, count: int) -> tuple[Ints | None, Chain]:
-    """A bias whose scale is that of the sums joins them as integers; another one is added to their real numbers."""
+    """(integer bias, operations to append), of which one is empty.
+
+    A bias of the sums' scale is added as integers, any other to the real numbers.
+    """
     array = step.optional(index, "biases") if step.given(index) else None
     if array is None:
         return None, ()
@@ -102,7 +105,7 @@ def biased(step: IntegerStep, index: int, scale: Array, count: int) -> tuple[Int
 
 
 def summed(v: Value, sums: tuple[int, int], scale: Any, more: Chain = ()) -> Value:
-    """Sums that stand for real numbers."""
+    """Sums as real numbers."""
     chain = (Times(tuple(np.asarray(scale, np.float32).reshape(-1).tolist())), *more)
     kind: Any = Reals(*sums, chain, summed=True)
     return replace(v, kind=kind)
@@ -110,13 +113,13 @@ def summed(v: Value, sums: tuple[int, int], scale: Any, more: Chain = ()) -> Val
 
 @operator("Conv")
 def conv(step: IntegerStep) -> Value:
-    """Conv."""
+    """Convert Conv."""
     return _convolution(step, convolutions.conv, 0)
 
 
 @operator("ConvTranspose")
 def conv_transpose(step: IntegerStep) -> Value:
-    """ConvTranspose."""
+    """Convert ConvTranspose."""
     return _convolution(step, convolutions.conv_transpose, 1)
 
 
@@ -141,7 +144,7 @@ def convolved(
     groups: int,
     bias_at: int,
 ) -> tuple[Value, tuple[int, int], Array, Chain]:
-    """The sums, their range and their scales; the weights' outputs are on `axis`, in groups if that is 1."""
+    """(sums, range, scales, operations to append); outputs are axis `axis` of the weights, in groups if that is 1."""
     rows, by_output = _outputs_first(ints, axis, groups), _outputs_first(scales, axis, groups)
     scale = np.float32(own) * one_each(by_output)
     bias, more = biased(step, bias_at, scale, len(rows))
@@ -150,7 +153,10 @@ def convolved(
 
 
 def _outputs_first(array: Array, axis: int, groups: int) -> Array:
-    """(outputs, taps); weights of a transposed convolution are (inputs of all groups, outputs of a group, ...)."""
+    """Weights as (outputs, taps).
+
+    Those of a transposed convolution are (inputs of all groups, outputs per group, ...).
+    """
     if not axis:
         return array.reshape(array.shape[0], -1)
     apart = np.moveaxis(array.reshape(groups, -1, *array.shape[1:]), 2, 1)
@@ -159,7 +165,7 @@ def _outputs_first(array: Array, axis: int, groups: int) -> Array:
 
 @operator("MatMul")
 def matmul(step: IntegerStep) -> Value:
-    """MatMul of a value with constants, or of two values."""
+    """Convert MatMul of a value with constants, or of two values."""
     if all(isinstance(x, Value) for x in step.operands):
         return of_two(step, products.matmul, step.value(0, ""), step.value(1, ""))
     place = 0 if not isinstance(step.operands[0], Value) else 1
@@ -171,7 +177,7 @@ def matmul(step: IntegerStep) -> Value:
 def multiplied(
     step: IntegerStep, x: Value, ints: Ints, scales: Array, own: float, left: bool = False
 ) -> Value:
-    """A value times a matrix of constants, or such a matrix times the value."""
+    """A value times a constant matrix, or with `left` the matrix times the value."""
     if ints.ndim == 2 and not left:
         scale, rows = one_each(scales.T), ints.T
     else:
@@ -193,14 +199,14 @@ def of_two(step: IntegerStep, convert: Convert, a: Value, b: Value) -> Value:
 
 
 def product_range(a: Meaning, b: Meaning, taps: int = 1) -> tuple[int, int]:
-    """The lowest and the highest sum of so many products."""
+    """(lowest, highest) sum of `taps` products."""
     ends = [x * y for x in limits(a) for y in limits(b)]
     return min(*ends, 0) * taps, max(*ends, 0) * taps
 
 
 @operator("Gemm")
 def gemm(step: IntegerStep) -> Value:
-    """Gemm with constants."""
+    """Convert Gemm with constants."""
     x = step.value(0, kind="")
     if isinstance(step.operands[1], Value):
         raise Refused("both of its operands are computed; use a MatMul")

@@ -21,7 +21,7 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Array
 
 DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
-MOST_BITS = 16  # of codes that are computed
+MOST_BITS = 16  # of computed codes
 MOST_CONSTANT_BITS = 32
 
 ROUNDINGS: dict[str, Rounder] = {
@@ -38,7 +38,7 @@ ROUNDINGS: dict[str, Rounder] = {
 
 
 def rounder(step: Step, default: str) -> Rounder:
-    """The function of the attribute rounding_mode."""
+    """The rounding function of the attribute rounding_mode."""
     mode = str(step.attribute("rounding_mode", default)).upper()
     if mode not in ROUNDINGS:
         raise Refused(f"its rounding_mode is {mode!r}, and {', '.join(ROUNDINGS)} are read")
@@ -46,7 +46,7 @@ def rounder(step: Step, default: str) -> Rounder:
 
 
 def single(step: Step, index: int, what: str) -> float:
-    """A constant of one number."""
+    """A scalar constant."""
     array = np.unique(np.asarray(step.constant(index, what), np.float64))
     if array.size != 1 or not np.isfinite(array).all():
         raise Refused(f"its {what} is not one number")
@@ -54,7 +54,7 @@ def single(step: Step, index: int, what: str) -> float:
 
 
 def whole(step: Step, index: int, what: str, most: int) -> int:
-    """A constant whole number."""
+    """A scalar integer constant."""
     number = single(step, index, what)
     if number != int(number) or abs(number) > most:
         raise Refused(f"its {what} is {number:g}, and whole numbers up to {most} are read")
@@ -62,7 +62,7 @@ def whole(step: Step, index: int, what: str, most: int) -> int:
 
 
 def range_of(step: Step, bits: int) -> tuple[int, int]:
-    """The integers of so many bits."""
+    """(lowest, highest) integer of `bits` bits."""
     signed, narrow = bool(step.attribute("signed", 1)), bool(step.attribute("narrow", 0))
     if bits < 1:
         raise Refused(f"its bit width is {bits}")
@@ -72,12 +72,12 @@ def range_of(step: Step, bits: int) -> tuple[int, int]:
 
 
 def ones(y: Any) -> Any:
-    """1, or -1 of negative numbers."""
+    """1 for y >= 0, else -1."""
     return np.where(y >= 0, 1, -1).astype(y.dtype)
 
 
 def quant_rounds(step: Step, scales: tuple[float, ...], most: int = MOST_BITS) -> Rounds:
-    """How a Quant rounds; a negative scale is a positive one of negated codes."""
+    """The rounding of a Quant; a negative scale becomes a positive one with negated codes."""
     bits = whole(step, 3, "bit width", 1 << 10)
     if bits > most:
         raise Refused(f"its bit width is {bits}, and values of up to {most} bits are rounded")
@@ -98,25 +98,25 @@ def quant_rounds(step: Step, scales: tuple[float, ...], most: int = MOST_BITS) -
 
 @operator("Quant", "a rescaling that is proven for every sum", "more than 16 bits; scales that are computed")
 def quant(step: IntegerStep) -> Value:
-    """Quant of real numbers."""
+    """Convert Quant of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
     rounds = quant_rounds(step, numbers(step, 1, v))
     alike = kind.linear and rounds.scales == (kind.scale,) and rounds.how is np.rint
     if alike and rounds.centred[0] <= kind.low and kind.high <= rounds.centred[1]:
-        return v  # codes of this scale already
+        return v  # these are codes of this scale already
     return worth(rounded(step, v, rounds), Times(rounds.scales))
 
 
 def worth(v: Value, *chain: Any) -> Value:
-    """Codes less their zero point as real numbers."""
+    """Centred codes as real numbers."""
     kind: Any = v.kind
     meant: Any = Reals(kind.low, kind.high, tuple(chain), zero=kind.zero)
     return replace(v, kind=meant)
 
 
 def quantised(step: Step) -> Scaled:
-    """Quant of a constant."""
+    """Convert Quant of a constant."""
     array = np.asarray(step.constant(0, "weights"), np.float32)
     scales = np.asarray(step.constant(1, "scales"), np.float32)
     zeros = np.asarray(step.constant(2, "zero points"), np.float32)
@@ -138,7 +138,7 @@ def quantised(step: Step) -> Scaled:
 
 @operator("BipolarQuant", "a comparison that is proven for every sum", "scales that are computed")
 def bipolar_quant(step: IntegerStep) -> Value:
-    """BipolarQuant of real numbers."""
+    """Convert BipolarQuant of real numbers."""
     v = step.value(0, kind="")
     scales = numbers(step, 1, v)
     if min(scales) <= 0:
@@ -147,27 +147,27 @@ def bipolar_quant(step: IntegerStep) -> Value:
 
 
 def bipolar(step: Step) -> Scaled:
-    """BipolarQuant of a constant."""
+    """Convert BipolarQuant of a constant."""
     array = np.asarray(step.constant(0, "weights"), np.float32)
     return Scaled.of(ones(array).astype(np.int64), step.constant(1, "scales"))
 
 
 @dataclass(frozen=True)
 class Truncs(Rounds):
-    """Integers round(y / scale + zero), then divided by a power of two and rounded as `how` says."""
+    """round(y / scale + zero), divided by a power of two and rounded by `how`."""
 
     power: float = 1.0
     added: float = 0.0  # the zero point before the division
 
     def of(self, y: Any) -> Any:
-        """Code less zero point of y / scale."""
+        """Centred codes of y / scale."""
         codes = self.how(np.rint(y + y.dtype.type(self.added)) / y.dtype.type(self.power))
         return np.clip(codes - self.zero, *self.centred)
 
 
 @operator("Trunc", "a rescaling that is proven for every sum", "scales that are computed")
 def trunc(step: IntegerStep) -> Value:
-    """Trunc of real numbers: with an output scale (six inputs), or by the bit widths."""
+    """Convert Trunc of real numbers: with an output scale (six inputs), or by the bit widths."""
     v = step.value(0, kind="")
     kind = reals(v)
     scale, zero = single(step, 1, "scale"), whole(step, 2, "zero point", 1 << MOST_BITS)
@@ -183,7 +183,7 @@ def trunc(step: IntegerStep) -> Value:
     else:
         out_bits = whole(step, 4, "output bit width", MOST_BITS)
         power, after = 2.0 ** (bits - out_bits), scale
-        low, high = -(1 << 40), 1 << 40  # nothing is cut off
+        low, high = -(1 << 40), 1 << 40  # nothing is clipped
     after_zero = zero / power if newer else zero
     if after_zero != int(after_zero):
         raise Refused(f"its zero point {zero} is no multiple of {power:g}")
@@ -197,22 +197,22 @@ def trunc(step: IntegerStep) -> Value:
 
 @dataclass(frozen=True)
 class Counts(Rounds):
-    """How many thresholds of its channel a real number has reached; rows of `thresholds` rise."""
+    """The number of thresholds of its channel that a real number has reached; `thresholds` (channels, steps) ascend."""
 
     thresholds: Any = None
 
     @property
     def rows(self) -> int:
-        """Channels with thresholds of their own."""
+        """The number of channels with different thresholds."""
         return len(self.thresholds)
 
     @property
     def links(self) -> Chain:
-        """Nothing is done before counting."""
+        """No operations precede the counting."""
         return ()
 
     def steps(self, reals: Reals, dtype: Any) -> Callable[[Any], Any]:
-        """Integers (channels, n) to counts."""
+        """The function from integers (channels, n) to counts."""
         rows = np.asarray(self.thresholds, dtype)
 
         def function(n: Any) -> Any:
@@ -232,7 +232,7 @@ class Counts(Rounds):
         return function
 
     def fused(self, reals: Reals) -> None:
-        """There is no other form."""
+        """None: there is no fused form."""
         return
 
 
@@ -240,7 +240,7 @@ class Counts(Rounds):
     "MultiThreshold", "a rescaling or comparisons, proven for every sum", "thresholds that are computed"
 )
 def multi_threshold(step: IntegerStep) -> Value:
-    """MultiThreshold of real numbers."""
+    """Convert MultiThreshold of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
     step.attribute("out_dtype")

@@ -28,7 +28,7 @@ NUMPY = {kind.lower(): ends for kind, ends in RANGES.items()}
 
 
 def range_of(array: Any, what: str) -> tuple[int, int]:
-    """The lowest and the highest number of an integer type."""
+    """(lowest, highest) number of an array's integer type."""
     ends = NUMPY.get(np.asarray(array).dtype.name)
     if ends is None:
         raise Refused(f"its {what} is {np.asarray(array).dtype.name}, and integers of 2 to 16 bits are read")
@@ -37,7 +37,7 @@ def range_of(array: Any, what: str) -> tuple[int, int]:
 
 @operator("QuantizeLinear", "a rescaling that is proven for every sum", "floats of 8 bits; blocks")
 def quantize_linear(step: IntegerStep) -> Value:
-    """QuantizeLinear of real numbers."""
+    """Convert QuantizeLinear of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
     rounds, axis = parameters(step)
@@ -56,7 +56,7 @@ def quantize_linear(step: IntegerStep) -> Value:
 
 
 def parameters(step: Step) -> tuple[Rounds, int]:
-    """Scales, zero point and range of a QuantizeLinear, and its axis."""
+    """(rounding, axis) of a QuantizeLinear."""
     step.must_be("saturate", 1)
     step.must_be("block_size", 0)
     axis = int(step.attribute("axis", 1))
@@ -86,7 +86,7 @@ def parameters(step: Step) -> tuple[Rounds, int]:
 
 @operator("DequantizeLinear", "nothing, or an addition of the zero point", "floats of 8 bits; blocks")
 def dequantize_linear(step: IntegerStep) -> Value:
-    """DequantizeLinear of codes."""
+    """Convert DequantizeLinear of codes."""
     step.must_be("block_size", 0)
     step.attribute("output_dtype")
     axis = int(step.attribute("axis", 1))
@@ -113,7 +113,7 @@ def dequantize_linear(step: IntegerStep) -> Value:
 
 
 def centred(step: IntegerStep, v: Value, zero: int) -> Value:
-    """The codes less this zero point."""
+    """The codes minus this zero point."""
     kind = codes(v)
     if kind.zero == zero:
         return v
@@ -126,7 +126,7 @@ def centred(step: IntegerStep, v: Value, zero: int) -> Value:
 
 
 def dequantized(step: Step) -> Scaled:
-    """DequantizeLinear of a constant."""
+    """Convert DequantizeLinear of a constant."""
     array = np.asarray(step.constant(0, "codes"))
     axis, block = int(step.attribute("axis", 1)), int(step.attribute("block_size", 0))
     scales, zeros = np.asarray(step.constant(1, "scales"), np.float32), step.optional(2, "zero points")

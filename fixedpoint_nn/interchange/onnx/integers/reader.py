@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A quantised ONNX or QONNX file to a network of the file's integers: node by node, or all reasons why not."""
+"""Conversion of a quantised ONNX or QONNX file to a network with the file's integers."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ QUANTISED_ENDS = ("QuantizeLinear", "DequantizeLinear", "Identity")  # around a 
 
 @dataclass(frozen=True)
 class Outlet(Door):
-    """An output, and what its integers stand for in the file."""
+    """An output, with the meaning of its integers in the file."""
 
     meaning: Any = None
 
     def filed_values(self, ints: Any) -> Any:
-        """The file's own values of the network's integers, in the file's order of axes."""
+        """The file's values of output integers, in the file's order of axes."""
         return self.outward(self.meaning.filed(ints))
 
 
 @dataclass(frozen=True)
 class ImportedIntegers:
-    """A quantised network, and how the file's arrays are arranged for it."""
+    """A quantised network, with the correspondence of its inputs and outputs with the file's."""
 
     net: Quantized
     inputs: tuple[Door, ...]
@@ -71,7 +71,7 @@ class ImportedIntegers:
 
 
 def has_integers(model: Model) -> bool:
-    """Does the file compute with integers, or round what it computes to them?"""
+    """Whether the file computes with integers or quantises values."""
     computed = {declared.name for declared in model.inputs}
     for operation in model.operations:
         if computed.intersection(operation.inputs):
@@ -95,11 +95,13 @@ def from_qonnx(
     outputs: Sequence[str] | None = None,
     softmax: bool = True,
 ) -> Quantized:
-    """The quantised network of a QONNX file (its path, or its bytes): Quant, BipolarQuant, Trunc, MultiThreshold.
+    """The quantised network of a QONNX file (its path or its bytes).
 
-    It takes floats, which the file's first quantiser rounds, and gives the file's integers. A file that does not
-    quantise its input needs `input`, a quantizer (or one for each input, by name). Without `softmax`, a softmax at
-    the end is left out. The other options are those of `from_onnx`.
+    It takes floats, which the file's first quantiser rounds, and returns the file's integers. A file that does not
+    quantise its input needs `input`, a quantizer, or one for each input by name. With `softmax=False` a softmax at the
+    end is omitted. The other options are those of `from_onnx`. Raises `UnsupportedModel`.
+
+    >>> fixed = from_qonnx("model.onnx", input=Quantizer(Q(2, 6)))  # doctest: +SKIP
     """
     model = read(source).only(outputs)
     return imported_integers(model, shapes=shapes, quantizers=input, softmax=softmax).net
@@ -114,7 +116,7 @@ def imported_integers(
     quantizers: Quantizer | Mapping[str, Quantizer] | None = None,
     softmax: bool = True,
 ) -> ImportedIntegers:
-    """The same of any quantised file, with the arrangement of inputs and outputs."""
+    """The conversion of any quantised file, with the correspondence of axes of inputs and outputs."""
     given: Mapping[str, Quantizer] = {}
     if isinstance(quantizers, Quantizer):
         given = {declared.name: quantizers for declared in model.inputs}
@@ -132,7 +134,7 @@ def imported_integers(
 
 
 def _plain_domains(model: Model) -> Model:
-    """QONNX's quantisers as if they were ONNX's, and the runtime's operators as their parts."""
+    """The model with QONNX's quantisers in ONNX's domain, and onnxruntime's operators as their parts."""
     return replace(
         with_parts(model),
         operations=tuple(
@@ -142,7 +144,7 @@ def _plain_domains(model: Model) -> Model:
 
 
 def _without_softmax(model: Model) -> Model:
-    """The same model with what its last softmax takes as its output."""
+    """The model without a softmax at its end."""
     ends = {output.name for output in model.outputs}
     kept, instead = [], {}
     makers = {name: operation for operation in model.operations for name in operation.outputs}
@@ -158,7 +160,7 @@ def _without_softmax(model: Model) -> Model:
 
 
 class IntegerConversion(Conversion):
-    """The state of one conversion; values of real numbers know what their integers stand for."""
+    """The state of the conversion of a quantised file; values carry the meaning of their integers."""
 
     def __init__(
         self,
@@ -172,7 +174,7 @@ class IntegerConversion(Conversion):
         self.quantizers: dict[str, Quantizer] = {}
         self.entries: dict[str, tuple[Rounds, Value]] = {}
         self.done: set[str] = set()  # outputs whose rounding the node before has computed
-        self.hidden: set[str] = set()  # values that nothing here has, because their rounding is done at once
+        self.hidden: set[str] = set()  # values that no node computes, because their rounding is fused
         self.given = given
         self.results: dict[str, Meaning] = {}
         super().__init__(model, batched, shapes, constants, alone)
@@ -197,7 +199,7 @@ class IntegerConversion(Conversion):
             )
 
     def _grid(self, v: Value, quantizer: Quantizer) -> Value:
-        """An input of floats that the caller's quantizer rounds."""
+        """An input of floats, rounded by the caller's quantizer."""
         self.quantizers[v.node] = quantizer
         format = quantizer.format
         low, high = format.int_min, format.int_max
@@ -216,7 +218,7 @@ class IntegerConversion(Conversion):
         return replace(v, node=node, kind=kind)
 
     def integers(self) -> ImportedIntegers:
-        """Everything converted, or `UnsupportedModel`."""
+        """Convert everything; raises `UnsupportedModel`."""
         found = self.run()
         bare = [door.name for door in found.inputs if door.node not in self.quantizers]
         if bare:
@@ -306,7 +308,7 @@ class IntegerConversion(Conversion):
         return super()._results(operation, operands, True)
 
     def _moved(self, step: IntegerStep, v: Value) -> Any:
-        """An operator that only moves elements, by the converter of the float operator."""
+        """The result of an operator that only moves elements, by the converter of the float operator."""
         kind: Any = meaning(v)
         pooled = step.operation.op in ("MaxPool", "GlobalMaxPool", "ReduceMax")
         if isinstance(kind, Reals):
@@ -335,7 +337,7 @@ class IntegerConversion(Conversion):
     # ---- quantisers ---------------------------------------------------------------------------------------
 
     def _entry(self, operation: Operation, operands: list[Operand]) -> Value:
-        """A quantiser of an input: it is done before the network."""
+        """The value of an input's quantiser, which becomes the network's input quantizer."""
         v = operands[0]
         assert isinstance(v, Value)
         step = IntegerStep(operation, operands, self.builder, self.model.opset, self.free)
@@ -392,7 +394,7 @@ class IntegerConversion(Conversion):
         return quant_rounds(step, tuple(np.ravel(step.constant(1, "scales")).astype(float).tolist()))
 
     def _following(self, operation: Operation) -> tuple[Rounds | None, tuple[Link, ...]]:
-        """The quantiser that alone takes the result, and the limits before it."""
+        """(quantiser that is the only consumer of the result, clipping before it)."""
         links: list[Link] = []
         for taker in self._chain(operation):
             operands: list[Operand] = [self.operands.get(name) if name else None for name in taker.inputs]
@@ -414,7 +416,7 @@ class IntegerConversion(Conversion):
         return None, ()
 
     def _chain(self, operation: Operation) -> list[Operation]:
-        """The operations up to the next quantiser, if each is the only one that takes the result before it."""
+        """The operations up to the next quantiser, if each is the only consumer of the one before."""
         found: list[Operation] = []
         ends = {output.name for output in self.model.outputs}
         name = operation.outputs[0]
@@ -429,7 +431,7 @@ class IntegerConversion(Conversion):
         return []
 
     def _skip(self, operation: Operation) -> None:
-        """What follows, up to the quantiser, is computed already."""
+        """Mark the operations up to the quantiser as computed."""
         self.hidden.add(operation.outputs[0])
         for taker in self._chain(operation):
             self.done.add(taker.outputs[0])
@@ -458,6 +460,6 @@ class IntegerConversion(Conversion):
 
 
 def _ends(low: int, high: int) -> tuple[int, int]:
-    """The range of the format that holds both."""
+    """(lowest, highest) integer of the smallest format that holds low..high."""
     format = QFormat.enclosing(low, high, 0, signed=low < 0)
     return format.int_min, format.int_max

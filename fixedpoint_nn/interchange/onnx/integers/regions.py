@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums and means of real numbers over regions, by the exact sums of their integers."""
+"""Sums and means over regions, by exact integer sums; concatenation; argmax."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLOAT: Any = "float"
 
 
 def averaged(step: IntegerStep, made: Value, x: Value, most: int, terms: int) -> Value:
-    """The sum of up to `most` integers, divided by `terms`."""
+    """The mean: the sum of up to `most` integers, divided by `terms`."""
     kind = reals(x)
     low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
     divided: Chain = (Over((float(terms),)),) if terms > 1 else ()
@@ -36,7 +36,7 @@ def averaged(step: IntegerStep, made: Value, x: Value, most: int, terms: int) ->
 
 
 def ranged(step: IntegerStep, before: set[str], x: Value, most: int) -> None:
-    """The layers that the float converter made add up, and neither divide nor round."""
+    """Change the float converter's new layers to sums without division or rounding."""
     kind = reals(x)
     low, high = min(kind.low, 0) * most, max(kind.high, 0) * most
     for name, part in list(step.builder.parts.items()):
@@ -51,7 +51,7 @@ def ranged(step: IntegerStep, before: set[str], x: Value, most: int) -> None:
 
 
 def summed_up(step: IntegerStep, convert: Any, x: Value, terms: int) -> tuple[Value, tuple[int, int]]:
-    """The exact sum of so many codes, and its range."""
+    """(exact sum of `terms` codes, its range)."""
     kind = codes(x)
     alike: Any = Reals(kind.low, kind.high, (Times((1.0,)),))
     x = replace(x, kind=alike)
@@ -71,7 +71,7 @@ def _by_float(step: IntegerStep, convert: Any, x: Value) -> Value:
 
 @operator("GlobalAveragePool")
 def global_average_pool(step: IntegerStep) -> Value:
-    """GlobalAveragePool."""
+    """Convert GlobalAveragePool."""
     x = step.value(0, kind="")
     terms = prod(x.dims[2:])
     before = set(step.builder.parts)
@@ -82,13 +82,13 @@ def global_average_pool(step: IntegerStep) -> Value:
 
 @operator("ReduceMean")
 def reduce_mean(step: IntegerStep) -> Value:
-    """ReduceMean."""
+    """Convert ReduceMean."""
     return _reduced(step, reductions.reduce_mean, mean=True)
 
 
 @operator("ReduceSum")
 def reduce_sum(step: IntegerStep) -> Value:
-    """ReduceSum."""
+    """Convert ReduceSum."""
     return _reduced(step, reductions.reduce_sum, mean=False)
 
 
@@ -108,7 +108,7 @@ def _reduced(step: IntegerStep, convert: Any, mean: bool) -> Value:
 
 @operator("AveragePool")
 def average_pool(step: IntegerStep) -> Value:
-    """AveragePool; sums of fewer elements, at the edges, are multiplied so that all are divided alike."""
+    """Convert AveragePool; sums of fewer elements, at the edges, are multiplied so that all are divided alike."""
     x = as_image(step, step.value(0, kind=""))
     axes = spatial(step, x.dims[2:], None, bool(step.attribute("ceil_mode", 0)))
     counts = [axis.inside(bool(step.attribute("count_include_pad", 0))) for axis in axes]
@@ -138,7 +138,7 @@ def average_pool(step: IntegerStep) -> Value:
 
 @operator("Concat")
 def concat(step: IntegerStep) -> Value:
-    """Concat of codes that mean the same."""
+    """Convert Concat of codes that mean the same."""
     values = [step.value(i, kind="") for i, x in enumerate(step.operands) if isinstance(x, Value)]
     kinds = [meaning(v) for v in values]
     constants = {i: _codes_of(x, kinds[0]) for i, x in enumerate(step.operands) if isinstance(x, np.ndarray)}
@@ -178,7 +178,7 @@ def _codes_of(array: Any, kind: Meaning) -> Ints:
 
 @operator("ArgMax")
 def arg_max(step: IntegerStep) -> Value:
-    """ArgMax of integers, whose order is that of the real numbers."""
+    """Convert ArgMax of integers, whose order is that of the real numbers."""
     x = step.value(0, kind="")
     kind = meaning(x)
     if isinstance(kind, Reals):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real numbers to codes: the step function of the file, and the layer that has the same steps."""
+"""Rounding of real numbers to codes: the file's step function, and a layer with the same thresholds."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
 Rounder = Callable[[Any], Any]
-MANY_CODES = 1 << 12  # more than a 32-bit float tells apart after a sum
+MANY_CODES = 1 << 12  # more than a float32 distinguishes after a sum
 MULTIPLIER_BITS, FEWEST_MULTIPLIER_BITS = 31, 20
-MOST_TABLE_BITS = 17  # codes of 16 bits, less their zero point
+MOST_TABLE_BITS = 17  # 16-bit codes minus their zero point
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """code = round(y / scale) + zero, saturated at low..high; one scale, or one for each channel.
+    """A quantiser: code = round(y / scale) + zero, saturated to low..high; one scale, or one per channel.
 
     With `early` the zero point is added before rounding: round(y / scale + zero).
     """
@@ -56,26 +56,26 @@ class Rounds:
 
     @property
     def centred(self) -> tuple[int, int]:
-        """The range of code - zero."""
+        """(lowest, highest) code - zero."""
         return self.low - self.zero, self.high - self.zero
 
     @property
     def rows(self) -> int:
-        """For how many channels it has numbers of its own."""
+        """The number of channels with different scales; 1 if all are equal."""
         return len(self.scales)
 
     @property
     def links(self) -> Chain:
-        """What is done before rounding."""
+        """The operations before rounding."""
         return (Over(self.scales),)
 
     def of(self, y: Any) -> Any:
-        """code - zero of real numbers y / scale (channels, n)."""
+        """code - zero for real numbers y / scale (channels, n)."""
         y = self.how(y + y.dtype.type(self.zero)) - self.zero if self.early else self.how(y)
         return np.clip(y, *self.centred)
 
     def steps(self, reals: Reals, dtype: Any) -> Callable[[Any], Any]:
-        """Integers (channels, n) to code - zero, every operation in this kind of float."""
+        """The function from integers (channels, n) to code - zero, with every operation computed in `dtype`."""
 
         def function(n: Any) -> Any:
             with np.errstate(all="ignore"):
@@ -84,7 +84,7 @@ class Rounds:
         return function
 
     def fused(self, reals: Reals) -> Callable[[Any], Any] | None:
-        """The same as integer kernels compute it: one 32-bit factor for both scales, between them only limits."""
+        """That function as integer kernels compute it, with one float32 factor; None if that is impossible."""
         if self.early or not reals.chain or not isinstance(reals.chain[0], Times):
             return None
         if not all(isinstance(link, Within) for link in reals.chain[1:]):
@@ -105,7 +105,7 @@ class Rounds:
 
 
 def rounded(step: IntegerStep, v: Value, rounds: Rounds) -> Value:
-    """Real numbers of integers, as codes."""
+    """The value's real numbers rounded to codes."""
     kind: Any = v.kind
     reals: Reals = kind
     sums = reals.low, reals.high
@@ -125,7 +125,7 @@ def rounded(step: IntegerStep, v: Value, rounds: Rounds) -> Value:
         direct = _direct(step, reals, rounds)
         if direct is not None:
             return landed(step, v, *direct)
-    if reals.summed:  # others' last bits are not defined: take those of integer kernels, or exact ones
+    if reals.summed:  # the last bits are undefined: use those of integer kernels, or exact ones
         fused = rounds.fused(reals)
         functions = [*([fused] if fused is not None else []), rounds.steps(reals, np.float64)]
     try:
@@ -135,9 +135,9 @@ def rounded(step: IntegerStep, v: Value, rounds: Rounds) -> Value:
 
 
 def _direct(step: IntegerStep, reals: Reals, rounds: Rounds) -> tuple[Rescale, Rounds] | None:
-    """sum * factor + shift, rounded once, for codes of so many bits that others' sums of floats blur their steps.
+    """sum * factor + shift, rounded once, for wide codes whose exact thresholds float sums do not define.
 
-    Factors have 31 bits; it is exact where they are whole numbers times a power of two.
+    Factors have 31 bits; the result is exact if they are integers times a power of two.
     """
     found = line((*reals.chain[: _limits_at(reals.chain)], *rounds.links))
     if found is None or rounds.how is not np.rint or rounds.early:
@@ -166,7 +166,7 @@ def _direct(step: IntegerStep, reals: Reals, rounds: Rounds) -> tuple[Rescale, R
 
 
 def _limits_at(chain: Chain) -> int:
-    """Where the limits at its end begin."""
+    """The index at which the clipping at the end of the chain begins."""
     place = len(chain)
     while place and isinstance(chain[place - 1], Within):
         place -= 1
@@ -180,7 +180,7 @@ def best(
     codes: tuple[int, int],
     name: str,
 ) -> Any:
-    """The first function that one multiplication computes, else a layer for the last one."""
+    """A layer for the first function that one multiplication computes, else for the last one."""
     for function in functions:
         steps = StepFunction.of(function, directions, sums, codes)
         if function is functions[-1]:
@@ -193,7 +193,7 @@ def best(
 
 
 def landed(step: IntegerStep, v: Value, layer: Any, rounds: Rounds) -> Value:
-    """The value behind such a layer; weights take its multiplier into their own where they can."""
+    """The value of the layer's result; its multiplier is folded into weights if possible."""
     if isinstance(layer, Rescale):
         unkept(step.builder, v.node, layer)
     node = step.builder.add(step.name, layer, v.node)
@@ -202,7 +202,7 @@ def landed(step: IntegerStep, v: Value, layer: Any, rounds: Rounds) -> Value:
 
 
 def unkept(builder: Builder, node: str, rescale: Rescale) -> None:
-    """Sums that only a multiplication takes are not cast before it, where multiplied weights still fit."""
+    """Remove the cast of sums that only the rescaling takes, if the multiplied weights still fit."""
     part = builder.parts.get(node)
     layer: Any = part.layer if part is not None else None
     if part is None or not isinstance(layer, layers.Dense | layers.Conv2D) or layer.out is None:

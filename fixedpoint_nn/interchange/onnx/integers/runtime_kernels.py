@@ -34,12 +34,12 @@ F = np.float32
 
 
 def _fused(a: Any, b: Any, c: Any) -> Any:
-    """a * b + c of 32-bit floats with one rounding: the product is exact in 64 bits."""
+    """a * b + c of float32 with one rounding (FMA): the product is exact in float64."""
     return F(np.float64(a) * np.float64(b) + np.float64(c))
 
 
 def _of_codes(step: IntegerStep) -> tuple[list[Value], tuple[int, ...], list[int], list[Any]]:
-    """Both operands less their zero points, with the shape of the result, the zero points and the three scales."""
+    """(centred operands, shape of the result, zero points, the three scales)."""
     zeros = [zero_of(step, 2), zero_of(step, 5)]
     scales = [scale_of(step, i, "scales") for i in (1, 4, 6)]
     if any(scale.size != 1 for scale in scales):
@@ -111,13 +111,13 @@ def _worth(span: Reals, scale: Any) -> Reals:
     "QLinearAdd", "a weighted sum that is proven for all pairs of codes, or their table", "codes of 16 bits"
 )
 def qlinear_add(step: IntegerStep) -> Value:
-    """QLinearAdd: a * (A/C) + (b * (B/C) + fixed), each product and sum with one rounding."""
+    """Convert QLinearAdd: a * (A/C) + (b * (B/C) + fixed), each product and sum with one rounding."""
     return _joined(step, multiplied=False)
 
 
 @operator("QLinearMul", "a product that is proven for all pairs of codes, or their table", "codes of 16 bits")
 def qlinear_mul(step: IntegerStep) -> Value:
-    """QLinearMul: (a * b) * (A*B/C) + zero."""
+    """Convert QLinearMul: (a * b) * (A*B/C) + zero."""
     return _joined(step, multiplied=True)
 
 
@@ -140,7 +140,7 @@ def qlinear_average_pool(step: IntegerStep) -> Value:
 
 @operator("QLinearGlobalAveragePool", "GlobalAvgPool without a division, and a rescaling")
 def qlinear_global_average_pool(step: IntegerStep) -> Value:
-    """QLinearGlobalAveragePool: the sum times A / (C * elements)."""
+    """Convert QLinearGlobalAveragePool: the sum times A / (C * elements)."""
     step.must_be("channels_last", 0)
     x = centred(step, step.value(0, kind=""), zero_of(step, 2))
     one, out = (scale_of(step, i, "scales").reshape(()) for i in (1, 3))
@@ -171,7 +171,7 @@ def qlinear_softmax(step: IntegerStep) -> Value:
 
 @operator("QGemm", "Dense, and a rescaling", "results that are floats; transposed inputs")
 def qgemm(step: IntegerStep) -> Value:
-    """QGemm with constant weights: sums of 32 bits, then one factor for each output."""
+    """Convert QGemm with constant weights: sums of 32 bits, then one factor for each output."""
     step.must_be("transA", 0)
     alpha, turned = F(step.attribute("alpha", 1.0)), bool(step.attribute("transB", 0))
     if not step.given(7):

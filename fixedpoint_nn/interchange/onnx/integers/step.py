@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A step of the conversion of a quantised file: it knows the quantiser that follows."""
+"""One operation of a quantised file during conversion, with the quantiser that follows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from fixedpoint_nn.interchange.onnx.integers.chain import Link
 from fixedpoint_nn.interchange.onnx.step import Result, Step
 
-Convert = Callable[[Any], "Result | Sequence[Result]"]  # of an `IntegerStep`
+Convert = Callable[[Any], "Result | Sequence[Result]"]  # takes an `IntegerStep`
 
 
 @dataclass
 class IntegerStep(Step):
-    """`rounding` is how the only user of the result rounds it, after the operations `between`; None if none does."""
+    """An operation, with the `rounding` of its only consumer, after the operations `between`; None if none rounds."""
 
     rounding: Any = None
     between: tuple[Link, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The operators that compute with integers of a quantised file."""
+"""The table of operators of quantised files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INTEGERS: dict[str, Operator] = {}
 
 
 def operator(name: str, becomes: str = "", limits: str = "") -> Callable[[Convert], Convert]:
-    """Register how an operator computes with integers; those that floats have too are named once, with them."""
+    """A decorator that registers the converter of an operator for integers; `becomes` and `limits` are for the docs."""
 
     def register(convert: Convert) -> Convert:
         INTEGERS[name] = Operator(convert, becomes, limits)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The operators of ONNX, by kind; importing this fills the table `OPERATORS`."""
+"""Converters of ONNX's operators; importing this package fills the table `OPERATORS`."""
 
 from fixedpoint_nn.interchange.onnx.operators import (
     activations,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Functions of one value."""
+"""Activations."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from fixedpoint_nn.numbers.tensor.tensor import Tensor
 
 @operator("Relu", "ReLU")
 def relu(step: Step) -> Value:
-    """Relu."""
+    """Convert Relu."""
     return step.unary(layers.ReLU(), step.value(0))
 
 
 @operator("Sigmoid", "Sigmoid")
 def sigmoid(step: Step) -> Value:
-    """Sigmoid."""
+    """Convert Sigmoid."""
     return step.unary(layers.Sigmoid(), step.value(0))
 
 
 @operator("Tanh", "Tanh")
 def tanh(step: Step) -> Value:
-    """Tanh."""
+    """Convert Tanh."""
     return step.unary(layers.Tanh(), step.value(0))
 
 
 @operator("LeakyRelu", "LeakyReLU where alpha is a power of two, else PReLU")
 def leaky_relu(step: Step) -> Value:
-    """LeakyRelu, with any slope."""
+    """Convert LeakyRelu, with any slope."""
     return step.unary(leaky(float(step.attribute("alpha", 0.01))), step.value(0))
 
 
 def leaky(slope: float) -> Any:
-    """The layer for a slope; a power of two needs no product."""
+    """The layer of a leaky ReLU; a power of two as the slope needs no multiplication."""
     mantissa, exponent = frexp(slope)
     if mantissa == 0.5 and exponent <= 0:
         return layers.LeakyReLU(1 - exponent)
@@ -51,7 +51,7 @@ def leaky(slope: float) -> Any:
 
 @operator("PRelu", "PReLU", "slopes that are computed")
 def prelu(step: Step) -> Value:
-    """PRelu, with a slope for each channel."""
+    """Convert PRelu, with a slope for each channel."""
     x = step.value(0)
     slope = beside(step.constant(1, "slopes"), x)
     return step.unary(leaky(float(slope)) if slope.ndim == 0 else layers.PReLU(tensor(slope)), x)
@@ -59,13 +59,13 @@ def prelu(step: Step) -> Value:
 
 @operator("Elu", "Elu")
 def elu(step: Step) -> Value:
-    """Elu."""
+    """Convert Elu."""
     return step.unary(layers.Elu(scalar(step.attribute("alpha", 1.0))), step.value(0))
 
 
 @operator("Clip", "ReLU, Clip", "limits that are computed")
 def clip(step: Step) -> Value:
-    """Clip, by attributes or by inputs."""
+    """Convert Clip, by attributes or by inputs."""
     if step.opset < 11:
         low, high = step.attribute("min"), step.attribute("max")
     else:
@@ -75,7 +75,7 @@ def clip(step: Step) -> Value:
 
 
 def clipped(step: Step, x: Value, low: float | None, high: float | None) -> Value:
-    """max(x, low), then min(..., high); limits beyond every float are none."""
+    """min(max(x, low), high); infinite limits do not apply."""
     largest = float(np.finfo(np.float32).max)
     low = None if low is None or low <= -largest else low
     high = None if high is None or high >= largest else high
@@ -91,7 +91,7 @@ def clipped(step: Step, x: Value, low: float | None, high: float | None) -> Valu
 
 @operator("HardSigmoid", "ScaleShift, ReLU, Clip")
 def hard_sigmoid(step: Step) -> Value:
-    """HardSigmoid, as a clip."""
+    """Convert HardSigmoid, as a clip."""
     return _hard_sigmoid(step, step.value(0), step.attribute("alpha", 0.2), step.attribute("beta", 0.5))
 
 
@@ -102,7 +102,7 @@ def _hard_sigmoid(step: Step, x: Value, alpha: float, beta: float) -> Value:
 
 @operator("HardSwish", "ScaleShift, ReLU, Clip, Multiply")
 def hard_swish(step: Step) -> Value:
-    """HardSwish, as a product with a hard sigmoid."""
+    """Convert HardSwish, as a product with a hard sigmoid."""
     x = step.value(0)
     gate = _hard_sigmoid(step, x, 1 / 6, 0.5)
     return step.made(layers.Multiply(), [x, gate], x.dims, x.axes)
@@ -110,7 +110,7 @@ def hard_swish(step: Step) -> Value:
 
 @operator("Softmax", "Softmax", "along the batch axis")
 def softmax(step: Step) -> Value:
-    """Softmax, along any axis."""
+    """Convert Softmax, along any axis."""
     x = step.value(0, kind="")
     kept = mask_of(x)
     x = step.value(0) if kept is None else replace(x, kind="float")
@@ -129,6 +129,6 @@ def softmax(step: Step) -> Value:
 
 
 def scalar(number: float) -> Tensor:
-    """One number as a parameter."""
+    """A number as a parameter."""
     made: Tensor = tensor(np.array(number, np.float32))
     return made

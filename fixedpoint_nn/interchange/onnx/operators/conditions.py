@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Comparisons, which are ones and zeros here, and choices between values."""
+"""Comparisons and logic, with 1 and 0 for true and false, and selection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Array
 
 INPUTS = "truth values as inputs of the network"
-TRUTH = "bool"  # the kind of values that are ones and zeros
+TRUTH = "bool"  # the kind of values that are 1 or 0
 
 
 def _compares(turned: bool, negated: bool) -> Callable[[Step], Value]:
@@ -32,7 +32,7 @@ def _compares(turned: bool, negated: bool) -> Callable[[Step], Value]:
 
 
 def _difference(step: Step) -> Value:
-    """The first operand less the second."""
+    """The first operand minus the second."""
     first, second = step.operands
     if isinstance(second, np.ndarray):
         step.operands = [first, -second.astype(np.float32)]
@@ -55,31 +55,31 @@ for _name, _turned, _negated in (
 
 @operator("Not", "ScaleShift", INPUTS)
 def not_(step: Step) -> Value:
-    """Not."""
+    """Convert Not."""
     return _not(step, step.value(0, TRUTH))
 
 
 @operator("And", "Multiply", INPUTS)
 def and_(step: Step) -> Value:
-    """And."""
+    """Convert And."""
     return joined(step, layers.Multiply(), 2, kind=TRUTH)
 
 
 @operator("Or", "Maximum", INPUTS)
 def or_(step: Step) -> Value:
-    """Or."""
+    """Convert Or."""
     return joined(step, layers.Maximum(), 2, kind=TRUTH)
 
 
 @operator("IsNaN", "nothing: no value here is nan", "as an output")
 def is_nan(step: Step) -> Array:
-    """IsNaN of what is computed."""
+    """Convert IsNaN of what is computed."""
     return np.zeros((1,) * len(step.value(0).dims), bool)
 
 
 @operator("Where", "Multiply, Add; a mask of Softmax", "whole numbers; a choice between constants")
 def where(step: Step) -> Result:
-    """Where: condition * x + (1 - condition) * y, as far as both are there."""
+    """Convert Where: condition * x + (1 - condition) * y, as far as both are there."""
     condition, x, y = step.operands
     for place, operand in enumerate((x, y), 1):
         if isinstance(operand, Value):
@@ -103,7 +103,7 @@ def where(step: Step) -> Result:
 
 
 def _only(step: Step, chosen: Operand) -> Result:
-    """What a condition that is the same everywhere gives, as large as all operands together."""
+    """The result of a constant condition: the chosen operand, broadcast to the shape of all operands."""
     shapes = [x.dims if isinstance(x, Value) else x.shape for x in step.operands if x is not None]
     dims = np.broadcast_shapes(*shapes)
     if chosen is None or (chosen.dims if isinstance(chosen, Value) else chosen.shape) != dims:

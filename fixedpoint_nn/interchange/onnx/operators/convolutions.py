@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Convolutions and their transposes."""
+"""Convolutions and transposed convolutions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @operator("Conv", "Conv2D; a sequence is an image of one row", "3-D; weights that are computed")
 def conv(step: Step) -> Value:
-    """Conv, 1-D and 2-D, with groups, dilations and any padding."""
+    """Convert Conv, 1-D and 2-D, with groups, dilations and any padding."""
     x, weight, bias, groups = _operands(step)
     outputs, inputs = weight.shape[:2]
     if inputs * groups != x.dims[1] or outputs % groups:
@@ -47,7 +47,7 @@ def conv(step: Step) -> Value:
 
 @operator("ConvTranspose", "ConvTranspose2D", "3-D; weights that are computed")
 def conv_transpose(step: Step) -> Value:
-    """ConvTranspose."""
+    """Convert ConvTranspose."""
     x, weight, bias, groups = _operands(step)
     inputs, per_group = weight.shape[:2]
     if inputs != x.dims[1] or inputs % groups:
@@ -78,7 +78,7 @@ def conv_transpose(step: Step) -> Value:
 def _edges(
     step: Step, sizes: tuple[int, ...], kernel: tuple[int, ...]
 ) -> tuple[list[Spatial], list[tuple[int, int]]]:
-    """The axes, and how far the spread image is padded: what the transposed padding leaves of the kernel's reach."""
+    """(spatial axes, padding of the upsampled image), from the padding of the transposed convolution."""
     count = len(sizes)
     more = step.attribute("output_padding", [0] * count)
     shape, automatic = step.attribute("output_shape"), step.attribute("auto_pad", "NOTSET")
@@ -88,7 +88,7 @@ def _edges(
         shape = list(shape)[-count:]
         if len(shape) != count or min(shape) < 1 or max(shape) > LARGEST:
             raise Refused(f"its output_shape is {shape}")
-    axes = spatial(step, tuple(1 << 30 for _ in sizes), kernel)  # which windows fit is no question here
+    axes = spatial(step, tuple(1 << 30 for _ in sizes), kernel)  # the number of windows does not matter here
     found, edges = [], []
     for i, axis in enumerate(axes):
         axis = Spatial(sizes[i], axis.kernel, axis.stride, axis.dilation, axis.before, axis.after)
@@ -119,7 +119,7 @@ def _operands(step: Step) -> tuple[Value, Array, Array | None, int]:
 
 
 def _matrix(by_group: Array, order: tuple[int, ...]) -> Any:
-    """(groups, taps * inputs, outputs), or without the first axis if there is one group."""
+    """Weights as (groups, taps * inputs, outputs), without the first axis for one group."""
     turned = by_group.transpose(order)
     groups, outputs = turned.shape[0], turned.shape[-1]
     matrix = turned.reshape(groups, prod(turned.shape[1:-1]), outputs)

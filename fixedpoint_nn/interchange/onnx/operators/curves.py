@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Curved functions of one value: tables in fixed point, alone or with sums and products."""
+"""Element-wise functions that become tables in fixed point, alone or with sums and products."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
 @operator("Erf", "Erf")
 def erf(step: Step) -> Value:
-    """Erf."""
+    """Convert Erf."""
     return step.unary(layers.Erf(), step.value(0))
 
 
 @operator("Exp", "Exp")
 def exp(step: Step) -> Value:
-    """Exp."""
+    """Convert Exp."""
     return step.unary(layers.Exp(), step.value(0))
 
 
 @operator("Log", "Log", "constants of no elements")
 def log(step: Step) -> Value:
-    """Log."""
+    """Convert Log."""
     return step.unary(layers.Log(), step.value(0))
 
 
 @operator("Sqrt", "Sqrt")
 def square_root(step: Step) -> Value:
-    """Sqrt."""
+    """Convert Sqrt."""
     return step.unary(layers.Sqrt(), step.value(0))
 
 
 @operator("Reciprocal", "Reciprocal")
 def reciprocal(step: Step) -> Value:
-    """Reciprocal."""
+    """Convert Reciprocal."""
     return step.unary(layers.Reciprocal(), step.value(0))
 
 
 @operator("Abs", "Abs")
 def absolute(step: Step) -> Value:
-    """Abs."""
+    """Convert Abs."""
     return step.unary(layers.Abs(), step.value(0))
 
 
 @operator("Softplus", "Softplus")
 def softplus(step: Step) -> Value:
-    """Softplus."""
+    """Convert Softplus."""
     return step.unary(layers.Softplus(), step.value(0))
 
 
 @operator("Gelu", "Gelu; Sigmoid and products for the approximation by tanh")
 def gelu(step: Step) -> Value:
-    """Gelu; x * (1 + tanh(y)) / 2 is x * sigmoid(2 * y)."""
+    """Convert Gelu; x * (1 + tanh(y)) / 2 is x * sigmoid(2 * y)."""
     x, approximate = step.value(0), step.attribute("approximate", "none")
     if approximate == "none":
         return step.unary(layers.Gelu(), x)
@@ -73,7 +73,7 @@ def gelu(step: Step) -> Value:
 
 @operator("Swish", "Sigmoid, Multiply")
 def swish(step: Step) -> Value:
-    """Swish, also known as SiLU."""
+    """Convert Swish, also known as SiLU."""
     x, alpha = step.value(0), float(step.attribute("alpha", 1.0))
     inner = x if alpha == 1 else scaled(step, x, alpha)
     return product(step, x, step.unary(layers.Sigmoid(), inner))
@@ -81,14 +81,14 @@ def swish(step: Step) -> Value:
 
 @operator("Mish", "Softplus, Tanh, Multiply")
 def mish(step: Step) -> Value:
-    """Mish."""
+    """Convert Mish."""
     x = step.value(0)
     return product(step, x, step.unary(layers.Tanh(), step.unary(layers.Softplus(), x)))
 
 
 @operator("Softsign", "Abs, ScaleShift, Reciprocal, Multiply")
 def softsign(step: Step) -> Value:
-    """Softsign."""
+    """Convert Softsign."""
     x = step.value(0)
     below = step.unary(layers.ScaleShift(scalar(1.0), scalar(1.0)), step.unary(layers.Abs(), x))
     return product(step, x, step.unary(layers.Reciprocal(), below))
@@ -96,7 +96,7 @@ def softsign(step: Step) -> Value:
 
 @operator("Selu", "Elu, Multiply")
 def selu(step: Step) -> Value:
-    """Selu."""
+    """Convert Selu."""
     alpha = step.attribute("alpha", 1.67326319217681884765625)
     gamma = step.attribute("gamma", 1.05070102214813232421875)
     return scaled(step, step.unary(layers.Elu(scalar(alpha)), step.value(0)), gamma)
@@ -104,7 +104,7 @@ def selu(step: Step) -> Value:
 
 @operator("Celu", "Multiply, Elu")
 def celu(step: Step) -> Value:
-    """Celu: alpha * elu(x / alpha)."""
+    """Convert Celu: alpha * elu(x / alpha)."""
     alpha = float(step.attribute("alpha", 1.0))
     if alpha <= 0:
         raise Refused(f"its alpha is {alpha}")
@@ -115,7 +115,7 @@ def celu(step: Step) -> Value:
 
 @operator("ThresholdedRelu", "ScaleShift, Step, Multiply")
 def thresholded_relu(step: Step) -> Value:
-    """ThresholdedRelu."""
+    """Convert ThresholdedRelu."""
     x = step.value(0)
     over = step.unary(layers.ScaleShift(scalar(1.0), scalar(-step.attribute("alpha", 1.0))), x)
     return product(step, x, step.unary(layers.Step(), over))
@@ -123,7 +123,7 @@ def thresholded_relu(step: Step) -> Value:
 
 @operator("Sign", "Step, Subtract")
 def sign(step: Step) -> Value:
-    """Sign."""
+    """Convert Sign."""
     x = step.value(0)
     below = step.unary(layers.Step(), scaled(step, x, -1))
     return step.made(layers.Subtract(), [step.unary(layers.Step(), x), below], x.dims, x.axes)
@@ -131,7 +131,7 @@ def sign(step: Step) -> Value:
 
 @operator("Pow", "Multiply, Sqrt, Reciprocal; exponents of multiples of a half up to 8", "other exponents")
 def power(step: Step) -> Value:
-    """Pow, with a constant exponent."""
+    """Convert Pow, with a constant exponent."""
     x, given = step.value(0), np.unique(step.constant(1, "exponents"))
     exponent = float(given[0]) if given.size == 1 else 0.0
     if abs(exponent) > 8 or (2 * exponent) % 1 or not exponent:
@@ -149,7 +149,7 @@ def power(step: Step) -> Value:
 
 @operator("LogSoftmax", "LogSoftmax", "along the batch axis; before opset 13, over several axes")
 def log_softmax(step: Step) -> Value:
-    """LogSoftmax, along any axis."""
+    """Convert LogSoftmax, along any axis."""
     x = step.value(0)
     axis = axis_of(step.attribute("axis", -1 if step.opset >= 13 else 1), len(x.dims))
     if step.opset < 13 and axis != len(x.dims) - 1:
@@ -158,7 +158,7 @@ def log_softmax(step: Step) -> Value:
 
 
 def product(step: Step, a: Value, b: Value) -> Value:
-    """Two values of one arrangement, element by element."""
+    """The element-wise product of two values with equal axes."""
     return replace(step.made(layers.Multiply(), [a, b], a.dims, a.axes), kind=a.kind)
 
 

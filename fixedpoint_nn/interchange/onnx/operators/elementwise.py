@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sums, differences, products and maxima of values and constants, broadcast as in the file."""
+"""Element-wise operators of several operands, broadcast as in the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRAPS = "whole numbers, which would wrap around"
 
 @operator("Add", "Add, or the bias of the product before it", WRAPS)
 def add(step: Step) -> Value:
-    """Add; what adds minus infinity to some elements hides them from the softmax behind it."""
+    """Convert Add; what adds minus infinity to some elements hides them from the softmax behind it."""
     for place, operand in enumerate(step.operands):
         if isinstance(operand, np.ndarray) and hides(operand):
             return _hidden(step, step.value(1 - place), operand)
@@ -42,13 +42,13 @@ def _hidden(step: Step, x: Value, constant: Array) -> Value:
 
 @operator("Sum", "Add", WRAPS)
 def total(step: Step) -> Value:
-    """Sum."""
+    """Convert Sum."""
     return joined(step, layers.Add(), len(step.operands))
 
 
 @operator("Sub", "Subtract, or Add of the negated constant", WRAPS)
 def subtract(step: Step) -> Value:
-    """Sub."""
+    """Convert Sub."""
     if isinstance(step.operands[1], np.ndarray):
         step.operands = [step.operands[0], -step.operands[1]]
         return joined(step, layers.Add(), 2)
@@ -57,13 +57,13 @@ def subtract(step: Step) -> Value:
 
 @operator("Mul", "Multiply", WRAPS)
 def multiply(step: Step) -> Value:
-    """Mul."""
+    """Convert Mul."""
     return joined(step, layers.Multiply(), 2)
 
 
 @operator("Div", "Multiply by the constant's reciprocal, or by a Reciprocal", WRAPS)
 def divide(step: Step) -> Value:
-    """Div."""
+    """Convert Div."""
     divisor = step.operands[1]
     if isinstance(divisor, Value):
         inverse = step.unary(layers.Reciprocal(), step.value(1))
@@ -78,7 +78,7 @@ def divide(step: Step) -> Value:
 
 @operator("Neg", "Multiply by -1")
 def negate(step: Step) -> Value:
-    """Neg."""
+    """Convert Neg."""
     x = step.value(0)
     minus = step.builder.add(f"{step.name}_minus_one", layers.Constant(scalar(-1)))
     return step.made(layers.Multiply(), [x, minus], x.dims, x.axes)
@@ -86,18 +86,18 @@ def negate(step: Step) -> Value:
 
 @operator("Max", "Maximum")
 def maximum(step: Step) -> Value:
-    """Max."""
+    """Convert Max."""
     return joined(step, layers.Maximum(), len(step.operands), kind="")
 
 
 @operator("Min", "Minimum")
 def minimum(step: Step) -> Value:
-    """Min."""
+    """Convert Min."""
     return joined(step, layers.Minimum(), len(step.operands), kind="")
 
 
 def joined(step: Step, layer: Any, count: int, commutes: bool = True, kind: str = "float") -> Value:
-    """All operands through one layer, constants behind the values where their order does not matter."""
+    """The layer applied to all operands, values before constants if it commutes."""
     operands = [
         step.value(i, kind) if isinstance(step.operands[i], Value) else step.constant(i, "operands")
         for i in range(count)
@@ -124,7 +124,7 @@ def joined(step: Step, layer: Any, count: int, commutes: bool = True, kind: str 
 
 
 def aligned(step: Step, values: Sequence[Value], rank: int) -> list[Value]:
-    """Values with the same number of axes, in the order of the largest one."""
+    """The values with the same number and order of axes."""
     builder = step.builder
     raised = []
     for v in values:
@@ -141,13 +141,13 @@ def aligned(step: Step, values: Sequence[Value], rank: int) -> list[Value]:
 
 @operator("Identity", "nothing", "sequences and optional values")
 def identity(step: Step) -> Value:
-    """Identity."""
+    """Convert Identity."""
     return step.value(0, kind="")
 
 
 @operator("Dropout", "nothing", "training_mode with a ratio; the mask")
 def dropout(step: Step) -> Value:
-    """Dropout, which does nothing after training."""
+    """Convert Dropout, which does nothing after training."""
     step.attribute("seed"), step.attribute("ratio"), step.attribute("is_test")
     training, ratio = step.optional(2, "training_mode"), step.optional(1, "ratio")
     if training is not None and training.any() and (ratio is None or ratio.any()):
@@ -157,7 +157,7 @@ def dropout(step: Step) -> Value:
 
 @operator("Cast", "nothing", "from floats to another type than FLOAT and DOUBLE")
 def cast(step: Step) -> Value:
-    """Cast between kinds of float."""
+    """Convert Cast between kinds of float."""
     onnx = package()
     step.must_be("saturate", 1)
     step.attribute("round_mode")
@@ -175,7 +175,7 @@ def cast(step: Step) -> Value:
     "BatchNormalization", "BatchNorm, which calibration folds into the product before it", "training_mode"
 )
 def batch_normalization(step: Step) -> Value:
-    """BatchNormalization, as a scale and a shift for each channel."""
+    """Convert BatchNormalization, as a scale and a shift for each channel."""
     step.must_be("training_mode", 0)
     step.must_be("spatial", 1)
     step.attribute("momentum")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Windows as ONNX describes them: strides, dilations and pads, for images and for sequences."""
+"""Windows of ONNX operators: kernels, strides, dilations and pads, of images and sequences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST = 1 << 16  # a stride, dilation, kernel or padding
 
 @dataclass(frozen=True)
 class Spatial:
-    """One spatial axis: its size, and the windows that slide over it."""
+    """One spatial axis: its size, and the windows along it."""
 
     size: int
     kernel: int
@@ -30,12 +30,15 @@ class Spatial:
 
     @property
     def reach(self) -> int:
-        """Elements from the first to the last tap."""
+        """The span from the first to the last tap, in elements."""
         return (self.kernel - 1) * self.dilation + 1
 
     @property
     def count(self) -> int:
-        """How many windows there are; with `ceil` a last one may hang over, if it starts before the end's padding."""
+        """The number of windows.
+
+        With `ceil` the last one may exceed the padded axis if it starts before the end padding.
+        """
         room = self.size + self.before + self.after - self.reach
         if room < 0:
             raise Refused(
@@ -49,16 +52,14 @@ class Spatial:
 
     @property
     def edges(self) -> Pair:
-        """The padding that gives exactly these windows."""
+        """The padding (before, after) that yields exactly these windows."""
         return self.before, max((self.count - 1) * self.stride + self.reach - self.size - self.before, 0)
 
     def inside(self, with_padding: bool) -> Ints:
-        """How many taps of each window count: those at low, low + 1, ... high - 1."""
+        """The number of valid taps of each window, with or without padding."""
         low, high = (-self.before, self.size + self.after) if with_padding else (0, self.size)
         first = np.arange(self.count) * self.stride - self.before
-        begin = np.clip(
-            -((first - low) // self.dilation), 0, self.kernel
-        )  # the first tap at low or behind it
+        begin = np.clip(-((first - low) // self.dilation), 0, self.kernel)  # the first tap at or after low
         end = np.clip(-((first - high) // self.dilation), 0, self.kernel)
         counted: Ints = np.maximum(end - begin, 0)
         return counted
@@ -67,7 +68,7 @@ class Spatial:
 def spatial(
     step: Step, sizes: tuple[int, ...], kernel: tuple[int, ...] | None, ceil: bool = False
 ) -> list[Spatial]:
-    """The spatial axes of a convolution or pooling."""
+    """The spatial axes of a convolution or pooling; raises Refused."""
     count = len(sizes)
     if count not in (1, 2):
         raise Refused(f"it has {count} spatial axes, and 1 or 2 are read")
@@ -116,14 +117,14 @@ def _listed(step: Step, name: str, count: int, default: tuple[int, ...] | None) 
 
 
 def as_image(step: Step, x: Value) -> Value:
-    """A value (batch, channels, ...) of the file with its channels last."""
+    """The file's value (batch, channels, ...) with channels last."""
     if len(x.dims) < 3:
         raise Refused(f"its input has the shape {list(x.dims)}, and no spatial axes")
     return step.builder.channels_last(x)
 
 
 def over_images(step: Step, x: Value, layer: object, channels: int, sizes: list[int]) -> Value:
-    """The layer on images; a sequence is an image of one row."""
+    """The layer applied to images; a sequence is an image of one row."""
     dims, axes = (x.dims[0], channels, *sizes), x.axes
     if len(sizes) == 2:
         return step.made(layer, [x], dims, axes)
@@ -134,10 +135,10 @@ def over_images(step: Step, x: Value, layer: object, channels: int, sizes: list[
 
 
 def pair(values: list[int]) -> Pair:
-    """Two numbers: those of an image, or of a sequence as an image of one row."""
+    """(rows, columns) from the numbers of an image or a sequence, which is an image of one row."""
     return (values[0], values[1]) if len(values) == 2 else (1, values[0])
 
 
 def paddings(edges: list[Pair]) -> Padding:
-    """The same for paddings."""
+    """((top, bottom), (left, right)) from the paddings of an image or a sequence."""
     return (edges[0], edges[1]) if len(edges) == 2 else ((0, 0), edges[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operators that choose, join and surround elements."""
+"""Operators that slice, gather, join, repeat and pad."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
 @operator("Slice", "Slice", "slices of the batch, or of nothing; limits that are computed")
 def slice_(step: Step) -> Value:
-    """Slice."""
+    """Convert Slice."""
     x = step.value(0, kind="")
     starts, ends = step.integers(1, "starts"), step.integers(2, "ends")
     axes, steps = step.integers(3, "axes"), step.integers(4, "steps")
@@ -34,7 +34,7 @@ def slice_(step: Step) -> Value:
 
 
 def _range(start: int, end: int, stride: int, size: int) -> range:
-    """The indices, as ONNX counts them: negative ones from the end, and all cut to what is there."""
+    """The indices of a slice by ONNX's rules: negative ones count from the end, all are clipped to the axis."""
     low, high = (0, size) if stride > 0 else (-1, size - 1)
     first = min(max(start + size if start < 0 else start, max(low, 0)), high)
     last = min(max(end + size if end < 0 else end, low), high)
@@ -42,7 +42,7 @@ def _range(start: int, end: int, stride: int, size: int) -> range:
 
 
 def part(step: Step, x: Value, axis: int, indices: range, name: str = "") -> Value:
-    """The elements of one axis of the file."""
+    """The value sliced along one axis of the file."""
     if indices == range(x.dims[axis]):
         return x
     if not len(indices):
@@ -57,7 +57,7 @@ def part(step: Step, x: Value, axis: int, indices: range, name: str = "") -> Val
 
 @operator("Split", "Slice", "splits of the batch, or into nothing")
 def split(step: Step) -> list[Value]:
-    """Split."""
+    """Convert Split."""
     x = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))
     sizes, count = step.integers(1, "split"), step.attribute("num_outputs")
@@ -78,7 +78,7 @@ def split(step: Step) -> list[Value]:
 
 @operator("Concat", "Concat", "joins along the batch")
 def concat(step: Step) -> Value:
-    """Concat."""
+    """Convert Concat."""
     values = [x for x in step.operands if isinstance(x, Value)]
     rank = len(values[0].dims)
     axis = axis_of(int(step.needed("axis")), rank)
@@ -119,7 +119,7 @@ def concat(step: Step) -> Value:
 
 @operator("Pad", "Pad; Select for edge, reflect and wrap", "pads that are computed, or of the batch")
 def pad(step: Step) -> Value:
-    """Pad."""
+    """Convert Pad."""
     mode = step.attribute("mode", "constant")
     x = step.value(0, kind="float" if mode == "constant" else "")
     pads = step.integers(1, "pads")
@@ -155,7 +155,7 @@ def pad(step: Step) -> Value:
 
 
 def surrounded(step: Step, x: Value, axis: int, before: int, after: int, mode: str) -> Value:
-    """More elements of one axis, that repeat those that are there."""
+    """The value padded along one axis with repeated elements, by `mode`."""
     places = np.arange(x.dims[axis])[max(-before, 0) : x.dims[axis] - max(-after, 0)]
     if not len(places):
         raise Refused("it cuts off all elements")
@@ -164,7 +164,7 @@ def surrounded(step: Step, x: Value, axis: int, before: int, after: int, mode: s
 
 
 def selected(step: Step, x: Value, axis: int, indices: list[int]) -> Value:
-    """The elements of one axis of the file that the indices name."""
+    """The value gathered along one axis of the file."""
     if axis == x.batch:
         raise Refused("it chooses samples of the batch")
     if len(indices) > 1 << 16:
@@ -178,7 +178,7 @@ def selected(step: Step, x: Value, axis: int, indices: list[int]) -> Value:
 
 @operator("Gather", "Select; Embedding where a constant's rows are chosen by the input", "both computed")
 def gather(step: Step) -> Value:
-    """Gather by constants, or from an embedding by ids."""
+    """Convert Gather by constants, or from an embedding by ids."""
     data, indices = step.operands[:2]
     axis = int(step.attribute("axis", 0))
     if isinstance(data, np.ndarray) and isinstance(indices, Value):
@@ -197,7 +197,7 @@ def gather(step: Step) -> Value:
 
 @operator("GatherND", "Select", "indices that are computed, or of several axes")
 def gather_nd(step: Step) -> Value:
-    """GatherND by constants that choose along one axis."""
+    """Convert GatherND by constants that choose along one axis."""
     x, found = step.value(0, kind=""), step.constant(1, "indices")
     axis, size = int(step.attribute("batch_dims", 0)), x.dims[0]
     if axis or found.ndim != 2 or found.shape[1] != 1:
@@ -219,7 +219,7 @@ def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
 
 @operator("Expand", "Select", "shapes that are computed; the batch")
 def expand(step: Step) -> Value:
-    """Expand: axes of length 1 repeated."""
+    """Convert Expand: axes of length 1 repeated."""
     x = step.value(0, kind="")
     shape = step.integers(1, "shape") or []
     try:
@@ -235,7 +235,7 @@ def expand(step: Step) -> Value:
 
 @operator("Tile", "Select", "repeats that are computed; the batch")
 def tile(step: Step) -> Value:
-    """Tile."""
+    """Convert Tile."""
     x, repeats = step.value(0, kind=""), step.integers(1, "repeats") or []
     if len(repeats) != len(x.dims) or min(repeats) < 1 or max(repeats) > 1 << 16:
         raise Refused(f"its repeats are {repeats}")
@@ -247,7 +247,7 @@ def tile(step: Step) -> Value:
 
 @operator("DepthToSpace", "Reshape, Transpose, Reshape")
 def depth_to_space(step: Step) -> Value:
-    """DepthToSpace, in both orders."""
+    """Convert DepthToSpace, in both orders."""
     size, mode = int(step.needed("blocksize")), step.attribute("mode", "DCR")
     x = step.value(0)
     if len(x.dims) != 4 or size < 1 or x.dims[1] % (size * size) or mode not in ("DCR", "CRD"):
@@ -265,7 +265,7 @@ def depth_to_space(step: Step) -> Value:
 
 @operator("SpaceToDepth", "Reshape, Transpose, Reshape")
 def space_to_depth(step: Step) -> Value:
-    """SpaceToDepth, in both orders."""
+    """Convert SpaceToDepth, in both orders."""
     size, x, mode = int(step.needed("blocksize")), step.value(0), step.attribute("mode", "DCR")
     whole = size >= 1 and len(x.dims) == 4 and not (x.dims[2] % size or x.dims[3] % size)
     if not whole or mode not in ("DCR", "CRD"):

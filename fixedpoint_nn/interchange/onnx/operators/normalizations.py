@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Normalisations by the mean and the variance of each sample's own values."""
+"""Normalisations over each sample."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fixedpoint_nn.interchange.onnx.step import Step, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import Refused, Value
 from fixedpoint_nn.numerics.arrays import Array
 
-NOTHING = 1e-24  # keeps the norm of zeros from being divided by
+NOTHING = 1e-24  # avoids a division by the norm of zeros
 
 
 @operator("LayerNormalization", "LayerNorm", "over the batch")
 def layer_normalization(step: Step) -> list[Value]:
-    """LayerNormalization, over the last axes, and its mean and inverse deviation where they are asked for."""
+    """Convert LayerNormalization, over the last axes, and its mean and inverse deviation where they are asked for."""
     step.attribute("stash_type")
     x = step.value(0)
     axes = range(axis_of(int(step.attribute("axis", -1)), len(x.dims)), len(x.dims))
@@ -33,7 +33,7 @@ def layer_normalization(step: Step) -> list[Value]:
 
 @operator("RMSNormalization", "RMSNorm", "over the batch")
 def rms_normalization(step: Step) -> Value:
-    """RMSNormalization, over the last axes."""
+    """Convert RMSNormalization, over the last axes."""
     step.attribute("stash_type")
     x = step.value(0)
     axes = range(axis_of(int(step.attribute("axis", -1)), len(x.dims)), len(x.dims))
@@ -43,14 +43,14 @@ def rms_normalization(step: Step) -> Value:
 
 @operator("InstanceNormalization", "LayerNorm, ScaleShift")
 def instance_normalization(step: Step) -> Value:
-    """InstanceNormalization: every channel of every sample by itself."""
+    """Convert InstanceNormalization: every channel of every sample by itself."""
     x = step.builder.with_batch(step.value(0), 0)
     return _by_channel(step, x, tuple(range(2, len(x.dims))))
 
 
 @operator("GroupNormalization", "Reshape, LayerNorm, ScaleShift")
 def group_normalization(step: Step) -> Value:
-    """GroupNormalization; before opset 21 its scales are those of groups."""
+    """Convert GroupNormalization; before opset 21 its scales are those of groups."""
     step.attribute("stash_type")
     x, groups = step.builder.with_batch(step.value(0), 0), int(step.needed("num_groups"))
     if len(x.dims) < 2 or groups < 1 or x.dims[1] % groups:
@@ -64,7 +64,7 @@ def group_normalization(step: Step) -> Value:
 
 @operator("LpNormalization", "RMSNorm", "the norm of absolute values; along the batch axis")
 def lp_normalization(step: Step) -> Value:
-    """LpNormalization by the square root of the sum of squares."""
+    """Convert LpNormalization by the square root of the sum of squares."""
     step.must_be("p", 2)
     x = step.value(0)
     axis = axis_of(int(step.attribute("axis", -1)), len(x.dims))
@@ -73,7 +73,7 @@ def lp_normalization(step: Step) -> Value:
 
 @operator("MeanVarianceNormalization", "LayerNorm", "over the batch, as without attributes")
 def mean_variance_normalization(step: Step) -> Value:
-    """MeanVarianceNormalization over axes of a sample."""
+    """Convert MeanVarianceNormalization over axes of a sample."""
     x = step.value(0)
     axes = tuple(axis_of(int(a), len(x.dims)) for a in step.attribute("axes", (0, 2, 3)))
     return normalized(step, x, axes, 1e-18)
@@ -100,7 +100,10 @@ def normalized(
     centred: bool = True,
     mean: bool = True,
 ) -> Value:
-    """Over these axes of the file, which are brought together at the end; gains and biases are in their order."""
+    """The value normalised over these axes of the file, which are moved to the end and joined.
+
+    Gains and biases are in the order of these axes.
+    """
     if x.batch in axes:
         if x.dims[x.batch] != 1:
             raise Refused("it normalises over the batch")
@@ -123,7 +126,7 @@ def normalized(
 
 
 def _spread(step: Step, index: int, what: str, x: Value, axes: range) -> Array | None:
-    """Parameters for each element of the axes, in one row."""
+    """Parameters for each element of the axes, flattened."""
     given = step.optional(index, what)
     if given is None:
         return None
@@ -139,7 +142,7 @@ def _by_channel(step: Step, x: Value, axes: tuple[int, ...]) -> Value:
 
 
 def _scaled(step: Step, x: Value, count: int) -> Value:
-    """A scale and a shift for each channel, or for each group of channels."""
+    """The value scaled and shifted per channel, or per group of channels."""
     scale, shift = step.constant(1, "scales"), step.constant(2, "biases")
     if scale.shape != (count,) or shift.shape != (count,):
         raise Refused(f"its scales and biases are not {count}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pooling: over windows, or over whole images."""
+"""Pooling over windows or whole images."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fixedpoint_nn.interchange.onnx.value import Value
 
 @operator("MaxPool", "MaxPool2D", "3-D; the indices of the largest")
 def max_pool(step: Step) -> Value:
-    """MaxPool."""
-    step.attribute("storage_order")  # it only changes the indices
+    """Convert MaxPool."""
+    step.attribute("storage_order")  # affects only the indices
     x = as_image(step, step.value(0, kind=""))
     axes = spatial(step, x.dims[2:], None, bool(step.attribute("ceil_mode", 0)))
     layer = layers.MaxPool2D(
@@ -32,7 +32,7 @@ def max_pool(step: Step) -> Value:
 
 @operator("AveragePool", "AvgPool2D", "3-D")
 def average_pool(step: Step) -> Value:
-    """AveragePool, with ceil_mode and count_include_pad."""
+    """Convert AveragePool, with ceil_mode and count_include_pad."""
     x = as_image(step, step.value(0))
     axes = spatial(step, x.dims[2:], None, bool(step.attribute("ceil_mode", 0)))
     with_padding = bool(step.attribute("count_include_pad", 0))
@@ -53,7 +53,7 @@ def average_pool(step: Step) -> Value:
 
 @operator("GlobalAveragePool", "GlobalAvgPool, or Mean")
 def global_average_pool(step: Step) -> Value:
-    """GlobalAveragePool."""
+    """Convert GlobalAveragePool."""
     x = as_image(step, step.value(0))
     dims = (*x.dims[:2], *(1 for _ in x.dims[2:]))
     share = scalar(1 / prod(x.dims[2:]))
@@ -66,7 +66,7 @@ def global_average_pool(step: Step) -> Value:
 
 @operator("GlobalMaxPool", "GlobalMaxPool")
 def global_max_pool(step: Step) -> Value:
-    """GlobalMaxPool."""
+    """Convert GlobalMaxPool."""
     x = as_image(step, step.value(0))
     made = step.builder.add(step.name, layers.GlobalMaxPool(), x.node)
     sizes = tuple(1 for _ in x.dims[2:])

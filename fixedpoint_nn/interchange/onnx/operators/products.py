@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Products of matrices: with constants a Dense layer, else the product of two values."""
+"""Matrix products: a Dense layer for constant matrices, else MatMul."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixedpoint_nn.numerics.arrays import Array
 
 @operator("MatMul", "Dense, MatMul", "products along the batch axis")
 def matmul(step: Step) -> Value:
-    """MatMul, with constants or of two values."""
+    """Convert MatMul, with constants or of two values."""
     a, b = step.operands
     if isinstance(a, Value) and isinstance(b, np.ndarray):
         if b.ndim == 2:
@@ -40,7 +40,7 @@ def matmul(step: Step) -> Value:
 
 @operator("Gemm", "Dense, MatMul, Add")
 def gemm(step: Step) -> Value:
-    """Gemm."""
+    """Convert Gemm."""
     alpha, beta = float(step.attribute("alpha", 1.0)), float(step.attribute("beta", 1.0))
     swap = [bool(step.attribute(name, 0)) for name in ("transA", "transB")]
     a, b = step.value(0), step.operands[1]
@@ -69,7 +69,7 @@ def gemm(step: Step) -> Value:
 
 
 def times(step: Step, x: Value, matrix: Array, bias: Array | None) -> Value:
-    """The file's last axis meets the matrix (inputs, outputs)."""
+    """The value's last axis in the file times a matrix (inputs, outputs)."""
     if matrix.ndim != 2 or not x.dims or x.dims[-1] != matrix.shape[0]:
         raise Refused(f"shapes {list(x.dims)} and {list(matrix.shape)} have no product")
     last = len(x.dims) - 1
@@ -83,7 +83,7 @@ def times(step: Step, x: Value, matrix: Array, bias: Array | None) -> Value:
 
 
 def between(step: Step, a: Value | Array, b: Value | Array) -> Value:
-    """The product of two values, or of a value and a batch of constant matrices."""
+    """The matrix product of two values, or of a value and a batch of constant matrices."""
     builder = step.builder
     shapes = [x.dims if isinstance(x, Value) else x.shape for x in (a, b)]
     vectors = [len(shape) == 1 for shape in shapes]
@@ -134,7 +134,7 @@ def between(step: Step, a: Value | Array, b: Value | Array) -> Value:
 
 
 def relabelled(v: Value, permutation: tuple[int, ...]) -> Value:
-    """The file's axes in another order; in the network nothing moves."""
+    """The value with the file's axes permuted, without moving data in the network."""
     dims = tuple(v.dims[axis] for axis in permutation)
     axes = tuple(None if axis is None else permutation.index(axis) for axis in v.axes)
     return replace(v, dims=dims, axes=axes, flat=None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""LSTM, GRU and RNN: forward, in reverse, or both, from zeros or from given states."""
+"""LSTM, GRU and RNN: forward, reverse or bidirectional, with zero or given initial states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMITS = "clip; other activations than the usual ones; sequences of different le
 
 @operator("LSTM", "LSTM, Slice, Concat", f"{LIMITS}; peepholes; input_forget")
 def lstm(step: Step) -> list[Value]:
-    """LSTM."""
+    """Convert LSTM."""
     step.must_be("input_forget", 0)
     peepholes = step.optional(7, "peepholes")
     if peepholes is not None and peepholes.any():
@@ -29,7 +29,7 @@ def lstm(step: Step) -> list[Value]:
 
 @operator("GRU", "GRU, Slice, Concat", LIMITS)
 def gru(step: Step) -> list[Value]:
-    """GRU, with the reset before or after the product."""
+    """Convert GRU, with the reset before or after the product."""
     after = bool(step.attribute("linear_before_reset", 0))
 
     def layer(w: Array, r: Array, bias: tuple[Array, Array], _: str) -> Any:
@@ -40,19 +40,19 @@ def gru(step: Step) -> list[Value]:
 
 @operator("RNN", "RNN, Slice, Concat", LIMITS)
 def rnn(step: Step) -> list[Value]:
-    """RNN."""
+    """Convert RNN."""
     return _recurrent(step, 1, ["Tanh"], _rnn_layer, states=1)
 
 
 def _lstm_layer(w: Array, r: Array, bias: tuple[Array, Array], _: str) -> Any:
-    """ONNX has the gates in the order i, o, f, c; here it is i, f, o, c."""
+    """The LSTM layer; ONNX's order of gates is i, o, f, c, here it is i, f, o, c."""
     order = (0, 2, 1, 3)
     cell = layers.LSTMCell(_columns(w, 4, order), _columns(r, 4, order), _columns(sum(bias), 4, order))
     return layers.LSTM((cell,))
 
 
 def _gru_layer(w: Array, r: Array, bias: tuple[Array, Array], after: bool) -> Any:
-    """ONNX has the gates in the order z, r, h; here r and z stand together, and h apart."""
+    """The GRU layer; ONNX's order of gates is z, r, h, here r and z are together and h is separate."""
     both = bias[0] + bias[1]
     own = bias[0] if after else both
     cell = layers.GRUCell(
@@ -74,7 +74,7 @@ def _rnn_layer(w: Array, r: Array, bias: tuple[Array, Array], activation: str) -
 
 
 def _columns(rows: Any, gates: int, order: tuple[int, ...]) -> Any:
-    """(gates * hidden, inputs) as (inputs, chosen gates * hidden)."""
+    """(gates * hidden, inputs) as (inputs, gates in `order` * hidden)."""
     parts = np.split(rows, gates)
     return tensor(np.concatenate([parts[gate] for gate in order]).T)
 
@@ -133,7 +133,7 @@ def _sequence(step: Step) -> Value:
 
 
 def _states(step: Step, xs: Value, d: int, count: int, states: int, hidden: int) -> list[str]:
-    """The nodes of the first states of one direction; none if they all are zero."""
+    """The nodes of the initial states of one direction; none if they are zero."""
     found: list[str] = []
     for index in range(5, 5 + states):
         operand = step.operands[index] if step.given(index) else None
@@ -168,7 +168,7 @@ def _states(step: Step, xs: Value, d: int, count: int, states: int, hidden: int)
 def _direction(
     step: Step, xs: Value, layer: Any, states: list[str], backwards: bool, name: str
 ) -> tuple[str, str, str]:
-    """The nodes of the whole sequence in the order of time, and of the last h and c."""
+    """The nodes of the output sequence, in the order of time, and of the final h and c."""
     add = step.builder.add
     source = add(f"{name}_turned", layers.Slice(1, None, None, -1), xs.node) if backwards else xs.node
     cell = ""
@@ -188,7 +188,7 @@ def _used(step: Step, output: int) -> bool:
 def _outputs(
     step: Step, xs: Value, directions: Sequence[tuple[str, str, str]], time: int, hidden: int
 ) -> list[Value]:
-    """Y of the file's shape (time, directions, batch, hidden), and the last states (directions, batch, hidden)."""
+    """Y (time, directions, batch, hidden) in the file's shape, and the final states (directions, batch, hidden)."""
     batch_first = xs.batch == 0
     batch, count = xs.dims[0 if batch_first else 1], len(directions)
     ys, last, cells = zip(*directions, strict=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Means, sums and maxima over axes."""
+"""Reductions over axes."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
 
 @operator("ReduceMean", "GlobalAvgPool over images, else Mean", "means over the batch")
 def reduce_mean(step: Step) -> Value:
-    """ReduceMean."""
+    """Convert ReduceMean."""
     return _reduced(step, step.value(0), "mean")
 
 
 @operator("ReduceSum", "Mean without a division", "sums over the batch, or of nothing")
 def reduce_sum(step: Step) -> Value:
-    """ReduceSum."""
+    """Convert ReduceSum."""
     return _reduced(step, step.value(0), "sum")
 
 
 @operator("ReduceSumSquare", "Multiply, Mean without a division", "sums over the batch, or of nothing")
 def reduce_sum_square(step: Step) -> Value:
-    """ReduceSumSquare."""
+    """Convert ReduceSumSquare."""
     x = step.value(0)
     return _reduced(step, product(step, x, x), "sum")
 
 
 @operator("ReduceL1", "Abs, Mean without a division", "sums over the batch, or of nothing")
 def reduce_l1(step: Step) -> Value:
-    """ReduceL1."""
+    """Convert ReduceL1."""
     return _reduced(step, step.unary(layers.Abs(), step.value(0)), "sum")
 
 
 @operator("ReduceL2", "Multiply, Mean without a division, Sqrt", "sums over the batch, or of nothing")
 def reduce_l2(step: Step) -> Value:
-    """ReduceL2."""
+    """Convert ReduceL2."""
     x = step.value(0)
     return step.unary(layers.Sqrt(), _reduced(step, product(step, x, x), "sum"))
 
 
 @operator("ReduceMax", "Largest", "maxima over the batch, or of nothing; truth values")
 def reduce_max(step: Step) -> Value:
-    """ReduceMax."""
+    """Convert ReduceMax."""
     return _reduced(step, step.value(0), "max")
 
 
 @operator("ReduceMin", "Largest of the negated", "minima over the batch, or of nothing; truth values")
 def reduce_min(step: Step) -> Value:
-    """ReduceMin."""
+    """Convert ReduceMin."""
     return scaled(step, _reduced(step, scaled(step, step.value(0), -1), "max"), -1)
 
 
 def _reduced(step: Step, x: Value, how: str) -> Value:
-    """Over some axes of the file, or over all of them."""
+    """The reduction `how` over axes of the file."""
     listed = step.integers(1, "axes")
     keep = bool(step.attribute("keepdims", 1))
     nothing = bool(step.attribute("noop_with_empty_axes", 0))
@@ -87,7 +87,7 @@ def _reduced(step: Step, x: Value, how: str) -> Value:
 
 @operator("ArgMax", "Argmax", "another axis than the channels of an image; select_last_index")
 def arg_max(step: Step) -> Value:
-    """ArgMax."""
+    """Convert ArgMax."""
     step.must_be("select_last_index", 0)
     x = step.value(0)
     axis = axis_of(int(step.attribute("axis", 0)), len(x.dims))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Images of other sizes, by the nearest pixel or by weighted sums of several."""
+"""Resizing of images, by the nearest pixel or by interpolation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_WEIGHTS, MOST_PIXELS = 1 << 20, 1 << 12  # of one axis
     "tf_crop_and_resize; sizes that are computed; linear and cubic of large images",
 )
 def resize(step: Step) -> Value:
-    """Resize to the nearest pixel."""
+    """Convert Resize to the nearest pixel."""
     x = step.value(0)
     mode = step.attribute("mode", "nearest")
     if mode not in ("nearest", "linear", "cubic"):
@@ -80,7 +80,7 @@ def resize(step: Step) -> Value:
 def _interpolated(
     step: Step, x: Value, axis: int, size: int, scale: float | None, about: dict[str, Any]
 ) -> Value:
-    """Along one axis each result is a weighted sum: what ONNX's reference makes of every single pixel."""
+    """Interpolation along one axis as a matrix product; the weights are those of ONNX's reference."""
     count = x.dims[axis]
     if count * size > MOST_WEIGHTS or count > MOST_PIXELS:
         raise Refused(f"it interpolates {count} elements to {size} along axis {axis}, which is too much")
@@ -101,7 +101,7 @@ def _interpolated(
 
 @operator("Upsample", "Select", "mode linear")
 def upsample(step: Step) -> Value:
-    """Upsample to the nearest pixel."""
+    """Convert Upsample to the nearest pixel."""
     x = step.value(0)
     step.must_be("mode", "nearest")
     scales = step.attribute("scales") or step.constant(1, "scales").tolist()
@@ -118,7 +118,7 @@ def upsample(step: Step) -> Value:
 
 
 def _by_policy(dims: list[int], sizes: list[int], policy: str) -> list[tuple[int, float]]:
-    """The sizes and scales; a policy keeps the ratio of the axes."""
+    """(size, scale) of each axis; a policy keeps the aspect ratio."""
     scales = [size / dim for size, dim in zip(sizes, dims, strict=True)]
     if policy == "stretch":
         return list(zip(sizes, scales, strict=True))
@@ -129,7 +129,7 @@ def _by_policy(dims: list[int], sizes: list[int], policy: str) -> list[tuple[int
 
 
 def _place(i: int, size: int, before: int, scale: float, where: str) -> float:
-    """Where the pixel i of the result lies in the input."""
+    """The position in the input of pixel i of the result."""
     if where == "asymmetric":
         return float(np.float32(i / scale))
     if where == "align_corners":

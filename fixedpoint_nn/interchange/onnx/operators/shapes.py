@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operators that only say another shape or another order of the file's axes."""
+"""Operators that change only the shape or the order of axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fixedpoint_nn.interchange.onnx.value import Refused, Value
     "shapes that are computed, or of no elements; the batch joined with other axes",
 )
 def reshape(step: Step) -> Value:
-    """Reshape."""
+    """Convert Reshape."""
     x = step.value(0, kind="")
     wanted = step.integers(1, "shape")
     if wanted is None:
@@ -39,7 +39,7 @@ def reshape(step: Step) -> Value:
 
 @operator("Flatten", "Reshape, and Transpose where images are flattened", "the batch joined with other axes")
 def flatten(step: Step) -> Value:
-    """Flatten."""
+    """Convert Flatten."""
     x = step.value(0, kind="")
     axis, rank = int(step.attribute("axis", 1)), len(x.dims)
     axis = axis if axis == rank else axis_of(axis, rank)
@@ -48,7 +48,7 @@ def flatten(step: Step) -> Value:
 
 @operator("Squeeze", "Reshape")
 def squeeze(step: Step) -> Value:
-    """Squeeze."""
+    """Convert Squeeze."""
     x = step.value(0, kind="")
     axes = step.integers(1, "axes")
     gone = (
@@ -64,7 +64,7 @@ def squeeze(step: Step) -> Value:
 
 @operator("Unsqueeze", "Reshape")
 def unsqueeze(step: Step) -> Value:
-    """Unsqueeze."""
+    """Convert Unsqueeze."""
     x = step.value(0, kind="")
     axes = step.integers(1, "axes")
     if axes is None:
@@ -80,7 +80,7 @@ def unsqueeze(step: Step) -> Value:
 
 @operator("Transpose", "nothing: the network's axes stay")
 def transpose(step: Step) -> Value:
-    """Transpose."""
+    """Convert Transpose."""
     x = step.value(0, kind="")
     permutation = tuple(step.attribute("perm") or range(len(x.dims))[::-1])
     if sorted(permutation) != list(range(len(x.dims))):
