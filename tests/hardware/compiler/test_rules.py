@@ -190,6 +190,8 @@ OWN_RUNS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "a column times a row": (lambda x: (x[..., :1] + 1) * weights(5), (6,)),
     "groups times a number": (lambda x: x.reshape(-1, 2, 3).dot(GROUPS) * 3, (6,)),
     "groups times a number with an axis": (lambda x: x.reshape(-1, 2, 3).dot(GROUPS) * weights(1), (6,)),
+    "groups and a row": (lambda x: x.reshape(-1, 2, 3).dot(GROUPS) + weights(8), (6,)),
+    "three groups and a row": (lambda x: x.reshape(-1, 3, 2).dot(weights(3, 2, 3)) + weights(9), (6,)),
     "relu of a table": (lambda x: x.lookup("tanh", TANH).relu(), (6,)),
     "relu of a sigmoid": (lambda x: x.lookup("sigmoid", SIGMOID).relu(), (6,)),
     "relu of a cast relu": (lambda x: (x - 2).relu().cast(OUT).relu(), (6,)),
