@@ -100,7 +100,8 @@ module lane #(
 
             if (maximum_3) begin
                 larger_4 <= first_3 || operand > largest;
-                if (fire_3 && (first_3 || operand > largest)) largest <= operand;
+                // Between two steps the operand stays, and is not larger; in the turn of the other lane it may be.
+                if ((SHARED == 0 || fire_3) && (first_3 || operand > largest)) largest <= operand;
             end
             if (complete_5) total <= accumulator;
         end

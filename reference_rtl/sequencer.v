@@ -58,6 +58,7 @@ module sequencer #(
     reg [2:0] operation;
     reg       short;
     reg [2:0] target_register;
+    // Of a Load: how far its word is shifted; of a Store: whether it stores the largest word.
     reg [4:0] shift;
     // Clocks until the word of a Load arrives; then one doubling per bit of shift.
     reg [2:0] wait_load;
@@ -108,6 +109,7 @@ module sequencer #(
 
     always @(posedge clock) begin
         access_write <= 1'b0;
+        access_best <= shift[0];
 
         if (program_enable) begin
             fetched <= 1'b1;
@@ -131,7 +133,6 @@ module sequencer #(
                 short <= word[31];
                 target_register <= word[26:24];
                 shift <= word[4:0];
-                access_best <= word[0];
                 case (opcode)
                     `OP_RUN: left <= LAST_WORD;
                     `OP_JUMP_EQUAL, `OP_LOAD, `OP_STORE: left <= 5'd1;

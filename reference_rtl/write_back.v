@@ -48,16 +48,15 @@ module write_back #(
     output reg  [ADDRESS_WIDTH-1:0]       result_address,
     output reg  [DRAIN*WIDTH-1:0]         results
 );
-    localparam [31:0] ONES = 32'hFFFFFFFF;
+    localparam [ADDRESS_WIDTH-1:0] ONES = {ADDRESS_WIDTH{1'b1}};
 
-    reg [31:0] mask;
+    reg [ADDRESS_WIDTH-1:0] mask;
     genvar number;
     generate
         for (number = 0; number < DRAIN; number = number + 1) begin : numbers
             wire signed [WIDTH-1:0] word = words[number*WIDTH +: WIDTH];
             wire [31:0] code = noise_enable ? noise[number*32 +: 32] : {{(32-WIDTH){word[WIDTH-1]}}, word};
-            wire [31:0] index = code & mask;
-            assign table_address[number*ADDRESS_WIDTH +: ADDRESS_WIDTH] = table_base | index[ADDRESS_WIDTH-1:0];
+            assign table_address[number*ADDRESS_WIDTH +: ADDRESS_WIDTH] = table_base | code[ADDRESS_WIDTH-1:0] & mask;
         end
     endgenerate
 

@@ -133,7 +133,7 @@ module back_end_proof #(
         \u_write_back.pixel_end_2 ;
     (* hierconn *) wire         \u_write_back.starting ;
     (* hierconn *) wire [A-1:0] \u_write_back.next_address ;
-    (* hierconn *) wire [31:0]  \u_write_back.mask ;
+    (* hierconn *) wire [A-1:0] \u_write_back.mask ;
     wire drain_wrong = \u_drain.draining != (remaining != 9'd0) ||
         parameter_address != parameter_base + channel && !configure_now ||
         remaining != 9'd0 && ( \u_drain.left != remaining - 9'd1 || \u_drain.last_tile != this_pixel_ends);
@@ -145,7 +145,7 @@ module back_end_proof #(
         !configure_now && (configured ? \u_write_back.next_address != 0 || expected != output_base
                                       : \u_write_back.next_address != next) ||
         valid_3 && result_address != expected;
-    wire mask_wrong = !configure_now && \u_write_back.mask != ~(32'hFFFFFFFF << kept_bits);
+    wire mask_wrong = !configure_now && \u_write_back.mask != ~({A{1'b1}} << kept_bits);
     // The first values of registers, which they lose where yosys joins their names.
     wire fresh = ! \u_drain.draining && ~| \u_write_back.valid_1 && ~| \u_write_back.valid_2 && ~|result_valid &&
         ! \u_write_back.starting ;

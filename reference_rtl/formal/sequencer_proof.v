@@ -168,7 +168,8 @@ module sequencer_proof #(
         number != 0 && ( \u_sequencer.operation != kind || kind == `OP_RUN && number > 19 ||
             kind != `OP_RUN && number != 1 ||
             kind != `OP_RUN && kind != `OP_JUMP_EQUAL && kind != `OP_LOAD && kind != `OP_STORE ||
-            kind == `OP_JUMP_EQUAL && \u_sequencer.equal != equals || kind == `OP_STORE && access_best != as_value ||
+            kind == `OP_JUMP_EQUAL && \u_sequencer.equal != equals ||
+            kind == `OP_STORE && \u_sequencer.shift [0] != as_value ||
             kind == `OP_LOAD && ( \u_sequencer.target_register != target || \u_sequencer.shift != doubled)) ||
         offered && kind == `OP_RUN && number != 0;
     wire load_wrong = reading && (!loading || \u_sequencer.wait_load != 2'd3 - clocks ||

@@ -2,8 +2,9 @@
 // Runs one network through axi_engine: loads the memories by AXI4-Lite, streams vectors in and out; random pauses.
 //
 // Plusargs as in engine_tb.v (images, inputs, expected, vectors, addresses and words); +seed=N also seeds the pauses,
-// +calm=1 makes none. The activation image is streamed in before the vectors, with beats that keep no byte between its
-// words; the interrupt must follow what happens, and what is refused must be refused. Ends with
+// +calm=1 makes none; after +patience=N clocks in which nothing moves (default: 400000) it gives up.
+// The activation image is streamed in before the vectors, with beats that keep no byte between its words; the
+// interrupt must follow what happens, and what is refused must be refused. Ends with
 // "PASS: N vectors, W words, C cycles" or "FAIL: ..." and status 1.
 // SystemVerilog-2005 for `$fatal`, else Verilog-2005.
 `include "axi_registers.vh"
@@ -182,6 +183,64 @@ module axi_engine_tb;
         end
     endtask
 
+    // Registers that keep what is written, byte by byte, and say it; all the others say what they are built with.
+    reg [7:0] place_of [0:10];
+    reg [31:0] kept [0:10], bits_of [0:10];
+    reg [31:0] mask;
+    integer number, round;
+    task registers_keep_what_is_written;
+        begin
+            for (number = 0; number < 11; number = number + 1) begin
+                place_of[number] = number == 0 ? `AXI_SEED : number == 1 ? `AXI_WORD_ADDRESS
+                    : number == 10 ? `AXI_INTERRUPT_ENABLE : `AXI_INPUT_ADDRESS + 4 * (number - 2);
+                bits_of[number] = number == 0 ? 32'hFFFFFFFF : number == 10 ? 32'hF : 32'hFFFFFF;
+                kept[number] = number == 0 ? 32'd1 : 32'd0;
+            end
+            for (round = 0; round < 120; round = round + 1) begin
+                number = $unsigned($random(pauses)) % 11;
+                wstrb = round < 30 ? 4'hF : $random(pauses);
+                mask = {{8{wstrb[3]}}, {8{wstrb[2]}}, {8{wstrb[1]}}, {8{wstrb[0]}}} & bits_of[number];
+                value = $random(pauses);
+                kept[number] = kept[number] & ~mask | value & mask;
+                write_answered(place_of[number], value, wstrb == 4'd0 ? 2'b10 : 2'b00);
+                wstrb = 4'hF;
+                if (round % 4 == 0)
+                    for (number = 0; number < 11; number = number + 1) register_is(place_of[number], kept[number]);
+            end
+            wstrb = 4'h7;
+            write_is_refused(`AXI_LOAD_DATA, 0);
+            wstrb = 4'hE;
+            write_is_refused(`AXI_CONTROL, 0);
+            wstrb = 4'hF;
+            for (number = 1; number < 11; number = number + 1) write_register(place_of[number], 32'd0);
+            register_is(`AXI_STATUS, 0);
+            register_is(`AXI_CYCLES, 0);
+            register_is(`AXI_IDENTIFICATION, `AXI_IDENTIFICATION_VALUE);
+            register_is(`AXI_VERSION, `AXI_VERSION_VALUE);
+            register_is(`AXI_LANES, LANES);
+            register_is(`AXI_DRAIN, DRAIN);
+            register_is(`AXI_WORDS, WORDS);
+            register_is(`AXI_PACK, PACK);
+            register_is(`AXI_ACTIVATION_WIDTH, ACTIVATION_WIDTH);
+            register_is(`AXI_WEIGHT_WIDTH, WEIGHT_WIDTH);
+            register_is(`AXI_ACCUMULATOR_WIDTH, ACCUMULATOR_WIDTH);
+            register_is(`AXI_BIAS_WIDTH, BIAS_WIDTH);
+            register_is(`AXI_MULTIPLIER_WIDTH, MULTIPLIER_WIDTH);
+            register_is(`AXI_ACTIVATION_DEPTH, ACTIVATION_DEPTH);
+            register_is(`AXI_WEIGHT_DEPTH, WEIGHT_DEPTH);
+            register_is(`AXI_PARAMETER_DEPTH, PARAMETER_DEPTH);
+            register_is(`AXI_TABLE_DEPTH, TABLE_DEPTH);
+            register_is(`AXI_PROGRAM_DEPTH, PROGRAM_DEPTH);
+        end
+    endtask
+
+    task register_is(input [7:0] where, input [31:0] wanted);
+        begin
+            read_register(where);
+            if (value !== wanted) $fatal(1, "FAIL: register %h reads %h, not %h", where, value, wanted);
+        end
+    endtask
+
     task load(input [1:0] memory);
         for (place = 0; place < words; place = place + 1) begin
             if (^image[place][31:0] === 1'bx) $fatal(1, "FAIL: memory image %0d is missing or short", memory);
@@ -198,6 +257,7 @@ module axi_engine_tb;
         total_cycles = 0;
         repeat (4) @(negedge clock);
         reset_n = 1'b1;
+        registers_keep_what_is_written;
         status = $value$plusargs("program_words=%d", words) && $value$plusargs("program=%s", name);
         $readmemh(name, image, 0, words - 1);
         load(2'd0);
@@ -322,15 +382,22 @@ module axi_engine_tb;
         wait_rest;
         if (!value[1]) $fatal(1, "FAIL: done is not set");
         if (compared == 0) $fatal(1, "FAIL: no word was compared");
+        read_register(`AXI_MAC_CYCLES);
+        $write("Last vector: %0d MAC cycles, ", value);
+        read_register(`AXI_SATURATIONS);
+        $write("%0d saturations, ", value);
+        read_register(`AXI_ARGMAX);
+        $display("argmax %0d", value);
         $display("PASS: %0d vectors, %0d words, %0d cycles", vectors, compared, total_cycles);
         $finish;
     end
 
     // Reads of STATUS are no progress.
-    integer still = 0;
+    integer still = 0, patience;
+    initial if (!$value$plusargs("patience=%d", patience)) patience = 400000;
     always @(posedge clock) begin
         still <= bvalid && bready || in_valid && in_ready || out_valid && out_ready ? 0 : still + 1;
-        if (still == 400000) $fatal(1, "FAIL: nothing moved for 400000 clocks");
+        if (still == patience) $fatal(1, "FAIL: nothing moved for %0d clocks", patience);
     end
 endmodule
 `default_nettype wire

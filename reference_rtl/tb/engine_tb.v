@@ -372,8 +372,8 @@ module engine_tb;
                 pause = interrupt + 11 * vector;
                 phase <= attempt == 2 ? RUN : STOP;
             end
-            // Results are written 15 clocks after the first step at the earliest.
-            STOP: if (attempt == 1 && mac_cycles === 32'd0 && done === 1'b0) pause = 2 + vector % 8;
+            // Results are written 15 clocks after the first step at the earliest; the reset comes up to 14 after it.
+            STOP: if (attempt == 1 && mac_cycles === 32'd0 && done === 1'b0) pause = 2 + (vector + interrupt) % 11;
             else begin
                 pause = pause - 1;
                 reset <= pause == 1;

@@ -146,6 +146,26 @@ def test_whole_numbers_have_no_margin_and_an_output_without_a_node_is_refused(tm
         compare(path, RNG.standard_normal((4, 3)).astype(np.float32))
 
 
+def test_a_file_that_joins_samples_is_compared_sample_by_sample(tmp_path: Path) -> None:
+    """As attention with several heads does, between two transposes."""
+    path = tmp_path / "heads.onnx"
+    shapes = {"joined": np.array([-1, 3, 2]), "apart": np.array([-1, 3, 4])}
+    nodes = [
+        node("Reshape", "x before", "split"),
+        node("Transpose", "split", "heads", perm=[0, 2, 1, 3]),
+        node("Reshape", "heads joined", "rows"),
+        node("Transpose", "rows", "columns", perm=[0, 2, 1]),
+        node("MatMul", "rows columns", "scores"),
+        node("MatMul", "scores rows", "weighed"),
+        node("Reshape", "weighed apart", "z"),
+        node("Relu", "z", "y"),
+    ]
+    path.write_bytes(model(nodes, {"x": ["n", 3, 4]}, ["y"], shapes | {"before": np.array([-1, 3, 2, 2])}))
+    found = compare(path, RNG.standard_normal((3, 3, 4)).astype(np.float32))
+    assert found.equal and found.samples == 3
+    assert {"scores", "weighed", "y"} <= {pair.name for pair in found.pairs}
+
+
 def test_shapes_that_differ_and_values_that_are_not_numbers() -> None:
     assert "its shape is (2,) there and (3,) here" in str(Pair("t", np.zeros(2), np.zeros(3), 0.0))
     nan = np.array([np.nan, 1.0, np.inf])

@@ -357,3 +357,24 @@ def test_totals_count_no_rounded_values() -> None:
         x.cast(Quantizer(Q(2, 1), name="coarse"))
     assert (totals["coarse"].rounded, totals["coarse"].saturated) == (0, stats["coarse"].saturated)
     assert stats["coarse"].rounded > 0
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("overflow", Overflow)
+def test_the_ends_of_what_fits_are_the_first_that_are_not_counted(
+    rounding: Rounding, overflow: Overflow
+) -> None:
+    """Every integer near the ends of a small format, alone on its side, against its own cast."""
+    for format in (Q(3, 0), UQ(2, 0)):
+        quantizer = Quantizer(format, rounding, overflow, name="ends")
+        for drop in (0, 1, 2, 3):
+            values = np.arange(-9 << drop, (9 << drop) + 1)
+            exact = Quantizer(Q(40, 0), rounding).from_ints(values, drop)
+            lo, hi = limits(format, overflow)
+            fits = values[(exact >= lo) & (exact <= hi)]
+            assert module.representable_range(-drop, quantizer) == (fits.min(), fits.max())
+            for some in (values, values[values >= fits.min()], values[values <= fits.max()], fits):
+                with OverflowStats() as stats:
+                    FixedArray.from_ints(some, Q(20, drop)).cast(quantizer)
+                counts = stats["ends"]
+                assert counts.saturated + counts.wrapped == np.count_nonzero(~np.isin(some, fits))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn.numerics.bounded_ints import BoundedInts
+from fixedpoint_nn.numerics.conversion import convert
 from fixedpoint_nn.numerics.qformat import UQ, Q
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.requantize import looked_up, requantized
@@ -108,3 +109,29 @@ def test_many_codes_are_looked_up_as_few_are(size: int, gap: int, dtype: type, t
     found = looked_up(BoundedInts(codes, 8), entries, 4)
     assert found.bound == 115
     assert np.array_equal(found.array, [100 + int(code) % 16 for code in codes])
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("kernels", ["", "numpy"])
+def test_large_arrays_of_any_layout_are_rounded_and_fitted(
+    overflow: Overflow, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one axis or three, with gaps between elements, rows and matrices."""
+    monkeypatch.setenv("FIXEDPOINT_NN_KERNELS", kernels)
+    values = np.random.default_rng(0).integers(-3000, 3000, 24_000).astype(np.float32)
+    quantizer = Quantizer(Q(6, 0), Rounding.HALF_EVEN, overflow)
+    for array in (
+        values,
+        values[::2],
+        values.reshape(40, 600),
+        values.reshape(40, 600)[:, ::3],
+        values.reshape(40, 600)[:, :500],
+        values.reshape(40, 600).T,
+        values.reshape(10, 40, 60)[:, 3:, :50],
+        values.reshape(10, 40, 60).transpose(2, 0, 1),
+    ):
+        before = array.copy()
+        result = requantized(BoundedInts(array, 3000), -3, quantizer)
+        expected = convert(array.astype(np.int64), -3, quantizer.format, quantizer.rounding, overflow)
+        assert np.array_equal(result.ints(), expected)
+        assert np.array_equal(array, before)

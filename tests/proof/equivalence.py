@@ -26,8 +26,12 @@ from typing import Any
 from tests.proof.machine import Bit, Builder, Machine, plain, port_of
 from tests.proof.yosys import SCRATCH, run_yosys
 
-AT_ONCE = 24  # proofs of one process
+AT_ONCE = 48  # proofs of one process
 Literal = tuple[str, int]
+# What must hold of some registers that another one is read: one of them is high, or all literals of a case hold.
+Guards = tuple[str | tuple[Literal, ...], ...]
+# The same of bits: one of the cases.
+Cases = tuple[tuple[tuple[Bit, int], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,10 @@ class Facts:
     clauses: tuple[tuple[Literal, ...], ...] = ()
     # The same, not proven but assumed of programs.
     assumed: tuple[tuple[Literal, ...], ...] = ()
-    # Registers, and the registers of which one is high when they are read.
-    idle: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    # Memories, and the registers of which one is high when what they answer is used.
-    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Registers, and when they are read.
+    idle: Mapping[str, Guards] = field(default_factory=dict)
+    # Memories, and when what they answer is used.
+    unread: Mapping[str, Guards] = field(default_factory=dict)
 
 
 class Prover:
@@ -52,14 +56,10 @@ class Prover:
         self._following = machine.following()
         self._clauses = self._bits(facts.clauses)
         self._assumed = self._bits(facts.assumed)
-        self._guards = {
-            bit: [machine.register(guard)[0] for guard in guards]
-            for name, guards in facts.idle.items()
-            for bit in machine.register(name)
-        }
-        self._unread = {
-            name: [machine.register(guard)[0] for guard in guards] for name, guards in facts.unread.items()
-        }
+        self._guards: dict[Bit, Cases] = {}
+        for name, guards in facts.idle.items():
+            self._guards |= dict.fromkeys(machine.register(name), self._cases(guards))
+        self._unread = {name: self._cases(guards) for name, guards in facts.unread.items()}
 
     # ---- pieces --------------------------------------------------------------------------------------------
 
@@ -80,6 +80,10 @@ class Prover:
             found += [[(bit, value), *others] for bit in self.machine.register(name)]
         return found
 
+    def _cases(self, guards: Guards) -> Cases:
+        cubes = [((guard, 1),) if isinstance(guard, str) else guard for guard in guards]
+        return tuple(tuple((self.machine.register(name)[0], value) for name, value in cube) for cube in cubes)
+
     @staticmethod
     def _holds(builder: Builder, clause: Sequence[tuple[Bit, int]], of: Callable[[Bit], Bit]) -> Bit:
         return builder.any_of([of(bit) if value else builder.gate("NOT", A=of(bit)) for bit, value in clause])
@@ -91,19 +95,30 @@ class Prover:
         """An output, or what a register will hold if somebody will read it."""
         value = builder.take(bit)
         if name in self.machine.masks:
-            return self._masked(builder, value, self.machine.masks[name], builder.take)
+            enables = tuple(((mask, 1),) for mask in self.machine.masks[name])
+            return self._masked(builder, value, enables, following=False)
         if name.startswith("read address of "):
             memory = re.sub(r"(\[\d+\])+$", "", name.removeprefix("read address of "))
             guards = next((g for m, g in self._unread.items() if re.fullmatch(m, memory)), None)
-            return value if guards is None else self._masked(builder, value, guards, builder.take)
+            return value if guards is None else self._masked(builder, value, guards, following=False)
         register = self._register_of.get(name)
         if register is None or register not in self._guards:
             return value
-        return self._masked(builder, value, self._guards[register], self._next(builder))
+        return self._masked(builder, value, self._guards[register], following=True)
 
-    @staticmethod
-    def _masked(builder: Builder, value: Bit, guards: Sequence[Bit], of: Callable[[Bit], Bit]) -> Bit:
-        return builder.gate("AND", A=value, B=builder.any_of([of(guard) for guard in guards]))
+    def _masked(self, builder: Builder, value: Bit, cases: Cases, following: bool) -> Bit:
+        return builder.gate("AND", A=value, B=self._one_of(builder, cases, following))
+
+    def _one_of(self, builder: Builder, cases: Cases, following: bool) -> Bit:
+        """One of the cases holds, of what the registers hold or of what they will hold; made once in a module."""
+        if (cases, following) not in builder.made:
+            of = self._next(builder) if following else builder.take
+            all_of = [
+                builder.all_of([of(bit) if value else builder.gate("NOT", A=of(bit)) for bit, value in case])
+                for case in cases
+            ]
+            builder.made[cases, following] = builder.any_of(all_of)
+        return builder.made[cases, following]
 
     @cached_property
     def _input_of(self) -> dict[str, Bit]:
@@ -115,7 +130,7 @@ class Prover:
 
     # ---- proofs --------------------------------------------------------------------------------------------
 
-    def broken(self, workers: int, seconds: int = 30) -> list[str]:
+    def broken(self, workers: int, seconds: int = 120) -> list[str]:
         """Facts that a step can break: clauses that are not kept, what is idle and read nevertheless."""
         wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
         for clause in self.facts.clauses:
@@ -140,7 +155,7 @@ class Prover:
         return sorted(set(wanted) - done)
 
     def _while_idle(
-        self, title: str, outputs: Sequence[tuple[str, Bit]], guarded: Mapping[Bit, Sequence[Bit]]
+        self, title: str, outputs: Sequence[tuple[str, Bit]], guarded: Mapping[Bit, Cases]
     ) -> dict[str, Any] | None:
         """Two engines in the same state but for what is idle, to be compared; None if nothing idle is near."""
         gold, gate, reached = Builder(self.machine), Builder(self.machine), Builder(self.machine)
@@ -150,7 +165,7 @@ class Prover:
         if not near:
             return None
         for idle in near:
-            guard = gate.any_of([gate.take(g) for g in guarded[idle]])
+            guard = self._one_of(gate, guarded[idle], following=False)
             other = gate.new()
             gate.ports[plain(f"other {self.machine.inputs[idle]}")] = port_of("input", other)
             gate.ports[plain(f"in {self.machine.inputs[idle]}")] = port_of("input", idle)
@@ -172,7 +187,7 @@ class Prover:
                 other.ports[port] = port_of("input", other.new())
         return {f"gold_{name}": gold.module(), f"gate_{name}": gate.module()}
 
-    def equal(self, mutants: Sequence[int], workers: int, seconds: int = 20) -> set[int]:
+    def equal(self, mutants: Sequence[int], workers: int, seconds: int = 60) -> set[int]:
         """Those of the mutants that are the same machine."""
         wanted: dict[str, tuple[dict[str, Any], list[str]]] = {}
         proven = set()
@@ -183,6 +198,10 @@ class Prover:
                 proven.add(mutant)
                 continue
             gold, gate = Builder(self.machine), Builder(self.machine, mutant)
+            for bit in self.machine.forgotten:  # they are not compared, so a mutation may find anything there
+                other = gate.new()
+                gate.ports[plain(f"other {self.machine.inputs[bit]}")] = port_of("input", other)
+                gate.instead[bit] = other
             for builder in (gold, gate):
                 for name, bit in behind:
                     builder.output(plain(f"out {name}"), self._seen(builder, name, bit))

@@ -18,6 +18,8 @@ from fixedpoint_nn.hardware.sim.run import write_images, write_vectors
 from tests.proof.conformance import programs
 
 GOLDEN = Path(__file__).parents[2] / "golden_vectors"
+# The pack itself, as much of it as is quick, and in the harsh mode; all of it; and others of the same engine.
+JUDGES = ("quick", "harsh", "whole", "more")
 # As a board's host sees the engine: images by its ports, registers in any state at power-up, a host that
 # writes while the engine is busy, and every vector once ended by reset before it is run.
 HOST = ("+load=port", "+disturb=1", "+interrupt=40")
@@ -32,9 +34,9 @@ class Judge:
     cycles: int
     arguments: tuple[str, ...]
 
-    def harsh(self) -> Judge:
-        """The same under harder circumstances."""
-        return self.asked(*HARSH)
+    def harsh(self, interrupt: int = 40) -> Judge:
+        """The same under harder circumstances; so many clocks, at least, until the first reset."""
+        return self.asked(*(f"+interrupt={interrupt}" if "interrupt" in way else way for way in HARSH))
 
     def asked(self, *more: str) -> Judge:
         """The same with more arguments for the bench."""
@@ -44,7 +46,7 @@ class Judge:
 @cache
 def golden_pack(name: str) -> Pack:
     """The committed pack, or a conformance pack that is assembled here and now."""
-    if name not in programs.PACKS or name in programs.COMMITTED:
+    if name not in programs.PACKS | programs.PACKS_OF_MORE or name in programs.COMMITTED:
         return load_pack(GOLDEN / name)
     folder = Path(tempfile.mkdtemp(prefix="fixedpoint_nn-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

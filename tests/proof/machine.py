@@ -36,12 +36,12 @@ GATES = (
 )
 
 
-def flattened(commands: Sequence[str]) -> dict[str, Any]:
-    """The module `engine` after these commands, as one."""
+def flattened(commands: Sequence[str], top: str = "engine") -> dict[str, Any]:
+    """The module `top` after these commands, as one."""
     with tempfile.TemporaryDirectory(prefix="fixedpoint_nn-", dir=SCRATCH) as folder:
         path = Path(folder) / "engine.json"
         run_yosys([*commands, "flatten", "opt_clean", f"write_json {path}"])
-        module: dict[str, Any] = json.loads(path.read_text())["modules"]["engine"]
+        module: dict[str, Any] = json.loads(path.read_text())["modules"][top]
     return module
 
 
@@ -94,10 +94,25 @@ class Machine:
                             list(dict.fromkeys(pins["EN"])) if port == "ADDR" else [pins["EN"][place]]
                         )
                 self.outputs.append((f"{name} clock", pins["CLK"][0]))
+            elif kind.endswith("engine"):  # left out: what it says may be anything
+                for port, bits in pins.items():
+                    for place, bit in enumerate(bits):
+                        if cell["port_directions"][port] == "output":
+                            self._input(bit, [f"{name} {port}[{place}]"])
+                        else:
+                            self.outputs.append((f"{name} {port}[{place}]", bit))
             elif not kind.startswith(("$meminit", "$scopeinfo")):
                 raise ValueError(f"a cell of kind {kind} is not understood")
         self._connect()
-        self._forget_what_nobody_reads()
+        # Registers that are read, and not by a mutation alone.
+        self.alive: frozenset[str] = (
+            self._alive() if module is original else Machine(original, original).alive
+        )
+        forgotten = {
+            name.partition(" ")[2] for name, _ in self.outputs if name.startswith("next ")
+        } - self.alive
+        self.forgotten = [bit for bit, name in self.inputs.items() if name in forgotten]
+        self.outputs = [(name, bit) for name, bit in self.outputs if name.partition(" ")[2] not in forgotten]
 
     def _input(self, bit: Bit, names: Sequence[str]) -> None:
         assert bit not in self.inputs
@@ -116,8 +131,8 @@ class Machine:
                     elif isinstance(bit, int):
                         self._readers[bit].append(number)
 
-    def _forget_what_nobody_reads(self) -> None:
-        """Registers that reach no port and no memory, except perhaps themselves and each other."""
+    def _alive(self) -> frozenset[str]:
+        """Registers that reach a port or a memory, and not only themselves and each other."""
         following = {
             name.removeprefix("next "): bit for name, bit in self.outputs if name.startswith("next ")
         }
@@ -132,12 +147,7 @@ class Machine:
                 waiting += [following[self.inputs[bit]]] if self.inputs[bit] in following else []
             elif bit in self._driver:
                 waiting += self.behind(self._driver[bit])
-        alive = {self.inputs[bit] for bit in seen if bit in self.inputs}
-        self.outputs = [
-            (name, bit)
-            for name, bit in self.outputs
-            if not name.startswith(("next ", "clock ")) or name.partition(" ")[2] in alive
-        ]
+        return frozenset(self.inputs[bit] for bit in seen if bit in self.inputs)
 
     def driver(self, bit: Bit) -> int | None:
         return self._driver.get(bit)
@@ -196,6 +206,7 @@ class Builder:
         self._seen: set[Bit] = set()
         self._fresh = 10_000_000
         self.instead: dict[Bit, Bit] = {}
+        self.made: dict[Any, Bit] = {}  # what somebody may want again
 
     def take(self, bit: Bit) -> Bit:
         """The bit, with all the gates behind it."""

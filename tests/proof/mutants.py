@@ -80,15 +80,17 @@ def elaborate(config: EngineConfig) -> list[str]:
     ]
 
 
-def choose(config: EngineConfig, count: int, seed: int, folder: Path) -> list[Mutant]:
-    """A fixed set of mutants, spread evenly; those of the memories' own ports are left out."""
-    listing, design = folder / "mutants.txt", folder / "modules.json"
+def choose(design: Sequence[str], count: int, seed: int, folder: Path, modules: str = "") -> list[Mutant]:
+    """A fixed set of mutants of a design, or of some of its modules, spread evenly.
+
+    Those of the memories' own ports are left out.
+    """
+    listing, netlist = folder / "mutants.txt", folder / "modules.json"
     asked = count
     while True:
-        run_yosys(
-            [*elaborate(config), f"write_json {design}", f"mutate -list {asked} -seed {seed} -o {listing}"]
-        )
-        ports = memory_ports(json.loads(design.read_text())["modules"])
+        mutate = f"mutate -list {asked} -seed {seed} -o {listing} {modules}"
+        run_yosys([*design, f"write_json {netlist}", mutate])
+        ports = memory_ports(json.loads(netlist.read_text())["modules"])
         mutants = [Mutant(0, line) for line in listing.read_text().splitlines()]
         commands = [mutant.command for mutant in mutants if mutant.cell not in ports]
         if len(commands) >= count or asked > 4 * count:
@@ -121,15 +123,17 @@ def memory_ports(modules: Mapping[str, Any]) -> set[tuple[str, str]]:
     return found
 
 
-def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path:
-    """The simulator with all mutants in it; +mutant=0 is the engine itself."""
+def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> list[str]:
+    """The command of a simulator with all mutants in it; +mutant=0 is the engine itself."""
     netlist = folder / "mutated.v"
     run_yosys([*elaborate(config), *applied(mutants), f"write_verilog -noattr {netlist}"])
     bench = folder / "bench.v"
     bench.write_text(_bench_with_choice((rtl_folder() / "tb" / "engine_tb.v").read_text(), config))
+    # Many lanes take longer to compile than to simulate.
+    speed = verilator.AT_ONCE if config.lanes >= 16 else verilator.USUAL
     command = [
         str(find_tool("verilator").path),
-        *verilator.options(),
+        *verilator.options(speed),
         "--top-module",
         "engine_tb",
         "--Mdir",
@@ -138,12 +142,13 @@ def build(config: EngineConfig, mutants: Sequence[Mutant], folder: Path) -> Path
         "../mutants",
         str(bench),
         str(netlist),
+        str(rtl_folder() / "tb" / "weight_source.v"),
         str(rtl_folder() / "tb" / "engine_tb.cpp"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode or not (folder / "mutants").exists():
         raise RuntimeError(f"verilator could not compile the mutants:\n{(done.stdout + done.stderr)[-2000:]}")
-    return folder / "mutants"
+    return [str(folder / "mutants")]
 
 
 def applied(mutants: Sequence[Mutant]) -> list[str]:

@@ -27,6 +27,7 @@ from tests.proof import (
     mutants,
     mutation,
     reasons,
+    targets,
 )
 from tests.proof.conformance import programs
 from tests.proof.judges import GOLDEN
@@ -167,7 +168,7 @@ def test_coverage_is_read_module_by_module():
 
 @pytest.fixture(scope="module")
 def few_mutants():
-    return mutation.Subject("conformance_wrapping", 16, quick=20)
+    return targets.OfPack("conformance_wrapping", 16, quick=20)
 
 
 def test_a_few_mutants_are_killed_or_proven_equal(few_mutants):

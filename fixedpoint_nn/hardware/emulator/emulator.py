@@ -175,7 +175,7 @@ class Emulator:
     # ---- a run ---------------------------------------------------------------------------------------------
 
     def _run(self, place: int, run: Run, issue: Issue, result: Result) -> None:
-        self._check_groups(run, place)
+        self._check_engine(run, place)
         lanes, mask = run.tile_channels(self.config.lanes), self._mask
         tiles, width, height = run.counts[3:]
         taps = run.taps
@@ -208,7 +208,8 @@ class Emulator:
             cycles = last + np.arange(channels) % lanes // self.config.drain + self.config.latency
             self._write(place, addresses.ravel(), values.ravel(), cycles.ravel(), result)
 
-    def _check_groups(self, run: Run, place: int) -> None:
+    def _check_engine(self, run: Run, place: int) -> None:
+        """The engine can do what the run asks for."""
         config, most = self.config, run.tile_channels(self.config.lanes)
         if run.step_words > config.words:
             raise EmulationError(
@@ -218,6 +219,11 @@ class Emulator:
             name = "early" if run.early else "short"
             raise EmulationError(
                 f"word {place} is a run with {name}, which an engine that reads one word per clock has not"
+            )
+        if run.relu_after and run.out_signed and run.out_bits > config.activation_width:
+            raise EmulationError(
+                f"word {place} asks for a ReLU of words in a signed format of {run.out_bits} bits, "
+                f"whose sign a word of {config.activation_width} bits does not hold"
             )
         if run.last_channels > most:
             raise EmulationError(

@@ -10,7 +10,7 @@ from typing import Any
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import ImportedIntegers, has_integers, imported_integers
 from fixedpoint_nn.interchange.onnx.own_file import restored
-from fixedpoint_nn.interchange.onnx.reader import Conversion, Imported
+from fixedpoint_nn.interchange.onnx.reader import Imported, converted
 from fixedpoint_nn.interchange.onnx.writer import model_of
 from fixedpoint_nn.layers import Graph
 from fixedpoint_nn.network.quantized import Quantized
@@ -64,4 +64,4 @@ def any_kind(
     model = whole.only(outputs)
     if has_integers(model):
         return imported_integers(model, batched=batched, shapes=shapes, quantizers=input, softmax=softmax)
-    return Conversion(model, batched, shapes or {}, {}).run()
+    return converted(model, batched, shapes)

@@ -74,7 +74,16 @@ def imported(
 
     `constants` fixes inputs, such as weights; the other options are those of `from_onnx`.
     """
-    model = read(source).only(outputs)
+    return converted(read(source).only(outputs), batched, shapes, constants)
+
+
+def converted(
+    model: Model,
+    batched: bool = True,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+) -> Imported:
+    """The same of a model that is read."""
     return sample_by_sample(
         lambda alone: Conversion(model, batched, shapes or {}, constants or {}, alone), Conversion.run
     )

@@ -175,6 +175,7 @@ def test_copied_rows_have_the_name_of_the_cast_behind_them_or_are_an_embedding()
 
 
 GROUPS = weights(2, 3, 4)
+SIGMOID = Table("sigmoid", Q(4, 4), Quantizer(Q(1, 7)))
 TANH = Table("tanh", Q(4, 4), Quantizer(Q(1, 7)))
 
 
@@ -189,7 +190,10 @@ OWN_RUNS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "a column times a row": (lambda x: (x[..., :1] + 1) * weights(5), (6,)),
     "groups times a number": (lambda x: x.reshape(-1, 2, 3).dot(GROUPS) * 3, (6,)),
     "groups times a number with an axis": (lambda x: x.reshape(-1, 2, 3).dot(GROUPS) * weights(1), (6,)),
+    "groups and a row": (lambda x: x.reshape(-1, 2, 3).dot(GROUPS) + weights(8), (6,)),
+    "three groups and a row": (lambda x: x.reshape(-1, 3, 2).dot(weights(3, 2, 3)) + weights(9), (6,)),
     "relu of a table": (lambda x: x.lookup("tanh", TANH).relu(), (6,)),
+    "relu of a sigmoid": (lambda x: x.lookup("sigmoid", SIGMOID).relu(), (6,)),
     "relu of a cast relu": (lambda x: (x - 2).relu().cast(OUT).relu(), (6,)),
     "relu of a relu": (lambda x: (x - 2).relu().relu(), (6,)),
     "relu of a leaky relu": (lambda x: (x - 1).maximum((x - 1).scaled(-2)).relu(), (6,)),
@@ -209,3 +213,17 @@ OWN_RUNS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
 def test_what_one_run_cannot_do_is_done_by_two(name: str) -> None:
     net, shape = OWN_RUNS[name]
     check(lambda x: net(x).cast(OUT), shape, Q(4, 4))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("result", [0, 1, 2, 3])
+def test_a_loop_of_three_states_of_different_widths(result: int, steps: int) -> None:
+    """What it gives is none of them, and every state goes its own way: from x, from itself, and from another."""
+    inputs, own, other = weights(3, 4), weights(5, 5), weights(5, 2)
+    starts = [FixedArray.from_ints(np.arange(width)[None] - 2, OUT.format) for width in (5, 2, 3)]
+
+    def step(x: Any, a: Any, b: Any, c: Any) -> tuple[Any, Any, Any, Any]:
+        y = (x @ inputs).cast(OUT)
+        return y, (a @ own + 1).cast(OUT), (a @ other - b).cast(OUT), (c - x).cast(OUT)
+
+    check(lambda x: x.scan(step, *starts)[result], (steps, 3), Q(4, 4))

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
+from fixedpoint_nn.hardware.emulator.result import EmulationError
 from fixedpoint_nn.hardware.emulator.twin import Twin
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.images import Images
-from fixedpoint_nn.hardware.isa.instructions import Halt, Run, decode, encode
+from fixedpoint_nn.hardware.isa.instructions import Address, Halt, Run, decode, encode
 from fixedpoint_nn.hardware.isa.port import Port
 from fixedpoint_nn.numerics.qformat import QFormat
 from tests.support.random_programs import CONFIGS, GROUPED, WIDE, random_program
@@ -178,3 +179,12 @@ def test_the_engines_of_the_random_programs_model_every_accumulator() -> None:
         (True, 0, False),
         (True, 0, True),
     }
+
+
+def test_a_relu_of_signed_words_that_are_wider_than_the_memory_is_refused() -> None:
+    run = Run(output=Address(64), out_bits=9, relu_after=True)
+    with pytest.raises(
+        EmulationError,
+        match="word 0 asks for a ReLU of words in a signed format of 9 bits, whose sign a word of 8 bits does not hold",
+    ):
+        Emulator(CONFIGS[0], Images(encode([run, Halt()]))).run()

@@ -12,15 +12,14 @@ import pytest
 from fixedpoint_nn.board.axi.registers import PARAMETERS
 from fixedpoint_nn.hardware.emulator.emulator import Emulator
 from fixedpoint_nn.hardware.isa.config import EngineConfig
-from fixedpoint_nn.hardware.isa.instructions import Halt
+from fixedpoint_nn.hardware.isa.instructions import Address, Halt, Run
 from tests.hardware.rtl.test_engine import SMALL, Assembly, dense
 from tests.support.engine_bench import RTL, hexadecimal, scratch, write_images
 from tests.support.module_bench import bench
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("calm", [0, 1])
-def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, calm: int) -> None:
+def network_plusargs(seed: int, calm: int) -> tuple[dict[str, int], list[str], str]:
+    """Two layers, the first with a table: parameters, plusargs, what must be printed."""
     rng = np.random.default_rng(seed)
     a = Assembly()
     a.add(
@@ -35,6 +34,9 @@ def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, c
             table_base=0,
         ),
         dense(a, 32, 64, rng.integers(-128, 128, (10, 3)), rng.integers(-999, 999, 3), 9),
+        Run(
+            bounded=True, output=Address(200), counts=(2731, 1, 1, 1, 1, 1), out_bits=8
+        ),  # nothing but clocks
         Halt(),
     )
     images = a.images(rng.integers(-128, 128, 256), np.arange(8))
@@ -42,7 +44,8 @@ def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, c
     emulator, expected, cycles = Emulator(SMALL, images), [], 0
     for row in inputs:
         emulator.write(0, row)
-        cycles += emulator.run().cycles
+        result = emulator.run()
+        cycles += result.cycles
         expected.append(emulator.read(64, 3))
     folder = scratch()
     plusargs = write_images(folder, SMALL, images)
@@ -60,7 +63,15 @@ def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, c
         f"+calm={calm}",
     ]
     values = {k: v for k, v in SMALL.verilog().items() if not k.startswith(("PRODUCT", "MODEL"))}
-    assert f"PASS: 4 vectors, 12 words, {cycles} cycles" in bench("axi_engine_tb", values, plusargs)
+    last = f"Last vector: {result.mac_cycles} MAC cycles, {result.saturations} saturations, argmax {result.argmax}"
+    return values, plusargs, f"{last}\nPASS: 4 vectors, 12 words, {cycles} cycles"
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("calm", [0, 1])
+def test_the_axi_wrapper_loads_runs_and_streams_under_back_pressure(seed: int, calm: int) -> None:
+    values, plusargs, passed = network_plusargs(seed, calm)
+    assert passed in bench("axi_engine_tb", values, plusargs)
 
 
 def strided_plusargs(seed: int) -> tuple[dict[str, int], list[str], str]:
@@ -68,7 +79,7 @@ def strided_plusargs(seed: int) -> tuple[dict[str, int], list[str], str]:
     rng = np.random.default_rng(seed)
     a = Assembly()
     run = dense(a, 3, 64, rng.integers(-128, 128, (6, 9)), rng.integers(-999, 999, 9), 7)
-    a.add(replace(run, counts=(2, 3, 1, 3, 1, 1), strides=(1, 5, 0, 0, 0, 0)), Halt())
+    a.add(replace(run, counts=(2, 3, 1, 3, 1, 1), strides=(1, 5, 0, 0, 0, 0), argmax=True), Halt())
     images = a.images(activations=rng.integers(-128, 128, 96))
     place = np.arange(6)
     source, target = 3 + place // 2 * 5 + place % 2, 63 + place // 2 * 4 + place % 2
@@ -76,7 +87,8 @@ def strided_plusargs(seed: int) -> tuple[dict[str, int], list[str], str]:
     emulator, expected, cycles = Emulator(SMALL, images), [], 0
     for row in inputs:
         emulator.memory[source] = row
-        cycles += emulator.run().cycles
+        result = emulator.run()
+        cycles += result.cycles
         expected.append(emulator.memory[target])
     folder = scratch()
     plusargs = write_images(folder, SMALL, images)
@@ -87,7 +99,8 @@ def strided_plusargs(seed: int) -> tuple[dict[str, int], list[str], str]:
         *("+output_words=6", "+output_address=63", "+output_run=2", "+output_stride=4", f"+seed={seed}"),
     ]
     values = {k: v for k, v in SMALL.verilog().items() if not k.startswith(("PRODUCT", "MODEL"))}
-    return values, plusargs, f"PASS: 3 vectors, 18 words, {cycles} cycles"
+    last = f"Last vector: {result.mac_cycles} MAC cycles, {result.saturations} saturations, argmax {result.argmax}"
+    return values, plusargs, f"{last}\nPASS: 3 vectors, 18 words, {cycles} cycles"
 
 
 @pytest.mark.parametrize("seed", [1, 2])

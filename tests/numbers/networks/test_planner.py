@@ -53,7 +53,7 @@ def conv(x: Any, weight: Any = TAPS, stride: Any = (1, 1), padding: Any = SAME) 
 
 
 def oblong(x: Any) -> Any:
-    slid = x.windows((2, 3), (2, 1), ((0, 1), (2, 0)))
+    slid = x.windows((2, 3), (2, 1), ((0, 0), (2, 1)))
     return slid.reshape(-1, *slid.shape[1:3], 12) @ TAPS[:12]
 
 
@@ -79,7 +79,7 @@ PLANNED: dict[str, Net] = {
     "strides": lambda x: conv(x, stride=(2, 1)).cast(OUT),
     "edges of all sizes": lambda x: conv(x, stride=(2, 2), padding=((0, 2), (3, 1))).cast(OUT),
     "oblong windows": lambda x: (oblong(x).cast(OUT) @ MORE).cast(OUT),
-    "an average with edges": lambda x: (average(x, ((1, 0), (0, 2))) * FACTOR).cast(OUT),
+    "an average with edges": lambda x: (average(x, ((0, 0), (0, 3))) * FACTOR).cast(OUT),
     "two layers": lambda x: ((x @ POINT).cast(OUT) @ MORE).cast(OUT),
     "a bias": lambda x: (x @ POINT + B).cast(OUT),
     "a bias before": lambda x: (B + x @ POINT).cast(OUT),

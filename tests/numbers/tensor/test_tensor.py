@@ -197,3 +197,58 @@ def test_t_has_the_axes_in_reverse_order_and_its_gradient() -> None:
     assert np.array_equal(x.T.data, x.data.T)
     (x.T * Tensor(factor)).sum().backward()
     assert np.array_equal(x.grad, factor.T)
+
+
+@pytest.mark.parametrize("lowest", [False, True])
+def test_windows_that_are_not_copied_are_those_that_are(lowest: bool) -> None:
+    """Shapes, values, products, pools and gradients, flat or not."""
+    geometry = ((2, 3), (1, 2), ((1, 0), (0, 2)))
+    images = Tensor(np.random.default_rng(0).normal(size=(2, 4, 5, 3)))
+    weight = Tensor(np.random.default_rng(1).normal(size=(18, 4)))
+    square = Tensor(np.random.default_rng(2).normal(size=(3, 2)))
+    slid = images.windows(*geometry, lowest=lowest)
+    copied = np.zeros((2, 5, 7, 3)) - (np.inf if lowest else 0)
+    copied[:, 1:, :5] = images.data
+    expected = np.stack(
+        [
+            np.stack([copied[:, y : y + 2, x : x + 3].reshape(2, 6, 3) for x in (0, 2, 4)], axis=1)
+            for y in range(4)
+        ],
+        axis=1,
+    )
+    assert (slid.ndim, slid.shape) == (5, (2, 4, 3, 6, 3))
+    assert np.array_equal(slid.data, expected)
+    for shape in ((2, 4, 3, 18), (-1, 4, 3, 18)):
+        flat = slid.reshape(*shape)
+        assert type(flat) is type(slid) and (flat.ndim, flat.shape) == (4, (2, 4, 3, 18))
+        assert np.array_equal(flat.data, expected.reshape(2, 4, 3, 18))
+    other = slid.reshape(2, 12, 18)
+    assert type(other) is Tensor and np.array_equal(other.data, expected.reshape(2, 12, 18))
+    assert np.array_equal(slid.max(3).data, expected.max(axis=3))
+    assert np.array_equal(slid.max(4).data, expected.max(axis=4))
+    assert np.array_equal(slid.max(3, True).data, expected.max(axis=3, keepdims=True))
+    if lowest:
+        return
+    assert np.allclose(slid.sum(3).data, expected.sum(axis=3))
+    assert np.allclose(slid.sum(4, True).data, expected.sum(axis=4, keepdims=True))
+    assert np.allclose(flat.dot(weight).data, expected.reshape(2, 4, 3, 18) @ weight.data)
+    assert np.allclose(
+        flat.dot(weight, initial=Tensor(np.ones(4))).data, expected.reshape(2, 4, 3, 18) @ weight.data + 1
+    )
+    assert np.allclose(slid.dot(square).data, expected @ square.data)
+    flat.dot(weight).sum().backward()
+    taps = np.broadcast_to(weight.data.sum(axis=1), (2, 4, 3, 18)).reshape(expected.shape)
+    counted = np.zeros((2, 5, 7, 3))
+    for y in range(4):
+        for x in range(3):
+            counted[:, y : y + 2, 2 * x : 2 * x + 3] += taps[:, y, x].reshape(2, 2, 3, 3)
+    assert np.allclose(images.grad, counted[:, 1:, :5])
+
+
+def test_a_quotient_and_its_gradients() -> None:
+    x, y = Tensor(np.array([1.0, -2.0, 3.0])), Tensor(np.array([2.0, 4.0, -5.0]))
+    quotient = x / y
+    assert np.allclose(quotient.data, x.data / y.data)
+    quotient.sum().backward()
+    assert np.allclose(x.grad, 1 / y.data) and np.allclose(y.grad, -x.data / y.data**2)
+    assert np.allclose((x / 4.0).data, x.data / 4)

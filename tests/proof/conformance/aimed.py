@@ -17,11 +17,14 @@ from tests.proof.conformance.memories import (
     CLOSE,
     ENDS,
     ENDS_AT,
+    FAR,
     LOST,
     PLAIN,
     RAMP,
     SHIFTED,
     TIES,
+    TOP,
+    TOPS,
     WIDE,
     WINDOW,
 )
@@ -74,6 +77,24 @@ def _alone(section: Section) -> None:
     )
     if not section.holds(run, good=_kept):
         raise ValueError("the first lane loses bits")
+
+
+def _top(section: Section) -> None:
+    """A sum of quantised products that its accumulator just holds: 2047 + 16 * 1920 = 2**15 - 1; nothing is lost."""
+    if not section.config.product_bits:
+        return
+    run = Run(
+        activation=Address(ENDS_AT),
+        weight=Address(TOP),
+        parameter=Address(PLAIN),
+        output=Address(section.window.address),
+        counts=(TOPS, 1, 1, 1, 1, 1),
+        strides=(1, 0, 0, 0, 0, 0),
+        modelled=bool(section.config.model_width),
+        out_bits=8,
+    )
+    if not section.holds(run, good=_kept):
+        raise ValueError("the highest sum loses bits")
 
 
 def _clips(section: Section, lane: int) -> None:
@@ -274,6 +295,7 @@ AIMED: dict[str, Callable[[Section], None]] = {
     **COUNTED,
     "ends": _ends,
     "alone": _alone,
+    "top": _top,
     "largest": _largest,
     "small": _small,
     "noise": _noise,
@@ -292,6 +314,9 @@ for _lane in range(2):
     AIMED[f"clips {_lane}"] = partial(_clips, lane=_lane)
 for _part in range(2):  # only what is lost tells these from a half
     AIMED[f"lost {_part}"] = partial(_ties, rounding=3, first=LOST + 192 * _part)
+AIMED["far"] = partial(_ties, rounding=3, first=FAR)
+for _bits, _overflow in (*product((2, 3), range(4)), (9, 2)):
+    AIMED[f"formats {_bits} {_overflow}"] = partial(_codes, bits=_bits, signed=True, overflow=_overflow)
 for _bits, _signed, _overflow in product((8, 7, 4, 1), (True, False), range(4)):
     if _bits in (4, 7) or _signed:
         AIMED[f"codes {_bits} {_signed} {_overflow}"] = partial(

@@ -116,6 +116,45 @@ def _bounds(section: Section) -> None:
         )
 
 
+def _steps(section: Section) -> None:
+    """From pixel to pixel by steps of every single bit, of which the third's first tap is the last one inside."""
+    draw, port = section.draw, section.window
+    for bit in range(9):
+        step, down = (1 << bit, 128 >> bit) if bit < 8 else (255, 255)
+        section.add_one(
+            lambda bit=bit, step=step, down=down: Run(
+                activation=Address(draw.between(0, 4095)),
+                weight=Address(draw.between(100, 1400)),
+                parameter=Address(PLAIN + draw.between(0, 40)),
+                output=Address(port.address + bit % 8 * port.stride),
+                counts=(1, 2, 2, 1, 3, 3),
+                strides=(0, 1, 2, 0, 3, 11),
+                bounded=True,
+                x_origin=-1,
+                y_origin=-1,
+                x_step=step,
+                y_step=down,
+                x_limit=2 * step,
+                y_limit=2 * down,
+                out_bits=8,
+                overflow=0,
+            )
+        )
+
+
+def _modelled(section: Section) -> None:
+    """Runs of all kinds that ask for the modelled accumulator, which an engine without one takes for the exact one."""
+
+    def run() -> Run:
+        while True:
+            found = section.random_run()
+            if found is not None and not found.maximum and not found.joined:
+                return replace(found, modelled=True)
+
+    for _ in range(6):
+        section.add_one(run)
+
+
 def _jumps(section: Section) -> None:
     """A register that differs from a jump's value in one bit: the jump is not taken."""
     for bit in range(section.config.address_width):
@@ -223,9 +262,13 @@ def _long_taps(section: Section) -> None:
 
 def _long_tiles(section: Section, words: int, clocks: int = 0) -> None:
     """Very many tiles, and no word of them fits; so many clocks more after the last, or a sum that loses bits."""
-    run = _tiles(section.draw, min(65536, words // section.config.lanes))
+    lanes = section.config.lanes
+    tiles = min(65536, words // lanes)
     run = replace(
-        run, counts=(4, *run.counts[1:]), parameter=Address(FULL), last_channels=section.config.lanes
+        _tiles(section.draw, tiles),
+        counts=(min(lanes, 4), 1, 1, tiles, max(1, words // (tiles * lanes)), 1),
+        parameter=Address(FULL),
+        last_channels=lanes,
     )
     section.add(run, Store(Address(section.window.address)), *[Set(1, 0)] * clocks)
     if clocks and section.config.model_width:
@@ -236,6 +279,13 @@ def _more_tiles(section: Section) -> None:
     """2**17 + 2 words that do not fit, of two pixels: the count ends while its bit 17 is set."""
     run = _tiles(section.draw, (1 << 16) // section.config.lanes + 1)
     run = replace(run, counts=(1, 1, 1, run.counts[3], 2, 1), parameter=Address(FULL), last_channels=1)
+    section.add(run, Store(Address(section.window.address)))
+
+
+def _misfits(section: Section, words: int) -> None:
+    """So many words that do not fit, a power of two: the count ends when its highest bit has just come."""
+    lanes = section.config.lanes
+    run = replace(_tiles(section.draw, words // lanes), parameter=Address(FULL), last_channels=lanes)
     section.add(run, Store(Address(section.window.address)))
 
 
@@ -273,6 +323,8 @@ COUNTED: dict[str, Callable[[Section], None]] = {
     "search 2": partial(_search, places=((0xC36, 1),), stored=False),
     "tables": _tables,
     "rows": _rows,
+    "steps": _steps,
+    "modelled": _modelled,
     "jumps": _jumps,
     "loops": _loops,
     "bounds": _bounds,
@@ -282,3 +334,5 @@ COUNTED: dict[str, Callable[[Section], None]] = {
     "long tiles again": partial(_long_tiles, words=(1 << 17) - 4, clocks=1),
     "long tiles and more": _more_tiles,
 }
+for _power in range(8, 15):
+    COUNTED[f"misfits {_power}"] = partial(_misfits, words=1 << _power)

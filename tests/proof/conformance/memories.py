@@ -21,8 +21,15 @@ SHIFTED = PLAIN + 60  # four that shift by 9
 WIDE = PLAIN + 64  # ten that shift by 3 to 12, to words from 128 to 236, which formats of 9 bits hold
 FULL = WIDE + 10  # one for each lane, far beyond every format of a word, whatever a few products add
 CLIPPING, CLIPS = 2 * ENDS, 20  # rows from here on, so many for each lane: its sums lose bits, others are 0
+TOP, TOPS = (
+    240,
+    17,
+)  # rows from here on, whose quantised products with -128 add up to the highest sum of 16 bits
 TIES = 3100  # and from here on: biases that end in the middle between two words, or one beside it
 LOST = TIES + 384  # and from here on: biases of a half and one bit more, all pairs of them
+FAR = (
+    LOST + 384
+)  # and from here on: powers of two below 0 that leave few bits or the sign alone, all of them lost
 RAMP, CLOSE = 2300, 2560  # activations from here on: all words in order; words that differ by little
 SMALL_WEIGHTS = 1536  # rows from here on: -1, 0 and 1, for sums of many taps
 
@@ -46,6 +53,8 @@ def memories(config: EngineConfig, draw: RandomSource) -> Images:
     shifts[FULL : FULL + lanes], biases[FULL : FULL + lanes] = 12, 236 << 12
     for place, (shift, bias) in enumerate(_halves(2 * window().words, config.bias_width - 1), LOST):
         shifts[place], biases[place] = shift, bias
+    for place, (power, shift) in enumerate(_powers(window().words, config.bias_width - 2), FAR):
+        shifts[place], biases[place] = shift, -1 << power
     plain = slice(PLAIN, PLAIN + 64)
     shifts[plain], biases[plain] = 0, draw.rng.integers(0, 100, 64)
     shifts[SHIFTED : SHIFTED + 4] = 9
@@ -67,6 +76,9 @@ def memories(config: EngineConfig, draw: RandomSource) -> Images:
     for lane in range(lanes):
         rows = slice(CLIPPING + lane * CLIPS, CLIPPING + (lane + 1) * CLIPS)
         weights[rows], weights[rows, lane] = 0, low
+    if config.product_bits:
+        weights[TOP : TOP + TOPS] = -60
+        weights[TOP] = low
     columns = [shifts, biases]
     if config.multiplier_width:
         multipliers = draw.words(config.multiplier_width, config.parameter_depth)
@@ -108,6 +120,18 @@ def _halves(count: int, bits: int) -> list[tuple[int, int]]:
     found = [(shift, (1 << shift - 1) + (1 << one)) for shift, one in pairs]
     found += [(shift, (-3 << shift - 1) + (1 << one)) for shift, one in reversed(pairs) if shift < bits - 1]
     return found[:count]
+
+
+def _powers(count: int, bits: int) -> list[tuple[int, int]]:
+    """Powers of two, and shifts that lose few bits of them; those around 16 and 32 first."""
+    near = [(power, shift) for shift in (32, 16, 48, 31, 33) for power in range(min(bits, shift - 2), 13, -1)]
+    others = [
+        (min(bits, shift - 2) - less, shift)
+        for less in range(4)
+        for shift in range(2, 60)
+        if min(bits, shift - 2) >= less
+    ]
+    return [*near, *others][:count]
 
 
 def _row_to(end: int, words: Ints, low: int) -> Ints:

@@ -22,34 +22,6 @@ from tests.proof.conformance.aimed import AIMED
 from tests.proof.conformance.memories import memories, window
 from tests.proof.conformance.sections import RandomSource, Section
 
-
-@dataclass(frozen=True)
-class Conformance:
-    """One pack: its engine, its random seed, and its random sections."""
-
-    config: EngineConfig
-    seed: int
-    random: tuple[int, ...] = tuple(range(6))
-    aimed: bool = True  # sections that aim at something, too; they are for few lanes
-
-    def of(self, title: str) -> RandomSource:
-        """The section's own random source, so that no section changes with another."""
-        return RandomSource([self.seed, *title.encode()])
-
-
-SMALL = EngineConfig(
-    lanes=4,
-    activation_width=8,
-    weight_width=7,
-    accumulator_width=20,
-    bias_width=24,
-    activation_depth=4096,
-    weight_depth=4096,
-    parameter_depth=4096,
-    table_depth=4096,
-    program_depth=4096,
-)
-MODELLED = replace(SMALL, weight_width=8, lanes=2)
 SECTIONS = (
     *(
         "long",
@@ -69,6 +41,34 @@ SECTIONS = (
     *("ties", "lost", "codes", "pairs", "alone", "clips", "wide"),
 )
 
+
+@dataclass(frozen=True)
+class Conformance:
+    """One pack: its engine, its random seed, and its random sections."""
+
+    config: EngineConfig
+    seed: int
+    random: tuple[int, ...] = tuple(range(6))
+    aimed: tuple[str, ...] = SECTIONS  # kinds of sections that aim at something; they are for few lanes
+
+    def of(self, title: str) -> RandomSource:
+        """The section's own random source, so that no section changes with another."""
+        return RandomSource([self.seed, *title.encode()])
+
+
+SMALL = EngineConfig(
+    lanes=4,
+    activation_width=8,
+    weight_width=7,
+    accumulator_width=20,
+    bias_width=24,
+    activation_depth=4096,
+    weight_depth=4096,
+    parameter_depth=4096,
+    table_depth=4096,
+    program_depth=4096,
+)
+MODELLED = replace(SMALL, weight_width=8, lanes=2)
 ROUNDS = 3  # of the random sections, each with another vector
 QUANTISED = {"product_bits": 12, "product_shift": 2, "product_rounding": 6, "product_overflow": 1}
 PACKS = {
@@ -81,12 +81,19 @@ PACKS = {
     "conformance_groups": Conformance(replace(SMALL, words=4, drain=2), 5),
     "conformance_packed": Conformance(replace(SMALL, pack=2, words=2), 6),
     "conformance_multiplied": Conformance(replace(SMALL, multiplier_width=12), 7),
-    "conformance_16": Conformance(
-        replace(SMALL, lanes=16, drain=4, words=4), 8, tuple(range(30)), aimed=False
-    ),
-    "conformance_64": Conformance(
-        replace(SMALL, lanes=64, drain=8, words=8), 9, tuple(range(30)), aimed=False
-    ),
+    "conformance_16": Conformance(replace(SMALL, lanes=16, drain=4, words=4), 8, tuple(range(30)), aimed=()),
+    "conformance_64": Conformance(replace(SMALL, lanes=64, drain=8, words=8), 9, tuple(range(30)), aimed=()),
+}
+# More of each, for what the mutants of an engine show; they are assembled when that is asked.
+MORE = ("formats", "far", "steps", "modelled", "misfits", "top")
+PACKS_OF_MORE = {
+    f"{name}_more": replace(
+        pack,
+        seed=pack.seed + 100,
+        random=tuple(range(20 if pack.aimed else 30)),
+        aimed=MORE if pack.aimed else (),
+    )
+    for name, pack in PACKS.items()
 }
 # One pack of a kind is enough to be read; the other one is assembled where it is needed.
 COMMITTED = ("conformance", "conformance_saturating", "conformance_wrapping")
@@ -109,15 +116,14 @@ def _random(section: Section) -> None:
 @lru_cache(maxsize=8)
 def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     """The pack's program, its vectors, and the section that each of them runs."""
-    pack = PACKS[name]
+    pack = (PACKS | PACKS_OF_MORE)[name]
     config, draw, port = pack.config, RandomSource([pack.seed]), window()
     images = memories(config, draw)
-    aimed = [title for kind in SECTIONS for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
-    aimed += [title for title in SECTIONS if title == "unknown"]
-    names = [f"random {n}" for n in pack.random]
-    if pack.aimed:
-        names = ["ends", "small", "noise", *names]
-        names += [title for title in aimed if title not in names]
+    aimed = [title for kind in pack.aimed for title in AIMED if re.fullmatch(rf"{kind}( .*)?", title)]
+    aimed += [title for title in pack.aimed if title == "unknown"]
+    often = [title for title in ("ends", "small", "noise") if title in aimed]
+    names = [*often, *(f"random {n}" for n in pack.random)]
+    names += [title for title in aimed if title not in names]
     numbers = [int(n) for n in draw.rng.permutation(np.arange(-128, 128))[: len(names)]]
     sources = {title: pack.of(title) for title in names}
     shape = (ROUNDS, port.words)
@@ -143,7 +149,7 @@ def assembled(name: str) -> tuple[Assembled, Ints, tuple[str, ...]]:
     if len(words) > config.program_depth:
         raise ValueError(f"{name} has {len(words)} words of program and room for {config.program_depth}")
     images = replace(images, program=words)
-    once = [n for n, title in enumerate(names) if n > 2 and not title.startswith("random")]
+    once = [n for n, title in enumerate(names) if n >= len(often) and not title.startswith("random")]
     once.sort(key=lambda number: names[number].startswith("long"))
     order = [(turn, number) for turn in range(ROUNDS) for number in range(len(names)) if number not in once]
     order += [(0, number) for number in once]
@@ -159,7 +165,5 @@ def write_program(name: str, target: Path) -> Path:
     """The pack `name`, written to `target`."""
     program, vectors, origins = assembled(name)
     # The seeds of the vectors pass the largest one, so that all their bits change; the second vector of noise has 0.
-    second = (
-        [number for number, title in enumerate(origins) if title == "noise"][1] if PACKS[name].aimed else 1
-    )
-    return emit_program(target, program, vectors, origins, name, seed=(1 << 32) - second)
+    noise = [number for number, title in enumerate(origins) if title == "noise"]
+    return emit_program(target, program, vectors, origins, name, seed=(1 << 32) - (noise or [0, 1])[1])
