@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The compiler's pipeline of passes.
 
-trace -> lower -> legalise -> select -> flatten -> (stream) -> barriers -> allocate -> encode
+trace -> lower -> legalise -> select -> flatten -> group -> stream -> barriers -> allocate -> encode
 
 `show.py` prints the program after each of them (`fixedpoint-nn emit NET --show PASS`).
 """
@@ -148,10 +148,9 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0, window: int
     flat = flatten(selected.items)
     multiplied = any(isinstance(item, Kernel) and item.multiplied for item in flat)
     latency = max(latency, latency_of(multiplied, selected.words))
-    flat = choose_groups(flat, selected.drain, latency)
-    if window:
-        flat = stream_weights(flat, window)
-    items = place_barriers(flat, selected.drain, latency, selected.words)
+    grouped = choose_groups(flat, selected.drain, latency)
+    streamed = stream_weights(grouped, window) if window else grouped
+    items = place_barriers(streamed, selected.drain, latency, selected.words)
     allocation = allocate(selected, items)
     try:
         code, places = instructions(items, allocation.placement)
@@ -186,5 +185,5 @@ def finish(program: Program, lower: EngineProgram, latency: int = 0, window: int
         places,
         host_port(selected.input, allocation.placement),
         host_port(selected.output, allocation.placement),
-        Stages(program, lower, legal, selected, flat, items, allocation, code, places),
+        Stages(program, lower, legal, selected, flat, grouped, streamed, items, allocation, code, places),
     )

@@ -49,6 +49,8 @@ PASSES = {
     "legalise": "operands where one run can read them: copies, and buffers beside each other",
     "select": "kernels, one for each run of the engine",
     "flatten": "loops as labels and jumps",
+    "group": "groups of lanes for each kernel, where steps read several words",
+    "stream": "which kernels take their weights from outside",
     "barriers": "which kernels wait for earlier results",
     "allocate": "where buffers, weights, parameters and tables stand",
     "encode": "the engine's instructions",
@@ -64,6 +66,8 @@ class Stages:
     legalise: EngineProgram
     select: EngineProgram
     flatten: tuple[Flat, ...]
+    group: tuple[Flat, ...]
+    stream: tuple[Flat, ...]
     barriers: tuple[Flat, ...]
     allocate: Allocation
     encode: tuple[Instruction, ...]
@@ -80,6 +84,8 @@ class Stages:
             "legalise": lambda: names.items(self.legalise.items),
             "select": lambda: names.items(self.select.items),
             "flatten": lambda: names.items(self.flatten),
+            "group": lambda: names.items(self.group),
+            "stream": lambda: names.items(self.stream),
             "barriers": lambda: names.items(self.barriers, barriers=True),
             "allocate": lambda: _allocated(names, self.barriers, self.allocate),
             "encode": lambda: _encoded(self.barriers, self.encode, self.places),
@@ -206,6 +212,8 @@ class Names:
         parts = [
             f"run {kernel.name or 'a copy'}: {kind} of {taps * len(kernel.operands)} x {kernel.channels} channels",
             f"{pixels} pixels" if pixels > 1 else "",
+            f"{1 << kernel.groups} groups of lanes" + ", joined" * kernel.joined if kernel.groups else "",
+            "streamed weights" if kernel.streamed else "",
             f"reads {read}{_walk(kernel.taps)}",
             f"writes {self._target(kernel.target, kernel.write)}",
             _multipliers(kernel),

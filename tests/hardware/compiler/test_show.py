@@ -37,7 +37,7 @@ from fixedpoint_nn.hardware.compiler.strided_view import ALL_PADDING, ZERO_REGIS
 from fixedpoint_nn.hardware.isa.instructions import Add, Halt
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.table import Table
-from tests.support.battery import quantized_case
+from tests.support.battery import IMAGE, quantized_case
 from tests.support.kernels import WORD, kernel, row
 from tests.support.random_networks import random_network
 
@@ -65,12 +65,22 @@ def test_what_is_shown_after_encoding_is_the_program(compiled: CompiledNetwork) 
     assert [int(line.split()[0]) for line in lines][-1] == len(compiled.images.program) - 1
 
 
+def test_groups_and_streamed_weights_are_shown_from_their_pass_on() -> None:
+    *_, net, format = quantized_case("Conv2D same")
+    stages = lower(net, IMAGE, format, 8, words=4, window=64).stages
+    for name, groups, streamed in (("flatten", False, False), ("group", True, False), ("stream", True, True)):
+        text = stages.show(name)
+        assert ("groups of lanes" in text.partition("\n")[2]) is groups
+        assert ("streamed weights" in text) is streamed
+    assert "streamed weights" in stages.show("barriers")
+
+
 def test_an_unknown_pass_is_one_sentence(compiled: CompiledNetwork) -> None:
     with pytest.raises(LoweringError) as caught:
         compiled.stages.show("choose")
     assert str(caught.value) == (
-        "There is no pass 'choose'; the passes are trace, lower, legalise, select, flatten, barriers, allocate, "
-        "encode."
+        "There is no pass 'choose'; the passes are trace, lower, legalise, select, flatten, group, stream, "
+        "barriers, allocate, encode."
     )
     assert Refusal is LoweringError
 
