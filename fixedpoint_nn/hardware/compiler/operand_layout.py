@@ -98,9 +98,8 @@ class Operands:
         if is_broadcast(term.view):
             if alone:
                 return term
-        elif not term.over and not term.maximum:
-            diagonal = Dot(term.view, np.diag(term.weights[0]), term.frac)
-            return diagonal if alone else self._stored(diagonal)
+        elif alone and not term.over and not term.maximum:
+            return Dot(term.view, np.diag(term.weights[0]), term.frac)
         if term.over:
             raise LoweringError(
                 f"sums over values that are no rows of {self.owner.lanes} words; cast them before"
