@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fixedpoint_nn.hardware.isa.config import EngineConfig
 from fixedpoint_nn.hardware.isa.instructions import Run
 from tests.proof.equivalence import Facts, Guards, Literal
@@ -49,13 +47,9 @@ def _high_bits(name: str, used: int) -> list[int]:
     return [32 * field.word + field.low + bit for bit in range(used, field.bits)]
 
 
-def _bits_of(word: int, bits: Iterable[int]) -> str:
-    """These bits of a description's word."""
-    return rf"u_sequencer\.description\[({'|'.join(str(32 * word + bit) for bit in bits)})\]"
-
-
-def _unnamed(config: EngineConfig, word: int) -> list[int]:
-    return [bit - 32 * word for bit in zeros(config) if bit // 32 == word]
+def _bits_of(word: int) -> str:
+    """The bits of a description's word."""
+    return rf"u_sequencer\.description\[({'|'.join(str(32 * word + bit) for bit in range(32))})\]"
 
 
 def _arrived(config: EngineConfig, place: int) -> list[tuple[Literal, ...]]:
@@ -155,13 +149,7 @@ def facts(config: EngineConfig) -> Facts:
         ),
         clauses=tuple(clauses),
         idle={
-            **{
-                _bits_of(word, bits): (*offered, *_arrived(config, word))
-                for word in range(Run.words)
-                # Of a whole description nobody reads the bits that have no name.
-                for offered, bits in (((OFFERED,), range(32)), ((), _unnamed(config, word)))
-                if bits
-            },
+            **{_bits_of(word): (OFFERED, *_arrived(config, word)) for word in range(Run.words)},
             r"u_sequencer\.(doublings|wait_load)\[\d+\]": (r"u_sequencer\.loading\[0\]",),
             # What a run begins with is read in the clock that sets it up.
             rf"u_loop_nest\.run\[({'|'.join(map(str, _begins(config)))})\]": (r"u_loop_nest\.state\[0\]",),
