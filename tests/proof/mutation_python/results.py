@@ -58,7 +58,8 @@ class Results:
 
 def source_of(test: str) -> str:
     """A test's function, and all of its file but the other tests."""
-    return _source_of(test.split("::")[0], test.split("::")[-1].split("[")[0])
+    path, function = ROOT / test.split("::")[0], test.split("::")[-1].split("[")[0]
+    return _source_of(path.read_text(), function) if path.exists() else ""
 
 
 @cache
@@ -69,8 +70,7 @@ def _source_of(file: str, function: str) -> str:
 
 @cache
 def _statements(file: str) -> list[ast.stmt]:
-    path = ROOT / file
-    return ast.parse(path.read_text()).body if path.exists() else []
+    return ast.parse(file).body
 
 
 def _is_test(node: ast.stmt) -> bool:
