@@ -85,6 +85,14 @@ class Table:
         codes = np.ldexp(np.asarray(x, np.float64), self.input_format.frac_bits).astype(np.intp)
         return _real(self.function, self.input_format, self.output)[codes]
 
+    def slopes_on_floats(self, x: Array) -> NDArray[np.float64]:
+        """The real slope at values of the input format: the mean of the steps to both neighbouring entries."""
+        source = self.input_format
+        ascending = np.roll(self.ints, -source.int_min) * self.output.format.step
+        codes = np.ldexp(np.asarray(x, np.float64), source.frac_bits).astype(np.intp)
+        slopes: NDArray[np.float64] = np.gradient(ascending, source.step)[codes - source.int_min]
+        return slopes
+
     def certificate(self) -> Certificate:
         """The certificate, checked over every input code."""
         return _certificate(self.function, self.input_format, self.output)

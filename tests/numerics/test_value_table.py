@@ -81,3 +81,16 @@ def test_a_table_has_2_to_the_20_entries_at_most() -> None:
     with pytest.raises(ValueError, match=r"^a table over Q\(20, 0\) has 1048576 values, not 0$"):
         ValueTable("f", Q(20, 0), Quantizer(Q(4, 0)), ())
     assert Table("step", UQ(20, 0), Quantizer(Q(2, 0))).input_format == UQ(20, 0)
+
+
+def test_a_slope_is_the_mean_of_the_steps_to_both_neighbours_and_at_an_end_of_the_one_there_is():
+    table = ValueTable(
+        "f", Q(2, 1), Quantizer(Q(6, 2)), (-3, 5, 5, 9, 1, 0, 0, 7)
+    )  # inputs -2, -1.5, ..., 1.5
+    inputs = np.arange(-4, 4) / 2
+    steps = np.diff(np.array(table.values) / 4) / 0.5
+    expected = [steps[0], *(steps[1:] + steps[:-1]) / 2, steps[-1]]
+    assert np.array_equal(table.slopes_on_floats(inputs), expected)
+    assert np.array_equal(
+        table.slopes_on_floats(inputs.reshape(2, 4)[:, ::-1]), np.reshape(expected, (2, 4))[:, ::-1]
+    )

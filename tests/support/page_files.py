@@ -33,6 +33,35 @@ def an_onnx_model(folder: Path) -> None:
     np.save(folder / "samples.npy", rng.standard_normal((100, 6)).astype(np.float32))
 
 
+def onnx_models_of_images(folder: Path) -> None:
+    """`model.onnx`, a convolution of floats, `quantised.onnx`, the same with quantisers, and `images.npy`."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    from tests.interchange.onnx.test_slice import small_cnn
+
+    model = onnx.load_model_from_string(small_cnn())
+    onnx.save(model, str(folder / "model.onnx"))
+    taken = model.graph.input[0]
+    channels, height, width = (axis.dim_value for axis in taken.type.tensor_type.shape.dim[1:])
+    images = np.random.default_rng(0).normal(0, 1, (20, height, width, channels)).astype(np.float32)
+    np.save(folder / "images.npy", images)
+
+    class Images(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.rest = iter(images.transpose(0, 3, 1, 2)[:, np.newaxis])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            image = next(self.rest, None)
+            return None if image is None else {taken.name: image}
+
+    quantize_static(
+        str(folder / "model.onnx"), str(folder / "quantised.onnx"), Images(), quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
+    )  # fmt: skip
+
+
 def a_tflite_model(folder: Path) -> None:
     """`model.tflite`, depthwise separable convolutions of 8 bits, and `samples.npy`."""
     pytest.importorskip("ai_edge_litert")
@@ -69,14 +98,16 @@ def packages(*names: str) -> Callable[[Path], None]:
 
 
 # Pages whose packages only the extra `peers` brings: `make test-all` runs them.
-OF_PEERS = ("brevitas.md",)
+OF_PEERS = ("brevitas.md", "hls4ml.md")
 BROUGHT: dict[str, Callable[[Path], None]] = {
     "README.md": an_onnx_model,
     "docs/how-to/brevitas.md": packages("brevitas", "onnxscript"),
+    "docs/how-to/hls4ml.md": packages("hls4ml", "torch"),
     "docs/how-to/cocotb.md": packages("cocotb", "cocotb_tools"),
     "docs/how-to/litex-vivado.md": packages("litex"),
     "docs/how-to/resnet50.md": a_resnet50,
     "docs/how-to/tflite.md": a_tflite_model,
+    "docs/interchange.md": onnx_models_of_images,
 }
 
 

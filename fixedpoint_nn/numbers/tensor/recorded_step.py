@@ -147,6 +147,8 @@ class RecordedRows:
 
     def lookup(self, function: str, table: Table | None = None) -> RecordedRows:
         """Record a function, or its table."""
+        if table is not None and function not in FUNCTIONS:
+            raise NotFusable(f"the gradient of the table {function}")
         if FUNCTIONS[function].slope is None:
             raise NotFusable(f"the gradient of {function}, which needs what it was given")
         return self._changed("lookup", (FUNCTIONS[function], table))

@@ -305,7 +305,18 @@ class Tensor:
         return self._result(np.minimum(self.data, other.data), "minimum", (self, other), backward)
 
     def lookup(self, function: str, table: Table | None = None) -> Tensor:
-        """A function of each element; with a table, the table's value with the function's gradient."""
+        """A function of each element; with a table, the table's value with the function's gradient.
+
+        The gradient of a table that no function made is the slope of its entries.
+        """
+        if table is not None and function not in FUNCTIONS:
+            values, slopes = table.on_floats(self.data), table.slopes_on_floats(self.data)
+            return self._result(
+                values.astype(self.data.dtype),
+                function,
+                (self,),
+                lambda g: self.add_gradient((g * slopes).astype(self.data.dtype)),
+            )
         real = FUNCTIONS[function]
         exact = real.value(self.data)
 

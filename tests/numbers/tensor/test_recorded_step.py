@@ -11,7 +11,10 @@ import pytest
 
 from fixedpoint_nn.numbers.tensor.recorded_step import NotFusable, RecordedStep, StepProgram, record_step
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
+from fixedpoint_nn.numerics.qformat import Q
+from fixedpoint_nn.numerics.value_table import ValueTable
 
+TWICE = ValueTable.of("twice", lambda code: 2 * code, Q(4, 0), Q(5, 0))
 SQUARE, WIDE, ROW = Tensor(np.ones((4, 4))), Tensor(np.ones((4, 6))), Tensor(np.arange(4.0))
 Step = Callable[..., Any]
 
@@ -106,6 +109,7 @@ REFUSED: dict[str, tuple[Step, str]] = {
     "parts of the batch": (lambda x, h: x.split(2, 0)[0], "unequal parts, or parts of the batch"),
     "a third axis": (lambda x, h: x.split(2, 2)[0], "unequal parts, or parts of the batch"),
     "gelu": (lambda x, h: x.lookup("gelu"), "the gradient of gelu, which needs what it was given"),
+    "a table of values": (lambda x, h: x.lookup("twice", TWICE), "the gradient of the table twice"),
     "a sum": (lambda x, h: x.sum(), "sum"),
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from fixedpoint_nn.numbers.tensor.tensor import Windows, stack
 from fixedpoint_nn.numerics.qformat import Q
 from fixedpoint_nn.numerics.quantizer import Overflow, Quantizer, Rounding
 from fixedpoint_nn.numerics.table import Table
+from fixedpoint_nn.numerics.value_table import ValueTable
 
 RNG = np.random.default_rng(11)
 X, Y = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4))
@@ -175,6 +176,16 @@ def test_a_table_gives_its_values_and_the_functions_gradient() -> None:
     y.sum().backward()
     real = 1 / (1 + np.exp(-x.data))
     assert np.allclose(x.grad, real * (1 - real), rtol=1e-14, atol=0)
+
+
+def test_the_gradient_of_a_table_that_no_function_made_is_the_slope_of_its_entries() -> None:
+    table = ValueTable.of("clamp", lambda code: min(max(code, -2), 2), Q(3, 1), Q(3, 1))
+    x = Tensor(np.array([-4, -1, 0, 1, 2, 3], np.float32) / 2)
+    y = x.lookup("clamp", table)
+    y.backward(np.full(6, 3, np.float32))
+    assert (y.data.dtype, x.grad.dtype) == (np.float32, np.float32)
+    assert y.data.tolist() == [-1, -0.5, 0, 0.5, 1, 1]
+    assert x.grad.tolist() == [0, 3, 3, 3, 1.5, 0]
 
 
 def test_gradients_are_added_and_never_written_into_what_was_borrowed() -> None:
