@@ -31,7 +31,7 @@ from fixedpoint_nn.hardware.compiler.strided_view import Atom, View, dense_axes
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Node
 from fixedpoint_nn.numerics.overflow import Overflow
-from fixedpoint_nn.numerics.qformat import QFormat
+from fixedpoint_nn.numerics.qformat import UQ, QFormat
 from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
@@ -108,6 +108,9 @@ def dot(scope: Scope, place: int, node: Node) -> Expression:
         )
     expression = Expression(node.shape, node.format, parts, accumulator=accumulator)
     if len(node.inputs) == 3:
+        start = scope.values[node.inputs[2]]
+        if accumulator is not None and isinstance(start, FixedArray):
+            return _from_constant(scope, node, expression, start)
         before = scope.expression(node.inputs[2])
         if not before.is_sum or (accumulator is not None and before.accumulator != accumulator):
             raise LoweringError(
@@ -119,6 +122,30 @@ def dot(scope: Scope, place: int, node: Node) -> Expression:
         )
         return replace(merged, accumulator=accumulator)
     return expression
+
+
+def _from_constant(scope: Scope, node: Node, products: Expression, start: FixedArray) -> Expression:
+    """Sums of a modelled accumulator that starts at a constant for each channel: one more tap, of a word that is 1."""
+    accumulator = products.accumulator
+    assert accumulator is not None
+    (dot, *others), *groups = products.parts
+    if others or groups or not isinstance(dot, Dot) or not per_channel(start):
+        raise LoweringError(
+            "has a modelled accumulator of a grouped product that starts at a constant; add the constant after a cast"
+        )
+    ints, point = np.broadcast_to(start.ints.reshape(-1), dot.channels), accumulator.format.frac_bits
+    frac = point if accumulator.product is None else max(dot.frac, point)
+    if accumulator.product is not None:
+        format = accumulator.product.format
+        if min(ints) < format.int_min or max(ints) > format.int_max:
+            raise LoweringError(
+                f"has an accumulator that starts at {start.to_float().min():g} to {start.to_float().max():g}, outside "
+                f"of its products' format, {format}; give the products a wider one"
+            )
+    one = scope.builder.constant(FixedArray.from_ints([1], UQ(1, 0)))
+    first = broadcast_to(one, (*node.shape[:-1], 1), scope.builder, ())
+    term = Dot(first, ints[np.newaxis] << (frac - point), frac)
+    return replace(products, parts=((term, dot),))
 
 
 def relu(scope: Scope, place: int, node: Node) -> Expression:
@@ -294,6 +321,8 @@ def cast(scope: Scope, place: int, node: Node) -> Value:
         if holds:  # lossless: the same integers in another format
             return replace(e, format=node.format)
         e = load(scope.view(node.inputs[0]))
+    elif e.accumulator is not None and quantizer.format.frac_bits > e.accumulator.format.frac_bits:
+        e = load(scope.view(node.inputs[0]))  # a run only shifts to the right: the sum is stored first
     elif isinstance(scope.values[node.inputs[0]], View) and holds:
         return _renamed(scope, node)
     return replace(e, quantizer=quantizer, format=node.format)
