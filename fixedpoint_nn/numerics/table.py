@@ -80,17 +80,20 @@ class Table:
         entries: Ints = self.ints[np.asarray(ints)]
         return entries
 
+    def codes(self, x: Array) -> NDArray[np.intp]:
+        """The integers of values of the input format."""
+        return np.ldexp(np.asarray(x, np.float64), self.input_format.frac_bits).astype(np.intp)
+
     def on_floats(self, x: Array) -> NDArray[np.float64]:
         """The entries as real numbers, for values of the input format."""
-        codes = np.ldexp(np.asarray(x, np.float64), self.input_format.frac_bits).astype(np.intp)
+        codes = self.codes(x)
         return _real(self.function, self.input_format, self.output)[codes]
 
     def slopes_on_floats(self, x: Array) -> NDArray[np.float64]:
         """The real slope at values of the input format: the mean of the steps to both neighbouring entries."""
         source = self.input_format
         ascending = np.roll(self.ints, -source.int_min) * self.output.format.step
-        codes = np.ldexp(np.asarray(x, np.float64), source.frac_bits).astype(np.intp)
-        slopes: NDArray[np.float64] = np.gradient(ascending, source.step)[codes - source.int_min]
+        slopes: NDArray[np.float64] = np.gradient(ascending, source.step)[self.codes(x) - source.int_min]
         return slopes
 
     def certificate(self) -> Certificate:

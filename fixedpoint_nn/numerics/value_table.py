@@ -62,8 +62,7 @@ class ValueTable(Table):
 
     def on_floats(self, x: np.ndarray) -> np.ndarray:
         """The entries as real numbers, for values of the input format."""
-        codes = np.ldexp(np.asarray(x, np.float64), self.input_format.frac_bits).astype(np.intp)
-        return np.ldexp(self.ints[codes].astype(np.float64), -self.output.format.frac_bits)
+        return np.ldexp(self.ints[self.codes(x)].astype(np.float64), -self.output.format.frac_bits)
 
     def certificate(self) -> Certificate:
         """The certificate: no errors, as the values are the function; monotonic if they only rise or only fall."""
