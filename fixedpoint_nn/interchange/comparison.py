@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.load import kind_of
 from fixedpoint_nn.numerics.arrays import Array
@@ -80,13 +81,18 @@ class Comparison:
 
 
 def compare(
-    path: str | os.PathLike[str], x: Array | Sequence[Array], *, optimised: bool = False
+    path: str | os.PathLike[str],
+    x: Array | Sequence[Array],
+    *,
+    optimised: bool = False,
+    constants: Mapping[str, ArrayLike] | None = None,
 ) -> Comparison:
     """Run a .tflite or .onnx file on samples here and in its own runtime, and compare every tensor that both have.
 
     Samples are as for the network of `load_model`, a sequence of arrays for several inputs. Integers must be equal;
     floats of ONNX have a margin, because onnxruntime sums in another order. A quantised ONNX file runs without graph
-    optimisations, which change its results; `optimised` leaves them on.
+    optimisations, which change its results; `optimised` leaves them on. `constants` fixes inputs of an ONNX file, as
+    in `from_onnx`. A TFLite model that keeps variables is run over the samples one after the other.
     """
     xs = (x,) if isinstance(x, np.ndarray) else tuple(x)
     if not xs or any(len(samples) == 0 for samples in xs):
@@ -94,9 +100,9 @@ def compare(
     if len({len(samples) for samples in xs}) > 1:
         raise ValueError(f"the inputs have different numbers of samples: {[len(samples) for samples in xs]}")
     kind = kind_of(path)
+    if constants and kind != "onnx":
+        raise ValueError(f"{path} is no .onnx file, whose inputs could be fixed by constants")
     if kind == "tflite":
-        if len(xs) != 1:
-            raise ValueError(f"{path} has one input, and was given {len(xs)} arrays of samples")
         from fixedpoint_nn.interchange.tflite.interpreter import JUDGE as judge
         from fixedpoint_nn.interchange.tflite.interpreter import tensors
 
@@ -105,7 +111,7 @@ def compare(
         from fixedpoint_nn.interchange.onnx.runtime import JUDGE as judge
         from fixedpoint_nn.interchange.onnx.runtime import tensors as onnx_tensors
 
-        found = onnx_tensors(path, xs, optimised)
+        found = onnx_tensors(path, xs, optimised, constants)
     else:
         raise ValueError(f"{path} is this project's own file, and no other runtime reads it")
     pairs = tuple(

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from fixedpoint_nn.interchange.load import kind_of
 from fixedpoint_nn.network.serialization import load
 
@@ -30,13 +32,17 @@ class Contents:
     refusals: tuple[str, ...] = ()
 
 
-def contents(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None) -> Contents:
-    """Read the file; `shapes` as in `from_onnx`."""
+def contents(
+    path: str | os.PathLike[str],
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+) -> Contents:
+    """Read the file; `shapes` and `constants` as in `from_onnx`."""
     kind = kind_of(path)
     if kind == "onnx":
-        return _onnx(path, shapes)
-    if shapes:
-        raise ValueError(f"{path} says all of its shapes; they are given for .onnx files only")
+        return _onnx(path, shapes, constants)
+    if shapes or constants:
+        raise ValueError(f"{path} says all of its shapes and values; they are given for .onnx files only")
     if kind == "tflite":
         return _tflite(path)
     net = load(os.fspath(path))
@@ -44,7 +50,11 @@ def contents(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] |
     return Contents(kind, net=net, shapes=() if shape is None else (shape,))
 
 
-def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None) -> Contents:
+def _onnx(
+    path: str | os.PathLike[str],
+    shapes: Mapping[str, Sequence[int]] | None,
+    constants: Mapping[str, ArrayLike] | None,
+) -> Contents:
     from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.importing import any_kind
@@ -57,7 +67,7 @@ def _onnx(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | No
     )
     operators = Counter(operation.op for operation in model.operations)
     try:
-        found = any_kind(path, shapes=shapes)
+        found = any_kind(path, shapes=shapes, constants=constants)
     except UnsupportedModel as error:
         return Contents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}
@@ -77,8 +87,13 @@ def _tflite(path: str | os.PathLike[str]) -> Contents:
     )
     operators = Counter(operator.kind for operator in model.operators)
     try:
-        net = Conversion(model).network()
+        conversion = Conversion(model)
+        net = conversion.network()
     except UnsupportedModel as error:
         return Contents("tflite", inputs, outputs, operators, refusals=error.refusals)
-    shapes = (model.tensors[model.inputs[0]].shape[1:],)
-    return Contents("tflite", inputs, outputs, operators, net, shapes, (True,))
+    known = conversion.model
+    shapes = tuple(known.tensors[place].shape[1:] for place in known.inputs)
+    inputs += tuple(
+        f"the variable {state.name} {state.initial.dtype} {state.initial.shape}" for state in known.states
+    )
+    return Contents("tflite", inputs, outputs, operators, net, shapes, (True,) * len(shapes))

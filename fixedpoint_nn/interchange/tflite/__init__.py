@@ -3,5 +3,6 @@
 
 from fixedpoint_nn.interchange.tflite.convert import UnsupportedModel, from_tflite
 from fixedpoint_nn.interchange.tflite.file import TfliteError
+from fixedpoint_nn.interchange.tflite.streaming import streamed
 
-__all__ = ["TfliteError", "UnsupportedModel", "from_tflite"]
+__all__ = ["TfliteError", "UnsupportedModel", "from_tflite", "streamed"]

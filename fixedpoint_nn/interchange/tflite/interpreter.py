@@ -13,7 +13,8 @@ import numpy as np
 
 from fixedpoint_nn.interchange.tflite.convert import Conversion, part_name
 from fixedpoint_nn.interchange.tflite.file import TfliteError, read
-from fixedpoint_nn.network.quantized import taken
+from fixedpoint_nn.interchange.tflite.streaming import states_before
+from fixedpoint_nn.network.quantized import taken_by
 from fixedpoint_nn.numerics.arrays import Array
 
 JUDGE = "LiteRT's interpreter with reference kernels"
@@ -21,29 +22,31 @@ JUDGE = "LiteRT's interpreter with reference kernels"
 
 def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
     """(name, theirs, ours, exact) of each operator's output, and of the model's output."""
-    (x,) = xs
     model = read(path)
     conversion = Conversion(model)
-    network = conversion.network()
+    network, known = conversion.network(), conversion.model
+    xs = states_before(known, network, xs)
     graph: Any = network.net
     places = {
-        operator.outputs[0]: part_name(operator)
-        for operator in model.operators
-        if operator.outputs and part_name(operator) in graph.parts
+        place: part_name(operator, number)
+        for operator in known.operators
+        for number, place in enumerate(operator.outputs)
+        if part_name(operator, number) in graph.parts
     }
-    (output,) = model.outputs
-    if model.tensors[output].dtype != "float32":
-        places[output] = "output"
-    theirs = _interpreted(Path(path), x, list(places))
-    results = replace(graph, outputs=tuple(places.values()))(taken(network, x))
-    ours = results if isinstance(results, tuple) else (results,)
-    for (index, part), value in zip(places.items(), ours, strict=True):
-        tensor = model.tensors[index]
-        zero = 0 if part == "output" else tensor.zero
+    ends = dict(zip(known.outputs, graph.outputs, strict=True))
+    places |= {place: part for place, part in ends.items() if known.tensors[place].dtype != "float32"}
+    outside = len(known.inputs) - len(known.states)
+    theirs = _interpreted(Path(path), xs[:outside], list(places), stateful=bool(known.states))
+    ours = replace(graph, outputs=tuple(places.values()))(*map(taken_by, network.inputs, xs))
+    several = ours if isinstance(ours, tuple) else (ours,)
+    for (index, part), value in zip(places.items(), several, strict=True):
+        tensor = known.tensors[index]
+        zero = 0 if part in graph.outputs else tensor.zero
         yield tensor.name, theirs[index].astype(np.int64), value.ints.astype(np.int64) + zero, True
 
 
-def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:
+def _interpreted(path: Path, xs: Sequence[Array], places: list[int], stateful: bool) -> dict[int, Array]:
+    """The interpreter's tensors; with `stateful` its variables stay from one sample to the next."""
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:
@@ -57,16 +60,21 @@ def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:
         num_threads=1,
     )
     interpreter.allocate_tensors()
-    (entry,) = interpreter.get_input_details()
-    wanted = np.dtype(entry["dtype"])
-    if x.dtype.kind != wanted.kind:
-        raise TfliteError(
-            f"{path} takes {wanted.name}, and the samples are {x.dtype}; save them as {wanted.name} to compare"
-        )
+    entries = interpreter.get_input_details()
+    given = []
+    for entry, x in zip(entries, xs, strict=True):
+        wanted = np.dtype(entry["dtype"])
+        if x.dtype.kind != wanted.kind:
+            raise TfliteError(
+                f"{path} takes {wanted.name}, and the samples are {x.dtype}; save them as {wanted.name} to compare"
+            )
+        given.append(x.astype(wanted))
     rows: dict[int, list[Array]] = {place: [] for place in places}
-    for sample in x.astype(wanted):
-        interpreter.set_tensor(entry["index"], sample[np.newaxis])
-        interpreter.reset_all_variables()
+    for samples in zip(*given, strict=True):
+        for entry, sample in zip(entries, samples, strict=True):
+            interpreter.set_tensor(entry["index"], sample[np.newaxis])
+        if not stateful:
+            interpreter.reset_all_variables()
         interpreter.invoke()
         for place, found in rows.items():
             found.append(interpreter.get_tensor(place))

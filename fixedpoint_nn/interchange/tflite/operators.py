@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fixedpoint_nn.interchange.tflite import arithmetic, codes, lstm, movement, products, regions, softmax
 from fixedpoint_nn.interchange.tflite.step import Made, Step
 
-OPERATORS: dict[str, Callable[[Step], Made]] = {
+OPERATORS: dict[str, Callable[[Step], Made | Sequence[Made]]] = {
     "ADD": arithmetic.add,
     "AVERAGE_POOL_2D": regions.average_pool_2d,
     "CONCATENATION": movement.concatenation,
@@ -24,6 +24,8 @@ OPERATORS: dict[str, Callable[[Step], Made]] = {
     "PAD": movement.pad,
     "QUANTIZE": codes.requantize,
     "RESHAPE": movement.reshape,
+    "SPLIT": movement.split,
+    "SPLIT_V": movement.split_v,
     "SOFTMAX": softmax.softmax,
     "SQUEEZE": movement.reshape,
     "SLICE": movement.slice_,

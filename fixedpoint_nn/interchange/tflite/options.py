@@ -48,5 +48,9 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "CONCATENATION": ("ConcatenationOptions", {"Axis": 0, **_ACTIVATION}),
+    "SPLIT": ("SplitOptions", {"NumSplits": 0}),
+    "SPLIT_V": ("SplitVOptions", {"NumSplits": 0}),
+    "CALL_ONCE": ("CallOnceOptions", {"InitSubgraphIndex": 0}),
+    "VAR_HANDLE": ("VarHandleOptions", {"Container": b"", "SharedName": b""}),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": ("UnidirectionalSequenceLSTMOptions", _LSTM),
 }

@@ -211,6 +211,11 @@ def _embedded(step: Step, table: np.ndarray, axis: int) -> Value:
     ids = step.value(1, kind="int")
     if axis != 0 or table.ndim < 2:
         raise Refused(f"its input chooses along axis {axis} of a constant of shape {list(table.shape)}")
+    return rows_of(step, table, ids)
+
+
+def rows_of(step: Step, table: np.ndarray, ids: Value) -> Value:
+    """The rows of a table that ids choose, as an Embedding."""
     rank = len(ids.dims)
     new = range(rank, rank + table.ndim - 1)
     node = step.builder.add(step.name, layers.Embedding(tensor(table)), ids.node)
