@@ -14,7 +14,7 @@ from typing import Any
 from fixedpoint_nn.board.boards import names
 from fixedpoint_nn.board.chips import Budget
 from fixedpoint_nn.board.errors import BoardError
-from fixedpoint_nn.cli import budget, ports, target, weight_window
+from fixedpoint_nn.cli import budget, one_row, target, weight_window
 from fixedpoint_nn.cli.arguments import ENGINE_WORDS, Commands, above_zero, command, natural, positive, word
 from fixedpoint_nn.cli.duration import WORTH_SAYING, about
 from fixedpoint_nn.cli.errors import CommandError
@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Stopwatch("emit", _again(arguments))
     plan = plan_for(chosen, arguments.word, arguments.plan)
     formats = plan
-    chosen, several = ports.joined(chosen, fixed_network(chosen, plan))
+    chosen, several = one_row.joined(chosen, fixed_network(chosen, plan))
     if several:  # all inputs are one row, and all outputs another
         plan = None
     lanes, drain, words = arguments.lanes or 8, arguments.drain or 1, arguments.words_per_clock or 1

@@ -1,26 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Samples for the inputs of a network from a file, in the network's order of axes; several inputs as one row."""
+"""Samples for the inputs of a network from a file, in the network's order of axes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fixedpoint_nn.cli import samples_file
 from fixedpoint_nn.cli.errors import CommandError
 from fixedpoint_nn.cli.progress import say
 from fixedpoint_nn.interchange.load import kind_of
-from fixedpoint_nn.interchange.tflite.streaming import streamed
-from fixedpoint_nn.network.one_port import one_port, several, shapes_of
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.arrays import Array
-
-MOST_ROWS = 500  # samples of all inputs that become rows
-
-if TYPE_CHECKING:
-    from fixedpoint_nn.cli.target import Target
 
 
 @dataclass(frozen=True)
@@ -69,26 +62,6 @@ def samples(path: str, net: Any, data: Path, about: About) -> tuple[Array, ...]:
             turned(x, door, path, data) for x, door in zip(arrays, doors_of(path, about), strict=True)
         )
     return tuple(arrays)
-
-
-def joined(chosen: Target, fixed: Quantized) -> tuple[Target, bool]:
-    """The quantised network with one row of all inputs and one of all outputs, and whether that was needed.
-
-    A model that keeps variables is run over all samples, consecutive in time, for what they hold before each.
-    """
-    if not several(fixed):
-        return chosen, False
-    xs = chosen.xs
-    if kind_of(chosen.source) == "tflite":
-        outside = xs or (() if chosen.given is None else (chosen.given.x,))
-        xs = streamed(chosen.source, fixed, *(x[:MOST_ROWS] for x in outside))
-    elif not xs:
-        xs = (chosen.samples(MOST_ROWS),)
-    xs = tuple(x[:MOST_ROWS] for x in xs)
-    port = one_port(fixed, shapes_of(xs))
-    rows = port.row(xs).to_float()
-    given = samples_file.Samples(Path(chosen.source), rows)
-    return replace(chosen, net=port.fixed, given=given, xs=(), identity=chosen.weights), True
 
 
 def doors_of(path: str, about: About) -> tuple[Any, ...]:

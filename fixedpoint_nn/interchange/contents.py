@@ -77,8 +77,9 @@ def _onnx(
 
 
 def _tflite(path: str | os.PathLike[str]) -> Contents:
-    from fixedpoint_nn.interchange.tflite.convert import Conversion, UnsupportedModel
+    from fixedpoint_nn.interchange.tflite.convert import Conversion, UnsupportedModel, float_conversion
     from fixedpoint_nn.interchange.tflite.file import read
+    from fixedpoint_nn.interchange.tflite.floats import is_float
 
     model = read(path)
     inputs, outputs = (
@@ -87,6 +88,12 @@ def _tflite(path: str | os.PathLike[str]) -> Contents:
     )
     operators = Counter(operator.kind for operator in model.operators)
     try:
+        if is_float(model):
+            found = float_conversion(model)
+            samples = tuple(door.sample for door in found.inputs)
+            integers = {tensor.name for tensor in model.tensors if not tensor.dtype.startswith("float")}
+            ids = tuple(door.name in integers for door in found.inputs)
+            return Contents("tflite", inputs, outputs, operators, found.net, samples, ids)
         conversion = Conversion(model)
         net = conversion.network()
     except UnsupportedModel as error:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.tflite.file import read
+from fixedpoint_nn.interchange.tflite.floats import Unsupported, float_network, is_float
 from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.states import without_variables
@@ -24,6 +25,9 @@ from fixedpoint_nn.layers.graph import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.value_table import ValueTable
+
+if TYPE_CHECKING:
+    from fixedpoint_nn.interchange.onnx.reader import Imported
 
 MOST_IMAGES, MOST_VALUES = 64, 1 << 23  # samples at a time, and values of one layer of all of them
 
@@ -38,16 +42,31 @@ class UnsupportedModel(ValueError):
         self.refusals = tuple(refusals) or (message,)
 
 
-def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Quantized:
-    """The quantised network of a TFLite file (its path or its bytes), with the integers of TFLite's reference kernels.
+def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True) -> Graph | Quantized:
+    """The network of a TFLite file (its path or its bytes): quantised if the file is, else over floats.
 
-    It takes the file's integers, or floats, which it quantises as the file states, and returns the file's integers.
+    A quantised network has the integers of TFLite's reference kernels. It takes the file's integers, or floats, which
+    it quantises as the file states, and returns the file's integers.
     With `softmax=False` a softmax at the end is omitted: the argmax is the same, and the engine has no products as
     wide as the 8-bit softmax needs. Raises `UnsupportedModel`.
 
     >>> fixed = from_tflite("model.tflite", softmax=False)  # doctest: +SKIP
     """
-    return Conversion(read(source), softmax).network()
+    model = read(source)
+    return float_conversion(model).net if is_float(model) else Conversion(model, softmax).network()
+
+
+def float_conversion(model: Model) -> Imported:
+    """The float network of a model, with the correspondence of its values; raises `UnsupportedModel`."""
+    try:
+        return float_network(model)
+    except Unsupported as refused:
+        raise UnsupportedModel(_message(refused.problems), refused.problems) from None
+
+
+def _message(problems: Sequence[str]) -> str:
+    count = len(problems)
+    return f"the model has {count} operator{'s' * (count > 1)} that cannot be converted exactly: {'; '.join(problems)}"
 
 
 class Conversion:
@@ -73,12 +92,7 @@ class Conversion:
         for operator in operators:
             self._convert(operator)
         if self.problems:
-            count = len(self.problems)
-            listed = "; ".join(self.problems)
-            raise UnsupportedModel(
-                f"the model has {count} operator{'s' * (count > 1)} that cannot be converted exactly: {listed}",
-                self.problems,
-            )
+            raise UnsupportedModel(_message(self.problems), self.problems)
         outputs = output_names(self.model)
         for name, (result, index_only) in zip(outputs, results, strict=True):
             if result.index not in self.values:

@@ -178,7 +178,8 @@ class Reader:
             axis = int(about.QuantizedDimension())
             if not all(np.isfinite(scale) and scale >= 0 for scale in scales):
                 raise TfliteError(f"tensor {name!r} has a scale that is no positive number")
-        data = self.data(model, tensor.Buffer(), dtype, shape, name)
+        sparse = tensor.Sparsity() is not None
+        data = None if sparse else self.data(model, tensor.Buffer(), dtype, shape, name)
         return Tensor(
             index,
             name,
@@ -189,7 +190,7 @@ class Reader:
             axis,
             data,
             bool(tensor.IsVariable()),
-            tensor.Sparsity() is not None,
+            sparse,
         )
 
     def data(self, model: Any, place: int, dtype: str, shape: tuple[int, ...], name: str) -> Any:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.tflite.convert import Conversion, part_name
+from fixedpoint_nn.interchange.tflite.convert import Conversion, float_conversion, part_name
 from fixedpoint_nn.interchange.tflite.file import TfliteError, read
+from fixedpoint_nn.interchange.tflite.floats import is_float, tensor_names
+from fixedpoint_nn.interchange.tflite.model import Model
 from fixedpoint_nn.interchange.tflite.streaming import states_before
 from fixedpoint_nn.network.quantized import taken_by
 from fixedpoint_nn.numerics.arrays import Array
@@ -23,6 +25,9 @@ JUDGE = "LiteRT's interpreter with reference kernels"
 def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
     """(name, theirs, ours, exact) of each operator's output, and of the model's output."""
     model = read(path)
+    if is_float(model):
+        yield from _floats(Path(path), model, xs)
+        return
     conversion = Conversion(model)
     network, known = conversion.network(), conversion.model
     xs = states_before(known, network, xs)
@@ -43,6 +48,21 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
         tensor = known.tensors[index]
         zero = 0 if part in graph.outputs else tensor.zero
         yield tensor.name, theirs[index].astype(np.int64), value.ints.astype(np.int64) + zero, True
+
+
+def _floats(path: Path, model: Model, xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
+    """The tensors of a float model."""
+    found = float_conversion(model)
+    if len(xs) != len(found.inputs):
+        raise TfliteError(f"{path} has {len(found.inputs)} inputs, and was given {len(xs)} arrays of samples")
+    places = {name: place for place, name in tensor_names(model).items()}
+    doors = {door.name: door for door in (*found.inside, *found.outputs) if door.axes[0] is not None}
+    theirs = _interpreted(path, xs, [places[name] for name in doors], stateful=False)
+    net: Any = replace(found.net, outputs=tuple(door.node for door in doors.values()))
+    results = net(*xs)
+    ours = results if isinstance(results, tuple) else (results,)
+    for door, value in zip(doors.values(), ours, strict=True):
+        yield door.name, theirs[places[door.name]], door.every_sample(value), False
 
 
 def _interpreted(path: Path, xs: Sequence[Array], places: list[int], stateful: bool) -> dict[int, Array]:

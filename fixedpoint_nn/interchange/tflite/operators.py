@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fixedpoint_nn.interchange.tflite import arithmetic, codes, lstm, movement, products, regions, softmax
+from fixedpoint_nn.interchange.tflite import (
+    arithmetic,
+    codes,
+    lstm,
+    movement,
+    products,
+    rearranging,
+    regions,
+    softmax,
+)
 from fixedpoint_nn.interchange.tflite.step import Made, Step
 
 OPERATORS: dict[str, Callable[[Step], Made | Sequence[Made]]] = {
@@ -15,6 +24,15 @@ OPERATORS: dict[str, Callable[[Step], Made | Sequence[Made]]] = {
     "CONV_2D": products.conv_2d,
     "DEPTHWISE_CONV_2D": products.depthwise_conv_2d,
     "FULLY_CONNECTED": products.fully_connected,
+    "DEPTH_TO_SPACE": rearranging.depth_to_space,
+    "GATHER": rearranging.gather,
+    "MAXIMUM": rearranging.maximum,
+    "MINIMUM": rearranging.minimum,
+    "PACK": rearranging.pack,
+    "RESIZE_NEAREST_NEIGHBOR": rearranging.resize_nearest,
+    "SPACE_TO_DEPTH": rearranging.space_to_depth,
+    "TRANSPOSE": rearranging.transpose,
+    "UNPACK": rearranging.unpack,
     "EXPAND_DIMS": movement.reshape,
     "HARD_SWISH": codes.hard_swish,
     "LEAKY_RELU": codes.leaky_relu,
