@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.interchange.load import kind_of
 from fixedpoint_nn.numerics.arrays import Array
 
+OF_ONE = 2.0**-22  # of a sigmoid, which onnxruntime computes to that accuracy, however small it is
 SHARE = 1e-4  # of a tensor's largest value: the margin of floats that are summed in another order
 SHOWN = 3  # differing values of a tensor that are shown
 
@@ -102,6 +103,7 @@ def compare(
     kind = kind_of(path)
     if constants and kind != "onnx":
         raise ValueError(f"{path} is no .onnx file, whose inputs could be fixed by constants")
+    approximate: frozenset[str] = frozenset()
     if kind == "tflite":
         from fixedpoint_nn.interchange.tflite.interpreter import JUDGE as judge
         from fixedpoint_nn.interchange.tflite.interpreter import tensors
@@ -109,13 +111,16 @@ def compare(
         found = tensors(path, xs)
     elif kind == "onnx":
         from fixedpoint_nn.interchange.onnx.runtime import JUDGE as judge
+        from fixedpoint_nn.interchange.onnx.runtime import sigmoids
         from fixedpoint_nn.interchange.onnx.runtime import tensors as onnx_tensors
 
+        approximate = sigmoids(path)
         found = onnx_tensors(path, xs, optimised, constants)
     else:
         raise ValueError(f"{path} is this project's own file, and no other runtime reads it")
     pairs = tuple(
-        Pair(name, theirs, ours, 0 if exact else _margin(theirs)) for name, theirs, ours, exact in found
+        Pair(name, theirs, ours, 0 if exact else max(_margin(theirs), OF_ONE if name in approximate else 0))
+        for name, theirs, ours, exact in found
     )
     if not pairs:
         raise ValueError(f"{path} computes nothing that can be compared")

@@ -104,15 +104,14 @@ def arrangement(model: Model, declared: Declared, batched: bool) -> tuple[int | 
 
 
 def _batch_axis(model: Model, declared: Declared) -> int:
-    """The first axis, unless it is fixed and another one is open like the first axis of another input.
+    """The first axis, unless only another one has the size or the name of another input's first axis.
 
     So a state of two rows of an LSTM, (2, batch, 128), has its batch in the middle.
     """
-    first = declared.axes[0]
-    if isinstance(first, str) or first == 1:
-        return 0
     batches = {x.axes[0] for x in model.inputs if x.axes and x.name != declared.name}
-    places = [axis for axis, size in enumerate(declared.axes) if isinstance(size, str) and size in batches]
+    if isinstance(declared.axes[0], str) or declared.axes[0] == 1 or declared.axes[0] in batches:
+        return 0
+    places = [axis for axis, size in enumerate(declared.axes) if size in batches]
     return places[0] if len(places) == 1 else 0
 
 

@@ -171,7 +171,10 @@ def test_sizes_that_a_file_leaves_open_are_those_of_the_samples(tmp_path: Path) 
     assert found.pairs[-1].theirs.shape == (3, 2, 5, 4)
 
 
-def test_the_batch_of_a_state_is_the_axis_that_is_open_like_that_of_another_input(tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", ["batch", "1"])
+def test_the_batch_of_a_state_is_the_axis_of_the_size_of_another_inputs_batch(
+    batch: str, tmp_path: Path
+) -> None:
     text = """
     agraph (float[batch, 4] x, float[2, batch, 4] state) => (float[batch, 4] y, float[2, batch, 4] next)
     <int64 zero = {0}, int64 one = {1}, int64[1] front = {0}>
@@ -186,7 +189,7 @@ def test_the_batch_of_a_state_is_the_axis_that_is_open_like_that_of_another_inpu
     }
     """
     path = tmp_path / "model.onnx"
-    onnx.save(parser.parse_model(HEAD + text), path)
+    onnx.save(parser.parse_model(HEAD + text.replace("batch", batch)), path)
     rng = np.random.default_rng(0)
     x, state = (rng.standard_normal(shape).astype(np.float32) for shape in ((6, 4), (6, 2, 4)))
     found = compare(path, (x, state))
