@@ -33,13 +33,13 @@ LIST = "`fixedpoint-nn zoo` lists the networks"
 
 
 @dataclass(frozen=True)
-class Target:
+class NetworkTarget:
     """A network with its weights, and its samples, from a file or the zoo."""
 
     net: Any
     name: str
     source: str  # as given on the command line
-    given: samples_file.Samples | None = None
+    given: samples_file.SamplesFile | None = None
     metric: Metric | None = None  # None: implied by the labels
     metadata: dict[str, Any] | None = None
     xs: tuple[Array, ...] = ()  # the samples of each input, if there are several
@@ -132,7 +132,7 @@ def resolve(
     quantised: bool = False,
     several: bool = False,
     constants: Mapping[str, float] | None = None,
-) -> Target:
+) -> NetworkTarget:
     """The network of a name or file, with the samples in `data`, if given.
 
     A quantised network raises CommandError unless `quantised`, and samples of several inputs unless `several`.
@@ -147,14 +147,16 @@ def resolve(
         if not several:
             names = ", ".join(ports.input_names(text, net, about))
             raise CommandError(f"{text} has several inputs ({names}), which this command does not take")
-        return Target(net, name, text, None, metric, metadata, ports.samples(text, net, data, about))
+        return NetworkTarget(net, name, text, None, metric, metadata, ports.samples(text, net, data, about))
     given = None if data is None else samples_file.load(data)
     if given is not None and text not in zoo.names() and kind_of(text) == "onnx":
         given = replace(given, x=ports.turned(given.x, ports.doors_of(text, about)[0], text, given.path))
-    return Target(net, name, text, given, metric, metadata)
+    return NetworkTarget(net, name, text, given, metric, metadata)
 
 
-def from_arguments(arguments: argparse.Namespace, quantised: bool = False, several: bool = False) -> Target:
+def from_arguments(
+    arguments: argparse.Namespace, quantised: bool = False, several: bool = False
+) -> NetworkTarget:
     """The target in a command's arguments."""
     return resolve(arguments.network, arguments.data, chosen_metric(arguments), quantised, several)
 

@@ -16,7 +16,7 @@ from fixedpoint_nn.network.serialization import load
 
 
 @dataclass(frozen=True)
-class Contents:
+class ModelContents:
     """Operators with counts, inputs and outputs with types and shapes, and the network or all refusals.
 
     `shapes` are those of one sample of each input, as the network takes it; empty if the file does not state them.
@@ -36,7 +36,7 @@ def contents(
     path: str | os.PathLike[str],
     shapes: Mapping[str, Sequence[int]] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
-) -> Contents:
+) -> ModelContents:
     """Read the file; `shapes` and `constants` as in `from_onnx`."""
     kind = kind_of(path)
     if kind == "onnx":
@@ -47,14 +47,14 @@ def contents(
         return _tflite(path)
     net = load(os.fspath(path))
     shape = getattr(net, "shape", None)
-    return Contents(kind, net=net, shapes=() if shape is None else (shape,))
+    return ModelContents(kind, net=net, shapes=() if shape is None else (shape,))
 
 
 def _onnx(
     path: str | os.PathLike[str],
     shapes: Mapping[str, Sequence[int]] | None,
     constants: Mapping[str, ArrayLike] | None,
-) -> Contents:
+) -> ModelContents:
     from fixedpoint_nn.interchange.onnx.doors import WHOLE
     from fixedpoint_nn.interchange.onnx.file import read
     from fixedpoint_nn.interchange.onnx.importing import any_kind
@@ -69,15 +69,15 @@ def _onnx(
     try:
         found = any_kind(path, shapes=shapes, constants=constants)
     except UnsupportedModel as error:
-        return Contents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
+        return ModelContents("onnx", inputs, outputs, operators, refusals=tuple(map(str, error.refusals)))
     types = {x.name: x.type for x in model.inputs}
     samples = tuple(door.sample for door in found.inputs)
     whole = tuple(types[door.name] in WHOLE for door in found.inputs)
-    return Contents("onnx", inputs, outputs, operators, found.net, samples, whole)
+    return ModelContents("onnx", inputs, outputs, operators, found.net, samples, whole)
 
 
-def _tflite(path: str | os.PathLike[str]) -> Contents:
-    from fixedpoint_nn.interchange.tflite.convert import Conversion, UnsupportedModel, float_conversion
+def _tflite(path: str | os.PathLike[str]) -> ModelContents:
+    from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, UnsupportedModel, float_conversion
     from fixedpoint_nn.interchange.tflite.file import read
     from fixedpoint_nn.interchange.tflite.floats import is_float
 
@@ -93,14 +93,14 @@ def _tflite(path: str | os.PathLike[str]) -> Contents:
             samples = tuple(door.sample for door in found.inputs)
             integers = {tensor.name for tensor in model.tensors if not tensor.dtype.startswith("float")}
             ids = tuple(door.name in integers for door in found.inputs)
-            return Contents("tflite", inputs, outputs, operators, found.net, samples, ids)
-        conversion = Conversion(model)
+            return ModelContents("tflite", inputs, outputs, operators, found.net, samples, ids)
+        conversion = TfliteConversion(model)
         net = conversion.network()
     except UnsupportedModel as error:
-        return Contents("tflite", inputs, outputs, operators, refusals=error.refusals)
+        return ModelContents("tflite", inputs, outputs, operators, refusals=error.refusals)
     known = conversion.model
     shapes = tuple(known.tensors[place].shape[1:] for place in known.inputs)
     inputs += tuple(
         f"the variable {state.name} {state.initial.dtype} {state.initial.shape}" for state in known.states
     )
-    return Contents("tflite", inputs, outputs, operators, net, shapes, (True,) * len(shapes))
+    return ModelContents("tflite", inputs, outputs, operators, net, shapes, (True,) * len(shapes))

@@ -95,7 +95,7 @@ class Settings:
         return value if isinstance(usual, tuple) else value[0]
 
 
-def taken(entry: Entry) -> tuple[str, ...]:
+def supported_settings(entry: Entry) -> tuple[str, ...]:
     """The names of the settings that this network supports."""
     parameters = signature(entry.build).parameters
     return tuple(
@@ -103,8 +103,8 @@ def taken(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def _taken(entry: Entry) -> str:
-    return ", ".join(f"--{name.replace('_', '-')}" for name in taken(entry))
+def _supported_options(entry: Entry) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in supported_settings(entry))
 
 
 def _text(value: Any) -> str:

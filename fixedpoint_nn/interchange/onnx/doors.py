@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fixedpoint_nn.interchange.onnx.model import Declared, Model, Operation
+from fixedpoint_nn.interchange.onnx.model import Declared, OnnxModel, OnnxOperation
 from fixedpoint_nn.interchange.onnx.value import plain_axes
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -95,7 +95,7 @@ def fixed_input(declared: Declared, value: ArrayLike) -> Array:
     return array if dtype is None or array.dtype.kind not in "biuf" else array.astype(dtype)
 
 
-def arrangement(model: Model, declared: Declared, batched: bool) -> tuple[int | None, ...]:
+def arrangement(model: OnnxModel, declared: Declared, batched: bool) -> tuple[int | None, ...]:
     """The axes of an input in the network, as its first consumer requires them; images are channels-last."""
     rank = len(declared.axes)
     if not batched or rank == 0:
@@ -103,7 +103,7 @@ def arrangement(model: Model, declared: Declared, batched: bool) -> tuple[int | 
     return _wanted(model, declared.name, rank) or plain_axes(rank, _batch_axis(model, declared))
 
 
-def _batch_axis(model: Model, declared: Declared) -> int:
+def _batch_axis(model: OnnxModel, declared: Declared) -> int:
     """The first axis, unless only another one has the size or the name of another input's first axis.
 
     So a state of two rows of an LSTM, (2, batch, 128), has its batch in the middle.
@@ -115,7 +115,7 @@ def _batch_axis(model: Model, declared: Declared) -> int:
     return places[0] if len(places) == 1 else 0
 
 
-def _wanted(model: Model, name: str, rank: int) -> tuple[int | None, ...] | None:
+def _wanted(model: OnnxModel, name: str, rank: int) -> tuple[int | None, ...] | None:
     users = model.users()
     waiting = deque([(name, tuple(range(rank)))])  # a value, and the input's axis of each of its axes
     seen = {name}
@@ -141,7 +141,7 @@ def _wanted(model: Model, name: str, rank: int) -> tuple[int | None, ...] | None
     return None
 
 
-def _demand(operation: Operation, value: str, rank: int) -> tuple[int, ...] | None:
+def _demand(operation: OnnxOperation, value: str, rank: int) -> tuple[int, ...] | None:
     """The order of axes that an operation requires of this operand; None if any."""
     if operation.op in IMAGES and operation.inputs[:1] == (value,) and rank > 2:
         return (0, *range(2, rank), 1)

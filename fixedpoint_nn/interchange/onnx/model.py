@@ -16,7 +16,7 @@ class OnnxError(ValueError):
 
 
 @dataclass(frozen=True)
-class Operation:
+class OnnxOperation:
     """One node of the file; an absent optional input has the name ''."""
 
     name: str
@@ -34,7 +34,7 @@ class Branch:
     Its names are its own; `captured` are those that it takes from outside.
     """
 
-    operations: tuple[Operation, ...]
+    operations: tuple[OnnxOperation, ...]
     constants: Mapping[str, Array]
     outputs: tuple[str, ...]
     captured: tuple[str, ...]
@@ -50,17 +50,17 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Model:
+class OnnxModel:
     """The content of a file."""
 
-    operations: tuple[Operation, ...]
+    operations: tuple[OnnxOperation, ...]
     inputs: tuple[Declared, ...]
     outputs: tuple[Declared, ...]
     constants: Mapping[str, Array]
     opset: int
     about: Mapping[str, str] = field(default_factory=dict)  # the file's metadata
 
-    def only(self, outputs: Sequence[str] | None) -> Model:
+    def only(self, outputs: Sequence[str] | None) -> OnnxModel:
         """The model reduced to these outputs, or to all for None."""
         names = [output.name for output in self.outputs]
         for name in outputs or ():
@@ -75,16 +75,16 @@ class Model:
                 kept.append(operation)
         return replace(self, operations=tuple(kept[::-1]), outputs=chosen)
 
-    def users(self) -> dict[str, list[Operation]]:
+    def users(self) -> dict[str, list[OnnxOperation]]:
         """The consumers of each value, by name."""
-        found: dict[str, list[Operation]] = {}
+        found: dict[str, list[OnnxOperation]] = {}
         for operation in self.operations:
             for name in dict.fromkeys(operation.inputs):
                 found.setdefault(name, []).append(operation)
         return found
 
 
-def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
+def in_order(operations: list[OnnxOperation], known: set[str]) -> list[OnnxOperation]:
     """The operations in topological order; raises OnnxError for a cycle."""
     made: dict[str, str] = {}
     for operation in operations:
@@ -104,7 +104,7 @@ def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
         waiting[number] = len(needed)
         if not needed:
             ready.append(number)
-    order: list[Operation] = []
+    order: list[OnnxOperation] = []
     while ready:
         number = ready.popleft()
         operation = operations[number]

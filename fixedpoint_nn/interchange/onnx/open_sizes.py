@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fixedpoint_nn.interchange.onnx.doors import arrangement
-from fixedpoint_nn.interchange.onnx.model import Declared, Model
+from fixedpoint_nn.interchange.onnx.model import Declared, OnnxModel
 
 
 def shapes_of(
-    model: Model, samples: Mapping[str, tuple[int, ...]], fixed: Iterable[str] = ()
+    model: OnnxModel, samples: Mapping[str, tuple[int, ...]], fixed: Iterable[str] = ()
 ) -> dict[str, tuple[int, ...]]:
     """For each input with open sizes, its shape for arrays of samples of these shapes, in the file's order.
 

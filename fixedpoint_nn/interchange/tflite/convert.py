@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Conversion of a TFLite `Model` to a quantised network, operator by operator."""
+"""Conversion of a TFLite `TfliteModel` to a quantised network, operator by operator."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Shifted
-from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.floats import Unsupported, float_network, is_float
-from fixedpoint_nn.interchange.tflite.model import Model, Operator, Tensor
+from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.operators import OPERATORS
 from fixedpoint_nn.interchange.tflite.states import without_variables
-from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, checked
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, checked
 from fixedpoint_nn.layers.activation import Argmax
 from fixedpoint_nn.layers.graph import Graph, Node
 from fixedpoint_nn.network.quantized import Quantized
@@ -53,10 +53,10 @@ def from_tflite(source: str | os.PathLike[str] | bytes, *, softmax: bool = True)
     >>> fixed = from_tflite("model.tflite", softmax=False)  # doctest: +SKIP
     """
     model = read(source)
-    return float_conversion(model).net if is_float(model) else Conversion(model, softmax).network()
+    return float_conversion(model).net if is_float(model) else TfliteConversion(model, softmax).network()
 
 
-def float_conversion(model: Model) -> Imported:
+def float_conversion(model: TfliteModel) -> Imported:
     """The float network of a model, with the correspondence of its values; raises `UnsupportedModel`."""
     try:
         return float_network(model)
@@ -69,17 +69,17 @@ def _message(problems: Sequence[str]) -> str:
     return f"the model has {count} operator{'s' * (count > 1)} that cannot be converted exactly: {'; '.join(problems)}"
 
 
-class Conversion:
+class TfliteConversion:
     """The state of one conversion: nodes, values, and refusals so far."""
 
-    def __init__(self, model: Model, softmax: bool = True) -> None:
+    def __init__(self, model: TfliteModel, softmax: bool = True) -> None:
         try:
             self.model = without_variables(model)
         except Unsuited as reason:
             raise UnsupportedModel(f"the model {reason}") from None
         self.softmax = softmax
         self.parts: dict[str, Node] = {}
-        self.values: dict[int, Value] = {}
+        self.values: dict[int, TfliteValue] = {}
         self.problems: list[str] = []
         self.spent = dict.fromkeys(MOST, 0)
 
@@ -107,7 +107,7 @@ class Conversion:
         rows = min(max(MOST_VALUES // largest, 1), MOST_IMAGES)
         return Quantized(graph, quantizers[0], rows, tuple(quantizers[1:]))
 
-    def _input(self, name: str, place: int, part: str, operators: list[Operator]) -> AffineQuantizer:
+    def _input(self, name: str, place: int, part: str, operators: list[TfliteOperator]) -> AffineQuantizer:
         """The quantizer of an input; a QUANTIZE of floats behind it is one."""
         source = self.model.tensors[place]
         if source.dtype == "float32":
@@ -121,11 +121,11 @@ class Conversion:
             source = self.model.tensors[first[0].outputs[0]]
         self._checked("input", source)
         low, high = source.centred
-        self.values[source.index] = Value(part, source, low, high)
+        self.values[source.index] = TfliteValue(part, source, low, high)
         self.parts[part] = Node(Shifted(-source.zero, exact(low, high, f"{part}.centred")), (name,))
         return AffineQuantizer.of(source.dtype, source.scale, source.zero, part)
 
-    def _output(self, place: int, operators: list[Operator]) -> tuple[Tensor, bool]:
+    def _output(self, place: int, operators: list[TfliteOperator]) -> tuple[TfliteTensor, bool]:
         """A quantised output tensor, and whether the place of its largest value is meant; a DEQUANTIZE is omitted."""
         result, index_only = self.model.tensors[place], False
         if result.dtype == "float32":
@@ -146,7 +146,7 @@ class Conversion:
                 result = self.model.tensors[last[0].inputs[0]]
         return self._checked("output", result), index_only
 
-    def _largest(self, operators: list[Operator], result: Tensor) -> Tensor:
+    def _largest(self, operators: list[TfliteOperator], result: TfliteTensor) -> TfliteTensor:
         """The operand of an ARG_MAX at the end."""
         last = [operator for operator in operators if result.index in operator.outputs]
         if [operator.kind for operator in last] != ["ARG_MAX"] or len(last[0].inputs) != 2:
@@ -167,15 +167,15 @@ class Conversion:
         return source
 
     @staticmethod
-    def _checked(what: str, tensor: Tensor) -> Tensor:
+    def _checked(what: str, tensor: TfliteTensor) -> TfliteTensor:
         try:
             return checked(tensor, ("int8", "int16", "uint8"))
         except Unsuited as reason:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 
-    def _convert(self, operator: Operator) -> None:
-        step = Step(part_name(operator), operator, self.model.tensors, self.values)
-        convert: Callable[[Step], Made | Sequence[Made]] | None = OPERATORS.get(operator.kind)
+    def _convert(self, operator: TfliteOperator) -> None:
+        step = TfliteStep(part_name(operator), operator, self.model.tensors, self.values)
+        convert: Callable[[TfliteStep], Made | Sequence[Made]] | None = OPERATORS.get(operator.kind)
         try:
             if convert is None:
                 raise Unsuited("is an operator that is not supported")
@@ -191,13 +191,13 @@ class Conversion:
                 self._spend(step, one, output)
                 self._compare(one, output)
                 name = part_name(operator, number)
-                self.values[output.index] = Value(name, output, *one.range)
+                self.values[output.index] = TfliteValue(name, output, *one.range)
                 self._add(name, one.layer, one.takes)
         except Unsuited as reason:
             self.problems.append(f"{operator.kind} {self._label(operator)} {reason}")
             self._assume(operator)
 
-    def _spend(self, step: Step, made: Made, output: Tensor) -> None:
+    def _spend(self, step: TfliteStep, made: Made, output: TfliteTensor) -> None:
         """Add a layer's work and table entries to the totals; raise if a limit is exceeded."""
         values = prod(output.shape) + sum(prod(value.shape) for value in made.takes)
         for what, spent in (
@@ -211,23 +211,23 @@ class Conversion:
                     f"the model has more than {MOST[what]} {what}, up to its layer {step.name!r}"
                 )
 
-    def _label(self, operator: Operator) -> str:
+    def _label(self, operator: TfliteOperator) -> str:
         names = [self.model.tensors[place].name for place in operator.outputs if place != -1]
         return repr(names[0]) if names else f"number {operator.index}"
 
-    def _assume(self, operator: Operator) -> None:
+    def _assume(self, operator: TfliteOperator) -> None:
         """Assume the declared outputs of a refused operator, so that later operators are checked, too."""
         for place in operator.outputs:
             if place != -1 and place not in self.values:
                 tensor = self.model.tensors[place]
                 if tensor.dtype in ("int8", "int16") and abs(tensor.zero) < 1 << 15:
-                    self.values[place] = Value("", tensor, *tensor.centred)
+                    self.values[place] = TfliteValue("", tensor, *tensor.centred)
 
-    def _add(self, name: str, layer: Any, takes: tuple[Value, ...]) -> None:
+    def _add(self, name: str, layer: Any, takes: tuple[TfliteValue, ...]) -> None:
         self.parts[name] = Node(layer, tuple(value.name for value in takes))
 
     @staticmethod
-    def _compare(made: Made, output: Tensor) -> None:
+    def _compare(made: Made, output: TfliteTensor) -> None:
         """Raise unless the layer, applied to zeros, yields the declared shape."""
         zeros = [
             FixedArray.from_ints(np.zeros((1, *value.shape), np.int64), value.format) for value in made.takes
@@ -238,16 +238,16 @@ class Conversion:
             raise Unsuited(f"cannot be computed: {error}") from None
         if result.shape != output.shape:
             raise Unsuited(f"declares an output of shape {output.shape}, and gives {result.shape}")
-        assert result.format == whole(*made.range), (result.format, made.range)
+        assert result.format == integer_format(*made.range), (result.format, made.range)
 
 
-def part_name(operator: Operator, output: int = 0) -> str:
+def part_name(operator: TfliteOperator, output: int = 0) -> str:
     """The name of the layer of an operator's output."""
     which = f"_{output}" if output else ""
     return f"{operator.kind.lower()}_{operator.index}{which}".replace(" ", "_").replace(".", "_")
 
 
-def input_names(model: Model) -> dict[str, tuple[int, str]]:
+def input_names(model: TfliteModel) -> dict[str, tuple[int, str]]:
     """For each input's name in the network, its tensor and the name of its first layer; a single input is x."""
     if len(model.inputs) == 1:
         return {"x": (model.inputs[0], "input")}
@@ -258,7 +258,7 @@ def input_names(model: Model) -> dict[str, tuple[int, str]]:
     return found
 
 
-def output_names(model: Model) -> tuple[str, ...]:
+def output_names(model: TfliteModel) -> tuple[str, ...]:
     """The names of the layers that give the outputs."""
     count = len(model.outputs)
     return ("output",) if count == 1 else tuple(f"output_{number}" for number in range(count))

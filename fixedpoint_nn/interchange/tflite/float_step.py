@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
-from fixedpoint_nn.interchange.onnx.model import Operation
-from fixedpoint_nn.interchange.tflite.model import Operator, Tensor
+from fixedpoint_nn.interchange.onnx.model import OnnxOperation
+from fixedpoint_nn.interchange.tflite.model import TfliteOperator, TfliteTensor
 from fixedpoint_nn.interchange.tflite.step import ACTIVATIONS as NAMES
 from fixedpoint_nn.numerics.arrays import Array
 
@@ -28,10 +28,10 @@ class FloatStep:
     """An operator with its tensors; `add` writes operations of ONNX, values are named as in `names`."""
 
     part: str
-    operator: Operator
-    tensors: Sequence[Tensor]
+    operator: TfliteOperator
+    tensors: Sequence[TfliteTensor]
     names: dict[int, str]
-    operations: list[Operation]
+    operations: list[OnnxOperation]
     constants: dict[str, Array]
 
     @property
@@ -43,13 +43,13 @@ class FloatStep:
         """Whether the optional input is present."""
         return place < len(self.operator.inputs) and self.operator.inputs[place] != -1
 
-    def tensor(self, place: int) -> Tensor:
+    def tensor(self, place: int) -> TfliteTensor:
         """The tensor of an input."""
         if not self.has(place):
             raise Unsuited(f"lacks its input {place}")
         return self.tensors[self.operator.inputs[place]]
 
-    def output(self, place: int = 0) -> Tensor:
+    def output(self, place: int = 0) -> TfliteTensor:
         """The tensor of an output."""
         if not 0 <= place < len(self.operator.outputs):
             raise Unsuited(f"lacks its output {place}")
@@ -103,7 +103,7 @@ class FloatStep:
         """Add an operation; returns the name of its output, or of its outputs."""
         number = len(self.operations)
         names = tuple(f"{self.part}:{number}:{place}" for place in range(outputs))
-        self.operations.append(Operation(self.part, op, tuple(inputs), names, attributes))
+        self.operations.append(OnnxOperation(self.part, op, tuple(inputs), names, attributes))
         return names[0] if outputs == 1 else names
 
     def first(self, name: str) -> str:

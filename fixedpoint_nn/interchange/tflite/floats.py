@@ -12,11 +12,11 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.constants import Unsuited
 from fixedpoint_nn.interchange.tflite.float_operators import FLOAT_OPERATORS
 from fixedpoint_nn.interchange.tflite.float_step import FloatStep
-from fixedpoint_nn.interchange.tflite.model import Model, Operator
+from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator
 from fixedpoint_nn.numerics.arrays import Array
 
 if TYPE_CHECKING:
-    from fixedpoint_nn.interchange.onnx.model import Operation
+    from fixedpoint_nn.interchange.onnx.model import OnnxOperation
     from fixedpoint_nn.interchange.onnx.reader import Imported
 
 OPSET = 17
@@ -25,22 +25,22 @@ INPUTS = {"float32": "FLOAT", "int32": "INT32", "int64": "INT64"}
 BATCH = "batch"
 
 
-def is_float(model: Model) -> bool:
+def is_float(model: TfliteModel) -> bool:
     """Whether the model computes with floats only, but for indices and sizes."""
     computed = {place for operator in model.operators for place in operator.outputs if place != -1}
     types = {model.tensors[place].dtype for place in (*computed, *model.inputs)}
     return bool(types & set(FLOATS)) and not types & {"int8", "uint8", "int16"}
 
 
-def float_network(model: Model) -> Imported:
+def float_network(model: TfliteModel) -> Imported:
     """The float network; raises `Unsupported` with all refusals."""
     from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError
-    from fixedpoint_nn.interchange.onnx.model import Model as OnnxModel
+    from fixedpoint_nn.interchange.onnx.model import OnnxModel as OnnxModel
     from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel, converted
 
     names = tensor_names(model)
     known = {place: names[place] for place in model.inputs}
-    operations: list[Operation] = []
+    operations: list[OnnxOperation] = []
     constants: dict[str, Array] = {}
     problems: list[str] = []
     labels: dict[str, str] = {}
@@ -99,7 +99,7 @@ class Unsupported(Exception):
         self.problems = tuple(dict.fromkeys(problems))
 
 
-def tensor_names(model: Model) -> dict[int, str]:
+def tensor_names(model: TfliteModel) -> dict[int, str]:
     """A name for each tensor, its own if no other has it."""
     found: dict[int, str] = {}
     taken: set[str] = set()
@@ -110,7 +110,7 @@ def tensor_names(model: Model) -> dict[int, str]:
     return found
 
 
-def _label(model: Model, operator: Operator) -> str:
+def _label(model: TfliteModel, operator: TfliteOperator) -> str:
     named = [model.tensors[place].name for place in operator.outputs if place != -1]
     return repr(named[0]) if named else f"number {operator.index}"
 
@@ -132,10 +132,10 @@ def _translate(step: FloatStep, names: dict[int, str]) -> None:
         step.names[place] = names[place]
 
 
-def _identity(part: str, source: str, name: str) -> Operation:
-    from fixedpoint_nn.interchange.onnx.model import Operation
+def _identity(part: str, source: str, name: str) -> OnnxOperation:
+    from fixedpoint_nn.interchange.onnx.model import OnnxOperation
 
-    return Operation(part, "Identity", (source,), (name,))
+    return OnnxOperation(part, "Identity", (source,), (name,))
 
 
 def _floats(step: FloatStep) -> Array:

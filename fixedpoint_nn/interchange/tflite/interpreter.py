@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.tflite.convert import Conversion, float_conversion, part_name
+from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, float_conversion, part_name
 from fixedpoint_nn.interchange.tflite.file import TfliteError, read
 from fixedpoint_nn.interchange.tflite.floats import is_float, tensor_names
-from fixedpoint_nn.interchange.tflite.model import Model
+from fixedpoint_nn.interchange.tflite.model import TfliteModel
 from fixedpoint_nn.interchange.tflite.streaming import states_before
-from fixedpoint_nn.network.quantized import taken_by
+from fixedpoint_nn.network.quantized import fixed_samples_of
 from fixedpoint_nn.numerics.arrays import Array
 
 JUDGE = "LiteRT's interpreter with reference kernels"
@@ -28,7 +28,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
     if is_float(model):
         yield from _floats(Path(path), model, xs)
         return
-    conversion = Conversion(model)
+    conversion = TfliteConversion(model)
     network, known = conversion.network(), conversion.model
     xs = states_before(known, network, xs)
     graph: Any = network.net
@@ -42,7 +42,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
     places |= {place: part for place, part in ends.items() if known.tensors[place].dtype != "float32"}
     outside = len(known.inputs) - len(known.states)
     theirs = _interpreted(Path(path), xs[:outside], list(places), stateful=bool(known.states))
-    ours = replace(graph, outputs=tuple(places.values()))(*map(taken_by, network.inputs, xs))
+    ours = replace(graph, outputs=tuple(places.values()))(*map(fixed_samples_of, network.inputs, xs))
     several = ours if isinstance(ours, tuple) else (ours,)
     for (index, part), value in zip(places.items(), several, strict=True):
         tensor = known.tensors[index]
@@ -50,7 +50,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
         yield tensor.name, theirs[index].astype(np.int64), value.ints.astype(np.int64) + zero, True
 
 
-def _floats(path: Path, model: Model, xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
+def _floats(path: Path, model: TfliteModel, xs: Sequence[Array]) -> Iterator[tuple[str, Array, Array, bool]]:
     """The tensors of a float model."""
     found = float_conversion(model)
     if len(xs) != len(found.inputs):

@@ -15,9 +15,9 @@ from fixedpoint_nn.interchange.tflite import (
     regions,
     softmax,
 )
-from fixedpoint_nn.interchange.tflite.step import Made, Step
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
 
-OPERATORS: dict[str, Callable[[Step], Made | Sequence[Made]]] = {
+OPERATORS: dict[str, Callable[[TfliteStep], Made | Sequence[Made]]] = {
     "ADD": arithmetic.add,
     "AVERAGE_POOL_2D": regions.average_pool_2d,
     "CONCATENATION": movement.concatenation,

@@ -10,7 +10,7 @@ import numpy as np
 from fixedpoint_nn.interchange.affine.constants import Unsuited, exact
 from fixedpoint_nn.interchange.affine.joining import Stacked
 from fixedpoint_nn.interchange.affine.regions import Cut
-from fixedpoint_nn.interchange.tflite.step import Made, Step, same_scale
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, same_scale
 from fixedpoint_nn.layers.joining import Maximum, Minimum
 from fixedpoint_nn.layers.movement import Select, Transpose
 from fixedpoint_nn.layers.structure import Reshape, Sequential
@@ -18,7 +18,7 @@ from fixedpoint_nn.layers.structure import Reshape, Sequential
 LARGEST_BLOCK = 1 << 8
 
 
-def transpose(step: Step) -> Made:
+def transpose(step: TfliteStep) -> Made:
     """Convert TRANSPOSE, which leaves the batch first."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
@@ -29,7 +29,7 @@ def transpose(step: Step) -> Made:
     return Made(Transpose(tuple(order)), (x,), x.range)
 
 
-def pack(step: Step) -> Made:
+def pack(step: TfliteStep) -> Made:
     """Convert PACK: values of equal scales along a new axis."""
     values = tuple(step.value(place) for place in range(len(step.operator.inputs)))
     output = step.output()
@@ -44,7 +44,7 @@ def pack(step: Step) -> Made:
     return Made(Stacked(axis % rank, exact(*codes, step.name)), values, codes)
 
 
-def unpack(step: Step) -> list[Made]:
+def unpack(step: TfliteStep) -> list[Made]:
     """Convert UNPACK: one place along an axis for each output."""
     x, outputs = step.value(0), step.outputs()
     rank = len(x.tensor.shape)
@@ -60,7 +60,7 @@ def unpack(step: Step) -> list[Made]:
     return made
 
 
-def gather(step: Step) -> Made:
+def gather(step: TfliteStep) -> Made:
     """Convert GATHER by constants."""
     x, output, data = step.value(0), step.output(), step.constant(1).data
     same_scale(x.tensor, output, scales=False)
@@ -74,7 +74,7 @@ def gather(step: Step) -> Made:
     return Made(Sequential(layer, Reshape(output.shape[1:])), (x,), x.range)
 
 
-def depth_to_space(step: Step) -> Made:
+def depth_to_space(step: TfliteStep) -> Made:
     """Convert DEPTH_TO_SPACE: channels become blocks of pixels."""
     size, (height, width, channels) = _block(step)
     if channels % size**2:
@@ -83,7 +83,7 @@ def depth_to_space(step: Step) -> Made:
     return _blocks(step, inner, (0, 1, 3, 2, 4, 5), (height * size, width * size, inner[-1]))
 
 
-def space_to_depth(step: Step) -> Made:
+def space_to_depth(step: TfliteStep) -> Made:
     """Convert SPACE_TO_DEPTH: blocks of pixels become channels."""
     size, (height, width, channels) = _block(step)
     if height % size or width % size:
@@ -92,7 +92,7 @@ def space_to_depth(step: Step) -> Made:
     return _blocks(step, inner, (0, 1, 3, 2, 4, 5), (height // size, width // size, channels * size**2))
 
 
-def _block(step: Step) -> tuple[int, tuple[int, ...]]:
+def _block(step: TfliteStep) -> tuple[int, tuple[int, ...]]:
     size, shape = int(step.options["BlockSize"]), step.value(0).shape
     if step.value(0).tensor.dtype != "int8":
         raise Unsuited("has values of 16 bits, and TFLite's kernel takes 8")
@@ -101,13 +101,13 @@ def _block(step: Step) -> tuple[int, tuple[int, ...]]:
     return size, shape
 
 
-def _blocks(step: Step, inner: tuple[int, ...], order: tuple[int, ...], shape: tuple[int, ...]) -> Made:
+def _blocks(step: TfliteStep, inner: tuple[int, ...], order: tuple[int, ...], shape: tuple[int, ...]) -> Made:
     x = step.value(0)
     same_scale(x.tensor, step.output(), scales=False)
     return Made(Sequential(Reshape(inner), Transpose(order), Reshape(shape)), (x,), x.range)
 
 
-def resize_nearest(step: Step) -> Made:
+def resize_nearest(step: TfliteStep) -> Made:
     """Convert RESIZE_NEAREST_NEIGHBOR; the place of each pixel is computed in float32, as in TFLite."""
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output, scales=False)
@@ -131,17 +131,17 @@ def _places(size: int, wanted: int, corners: bool, half: bool) -> tuple[int, ...
     return tuple(int(place) for place in np.clip(whole, 0, size - 1))
 
 
-def maximum(step: Step) -> Made:
+def maximum(step: TfliteStep) -> Made:
     """Convert MAXIMUM of two values of one scale."""
     return _compared(step, Maximum, max)
 
 
-def minimum(step: Step) -> Made:
+def minimum(step: TfliteStep) -> Made:
     """Convert MINIMUM of two values of one scale."""
     return _compared(step, Minimum, min)
 
 
-def _compared(step: Step, layer: Any, choose: Any) -> Made:
+def _compared(step: TfliteStep, layer: Any, choose: Any) -> Made:
     a, b, output = step.value(0), step.value(1), step.output()
     same_scale(output, a.tensor, b.tensor)
     codes = choose(a.low, b.low), choose(a.high, b.high)

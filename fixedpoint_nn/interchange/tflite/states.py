@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
-from fixedpoint_nn.interchange.tflite.model import Model, Operator, State, Tensor
+from fixedpoint_nn.interchange.tflite.model import State, TfliteModel, TfliteOperator, TfliteTensor
 from fixedpoint_nn.numerics.arrays import Array
 
 HANDLED = ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
-def without_variables(model: Model) -> Model:
+def without_variables(model: TfliteModel) -> TfliteModel:
     """The model with its variables as further inputs and outputs, in the order of their first use; raises Unsuited."""
     if not any(operator.kind in HANDLED for operator in model.operators):
         return model
@@ -22,7 +22,7 @@ def without_variables(model: Model) -> Model:
     read: dict[str, int] = {}  # of each variable, the tensor of its first reading
     now: dict[str, int] = {}  # the tensor that it holds
     same: dict[int, int] = {}  # later readings, and what they read
-    kept: list[Operator] = []
+    kept: list[TfliteOperator] = []
     for operator in model.operators:
         if operator.kind == "CALL_ONCE":
             continue
@@ -57,7 +57,7 @@ def without_variables(model: Model) -> Model:
     )
 
 
-def _assigned_once(graph: Model) -> Iterator[tuple[str, Array]]:
+def _assigned_once(graph: TfliteModel) -> Iterator[tuple[str, Array]]:
     """(name, data) of each variable that a graph of constants sets."""
     handles: dict[int, str] = {}
     for operator in graph.operators:
@@ -69,7 +69,7 @@ def _assigned_once(graph: Model) -> Iterator[tuple[str, Array]]:
                 yield _variable(operator, handles), data
 
 
-def _name(operator: Operator) -> str:
+def _name(operator: TfliteOperator) -> str:
     shared = operator.options["SharedName"]
     text = shared.decode("utf-8", "replace") if isinstance(shared, bytes) else str(shared)
     return (
@@ -78,19 +78,19 @@ def _name(operator: Operator) -> str:
     )
 
 
-def _only(operator: Operator, places: tuple[int, ...]) -> int:
+def _only(operator: TfliteOperator, places: tuple[int, ...]) -> int:
     if len(places) != 1:
         raise Unsuited(f"has {len(places)} outputs, and one is supported")
     return places[0]
 
 
-def _variable(operator: Operator, handles: dict[int, str]) -> str:
+def _variable(operator: TfliteOperator, handles: dict[int, str]) -> str:
     if not operator.inputs or operator.inputs[0] not in handles:
         raise Unsuited("names a variable by something else than a VAR_HANDLE")
     return handles[operator.inputs[0]]
 
 
-def _alike(name: str, one: Tensor, other: Tensor) -> None:
+def _alike(name: str, one: TfliteTensor, other: TfliteTensor) -> None:
     about = [(tensor.shape, tensor.dtype, tensor.scales, tensor.zeros) for tensor in (one, other)]
     if about[0] != about[1]:
         raise Unsuited(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fixedpoint_nn.interchange.tflite.file import read
-from fixedpoint_nn.interchange.tflite.model import Model
+from fixedpoint_nn.interchange.tflite.model import TfliteModel
 from fixedpoint_nn.interchange.tflite.states import without_variables
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numerics.arrays import Array
@@ -27,7 +27,7 @@ def streamed(source: str | os.PathLike[str] | bytes, network: Quantized, *xs: Ar
     return states_before(without_variables(read(source)), network, xs)
 
 
-def states_before(model: Model, network: Quantized, xs: Sequence[ArrayLike]) -> tuple[Array, ...]:
+def states_before(model: TfliteModel, network: Quantized, xs: Sequence[ArrayLike]) -> tuple[Array, ...]:
     """The same of a model that is read."""
     given = [np.asarray(x) for x in xs]
     outside = len(model.inputs) - len(model.states)

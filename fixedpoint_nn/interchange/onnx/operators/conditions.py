@@ -13,16 +13,16 @@ from fixedpoint_nn.interchange.onnx.masks import HIDES, masked
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
 from fixedpoint_nn.interchange.onnx.operators.elementwise import joined
 from fixedpoint_nn.interchange.onnx.operators.movement import rows_of
-from fixedpoint_nn.interchange.onnx.step import Operand, Result, Step, operator
-from fixedpoint_nn.interchange.onnx.value import MOST_ELEMENTS, Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, Operand, Result, operator
+from fixedpoint_nn.interchange.onnx.value import MOST_ELEMENTS, OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 INPUTS = "truth values as inputs of the network"
 TRUTH = "bool"  # the kind of values that are 1 or 0
 
 
-def _compares(turned: bool, negated: bool) -> Callable[[Step], Value]:
-    def convert(step: Step) -> Value:
+def _compares(turned: bool, negated: bool) -> Callable[[OnnxStep], OnnxValue]:
+    def convert(step: OnnxStep) -> OnnxValue:
         operands = list(step.operands)
         step.operands = operands[::-1] if turned else operands
         over = _difference(step)
@@ -32,7 +32,7 @@ def _compares(turned: bool, negated: bool) -> Callable[[Step], Value]:
     return convert
 
 
-def _difference(step: Step) -> Value:
+def _difference(step: OnnxStep) -> OnnxValue:
     """The first operand minus the second."""
     first, second = step.operands
     if isinstance(second, np.ndarray):
@@ -41,7 +41,7 @@ def _difference(step: Step) -> Value:
     return joined(step, layers.Subtract(), 2, commutes=False)
 
 
-def _not(step: Step, x: Value) -> Value:
+def _not(step: OnnxStep, x: OnnxValue) -> OnnxValue:
     return step.unary(layers.ScaleShift(scalar(-1.0), scalar(1.0)), x)
 
 
@@ -55,10 +55,10 @@ for _name, _turned, _negated in (
 
 
 @operator("Equal", "Embedding where whole numbers are compared with 0, 1, 2, ...", "all other comparisons")
-def equal(step: Step) -> Value:
+def equal(step: OnnxStep) -> OnnxValue:
     """Convert Equal of ids, on an axis of length 1, with all of their values, which is a row of one 1 for each."""
-    ids, values = (step.operands if isinstance(step.operands[0], Value) else step.operands[::-1])[:2]
-    if not isinstance(ids, Value) or ids.kind != "int" or isinstance(values, Value) or values is None:
+    ids, values = (step.operands if isinstance(step.operands[0], OnnxValue) else step.operands[::-1])[:2]
+    if not isinstance(ids, OnnxValue) or ids.kind != "int" or isinstance(values, OnnxValue) or values is None:
         raise Refused("it compares other values than whole numbers with constants")
     count, rank = values.size, len(ids.dims)
     if rank == 0 and ids.node in step.free:
@@ -76,7 +76,7 @@ def equal(step: Step) -> Value:
 
 
 @operator("OneHot", "Embedding", "another axis than a new last one; depths and values that are computed")
-def one_hot(step: Step) -> Value:
+def one_hot(step: OnnxStep) -> OnnxValue:
     """Convert OneHot."""
     ids, depth, values = step.value(0, kind="int"), step.constant(1, "depth"), step.constant(2, "values")
     if step.attribute("axis", -1) not in (-1, len(ids.dims)) or depth.size != 1 or values.size != 2:
@@ -88,37 +88,37 @@ def one_hot(step: Step) -> Value:
 
 
 @operator("Not", "ScaleShift", INPUTS)
-def not_(step: Step) -> Value:
+def not_(step: OnnxStep) -> OnnxValue:
     """Convert Not."""
     return _not(step, step.value(0, TRUTH))
 
 
 @operator("And", "Multiply", INPUTS)
-def and_(step: Step) -> Value:
+def and_(step: OnnxStep) -> OnnxValue:
     """Convert And."""
     return joined(step, layers.Multiply(), 2, kind=TRUTH)
 
 
 @operator("Or", "Maximum", INPUTS)
-def or_(step: Step) -> Value:
+def or_(step: OnnxStep) -> OnnxValue:
     """Convert Or."""
     return joined(step, layers.Maximum(), 2, kind=TRUTH)
 
 
 @operator("IsNaN", "nothing: no value here is nan", "as an output")
-def is_nan(step: Step) -> Array:
+def is_nan(step: OnnxStep) -> Array:
     """Convert IsNaN of what is computed."""
     return np.zeros((1,) * len(step.value(0).dims), bool)
 
 
 @operator("Where", "Multiply, Add; a mask of Softmax", "whole numbers; a choice between constants")
-def where(step: Step) -> Result:
+def where(step: OnnxStep) -> Result:
     """Convert Where: condition * x + (1 - condition) * y, as far as both are there."""
     condition, x, y = step.operands
     for place, operand in enumerate((x, y), 1):
-        if isinstance(operand, Value):
+        if isinstance(operand, OnnxValue):
             step.value(place)
-    if isinstance(condition, Value):
+    if isinstance(condition, OnnxValue):
         truth = replace(step.value(0, TRUTH), kind="float")
         return _added(step, _multiplied(step, truth, x), _multiplied(step, _not(step, truth), y))
     chosen = step.constant(0, "conditions").astype(bool)
@@ -136,20 +136,20 @@ def where(step: Step) -> Result:
     return _added(step, first, second)
 
 
-def _only(step: Step, chosen: Operand) -> Result:
+def _only(step: OnnxStep, chosen: Operand) -> Result:
     """The result of a constant condition: the chosen operand, broadcast to the shape of all operands."""
-    shapes = [x.dims if isinstance(x, Value) else x.shape for x in step.operands if x is not None]
+    shapes = [x.dims if isinstance(x, OnnxValue) else x.shape for x in step.operands if x is not None]
     dims = np.broadcast_shapes(*shapes)
-    if chosen is None or (chosen.dims if isinstance(chosen, Value) else chosen.shape) != dims:
+    if chosen is None or (chosen.dims if isinstance(chosen, OnnxValue) else chosen.shape) != dims:
         raise Refused("its condition is the same everywhere, and its choice would have to be repeated")
     return chosen
 
 
-def _multiplied(step: Step, x: Operand, y: Operand) -> Value:
+def _multiplied(step: OnnxStep, x: Operand, y: Operand) -> OnnxValue:
     step.operands = [x, y]
     return joined(step, layers.Multiply(), 2)
 
 
-def _added(step: Step, x: Operand, y: Operand) -> Value:
+def _added(step: OnnxStep, x: Operand, y: Operand) -> OnnxValue:
     step.operands = [x, y]
     return joined(step, layers.Add(), 2)
