@@ -63,8 +63,8 @@ def refusal(net: Any, shape: tuple[int, ...]) -> str:
 
 
 GROUPED = (
-    "Layer 'dot' does not fit the engine: it has a modelled accumulator of a grouped product that starts at a constant; "
-    "add the constant after a cast."
+    "Layer 'dot' does not fit the engine: it has a modelled accumulator of a grouped product that starts at a "
+    "constant; add the constant after a cast."
 )
 
 
@@ -90,6 +90,6 @@ def test_a_start_that_is_outside_of_the_products_format_is_refused(start: int) -
     starts = FixedArray.from_ints([0, start], accumulator.format)
     low, high = sorted((0.0, start / 8))
     assert refusal(lambda x: x.dot(weights, accumulator, starts).cast(OUT), (6,)) == (
-        f"Layer 'dot' does not fit the engine: it has an accumulator that starts at {low:g} to {high:g}, outside of its "
-        "products' format, Q(3, 3); give the products a wider one."
+        f"Layer 'dot' does not fit the engine: it has an accumulator that starts at {low:g} to {high:g}, outside of "
+        "its products' format, Q(3, 3); give the products a wider one."
     )
