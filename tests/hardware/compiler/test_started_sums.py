@@ -93,3 +93,16 @@ def test_a_start_that_is_outside_of_the_products_format_is_refused(start: int) -
         f"Layer 'dot' does not fit the engine: it has an accumulator that starts at {low:g} to {high:g}, outside of "
         "its products' format, Q(3, 3); give the products a wider one."
     )
+
+
+@pytest.mark.parametrize(("more", "runs"), [(-1, 1), (0, 1), (1, 2)])
+def test_a_sum_is_stored_before_its_cast_only_for_a_finer_result(more: int, runs: int) -> None:
+    """The engine shifts to the right alone."""
+    accumulator, weights = ACCUMULATORS["rounded products"], random(6, 5)
+    out = Quantizer(Q(6, accumulator.format.frac_bits + more), Rounding.HALF_UP)
+
+    def net(x: Any) -> Any:
+        return x.dot(weights, accumulator).cast(out)
+
+    check(net, (6,), X)
+    assert len(lower(net, (6,), X, 4).kernels) == runs
