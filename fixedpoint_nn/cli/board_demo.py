@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fixedpoint_nn import zoo
-from fixedpoint_nn.board.demo import DemoServer, Model, Show, kind_of
+from fixedpoint_nn.board.demo import DemoModel, DemoServer, Show, kind_of
 from fixedpoint_nn.board.opening import SIMULATED, open_engine
 from fixedpoint_nn.board.simulated import RUN_SECONDS
 from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative
@@ -92,25 +92,25 @@ def labels_of(pack: Pack) -> Sequence[str]:
     return VOCABULARIES[source]().symbols
 
 
-def model_of(pack: Pack, temperature: float) -> Model:
+def model_of(pack: Pack, temperature: float) -> DemoModel:
     """The quantised network in NumPy, if the zoo has it and it reproduces the pack's words; else the emulator."""
     source = WRITERS.get(pack.name, pack.name)
     plan = pack.directory / "plan.json"
     if source in zoo.names() and plan.exists():
         fixed = quantize(zoo.load(source), Plan.load(plan))
         if kind_of(pack) == "picture":
-            model = Model(
+            model = DemoModel(
                 "the same network over integers, in NumPy", lambda x, seed: _classified(fixed, pack, x)
             )
         else:
             how = SamplingConfig(pack.output.words, temperature)
             first = int(pack.vectors[0, 0])
-            model = Model(
+            model = DemoModel(
                 "the same network over integers, in NumPy", lambda x, seed: write(fixed, how, seed, first)
             )
         if np.array_equal(np.ravel(model.run(pack.vectors[0], pack.seed)), pack.expected[0]):
             return model
-    return Model("the engine's twin in Python, clock by clock", lambda x, seed: _emulated(pack, x, seed))
+    return DemoModel("the engine's twin in Python, clock by clock", lambda x, seed: _emulated(pack, x, seed))
 
 
 def _classified(fixed: Quantized, pack: Pack, inputs: Ints) -> Ints:

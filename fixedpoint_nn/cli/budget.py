@@ -23,7 +23,7 @@ ACTIVITY = ("multiply-adds", "weight rows", "words read", "written")  # what ene
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EngineComparison:
     """The compared engines, their budget, and the one taken."""
 
     budget: Budget
@@ -125,7 +125,7 @@ def compare(
     budget: Budget,
     arguments: argparse.Namespace,
     say: Callable[[str], None],
-) -> Comparison:
+) -> EngineComparison:
     """Compare engines within a budget, and take the fastest that fits."""
     found = alternatives(
         fixed,
@@ -138,7 +138,7 @@ def compare(
         multiplier=arguments.multiplier,
         progress=say,
     )
-    return Comparison(budget, found, fastest(found, budget, held=arguments.lanes is not None))
+    return EngineComparison(budget, found, fastest(found, budget, held=arguments.lanes is not None))
 
 
 def again(arguments: argparse.Namespace) -> list[object]:

@@ -176,8 +176,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compare(
-    arguments: argparse.Namespace, chosen: target.Target, plan: Plan | None, within: Budget
-) -> budget.Comparison:
+    arguments: argparse.Namespace, chosen: target.NetworkTarget, plan: Plan | None, within: Budget
+) -> budget.EngineComparison:
     """Compare the engines for the network, and print the comparison."""
     if arguments.out is not None:
         check_replaceable(arguments.out)  # fail before the work
@@ -190,7 +190,7 @@ def _compare(
 
 
 def shown(
-    chosen: target.Target,
+    chosen: target.NetworkTarget,
     plan: Plan | None,
     name: str,
     lanes: int,
@@ -215,7 +215,7 @@ def shown(
     return lowered.stages.show(name)
 
 
-def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan | None:
+def plan_for(chosen: target.NetworkTarget, bits: int | None, path: Path | None) -> Plan | None:
     """The plan in a file, or one calibrated on training data; None for a quantised network."""
     if isinstance(chosen.net, Quantized):
         if bits is not None or path is not None:
@@ -231,14 +231,14 @@ def plan_for(chosen: target.Target, bits: int | None, path: Path | None) -> Plan
     return calibrate(chosen.net, chosen.calibration, word=bits)
 
 
-def fixed_network(chosen: target.Target, plan: Plan | None) -> Quantized:
+def fixed_network(chosen: target.NetworkTarget, plan: Plan | None) -> Quantized:
     """The quantised network: the given one, or the float network quantised by a plan."""
     fixed: Quantized = chosen.net if plan is None else quantize(chosen.net, plan)
     return fixed
 
 
 def emit_network(
-    chosen: target.Target,
+    chosen: target.NetworkTarget,
     plan: Plan | None,
     out: Path,
     *,

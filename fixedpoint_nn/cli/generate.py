@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def compared(
-    chosen: target.Target,
+    chosen: target.NetworkTarget,
     bits: int | None,
     seed: int,
     temperature: float,

@@ -20,7 +20,7 @@ from safetensors.numpy import save as save_tensors
 
 from fixedpoint_nn.files.whole import write_whole
 from fixedpoint_nn.network.encoding import decoded, encoded
-from fixedpoint_nn.network.json_shapes import Anything, Fields, ShapeError, Table, demand, parsed, shown
+from fixedpoint_nn.network.json_shapes import JsonAny, JsonMap, JsonObject, ShapeError, demand, parsed, shown
 from fixedpoint_nn.network.tree import is_layer
 
 KEY = "fixedpoint_nn"
@@ -132,7 +132,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     try:
         header = parsed(text, constants=True)
-        demand(header, Fields({"net": Anything()}, {"metadata": Table(Anything())}))
+        demand(header, JsonObject({"net": JsonAny()}, {"metadata": JsonMap(JsonAny())}))
     except ShapeError as error:
         raise FileError(f"{path} does not describe a network: {error}; {AGAIN}") from None
     if header.get("version") != VERSION:

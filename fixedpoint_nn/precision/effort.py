@@ -44,11 +44,11 @@ def best_plan(net: Any, samples: Array, recipe: Recipe) -> Plan:
     """The plan, with its weights, for a float network of one input; samples (n, ...)."""
     exact = fold(net)
     recipe = replace(recipe, per_channel=True)
-    plain = Candidate.of(exact, samples, recipe)
+    plain = PlannedNetwork.of(exact, samples, recipe)
     scaled = equalised(exact, samples[:JUDGED])
     chosen = plain
     if scaled:
-        other = Candidate.of(rebuild(exact, _tensors(scaled)), samples, recipe)
+        other = PlannedNetwork.of(rebuild(exact, _tensors(scaled)), samples, recipe)
         chosen = min(plain, other, key=lambda candidate: candidate.error(exact, samples[:JUDGED]))
     return chosen.rounded(samples)
 
@@ -63,14 +63,14 @@ def _outputs(net: Any, x: Array) -> Array:
     return np.concatenate(parts)
 
 
-class Candidate:
+class PlannedNetwork:
     """A folded float network, its observations, and its plan so far."""
 
     def __init__(self, net: Any, seen: Observations, plan: Plan) -> None:
         self.net, self.seen, self.plan = net, seen, plan
 
     @classmethod
-    def of(cls, net: Any, samples: Array, recipe: Recipe) -> Candidate:
+    def of(cls, net: Any, samples: Array, recipe: Recipe) -> PlannedNetwork:
         """The plan of the "fast" effort, with its binary points moved."""
         seen = observe(net, samples)
         found = cls(net, seen, seen.plan(recipe))

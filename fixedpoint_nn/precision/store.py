@@ -15,7 +15,7 @@ from typing import Any
 import pooch
 
 from fixedpoint_nn.files.scratch import unless_weak
-from fixedpoint_nn.network.json_shapes import Anything, Shape, ShapeError, Table, demand, parsed
+from fixedpoint_nn.network.json_shapes import JsonAny, JsonMap, JsonShape, ShapeError, demand, parsed
 
 VARIABLE = "FIXEDPOINT_NN_RESULTS"
 TABLE = """
@@ -44,10 +44,10 @@ def default_path() -> Path:
     return usual if os.environ.get(VARIABLE) else unless_weak(usual.parent, "results", VARIABLE) / usual.name
 
 
-ANYTHING = Table(Anything())
+ANYTHING = JsonMap(JsonAny())
 
 
-class Store:
+class ResultStore:
     """Results by key in an SQLite file. Every `put` is one transaction, so a kill loses no completed result.
 
     Several processes can use one file. ":memory:" keeps nothing after the process.
@@ -67,7 +67,7 @@ class Store:
                 f"{self.path} cannot be used as a store of results ({_said(error)}); name another file"
             ) from error
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> ResultStore:
         return self
 
     def __exit__(
@@ -90,7 +90,7 @@ class Store:
                 f"{self.path} is damaged ({_said(error)}); delete the file to compute its results again"
             ) from error
 
-    def get(self, key: str, shape: Shape = ANYTHING) -> dict[str, Any] | None:
+    def get(self, key: str, shape: JsonShape = ANYTHING) -> dict[str, Any] | None:
         """The result of this key, None if there is none; raises StoreError unless it has the given JSON shape."""
         row = self._row("SELECT result FROM results WHERE key = ?", key)
         if row is None:

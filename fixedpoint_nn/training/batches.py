@@ -18,7 +18,7 @@ Batch = tuple[Array, Array]
 Augment = Callable[[Array, np.random.Generator], Array]
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """What `fit` takes batches from."""
 
     def __len__(self) -> int: ...

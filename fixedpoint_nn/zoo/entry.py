@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.batches import Source
+from fixedpoint_nn.training.batches import BatchSource
 from fixedpoint_nn.training.losses import Loss, cross_entropy
 from fixedpoint_nn.training.optimisers import Adam, Optimiser
 from fixedpoint_nn.training.schedules import Schedule, constant
@@ -56,7 +56,7 @@ class Entry:
     name: str
     summary: str
     build: Callable[[int], Any]
-    source: Callable[[], Source]
+    source: Callable[[], BatchSource]
     examples: Callable[[str], Examples]
     figures: Callable[[Any, Array, Array], dict[str, float]]
     recipe: TrainingRecipe

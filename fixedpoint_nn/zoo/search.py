@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Hyperparameter search by Optuna (the `search` extra): over a declared space, in parallel, resumable.
 
-    space = {"rate": Real(1e-4, 1e-2, log=True), "build.dropout": Real(0, 0.5), "batch": Choice(64, 128, 256)}
+    space = {"rate": Real(1e-4, 1e-2, log=True), "build.dropout": Real(0, 0.5), "batch": Categorical(64, 128, 256)}
     found = search("fashion_mlp", space, trials=40, storage="fashion.db", epochs=5, jobs=2)
     found.best
 
@@ -24,11 +24,11 @@ from fixedpoint_nn import zoo
 from fixedpoint_nn.training.loop import Diverged, fit
 from fixedpoint_nn.zoo.entry import Entry
 from fixedpoint_nn.zoo.hold_back import hold_back
-from fixedpoint_nn.zoo.search_space import Choice, Integer, Real, Space, as_settings, usual_space
+from fixedpoint_nn.zoo.search_space import Categorical, Integer, Real, Space, as_settings, usual_space
 from fixedpoint_nn.zoo.search_storage import demand_whole, readable
 from fixedpoint_nn.zoo.settings import Settings, taken
 
-__all__ = ["Choice", "Found", "Integer", "Real", "Space", "hold_back", "search", "usual_space"]
+__all__ = ["Categorical", "Found", "Integer", "Real", "Space", "hold_back", "search", "usual_space"]
 
 Tell = Callable[["Found"], None]
 

@@ -26,7 +26,7 @@ from fixedpoint_nn.hardware.isa.timing import FIRST_DECODE, HANDOVER, LOAD_CYCLE
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryDescription:
     """One of the engine's memories; `bits` and `words` are formulas over the Verilog's parameters."""
 
     image: str
@@ -37,15 +37,15 @@ class Memory:
 
 
 MEMORIES = (
-    Memory("program", "32", "PROGRAM_DEPTH", "load 0", "instructions; execution starts at word 0"),
-    Memory(
+    MemoryDescription("program", "32", "PROGRAM_DEPTH", "load 0", "instructions; execution starts at word 0"),
+    MemoryDescription(
         "weights",
         "LANES * WEIGHT_WIDTH",
         "WEIGHT_DEPTH",
         "load 1",
         "one row per step; lane 0 in the least significant bits",
     ),
-    Memory(
+    MemoryDescription(
         "parameters",
         "DRAIN * (MULTIPLIER_WIDTH + 6 + BIAS_WIDTH)",
         "PARAMETER_DEPTH",
@@ -53,14 +53,14 @@ MEMORIES = (
         "rows of `{multiplier, shift, bias}` of DRAIN output channels, the first in the least significant bits; "
         "shift 0 to 63",
     ),
-    Memory(
+    MemoryDescription(
         "tables",
         "ACTIVATION_WIDTH",
         "TABLE_DEPTH",
         "load 3",
         "table words, indexed by the input's bit pattern; a table of n input bits starts at a multiple of 2**n",
     ),
-    Memory(
+    MemoryDescription(
         "activations",
         "LANES * ACTIVATION_WIDTH",
         "ACTIVATION_DEPTH / LANES",

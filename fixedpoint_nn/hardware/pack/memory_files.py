@@ -120,7 +120,7 @@ def read_mif(text: str, bits: int, name: str = "the .mif text") -> list[int]:
 
 
 @dataclass(frozen=True)
-class Image:
+class MemoryImage:
     """A memory image in a file for `$readmemh`, and its number of words."""
 
     path: Path

@@ -21,7 +21,7 @@ from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.pack import manifest, memory_files
 from fixedpoint_nn.hardware.pack.manifest import PackError
 from fixedpoint_nn.hardware.pack.manifest_shape import demand_manifest, demand_port, depth, word_bits
-from fixedpoint_nn.hardware.pack.memory_files import Image
+from fixedpoint_nn.hardware.pack.memory_files import MemoryImage
 from fixedpoint_nn.hardware.pack.writer import (
     STATUS,
     VECTORS,
@@ -79,13 +79,13 @@ class Pack:
         """The seed of the noise generator for the first vector; vector n has seed + n."""
         return int(self.manifest["seed"])
 
-    def mem_files(self) -> dict[str, Image]:
+    def mem_files(self) -> dict[str, MemoryImage]:
         """The image files for `$readmemh`, by memory."""
         files = self.manifest["files"]
         kinds = (*IMAGES, STREAM) if self.config.weight_window else IMAGES
         names = {kind: manifest.file_name(kind, ".mem") for kind in kinds}
         return {
-            kind: Image(self.directory / name, files[name]["words"] if name in files else 0)
+            kind: MemoryImage(self.directory / name, files[name]["words"] if name in files else 0)
             for kind, name in names.items()
         }
 

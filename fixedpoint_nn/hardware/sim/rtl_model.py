@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fixedpoint_nn.files import scratch
 from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNetwork, lower
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
-from fixedpoint_nn.hardware.sim.run import Job, Outcome, simulate, write_images
+from fixedpoint_nn.hardware.sim.run import Job, SimulationOutcome, simulate, write_images
 from fixedpoint_nn.network.one_port import OnePort, one_port, several, shapes_of
 from fixedpoint_nn.network.quantized import Quantized, taken
 from fixedpoint_nn.numbers.fixed.array import FixedArray
@@ -55,7 +55,7 @@ class RtlModel:
         self.weight_memory = weight_memory
         self.simulator = simulator
         self.progress = progress
-        self.outcome = Outcome()
+        self.outcome = SimulationOutcome()
         self._lowered = lru_cache(maxsize=8)(self._lower)
 
     def _lower(self, *shapes: tuple[int, ...]) -> tuple[CompiledNetwork, OnePort | None]:

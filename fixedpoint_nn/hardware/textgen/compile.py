@@ -36,7 +36,7 @@ from fixedpoint_nn.hardware.compiler.strided_view import (
     View,
     dense_axes,
 )
-from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, Writer
+from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, TextNetwork
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numbers.traced.program import Program
@@ -46,7 +46,7 @@ from fixedpoint_nn.numerics.quantizer import Quantizer
 from fixedpoint_nn.numerics.rounding import Rounding
 
 
-def _trace(writer: Writer, table: NoiseTable | None) -> Program:
+def _trace(writer: TextNetwork, table: NoiseTable | None) -> Program:
     """One time step as a traced program: (noise, token, states) -> (token, states)."""
     program = Program()
     format = writer.fixed.input.format
@@ -62,7 +62,7 @@ def _trace(writer: Writer, table: NoiseTable | None) -> Program:
 
 def lower_writer(fixed: Quantized, how: SamplingConfig, lanes: int = 8, drain: int = 1) -> CompiledNetwork:
     """Compile a text generator: its input is the first character, its output all that follow."""
-    writer = Writer(fixed)
+    writer = TextNetwork(fixed)
     table = writer.noise(how)
     body = _trace(writer, table)
     builder = Builder(lanes)

@@ -14,7 +14,7 @@ from fixedpoint_nn.hardware.emit import emit_lowered
 from fixedpoint_nn.hardware.isa.lfsr import Noise
 from fixedpoint_nn.hardware.sim.run import Job, simulate, write_images
 from fixedpoint_nn.hardware.textgen.compile import lower_writer
-from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, Writer
+from fixedpoint_nn.hardware.textgen.network import END, SamplingConfig, TextNetwork
 from fixedpoint_nn.network.quantized import Quantized
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 from fixedpoint_nn.numerics.arrays import Ints
@@ -22,7 +22,7 @@ from fixedpoint_nn.numerics.arrays import Ints
 
 def write(fixed: Quantized, how: SamplingConfig, seed: int = 1, first: int = END) -> Ints:
     """The ids (length,) that the bit-accurate model generates, equal to the engine's with the same seed."""
-    writer = Writer(fixed)
+    writer = TextNetwork(fixed)
     table, source = writer.noise(how), Noise(seed)
     format = fixed.input.format
     token = FixedArray.from_ints(np.array([first]), format)

@@ -20,7 +20,14 @@ from fixedpoint_nn.hardware.pack.reader import Pack, load_pack
 from fixedpoint_nn.hardware.pack.writer import STATUS, VECTORS
 from fixedpoint_nn.hardware.sim import waves
 from fixedpoint_nn.hardware.sim.build import compiled
-from fixedpoint_nn.hardware.sim.run import Job, Outcome, SimulationError, SimulatorError, attempt, simulate
+from fixedpoint_nn.hardware.sim.run import (
+    Job,
+    SimulationError,
+    SimulationOutcome,
+    SimulatorError,
+    attempt,
+    simulate,
+)
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
 from fixedpoint_nn.hardware.verify.first_difference import ExtraWrites, FirstDifference, first_divergence
 from fixedpoint_nn.hardware.verify.streamed import cycles_by_arrival
@@ -175,7 +182,7 @@ def _compared(
     return Verdict(True, text, len(inputs), words_compared, cycles)
 
 
-def _compare_status(pack: Pack, vector: int, outcome: Outcome, cycles: int) -> str:
+def _compare_status(pack: Pack, vector: int, outcome: SimulationOutcome, cycles: int) -> str:
     """A sentence about a status register, other than `cycles`, that differs from the pack's; empty if none does."""
     if pack.status is None:
         return ""
@@ -187,7 +194,7 @@ def _compare_status(pack: Pack, vector: int, outcome: Outcome, cycles: int) -> s
     return ""
 
 
-def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: Outcome) -> str:
+def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome) -> str:
     found = first_divergence(
         pack.config,
         pack.images,
@@ -236,7 +243,7 @@ def _traced_divergence(
     )
 
 
-def _outside(job: Job, outcome: Outcome, vector: int) -> Outside | None:
+def _outside(job: Job, outcome: SimulationOutcome, vector: int) -> Outside | None:
     """The memory of streamed weights, or the cycles in which its rows arrived."""
     return np.array(outcome.arrivals[vector]) if isinstance(job.memory, int) else job.memory
 

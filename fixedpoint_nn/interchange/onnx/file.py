@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reading an .onnx file into a `Model`, in time and memory proportional to its size, even if it is malicious."""
+"""Reading an .onnx file into a `OnnxModel`, in time and memory proportional to its size, even if it is malicious."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.functions import inlined
-from fixedpoint_nn.interchange.onnx.model import Declared, Model, OnnxError, Operation, in_order
+from fixedpoint_nn.interchange.onnx.model import Declared, OnnxError, OnnxModel, OnnxOperation, in_order
 from fixedpoint_nn.numerics.arrays import Array
 
 MOST_BYTES = 1 << 31  # protobuf's own limit
@@ -32,7 +32,7 @@ def package() -> Any:
     return onnx
 
 
-def read(source: str | os.PathLike[str] | bytes) -> Model:
+def read(source: str | os.PathLike[str] | bytes) -> OnnxModel:
     """The model in a file (its path or its bytes); raises OnnxError."""
     onnx = package()
     folder: Path | None = None
@@ -66,7 +66,7 @@ def _sentence(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
+def _model(onnx: Any, proto: Any, folder: Path | None) -> OnnxModel:
     proto = inlined(proto)
     opset = max(
         (entry.version for entry in proto.opset_import if text(entry.domain) in ("", "ai.onnx")), default=0
@@ -91,7 +91,7 @@ def _model(onnx: Any, proto: Any, folder: Path | None) -> Model:
     if not outputs:
         raise OnnxError("it has no output")
     about = {text(entry.key): text(entry.value) for entry in proto.metadata_props}
-    return Model(tuple(ordered), inputs, outputs, constants, opset, about)
+    return OnnxModel(tuple(ordered), inputs, outputs, constants, opset, about)
 
 
 def text(name: str | bytes) -> str:
@@ -99,10 +99,10 @@ def text(name: str | bytes) -> str:
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
-def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | None) -> Operation:
+def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | None) -> OnnxOperation:
     name, op, domain = text(node.name), text(node.op_type), text(node.domain)
     domain = "" if domain == "ai.onnx" else domain
-    operation = Operation(
+    operation = OnnxOperation(
         name or f"{op}_{number}",
         op,
         tuple(text(part) for part in node.input),
@@ -114,7 +114,7 @@ def _operation(onnx: Any, node: Any, number: int, opset: int, folder: Path | Non
     return operation
 
 
-def _check_types(onnx: Any, node: Any, operation: Operation, opset: int) -> None:
+def _check_types(onnx: Any, node: Any, operation: OnnxOperation, opset: int) -> None:
     """Raise OnnxError unless every attribute has the type that the operator's specification requires."""
     try:
         schema = onnx.defs.get_schema(operation.op, opset, operation.domain)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 HIDES = -1e4  # values as low as this are a mask
@@ -24,7 +24,7 @@ class Masked:
     )
 
 
-def masked(x: Value, kept: Array) -> Value:
+def masked(x: OnnxValue, kept: Array) -> OnnxValue:
     """The value with a mask, which the following softmax applies."""
     try:
         larger = np.broadcast_shapes(x.dims, kept.shape) != x.dims
@@ -35,7 +35,7 @@ def masked(x: Value, kept: Array) -> Value:
     return replace(x, kind=Masked(kept, _place(x)))
 
 
-def mask_of(x: Value) -> Array | None:
+def mask_of(x: OnnxValue) -> Array | None:
     """The mask of an unchanged value; None if it has none. Raises Refused if it was changed since."""
     if not isinstance(x.kind, Masked):
         return None
@@ -55,5 +55,5 @@ def without_mask(constant: Array) -> tuple[Array, Array]:
     return np.where(kept, constant, 0).astype(constant.dtype), kept
 
 
-def _place(x: Value) -> tuple[object, ...]:
+def _place(x: OnnxValue) -> tuple[object, ...]:
     return (x.node, x.dims, x.axes)

@@ -16,7 +16,7 @@ class OnnxError(ValueError):
 
 
 @dataclass(frozen=True)
-class Operation:
+class OnnxOperation:
     """One node of the file; an absent optional input has the name ''."""
 
     name: str
@@ -37,17 +37,17 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Model:
+class OnnxModel:
     """The content of a file."""
 
-    operations: tuple[Operation, ...]
+    operations: tuple[OnnxOperation, ...]
     inputs: tuple[Declared, ...]
     outputs: tuple[Declared, ...]
     constants: Mapping[str, Array]
     opset: int
     about: Mapping[str, str] = field(default_factory=dict)  # the file's metadata
 
-    def only(self, outputs: Sequence[str] | None) -> Model:
+    def only(self, outputs: Sequence[str] | None) -> OnnxModel:
         """The model reduced to these outputs, or to all for None."""
         names = [output.name for output in self.outputs]
         for name in outputs or ():
@@ -62,16 +62,16 @@ class Model:
                 kept.append(operation)
         return replace(self, operations=tuple(kept[::-1]), outputs=chosen)
 
-    def users(self) -> dict[str, list[Operation]]:
+    def users(self) -> dict[str, list[OnnxOperation]]:
         """The consumers of each value, by name."""
-        found: dict[str, list[Operation]] = {}
+        found: dict[str, list[OnnxOperation]] = {}
         for operation in self.operations:
             for name in dict.fromkeys(operation.inputs):
                 found.setdefault(name, []).append(operation)
         return found
 
 
-def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
+def in_order(operations: list[OnnxOperation], known: set[str]) -> list[OnnxOperation]:
     """The operations in topological order; raises OnnxError for a cycle."""
     made: dict[str, str] = {}
     for operation in operations:
@@ -91,7 +91,7 @@ def in_order(operations: list[Operation], known: set[str]) -> list[Operation]:
         waiting[number] = len(needed)
         if not needed:
             ready.append(number)
-    order: list[Operation] = []
+    order: list[OnnxOperation] = []
     while ready:
         number = ready.popleft()
         operation = operations[number]

@@ -24,8 +24,8 @@ from fixedpoint_nn.interchange.tflite.step import (
     RELU6,
     RELU_N1_TO_1,
     Made,
-    Step,
-    Value,
+    TfliteStep,
+    TfliteValue,
     activation_range,
 )
 from fixedpoint_nn.numerics.value_table import ValueTable
@@ -33,10 +33,10 @@ from fixedpoint_nn.numerics.value_table import ValueTable
 RELU_0_TO_1 = -1
 
 
-def rectified(activation: int) -> Callable[[Step], Made]:
+def rectified(activation: int) -> Callable[[TfliteStep], Made]:
     """The converter of RELU, RELU6, RELU_N1_TO_1 or RELU_0_TO_1: a rescaling, clamped to the activation's range."""
 
-    def convert(step: Step) -> Made:
+    def convert(step: TfliteStep) -> Made:
         x, output = step.value(0), step.output()
         step.same_type(x.tensor, output)
         if activation == RELU_0_TO_1:
@@ -49,13 +49,13 @@ def rectified(activation: int) -> Callable[[Step], Made]:
     return convert
 
 
-def requantize(step: Step) -> Made:
+def requantize(step: TfliteStep) -> Made:
     """Convert QUANTIZE of integers: to another scale, zero point or width."""
     x, output = step.value(0), step.output()
     return _rescaled(step, x, x.tensor.scale / output.scale, output.centred)
 
 
-def _rescaled(step: Step, x: Value, real: float, codes: tuple[int, int]) -> Made:
+def _rescaled(step: TfliteStep, x: TfliteValue, real: float, codes: tuple[int, int]) -> Made:
     if x.tensor.dtype == "int16":
         return Made(rescaled_twice(real, x.range, codes, step.name), (x,), codes)
     m, shift = quantized_multiplier(real)
@@ -72,7 +72,7 @@ def _rescaled(step: Step, x: Value, real: float, codes: tuple[int, int]) -> Made
     return Made(Lookup(table), (x,), codes)
 
 
-def leaky_relu(step: Step) -> Made:
+def leaky_relu(step: TfliteStep) -> Made:
     """Convert LEAKY_RELU: one multiplier for each sign."""
     x, output = step.value(0), step.output()
     dtype = step.same_type(x.tensor, output)
@@ -88,7 +88,7 @@ def leaky_relu(step: Step) -> Made:
     return _tabulated(step, x, lambda code: multiplied(code, *pair[code < 0]))
 
 
-def hard_swish(step: Step) -> Made:
+def hard_swish(step: TfliteStep) -> Made:
     """Convert HARD_SWISH: x * relu6(x + 3) / 6 in 16-bit integers."""
     x, output = step.value(0), step.output()
     _eight_bits(step, x)
@@ -120,12 +120,12 @@ def _short(real: float) -> tuple[int, int]:
     return (min((m + (1 << 15)) >> 16, (1 << 15) - 1), shift)
 
 
-def _eight_bits(step: Step, x: Value) -> None:
+def _eight_bits(step: TfliteStep, x: TfliteValue) -> None:
     if step.same_type(x.tensor, step.output()) != "int8":
         raise Unsuited("has 16-bit activations, and 8 bits are supported")
 
 
-def _tabulated(step: Step, x: Value, function: Callable[[int], int]) -> Made:
+def _tabulated(step: TfliteStep, x: TfliteValue, function: Callable[[int], int]) -> Made:
     """The table of a function of centred codes, saturated."""
     low, high = codes = step.output().centred
     table = ValueTable.of(
@@ -138,10 +138,10 @@ def _tabulated(step: Step, x: Value, function: Callable[[int], int]) -> Made:
     return Made(Lookup(table), (x,), codes)
 
 
-def curve(name: str, function: Callable[[Any], Any]) -> Callable[[Step], Made]:
+def curve(name: str, function: Callable[[Any], Any]) -> Callable[[TfliteStep], Made]:
     """The converter of a real function, computed in float32, to a table of 8-bit codes."""
 
-    def convert(step: Step) -> Made:
+    def convert(step: TfliteStep) -> Made:
         x, output = step.value(0), step.output()
         if step.same_type(x.tensor, output) != "int8":
             return CURVES16[step.operator.kind](step)
@@ -152,7 +152,7 @@ def curve(name: str, function: Callable[[Any], Any]) -> Callable[[Step], Made]:
     return convert
 
 
-def _table(step: Step, x: Value, name: str, function: Callable[[Any], Any]) -> ValueTable:
+def _table(step: TfliteStep, x: TfliteValue, name: str, function: Callable[[Any], Any]) -> ValueTable:
     output, f = step.output(), x.format
     centred = np.arange(f.int_min, f.int_max + 1).astype(np.float32)
     real = function((np.float32(x.tensor.scale) * centred).astype(np.float64)).astype(np.float32)

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from fixedpoint_nn.interchange.affine.constants import Unsuited
-from fixedpoint_nn.interchange.tflite.step import Step
+from fixedpoint_nn.interchange.tflite.step import TfliteStep
 from fixedpoint_nn.layers.padding import resolve
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
 
@@ -35,7 +35,7 @@ def padding_of(
     return stride, padding, size
 
 
-def check_work(step: Step, shape: tuple[int, ...], taps: int, most: int = MOST_PRODUCTS) -> None:
+def check_work(step: TfliteStep, shape: tuple[int, ...], taps: int, most: int = MOST_PRODUCTS) -> None:
     """Raise Unsuited unless the output has this shape, and count the products within the limit."""
     output = step.output()
     if prod(output.shape) != prod(shape):

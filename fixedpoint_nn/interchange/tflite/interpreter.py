@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.tflite.convert import Conversion, part_name
+from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, part_name
 from fixedpoint_nn.interchange.tflite.file import TfliteError, read
 from fixedpoint_nn.network.quantized import taken
 from fixedpoint_nn.numerics.arrays import Array
@@ -23,7 +23,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
     """(name, theirs, ours, exact) of each operator's output, and of the model's output."""
     (x,) = xs
     model = read(path)
-    conversion = Conversion(model)
+    conversion = TfliteConversion(model)
     network = conversion.network()
     graph: Any = network.net
     places = {

@@ -14,7 +14,7 @@ from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
 from fixedpoint_nn.interchange.affine.rescaling import landing, multiplied_twice
 from fixedpoint_nn.interchange.tflite.geometry import MOST_COPIES, check_work, padding_of
-from fixedpoint_nn.interchange.tflite.step import Made, Step, Value, same_scale
+from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep, TfliteValue, same_scale
 from fixedpoint_nn.layers.pooling import MaxPool2D
 from fixedpoint_nn.layers.structure import Sequential
 from fixedpoint_nn.numbers.sliding_windows import Padding, Pair
@@ -26,7 +26,7 @@ from fixedpoint_nn.numerics.rounding import Rounding
 from fixedpoint_nn.numerics.value_table import ValueTable
 
 
-def average_pool_2d(step: Step) -> Made:
+def average_pool_2d(step: TfliteStep) -> Made:
     """Convert AVERAGE_POOL_2D: the mean of the codes q, ties away from zero, without padding."""
     x, kernel, stride, padding = _pool(step)
     output, codes = step.output(), step.activation_range()
@@ -69,7 +69,7 @@ def reciprocals(counts: Any, most: int) -> tuple[Any, int]:
     raise Unsuited(f"takes the mean of {int(np.max(counts))} values")
 
 
-def _landing_of_codes(step: Step, codes: tuple[int, int], zero: int) -> tuple[QFormat, Clamp | None]:
+def _landing_of_codes(step: TfliteStep, codes: tuple[int, int], zero: int) -> tuple[QFormat, Clamp | None]:
     """(format, clamp) for rounded codes q: saturated to their type, centred, clamped."""
     if not zero:
         return landing(*codes, step.name)
@@ -80,7 +80,7 @@ def _landing_of_codes(step: Step, codes: tuple[int, int], zero: int) -> tuple[QF
     return whole(low, high), Clamp(table)
 
 
-def max_pool_2d(step: Step) -> Made:
+def max_pool_2d(step: TfliteStep) -> Made:
     """Convert MAX_POOL_2D; padding is never the maximum."""
     x, kernel, stride, padding = _pool(step)
     low, high = step.activation_range()
@@ -93,7 +93,7 @@ def max_pool_2d(step: Step) -> Made:
     return Made(Sequential(pool=pool, clamp=clamp), (x,), codes)
 
 
-def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
+def _pool(step: TfliteStep) -> tuple[TfliteValue, Pair, Pair, Padding]:
     x, output = step.value(0), step.output()
     same_scale(x.tensor, output)
     kernel = step.options["FilterHeight"], step.options["FilterWidth"]
@@ -104,7 +104,7 @@ def _pool(step: Step) -> tuple[Value, Pair, Pair, Padding]:
     return x, kernel, stride, padding
 
 
-def mean(step: Step) -> Made:
+def mean(step: TfliteStep) -> Made:
     """Convert MEAN: the sum, times a multiplier divided by the number of terms."""
     x, output = step.value(0), step.output()
     step.same_type(x.tensor, output)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fixedpoint_nn.numbers.tensor.tensor import Tensor, record
 from fixedpoint_nn.numerics.arrays import Array
-from fixedpoint_nn.training.batches import Samples, Source
+from fixedpoint_nn.training.batches import BatchSource, Samples
 from fixedpoint_nn.training.losses import Loss
 from fixedpoint_nn.training.methods.method import Method, Teacher
 
@@ -28,7 +28,7 @@ class Taught:
 class TaughtSource:
     """A source whose targets are `Taught`: the teacher is evaluated on each batch."""
 
-    given: Source
+    given: BatchSource
     teacher: Teacher
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class Distillation(Method):
     share: float = 0.7
     temperature: float = 2.0
 
-    def source(self, source: Source, teacher: Teacher | Array) -> Source:
+    def source(self, source: BatchSource, teacher: Teacher | Array) -> BatchSource:
         """The source with the teacher's logits added to the targets."""
         if callable(teacher):
             return TaughtSource(source, teacher)

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 
 from fixedpoint_nn import from_onnx
 from fixedpoint_nn.interchange.onnx.model import OnnxError
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import model, node
 from tests.interchange.onnx.test_slice import small_cnn
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 
 from fixedpoint_nn import RtlModel, calibrate, layers, quantize
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel, imported
+from fixedpoint_nn.interchange.onnx.reader import imported
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import check, model, node
 
 

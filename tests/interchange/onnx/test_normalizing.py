@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fixedpoint_nn import RtlModel, from_onnx
 from fixedpoint_nn.interchange.onnx.file import read
 from fixedpoint_nn.interchange.onnx.integers.reader import imported_integers
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import model, node, reference
 from tests.interchange.onnx.test_runtime_domain import TYPES, file_of, mine
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from fixedpoint_nn import Tensor, from_onnx
 from fixedpoint_nn.interchange.onnx.model import OnnxError
-from fixedpoint_nn.interchange.onnx.reader import UnsupportedModel
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.interchange.onnx.models import INT64, model, node
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 pytest.importorskip("ai_edge_litert", reason="models are written with the schema of the `tflite` extra")
 
 from fixedpoint_nn import from_tflite
-from fixedpoint_nn.interchange.tflite import TfliteError, UnsupportedModel
+from fixedpoint_nn.interchange.tflite import TfliteError
+from fixedpoint_nn.interchange.unsupported import UnsupportedModel
 from tests.support.tflite_models import ModelBuilder, options, run
 from tests.support.tflite_networks import ds_cnn
 

@@ -22,7 +22,7 @@ from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, limits
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.operators.elementwise import aligned
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Ints
 from fixedpoint_nn.numerics.overflow import Overflow
 from fixedpoint_nn.numerics.quantizer import Quantizer
@@ -36,7 +36,7 @@ MOST_EXACT_BITS = 28  # of weights for values that are not rounded
 
 
 @dataclass(frozen=True)
-class Pair:
+class JoinedOperands:
     """Two operands that are added (with `sign` of the second) or, with sign 0, multiplied."""
 
     sign: int
@@ -49,7 +49,7 @@ class Pair:
         return x * y if not self.sign else x + y if self.sign > 0 else x - y
 
 
-def pair_of(step: IntegerStep) -> tuple[list[Value], tuple[int, ...]]:
+def pair_of(step: IntegerStep) -> tuple[list[OnnxValue], tuple[int, ...]]:
     """(both values in the same order of axes, shape of the result)."""
     values = [step.value(i, kind="") for i in range(2)]
     try:
@@ -59,17 +59,17 @@ def pair_of(step: IntegerStep) -> tuple[list[Value], tuple[int, ...]]:
     return aligned(step, values, len(dims)), dims
 
 
-def of_two(step: IntegerStep, sign: int) -> Value:
+def of_two(step: IntegerStep, sign: int) -> OnnxValue:
     """The sum of two values, or their difference."""
     values, dims = pair_of(step)
     one, two = (reals(v) for v in values)
     rounds = step.rounding
     small = (one.high - one.low + 1) * (two.high - two.low + 1) <= MOST_PAIRS
     if rounds is not None and small and channels(one.chain) == channels(two.chain) == 1:
-        return _rounded(step, values, dims, Pair(sign, one, two), rounds)
+        return _rounded(step, values, dims, JoinedOperands(sign, one, two), rounds)
     scales = one.scale, two.scale
     if rounds is not None and rounds.how is np.rint and not rounds.early:
-        return _together(step, values, dims, Pair(sign, one, two), rounds)
+        return _together(step, values, dims, JoinedOperands(sign, one, two), rounds)
     weights, unit = exact_weights(*scales)
     layer = WeightedSum(constant(weights[0]), constant(sign * weights[1]))
     ends = [(x * weights[0], y) for x, y in zip(limits(one), _signed(two, sign * weights[1]), strict=True)]
@@ -84,8 +84,8 @@ def of_two(step: IntegerStep, sign: int) -> Value:
 
 
 def _together(
-    step: IntegerStep, values: list[Value], dims: tuple[int, ...], pair: Pair, rounds: Rounds
-) -> Value:
+    step: IntegerStep, values: list[OnnxValue], dims: tuple[int, ...], pair: JoinedOperands, rounds: Rounds
+) -> OnnxValue:
     """The weighted sum of both, rounded once; the factors have 31 bits, more than the file's floats."""
     ends = np.array([[-np.inf, np.inf]], np.float32)
     for link in (*step.between, *rounds.links):
@@ -124,13 +124,13 @@ def exact_weights(one: float, two: float) -> tuple[tuple[int, int], float]:
     return (a, b), unit
 
 
-def product(step: IntegerStep) -> Value:
+def product(step: IntegerStep) -> OnnxValue:
     """The product of two values."""
     values, dims = pair_of(step)
     one, two = (reals(v) for v in values)
     rounds = step.rounding
     if rounds is not None and (one.high - one.low + 1) * (two.high - two.low + 1) <= MOST_PAIRS:
-        return _rounded(step, values, dims, Pair(0, one, two), rounds)
+        return _rounded(step, values, dims, JoinedOperands(0, one, two), rounds)
     ends = [x * y for x in limits(one) for y in limits(two)]
     low, high = min(ends), max(ends)
     try:
@@ -144,8 +144,8 @@ def product(step: IntegerStep) -> Value:
 
 
 def _rounded(
-    step: IntegerStep, values: list[Value], dims: tuple[int, ...], pair: Pair, rounds: Rounds
-) -> Value:
+    step: IntegerStep, values: list[OnnxValue], dims: tuple[int, ...], pair: JoinedOperands, rounds: Rounds
+) -> OnnxValue:
     """The codes of the following quantiser, whose own node is then skipped."""
     a, b = np.meshgrid(
         np.arange(pair.one.low, pair.one.high + 1), np.arange(pair.two.low, pair.two.high + 1), indexing="ij"
@@ -161,12 +161,12 @@ def _rounded(
 
 def joined_codes(
     step: IntegerStep,
-    values: list[Value],
+    values: list[OnnxValue],
     dims: tuple[int, ...],
-    pair: Pair,
+    pair: JoinedOperands,
     found: tuple[Ints, Ints, Ints],
     rounds: Rounds,
-) -> Value:
+) -> OnnxValue:
     """The value of a layer that maps every pair (found[0], found[1]) to found[2]: one multiplication, or a table."""
     a, b, codes = found
     if len(codes) > MOST_PAIRS:
@@ -181,7 +181,7 @@ def joined_codes(
     return replace(made, kind=kind)
 
 
-def _line(name: str, pair: Pair, a: Ints, b: Ints, codes: Ints, rounds: Rounds) -> Any:
+def _line(name: str, pair: JoinedOperands, a: Ints, b: Ints, codes: Ints, rounds: Rounds) -> Any:
     """One multiplication of a weighted sum, or of the product, that is right for every pair; None without one."""
     scales = pair.one.scale, pair.two.scale
     for bits in WEIGHT_BITS if pair.sign else (0,):
@@ -218,7 +218,7 @@ def _steps(n: Ints, codes: Ints, rounds: Rounds) -> StepFunction | None:
     return StepFunction(first[np.newaxis], np.ones(1, np.int64), sums, rounds.centred, until[np.newaxis])
 
 
-def _table(name: str, pair: Pair, codes: Ints, rounds: Rounds) -> WeightedSum:
+def _table(name: str, pair: JoinedOperands, codes: Ints, rounds: Rounds) -> WeightedSum:
     """A table of the code of every pair, whose address is made of both."""
     span = pair.two.high - pair.two.low + 1
     address = whole(0, len(codes) - 1)

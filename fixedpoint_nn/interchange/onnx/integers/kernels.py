@@ -20,7 +20,7 @@ from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, landed
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import convolutions, products
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array, Ints
 
 INT32 = 1 << 31
@@ -61,7 +61,7 @@ def integers(step: IntegerStep, index: int, zeros_at: int, axis: int) -> Ints:
     "Conv2D, and a rescaling with the same codes as a 32-bit float factor at every sum",
     "3-D; weights that are computed",
 )
-def qlinear_conv(step: IntegerStep) -> Value:
+def qlinear_conv(step: IntegerStep) -> OnnxValue:
     """Convert QLinearConv."""
     x = centred(step, step.value(0, kind=""), zero_of(step, 2))
     ints = integers(step, 3, 5, 0)
@@ -83,7 +83,9 @@ def _without_scales(step: IntegerStep, index: int) -> IntegerStep:
     return step
 
 
-def rescaled(step: IntegerStep, made: Value, sums: tuple[int, int], factor: Array, zero_at: int) -> Value:
+def rescaled(
+    step: IntegerStep, made: OnnxValue, sums: tuple[int, int], factor: Array, zero_at: int
+) -> OnnxValue:
     """The value round(float32(sum) * factor) + zero, as the runtime's kernels compute it."""
     if max(-sums[0], sums[1]) >= INT32:
         raise Refused(f"its sums reach {max(-sums[0], sums[1]):,}, and the operator's have 32 bits")
@@ -105,7 +107,7 @@ def rescaled(step: IntegerStep, made: Value, sums: tuple[int, int], factor: Arra
     "Dense or MatMul, and a rescaling with the same codes as a 32-bit float factor at every sum",
     "a scale for each row of the first operand",
 )
-def qlinear_matmul(step: IntegerStep) -> Value:
+def qlinear_matmul(step: IntegerStep) -> OnnxValue:
     """Convert QLinearMatMul."""
     own, others, after = (scale_of(step, i, "scales") for i in (1, 4, 6))
     if own.size != 1 or after.size != 1:
@@ -115,7 +117,7 @@ def qlinear_matmul(step: IntegerStep) -> Value:
 
 
 @operator("MatMulInteger", "Dense or MatMul", "a zero point for each row of the first operand")
-def matmul_integer(step: IntegerStep) -> Value:
+def matmul_integer(step: IntegerStep) -> OnnxValue:
     """Convert MatMulInteger: sums of 32 bits."""
     made, sums = _product(step, 0, 2, 1, 3)
     return _sums(made, sums)
@@ -123,34 +125,34 @@ def matmul_integer(step: IntegerStep) -> Value:
 
 def _product(
     step: IntegerStep, a_at: int, a_zero: int, b_at: int, b_zero: int
-) -> tuple[Value, tuple[int, int]]:
+) -> tuple[OnnxValue, tuple[int, int]]:
     one, two = step.operands[a_at], step.operands[b_at]
-    if isinstance(one, Value) and isinstance(two, Value):
+    if isinstance(one, OnnxValue) and isinstance(two, OnnxValue):
         a, b = (
             _as_reals(centred(step, step.value(i, kind=""), zero_of(step, zero)))
             for i, zero in ((a_at, a_zero), (b_at, b_zero))
         )
         bare = replace(step, operands=[a, b])
         return _apart(of_two(bare, products.matmul, a, b))
-    left = not isinstance(one, Value)
+    left = not isinstance(one, OnnxValue)
     at, zero = (b_at, b_zero) if left else (a_at, a_zero)
     x = centred(step, step.value(at, kind=""), zero_of(step, zero))
     ints = integers(step, *((a_at, a_zero, -2) if left else (b_at, b_zero, -1)))
     return _apart(multiplied(step, x, ints, np.ones(ints.shape, np.float32), 1.0, left))
 
 
-def _apart(v: Value) -> tuple[Value, tuple[int, int]]:
+def _apart(v: OnnxValue) -> tuple[OnnxValue, tuple[int, int]]:
     kind: Any = v.kind
     return v, (kind.low, kind.high)
 
 
-def _as_reals(v: Value) -> Value:
+def _as_reals(v: OnnxValue) -> OnnxValue:
     kind = codes(v)
     same: Any = Reals(kind.low, kind.high, (Times((1.0,)),))
     return replace(v, kind=same)
 
 
-def _sums(made: Value, sums: tuple[int, int]) -> Value:
+def _sums(made: OnnxValue, sums: tuple[int, int]) -> OnnxValue:
     if max(-sums[0], sums[1]) >= INT32:
         raise Refused(f"its sums reach {max(-sums[0], sums[1]):,}, and the operator's have 32 bits")
     kind: Any = Codes(*sums)
@@ -158,7 +160,7 @@ def _sums(made: Value, sums: tuple[int, int]) -> Value:
 
 
 @operator("ConvInteger", "Conv2D", "3-D; weights that are computed")
-def conv_integer(step: IntegerStep) -> Value:
+def conv_integer(step: IntegerStep) -> OnnxValue:
     """Convert ConvInteger: sums of 32 bits."""
     x = centred(step, step.value(0, kind=""), zero_of(step, 2))
     ints = integers(step, 1, 3, 0)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Plus, Times, applied
-from fixedpoint_nn.interchange.onnx.integers.constants import Scaled
+from fixedpoint_nn.interchange.onnx.integers.constants import ScaledConstant
 from fixedpoint_nn.interchange.onnx.integers.elementwise import numbers
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, reals
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounder, Rounds, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
-from fixedpoint_nn.interchange.onnx.step import Step
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
 
 DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
@@ -37,7 +37,7 @@ ROUNDINGS: dict[str, Rounder] = {
 }
 
 
-def rounder(step: Step, default: str) -> Rounder:
+def rounder(step: OnnxStep, default: str) -> Rounder:
     """The rounding function of the attribute rounding_mode."""
     mode = str(step.attribute("rounding_mode", default)).upper()
     if mode not in ROUNDINGS:
@@ -45,7 +45,7 @@ def rounder(step: Step, default: str) -> Rounder:
     return ROUNDINGS[mode]
 
 
-def single(step: Step, index: int, what: str) -> float:
+def single(step: OnnxStep, index: int, what: str) -> float:
     """A scalar constant."""
     array = np.unique(np.asarray(step.constant(index, what), np.float64))
     if array.size != 1 or not np.isfinite(array).all():
@@ -53,7 +53,7 @@ def single(step: Step, index: int, what: str) -> float:
     return float(array[0])
 
 
-def whole(step: Step, index: int, what: str, most: int) -> int:
+def whole(step: OnnxStep, index: int, what: str, most: int) -> int:
     """A scalar integer constant."""
     number = single(step, index, what)
     if number != int(number) or abs(number) > most:
@@ -61,7 +61,7 @@ def whole(step: Step, index: int, what: str, most: int) -> int:
     return int(number)
 
 
-def range_of(step: Step, bits: int) -> tuple[int, int]:
+def range_of(step: OnnxStep, bits: int) -> tuple[int, int]:
     """(lowest, highest) integer of `bits` bits."""
     signed, narrow = bool(step.attribute("signed", 1)), bool(step.attribute("narrow", 0))
     if bits < 1:
@@ -76,7 +76,7 @@ def ones(y: Any) -> Any:
     return np.where(y >= 0, 1, -1).astype(y.dtype)
 
 
-def quant_rounds(step: Step, scales: tuple[float, ...], most: int = MOST_BITS) -> Rounds:
+def quant_rounds(step: OnnxStep, scales: tuple[float, ...], most: int = MOST_BITS) -> Rounds:
     """The rounding of a Quant; a negative scale becomes a positive one with negated codes."""
     bits = whole(step, 3, "bit width", 1 << 10)
     if bits > most:
@@ -97,7 +97,7 @@ def quant_rounds(step: Step, scales: tuple[float, ...], most: int = MOST_BITS) -
 
 
 @operator("Quant", "a rescaling that is proven for every sum", "more than 16 bits; scales that are computed")
-def quant(step: IntegerStep) -> Value:
+def quant(step: IntegerStep) -> OnnxValue:
     """Convert Quant of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
@@ -108,14 +108,14 @@ def quant(step: IntegerStep) -> Value:
     return worth(rounded(step, v, rounds), Times(rounds.scales))
 
 
-def worth(v: Value, *chain: Any) -> Value:
+def worth(v: OnnxValue, *chain: Any) -> OnnxValue:
     """Centred codes as real numbers."""
     kind: Any = v.kind
     meant: Any = Reals(kind.low, kind.high, tuple(chain), zero=kind.zero)
     return replace(v, kind=meant)
 
 
-def quantised(step: Step) -> Scaled:
+def quantised(step: OnnxStep) -> ScaledConstant:
     """Convert Quant of a constant."""
     array = np.asarray(step.constant(0, "weights"), np.float32)
     scales = np.asarray(step.constant(1, "scales"), np.float32)
@@ -133,11 +133,11 @@ def quantised(step: Step) -> Scaled:
     if np.broadcast_shapes(y.shape, array.shape) != array.shape:
         raise Refused(f"its scales of shape {list(scales.shape)} make more of a constant {list(array.shape)}")
     codes = np.clip(how(y), low, high)
-    return Scaled.of((codes - zeros).astype(np.int64), scales)
+    return ScaledConstant.of((codes - zeros).astype(np.int64), scales)
 
 
 @operator("BipolarQuant", "a comparison that is proven for every sum", "scales that are computed")
-def bipolar_quant(step: IntegerStep) -> Value:
+def bipolar_quant(step: IntegerStep) -> OnnxValue:
     """Convert BipolarQuant of real numbers."""
     v = step.value(0, kind="")
     scales = numbers(step, 1, v)
@@ -146,10 +146,10 @@ def bipolar_quant(step: IntegerStep) -> Value:
     return worth(rounded(step, v, Rounds(tuple(1.0 for _ in scales[:1]), 0, -1, 1, ones)), Times(scales))
 
 
-def bipolar(step: Step) -> Scaled:
+def bipolar(step: OnnxStep) -> ScaledConstant:
     """Convert BipolarQuant of a constant."""
     array = np.asarray(step.constant(0, "weights"), np.float32)
-    return Scaled.of(ones(array).astype(np.int64), step.constant(1, "scales"))
+    return ScaledConstant.of(ones(array).astype(np.int64), step.constant(1, "scales"))
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Truncs(Rounds):
 
 
 @operator("Trunc", "a rescaling that is proven for every sum", "scales that are computed")
-def trunc(step: IntegerStep) -> Value:
+def trunc(step: IntegerStep) -> OnnxValue:
     """Convert Trunc of real numbers: with an output scale (six inputs), or by the bit widths."""
     v = step.value(0, kind="")
     kind = reals(v)
@@ -239,7 +239,7 @@ class Counts(Rounds):
 @operator(
     "MultiThreshold", "a rescaling or comparisons, proven for every sum", "thresholds that are computed"
 )
-def multi_threshold(step: IntegerStep) -> Value:
+def multi_threshold(step: IntegerStep) -> OnnxValue:
     """Convert MultiThreshold of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)

@@ -12,13 +12,13 @@ from fixedpoint_nn.interchange.affine.centred import Shifted
 from fixedpoint_nn.interchange.affine.constants import exact
 from fixedpoint_nn.interchange.onnx.file import package
 from fixedpoint_nn.interchange.onnx.integers.chain import Times, channels
-from fixedpoint_nn.interchange.onnx.integers.constants import Scaled, along
+from fixedpoint_nn.interchange.onnx.integers.constants import ScaledConstant, along
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, codes, reals
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
-from fixedpoint_nn.interchange.onnx.step import Step, axis_of
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
 RANGES = {
     "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-(1 << 15), (1 << 15) - 1), "UINT16": (0, (1 << 16) - 1),
@@ -36,7 +36,7 @@ def range_of(array: Any, what: str) -> tuple[int, int]:
 
 
 @operator("QuantizeLinear", "a rescaling that is proven for every sum", "floats of 8 bits; blocks")
-def quantize_linear(step: IntegerStep) -> Value:
+def quantize_linear(step: IntegerStep) -> OnnxValue:
     """Convert QuantizeLinear of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
@@ -55,7 +55,7 @@ def quantize_linear(step: IntegerStep) -> Value:
     return rounded(step, v, rounds)
 
 
-def parameters(step: Step) -> tuple[Rounds, int]:
+def parameters(step: OnnxStep) -> tuple[Rounds, int]:
     """(rounding, axis) of a QuantizeLinear."""
     step.must_be("saturate", 1)
     step.must_be("block_size", 0)
@@ -85,7 +85,7 @@ def parameters(step: Step) -> tuple[Rounds, int]:
 
 
 @operator("DequantizeLinear", "nothing, or an addition of the zero point", "floats of 8 bits; blocks")
-def dequantize_linear(step: IntegerStep) -> Value:
+def dequantize_linear(step: IntegerStep) -> OnnxValue:
     """Convert DequantizeLinear of codes."""
     step.must_be("block_size", 0)
     step.attribute("output_dtype")
@@ -112,7 +112,7 @@ def dequantize_linear(step: IntegerStep) -> Value:
     return replace(v, kind=meant)
 
 
-def centred(step: IntegerStep, v: Value, zero: int) -> Value:
+def centred(step: IntegerStep, v: OnnxValue, zero: int) -> OnnxValue:
     """The codes minus this zero point."""
     kind = codes(v)
     if kind.zero == zero:
@@ -125,7 +125,7 @@ def centred(step: IntegerStep, v: Value, zero: int) -> Value:
     return replace(v, node=node, kind=moved, flat=None)
 
 
-def dequantized(step: Step) -> Scaled:
+def dequantized(step: OnnxStep) -> ScaledConstant:
     """Convert DequantizeLinear of a constant."""
     array = np.asarray(step.constant(0, "codes"))
     axis, block = int(step.attribute("axis", 1)), int(step.attribute("block_size", 0))
@@ -143,4 +143,4 @@ def dequantized(step: Step) -> Scaled:
 
     if zeros is not None:
         ints = ints - spread(np.asarray(zeros).astype(np.int64), "zero points")
-    return Scaled.of(ints, spread(scales, "scales"))
+    return ScaledConstant.of(ints, spread(scales, "scales"))

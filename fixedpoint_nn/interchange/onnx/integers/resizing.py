@@ -15,9 +15,9 @@ from fixedpoint_nn.interchange.onnx.integers.chain import Over, Times
 from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
-from fixedpoint_nn.interchange.onnx.model import Operation
+from fixedpoint_nn.interchange.onnx.model import OnnxOperation
 from fixedpoint_nn.interchange.onnx.operators import resizing
-from fixedpoint_nn.interchange.onnx.value import Refused, Value
+from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array, Ints
 
 FLOAT: Any = "float"
@@ -25,13 +25,13 @@ MOST_PARTS = 1 << 12  # of a pixel
 NEAR = 2.0**-18  # of a weight: the error of the 32-bit float that the file's sizes make it
 
 
-def interpolates(operation: Operation) -> bool:
+def interpolates(operation: OnnxOperation) -> bool:
     """Does it add up pixels, and not only move them?"""
     return operation.op == "Resize" and operation.attributes.get("mode", "nearest") != "nearest"
 
 
 @operator("Resize")
-def resize(step: IntegerStep) -> Value:
+def resize(step: IntegerStep) -> OnnxValue:
     """Resize, linear or cubic."""
     v = step.value(0, kind="")
     kind = reals(v)
@@ -51,7 +51,7 @@ def resize(step: IntegerStep) -> Value:
         step.builder.parts[name] = replace(part, layer=whole)
         parts *= each
     meant: Any = Reals(low, high, (Times((kind.scale,)), Over((float(parts),))), summed=True)
-    assert isinstance(made, Value)
+    assert isinstance(made, OnnxValue)
     return replace(made, kind=meant, flat=None)
 
 
