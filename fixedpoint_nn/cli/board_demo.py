@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fixedpoint_nn import zoo
-from fixedpoint_nn.board.demo import DemoModel, DemoServer, Show, kind_of
+from fixedpoint_nn.board.demo import DemoModel, DemoServer, Show, demo_kind
 from fixedpoint_nn.board.opening import SIMULATED, open_engine
 from fixedpoint_nn.board.simulated import RUN_SECONDS
 from fixedpoint_nn.cli.arguments import Commands, command, natural, not_negative
@@ -64,7 +64,7 @@ def add_own(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command until Ctrl-C; returns its exit status."""
     pack = load_pack(arguments.pack)
-    kind_of(pack)  # before a simulator is built
+    demo_kind(pack)  # before a simulator is built
     simulated = arguments.port == SIMULATED
     place = f"a simulated board ({arguments.simulator})" if simulated else f"the board at {arguments.port}"
     say(f"opening {place}")
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def labels_of(pack: Pack) -> Sequence[str]:
     """The labels of output words: classes, or symbols."""
-    if kind_of(pack) == "picture":
+    if demo_kind(pack) == "picture":
         if pack.output.words != len(DIGITS):
             return [str(place) for place in range(pack.output.words)]
         return FASHION if pack.name in FASHIONABLE else DIGITS
@@ -98,7 +98,7 @@ def model_of(pack: Pack, temperature: float) -> DemoModel:
     plan = pack.directory / "plan.json"
     if source in zoo.names() and plan.exists():
         fixed = quantize(zoo.load(source), Plan.load(plan))
-        if kind_of(pack) == "picture":
+        if demo_kind(pack) == "picture":
             model = DemoModel(
                 "the same network over integers, in NumPy", lambda x, seed: _classified(fixed, pack, x)
             )

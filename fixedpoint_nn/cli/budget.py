@@ -119,7 +119,7 @@ def from_arguments(arguments: argparse.Namespace) -> Budget | None:
     return budget
 
 
-def compare(
+def compare_engines(
     fixed: Quantized,
     shape: tuple[int, ...],
     budget: Budget,

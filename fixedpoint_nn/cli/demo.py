@@ -61,13 +61,13 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
     with redirect_stdout(chatter(arguments)):
-        results = walk(arguments)
+        results = run_steps(arguments)
     verb, report = "PASS" if results["passed"] else "FAIL", results["report"]
     show(arguments, results, f"\n{verb} in {results['seconds']:.0f} s; the report: {report}")
     return 0 if results["passed"] else 1
 
 
-def walk(arguments: argparse.Namespace) -> dict[str, Any]:
+def run_steps(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run all steps; returns their results."""
     out: Path = arguments.out
     if arguments.fresh:

@@ -141,7 +141,9 @@ def run(arguments: argparse.Namespace) -> int:
             show(arguments, chosen.about() | compared, "")
             return 0
     if arguments.show:
-        program = shown(chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words, window)
+        program = program_after(
+            chosen, plan, arguments.show, lanes, drain, arguments.multiplier, words, window
+        )
         results = {"network": chosen.name, "pass": arguments.show, "program": program} | compared
         show(arguments, results, program.rstrip("\n"))
         return 0
@@ -182,14 +184,14 @@ def _compare(
     if arguments.out is not None:
         check_replaceable(arguments.out)  # fail before the work
     shape = chosen.samples(1).shape[1:]
-    comparison = budget.compare(fixed_network(chosen, plan), shape, within, arguments, say)
+    comparison = budget.compare_engines(fixed_network(chosen, plan), shape, within, arguments, say)
     if not arguments.json:
         table = comparison.text(arguments.verbose, columns(sys.stdout))
         print(fitted(table, sys.stdout), flush=True)
     return comparison
 
 
-def shown(
+def program_after(
     chosen: target.NetworkTarget,
     plan: Plan | None,
     name: str,

@@ -126,7 +126,7 @@ def sweep_network(
     announce: Callable[[float], None] | None = None,
 ) -> Sweep:
     """Sweep on held-out data, with calibration on training data; tables and plots are written to `out`."""
-    from fixedpoint_nn.cli.sweep_pictures import draw  # matplotlib is slow to import
+    from fixedpoint_nn.cli.sweep_pictures import draw_sweep  # matplotlib is slow to import
 
     x, y = chosen.held_out
     if chosen.given is not None and "qat" in methods:
@@ -154,7 +154,7 @@ def sweep_network(
     )
     found.to_csv(out / "sweep.csv")
     found.to_csv(out / "layers.csv", layers=True)
-    draw(found, chosen, x[:limit], out, axes, methods)
+    draw_sweep(found, chosen, x[:limit], out, axes, methods)
     return found
 
 

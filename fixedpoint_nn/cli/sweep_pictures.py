@@ -18,7 +18,7 @@ SMALL_LOSS = 0.5  # points of accuracy, or percent of the likelihood
 SHOWN = 500  # samples whose outputs are compared
 
 
-def draw(
+def draw_sweep(
     found: Sweep, chosen: NetworkTarget, x: Array, out: Path, axes: Sequence[str], methods: Sequence[str]
 ) -> None:
     """Plot metric and noise along each axis, and weights and outputs of the cheapest point with a small loss.

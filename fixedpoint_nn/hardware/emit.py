@@ -17,7 +17,7 @@ from fixedpoint_nn.hardware.pack import manifest
 from fixedpoint_nn.hardware.pack.writer import (
     PackContents,
     check_replaceable,
-    write,
+    write_pack,
 )
 from fixedpoint_nn.hardware.vectors import cover_points, reachability, search
 from fixedpoint_nn.network.one_port import as_one
@@ -145,7 +145,7 @@ def emit_lowered(
         stalls=[] if plan is None else [plan.stalls] * len(vectors.ints),
         weights=weights,
     )
-    return write(Path(directory), contents, radix, mif)
+    return write_pack(Path(directory), contents, radix, mif)
 
 
 def _predicted(

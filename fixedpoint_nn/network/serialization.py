@@ -106,7 +106,7 @@ def content_of(path: Path) -> bytes:
         ) from None
 
 
-def tensors(blob: bytes, key: str, path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], str | None]:
+def read_tensors(blob: bytes, key: str, path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], str | None]:
     """The arrays of a safetensors file, and the metadata text under `key`, None if it has none."""
     try:
         arrays = load_tensors(blob)
@@ -125,7 +125,7 @@ def tensors(blob: bytes, key: str, path: Path) -> tuple[dict[str, np.ndarray[Any
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    arrays, text = tensors(content_of(path), KEY, path)
+    arrays, text = read_tensors(content_of(path), KEY, path)
     if text is None:
         raise FileError(
             f"{path} is a safetensors file, but not a network saved by fixedpoint_nn; name another file"

@@ -31,7 +31,7 @@ from fixedpoint_nn.precision.fake import fake_quantize
 from fixedpoint_nn.precision.layer_inputs import input_moments
 from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import INPUT, Plan
-from fixedpoint_nn.precision.plan_weights import encode
+from fixedpoint_nn.precision.plan_weights import text_of_array
 from fixedpoint_nn.precision.recipe import Recipe
 from fixedpoint_nn.precision.rounding_by_layer import mean_shift, round_matrix
 
@@ -132,7 +132,7 @@ class PlannedNetwork:
             if bias is not None and leaf.path.endswith(".weight"):
                 bias.data += mean_shift(exact, values, moments).astype(bias.data.dtype)
             plan = self.seen.with_biases(plan.changed({leaf.path: chosen}))
-        return replace(plan, weights={path: encode(value.data) for path, value in own.items()})
+        return replace(plan, weights={path: text_of_array(value.data) for path, value in own.items()})
 
     def _is_matrix(self, leaf: Any) -> bool:
         return (

@@ -18,7 +18,7 @@ from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.precision.dataflow import OUTPUT
 from fixedpoint_nn.precision.observe import Observations, observe
 from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry
-from fixedpoint_nn.precision.quantize import check, quantize, table
+from fixedpoint_nn.precision.quantize import check, point_table, quantize
 from fixedpoint_nn.training.methods.method import Method, Place
 from fixedpoint_nn.training.methods.rounder import Rounder
 from fixedpoint_nn.training.schedules import Schedule
@@ -125,7 +125,7 @@ def _learning(seen: Observations, net: Any, plan: Plan, method: Method) -> Learn
             elif leaf.value is not None and not (moves and _is_bias(seen, leaf)):
                 rounded.append((leaf.path, rounder))
         elif leaf.kind == TABLE:
-            cast[leaf.path] = table(leaf, plan)
+            cast[leaf.path] = point_table(leaf, plan)
         elif leaf.kind != ACCUMULATOR:
             cast[leaf.path] = rounder
     return Learning(rebuild(net, cast), rounders.get(INPUT, plan[INPUT]), learned, tuple(rounded))

@@ -18,7 +18,7 @@ from fixedpoint_nn.numerics.accumulator import Accumulator
 from fixedpoint_nn.numerics.quantizer import ChannelQuantizer, Quantizer
 from fixedpoint_nn.numerics.table import Table
 from fixedpoint_nn.precision.plan import INPUT, Plan, PlanEntry, PlanError, input_paths
-from fixedpoint_nn.precision.plan_weights import decode, encode
+from fixedpoint_nn.precision.plan_weights import array_of_text, text_of_array
 
 MOST_ADDRESS_BITS = 16
 IMAGES = 64  # samples at a time for a network with windows
@@ -56,7 +56,7 @@ def with_weights(net: Any, plan: Plan) -> Any:
     if not plan.weights:
         return net
     own = parameters(net, trained_only=False)
-    given = {path: decode(text) for path, text in plan.weights.items()}
+    given = {path: array_of_text(text) for path, text in plan.weights.items()}
     for path, values in given.items():
         if path not in own or own[path].shape != values.shape:
             shape = own[path].shape if path in own else "no such parameter"
@@ -73,7 +73,7 @@ def carrying(net: Any, plan: Plan) -> Plan:
     for path, value in parameters(with_weights(fold(net), plan), trained_only=False).items():
         entry = plan.get(path)
         if isinstance(entry, Quantizer | ChannelQuantizer):
-            weights[path] = encode(entry.round_floats(value.data))
+            weights[path] = text_of_array(entry.round_floats(value.data))
     return replace(plan, weights=weights)
 
 
@@ -82,7 +82,7 @@ def leaf_value(leaf: TreeLeaf, plan: Plan) -> Any:
     entry = plan.get(leaf.path)
     if leaf.kind == PARAMETER:
         return None if leaf.value is None else FixedArray.from_float(leaf.value.data, _quantizer(entry))
-    return table(leaf, plan) if leaf.kind == TABLE else entry
+    return point_table(leaf, plan) if leaf.kind == TABLE else entry
 
 
 def _quantizer(entry: PlanEntry) -> Quantizer | ChannelQuantizer:
@@ -90,7 +90,7 @@ def _quantizer(entry: PlanEntry) -> Quantizer | ChannelQuantizer:
     return entry
 
 
-def table(leaf: TreeLeaf, plan: Plan) -> Table:
+def point_table(leaf: TreeLeaf, plan: Plan) -> Table:
     """The table of a table point; its input format is that of its address's cast point."""
     output, address = plan[leaf.path], plan[leaf.address]
     assert isinstance(output, Quantizer)

@@ -79,7 +79,7 @@ class Picture:
     @classmethod
     def of(cls, svg: str | bytes, label: str) -> Picture:
         """The picture in an SVG text, sanitised."""
-        return cls(parsed(svg), label)
+        return cls(parsed_svg(svg), label)
 
     def changed(self, attributes: Callable[[Element], Mapping[str, str] | None]) -> Picture:
         """The picture with changed attributes of some elements."""
@@ -93,7 +93,7 @@ class Picture:
         return Markup("".join(parts))
 
 
-def parsed(svg: str | bytes) -> Element:
+def parsed_svg(svg: str | bytes) -> Element:
     """The allowed part of an SVG document; raises SvgError."""
     if len(svg) > LARGEST:
         raise SvgError(f"it is larger than {LARGEST} bytes")

@@ -32,7 +32,7 @@ from fixedpoint_nn.network.serialization import (
     FileError,
     content_of,
     matches_checksum,
-    tensors,
+    read_tensors,
     with_checksum,
 )
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -209,7 +209,7 @@ def stored(path: Path) -> Stored:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """(notes, arrays) of a checkpoint file, checked."""
     try:
-        arrays, text = tensors(content_of(path), "checkpoint", path)
+        arrays, text = read_tensors(content_of(path), "checkpoint", path)
         if text is None:
             raise ShapeError("it is a safetensors file of something else")
         notes = parsed(text, constants=True)

@@ -38,7 +38,7 @@ def play() -> data.Text:
     return data.text()
 
 
-def encoded(words: data.Words, split: str) -> list[Array]:
+def encoded_words(words: data.Words, split: str) -> list[Array]:
     """The words of one split, each a one-dimensional array of ids."""
     if split not in ("train", "dev", "test"):
         raise ValueError(f"there is no split {split!r}; the words are split into train, dev and test")
@@ -47,7 +47,7 @@ def encoded(words: data.Words, split: str) -> list[Array]:
 
 def word_rows(words: data.Words, split: str) -> Examples:
     """x, y (words, characters): each padded word from its boundary on, and the next characters."""
-    return padded(encoded(words, split))
+    return padded(encoded_words(words, split))
 
 
 def text_windows(text: data.Text, split: str) -> Examples:

@@ -26,7 +26,7 @@ from fixedpoint_nn.zoo.entry import Entry
 from fixedpoint_nn.zoo.hold_back import hold_back
 from fixedpoint_nn.zoo.search_space import Categorical, Integer, Real, Space, as_settings, usual_space
 from fixedpoint_nn.zoo.search_storage import demand_whole, readable
-from fixedpoint_nn.zoo.settings import Settings, taken
+from fixedpoint_nn.zoo.settings import Settings, supported_settings
 
 __all__ = ["Categorical", "Found", "Integer", "Real", "Space", "hold_back", "search", "usual_space"]
 
@@ -127,7 +127,7 @@ def count_trials(storage: str | os.PathLike[str]) -> int:
 def demand_known(entry: Entry, space: Space) -> None:
     """Raise unless every name of the space is a setting of this network."""
     settings = {field.name for field in fields(entry.recipe.optimiser()) if field.init} | {"batch", "clip"}
-    settings |= set(taken(entry))
+    settings |= set(supported_settings(entry))
     settings |= {f"build.{argument}" for argument in signature(entry.build).parameters if argument != "seed"}
     for name in space:
         if name not in settings:

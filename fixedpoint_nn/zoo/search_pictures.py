@@ -17,7 +17,7 @@ COLUMNS = 3
 WIDE_RANGE = 20.0  # ratios from which the axis is logarithmic
 
 
-def draw(found: Found, folder: Path, title: str = "") -> tuple[Path, Path]:
+def draw_trials(found: Found, folder: Path, title: str = "") -> tuple[Path, Path]:
     """Write `trials.svg` and `settings.svg` to the folder; returns their paths."""
     trials, settings = folder / "trials.svg", folder / "settings.svg"
     losses_in_order(found, trials, title)

@@ -9,7 +9,7 @@ from inspect import signature
 from typing import Any
 
 from fixedpoint_nn.zoo.entry import Entry
-from fixedpoint_nn.zoo.settings import Settings, taken
+from fixedpoint_nn.zoo.settings import Settings, supported_settings
 
 WEAKEST_L2, STRONGEST_L2 = 1e-6, 1e-2
 
@@ -59,7 +59,7 @@ Space = Mapping[str, Real | Integer | Categorical]
 
 def usual_space(entry: Entry) -> Space:
     """The default space of `fixedpoint-nn tune`: ranges around the recipe's values."""
-    rate, known = entry.recipe.optimiser().rate, taken(entry)
+    rate, known = entry.recipe.optimiser().rate, supported_settings(entry)
     size = int(getattr(entry.source(), "size", None) or 64)
     space: dict[str, Real | Integer | Categorical] = {
         "learning_rate": Real(rate / 10, rate * 10, log=True),

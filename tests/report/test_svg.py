@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixedpoint_nn.report.svg import LARGEST, Picture, SvgError, parsed
+from fixedpoint_nn.report.svg import LARGEST, Picture, SvgError, parsed_svg
 from fixedpoint_nn.report.theme import inline, saved
 from fixedpoint_nn.training.pictures import confusion
 
@@ -80,7 +80,7 @@ def test_two_pictures_share_no_identity_and_refer_to_their_own() -> None:
 )  # fmt: skip
 def test_what_is_no_picture_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(SvgError) as caught:
-        parsed(text)
+        parsed_svg(text)
     assert str(caught.value) == sentence
 
 

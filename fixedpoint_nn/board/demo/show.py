@@ -51,7 +51,7 @@ class DemoAnswer:
         return self.words == self.model_words
 
 
-def kind_of(pack: Pack) -> str:
+def demo_kind(pack: Pack) -> str:
     """The kind of a pack, "picture" or "text"; raises for any other."""
     if pack.input.words == PIXELS and pack.output.words <= 26:
         return "picture"
@@ -70,7 +70,7 @@ class Show:
         self, engine: Driver, pack: Pack, model: DemoModel, labels: Sequence[str], place: str, seconds: float
     ) -> None:
         self.engine, self.pack, self.model, self.labels = engine, pack, model, list(labels)
-        self.place, self.seconds, self.kind = place, seconds, kind_of(pack)
+        self.place, self.seconds, self.kind = place, seconds, demo_kind(pack)
         self._lock = threading.Lock()
         if len(self.labels) < self._symbols:
             raise BoardError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixedpoint_nn.hardware.emulator.activation_memory import ActivationMemory
-from fixedpoint_nn.hardware.emulator.datapath import factors, requantized, totals
+from fixedpoint_nn.hardware.emulator.datapath import factors, requantized_sums, totals
 from fixedpoint_nn.hardware.emulator.loop_nest import walked
 from fixedpoint_nn.hardware.emulator.result import EmulationError, Result, Write
 from fixedpoint_nn.hardware.isa.config import EngineConfig
@@ -191,7 +191,7 @@ class Emulator:
             shape = (len(pixel), tiles, lanes)
             flat = np.broadcast_to(sums, shape).reshape(len(pixel), -1)[:, :channels]
             lost = np.broadcast_to(lost, shape).reshape(len(pixel), -1)[:, :channels]
-            fitted, misfits = requantized(run, flat, parameters)
+            fitted, misfits = requantized_sums(run, flat, parameters)
             words.append(self._looked_up(run, fitted) if run.table else fitted)
             result.saturations += misfits
             result.accumulator_overflow |= bool(lost.any())

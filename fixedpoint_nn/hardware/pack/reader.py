@@ -102,15 +102,15 @@ def load_pack(directory: str | Path) -> Pack:
     directory = Path(directory)
     while True:
         heal(directory)
-        before = identity(directory)
+        before = pack_identity(directory)
         try:
             return _load(directory)
         except (PackError, OSError):
-            if identity(directory) == before:
+            if pack_identity(directory) == before:
                 raise
 
 
-def identity(directory: Path) -> tuple[int, ...]:
+def pack_identity(directory: Path) -> tuple[int, ...]:
     """A value that changes as soon as another pack replaces this one, even if it gets the same inode number."""
     try:
         about = directory.stat()

@@ -109,7 +109,7 @@ class PackContents:
         manifest.write(folder, about)
 
 
-def write(directory: Path, contents: PackContents, radix: int = 16, mif: bool = False) -> Path:
+def write_pack(directory: Path, contents: PackContents, radix: int = 16, mif: bool = False) -> Path:
     """Write a pack beside `directory`, then rename it; an existing pack is replaced."""
     check_replaceable(directory)
     try:

@@ -14,7 +14,7 @@ from fixedpoint_nn.hardware.compiler.pipeline import MULTIPLIER_BITS, CompiledNe
 from fixedpoint_nn.hardware.isa.weight_window import WeightMemory
 from fixedpoint_nn.hardware.sim.run import Job, SimulationOutcome, simulate, write_images
 from fixedpoint_nn.network.one_port import OnePort, one_port, several, shapes_of
-from fixedpoint_nn.network.quantized import Quantized, taken
+from fixedpoint_nn.network.quantized import Quantized, fixed_samples
 from fixedpoint_nn.numbers.fixed.array import FixedArray
 
 
@@ -83,7 +83,7 @@ class RtlModel:
         """The engine's outputs for a batch; `outcome` then has cycles and status registers."""
         if not several(self.fixed):
             (x,) = xs
-            samples = taken(self.fixed, x)
+            samples = fixed_samples(self.fixed, x)
             return self._run(self.lowered(samples.shape[1:]), samples)
         lowered, port = self._lowered(*shapes_of(xs))
         assert port is not None

@@ -154,7 +154,7 @@ def _run(
     running: Processes,
 ) -> SimulationOutcome:
     """Run one simulation of some of the vectors."""
-    outcome, text, status = attempt(command, job, folder, inputs, first, trace, running=running)
+    outcome, text, status = run_once(command, job, folder, inputs, first, trace, running=running)
     words = len(inputs) * job.output.words
     # A simulator that is killed, or stops early, may still exit with 0: the sentence and its counts are
     # demanded.
@@ -166,7 +166,7 @@ def _run(
     return outcome
 
 
-def attempt(
+def run_once(
     command: Sequence[str],
     job: Job,
     folder: Path,

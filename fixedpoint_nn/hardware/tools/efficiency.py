@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fixedpoint_nn.hardware.isa.instructions import Run
-from fixedpoint_nn.hardware.isa.reference_tables import table
+from fixedpoint_nn.hardware.isa.reference_tables import markdown_table
 from fixedpoint_nn.hardware.isa.schedule import mac_steps
 from fixedpoint_nn.hardware.isa.timing import Timing
 from fixedpoint_nn.hardware.pack.manifest import PackError
@@ -84,7 +84,7 @@ def shapes(lanes: int = 8) -> str:
             + (f"{useful:.1%}",)
         )
     head = ("layer", "steps", "clocks", "used", "clocks, waiting", "used, waiting", "lanes with a channel")
-    return table(head, rows)
+    return markdown_table(head, rows)
 
 
 def runs(pack: Pack) -> str:
@@ -96,7 +96,7 @@ def runs(pack: Pack) -> str:
         for run in pack.manifest["runs"]
         if run.get("cycles")
     ]
-    by_run = table(("layer", "program address", "steps", "clocks", "used"), rows)
+    by_run = markdown_table(("layer", "program address", "steps", "clocks", "used"), rows)
     least = steps + LEAST_BESIDE_STEPS
     return (
         f"{pack.name}: {steps:,} steps in {cycles:,} clocks, {steps / cycles:.1%}; no machine with registered "

@@ -58,7 +58,7 @@ def _value(
     if node.op == "dot":
         return _dot(program, node, operands)
     if node.op == "take":
-        return _taken(program, node, operands)
+        return _looked_up(program, node, operands)
     if node.op == "cast":
         return _cast(node, operands[0])
     if node.op in ("argmax", "matmul") or (node.op == "lookup" and node.attributes["function"] not in RISING):
@@ -161,7 +161,7 @@ def _dot(program: Program, node: Node, operands: list[Interval]) -> Interval:
     return ends
 
 
-def _taken(program: Program, node: Node, operands: list[Interval]) -> Interval:
+def _looked_up(program: Program, node: Node, operands: list[Interval]) -> Interval:
     rows = program.nodes[node.inputs[0]].value
     if rows is None or node.attributes["axis"] != 0:
         return everything(node.format, node.shape)

@@ -25,7 +25,7 @@ from fixedpoint_nn.hardware.sim.run import (
     SimulationError,
     SimulationOutcome,
     SimulatorError,
-    attempt,
+    run_once,
     simulate,
 )
 from fixedpoint_nn.hardware.sim.toolchain import ToolError
@@ -228,7 +228,7 @@ def _traced_divergence(
     """Run one vector again with a trace, and compare every write."""
     with scratch.folder() as folder:
         again = replace(job, seed=job.seed + vector)
-        outcome, _, _ = attempt(
+        outcome, _, _ = run_once(
             compiled(job.config, job.simulator), again, folder, inputs[vector : vector + 1], 0, True
         )
     return first_divergence(

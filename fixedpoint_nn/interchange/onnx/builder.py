@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import constant
+from fixedpoint_nn.interchange.affine.constants import fixed_constant
 from fixedpoint_nn.interchange.onnx.value import JOINED, Flat, OnnxValue, Refused, plain_axes
 from fixedpoint_nn.layers import Node
 from fixedpoint_nn.numbers.tensor.tensor import Tensor
@@ -158,7 +158,7 @@ class IntegerConstant(np.ndarray):
 def tensor(array: Array) -> Any:
     """An array as a parameter, float32 or float64."""
     if isinstance(array, IntegerConstant):
-        return constant(array)
+        return fixed_constant(array)
     if not np.isfinite(array).all():
         raise Refused("a constant of it holds nan or infinity")
     return Tensor(np.array(array, np.float64 if array.dtype == np.float64 else np.float32, order="C"))

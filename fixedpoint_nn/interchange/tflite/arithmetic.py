@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Scaled
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.joining import RescaledProduct, RescaledSum
 from fixedpoint_nn.interchange.affine.multiplier import multiplied, quantized_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Lookup
@@ -52,7 +52,11 @@ def _sum(step: TfliteStep, sign: int) -> Made:
         ints = np.vectorize(lambda code: multiplied(int(code) << up, m, shift), otypes=[np.int64])(
             pair.integers()
         )
-        right, right_range, fixed = None, (min(int(ints.min()), 0), max(int(ints.max()), 0)), constant(ints)
+        right, right_range, fixed = (
+            None,
+            (min(int(ints.min()), 0), max(int(ints.max()), 0)),
+            fixed_constant(ints),
+        )
     signs = (sign, 1) if pair.swapped else (1, sign)
     sums = _added(_signed(left_range, signs[0]), _signed(right_range, signs[1]))
     real = twice / (float(1 << up) * output.scale)
@@ -102,7 +106,7 @@ def mul(step: TfliteStep) -> Made:
         np.float32(pair.first.tensor.scale) * np.float32(pair.second_tensor.scale) / np.float32(output.scale)
     )
     rescale = rescaled_twice(float(scale), sums, codes, step.name)
-    fixed = None if pair.second else constant(pair.integers())
+    fixed = None if pair.second else fixed_constant(pair.integers())
     return Made(RescaledProduct(rescale, exact(*sums, f"{step.name}.product"), fixed), pair.takes, codes)
 
 
@@ -187,11 +191,11 @@ def _addend(
             "addend",
             lambda code: multiplied(min(max(code, x.low), x.high) << up, m, shift),
             x.format,
-            whole(*ends),
+            integer_format(*ends),
             name,
         )
         return Lookup(table), ends
-    format = whole(*ends)  # which holds every result, so nothing is clipped
+    format = integer_format(*ends)  # which holds every result, so nothing is clipped
     shifted = rescaled_twice(real, (x.low << up, x.high << up), (format.int_min, format.int_max), name)
     scaled: Any = Sequential(shifted=Scaled(up), rescale=shifted)
     return scaled, ends

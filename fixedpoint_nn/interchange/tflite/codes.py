@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
 from fixedpoint_nn.interchange.affine.gemmlowp import SHORT
 from fixedpoint_nn.interchange.affine.multiplier import (
     multiplied,
@@ -66,7 +66,7 @@ def _rescaled(step: TfliteStep, x: TfliteValue, real: float, codes: tuple[int, i
         "rescale",
         lambda code: min(max(multiplied(code, m, shift), low), high),
         x.format,
-        whole(*codes),
+        integer_format(*codes),
         step.name,
     )
     return Made(Lookup(table), (x,), codes)
@@ -132,7 +132,7 @@ def _tabulated(step: TfliteStep, x: TfliteValue, function: Callable[[int], int])
         step.operator.kind.lower(),
         lambda code: min(max(function(code), low), high),
         x.format,
-        whole(*codes),
+        integer_format(*codes),
         step.name,
     )
     return Made(Lookup(table), (x,), codes)
@@ -160,7 +160,9 @@ def _table(step: TfliteStep, x: TfliteValue, name: str, function: Callable[[Any]
         steps = round_away(real * (np.float32(1) / np.float32(output.scale)))
     low, high = output.centred
     values = np.clip(steps.astype(np.float64), low, high).astype(np.int64)
-    table = ValueTable.of(name, lambda code: int(values[code - f.int_min]), f, whole(low, high), step.name)
+    table = ValueTable.of(
+        name, lambda code: int(values[code - f.int_min]), f, integer_format(low, high), step.name
+    )
     return table
 
 

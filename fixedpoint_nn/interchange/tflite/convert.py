@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Shifted
-from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, integer_format
 from fixedpoint_nn.interchange.affine.quantizer import AffineQuantizer
 from fixedpoint_nn.interchange.tflite.file import read
 from fixedpoint_nn.interchange.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
@@ -205,7 +205,7 @@ class TfliteConversion:
             raise Unsuited(f"cannot be computed: {error}") from None
         if result.shape != output.shape:
             raise Unsuited(f"declares an output of shape {output.shape}, and gives {result.shape}")
-        assert result.format == whole(*made.range), (result.format, made.range)
+        assert result.format == integer_format(*made.range), (result.format, made.range)
 
 
 def part_name(operator: TfliteOperator) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
 from fixedpoint_nn.interchange.affine.rescale import Lookup
 from fixedpoint_nn.interchange.tflite.model import TfliteTensor
 from fixedpoint_nn.interchange.tflite.step import Made, TfliteStep
@@ -43,7 +43,7 @@ def _curve(step: TfliteStep, name: str, codes: Ints) -> Made:
     x, output = step.value(0), step.output()
     if output.dtype != "int16" or np.frexp(output.scale) != (0.5, -14):
         raise Unsuited(f"has the output scale {output.scale}, and TFLite's has 2**-15")
-    f, landing = x.format, whole(-(1 << 15), (1 << 15) - 1)
+    f, landing = x.format, integer_format(-(1 << 15), (1 << 15) - 1)
     inside = codes[f.int_min + (1 << 15) : f.int_max + 1 + (1 << 15)]
     table = ValueTable(name, f, Quantizer(landing, name=step.name), tuple(inside.tolist()))
     return Made(Lookup(table), (x,), output.centred)

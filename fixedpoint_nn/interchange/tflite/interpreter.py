@@ -13,7 +13,7 @@ import numpy as np
 
 from fixedpoint_nn.interchange.tflite.convert import TfliteConversion, part_name
 from fixedpoint_nn.interchange.tflite.file import TfliteError, read
-from fixedpoint_nn.network.quantized import taken
+from fixedpoint_nn.network.quantized import fixed_samples
 from fixedpoint_nn.numerics.arrays import Array
 
 JUDGE = "LiteRT's interpreter with reference kernels"
@@ -35,7 +35,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
     if model.tensors[output].dtype != "float32":
         places[output] = "output"
     theirs = _interpreted(Path(path), x, list(places))
-    results = replace(graph, outputs=tuple(places.values()))(taken(network, x))
+    results = replace(graph, outputs=tuple(places.values()))(fixed_samples(network, x))
     ours = results if isinstance(results, tuple) else (results,)
     for (index, part), value in zip(places.items(), ours, strict=True):
         tensor = model.tensors[index]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.gemmlowp import SHORT
 from fixedpoint_nn.interchange.affine.lstm import IntegerLSTM, Share
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
@@ -57,7 +57,7 @@ def lstm(step: TfliteStep) -> Made:
         ),
         "cell": Quantizer(cells, Rounding.FLOOR, Overflow.SATURATE, f"{step.name}.cell"),
         "state": exact(*output.centred, f"{step.name}.state"),
-        "one": constant(np.asarray((1 << 15) - 1), 15) if coupled else None,
+        "one": fixed_constant(np.asarray((1 << 15) - 1), 15) if coupled else None,
     }
     if step.options["CellClip"] > 0:
         most = int(
@@ -139,8 +139,8 @@ def _share(
     sums = sums_of(matrix, added, *values)
     name = f"{step.name}.{'input' if bias is not None else 'state'}"
     return Share(
-        constant(matrix.T),
-        None if added is None else constant(added),
+        fixed_constant(matrix.T),
+        None if added is None else fixed_constant(added),
         exact(*sums, f"{name}.sum"),
         rescaled_twice(reals, sums, codes, name),
     )
@@ -179,7 +179,7 @@ def _peepholes(step: TfliteStep, inner: list[int], power: int, n: int, outputs: 
         made[name] = rescaled_twice(reals, (-most, most), WIDER, f"{step.name}.{name}")
     every_one = np.concatenate(every)
     most = int(np.abs(every_one).max()) << 15
-    return {**made, "peepholes": constant(every_one), "seen": exact(-most, most, f"{step.name}.seen")}
+    return {**made, "peepholes": fixed_constant(every_one), "seen": exact(-most, most, f"{step.name}.seen")}
 
 
 def _projection(step: TfliteStep, hidden: TfliteTensor, output: TfliteTensor, n: int) -> Share:
@@ -205,8 +205,8 @@ def _projection(step: TfliteStep, hidden: TfliteTensor, output: TfliteTensor, n:
         )
     name = f"{step.name}.projection"
     return Share(
-        constant(ints.T),
-        None if bias is None else constant(bias),
+        fixed_constant(ints.T),
+        None if bias is None else fixed_constant(bias),
         exact(*sums, f"{name}.sum"),
         rescaled_twice(real, sums, codes, name),
     )
@@ -234,7 +234,10 @@ def _hidden(step: TfliteStep, hidden: TfliteTensor, zero: int, codes: tuple[int,
     rescale = rescaled_twice(real, (-most, most), wide, name)
     low, high = codes[0] + zero, codes[1] + zero
     table = ValueTable.of(
-        "clamp", lambda v: min(max(v + hidden.zero, low), high) - zero, whole(*wide), whole(*codes)
+        "clamp",
+        lambda v: min(max(v + hidden.zero, low), high) - zero,
+        integer_format(*wide),
+        integer_format(*codes),
     )
     return replace(rescale, clamp=Clamp(table))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.affine.multiplier import proven_multiplier
 from fixedpoint_nn.interchange.affine.rescale import Rescale
 from fixedpoint_nn.interchange.affine.rescaling import rescaled_once, rescaled_short, rescaled_twice
@@ -69,8 +69,8 @@ def _convolution(step: TfliteStep, x: TfliteValue, weight: TfliteTensor, rows: I
     rescale = _rescale(step, reals, sums, wide, bits_of(flat))
     weights = taps[0].T if groups == 1 else taps.transpose(0, 2, 1)
     layer = Conv2D(
-        constant(weights),
-        None if bias is None else constant(bias),
+        fixed_constant(weights),
+        None if bias is None else fixed_constant(bias),
         kernel,
         stride,
         padding,
@@ -127,8 +127,8 @@ def fully_connected(step: TfliteStep) -> Made:
     )
     rescale = rescaled_once(proven, sums, codes, step.name)
     dense = Dense(
-        constant(rows.T),
-        None if bias is None else constant(bias),
+        fixed_constant(rows.T),
+        None if bias is None else fixed_constant(bias),
         out=None if folds(rescale, rows, x.format) else exact(*sums, f"{step.name}.sum"),
     )
     parts: dict[str, Any] = {"sum": dense, "rescale": rescale}

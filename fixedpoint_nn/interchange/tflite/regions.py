@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.multiplier import quantized_multiplier
 from fixedpoint_nn.interchange.affine.regions import AxesMean, WindowMean
 from fixedpoint_nn.interchange.affine.rescale import Clamp, Rescale
@@ -41,11 +41,11 @@ def average_pool_2d(step: TfliteStep) -> Made:
     multipliers, shift = reciprocals(counts, most)
     format, clamp = _landing_of_codes(step, codes, zero)
     rescale = Rescale(
-        constant(multipliers, shift),
+        fixed_constant(multipliers, shift),
         out=Quantizer(format, Rounding.HALF_AWAY, Overflow.SATURATE, step.name),
         clamp=clamp,
     )
-    offset = constant(counts * zero) if zero else None
+    offset = fixed_constant(counts * zero) if zero else None
     return Made(WindowMean(rescale, kernel, stride, padding, offset), (x,), codes)
 
 
@@ -75,9 +75,13 @@ def _landing_of_codes(step: TfliteStep, codes: tuple[int, int], zero: int) -> tu
         return landing(*codes, step.name)
     low, high = step.output().codes
     table = ValueTable.of(
-        "clamp", lambda q: min(max(q - zero, codes[0]), codes[1]), whole(low, high), whole(*codes), step.name
+        "clamp",
+        lambda q: min(max(q - zero, codes[0]), codes[1]),
+        integer_format(low, high),
+        integer_format(*codes),
+        step.name,
     )
-    return whole(low, high), Clamp(table)
+    return integer_format(low, high), Clamp(table)
 
 
 def max_pool_2d(step: TfliteStep) -> Made:
@@ -88,7 +92,9 @@ def max_pool_2d(step: TfliteStep) -> Made:
     pool = MaxPool2D(kernel, stride, padding)
     if codes == x.range:
         return Made(pool, (x,), codes)
-    table = ValueTable.of("clamp", lambda c: min(max(c, low), high), x.format, whole(*codes), step.name)
+    table = ValueTable.of(
+        "clamp", lambda c: min(max(c, low), high), x.format, integer_format(*codes), step.name
+    )
     clamp = Clamp(table) if x.format.bits <= 9 else Clamp(None, low, high, exact(*codes, step.name))
     return Made(Sequential(pool=pool, clamp=clamp), (x,), codes)
 

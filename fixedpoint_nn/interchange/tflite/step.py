@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.affine.constants import Unsuited, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, integer_format
 from fixedpoint_nn.interchange.affine.multiplier import round_away
 from fixedpoint_nn.interchange.tflite.model import TfliteOperator, TfliteTensor
 from fixedpoint_nn.layers.structure import Layer
@@ -38,7 +38,7 @@ class TfliteValue:
     @property
     def format(self) -> QFormat:
         """The smallest integer format that holds low..high."""
-        return whole(self.low, self.high)
+        return integer_format(self.low, self.high)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import constant
+from fixedpoint_nn.interchange.affine.constants import fixed_constant
 from fixedpoint_nn.interchange.affine.rescale import Fitted
 from fixedpoint_nn.interchange.affine.rescaling import landing
 from fixedpoint_nn.interchange.onnx.builder import beside
@@ -26,7 +26,7 @@ from fixedpoint_nn.interchange.onnx.integers.chain import (
     channels,
 )
 from fixedpoint_nn.interchange.onnx.integers.constants import scaled
-from fixedpoint_nn.interchange.onnx.integers.joining import of_two, product
+from fixedpoint_nn.interchange.onnx.integers.joining import product_of_two, sum_of_two
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, meaning, reals
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
@@ -94,7 +94,7 @@ def _of_each_place(step: IntegerStep, v: OnnxValue, array: Any) -> Any:
     ints, scales = beside(parts[0], v), np.unique(parts[1])
     if ints.ndim < 2 or len(scales) != 1 or not np.isfinite(scales).all():
         return array
-    spread = constant(np.broadcast_to(ints, v.sample))
+    spread = fixed_constant(np.broadcast_to(ints, v.sample))
     node = step.builder.add(f"{step.name}_constant", layers.Repeated(spread), v.node)
     low, high = int(ints.min()), int(ints.max())
     kind: Any = Reals(low, high, (Times((float(scales[0]),)),), zero=0)
@@ -104,14 +104,14 @@ def _of_each_place(step: IntegerStep, v: OnnxValue, array: Any) -> Any:
 @operator("Add")
 def add(step: IntegerStep) -> OnnxValue:
     """Convert Add."""
-    return of_two(step, 1) if _both(step) else _either(step, Plus)
+    return sum_of_two(step, 1) if _both(step) else _either(step, Plus)
 
 
 @operator("Sub")
 def subtract(step: IntegerStep) -> OnnxValue:
     """Convert Sub."""
     if _both(step):
-        return of_two(step, -1)
+        return sum_of_two(step, -1)
     if isinstance(step.operands[0], OnnxValue):
         v = step.value(0, kind="")
         return linked(v, Plus(tuple(-x for x in numbers(step, 1, v))))
@@ -122,7 +122,7 @@ def subtract(step: IntegerStep) -> OnnxValue:
 @operator("Mul")
 def multiply(step: IntegerStep) -> OnnxValue:
     """Convert Mul."""
-    return product(step) if _both(step) else _either(step, Times)
+    return product_of_two(step) if _both(step) else _either(step, Times)
 
 
 @operator("Div")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact, whole
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant, integer_format
 from fixedpoint_nn.interchange.affine.joining import RescaledProduct
 from fixedpoint_nn.interchange.affine.rescale import Fitted, Lookup
 from fixedpoint_nn.interchange.affine.rescaling import landing
@@ -18,7 +18,7 @@ from fixedpoint_nn.interchange.affine.stepping import along
 from fixedpoint_nn.interchange.affine.steps import StepFunction, line_of
 from fixedpoint_nn.interchange.affine.weighted import WeightedSum
 from fixedpoint_nn.interchange.onnx.integers.chain import Times, Within, applied, channels
-from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, limits, reals
+from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, integer_range, reals
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.operators.elementwise import aligned
@@ -59,7 +59,7 @@ def pair_of(step: IntegerStep) -> tuple[list[OnnxValue], tuple[int, ...]]:
     return aligned(step, values, len(dims)), dims
 
 
-def of_two(step: IntegerStep, sign: int) -> OnnxValue:
+def sum_of_two(step: IntegerStep, sign: int) -> OnnxValue:
     """The sum of two values, or their difference."""
     values, dims = pair_of(step)
     one, two = (reals(v) for v in values)
@@ -71,8 +71,10 @@ def of_two(step: IntegerStep, sign: int) -> OnnxValue:
     if rounds is not None and rounds.how is np.rint and not rounds.early:
         return _together(step, values, dims, JoinedOperands(sign, one, two), rounds)
     weights, unit = exact_weights(*scales)
-    layer = WeightedSum(constant(weights[0]), constant(sign * weights[1]))
-    ends = [(x * weights[0], y) for x, y in zip(limits(one), _signed(two, sign * weights[1]), strict=True)]
+    layer = WeightedSum(fixed_constant(weights[0]), fixed_constant(sign * weights[1]))
+    ends = [
+        (x * weights[0], y) for x, y in zip(integer_range(one), _signed(two, sign * weights[1]), strict=True)
+    ]
     low, high = (x + y for x, y in ends)
     try:
         layer = replace(layer, sum=exact(low, high, f"{step.name}.sum"))
@@ -98,7 +100,7 @@ def _together(
         raise Refused("its result is one number, or has a scale far below those of its operands")
     format, clamp = landing(low, high, step.name)
     fitted = Fitted(0, Quantizer(format, Rounding.HALF_EVEN, Overflow.SATURATE, step.name), clamp)
-    layer = WeightedSum(constant(first, bits), constant(pair.sign * second, bits), None, fitted)
+    layer = WeightedSum(fixed_constant(first, bits), fixed_constant(pair.sign * second, bits), None, fitted)
     made = step.made(layer, values, dims, values[0].axes)
     kind: Any = Codes(low, high, rounds.zero)
     return replace(made, kind=kind)
@@ -124,14 +126,14 @@ def exact_weights(one: float, two: float) -> tuple[tuple[int, int], float]:
     return (a, b), unit
 
 
-def product(step: IntegerStep) -> OnnxValue:
+def product_of_two(step: IntegerStep) -> OnnxValue:
     """The product of two values."""
     values, dims = pair_of(step)
     one, two = (reals(v) for v in values)
     rounds = step.rounding
     if rounds is not None and (one.high - one.low + 1) * (two.high - two.low + 1) <= MOST_PAIRS:
         return _rounded(step, values, dims, JoinedOperands(0, one, two), rounds)
-    ends = [x * y for x in limits(one) for y in limits(two)]
+    ends = [x * y for x in integer_range(one) for y in integer_range(two)]
     low, high = min(ends), max(ends)
     try:
         layer = layers.Multiply(exact(low, high, f"{step.name}.product"))
@@ -200,7 +202,7 @@ def _line(name: str, pair: JoinedOperands, a: Ints, b: Ints, codes: Ints, rounds
         total = exact(*steps.sums, f"{name}.sum")
         if not pair.sign:
             return RescaledProduct(rescale, total)
-        return WeightedSum(constant(weights[0]), constant(pair.sign * weights[1]), total, rescale)
+        return WeightedSum(fixed_constant(weights[0]), fixed_constant(pair.sign * weights[1]), total, rescale)
     return None
 
 
@@ -221,15 +223,15 @@ def _steps(n: Ints, codes: Ints, rounds: Rounds) -> StepFunction | None:
 def _table(name: str, pair: JoinedOperands, codes: Ints, rounds: Rounds) -> WeightedSum:
     """A table of the code of every pair, whose address is made of both."""
     span = pair.two.high - pair.two.low + 1
-    address = whole(0, len(codes) - 1)
+    address = integer_format(0, len(codes) - 1)
     entries = np.zeros(1 << address.bits, np.int64)
     entries[: len(codes)] = codes
     low, high = rounds.centred
     table = ValueTable("pairs", address, exact(low, high, name), tuple(np.clip(entries, low, high).tolist()))
     return WeightedSum(
-        constant(span),
+        fixed_constant(span),
         None,
         exact(0, len(codes) - 1, f"{name}.address"),
         Lookup(table),
-        constant(-pair.one.low * span - pair.two.low),
+        fixed_constant(-pair.one.low * span - pair.two.low),
     )

@@ -15,7 +15,7 @@ from fixedpoint_nn.interchange.onnx.integers.chain import Times
 from fixedpoint_nn.interchange.onnx.integers.constants import along
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Reals, codes
 from fixedpoint_nn.interchange.onnx.integers.products import by_constant, convolved, multiplied, of_two
-from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of
+from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of_type
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, landed
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
@@ -26,7 +26,7 @@ from fixedpoint_nn.numerics.arrays import Array, Ints
 INT32 = 1 << 31
 
 
-def zero_of(step: IntegerStep, index: int) -> int:
+def zero_point(step: IntegerStep, index: int) -> int:
     """The zero point of a computed operand."""
     array = step.optional(index, "zero point")
     if array is None:
@@ -48,7 +48,7 @@ def scale_of(step: IntegerStep, index: int, what: str) -> Array:
 def integers(step: IntegerStep, index: int, zeros_at: int, axis: int) -> Ints:
     """Constant weights minus their zero points."""
     array = np.asarray(step.constant(index, "weights"))
-    range_of(array, "weights")
+    range_of_type(array, "weights")
     zeros = step.optional(zeros_at, "zero points")
     ints: Ints = array.astype(np.int64)
     if zeros is None:
@@ -63,7 +63,7 @@ def integers(step: IntegerStep, index: int, zeros_at: int, axis: int) -> Ints:
 )
 def qlinear_conv(step: IntegerStep) -> OnnxValue:
     """Convert QLinearConv."""
-    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    x = centred(step, step.value(0, kind=""), zero_point(step, 2))
     ints = integers(step, 3, 5, 0)
     own, others, after = (scale_of(step, i, "scales") for i in (1, 4, 6))
     if own.size != 1 or after.size != 1 or ints.ndim < 3:
@@ -90,8 +90,8 @@ def rescaled(
     if max(-sums[0], sums[1]) >= INT32:
         raise Refused(f"its sums reach {max(-sums[0], sums[1]):,}, and the operator's have 32 bits")
     zeros = step.constant(zero_at, "zero points")
-    low, high = range_of(zeros, "zero point")
-    zero = zero_of(step, zero_at)
+    low, high = range_of_type(zeros, "zero point")
+    zero = zero_point(step, zero_at)
     factor = np.unique(factor) if len(np.unique(factor)) == 1 else factor
     rounds = Rounds((1.0,), zero, low, high)
     function = rounds.steps(Reals(*sums, (Times(tuple(factor.tolist())),)), np.float32)
@@ -129,14 +129,14 @@ def _product(
     one, two = step.operands[a_at], step.operands[b_at]
     if isinstance(one, OnnxValue) and isinstance(two, OnnxValue):
         a, b = (
-            _as_reals(centred(step, step.value(i, kind=""), zero_of(step, zero)))
+            _as_reals(centred(step, step.value(i, kind=""), zero_point(step, zero)))
             for i, zero in ((a_at, a_zero), (b_at, b_zero))
         )
         bare = replace(step, operands=[a, b])
         return _apart(of_two(bare, products.matmul, a, b))
     left = not isinstance(one, OnnxValue)
     at, zero = (b_at, b_zero) if left else (a_at, a_zero)
-    x = centred(step, step.value(at, kind=""), zero_of(step, zero))
+    x = centred(step, step.value(at, kind=""), zero_point(step, zero))
     ints = integers(step, *((a_at, a_zero, -2) if left else (b_at, b_zero, -1)))
     return _apart(multiplied(step, x, ints, np.ones(ints.shape, np.float32), 1.0, left))
 
@@ -162,7 +162,7 @@ def _sums(made: OnnxValue, sums: tuple[int, int]) -> OnnxValue:
 @operator("ConvInteger", "Conv2D", "3-D; weights that are computed")
 def conv_integer(step: IntegerStep) -> OnnxValue:
     """Convert ConvInteger: sums of 32 bits."""
-    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    x = centred(step, step.value(0, kind=""), zero_point(step, 2))
     ints = integers(step, 1, 3, 0)
     if ints.ndim < 3:
         raise Refused(f"its weights have the shape {list(ints.shape)}")

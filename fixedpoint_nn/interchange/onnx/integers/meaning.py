@@ -101,7 +101,7 @@ def codes(v: OnnxValue) -> Codes:
     return found
 
 
-def limits(kind: Meaning) -> tuple[int, int]:
+def integer_range(kind: Meaning) -> tuple[int, int]:
     """The range (low, high) of the integers."""
     return kind.low, kind.high
 

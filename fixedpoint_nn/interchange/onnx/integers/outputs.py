@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn.interchange.affine.centred import Shifted
-from fixedpoint_nn.interchange.affine.constants import constant, exact
+from fixedpoint_nn.interchange.affine.constants import exact, fixed_constant
 from fixedpoint_nn.interchange.affine.rescale import Fitted, Lookup
 from fixedpoint_nn.interchange.affine.stepping import tabulated
 from fixedpoint_nn.interchange.affine.weighted import Scaling
@@ -90,7 +90,7 @@ def on_grid(builder: GraphBuilder, v: OnnxValue) -> OnnxValue:
     bits = GRID_BITS - frexp(largest)[1]
     factors: Ints = np.floor(np.ldexp(factor, bits) + 0.5).astype(np.int64)
     shifts: Ints = np.floor(np.ldexp(shift, bits) + 0.5).astype(np.int64)
-    layer = Scaling(constant(factors, bits), constant(shifts, bits))
+    layer = Scaling(fixed_constant(factors, bits), fixed_constant(shifts, bits))
     node = builder.add("output", layer, v.node)
     return replace(v, node=node, kind=GridMeaning(bits), flat=None)
 

@@ -14,7 +14,7 @@ from fixedpoint_nn.interchange.affine.sums import sums_of
 from fixedpoint_nn.interchange.onnx.builder import IntegerConstant
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Plus, Times
 from fixedpoint_nn.interchange.onnx.integers.constants import scaled
-from fixedpoint_nn.interchange.onnx.integers.meaning import Meaning, Reals, format_of, limits, reals
+from fixedpoint_nn.interchange.onnx.integers.meaning import Meaning, Reals, format_of, integer_range, reals
 from fixedpoint_nn.interchange.onnx.integers.step import Convert, IntegerStep
 from fixedpoint_nn.interchange.onnx.integers.table import operator
 from fixedpoint_nn.interchange.onnx.operators import convolutions, products
@@ -76,7 +76,7 @@ def by_constant(
     if bias is not None:
         given.append(bias.view(IntegerConstant))
     made, node = converted(step, convert, given)
-    sums = sums_of(rows, bias, *limits(kind))
+    sums = sums_of(rows, bias, *integer_range(kind))
     ranged(step, node, kind, sums)
     return made, sums
 
@@ -205,7 +205,7 @@ def of_two(step: IntegerStep, convert: Convert, a: OnnxValue, b: OnnxValue) -> O
 
 def product_range(a: Meaning, b: Meaning, taps: int = 1) -> tuple[int, int]:
     """(lowest, highest) sum of `taps` products."""
-    ends = [x * y for x in limits(a) for y in limits(b)]
+    ends = [x * y for x in integer_range(a) for y in integer_range(b)]
     return min(*ends, 0) * taps, max(*ends, 0) * taps
 
 
@@ -233,7 +233,7 @@ def gemm(step: IntegerStep) -> OnnxValue:
 
     def convert(bare: IntegerStep) -> OnnxValue:
         weight, *rest = (operand for operand in bare.operands[1:] if isinstance(operand, np.ndarray))
-        return products.times(bare, bare.value(0), weight, rest[0] if rest else None)
+        return products.times_matrix(bare, bare.value(0), weight, rest[0] if rest else None)
 
     made, sums = by_constant(step, convert, x, [x, ints], ints.T, bias)
     return summed(made, sums, scale, more)

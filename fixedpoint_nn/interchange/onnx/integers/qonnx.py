@@ -53,7 +53,7 @@ def single(step: OnnxStep, index: int, what: str) -> float:
     return float(array[0])
 
 
-def whole(step: OnnxStep, index: int, what: str, most: int) -> int:
+def integer_scalar(step: OnnxStep, index: int, what: str, most: int) -> int:
     """A scalar integer constant."""
     number = single(step, index, what)
     if number != int(number) or abs(number) > most:
@@ -61,7 +61,7 @@ def whole(step: OnnxStep, index: int, what: str, most: int) -> int:
     return int(number)
 
 
-def range_of(step: OnnxStep, bits: int) -> tuple[int, int]:
+def range_of_bits(step: OnnxStep, bits: int) -> tuple[int, int]:
     """(lowest, highest) integer of `bits` bits."""
     signed, narrow = bool(step.attribute("signed", 1)), bool(step.attribute("narrow", 0))
     if bits < 1:
@@ -78,11 +78,11 @@ def ones(y: Any) -> Any:
 
 def quant_rounds(step: OnnxStep, scales: tuple[float, ...], most: int = MOST_BITS) -> Rounds:
     """The rounding of a Quant; a negative scale becomes a positive one with negated codes."""
-    bits = whole(step, 3, "bit width", 1 << 10)
+    bits = integer_scalar(step, 3, "bit width", 1 << 10)
     if bits > most:
         raise Refused(f"its bit width is {bits}, and values of up to {most} bits are rounded")
-    zero = whole(step, 2, "zero point", 1 << MOST_CONSTANT_BITS)
-    low, high = range_of(step, bits)
+    zero = integer_scalar(step, 2, "zero point", 1 << MOST_CONSTANT_BITS)
+    low, high = range_of_bits(step, bits)
     how = rounder(step, "ROUND")
     if bits == 1 and low < 0:
         low, high, how = -1, 1, ones
@@ -120,10 +120,10 @@ def quantised(step: OnnxStep) -> ScaledConstant:
     array = np.asarray(step.constant(0, "weights"), np.float32)
     scales = np.asarray(step.constant(1, "scales"), np.float32)
     zeros = np.asarray(step.constant(2, "zero points"), np.float32)
-    bits = whole(step, 3, "bit width", 1 << 10)
+    bits = integer_scalar(step, 3, "bit width", 1 << 10)
     if bits > MOST_CONSTANT_BITS:
         raise Refused(f"its bit width is {bits}, and constants of up to {MOST_CONSTANT_BITS} bits are read")
-    low, high = range_of(step, bits)
+    low, high = range_of_bits(step, bits)
     how = rounder(step, "ROUND")
     if not (np.isfinite(scales).all() and scales.all()):
         raise Refused("its scale is zero, or no number")
@@ -170,18 +170,21 @@ def trunc(step: IntegerStep) -> OnnxValue:
     """Convert Trunc of real numbers: with an output scale (six inputs), or by the bit widths."""
     v = step.value(0, kind="")
     kind = reals(v)
-    scale, zero = single(step, 1, "scale"), whole(step, 2, "zero point", 1 << MOST_BITS)
-    bits = whole(step, 3, "bit width", 1 << 10)
+    scale, zero = single(step, 1, "scale"), integer_scalar(step, 2, "zero point", 1 << MOST_BITS)
+    bits = integer_scalar(step, 3, "bit width", 1 << 10)
     how = rounder(step, "FLOOR")
     if scale <= 0:
         raise Refused("its scale is not positive")
     newer = len(step.operands) > 5
     if newer:
-        after, out_bits = single(step, 4, "output scale"), whole(step, 5, "output bit width", MOST_BITS)
+        after, out_bits = (
+            single(step, 4, "output scale"),
+            integer_scalar(step, 5, "output bit width", MOST_BITS),
+        )
         power = 2.0 ** float(np.round(np.log2(after / scale)))
-        low, high = range_of(step, out_bits)
+        low, high = range_of_bits(step, out_bits)
     else:
-        out_bits = whole(step, 4, "output bit width", MOST_BITS)
+        out_bits = integer_scalar(step, 4, "output bit width", MOST_BITS)
         power, after = 2.0 ** (bits - out_bits), scale
         low, high = -(1 << 40), 1 << 40  # nothing is clipped
     after_zero = zero / power if newer else zero

@@ -27,7 +27,7 @@ RANGES = {
 NUMPY = {kind.lower(): ends for kind, ends in RANGES.items()}
 
 
-def range_of(array: Any, what: str) -> tuple[int, int]:
+def range_of_type(array: Any, what: str) -> tuple[int, int]:
     """(lowest, highest) number of an array's integer type."""
     ends = NUMPY.get(np.asarray(array).dtype.name)
     if ends is None:
@@ -40,7 +40,7 @@ def quantize_linear(step: IntegerStep) -> OnnxValue:
     """Convert QuantizeLinear of real numbers."""
     v = step.value(0, kind="")
     kind = reals(v)
-    rounds, axis = parameters(step)
+    rounds, axis = quantize_attributes(step)
     if len(rounds.scales) > 1:
         axis = axis_of(axis, len(v.dims))
         if len(rounds.scales) != v.dims[axis]:
@@ -55,7 +55,7 @@ def quantize_linear(step: IntegerStep) -> OnnxValue:
     return rounded(step, v, rounds)
 
 
-def parameters(step: OnnxStep) -> tuple[Rounds, int]:
+def quantize_attributes(step: OnnxStep) -> tuple[Rounds, int]:
     """(rounding, axis) of a QuantizeLinear."""
     step.must_be("saturate", 1)
     step.must_be("block_size", 0)
@@ -74,7 +74,7 @@ def parameters(step: OnnxStep) -> tuple[Rounds, int]:
         low, high = RANGES[name]
         zeros = np.zeros(1, np.int64)
     else:
-        low, high = range_of(zeros, "zero point")
+        low, high = range_of_type(zeros, "zero point")
     found = np.unique(np.asarray(zeros, np.int64))
     if len(found) != 1:
         raise Refused("its channels have different zero points; values that are computed have one")

@@ -25,7 +25,7 @@ from fixedpoint_nn.interchange.onnx.integers.hoisting import MOVES, QUANTISERS, 
 from fixedpoint_nn.interchange.onnx.integers.meaning import Codes, Meaning, Reals, meaning
 from fixedpoint_nn.interchange.onnx.integers.outputs import filed_output
 from fixedpoint_nn.interchange.onnx.integers.qonnx import DOMAINS, bipolar, quant_rounds, quantised
-from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, parameters
+from fixedpoint_nn.interchange.onnx.integers.quantizing import RANGES, dequantized, quantize_attributes
 from fixedpoint_nn.interchange.onnx.integers.resizing import interpolates
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
@@ -391,7 +391,7 @@ class IntegerConversion(OnnxConversion):
 
     def _rounds(self, step: OnnxStep) -> Rounds:
         if step.operation.op == "QuantizeLinear":
-            return parameters(step)[0]
+            return quantize_attributes(step)[0]
         if step.operation.op == "BipolarQuant":
             raise Refused(
                 "it rounds an input to its sign; give `input`, a quantizer for what comes before it"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.onnx.builder import IntegerConstant
 from fixedpoint_nn.interchange.onnx.integers.chain import Chain, Over, Times
 from fixedpoint_nn.interchange.onnx.integers.constants import scaled
@@ -47,7 +47,7 @@ def ranged(step: IntegerStep, before: set[str], x: OnnxValue, most: int) -> None
             out = exact(low, high, f"{name}.sum")
         except Unsuited as reason:
             raise Refused(f"it {reason}") from None
-        step.builder.parts[name] = replace(part, layer=replace(layer, out=out, reciprocal=constant(1)))
+        step.builder.parts[name] = replace(part, layer=replace(layer, out=out, reciprocal=fixed_constant(1)))
 
 
 def summed_up(step: IntegerStep, convert: Any, x: OnnxValue, terms: int) -> tuple[OnnxValue, tuple[int, int]]:
@@ -121,7 +121,7 @@ def average_pool(step: IntegerStep) -> OnnxValue:
     kind = reals(x)
     try:
         out = exact(min(kind.low, 0) * most, max(kind.high, 0) * most, f"{step.name}.sum")
-        factors = constant(shares)
+        factors = fixed_constant(shares)
     except Unsuited as reason:
         raise Refused(f"it {reason}") from None
     layer = layers.AvgPool2D(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import Unsuited, constant, exact
+from fixedpoint_nn.interchange.affine.constants import Unsuited, exact, fixed_constant
 from fixedpoint_nn.interchange.affine.sums import sums_of
 from fixedpoint_nn.interchange.onnx.integers.chain import Over, Times
 from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, reals
@@ -45,7 +45,7 @@ def resize(step: IntegerStep) -> OnnxValue:
         weights, each = _whole(layer.weight)
         try:
             low, high = sums_of(weights.T, None, low, high)
-            whole = layers.Dense(constant(weights), None, exact(low, high, f"{name}.sum"))
+            whole = layers.Dense(fixed_constant(weights), None, exact(low, high, f"{name}.sum"))
         except Unsuited as reason:
             raise Refused(f"it {reason}") from None
         step.builder.parts[name] = replace(part, layer=whole)

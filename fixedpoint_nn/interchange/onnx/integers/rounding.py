@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint_nn import layers
-from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, constant
+from fixedpoint_nn.interchange.affine.constants import MOST_BITS, Unsuited, fixed_constant
 from fixedpoint_nn.interchange.affine.rescale import Lookup, Rescale
 from fixedpoint_nn.interchange.affine.rescaling import landing
 from fixedpoint_nn.interchange.affine.stepping import along, lines_of, one_or_all, stepped, tabulated
@@ -157,8 +157,8 @@ def _direct(step: IntegerStep, reals: Reals, rounds: Rounds) -> tuple[Rescale, R
     factors, shifts = (np.floor(np.ldexp(part, bits) + 0.5).astype(np.int64) for part in (factor, shift))
     format, clamp = landing(low, high, step.name)
     rescale = Rescale(
-        constant(one_or_all(factors.tolist()), bits),
-        half=constant(one_or_all(shifts.tolist()), bits) if shifts.any() else None,
+        fixed_constant(one_or_all(factors.tolist()), bits),
+        half=fixed_constant(one_or_all(shifts.tolist()), bits) if shifts.any() else None,
         out=Quantizer(format, Rounding.HALF_EVEN, Overflow.SATURATE, step.name),
         clamp=clamp,
     )

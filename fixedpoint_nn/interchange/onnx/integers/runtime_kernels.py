@@ -17,12 +17,12 @@ from fixedpoint_nn.interchange.onnx.integers.kernels import (
     integers,
     rescaled,
     scale_of,
-    zero_of,
+    zero_point,
 )
 from fixedpoint_nn.interchange.onnx.integers.meaning import Reals, codes
 from fixedpoint_nn.interchange.onnx.integers.normalizing import shared
 from fixedpoint_nn.interchange.onnx.integers.products import by_constant
-from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of
+from fixedpoint_nn.interchange.onnx.integers.quantizing import centred, range_of_type
 from fixedpoint_nn.interchange.onnx.integers.regions import average_pool, summed_up
 from fixedpoint_nn.interchange.onnx.integers.rounding import Rounds, landed, rounded
 from fixedpoint_nn.interchange.onnx.integers.step import IntegerStep
@@ -40,7 +40,7 @@ def _fused(a: Any, b: Any, c: Any) -> Any:
 
 def _of_codes(step: IntegerStep) -> tuple[list[OnnxValue], tuple[int, ...], list[int], list[Any]]:
     """(centred operands, shape of the result, zero points, the three scales)."""
-    zeros = [zero_of(step, 2), zero_of(step, 5)]
+    zeros = [zero_point(step, 2), zero_point(step, 5)]
     scales = [scale_of(step, i, "scales") for i in (1, 4, 6)]
     if any(scale.size != 1 for scale in scales):
         raise Refused("its operands and its result have one scale each")
@@ -51,10 +51,10 @@ def _of_codes(step: IntegerStep) -> tuple[list[OnnxValue], tuple[int, ...], list
 
 
 def _joined(step: IntegerStep, multiplied: bool) -> OnnxValue:
-    after, place = zero_of(step, 7), step.optional(7, "zero points")
+    after, place = zero_point(step, 7), step.optional(7, "zero points")
     if place is None:
         raise Refused("its zero point is missing, so its type is not known")
-    low, high = range_of(place, "zero point")
+    low, high = range_of_type(place, "zero point")
     if not all(isinstance(step.operands[i], OnnxValue) for i in (0, 3)):
         return _by_constant(
             step, multiplied, Rounds(tuple(scale_of(step, 6, "scales").reshape(-1)), after, low, high)
@@ -88,7 +88,7 @@ def _kernel(
 def _by_constant(step: IntegerStep, multiplied: bool, rounds: Rounds) -> OnnxValue:
     """A value and one number that is computed from constants: a table of what the kernel makes of each code."""
     place = 0 if isinstance(step.operands[0], OnnxValue) else 3
-    zeros = [zero_of(step, 2), zero_of(step, 5)]
+    zeros = [zero_point(step, 2), zero_point(step, 5)]
     scales = [F(scale_of(step, i, "scales").reshape(())) for i in (1, 4, 6)]
     number = step.constant(3 - place, "codes").astype(np.int64) - zeros[1 if place == 0 else 0]
     if number.size != 1:
@@ -127,11 +127,11 @@ def qlinear_mul(step: IntegerStep) -> OnnxValue:
 def qlinear_average_pool(step: IntegerStep) -> OnnxValue:
     """QLinearAveragePool: the zero point is added before ties go to the even code."""
     step.must_be("channels_last", 0)
-    zero, place = zero_of(step, 4), step.optional(4, "zero points")
+    zero, place = zero_point(step, 4), step.optional(4, "zero points")
     if place is None:
         raise Refused("its zero point is missing, so its type is not known")
-    low, high = range_of(place, "zero point")
-    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    low, high = range_of_type(place, "zero point")
+    x = centred(step, step.value(0, kind=""), zero_point(step, 2))
     kind, one, out = codes(x), *(float(scale_of(step, i, "scales").reshape(())) for i in (1, 3))
     real: Any = Reals(kind.low, kind.high, (Times((one,)),))
     step.operands = [replace(x, kind=real)]
@@ -144,7 +144,7 @@ def qlinear_average_pool(step: IntegerStep) -> OnnxValue:
 def qlinear_global_average_pool(step: IntegerStep) -> OnnxValue:
     """Convert QLinearGlobalAveragePool: the sum times A / (C * elements)."""
     step.must_be("channels_last", 0)
-    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    x = centred(step, step.value(0, kind=""), zero_point(step, 2))
     one, out = (scale_of(step, i, "scales").reshape(()) for i in (1, 3))
     terms = prod(x.dims[2:])
     made, sums = summed_up(step, pooling.global_average_pool, x, terms)
@@ -159,11 +159,11 @@ def qlinear_global_average_pool(step: IntegerStep) -> OnnxValue:
 def qlinear_softmax(step: IntegerStep) -> OnnxValue:
     """QLinearSoftmax: shares times floor(1 / scale), rounded."""
     opset = int(step.attribute("opset", step.opset))
-    zero, place = zero_of(step, 4), step.optional(4, "zero points")
+    zero, place = zero_point(step, 4), step.optional(4, "zero points")
     if place is None or (opset < 13) != (step.opset < 13):
         raise Refused(f"its opset is {opset}, and the model's {step.opset}, or its zero point is missing")
-    low, high = range_of(place, "zero point")
-    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    low, high = range_of_type(place, "zero point")
+    x = centred(step, step.value(0, kind=""), zero_point(step, 2))
     kind, scale = codes(x), float(scale_of(step, 1, "scales").reshape(()))
     real: Any = Reals(kind.low, kind.high, (Times((scale,)),), zero=kind.zero)
     shares = shared(step, replace(x, kind=real))
@@ -178,7 +178,7 @@ def qgemm(step: IntegerStep) -> OnnxValue:
     alpha, turned = F(step.attribute("alpha", 1.0)), bool(step.attribute("transB", 0))
     if not step.given(7):
         raise Refused("its result is floats, because it has no scale for it; quantise its output, too")
-    x = centred(step, step.value(0, kind=""), zero_of(step, 2))
+    x = centred(step, step.value(0, kind=""), zero_point(step, 2))
     weights = integers(step, 3, 5, 0 if turned else 1)
     weights = weights.T if turned else weights
     one, two, out = (scale_of(step, i, "scales") for i in (1, 4, 7))
@@ -191,7 +191,7 @@ def qgemm(step: IntegerStep) -> OnnxValue:
 
     def convert(bare: IntegerStep) -> OnnxValue:
         matrix, *rest = (operand for operand in bare.operands[1:] if isinstance(operand, np.ndarray))
-        return products.times(bare, bare.value(0), matrix, rest[0] if rest else None)
+        return products.times_matrix(bare, bare.value(0), matrix, rest[0] if rest else None)
 
     made, sums = by_constant(step, convert, x, [x, weights], weights.T, spread)
     return rescaled(step, made, sums, F(F(alpha * one.reshape(())) * two.reshape(-1)) / out.reshape(()), 8)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fixedpoint_nn.interchange.onnx.operators.products import matmul, relabelled, times
+from fixedpoint_nn.interchange.onnx.operators.products import matmul, relabelled, times_matrix
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, Operand, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
@@ -95,5 +95,5 @@ def cumulative_sum(step: OnnxStep) -> OnnxValue:
     ones = ones[::-1, ::-1] if step.attribute("reverse", 0) else ones
     rank = len(x.dims)
     last = (*(a for a in range(rank) if a != axis), axis)
-    made = times(step, relabelled(x, last), np.ascontiguousarray(ones), None)
+    made = times_matrix(step, relabelled(x, last), np.ascontiguousarray(ones), None)
     return relabelled(made, tuple(last.index(a) for a in range(rank)))

@@ -66,9 +66,9 @@ def gelu(step: OnnxStep) -> OnnxValue:
     if approximate != "tanh":
         raise Refused(f"its attribute approximate is {approximate!r}")
     factor = 2 * sqrt(2 / pi)
-    square = product(step, x, x)
+    square = elementwise_product(step, x, x)
     inner = step.unary(layers.ScaleShift(scalar(0.044715 * factor), scalar(factor)), square)
-    return product(step, x, step.unary(layers.Sigmoid(), product(step, x, inner)))
+    return elementwise_product(step, x, step.unary(layers.Sigmoid(), elementwise_product(step, x, inner)))
 
 
 @operator("Swish", "Sigmoid, Multiply")
@@ -76,14 +76,14 @@ def swish(step: OnnxStep) -> OnnxValue:
     """Convert Swish, also known as SiLU."""
     x, alpha = step.value(0), float(step.attribute("alpha", 1.0))
     inner = x if alpha == 1 else scaled(step, x, alpha)
-    return product(step, x, step.unary(layers.Sigmoid(), inner))
+    return elementwise_product(step, x, step.unary(layers.Sigmoid(), inner))
 
 
 @operator("Mish", "Softplus, Tanh, Multiply")
 def mish(step: OnnxStep) -> OnnxValue:
     """Convert Mish."""
     x = step.value(0)
-    return product(step, x, step.unary(layers.Tanh(), step.unary(layers.Softplus(), x)))
+    return elementwise_product(step, x, step.unary(layers.Tanh(), step.unary(layers.Softplus(), x)))
 
 
 @operator("Softsign", "Abs, ScaleShift, Reciprocal, Multiply")
@@ -91,7 +91,7 @@ def softsign(step: OnnxStep) -> OnnxValue:
     """Convert Softsign."""
     x = step.value(0)
     below = step.unary(layers.ScaleShift(scalar(1.0), scalar(1.0)), step.unary(layers.Abs(), x))
-    return product(step, x, step.unary(layers.Reciprocal(), below))
+    return elementwise_product(step, x, step.unary(layers.Reciprocal(), below))
 
 
 @operator("Selu", "Elu, Multiply")
@@ -118,7 +118,7 @@ def thresholded_relu(step: OnnxStep) -> OnnxValue:
     """Convert ThresholdedRelu."""
     x = step.value(0)
     over = step.unary(layers.ScaleShift(scalar(1.0), scalar(-step.attribute("alpha", 1.0))), x)
-    return product(step, x, step.unary(layers.Step(), over))
+    return elementwise_product(step, x, step.unary(layers.Step(), over))
 
 
 @operator("Sign", "Step, Subtract")
@@ -142,7 +142,7 @@ def power(step: OnnxStep) -> OnnxValue:
     whole, half = divmod(abs(exponent), 1)
     made = step.unary(layers.Sqrt(), base) if half else None
     for _ in range(int(whole)):
-        made = base if made is None else product(step, made, base)
+        made = base if made is None else elementwise_product(step, made, base)
     assert made is not None
     return made
 
@@ -157,7 +157,7 @@ def log_softmax(step: OnnxStep) -> OnnxValue:
     return step.unary(layers.LogSoftmax(), step.builder.last(x, axis))
 
 
-def product(step: OnnxStep, a: OnnxValue, b: OnnxValue) -> OnnxValue:
+def elementwise_product(step: OnnxStep, a: OnnxValue, b: OnnxValue) -> OnnxValue:
     """The element-wise product of two values with equal axes."""
     return replace(step.made(layers.Multiply(), [a, b], a.dims, a.axes), kind=a.kind)
 

@@ -11,7 +11,7 @@ import numpy as np
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.builder import tensor
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
-from fixedpoint_nn.interchange.onnx.operators.curves import product
+from fixedpoint_nn.interchange.onnx.operators.curves import elementwise_product
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 from fixedpoint_nn.numerics.arrays import Array
@@ -85,7 +85,7 @@ def _statistics(step: OnnxStep, x: OnnxValue, axes: tuple[int, ...], eps: float)
     layer = layers.Mean(scalar(1 / prod(x.dims[axis] for axis in axes)), tuple(sorted(map(x.place, axes))))
     mean = step.made(layer, [x], dims, x.axes)
     centred = step.made(layers.Subtract(), [x, mean], x.dims, x.axes)
-    variance = step.made(layer, [product(step, centred, centred)], dims, x.axes)
+    variance = step.made(layer, [elementwise_product(step, centred, centred)], dims, x.axes)
     line = step.unary(layers.ScaleShift(scalar(1.0), scalar(eps)), variance)
     return [mean, step.unary(layers.ReciprocalSqrt(), line)]
 

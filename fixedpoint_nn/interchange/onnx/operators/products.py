@@ -20,9 +20,9 @@ def matmul(step: OnnxStep) -> OnnxValue:
     a, b = step.operands
     if isinstance(a, OnnxValue) and isinstance(b, np.ndarray):
         if b.ndim == 2:
-            return times(step, step.value(0), b, None)
+            return times_matrix(step, step.value(0), b, None)
         if b.ndim == 1:
-            dropped = times(step, step.value(0), b[:, np.newaxis], None)
+            dropped = times_matrix(step, step.value(0), b[:, np.newaxis], None)
             return without(step, dropped, len(dropped.dims) - 1)
         return between(step, step.value(0), b)
     if isinstance(b, OnnxValue) and isinstance(a, np.ndarray):
@@ -32,7 +32,7 @@ def matmul(step: OnnxStep) -> OnnxValue:
         rank = len(b.dims)
         turned = relabelled(b, (*range(rank - 2), rank - 1, rank - 2))
         matrix = a[np.newaxis] if a.ndim == 1 else a
-        made = times(step, turned, matrix.T, None)
+        made = times_matrix(step, turned, matrix.T, None)
         back = relabelled(made, (*range(rank - 2), rank - 1, rank - 2))
         return without(step, back, rank - 2) if a.ndim == 1 else back
     return between(step, step.value(0), step.value(1))
@@ -60,15 +60,15 @@ def gemm(step: OnnxStep) -> OnnxValue:
         matrix = step.constant(1, "weights") * np.asarray(alpha, np.float32)
         matrix = matrix.T if swap[1] else matrix
         if bias is not None and bias.size in (1, matrix.shape[1]) and bias.shape[:-1] in ((), (1,)):
-            return times(step, a, matrix, np.broadcast_to(bias.reshape(-1), matrix.shape[1]))
-        product = times(step, a, matrix, None)
+            return times_matrix(step, a, matrix, np.broadcast_to(bias.reshape(-1), matrix.shape[1]))
+        product = times_matrix(step, a, matrix, None)
     if bias is None:
         return product
     added = step.builder.constant(f"{step.name}_bias", bias, product)
     return step.made(layers.Add(), [product, added], product.dims, product.axes)
 
 
-def times(step: OnnxStep, x: OnnxValue, matrix: Array, bias: Array | None) -> OnnxValue:
+def times_matrix(step: OnnxStep, x: OnnxValue, matrix: Array, bias: Array | None) -> OnnxValue:
     """The value's last axis in the file times a matrix (inputs, outputs)."""
     if matrix.ndim != 2 or not x.dims or x.dims[-1] != matrix.shape[0]:
         raise Refused(f"shapes {list(x.dims)} and {list(matrix.shape)} have no product")

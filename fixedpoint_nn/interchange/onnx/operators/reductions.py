@@ -7,7 +7,7 @@ from math import prod
 
 from fixedpoint_nn import layers
 from fixedpoint_nn.interchange.onnx.operators.activations import scalar
-from fixedpoint_nn.interchange.onnx.operators.curves import product, scaled
+from fixedpoint_nn.interchange.onnx.operators.curves import elementwise_product, scaled
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
@@ -28,7 +28,7 @@ def reduce_sum(step: OnnxStep) -> OnnxValue:
 def reduce_sum_square(step: OnnxStep) -> OnnxValue:
     """Convert ReduceSumSquare."""
     x = step.value(0)
-    return _reduced(step, product(step, x, x), "sum")
+    return _reduced(step, elementwise_product(step, x, x), "sum")
 
 
 @operator("ReduceL1", "Abs, Mean without a division", "sums over the batch, or of nothing")
@@ -41,7 +41,7 @@ def reduce_l1(step: OnnxStep) -> OnnxValue:
 def reduce_l2(step: OnnxStep) -> OnnxValue:
     """Convert ReduceL2."""
     x = step.value(0)
-    return step.unary(layers.Sqrt(), _reduced(step, product(step, x, x), "sum"))
+    return step.unary(layers.Sqrt(), _reduced(step, elementwise_product(step, x, x), "sum"))
 
 
 @operator("ReduceMax", "Largest", "maxima over the batch, or of nothing; truth values")

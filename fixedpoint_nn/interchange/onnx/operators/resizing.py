@@ -11,7 +11,7 @@ import numpy as np
 from fixedpoint_nn.interchange.onnx.folding import evaluated
 from fixedpoint_nn.interchange.onnx.model import OnnxOperation
 from fixedpoint_nn.interchange.onnx.operators.movement import selected
-from fixedpoint_nn.interchange.onnx.operators.products import relabelled, times
+from fixedpoint_nn.interchange.onnx.operators.products import relabelled, times_matrix
 from fixedpoint_nn.interchange.onnx.step import OnnxStep, axis_of, operator
 from fixedpoint_nn.interchange.onnx.value import OnnxValue, Refused
 
@@ -95,7 +95,7 @@ def _interpolated(
     (weights,) = evaluated(part, given, max(step.opset, 18))
     rank = len(x.dims)
     last = (*(a for a in range(rank) if a != axis), axis)
-    made = times(step, relabelled(x, last), weights, None)
+    made = times_matrix(step, relabelled(x, last), weights, None)
     return relabelled(made, tuple(last.index(a) for a in range(rank)))
 
 
