@@ -7,7 +7,7 @@ Written from reference_rtl/axi_engine.rdl by fixedpoint_nn/board/axi/register_fi
 from enum import IntEnum, IntFlag
 
 
-class Address(IntEnum):
+class AxiAddress(IntEnum):
     """Byte addresses."""
 
     CONTROL = 0x00
@@ -100,25 +100,25 @@ class InterruptPendingBits(IntFlag):
 IDENTIFICATION = 0x46504E4E
 MAJOR = 2
 PARAMETERS = (
-    Address.LANES,
-    Address.ACTIVATION_WIDTH,
-    Address.WEIGHT_WIDTH,
-    Address.ACCUMULATOR_WIDTH,
-    Address.BIAS_WIDTH,
-    Address.MODEL_WIDTH,
-    Address.MODEL_SATURATE,
-    Address.PRODUCT_BITS,
-    Address.PRODUCT_SHIFT,
-    Address.PRODUCT_SIGNED,
-    Address.PRODUCT_ROUNDING,
-    Address.PRODUCT_OVERFLOW,
-    Address.ACTIVATION_DEPTH,
-    Address.WEIGHT_DEPTH,
-    Address.PARAMETER_DEPTH,
-    Address.TABLE_DEPTH,
-    Address.PROGRAM_DEPTH,
-    Address.DRAIN,
-    Address.MULTIPLIER_WIDTH,
-    Address.WORDS,
-    Address.PACK,
+    AxiAddress.LANES,
+    AxiAddress.ACTIVATION_WIDTH,
+    AxiAddress.WEIGHT_WIDTH,
+    AxiAddress.ACCUMULATOR_WIDTH,
+    AxiAddress.BIAS_WIDTH,
+    AxiAddress.MODEL_WIDTH,
+    AxiAddress.MODEL_SATURATE,
+    AxiAddress.PRODUCT_BITS,
+    AxiAddress.PRODUCT_SHIFT,
+    AxiAddress.PRODUCT_SIGNED,
+    AxiAddress.PRODUCT_ROUNDING,
+    AxiAddress.PRODUCT_OVERFLOW,
+    AxiAddress.ACTIVATION_DEPTH,
+    AxiAddress.WEIGHT_DEPTH,
+    AxiAddress.PARAMETER_DEPTH,
+    AxiAddress.TABLE_DEPTH,
+    AxiAddress.PROGRAM_DEPTH,
+    AxiAddress.DRAIN,
+    AxiAddress.MULTIPLIER_WIDTH,
+    AxiAddress.WORDS,
+    AxiAddress.PACK,
 )
