@@ -38,7 +38,7 @@ def contents(
     if kind == "onnx":
         return _onnx(path, shapes)
     if shapes:
-        raise ValueError(f"{path} says all of its shapes; they are given for .onnx files only")
+        raise ValueError(f"{path} states all of its shapes; shapes can be given for .onnx files only")
     if kind == "tflite":
         return _tflite(path)
     net = load(os.fspath(path))

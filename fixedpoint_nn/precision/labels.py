@@ -25,7 +25,7 @@ def default_metric(labels: Array, shape: Shape) -> Metric:
         return Metric.MSE
     if boxes_fit(labels, shape):
         return Metric.MAP50
-    raise ValueError(f"{_told(labels, shape)} say no metric: {_way_out(labels, shape)}")
+    raise ValueError(f"{_told(labels, shape)} imply no metric: {_way_out(labels, shape)}")
 
 
 def demand_fitting(metric: Metric, labels: Array, shape: Shape) -> None:

@@ -73,7 +73,7 @@ def search(
     if trials is None and minutes is None:
         raise ValueError("a search needs an end: a number of trials, or of minutes")
     if jobs > 1 and isinstance(name, Entry):
-        raise ValueError(f"{jobs} jobs search networks of the zoo only; search {entry.name} with one")
+        raise ValueError(f"{jobs} jobs can search networks of the zoo only; search {entry.name} with one job")
     demand_known(entry, space)
     url = f"sqlite:///{Path(storage).resolve()}"
     demand_whole(Path(storage))
@@ -100,9 +100,7 @@ def found_in(study: Any, storage: str | os.PathLike[str]) -> Found:
     with readable(Path(storage)):
         found = _found(study)
     if found is None:
-        raise RuntimeError(
-            f"none of the trials in {storage} came to an end; give it more time, or lower the rates"
-        )
+        raise RuntimeError(f"none of the trials in {storage} finished; give it more time, or lower the rates")
     return found
 
 

@@ -44,7 +44,7 @@ class AxiEngine(Driver):
         letters = self.wire.read(AxiAddress.IDENTIFICATION)
         if letters != registers.IDENTIFICATION:
             raise BoardError(
-                f"at {self.name} stands 0x{letters:08X} where an engine has 0x{registers.IDENTIFICATION:08X}; "
+                f"{self.name} identifies itself as 0x{letters:08X}, and an engine as 0x{registers.IDENTIFICATION:08X}; "
                 "is it its address?"
             )
         major = self.wire.read(AxiAddress.VERSION) >> 16

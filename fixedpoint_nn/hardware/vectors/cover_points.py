@@ -154,6 +154,6 @@ def count(
         reason = (unreachable or {}).get((layer, point))
         hits = int(found.hits.sum())
         if reason is not None and hits:
-            raise RuntimeError(f"{layer}: {point!r} is hit {hits} times, and said to be {reason}")
+            raise RuntimeError(f"{layer}: {point!r} is hit {hits} times, although it is said to be {reason}")
         counted[layer][point] = hits if reason is None else reason
     return dict(counted)

@@ -139,7 +139,7 @@ class OnnxConversion:
         try:
             if not kind:
                 raise Refused(
-                    f"an input of {declared.type} is not read, only tensors of floats and whole numbers"
+                    f"an input of {declared.type} is not supported, only tensors of floats and whole numbers"
                 )
             for axis, size in enumerate(dims):
                 if isinstance(size, str) and axis == axes[0]:
@@ -260,5 +260,5 @@ class OnnxConversion:
         if operation.op in REASONS:
             return REASONS[operation.op]
         if operation.domain:
-            return f"operators of the domain {operation.domain!r} are not read"
+            return f"operators of the domain {operation.domain!r} are not supported"
         return "the operator is not supported"

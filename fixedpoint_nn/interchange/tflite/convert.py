@@ -154,7 +154,7 @@ class TfliteConversion:
                 raise Unsuited("is an operator that is not supported")
             output = step.output()
             if output.index in self.values:
-                raise Unsuited(f"gives {output.name!r}, which has a value already")
+                raise Unsuited(f"gives {output.name!r}, which an earlier operator computes already")
             made = convert(step)
             self._spend(step, made, output)
             self._compare(made, output)

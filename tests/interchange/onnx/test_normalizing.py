@@ -193,7 +193,7 @@ def test_ties_are_few() -> None:
             "LayerNormalization",
             {"g": np.ones((3, 4), np.float32)},
             {"axis": 1},
-            "it normalises over several axes, and the last one is read",
+            "it normalises over several axes, and the last one is supported",
         ),
         ("LogSoftmax", {}, {}, "in an order that no integer kernel has; keep it in a float model"),
     ],

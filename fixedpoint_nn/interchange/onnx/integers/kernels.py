@@ -79,7 +79,7 @@ def _without_scales(step: IntegerStep, index: int) -> IntegerStep:
     """The node without scales; its bias is in integers of the sums' scale."""
     bias = step.optional(index, "biases") if step.given(index) else None
     if bias is not None and np.asarray(bias).dtype.name != "int32":
-        raise Refused(f"its biases are {np.asarray(bias).dtype.name}, and int32 is read")
+        raise Refused(f"its biases are {np.asarray(bias).dtype.name}, and int32 is supported")
     return step
 
 

@@ -62,9 +62,9 @@ def layer_normalization(step: IntegerStep) -> OnnxValue:
     v = step.value(0, kind="")
     axis = axis_of(int(step.attribute("axis", -1)), len(v.dims))
     if any(step.operation.outputs[1:]):
-        raise Refused("its mean and deviation are taken; only its first output is read")
+        raise Refused("its outputs of mean and deviation are used; only its first output is supported")
     if axis != len(v.dims) - 1:
-        raise Refused("it normalises over several axes, and the last one is read")
+        raise Refused("it normalises over several axes, and the last one is supported")
     return _parametrised(step, _standardized(step, v, (axis,)))
 
 

@@ -318,9 +318,7 @@ class IntegerConversion(OnnxConversion):
         pooled = step.operation.op in ("MaxPool", "GlobalMaxPool", "ReduceMax")
         if isinstance(kind, Reals):
             if pooled and not (signs(kind.chain) > 0).all():
-                raise Refused(
-                    "it takes the largest of numbers that fall with their integers; quantise them before"
-                )
+                raise Refused("it takes the maximum of values with a negative scale; quantise them before")
             if not pooled and channels(kind.chain) > 1:
                 raise Refused("it moves channels that have scales of their own; quantise them before")
         attributes = dict(step.operation.attributes)
@@ -329,7 +327,7 @@ class IntegerConversion(OnnxConversion):
             given = step.optional(2, "value")
             value = 0 if given is None or not np.size(given) else np.ravel(given)[0]
             if attributes.get("mode", "constant") == "constant" and value != (0 if real else kind.zero):
-                raise Refused(f"it pads with {value}, and zeros, or the zero point, are read")
+                raise Refused(f"it pads with {value}, and zeros, or the zero point, are supported")
             kind = replace(kind, low=min(kind.low, 0), high=max(kind.high, 0))
             step.operands = [*step.operands[:2], None, *step.operands[3:]]
         step.operation = replace(step.operation, attributes=attributes)
@@ -361,7 +359,7 @@ class IntegerConversion(OnnxConversion):
                 raise Refused(f"it rounds the input {name!r} another way than a quantiser before it")
             return made
         if len(rounds.scales) > 1:
-            raise Refused("it has a scale for each channel of an input, and one is read")
+            raise Refused("it has a scale for each channel of an input, and one is supported")
         low, high = rounds.low, rounds.high
         symmetric = low < 0 and low == -high
         even = rounds.how is np.rint
