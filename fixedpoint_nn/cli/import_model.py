@@ -99,6 +99,7 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _described(path: str, found: ModelContents) -> tuple[dict[str, Any], list[str]]:
+    """(results for --json, lines to print) of what the file contains."""
     operators = dict(sorted((found.operators or {}).items()))
     lines = [f"{path}: a network of {KINDS[found.kind]}"]
     for heading, values in (("inputs", found.inputs), ("outputs", found.outputs)):

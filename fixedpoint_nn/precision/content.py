@@ -35,6 +35,7 @@ def digest(*things: Any) -> str:
 
 
 def _parts(thing: Any) -> Iterator[Any]:
+    """The bytes and parts that identify a value, by its type; raises TypeError for other types."""
     if isinstance(thing, Tensor):
         thing = thing.data
     elif isinstance(thing, FixedArray):

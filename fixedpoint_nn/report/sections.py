@@ -103,6 +103,7 @@ def sweep(record: Record) -> list[ReportSection]:
 
 
 def _mixed(record: Record) -> list[ReportSection]:
+    """The section about plans with a word length for each place."""
     mixed: Values = record.results["mixed"]
     text = (
         f"A word length of its own for each place, found by walking down from a uniform plan over "

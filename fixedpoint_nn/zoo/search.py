@@ -144,6 +144,7 @@ def _work(
     tell: Tell | None = None,
     announce: Callable[[float], None] | None = None,
 ) -> None:
+    """Run trials in this process until the storage has enough of them, or the time is over."""
     optuna = _optuna()
     entry = zoo.entry(name)
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
@@ -175,6 +176,7 @@ def _objective(
     limit: int | None,
     announce: Callable[[float], None] | None,
 ) -> float:
+    """Train with the settings of one trial; returns the loss on the samples held back from training."""
     optuna = _optuna()
     chosen = {name: axis.suggest(trial, name) for name, axis in space.items()}
     entry = as_settings(chosen).applied(entry)

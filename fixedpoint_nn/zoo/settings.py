@@ -82,6 +82,7 @@ class Settings:
         return replace(entry, build=partial(entry.build, **build), source=source, recipe=recipe)
 
     def _build_argument(self, entry: Entry, name: str) -> Any:
+        """The value of a setting as an argument of the network's `build`; raises ValueError if it takes none."""
         parameters = signature(entry.build).parameters
         if name not in parameters:
             raise ValueError(

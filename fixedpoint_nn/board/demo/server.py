@@ -58,6 +58,8 @@ class DemoServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Answers the requests of the demonstration's page, and refuses those of other pages."""
+
     server: DemoServer
     server_version, sys_version = "fixedpoint_nn", ""
 

@@ -116,6 +116,7 @@ def _copy(pack: Pack, folder: Path) -> None:
 
 
 def _render(values: dict[str, Any], folder: Path) -> None:
+    """Write every template of the folder `templates`, with these values, below `folder`."""
     templates = Path(str(files("fixedpoint_nn.board.export") / "templates"))
     environment = Environment(
         loader=FileSystemLoader(templates),

@@ -44,6 +44,7 @@ def _coverage(distance: Any) -> Coverage:
 
 
 def _cast_points(value: FixedArray, quantizer: Quantizer, negative: bool) -> Iterator[tuple[str, Coverage]]:
+    """The cover points of a cast: ties, overflows, and the ends of its format."""
     f, ints = quantizer.format, value.ints
     shift = value.format.frac_bits - f.frac_bits
     if 0 < shift < 62:

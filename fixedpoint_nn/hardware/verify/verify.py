@@ -90,6 +90,7 @@ def _verify(
     progress: bool,
     pauses: int | None,
 ) -> Verdict:
+    """Simulate the vectors, and compare words, cycles, status and with `trace` every write."""
     inputs, expected = pack.vectors[:vectors], pack.expected[:vectors]
     if len(inputs) == 0:
         raise PackError(f"{pack.directory} holds no vectors; emit it with at least one input")
@@ -195,6 +196,7 @@ def _compare_status(pack: Pack, vector: int, outcome: SimulationOutcome, cycles:
 
 
 def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome) -> str:
+    """A sentence about the first write of this vector that differs; empty if there is none."""
     found = first_divergence(
         pack.config,
         pack.images,

@@ -85,6 +85,7 @@ class _Hls4mlConversion:
         return Quantized(net, first, further=tuple(further), shape=shapes[0] if len(shapes) == 1 else None)
 
     def _convert(self, layer: Any) -> None:
+        """Add one layer of hls4ml as a node, or as an input of the network."""
         (output,) = layer.outputs
         variable = layer.get_output_variable(output)
         quantizer = _quantizer(variable.type.precision, f"{layer.name}.out")
@@ -181,6 +182,7 @@ def _dense(step: _Hls4mlStep) -> Any:
 
 
 def _conv(step: _Hls4mlStep) -> Any:
+    """Convert a convolution, with the padding that hls4ml states."""
     if str(step.layer.get_attr("data_format", "channels_last")) != "channels_last":
         raise Unsuited("has its channels first; convert the model with ChannelsLastConversion 'full'")
     kernel = step.number("filt_height"), step.number("filt_width")

@@ -91,6 +91,7 @@ def arrangement(model: OnnxModel, declared: Declared, batched: bool) -> tuple[in
 
 
 def _wanted(model: OnnxModel, name: str, rank: int) -> tuple[int | None, ...] | None:
+    """The order of an input's axes (batch, ..., channels) that its first user demands; None if none demands one."""
     users = model.users()
     waiting = deque([(name, tuple(range(rank)))])  # a value, and the input's axis of each of its axes
     seen = {name}

@@ -129,6 +129,7 @@ class OnnxConversion:
         self.free = frozenset(door.name for door in self.inputs)
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
+        """Add an input of the file as an input of the graph, with its axes rearranged."""
         axes = arrangement(self.model, declared, self.batched)
         dims = list(declared.axes) if given is None else [int(size) for size in given]
         if len(dims) != len(declared.axes):
@@ -184,6 +185,7 @@ class OnnxConversion:
         )
 
     def _convert(self, operation: OnnxOperation) -> None:
+        """Convert one node, or record why it is refused; a node whose operands were refused is skipped."""
         try:
             supported = self._supports(operation)
             operands: list[Operand] = []
@@ -219,6 +221,7 @@ class OnnxConversion:
     def _results(
         self, operation: OnnxOperation, operands: list[Operand], supported: bool
     ) -> Sequence[Operand]:
+        """The results of a node: constants where all operands are constant, else layers."""
         values = [operand for operand in operands if isinstance(operand, OnnxValue)]
         if operation.op == "Shape" and values:
             first, last = operation.attributes.get("start", 0), operation.attributes.get("end")
@@ -236,6 +239,7 @@ class OnnxConversion:
         return [result] if isinstance(result, OnnxValue | np.ndarray) else list(result)
 
     def _output(self, declared: Declared) -> Door | None:
+        """The correspondence of an output; None if it was refused."""
         operand = self.operands.get(declared.name)
         if operand is None:
             return None

@@ -34,6 +34,7 @@ def subtract(step: TfliteStep) -> Made:
 
 
 def _sum(step: TfliteStep, sign: int) -> Made:
+    """Convert ADD or SUB (`sign` -1): both operands scaled to twice the larger scale, added, and rescaled."""
     pair, output = _operands(step), step.output()
     dtype = step.same_type(pair.first.tensor, pair.second_tensor, output)
     up = LEFT_SHIFTS[dtype]

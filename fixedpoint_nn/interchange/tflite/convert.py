@@ -146,6 +146,7 @@ class TfliteConversion:
             raise UnsupportedModel(f"the model's {what} {reason}") from None
 
     def _convert(self, operator: TfliteOperator) -> None:
+        """Add the layer of one operator, or record why it is refused."""
         name = part_name(operator)
         step = TfliteStep(name, operator, self.model.tensors, self.values)
         convert: Callable[[TfliteStep], Made] | None = OPERATORS.get(operator.kind)

@@ -44,6 +44,7 @@ def tensors(path: str | os.PathLike[str], xs: Sequence[Array]) -> Iterator[tuple
 
 
 def _interpreted(path: Path, x: Array, places: list[int]) -> dict[int, Array]:
+    """The values of these tensors by TFLite's interpreter with its reference kernels, for all samples."""
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError:

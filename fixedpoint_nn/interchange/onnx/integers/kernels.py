@@ -126,6 +126,7 @@ def matmul_integer(step: IntegerStep) -> OnnxValue:
 def _product(
     step: IntegerStep, a_at: int, a_zero: int, b_at: int, b_zero: int
 ) -> tuple[OnnxValue, tuple[int, int]]:
+    """(exact sums of the product of two operands, their range); each operand has its zero point subtracted."""
     one, two = step.operands[a_at], step.operands[b_at]
     if isinstance(one, OnnxValue) and isinstance(two, OnnxValue):
         a, b = (

@@ -77,6 +77,7 @@ def instance_normalization(step: IntegerStep) -> OnnxValue:
 
 
 def _standardized(step: IntegerStep, v: OnnxValue, axes: tuple[int, ...]) -> OnnxValue:
+    """(x - mean) / deviation over these axes, rounded as the layer `Standardized` does."""
     kind, scale = reals(v), _scale(v)
     eps = float(step.attribute("epsilon", 1e-5)) / scale**2
     try:

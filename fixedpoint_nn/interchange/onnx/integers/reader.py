@@ -182,6 +182,7 @@ class IntegerConversion(OnnxConversion):
         self.users = model.users()
 
     def _input(self, declared: Declared, given: Sequence[int] | None) -> None:
+        """Add an input of the file: integers with their quantizer, or floats that a later node rounds."""
         super()._input(declared, given)
         v = self.operands.get(declared.name)
         if not isinstance(v, OnnxValue):
@@ -263,6 +264,7 @@ class IntegerConversion(OnnxConversion):
     def _results(
         self, operation: OnnxOperation, operands: list[Operand], supported: bool
     ) -> Sequence[Operand]:
+        """The results of a node: constants, integers with their meaning, or what the float converter makes of them."""
         values = [operand for operand in operands if isinstance(operand, OnnxValue)]
         if operation.outputs and operation.outputs[0] in self.done:
             return [operands[0]]
@@ -296,6 +298,7 @@ class IntegerConversion(OnnxConversion):
         return [result] if isinstance(result, OnnxValue | np.ndarray) else list(result)
 
     def _constant(self, operation: OnnxOperation, operands: list[Operand]) -> Sequence[Operand]:
+        """The results of a node with constant operands only, which keep integers and scales apart."""
         step = OnnxStep(operation, operands, self.builder, self.model.opset, self.free)
         match operation.op:
             case "DequantizeLinear":
@@ -442,6 +445,7 @@ class IntegerConversion(OnnxConversion):
                 self.hidden.add(taker.outputs[0])
 
     def _output(self, declared: Declared) -> Door | None:
+        """Add an output of the file; values that are no integers or have no exact form are refused."""
         operand = self.operands.get(declared.name)
         if not isinstance(operand, OnnxValue) or not isinstance(operand.kind, Codes | Reals):
             if isinstance(operand, OnnxValue):

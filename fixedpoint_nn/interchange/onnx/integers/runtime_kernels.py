@@ -51,6 +51,7 @@ def _of_codes(step: IntegerStep) -> tuple[list[OnnxValue], tuple[int, ...], list
 
 
 def _joined(step: IntegerStep, multiplied: bool) -> OnnxValue:
+    """QLinearAdd, or QLinearMul if `multiplied`; two computed values by a table over all pairs of codes."""
     after, place = zero_point(step, 7), step.optional(7, "zero points")
     if place is None:
         raise Refused("its zero point is missing, so its type is not known")

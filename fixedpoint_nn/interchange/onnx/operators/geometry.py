@@ -92,6 +92,7 @@ def spatial(
 
 
 def _automatic(axis: Spatial, rule: str) -> Spatial:
+    """The axis with the padding of `auto_pad`."""
     if rule == "NOTSET":
         return axis
     if rule == "VALID":

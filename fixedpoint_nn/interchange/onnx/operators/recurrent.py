@@ -80,6 +80,7 @@ def _columns(rows: Any, gates: int, order: tuple[int, ...]) -> Any:
 
 
 def _recurrent(step: OnnxStep, gates: int, usual: list[str], layer: Any, states: int) -> list[OnnxValue]:
+    """Convert an LSTM, GRU or RNN of one or two directions; returns its outputs."""
     w, r = step.constant(1, "weights"), step.constant(2, "recurrence weights")
     hidden, direction = (
         int(step.attribute("hidden_size", r.shape[-1])),
