@@ -197,16 +197,7 @@ def _compare_status(pack: Pack, vector: int, outcome: SimulationOutcome, cycles:
 
 def _compare_trace(pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome) -> str:
     """A sentence about the first write of this vector that differs; empty if there is none."""
-    found = first_divergence(
-        pack.config,
-        pack.images,
-        pack.input,
-        pack.manifest["runs"],
-        inputs[vector],
-        outcome.traces[vector],
-        job.seed + vector,
-        _outside(job, outcome, vector),
-    )
+    found = _divergence(pack, job, inputs, vector, outcome, vector)
     return f"FAIL: vector {vector}, {found}" if found is not None else ""
 
 
@@ -233,15 +224,22 @@ def _traced_divergence(
         outcome, _, _ = run_once(
             compiled(job.config, job.simulator), again, folder, inputs[vector : vector + 1], 0, True
         )
+    return _divergence(pack, job, inputs, vector, outcome, 0)
+
+
+def _divergence(
+    pack: Pack, job: Job, inputs: Ints, vector: int, outcome: SimulationOutcome, place: int
+) -> FirstDifference | ExtraWrites | None:
+    """The first write of a vector that differs from the twin's; its trace is number `place` of the outcome's."""
     return first_divergence(
         pack.config,
         pack.images,
         pack.input,
         pack.manifest["runs"],
         inputs[vector],
-        outcome.traces[0],
-        again.seed,
-        _outside(job, outcome, 0),
+        outcome.traces[place],
+        job.seed + vector,
+        _outside(job, outcome, place),
     )
 
 
