@@ -45,7 +45,7 @@ class AxiEngine(Driver):
         if letters != registers.IDENTIFICATION:
             raise BoardError(
                 f"{self.name} identifies itself as 0x{letters:08X}, and an engine as 0x{registers.IDENTIFICATION:08X}; "
-                "is it its address?"
+                "check the address"
             )
         major = self.wire.read(AxiAddress.VERSION) >> 16
         if major != registers.MAJOR:
